@@ -1,0 +1,130 @@
+//! The order of instance types, and the names near to a misspelt one.
+
+use std::cmp::Ordering;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// Family first, then size; digits compare as numbers, so `2xlarge` comes before `16xlarge`,
+/// and sizes that begin with a number before `metal`.
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
+    let halves = |name: &str| {
+        name.split_once('.')
+            .map(|(f, s)| (f.to_owned(), s.to_owned()))
+    };
+    match (halves(a), halves(b)) {
+        (Some((fa, sa)), Some((fb, sb))) => chunks(&fa, &fb).then_with(|| chunks(&sa, &sb)),
+        _ => chunks(a, b),
+    }
+    .then_with(|| a.cmp(b))
+}
+
+fn chunks(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.chars().peekable(), b.chars().peekable());
+    loop {
+        let order = match (a.peek().copied(), b.peek().copied()) {
+            (None, None) => return Ordering::Equal,
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                number(&mut a).cmp(&number(&mut b))
+            }
+            (x, y) => {
+                a.next();
+                b.next();
+                x.cmp(&y)
+            }
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+fn number(chars: &mut Peekable<Chars<'_>>) -> u64 {
+    let mut value: u64 = 0;
+    while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
+        value = value.saturating_mul(10).saturating_add(u64::from(digit));
+        chars.next();
+    }
+    value
+}
+
+/// At most three names that differ from `name` by few letters, nearest first.
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let name = name.to_lowercase();
+    let limit = (name.len() / 3).min(4);
+    let mut near: Vec<(usize, &str)> = names
+        .map(|candidate| (distance(&name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| natural(a.1, b.1)));
+    near.into_iter()
+        .take(3)
+        .map(|(_, candidate)| candidate)
+        .collect()
+}
+
+/// The number of letters to insert, remove or replace (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn families_then_sizes_with_numbers_as_numbers() {
+        let sorted = [
+            "c5n.9xlarge",
+            "c5n.18xlarge",
+            "c6in.32xlarge",
+            "c6in.metal",
+            "c8g.24xlarge",
+            "c8g.48xlarge",
+            "c8g.metal-24xl",
+            "c8g.metal-48xl",
+            "c8gb.16xlarge",
+            "p6-b200.48xlarge",
+            "p6-b300.48xlarge",
+            "u7i-6tb.112xlarge",
+            "u7i-12tb.224xlarge",
+        ];
+        for pair in sorted.windows(2) {
+            assert_eq!(natural(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("same", "same", 0),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_total_order(a in "[a-c0-2.]{0,6}", b in "[a-c0-2.]{0,6}", c in "[a-c0-2.]{0,6}") {
+            prop_assert_eq!(natural(&a, &b), natural(&b, &a).reverse());
+            prop_assert_eq!(natural(&a, &b) == Ordering::Equal, a == b);
+            if natural(&a, &b) == Ordering::Less && natural(&b, &c) == Ordering::Less {
+                prop_assert_eq!(natural(&a, &c), Ordering::Less);
+            }
+        }
+    }
+}

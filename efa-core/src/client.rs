@@ -1,0 +1,175 @@
+//! The verbs, on one region of EC2.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::cluster::{Cluster, Expected, not_found};
+use crate::ec2::{Ec2, Filter};
+use crate::error::Result;
+use crate::plan::{self, Plan};
+use crate::progress::Event;
+use crate::provision::{self, DestroyReport, Steps, Wait};
+use crate::spec::{ClusterSpec, check_name};
+use crate::verify::{self, VerifyReport};
+
+type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Plans, applies, verifies and destroys clusters in one region.
+///
+/// Cheap to clone. Nothing is cached: every verb reads what EC2 says now.
+///
+/// ```no_run
+/// # async fn run() -> efa_core::Result<()> {
+/// use efa_core::{Client, ClusterSpec, ConnectOptions};
+///
+/// let client = Client::connect(&ConnectOptions::default()).await?;
+/// let spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+/// let plan = client.plan(&spec).await?;
+/// println!("{plan}");
+/// client.apply(&plan).await?;
+/// assert!(client.verify("train").await?.is_as_planned());
+/// client.destroy("train").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    ec2: Arc<dyn Ec2>,
+    wait: Wait,
+    progress: Progress,
+}
+
+impl Client {
+    /// A client over any implementation of [`Ec2`].
+    #[must_use]
+    pub fn new(ec2: Arc<dyn Ec2>) -> Self {
+        Self {
+            ec2,
+            wait: Wait::default(),
+            progress: Arc::new(|_| {}),
+        }
+    }
+
+    /// A client over aws-sdk-ec2, with the configuration and credentials that the AWS CLI finds.
+    ///
+    /// # Errors
+    /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
+    #[cfg(feature = "aws")]
+    pub async fn connect(options: &crate::ec2::aws::ConnectOptions) -> Result<Self> {
+        Ok(Self::new(Arc::new(
+            crate::ec2::aws::AwsEc2::connect(options).await?,
+        )))
+    }
+
+    /// Changes how long `apply` and `destroy` wait, and how often they look.
+    #[must_use]
+    pub fn with_wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Tells `progress` of every step of `apply` and `destroy`.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.progress = Arc::new(progress);
+        self
+    }
+
+    /// The region that the client calls.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.ec2.region()
+    }
+
+    /// Every instance type of the region that supports EFA, with the zones that offer it.
+    ///
+    /// # Errors
+    /// Those of EC2.
+    pub async fn catalog(&self) -> Result<Catalog> {
+        let types = self
+            .ec2
+            .describe_instance_types(&[Filter::new("network-info.efa-supported", "true")])
+            .await?;
+        let offerings = self.ec2.describe_instance_type_offerings(&[]).await?;
+        let offerings = offerings
+            .into_iter()
+            .map(|o| (o.instance_type, o.availability_zone));
+        Ok(Catalog::from_instance_types(types).with_offerings(offerings))
+    }
+
+    /// What `apply` would use and make. Changes nothing.
+    ///
+    /// # Errors
+    /// `plan.*`, `layout.*` or `catalog.*` for what cannot work, `ec2.*` for failed calls.
+    pub async fn plan(&self, spec: &ClusterSpec) -> Result<Plan> {
+        spec.validate()?;
+        plan::decide(spec, plan::observe(self.ec2.as_ref(), spec).await?)
+    }
+
+    /// Makes what the plan says and waits until all instances run. What exists already from an
+    /// earlier `apply` of the same plan is used, so calling it again is safe and finishes an
+    /// interrupted one.
+    ///
+    /// # Errors
+    /// `provision.*` or `ec2.*`; [`Error::leftovers`](crate::Error::leftovers) lists what
+    /// exists, which `destroy` removes.
+    pub async fn apply(&self, plan: &Plan) -> Result<Cluster> {
+        provision::apply(&self.steps(), plan).await
+    }
+
+    /// The cluster of this name as it stands.
+    ///
+    /// # Errors
+    /// `verify.cluster_not_found`, or those of EC2.
+    pub async fn describe(&self, name: &str) -> Result<Cluster> {
+        check_name(name)?;
+        Cluster::find(self.ec2.as_ref(), name)
+            .await?
+            .ok_or_else(|| not_found(name, self.region()))
+    }
+
+    /// Compares the cluster with the plan that its tags record.
+    ///
+    /// # Errors
+    /// `verify.cluster_not_found`, `verify.tags_unreadable`, or those of EC2.
+    pub async fn verify(&self, name: &str) -> Result<VerifyReport> {
+        let cluster = self.describe(name).await?;
+        Ok(verify::verify(&Expected::from_cluster(&cluster)?, &cluster))
+    }
+
+    /// Compares the cluster with this plan, whatever its tags say.
+    ///
+    /// # Errors
+    /// `verify.cluster_not_found`, or those of EC2.
+    pub async fn verify_plan(&self, plan: &Plan) -> Result<VerifyReport> {
+        let cluster = self.describe(plan.name()).await?;
+        Ok(verify::verify(&Expected::from(plan), &cluster))
+    }
+
+    /// Removes everything that we made for the cluster of this name, and only that. Finding
+    /// nothing is not an error: the report is then empty.
+    ///
+    /// # Errors
+    /// `provision.timeout`, or those of EC2; call it again to finish.
+    pub async fn destroy(&self, name: &str) -> Result<DestroyReport> {
+        provision::destroy(&self.steps(), name).await
+    }
+
+    fn steps(&self) -> Steps<'_> {
+        Steps {
+            ec2: self.ec2.as_ref(),
+            wait: self.wait,
+            progress: self.progress.as_ref(),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("ec2", &self.ec2)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}

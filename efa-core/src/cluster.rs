@@ -1,0 +1,224 @@
+//! A cluster as it stands in EC2, found by its tags, and what those tags say of its plan.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ec2::{Ec2, Filter, Instance, InstanceState, PlacementGroup, SecurityGroup};
+use crate::error::{Code, Error, Result};
+use crate::layout::{self, NetworkInterface, PublicIp};
+use crate::plan::Plan;
+use crate::tags;
+
+/// A cluster as it stands in EC2.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// The region that it was found in.
+    pub region: String,
+    /// Its instances that are not terminated, by launch index.
+    pub instances: Vec<Instance>,
+    /// The security group that its tags name.
+    pub security_group: Option<SecurityGroup>,
+    /// The placement group that its tags name.
+    pub placement_group: Option<PlacementGroup>,
+}
+
+/// What a cluster should be: from a plan, or from the tags that `apply` wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Expected {
+    /// Name of the cluster.
+    pub name: String,
+    /// The plan's fingerprint.
+    pub fingerprint: String,
+    /// How many instances.
+    pub count: u32,
+    /// The instance type's name.
+    pub instance_type: String,
+    /// `subnet-…` of every interface.
+    pub subnet_id: String,
+    /// `ami-…`
+    pub image_id: String,
+    /// `sg-…` of every interface; `None` in a plan whose group is yet to be made.
+    pub security_group_id: Option<String>,
+    /// Name of the placement group, if any.
+    pub placement_group_name: Option<String>,
+    /// How instances get a public address.
+    pub public_ip: PublicIp,
+    /// The interfaces of each instance.
+    pub interfaces: Vec<NetworkInterface>,
+}
+
+impl Cluster {
+    /// Finds the cluster of this name; `None` when no live instance carries its tag.
+    pub(crate) async fn find(ec2: &dyn Ec2, name: &str) -> Result<Option<Self>> {
+        let instances = live_instances(ec2, name).await?;
+        let Some(first) = instances.first() else {
+            return Ok(None);
+        };
+        let security_group = match first.tags.get(tags::SECURITY_GROUP) {
+            Some(id) => ec2
+                .describe_security_groups(&[Filter::new("group-id", id)])
+                .await?
+                .into_iter()
+                .next(),
+            None => None,
+        };
+        let placement_group = match first.tags.get(tags::PLACEMENT_GROUP) {
+            Some(group) => crate::plan::find_placement_group(ec2, group).await?,
+            None => None,
+        };
+        Ok(Some(Self {
+            name: name.to_owned(),
+            region: ec2.region().to_owned(),
+            instances,
+            security_group,
+            placement_group,
+        }))
+    }
+
+    /// The addresses that the instances reach each other by, by launch index.
+    #[must_use]
+    pub fn private_ip_addresses(&self) -> Vec<&str> {
+        self.instances
+            .iter()
+            .filter_map(|i| i.private_ip_address.as_deref())
+            .collect()
+    }
+}
+
+/// The instances that carry the cluster's tag and are not terminated, by launch index.
+pub(crate) async fn live_instances(ec2: &dyn Ec2, name: &str) -> Result<Vec<Instance>> {
+    let mut instances = ec2
+        .describe_instances(&[tags::cluster_filter(name)])
+        .await?;
+    instances.retain(|instance| instance.state != InstanceState::Terminated);
+    instances
+        .sort_by(|a, b| (a.launch_index, &a.instance_id).cmp(&(b.launch_index, &b.instance_id)));
+    Ok(instances)
+}
+
+impl Expected {
+    /// What the tags of the cluster's instances say that it should be.
+    ///
+    /// # Errors
+    /// `verify.tags_unreadable` when a tag is missing, malformed, or differs between instances.
+    pub fn from_cluster(cluster: &Cluster) -> Result<Self> {
+        let Some(first) = cluster.instances.first() else {
+            return Err(not_found(&cluster.name, &cluster.region));
+        };
+        for other in &cluster.instances {
+            for key in tags::OURS {
+                if other.tags.get(*key) != first.tags.get(*key) {
+                    return Err(unreadable(key, "differs between instances")
+                        .with_context("instance_id", &other.instance_id));
+                }
+            }
+        }
+        let tag = |key: &'static str| {
+            first
+                .tags
+                .get(key)
+                .cloned()
+                .ok_or_else(|| unreadable(key, "is missing"))
+        };
+        Ok(Self {
+            name: cluster.name.clone(),
+            fingerprint: tag(tags::PLAN)?,
+            count: tag(tags::COUNT)?
+                .parse()
+                .map_err(|_| unreadable(tags::COUNT, "is not a number"))?,
+            instance_type: tag(tags::INSTANCE_TYPE)?,
+            subnet_id: tag(tags::SUBNET)?,
+            image_id: tag(tags::IMAGE)?,
+            security_group_id: Some(tag(tags::SECURITY_GROUP)?),
+            placement_group_name: first.tags.get(tags::PLACEMENT_GROUP).cloned(),
+            public_ip: tag(tags::PUBLIC_IP)?
+                .parse()
+                .map_err(|_| unreadable(tags::PUBLIC_IP, "is not a known choice"))?,
+            interfaces: layout::parse_notation(&tag(tags::LAYOUT)?)
+                .map_err(|error| unreadable(tags::LAYOUT, error.message()))?,
+        })
+    }
+}
+
+impl From<&Plan> for Expected {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            name: plan.spec.name.clone(),
+            fingerprint: plan.fingerprint.clone(),
+            count: plan.spec.count,
+            instance_type: plan.spec.instance_type.clone(),
+            subnet_id: plan.spec.subnet_id.clone(),
+            image_id: plan.spec.image_id.clone(),
+            security_group_id: plan.security_group.group_id.clone(),
+            placement_group_name: plan
+                .placement_group
+                .as_ref()
+                .map(|group| group.group_name.clone()),
+            public_ip: plan.layout.public_ip,
+            interfaces: plan.layout.interfaces.clone(),
+        }
+    }
+}
+
+/// No live instance carries the cluster's tag.
+pub(crate) fn not_found(name: &str, region: &str) -> Error {
+    Error::new(
+        Code::VerifyClusterNotFound,
+        format!("no running instance in {region} is tagged efa-sdk:cluster={name}"),
+    )
+    .with_cure("check the name, the region and the account, or apply the plan first")
+    .with_context("name", name)
+    .with_context("region", region)
+}
+
+fn unreadable(key: &'static str, why: &str) -> Error {
+    Error::new(
+        Code::VerifyTagsUnreadable,
+        format!("tag {key} {why}, so the cluster's plan is unknown"),
+    )
+    .with_cure("verify against the plan itself")
+    .with_context("tag", key)
+}
+
+impl Cluster {
+    /// The text form as HTML, for notebooks.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        crate::html::preformatted(&self.to_string())
+    }
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "cluster '{}' in {}: {} instances",
+            self.name,
+            self.region,
+            self.instances.len()
+        )?;
+        for instance in &self.instances {
+            let efa = instance
+                .interfaces
+                .iter()
+                .filter(|i| i.interface_type.is_efa())
+                .count();
+            writeln!(
+                f,
+                "  {} {} {} {} {} {} interfaces, {efa} EFA",
+                instance.instance_id,
+                instance.instance_type,
+                instance.availability_zone,
+                instance.state,
+                instance.private_ip_address.as_deref().unwrap_or("-"),
+                instance.interfaces.len(),
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,406 @@
+//! The calls that this crate makes to EC2, in the crate's own types.
+//!
+//! [`Ec2`] is the minimal contract: one method per EC2 action, all pages read, nothing retried
+//! beyond the transport. [`crate::Client`] builds the verbs on it; [`aws`] implements it
+//! over aws-sdk-ec2. Reads are by filter, so that a missing resource is an empty list.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::InstanceType;
+use crate::error::Result;
+use crate::layout::NetworkInterface;
+use crate::types::{
+    Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
+};
+
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
+/// Tags as EC2 has them: unique keys, in order of key.
+pub type Tags = BTreeMap<String, String>;
+
+/// One EC2 filter: the resource matches when any of the values does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// EC2's filter name, such as `tag:Name` or `vpc-id`.
+    pub name: String,
+    /// Accepted values; EC2's wildcards `*` and `?` work.
+    pub values: Vec<String>,
+}
+
+impl Filter {
+    /// A filter with one value.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            values: vec![value.into()],
+        }
+    }
+
+    /// A filter that any of several values meets.
+    pub fn any<I, S>(name: impl Into<String>, values: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        Self {
+            name: name.into(),
+            values: values.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// A filter on the value of a tag.
+    #[must_use]
+    pub fn tag(key: &str, value: &str) -> Self {
+        Self::new(format!("tag:{key}"), value)
+    }
+}
+
+/// One zone that offers one instance type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Offering {
+    /// The instance type's name.
+    pub instance_type: String,
+    /// The Availability Zone's name, such as `us-east-1a`.
+    pub availability_zone: String,
+}
+
+/// A subnet, as DescribeSubnets shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Subnet {
+    /// `subnet-…`
+    pub subnet_id: String,
+    /// `vpc-…`
+    pub vpc_id: String,
+    /// The Availability Zone's name.
+    pub availability_zone: String,
+    /// Free IPv4 addresses.
+    pub available_ip_address_count: u32,
+    /// Whether the subnet gives launched instances a public address.
+    pub map_public_ip_on_launch: bool,
+}
+
+/// A machine image, as DescribeImages shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Image {
+    /// `ami-…`
+    pub image_id: String,
+    /// The name that its owner gave it.
+    pub name: String,
+    /// The account that owns it.
+    pub owner_id: String,
+    /// The processor architecture that it runs on.
+    pub architecture: Architecture,
+    /// Whether it declares ENA support, which EFA needs.
+    pub ena_support: bool,
+    /// The root device's name, such as `/dev/xvda`.
+    pub root_device_name: Option<String>,
+}
+
+/// Where a security-group rule lets traffic come from or go to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Peer {
+    /// Members of a security group, by its id.
+    SecurityGroup(String),
+    /// An IPv4 or IPv6 range.
+    Cidr(String),
+    /// A prefix list, by its id.
+    PrefixList(String),
+}
+
+/// One security-group rule: a protocol, ports, and one peer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rule {
+    /// `-1` for all protocols, else `tcp`, `udp`, `icmp` or a number.
+    pub ip_protocol: String,
+    /// First port; absent for all protocols.
+    pub from_port: Option<i32>,
+    /// Last port; absent for all protocols.
+    pub to_port: Option<i32>,
+    /// The other side.
+    pub peer: Peer,
+}
+
+impl Rule {
+    /// All protocols, to or from the members of `group_id`: what EFA needs.
+    pub fn all_traffic_with_group(group_id: impl Into<String>) -> Self {
+        Self {
+            ip_protocol: "-1".to_owned(),
+            from_port: None,
+            to_port: None,
+            peer: Peer::SecurityGroup(group_id.into()),
+        }
+    }
+
+    /// Whether the rule allows all protocols with the members of `group_id`.
+    #[must_use]
+    pub fn allows_all_traffic_with_group(&self, group_id: &str) -> bool {
+        self.ip_protocol == "-1" && self.peer == Peer::SecurityGroup(group_id.to_owned())
+    }
+}
+
+/// A security group, as DescribeSecurityGroups shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    /// `sg-…`
+    pub group_id: String,
+    /// Its name, unique in the VPC.
+    pub group_name: String,
+    /// `vpc-…`
+    pub vpc_id: String,
+    /// Rules for incoming traffic.
+    pub ingress: Vec<Rule>,
+    /// Rules for outgoing traffic.
+    pub egress: Vec<Rule>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A placement group, as DescribePlacementGroups shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlacementGroup {
+    /// `pg-…`
+    pub group_id: String,
+    /// Its name, unique in the account and region.
+    pub group_name: String,
+    /// How it places instances.
+    pub strategy: PlacementStrategy,
+    /// EC2's state word, such as `available` or `deleting`.
+    pub state: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+open_string_enum! {
+    /// An instance's state, in the order of its life.
+    pub enum InstanceState {
+        /// Being started.
+        Pending = "pending",
+        /// Up, as far as EC2 knows.
+        Running = "running",
+        /// Being terminated.
+        ShuttingDown = "shutting-down",
+        /// Being stopped.
+        Stopping = "stopping",
+        /// Stopped.
+        Stopped = "stopped",
+        /// Gone.
+        Terminated = "terminated",
+    }
+}
+
+/// A network interface of an instance, as DescribeInstances shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AttachedInterface {
+    /// `eni-…`
+    pub network_interface_id: String,
+    /// The network card that it is attached to.
+    pub network_card_index: CardIndex,
+    /// Its device index on that card.
+    pub device_index: DeviceIndex,
+    /// `interface`, `efa` or `efa-only`.
+    pub interface_type: InterfaceType,
+    /// `subnet-…`
+    pub subnet_id: String,
+    /// Ids of its security groups, sorted.
+    pub group_ids: Vec<String>,
+    /// Its primary private address; EFA-only interfaces have none.
+    pub private_ip_address: Option<String>,
+    /// Its public address.
+    pub public_ip: Option<String>,
+    /// Whether it goes with the instance.
+    pub delete_on_termination: bool,
+}
+
+/// An instance, as DescribeInstances shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Instance {
+    /// `i-…`
+    pub instance_id: String,
+    /// The instance type's name.
+    pub instance_type: String,
+    /// Its state.
+    pub state: InstanceState,
+    /// Why EC2 changed the state, where it says so.
+    pub state_reason: Option<String>,
+    /// `ami-…`
+    pub image_id: String,
+    /// `subnet-…`
+    pub subnet_id: Option<String>,
+    /// The Availability Zone's name.
+    pub availability_zone: String,
+    /// The placement group's name.
+    pub placement_group_name: Option<String>,
+    /// Its primary private address.
+    pub private_ip_address: Option<String>,
+    /// Its public address.
+    pub public_ip_address: Option<String>,
+    /// Whether its metadata service demands session tokens (IMDSv2).
+    pub imds_v2_required: bool,
+    /// Its number among the instances of one launch.
+    pub launch_index: u32,
+    /// Its interfaces, sorted by card, then device.
+    pub interfaces: Vec<AttachedInterface>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A network interface by itself, as DescribeNetworkInterfaces shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FreeInterface {
+    /// `eni-…`
+    pub network_interface_id: String,
+    /// EC2's status word; `available` means attached to nothing.
+    pub status: String,
+}
+
+/// An Elastic IP address, as DescribeAddresses shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Address {
+    /// `eipalloc-…`
+    pub allocation_id: String,
+    /// `eipassoc-…`, where it is associated.
+    pub association_id: Option<String>,
+    /// The address.
+    pub public_ip: String,
+    /// The instance that it is associated with.
+    pub instance_id: Option<String>,
+    /// The interface that it is associated with.
+    pub network_interface_id: Option<String>,
+}
+
+/// A CreateSecurityGroup request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CreateSecurityGroup {
+    /// The group's name.
+    pub group_name: String,
+    /// What it is for.
+    pub description: String,
+    /// `vpc-…`
+    pub vpc_id: String,
+    /// Tags from birth.
+    pub tags: Tags,
+}
+
+/// Which way a security-group rule points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// Incoming.
+    Ingress,
+    /// Outgoing.
+    Egress,
+}
+
+impl Direction {
+    /// EC2's word, `ingress` or `egress`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// A RunInstances request. `MinCount` and `MaxCount` are both `count`: all or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RunInstances {
+    /// Makes the request idempotent.
+    pub client_token: String,
+    /// The instance type's name.
+    pub instance_type: String,
+    /// How many instances.
+    pub count: u32,
+    /// `ami-…`
+    pub image_id: String,
+    /// Subnet of every interface.
+    pub subnet_id: String,
+    /// Security group of every interface.
+    pub security_group_id: String,
+    /// The placement group's name.
+    pub placement_group_name: Option<String>,
+    /// The network interfaces of each instance.
+    pub interfaces: Vec<NetworkInterface>,
+    /// The root volume, where the image's own settings are overridden.
+    pub root_volume: Option<RootVolume>,
+    /// Name of an EC2 key pair.
+    pub key_name: Option<String>,
+    /// Name of an IAM instance profile.
+    pub iam_instance_profile: Option<String>,
+    /// User data, not yet encoded.
+    pub user_data: Option<String>,
+    /// Tags of instances, volumes and network interfaces from birth.
+    pub tags: Tags,
+}
+
+/// The root volume of a launch: always encrypted, gone with the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RootVolume {
+    /// The root device's name, such as `/dev/xvda`.
+    pub device_name: String,
+    /// Its size; the image's own when absent.
+    pub volume_size_gib: Option<u32>,
+}
+
+/// What this crate asks of EC2. Every method reads all pages and returns typed errors whose
+/// context holds EC2's own code as `ec2_code`.
+#[async_trait]
+pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
+    /// The region that the calls go to.
+    fn region(&self) -> &str;
+
+    /// DescribeInstanceTypes, in pages of 100.
+    async fn describe_instance_types(&self, filters: &[Filter]) -> Result<Vec<InstanceType>>;
+    /// DescribeInstanceTypeOfferings by Availability Zone.
+    async fn describe_instance_type_offerings(&self, filters: &[Filter]) -> Result<Vec<Offering>>;
+    /// DescribeSubnets.
+    async fn describe_subnets(&self, filters: &[Filter]) -> Result<Vec<Subnet>>;
+    /// DescribeImages.
+    async fn describe_images(&self, filters: &[Filter]) -> Result<Vec<Image>>;
+    /// DescribeSecurityGroups.
+    async fn describe_security_groups(&self, filters: &[Filter]) -> Result<Vec<SecurityGroup>>;
+    /// DescribePlacementGroups.
+    async fn describe_placement_groups(&self, filters: &[Filter]) -> Result<Vec<PlacementGroup>>;
+    /// DescribeInstances.
+    async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>>;
+    /// DescribeNetworkInterfaces.
+    async fn describe_network_interfaces(&self, filters: &[Filter]) -> Result<Vec<FreeInterface>>;
+    /// DescribeAddresses.
+    async fn describe_addresses(&self, filters: &[Filter]) -> Result<Vec<Address>>;
+
+    /// CreateSecurityGroup; the new group's id.
+    async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String>;
+    /// AuthorizeSecurityGroupIngress or -Egress with one rule.
+    async fn authorize_security_group(
+        &self,
+        group_id: &str,
+        direction: Direction,
+        rule: &Rule,
+    ) -> Result<()>;
+    /// DeleteSecurityGroup.
+    async fn delete_security_group(&self, group_id: &str) -> Result<()>;
+    /// CreatePlacementGroup with strategy `cluster`.
+    async fn create_cluster_placement_group(&self, group_name: &str, tags: &Tags) -> Result<()>;
+    /// DeletePlacementGroup.
+    async fn delete_placement_group(&self, group_name: &str) -> Result<()>;
+    /// RunInstances.
+    async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>>;
+    /// TerminateInstances.
+    async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()>;
+    /// DeleteNetworkInterface.
+    async fn delete_network_interface(&self, network_interface_id: &str) -> Result<()>;
+    /// AllocateAddress in the VPC scope.
+    async fn allocate_address(&self, tags: &Tags) -> Result<Address>;
+    /// AssociateAddress with a network interface.
+    async fn associate_address(
+        &self,
+        allocation_id: &str,
+        network_interface_id: &str,
+    ) -> Result<()>;
+    /// ReleaseAddress, after DisassociateAddress where it is associated.
+    async fn release_address(&self, address: &Address) -> Result<()>;
+}

@@ -1,0 +1,233 @@
+//! EC2's answers in this crate's types. What EC2 must say is demanded; the rest has defaults.
+
+use aws_sdk_ec2::types as sdk;
+
+use crate::ec2::{
+    Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, Offering, Peer,
+    PlacementGroup, Rule, SecurityGroup, Subnet, Tags,
+};
+use crate::error::{Code, Error, Result};
+use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
+
+/// A value that EC2's answer must hold.
+pub(super) fn present<T>(value: Option<T>, field: &'static str) -> Result<T> {
+    value.ok_or_else(|| {
+        Error::new(
+            Code::Ec2UnexpectedAnswer,
+            format!("EC2's answer lacks {field}"),
+        )
+        .with_cure("check the endpoint: it does not answer as EC2 does")
+        .with_context("field", field)
+    })
+}
+
+fn index(value: Option<i32>, field: &'static str) -> Result<u32> {
+    present(value.and_then(|value| u32::try_from(value).ok()), field)
+}
+
+fn tags(tags: Option<Vec<sdk::Tag>>) -> Tags {
+    let pair = |tag: sdk::Tag| Some((tag.key?, tag.value.unwrap_or_default()));
+    tags.unwrap_or_default()
+        .into_iter()
+        .filter_map(pair)
+        .collect()
+}
+
+/// EC2 answers "none" with an empty string in places.
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+pub(super) fn offering(offering: sdk::InstanceTypeOffering) -> Result<Offering> {
+    Ok(Offering {
+        instance_type: present(offering.instance_type, "InstanceType")?
+            .as_str()
+            .to_owned(),
+        availability_zone: present(offering.location, "Location")?,
+    })
+}
+
+pub(super) fn subnet(subnet: sdk::Subnet) -> Result<Subnet> {
+    Ok(Subnet {
+        subnet_id: present(subnet.subnet_id, "SubnetId")?,
+        vpc_id: present(subnet.vpc_id, "VpcId")?,
+        availability_zone: present(subnet.availability_zone, "AvailabilityZone")?,
+        available_ip_address_count: index(
+            subnet.available_ip_address_count,
+            "AvailableIpAddressCount",
+        )?,
+        map_public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or(false),
+    })
+}
+
+pub(super) fn image(image: sdk::Image) -> Result<Image> {
+    Ok(Image {
+        image_id: present(image.image_id, "ImageId")?,
+        name: image.name.unwrap_or_default(),
+        owner_id: image.owner_id.unwrap_or_default(),
+        architecture: Architecture::from(present(image.architecture, "Architecture")?.as_str()),
+        ena_support: image.ena_support.unwrap_or(false),
+        root_device_name: non_empty(image.root_device_name),
+    })
+}
+
+pub(super) fn security_group(group: sdk::SecurityGroup) -> Result<SecurityGroup> {
+    Ok(SecurityGroup {
+        group_id: present(group.group_id, "GroupId")?,
+        group_name: present(group.group_name, "GroupName")?,
+        vpc_id: present(group.vpc_id, "VpcId")?,
+        ingress: rules(group.ip_permissions.unwrap_or_default()),
+        egress: rules(group.ip_permissions_egress.unwrap_or_default()),
+        tags: tags(group.tags),
+    })
+}
+
+/// One rule per peer, sorted.
+fn rules(permissions: Vec<sdk::IpPermission>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for permission in permissions {
+        let groups = permission
+            .user_id_group_pairs
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|pair| pair.group_id);
+        let ranges = permission
+            .ip_ranges
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|range| range.cidr_ip);
+        let ranges_6 = permission
+            .ipv6_ranges
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|range| range.cidr_ipv6);
+        let lists = permission
+            .prefix_list_ids
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|list| list.prefix_list_id);
+        let peers = groups
+            .map(Peer::SecurityGroup)
+            .chain(ranges.chain(ranges_6).map(Peer::Cidr))
+            .chain(lists.map(Peer::PrefixList));
+        rules.extend(peers.map(|peer| Rule {
+            ip_protocol: permission.ip_protocol.clone().unwrap_or_default(),
+            from_port: permission.from_port,
+            to_port: permission.to_port,
+            peer,
+        }));
+    }
+    rules.sort();
+    rules
+}
+
+pub(super) fn placement_group(group: sdk::PlacementGroup) -> Result<PlacementGroup> {
+    Ok(PlacementGroup {
+        group_id: group.group_id.unwrap_or_default(),
+        group_name: present(group.group_name, "GroupName")?,
+        strategy: PlacementStrategy::from(present(group.strategy, "Strategy")?.as_str()),
+        state: group
+            .state
+            .map(|state| state.as_str().to_owned())
+            .unwrap_or_default(),
+        tags: tags(group.tags),
+    })
+}
+
+pub(super) fn reservation(reservation: sdk::Reservation) -> Result<Vec<Instance>> {
+    reservation
+        .instances
+        .unwrap_or_default()
+        .into_iter()
+        .map(instance)
+        .collect()
+}
+
+pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
+    let state = present(instance.state.and_then(|state| state.name), "State.Name")?;
+    let placement = present(instance.placement, "Placement")?;
+    let mut interfaces = instance
+        .network_interfaces
+        .unwrap_or_default()
+        .into_iter()
+        .map(attached_interface)
+        .collect::<Result<Vec<_>>>()?;
+    interfaces.sort_by_key(|interface| (interface.network_card_index, interface.device_index));
+    Ok(Instance {
+        instance_id: present(instance.instance_id, "InstanceId")?,
+        instance_type: present(instance.instance_type, "InstanceType")?
+            .as_str()
+            .to_owned(),
+        state: InstanceState::from(state.as_str()),
+        state_reason: instance
+            .state_reason
+            .and_then(|reason| non_empty(reason.message)),
+        image_id: instance.image_id.unwrap_or_default(),
+        subnet_id: non_empty(instance.subnet_id),
+        availability_zone: placement.availability_zone.unwrap_or_default(),
+        placement_group_name: non_empty(placement.group_name),
+        private_ip_address: non_empty(instance.private_ip_address),
+        public_ip_address: non_empty(instance.public_ip_address),
+        imds_v2_required: instance
+            .metadata_options
+            .is_some_and(|options| options.http_tokens == Some(sdk::HttpTokensState::Required)),
+        launch_index: instance
+            .ami_launch_index
+            .and_then(|index| u32::try_from(index).ok())
+            .unwrap_or(0),
+        interfaces,
+        tags: tags(instance.tags),
+    })
+}
+
+fn attached_interface(interface: sdk::InstanceNetworkInterface) -> Result<AttachedInterface> {
+    let attachment = present(interface.attachment, "NetworkInterface.Attachment")?;
+    let mut group_ids: Vec<String> = interface
+        .groups
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|group| group.group_id)
+        .collect();
+    group_ids.sort();
+    Ok(AttachedInterface {
+        network_interface_id: present(interface.network_interface_id, "NetworkInterfaceId")?,
+        // EC2 leaves the card out on types that have one.
+        network_card_index: CardIndex::new(index(
+            attachment.network_card_index.or(Some(0)),
+            "NetworkCardIndex",
+        )?),
+        device_index: DeviceIndex::new(index(attachment.device_index, "DeviceIndex")?),
+        interface_type: InterfaceType::from(
+            interface.interface_type.as_deref().unwrap_or("interface"),
+        ),
+        subnet_id: interface.subnet_id.unwrap_or_default(),
+        group_ids,
+        private_ip_address: non_empty(interface.private_ip_address),
+        public_ip: non_empty(
+            interface
+                .association
+                .and_then(|association| association.public_ip),
+        ),
+        delete_on_termination: attachment.delete_on_termination.unwrap_or(false),
+    })
+}
+
+pub(super) fn free_interface(interface: sdk::NetworkInterface) -> Result<FreeInterface> {
+    Ok(FreeInterface {
+        network_interface_id: present(interface.network_interface_id, "NetworkInterfaceId")?,
+        status: interface
+            .status
+            .map(|status| status.as_str().to_owned())
+            .unwrap_or_default(),
+    })
+}
+
+pub(super) fn address(address: sdk::Address) -> Result<Address> {
+    Ok(Address {
+        allocation_id: present(address.allocation_id, "AllocationId")?,
+        association_id: non_empty(address.association_id),
+        public_ip: address.public_ip.unwrap_or_default(),
+        instance_id: non_empty(address.instance_id),
+        network_interface_id: non_empty(address.network_interface_id),
+    })
+}

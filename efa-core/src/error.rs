@@ -1,0 +1,326 @@
+//! The one error type of the crate: a stable code, what was wrong, and the cure.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The stage of the flow that an error comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A query of the catalog, or an instance type that it does not hold.
+    Catalog,
+    /// A set of network interfaces that EC2 would refuse.
+    Layout,
+    /// A cluster specification that cannot become a plan.
+    Plan,
+    /// A call that changes resources in EC2.
+    Provision,
+    /// What is running differs from what was asked for, or cannot be found.
+    Verify,
+    /// EC2 refused a call, or could not be reached.
+    Ec2,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $kind:ident, $code:literal;)+) => {
+        /// Every code that an [`Error`] of this crate can have. Codes are added, never renamed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $variant,)+ }
+
+        impl Code {
+            /// All codes, in order of the flow.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The dotted form, such as `layout.device_index_out_of_range`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The stage of the flow that the code belongs to.
+            #[must_use]
+            pub const fn kind(self) -> ErrorKind {
+                match self { $(Self::$variant => ErrorKind::$kind,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The catalog does not hold this instance type.
+    CatalogUnknownInstanceType = Catalog, "catalog.unknown_instance_type";
+    /// A query has a value out of its range, or a malformed pattern.
+    CatalogInvalidQuery = Catalog, "catalog.invalid_query";
+    /// A zone was asked for, and the catalog does not know which zone offers which type.
+    CatalogNoOfferings = Catalog, "catalog.no_offerings";
+
+    /// No profile of this name.
+    LayoutUnknownProfile = Layout, "layout.unknown_profile";
+    /// No way of this name to have a public IP address.
+    LayoutUnknownPublicIp = Layout, "layout.unknown_public_ip";
+    /// The instance type has no EFA.
+    LayoutEfaNotSupported = Layout, "layout.efa_not_supported";
+    /// So many EFA interfaces were asked for as the type, or the profile on it, cannot have.
+    LayoutEfaCountOutOfRange = Layout, "layout.efa_count_out_of_range";
+    /// The profile is not possible on this type.
+    LayoutProfileNotPossible = Layout, "layout.profile_not_possible";
+    /// A public IP address at launch is not possible with what was asked for.
+    LayoutPublicIpNotPossible = Layout, "layout.public_ip_not_possible";
+    /// No interface on network card 0, device 0.
+    LayoutPrimaryMissing = Layout, "layout.primary_missing";
+    /// The primary interface is EFA-only.
+    LayoutPrimaryEfaOnly = Layout, "layout.primary_efa_only";
+    /// The type has no network card of this index.
+    LayoutUnknownNetworkCard = Layout, "layout.unknown_network_card";
+    /// The network card holds fewer interfaces than this device index needs.
+    LayoutDeviceIndexOutOfRange = Layout, "layout.device_index_out_of_range";
+    /// Two interfaces have the same network card and device index.
+    LayoutDuplicateInterface = Layout, "layout.duplicate_interface";
+    /// The network card does not take interfaces of this type.
+    LayoutInterfaceTypeNotAccepted = Layout, "layout.interface_type_not_accepted";
+    /// A network card has more than one EFA.
+    LayoutSeveralEfaPerCard = Layout, "layout.several_efa_per_card";
+    /// More EFA interfaces than the type can have.
+    LayoutTooManyEfa = Layout, "layout.too_many_efa";
+    /// An EFA-only interface with something of IP.
+    LayoutEfaOnlyWithIp = Layout, "layout.efa_only_with_ip";
+    /// A public IP address at launch, and more than one interface.
+    LayoutPublicIpWithSeveralInterfaces = Layout, "layout.public_ip_with_several_interfaces";
+    /// The layout was made for another instance type.
+    LayoutInstanceTypeDiffers = Layout, "layout.instance_type_differs";
+    /// The compact text form of a layout cannot be read.
+    LayoutNotationUnreadable = Layout, "layout.notation_unreadable";
+
+    /// The cluster specification has a missing or malformed value.
+    PlanInvalidSpec = Plan, "plan.invalid_spec";
+    /// A resource that the specification names does not exist.
+    PlanResourceNotFound = Plan, "plan.resource_not_found";
+    /// Two values of the specification, or a value and what EC2 says, contradict.
+    PlanConflict = Plan, "plan.conflict";
+    /// A serialised plan cannot be read.
+    PlanUnreadable = Plan, "plan.unreadable";
+
+    /// A cluster of this name runs already, with another plan.
+    ProvisionClusterDiffers = Provision, "provision.cluster_differs";
+    /// An instance ended before it ran.
+    ProvisionInstanceLost = Provision, "provision.instance_lost";
+    /// Instances or resources did not reach the awaited state in time.
+    ProvisionTimeout = Provision, "provision.timeout";
+
+    /// No cluster of this name was found.
+    VerifyClusterNotFound = Verify, "verify.cluster_not_found";
+    /// What the cluster's tags say about its plan cannot be read.
+    VerifyTagsUnreadable = Verify, "verify.tags_unreadable";
+
+    /// No AWS credentials were found.
+    Ec2NoCredentials = Ec2, "ec2.no_credentials";
+    /// No AWS region was given or configured.
+    Ec2NoRegion = Ec2, "ec2.no_region";
+    /// The endpoint could not be reached, or did not answer in time.
+    Ec2Unreachable = Ec2, "ec2.unreachable";
+    /// EC2 answered with an error of its own; the context has its code.
+    Ec2Refused = Ec2, "ec2.refused";
+    /// EC2's answer lacks something that it must have.
+    Ec2UnexpectedAnswer = Ec2, "ec2.unexpected_answer";
+}
+
+/// A resource in EC2 that a failed call left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leftover {
+    /// EC2's resource type, such as `security-group` or `instance`.
+    pub resource_type: String,
+    /// EC2's id of it.
+    pub id: String,
+}
+
+/// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
+///
+/// `Display` is one line: the message, then the cure.
+#[derive(Debug)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    code: Code,
+    message: String,
+    cure: Option<String>,
+    context: Vec<(&'static str, String)>,
+    retryable: bool,
+    may_have_changed_aws: bool,
+    leftovers: Vec<Leftover>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with this code and message; add to it with the `with_*` methods.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                code,
+                message: message.into(),
+                cure: None,
+                context: Vec::new(),
+                retryable: false,
+                may_have_changed_aws: false,
+                leftovers: Vec::new(),
+                source: None,
+            }),
+        }
+    }
+
+    /// Says what the caller can do about it.
+    pub(crate) fn with_cure(mut self, cure: impl Into<String>) -> Self {
+        self.inner.cure = Some(cure.into());
+        self
+    }
+
+    /// Adds a key-value pair, such as the field, the value or the limit.
+    pub(crate) fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.inner.context.push((key, value.to_string()));
+        self
+    }
+
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
+    pub(crate) fn retryable(mut self, retryable: bool) -> Self {
+        self.inner.retryable = retryable;
+        self
+    }
+
+    pub(crate) fn changed_aws(mut self, leftovers: Vec<Leftover>) -> Self {
+        self.inner.may_have_changed_aws = true;
+        self.inner.leftovers = leftovers;
+        self
+    }
+
+    /// The stage of the flow.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.code.kind()
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.inner.code
+    }
+
+    /// The message without the cure.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// What the caller can do about it, where known.
+    #[must_use]
+    pub fn cure(&self) -> Option<&str> {
+        self.inner.cure.as_deref()
+    }
+
+    /// Key-value pairs: the field, the value, the limit, EC2's own code …
+    #[must_use]
+    pub fn context(&self) -> &[(&'static str, String)] {
+        &self.inner.context
+    }
+
+    /// The value of one context key.
+    #[must_use]
+    pub fn context_value(&self, key: &str) -> Option<&str> {
+        self.inner
+            .context
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// EC2's own error code, such as `InsufficientInstanceCapacity`, where EC2 answered with one.
+    #[must_use]
+    pub fn ec2_code(&self) -> Option<&str> {
+        self.context_value("ec2_code")
+    }
+
+    /// Whether the same call can succeed later without a change by the caller.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// Whether the failed call may have changed resources in AWS.
+    #[must_use]
+    pub fn may_have_changed_aws(&self) -> bool {
+        self.inner.may_have_changed_aws
+    }
+
+    /// What the failed call is known to have left in AWS; `destroy` removes it.
+    #[must_use]
+    pub fn leftovers(&self) -> &[Leftover] {
+        &self.inner.leftovers
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)?;
+        if let Some(cure) = &self.inner.cure {
+            write!(f, "; {cure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner
+            .source
+            .as_ref()
+            .map(|s| s.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_message_then_cure() {
+        let error = Error::new(Code::CatalogUnknownInstanceType, "no instance type m5.fake")
+            .with_cure("see Catalog::find")
+            .with_context("instance_type", "m5.fake");
+        assert_eq!(
+            error.to_string(),
+            "no instance type m5.fake; see Catalog::find"
+        );
+        assert_eq!(error.context_value("instance_type"), Some("m5.fake"));
+        assert_eq!(error.kind(), ErrorKind::Catalog);
+    }
+
+    #[test]
+    fn codes_are_unique_and_start_with_their_kind() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            let kind = format!("{:?}.", code.kind()).to_lowercase();
+            assert!(code.as_str().starts_with(&kind), "{}", code.as_str());
+            assert!(
+                seen.insert(code.as_str()),
+                "{} is listed twice",
+                code.as_str()
+            );
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Text as HTML for notebooks: escaped, without scripts.
+
+/// The text with everything escaped that HTML gives a meaning.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+/// The text as it is, in a fixed-width font.
+pub(crate) fn preformatted(text: &str) -> String {
+    format!("<pre>{}</pre>", escape(text))
+}

@@ -1,0 +1,259 @@
+//! Which network interfaces an instance is launched with: card, device index and type of each.
+//!
+//! [`InstanceType::layout`] plans them from what EC2 says about the type;
+//! [`Layout::from_interfaces`] takes the caller's own. Both pass the same rules, those that EC2
+//! refuses to launch without, so a [`Layout`] is one that EC2 takes. Everything here is a
+//! function of values: no AWS call.
+//!
+//! Neighbours: [`catalog`](crate::catalog) gives the type, the plan carries the layout, and
+//! the tags of a cluster keep its [`notation`](Layout::notation).
+
+mod drawing;
+mod notation;
+mod planner;
+mod policy;
+mod profile;
+mod rules;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::InstanceType;
+use crate::error::{Code, Error, Result};
+use crate::types::{CardIndex, DeviceIndex, InterfaceType};
+
+pub use self::notation::parse_notation;
+pub use self::profile::{LayoutRequest, Profile, PublicIp};
+pub use self::rules::{Violation, violations};
+
+/// One network interface of a launch, in the terms of `RunInstances`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct NetworkInterface {
+    /// `NetworkCardIndex`.
+    #[serde(default)]
+    pub network_card_index: CardIndex,
+    /// `DeviceIndex`: counts from 0 on each card.
+    pub device_index: DeviceIndex,
+    /// `InterfaceType`.
+    pub interface_type: InterfaceType,
+    /// `AssociatePublicIpAddress`. `None` leaves it out of the request: always so for
+    /// `efa-only`, and for others the subnet then decides.
+    #[serde(default)]
+    pub associate_public_ip_address: Option<bool>,
+    /// How many further private IPv4 addresses (`SecondaryPrivateIpAddressCount`). Never planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4_address_count: Option<u32>,
+    /// `Ipv4PrefixCount`: how many /28 prefixes. Never planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4_prefix_count: Option<u32>,
+}
+
+impl NetworkInterface {
+    /// An interface without a public IP address: `false` is sent for it where the type carries
+    /// IP, nothing for `efa-only`.
+    #[must_use]
+    pub fn new(network_card_index: u32, device_index: u32, interface_type: InterfaceType) -> Self {
+        Self {
+            network_card_index: CardIndex::new(network_card_index),
+            device_index: DeviceIndex::new(device_index),
+            associate_public_ip_address: default_public_ip(&interface_type),
+            interface_type,
+            ipv4_address_count: None,
+            ipv4_prefix_count: None,
+        }
+    }
+
+    /// Whether it is the primary one: network card 0, device 0.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.slot() == (CardIndex::new(0), DeviceIndex::new(0))
+    }
+
+    const fn slot(&self) -> (CardIndex, DeviceIndex) {
+        (self.network_card_index, self.device_index)
+    }
+}
+
+/// What is sent as `AssociatePublicIpAddress` unless the caller says otherwise.
+const fn default_public_ip(interface_type: &InterfaceType) -> Option<bool> {
+    if matches!(interface_type, InterfaceType::EfaOnly) {
+        None
+    } else {
+        Some(false)
+    }
+}
+
+/// The network interfaces of every instance of a launch, and what they mean.
+///
+/// ```
+/// use efa_core::{Catalog, LayoutRequest, Profile};
+///
+/// # fn main() -> efa_core::Result<()> {
+/// let p5 = Catalog::bundled().require("p5.48xlarge")?;
+/// let layout = p5.layout(&LayoutRequest::default())?;
+/// assert_eq!(layout.to_string(), "p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP");
+/// assert_eq!(layout.notation(), "0:0=interface 0:1=efa-only 1-31:0=efa-only");
+///
+/// let wide = p5.layout(&LayoutRequest::default().profile(Profile::IpBandwidth))?;
+/// assert_eq!((wide.len(), wide.efa_count(), wide.ip_count()), (40, 32, 8));
+///
+/// // hpc6id has one slot per network card, so device index 1 exists on none of them.
+/// let error = Catalog::bundled()
+///     .require("hpc6id.32xlarge")
+///     .and_then(|t| efa_core::Layout::from_interfaces(t, wide.interfaces))
+///     .unwrap_err();
+/// assert_eq!(error.code().as_str(), "layout.device_index_out_of_range");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Layout {
+    /// The instance type that it is for.
+    pub instance_type: String,
+    /// The profile that it was planned with; `None` for the caller's own interfaces.
+    pub profile: Option<Profile>,
+    /// How the instances get a public IP address.
+    pub public_ip: PublicIp,
+    /// The interfaces, sorted by network card and device index.
+    pub interfaces: Vec<NetworkInterface>,
+    /// Consequences that a reader should know, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl InstanceType {
+    /// Plans the interfaces of a launch of this type.
+    ///
+    /// # Errors
+    /// [`Code::LayoutEfaNotSupported`], [`Code::LayoutEfaCountOutOfRange`],
+    /// [`Code::LayoutProfileNotPossible`] and [`Code::LayoutPublicIpNotPossible`], each with
+    /// the type, the limit and the cure. The layout is never silently a smaller one.
+    pub fn layout(&self, request: &LayoutRequest) -> Result<Layout> {
+        Layout::plan(self, request)
+    }
+}
+
+impl Layout {
+    /// Plans the interfaces of a launch; the same as [`InstanceType::layout`].
+    ///
+    /// # Errors
+    /// As [`InstanceType::layout`].
+    pub fn plan(instance_type: &InstanceType, request: &LayoutRequest) -> Result<Self> {
+        let layout = planner::plan(instance_type, request)?;
+        layout.check(instance_type)?;
+        Ok(layout)
+    }
+
+    /// A layout of the caller's own interfaces, in any order.
+    ///
+    /// # Errors
+    /// The first rule that EC2 would refuse the interfaces for; see [`violations`] for all.
+    pub fn from_interfaces(
+        instance_type: &InstanceType,
+        mut interfaces: Vec<NetworkInterface>,
+    ) -> Result<Self> {
+        interfaces.sort_by_key(NetworkInterface::slot);
+        let public = interfaces
+            .iter()
+            .any(|i| i.associate_public_ip_address == Some(true));
+        let mut layout = Self {
+            instance_type: instance_type.name.clone(),
+            profile: None,
+            public_ip: if public {
+                PublicIp::LoneEfa
+            } else {
+                PublicIp::None
+            },
+            interfaces,
+            notes: Vec::new(),
+        };
+        layout.check(instance_type)?;
+        layout.notes = planner::notes(instance_type, &layout);
+        Ok(layout)
+    }
+
+    /// Checks a layout against a type, such as one that was read from JSON.
+    ///
+    /// # Errors
+    /// [`Code::LayoutInstanceTypeDiffers`], or the first rule that EC2 would refuse it for.
+    pub fn check(&self, instance_type: &InstanceType) -> Result<()> {
+        if self.instance_type != instance_type.name {
+            return Err(Error::new(
+                Code::LayoutInstanceTypeDiffers,
+                format!(
+                    "the layout is for {}, not for {}",
+                    self.instance_type, instance_type.name
+                ),
+            )
+            .with_cure(format!("plan a layout for {}", instance_type.name))
+            .with_context("instance_type", &instance_type.name)
+            .with_context("value", &self.instance_type));
+        }
+        rules::check(instance_type, &self.interfaces)
+    }
+
+    /// How many interfaces.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.interfaces.len()
+    }
+
+    /// Whether there is no interface; EC2 takes no such layout.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.interfaces.is_empty()
+    }
+
+    /// How many EFAs, with or without ENA.
+    #[must_use]
+    pub fn efa_count(&self) -> usize {
+        self.interfaces
+            .iter()
+            .filter(|i| i.interface_type.is_efa())
+            .count()
+    }
+
+    /// How many interfaces carry IP, that is private IPv4 addresses that an instance takes from
+    /// its subnet, unless interfaces ask for further ones.
+    #[must_use]
+    pub fn ip_count(&self) -> usize {
+        self.interfaces
+            .iter()
+            .filter(|i| i.interface_type.carries_ip())
+            .count()
+    }
+
+    /// How many private IPv4 addresses an instance takes from its subnet, with the further ones
+    /// that interfaces ask for: a /28 prefix is 16.
+    #[must_use]
+    pub fn private_ip_address_count(&self) -> u64 {
+        let addresses = |i: &NetworkInterface| {
+            u64::from(i.interface_type.carries_ip())
+                + u64::from(i.ipv4_address_count.unwrap_or(0))
+                + 16 * u64::from(i.ipv4_prefix_count.unwrap_or(0))
+        };
+        self.interfaces.iter().map(addresses).sum()
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profile = self.profile.map_or("user-supplied", Profile::as_str);
+        let (all, efa, ip) = (self.len(), self.efa_count(), self.ip_count());
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{} {profile}: {all} interface{}, {efa} EFA, {ip} IP{}",
+            self.instance_type,
+            plural(all),
+            plural(ip)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

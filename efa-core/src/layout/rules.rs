@@ -1,0 +1,357 @@
+//! The rules that EC2 refuses a launch for. Every layout passes them, planned or not.
+//!
+//! Origins: EC2 User Guide, pages efa-acc-inst-types, using-eni and create-efa; the EC2 API
+//! model; EC2's own messages as reported in eksctl-io/eksctl#7520 and
+//! aws/karpenter-provider-aws#5666.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::NetworkInterface;
+use crate::catalog::InstanceType;
+use crate::error::{Code, Error, Result};
+use crate::types::{CardIndex, DeviceIndex, InterfaceType};
+
+/// One reason for which EC2 would refuse a set of interfaces.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The rule.
+    pub code: Code,
+    /// The instance type.
+    pub instance_type: String,
+    /// The network card, where one is to blame.
+    pub network_card_index: Option<CardIndex>,
+    /// The device index, where one is to blame.
+    pub device_index: Option<DeviceIndex>,
+    /// What was found.
+    pub value: String,
+    /// What the rule allows, where it is a number or a list.
+    pub limit: Option<String>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to do.
+    pub cure: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.message, self.cure)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        let mut error = Self::new(violation.code, violation.message)
+            .with_cure(violation.cure)
+            .with_context("instance_type", violation.instance_type)
+            .with_context("value", violation.value);
+        if let Some(card) = violation.network_card_index {
+            error = error.with_context("network_card_index", card);
+        }
+        if let Some(device) = violation.device_index {
+            error = error.with_context("device_index", device);
+        }
+        if let Some(limit) = violation.limit {
+            error = error.with_context("limit", limit);
+        }
+        error
+    }
+}
+
+/// The first violation as an error; its context counts the `further_violations`.
+pub(super) fn check(t: &InstanceType, interfaces: &[NetworkInterface]) -> Result<()> {
+    let mut found = violations(t, interfaces).into_iter();
+    match found.next() {
+        None => Ok(()),
+        Some(first) => {
+            let codes: Vec<_> = found.map(|violation| violation.code.as_str()).collect();
+            let error = Error::from(first);
+            if codes.is_empty() {
+                return Err(error);
+            }
+            Err(error
+                .with_context("further_violations", codes.len())
+                .with_context("further_codes", codes.join(" ")))
+        }
+    }
+}
+
+/// Every rule that the interfaces break on this type; none if EC2 takes them.
+///
+/// ```
+/// use efa_core::{Catalog, InterfaceType, NetworkInterface, violations};
+///
+/// # fn main() -> efa_core::Result<()> {
+/// let b300 = Catalog::bundled().require("p6-b300.48xlarge")?;
+/// let found = violations(b300, &[NetworkInterface::new(0, 0, InterfaceType::Efa)]);
+/// assert_eq!(
+///     found[0].to_string(),
+///     "network card 0 of p6-b300.48xlarge does not take efa; it takes interface"
+/// );
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn violations(t: &InstanceType, interfaces: &[NetworkInterface]) -> Vec<Violation> {
+    let rules = Rules { t, interfaces };
+    let mut found = Vec::new();
+    rules.primary(&mut found);
+    rules.slots(&mut found);
+    rules.types(&mut found);
+    rules.efa_counts(&mut found);
+    rules.ip(&mut found);
+    found
+}
+
+struct Rules<'a> {
+    t: &'a InstanceType,
+    interfaces: &'a [NetworkInterface],
+}
+
+impl Rules<'_> {
+    fn violation(
+        &self,
+        code: Code,
+        value: impl fmt::Display,
+        message: String,
+        cure: impl Into<String>,
+    ) -> Violation {
+        Violation {
+            code,
+            instance_type: self.t.name.clone(),
+            network_card_index: None,
+            device_index: None,
+            value: value.to_string(),
+            limit: None,
+            message,
+            cure: cure.into(),
+        }
+    }
+
+    /// The primary is `(0, 0)`, never `efa-only`: efa-acc-inst-types, using-eni.
+    fn primary(&self, found: &mut Vec<Violation>) {
+        let cure = "make it interface, or efa where the card takes it";
+        match self.interfaces.iter().find(|i| i.is_primary()) {
+            None => found.push(self.violation(
+                Code::LayoutPrimaryMissing,
+                self.interfaces.len(),
+                "no interface on network card 0, device 0".to_owned(),
+                "add the primary interface there",
+            )),
+            Some(primary) if primary.interface_type == InterfaceType::EfaOnly => {
+                let message =
+                    "the primary interface is efa-only, which has no IP address".to_owned();
+                let violation = self.violation(
+                    Code::LayoutPrimaryEfaOnly,
+                    &primary.interface_type,
+                    message,
+                    cure,
+                );
+                found.push(at(violation, primary));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The card exists, the device index counts per card up to its limit (eksctl#7520), and no
+    /// slot is taken twice.
+    fn slots(&self, found: &mut Vec<Violation>) {
+        let mut taken = BTreeSet::new();
+        for interface in self.interfaces {
+            let (card, device) = interface.slot();
+            let name = &self.t.name;
+            let Some(limits) = self.t.card(card) else {
+                let count = self.t.network_cards.len();
+                let message = format!("{name} has no network card {card}");
+                let cure = format!("it has {count}, counted from 0");
+                let violation = self.violation(Code::LayoutUnknownNetworkCard, card, message, cure);
+                found.push(at(
+                    Violation {
+                        limit: Some(count.to_string()),
+                        ..violation
+                    },
+                    interface,
+                ));
+                continue;
+            };
+            let limit = limits.maximum_network_interfaces;
+            if device.get() >= limit {
+                let message = format!(
+                    "device index {device} on network card {card} of {name}, which holds {limit}"
+                );
+                let cure = format!("use an index below {limit}; it counts from 0 on each card");
+                let violation =
+                    self.violation(Code::LayoutDeviceIndexOutOfRange, device, message, cure);
+                found.push(at(
+                    Violation {
+                        limit: Some(limit.to_string()),
+                        ..violation
+                    },
+                    interface,
+                ));
+            }
+            if !taken.insert(interface.slot()) {
+                let message = format!("two interfaces on network card {card}, device {device}");
+                let cure = "give each its own device index";
+                let violation =
+                    self.violation(Code::LayoutDuplicateInterface, device, message, cure);
+                found.push(at(violation, interface));
+            }
+        }
+    }
+
+    /// The card takes the type: `InterfaceTypes` of the API, or inferred.
+    fn types(&self, found: &mut Vec<Violation>) {
+        for interface in self.interfaces {
+            let card = interface.network_card_index;
+            let kind = &interface.interface_type;
+            if self.t.card(card).is_none() || self.t.accepts(card, kind) {
+                continue;
+            }
+            let taken = self.taken_types(card);
+            let message = format!(
+                "network card {card} of {} does not take {kind}",
+                self.t.name
+            );
+            let cure = format!("it takes {taken}");
+            let violation =
+                self.violation(Code::LayoutInterfaceTypeNotAccepted, kind, message, cure);
+            found.push(at(
+                Violation {
+                    limit: Some(taken),
+                    ..violation
+                },
+                interface,
+            ));
+        }
+    }
+
+    fn taken_types(&self, card: CardIndex) -> String {
+        let stated = self
+            .t
+            .card(card)
+            .and_then(|card| card.interface_types.clone());
+        let known = || {
+            [
+                InterfaceType::Interface,
+                InterfaceType::Efa,
+                InterfaceType::EfaOnly,
+            ]
+        };
+        let types = stated.unwrap_or_else(|| {
+            known()
+                .into_iter()
+                .filter(|kind| self.t.accepts(card, kind))
+                .collect()
+        });
+        types
+            .iter()
+            .map(InterfaceType::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// One EFA per card, with or without ENA (using-eni), and `MaximumEfaInterfaces` in all.
+    fn efa_counts(&self, found: &mut Vec<Violation>) {
+        let mut per_card: BTreeMap<CardIndex, usize> = BTreeMap::new();
+        for interface in self.interfaces.iter().filter(|i| i.interface_type.is_efa()) {
+            *per_card.entry(interface.network_card_index).or_default() += 1;
+        }
+        for (card, count) in per_card.iter().filter(|(_, count)| **count > 1) {
+            let message = format!("{count} EFA interfaces on network card {card}, which takes one");
+            let violation = self.violation(
+                Code::LayoutSeveralEfaPerCard,
+                count,
+                message,
+                "spread them over the network cards",
+            );
+            found.push(Violation {
+                network_card_index: Some(*card),
+                limit: Some("1".to_owned()),
+                ..violation
+            });
+        }
+        let (count, limit) = (
+            per_card.values().sum::<usize>(),
+            self.t.maximum_efa_interfaces,
+        );
+        if count > limit as usize {
+            let message = format!(
+                "{count} EFA interfaces, and {} can have {limit}",
+                self.t.name
+            );
+            let cure = "make the others interface, or leave them out";
+            let violation = self.violation(Code::LayoutTooManyEfa, count, message, cure);
+            found.push(Violation {
+                limit: Some(limit.to_string()),
+                ..violation
+            });
+        }
+    }
+
+    /// `efa-only` has no IP address (API model), and EC2 gives a public one at launch only to a
+    /// lone interface (karpenter-provider-aws#5666).
+    fn ip(&self, found: &mut Vec<Violation>) {
+        for interface in self.interfaces {
+            let public = interface.associate_public_ip_address == Some(true);
+            if interface.interface_type == InterfaceType::EfaOnly {
+                let fields = [
+                    (public, "AssociatePublicIpAddress=true"),
+                    (
+                        interface.ipv4_address_count.is_some(),
+                        "an IPv4 address count",
+                    ),
+                    (
+                        interface.ipv4_prefix_count.is_some(),
+                        "an IPv4 prefix count",
+                    ),
+                ];
+                let set: Vec<_> = fields
+                    .into_iter()
+                    .filter_map(|(set, name)| set.then_some(name))
+                    .collect();
+                if !set.is_empty() {
+                    let (card, device) = interface.slot();
+                    let set = set.join(", ");
+                    let message =
+                        format!("efa-only with {set} on network card {card}, device {device}");
+                    let cure = "leave it out, or use efa, which carries IP";
+                    found.push(at(
+                        self.violation(Code::LayoutEfaOnlyWithIp, set, message, cure),
+                        interface,
+                    ));
+                }
+            }
+            if public && self.interfaces.len() != 1 {
+                let count = self.interfaces.len();
+                let message = format!(
+                    "AssociatePublicIpAddress=true and {count} interfaces: EC2 assigns a public IP address at \
+                     launch only to a lone one"
+                );
+                let cure = "use an Elastic IP after launch";
+                let violation = self.violation(
+                    Code::LayoutPublicIpWithSeveralInterfaces,
+                    count,
+                    message,
+                    cure,
+                );
+                found.push(at(
+                    Violation {
+                        limit: Some("1".to_owned()),
+                        ..violation
+                    },
+                    interface,
+                ));
+            }
+        }
+    }
+}
+
+fn at(violation: Violation, interface: &NetworkInterface) -> Violation {
+    Violation {
+        network_card_index: Some(interface.network_card_index),
+        device_index: Some(interface.device_index),
+        ..violation
+    }
+}

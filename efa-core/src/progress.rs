@@ -1,0 +1,66 @@
+//! What a long call tells its caller while it works.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What happened to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Action {
+    /// It exists already and is used.
+    Found,
+    /// It was made.
+    Created,
+    /// It was changed.
+    Changed,
+    /// It is being waited for.
+    Waiting,
+    /// It was removed.
+    Removed,
+}
+
+impl Action {
+    /// The word that is printed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Waiting => "waiting for",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// One step of `apply` or `destroy`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// What happened.
+    pub action: Action,
+    /// EC2's resource type, such as `security-group`.
+    pub resource_type: String,
+    /// The resource's id or name.
+    pub id: String,
+    /// More, such as `1 of 2 running`.
+    pub detail: String,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {}",
+            self.action.as_str(),
+            self.resource_type,
+            self.id
+        )?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! DescribeInstances until all instances run.
+
+use super::{Steps, resource, timeout};
+use crate::cluster::live_instances;
+use crate::ec2::InstanceState;
+use crate::error::{Code, Error, Result};
+use crate::progress::Action;
+
+/// Waits until every one of `instance_ids` runs; fails at once when one is on its way out.
+pub(super) async fn await_running(
+    steps: &Steps<'_>,
+    name: &str,
+    instance_ids: &[String],
+) -> Result<()> {
+    let mut poll = steps.poll();
+    loop {
+        let instances = live_instances(steps.ec2, name).await?;
+        let ours = || {
+            instances
+                .iter()
+                .filter(|instance| instance_ids.contains(&instance.instance_id))
+        };
+        if let Some(lost) =
+            ours().find(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Running))
+        {
+            return Err(Error::new(
+                Code::ProvisionInstanceLost,
+                format!(
+                    "instance {} is {} instead of running: {}",
+                    lost.instance_id,
+                    lost.state,
+                    lost.state_reason
+                        .as_deref()
+                        .unwrap_or("EC2 gives no reason")
+                ),
+            )
+            .with_cure("destroy the cluster and apply again")
+            .with_context("instance_id", &lost.instance_id)
+            .with_context("state", &lost.state));
+        }
+        let running = ours()
+            .filter(|instance| instance.state == InstanceState::Running)
+            .count();
+        if running == instance_ids.len() {
+            return Ok(());
+        }
+        let detail = format!("{running} of {} running", instance_ids.len());
+        steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
+        if !poll.pause().await {
+            let what = format!(
+                "only {running} of {} instances of '{name}' were running",
+                instance_ids.len()
+            );
+            return Err(timeout(&what, steps.wait.timeout));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! DeleteNetworkInterface: interfaces that outlived their instance.
+
+use super::{DestroyReport, Steps, resource};
+use crate::ec2::Filter;
+use crate::error::Result;
+use crate::tags;
+
+/// Deletes every unattached interface that carries the cluster's tag.
+pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
+    let filters = [
+        tags::cluster_filter(&report.name),
+        Filter::new("status", "available"),
+    ];
+    for interface in steps.ec2.describe_network_interfaces(&filters).await? {
+        match steps
+            .ec2
+            .delete_network_interface(&interface.network_interface_id)
+            .await
+        {
+            Ok(()) => report.removed(
+                steps,
+                resource::NETWORK_INTERFACE,
+                &interface.network_interface_id,
+            ),
+            // EC2 itself was still removing it.
+            Err(error) if error.ec2_code() == Some("InvalidNetworkInterfaceID.NotFound") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! TerminateInstances, and waiting until they are gone.
+
+use super::{DestroyReport, Steps, resource, timeout};
+use crate::cluster::live_instances;
+use crate::ec2::InstanceState;
+use crate::error::Result;
+use crate::progress::Action;
+
+/// Terminates the cluster's instances and waits until EC2 calls them terminated: until then
+/// their groups and interfaces cannot be removed.
+pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
+    let name = report.name.clone();
+    let instances = live_instances(steps.ec2, &name).await?;
+    let ids: Vec<String> = instances
+        .iter()
+        .filter(|instance| instance.state != InstanceState::ShuttingDown)
+        .map(|instance| instance.instance_id.clone())
+        .collect();
+    if !ids.is_empty() {
+        steps.ec2.terminate_instances(&ids).await?;
+    }
+    await_gone(steps, &name, |_| true).await?;
+    for instance in &instances {
+        report.removed(steps, resource::INSTANCE, &instance.instance_id);
+    }
+    Ok(())
+}
+
+/// Waits for instances of the cluster that are shutting down already.
+pub(super) async fn await_unfinished(steps: &Steps<'_>, name: &str) -> Result<()> {
+    await_gone(steps, name, |state| *state == InstanceState::ShuttingDown).await
+}
+
+async fn await_gone(
+    steps: &Steps<'_>,
+    name: &str,
+    counts: impl Fn(&InstanceState) -> bool,
+) -> Result<()> {
+    let mut poll = steps.poll();
+    loop {
+        let instances = live_instances(steps.ec2, name).await?;
+        let left = instances
+            .iter()
+            .filter(|instance| counts(&instance.state))
+            .count();
+        if left == 0 {
+            return Ok(());
+        }
+        steps.tell(
+            Action::Waiting,
+            resource::INSTANCE,
+            name,
+            format!("{left} not yet terminated"),
+        );
+        if !poll.pause().await {
+            return Err(timeout(
+                &format!("{left} instances of '{name}' were not terminated"),
+                steps.wait.timeout,
+            ));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The tags by which our resources are found again, and what a cluster's tags say of its plan.
+
+use crate::ec2::{Filter, Tags};
+
+/// Prefix of every tag key of ours.
+pub(crate) const PREFIX: &str = "efa-sdk:";
+/// EC2's own display name.
+pub(crate) const NAME: &str = "Name";
+/// The cluster's name, on everything that we make.
+pub(crate) const CLUSTER: &str = "efa-sdk:cluster";
+/// The plan's fingerprint.
+pub(crate) const PLAN: &str = "efa-sdk:plan";
+/// How many instances the plan has.
+pub(crate) const COUNT: &str = "efa-sdk:count";
+/// The planned interfaces in the layout's compact notation.
+pub(crate) const LAYOUT: &str = "efa-sdk:layout";
+/// How the instances get a public address.
+pub(crate) const PUBLIC_IP: &str = "efa-sdk:public-ip";
+/// The planned instance type, subnet and image.
+pub(crate) const INSTANCE_TYPE: &str = "efa-sdk:instance-type";
+/// The planned subnet.
+pub(crate) const SUBNET: &str = "efa-sdk:subnet";
+/// The planned image.
+pub(crate) const IMAGE: &str = "efa-sdk:image";
+/// The planned security group, by id.
+pub(crate) const SECURITY_GROUP: &str = "efa-sdk:security-group";
+/// The planned placement group, by name; absent when there is none.
+pub(crate) const PLACEMENT_GROUP: &str = "efa-sdk:placement-group";
+
+/// All keys that we put on an instance.
+pub(crate) const OURS: &[&str] = &[
+    NAME,
+    CLUSTER,
+    PLAN,
+    COUNT,
+    LAYOUT,
+    PUBLIC_IP,
+    INSTANCE_TYPE,
+    SUBNET,
+    IMAGE,
+    SECURITY_GROUP,
+    PLACEMENT_GROUP,
+];
+
+/// The filter that finds everything that we made for one cluster.
+pub(crate) fn cluster_filter(name: &str) -> Filter {
+    Filter::tag(CLUSTER, name)
+}
+
+/// Tags of a resource that several plans of one cluster may share: groups, addresses.
+pub(crate) fn shared(cluster: &str, user: &Tags) -> Tags {
+    let mut tags = user.clone();
+    tags.insert(NAME.to_owned(), cluster.to_owned());
+    tags.insert(CLUSTER.to_owned(), cluster.to_owned());
+    tags
+}

@@ -1,0 +1,320 @@
+//! Compares a cluster with what it should be. Pure: no calls, no clock.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::{Cluster, Expected};
+use crate::ec2::{AttachedInterface, Instance, InstanceState};
+use crate::layout::PublicIp;
+use crate::plan::missing_self_rules;
+use crate::types::{CardIndex, DeviceIndex, PlacementStrategy};
+
+/// One difference between a cluster and what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What was compared, such as `interface`, `placement_group` or `security_group_rule`.
+    pub check: String,
+    /// The resource, such as an instance id with card and device.
+    pub subject: String,
+    /// What it should be.
+    pub expected: String,
+    /// What it is.
+    pub actual: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+/// The result of comparing a cluster with what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Name of the cluster.
+    pub name: String,
+    /// The fingerprint of the plan that it was compared with.
+    pub fingerprint: String,
+    /// How many instances were looked at.
+    pub instances: usize,
+    /// How many interfaces were looked at.
+    pub interfaces: usize,
+    /// How many comparisons were made.
+    pub checks: usize,
+    /// The differences; empty when the cluster is as planned.
+    pub findings: Vec<Finding>,
+}
+
+impl VerifyReport {
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_as_planned(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn compare<T: PartialEq + fmt::Display>(
+        &mut self,
+        check: &str,
+        subject: &str,
+        expected: T,
+        actual: T,
+        cure: &str,
+    ) {
+        self.checks += 1;
+        if expected != actual {
+            self.findings.push(Finding {
+                check: check.to_owned(),
+                subject: subject.to_owned(),
+                expected: expected.to_string(),
+                actual: actual.to_string(),
+                cure: cure.to_owned(),
+            });
+        }
+    }
+}
+
+const RELAUNCH: &str =
+    "EFA interfaces cannot be changed on a running instance: destroy and apply again";
+const REPLACE: &str = "destroy and apply again";
+
+/// Compares `cluster` with `expected`.
+pub(crate) fn verify(expected: &Expected, cluster: &Cluster) -> VerifyReport {
+    let mut report = VerifyReport {
+        name: expected.name.clone(),
+        fingerprint: expected.fingerprint.clone(),
+        instances: cluster.instances.len(),
+        interfaces: cluster.instances.iter().map(|i| i.interfaces.len()).sum(),
+        checks: 0,
+        findings: Vec::new(),
+    };
+    report.compare(
+        "count",
+        &expected.name,
+        expected.count as usize,
+        cluster.instances.len(),
+        REPLACE,
+    );
+    for instance in &cluster.instances {
+        verify_instance(&mut report, expected, instance);
+    }
+    let zones: BTreeSet<&str> = cluster
+        .instances
+        .iter()
+        .map(|i| i.availability_zone.as_str())
+        .collect();
+    report.compare(
+        "availability_zone",
+        &expected.name,
+        1,
+        zones.len().max(1),
+        "EFA traffic does not cross zones",
+    );
+    verify_groups(&mut report, expected, cluster);
+    report
+}
+
+fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &Instance) {
+    let id = instance.instance_id.as_str();
+    let state_cure = instance
+        .state_reason
+        .as_deref()
+        .unwrap_or("start it, or destroy and apply again");
+    report.compare(
+        "state",
+        id,
+        InstanceState::Running.as_str(),
+        instance.state.as_str(),
+        state_cure,
+    );
+    report.compare(
+        "instance_type",
+        id,
+        expected.instance_type.as_str(),
+        &instance.instance_type,
+        REPLACE,
+    );
+    report.compare(
+        "image",
+        id,
+        expected.image_id.as_str(),
+        &instance.image_id,
+        REPLACE,
+    );
+    report.compare(
+        "imds_v2_required",
+        id,
+        true,
+        instance.imds_v2_required,
+        "require it with ModifyInstanceMetadataOptions",
+    );
+    report.compare(
+        "placement_group",
+        id,
+        expected.placement_group_name.as_deref().unwrap_or("none"),
+        instance.placement_group_name.as_deref().unwrap_or("none"),
+        "an instance moves only when stopped: destroy and apply again",
+    );
+    let planned: BTreeSet<(CardIndex, DeviceIndex)> = expected
+        .interfaces
+        .iter()
+        .map(|i| (i.network_card_index, i.device_index))
+        .collect();
+    for interface in &expected.interfaces {
+        let found = instance.interfaces.iter().find(|attached| {
+            (attached.network_card_index, attached.device_index)
+                == (interface.network_card_index, interface.device_index)
+        });
+        let subject = subject(id, interface.network_card_index, interface.device_index);
+        let actual = found.map_or("missing", |attached| attached.interface_type.as_str());
+        report.compare(
+            "interface",
+            &subject,
+            interface.interface_type.as_str(),
+            actual,
+            RELAUNCH,
+        );
+    }
+    for attached in &instance.interfaces {
+        let subject = subject(id, attached.network_card_index, attached.device_index);
+        if !planned.contains(&(attached.network_card_index, attached.device_index)) {
+            report.compare(
+                "interface",
+                &subject,
+                "none",
+                attached.interface_type.as_str(),
+                RELAUNCH,
+            );
+        }
+        verify_attached(report, expected, attached, &subject);
+    }
+    verify_public_ip(report, expected, instance);
+}
+
+fn verify_attached(
+    report: &mut VerifyReport,
+    expected: &Expected,
+    attached: &AttachedInterface,
+    subject: &str,
+) {
+    report.compare(
+        "subnet",
+        subject,
+        expected.subnet_id.as_str(),
+        &attached.subnet_id,
+        REPLACE,
+    );
+    report.compare(
+        "delete_on_termination",
+        subject,
+        true,
+        attached.delete_on_termination,
+        "set it with ModifyNetworkInterfaceAttribute, else the interface outlives the instance",
+    );
+    if let Some(group) = &expected.security_group_id {
+        let actual = attached.group_ids.join(" ");
+        let actual = if attached.group_ids.contains(group) {
+            group.clone()
+        } else {
+            actual
+        };
+        report.compare(
+            "security_group",
+            subject,
+            group.clone(),
+            actual,
+            "set the interface's groups with ModifyNetworkInterfaceAttribute",
+        );
+    }
+}
+
+fn verify_public_ip(report: &mut VerifyReport, expected: &Expected, instance: &Instance) {
+    let primary = instance.interfaces.iter().find(|i| {
+        i.network_card_index == CardIndex::new(0) && i.device_index == DeviceIndex::new(0)
+    });
+    let has_public = primary.is_some_and(|interface| interface.public_ip.is_some());
+    let wants_public = expected.public_ip != PublicIp::None;
+    if wants_public || has_public {
+        report.compare(
+            "public_ip",
+            &instance.instance_id,
+            wants_public,
+            has_public,
+            if wants_public {
+                "apply again: it associates what is missing"
+            } else {
+                "disassociate it if it is not wanted"
+            },
+        );
+    }
+}
+
+fn verify_groups(report: &mut VerifyReport, expected: &Expected, cluster: &Cluster) {
+    if let Some(id) = &expected.security_group_id {
+        let group = cluster
+            .security_group
+            .as_ref()
+            .filter(|group| group.group_id == *id);
+        report.compare("security_group_exists", id, true, group.is_some(), REPLACE);
+        if let Some(group) = group {
+            let missing: Vec<&str> = missing_self_rules(group)
+                .iter()
+                .map(|d| d.as_str())
+                .collect();
+            report.compare(
+                "security_group_rule",
+                id,
+                String::new(),
+                missing.join(" and "),
+                "the all-protocol self rules of the named direction are missing: apply again adds them",
+            );
+        }
+    }
+    if let Some(name) = &expected.placement_group_name {
+        let strategy = cluster
+            .placement_group
+            .as_ref()
+            .filter(|group| group.group_name == *name)
+            .map_or("missing", |group| group.strategy.as_str());
+        report.compare(
+            "placement_group_strategy",
+            name,
+            PlacementStrategy::Cluster.as_str(),
+            strategy,
+            REPLACE,
+        );
+    }
+}
+
+fn subject(instance_id: &str, card: CardIndex, device: DeviceIndex) -> String {
+    format!("{instance_id} card {card} device {device}")
+}
+
+impl VerifyReport {
+    /// The text form as HTML, for notebooks.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        crate::html::preformatted(&self.to_string())
+    }
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cluster '{}' against plan {}: {} instances, {} interfaces, {} checks, ",
+            self.name, self.fingerprint, self.instances, self.interfaces, self.checks
+        )?;
+        if self.is_as_planned() {
+            return writeln!(f, "as planned");
+        }
+        writeln!(f, "{} findings", self.findings.len())?;
+        for finding in &self.findings {
+            writeln!(
+                f,
+                "  {} of {}: expected {}, is {}; {}",
+                finding.check, finding.subject, finding.expected, finding.actual, finding.cure
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! A reliable-datagram endpoint with everything that it needs, and the lane over which a
+//! probe sends and receives.
+//!
+//! The order of opening is that of fi_endpoint(3) and of what the efa provider needs: fabric,
+//! event queue, domain, completion queue, address vector, endpoint, binds, options, enable,
+//! name. Closing goes the other way, by the order of the fields.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::ffi;
+use crate::handle::{AddressVector, CompletionQueue, Domain, EventQueue, Fabric, MemoryRegion, RawEndpoint};
+use crate::info::{self, ProviderInfo, Wanted};
+use crate::info_list::OwnedEntry;
+use crate::library::Library;
+
+mod lane;
+pub(crate) use lane::{Lane, Posted};
+
+/// Completions that may wait to be read; the efa provider rounds up to its own minimum.
+const CQ_SIZE: usize = 1024;
+
+/// Which endpoint to open.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EndpointOptions {
+    /// The provider, such as `efa`, `tcp` or `shm`; see [`crate::providers`].
+    pub provider: String,
+    /// The fabric by name. On `efa` the default is `efa`, not `efa-direct`.
+    pub fabric: Option<String>,
+    /// The domain: a device on EFA (with or without `-rdm`), an interface on tcp.
+    pub domain: Option<String>,
+    /// A numeric local address to use, for providers with IP addresses.
+    pub source_address: Option<String>,
+}
+
+impl EndpointOptions {
+    /// Options for this provider, all else left to libfabric.
+    #[must_use]
+    pub fn new(provider: impl Into<String>) -> Self {
+        Self { provider: provider.into(), fabric: None, domain: None, source_address: None }
+    }
+
+    pub(crate) fn select(&self, library: &Arc<Library>, address_format: Option<&str>) -> Result<OwnedEntry> {
+        info::select(
+            library,
+            &Wanted {
+                provider: &self.provider,
+                fabric: self.fabric.as_deref(),
+                domain: self.domain.as_deref(),
+                source: self.source_address.as_deref(),
+                address_format,
+            },
+        )
+    }
+}
+
+/// Whether messages between two endpoints of one machine may take shared memory instead of the
+/// provider's own network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SharedMemory {
+    /// The provider never does so, or is itself shared memory.
+    NotApplicable,
+    /// The provider accepted to do without it.
+    Disabled,
+    /// The provider has such a path and could not be told to leave it: a measurement on one
+    /// machine may then be of memory, not of the network.
+    Unknown,
+}
+
+/// What became of one endpoint option.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OptionOutcome {
+    /// libfabric's name of it.
+    pub name: String,
+    /// Whether the provider took it.
+    pub accepted: bool,
+}
+
+struct OptionRow {
+    provider: &'static str,
+    name: &'static str,
+    number: std::ffi::c_int,
+    value: &'static [u8],
+}
+
+/// The differences between providers that are set rather than read (fi_endpoint(3), fi_efa(7)).
+/// A provider or version that does not know an option may refuse it.
+const OPTIONS: [OptionRow; 1] = [OptionRow {
+    provider: "efa",
+    name: "FI_OPT_SHARED_MEMORY_PERMITTED",
+    number: ffi::FI_OPT_SHARED_MEMORY_PERMITTED,
+    value: &[0],
+}];
+
+/// An enabled `FI_EP_RDM` endpoint and what it stands on.
+///
+/// It belongs to one thread at a time: the domain is opened with `FI_THREAD_DOMAIN`, which
+/// costs providers no lock per call, and all methods that call libfabric take `&mut self`.
+pub struct Endpoint {
+    // Closed in this order.
+    raw: RawEndpoint,
+    cq: CompletionQueue,
+    av: AddressVector,
+    domain: Arc<Domain>,
+    eq: EventQueue,
+    entry: OwnedEntry,
+    info: ProviderInfo,
+    address: Vec<u8>,
+    inject_size: usize,
+    shared_memory: SharedMemory,
+    outcomes: Vec<OptionOutcome>,
+}
+
+// SAFETY: libfabric's objects are not tied to a thread; FI_THREAD_DOMAIN asks that calls into
+// one domain be serialised. Every object below is reachable only through this Endpoint (the
+// Arcs to parents are never handed out), so moving it moves the whole domain.
+unsafe impl Send for Endpoint {}
+
+impl Endpoint {
+    /// Opens and enables an endpoint.
+    ///
+    /// # Errors
+    /// `fabric.provider_not_found` if libfabric has nothing for the options,
+    /// `fabric.killer_environment`, `fabric.call_failed` with the call and libfabric's number.
+    pub fn open(library: &Arc<Library>, options: &EndpointOptions) -> Result<Self> {
+        Self::open_entry(options.select(library, None)?)
+    }
+
+    pub(crate) fn open_entry(entry: OwnedEntry) -> Result<Self> {
+        let info = ProviderInfo::from_entry(entry.entry());
+        let fabric = Arc::new(Fabric::open(&entry)?);
+        let eq = EventQueue::open(&fabric)?;
+        let domain = Arc::new(Domain::open(&fabric, &entry)?);
+        let cq = CompletionQueue::open(&domain, CQ_SIZE)?;
+        let av = AddressVector::open(&domain)?;
+        let raw = RawEndpoint::open(&domain, &entry)?;
+        let handle = raw.handle();
+        handle.bind("fi_ep_bind(cq)", cq.handle(), ffi::FI_TRANSMIT | ffi::FI_RECV)?;
+        handle.bind("fi_ep_bind(av)", av.handle(), 0)?;
+        handle.bind("fi_ep_bind(eq)", eq.handle(), 0)?;
+        let outcomes = set_options(&raw, &info.provider);
+        handle.enable("fi_enable")?;
+        let address = raw.name()?;
+        let inject_size = raw.size_option(ffi::FI_OPT_INJECT_MSG_SIZE).unwrap_or_else(|| entry.entry().inject_size());
+        let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes);
+        Ok(Self { raw, cq, av, domain, eq, entry, info, address, inject_size, shared_memory, outcomes })
+    }
+
+    /// What was opened, as libfabric returned it.
+    #[must_use]
+    pub fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    /// This endpoint's address: opaque bytes for the peer.
+    #[must_use]
+    pub fn address(&self) -> &[u8] {
+        &self.address
+    }
+
+    /// Whether messages on one machine may bypass the provider's network.
+    #[must_use]
+    pub fn shared_memory(&self) -> SharedMemory {
+        self.shared_memory
+    }
+
+    /// What became of the options that were set before enabling.
+    #[must_use]
+    pub fn options(&self) -> &[OptionOutcome] {
+        &self.outcomes
+    }
+
+    /// Closes everything, these regions of the domain among it, in the order of fi_close(3);
+    /// whether the library let go of the endpoint and so of the memory.
+    fn close(self, regions: Vec<MemoryRegion>) -> bool {
+        let Self { raw, cq, av, domain, eq, entry, .. } = self;
+        let closed = raw.into_closed();
+        drop((cq, av));
+        drop(regions);
+        drop((domain, eq));
+        drop(entry);
+        closed
+    }
+
+    fn library(&self) -> &Arc<Library> {
+        self.entry.library()
+    }
+
+    /// The error of a failed operation: `fabric.unreachable` where the number says that the
+    /// peer is the cause, else `fabric.call_failed`.
+    fn operation_failed(&self, operation: &'static str, number: i32, detail: &str, peer: &str) -> Error {
+        let unreachable = matches!(
+            number,
+            libc::ECONNREFUSED
+                | libc::ECONNRESET
+                | libc::ECONNABORTED
+                | libc::EHOSTUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENETUNREACH
+                | libc::ENETDOWN
+                | libc::ENOTCONN
+                | libc::ESHUTDOWN
+                | libc::ETIMEDOUT
+                | libc::EPIPE
+                | libc::ECANCELED
+        );
+        let code = if unreachable { Code::Unreachable } else { Code::CallFailed };
+        let error = Error::new(code, format!("{operation} with {peer} failed: {detail}"))
+            .with_context("call", operation)
+            .with_context("fi_errno", number)
+            .with_context("peer", peer)
+            .with_context("provider", &self.info.provider)
+            .with_context("domain", &self.info.domain)
+            .retryable(unreachable);
+        if unreachable {
+            error.with_cure(
+                "check that the peer is running and that the security group allows all traffic in and out to itself",
+            )
+        } else {
+            error
+        }
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+fn set_options(raw: &RawEndpoint, provider: &str) -> Vec<OptionOutcome> {
+    OPTIONS
+        .iter()
+        .filter(|row| info::base_provider(provider).eq_ignore_ascii_case(row.provider))
+        .map(|row| OptionOutcome {
+            name: row.name.to_owned(),
+            accepted: raw.set_option(row.number, row.value) == 0,
+        })
+        .collect()
+}
+
+fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> SharedMemory {
+    if !info::base_provider(provider).eq_ignore_ascii_case("efa") || fabric == "efa-direct" {
+        return SharedMemory::NotApplicable;
+    }
+    let by_option = outcomes.iter().any(|o| o.name == "FI_OPT_SHARED_MEMORY_PERMITTED" && o.accepted);
+    // The provider's own switch, an integer (prov/efa/src/efa_env.c).
+    let by_environment = std::env::var("FI_EFA_ENABLE_SHM_TRANSFER").is_ok_and(|value| value.trim() == "0");
+    if by_option || by_environment { SharedMemory::Disabled } else { SharedMemory::Unknown }
+}
+
+/// The descriptor for memory that is not registered.
+const NO_DESCRIPTOR: *mut c_void = std::ptr::null_mut();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_memory_is_a_question_of_fabric_efa_only() {
+        let outcome = |accepted| vec![OptionOutcome { name: "FI_OPT_SHARED_MEMORY_PERMITTED".into(), accepted }];
+        assert_eq!(shared_memory("shm", "shm", &[]), SharedMemory::NotApplicable);
+        assert_eq!(shared_memory("efa", "efa-direct", &outcome(false)), SharedMemory::NotApplicable);
+        assert_eq!(shared_memory("efa", "efa", &outcome(true)), SharedMemory::Disabled);
+        assert_eq!(shared_memory("efa", "efa", &outcome(false)), SharedMemory::Unknown);
+    }
+}

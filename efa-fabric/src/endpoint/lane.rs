@@ -1,0 +1,334 @@
+//! The lane to one peer: buffers, contexts, and the calls of the measured loop.
+//!
+//! A message costs one post and a share of one completion-queue read; function pointers are
+//! looked up once, after enabling, and nothing allocates or locks.
+
+use std::ffi::{c_char, c_void};
+use std::mem::ManuallyDrop;
+
+use super::{Endpoint, NO_DESCRIPTOR};
+use crate::error::{Code, Error, Result};
+use crate::ffi::{self, FiContext2, FiCqDataEntry, FiCqErrEntry, FidCq, FidEp, Padded, checked_op};
+use crate::handle::MemoryRegion;
+use crate::info;
+use crate::library::text;
+use crate::memory::Arena;
+
+/// Completions that one read takes at most.
+const BATCH: usize = 16;
+const CONTEXT: usize = size_of::<FiContext2>();
+const AGAIN: isize = -(libc::EAGAIN as isize);
+
+/// What became of an operation that was to be posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Posted {
+    /// The library has it.
+    Yes,
+    /// No room: read the completion queue, which also moves things on, and try again.
+    Again,
+}
+
+/// An endpoint with one peer, and `window` receives and sends at most outstanding.
+pub(crate) struct Lane {
+    // Dropped by hand: endpoint and regions first, then the memory that they refer to.
+    regions: ManuallyDrop<Vec<MemoryRegion>>,
+    endpoint: ManuallyDrop<Endpoint>,
+    memory: ManuallyDrop<Memory>,
+
+    ep: *mut FidEp,
+    cq: *mut FidCq,
+    send: ffi::SendFn,
+    receive: ffi::RecvFn,
+    inject: ffi::InjectFn,
+    read: ffi::CqReadFn,
+    peer: u64,
+    peer_name: String,
+    tx_descriptor: *mut c_void,
+    rx_descriptor: *mut c_void,
+
+    receive_slots: usize,
+    /// Which receive slots the library holds.
+    posted: Vec<bool>,
+    /// Receive slots that completed and were not taken yet.
+    received: Vec<u32>,
+    /// Send contexts that the library does not hold.
+    free_sends: Vec<u32>,
+    send_slots: usize,
+}
+
+/// What the library refers to while operations are posted.
+struct Memory {
+    tx: Arena,
+    rx: Arena,
+    /// One `fi_context2` per slot, receives first: each outstanding operation has its own.
+    contexts: Arena,
+}
+
+impl Lane {
+    /// Inserts the peer, registers buffers of these lengths where the provider demands it.
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        peer: &[u8],
+        peer_name: String,
+        slots: (usize, usize),
+        lengths: (usize, usize),
+    ) -> Result<Self> {
+        let (send_slots, receive_slots) = slots;
+        let peer = endpoint.av.insert(peer)?;
+        let memory = Memory {
+            tx: Arena::new(lengths.0)?,
+            rx: Arena::new(lengths.1)?,
+            contexts: Arena::new((send_slots + receive_slots) * CONTEXT)?,
+        };
+        let library = endpoint.library();
+        let ep = endpoint.raw.handle().as_ptr();
+        let cq = endpoint.cq.handle().as_ptr();
+        // SAFETY: both objects are open and enabled; tables do not change after enabling
+        // (fi_endpoint.h), and their entries are checked before use.
+        let (messages, completions) = unsafe { ((*ep).msg, (*cq).ops) };
+        let send = checked_op!(messages, FiOpsMsg, send).ok_or_else(|| library.missing("fi_send"))?;
+        let receive = checked_op!(messages, FiOpsMsg, recv).ok_or_else(|| library.missing("fi_recv"))?;
+        let inject = checked_op!(messages, FiOpsMsg, inject).ok_or_else(|| library.missing("fi_inject"))?;
+        let read = checked_op!(completions, FiOpsCq, read).ok_or_else(|| library.missing("fi_cq_read"))?;
+        let mut lane = Self {
+            regions: ManuallyDrop::new(Vec::new()),
+            endpoint: ManuallyDrop::new(endpoint),
+            memory: ManuallyDrop::new(memory),
+            ep,
+            cq,
+            send,
+            receive,
+            inject,
+            read,
+            peer,
+            peer_name,
+            tx_descriptor: NO_DESCRIPTOR,
+            rx_descriptor: NO_DESCRIPTOR,
+            receive_slots,
+            posted: vec![false; receive_slots],
+            received: Vec::with_capacity(receive_slots),
+            free_sends: (0..send_slots).map(|slot| slot as u32).collect(),
+            send_slots,
+        };
+        lane.register()?;
+        Ok(lane)
+    }
+
+    /// Registers both buffers if the provider demands local registration.
+    fn register(&mut self) -> Result<()> {
+        let mode = self.endpoint.entry.entry().mr_mode();
+        if mode & ffi::FI_MR_LOCAL == 0 {
+            return Ok(());
+        }
+        for (key, arena) in [(1, &self.memory.tx), (2, &self.memory.rx)] {
+            // SAFETY: the regions are closed before the memory is freed, in `drop`.
+            let region =
+                unsafe { MemoryRegion::register(&self.endpoint.domain, arena.start(), arena.len(), key) }?;
+            if mode & ffi::FI_MR_ENDPOINT != 0 {
+                region.handle().bind("fi_mr_bind", self.endpoint.raw.handle(), 0)?;
+                region.handle().enable("fi_mr_enable")?;
+            }
+            self.regions.push(region);
+        }
+        self.tx_descriptor = self.regions[0].descriptor();
+        self.rx_descriptor = self.regions[1].descriptor();
+        Ok(())
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends that the library still holds; injected ones are never among them.
+    #[inline]
+    pub(crate) fn sends_in_flight(&self) -> usize {
+        self.send_slots - self.free_sends.len()
+    }
+
+    pub(crate) fn receive_slots(&self) -> usize {
+        self.receive_slots
+    }
+
+    /// Posts a message from the send buffer; small ones are copied by the library at once.
+    #[inline]
+    pub(crate) fn send(&mut self, offset: usize, length: usize) -> Result<Posted> {
+        let Some(message) = self.memory.tx.at(offset, length) else { return Err(self.outside("fi_send", length)) };
+        if length <= self.endpoint.inject_size {
+            // SAFETY: the endpoint is enabled, the message lies in memory of ours, and the
+            // library is done with it when the call returns.
+            let code = unsafe { (self.inject)(self.ep, message, length, self.peer) };
+            return self.posted("fi_inject", code);
+        }
+        let Some(slot) = self.free_sends.pop() else { return Ok(Posted::Again) };
+        let context = self.context(self.receive_slots + slot as usize);
+        // SAFETY: as above; message and context live until the endpoint is closed, and the
+        // context is not in use, because its slot was free.
+        let code =
+            unsafe { (self.send)(self.ep, message, length, self.tx_descriptor, self.peer, context) };
+        if code != 0 {
+            self.free_sends.push(slot);
+        }
+        self.posted("fi_send", code)
+    }
+
+    /// Posts a receive into the receive buffer; a slot that is posted already stays so.
+    #[inline]
+    pub(crate) fn receive(&mut self, slot: u32, offset: usize, length: usize) -> Result<Posted> {
+        let index = slot as usize;
+        if self.posted[index] {
+            return Ok(Posted::Yes);
+        }
+        let Some(buffer) = self.memory.rx.at(offset, length) else { return Err(self.outside("fi_recv", length)) };
+        let context = self.context(index);
+        // SAFETY: the endpoint is enabled; buffer and context live until it is closed, and the
+        // context is not in use, because its slot is not posted. The source is any peer.
+        let code = unsafe {
+            (self.receive)(self.ep, buffer, length, self.rx_descriptor, ffi::FI_ADDR_NOTAVAIL, context)
+        };
+        self.posted[index] = code == 0;
+        self.posted("fi_recv", code)
+    }
+
+    /// Reads completions, which also moves the provider on; how many there were.
+    #[inline]
+    pub(crate) fn poll(&mut self) -> Result<usize> {
+        let mut entries = [const { std::mem::MaybeUninit::<FiCqDataEntry>::uninit() }; BATCH];
+        // SAFETY: the queue is open, with entries of this format, and there is room for BATCH.
+        let code = unsafe { (self.read)(self.cq, entries.as_mut_ptr().cast(), BATCH) };
+        if code == AGAIN || code == 0 {
+            return Ok(0);
+        }
+        if code < 0 {
+            return Err(self.completion_error(code));
+        }
+        let count = code as usize;
+        for entry in &entries[..count.min(BATCH)] {
+            // SAFETY: the library filled this many entries.
+            let context = unsafe { entry.assume_init_ref() }.op_context;
+            self.complete(context)?;
+        }
+        Ok(count)
+    }
+
+    /// A receive slot whose message has arrived; it must be posted again to be used again.
+    #[inline]
+    pub(crate) fn take_received(&mut self) -> Option<u32> {
+        self.received.pop()
+    }
+
+    #[inline]
+    fn context(&self, index: usize) -> *mut c_void {
+        self.memory.contexts.at(index * CONTEXT, CONTEXT).unwrap_or(std::ptr::null_mut())
+    }
+
+    #[inline]
+    fn complete(&mut self, context: *mut c_void) -> Result<()> {
+        let offset = (context as usize).wrapping_sub(self.memory.contexts.start() as usize);
+        let index = offset / CONTEXT;
+        if index < self.receive_slots && self.posted[index] {
+            self.posted[index] = false;
+            self.received.push(index as u32);
+        } else if index >= self.receive_slots
+            && index < self.receive_slots + self.send_slots
+            && self.free_sends.len() < self.send_slots
+        {
+            self.free_sends.push((index - self.receive_slots) as u32);
+        } else {
+            return Err(Error::new(Code::CallFailed, "fi_cq_read returned a completion that nobody asked for")
+                .with_context("call", "fi_cq_read")
+                .with_context("provider", &self.endpoint.info.provider));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn posted(&self, call: &'static str, code: isize) -> Result<Posted> {
+        match code {
+            0 => Ok(Posted::Yes),
+            AGAIN => Ok(Posted::Again),
+            _ => {
+                let number = i32::try_from(-code).unwrap_or(i32::MAX);
+                let detail = self.endpoint.library().strerror(number);
+                Err(self.endpoint.operation_failed(call, number, &detail, &self.peer_name))
+            }
+        }
+    }
+
+    #[cold]
+    fn outside(&self, call: &'static str, length: usize) -> Error {
+        Error::new(Code::BadSize, format!("{call} of {length} bytes does not fit the message buffer"))
+            .with_context("size", length)
+    }
+
+    /// An error that the provider reported by itself, outside of any operation.
+    #[cold]
+    pub(crate) fn event(&self) -> Option<Error> {
+        let (detail, number) = self.endpoint.eq.error()?;
+        Some(self.endpoint.operation_failed("provider", number, &detail, &self.peer_name))
+    }
+
+    /// `fi_cq_readerr` and the provider's own words.
+    #[cold]
+    fn completion_error(&self, code: isize) -> Error {
+        let library = self.endpoint.library();
+        if code != -(ffi::FI_EAVAIL as isize) {
+            return library.failed("fi_cq_read", code).with_context("peer", &self.peer_name);
+        }
+        // SAFETY: the queue is open.
+        let table = unsafe { (*self.cq).ops };
+        let Some(readerr) = checked_op!(table, FiOpsCq, readerr) else { return library.missing("fi_cq_readerr") };
+        let mut entry = Padded::new(FiCqErrEntry {
+            op_context: std::ptr::null_mut(),
+            flags: 0,
+            len: 0,
+            buf: std::ptr::null_mut(),
+            data: 0,
+            tag: 0,
+            olen: 0,
+            err: 0,
+            prov_errno: 0,
+            err_data: std::ptr::null_mut(),
+            err_data_size: 0,
+            src_addr: ffi::FI_ADDR_NOTAVAIL,
+        });
+        // SAFETY: the queue is open; the entry is valid and zero-padded for longer ones.
+        let read = unsafe { readerr(self.cq, &raw mut entry.value, 0) };
+        if read < 0 {
+            return library.failed("fi_cq_readerr", read).with_context("peer", &self.peer_name);
+        }
+        let error = &entry.value;
+        let mut buffer = [0 as c_char; 1024];
+        let provider = checked_op!(table, FiOpsCq, strerror).and_then(|strerror| {
+            // SAFETY: error data lives until the queue is read again; `buffer` is as long as
+            // said and outlives the copy that `text` makes.
+            unsafe { text(strerror(self.cq, error.prov_errno, error.err_data, buffer.as_mut_ptr(), buffer.len())) }
+        });
+        let general = library.strerror(error.err);
+        let detail = match provider {
+            Some(provider) if provider != general => format!("{general}: {provider}"),
+            _ => general,
+        };
+        let operation = if error.flags & ffi::FI_RECV != 0 { "receive" } else { "send" };
+        self.endpoint
+            .operation_failed(operation, error.err, &detail, &self.peer_name)
+            .with_context("provider_errno", error.prov_errno)
+    }
+
+    /// The provider's name without layers.
+    pub(crate) fn provider(&self) -> &str {
+        info::base_provider(&self.endpoint.info.provider)
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // SAFETY: each is taken or dropped once, here. The memory is freed only if the endpoint
+        // is closed, else it is left to the library, which may still write into it.
+        unsafe {
+            let regions = ManuallyDrop::take(&mut self.regions);
+            if ManuallyDrop::take(&mut self.endpoint).close(regions) {
+                ManuallyDrop::drop(&mut self.memory);
+            }
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! Discovery: what libfabric offers on this machine, as values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::ffi;
+use crate::info_list::{self, Entry, Hints, InfoList, OwnedEntry, RawNic};
+use crate::library::{Library, Version};
+
+/// Capabilities worth showing, in the order of fabric.h.
+const CAPABILITIES: [(u64, &str); 13] = [
+    (ffi::FI_MSG, "FI_MSG"),
+    (ffi::FI_RMA, "FI_RMA"),
+    (ffi::FI_TAGGED, "FI_TAGGED"),
+    (ffi::FI_ATOMIC, "FI_ATOMIC"),
+    (ffi::FI_MULTICAST, "FI_MULTICAST"),
+    (ffi::FI_COLLECTIVE, "FI_COLLECTIVE"),
+    (ffi::FI_MULTI_RECV, "FI_MULTI_RECV"),
+    (ffi::FI_HMEM, "FI_HMEM"),
+    (ffi::FI_LOCAL_COMM, "FI_LOCAL_COMM"),
+    (ffi::FI_REMOTE_COMM, "FI_REMOTE_COMM"),
+    (ffi::FI_RMA_EVENT, "FI_RMA_EVENT"),
+    (ffi::FI_SOURCE, "FI_SOURCE"),
+    (ffi::FI_DIRECTED_RECV, "FI_DIRECTED_RECV"),
+];
+
+const MR_MODES: [(i32, &str); 10] = [
+    (ffi::FI_MR_LOCAL, "FI_MR_LOCAL"),
+    (ffi::FI_MR_RAW, "FI_MR_RAW"),
+    (ffi::FI_MR_VIRT_ADDR, "FI_MR_VIRT_ADDR"),
+    (ffi::FI_MR_ALLOCATED, "FI_MR_ALLOCATED"),
+    (ffi::FI_MR_PROV_KEY, "FI_MR_PROV_KEY"),
+    (ffi::FI_MR_MMU_NOTIFY, "FI_MR_MMU_NOTIFY"),
+    (ffi::FI_MR_RMA_EVENT, "FI_MR_RMA_EVENT"),
+    (ffi::FI_MR_ENDPOINT, "FI_MR_ENDPOINT"),
+    (ffi::FI_MR_HMEM, "FI_MR_HMEM"),
+    (ffi::FI_MR_COLLECTIVE, "FI_MR_COLLECTIVE"),
+];
+
+const ENDPOINT_TYPES: [&str; 6] =
+    ["FI_EP_UNSPEC", "FI_EP_MSG", "FI_EP_DGRAM", "FI_EP_RDM", "FI_EP_SOCK_STREAM", "FI_EP_SOCK_DGRAM"];
+
+const PROTOCOLS: [&str; 32] = [
+    "FI_PROTO_UNSPEC",
+    "FI_PROTO_RDMA_CM_IB_RC",
+    "FI_PROTO_IWARP",
+    "FI_PROTO_IB_UD",
+    "FI_PROTO_PSMX",
+    "FI_PROTO_UDP",
+    "FI_PROTO_SOCK_TCP",
+    "FI_PROTO_MXM",
+    "FI_PROTO_IWARP_RDM",
+    "FI_PROTO_IB_RDM",
+    "FI_PROTO_GNI",
+    "FI_PROTO_RXM",
+    "FI_PROTO_RXD",
+    "FI_PROTO_MLX",
+    "FI_PROTO_NETWORKDIRECT",
+    "FI_PROTO_PSMX2",
+    "FI_PROTO_SHM",
+    "FI_PROTO_MRAIL",
+    "FI_PROTO_RSTREAM",
+    "FI_PROTO_RDMA_CM_IB_XRC",
+    "FI_PROTO_EFA",
+    "FI_PROTO_PSMX3",
+    "FI_PROTO_RXM_TCP",
+    "FI_PROTO_OPX",
+    "FI_PROTO_CXI",
+    "FI_PROTO_XNET",
+    "FI_PROTO_COLL",
+    "FI_PROTO_UCX",
+    "FI_PROTO_SM2",
+    "FI_PROTO_CXI_RNR",
+    "FI_PROTO_LPP",
+    "FI_PROTO_LNX",
+];
+
+const ADDRESS_FORMATS: [&str; 18] = [
+    "FI_FORMAT_UNSPEC",
+    "FI_SOCKADDR",
+    "FI_SOCKADDR_IN",
+    "FI_SOCKADDR_IN6",
+    "FI_SOCKADDR_IB",
+    "FI_ADDR_PSMX",
+    "FI_ADDR_GNI",
+    "FI_ADDR_BGQ",
+    "FI_ADDR_MLX",
+    "FI_ADDR_STR",
+    "FI_ADDR_PSMX2",
+    "FI_ADDR_IB_UD",
+    "FI_ADDR_EFA",
+    "FI_ADDR_PSMX3",
+    "FI_ADDR_OPX",
+    "FI_ADDR_CXI",
+    "FI_ADDR_UCX",
+    "FI_SOCKADDR_IP",
+];
+
+const PROGRESS: [&str; 4] =
+    ["FI_PROGRESS_UNSPEC", "FI_PROGRESS_AUTO", "FI_PROGRESS_MANUAL", "FI_PROGRESS_CONTROL_UNIFIED"];
+
+const THREADING: [&str; 6] = [
+    "FI_THREAD_UNSPEC",
+    "FI_THREAD_SAFE",
+    "FI_THREAD_FID",
+    "FI_THREAD_DOMAIN",
+    "FI_THREAD_COMPLETION",
+    "FI_THREAD_ENDPOINT",
+];
+
+/// Whether a network card's link is up, as the provider says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LinkState {
+    /// The provider does not say.
+    Unknown,
+    /// The link is down.
+    Down,
+    /// The link is up.
+    Up,
+}
+
+/// The network card behind an entry, as far as the provider fills `fid_nic` (fi_nic(3)).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NicInfo {
+    /// The device, such as `rdmap0s6` on EFA or `eth0` on tcp.
+    pub device_name: Option<String>,
+    /// The PCI address `domain:bus:device.function`, such as `0000:00:06.0`.
+    pub pci_address: Option<String>,
+    /// Speed of the link in bit per second; `None` where the provider says 0.
+    pub link_speed_bps: Option<u64>,
+    /// State of the link.
+    pub link_state: LinkState,
+    /// Largest transfer unit of the link in bytes; `None` where the provider says 0.
+    pub mtu: Option<u64>,
+    /// The driver, such as `efa`.
+    pub driver: Option<String>,
+    /// The card's model, as the vendor numbers it.
+    pub device_id: Option<String>,
+    /// Hardware version.
+    pub device_version: Option<String>,
+    /// The vendor, such as `0x1d0f`.
+    pub vendor_id: Option<String>,
+    /// Firmware version.
+    pub firmware: Option<String>,
+    /// Address of the port on its network.
+    pub address: Option<String>,
+    /// Kind of network, such as `Ethernet`.
+    pub network_type: Option<String>,
+}
+
+/// One thing that libfabric offers: an `fi_info`, copied out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProviderInfo {
+    /// The provider as libfabric spells it, with layers: `efa`, `tcp`, `tcp;ofi_rxm`.
+    pub provider: String,
+    /// The provider's own version, such as 117.0 in libfabric 1.17.
+    pub provider_version: Version,
+    /// The fabric: `efa` or `efa-direct` on EFA, a network such as `127.0.0.1/32` on tcp.
+    pub fabric: String,
+    /// The domain: the device with a suffix on EFA (`rdmap0s6-rdm`), the interface on tcp.
+    pub domain: String,
+    /// `FI_EP_RDM`, `FI_EP_DGRAM` or `FI_EP_MSG`.
+    pub endpoint_type: String,
+    /// The wire protocol, such as `FI_PROTO_EFA`.
+    pub protocol: String,
+    /// How addresses are formed, such as `FI_ADDR_EFA`.
+    pub address_format: String,
+    /// What it can do: `FI_MSG`, `FI_RMA`, `FI_TAGGED`, `FI_HMEM` …
+    pub capabilities: Vec<String>,
+    /// Largest message in bytes.
+    pub max_message_size: u64,
+    /// Largest message in bytes that is copied at the call and needs no completion.
+    pub inject_size: u64,
+    /// Sends that may be outstanding on one endpoint.
+    pub tx_size: u64,
+    /// Receives that may be posted on one endpoint.
+    pub rx_size: u64,
+    /// What the provider demands for memory registration, such as `FI_MR_LOCAL`.
+    pub mr_mode: Vec<String>,
+    /// Who moves messages on: `FI_PROGRESS_AUTO` or `FI_PROGRESS_MANUAL`.
+    pub progress: String,
+    /// The threading level that the provider supports.
+    pub threading: String,
+    /// The network card, where the provider says which.
+    pub nic: Option<NicInfo>,
+}
+
+/// A network device that libfabric can use, with the fabrics that it offers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Nic {
+    /// The device: on EFA the domain without `-rdm` or `-dgrm`, so one card counts once.
+    pub name: String,
+    /// The provider, without layers.
+    pub provider: String,
+    /// The fabrics that it appears on, such as `efa` and `efa-direct`.
+    pub fabrics: Vec<String>,
+    /// What the provider says of the card.
+    pub info: NicInfo,
+}
+
+/// Everything that libfabric offers on this machine, in its order of preference.
+///
+/// # Errors
+/// `fabric.provider_not_found` if that is nothing, `fabric.killer_environment`,
+/// `fabric.call_failed`.
+pub fn providers(library: &Arc<Library>) -> Result<Vec<ProviderInfo>> {
+    let list = info_list::everything(library)?.ok_or_else(|| {
+        Error::new(Code::ProviderNotFound, "libfabric offers no provider at all")
+            .with_cure("unset FI_PROVIDER, or install a libfabric with providers")
+            .with_context("library", library.path().display())
+    })?;
+    Ok(list.entries().map(ProviderInfo::from_entry).collect())
+}
+
+/// The network devices among [`providers`], each once, sorted by provider and name.
+///
+/// # Errors
+/// As [`providers`].
+pub fn nics(library: &Arc<Library>) -> Result<Vec<Nic>> {
+    let mut nics: BTreeMap<(String, String), Nic> = BTreeMap::new();
+    for info in providers(library)? {
+        let Some(card) = info.nic else { continue };
+        let provider = base_provider(&info.provider).to_owned();
+        let name = device_name(&provider, &info.domain).to_owned();
+        let nic = nics.entry((provider.clone(), name.clone())).or_insert_with(|| Nic {
+            name,
+            provider,
+            fabrics: Vec::new(),
+            info: card,
+        });
+        if !nic.fabrics.contains(&info.fabric) {
+            nic.fabrics.push(info.fabric);
+        }
+    }
+    Ok(nics.into_values().collect())
+}
+
+/// The provider without the layers above it: `tcp` of `tcp;ofi_rxm`.
+pub(crate) fn base_provider(provider: &str) -> &str {
+    provider.split(';').next().unwrap_or(provider)
+}
+
+fn device_name<'a>(provider: &str, domain: &'a str) -> &'a str {
+    if !provider.eq_ignore_ascii_case("efa") {
+        return domain;
+    }
+    domain.strip_suffix("-rdm").or_else(|| domain.strip_suffix("-dgrm")).unwrap_or(domain)
+}
+
+/// What a caller wants an endpoint on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) provider: &'a str,
+    pub(crate) fabric: Option<&'a str>,
+    pub(crate) domain: Option<&'a str>,
+    pub(crate) source: Option<&'a str>,
+    /// The address format of the peer, which ours must have.
+    pub(crate) address_format: Option<&'a str>,
+}
+
+/// The best entry with reliable-datagram endpoints for what is wanted.
+///
+/// A plain name such as `tcp` takes the provider itself where it has such endpoints, else the
+/// first layered one; a name with `;` is compared whole. Names of providers are compared
+/// without case, as libfabric does (src/fabric.c); fabrics and domains exactly.
+pub(crate) fn select(library: &Arc<Library>, wanted: &Wanted<'_>) -> Result<OwnedEntry> {
+    let is_efa = wanted.provider.eq_ignore_ascii_case("efa");
+    // From 2.1, `efa-direct` comes first: its messages end at the MTU, so it must be named.
+    let fabric = wanted.fabric.or(is_efa.then_some("efa"));
+    let hints = Hints { provider: Some(wanted.provider), fabric, source: wanted.source };
+    let list = info_list::rdm(library, &hints)?;
+    let found = list.as_ref().and_then(|list| best(list, wanted, fabric));
+    match found {
+        Some(entry) => entry.to_owned(),
+        None => Err(not_found(library, wanted, fabric)),
+    }
+}
+
+fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Option<Entry<'a>> {
+    let fits = |entry: &Entry<'_>| {
+        let provider = entry.provider();
+        let named = if wanted.provider.contains(';') { provider.as_str() } else { base_provider(&provider) };
+        let domain = entry.domain();
+        named.eq_ignore_ascii_case(wanted.provider)
+            && entry.endpoint_type() == ffi::FI_EP_RDM
+            && fabric.is_none_or(|fabric| fabric == entry.fabric())
+            && wanted.domain.is_none_or(|name| name == domain || name == device_name(wanted.provider, &domain))
+            && wanted.address_format.is_none_or(|format| format == name_of(&ADDRESS_FORMATS, entry.addr_format()))
+    };
+    let mut layered = None;
+    for entry in list.entries().filter(fits) {
+        if !entry.provider().contains(';') {
+            return Some(entry);
+        }
+        layered.get_or_insert(entry);
+    }
+    layered
+}
+
+/// The typed form of `-FI_ENODATA`, with what there is instead.
+fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) -> Error {
+    let mut message = format!("libfabric {} offers no provider {}", library.version(), wanted.provider);
+    let mut narrow = |what: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            message.push_str(&format!(" with {what} {value}"));
+        }
+    };
+    narrow("fabric", fabric);
+    narrow("domain", wanted.domain);
+    narrow("source address", wanted.source);
+    narrow("address format", wanted.address_format);
+    let mut available: Vec<String> = providers(library)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|info| info.endpoint_type == ENDPOINT_TYPES[3])
+        .map(|info| info.provider)
+        .collect();
+    available.sort();
+    available.dedup();
+    let cure = if wanted.provider.eq_ignore_ascii_case("efa") {
+        "check that the instance has an EFA interface and the driver is loaded (`fi_info -p efa`)".to_owned()
+    } else {
+        format!("use one of: {}", available.join(", "))
+    };
+    Error::new(Code::ProviderNotFound, message)
+        .with_cure(cure)
+        .with_context("provider", wanted.provider)
+        .with_context("available", available.join(", "))
+        .with_context("library", library.path().display())
+}
+
+impl ProviderInfo {
+    pub(crate) fn from_entry(entry: Entry<'_>) -> Self {
+        Self {
+            provider: entry.provider(),
+            provider_version: Version::from_raw(entry.provider_version()),
+            fabric: entry.fabric(),
+            domain: entry.domain(),
+            endpoint_type: name_of(&ENDPOINT_TYPES, entry.endpoint_type().cast_unsigned()),
+            protocol: name_of(&PROTOCOLS, entry.protocol()),
+            address_format: name_of(&ADDRESS_FORMATS, entry.addr_format()),
+            capabilities: CAPABILITIES
+                .iter()
+                .filter(|(bit, _)| entry.caps() & bit != 0)
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
+            max_message_size: entry.max_message_size() as u64,
+            inject_size: entry.inject_size() as u64,
+            tx_size: entry.tx_size() as u64,
+            rx_size: entry.rx_size() as u64,
+            mr_mode: MR_MODES
+                .iter()
+                .filter(|(bit, _)| entry.mr_mode() & bit != 0)
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
+            progress: name_of(&PROGRESS, entry.progress().cast_unsigned()),
+            threading: name_of(&THREADING, entry.threading().cast_unsigned()),
+            nic: entry.nic().map(NicInfo::from_raw),
+        }
+    }
+}
+
+impl NicInfo {
+    fn from_raw(raw: RawNic) -> Self {
+        let number = |value: usize| (value != 0).then_some(value as u64);
+        Self {
+            device_name: raw.device,
+            pci_address: raw
+                .pci
+                .map(|(domain, bus, device, function)| format!("{domain:04x}:{bus:02x}:{device:02x}.{function:x}")),
+            link_speed_bps: number(raw.speed),
+            link_state: match raw.state {
+                1 => LinkState::Down,
+                2 => LinkState::Up,
+                _ => LinkState::Unknown,
+            },
+            mtu: number(raw.mtu),
+            driver: raw.driver,
+            device_id: raw.device_id,
+            device_version: raw.device_version,
+            vendor_id: raw.vendor_id,
+            firmware: raw.firmware,
+            address: raw.link_address,
+            network_type: raw.network_type,
+        }
+    }
+}
+
+impl fmt::Display for ProviderInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {} {}", self.provider, self.fabric, self.domain, self.endpoint_type, self.protocol)
+    }
+}
+
+/// The name of an enumerator; a value that we do not know stays visible as its number.
+fn name_of(names: &[&str], value: u32) -> String {
+    names.get(value as usize).map_or_else(|| format!("unknown({value})"), |name| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_layers_and_suffixes() {
+        assert_eq!(base_provider("tcp;ofi_rxm"), "tcp");
+        assert_eq!(device_name("efa", "rdmap0s6-rdm"), "rdmap0s6");
+        assert_eq!(device_name("EFA", "rdmap0s6-dgrm"), "rdmap0s6");
+        assert_eq!(device_name("verbs", "mlx5_0-rdm"), "mlx5_0-rdm");
+    }
+
+    #[test]
+    fn unknown_enumerators_stay_visible() {
+        assert_eq!(name_of(&PROTOCOLS, 25), "FI_PROTO_XNET");
+        assert_eq!(name_of(&PROTOCOLS, 99), "unknown(99)");
+    }
+}

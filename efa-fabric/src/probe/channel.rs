@@ -1,0 +1,120 @@
+//! How the two sides of a probe talk beside the fabric: frames over TCP, or over a channel of
+//! this process.
+
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+
+use serde::{Deserialize, Serialize};
+
+use super::options::ProbeOptions;
+use super::report::{Peer, ProbeRow};
+use crate::error::{Code, Error, Result};
+
+/// What one side tells the other of its endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Side {
+    pub(crate) peer: Peer,
+    pub(crate) fabric: String,
+    pub(crate) protocol: String,
+    pub(crate) address_format: String,
+    /// The endpoint's address, as hexadecimal digits.
+    pub(crate) address: String,
+    pub(crate) tx_size: u64,
+    pub(crate) rx_size: u64,
+}
+
+/// What a phase measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    Latency,
+    Bandwidth,
+}
+
+/// One phase: the measuring side announces it, the answering side gets ready for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) kind: Kind,
+    pub(crate) size: usize,
+    /// Messages for which the answering side sends one acknowledgement.
+    pub(crate) quantum: u32,
+}
+
+/// One message beside the fabric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Frame {
+    /// First of all, from the side that connects.
+    Knock { token: String },
+    /// The token is right; these providers have reliable-datagram endpoints here.
+    Accepted { providers: Vec<String> },
+    /// The other side will not go on.
+    Refused { code: String, message: String },
+    /// What is to be measured, and with which endpoint.
+    Hello { side: Side, options: ProbeOptions },
+    /// The answer to it.
+    Welcome { side: Side },
+    Begin(Phase),
+    /// Receives are posted.
+    Ready,
+    /// This many messages were sent in the phase.
+    End { count: u64 },
+    /// As many were received, and all replies have left.
+    Done,
+    /// All is measured.
+    Bye { first_us: f64, rows: Vec<ProbeRow> },
+    /// This side failed.
+    Abort { code: String, message: String },
+}
+
+/// A path for frames. Never blocks for long.
+pub(crate) trait Channel {
+    fn send(&mut self, frame: &Frame) -> Result<()>;
+    /// The next frame, if one is there. An error if the other side is gone.
+    fn poll(&mut self) -> Result<Option<Frame>>;
+}
+
+/// One end of a path inside this process.
+pub(crate) struct Local {
+    to: Sender<Frame>,
+    from: Receiver<Frame>,
+}
+
+impl Local {
+    pub(crate) fn pair() -> (Self, Self) {
+        let (to_right, from_left) = channel();
+        let (to_left, from_right) = channel();
+        (Self { to: to_right, from: from_right }, Self { to: to_left, from: from_left })
+    }
+}
+
+impl Channel for Local {
+    fn send(&mut self, frame: &Frame) -> Result<()> {
+        self.to.send(frame.clone()).map_err(|_| gone())
+    }
+
+    fn poll(&mut self) -> Result<Option<Frame>> {
+        match self.from.try_recv() {
+            Ok(frame) => Ok(Some(frame)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(gone()),
+        }
+    }
+}
+
+/// The other side closed the path.
+pub(crate) fn gone() -> Error {
+    Error::new(Code::Unreachable, "the peer went away during the probe")
+        .with_cure("check that the peer's process is still running")
+        .retryable(true)
+}
+
+/// The error for a frame that says that the other side failed or refused.
+pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
+    let own = match code {
+        "fabric.version_mismatch" => Code::VersionMismatch,
+        "fabric.provider_not_found" if refused => Code::ProviderNotFound,
+        "fabric.bad_size" if refused => Code::BadSize,
+        _ if refused => Code::RendezvousRefused,
+        _ => Code::PeerFailed,
+    };
+    let verb = if refused { "refused" } else { "failed" };
+    Error::new(own, format!("the peer {verb}: {message}")).with_context("peer_code", code)
+}

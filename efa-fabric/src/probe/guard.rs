@@ -1,0 +1,249 @@
+//! What keeps a probe from hanging: every loop that waits goes through a [`Guard`].
+
+use std::time::Duration;
+
+use super::channel::{Channel, Frame, peer_error};
+use crate::clock::now_ns;
+use crate::endpoint::Lane;
+use crate::error::{Code, Error, Result};
+
+/// Empty polls between two looks at the clock.
+const IDLE_POLLS: u32 = 256;
+/// Time between two looks at the other side's frames while idle.
+const LOOK_NS: u64 = 50_000;
+/// Time between two questions to the caller's hook, and two looks at the deadline.
+const CHECK_NS: u64 = 10_000_000;
+
+/// The caller's wish to stop: polled about every 10 ms, on the thread that called the probe.
+#[derive(Clone, Copy)]
+pub struct Interrupt<'a> {
+    hook: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Interrupt<'a> {
+    /// Stops the probe with `fabric.interrupted` when the hook returns `true`.
+    #[must_use]
+    pub fn new(hook: &'a dyn Fn() -> bool) -> Self {
+        Self { hook }
+    }
+
+    pub(crate) fn check(self) -> Result<()> {
+        if (self.hook)() {
+            return Err(Error::new(Code::Interrupted, "the probe was interrupted").retryable(true));
+        }
+        Ok(())
+    }
+}
+
+impl Interrupt<'static> {
+    /// Never stops the probe.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { hook: &|| false }
+    }
+}
+
+impl std::fmt::Debug for Interrupt<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interrupt")
+    }
+}
+
+/// Deadline, interrupt and the other side, watched together.
+pub(crate) struct Guard<'a> {
+    channel: &'a mut dyn Channel,
+    interrupt: Interrupt<'a>,
+    deadline_ns: u64,
+    /// An earlier deadline for making contact; after it the peer counts as unreachable.
+    contact_ns: Option<u64>,
+    next_check_ns: u64,
+    next_look_ns: u64,
+    idle: u32,
+    inbox: Option<Frame>,
+    /// What is going on, for errors.
+    pub(crate) doing: String,
+}
+
+impl<'a> Guard<'a> {
+    pub(crate) fn new(channel: &'a mut dyn Channel, interrupt: Interrupt<'a>, deadline: Duration) -> Self {
+        Self {
+            channel,
+            interrupt,
+            deadline_ns: now_ns().saturating_add(nanos(deadline)),
+            contact_ns: None,
+            next_check_ns: 0,
+            next_look_ns: 0,
+            idle: 0,
+            inbox: None,
+            doing: "opening".into(),
+        }
+    }
+
+    /// Gives contact with the peer this much time from now.
+    pub(crate) fn expect_contact(&mut self, within: Duration) {
+        self.contact_ns = Some(now_ns().saturating_add(nanos(within)));
+    }
+
+    /// Contact was made: only the deadline counts.
+    pub(crate) fn contact(&mut self) {
+        self.contact_ns = None;
+    }
+
+    pub(crate) fn shorten(&mut self, deadline: Duration) {
+        self.deadline_ns = self.deadline_ns.min(now_ns().saturating_add(nanos(deadline)));
+    }
+
+    pub(crate) fn send(&mut self, frame: &Frame) -> Result<()> {
+        self.channel.send(frame)
+    }
+
+    /// Nothing happened in a poll: now and then, looks at everything.
+    #[inline]
+    pub(crate) fn idle(&mut self) -> Result<()> {
+        self.idle = self.idle.wrapping_add(1);
+        if self.idle.is_multiple_of(IDLE_POLLS) { self.look(now_ns()) } else { Ok(()) }
+    }
+
+    /// Something happened at this time: looks at everything if it is time to. Whether it did,
+    /// so that a measuring loop can read its clock again.
+    #[inline]
+    pub(crate) fn tick(&mut self, now: u64) -> Result<bool> {
+        if now < self.next_check_ns {
+            return Ok(false);
+        }
+        self.check(now)?;
+        Ok(true)
+    }
+
+    #[cold]
+    fn look(&mut self, now: u64) -> Result<()> {
+        if now >= self.next_look_ns {
+            self.next_look_ns = now.saturating_add(LOOK_NS);
+            self.receive()?;
+            // Two spinning sides may share a processor.
+            std::thread::yield_now();
+        }
+        if now >= self.next_check_ns { self.check(now) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn check(&mut self, now: u64) -> Result<()> {
+        self.next_check_ns = now.saturating_add(CHECK_NS);
+        self.receive()?;
+        self.interrupt.check()?;
+        if now >= self.deadline_ns {
+            return Err(Error::new(Code::Deadline, format!("the deadline passed while {}", self.doing))
+                .with_cure("give more time or less to measure")
+                .with_context("doing", &self.doing)
+                .retryable(true));
+        }
+        if self.contact_ns.is_some_and(|limit| now >= limit) {
+            return Err(Error::new(Code::Unreachable, format!("the peer did not answer while {}", self.doing))
+                .with_cure(
+                    "check that the peer is running and that the security group allows all traffic in and out to itself",
+                )
+                .with_context("doing", &self.doing)
+                .retryable(true));
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<()> {
+        if self.inbox.is_some() {
+            return Ok(());
+        }
+        match self.channel.poll()? {
+            Some(Frame::Abort { code, message }) => Err(peer_error(false, &code, &message)),
+            Some(Frame::Refused { code, message }) => Err(peer_error(true, &code, &message)),
+            frame => {
+                self.inbox = frame;
+                Ok(())
+            }
+        }
+    }
+
+    /// The frame that has arrived, if one has.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Frame> {
+        self.inbox.take()
+    }
+
+    /// Waits for a frame, and keeps the fabric going meanwhile.
+    pub(crate) fn wait(&mut self, mut lane: Option<&mut Lane>) -> Result<Frame> {
+        loop {
+            match &mut lane {
+                Some(lane) => {
+                    if lane.poll()? == 0 {
+                        if let Some(error) = lane.event() {
+                            return Err(error);
+                        }
+                        self.look(now_ns())?;
+                    }
+                }
+                None => {
+                    self.look(now_ns())?;
+                    if self.inbox.is_none() {
+                        std::thread::sleep(Duration::from_micros(200));
+                    }
+                }
+            }
+            if let Some(frame) = self.inbox.take() {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// The error for a frame that does not belong here.
+    pub(crate) fn unexpected(&self, frame: &Frame) -> Error {
+        let text = format!("{frame:?}");
+        let name = text.split([' ', '(', '{']).next().unwrap_or_default();
+        Error::new(Code::RendezvousRefused, format!("the peer sent {name} while {}", self.doing))
+            .with_cure("use the same version of efa-fabric on both sides")
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::channel::Local;
+    use super::*;
+
+    #[test]
+    fn waiting_ends_at_the_deadline() {
+        let (mut left, _right) = Local::pair();
+        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_millis(20));
+        assert_eq!(guard.wait(None).unwrap_err().code(), Code::Deadline);
+    }
+
+    #[test]
+    fn waiting_for_contact_ends_as_unreachable() {
+        let (mut left, _right) = Local::pair();
+        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        guard.expect_contact(Duration::from_millis(20));
+        assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
+    }
+
+    #[test]
+    fn waiting_ends_when_the_caller_wants() {
+        let (mut left, _right) = Local::pair();
+        let mut guard = Guard::new(&mut left, Interrupt::new(&|| true), Duration::from_secs(60));
+        assert_eq!(guard.wait(None).unwrap_err().code(), Code::Interrupted);
+    }
+
+    #[test]
+    fn waiting_ends_when_the_peer_is_gone_or_fails() {
+        let (mut left, right) = Local::pair();
+        drop(right);
+        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
+
+        let (mut left, mut right) = Local::pair();
+        right.send(&Frame::Abort { code: "fabric.call_failed".into(), message: "no".into() }).unwrap();
+        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        let error = guard.wait(None).unwrap_err();
+        assert_eq!((error.code(), error.context_value("peer_code")), (Code::PeerFailed, Some("fabric.call_failed")));
+    }
+}

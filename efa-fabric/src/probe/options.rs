@@ -1,0 +1,194 @@
+//! What to measure, checked before anything is opened.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::EndpointOptions;
+use crate::error::{Code, Error, Result};
+use crate::info;
+
+/// Largest message that is measured, in bytes: 1 GiB.
+pub const MAX_SIZE: usize = 1 << 30;
+/// Most messages that are in flight during a bandwidth measurement.
+pub(crate) const MAX_WINDOW: usize = 64;
+/// Sizes of one probe: more is a mistake.
+const MAX_SIZES: usize = 256;
+/// Samples of one size: each takes 8 bytes.
+const MAX_ITERATIONS: u32 = 10_000_000;
+
+/// Which memory messages are sent from and received into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Buffers {
+    /// One buffer for all messages, which stays in the cache: what fabtests does.
+    Reused,
+    /// One buffer for each message of the window, within 256 MiB.
+    Distinct,
+}
+
+/// What a probe measures, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProbeOptions {
+    /// The endpoint of this side. The other side takes the same provider.
+    pub endpoint: EndpointOptions,
+    /// Message sizes in bytes, 1 to 1 GiB, measured in this order.
+    pub sizes: Vec<usize>,
+    /// Whether to measure latency.
+    pub latency: bool,
+    /// Whether to measure bandwidth.
+    pub bandwidth: bool,
+    /// Time for each size and each kind of measurement, warm-up apart.
+    pub size_budget: Duration,
+    /// Round trips, or messages, that are measured even if the budget is spent.
+    pub min_iterations: u32,
+    /// Round trips, or messages, after which a measurement ends before its budget. Bandwidth
+    /// goes on to the next acknowledgement, at most a quarter of a window later.
+    pub max_iterations: u32,
+    /// Messages in flight for bandwidth, at most 64. The provider's queues and 256 MiB in
+    /// flight lower it; the report has what was used.
+    pub window: u32,
+    /// Which memory is used.
+    pub buffers: Buffers,
+    /// Time for the whole probe; it fails with `fabric.deadline` when that is over.
+    pub deadline: Duration,
+    /// Time to reach the peer, and then for its first message.
+    pub connect_timeout: Duration,
+}
+
+impl ProbeOptions {
+    /// Latency and bandwidth of 64 B, 4 KiB, 64 KiB and 1 MiB over this provider, a quarter of
+    /// a second each, within a minute.
+    #[must_use]
+    pub fn new(provider: impl Into<String>) -> Self {
+        Self {
+            endpoint: EndpointOptions::new(provider),
+            sizes: vec![64, 4 << 10, 64 << 10, 1 << 20],
+            latency: true,
+            bandwidth: true,
+            size_budget: Duration::from_millis(250),
+            min_iterations: 10,
+            max_iterations: 1_000_000,
+            window: MAX_WINDOW as u32,
+            buffers: Buffers::Reused,
+            deadline: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Checks everything that does not need libfabric.
+    ///
+    /// # Errors
+    /// `fabric.bad_size`, `fabric.invalid_option` with the option.
+    pub fn check(&self) -> Result<()> {
+        let invalid = |option: &'static str, message: String| {
+            Err(Error::new(Code::InvalidOption, message).with_context("option", option))
+        };
+        if self.endpoint.provider.is_empty() {
+            return invalid("provider", "the provider has no name".into());
+        }
+        let layered = info::base_provider(&self.endpoint.provider);
+        if self.endpoint.source_address.is_some() && layered.eq_ignore_ascii_case("shm") {
+            return invalid("source_address", "shm has no network addresses".into());
+        }
+        if self.sizes.is_empty() || self.sizes.len() > MAX_SIZES {
+            return invalid("sizes", format!("{} sizes: give 1 to {MAX_SIZES}", self.sizes.len()));
+        }
+        for &size in &self.sizes {
+            check_size(size, MAX_SIZE as u64, "1 GiB, the largest that is measured")?;
+        }
+        if !self.latency && !self.bandwidth {
+            return invalid("latency", "neither latency nor bandwidth is to be measured".into());
+        }
+        if self.min_iterations == 0 || self.min_iterations > self.max_iterations {
+            return invalid(
+                "min_iterations",
+                format!("min_iterations {} is not in 1 to max_iterations {}", self.min_iterations, self.max_iterations),
+            );
+        }
+        if self.max_iterations > MAX_ITERATIONS {
+            return invalid(
+                "max_iterations",
+                format!("max_iterations {} is above {MAX_ITERATIONS}", self.max_iterations),
+            );
+        }
+        if self.window == 0 || self.window as usize > MAX_WINDOW {
+            return invalid("window", format!("window {} is not in 1 to {MAX_WINDOW}", self.window));
+        }
+        if self.deadline.is_zero() {
+            return invalid("deadline", "the deadline leaves no time".into());
+        }
+        Ok(())
+    }
+
+    /// Checks the sizes against what the provider says that it sends.
+    pub(crate) fn check_provider(&self, max_message_size: u64, provider: &str) -> Result<()> {
+        for &size in &self.sizes {
+            check_size(size, max_message_size, &format!("{max_message_size}, the largest message of {provider}"))?;
+        }
+        Ok(())
+    }
+
+    /// The largest message of the probe, in bytes; acknowledgements must fit as well.
+    pub(crate) fn capacity(&self) -> usize {
+        self.sizes.iter().copied().max().unwrap_or(0).max(super::traffic::ACK_SIZE)
+    }
+}
+
+fn check_size(size: usize, limit: u64, limit_text: &str) -> Result<()> {
+    if size == 0 {
+        return Err(Error::new(Code::BadSize, "message size 0 cannot be measured")
+            .with_cure("use sizes from 1 byte")
+            .with_context("size", size));
+    }
+    if size as u64 > limit {
+        return Err(Error::new(Code::BadSize, format!("message size {size} is above {limit_text}"))
+            .with_cure("use smaller sizes")
+            .with_context("size", size)
+            .with_context("limit", limit));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut ProbeOptions)) -> &'static str {
+        let mut options = ProbeOptions::new("tcp");
+        change(&mut options);
+        options.check().unwrap_err().code().as_str()
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        assert!(ProbeOptions::new("tcp").check().is_ok());
+    }
+
+    #[test]
+    fn bad_sizes_are_typed() {
+        assert_eq!(refused(|o| o.sizes = vec![64, 0]), "fabric.bad_size");
+        assert_eq!(refused(|o| o.sizes = vec![MAX_SIZE + 1]), "fabric.bad_size");
+        assert!(ProbeOptions::new("x").check_provider(8192, "efa").is_err());
+    }
+
+    #[test]
+    fn bad_options_are_typed() {
+        assert_eq!(refused(|o| o.sizes = vec![]), "fabric.invalid_option");
+        assert_eq!(refused(|o| o.endpoint.provider = String::new()), "fabric.invalid_option");
+        assert_eq!(refused(|o| o.window = 0), "fabric.invalid_option");
+        assert_eq!(refused(|o| o.window = 65), "fabric.invalid_option");
+        assert_eq!(refused(|o| o.min_iterations = 0), "fabric.invalid_option");
+        assert_eq!(refused(|o| (o.min_iterations, o.max_iterations) = (3, 2)), "fabric.invalid_option");
+        assert_eq!(refused(|o| o.max_iterations = u32::MAX), "fabric.invalid_option");
+        assert_eq!(refused(|o| (o.latency, o.bandwidth) = (false, false)), "fabric.invalid_option");
+        assert_eq!(refused(|o| o.deadline = Duration::ZERO), "fabric.invalid_option");
+        let shm = |o: &mut ProbeOptions| {
+            o.endpoint = EndpointOptions::new("shm");
+            o.endpoint.source_address = Some("127.0.0.1".into());
+        };
+        assert_eq!(refused(shm), "fabric.invalid_option");
+    }
+}

@@ -1,0 +1,285 @@
+//! What a probe found: values, a table for terminals, JSON through serde.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::options::Buffers;
+use crate::endpoint::SharedMemory;
+use crate::library::Version;
+
+/// The sentence that every report carries.
+pub(crate) const STATEMENT: &str = "latency is half of the round trip";
+
+/// Which side of a probe made the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// Both sides, in one process.
+    Loopback,
+    /// The side that measured.
+    Connect,
+    /// The side that answered; the rows are those that the measuring side sent.
+    Serve,
+}
+
+/// Half of the round-trip time, over single exchanges, in µs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Latency {
+    /// Round trips measured.
+    pub iterations: u64,
+    /// Round trips before, which are not counted.
+    pub warmup_iterations: u64,
+    /// Smallest, in µs.
+    pub min_us: f64,
+    /// Half of the samples are not above this, in µs.
+    pub p50_us: f64,
+    /// 90 % of the samples are not above this, in µs.
+    pub p90_us: f64,
+    /// 99 % of the samples are not above this, in µs.
+    pub p99_us: f64,
+    /// Largest, in µs.
+    pub max_us: f64,
+    /// Arithmetic mean, in µs.
+    pub mean_us: f64,
+}
+
+/// Messages in one direction, from the first post to the peer's last acknowledgement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Bandwidth {
+    /// Messages sent.
+    pub messages: u64,
+    /// Bytes sent, without headers.
+    pub bytes: u64,
+    /// Time in seconds.
+    pub elapsed_s: f64,
+    /// 10^9 bytes per second.
+    pub gb_per_s: f64,
+    /// 10^9 bits per second: eight times `gb_per_s`.
+    pub gbit_per_s: f64,
+    /// Messages per second.
+    pub messages_per_s: f64,
+    /// Messages in flight at most.
+    pub window: u32,
+    /// Buffers that were sent from, and received into.
+    pub buffers: u32,
+}
+
+/// One message size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProbeRow {
+    /// Bytes of each message.
+    pub size: u64,
+    /// Latency, where it was asked for.
+    pub latency: Option<Latency>,
+    /// Bandwidth, where it was asked for.
+    pub bandwidth: Option<Bandwidth>,
+}
+
+/// What is known of the other side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its name in the network, where it could be read.
+    pub hostname: Option<String>,
+    /// Its libfabric.
+    pub library_version: Version,
+    /// Its provider, as its libfabric returned it.
+    pub provider: String,
+    /// Its provider's version.
+    pub provider_version: Version,
+    /// Its domain.
+    pub domain: String,
+}
+
+/// The result of a probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProbeReport {
+    /// Which side this is.
+    pub role: Role,
+    /// The libfabric that was used.
+    pub library_path: String,
+    /// Its version.
+    pub library_version: Version,
+    /// The provider as libfabric returned it: asking for `tcp` may give `tcp;ofi_rxm`.
+    pub provider: String,
+    /// The provider's version.
+    pub provider_version: Version,
+    /// The fabric.
+    pub fabric: String,
+    /// The domain.
+    pub domain: String,
+    /// The wire protocol.
+    pub protocol: String,
+    /// Whether messages on one machine may have bypassed the provider's network.
+    pub shared_memory: SharedMemory,
+    /// Name of this machine, where it can be read.
+    pub hostname: Option<String>,
+    /// Processors that this process may use.
+    pub cpus: Option<u32>,
+    /// The other side.
+    pub peer: Peer,
+    /// Which memory was used.
+    pub buffers: Buffers,
+    /// From the post of the very first message to the first reply, in µs: a whole round trip,
+    /// with the making of connections that it pays for.
+    pub time_to_first_message_us: f64,
+    /// One row for each size, in the order asked for.
+    pub rows: Vec<ProbeRow>,
+    /// How to read the latencies.
+    pub statement: String,
+}
+
+impl Latency {
+    /// From round trips in ns, which this sorts. `None` without samples.
+    pub(crate) fn of_round_trips(samples: &mut [u64], warmup_iterations: u64) -> Option<Self> {
+        samples.sort_unstable();
+        let (first, last) = (samples.first().copied()?, samples.last().copied()?);
+        let half_us = |ns: f64| ns / 2000.0;
+        let count = samples.len();
+        // Nearest rank: the smallest sample that is not below this share of all.
+        let percentile = |share: usize| {
+            let rank = (count * share).div_ceil(100).clamp(1, count);
+            half_us(samples[rank - 1] as f64)
+        };
+        Some(Self {
+            iterations: count as u64,
+            warmup_iterations,
+            min_us: half_us(first as f64),
+            p50_us: percentile(50),
+            p90_us: percentile(90),
+            p99_us: percentile(99),
+            max_us: half_us(last as f64),
+            mean_us: half_us(samples.iter().map(|&ns| ns as f64).sum::<f64>() / count as f64),
+        })
+    }
+}
+
+impl Bandwidth {
+    pub(crate) fn new(messages: u64, size: usize, elapsed_ns: u64, window: u32, buffers: u32) -> Self {
+        let bytes = messages * size as u64;
+        let elapsed_s = elapsed_ns.max(1) as f64 / 1e9;
+        let gb_per_s = bytes as f64 / 1e9 / elapsed_s;
+        Self {
+            messages,
+            bytes,
+            elapsed_s,
+            gb_per_s,
+            gbit_per_s: gb_per_s * 8.0,
+            messages_per_s: messages as f64 / elapsed_s,
+            window,
+            buffers,
+        }
+    }
+}
+
+impl fmt::Display for ProbeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} {}, fabric {}, domain {}, libfabric {} ({})",
+            self.provider, self.provider_version, self.fabric, self.domain, self.library_version, self.library_path
+        )?;
+        match self.role {
+            Role::Loopback => writeln!(f, "two endpoints of one process on {}", name(self.hostname.as_deref()))?,
+            Role::Connect | Role::Serve => writeln!(
+                f,
+                "{} with {} ({} {}, libfabric {})",
+                name(self.hostname.as_deref()),
+                name(self.peer.hostname.as_deref()),
+                self.peer.provider,
+                self.peer.provider_version,
+                self.peer.library_version
+            )?,
+        }
+        let buffers = match self.buffers {
+            Buffers::Reused => "one buffer reused",
+            Buffers::Distinct => "distinct buffers",
+        };
+        let shared = match self.shared_memory {
+            SharedMemory::NotApplicable => "",
+            SharedMemory::Disabled => ", shared memory disabled",
+            SharedMemory::Unknown => ", shared memory not ruled out",
+        };
+        writeln!(
+            f,
+            "{}; {buffers}{shared}; first round trip {:.1} µs",
+            self.statement, self.time_to_first_message_us
+        )?;
+        writeln!(
+            f,
+            "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  {:>9}  {:>12}",
+            "size", "min µs", "p50 µs", "p90 µs", "p99 µs", "max µs", "GB/s", "Gbit/s", "messages/s"
+        )?;
+        for row in &self.rows {
+            write!(f, "{:>11}", size_text(row.size))?;
+            match &row.latency {
+                Some(l) => write!(
+                    f,
+                    "  {:>9.2}  {:>9.2}  {:>9.2}  {:>9.2}  {:>10.2}",
+                    l.min_us, l.p50_us, l.p90_us, l.p99_us, l.max_us
+                )?,
+                None => write!(f, "  {0:>9}  {0:>9}  {0:>9}  {0:>9}  {0:>10}", "-")?,
+            }
+            match &row.bandwidth {
+                Some(b) => writeln!(f, "  {:>9.3}  {:>9.2}  {:>12.0}", b.gb_per_s, b.gbit_per_s, b.messages_per_s)?,
+                None => writeln!(f, "  {0:>9}  {0:>9}  {0:>12}", "-")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name(hostname: Option<&str>) -> &str {
+    hostname.unwrap_or("a host without a name")
+}
+
+/// A size with its binary unit where it is a whole number of it.
+fn size_text(size: u64) -> String {
+    for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if size >= 1 << shift && size % (1 << shift) == 0 {
+            return format!("{} {unit}", size >> shift);
+        }
+    }
+    format!("{size} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_rank_of_half_the_round_trip() {
+        let mut samples: Vec<u64> = (1..=100).rev().map(|i| i * 2000).collect();
+        let latency = Latency::of_round_trips(&mut samples, 7).unwrap();
+        assert_eq!(latency.iterations, 100);
+        assert_eq!(latency.warmup_iterations, 7);
+        assert_eq!([latency.min_us, latency.p50_us, latency.p90_us], [1.0, 50.0, 90.0]);
+        assert_eq!([latency.p99_us, latency.max_us, latency.mean_us], [99.0, 100.0, 50.5]);
+        let one = Latency::of_round_trips(&mut [3000], 0).unwrap();
+        assert_eq!([one.min_us, one.p50_us, one.p99_us, one.max_us], [1.5; 4]);
+        assert!(Latency::of_round_trips(&mut [], 0).is_none());
+    }
+
+    #[test]
+    fn bandwidth_is_in_powers_of_ten() {
+        let bandwidth = Bandwidth::new(1000, 1_000_000, 500_000_000, 64, 1);
+        assert_eq!(bandwidth.gb_per_s, 2.0);
+        assert_eq!(bandwidth.gbit_per_s, 16.0);
+        assert_eq!(bandwidth.messages_per_s, 2000.0);
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(size_text(64), "64 B");
+        assert_eq!(size_text(4096), "4 KiB");
+        assert_eq!(size_text(1 << 20), "1 MiB");
+        assert_eq!(size_text(1500), "1500 B");
+        assert_eq!(size_text(1 << 30), "1 GiB");
+    }
+}

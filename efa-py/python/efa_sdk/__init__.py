@@ -1,0 +1,64 @@
+"""Plan, provision and verify EC2 clusters with Elastic Fabric Adapter (EFA).
+
+The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.plan`` ->
+``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``; on each node ``fabric`` measures
+what libfabric sees. ``aio.Client`` has the same verbs as coroutines, ``errors`` the exceptions,
+``testing`` an EC2 stand-in that refuses what EC2 refuses.
+
+>>> import efa_sdk as efa
+>>> p5 = efa.Catalog.bundled()["p5.48xlarge"]
+>>> print(p5.layout())
+p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
+"""
+
+from efa_sdk import aio, errors, fabric
+from efa_sdk._efa_sdk import (
+    VERSION as __version__,
+)
+from efa_sdk._efa_sdk import (
+    AttachedInterface,
+    Catalog,
+    Client,
+    Cluster,
+    ClusterSpec,
+    DestroyReport,
+    Event,
+    Finding,
+    Gpu,
+    Instance,
+    InstanceType,
+    Layout,
+    NetworkCard,
+    NetworkInterface,
+    NeuronDevice,
+    Plan,
+    VerifyReport,
+    instance_type_table,
+)
+from efa_sdk.errors import EfaError
+
+__all__ = [
+    "AttachedInterface",
+    "Catalog",
+    "Client",
+    "Cluster",
+    "ClusterSpec",
+    "DestroyReport",
+    "EfaError",
+    "Event",
+    "Finding",
+    "Gpu",
+    "Instance",
+    "InstanceType",
+    "Layout",
+    "NetworkCard",
+    "NetworkInterface",
+    "NeuronDevice",
+    "Plan",
+    "VerifyReport",
+    "__version__",
+    "aio",
+    "errors",
+    "fabric",
+    "instance_type_table",
+]

@@ -1,0 +1,134 @@
+"""The exceptions of efa_sdk: every one has a stable code, context and, where known, the cure.
+
+``EfaError`` is the base. The class follows the stage that the error comes from, ``code`` says
+exactly what is wrong (``layout.device_index_out_of_range``); codes are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = [
+    "BindingError",
+    "CatalogError",
+    "Ec2Error",
+    "EfaError",
+    "FabricError",
+    "LayoutError",
+    "PlanError",
+    "ProvisionError",
+    "VerifyError",
+]
+
+
+class EfaError(Exception):
+    """Base of all errors of efa_sdk. ``str()`` is one line: the message, then the cure."""
+
+    #: The stable code, such as ``plan.invalid_spec``.
+    code: str
+    #: What is wrong.
+    message: str
+    #: What to do about it, where known.
+    cure: str | None
+    #: The field, the value, the limit, EC2's own code (``ec2_code``) and the like.
+    context: dict[str, str]
+    #: Whether the same call can succeed later without a change.
+    retryable: bool
+    #: Whether the failed call may have changed something in AWS.
+    may_have_changed_aws: bool
+    #: Pairs of resource type and id that the failed call is known to have left in AWS.
+    leftovers: list[tuple[str, str]]
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        cure: str | None = None,
+        context: Mapping[str, str] | None = None,
+        retryable: bool = False,
+        may_have_changed_aws: bool = False,
+        leftovers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message if cure is None else f"{message}; {cure}")
+        self.code = code
+        self.message = message
+        self.cure = cure
+        self.context = dict(context or {})
+        self.retryable = retryable
+        self.may_have_changed_aws = may_have_changed_aws
+        self.leftovers = list(leftovers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (
+            self.code,
+            self.message,
+            self.cure,
+            self.context,
+            self.retryable,
+            self.may_have_changed_aws,
+            self.leftovers,
+        )
+
+    @property
+    def ec2_code(self) -> str | None:
+        """EC2's own code, such as ``InsufficientInstanceCapacity``, where EC2 gave one."""
+        return self.context.get("ec2_code")
+
+
+class CatalogError(EfaError):
+    """An unknown instance type, or a query that cannot be answered."""
+
+
+class LayoutError(EfaError):
+    """Network interfaces that EC2 would refuse."""
+
+
+class PlanError(EfaError):
+    """A specification that cannot become a plan."""
+
+
+class ProvisionError(EfaError):
+    """Making or removing resources failed; see ``leftovers``."""
+
+
+class VerifyError(EfaError):
+    """A cluster that cannot be found or compared."""
+
+
+class Ec2Error(EfaError):
+    """EC2 refused a call or could not be reached; see ``ec2_code``."""
+
+
+class FabricError(EfaError):
+    """libfabric is absent, refused, or a peer did not answer."""
+
+
+class BindingError(EfaError):
+    """The call cannot be made from here: a forked child, or within another call."""
+
+
+_CLASSES: dict[str, type[EfaError]] = {
+    "catalog": CatalogError,
+    "layout": LayoutError,
+    "plan": PlanError,
+    "provision": ProvisionError,
+    "verify": VerifyError,
+    "ec2": Ec2Error,
+    "fabric": FabricError,
+    "python": BindingError,
+}
+
+
+def from_parts(
+    code: str,
+    message: str,
+    cure: str | None,
+    context: Mapping[str, str],
+    retryable: bool,
+    may_have_changed_aws: bool,
+    leftovers: Sequence[tuple[str, str]],
+) -> EfaError:
+    """The exception for an error of the compiled module: the class follows the code."""
+    kind = _CLASSES.get(code.partition(".")[0], EfaError)
+    return kind(code, message, cure, context, retryable, may_have_changed_aws, leftovers)

@@ -1,0 +1,1 @@
+"""libfabric: not yet."""

@@ -1,0 +1,84 @@
+"""`python -m efa_sdk.testing`: serves a stand-in until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from . import StandIn, StandInError, rules_markdown
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves until SIGINT or SIGTERM; the exit status."""
+    options = _parser().parse_args(argv)
+    if options.rules_markdown:
+        sys.stdout.write(rules_markdown())
+        return 0
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda _number, _frame: stop.set())
+    try:
+        stand_in = StandIn(
+            host=options.host,
+            port=options.port,
+            region=options.region,
+            seed=options.seed,
+            transition_describes=options.transition_describes,
+        ).start()
+    except StandInError as error:
+        print(f"efa_sdk.testing: {error}", file=sys.stderr)
+        return 2
+    with_network = asdict(stand_in.default_network()) if options.network else {}
+    if options.json:
+        print(
+            json.dumps({"endpoint_url": stand_in.endpoint_url, **stand_in.environ, **with_network}),
+            flush=True,
+        )
+    else:
+        hint = " ".join(f"{key}={value}" for key, value in stand_in.environ.items())
+        print(f"EC2 stand-in on {stand_in.endpoint_url}  (use: {hint})", flush=True)
+        if with_network:
+            print(json.dumps(with_network), flush=True)
+    stop.wait()
+    stand_in.stop()
+    return 0
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port: use 0 (any free one) to 65535")
+    return port
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m efa_sdk.testing", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--region", default="us-east-1", help="for requests that name none")
+    parser.add_argument("--seed", type=int, help="makes ids repeat from run to run")
+    parser.add_argument(
+        "--transition-describes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="describes in which an instance still shows as pending or shutting-down",
+    )
+    parser.add_argument("--network", action="store_true", help="make a VPC, subnets; print the ids")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument(
+        "--rules-markdown", action="store_true", help="print what it refuses, and exit"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

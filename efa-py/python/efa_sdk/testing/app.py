@@ -1,0 +1,243 @@
+"""The WSGI application: every request is logged, may meet a fault, and goes to us or to moto."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Flask
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.iam.models import get_account_id_from
+from moto.moto_api._internal import mock_random
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from . import control, moto_paging, wire
+from .actions import HANDLERS
+from .call import Call, Reply
+from .faults import Fault, Faults
+from .rules import Refused, refuse
+from .state import Settings
+
+log = logging.getLogger("efa_sdk.testing")
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+@dataclass
+class LoggedRequest:
+    """One request as it came in, and how it was answered."""
+
+    service: str
+    action: str
+    region: str
+    parameters: tuple[tuple[str, str], ...]
+    body: bytes
+    attempt: str
+    status: int = 0
+    error_code: str | None = None
+    dropped: bool = False
+
+
+class Application:
+    """What the HTTP server calls. One lock, since moto's state knows none."""
+
+    def __init__(self, region: str, settings: Settings, faults: Faults) -> None:
+        self.region = region
+        self.settings = settings
+        self.faults = faults
+        self.requests: list[LoggedRequest] = []
+        self.closed = False
+        self.controller: control.Controller | None = None
+        self.lock = threading.RLock()
+        self._moto = DomainDispatcherApplication(_backend_app)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if self.closed:
+            raise ConnectionAbortedError("the stand-in has stopped")
+        body = _read_body(environ)
+        if self.controller is not None and environ.get("PATH_INFO", "").startswith(control.PREFIX):
+            reply = self.controller.answer(environ, body)
+        else:
+            reply = self._answer(environ, body)
+        status = f"{reply.status} {_reason(reply.status)}"
+        headers = [pair for pair in reply.headers if pair[0].lower() != "content-length"]
+        start_response(status, [*headers, ("Content-Length", str(len(reply.body)))])
+        return [reply.body]
+
+    def _answer(self, environ: Environ, body: bytes) -> Reply:
+        entry = self._log(environ, body)
+        fault = self.faults.strike(entry.action, entry.parameters)
+        if fault is not None and fault.when == "before":
+            return self._fault(entry, fault)
+        with self.lock:
+            request_id = str(mock_random.uuid4())
+            reply = self._execute(environ, body, entry, request_id)
+        if fault is not None:
+            return self._fault(entry, fault)
+        entry.status = reply.status
+        return reply
+
+    def _log(self, environ: Environ, body: bytes) -> LoggedRequest:
+        service, region = _scope(environ, self.region)
+        target = environ.get("HTTP_X_AMZ_TARGET")
+        form: tuple[tuple[str, str], ...] = ()
+        if target is None:
+            text = body.decode("utf-8", "replace") or environ.get("QUERY_STRING", "")
+            form = tuple(parse_qsl(text, keep_blank_values=True))
+        action = target.rsplit(".", 1)[-1] if target else dict(form).get("Action", "")
+        entry = LoggedRequest(
+            service=service,
+            action=action,
+            region=region,
+            parameters=form,
+            body=body,
+            attempt=environ.get("HTTP_AMZ_SDK_REQUEST", ""),
+        )
+        self.requests.append(entry)
+        return entry
+
+    def _fault(self, entry: LoggedRequest, fault: Fault) -> Reply:
+        if fault.code is None:
+            entry.dropped = True
+            raise ConnectionAbortedError("reply lost, as ordered")
+        entry.status, entry.error_code = fault.status, fault.code
+        return _error(entry.service, fault.status, fault.code, fault.message, "fault-injected")
+
+    def _execute(
+        self, environ: Environ, body: bytes, entry: LoggedRequest, request_id: str
+    ) -> Reply:
+        try:
+            if entry.service == "ec2":
+                return self._ec2(environ, entry, request_id)
+            return self._forward(environ, body)
+        except Refused as refused:
+            entry.error_code = refused.code
+            return _error(entry.service, refused.status, refused.code, refused.message, request_id)
+        except NotImplementedError as error:
+            entry.error_code = "UnsupportedOperation"
+            message = f"the efa_sdk.testing stand-in does not implement {entry.action}: {error}"
+            return _error(entry.service, 400, entry.error_code, message, request_id)
+        except Exception as error:  # a mistake of ours or of moto's: never HTML, never silent
+            log.exception("%s failed inside the stand-in", entry.action)
+            entry.error_code = "InternalError"
+            message = f"the efa_sdk.testing stand-in failed: {type(error).__name__}: {error}"
+            return _error(entry.service, 500, entry.error_code, message, request_id)
+
+    def _ec2(self, environ: Environ, entry: LoggedRequest, request_id: str) -> Reply:
+        action = entry.action
+        if action not in wire.operations():
+            refuse("request.unknown_action", action=action)
+        try:
+            request = wire.parse(action, entry.parameters)
+        except wire.UnknownParameters as unknown:
+            refuse("request.unknown_parameter", name=unknown.names[0])
+        except wire.MalformedParameter as malformed:
+            refuse("request.malformed_parameter", name=malformed.name, value=malformed.value)
+        account = _account(environ)
+        call = Call(
+            action=action,
+            request=request,
+            form=entry.parameters,
+            account=account,
+            region=entry.region,
+            request_id=request_id,
+            settings=self.settings,
+            forward=lambda: self._forward(environ, entry.body),
+            backend=ec2_backends[account][entry.region],
+        )
+        handler = HANDLERS.get(action)
+        if handler is not None:
+            answer = handler(call)
+            if not isinstance(answer, Reply):
+                newer = action == "DescribeInstanceTypes"
+                body = wire.render(action, answer, request_id, newer=newer)
+                return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
+        elif moto_paging.wants_page(call):
+            answer = moto_paging.cut(call, self._forward(environ, moto_paging.without_page(call)))
+        else:
+            answer = call.forward()
+        return answer
+
+    def _forward(self, environ: Environ, body: bytes) -> Reply:
+        inner = {
+            **environ,
+            "wsgi.input": io.BytesIO(body),
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input_terminated": False,
+        }
+        for key in ("HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING"):
+            inner.pop(key, None)
+        seen: list[tuple[int, tuple[tuple[str, str], ...]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], _exc: Any = None) -> Any:
+            seen.append((int(status.split(" ", 1)[0]), tuple(headers)))
+            return lambda _data: None
+
+        chunks = self._moto(inner, start)
+        answer = b"".join(chunks)
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+        status, headers = seen[-1]
+        return Reply(status, headers, answer)
+
+
+def _backend_app(service: Any) -> Flask:
+    app = create_backend_app(service)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # so that a gap of moto's reaches us, not as HTML
+    return app
+
+
+def _read_body(environ: Environ) -> bytes:
+    length = environ.get("CONTENT_LENGTH")
+    stream = environ["wsgi.input"]
+    if length:
+        data: bytes = stream.read(int(length))
+        return data
+    return bytes(stream.read()) if environ.get("wsgi.input_terminated") else b""
+
+
+def _scope(environ: Environ, region: str) -> tuple[str, str]:
+    """Service and Region from the signature; unsigned requests are EC2's."""
+    auth = environ.get("HTTP_AUTHORIZATION", "")
+    if "Credential=" in auth:
+        parts = auth.split("Credential=", 1)[1].split(",", 1)[0].split("/")
+        if len(parts) >= 5:
+            return parts[-2].lower(), parts[-3]
+    return "ec2", region
+
+
+def _account(environ: Environ) -> str:
+    auth = environ.get("HTTP_AUTHORIZATION", "")
+    if "Credential=" not in auth:
+        return str(DEFAULT_ACCOUNT_ID)
+    key = auth.split("Credential=", 1)[1].split("/", 1)[0]
+    return str(get_account_id_from(key))
+
+
+def _error(service: str, status: int, code: str, message: str, request_id: str) -> Reply:
+    """An error in the service's own envelope."""
+    if service == "ec2":
+        body = wire.render_error(code, message, request_id)
+        return Reply(status, (("Content-Type", "text/xml;charset=UTF-8"),), body)
+    if service in ("iam", "sts", "autoscaling", "cloudformation"):
+        body = wire.render_query_error(code, message, request_id)
+        return Reply(status, (("Content-Type", "text/xml"),), body)
+    body = json.dumps({"__type": code, "message": message}).encode()
+    return Reply(status, (("Content-Type", "application/x-amz-json-1.1"),), body)
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Status"

@@ -1,0 +1,1 @@
+"""RunInstances in stages: read the request, check it, make the instances."""

@@ -1,0 +1,231 @@
+"""A RunInstances request, resolved into a `Launch` or refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+from typing import Any
+
+from moto.iam.models import iam_backends
+
+from .. import catalog, lookup
+from ..call import Call
+from ..rules import refuse
+from ..addresses import is_free
+from ..state import CapacityReservation, instances
+from ..tagging import specified_tags
+from .interfaces import check_cards, read_interfaces
+from .spec import Launch, NicSpec, merged_request
+
+_MARKETS = ("spot", "capacity-block", "on-demand", "interruptible-capacity-reservation")
+
+
+def resolve(call: Call) -> Launch:
+    """The launch that a request asks for, with everything checked but capacity."""
+    request = merged_request(call)
+    call.request = request
+    low, high = _counts(call)
+    type_name = str(call.get("InstanceType", "m1.small"))
+    info = catalog.instance_type(type_name)
+    if info is None:
+        refuse("launch.unknown_type", type=type_name)
+    image = _image(call)
+    _check_user_data(request)
+    _check_key(call)
+    for mapping in request.get("BlockDeviceMappings") or []:
+        if not mapping.get("DeviceName"):
+            refuse("launch.no_device_name")
+    nics = read_interfaces(call.backend, request, high)
+    subnet = nics[0].subnet
+    launch = Launch(
+        request=request,
+        low=low,
+        high=high,
+        type_name=type_name,
+        info=info,
+        image=image,
+        nics=nics,
+        zone=subnet.availability_zone,
+        zone_id=subnet.availability_zone_id,
+        profile=_profile(call),
+        tags=specified_tags(
+            call, "instance", "volume", "network-interface", "spot-instances-request"
+        ),
+    )
+    _check_zone(call, launch)
+    _check_architecture(launch)
+    check_cards(type_name, info, nics)
+    _place(call, launch)
+    _market(launch)
+    _reserve(call, launch)
+    _check_addresses(nics, high)
+    return launch
+
+
+def _counts(call: Call) -> tuple[int, int]:
+    low, high = int(call.need("MinCount")), int(call.need("MaxCount"))
+    if not 1 <= low <= high:
+        refuse("launch.counts", low=low, high=high)
+    return low, high
+
+
+def _image(call: Call) -> Any:
+    image_id = str(call.need("ImageId"))
+    if not image_id.startswith("ami-"):
+        refuse("launch.malformed_image", id=image_id)
+    if image_id not in call.backend.amis:
+        refuse("launch.unknown_image", id=image_id)
+    return call.backend.amis[image_id]
+
+
+def _check_user_data(request: dict[str, Any]) -> None:
+    text = request.get("UserData")
+    if not text:
+        return
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        refuse("launch.user_data_encoding")
+    if len(raw) > 16384:
+        refuse("launch.user_data_size")
+
+
+def _check_key(call: Call) -> None:
+    name = call.request.get("KeyName")
+    if name is not None and name not in call.backend.keypairs:
+        refuse("launch.unknown_key", name=name)
+
+
+def _profile(call: Call) -> tuple[str, str] | None:
+    wanted = call.request.get("IamInstanceProfile")
+    if not wanted:
+        return None
+    profiles = iam_backends[call.account]["aws"].instance_profiles.values()
+    for field, key in (("name", "Name"), ("arn", "Arn")):
+        value = wanted.get(key)
+        if value is None:
+            continue
+        for profile in profiles:
+            if getattr(profile, field) == value:
+                return (str(profile.arn), str(profile.id))
+        refuse("launch.unknown_profile", value=value, field=field)
+    refuse("request.missing_parameter", name="IamInstanceProfile.Name")
+
+
+def _check_zone(call: Call, launch: Launch) -> None:
+    wanted = (launch.request.get("Placement") or {}).get("AvailabilityZone")
+    if wanted and wanted != launch.zone:
+        refuse("launch.zone_mismatch", zone=wanted)
+    if not catalog.has_offerings(call.region):
+        return  # moto has no offerings for this Region: nothing to hold the launch against
+    zones = catalog.zones_offering(call.region, launch.type_name)
+    if launch.zone in zones:
+        return
+    if not zones:
+        refuse("launch.type_not_in_region")
+    refuse(
+        "launch.type_not_in_zone",
+        type=launch.type_name,
+        zone=launch.zone,
+        others=", ".join(zones),
+    )
+
+
+def _check_architecture(launch: Launch) -> None:
+    architectures = launch.info.get("ProcessorInfo", {}).get("SupportedArchitectures") or []
+    if launch.image.architecture not in architectures:
+        refuse(
+            "launch.architecture",
+            type_arch=", ".join(architectures),
+            image_arch=launch.image.architecture,
+        )
+
+
+def _place(call: Call, launch: Launch) -> None:
+    placement = launch.request.get("Placement") or {}
+    name, group_id = placement.get("GroupName") or None, placement.get("GroupId") or None
+    if name and group_id:
+        refuse("launch.placement_group_twice")
+    if not name and not group_id:
+        return
+    group = lookup.placement_group(call, name, group_id, "launch.unknown_placement_group")
+    strategies = launch.info.get("PlacementGroupInfo", {}).get("SupportedStrategies") or []
+    if group.strategy == "cluster":
+        if "cluster" not in strategies:
+            refuse("launch.cluster_group_type", type=launch.type_name)
+        for instance in members(call, group.id):
+            if instance.availability_zone != launch.zone:
+                refuse(
+                    "launch.cluster_group_zone", name=group.name, zone=instance.availability_zone
+                )
+    launch.group = group
+
+
+def members(call: Call, group_id: str) -> list[Any]:
+    """The instances of a placement group that are not terminated yet."""
+    return [
+        instance
+        for instance in instances(call.backend)
+        if instance.state != "terminated"
+        and getattr(instance, "launched", None) is not None
+        and instance.launched.group_id == group_id
+    ]
+
+
+def _market(launch: Launch) -> None:
+    options = launch.request.get("InstanceMarketOptions") or {}
+    market = options.get("MarketType")
+    if market is None and options.get("SpotOptions"):
+        market = "spot"
+    if market is None:
+        return
+    if market not in _MARKETS:
+        refuse("launch.unknown_market", value=market)
+    classes = launch.info.get("SupportedUsageClasses") or []
+    if market == "spot" and "spot" not in classes:
+        refuse("launch.spot_not_supported")
+    if market == "capacity-block" and "capacity-block" not in classes:
+        refuse("launch.block_not_supported")
+    launch.market = market if market != "on-demand" else None
+
+
+def _reserve(call: Call, launch: Launch) -> None:
+    spec = launch.request.get("CapacityReservationSpecification") or {}
+    target = (spec.get("CapacityReservationTarget") or {}).get("CapacityReservationId")
+    if target is None:
+        if launch.market == "capacity-block":
+            refuse("launch.market_without_block")
+        return
+    reservation = lookup.reservation(call, str(target), "launch.unknown_reservation")
+    if reservation.block and launch.market != "capacity-block":
+        refuse("launch.block_without_market")
+    if not reservation.block and launch.market == "capacity-block":
+        refuse("launch.market_without_block")
+    if reservation.zone != launch.zone:
+        refuse("launch.reservation_zone", zone=launch.zone, other=reservation.zone)
+    if reservation.tenancy != launch.tenancy:
+        refuse("launch.reservation_tenancy", tenancy=launch.tenancy, other=reservation.tenancy)
+    state = reservation.state(dt.datetime.now(dt.timezone.utc))
+    if reservation.block and state != "active":
+        refuse("launch.block_not_active", id=reservation.id)
+    if state != "active" or reservation.instance_type != launch.type_name:
+        refuse("launch.reservation_full")
+    _check_group_of_reservation(launch, reservation)
+    launch.reservation = reservation
+
+
+def _check_group_of_reservation(launch: Launch, reservation: CapacityReservation) -> None:
+    if launch.group is None or launch.group.strategy != "cluster":
+        return
+    if reservation.block or reservation.placement_group_arn != launch.group.arn:
+        refuse("launch.cluster_group_with_block", type=launch.type_name, zone=launch.zone)
+
+
+def _check_addresses(nics: list[NicSpec], high: int) -> None:
+    seen: set[str] = set()
+    for nic in nics:
+        for ip in nic.asked_addresses:
+            if nic.existing is None and (high > 1 or ip in seen or not is_free(nic.subnet, ip)):
+                refuse("nic.address_taken", ip=ip, subnet=nic.subnet.id)
+            seen.add(ip)

@@ -1,0 +1,67 @@
+"""A VPC with a subnet per zone, and images to launch: what nearly every test needs first."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import catalog
+
+
+@dataclass(frozen=True)
+class Network:
+    """Ids of a ready-made network."""
+
+    region: str
+    vpc_id: str
+    subnets: dict[str, str]
+    images: dict[str, str]
+
+    def subnet_for(self, instance_type: str) -> str:
+        """The subnet in the first zone that offers the type."""
+        for zone in catalog.zones_offering(self.region, instance_type):
+            if zone in self.subnets:
+                return self.subnets[zone]
+        raise LookupError(f"no zone of {self.region} offers {instance_type}")
+
+    def image_for(self, instance_type: str) -> str:
+        """The Amazon Linux 2023 image of the type's architecture."""
+        info = catalog.instance_type(instance_type)
+        if info is None:
+            raise LookupError(f"no instance type {instance_type}")
+        return self.images[info["ProcessorInfo"]["SupportedArchitectures"][0]]
+
+
+def make_network(
+    backend: Any, region: str, cidr: str, zones: Sequence[str] | None, name: str
+) -> Network:
+    """A VPC and its subnets, /20 each unless the VPC is too small for that."""
+    if zones is None:
+        zones = [zone.name for zone in backend.describe_availability_zones()]
+    vpc = backend.create_vpc(cidr)
+    backend.tags[vpc.id]["Name"] = name
+    block = ipaddress.IPv4Network(cidr)
+    prefix = max(20, block.prefixlen)
+    while 2 ** (prefix - block.prefixlen) < len(zones):
+        prefix += 1
+    subnets: dict[str, str] = {}
+    for zone, part in zip(zones, block.subnets(new_prefix=prefix), strict=False):
+        subnet = backend.create_subnet(vpc.id, str(part), availability_zone=zone)
+        backend.tags[subnet.id]["Name"] = f"{name}-{zone}"
+        subnets[zone] = subnet.id
+    return Network(region, vpc.id, subnets, _images(backend))
+
+
+def _images(backend: Any) -> dict[str, str]:
+    """The newest Amazon Linux 2023 image per architecture."""
+    found: dict[str, Any] = {}
+    for image in backend.amis.values():
+        name = str(image.name or "")
+        if not name.startswith("al2023-ami-2023") or image.architecture not in ("x86_64", "arm64"):
+            continue
+        best = found.get(image.architecture)
+        if best is None or name > str(best.name):
+            found[image.architecture] = image
+    return {architecture: str(image.id) for architecture, image in sorted(found.items())}

@@ -1,0 +1,318 @@
+"""`StandIn`: an EC2 that runs in this process, on a loopback port."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, ClassVar
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.ec2.utils import random_id
+from moto.moto_api._internal import mock_random
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from . import catalog, lookup
+from .app import Application, LoggedRequest
+from .control import Controller
+from .faults import Fault, Faults, When
+from .network import Network, make_network
+from .state import CapacityReservation, Settings, state_of
+
+_MANAGED_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
+
+
+class StandInError(RuntimeError):
+    """The stand-in cannot start or be used as asked."""
+
+
+class _Handler(WSGIRequestHandler):
+    """Quiet, and without the delay of Nagle's algorithm on kept-alive connections."""
+
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Nothing: `StandIn.requests` has it all."""
+
+
+class StandIn:
+    """EC2 (with IAM, SSM and STS from moto) on `http://127.0.0.1:<port>`.
+
+    Use it as a context manager, or with `start()` and `stop()`. moto keeps its state in the
+    process, so only one can run per process at a time; starting one resets moto.
+    """
+
+    _running: ClassVar[StandIn | None] = None
+    _guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        region: str = "us-east-1",
+        seed: int | None = None,
+        transition_describes: int = 1,
+    ) -> None:
+        """`port=0` takes a free one. `seed` makes ids repeat from run to run.
+
+        `transition_describes`: in how many describes an instance still shows as pending,
+        stopping or shutting-down before it shows as running, stopped or terminated.
+        """
+        self.host = host
+        self.region = region
+        self._port = port
+        self._seed = seed
+        self._settings = Settings(transition_describes=transition_describes)
+        self._transition_describes = transition_describes
+        self._faults = Faults()
+        self._app = Application(region, self._settings, self._faults)
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+        self._networks: dict[str, Network] = {}
+        self._policies_before: str | None = None
+        self._app.controller = Controller(
+            {
+                "reset": self.reset,
+                "network": lambda **options: asdict(self.default_network(**options)),
+                "capacity": self.set_capacity,
+                "capacity-block": self.add_capacity_block,
+                "fail": lambda **options: asdict(self.fail(**options)),
+                "requests": lambda: [_public(entry) for entry in self.requests],
+            }
+        )
+
+    def __enter__(self) -> StandIn:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> StandIn:
+        """Starts serving; returns itself."""
+        with StandIn._guard:
+            if StandIn._running is not None:
+                raise StandInError(
+                    "a StandIn is running in this process already: moto keeps one state per"
+                    " process; stop it, use its reset(), or start a second process"
+                )
+            self._server = self._listen()
+            StandIn._running = self
+        self._policies_before = os.environ.get(_MANAGED_POLICIES)
+        os.environ[_MANAGED_POLICIES] = "true"  # so that AWS's own policies can be attached
+        self._app.closed = False
+        self.reset()
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            name="efa-sdk-stand-in",
+            daemon=True,
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stops serving. Connections that clients keep open are dropped at their next use."""
+        if self._server is None:
+            return
+        self._app.closed = True
+        self._server.shutdown()
+        if self._thread is not None:
+            self._thread.join()
+        self._server.server_close()
+        self._server = self._thread = None
+        if self._policies_before is None:
+            os.environ.pop(_MANAGED_POLICIES, None)
+        else:
+            os.environ[_MANAGED_POLICIES] = self._policies_before
+        with StandIn._guard:
+            StandIn._running = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._serving().server_address[1])
+
+    @property
+    def endpoint_url(self) -> str:
+        """What to give to clients as their endpoint URL."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Environment variables that point AWS SDKs and the AWS CLI here."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    @property
+    def requests(self) -> list[LoggedRequest]:
+        """Every request since the last reset, parameters in wire order."""
+        return self._app.requests
+
+    def reset(self) -> None:
+        """Forgets everything: resources, capacity, faults, the log. Ids restart with the seed."""
+        with self._app.lock:
+            BackendDict.reset()
+            reset_model_data()
+            if self._seed is not None:
+                mock_random.seed(self._seed)
+            self._networks.clear()
+            self._faults.clear()
+            self._settings.capacity.clear()
+            self._settings.transition_describes = self._transition_describes
+            self._app.requests.clear()
+
+    def client(self, service: str = "ec2", *, region: str | None = None, **options: Any) -> Any:
+        """A boto3 client of this stand-in."""
+        import boto3  # type: ignore[import-untyped]
+
+        session = boto3.Session(
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+            region_name=region or self.region,
+        )
+        return session.client(service, endpoint_url=self.endpoint_url, **options)
+
+    def default_network(
+        self,
+        *,
+        region: str | None = None,
+        cidr: str = "10.0.0.0/16",
+        zones: Sequence[str] | None = None,
+        name: str = "efa-test",
+    ) -> Network:
+        """A VPC with a subnet in every zone (or in `zones`), and AL2023 images per architecture.
+
+        Made once per name and Region, until `reset()`; the same ids after that.
+        """
+        where = region or self.region
+        key = f"{where}/{name}"
+        with self._app.lock:
+            if key not in self._networks:
+                backend = ec2_backends[DEFAULT_ACCOUNT_ID][where]
+                self._networks[key] = make_network(backend, where, cidr, zones, name)
+            return self._networks[key]
+
+    def set_capacity(self, instance_type: str, zone: str, count: int | None) -> None:
+        """Lets at most `count` instances of a type run on demand or spot in a zone.
+
+        Beyond that RunInstances answers InsufficientInstanceCapacity (HTTP 500). None lifts it.
+        """
+        with self._app.lock:
+            if count is None:
+                self._settings.capacity.pop((instance_type, zone), None)
+            else:
+                self._settings.capacity[(instance_type, zone)] = count
+
+    def add_capacity_block(
+        self,
+        instance_type: str,
+        zone: str,
+        count: int,
+        *,
+        starts_in: float = -60.0,
+        hours: float = 24.0,
+        region: str | None = None,
+    ) -> str:
+        """A Capacity Block that someone bought; the id of its reservation.
+
+        `starts_in` is in seconds from now: negative has begun, positive is scheduled.
+        """
+        where = region or self.region
+        if catalog.instance_type(instance_type) is None:
+            raise LookupError(f"no instance type {instance_type}")
+        with self._app.lock:
+            backend = ec2_backends[DEFAULT_ACCOUNT_ID][where]
+            zone_id = lookup.zone_id(backend, zone)
+            if zone_id is None:
+                raise LookupError(f"no zone {zone} in {where}")
+            now = dt.datetime.now(dt.timezone.utc)
+            start = now + dt.timedelta(seconds=starts_in)
+            block_id = random_id("cr")
+            state_of(backend).reservations[block_id] = CapacityReservation(
+                id=block_id,
+                arn=f"arn:aws:ec2:{where}:{DEFAULT_ACCOUNT_ID}:capacity-reservation/{block_id}",
+                instance_type=instance_type,
+                platform="Linux/UNIX",
+                zone=zone,
+                zone_id=zone_id,
+                tenancy="default",
+                total=count,
+                created=now,
+                open_match=False,
+                block=True,
+                start=start,
+                end=start + dt.timedelta(hours=hours),
+            )
+            return block_id
+
+    def fail(
+        self,
+        action: str,
+        code: str | None = None,
+        message: str = "injected by the test",
+        *,
+        status: int = 400,
+        times: int | None = 1,
+        skip: int = 0,
+        when: When = "before",
+        where: Mapping[str, str] | None = None,
+    ) -> Fault:
+        """Orders an error for coming requests of `action` (a glob, e.g. `Describe*`).
+
+        `when="before"` answers in place of carrying the request out; `when="after"` carries it
+        out first. Without a `code` the connection is dropped with no answer: with
+        `when="after"` that is the lost reply. `times=None` goes on for ever; `skip` lets that
+        many pass first; `where` wants parameters to match globs, e.g. `{"GroupName": "train*"}`.
+        """
+        if when not in ("before", "after"):
+            raise ValueError("when must be 'before' or 'after'")
+        return self._faults.add(
+            Fault(action, code, message, status, times, skip, when, dict(where or {}))
+        )
+
+    def _listen(self) -> BaseWSGIServer:
+        try:
+            taken = socket.create_server((self.host, self._port))
+        except (OSError, OverflowError) as error:
+            raise StandInError(f"cannot listen on {self.host}:{self._port}: {error}") from error
+        with taken:
+            # By descriptor, since werkzeug prints and exits when it cannot bind by itself.
+            return make_server(
+                self.host,
+                self._port,
+                self._app,
+                threaded=True,
+                request_handler=_Handler,
+                fd=taken.fileno(),
+            )
+
+    def _serving(self) -> BaseWSGIServer:
+        if self._server is None:
+            raise StandInError("the stand-in is not running: call start()")
+        return self._server
+
+
+def _public(entry: LoggedRequest) -> dict[str, Any]:
+    shown = asdict(entry)
+    shown["body"] = entry.body.decode("utf-8", "replace")
+    return shown

@@ -1,0 +1,116 @@
+"""What the stand-in keeps beside moto, per account and Region."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_SLOT = "_efa_stand_in"
+
+
+@dataclass
+class Settings:
+    """What a test may turn; shared by all Regions of a stand-in."""
+
+    transition_describes: int = 1
+    capacity: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass
+class PlacementGroup:
+    """A placement group."""
+
+    id: str
+    name: str
+    strategy: str
+    arn: str
+    partition_count: int | None = None
+    spread_level: str | None = None
+    parent_id: str | None = None
+
+
+@dataclass
+class CapacityReservation:
+    """An on-demand capacity reservation or a Capacity Block."""
+
+    id: str
+    arn: str
+    instance_type: str
+    platform: str
+    zone: str
+    zone_id: str
+    tenancy: str
+    total: int
+    created: dt.datetime
+    open_match: bool = True
+    block: bool = False
+    cancelled: bool = False
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    placement_group_arn: str | None = None
+
+    def state(self, now: dt.datetime) -> str:
+        """The reservation's state at a time."""
+        if self.cancelled:
+            return "cancelled"
+        if self.end and now >= self.end:
+            return "expired"
+        if self.start and now < self.start:
+            return "scheduled"
+        return "active"
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a ClientToken was first used for."""
+
+    fingerprint: frozenset[tuple[str, str]]
+    resource_id: str
+
+
+@dataclass
+class State:
+    """Placement groups, reservations, tokens and running transitions of one Region."""
+
+    placement_groups: dict[str, PlacementGroup] = field(default_factory=dict)
+    reservations: dict[str, CapacityReservation] = field(default_factory=dict)
+    tokens: dict[tuple[str, str, str], Token] = field(default_factory=dict)
+    transitions: dict[str, int] = field(default_factory=dict)
+
+
+def state_of(backend: Any) -> State:
+    """The state that lives and dies with a moto EC2 backend."""
+    state = getattr(backend, _SLOT, None)
+    if not isinstance(state, State):
+        state = State()
+        setattr(backend, _SLOT, state)
+    return state
+
+
+def instances(backend: Any) -> Iterator[Any]:
+    """All instances of a backend, oldest first."""
+    for reservation in backend.reservations.values():
+        yield from reservation.instances
+
+
+def find_instance(backend: Any, instance_id: str) -> Any | None:
+    """One instance, or None."""
+    return next((item for item in instances(backend) if item.id == instance_id), None)
+
+
+def tick(backend: Any, chosen: set[str] | None = None) -> None:
+    """One observation: instances on their way to running, stopped or terminated come nearer."""
+    state = state_of(backend)
+    for instance_id in list(state.transitions):
+        if chosen is not None and instance_id not in chosen:
+            continue
+        left = state.transitions[instance_id] - 1
+        if left > 0:
+            state.transitions[instance_id] = left
+            continue
+        del state.transitions[instance_id]
+        instance = find_instance(backend, instance_id)
+        if instance is not None:
+            instance.arrive()

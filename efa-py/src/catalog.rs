@@ -1,0 +1,311 @@
+//! `Catalog`, `InstanceType` and what it is made of.
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::layout::{Layout, layout_request};
+use crate::value::value_class;
+
+fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
+value_class! {
+    /// One network card of an instance type.
+    NetworkCard(core::NetworkCard) {
+        /// Its index.
+        network_card_index: u32 = |card| card.network_card_index.get();
+        /// Interface types that it takes, such as `efa-only`; None where EC2 does not say.
+        interface_types: Option<Vec<String>> = |card| card.interface_types.as_deref().map(texts);
+        /// How many interfaces it holds.
+        maximum_network_interfaces: u32 = |card| card.maximum_network_interfaces;
+        /// EC2's baseline figure in Gbps. Never sum it over cards.
+        baseline_bandwidth_gbps: Option<f64> = |card| card.baseline_bandwidth.map(core::Gbps::get);
+        /// EC2's peak figure in Gbps. Never sum it over cards.
+        peak_bandwidth_gbps: Option<f64> = |card| card.peak_bandwidth.map(core::Gbps::get);
+        /// EC2's text, such as `100 Gigabit`.
+        network_performance: Option<String> = |card| card.network_performance.clone();
+    }
+}
+
+value_class! {
+    /// The GPUs of one kind in an instance.
+    Gpu(core::Gpu) {
+        /// Such as `NVIDIA`.
+        manufacturer: String = |gpu| gpu.manufacturer.clone();
+        /// Such as `H100`.
+        name: String = |gpu| gpu.name.clone();
+        /// How many.
+        count: u32 = |gpu| gpu.count;
+        /// Memory of each, in MiB.
+        memory_mib: u64 = |gpu| gpu.memory_mib;
+    }
+}
+
+value_class! {
+    /// The Neuron devices of one kind in an instance.
+    NeuronDevice(core::NeuronDevice) {
+        /// Such as `Trainium2`.
+        name: String = |device| device.name.clone();
+        /// How many.
+        count: u32 = |device| device.count;
+        /// Neuron cores of each.
+        cores: u32 = |device| device.cores;
+        /// Memory of each, in MiB.
+        memory_mib: u64 = |device| device.memory_mib;
+    }
+}
+
+value_class! {
+    /// One EC2 instance type: what DescribeInstanceTypes says of it.
+    InstanceType(core::InstanceType) {
+        /// Such as `p5.48xlarge`.
+        name: String = |t| t.name.clone();
+        /// The family, such as `p5`.
+        family: String = |t| t.family().to_owned();
+        /// `snapshot`, `live`, or why the row is kept by hand.
+        origin: String = |t| match &t.origin {
+            core::Origin::Snapshot => "snapshot".to_owned(),
+            core::Origin::Live => "live".to_owned(),
+            core::Origin::Override(why) => why.clone(),
+            _ => "unknown".to_owned(),
+        };
+        /// Whether AWS counts it among the current generation.
+        current_generation: Option<bool> = |t| t.current_generation;
+        /// vCPUs by default.
+        default_vcpus: u32 = |t| t.default_vcpus;
+        /// Physical cores by default, where EC2 says.
+        default_cores: Option<u32> = |t| t.default_cores;
+        /// Memory, in MiB.
+        memory_mib: u64 = |t| t.memory_mib;
+        /// Memory, in GiB.
+        memory_gib: f64 = core::InstanceType::memory_gib;
+        /// Processor architectures, such as `x86_64`.
+        architectures: Vec<String> = |t| texts(&t.architectures);
+        /// Whether it is a bare metal type.
+        bare_metal: bool = |t| t.bare_metal;
+        /// Such as `nitro`; None on bare metal.
+        hypervisor: Option<String> = |t| t.hypervisor.clone();
+        /// GPUs.
+        gpus: Vec<Gpu> = |t| t.gpus.iter().cloned().map(Gpu).collect();
+        /// Neuron devices.
+        neuron_devices: Vec<NeuronDevice> = |t| t.neuron_devices.iter().cloned().map(NeuronDevice).collect();
+        /// Whether it supports EFA.
+        efa_supported: bool = |t| t.efa_supported;
+        /// How many EFA interfaces it holds; may be less than the number of cards.
+        maximum_efa_interfaces: u32 = |t| t.maximum_efa_interfaces;
+        /// All network cards, by index.
+        network_cards: Vec<NetworkCard> = |t| t.network_cards.iter().cloned().map(NetworkCard).collect();
+        /// EC2's text for the whole instance, such as `3200 Gigabit`.
+        network_performance: Option<String> = |t| t.network_performance.clone();
+        /// The figure in `network_performance`, in Gbps: for EFA and IP together.
+        network_bandwidth_gbps: Option<f64> = |t| t.network_bandwidth.map(core::Gbps::get);
+        /// How many network interfaces it holds, over all cards.
+        maximum_network_interfaces: u32 = |t| t.maximum_network_interfaces;
+        /// IPv4 addresses that one interface can have.
+        ipv4_addresses_per_interface: Option<u32> = |t| t.ipv4_addresses_per_interface;
+        /// IPv6 addresses that one interface can have.
+        ipv6_addresses_per_interface: Option<u32> = |t| t.ipv6_addresses_per_interface;
+        /// Strategies of placement groups that take it.
+        placement_strategies: Vec<String> = |t| texts(&t.placement_strategies);
+        /// Ways to buy it: `on-demand`, `spot`, `capacity-block`.
+        usage_classes: Vec<String> = |t| texts(&t.usage_classes);
+        /// Whether it supports ENA Express.
+        ena_srd_supported: Option<bool> = |t| t.ena_srd_supported;
+        /// Whether its EFA can read remote memory: `yes`, `no` or `unknown`.
+        rdma_read: String = |t| t.rdma_read.to_string();
+        /// Whether its EFA can write remote memory: `yes`, `no` or `unknown`.
+        rdma_write: String = |t| t.rdma_write.to_string();
+        /// Whether a cluster placement group takes it.
+        supports_cluster_placement: bool = core::InstanceType::supports_cluster_placement;
+        /// Whether it can be bought as spot.
+        supports_spot: bool = core::InstanceType::supports_spot;
+        /// Whether it can be bought as a Capacity Block.
+        supports_capacity_block: bool = core::InstanceType::supports_capacity_block;
+    }
+}
+
+#[pymethods]
+impl InstanceType {
+    /// Plans the network interfaces of one instance.
+    ///
+    /// profile: `save-ips` (AWS's current advice), `ip-bandwidth`, `combined` or
+    /// `efa-only-secondary`. efa: how many EFA interfaces; all when None. public_ip: `none`,
+    /// `lone-efa` (one interface with a public address) or `elastic-ip` (after launch).
+    ///
+    /// Raises LayoutError for what the type cannot have.
+    #[pyo3(signature = (*, profile="save-ips", efa=None, public_ip="none"))]
+    fn layout(&self, profile: &str, efa: Option<u32>, public_ip: &str) -> PyResult<Layout> {
+        let request = layout_request(profile, efa, public_ip)?;
+        self.0.layout(&request).map(Layout).map_err(errors::core)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "InstanceType('{}', efa={}, cards={}, vcpus={})",
+            self.0.name,
+            self.0.maximum_efa_interfaces,
+            self.0.network_cards.len(),
+            self.0.default_vcpus
+        )
+    }
+
+    fn __str__(&self) -> &str {
+        &self.0.name
+    }
+}
+
+/// Instance types with EFA, sorted by family and then by size.
+#[pyclass(frozen, eq, module = "efa_sdk._efa_sdk")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Catalog(pub(crate) core::Catalog);
+
+#[pymethods]
+impl Catalog {
+    /// The catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot, and
+    /// rows kept by hand for types that it lacks. Reads no file and calls nothing.
+    #[staticmethod]
+    fn bundled() -> Self {
+        Self(core::Catalog::bundled().clone())
+    }
+
+    /// Where the rows come from: `source`, `date`, `script`, `sha256`.
+    #[getter]
+    fn source(&self) -> std::collections::BTreeMap<&'static str, Option<String>> {
+        let source = self.0.source();
+        [
+            ("source", Some(source.source.clone())),
+            ("date", source.date.clone()),
+            ("script", source.script.clone()),
+            ("sha256", source.sha256.clone()),
+        ]
+        .into()
+    }
+
+    /// The types for which every condition holds, sorted.
+    ///
+    /// name: EC2 wildcards (`*`, `?`), any of several. architecture: `x86_64` or `arm64`.
+    /// gpu_name: wildcards, any case. minimum_network_bandwidth_gbps: of the whole instance.
+    /// zone: needs a live catalog (`Client.catalog()`).
+    ///
+    /// Raises CatalogError for a malformed pattern, or a zone on a catalog without offerings.
+    #[pyo3(signature = (
+        *, name=None, architecture=None, gpu_name=None, minimum_gpus=None, minimum_vcpus=None,
+        minimum_memory_mib=None, minimum_efa_interfaces=None, minimum_network_bandwidth_gbps=None,
+        cluster_placement=None, capacity_block=None, spot=None, bare_metal=None, zone=None
+    ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
+    fn find(
+        &self,
+        name: Option<Names>,
+        architecture: Option<&str>,
+        gpu_name: Option<String>,
+        minimum_gpus: Option<u32>,
+        minimum_vcpus: Option<u32>,
+        minimum_memory_mib: Option<u64>,
+        minimum_efa_interfaces: Option<u32>,
+        minimum_network_bandwidth_gbps: Option<f64>,
+        cluster_placement: Option<bool>,
+        capacity_block: Option<bool>,
+        spot: Option<bool>,
+        bare_metal: Option<bool>,
+        zone: Option<String>,
+    ) -> PyResult<Vec<InstanceType>> {
+        let mut query = core::Query::default();
+        query.names = name.map(Names::into_vec).unwrap_or_default();
+        query.architecture = architecture.map(core::Architecture::from);
+        query.gpu_name = gpu_name;
+        query.minimum_gpus = minimum_gpus;
+        query.minimum_vcpus = minimum_vcpus;
+        query.minimum_memory_mib = minimum_memory_mib;
+        query.minimum_efa_interfaces = minimum_efa_interfaces;
+        query.minimum_network_bandwidth = minimum_network_bandwidth_gbps.map(gbps).transpose()?;
+        query.cluster_placement = cluster_placement;
+        query.capacity_block = capacity_block;
+        query.spot = spot;
+        query.bare_metal = bare_metal;
+        query.zone = zone;
+        let found = self.0.find(&query).map_err(errors::core)?;
+        Ok(found.into_iter().cloned().map(InstanceType).collect())
+    }
+
+    /// The type of this name, or None.
+    fn get(&self, name: &str) -> Option<InstanceType> {
+        self.0.get(name).cloned().map(InstanceType)
+    }
+
+    /// The names of all types, sorted.
+    fn names(&self) -> Vec<String> {
+        self.0.iter().map(|t| t.name.clone()).collect()
+    }
+
+    /// The zones that offer a type, sorted; None where the catalog knows no offerings.
+    fn zones(&self, instance_type: &str) -> Option<Vec<String>> {
+        self.0.zones(instance_type).map(|zones| texts(&zones))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __contains__(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    fn __getitem__(&self, name: &str) -> PyResult<InstanceType> {
+        self.0.require(name).cloned().map(InstanceType).map_err(errors::core)
+    }
+
+    fn __iter__(&self) -> InstanceTypes {
+        InstanceTypes(self.0.iter().cloned().collect::<Vec<_>>().into_iter())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Catalog of {} types from {}>", self.0.len(), self.0.source().source)
+    }
+}
+
+/// Iterates over the types of a catalog.
+#[pyclass(module = "efa_sdk._efa_sdk")]
+pub(crate) struct InstanceTypes(std::vec::IntoIter<core::InstanceType>);
+
+#[pymethods]
+impl InstanceTypes {
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__(&mut self) -> Option<InstanceType> {
+        self.0.next().map(InstanceType)
+    }
+}
+
+/// One name pattern or several.
+#[derive(FromPyObject)]
+enum Names {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Names {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Many(names) => names,
+        }
+    }
+}
+
+fn gbps(value: f64) -> PyResult<core::Gbps> {
+    core::Gbps::new(value).ok_or_else(|| {
+        pyo3::exceptions::PyValueError::new_err(format!("{value} is no bandwidth: give a finite number of Gbps, 0 or more"))
+    })
+}
+
+/// A table of types as text: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+#[pyfunction]
+pub(crate) fn instance_type_table(types: Vec<PyRef<'_, InstanceType>>) -> String {
+    let types: Vec<&core::InstanceType> = types.iter().map(|t| &t.0).collect();
+    core::instance_type_table(&types)
+}

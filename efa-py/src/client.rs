@@ -1,0 +1,217 @@
+//! `Client`, which blocks, and `AsyncClient`, which `efa_sdk.aio.Client` awaits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use efa_core as core;
+use pyo3::prelude::*;
+use tokio::sync::OnceCell;
+
+use crate::catalog::Catalog;
+use crate::cluster::{Cluster, DestroyReport, Event, VerifyReport};
+use crate::errors;
+use crate::plan::{ClusterSpec, Plan};
+use crate::runtime::{awaitable, block_on};
+
+/// A core client that is connected at the first call.
+struct Connection {
+    options: core::ConnectOptions,
+    wait: core::Wait,
+    progress: Option<Py<PyAny>>,
+    client: OnceCell<core::Client>,
+}
+
+impl Connection {
+    fn new(
+        region: Option<String>,
+        endpoint_url: Option<String>,
+        profile: Option<String>,
+        wait_timeout_s: f64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Arc<Self>> {
+        let mut options = core::ConnectOptions::default();
+        options.region = region;
+        options.endpoint_url = endpoint_url;
+        options.profile = profile;
+        let mut wait = core::Wait::default();
+        wait.timeout = Duration::try_from_secs_f64(wait_timeout_s).map_err(|error| {
+            pyo3::exceptions::PyValueError::new_err(format!("wait_timeout_s is {wait_timeout_s}: {error}"))
+        })?;
+        Ok(Arc::new(Self { options, wait, progress, client: OnceCell::new() }))
+    }
+
+    async fn client(&self) -> PyResult<&core::Client> {
+        self.client.get_or_try_init(|| self.connect()).await.map_err(errors::core)
+    }
+
+    async fn connect(&self) -> core::Result<core::Client> {
+        let client = core::Client::connect(&self.options).await?.with_wait(self.wait);
+        let progress = Python::attach(|py| self.progress.as_ref().map(|callback| callback.clone_ref(py)));
+        Ok(match progress {
+            Some(callback) => client.with_progress(move |event| tell(&callback, event)),
+            None => client,
+        })
+    }
+}
+
+/// Calls the progress callback; what it raises is reported, and does not stop the call.
+fn tell(callback: &Py<PyAny>, event: &core::Event) {
+    Python::attach(|py| {
+        if let Err(error) = callback.call1(py, (Event(event.clone()),)) {
+            error.write_unraisable(py, Some(callback.bind(py)));
+        }
+    });
+}
+
+/// What `verify` takes: a cluster's name, or the plan itself.
+#[derive(FromPyObject)]
+enum NameOrPlan {
+    Name(String),
+    #[pyo3(transparent)]
+    Plan(Plan),
+}
+
+/// One future per verb, shared by both classes.
+mod verbs {
+    use super::{
+        Arc, Catalog, Cluster, ClusterSpec, Connection, DestroyReport, NameOrPlan, Plan, PyResult,
+        VerifyReport, errors,
+    };
+
+    pub(super) async fn catalog(connection: Arc<Connection>) -> PyResult<Catalog> {
+        connection.client().await?.catalog().await.map(Catalog).map_err(errors::core)
+    }
+
+    pub(super) async fn plan(connection: Arc<Connection>, spec: ClusterSpec) -> PyResult<Plan> {
+        connection.client().await?.plan(&spec.0).await.map(Plan).map_err(errors::core)
+    }
+
+    pub(super) async fn apply(connection: Arc<Connection>, plan: Plan) -> PyResult<Cluster> {
+        connection.client().await?.apply(&plan.0).await.map(Cluster).map_err(errors::core)
+    }
+
+    pub(super) async fn describe(connection: Arc<Connection>, name: String) -> PyResult<Cluster> {
+        connection.client().await?.describe(&name).await.map(Cluster).map_err(errors::core)
+    }
+
+    pub(super) async fn verify(connection: Arc<Connection>, cluster: NameOrPlan) -> PyResult<VerifyReport> {
+        let client = connection.client().await?;
+        let report = match &cluster {
+            NameOrPlan::Name(name) => client.verify(name).await,
+            NameOrPlan::Plan(plan) => client.verify_plan(&plan.0).await,
+        };
+        report.map(VerifyReport).map_err(errors::core)
+    }
+
+    pub(super) async fn destroy(connection: Arc<Connection>, name: String) -> PyResult<DestroyReport> {
+        connection.client().await?.destroy(&name).await.map(DestroyReport).map_err(errors::core)
+    }
+}
+
+/// Plans, applies, verifies and destroys clusters in one region. Every call blocks, with the
+/// GIL released; Ctrl-C stops it.
+///
+/// Region and credentials that are not given come from where the AWS CLI takes them.
+/// endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
+/// configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`.
+/// progress: called with an `Event` at every step of them.
+///
+/// The first call connects; it raises Ec2Error without a region or credentials.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct Client(Arc<Connection>);
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress=None))]
+    fn new(
+        region: Option<String>,
+        endpoint_url: Option<String>,
+        profile: Option<String>,
+        wait_timeout_s: f64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        Connection::new(region, endpoint_url, profile, wait_timeout_s, progress).map(Self)
+    }
+
+    /// Every instance type of the region that supports EFA, with the zones that offer it.
+    fn catalog(&self, py: Python<'_>) -> PyResult<Catalog> {
+        block_on(py, verbs::catalog(self.0.clone()))
+    }
+
+    /// What `apply` would use and make. Changes nothing.
+    fn plan(&self, py: Python<'_>, spec: ClusterSpec) -> PyResult<Plan> {
+        block_on(py, verbs::plan(self.0.clone(), spec))
+    }
+
+    /// Makes what the plan says and waits until all instances run. Calling it again is safe.
+    ///
+    /// Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
+    fn apply(&self, py: Python<'_>, plan: Plan) -> PyResult<Cluster> {
+        block_on(py, verbs::apply(self.0.clone(), plan))
+    }
+
+    /// The cluster of this name as it stands. Raises VerifyError when there is none.
+    fn describe(&self, py: Python<'_>, name: String) -> PyResult<Cluster> {
+        block_on(py, verbs::describe(self.0.clone(), name))
+    }
+
+    /// Compares a cluster with the plan that its tags record, or with the plan that is given.
+    fn verify(&self, py: Python<'_>, cluster: NameOrPlan) -> PyResult<VerifyReport> {
+        block_on(py, verbs::verify(self.0.clone(), cluster))
+    }
+
+    /// Removes everything that was made for the cluster of this name, and only that.
+    fn destroy(&self, py: Python<'_>, name: String) -> PyResult<DestroyReport> {
+        block_on(py, verbs::destroy(self.0.clone(), name))
+    }
+}
+
+/// The verbs of `Client` as awaitables; use `efa_sdk.aio.Client`.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct AsyncClient(Arc<Connection>);
+
+#[pymethods]
+impl AsyncClient {
+    #[new]
+    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress=None))]
+    fn new(
+        region: Option<String>,
+        endpoint_url: Option<String>,
+        profile: Option<String>,
+        wait_timeout_s: f64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        Connection::new(region, endpoint_url, profile, wait_timeout_s, progress).map(Self)
+    }
+
+    /// As `Client.catalog`.
+    fn catalog<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::catalog(self.0.clone()))
+    }
+
+    /// As `Client.plan`.
+    fn plan<'py>(&self, py: Python<'py>, spec: ClusterSpec) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::plan(self.0.clone(), spec))
+    }
+
+    /// As `Client.apply`.
+    fn apply<'py>(&self, py: Python<'py>, plan: Plan) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::apply(self.0.clone(), plan))
+    }
+
+    /// As `Client.describe`.
+    fn describe<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::describe(self.0.clone(), name))
+    }
+
+    /// As `Client.verify`.
+    fn verify<'py>(&self, py: Python<'py>, cluster: NameOrPlan) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::verify(self.0.clone(), cluster))
+    }
+
+    /// As `Client.destroy`.
+    fn destroy<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::destroy(self.0.clone(), name))
+    }
+}

@@ -1,0 +1,218 @@
+//! `Cluster` and what it is made of, and the reports of `verify` and `destroy`.
+
+use std::collections::BTreeMap;
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::value::value_class;
+
+value_class! {
+    /// A network interface of an instance, as DescribeInstances shows it.
+    AttachedInterface(core::AttachedInterface) {
+        /// `eni-…`
+        network_interface_id: String = |i| i.network_interface_id.clone();
+        /// Index of the network card.
+        network_card_index: u32 = |i| i.network_card_index.get();
+        /// Device index on that card.
+        device_index: u32 = |i| i.device_index.get();
+        /// `interface`, `efa` or `efa-only`.
+        interface_type: String = |i| i.interface_type.to_string();
+        /// `subnet-…`
+        subnet_id: String = |i| i.subnet_id.clone();
+        /// Ids of its security groups.
+        group_ids: Vec<String> = |i| i.group_ids.clone();
+        /// Its primary private address; EFA-only interfaces have none.
+        private_ip_address: Option<String> = |i| i.private_ip_address.clone();
+        /// Its public address.
+        public_ip: Option<String> = |i| i.public_ip.clone();
+        /// Whether it goes with the instance.
+        delete_on_termination: bool = |i| i.delete_on_termination;
+    }
+}
+
+value_class! {
+    /// An instance, as DescribeInstances shows it.
+    Instance(core::Instance) {
+        /// `i-…`
+        instance_id: String = |i| i.instance_id.clone();
+        /// The instance type's name.
+        instance_type: String = |i| i.instance_type.clone();
+        /// Its state, such as `running`.
+        state: String = |i| i.state.to_string();
+        /// Why EC2 changed the state, where it says so.
+        state_reason: Option<String> = |i| i.state_reason.clone();
+        /// `ami-…`
+        image_id: String = |i| i.image_id.clone();
+        /// `subnet-…`
+        subnet_id: Option<String> = |i| i.subnet_id.clone();
+        /// The Availability Zone's name.
+        availability_zone: String = |i| i.availability_zone.clone();
+        /// The placement group's name.
+        placement_group_name: Option<String> = |i| i.placement_group_name.clone();
+        /// Its primary private address.
+        private_ip_address: Option<String> = |i| i.private_ip_address.clone();
+        /// Its public address.
+        public_ip_address: Option<String> = |i| i.public_ip_address.clone();
+        /// Whether its metadata service demands session tokens.
+        imds_v2_required: bool = |i| i.imds_v2_required;
+        /// Its number in the launch, counted from 0.
+        launch_index: u32 = |i| i.launch_index;
+        /// Its interfaces, by card and device.
+        interfaces: Vec<AttachedInterface> = |i| i.interfaces.iter().cloned().map(AttachedInterface).collect();
+        /// Its tags.
+        tags: BTreeMap<String, String> = |i| i.tags.clone();
+    }
+}
+
+value_class! {
+    /// A cluster as it stands in EC2.
+    Cluster(core::Cluster) {
+        /// Its name.
+        name: String = |cluster| cluster.name.clone();
+        /// The region that it was found in.
+        region: String = |cluster| cluster.region.clone();
+        /// Its instances, by launch index.
+        instances: Vec<Instance> = |cluster| cluster.instances.iter().cloned().map(Instance).collect();
+        /// The security group that its tags name.
+        security_group_id: Option<String> = |cluster| {
+            cluster.security_group.as_ref().map(|group| group.group_id.clone())
+        };
+        /// The placement group that its tags name.
+        placement_group_name: Option<String> = |cluster| {
+            cluster.placement_group.as_ref().map(|group| group.group_name.clone())
+        };
+        /// The addresses that the instances reach each other by, by launch index.
+        private_ip_addresses: Vec<String> = |cluster| {
+            cluster.private_ip_addresses().into_iter().map(str::to_owned).collect()
+        };
+    }
+}
+
+#[pymethods]
+impl Cluster {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.instances.len()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Cluster '{}' of {} instances>", self.0.name, self.0.instances.len())
+    }
+}
+
+value_class! {
+    /// One difference between a cluster and its plan.
+    Finding(core::Finding) {
+        /// What was compared, such as `interface` or `placement_group`.
+        check: String = |finding| finding.check.clone();
+        /// The resource.
+        subject: String = |finding| finding.subject.clone();
+        /// What it should be.
+        expected: String = |finding| finding.expected.clone();
+        /// What it is.
+        actual: String = |finding| finding.actual.clone();
+        /// What to do about it.
+        cure: String = |finding| finding.cure.clone();
+    }
+}
+
+#[pymethods]
+impl Finding {
+    fn __repr__(&self) -> String {
+        format!(
+            "<Finding {} of {}: expected {}, is {}>",
+            self.0.check, self.0.subject, self.0.expected, self.0.actual
+        )
+    }
+}
+
+value_class! {
+    /// The result of comparing a cluster with its plan.
+    VerifyReport(core::VerifyReport) {
+        /// Name of the cluster.
+        name: String = |report| report.name.clone();
+        /// The fingerprint of the plan.
+        fingerprint: String = |report| report.fingerprint.clone();
+        /// How many instances were looked at.
+        instances: usize = |report| report.instances;
+        /// How many interfaces were looked at.
+        interfaces: usize = |report| report.interfaces;
+        /// How many comparisons were made.
+        checks: usize = |report| report.checks;
+        /// The differences.
+        findings: Vec<Finding> = |report| report.findings.iter().cloned().map(Finding).collect();
+        /// Whether nothing differs.
+        is_as_planned: bool = core::VerifyReport::is_as_planned;
+    }
+}
+
+#[pymethods]
+impl VerifyReport {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<VerifyReport of '{}': {} findings>", self.0.name, self.0.findings.len())
+    }
+}
+
+value_class! {
+    /// What `destroy` removed.
+    DestroyReport(core::DestroyReport) {
+        /// Name of the cluster.
+        name: String = |report| report.name.clone();
+        /// Pairs of resource type and id, in order.
+        removed: Vec<(String, String)> = |report| {
+            report.removed.iter().map(|r| (r.resource_type.clone(), r.id.clone())).collect()
+        };
+    }
+}
+
+#[pymethods]
+impl DestroyReport {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DestroyReport of '{}': {} removed>", self.0.name, self.0.removed.len())
+    }
+}
+
+value_class! {
+    /// One step of `apply` or `destroy`, as `progress` gets it.
+    Event(core::Event) {
+        /// `found`, `created`, `changed`, `waiting for` or `removed`.
+        action: &'static str = |event| event.action.as_str();
+        /// EC2's resource type, such as `security-group`.
+        resource_type: String = |event| event.resource_type.clone();
+        /// The resource's id or name.
+        id: String = |event| event.id.clone();
+        /// More, such as `1 of 2 running`.
+        detail: String = |event| event.detail.clone();
+    }
+}
+
+#[pymethods]
+impl Event {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Event {}>", self.0)
+    }
+}

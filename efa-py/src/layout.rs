@@ -1,0 +1,130 @@
+//! `Layout` and `NetworkInterface`.
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::catalog::InstanceType;
+use crate::errors;
+use crate::value::value_class;
+
+/// The planner's request from its Python keywords.
+pub(crate) fn layout_request(
+    profile: &str,
+    efa: Option<u32>,
+    public_ip: &str,
+) -> PyResult<core::LayoutRequest> {
+    let mut request = core::LayoutRequest::default()
+        .profile(profile.parse().map_err(errors::core)?)
+        .public_ip(public_ip.parse().map_err(errors::core)?);
+    request.efa = efa;
+    Ok(request)
+}
+
+value_class! {
+    /// One network interface of a launch, in the terms of RunInstances.
+    NetworkInterface(core::NetworkInterface) {
+        /// Index of the network card.
+        network_card_index: u32 = |i| i.network_card_index.get();
+        /// Device index, counted from 0 on each card.
+        device_index: u32 = |i| i.device_index.get();
+        /// `interface`, `efa` or `efa-only`.
+        interface_type: String = |i| i.interface_type.to_string();
+        /// What is sent as AssociatePublicIpAddress; None leaves it out.
+        associate_public_ip_address: Option<bool> = |i| i.associate_public_ip_address;
+        /// Further private IPv4 addresses.
+        ipv4_address_count: Option<u32> = |i| i.ipv4_address_count;
+        /// How many /28 IPv4 prefixes.
+        ipv4_prefix_count: Option<u32> = |i| i.ipv4_prefix_count;
+    }
+}
+
+#[pymethods]
+impl NetworkInterface {
+    #[new]
+    #[pyo3(signature = (
+        network_card_index, device_index, interface_type, *, associate_public_ip_address=None,
+        ipv4_address_count=None, ipv4_prefix_count=None
+    ))]
+    fn new(
+        network_card_index: u32,
+        device_index: u32,
+        interface_type: &str,
+        associate_public_ip_address: Option<bool>,
+        ipv4_address_count: Option<u32>,
+        ipv4_prefix_count: Option<u32>,
+    ) -> Self {
+        let mut interface =
+            core::NetworkInterface::new(network_card_index, device_index, interface_type.into());
+        if associate_public_ip_address.is_some() {
+            interface.associate_public_ip_address = associate_public_ip_address;
+        }
+        interface.ipv4_address_count = ipv4_address_count;
+        interface.ipv4_prefix_count = ipv4_prefix_count;
+        Self(interface)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "NetworkInterface({}, {}, '{}')",
+            self.0.network_card_index, self.0.device_index, self.0.interface_type
+        )
+    }
+}
+
+value_class! {
+    /// The network interfaces of every instance of a launch.
+    Layout(core::Layout) {
+        /// The instance type that it is for.
+        instance_type: String = |layout| layout.instance_type.clone();
+        /// The profile that it was planned with; None for the caller's own interfaces.
+        profile: Option<&'static str> = |layout| layout.profile.map(core::Profile::as_str);
+        /// How instances get a public address: `none`, `lone-efa` or `elastic-ip`.
+        public_ip: &'static str = |layout| layout.public_ip.as_str();
+        /// The interfaces, by card and device index.
+        interfaces: Vec<NetworkInterface> = |layout| layout.interfaces.iter().cloned().map(NetworkInterface).collect();
+        /// Consequences that a reader should know.
+        notes: Vec<String> = |layout| layout.notes.clone();
+        /// How many EFA interfaces.
+        efa_count: usize = core::Layout::efa_count;
+        /// How many interfaces carry IP.
+        ip_count: usize = core::Layout::ip_count;
+        /// All interfaces in one line, such as `0:0=interface 0:1=efa-only 1-31:0=efa-only`.
+        notation: String = core::Layout::notation;
+    }
+}
+
+#[pymethods]
+impl Layout {
+    /// A layout of your own interfaces, checked by the same rules.
+    ///
+    /// Raises LayoutError for the first rule that EC2 would refuse them for.
+    #[staticmethod]
+    fn from_interfaces(
+        instance_type: &InstanceType,
+        interfaces: Vec<PyRef<'_, NetworkInterface>>,
+    ) -> PyResult<Self> {
+        let interfaces = interfaces.iter().map(|i| i.0.clone()).collect();
+        core::Layout::from_interfaces(&instance_type.0, interfaces).map(Self).map_err(errors::core)
+    }
+
+    /// The network cards and what sits on them, for a terminal.
+    fn draw(&self) -> String {
+        self.0.draw()
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Layout {}>", self.0)
+    }
+}

@@ -1,0 +1,31 @@
+//! The compiled module `efa_sdk._efa_sdk`: extract, call, convert; no logic.
+
+mod catalog;
+mod client;
+mod cluster;
+mod errors;
+mod layout;
+mod plan;
+mod runtime;
+mod value;
+
+use pyo3::pymodule;
+
+/// The compiled part of efa_sdk.
+#[pymodule]
+mod _efa_sdk {
+    #[pymodule_export]
+    use crate::catalog::{Catalog, Gpu, InstanceType, InstanceTypes, NetworkCard, NeuronDevice, instance_type_table};
+    #[pymodule_export]
+    use crate::client::{AsyncClient, Client};
+    #[pymodule_export]
+    use crate::cluster::{AttachedInterface, Cluster, DestroyReport, Event, Finding, Instance, VerifyReport};
+    #[pymodule_export]
+    use crate::layout::{Layout, NetworkInterface};
+    #[pymodule_export]
+    use crate::plan::{ClusterSpec, Plan};
+
+    /// Version of the package.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,66 @@
+//! How Python waits for Rust: the GIL released, Ctrl-C heard, forks refused.
+
+use std::future::Future;
+use std::process;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::errors;
+
+/// How often a blocked call looks whether Ctrl-C was pressed.
+const SIGNAL_POLL: Duration = Duration::from_millis(50);
+
+/// The process that the runtime's threads live in.
+static HOME_PID: OnceLock<u32> = OnceLock::new();
+
+/// Refuses in a forked child: the runtime's threads stayed in the parent.
+pub(crate) fn refuse_after_fork() -> PyResult<()> {
+    if *HOME_PID.get_or_init(process::id) == process::id() {
+        return Ok(());
+    }
+    Err(errors::binding(
+        "python.forked",
+        "efa_sdk was used before this process was forked",
+        "start processes with the 'spawn' or 'forkserver' method, or use efa_sdk in the child only",
+    ))
+}
+
+/// Runs a future to its end on the calling thread, without the GIL. Ctrl-C drops the future
+/// and raises `KeyboardInterrupt`.
+pub(crate) fn block_on<F, T>(py: Python<'_>, future: F) -> PyResult<T>
+where
+    F: Future<Output = PyResult<T>> + Send,
+    T: Send,
+{
+    refuse_after_fork()?;
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(errors::binding(
+            "python.nested_call",
+            "a blocking call was made from within another call's progress callback",
+            "collect the events and act after the outer call returns",
+        ));
+    }
+    py.detach(|| {
+        pyo3_async_runtimes::tokio::get_runtime().block_on(async {
+            let mut future = std::pin::pin!(future);
+            loop {
+                tokio::select! {
+                    result = &mut future => return result,
+                    () = tokio::time::sleep(SIGNAL_POLL) => Python::attach(|py| py.check_signals())?,
+                }
+            }
+        })
+    })
+}
+
+/// The future as a Python awaitable on the running event loop; cancelling it drops the future.
+pub(crate) fn awaitable<'py, F, T>(py: Python<'py>, future: F) -> PyResult<Bound<'py, PyAny>>
+where
+    F: Future<Output = PyResult<T>> + Send + 'static,
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    refuse_after_fork()?;
+    pyo3_async_runtimes::tokio::future_into_py(py, future)
+}

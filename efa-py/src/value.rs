@@ -1,0 +1,56 @@
+//! The macro that makes a frozen, hashable, picklable Python class of a core value.
+
+/// Wraps a core value: properties by conversion, equality and hash by the value, `str()` by
+/// `Display`, pickling and `to_json`/`from_json` by serde.
+macro_rules! value_class {
+    (
+        $(#[$meta:meta])*
+        $name:ident($core:ty) {
+            $($(#[$doc:meta])* $field:ident: $type:ty = $get:expr;)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[pyo3::pyclass(frozen, eq, hash, from_py_object, module = "efa_sdk._efa_sdk")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        pub(crate) struct $name(pub(crate) $core);
+
+        impl From<$core> for $name {
+            fn from(value: $core) -> Self {
+                Self(value)
+            }
+        }
+
+        #[pyo3::pymethods]
+        impl $name {
+            $(
+                $(#[$doc])*
+                #[getter]
+                fn $field(&self) -> $type {
+                    let get: fn(&$core) -> $type = $get;
+                    get(&self.0)
+                }
+            )*
+
+            /// The value as JSON.
+            fn to_json(&self) -> pyo3::PyResult<String> {
+                crate::errors::json(serde_json::to_string(&self.0))
+            }
+
+            /// The value that `to_json` gave.
+            #[staticmethod]
+            fn from_json(text: &str) -> pyo3::PyResult<Self> {
+                crate::errors::json(serde_json::from_str(text)).map(Self)
+            }
+
+            fn __reduce__<'py>(
+                &self,
+                py: pyo3::Python<'py>,
+            ) -> pyo3::PyResult<(pyo3::Bound<'py, pyo3::PyAny>, (String,))> {
+                use pyo3::prelude::PyAnyMethods as _;
+                let class = py.get_type::<Self>();
+                Ok((class.getattr("from_json")?, (self.to_json()?,)))
+            }
+        }
+    };
+}
+pub(crate) use value_class;
