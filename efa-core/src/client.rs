@@ -20,6 +20,7 @@ type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 /// Cheap to clone. Nothing is cached: every verb reads what EC2 says now.
 ///
 /// ```no_run
+/// # #[cfg(feature = "aws")]
 /// # async fn run() -> efa_core::Result<()> {
 /// use efa_core::{Client, ClusterSpec, ConnectOptions};
 ///

@@ -267,7 +267,7 @@ impl Error {
         self.inner.may_have_changed_aws
     }
 
-    /// What the failed call is known to have left in AWS; `destroy` removes it.
+    /// What a failed `apply` is known to have left in AWS; `destroy` removes it.
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers

@@ -49,7 +49,7 @@ pub use catalog::{
 pub use client::Client;
 pub use cluster::{Cluster, Expected};
 #[cfg(feature = "aws")]
-pub use ec2::aws::ConnectOptions;
+pub use ec2::aws::{AccessKey, AwsEc2, ConnectOptions};
 pub use ec2::{
     Address, AttachedInterface, CreateSecurityGroup, Direction, Ec2, Filter, FreeInterface, Image,
     Instance, InstanceState, Offering, Peer, PlacementGroup, RootVolume, Rule, RunInstances,

@@ -341,11 +341,12 @@ impl Plan {
             || self.placement_group.as_ref().is_some_and(|g| !g.exists)
     }
 
-    /// The ClientToken of the n-th launch of this plan (the first is 0; a later one is used
-    /// when the instances of an earlier one were terminated).
+    /// The ClientToken of the n-th launch of this plan into one security group. The first is 0;
+    /// a later one is used when the instances of an earlier one were terminated. The group is
+    /// part of it because EC2 refuses one token with two different requests.
     #[must_use]
-    pub fn client_token(&self, launch: u32) -> String {
-        format!("efa-sdk-{}-{launch}", self.fingerprint)
+    pub fn client_token(&self, security_group_id: &str, launch: u32) -> String {
+        format!("efa-sdk-{}-{security_group_id}-{launch}", self.fingerprint)
     }
 
     /// Tags of the instances, their volumes and interfaces, given the security group's id.
@@ -393,7 +394,7 @@ impl Plan {
     #[must_use]
     pub fn run_instances_request(&self, security_group_id: &str, launch: u32) -> RunInstances {
         RunInstances {
-            client_token: self.client_token(launch),
+            client_token: self.client_token(security_group_id, launch),
             instance_type: self.spec.instance_type.clone(),
             count: self.spec.count,
             image_id: self.spec.image_id.clone(),
@@ -433,3 +434,6 @@ impl fmt::Display for Plan {
         display::plan(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

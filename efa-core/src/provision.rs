@@ -195,13 +195,20 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
         name: name.to_owned(),
         removed: Vec::new(),
     };
-    // What a group or an interface is still used by goes first; EC2 refuses any other order.
-    terminate_instances::terminate(steps, &mut report).await?;
-    release_address::release(steps, &mut report).await?;
-    delete_network_interface::delete(steps, &mut report).await?;
-    delete_placement_group::delete(steps, &mut report).await?;
-    delete_security_group::delete(steps, &mut report).await?;
-    Ok(report)
+    match remove(steps, &mut report).await {
+        Ok(()) => Ok(report),
+        Err(error) => Err(error.changed_aws(Vec::new())),
+    }
+}
+
+/// The steps of [`destroy`]: what something else is used by goes first, EC2 refuses any other
+/// order.
+async fn remove(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
+    terminate_instances::terminate(steps, report).await?;
+    release_address::release(steps, report).await?;
+    delete_network_interface::delete(steps, report).await?;
+    delete_placement_group::delete(steps, report).await?;
+    delete_security_group::delete(steps, report).await
 }
 
 /// A call that deletes one resource.

@@ -111,7 +111,12 @@ impl PlacementGroupChoice {
                 "left out when placement is none",
                 "leave one of the two out",
             )),
-            (other, _) => Err(invalid("placement", other, "cluster or none", "choose one of them")),
+            (other, _) => Err(invalid(
+                "placement",
+                other,
+                "cluster or none",
+                "choose one of them",
+            )),
         }
     }
 }

@@ -318,3 +318,6 @@ impl fmt::Display for VerifyReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

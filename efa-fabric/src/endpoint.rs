@@ -6,13 +6,16 @@
 //! name. Closing goes the other way, by the order of the fields.
 
 use std::ffi::c_void;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::ffi;
-use crate::handle::{AddressVector, CompletionQueue, Domain, EventQueue, Fabric, MemoryRegion, RawEndpoint};
+use crate::handle::{
+    AddressVector, CompletionQueue, Domain, EventQueue, Fabric, MemoryRegion, RawEndpoint,
+};
 use crate::info::{self, ProviderInfo, Wanted};
 use crate::info_list::OwnedEntry;
 use crate::library::Library;
@@ -41,20 +44,22 @@ impl EndpointOptions {
     /// Options for this provider, all else left to libfabric.
     #[must_use]
     pub fn new(provider: impl Into<String>) -> Self {
-        Self { provider: provider.into(), fabric: None, domain: None, source_address: None }
+        Self {
+            provider: provider.into(),
+            fabric: None,
+            domain: None,
+            source_address: None,
+        }
     }
 
-    pub(crate) fn select(&self, library: &Arc<Library>, address_format: Option<&str>) -> Result<OwnedEntry> {
-        info::select(
-            library,
-            &Wanted {
-                provider: &self.provider,
-                fabric: self.fabric.as_deref(),
-                domain: self.domain.as_deref(),
-                source: self.source_address.as_deref(),
-                address_format,
-            },
-        )
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            provider: &self.provider,
+            fabric: self.fabric.as_deref(),
+            domain: self.domain.as_deref(),
+            source: self.source_address.as_deref(),
+            ..Wanted::default()
+        }
     }
 }
 
@@ -108,7 +113,7 @@ pub struct Endpoint {
     raw: RawEndpoint,
     cq: CompletionQueue,
     av: AddressVector,
-    domain: Arc<Domain>,
+    domain: Rc<Domain>,
     eq: EventQueue,
     entry: OwnedEntry,
     info: ProviderInfo,
@@ -119,8 +124,8 @@ pub struct Endpoint {
 }
 
 // SAFETY: libfabric's objects are not tied to a thread; FI_THREAD_DOMAIN asks that calls into
-// one domain be serialised. Every object below is reachable only through this Endpoint (the
-// Arcs to parents are never handed out), so moving it moves the whole domain.
+// one domain be serialised. Every object below, and every Rc to one, is reachable only through
+// this Endpoint: none is handed out, so moving it moves the whole domain with all counts.
 unsafe impl Send for Endpoint {}
 
 impl Endpoint {
@@ -130,27 +135,45 @@ impl Endpoint {
     /// `fabric.provider_not_found` if libfabric has nothing for the options,
     /// `fabric.killer_environment`, `fabric.call_failed` with the call and libfabric's number.
     pub fn open(library: &Arc<Library>, options: &EndpointOptions) -> Result<Self> {
-        Self::open_entry(options.select(library, None)?)
+        Self::open_entry(info::select(library, &options.wanted())?)
     }
 
     pub(crate) fn open_entry(entry: OwnedEntry) -> Result<Self> {
         let info = ProviderInfo::from_entry(entry.entry());
-        let fabric = Arc::new(Fabric::open(&entry)?);
+        let fabric = Rc::new(Fabric::open(&entry)?);
         let eq = EventQueue::open(&fabric)?;
-        let domain = Arc::new(Domain::open(&fabric, &entry)?);
+        let domain = Rc::new(Domain::open(&fabric, &entry)?);
         let cq = CompletionQueue::open(&domain, CQ_SIZE)?;
         let av = AddressVector::open(&domain)?;
         let raw = RawEndpoint::open(&domain, &entry)?;
         let handle = raw.handle();
-        handle.bind("fi_ep_bind(cq)", cq.handle(), ffi::FI_TRANSMIT | ffi::FI_RECV)?;
+        handle.bind(
+            "fi_ep_bind(cq)",
+            cq.handle(),
+            ffi::FI_TRANSMIT | ffi::FI_RECV,
+        )?;
         handle.bind("fi_ep_bind(av)", av.handle(), 0)?;
         handle.bind("fi_ep_bind(eq)", eq.handle(), 0)?;
         let outcomes = set_options(&raw, &info.provider);
         handle.enable("fi_enable")?;
         let address = raw.name()?;
-        let inject_size = raw.size_option(ffi::FI_OPT_INJECT_MSG_SIZE).unwrap_or_else(|| entry.entry().inject_size());
+        let inject_size = raw
+            .size_option(ffi::FI_OPT_INJECT_MSG_SIZE)
+            .unwrap_or_else(|| entry.entry().inject_size());
         let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes);
-        Ok(Self { raw, cq, av, domain, eq, entry, info, address, inject_size, shared_memory, outcomes })
+        Ok(Self {
+            raw,
+            cq,
+            av,
+            domain,
+            eq,
+            entry,
+            info,
+            address,
+            inject_size,
+            shared_memory,
+            outcomes,
+        })
     }
 
     /// What was opened, as libfabric returned it.
@@ -180,7 +203,15 @@ impl Endpoint {
     /// Closes everything, these regions of the domain among it, in the order of fi_close(3);
     /// whether the library let go of the endpoint and so of the memory.
     fn close(self, regions: Vec<MemoryRegion>) -> bool {
-        let Self { raw, cq, av, domain, eq, entry, .. } = self;
+        let Self {
+            raw,
+            cq,
+            av,
+            domain,
+            eq,
+            entry,
+            ..
+        } = self;
         let closed = raw.into_closed();
         drop((cq, av));
         drop(regions);
@@ -195,7 +226,13 @@ impl Endpoint {
 
     /// The error of a failed operation: `fabric.unreachable` where the number says that the
     /// peer is the cause, else `fabric.call_failed`.
-    fn operation_failed(&self, operation: &'static str, number: i32, detail: &str, peer: &str) -> Error {
+    fn operation_failed(
+        &self,
+        operation: &'static str,
+        number: i32,
+        detail: &str,
+        peer: &str,
+    ) -> Error {
         let unreachable = matches!(
             number,
             libc::ECONNREFUSED
@@ -211,7 +248,11 @@ impl Endpoint {
                 | libc::EPIPE
                 | libc::ECANCELED
         );
-        let code = if unreachable { Code::Unreachable } else { Code::CallFailed };
+        let code = if unreachable {
+            Code::Unreachable
+        } else {
+            Code::CallFailed
+        };
         let error = Error::new(code, format!("{operation} with {peer} failed: {detail}"))
             .with_context("call", operation)
             .with_context("fi_errno", number)
@@ -231,7 +272,9 @@ impl Endpoint {
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
     }
 }
 
@@ -250,10 +293,17 @@ fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> Sh
     if !info::base_provider(provider).eq_ignore_ascii_case("efa") || fabric == "efa-direct" {
         return SharedMemory::NotApplicable;
     }
-    let by_option = outcomes.iter().any(|o| o.name == "FI_OPT_SHARED_MEMORY_PERMITTED" && o.accepted);
+    let by_option = outcomes
+        .iter()
+        .any(|o| o.name == "FI_OPT_SHARED_MEMORY_PERMITTED" && o.accepted);
     // The provider's own switch, an integer (prov/efa/src/efa_env.c).
-    let by_environment = std::env::var("FI_EFA_ENABLE_SHM_TRANSFER").is_ok_and(|value| value.trim() == "0");
-    if by_option || by_environment { SharedMemory::Disabled } else { SharedMemory::Unknown }
+    let by_environment =
+        std::env::var("FI_EFA_ENABLE_SHM_TRANSFER").is_ok_and(|value| value.trim() == "0");
+    if by_option || by_environment {
+        SharedMemory::Disabled
+    } else {
+        SharedMemory::Unknown
+    }
 }
 
 /// The descriptor for memory that is not registered.
@@ -265,10 +315,27 @@ mod tests {
 
     #[test]
     fn shared_memory_is_a_question_of_fabric_efa_only() {
-        let outcome = |accepted| vec![OptionOutcome { name: "FI_OPT_SHARED_MEMORY_PERMITTED".into(), accepted }];
-        assert_eq!(shared_memory("shm", "shm", &[]), SharedMemory::NotApplicable);
-        assert_eq!(shared_memory("efa", "efa-direct", &outcome(false)), SharedMemory::NotApplicable);
-        assert_eq!(shared_memory("efa", "efa", &outcome(true)), SharedMemory::Disabled);
-        assert_eq!(shared_memory("efa", "efa", &outcome(false)), SharedMemory::Unknown);
+        let outcome = |accepted| {
+            vec![OptionOutcome {
+                name: "FI_OPT_SHARED_MEMORY_PERMITTED".into(),
+                accepted,
+            }]
+        };
+        assert_eq!(
+            shared_memory("shm", "shm", &[]),
+            SharedMemory::NotApplicable
+        );
+        assert_eq!(
+            shared_memory("efa", "efa-direct", &outcome(false)),
+            SharedMemory::NotApplicable
+        );
+        assert_eq!(
+            shared_memory("efa", "efa", &outcome(true)),
+            SharedMemory::Disabled
+        );
+        assert_eq!(
+            shared_memory("efa", "efa", &outcome(false)),
+            SharedMemory::Unknown
+        );
     }
 }

@@ -11,7 +11,11 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Code, Error, Result};
 
 /// Deprecated variables that end the process when they are set at all, even to nothing.
-const DEPRECATED: [&str; 3] = ["FI_EFA_MTU_SIZE", "FI_EFA_TX_IOV_LIMIT", "FI_EFA_RX_IOV_LIMIT"];
+const DEPRECATED: [&str; 3] = [
+    "FI_EFA_MTU_SIZE",
+    "FI_EFA_TX_IOV_LIMIT",
+    "FI_EFA_RX_IOV_LIMIT",
+];
 
 /// Fails with `fabric.killer_environment` if this process's environment would make libfabric
 /// end it.
@@ -26,7 +30,11 @@ fn check_with(get: &dyn Fn(&str) -> Option<OsString>) -> Result<()> {
         }
     }
     if get("FI_EFA_IFACE").is_some_and(|value| value.is_empty()) {
-        return Err(killer("FI_EFA_IFACE", "empty", "unset FI_EFA_IFACE or name devices".into()));
+        return Err(killer(
+            "FI_EFA_IFACE",
+            "empty",
+            "unset FI_EFA_IFACE or name devices".into(),
+        ));
     }
     if get("FI_EFA_TX_MIN_CREDITS").is_some_and(|value| leading_integer(&value) <= 0) {
         return Err(killer(
@@ -52,7 +60,8 @@ fn check_with(get: &dyn Fn(&str) -> Option<OsString>) -> Result<()> {
         return Err(killer(
             "FI_EFA_USE_DEVICE_RDMA",
             "not a boolean",
-            "unset FI_EFA_USE_DEVICE_RDMA: the default is right for callers of API 1.18 and later".into(),
+            "unset FI_EFA_USE_DEVICE_RDMA: the default is right for callers of API 1.18 and later"
+                .into(),
         ));
     }
     Ok(())
@@ -85,13 +94,18 @@ fn leading_integer(value: &OsStr) -> i64 {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (radix, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+    let (radix, digits) = match digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+    {
         Some(hex) => (16, hex),
         None => (10, digits),
     };
     let mut number: i64 = 0;
     for digit in digits.chars().map_while(|c| c.to_digit(radix)) {
-        number = number.saturating_mul(i64::from(radix)).saturating_add(i64::from(digit));
+        number = number
+            .saturating_mul(i64::from(radix))
+            .saturating_add(i64::from(digit));
     }
     if negative { -number } else { number }
 }
@@ -101,13 +115,20 @@ mod tests {
     use super::*;
 
     fn refused(vars: &[(&str, &str)]) -> Option<String> {
-        check_with(&|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)))
-            .err()
-            .map(|error| {
-                assert_eq!(error.code(), Code::KillerEnvironment);
-                assert!(error.cure().is_some());
-                error.context_value("variable").unwrap_or_default().to_owned()
-            })
+        check_with(&|name| {
+            vars.iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| OsString::from(v))
+        })
+        .err()
+        .map(|error| {
+            assert_eq!(error.code(), Code::KillerEnvironment);
+            assert!(error.cure().is_some());
+            error
+                .context_value("variable")
+                .unwrap_or_default()
+                .to_owned()
+        })
     }
 
     #[test]
@@ -119,11 +140,26 @@ mod tests {
             (&[("FI_EFA_IFACE", "")], "FI_EFA_IFACE"),
             (&[("FI_EFA_TX_MIN_CREDITS", "0")], "FI_EFA_TX_MIN_CREDITS"),
             (&[("FI_EFA_TX_MIN_CREDITS", "-4")], "FI_EFA_TX_MIN_CREDITS"),
-            (&[("FI_EFA_TX_MIN_CREDITS", "many")], "FI_EFA_TX_MIN_CREDITS"),
-            (&[("FI_EFA_USE_HUGE_PAGE", "1"), ("FI_EFA_FORK_SAFE", "on")], "FI_EFA_USE_HUGE_PAGE"),
-            (&[("FI_EFA_USE_HUGE_PAGE", "yes"), ("RDMAV_FORK_SAFE", "")], "FI_EFA_USE_HUGE_PAGE"),
-            (&[("FI_EFA_USE_HUGE_PAGE", "1"), ("IBV_FORK_SAFE", "1")], "FI_EFA_USE_HUGE_PAGE"),
-            (&[("FI_EFA_USE_DEVICE_RDMA", "maybe")], "FI_EFA_USE_DEVICE_RDMA"),
+            (
+                &[("FI_EFA_TX_MIN_CREDITS", "many")],
+                "FI_EFA_TX_MIN_CREDITS",
+            ),
+            (
+                &[("FI_EFA_USE_HUGE_PAGE", "1"), ("FI_EFA_FORK_SAFE", "on")],
+                "FI_EFA_USE_HUGE_PAGE",
+            ),
+            (
+                &[("FI_EFA_USE_HUGE_PAGE", "yes"), ("RDMAV_FORK_SAFE", "")],
+                "FI_EFA_USE_HUGE_PAGE",
+            ),
+            (
+                &[("FI_EFA_USE_HUGE_PAGE", "1"), ("IBV_FORK_SAFE", "1")],
+                "FI_EFA_USE_HUGE_PAGE",
+            ),
+            (
+                &[("FI_EFA_USE_DEVICE_RDMA", "maybe")],
+                "FI_EFA_USE_DEVICE_RDMA",
+            ),
         ] {
             assert_eq!(refused(vars).as_deref(), Some(name), "{vars:?}");
         }

@@ -133,7 +133,10 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
         self.inner.source = Some(source.into());
         self
     }
@@ -176,7 +179,11 @@ impl Error {
     /// The value of one context key.
     #[must_use]
     pub fn context_value(&self, key: &str) -> Option<&str> {
-        self.inner.context.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str())
+        self.inner
+            .context
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| v.as_str())
     }
 
     /// Whether the same call can succeed later without a change by the caller.
@@ -198,7 +205,10 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner.source.as_ref().map(|s| s.as_ref() as &(dyn StdError + 'static))
+        self.inner
+            .source
+            .as_ref()
+            .map(|s| s.as_ref() as &(dyn StdError + 'static))
     }
 }
 
@@ -211,7 +221,10 @@ mod tests {
         let error = Error::new(Code::BadSize, "message size 0 is not measurable")
             .with_cure("use 1 byte or more")
             .with_context("size", 0);
-        assert_eq!(error.to_string(), "message size 0 is not measurable; use 1 byte or more");
+        assert_eq!(
+            error.to_string(),
+            "message size 0 is not measurable; use 1 byte or more"
+        );
         assert_eq!(error.context_value("size"), Some("0"));
         assert_eq!(error.kind(), ErrorKind::Options);
     }

@@ -27,8 +27,6 @@ pub(crate) const FI_TAGGED: u64 = 1 << 3;
 pub(crate) const FI_ATOMIC: u64 = 1 << 4;
 pub(crate) const FI_MULTICAST: u64 = 1 << 5;
 pub(crate) const FI_COLLECTIVE: u64 = 1 << 6;
-pub(crate) const FI_READ: u64 = 1 << 8;
-pub(crate) const FI_WRITE: u64 = 1 << 9;
 pub(crate) const FI_RECV: u64 = 1 << 10;
 pub(crate) const FI_SEND: u64 = 1 << 11;
 pub(crate) const FI_TRANSMIT: u64 = FI_SEND;
@@ -61,7 +59,6 @@ pub(crate) const FI_THREAD_DOMAIN: c_int = 3;
 pub(crate) const FI_CQ_FORMAT_DATA: c_int = 3;
 pub(crate) const FI_WAIT_NONE: c_int = 0;
 pub(crate) const FI_BUS_PCI: c_int = 1;
-pub(crate) const FI_ADDR_STR: u32 = 9;
 /// `FI_ENABLE` of the control commands.
 pub(crate) const FI_ENABLE: c_int = 6;
 
@@ -447,7 +444,10 @@ pub(crate) struct Padded<T> {
 
 impl<T> Padded<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self { value, padding: [0; 16] }
+        Self {
+            value,
+            padding: [0; 16],
+        }
     }
 }
 

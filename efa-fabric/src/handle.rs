@@ -1,15 +1,18 @@
 //! One handle type per C object: never null, closed on drop, its parent kept alive.
 //!
-//! A parent is held as an `Arc` declared after the object, so the object is closed first.
+//! A parent is held by a counted reference declared after the object, so the object is closed
+//! first. It is an `Rc`, because a fabric and a domain belong to one `Endpoint` and move with
+//! it; the library, which many share, is an `Arc`.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::ffi::{
-    self, Fid, FidAv, FidCq, FidDomain, FidEp, FidEq, FidFabric, FidMr, FiAvAttr, FiCqAttr, FiEqAttr, FiEqErrEntry,
-    FiMrAttr, Object, Padded, checked_op,
+    self, FiAvAttr, FiCqAttr, FiEqAttr, FiEqErrEntry, FiMrAttr, Fid, FidAv, FidCq, FidDomain,
+    FidEp, FidEq, FidFabric, FidMr, Object, Padded, checked_op,
 };
 use crate::info_list::OwnedEntry;
 use crate::library::{Library, text};
@@ -22,10 +25,18 @@ pub(crate) struct Handle<T: Object> {
 
 impl<T: Object> Handle<T> {
     /// Takes what an open call left in `object` when it returned `code`.
-    fn opened(library: &Arc<Library>, call: &'static str, code: c_int, object: *mut T) -> Result<Self> {
+    fn opened(
+        library: &Arc<Library>,
+        call: &'static str,
+        code: c_int,
+        object: *mut T,
+    ) -> Result<Self> {
         library.check(call, code as isize)?;
         let object = NonNull::new(object).ok_or_else(|| library.missing(call))?;
-        Ok(Self { object, library: Arc::clone(library) })
+        Ok(Self {
+            object,
+            library: Arc::clone(library),
+        })
     }
 
     pub(crate) fn as_ptr(&self) -> *mut T {
@@ -45,15 +56,22 @@ impl<T: Object> Handle<T> {
         unsafe { (*self.fid()).ops }
     }
 
-    pub(crate) fn bind<U: Object>(&self, call: &'static str, other: &Handle<U>, flags: u64) -> Result<()> {
-        let bind = checked_op!(self.ops(), FiOps, bind).ok_or_else(|| self.library.missing(call))?;
+    pub(crate) fn bind<U: Object>(
+        &self,
+        call: &'static str,
+        other: &Handle<U>,
+        flags: u64,
+    ) -> Result<()> {
+        let bind =
+            checked_op!(self.ops(), FiOps, bind).ok_or_else(|| self.library.missing(call))?;
         // SAFETY: both objects are open, and of the same library.
         let code = unsafe { bind(self.fid(), other.fid(), flags) };
         self.library.check(call, code as isize).map(drop)
     }
 
     pub(crate) fn enable(&self, call: &'static str) -> Result<()> {
-        let control = checked_op!(self.ops(), FiOps, control).ok_or_else(|| self.library.missing(call))?;
+        let control =
+            checked_op!(self.ops(), FiOps, control).ok_or_else(|| self.library.missing(call))?;
         // SAFETY: the object is open; FI_ENABLE takes no argument.
         let code = unsafe { control(self.fid(), ffi::FI_ENABLE, std::ptr::null_mut()) };
         self.library.check(call, code as isize).map(drop)
@@ -94,7 +112,12 @@ impl Fabric {
         let library = info.library();
         // SAFETY: the attribute belongs to `info`, which is live.
         let object = unsafe { library.open_fabric((*info.raw().as_ptr()).fabric_attr) }?;
-        Ok(Self { handle: Handle { object, library: Arc::clone(library) } })
+        Ok(Self {
+            handle: Handle {
+                object,
+                library: Arc::clone(library),
+            },
+        })
     }
 }
 
@@ -102,11 +125,11 @@ impl Fabric {
 /// provider calls `abort()` when it has an error to report (prov/efa/src/efa_base_ep.c).
 pub(crate) struct EventQueue {
     handle: Handle<FidEq>,
-    _fabric: Arc<Fabric>,
+    _fabric: Rc<Fabric>,
 }
 
 impl EventQueue {
-    pub(crate) fn open(fabric: &Arc<Fabric>) -> Result<Self> {
+    pub(crate) fn open(fabric: &Rc<Fabric>) -> Result<Self> {
         let library = fabric.handle.library();
         let mut attribute = Padded::new(FiEqAttr {
             size: 0,
@@ -117,14 +140,23 @@ impl EventQueue {
         });
         // SAFETY: the fabric is open.
         let table = unsafe { (*fabric.handle.as_ptr()).ops };
-        let open = checked_op!(table, FiOpsFabric, eq_open).ok_or_else(|| library.missing("fi_eq_open"))?;
+        let open = checked_op!(table, FiOpsFabric, eq_open)
+            .ok_or_else(|| library.missing("fi_eq_open"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the fabric is open, the attribute valid and zero-padded.
         let code = unsafe {
-            open(fabric.handle.as_ptr(), &raw mut attribute.value, &raw mut object, std::ptr::null_mut())
+            open(
+                fabric.handle.as_ptr(),
+                &raw mut attribute.value,
+                &raw mut object,
+                std::ptr::null_mut(),
+            )
         };
         let handle = Handle::opened(library, "fi_eq_open", code, object)?;
-        Ok(Self { handle, _fabric: Arc::clone(fabric) })
+        Ok(Self {
+            handle,
+            _fabric: Rc::clone(fabric),
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle<FidEq> {
@@ -141,7 +173,13 @@ impl EventQueue {
         let mut buffer = [0_u64; 32];
         // SAFETY: the queue is open, the buffer as long as is said.
         let code = unsafe {
-            read(self.handle.as_ptr(), &raw mut event, buffer.as_mut_ptr().cast(), size_of_val(&buffer), 0)
+            read(
+                self.handle.as_ptr(),
+                &raw mut event,
+                buffer.as_mut_ptr().cast(),
+                size_of_val(&buffer),
+                0,
+            )
         };
         if code != -(ffi::FI_EAVAIL as isize) {
             return None;
@@ -165,32 +203,51 @@ impl EventQueue {
             // SAFETY: error data lives until the queue is read again; `detail` is as long as
             // said and outlives the copy that `text` makes.
             unsafe {
-                text(strerror(self.handle.as_ptr(), error.prov_errno, error.err_data, detail.as_mut_ptr(), detail.len()))
+                text(strerror(
+                    self.handle.as_ptr(),
+                    error.prov_errno,
+                    error.err_data,
+                    detail.as_mut_ptr(),
+                    detail.len(),
+                ))
             }
         });
         let general = self.handle.library().strerror(error.err);
-        Some((provider.map_or(general.clone(), |provider| format!("{general}: {provider}")), error.err))
+        Some((
+            provider.map_or(general.clone(), |provider| format!("{general}: {provider}")),
+            error.err,
+        ))
     }
 }
 
 /// `fi_domain`.
 pub(crate) struct Domain {
     handle: Handle<FidDomain>,
-    _fabric: Arc<Fabric>,
+    _fabric: Rc<Fabric>,
 }
 
 impl Domain {
-    pub(crate) fn open(fabric: &Arc<Fabric>, info: &OwnedEntry) -> Result<Self> {
+    pub(crate) fn open(fabric: &Rc<Fabric>, info: &OwnedEntry) -> Result<Self> {
         let library = info.library();
         // SAFETY: the fabric is open.
         let table = unsafe { (*fabric.handle.as_ptr()).ops };
-        let open = checked_op!(table, FiOpsFabric, domain).ok_or_else(|| library.missing("fi_domain"))?;
+        let open =
+            checked_op!(table, FiOpsFabric, domain).ok_or_else(|| library.missing("fi_domain"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the fabric is open and `info` is what it was opened with.
-        let code =
-            unsafe { open(fabric.handle.as_ptr(), info.raw().as_ptr(), &raw mut object, std::ptr::null_mut()) };
+        let code = unsafe {
+            open(
+                fabric.handle.as_ptr(),
+                info.raw().as_ptr(),
+                &raw mut object,
+                std::ptr::null_mut(),
+            )
+        };
         let handle = Handle::opened(library, "fi_domain", code, object)?;
-        Ok(Self { handle, _fabric: Arc::clone(fabric) })
+        Ok(Self {
+            handle,
+            _fabric: Rc::clone(fabric),
+        })
     }
 
     fn table(&self) -> *const ffi::FiOpsDomain {
@@ -202,11 +259,11 @@ impl Domain {
 /// `fi_cq_open`, polled and never waited on.
 pub(crate) struct CompletionQueue {
     handle: Handle<FidCq>,
-    _domain: Arc<Domain>,
+    _domain: Rc<Domain>,
 }
 
 impl CompletionQueue {
-    pub(crate) fn open(domain: &Arc<Domain>, size: usize) -> Result<Self> {
+    pub(crate) fn open(domain: &Rc<Domain>, size: usize) -> Result<Self> {
         let library = domain.handle.library();
         let mut attribute = Padded::new(FiCqAttr {
             size,
@@ -217,14 +274,23 @@ impl CompletionQueue {
             wait_cond: 0,
             wait_set: std::ptr::null_mut(),
         });
-        let open = checked_op!(domain.table(), FiOpsDomain, cq_open).ok_or_else(|| library.missing("fi_cq_open"))?;
+        let open = checked_op!(domain.table(), FiOpsDomain, cq_open)
+            .ok_or_else(|| library.missing("fi_cq_open"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the domain is open, the attribute valid and zero-padded.
         let code = unsafe {
-            open(domain.handle.as_ptr(), &raw mut attribute.value, &raw mut object, std::ptr::null_mut())
+            open(
+                domain.handle.as_ptr(),
+                &raw mut attribute.value,
+                &raw mut object,
+                std::ptr::null_mut(),
+            )
         };
         let handle = Handle::opened(library, "fi_cq_open", code, object)?;
-        Ok(Self { handle, _domain: Arc::clone(domain) })
+        Ok(Self {
+            handle,
+            _domain: Rc::clone(domain),
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle<FidCq> {
@@ -235,11 +301,11 @@ impl CompletionQueue {
 /// `fi_av_open`, as a table, with synchronous insertion.
 pub(crate) struct AddressVector {
     handle: Handle<FidAv>,
-    _domain: Arc<Domain>,
+    _domain: Rc<Domain>,
 }
 
 impl AddressVector {
-    pub(crate) fn open(domain: &Arc<Domain>) -> Result<Self> {
+    pub(crate) fn open(domain: &Rc<Domain>) -> Result<Self> {
         let library = domain.handle.library();
         let mut attribute = Padded::new(FiAvAttr {
             av_type: ffi::FI_AV_TABLE,
@@ -250,14 +316,23 @@ impl AddressVector {
             map_addr: std::ptr::null_mut(),
             flags: 0,
         });
-        let open = checked_op!(domain.table(), FiOpsDomain, av_open).ok_or_else(|| library.missing("fi_av_open"))?;
+        let open = checked_op!(domain.table(), FiOpsDomain, av_open)
+            .ok_or_else(|| library.missing("fi_av_open"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the domain is open, the attribute valid and zero-padded.
         let code = unsafe {
-            open(domain.handle.as_ptr(), &raw mut attribute.value, &raw mut object, std::ptr::null_mut())
+            open(
+                domain.handle.as_ptr(),
+                &raw mut attribute.value,
+                &raw mut object,
+                std::ptr::null_mut(),
+            )
         };
         let handle = Handle::opened(library, "fi_av_open", code, object)?;
-        Ok(Self { handle, _domain: Arc::clone(domain) })
+        Ok(Self {
+            handle,
+            _domain: Rc::clone(domain),
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle<FidAv> {
@@ -272,18 +347,32 @@ impl AddressVector {
         let library = self.handle.library();
         // SAFETY: the address vector is open.
         let table = unsafe { (*self.handle.as_ptr()).ops };
-        let insert = checked_op!(table, FiOpsAv, insert).ok_or_else(|| library.missing("fi_av_insert"))?;
+        let insert =
+            checked_op!(table, FiOpsAv, insert).ok_or_else(|| library.missing("fi_av_insert"))?;
         let mut bytes = vec![0_u64; (address.len() + 512) / 8];
         let mut peer = ffi::FI_ADDR_NOTAVAIL;
         // SAFETY: `bytes` is longer than `address`, which is copied to its begin; it is
         // aligned for any address struct, and lives during the synchronous call.
         let code = unsafe {
-            std::ptr::copy_nonoverlapping(address.as_ptr(), bytes.as_mut_ptr().cast(), address.len());
-            insert(self.handle.as_ptr(), bytes.as_ptr().cast(), 1, &raw mut peer, 0, std::ptr::null_mut())
+            std::ptr::copy_nonoverlapping(
+                address.as_ptr(),
+                bytes.as_mut_ptr().cast(),
+                address.len(),
+            );
+            insert(
+                self.handle.as_ptr(),
+                bytes.as_ptr().cast(),
+                1,
+                &raw mut peer,
+                0,
+                std::ptr::null_mut(),
+            )
         };
         match library.check("fi_av_insert", code as isize)? {
             1 => Ok(peer),
-            _ => Err(library.failed("fi_av_insert", -(libc::EINVAL as isize)).with_context("address", hex(address))),
+            _ => Err(library
+                .failed("fi_av_insert", -(libc::EINVAL as isize))
+                .with_context("address", hex(address))),
         }
     }
 }
@@ -295,15 +384,23 @@ fn hex(bytes: &[u8]) -> String {
 /// `fi_mr_regattr` of host memory for sends and receives.
 pub(crate) struct MemoryRegion {
     handle: Handle<FidMr>,
-    _domain: Arc<Domain>,
+    _domain: Rc<Domain>,
 }
 
 impl MemoryRegion {
     /// # Safety
     /// The memory outlives the region.
-    pub(crate) unsafe fn register(domain: &Arc<Domain>, start: *mut c_void, length: usize, key: u64) -> Result<Self> {
+    pub(crate) unsafe fn register(
+        domain: &Rc<Domain>,
+        start: *mut c_void,
+        length: usize,
+        key: u64,
+    ) -> Result<Self> {
         let library = domain.handle.library();
-        let vector = libc::iovec { iov_base: start, iov_len: length };
+        let vector = libc::iovec {
+            iov_base: start,
+            iov_len: length,
+        };
         let attribute = Padded::new(FiMrAttr {
             mr_iov: &raw const vector,
             iov_count: 1,
@@ -322,13 +419,24 @@ impl MemoryRegion {
         });
         // SAFETY: the domain is open.
         let table = unsafe { (*domain.handle.as_ptr()).mr };
-        let register = checked_op!(table, FiOpsMr, regattr).ok_or_else(|| library.missing("fi_mr_regattr"))?;
+        let register =
+            checked_op!(table, FiOpsMr, regattr).ok_or_else(|| library.missing("fi_mr_regattr"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the domain is open; the attribute is zero-padded and its vector lives during
         // the call; the memory outlives the region by this function's contract.
-        let code = unsafe { register(domain.handle.fid(), &raw const attribute.value, 0, &raw mut object) };
+        let code = unsafe {
+            register(
+                domain.handle.fid(),
+                &raw const attribute.value,
+                0,
+                &raw mut object,
+            )
+        };
         let handle = Handle::opened(library, "fi_mr_regattr", code, object)?;
-        Ok(Self { handle, _domain: Arc::clone(domain) })
+        Ok(Self {
+            handle,
+            _domain: Rc::clone(domain),
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle<FidMr> {
@@ -344,19 +452,29 @@ impl MemoryRegion {
 /// `fi_endpoint`.
 pub(crate) struct RawEndpoint {
     handle: Handle<FidEp>,
-    _domain: Arc<Domain>,
+    _domain: Rc<Domain>,
 }
 
 impl RawEndpoint {
-    pub(crate) fn open(domain: &Arc<Domain>, info: &OwnedEntry) -> Result<Self> {
+    pub(crate) fn open(domain: &Rc<Domain>, info: &OwnedEntry) -> Result<Self> {
         let library = info.library();
-        let open = checked_op!(domain.table(), FiOpsDomain, endpoint).ok_or_else(|| library.missing("fi_endpoint"))?;
+        let open = checked_op!(domain.table(), FiOpsDomain, endpoint)
+            .ok_or_else(|| library.missing("fi_endpoint"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the domain is open and `info` is what it was opened with.
-        let code =
-            unsafe { open(domain.handle.as_ptr(), info.raw().as_ptr(), &raw mut object, std::ptr::null_mut()) };
+        let code = unsafe {
+            open(
+                domain.handle.as_ptr(),
+                info.raw().as_ptr(),
+                &raw mut object,
+                std::ptr::null_mut(),
+            )
+        };
         let handle = Handle::opened(library, "fi_endpoint", code, object)?;
-        Ok(Self { handle, _domain: Arc::clone(domain) })
+        Ok(Self {
+            handle,
+            _domain: Rc::clone(domain),
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle<FidEp> {
@@ -374,7 +492,15 @@ impl RawEndpoint {
         let table = unsafe { (*self.handle.as_ptr()).ops };
         checked_op!(table, FiOpsEp, setopt).map_or(-ffi::FI_ENOSYS, |setopt| {
             // SAFETY: the value lives during the call, and its length is said.
-            unsafe { setopt(self.handle.fid(), ffi::FI_OPT_ENDPOINT, option, value.as_ptr().cast(), value.len()) }
+            unsafe {
+                setopt(
+                    self.handle.fid(),
+                    ffi::FI_OPT_ENDPOINT,
+                    option,
+                    value.as_ptr().cast(),
+                    value.len(),
+                )
+            }
         })
     }
 
@@ -387,7 +513,13 @@ impl RawEndpoint {
         let mut length = size_of::<usize>();
         // SAFETY: the value is as long as is said.
         let code = unsafe {
-            getopt(self.handle.fid(), ffi::FI_OPT_ENDPOINT, option, (&raw mut value).cast(), &raw mut length)
+            getopt(
+                self.handle.fid(),
+                ffi::FI_OPT_ENDPOINT,
+                option,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
         };
         (code == 0 && length == size_of::<usize>()).then_some(value)
     }
@@ -397,7 +529,8 @@ impl RawEndpoint {
         let library = self.handle.library();
         // SAFETY: the endpoint is open.
         let table = unsafe { (*self.handle.as_ptr()).cm };
-        let getname = checked_op!(table, FiOpsCm, getname).ok_or_else(|| library.missing("fi_getname"))?;
+        let getname =
+            checked_op!(table, FiOpsCm, getname).ok_or_else(|| library.missing("fi_getname"))?;
         let mut length = 0;
         // SAFETY: nothing is written into a buffer of length 0; the length needed comes back.
         let code = unsafe { getname(self.handle.fid(), std::ptr::null_mut(), &raw mut length) };

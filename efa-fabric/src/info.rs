@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::ffi;
-use crate::info_list::{self, Entry, Hints, InfoList, OwnedEntry, RawNic};
-use crate::library::{Library, Version};
+use crate::info_list::{self, Entry, Hints, OwnedEntry, RawNic};
+use crate::library::{InfoList, Library, Version};
 
 /// Capabilities worth showing, in the order of fabric.h.
 const CAPABILITIES: [(u64, &str); 13] = [
@@ -41,8 +41,14 @@ const MR_MODES: [(i32, &str); 10] = [
     (ffi::FI_MR_COLLECTIVE, "FI_MR_COLLECTIVE"),
 ];
 
-const ENDPOINT_TYPES: [&str; 6] =
-    ["FI_EP_UNSPEC", "FI_EP_MSG", "FI_EP_DGRAM", "FI_EP_RDM", "FI_EP_SOCK_STREAM", "FI_EP_SOCK_DGRAM"];
+const ENDPOINT_TYPES: [&str; 6] = [
+    "FI_EP_UNSPEC",
+    "FI_EP_MSG",
+    "FI_EP_DGRAM",
+    "FI_EP_RDM",
+    "FI_EP_SOCK_STREAM",
+    "FI_EP_SOCK_DGRAM",
+];
 
 const PROTOCOLS: [&str; 32] = [
     "FI_PROTO_UNSPEC",
@@ -100,8 +106,12 @@ const ADDRESS_FORMATS: [&str; 18] = [
     "FI_SOCKADDR_IP",
 ];
 
-const PROGRESS: [&str; 4] =
-    ["FI_PROGRESS_UNSPEC", "FI_PROGRESS_AUTO", "FI_PROGRESS_MANUAL", "FI_PROGRESS_CONTROL_UNIFIED"];
+const PROGRESS: [&str; 4] = [
+    "FI_PROGRESS_UNSPEC",
+    "FI_PROGRESS_AUTO",
+    "FI_PROGRESS_MANUAL",
+    "FI_PROGRESS_CONTROL_UNIFIED",
+];
 
 const THREADING: [&str; 6] = [
     "FI_THREAD_UNSPEC",
@@ -214,9 +224,12 @@ pub struct Nic {
 /// `fabric.call_failed`.
 pub fn providers(library: &Arc<Library>) -> Result<Vec<ProviderInfo>> {
     let list = info_list::everything(library)?.ok_or_else(|| {
-        Error::new(Code::ProviderNotFound, "libfabric offers no provider at all")
-            .with_cure("unset FI_PROVIDER, or install a libfabric with providers")
-            .with_context("library", library.path().display())
+        Error::new(
+            Code::ProviderNotFound,
+            "libfabric offers no provider at all",
+        )
+        .with_cure("unset FI_PROVIDER, or install a libfabric with providers")
+        .with_context("library", library.path().display())
     })?;
     Ok(list.entries().map(ProviderInfo::from_entry).collect())
 }
@@ -231,12 +244,14 @@ pub fn nics(library: &Arc<Library>) -> Result<Vec<Nic>> {
         let Some(card) = info.nic else { continue };
         let provider = base_provider(&info.provider).to_owned();
         let name = device_name(&provider, &info.domain).to_owned();
-        let nic = nics.entry((provider.clone(), name.clone())).or_insert_with(|| Nic {
-            name,
-            provider,
-            fabrics: Vec::new(),
-            info: card,
-        });
+        let nic = nics
+            .entry((provider.clone(), name.clone()))
+            .or_insert_with(|| Nic {
+                name,
+                provider,
+                fabrics: Vec::new(),
+                info: card,
+            });
         if !nic.fabrics.contains(&info.fabric) {
             nic.fabrics.push(info.fabric);
         }
@@ -253,7 +268,10 @@ fn device_name<'a>(provider: &str, domain: &'a str) -> &'a str {
     if !provider.eq_ignore_ascii_case("efa") {
         return domain;
     }
-    domain.strip_suffix("-rdm").or_else(|| domain.strip_suffix("-dgrm")).unwrap_or(domain)
+    domain
+        .strip_suffix("-rdm")
+        .or_else(|| domain.strip_suffix("-dgrm"))
+        .unwrap_or(domain)
 }
 
 /// What a caller wants an endpoint on.
@@ -265,6 +283,23 @@ pub(crate) struct Wanted<'a> {
     pub(crate) source: Option<&'a str>,
     /// The address format of the peer, which ours must have.
     pub(crate) address_format: Option<&'a str>,
+    /// The wire protocol of the peer, which ours must have.
+    pub(crate) protocol: Option<&'a str>,
+    /// The providers that the peer has: one of them must be taken.
+    pub(crate) offered: Option<&'a [String]>,
+}
+
+/// The names of all providers with reliable-datagram endpoints, with layers, sorted.
+pub(crate) fn rdm_providers(library: &Arc<Library>) -> Result<Vec<String>> {
+    let list = info_list::rdm(library, &Hints::default())?;
+    let mut names: Vec<String> = list
+        .iter()
+        .flat_map(InfoList::entries)
+        .map(Entry::provider)
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 /// The best entry with reliable-datagram endpoints for what is wanted.
@@ -276,7 +311,11 @@ pub(crate) fn select(library: &Arc<Library>, wanted: &Wanted<'_>) -> Result<Owne
     let is_efa = wanted.provider.eq_ignore_ascii_case("efa");
     // From 2.1, `efa-direct` comes first: its messages end at the MTU, so it must be named.
     let fabric = wanted.fabric.or(is_efa.then_some("efa"));
-    let hints = Hints { provider: Some(wanted.provider), fabric, source: wanted.source };
+    let hints = Hints {
+        provider: Some(wanted.provider),
+        fabric,
+        source: wanted.source,
+    };
     let list = info_list::rdm(library, &hints)?;
     let found = list.as_ref().and_then(|list| best(list, wanted, fabric));
     match found {
@@ -288,13 +327,27 @@ pub(crate) fn select(library: &Arc<Library>, wanted: &Wanted<'_>) -> Result<Owne
 fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Option<Entry<'a>> {
     let fits = |entry: &Entry<'_>| {
         let provider = entry.provider();
-        let named = if wanted.provider.contains(';') { provider.as_str() } else { base_provider(&provider) };
+        let named = if wanted.provider.contains(';') {
+            provider.as_str()
+        } else {
+            base_provider(&provider)
+        };
         let domain = entry.domain();
         named.eq_ignore_ascii_case(wanted.provider)
             && entry.endpoint_type() == ffi::FI_EP_RDM
             && fabric.is_none_or(|fabric| fabric == entry.fabric())
-            && wanted.domain.is_none_or(|name| name == domain || name == device_name(wanted.provider, &domain))
-            && wanted.address_format.is_none_or(|format| format == name_of(&ADDRESS_FORMATS, entry.addr_format()))
+            && wanted
+                .domain
+                .is_none_or(|name| name == domain || name == device_name(wanted.provider, &domain))
+            && wanted
+                .address_format
+                .is_none_or(|format| format == name_of(&ADDRESS_FORMATS, entry.addr_format()))
+            && wanted
+                .protocol
+                .is_none_or(|protocol| protocol == name_of(&PROTOCOLS, entry.protocol()))
+            && wanted
+                .offered
+                .is_none_or(|offered| offered.contains(&provider))
     };
     let mut layered = None;
     for entry in list.entries().filter(fits) {
@@ -308,7 +361,11 @@ fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Op
 
 /// The typed form of `-FI_ENODATA`, with what there is instead.
 fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) -> Error {
-    let mut message = format!("libfabric {} offers no provider {}", library.version(), wanted.provider);
+    let mut message = format!(
+        "libfabric {} offers no provider {}",
+        library.version(),
+        wanted.provider
+    );
     let mut narrow = |what: &str, value: Option<&str>| {
         if let Some(value) = value {
             message.push_str(&format!(" with {what} {value}"));
@@ -318,16 +375,14 @@ fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) 
     narrow("domain", wanted.domain);
     narrow("source address", wanted.source);
     narrow("address format", wanted.address_format);
-    let mut available: Vec<String> = providers(library)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|info| info.endpoint_type == ENDPOINT_TYPES[3])
-        .map(|info| info.provider)
-        .collect();
-    available.sort();
-    available.dedup();
+    narrow("protocol", wanted.protocol);
+    if wanted.offered.is_some() {
+        message.push_str(" that the peer has as well");
+    }
+    let available = rdm_providers(library).unwrap_or_default();
     let cure = if wanted.provider.eq_ignore_ascii_case("efa") {
-        "check that the instance has an EFA interface and the driver is loaded (`fi_info -p efa`)".to_owned()
+        "check that the instance has an EFA interface and the driver is loaded (`fi_info -p efa`)"
+            .to_owned()
     } else {
         format!("use one of: {}", available.join(", "))
     };
@@ -374,9 +429,9 @@ impl NicInfo {
         let number = |value: usize| (value != 0).then_some(value as u64);
         Self {
             device_name: raw.device,
-            pci_address: raw
-                .pci
-                .map(|(domain, bus, device, function)| format!("{domain:04x}:{bus:02x}:{device:02x}.{function:x}")),
+            pci_address: raw.pci.map(|(domain, bus, device, function)| {
+                format!("{domain:04x}:{bus:02x}:{device:02x}.{function:x}")
+            }),
             link_speed_bps: number(raw.speed),
             link_state: match raw.state {
                 1 => LinkState::Down,
@@ -397,13 +452,19 @@ impl NicInfo {
 
 impl fmt::Display for ProviderInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {} {}", self.provider, self.fabric, self.domain, self.endpoint_type, self.protocol)
+        write!(
+            f,
+            "{} {} {} {} {}",
+            self.provider, self.fabric, self.domain, self.endpoint_type, self.protocol
+        )
     }
 }
 
 /// The name of an enumerator; a value that we do not know stays visible as its number.
 fn name_of(names: &[&str], value: u32) -> String {
-    names.get(value as usize).map_or_else(|| format!("unknown({value})"), |name| (*name).to_owned())
+    names
+        .get(value as usize)
+        .map_or_else(|| format!("unknown({value})"), |name| (*name).to_owned())
 }
 
 #[cfg(test)]

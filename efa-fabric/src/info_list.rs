@@ -45,7 +45,11 @@ macro_rules! field {
         // SAFETY: the entry is live while its list is borrowed; the field exists since 1.9.
         unsafe {
             let attribute = (*$entry.info.as_ptr()).$attr;
-            if attribute.is_null() { Default::default() } else { (*attribute).$field }
+            if attribute.is_null() {
+                Default::default()
+            } else {
+                (*attribute).$field
+            }
         }
     }};
 }
@@ -56,7 +60,11 @@ macro_rules! string {
         // SAFETY: the entry is live while its list is borrowed; strings in it are terminated.
         unsafe {
             let attribute = (*$entry.info.as_ptr()).$attr;
-            if attribute.is_null() { None } else { text((*attribute).$field) }
+            if attribute.is_null() {
+                None
+            } else {
+                text((*attribute).$field)
+            }
         }
     }};
 }
@@ -70,11 +78,6 @@ impl Entry<'_> {
     pub(crate) fn caps(self) -> u64 {
         // SAFETY: the entry is live while its list is borrowed.
         unsafe { (*self.info.as_ptr()).caps }
-    }
-
-    pub(crate) fn mode(self) -> u64 {
-        // SAFETY: as above.
-        unsafe { (*self.info.as_ptr()).mode }
     }
 
     pub(crate) fn addr_format(self) -> u32 {
@@ -149,7 +152,11 @@ impl Entry<'_> {
                 raw.driver = text(device.driver);
                 raw.firmware = text(device.firmware);
             }
-            if let Some(bus) = nic.bus_attr.as_ref().filter(|bus| bus.bus_type == ffi::FI_BUS_PCI) {
+            if let Some(bus) = nic
+                .bus_attr
+                .as_ref()
+                .filter(|bus| bus.bus_type == ffi::FI_BUS_PCI)
+            {
                 let pci = &bus.pci;
                 raw.pci = Some((pci.domain_id, pci.bus_id, pci.device_id, pci.function_id));
             }
@@ -167,7 +174,10 @@ impl Entry<'_> {
 
 impl OwnedEntry {
     pub(crate) fn entry(&self) -> Entry<'_> {
-        Entry { info: self.raw(), list: &self.0 }
+        Entry {
+            info: self.raw(),
+            list: &self.0,
+        }
     }
 
     pub(crate) fn library(&self) -> &Arc<Library> {
@@ -210,13 +220,24 @@ pub(crate) fn everything(library: &Arc<Library>) -> Result<Option<InfoList>> {
 /// ownership of `Endpoint` enforces; it demands the least of a provider.
 pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<InfoList>> {
     let list = library.hints()?;
-    let provider = hints.provider.map(|name| c_string("provider", name)).transpose()?;
-    let fabric = hints.fabric.map(|name| c_string("fabric", name)).transpose()?;
-    let source = hints.source.map(|name| c_string("source_address", name)).transpose()?;
+    let provider = hints
+        .provider
+        .map(|name| c_string("provider", name))
+        .transpose()?;
+    let fabric = hints
+        .fabric
+        .map(|name| c_string("fabric", name))
+        .transpose()?;
+    let source = hints
+        .source
+        .map(|name| c_string("source_address", name))
+        .transpose()?;
     let info = list.as_ptr();
     let copy = |name: Option<&CString>| -> *mut c_char {
         // SAFETY: strdup copies a terminated string with C's allocator; fi_freeinfo frees it.
-        name.map_or(std::ptr::null_mut(), |name| unsafe { libc::strdup(name.as_ptr()) })
+        name.map_or(std::ptr::null_mut(), |name| unsafe {
+            libc::strdup(name.as_ptr())
+        })
     };
     // SAFETY: `info` and its attributes were just allocated by the library and belong to
     // `list`. Fields are written through raw pointers: the library's structs may be shorter
@@ -224,7 +245,8 @@ pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<In
     unsafe {
         (*info).caps = ffi::FI_MSG;
         (*info).mode = ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2;
-        let (endpoint, domain, attribute) = ((*info).ep_attr, (*info).domain_attr, (*info).fabric_attr);
+        let (endpoint, domain, attribute) =
+            ((*info).ep_attr, (*info).domain_attr, (*info).fabric_attr);
         if endpoint.is_null() || domain.is_null() || attribute.is_null() {
             return Err(library.missing("fi_dupinfo"));
         }

@@ -17,14 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment;
 use crate::error::{Code, Error, Result};
-use crate::ffi::{self, FidFabric, FiFabricAttr, FiInfo};
+use crate::ffi::{self, FiFabricAttr, FiInfo, FidFabric};
 
 mod search;
 
 /// The environment variable that names the libfabric to use, and nothing else is then tried.
 const VARIABLE: &str = "EFA_FABRIC_LIB";
-const INSTALL: &str =
-    "install the AWS EFA installer or `apt-get install libfabric1`, or set EFA_FABRIC_LIB to the file";
+const INSTALL: &str = "install the AWS EFA installer or `apt-get install libfabric1`, or set EFA_FABRIC_LIB to the file";
 
 /// A version of libfabric or of its interface, such as 1.17: two numbers, no patch level,
 /// because that is what `fi_version` returns.
@@ -38,7 +37,10 @@ pub struct Version {
 
 impl Version {
     pub(crate) const fn from_raw(raw: u32) -> Self {
-        Self { major: (raw >> 16) as u16, minor: (raw & 0xffff) as u16 }
+        Self {
+            major: (raw >> 16) as u16,
+            minor: (raw & 0xffff) as u16,
+        }
     }
 }
 
@@ -58,7 +60,14 @@ pub struct Library {
 }
 
 struct Symbols {
-    getinfo: unsafe extern "C" fn(u32, *const c_char, *const c_char, u64, *const FiInfo, *mut *mut FiInfo) -> c_int,
+    getinfo: unsafe extern "C" fn(
+        u32,
+        *const c_char,
+        *const c_char,
+        u64,
+        *const FiInfo,
+        *mut *mut FiInfo,
+    ) -> c_int,
     freeinfo: unsafe extern "C" fn(*mut FiInfo),
     dupinfo: unsafe extern "C" fn(*const FiInfo) -> *mut FiInfo,
     fabric: unsafe extern "C" fn(*mut FiFabricAttr, *mut *mut FidFabric, *mut c_void) -> c_int,
@@ -77,13 +86,18 @@ impl Library {
     /// that is found and does not load is an error; the search does not go on silently.
     pub fn find() -> Result<Arc<Self>> {
         if let Some(path) = std::env::var_os(VARIABLE) {
-            return Self::load(Path::new(&path)).map_err(|error| error.with_context("set_by", VARIABLE));
+            return Self::load(Path::new(&path))
+                .map_err(|error| error.with_context("set_by", VARIABLE));
         }
         let search = search::search();
         match search.found {
             Some(path) => Self::load(&path),
             None => {
-                let places: Vec<_> = search.searched.iter().map(|p| p.display().to_string()).collect();
+                let places: Vec<_> = search
+                    .searched
+                    .iter()
+                    .map(|p| p.display().to_string())
+                    .collect();
                 Err(Error::new(
                     Code::LibraryNotFound,
                     format!("libfabric was not found at any of {} places", places.len()),
@@ -101,11 +115,14 @@ impl Library {
     /// cannot be loaded or is not libfabric, `fabric.library_too_old` below version 1.9.
     pub fn load(path: &Path) -> Result<Arc<Self>> {
         let path = path.canonicalize().map_err(|error| {
-            Error::new(Code::LibraryNotFound, format!("no libfabric at {}", path.display()))
-                .with_cure(INSTALL)
-                .with_context("path", path.display())
-                .with_context("searched", path.display())
-                .with_source(error)
+            Error::new(
+                Code::LibraryNotFound,
+                format!("no libfabric at {}", path.display()),
+            )
+            .with_cure(INSTALL)
+            .with_context("path", path.display())
+            .with_context("searched", path.display())
+            .with_source(error)
         })?;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = loaded.get_or_insert_default();
@@ -119,10 +136,13 @@ impl Library {
 
     fn open(path: PathBuf) -> Result<Self> {
         let invalid = |error: libloading::Error| {
-            Error::new(Code::LibraryInvalid, format!("{} is not a usable libfabric: {error}", path.display()))
-                .with_cure(INSTALL)
-                .with_context("path", path.display())
-                .with_source(error)
+            Error::new(
+                Code::LibraryInvalid,
+                format!("{} is not a usable libfabric: {error}", path.display()),
+            )
+            .with_cure(INSTALL)
+            .with_context("path", path.display())
+            .with_source(error)
         };
         // SAFETY: loading runs the library's constructors; libfabric's only set up its own
         // state. The file is one that the caller, or the system's loader configuration, names.
@@ -131,7 +151,9 @@ impl Library {
         // SAFETY: the types are those that fabric.h declares since 1.9; the library is never
         // unloaded, so the pointers stay valid for the life of the process.
         let (symbols, version) = unsafe {
-            let version = dl.get::<unsafe extern "C" fn() -> u32>(b"fi_version").map_err(invalid)?;
+            let version = dl
+                .get::<unsafe extern "C" fn() -> u32>(b"fi_version")
+                .map_err(invalid)?;
             let symbols = Symbols {
                 getinfo: *dl.get(b"fi_getinfo").map_err(invalid)?,
                 freeinfo: *dl.get(b"fi_freeinfo").map_err(invalid)?,
@@ -144,12 +166,21 @@ impl Library {
         if version < ffi::MINIMUM_VERSION {
             return Err(Error::new(
                 Code::LibraryTooOld,
-                format!("{} is libfabric {}, too old", path.display(), Version::from_raw(version)),
+                format!(
+                    "{} is libfabric {}, too old",
+                    path.display(),
+                    Version::from_raw(version)
+                ),
             )
             .with_cure("use libfabric 1.9 or later")
             .with_context("version", Version::from_raw(version)));
         }
-        Ok(Self { path, version, symbols, _dl: dl })
+        Ok(Self {
+            path,
+            version,
+            symbols,
+            _dl: dl,
+        })
     }
 
     /// The file that is loaded, absolute and with symbolic links resolved.
@@ -178,7 +209,8 @@ impl Library {
     /// libfabric's text for one of its error numbers (positive).
     pub(crate) fn strerror(&self, number: c_int) -> String {
         // SAFETY: fi_strerror takes any number and returns a static string, or null.
-        unsafe { text((self.symbols.strerror)(number)) }.unwrap_or_else(|| format!("error {number}"))
+        unsafe { text((self.symbols.strerror)(number)) }
+            .unwrap_or_else(|| format!("error {number}"))
     }
 
     /// Turns the return code of `call` into a `Result`: zero and above is success.
@@ -189,10 +221,19 @@ impl Library {
     /// The error for a negative return code of `call`.
     pub(crate) fn failed(&self, call: &'static str, code: isize) -> Error {
         let number = c_int::try_from(-code).unwrap_or(c_int::MAX);
-        Error::new(Code::CallFailed, format!("{call} failed: {} ({code})", self.strerror(number)))
-            .with_context("call", call)
-            .with_context("fi_errno", number)
-            .with_context("library", self.path.display())
+        let error = Error::new(
+            Code::CallFailed,
+            format!("{call} failed: {} ({code})", self.strerror(number)),
+        )
+        .with_context("call", call)
+        .with_context("fi_errno", number)
+        .with_context("library", self.path.display());
+        match number {
+            libc::EADDRNOTAVAIL => error.with_cure("use a source address of this machine"),
+            libc::ENOMEM => error
+                .with_cure("raise the limit of locked memory (`ulimit -l`), or free huge pages"),
+            _ => error,
+        }
     }
 
     /// The error for an ops table without the entry that `call` needs.
@@ -204,7 +245,11 @@ impl Library {
     /// `fi_getinfo`: what the library offers for these hints, `None` where it has nothing.
     ///
     /// `source` limits the answer to a local address (`FI_SOURCE`).
-    pub(crate) fn getinfo(self: &Arc<Self>, hints: Option<&InfoList>, source: Option<&CStr>) -> Result<Option<InfoList>> {
+    pub(crate) fn getinfo(
+        self: &Arc<Self>,
+        hints: Option<&InfoList>,
+        source: Option<&CStr>,
+    ) -> Result<Option<InfoList>> {
         environment::check()?;
         let mut head = std::ptr::null_mut();
         let flags = if source.is_some() { ffi::FI_SOURCE } else { 0 };
@@ -224,7 +269,10 @@ impl Library {
             return Ok(None);
         }
         self.check("fi_getinfo", code as isize)?;
-        Ok(NonNull::new(head).map(|head| InfoList { head, library: Arc::clone(self) }))
+        Ok(NonNull::new(head).map(|head| InfoList {
+            head,
+            library: Arc::clone(self),
+        }))
     }
 
     /// Empty hints of the library's own making (`fi_dupinfo(NULL)`), never of ours.
@@ -236,7 +284,10 @@ impl Library {
         // SAFETY: null asks for an empty fi_info; else the caller passes a live one.
         let head = unsafe { (self.symbols.dupinfo)(info) };
         NonNull::new(head)
-            .map(|head| InfoList { head, library: Arc::clone(self) })
+            .map(|head| InfoList {
+                head,
+                library: Arc::clone(self),
+            })
             .ok_or_else(|| self.failed("fi_dupinfo", -(libc::ENOMEM as isize)))
     }
 
@@ -252,10 +303,14 @@ impl Library {
     ///
     /// # Safety
     /// `attribute` belongs to a live `fi_info` of this library, or is null.
-    pub(crate) unsafe fn open_fabric(&self, attribute: *mut FiFabricAttr) -> Result<NonNull<FidFabric>> {
+    pub(crate) unsafe fn open_fabric(
+        &self,
+        attribute: *mut FiFabricAttr,
+    ) -> Result<NonNull<FidFabric>> {
         let mut fabric = std::ptr::null_mut();
         // SAFETY: by this function's contract; `fabric` takes the new object.
-        let code = unsafe { (self.symbols.fabric)(attribute, &raw mut fabric, std::ptr::null_mut()) };
+        let code =
+            unsafe { (self.symbols.fabric)(attribute, &raw mut fabric, std::ptr::null_mut()) };
         self.check("fi_fabric", code as isize)?;
         NonNull::new(fabric).ok_or_else(|| self.missing("fi_fabric"))
     }
@@ -263,7 +318,10 @@ impl Library {
 
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Library").field("path", &self.path).field("version", &self.version()).finish()
+        f.debug_struct("Library")
+            .field("path", &self.path)
+            .field("version", &self.version())
+            .finish()
     }
 }
 
@@ -303,7 +361,11 @@ pub(crate) unsafe fn text(pointer: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: not null, and terminated by this function's contract.
-    Some(unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(pointer) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 /// A C string from an option of the caller.

@@ -22,9 +22,12 @@ impl Arena {
     pub(crate) fn new(length: usize) -> Result<Self> {
         let align = if length >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
         let failed = || {
-            Error::new(Code::CallFailed, format!("no memory for message buffers of {length} bytes"))
-                .with_cure("measure smaller messages, or reuse one buffer")
-                .with_context("bytes", length)
+            Error::new(
+                Code::CallFailed,
+                format!("no memory for message buffers of {length} bytes"),
+            )
+            .with_cure("measure smaller messages, or reuse one buffer")
+            .with_context("bytes", length)
         };
         let layout = Layout::from_size_align(length.max(1), align).map_err(|_| failed())?;
         // SAFETY: the layout's size is not 0.

@@ -254,7 +254,11 @@ impl Catalog {
     }
 
     fn __getitem__(&self, name: &str) -> PyResult<InstanceType> {
-        self.0.require(name).cloned().map(InstanceType).map_err(errors::core)
+        self.0
+            .require(name)
+            .cloned()
+            .map(InstanceType)
+            .map_err(errors::core)
     }
 
     fn __iter__(&self) -> InstanceTypes {
@@ -262,7 +266,11 @@ impl Catalog {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Catalog of {} types from {}>", self.0.len(), self.0.source().source)
+        format!(
+            "<Catalog of {} types from {}>",
+            self.0.len(),
+            self.0.source().source
+        )
     }
 }
 
@@ -299,7 +307,9 @@ impl Names {
 
 fn gbps(value: f64) -> PyResult<core::Gbps> {
     core::Gbps::new(value).ok_or_else(|| {
-        pyo3::exceptions::PyValueError::new_err(format!("{value} is no bandwidth: give a finite number of Gbps, 0 or more"))
+        pyo3::exceptions::PyValueError::new_err(format!(
+            "{value} is no bandwidth: give a finite number of Gbps, 0 or more"
+        ))
     })
 }
 

@@ -35,18 +35,34 @@ impl Connection {
         options.profile = profile;
         let mut wait = core::Wait::default();
         wait.timeout = Duration::try_from_secs_f64(wait_timeout_s).map_err(|error| {
-            pyo3::exceptions::PyValueError::new_err(format!("wait_timeout_s is {wait_timeout_s}: {error}"))
+            pyo3::exceptions::PyValueError::new_err(format!(
+                "wait_timeout_s is {wait_timeout_s}: {error}"
+            ))
         })?;
-        Ok(Arc::new(Self { options, wait, progress, client: OnceCell::new() }))
+        Ok(Arc::new(Self {
+            options,
+            wait,
+            progress,
+            client: OnceCell::new(),
+        }))
     }
 
     async fn client(&self) -> PyResult<&core::Client> {
-        self.client.get_or_try_init(|| self.connect()).await.map_err(errors::core)
+        self.client
+            .get_or_try_init(|| self.connect())
+            .await
+            .map_err(errors::core)
     }
 
     async fn connect(&self) -> core::Result<core::Client> {
-        let client = core::Client::connect(&self.options).await?.with_wait(self.wait);
-        let progress = Python::attach(|py| self.progress.as_ref().map(|callback| callback.clone_ref(py)));
+        let client = core::Client::connect(&self.options)
+            .await?
+            .with_wait(self.wait);
+        let progress = Python::attach(|py| {
+            self.progress
+                .as_ref()
+                .map(|callback| callback.clone_ref(py))
+        });
         Ok(match progress {
             Some(callback) => client.with_progress(move |event| tell(&callback, event)),
             None => client,
@@ -65,6 +81,7 @@ fn tell(callback: &Py<PyAny>, event: &core::Event) {
 
 /// What `verify` takes: a cluster's name, or the plan itself.
 #[derive(FromPyObject)]
+#[allow(clippy::large_enum_variant)] // lives for one call
 enum NameOrPlan {
     Name(String),
     #[pyo3(transparent)]
@@ -79,22 +96,49 @@ mod verbs {
     };
 
     pub(super) async fn catalog(connection: Arc<Connection>) -> PyResult<Catalog> {
-        connection.client().await?.catalog().await.map(Catalog).map_err(errors::core)
+        connection
+            .client()
+            .await?
+            .catalog()
+            .await
+            .map(Catalog)
+            .map_err(errors::core)
     }
 
     pub(super) async fn plan(connection: Arc<Connection>, spec: ClusterSpec) -> PyResult<Plan> {
-        connection.client().await?.plan(&spec.0).await.map(Plan).map_err(errors::core)
+        connection
+            .client()
+            .await?
+            .plan(&spec.0)
+            .await
+            .map(Plan)
+            .map_err(errors::core)
     }
 
     pub(super) async fn apply(connection: Arc<Connection>, plan: Plan) -> PyResult<Cluster> {
-        connection.client().await?.apply(&plan.0).await.map(Cluster).map_err(errors::core)
+        connection
+            .client()
+            .await?
+            .apply(&plan.0)
+            .await
+            .map(Cluster)
+            .map_err(errors::core)
     }
 
     pub(super) async fn describe(connection: Arc<Connection>, name: String) -> PyResult<Cluster> {
-        connection.client().await?.describe(&name).await.map(Cluster).map_err(errors::core)
+        connection
+            .client()
+            .await?
+            .describe(&name)
+            .await
+            .map(Cluster)
+            .map_err(errors::core)
     }
 
-    pub(super) async fn verify(connection: Arc<Connection>, cluster: NameOrPlan) -> PyResult<VerifyReport> {
+    pub(super) async fn verify(
+        connection: Arc<Connection>,
+        cluster: NameOrPlan,
+    ) -> PyResult<VerifyReport> {
         let client = connection.client().await?;
         let report = match &cluster {
             NameOrPlan::Name(name) => client.verify(name).await,
@@ -103,8 +147,17 @@ mod verbs {
         report.map(VerifyReport).map_err(errors::core)
     }
 
-    pub(super) async fn destroy(connection: Arc<Connection>, name: String) -> PyResult<DestroyReport> {
-        connection.client().await?.destroy(&name).await.map(DestroyReport).map_err(errors::core)
+    pub(super) async fn destroy(
+        connection: Arc<Connection>,
+        name: String,
+    ) -> PyResult<DestroyReport> {
+        connection
+            .client()
+            .await?
+            .destroy(&name)
+            .await
+            .map(DestroyReport)
+            .map_err(errors::core)
     }
 }
 
@@ -123,7 +176,7 @@ pub(crate) struct Client(Arc<Connection>);
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress=None))]
+    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress: "collections.abc.Callable[[Event], object] | None" = None))]
     fn new(
         region: Option<String>,
         endpoint_url: Option<String>,
@@ -174,7 +227,7 @@ pub(crate) struct AsyncClient(Arc<Connection>);
 #[pymethods]
 impl AsyncClient {
     #[new]
-    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress=None))]
+    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress: "collections.abc.Callable[[Event], object] | None" = None))]
     fn new(
         region: Option<String>,
         endpoint_url: Option<String>,
@@ -186,31 +239,37 @@ impl AsyncClient {
     }
 
     /// As `Client.catalog`.
+    #[pyo3(signature = () -> "collections.abc.Awaitable[Catalog]")]
     fn catalog<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::catalog(self.0.clone()))
     }
 
     /// As `Client.plan`.
+    #[pyo3(signature = (spec) -> "collections.abc.Awaitable[Plan]")]
     fn plan<'py>(&self, py: Python<'py>, spec: ClusterSpec) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::plan(self.0.clone(), spec))
     }
 
     /// As `Client.apply`.
+    #[pyo3(signature = (plan) -> "collections.abc.Awaitable[Cluster]")]
     fn apply<'py>(&self, py: Python<'py>, plan: Plan) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::apply(self.0.clone(), plan))
     }
 
     /// As `Client.describe`.
+    #[pyo3(signature = (name) -> "collections.abc.Awaitable[Cluster]")]
     fn describe<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::describe(self.0.clone(), name))
     }
 
     /// As `Client.verify`.
+    #[pyo3(signature = (cluster) -> "collections.abc.Awaitable[VerifyReport]")]
     fn verify<'py>(&self, py: Python<'py>, cluster: NameOrPlan) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::verify(self.0.clone(), cluster))
     }
 
     /// As `Client.destroy`.
+    #[pyo3(signature = (name) -> "collections.abc.Awaitable[DestroyReport]")]
     fn destroy<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::destroy(self.0.clone(), name))
     }

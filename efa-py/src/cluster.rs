@@ -104,7 +104,11 @@ impl Cluster {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Cluster '{}' of {} instances>", self.0.name, self.0.instances.len())
+        format!(
+            "<Cluster '{}' of {} instances>",
+            self.0.name,
+            self.0.instances.len()
+        )
     }
 }
 
@@ -165,7 +169,11 @@ impl VerifyReport {
     }
 
     fn __repr__(&self) -> String {
-        format!("<VerifyReport of '{}': {} findings>", self.0.name, self.0.findings.len())
+        format!(
+            "<VerifyReport of '{}': {} findings>",
+            self.0.name,
+            self.0.findings.len()
+        )
     }
 }
 
@@ -188,7 +196,11 @@ impl DestroyReport {
     }
 
     fn __repr__(&self) -> String {
-        format!("<DestroyReport of '{}': {} removed>", self.0.name, self.0.removed.len())
+        format!(
+            "<DestroyReport of '{}': {} removed>",
+            self.0.name,
+            self.0.removed.len()
+        )
     }
 }
 

@@ -34,7 +34,10 @@ fn build(py: Python<'_>, parts: &Parts<'_>) -> PyResult<PyErr> {
         parts.may_have_changed_aws,
         parts.leftovers.clone(),
     );
-    let exception = py.import("efa_sdk.errors")?.getattr("from_parts")?.call1(arguments)?;
+    let exception = py
+        .import("efa_sdk.errors")?
+        .getattr("from_parts")?
+        .call1(arguments)?;
     Ok(PyErr::from_value(exception))
 }
 
@@ -45,10 +48,18 @@ pub(crate) fn core(error: efa_core::Error) -> PyErr {
         code: error.code().as_str(),
         message: error.message(),
         cure: error.cure(),
-        context: error.context().iter().map(|(key, value)| (*key, value.as_str())).collect(),
+        context: error
+            .context()
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect(),
         retryable: error.is_retryable(),
         may_have_changed_aws: error.may_have_changed_aws(),
-        leftovers: error.leftovers().iter().map(|l| (l.resource_type.as_str(), l.id.as_str())).collect(),
+        leftovers: error
+            .leftovers()
+            .iter()
+            .map(|l| (l.resource_type.as_str(), l.id.as_str()))
+            .collect(),
     })
 }
 

@@ -104,7 +104,9 @@ impl Layout {
         interfaces: Vec<PyRef<'_, NetworkInterface>>,
     ) -> PyResult<Self> {
         let interfaces = interfaces.iter().map(|i| i.0.clone()).collect();
-        core::Layout::from_interfaces(&instance_type.0, interfaces).map(Self).map_err(errors::core)
+        core::Layout::from_interfaces(&instance_type.0, interfaces)
+            .map(Self)
+            .map_err(errors::core)
     }
 
     /// The network cards and what sits on them, for a terminal.

@@ -15,11 +15,15 @@ use pyo3::pymodule;
 #[pymodule]
 mod _efa_sdk {
     #[pymodule_export]
-    use crate::catalog::{Catalog, Gpu, InstanceType, InstanceTypes, NetworkCard, NeuronDevice, instance_type_table};
+    use crate::catalog::{
+        Catalog, Gpu, InstanceType, InstanceTypes, NetworkCard, NeuronDevice, instance_type_table,
+    };
     #[pymodule_export]
     use crate::client::{AsyncClient, Client};
     #[pymodule_export]
-    use crate::cluster::{AttachedInterface, Cluster, DestroyReport, Event, Finding, Instance, VerifyReport};
+    use crate::cluster::{
+        AttachedInterface, Cluster, DestroyReport, Event, Finding, Instance, VerifyReport,
+    };
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]

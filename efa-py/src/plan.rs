@@ -102,8 +102,8 @@ impl ClusterSpec {
         if let Some(id) = security_group_id {
             spec.security_group = core::SecurityGroupChoice::Use(id);
         }
-        spec.placement_group =
-            core::PlacementGroupChoice::parse(placement, placement_group_name).map_err(errors::core)?;
+        spec.placement_group = core::PlacementGroupChoice::parse(placement, placement_group_name)
+            .map_err(errors::core)?;
         spec.profile = layout.profile;
         spec.efa = layout.efa;
         spec.public_ip = layout.public_ip;
@@ -178,7 +178,10 @@ impl Plan {
     /// The placement group's name; None without one.
     #[getter]
     fn placement_group_name(&self) -> Option<&str> {
-        self.0.placement_group.as_ref().map(|group| group.group_name.as_str())
+        self.0
+            .placement_group
+            .as_ref()
+            .map(|group| group.group_name.as_str())
     }
 
     /// The plan as JSON.
@@ -193,7 +196,10 @@ impl Plan {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
-        Ok((py.get_type::<Self>().getattr("from_json")?, (self.to_json(),)))
+        Ok((
+            py.get_type::<Self>().getattr("from_json")?,
+            (self.to_json(),),
+        ))
     }
 
     fn _repr_html_(&self) -> String {
@@ -205,6 +211,9 @@ impl Plan {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Plan {} of {} x {}>", self.0.fingerprint, self.0.spec.count, self.0.spec.instance_type)
+        format!(
+            "<Plan {} of {} x {}>",
+            self.0.fingerprint, self.0.spec.count, self.0.spec.instance_type
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! [`Ec2`] over aws-sdk-ec2: requests out, this crate's own types back.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::Credentials;
 use aws_sdk_ec2::types as sdk;
 
 use super::{
@@ -39,11 +41,51 @@ pub struct ConnectOptions {
     pub endpoint_url: Option<String>,
     /// A profile of the AWS CLI's configuration.
     pub profile: Option<String>,
+    /// Credentials, instead of those that the AWS CLI finds.
+    pub access_key: Option<AccessKey>,
 }
 
-/// EC2 itself, or whatever answers at the endpoint.
+impl ConnectOptions {
+    /// For the EC2 stand-in at `endpoint_url`: its region and its made-up credentials, so that
+    /// no real ones are sent to it.
+    pub fn stand_in(endpoint_url: impl Into<String>) -> Self {
+        Self {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint_url.into()),
+            profile: None,
+            access_key: Some(AccessKey::new("testing", "testing")),
+        }
+    }
+}
+
+/// An access key. `Debug` does not show the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    id: String,
+    secret: String,
+}
+
+impl AccessKey {
+    /// The key with this id and secret.
+    pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            secret: secret.into(),
+        }
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// [`Ec2`] over aws-sdk-ec2: EC2 itself, or whatever answers at the endpoint.
 #[derive(Debug, Clone)]
-pub(crate) struct AwsEc2 {
+pub struct AwsEc2 {
     client: Client,
     region: String,
     /// For error messages.
@@ -52,7 +94,10 @@ pub(crate) struct AwsEc2 {
 
 impl AwsEc2 {
     /// Reads configuration and credentials; calls nothing of EC2.
-    pub(crate) async fn connect(options: &ConnectOptions) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
+    pub async fn connect(options: &ConnectOptions) -> Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::standard())
             .timeout_config(
@@ -66,6 +111,15 @@ impl AwsEc2 {
         }
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(key) = &options.access_key {
+            loader = loader.credentials_provider(Credentials::new(
+                &key.id,
+                &key.secret,
+                None,
+                None,
+                "efa-sdk",
+            ));
         }
         if let Some(url) = &options.endpoint_url {
             check_endpoint(url)?;

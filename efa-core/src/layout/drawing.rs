@@ -225,4 +225,3 @@ impl Drawing {
         html + "</div>"
     }
 }
-

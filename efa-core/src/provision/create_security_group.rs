@@ -23,15 +23,8 @@ pub(super) async fn ensure(
         );
         return Ok(id.clone());
     }
-    let found = find_security_group(
-        steps.ec2,
-        &plan.security_group.group_name,
-        &plan.subnet.vpc_id,
-    )
-    .await?;
-    let (group_id, missing) = match found {
+    let group = match find_ours(steps, plan).await? {
         Some(group) => {
-            check_ours(plan, &group)?;
             note(
                 steps,
                 exists,
@@ -40,12 +33,48 @@ pub(super) async fn ensure(
                 &group.group_id,
                 &group.group_name,
             );
-            let missing = missing_self_rules(&group);
-            (group.group_id, missing)
+            group
         }
-        None => {
-            let request = plan.create_security_group_request();
-            let group_id = steps.ec2.create_security_group(&request).await?;
+        None => create(steps, plan, exists).await?,
+    };
+    let (group_id, missing) = (group.group_id.clone(), missing_self_rules(&group));
+    for direction in missing {
+        authorize(steps, &group_id, direction).await?;
+    }
+    Ok(group_id)
+}
+
+/// The group of this name, which must be this cluster's: someone else may have taken the name
+/// since the plan was made.
+async fn find_ours(steps: &Steps<'_>, plan: &Plan) -> Result<Option<SecurityGroup>> {
+    let found = find_security_group(
+        steps.ec2,
+        &plan.security_group.group_name,
+        &plan.subnet.vpc_id,
+    )
+    .await?;
+    match found {
+        Some(group) if group.tags.get(tags::CLUSTER) != Some(&plan.spec.name) => Err(Error::new(
+            Code::PlanConflict,
+            format!(
+                "security group {} ({}) is not tagged as this cluster's",
+                group.group_name, group.group_id
+            ),
+        )
+        .with_cure("plan again")
+        .with_context("value", &group.group_id)),
+        found => Ok(found),
+    }
+}
+
+async fn create(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    exists: &mut Vec<Leftover>,
+) -> Result<SecurityGroup> {
+    let request = plan.create_security_group_request();
+    match steps.ec2.create_security_group(&request).await {
+        Ok(group_id) => {
             note(
                 steps,
                 exists,
@@ -54,29 +83,30 @@ pub(super) async fn ensure(
                 &group_id,
                 &request.group_name,
             );
-            (group_id, vec![Direction::Ingress, Direction::Egress])
+            Ok(SecurityGroup {
+                group_id,
+                group_name: request.group_name,
+                vpc_id: request.vpc_id,
+                ingress: Vec::new(),
+                egress: Vec::new(),
+                tags: request.tags,
+            })
         }
-    };
-    for direction in missing {
-        authorize(steps, &group_id, direction).await?;
+        // The call has no ClientToken: a retry after a lost reply, or another `apply`, finds its own.
+        Err(error) if error.ec2_code() == Some("InvalidGroup.Duplicate") => {
+            let group = find_ours(steps, plan).await?.ok_or(error)?;
+            note(
+                steps,
+                exists,
+                Action::Found,
+                resource::SECURITY_GROUP,
+                &group.group_id,
+                &group.group_name,
+            );
+            Ok(group)
+        }
+        Err(error) => Err(error),
     }
-    Ok(group_id)
-}
-
-/// The name may have been taken by someone else since the plan was made.
-fn check_ours(plan: &Plan, group: &SecurityGroup) -> Result<()> {
-    if group.tags.get(tags::CLUSTER) == Some(&plan.spec.name) {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::PlanConflict,
-        format!(
-            "security group {} ({}) is not tagged as this cluster's",
-            group.group_name, group.group_id
-        ),
-    )
-    .with_cure("plan again")
-    .with_context("value", &group.group_id))
 }
 
 async fn authorize(steps: &Steps<'_>, group_id: &str, direction: Direction) -> Result<()> {

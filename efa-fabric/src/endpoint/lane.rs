@@ -5,12 +5,12 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
 
 use super::{Endpoint, NO_DESCRIPTOR};
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiContext2, FiCqDataEntry, FiCqErrEntry, FidCq, FidEp, Padded, checked_op};
 use crate::handle::MemoryRegion;
-use crate::info;
 use crate::library::text;
 use crate::memory::Arena;
 
@@ -32,7 +32,7 @@ pub(crate) enum Posted {
 pub(crate) struct Lane {
     // Dropped by hand: endpoint and regions first, then the memory that they refer to.
     regions: ManuallyDrop<Vec<MemoryRegion>>,
-    endpoint: ManuallyDrop<Endpoint>,
+    endpoint: ManuallyDrop<Rc<Endpoint>>,
     memory: ManuallyDrop<Memory>,
 
     ep: *mut FidEp,
@@ -67,7 +67,7 @@ struct Memory {
 impl Lane {
     /// Inserts the peer, registers buffers of these lengths where the provider demands it.
     pub(crate) fn new(
-        endpoint: Endpoint,
+        endpoint: Rc<Endpoint>,
         peer: &[u8],
         peer_name: String,
         slots: (usize, usize),
@@ -86,10 +86,14 @@ impl Lane {
         // SAFETY: both objects are open and enabled; tables do not change after enabling
         // (fi_endpoint.h), and their entries are checked before use.
         let (messages, completions) = unsafe { ((*ep).msg, (*cq).ops) };
-        let send = checked_op!(messages, FiOpsMsg, send).ok_or_else(|| library.missing("fi_send"))?;
-        let receive = checked_op!(messages, FiOpsMsg, recv).ok_or_else(|| library.missing("fi_recv"))?;
-        let inject = checked_op!(messages, FiOpsMsg, inject).ok_or_else(|| library.missing("fi_inject"))?;
-        let read = checked_op!(completions, FiOpsCq, read).ok_or_else(|| library.missing("fi_cq_read"))?;
+        let send =
+            checked_op!(messages, FiOpsMsg, send).ok_or_else(|| library.missing("fi_send"))?;
+        let receive =
+            checked_op!(messages, FiOpsMsg, recv).ok_or_else(|| library.missing("fi_recv"))?;
+        let inject =
+            checked_op!(messages, FiOpsMsg, inject).ok_or_else(|| library.missing("fi_inject"))?;
+        let read =
+            checked_op!(completions, FiOpsCq, read).ok_or_else(|| library.missing("fi_cq_read"))?;
         let mut lane = Self {
             regions: ManuallyDrop::new(Vec::new()),
             endpoint: ManuallyDrop::new(endpoint),
@@ -122,10 +126,13 @@ impl Lane {
         }
         for (key, arena) in [(1, &self.memory.tx), (2, &self.memory.rx)] {
             // SAFETY: the regions are closed before the memory is freed, in `drop`.
-            let region =
-                unsafe { MemoryRegion::register(&self.endpoint.domain, arena.start(), arena.len(), key) }?;
+            let region = unsafe {
+                MemoryRegion::register(&self.endpoint.domain, arena.start(), arena.len(), key)
+            }?;
             if mode & ffi::FI_MR_ENDPOINT != 0 {
-                region.handle().bind("fi_mr_bind", self.endpoint.raw.handle(), 0)?;
+                region
+                    .handle()
+                    .bind("fi_mr_bind", self.endpoint.raw.handle(), 0)?;
                 region.handle().enable("fi_mr_enable")?;
             }
             self.regions.push(region);
@@ -152,19 +159,31 @@ impl Lane {
     /// Posts a message from the send buffer; small ones are copied by the library at once.
     #[inline]
     pub(crate) fn send(&mut self, offset: usize, length: usize) -> Result<Posted> {
-        let Some(message) = self.memory.tx.at(offset, length) else { return Err(self.outside("fi_send", length)) };
+        let Some(message) = self.memory.tx.at(offset, length) else {
+            return Err(self.outside("fi_send", length));
+        };
         if length <= self.endpoint.inject_size {
             // SAFETY: the endpoint is enabled, the message lies in memory of ours, and the
             // library is done with it when the call returns.
             let code = unsafe { (self.inject)(self.ep, message, length, self.peer) };
             return self.posted("fi_inject", code);
         }
-        let Some(slot) = self.free_sends.pop() else { return Ok(Posted::Again) };
+        let Some(slot) = self.free_sends.pop() else {
+            return Ok(Posted::Again);
+        };
         let context = self.context(self.receive_slots + slot as usize);
         // SAFETY: as above; message and context live until the endpoint is closed, and the
         // context is not in use, because its slot was free.
-        let code =
-            unsafe { (self.send)(self.ep, message, length, self.tx_descriptor, self.peer, context) };
+        let code = unsafe {
+            (self.send)(
+                self.ep,
+                message,
+                length,
+                self.tx_descriptor,
+                self.peer,
+                context,
+            )
+        };
         if code != 0 {
             self.free_sends.push(slot);
         }
@@ -178,12 +197,21 @@ impl Lane {
         if self.posted[index] {
             return Ok(Posted::Yes);
         }
-        let Some(buffer) = self.memory.rx.at(offset, length) else { return Err(self.outside("fi_recv", length)) };
+        let Some(buffer) = self.memory.rx.at(offset, length) else {
+            return Err(self.outside("fi_recv", length));
+        };
         let context = self.context(index);
         // SAFETY: the endpoint is enabled; buffer and context live until it is closed, and the
         // context is not in use, because its slot is not posted. The source is any peer.
         let code = unsafe {
-            (self.receive)(self.ep, buffer, length, self.rx_descriptor, ffi::FI_ADDR_NOTAVAIL, context)
+            (self.receive)(
+                self.ep,
+                buffer,
+                length,
+                self.rx_descriptor,
+                ffi::FI_ADDR_NOTAVAIL,
+                context,
+            )
         };
         self.posted[index] = code == 0;
         self.posted("fi_recv", code)
@@ -218,7 +246,10 @@ impl Lane {
 
     #[inline]
     fn context(&self, index: usize) -> *mut c_void {
-        self.memory.contexts.at(index * CONTEXT, CONTEXT).unwrap_or(std::ptr::null_mut())
+        self.memory
+            .contexts
+            .at(index * CONTEXT, CONTEXT)
+            .unwrap_or(std::ptr::null_mut())
     }
 
     #[inline]
@@ -234,9 +265,12 @@ impl Lane {
         {
             self.free_sends.push((index - self.receive_slots) as u32);
         } else {
-            return Err(Error::new(Code::CallFailed, "fi_cq_read returned a completion that nobody asked for")
-                .with_context("call", "fi_cq_read")
-                .with_context("provider", &self.endpoint.info.provider));
+            return Err(Error::new(
+                Code::CallFailed,
+                "fi_cq_read returned a completion that nobody asked for",
+            )
+            .with_context("call", "fi_cq_read")
+            .with_context("provider", &self.endpoint.info.provider));
         }
         Ok(())
     }
@@ -249,22 +283,30 @@ impl Lane {
             _ => {
                 let number = i32::try_from(-code).unwrap_or(i32::MAX);
                 let detail = self.endpoint.library().strerror(number);
-                Err(self.endpoint.operation_failed(call, number, &detail, &self.peer_name))
+                Err(self
+                    .endpoint
+                    .operation_failed(call, number, &detail, &self.peer_name))
             }
         }
     }
 
     #[cold]
     fn outside(&self, call: &'static str, length: usize) -> Error {
-        Error::new(Code::BadSize, format!("{call} of {length} bytes does not fit the message buffer"))
-            .with_context("size", length)
+        Error::new(
+            Code::BadSize,
+            format!("{call} of {length} bytes does not fit the message buffer"),
+        )
+        .with_context("size", length)
     }
 
     /// An error that the provider reported by itself, outside of any operation.
     #[cold]
     pub(crate) fn event(&self) -> Option<Error> {
         let (detail, number) = self.endpoint.eq.error()?;
-        Some(self.endpoint.operation_failed("provider", number, &detail, &self.peer_name))
+        Some(
+            self.endpoint
+                .operation_failed("provider", number, &detail, &self.peer_name),
+        )
     }
 
     /// `fi_cq_readerr` and the provider's own words.
@@ -272,11 +314,15 @@ impl Lane {
     fn completion_error(&self, code: isize) -> Error {
         let library = self.endpoint.library();
         if code != -(ffi::FI_EAVAIL as isize) {
-            return library.failed("fi_cq_read", code).with_context("peer", &self.peer_name);
+            return library
+                .failed("fi_cq_read", code)
+                .with_context("peer", &self.peer_name);
         }
         // SAFETY: the queue is open.
         let table = unsafe { (*self.cq).ops };
-        let Some(readerr) = checked_op!(table, FiOpsCq, readerr) else { return library.missing("fi_cq_readerr") };
+        let Some(readerr) = checked_op!(table, FiOpsCq, readerr) else {
+            return library.missing("fi_cq_readerr");
+        };
         let mut entry = Padded::new(FiCqErrEntry {
             op_context: std::ptr::null_mut(),
             flags: 0,
@@ -294,39 +340,53 @@ impl Lane {
         // SAFETY: the queue is open; the entry is valid and zero-padded for longer ones.
         let read = unsafe { readerr(self.cq, &raw mut entry.value, 0) };
         if read < 0 {
-            return library.failed("fi_cq_readerr", read).with_context("peer", &self.peer_name);
+            return library
+                .failed("fi_cq_readerr", read)
+                .with_context("peer", &self.peer_name);
         }
         let error = &entry.value;
         let mut buffer = [0 as c_char; 1024];
         let provider = checked_op!(table, FiOpsCq, strerror).and_then(|strerror| {
             // SAFETY: error data lives until the queue is read again; `buffer` is as long as
             // said and outlives the copy that `text` makes.
-            unsafe { text(strerror(self.cq, error.prov_errno, error.err_data, buffer.as_mut_ptr(), buffer.len())) }
+            unsafe {
+                text(strerror(
+                    self.cq,
+                    error.prov_errno,
+                    error.err_data,
+                    buffer.as_mut_ptr(),
+                    buffer.len(),
+                ))
+            }
         });
         let general = library.strerror(error.err);
         let detail = match provider {
             Some(provider) if provider != general => format!("{general}: {provider}"),
             _ => general,
         };
-        let operation = if error.flags & ffi::FI_RECV != 0 { "receive" } else { "send" };
+        let operation = if error.flags & ffi::FI_RECV != 0 {
+            "receive"
+        } else {
+            "send"
+        };
         self.endpoint
             .operation_failed(operation, error.err, &detail, &self.peer_name)
             .with_context("provider_errno", error.prov_errno)
-    }
-
-    /// The provider's name without layers.
-    pub(crate) fn provider(&self) -> &str {
-        info::base_provider(&self.endpoint.info.provider)
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
         // SAFETY: each is taken or dropped once, here. The memory is freed only if the endpoint
-        // is closed, else it is left to the library, which may still write into it.
+        // is closed, else it is left to the library, which may still write into it: that is so
+        // where closing fails, and where someone else still holds the endpoint.
         unsafe {
             let regions = ManuallyDrop::take(&mut self.regions);
-            if ManuallyDrop::take(&mut self.endpoint).close(regions) {
+            let closed = match Rc::try_unwrap(ManuallyDrop::take(&mut self.endpoint)) {
+                Ok(endpoint) => endpoint.close(regions),
+                Err(_) => false,
+            };
+            if closed {
                 ManuallyDrop::drop(&mut self.memory);
             }
         }

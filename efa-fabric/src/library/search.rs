@@ -24,32 +24,52 @@ pub(crate) fn search() -> Search {
     for directory in AWS {
         let candidate = Path::new(directory).join(SONAME);
         if candidate.is_file() {
-            return Search { found: Some(candidate), searched };
+            return Search {
+                found: Some(candidate),
+                searched,
+            };
         }
         searched.push(candidate);
     }
     for directory in loader_directories(std::env::var_os("LD_LIBRARY_PATH"), Path::new("/")) {
         let candidate = directory.join(SONAME);
         if is_for_this_machine(&candidate) {
-            return Search { found: Some(candidate), searched };
+            return Search {
+                found: Some(candidate),
+                searched,
+            };
         }
         searched.push(candidate);
     }
-    Search { found: None, searched }
+    Search {
+        found: None,
+        searched,
+    }
 }
 
 /// The absolute directories of `LD_LIBRARY_PATH`, of ld.so.conf, and the standard ones, in
 /// this order and each once.
 fn loader_directories(ld_library_path: Option<OsString>, root: &Path) -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = ld_library_path
-        .map(|value| std::env::split_paths(&value).filter(|path| path.is_absolute()).collect())
+        .map(|value| {
+            std::env::split_paths(&value)
+                .filter(|path| path.is_absolute())
+                .collect()
+        })
         .unwrap_or_default();
     directories.extend(configured_directories(root));
     let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
     for base in ["/usr/local/lib", "/lib", "/usr/lib"] {
         directories.push(Path::new(base).join(&multiarch));
     }
-    for base in ["/usr/local/lib64", "/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"] {
+    for base in [
+        "/usr/local/lib64",
+        "/usr/local/lib",
+        "/lib64",
+        "/usr/lib64",
+        "/lib",
+        "/usr/lib",
+    ] {
         directories.push(PathBuf::from(base));
     }
     let mut seen = BTreeSet::new();
@@ -64,7 +84,10 @@ fn configured_directories(root: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "conf")
+        })
         .collect();
     included.sort();
     files.extend(included);
@@ -84,7 +107,10 @@ fn configured_directories(root: &Path) -> Vec<PathBuf> {
 /// Whether a file exists and has the word size and machine of this program: directories for a
 /// second architecture are skipped as the loader skips them.
 fn is_for_this_machine(candidate: &Path) -> bool {
-    match (elf_identity(candidate), elf_identity(Path::new("/proc/self/exe"))) {
+    match (
+        elf_identity(candidate),
+        elf_identity(Path::new("/proc/self/exe")),
+    ) {
         (Some(candidate), Some(own)) => candidate == own,
         (Some(_), None) => true,
         (None, _) => false,
@@ -107,7 +133,11 @@ mod tests {
         let root = std::env::temp_dir().join(format!("efa-fabric-search-{}", std::process::id()));
         let conf = root.join("etc/ld.so.conf.d");
         fs::create_dir_all(&conf).unwrap();
-        fs::write(root.join("etc/ld.so.conf"), "include /etc/ld.so.conf.d/*.conf\n/srv/first\n").unwrap();
+        fs::write(
+            root.join("etc/ld.so.conf"),
+            "include /etc/ld.so.conf.d/*.conf\n/srv/first\n",
+        )
+        .unwrap();
         fs::write(conf.join("b.conf"), "/srv/b # two\n").unwrap();
         fs::write(conf.join("a.conf"), "# none\n/srv/a\n/usr/lib\n").unwrap();
         fs::write(conf.join("c.txt"), "/srv/never\n").unwrap();
@@ -115,9 +145,29 @@ mod tests {
         let found = loader_directories(Some("/opt/x:relative:/opt/y".into()), &root);
         fs::remove_dir_all(&root).unwrap();
 
-        let head: Vec<_> = found.iter().take(6).map(|path| path.to_str().unwrap()).collect();
-        assert_eq!(head, ["/opt/x", "/opt/y", "/srv/first", "/srv/a", "/usr/lib", "/srv/b"]);
-        assert_eq!(found.iter().filter(|path| **path == Path::new("/usr/lib")).count(), 1);
+        let head: Vec<_> = found
+            .iter()
+            .take(6)
+            .map(|path| path.to_str().unwrap())
+            .collect();
+        assert_eq!(
+            head,
+            [
+                "/opt/x",
+                "/opt/y",
+                "/srv/first",
+                "/srv/a",
+                "/usr/lib",
+                "/srv/b"
+            ]
+        );
+        assert_eq!(
+            found
+                .iter()
+                .filter(|path| **path == Path::new("/usr/lib"))
+                .count(),
+            1
+        );
         assert!(found.iter().all(|path| path.is_absolute()));
     }
 

@@ -42,26 +42,46 @@ pub(crate) struct Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Frame {
     /// First of all, from the side that connects.
-    Knock { token: String },
+    Knock {
+        token: String,
+    },
     /// The token is right; these providers have reliable-datagram endpoints here.
-    Accepted { providers: Vec<String> },
+    Accepted {
+        providers: Vec<String>,
+    },
     /// The other side will not go on.
-    Refused { code: String, message: String },
+    Refused {
+        code: String,
+        message: String,
+    },
     /// What is to be measured, and with which endpoint.
-    Hello { side: Side, options: ProbeOptions },
+    Hello {
+        side: Side,
+        options: ProbeOptions,
+    },
     /// The answer to it.
-    Welcome { side: Side },
+    Welcome {
+        side: Side,
+    },
     Begin(Phase),
     /// Receives are posted.
     Ready,
     /// This many messages were sent in the phase.
-    End { count: u64 },
+    End {
+        count: u64,
+    },
     /// As many were received, and all replies have left.
     Done,
     /// All is measured.
-    Bye { first_us: f64, rows: Vec<ProbeRow> },
+    Bye {
+        first_us: f64,
+        rows: Vec<ProbeRow>,
+    },
     /// This side failed.
-    Abort { code: String, message: String },
+    Abort {
+        code: String,
+        message: String,
+    },
 }
 
 /// A path for frames. Never blocks for long.
@@ -81,7 +101,16 @@ impl Local {
     pub(crate) fn pair() -> (Self, Self) {
         let (to_right, from_left) = channel();
         let (to_left, from_right) = channel();
-        (Self { to: to_right, from: from_right }, Self { to: to_left, from: from_left })
+        (
+            Self {
+                to: to_right,
+                from: from_right,
+            },
+            Self {
+                to: to_left,
+                from: from_left,
+            },
+        )
     }
 }
 

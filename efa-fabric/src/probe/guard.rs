@@ -8,9 +8,10 @@ use crate::endpoint::Lane;
 use crate::error::{Code, Error, Result};
 
 /// Empty polls between two looks at the clock.
-const IDLE_POLLS: u32 = 256;
-/// Time between two looks at the other side's frames while idle.
-const LOOK_NS: u64 = 50_000;
+const IDLE_POLLS: u32 = 64;
+/// Time between two looks at the other side's frames while idle, and until the processor is
+/// offered to others.
+const LOOK_NS: u64 = 20_000;
 /// Time between two questions to the caller's hook, and two looks at the deadline.
 const CHECK_NS: u64 = 10_000_000;
 
@@ -65,7 +66,11 @@ pub(crate) struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    pub(crate) fn new(channel: &'a mut dyn Channel, interrupt: Interrupt<'a>, deadline: Duration) -> Self {
+    pub(crate) fn new(
+        channel: &'a mut dyn Channel,
+        interrupt: Interrupt<'a>,
+        deadline: Duration,
+    ) -> Self {
         Self {
             channel,
             interrupt,
@@ -90,18 +95,25 @@ impl<'a> Guard<'a> {
     }
 
     pub(crate) fn shorten(&mut self, deadline: Duration) {
-        self.deadline_ns = self.deadline_ns.min(now_ns().saturating_add(nanos(deadline)));
+        self.deadline_ns = self
+            .deadline_ns
+            .min(now_ns().saturating_add(nanos(deadline)));
     }
 
     pub(crate) fn send(&mut self, frame: &Frame) -> Result<()> {
         self.channel.send(frame)
     }
 
-    /// Nothing happened in a poll: now and then, looks at everything.
+    /// Nothing happened in a poll: now and then, looks at everything. Whether it looked at
+    /// the deadline, which is when other rare checks are due.
     #[inline]
-    pub(crate) fn idle(&mut self) -> Result<()> {
+    pub(crate) fn idle(&mut self) -> Result<bool> {
         self.idle = self.idle.wrapping_add(1);
-        if self.idle.is_multiple_of(IDLE_POLLS) { self.look(now_ns()) } else { Ok(()) }
+        if self.idle.is_multiple_of(IDLE_POLLS) {
+            self.look(now_ns())
+        } else {
+            Ok(false)
+        }
     }
 
     /// Something happened at this time: looks at everything if it is time to. Whether it did,
@@ -116,14 +128,14 @@ impl<'a> Guard<'a> {
     }
 
     #[cold]
-    fn look(&mut self, now: u64) -> Result<()> {
+    fn look(&mut self, now: u64) -> Result<bool> {
         if now >= self.next_look_ns {
             self.next_look_ns = now.saturating_add(LOOK_NS);
             self.receive()?;
             // Two spinning sides may share a processor.
             std::thread::yield_now();
         }
-        if now >= self.next_check_ns { self.check(now) } else { Ok(()) }
+        self.tick(now)
     }
 
     #[cold]
@@ -132,10 +144,13 @@ impl<'a> Guard<'a> {
         self.receive()?;
         self.interrupt.check()?;
         if now >= self.deadline_ns {
-            return Err(Error::new(Code::Deadline, format!("the deadline passed while {}", self.doing))
-                .with_cure("give more time or less to measure")
-                .with_context("doing", &self.doing)
-                .retryable(true));
+            return Err(Error::new(
+                Code::Deadline,
+                format!("the deadline passed while {}", self.doing),
+            )
+            .with_cure("give more time or less to measure")
+            .with_context("doing", &self.doing)
+            .retryable(true));
         }
         if self.contact_ns.is_some_and(|limit| now >= limit) {
             return Err(Error::new(Code::Unreachable, format!("the peer did not answer while {}", self.doing))
@@ -197,8 +212,11 @@ impl<'a> Guard<'a> {
     pub(crate) fn unexpected(&self, frame: &Frame) -> Error {
         let text = format!("{frame:?}");
         let name = text.split([' ', '(', '{']).next().unwrap_or_default();
-        Error::new(Code::RendezvousRefused, format!("the peer sent {name} while {}", self.doing))
-            .with_cure("use the same version of efa-fabric on both sides")
+        Error::new(
+            Code::RendezvousRefused,
+            format!("the peer sent {name} while {}", self.doing),
+        )
+        .with_cure("use the same version of efa-fabric on both sides")
     }
 }
 
@@ -241,9 +259,17 @@ mod tests {
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
 
         let (mut left, mut right) = Local::pair();
-        right.send(&Frame::Abort { code: "fabric.call_failed".into(), message: "no".into() }).unwrap();
+        right
+            .send(&Frame::Abort {
+                code: "fabric.call_failed".into(),
+                message: "no".into(),
+            })
+            .unwrap();
         let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
         let error = guard.wait(None).unwrap_err();
-        assert_eq!((error.code(), error.context_value("peer_code")), (Code::PeerFailed, Some("fabric.call_failed")));
+        assert_eq!(
+            (error.code(), error.context_value("peer_code")),
+            (Code::PeerFailed, Some("fabric.call_failed"))
+        );
     }
 }

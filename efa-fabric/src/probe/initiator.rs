@@ -19,15 +19,31 @@ pub(crate) fn measure(
     options: &ProbeOptions,
     guard: &mut Guard<'_>,
 ) -> Result<(f64, Vec<ProbeRow>)> {
+    traffic.greet(guard)?;
     let first_us = first_message(traffic, options, guard)?;
     let mut rows = Vec::with_capacity(options.sizes.len());
     for &size in &options.sizes {
-        let latency = if options.latency { Some(latency(traffic, size, options, guard)?) } else { None };
-        let bandwidth = if options.bandwidth { Some(bandwidth(traffic, size, options, guard)?) } else { None };
-        rows.push(ProbeRow { size: size as u64, latency, bandwidth });
+        let latency = if options.latency {
+            Some(latency(traffic, size, options, guard)?)
+        } else {
+            None
+        };
+        let bandwidth = if options.bandwidth {
+            Some(bandwidth(traffic, size, options, guard)?)
+        } else {
+            None
+        };
+        rows.push(ProbeRow {
+            size: size as u64,
+            latency,
+            bandwidth,
+        });
     }
     guard.doing = "ending".into();
-    guard.send(&Frame::Bye { first_us, rows: rows.clone() })?;
+    guard.send(&Frame::Bye {
+        first_us,
+        rows: rows.clone(),
+    })?;
     match guard.wait(Some(traffic.lane()))? {
         Frame::Bye { .. } => Ok((first_us, rows)),
         frame => Err(guard.unexpected(&frame)),
@@ -35,9 +51,21 @@ pub(crate) fn measure(
 }
 
 /// One round trip of the smallest message: it pays for connections and handshakes.
-fn first_message(traffic: &mut Traffic, options: &ProbeOptions, guard: &mut Guard<'_>) -> Result<f64> {
+fn first_message(
+    traffic: &mut Traffic,
+    options: &ProbeOptions,
+    guard: &mut Guard<'_>,
+) -> Result<f64> {
     let size = options.sizes.iter().copied().min().unwrap_or(1);
-    begin(traffic, Phase { kind: Kind::Latency, size, quantum: 1 }, guard)?;
+    begin(
+        traffic,
+        Phase {
+            kind: Kind::Latency,
+            size,
+            quantum: 1,
+        },
+        guard,
+    )?;
     guard.doing = "waiting for the first message".into();
     guard.expect_contact(options.connect_timeout);
     let start = now_ns();
@@ -48,11 +76,27 @@ fn first_message(traffic: &mut Traffic, options: &ProbeOptions, guard: &mut Guar
     Ok(first_us)
 }
 
-fn latency(traffic: &mut Traffic, size: usize, options: &ProbeOptions, guard: &mut Guard<'_>) -> Result<Latency> {
-    begin(traffic, Phase { kind: Kind::Latency, size, quantum: 1 }, guard)?;
+fn latency(
+    traffic: &mut Traffic,
+    size: usize,
+    options: &ProbeOptions,
+    guard: &mut Guard<'_>,
+) -> Result<Latency> {
+    begin(
+        traffic,
+        Phase {
+            kind: Kind::Latency,
+            size,
+            quantum: 1,
+        },
+        guard,
+    )?;
     guard.doing = format!("measuring the latency of {size} bytes");
     let budget = options.size_budget.as_nanos() as u64;
-    let (min, max) = (u64::from(options.min_iterations), u64::from(options.max_iterations));
+    let (min, max) = (
+        u64::from(options.min_iterations),
+        u64::from(options.max_iterations),
+    );
     let mut samples: Vec<u64> = Vec::with_capacity(max as usize);
 
     let start = now_ns();
@@ -90,24 +134,48 @@ fn round_trip(traffic: &mut Traffic, size: usize, guard: &mut Guard<'_>) -> Resu
         if let Some(slot) = traffic.arrived()? {
             return traffic.post_receive(slot, guard);
         }
-        guard.idle()?;
+        traffic.idle(guard)?;
     }
 }
 
-fn bandwidth(traffic: &mut Traffic, size: usize, options: &ProbeOptions, guard: &mut Guard<'_>) -> Result<Bandwidth> {
+fn bandwidth(
+    traffic: &mut Traffic,
+    size: usize,
+    options: &ProbeOptions,
+    guard: &mut Guard<'_>,
+) -> Result<Bandwidth> {
     let window = traffic.window_for(size);
     let quantum = (window / ACKS_PER_WINDOW).max(1);
-    begin(traffic, Phase { kind: Kind::Bandwidth, size, quantum: quantum as u32 }, guard)?;
+    begin(
+        traffic,
+        Phase {
+            kind: Kind::Bandwidth,
+            size,
+            quantum: quantum as u32,
+        },
+        guard,
+    )?;
     guard.doing = format!("measuring the bandwidth of {size} bytes");
     let budget = options.size_budget.as_nanos() as u64;
-    let (min, max) = (u64::from(options.min_iterations), u64::from(options.max_iterations));
+    let (min, max) = (
+        u64::from(options.min_iterations),
+        u64::from(options.max_iterations),
+    );
 
-    let (warmup, _) = flood(traffic, size, window, quantum, guard, |count, ns| count >= window as u64 || ns >= budget / 2)?;
+    let (warmup, _) = flood(traffic, size, window, quantum, guard, |count, ns| {
+        count >= window as u64 || ns >= budget / 2
+    })?;
     let (messages, elapsed_ns) = flood(traffic, size, window, quantum, guard, |count, ns| {
         count >= max || (count >= min && ns >= budget)
     })?;
     end(traffic, warmup + messages, guard)?;
-    Ok(Bandwidth::new(messages, size, elapsed_ns, window as u32, traffic.buffers() as u32))
+    Ok(Bandwidth::new(
+        messages,
+        size,
+        elapsed_ns,
+        window as u32,
+        traffic.buffers() as u32,
+    ))
 }
 
 /// Sends as fast as the peer gives credit, until `enough(messages, ns)`; then waits for the
@@ -146,7 +214,7 @@ fn flood(
             return Ok((sent, now_ns() - start));
         }
         if !progress {
-            guard.idle()?;
+            traffic.idle(guard)?;
         }
     }
 }

@@ -94,28 +94,43 @@ impl ProbeOptions {
             return invalid("source_address", "shm has no network addresses".into());
         }
         if self.sizes.is_empty() || self.sizes.len() > MAX_SIZES {
-            return invalid("sizes", format!("{} sizes: give 1 to {MAX_SIZES}", self.sizes.len()));
+            return invalid(
+                "sizes",
+                format!("{} sizes: give 1 to {MAX_SIZES}", self.sizes.len()),
+            );
         }
         for &size in &self.sizes {
             check_size(size, MAX_SIZE as u64, "1 GiB, the largest that is measured")?;
         }
         if !self.latency && !self.bandwidth {
-            return invalid("latency", "neither latency nor bandwidth is to be measured".into());
+            return invalid(
+                "latency",
+                "neither latency nor bandwidth is to be measured".into(),
+            );
         }
         if self.min_iterations == 0 || self.min_iterations > self.max_iterations {
             return invalid(
                 "min_iterations",
-                format!("min_iterations {} is not in 1 to max_iterations {}", self.min_iterations, self.max_iterations),
+                format!(
+                    "min_iterations {} is not in 1 to max_iterations {}",
+                    self.min_iterations, self.max_iterations
+                ),
             );
         }
         if self.max_iterations > MAX_ITERATIONS {
             return invalid(
                 "max_iterations",
-                format!("max_iterations {} is above {MAX_ITERATIONS}", self.max_iterations),
+                format!(
+                    "max_iterations {} is above {MAX_ITERATIONS}",
+                    self.max_iterations
+                ),
             );
         }
         if self.window == 0 || self.window as usize > MAX_WINDOW {
-            return invalid("window", format!("window {} is not in 1 to {MAX_WINDOW}", self.window));
+            return invalid(
+                "window",
+                format!("window {} is not in 1 to {MAX_WINDOW}", self.window),
+            );
         }
         if self.deadline.is_zero() {
             return invalid("deadline", "the deadline leaves no time".into());
@@ -126,28 +141,42 @@ impl ProbeOptions {
     /// Checks the sizes against what the provider says that it sends.
     pub(crate) fn check_provider(&self, max_message_size: u64, provider: &str) -> Result<()> {
         for &size in &self.sizes {
-            check_size(size, max_message_size, &format!("{max_message_size}, the largest message of {provider}"))?;
+            check_size(
+                size,
+                max_message_size,
+                &format!("{max_message_size}, the largest message of {provider}"),
+            )?;
         }
         Ok(())
     }
 
     /// The largest message of the probe, in bytes; acknowledgements must fit as well.
     pub(crate) fn capacity(&self) -> usize {
-        self.sizes.iter().copied().max().unwrap_or(0).max(super::traffic::ACK_SIZE)
+        self.sizes
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .max(super::traffic::ACK_SIZE)
     }
 }
 
 fn check_size(size: usize, limit: u64, limit_text: &str) -> Result<()> {
     if size == 0 {
-        return Err(Error::new(Code::BadSize, "message size 0 cannot be measured")
-            .with_cure("use sizes from 1 byte")
-            .with_context("size", size));
+        return Err(
+            Error::new(Code::BadSize, "message size 0 cannot be measured")
+                .with_cure("use sizes from 1 byte")
+                .with_context("size", size),
+        );
     }
     if size as u64 > limit {
-        return Err(Error::new(Code::BadSize, format!("message size {size} is above {limit_text}"))
-            .with_cure("use smaller sizes")
-            .with_context("size", size)
-            .with_context("limit", limit));
+        return Err(Error::new(
+            Code::BadSize,
+            format!("message size {size} is above {limit_text}"),
+        )
+        .with_cure("use smaller sizes")
+        .with_context("size", size)
+        .with_context("limit", limit));
     }
     Ok(())
 }
@@ -177,14 +206,29 @@ mod tests {
     #[test]
     fn bad_options_are_typed() {
         assert_eq!(refused(|o| o.sizes = vec![]), "fabric.invalid_option");
-        assert_eq!(refused(|o| o.endpoint.provider = String::new()), "fabric.invalid_option");
+        assert_eq!(
+            refused(|o| o.endpoint.provider = String::new()),
+            "fabric.invalid_option"
+        );
         assert_eq!(refused(|o| o.window = 0), "fabric.invalid_option");
         assert_eq!(refused(|o| o.window = 65), "fabric.invalid_option");
         assert_eq!(refused(|o| o.min_iterations = 0), "fabric.invalid_option");
-        assert_eq!(refused(|o| (o.min_iterations, o.max_iterations) = (3, 2)), "fabric.invalid_option");
-        assert_eq!(refused(|o| o.max_iterations = u32::MAX), "fabric.invalid_option");
-        assert_eq!(refused(|o| (o.latency, o.bandwidth) = (false, false)), "fabric.invalid_option");
-        assert_eq!(refused(|o| o.deadline = Duration::ZERO), "fabric.invalid_option");
+        assert_eq!(
+            refused(|o| (o.min_iterations, o.max_iterations) = (3, 2)),
+            "fabric.invalid_option"
+        );
+        assert_eq!(
+            refused(|o| o.max_iterations = u32::MAX),
+            "fabric.invalid_option"
+        );
+        assert_eq!(
+            refused(|o| (o.latency, o.bandwidth) = (false, false)),
+            "fabric.invalid_option"
+        );
+        assert_eq!(
+            refused(|o| o.deadline = Duration::ZERO),
+            "fabric.invalid_option"
+        );
         let shm = |o: &mut ProbeOptions| {
             o.endpoint = EndpointOptions::new("shm");
             o.endpoint.source_address = Some("127.0.0.1".into());

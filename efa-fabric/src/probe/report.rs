@@ -161,7 +161,13 @@ impl Latency {
 }
 
 impl Bandwidth {
-    pub(crate) fn new(messages: u64, size: usize, elapsed_ns: u64, window: u32, buffers: u32) -> Self {
+    pub(crate) fn new(
+        messages: u64,
+        size: usize,
+        elapsed_ns: u64,
+        window: u32,
+        buffers: u32,
+    ) -> Self {
         let bytes = messages * size as u64;
         let elapsed_s = elapsed_ns.max(1) as f64 / 1e9;
         let gb_per_s = bytes as f64 / 1e9 / elapsed_s;
@@ -183,10 +189,19 @@ impl fmt::Display for ProbeReport {
         writeln!(
             f,
             "{} {}, fabric {}, domain {}, libfabric {} ({})",
-            self.provider, self.provider_version, self.fabric, self.domain, self.library_version, self.library_path
+            self.provider,
+            self.provider_version,
+            self.fabric,
+            self.domain,
+            self.library_version,
+            self.library_path
         )?;
         match self.role {
-            Role::Loopback => writeln!(f, "two endpoints of one process on {}", name(self.hostname.as_deref()))?,
+            Role::Loopback => writeln!(
+                f,
+                "two endpoints of one process on {}",
+                name(self.hostname.as_deref())
+            )?,
             Role::Connect | Role::Serve => writeln!(
                 f,
                 "{} with {} ({} {}, libfabric {})",
@@ -214,7 +229,15 @@ impl fmt::Display for ProbeReport {
         writeln!(
             f,
             "{:>11}  {:>9}  {:>9}  {:>9}  {:>9}  {:>10}  {:>9}  {:>9}  {:>12}",
-            "size", "min µs", "p50 µs", "p90 µs", "p99 µs", "max µs", "GB/s", "Gbit/s", "messages/s"
+            "size",
+            "min µs",
+            "p50 µs",
+            "p90 µs",
+            "p99 µs",
+            "max µs",
+            "GB/s",
+            "Gbit/s",
+            "messages/s"
         )?;
         for row in &self.rows {
             write!(f, "{:>11}", size_text(row.size))?;
@@ -227,7 +250,11 @@ impl fmt::Display for ProbeReport {
                 None => write!(f, "  {0:>9}  {0:>9}  {0:>9}  {0:>9}  {0:>10}", "-")?,
             }
             match &row.bandwidth {
-                Some(b) => writeln!(f, "  {:>9.3}  {:>9.2}  {:>12.0}", b.gb_per_s, b.gbit_per_s, b.messages_per_s)?,
+                Some(b) => writeln!(
+                    f,
+                    "  {:>9.3}  {:>9.2}  {:>12.0}",
+                    b.gb_per_s, b.gbit_per_s, b.messages_per_s
+                )?,
                 None => writeln!(f, "  {0:>9}  {0:>9}  {0:>12}", "-")?,
             }
         }
@@ -242,7 +269,7 @@ fn name(hostname: Option<&str>) -> &str {
 /// A size with its binary unit where it is a whole number of it.
 fn size_text(size: u64) -> String {
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
-        if size >= 1 << shift && size % (1 << shift) == 0 {
+        if size >= 1 << shift && size.is_multiple_of(1 << shift) {
             return format!("{} {unit}", size >> shift);
         }
     }
@@ -259,8 +286,14 @@ mod tests {
         let latency = Latency::of_round_trips(&mut samples, 7).unwrap();
         assert_eq!(latency.iterations, 100);
         assert_eq!(latency.warmup_iterations, 7);
-        assert_eq!([latency.min_us, latency.p50_us, latency.p90_us], [1.0, 50.0, 90.0]);
-        assert_eq!([latency.p99_us, latency.max_us, latency.mean_us], [99.0, 100.0, 50.5]);
+        assert_eq!(
+            [latency.min_us, latency.p50_us, latency.p90_us],
+            [1.0, 50.0, 90.0]
+        );
+        assert_eq!(
+            [latency.p99_us, latency.max_us, latency.mean_us],
+            [99.0, 100.0, 50.5]
+        );
         let one = Latency::of_round_trips(&mut [3000], 0).unwrap();
         assert_eq!([one.min_us, one.p50_us, one.p99_us, one.max_us], [1.5; 4]);
         assert!(Latency::of_round_trips(&mut [], 0).is_none());

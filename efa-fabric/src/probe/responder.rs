@@ -4,16 +4,24 @@ use super::channel::{Frame, Kind, Phase};
 use super::guard::Guard;
 use super::report::ProbeRow;
 use super::traffic::{ACK_SIZE, Traffic};
+use crate::clock::now_ns;
 use crate::error::{Code, Error, Result};
+
+/// Messages between two looks at the clock while they keep arriving.
+const CHECK_EVERY: u64 = 1024;
 
 /// Answers phase after phase until the other side says that all is measured.
 pub(crate) fn answer(traffic: &mut Traffic, guard: &mut Guard<'_>) -> Result<(f64, Vec<ProbeRow>)> {
+    traffic.greet(guard)?;
     loop {
         guard.doing = "waiting for the next measurement".into();
         match guard.wait(Some(traffic.lane()))? {
             Frame::Begin(phase) => phase_of(traffic, phase, guard)?,
             Frame::Bye { first_us, rows } => {
-                guard.send(&Frame::Bye { first_us, rows: Vec::new() })?;
+                guard.send(&Frame::Bye {
+                    first_us,
+                    rows: Vec::new(),
+                })?;
                 return Ok((first_us, rows));
             }
             frame => return Err(guard.unexpected(&frame)),
@@ -23,9 +31,12 @@ pub(crate) fn answer(traffic: &mut Traffic, guard: &mut Guard<'_>) -> Result<(f6
 
 fn phase_of(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) -> Result<()> {
     if phase.size == 0 || phase.size > traffic.capacity() || phase.quantum == 0 {
-        return Err(Error::new(Code::BadSize, format!("the peer announced messages of {} bytes", phase.size))
-            .with_context("size", phase.size)
-            .with_context("limit", traffic.capacity()));
+        return Err(Error::new(
+            Code::BadSize,
+            format!("the peer announced messages of {} bytes", phase.size),
+        )
+        .with_context("size", phase.size)
+        .with_context("limit", traffic.capacity()));
     }
     traffic.prepare(phase.size, guard)?;
     guard.send(&Frame::Ready)?;
@@ -39,6 +50,9 @@ fn phase_of(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) -> Resul
     loop {
         while let Some(slot) = traffic.arrived()? {
             received += 1;
+            if received.is_multiple_of(CHECK_EVERY) {
+                guard.tick(now_ns())?;
+            }
             match phase.kind {
                 Kind::Latency => {
                     traffic.send(phase.size, guard)?;
@@ -61,7 +75,7 @@ fn phase_of(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) -> Resul
         if expected == Some(received) {
             break;
         }
-        guard.idle()?;
+        traffic.idle(guard)?;
     }
     traffic.drain(guard)?;
     guard.send(&Frame::Done)

@@ -1,5 +1,7 @@
 //! Messages on a lane with retries and credits: what both sides of a probe are made of.
 
+use std::rc::Rc;
+
 use super::guard::Guard;
 use super::options::{Buffers, ProbeOptions};
 use crate::endpoint::{Endpoint, Lane, Posted};
@@ -11,6 +13,15 @@ pub(crate) const ACK_SIZE: usize = 8;
 const MEMORY: usize = 256 << 20;
 /// Sends beyond the window that may be outstanding: acknowledgements.
 const SPARE_SENDS: usize = 8;
+
+/// Providers between whose endpoints both sides must send before either reads.
+///
+/// In libfabric 2.x, `shm` endpoints of one process learn where the other sees their memory
+/// only from its connection request. A side that never sends one, because it was connected by
+/// answering, leaves the other with address 0: the first message above the inline size then
+/// ends the process (prov/shm/src/smr_av.c, `smr_map_to_region` returns before
+/// `smr_map_to_endpoint`; seen with 2.5.1, and the same in the source of 2.6.0).
+const GREETERS: [&str; 1] = ["shm"];
 
 /// A lane and how its buffers are laid out for the size at hand.
 pub(crate) struct Traffic {
@@ -28,7 +39,7 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// Buffers for the largest message; the window both sides agreed on.
     pub(crate) fn new(
-        endpoint: Endpoint,
+        endpoint: Rc<Endpoint>,
         peer: &[u8],
         peer_name: String,
         window: usize,
@@ -39,12 +50,52 @@ impl Traffic {
             Buffers::Reused => 0,
             Buffers::Distinct => capacity.saturating_mul(window).min(MEMORY),
         };
-        let tx_limit = usize::try_from(endpoint.info().tx_size).unwrap_or(usize::MAX).max(1);
-        let rx_limit = usize::try_from(endpoint.info().rx_size).unwrap_or(usize::MAX).max(1);
-        let slots = ((window + SPARE_SENDS).min(tx_limit), window.max(2).min(rx_limit));
+        let tx_limit = usize::try_from(endpoint.info().tx_size)
+            .unwrap_or(usize::MAX)
+            .max(1);
+        let rx_limit = usize::try_from(endpoint.info().rx_size)
+            .unwrap_or(usize::MAX)
+            .max(1);
+        let slots = (
+            (window + SPARE_SENDS).min(tx_limit),
+            window.max(2).min(rx_limit),
+        );
         let length = capacity + span;
         let lane = Lane::new(endpoint, peer, peer_name, slots, (length, length))?;
-        Ok(Self { lane, capacity, span, window, stride: 0, buffers: 1, next_send: 0 })
+        Ok(Self {
+            lane,
+            capacity,
+            span,
+            window,
+            stride: 0,
+            buffers: 1,
+            next_send: 0,
+        })
+    }
+
+    /// Exchanges one message in each direction, where the provider needs that first.
+    pub(crate) fn greet(&mut self, guard: &mut Guard<'_>) -> Result<()> {
+        let provider = crate::info::base_provider(&self.endpoint().info().provider);
+        if !GREETERS
+            .iter()
+            .any(|name| provider.eq_ignore_ascii_case(name))
+        {
+            return Ok(());
+        }
+        guard.doing = "greeting the peer".into();
+        // Before any read of the completion queue: see GREETERS.
+        let mut sent = self.try_send(ACK_SIZE)?;
+        self.prepare(ACK_SIZE, guard)?;
+        let mut received = None;
+        while !sent || received.is_none() {
+            sent = sent || self.try_send(ACK_SIZE)?;
+            match self.arrived()? {
+                Some(slot) => received = Some(slot),
+                None => self.idle(guard)?,
+            }
+        }
+        received.map_or(Ok(()), |slot| self.post_receive(slot, guard))?;
+        self.drain(guard)
     }
 
     pub(crate) fn lane(&mut self) -> &mut Lane {
@@ -84,7 +135,11 @@ impl Traffic {
 
     #[inline]
     fn offset(&self, index: usize) -> usize {
-        if self.span == 0 { 0 } else { index % self.buffers * self.stride }
+        if self.span == 0 {
+            0
+        } else {
+            index % self.buffers * self.stride
+        }
     }
 
     /// Posts a receive; slots that are posted stay so.
@@ -92,8 +147,9 @@ impl Traffic {
     pub(crate) fn post_receive(&mut self, slot: u32, guard: &mut Guard<'_>) -> Result<()> {
         let offset = self.offset(slot as usize);
         while self.lane.receive(slot, offset, self.capacity)? == Posted::Again {
-            self.lane.poll()?;
-            guard.idle()?;
+            if self.lane.poll()? == 0 {
+                self.idle(guard)?;
+            }
         }
         Ok(())
     }
@@ -134,15 +190,18 @@ impl Traffic {
 
     /// Nothing arrived: watches the deadline, the other side and the provider's own errors.
     #[inline]
-    pub(crate) fn idle(&mut self, guard: &mut Guard<'_>) -> Result<()> {
-        guard.idle()
+    pub(crate) fn idle(&self, guard: &mut Guard<'_>) -> Result<()> {
+        match guard.idle()? {
+            true => self.lane.event().map_or(Ok(()), Err),
+            false => Ok(()),
+        }
     }
 
     /// Waits until the library holds no send of ours.
     pub(crate) fn drain(&mut self, guard: &mut Guard<'_>) -> Result<()> {
         while self.lane.sends_in_flight() > 0 {
             if self.lane.poll()? == 0 {
-                guard.idle()?;
+                self.idle(guard)?;
             }
         }
         Ok(())

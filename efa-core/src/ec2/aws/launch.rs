@@ -55,7 +55,7 @@ pub(super) fn builder(client: &Client, request: &RunInstances) -> RunInstancesFl
             request
                 .user_data
                 .as_ref()
-                .map(|data| aws_smithy_types::base64::encode(data)),
+                .map(aws_smithy_types::base64::encode),
         )
         .metadata_options(
             sdk::InstanceMetadataOptionsRequest::builder()

@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import uuid4
 
 from flask import Flask
+from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.iam.models import get_account_id_from
-from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from . import control, moto_paging, wire
 from .actions import HANDLERS
 from .call import Call, Reply
 from .faults import Fault, Faults
+from .moto_state import add_managed_policies
 from .rules import Refused, refuse
 from .state import Settings
 
@@ -79,7 +81,7 @@ class Application:
         if fault is not None and fault.when == "before":
             return self._fault(entry, fault)
         with self.lock:
-            request_id = str(mock_random.uuid4())
+            request_id = str(uuid4())  # not moto's generator: it would shift seeded ids
             reply = self._execute(environ, body, entry, request_id)
         if fault is not None:
             return self._fault(entry, fault)
@@ -118,10 +120,15 @@ class Application:
         try:
             if entry.service == "ec2":
                 return self._ec2(environ, entry, request_id)
+            if entry.service == "iam" and "Polic" in entry.action:
+                add_managed_policies(_account(environ))
             return self._forward(environ, body)
         except Refused as refused:
             entry.error_code = refused.code
             return _error(entry.service, refused.status, refused.code, refused.message, request_id)
+        except ServiceException as error:  # moto refuses, called by one of our handlers
+            entry.error_code = error.code
+            return _error(entry.service, 400, error.code, error.message, request_id)
         except NotImplementedError as error:
             entry.error_code = "UnsupportedOperation"
             message = f"the efa_sdk.testing stand-in does not implement {entry.action}: {error}"
@@ -151,7 +158,7 @@ class Application:
             region=entry.region,
             request_id=request_id,
             settings=self.settings,
-            forward=lambda: self._forward(environ, entry.body),
+            forward=lambda body: self._forward(environ, entry.body if body is None else body),
             backend=ec2_backends[account][entry.region],
         )
         handler = HANDLERS.get(action)
@@ -161,11 +168,8 @@ class Application:
                 newer = action == "DescribeInstanceTypes"
                 body = wire.render(action, answer, request_id, newer=newer)
                 return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
-        elif moto_paging.wants_page(call):
-            answer = moto_paging.cut(call, self._forward(environ, moto_paging.without_page(call)))
-        else:
-            answer = call.forward()
-        return answer
+            return answer
+        return moto_paging.forward_paged(call)
 
     def _forward(self, environ: Environ, body: bytes) -> Reply:
         inner = {

@@ -30,7 +30,7 @@ class Call:
     region: str
     request_id: str
     settings: Settings
-    forward: Callable[[], Reply]
+    forward: Callable[[bytes | None], Reply]
     backend: Any = field(default=None, repr=False)
 
     @property

@@ -14,8 +14,14 @@ from .wire import NAMESPACE, operation
 _PAGING = ("MaxResults", "NextToken")
 
 
-def wants_page(call: Call) -> bool:
-    """Whether moto's answer to this request has to be cut."""
+def forward_paged(call: Call) -> Reply:
+    """moto's answer, cut to the page that the request asks for."""
+    if not _wants_page(call):
+        return call.forward(None)
+    return _cut(call, call.forward(_without_page(call)))
+
+
+def _wants_page(call: Call) -> bool:
     shape = operation(call.action).input_shape
     return (
         call.action.startswith("Describe")
@@ -25,13 +31,12 @@ def wants_page(call: Call) -> bool:
     )
 
 
-def without_page(call: Call) -> bytes:
-    """The request's body without its paging parameters, so that moto answers everything."""
+def _without_page(call: Call) -> bytes:
+    # Without its paging parameters, so that moto answers everything.
     return urlencode([pair for pair in call.form if pair[0] not in _PAGING]).encode()
 
 
-def cut(call: Call, reply: Reply) -> Reply:
-    """The page of moto's answer that the request asks for."""
+def _cut(call: Call, reply: Reply) -> Reply:
     tag = _list_tag(call.action)
     if reply.status != 200 or tag is None:
         return reply

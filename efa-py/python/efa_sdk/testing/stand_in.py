@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import socket
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,6 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, ClassVar
 
-from moto.core.base_backend import BackendDict
-from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.ec2.utils import random_id
@@ -23,10 +20,9 @@ from . import catalog, lookup
 from .app import Application, LoggedRequest
 from .control import Controller
 from .faults import Fault, Faults, When
+from .moto_state import forget
 from .network import Network, make_network
 from .state import CapacityReservation, Settings, state_of
-
-_MANAGED_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 
 
 class StandInError(RuntimeError):
@@ -38,6 +34,10 @@ class _Handler(WSGIRequestHandler):
 
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """Closes the connection, so that the client learns at once that no answer comes."""
+        self.close_connection = True
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Nothing: `StandIn.requests` has it all."""
@@ -78,7 +78,7 @@ class StandIn:
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._networks: dict[str, Network] = {}
-        self._policies_before: str | None = None
+        self._session: Any = None
         self._app.controller = Controller(
             {
                 "reset": self.reset,
@@ -111,8 +111,6 @@ class StandIn:
                 )
             self._server = self._listen()
             StandIn._running = self
-        self._policies_before = os.environ.get(_MANAGED_POLICIES)
-        os.environ[_MANAGED_POLICIES] = "true"  # so that AWS's own policies can be attached
         self._app.closed = False
         self.reset()
         self._thread = threading.Thread(
@@ -134,10 +132,6 @@ class StandIn:
             self._thread.join()
         self._server.server_close()
         self._server = self._thread = None
-        if self._policies_before is None:
-            os.environ.pop(_MANAGED_POLICIES, None)
-        else:
-            os.environ[_MANAGED_POLICIES] = self._policies_before
         with StandIn._guard:
             StandIn._running = None
 
@@ -171,8 +165,7 @@ class StandIn:
     def reset(self) -> None:
         """Forgets everything: resources, capacity, faults, the log. Ids restart with the seed."""
         with self._app.lock:
-            BackendDict.reset()
-            reset_model_data()
+            forget()
             if self._seed is not None:
                 mock_random.seed(self._seed)
             self._networks.clear()
@@ -185,12 +178,13 @@ class StandIn:
         """A boto3 client of this stand-in."""
         import boto3  # type: ignore[import-untyped]
 
-        session = boto3.Session(
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            region_name=region or self.region,
+        if self._session is None:  # one for all clients: it keeps the service models it has read
+            self._session = boto3.Session(
+                aws_access_key_id="testing", aws_secret_access_key="testing"
+            )
+        return self._session.client(
+            service, region_name=region or self.region, endpoint_url=self.endpoint_url, **options
         )
-        return session.client(service, endpoint_url=self.endpoint_url, **options)
 
     def default_network(
         self,

@@ -6,6 +6,7 @@ from ..call import Handler
 from . import (
     change_instances,
     describe_instances,
+    images,
     instance_types,
     network_interfaces,
     placement_groups,
@@ -31,6 +32,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteSubnet": security_groups.delete_subnet,
     "DeleteTags": tags.delete_tags,
     "DescribeCapacityReservations": reservations.describe_capacity_reservations,
+    "DescribeImages": images.describe_images,
     "DescribeInstanceStatus": describe_instances.describe_instance_status,
     "DescribeInstanceTopology": topology.describe_instance_topology,
     "DescribeInstanceTypeOfferings": instance_types.describe_instance_type_offerings,

@@ -32,24 +32,42 @@ _PATHS: dict[str, tuple[str, ...]] = {
     "vcpu-info.valid-threads-per-core": ("VCpuInfo", "ValidThreadsPerCore"),
 }
 # EC2 API reference, DescribeInstanceTypes: the filters whose names follow the fields.
-_PLAIN = (
-    "auto-recovery-supported bare-metal burstable-performance-supported current-generation"
-    " dedicated-hosts-supported free-tier-eligible hibernation-supported hypervisor"
-    " instance-storage-supported nitro-enclaves-support nitro-tpm-support"
-    " reboot-migration-support"
-    " ebs-info.attachment-limit-type ebs-info.maximum-ebs-attachments"
-    " ebs-info.ebs-optimized-info.baseline-iops ebs-info.ebs-optimized-info.maximum-iops"
-    " ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps"
-    " ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps"
-    " ebs-info.ebs-optimized-support ebs-info.encryption-support ebs-info.nvme-support"
-    " instance-storage-info.encryption-support instance-storage-info.nvme-support"
-    " network-info.efa-info.maximum-efa-interfaces network-info.efa-supported"
-    " network-info.ena-support network-info.encryption-in-transit-supported"
-    " network-info.flexible-ena-queues-support"
-    " network-info.ipv4-addresses-per-interface network-info.ipv6-addresses-per-interface"
-    " network-info.ipv6-supported network-info.maximum-network-cards"
-    " network-info.maximum-network-interfaces network-info.network-performance"
-).split()
+_PLAIN = [
+    "auto-recovery-supported",
+    "bare-metal",
+    "burstable-performance-supported",
+    "current-generation",
+    "dedicated-hosts-supported",
+    "free-tier-eligible",
+    "hibernation-supported",
+    "hypervisor",
+    "instance-storage-supported",
+    "nitro-enclaves-support",
+    "nitro-tpm-support",
+    "reboot-migration-support",
+    "ebs-info.attachment-limit-type",
+    "ebs-info.maximum-ebs-attachments",
+    "ebs-info.ebs-optimized-info.baseline-iops",
+    "ebs-info.ebs-optimized-info.maximum-iops",
+    "ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps",
+    "ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps",
+    "ebs-info.ebs-optimized-support",
+    "ebs-info.encryption-support",
+    "ebs-info.nvme-support",
+    "instance-storage-info.encryption-support",
+    "instance-storage-info.nvme-support",
+    "network-info.efa-info.maximum-efa-interfaces",
+    "network-info.efa-supported",
+    "network-info.ena-support",
+    "network-info.encryption-in-transit-supported",
+    "network-info.flexible-ena-queues-support",
+    "network-info.ipv4-addresses-per-interface",
+    "network-info.ipv6-addresses-per-interface",
+    "network-info.ipv6-supported",
+    "network-info.maximum-network-cards",
+    "network-info.maximum-network-interfaces",
+    "network-info.network-performance",
+]
 
 
 def _field(words: str) -> str:

@@ -39,7 +39,7 @@ def _authorize(call: Call, side: str) -> Answer:
             for pair in permission.get("UserIdGroupPairs") or []:
                 if pair.get("GroupId"):
                     lookup.security_group(call.backend, pair["GroupId"], "security_group.unknown")
-    return call.forward()
+    return call.forward(None)
 
 
 def _group(call: Call) -> Any | None:
@@ -112,7 +112,7 @@ def delete_security_group(call: Call) -> Answer:
             # A caller that only waits for the group sees its instances go, too.
             tick(call.backend, leaving)
             refuse("security_group.in_use", id=group.id)
-    return call.forward()
+    return call.forward(None)
 
 
 def _peers(group: Any) -> set[str]:
@@ -125,4 +125,4 @@ def delete_subnet(call: Call) -> Answer:
     subnet = lookup.subnet(call.backend, call.need("SubnetId"))
     if any(eni.subnet.id == subnet.id for eni in call.backend.enis.values()):
         refuse("subnet.in_use", id=subnet.id)
-    return call.forward()
+    return call.forward(None)

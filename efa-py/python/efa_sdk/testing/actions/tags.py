@@ -9,7 +9,7 @@ from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 from .. import filters, lookup
 from ..call import Answer, Call
 from ..paging import page
-from ..rules import Refused, refuse
+from ..rules import refuse
 from ..tagging import check_tags, tags_of
 
 _KINDS = {**EC2_PREFIX_TO_RESOURCE, "pg": "placement-group", "cr": "capacity-reservation"}
@@ -66,15 +66,7 @@ def _must_exist(call: Call, resource: str) -> None:
     elif prefix not in _KINDS:
         refuse("tags.unknown_resource", id=resource)
     else:
-        try:
-            backend.do_resources_exist([resource])
-        except Refused:
-            raise
-        except Exception as error:
-            code = getattr(error, "error_type", None)
-            if code is None:
-                raise
-            refuse("tags.unknown_resource", id=resource)
+        backend.do_resources_exist([resource])
 
 
 _FILTERS: dict[str, filters.Reader] = {

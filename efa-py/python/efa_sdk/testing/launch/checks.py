@@ -10,9 +10,9 @@ from typing import Any
 from moto.iam.models import iam_backends
 
 from .. import catalog, lookup
+from ..addresses import is_free
 from ..call import Call
 from ..rules import refuse
-from ..addresses import is_free
 from ..state import CapacityReservation, instances
 from ..tagging import specified_tags
 from .interfaces import check_cards, read_interfaces
@@ -93,7 +93,7 @@ def _check_user_data(request: dict[str, Any]) -> None:
 
 def _check_key(call: Call) -> None:
     name = call.request.get("KeyName")
-    if name is not None and name not in call.backend.keypairs:
+    if name is not None and name not in call.backend.key_pairs:
         refuse("launch.unknown_key", name=name)
 
 

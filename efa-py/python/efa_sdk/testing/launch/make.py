@@ -125,6 +125,8 @@ def _attach(launch: Launch, instance: StandInInstance, nic: NicSpec, pool: Itera
         )
         eni.created_by_launch = True
         set_tags(instance.ec2_backend, eni.id, launch.tags.get("network-interface", {}))
+    else:
+        eni.delete_on_termination = False
     instance.attach(eni, nic.card, nic.device)
 
 

@@ -82,13 +82,6 @@ INTERFACE_RULES = (
         "code second-hand, see aws/aws-parallelcluster#7143; text ours",
     ),
     Rule(
-        "nic.type_not_on_card",
-        "an interface type that the card does not list",
-        "UnsupportedOperation",
-        "Interfaces of type {kind} are not supported on network card {card} of {type}",
-        "EC2 API reference, NetworkCardInfo.InterfaceTypes; code and text ours",
-    ),
-    Rule(
         "nic.two_efas_on_card",
         "more than one EFA or EFA-only interface on one card",
         "AttachmentLimitExceeded",
@@ -171,8 +164,7 @@ INTERFACE_RULES = (
         "a network interface id that does not exist",
         "InvalidNetworkInterfaceID.NotFound",
         "The networkInterface ID '{id}' does not exist",
-        "aws/amazon-vpc-cni-k8s reports; carried by moto",
-        literal=True,
+        "EC2 API reference, 'Error codes'; text carried by moto",
     ),
     Rule(
         "nic.interface_in_use",
@@ -207,7 +199,7 @@ INTERFACE_RULES = (
         "detaching the primary interface",
         "OperationNotPermitted",
         "The network interface at device index 0 and networkCard index 0 cannot be detached.",
-        "aws/amazon-vpc-cni-k8s and ansible reports; carried by moto",
+        _ENI_DOC + "; text carried by moto",
     ),
     Rule(
         "attach.efa_while_running",

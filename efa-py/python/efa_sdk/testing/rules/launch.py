@@ -54,8 +54,7 @@ LAUNCH_RULES = (
         "an image that does not exist",
         "InvalidAMIID.NotFound",
         "The image id '[{id}]' does not exist",
-        "hashicorp/terraform and kubernetes/kops reports; carried by moto",
-        literal=True,
+        _API_ERRORS + "; text carried by moto",
     ),
     Rule(
         "launch.architecture",
@@ -73,7 +72,7 @@ LAUNCH_RULES = (
         "a subnet that does not exist",
         "InvalidSubnetID.NotFound",
         "The subnet ID '{id}' does not exist",
-        "hashicorp/terraform and kubernetes/kops reports; carried by moto",
+        "boto/boto3#2398",
         literal=True,
     ),
     Rule(
@@ -119,8 +118,7 @@ LAUNCH_RULES = (
         "a key pair that does not exist",
         "InvalidKeyPair.NotFound",
         "The key pair '{name}' does not exist",
-        "hashicorp/terraform and kubernetes/kops reports",
-        literal=True,
+        _API_ERRORS + "; text not verified",
     ),
     Rule(
         "launch.unknown_profile",

@@ -42,14 +42,14 @@ REQUEST_RULES = (
         "a required parameter left out",
         "MissingParameter",
         "The request must contain the parameter {name}",
-        "moby/moby docker-machine and many SDK reports; " + _API_ERRORS,
+        _API_ERRORS,
     ),
     Rule(
         "request.dry_run",
         "a request with DryRun that would have been carried out",
         "DryRunOperation",
         "Request would have succeeded, but DryRun flag is set.",
-        "every SDK's DryRun example; " + _API_ERRORS,
+        _API_ERRORS + "; the text is in the EC2 user guide's --dry-run examples",
         literal=True,
         status=412,
     ),
@@ -58,8 +58,7 @@ REQUEST_RULES = (
         "a filter that the action does not have",
         "InvalidParameterValue",
         "The filter '{name}' is invalid",
-        "AWS CLI reports of describe-* calls, e.g. aws/aws-cli#1064",
-        literal=True,
+        "text carried by moto, no public report of EC2's at hand",
     ),
     Rule(
         "page.size",
@@ -82,8 +81,7 @@ REQUEST_RULES = (
         " DescribeNetworkInterfaces)",
         "InvalidParameterCombination",
         "The parameter {ids} cannot be used with the parameter maxResults",
-        "hashicorp/terraform-provider-aws and moto carry the DescribeInstances text"
-        " with 'instancesSet'",
+        "EC2 API reference, DescribeInstances; text carried by moto (there with 'instancesSet')",
     ),
     Rule(
         "token.other_body",
@@ -149,6 +147,6 @@ REQUEST_RULES = (
         "a TagSpecification for a resource that the action does not make",
         "InvalidParameterValue",
         "'{kind}' is not a valid taggable resource type for this operation.",
-        "hashicorp/terraform-provider-aws reports; also carried by moto",
+        "text carried by moto, no public report of EC2's at hand",
     ),
 )

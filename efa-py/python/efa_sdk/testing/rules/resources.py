@@ -20,7 +20,7 @@ RESOURCE_RULES = (
         "several instance ids that do not exist",
         "InvalidInstanceID.NotFound",
         "The instance IDs '{ids}' do not exist",
-        "hashicorp/terraform reports; carried by moto",
+        "getmoto/moto#4903 (quotes EC2)",
         literal=True,
     ),
     Rule(
@@ -36,7 +36,7 @@ RESOURCE_RULES = (
         "OperationNotPermitted",
         "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance"
         " attribute and try again.",
-        "hashicorp/terraform reports; carried by moto",
+        "rebuy-de/aws-nuke#279",
         literal=True,
     ),
     Rule(
@@ -120,7 +120,7 @@ RESOURCE_RULES = (
         "deleting a subnet with interfaces in it",
         "DependencyViolation",
         "The subnet '{id}' has dependencies and cannot be deleted.",
-        "hashicorp/terraform and kubernetes/kops reports",
+        "chef-boneyard/chef-provisioning-aws#498",
         literal=True,
     ),
     Rule(
@@ -156,8 +156,7 @@ RESOURCE_RULES = (
         "DescribeInstanceTypes of a type that does not exist",
         "InvalidInstanceType",
         "The following supplied instance types do not exist: [{types}]",
-        "AWS CLI reports of describe-instance-types; carried by moto",
-        literal=True,
+        "code and text carried by moto, no public report of EC2's at hand",
     ),
     Rule(
         "tags.unknown_resource",

@@ -1,0 +1,72 @@
+# make demo   sets everything up and runs the main job end to end: no AWS account, no EFA
+# make test   sets everything up and runs every check and test
+# make wheel  builds the release wheel into dist/
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := demo
+
+PYTHON := $(CURDIR)/.venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYO3_PYTHON := $(PYTHON)
+export EFA_TEST_PYTHON := $(PYTHON)
+# A second libfabric, to test against two versions: the one inside the PyPI wheel of mpich.
+export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
+
+.PHONY: setup build demo demo-rust test lint test-rust test-python stubs wheel fmt clean
+
+setup:
+	@tools/setup.sh
+
+# One profile (dev) builds the module, the tests and the lints, so that aws-sdk-ec2 is compiled
+# once: see docs/decisions/2026-11-20-build-profiles.md.
+build: setup
+	@echo "== building the Python module (the first build compiles aws-sdk-ec2: minutes)"
+	maturin develop --profile dev
+
+demo: build
+	$(PYTHON) examples/quickstart.py
+
+demo-rust: build
+	cargo run -p efa-core --example quickstart
+
+test: lint test-rust test-python
+	@echo "== all checks passed"
+
+# clippy-driver in cargo build, not cargo clippy: the latter would compile aws-sdk-ec2 again.
+lint: build
+	@echo "== lints"
+	cargo fmt --check
+	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" cargo build --workspace --all-targets
+	ruff format --check .
+	ruff check .
+	mypy
+	$(PYTHON) tools/generate_catalog.py --check
+	$(PYTHON) tools/generate_stubs.py --check
+	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
+
+test-rust: build
+	@echo "== Rust tests, with and without the feature aws"
+	cargo test --workspace
+	cargo test -p efa-core --no-default-features
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric
+
+test-python: build
+	@echo "== Python tests, on the wheel too"
+	rm -rf target/test-wheel
+	maturin build --profile dev --out target/test-wheel
+	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest
+
+stubs: build
+	$(PYTHON) tools/generate_stubs.py
+
+wheel: setup
+	maturin build --release --out dist
+
+fmt: setup
+	cargo fmt
+	ruff format .
+	ruff check --fix .
+
+clean:
+	rm -rf target .venv dist

@@ -1,0 +1,364 @@
+//! Latency and bandwidth between two endpoints: in this process ([`loopback`]), or of two
+//! processes that meet over TCP ([`Server`] and [`connect`]).
+//!
+//! One side measures and the other answers. Latency is half of the round trip of single
+//! messages; bandwidth is a sliding window with credits from the receiver, timed from the first
+//! post to the last acknowledgement. Nothing waits without a deadline, and a probe that fails
+//! says why, naming the peer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use crate::endpoint::EndpointOptions;
+use crate::error::{Code, Error, Result};
+use crate::info;
+use crate::library::Library;
+
+mod channel;
+mod guard;
+mod initiator;
+mod options;
+mod rendezvous;
+mod report;
+mod responder;
+mod session;
+mod traffic;
+
+use channel::{Frame, Local};
+use guard::Guard;
+pub use guard::Interrupt;
+pub use options::{Buffers, MAX_SIZE, ProbeOptions};
+use rendezvous::{Listener, Tcp, same_token};
+pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role};
+
+/// Providers whose addresses are IP addresses.
+const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
+/// Time for a stranger to show its token, after which the next one is heard.
+const KNOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Measures between two endpoints of this process, each with a thread of its own.
+///
+/// Providers with IP addresses use 127.0.0.1 unless the options name an address or a domain.
+/// On `efa` the provider's shared-memory path is switched off first, because it would be what
+/// is measured; the report says whether that was accepted.
+///
+/// # Errors
+/// `fabric.bad_size`, `fabric.invalid_option`, `fabric.provider_not_found`,
+/// `fabric.killer_environment`, `fabric.call_failed`, `fabric.unreachable`, `fabric.deadline`.
+pub fn loopback(library: &Arc<Library>, options: &ProbeOptions) -> Result<ProbeReport> {
+    loopback_with(library, options, Interrupt::never())
+}
+
+/// As [`loopback`], with a hook that can stop it.
+///
+/// # Errors
+/// As [`loopback`], and `fabric.interrupted`.
+pub fn loopback_with(
+    library: &Arc<Library>,
+    options: &ProbeOptions,
+    interrupt: Interrupt<'_>,
+) -> Result<ProbeReport> {
+    options.check()?;
+    let mut options = options.clone();
+    let endpoint = &mut options.endpoint;
+    if is_ip(&endpoint.provider) && endpoint.source_address.is_none() && endpoint.domain.is_none() {
+        let local = EndpointOptions {
+            source_address: Some("127.0.0.1".into()),
+            ..endpoint.clone()
+        };
+        // Where the loopback interface is not offered, libfabric's first choice is taken.
+        if info::select(library, &local.wanted()).is_ok() {
+            *endpoint = local;
+        }
+    }
+    let (mut left, mut right) = Local::pair();
+    let (initiator, responder) = Parting::pair();
+    std::thread::scope(|scope| {
+        let (deadline, local) = (options.deadline, options.endpoint.clone());
+        let answering = scope.spawn(move || {
+            let mut guard = Guard::new(&mut right, Interrupt::never(), deadline);
+            let (mut keep, mut session) = (None, None);
+            let result = session::respond(library, &|_| local.clone(), &mut guard, &mut keep)
+                .and_then(|opened| {
+                    responder::answer(&mut session.insert(opened).traffic, &mut guard)
+                });
+            let result = tell(&mut guard, result);
+            responder.part();
+            drop(keep);
+            result.map(drop)
+        });
+        let mut guard = Guard::new(&mut left, interrupt, deadline);
+        let (mut keep, mut session) = (None, None);
+        let result =
+            session::initiate(library, &options, None, &mut guard, &mut keep).and_then(|opened| {
+                initiator::measure(&mut session.insert(opened).traffic, &options, &mut guard)
+            });
+        let result = tell(&mut guard, result);
+        initiator.part();
+        drop(keep);
+        let report = result.map(|measured| {
+            session.map(|session| session::report(Role::Loopback, library, session, measured))
+        });
+        match (report, answering.join()) {
+            (Ok(Some(report)), Ok(Ok(()))) => Ok(report),
+            // Where one side only saw the other fail, the other knows why.
+            (Err(error), Ok(Err(cause))) if is_echo(&error) && !is_echo(&cause) => Err(cause),
+            (Err(error), _) | (_, Ok(Err(error))) => Err(error),
+            _ => Err(Error::new(
+                Code::PeerFailed,
+                "the answering thread ended early",
+            )),
+        }
+    })
+}
+
+/// Whether an error says no more than that the other side stopped.
+fn is_echo(error: &Error) -> bool {
+    matches!(error.code(), Code::PeerFailed | Code::Unreachable)
+}
+
+/// The two threads of a loopback close nothing before both have stopped: endpoints of one
+/// process may share memory (`shm` does), which one side's closing takes from the other.
+struct Parting {
+    stopped: Sender<()>,
+    other: Receiver<()>,
+}
+
+impl Parting {
+    fn pair() -> (Self, Self) {
+        let (left, from_left) = std::sync::mpsc::channel();
+        let (right, from_right) = std::sync::mpsc::channel();
+        (
+            Self {
+                stopped: left,
+                other: from_right,
+            },
+            Self {
+                stopped: right,
+                other: from_left,
+            },
+        )
+    }
+
+    /// Returns when the other side has stopped as well, or has ended.
+    fn part(self) {
+        if self.stopped.send(()).is_ok() {
+            self.other.recv().ok();
+        }
+    }
+}
+
+/// Measures to a [`Server`] at `host:port`, which must have the same token.
+///
+/// Providers with IP addresses use the address over which the server is reached, unless the
+/// options name an address or a domain.
+///
+/// # Errors
+/// As [`loopback_with`]; `fabric.unreachable` if nobody answers in `connect_timeout`,
+/// `fabric.rendezvous_refused` if the server refuses, for a wrong token or another reason,
+/// `fabric.version_mismatch` for `shm` between different libfabrics.
+pub fn connect(
+    library: &Arc<Library>,
+    address: &str,
+    token: &str,
+    options: &ProbeOptions,
+    interrupt: Interrupt<'_>,
+) -> Result<ProbeReport> {
+    options.check()?;
+    check_token(token)?;
+    let start = Instant::now();
+    let mut tcp = Tcp::connect(
+        address,
+        options.connect_timeout.min(options.deadline),
+        interrupt,
+    )?;
+    let mut options = options.clone();
+    options.endpoint = with_source(
+        &options.endpoint,
+        &options.endpoint.provider,
+        tcp.local_ip(),
+    );
+    let left = options.deadline.saturating_sub(start.elapsed());
+    let mut guard = Guard::new(&mut tcp, interrupt, left);
+    let result = measure_with(library, token, &options, &mut guard);
+    tell(&mut guard, result).map_err(|error| error.with_context("address", address))
+}
+
+fn measure_with(
+    library: &Arc<Library>,
+    token: &str,
+    options: &ProbeOptions,
+    guard: &mut Guard<'_>,
+) -> Result<ProbeReport> {
+    guard.doing = "meeting the peer".into();
+    guard.expect_contact(options.connect_timeout);
+    guard.send(&Frame::Knock {
+        token: token.to_owned(),
+    })?;
+    let providers = match guard.wait(None)? {
+        Frame::Accepted { providers } => providers,
+        frame => return Err(guard.unexpected(&frame)),
+    };
+    let mut session = session::initiate(library, options, Some(&providers), guard, &mut None)?;
+    guard.contact();
+    let measured = initiator::measure(&mut session.traffic, options, guard)?;
+    Ok(session::report(Role::Connect, library, session, measured))
+}
+
+/// How a [`Server`] answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// The only provider to answer for; empty for any. Fabric, domain and source address
+    /// choose this side's endpoint.
+    pub endpoint: EndpointOptions,
+    /// Time to wait for a peer with the right token.
+    pub accept_timeout: Duration,
+    /// Time for a probe; the peer's own deadline counts as well.
+    pub deadline: Duration,
+}
+
+impl Default for ServeOptions {
+    /// Any provider, a minute to wait for a peer, ten minutes for its probe.
+    fn default() -> Self {
+        Self {
+            endpoint: EndpointOptions::new(""),
+            accept_timeout: Duration::from_secs(60),
+            deadline: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The answering side of a probe: a listening socket and a token.
+pub struct Server {
+    listener: Listener,
+    token: String,
+}
+
+impl Server {
+    /// Listens on this address; [`Server::LOOPBACK`] for any free port of this machine only.
+    ///
+    /// # Errors
+    /// `fabric.rendezvous_failed` if the address cannot be listened on,
+    /// `fabric.invalid_option` for an empty token.
+    pub fn bind(address: SocketAddr, token: impl Into<String>) -> Result<Self> {
+        let token = token.into();
+        check_token(&token)?;
+        Ok(Self {
+            listener: Listener::bind(address)?,
+            token,
+        })
+    }
+
+    /// Any free port on 127.0.0.1.
+    pub const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    /// The address that peers connect to, with the port that was free.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Answers the next peer that has the token. Others are refused, and do not end the wait.
+    ///
+    /// # Errors
+    /// `fabric.deadline` if no peer comes, or its probe takes too long; `fabric.unreachable`
+    /// or `fabric.peer_failed` if it goes away or fails; as [`loopback_with`] for this side's
+    /// own endpoint; `fabric.version_mismatch` for `shm` between different libfabrics.
+    pub fn serve_one(
+        &self,
+        library: &Arc<Library>,
+        options: &ServeOptions,
+        interrupt: Interrupt<'_>,
+    ) -> Result<ProbeReport> {
+        // Asked before anyone waits for the answer: the first time takes a while.
+        let offered = info::rdm_providers(library)?;
+        let end = Instant::now() + options.accept_timeout;
+        let mut tcp = loop {
+            let mut tcp = self.listener.accept(end, interrupt)?;
+            if self.admit(&mut tcp, &offered, interrupt)? {
+                break tcp;
+            }
+        };
+        let local = tcp.local_ip();
+        let mut guard = Guard::new(&mut tcp, interrupt, options.deadline);
+        let provider = |provider: &str| with_source(&options.endpoint, provider, local);
+        // In two statements: what keeps the endpoint must go before the session does.
+        let opened = session::respond(library, &provider, &mut guard, &mut None);
+        let result = opened.and_then(|mut session| {
+            let measured = responder::answer(&mut session.traffic, &mut guard)?;
+            Ok(session::report(Role::Serve, library, session, measured))
+        });
+        tell(&mut guard, result)
+    }
+
+    /// Whether a connection brought the token; it is told if not.
+    fn admit(&self, tcp: &mut Tcp, offered: &[String], interrupt: Interrupt<'_>) -> Result<bool> {
+        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT);
+        let knock = match guard.wait(None) {
+            Ok(frame) => frame,
+            Err(error) if error.code() == Code::Interrupted => return Err(error),
+            Err(_) => return Ok(false),
+        };
+        let admitted = matches!(&knock, Frame::Knock { token } if same_token(token, &self.token));
+        let answer = if admitted {
+            Frame::Accepted {
+                providers: offered.to_vec(),
+            }
+        } else {
+            Frame::Refused {
+                code: Code::RendezvousRefused.as_str().into(),
+                message: "the token is wrong".into(),
+            }
+        };
+        Ok(guard.send(&answer).is_ok() && admitted)
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the other side of an error of this side, so that it need not wait for its deadline.
+fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
+    if let Err(error) = &result {
+        let (code, message) = (error.code().as_str().to_owned(), error.to_string());
+        // If that fails as well, the other side is gone, which `error` is likely to say.
+        drop(guard.send(&Frame::Abort { code, message }));
+    }
+    result
+}
+
+fn check_token(token: &str) -> Result<()> {
+    if token.is_empty() {
+        return Err(Error::new(Code::InvalidOption, "the token is empty")
+            .with_cure("give both sides the same secret")
+            .with_context("option", "token"));
+    }
+    Ok(())
+}
+
+fn is_ip(provider: &str) -> bool {
+    IP_PROVIDERS
+        .iter()
+        .any(|name| info::base_provider(provider).eq_ignore_ascii_case(name))
+}
+
+/// Options with this source address, where the provider has such and none is chosen.
+fn with_source(
+    options: &EndpointOptions,
+    provider: &str,
+    source: Option<IpAddr>,
+) -> EndpointOptions {
+    let mut options = options.clone();
+    if is_ip(provider) && options.source_address.is_none() && options.domain.is_none() {
+        options.source_address = source.map(|address| address.to_string());
+    }
+    options
+}

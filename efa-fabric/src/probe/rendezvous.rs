@@ -1,0 +1,372 @@
+//! The small TCP meeting point of the two sides of a probe.
+//!
+//! A frame is the magic, the protocol's version, a length and JSON of at most 64 KiB. The
+//! token keeps out whoever does not have it, so that a probe cannot be joined by mistake; it is
+//! sent as it is, and neither it nor the frames are encrypted.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use super::channel::{Channel, Frame, gone};
+use super::guard::Interrupt;
+use crate::error::{Code, Error, Result};
+
+const MAGIC: [u8; 4] = *b"efaP";
+/// Changed whenever frames change.
+const PROTOCOL: u16 = 1;
+const HEADER: usize = 10;
+const MAX_FRAME: usize = 64 << 10;
+/// Time for a frame to leave when the socket's buffer is full.
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
+/// One attempt to connect, after which the caller's hook is asked again.
+const CONNECT_SLICE: Duration = Duration::from_millis(500);
+
+/// A connection that carries frames. Never blocks on reading.
+pub(crate) struct Tcp {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    peer: SocketAddr,
+}
+
+impl Tcp {
+    /// Connects within this time, and goes on trying while nobody listens yet.
+    pub(crate) fn connect(
+        address: &str,
+        timeout: Duration,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Self> {
+        let addresses: Vec<SocketAddr> = address
+            .to_socket_addrs()
+            .map_err(|error| {
+                Error::new(
+                    Code::Unreachable,
+                    format!("{address} is not an address that can be resolved"),
+                )
+                .with_cure("give host:port of the serving side")
+                .with_context("peer", address)
+                .with_source(error)
+            })?
+            .collect();
+        let end = Instant::now() + timeout;
+        loop {
+            let mut last = None;
+            for candidate in &addresses {
+                interrupt.check()?;
+                let left = end
+                    .saturating_duration_since(Instant::now())
+                    .max(Duration::from_millis(1));
+                match TcpStream::connect_timeout(candidate, left.min(CONNECT_SLICE)) {
+                    Ok(stream) => return Self::new(stream),
+                    Err(error) => last = Some(error),
+                }
+            }
+            if Instant::now() >= end {
+                let error = Error::new(Code::Unreachable, format!("no probe answers at {address}"))
+                    .with_cure(
+                        "start the serving side first, and check address, port and security group",
+                    )
+                    .with_context("peer", address)
+                    .retryable(true);
+                return Err(match last {
+                    Some(last) => error.with_source(last),
+                    None => error,
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn new(stream: TcpStream) -> Result<Self> {
+        let prepare = |stream: &TcpStream| {
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            stream.peer_addr()
+        };
+        let peer =
+            prepare(&stream).map_err(|error| failed("the connection cannot be used", error))?;
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+            peer,
+        })
+    }
+
+    /// The local address over which the peer is reached.
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        self.stream
+            .local_addr()
+            .ok()
+            .map(|address| address.ip().to_canonical())
+    }
+
+    /// Takes a frame off the buffer, if a whole one is there.
+    fn parse(&mut self) -> Result<Option<Frame>> {
+        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else {
+            // Strangers are recognised by their first bytes, without waiting for more.
+            let known = self.buffer.len().min(MAGIC.len());
+            if self.buffer[..known] != MAGIC[..known] {
+                return Err(self.stranger("does not speak this protocol"));
+            }
+            return Ok(None);
+        };
+        let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3] = *header;
+        if [m0, m1, m2, m3] != MAGIC {
+            return Err(self.stranger("does not speak this protocol"));
+        }
+        let protocol = u16::from_be_bytes([v0, v1]);
+        if protocol != PROTOCOL {
+            return Err(self.stranger(&format!("speaks version {protocol}, not {PROTOCOL}")));
+        }
+        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+        if length > MAX_FRAME {
+            return Err(self.stranger(&format!("announced a frame of {length} bytes")));
+        }
+        let Some(json) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let frame = serde_json::from_slice(json).map_err(|error| {
+            self.stranger("sent a frame that cannot be read")
+                .with_source(error)
+        })?;
+        self.buffer.drain(..HEADER + length);
+        Ok(Some(frame))
+    }
+
+    fn stranger(&self, what: &str) -> Error {
+        Error::new(Code::RendezvousRefused, format!("{} {what}", self.peer))
+            .with_cure("use the same version of efa-fabric on both sides, and its address and port")
+            .with_context("peer", self.peer)
+    }
+}
+
+impl Channel for Tcp {
+    fn send(&mut self, frame: &Frame) -> Result<()> {
+        let json = serde_json::to_vec(frame).map_err(|error| {
+            Error::new(Code::RendezvousFailed, "a frame cannot be written").with_source(error)
+        })?;
+        if json.len() > MAX_FRAME {
+            return Err(Error::new(
+                Code::RendezvousFailed,
+                format!("a frame of {} bytes is too long", json.len()),
+            ));
+        }
+        let mut bytes = Vec::with_capacity(HEADER + json.len());
+        bytes.extend(MAGIC);
+        bytes.extend(PROTOCOL.to_be_bytes());
+        bytes.extend((json.len() as u32).to_be_bytes());
+        bytes.extend(json);
+        let end = Instant::now() + SEND_TIMEOUT;
+        let mut left = bytes.as_slice();
+        while !left.is_empty() {
+            match self.stream.write(left) {
+                Ok(0) => return Err(gone()),
+                Ok(count) => left = &left[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if Instant::now() >= end {
+                        return Err(gone().with_context("peer", self.peer));
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => {
+                    return Err(gone().with_context("peer", self.peer).with_source(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Option<Frame>> {
+        if let Some(frame) = self.parse()? {
+            return Ok(Some(frame));
+        }
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(gone().with_context("peer", self.peer)),
+            Ok(count) => {
+                self.buffer.extend_from_slice(&chunk[..count]);
+                self.parse()
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(gone().with_context("peer", self.peer).with_source(error)),
+        }
+    }
+}
+
+/// A listening socket.
+pub(crate) struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self> {
+        let bind = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        };
+        bind().map_err(|error| {
+            failed(&format!("{address} cannot be listened on"), error)
+                .with_cure("use another port, or 0 for any that is free")
+                .with_context("address", address)
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection; `fabric.deadline` if none comes in this time.
+    pub(crate) fn accept(&self, end: Instant, interrupt: Interrupt<'_>) -> Result<Tcp> {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => return Tcp::new(stream),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                // The peer gave up between its connect and our accept.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(failed("no connection can be accepted", error)),
+            }
+            interrupt.check()?;
+            if Instant::now() >= end {
+                return Err(Error::new(
+                    Code::Deadline,
+                    format!("no peer came to {} in time", self.address),
+                )
+                .with_cure("start the connecting side, or wait longer for it")
+                .with_context("address", self.address)
+                .retryable(true));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn failed(what: &str, error: std::io::Error) -> Error {
+    Error::new(Code::RendezvousFailed, format!("{what}: {error}")).with_source(error)
+}
+
+/// Compares tokens in a time that tells nothing of where they differ.
+pub(crate) fn same_token(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let mut difference = u8::from(left.len() != right.len());
+    for index in 0..left.len().max(right.len()) {
+        let byte = |bytes: &[u8]| bytes.get(index).copied().unwrap_or(0);
+        difference |= std::hint::black_box(byte(left) ^ byte(right));
+    }
+    difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Tcp, TcpStream) {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let stranger = TcpStream::connect(listener.address()).unwrap();
+        let tcp = listener
+            .accept(Instant::now() + Duration::from_secs(10), Interrupt::never())
+            .unwrap();
+        (tcp, stranger)
+    }
+
+    /// What comes of these bytes, within some seconds.
+    fn after(bytes: &[u8]) -> Result<Option<Frame>> {
+        let (mut tcp, mut stranger) = pair();
+        stranger.write_all(bytes).unwrap();
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end {
+            match tcp.poll() {
+                Ok(None) if tcp.buffer.len() < bytes.len() => {
+                    std::thread::sleep(Duration::from_millis(1))
+                }
+                result => return result,
+            }
+        }
+        panic!("the bytes did not arrive");
+    }
+
+    fn frame(protocol: u16, length: u32, body: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(protocol.to_be_bytes());
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn frames_come_through_whole_and_in_pieces() {
+        let (mut tcp, stranger) = pair();
+        let mut other = Tcp::new(stranger).unwrap();
+        let frames = [
+            Frame::Knock {
+                token: "é\"\n".into(),
+            },
+            Frame::Ready,
+            Frame::End { count: u64::MAX },
+            Frame::Done,
+        ];
+        for frame in &frames {
+            other.send(frame).unwrap();
+        }
+        for frame in frames {
+            let mut got = None;
+            while got.is_none() {
+                got = tcp.poll().unwrap();
+            }
+            assert_eq!(got, Some(frame));
+        }
+        assert_eq!(after(&frame(PROTOCOL, 100, b"{")).unwrap(), None);
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        for bytes in [
+            b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            b"\0".to_vec(),
+            frame(PROTOCOL + 1, 2, b"{}"),
+            frame(PROTOCOL, u32::MAX, b""),
+            frame(PROTOCOL, 2, b"{}"),
+            frame(PROTOCOL, 3, b"\xff\xff\xff"),
+        ] {
+            assert_eq!(
+                after(&bytes).unwrap_err().code(),
+                Code::RendezvousRefused,
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_closed_connection_is_unreachable() {
+        let (mut tcp, stranger) = pair();
+        drop(stranger);
+        let error = loop {
+            match tcp.poll() {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.code(), Code::Unreachable);
+    }
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        assert!(same_token("secret", "secret"));
+        for (left, right) in [
+            ("secret", "secret2"),
+            ("secret", ""),
+            ("a", "b"),
+            ("a\0", "a"),
+        ] {
+            assert!(!same_token(left, right), "{left:?} {right:?}");
+        }
+    }
+}

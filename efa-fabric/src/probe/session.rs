@@ -1,0 +1,318 @@
+//! From two channels to two lanes: both sides open endpoints, say hello, and agree.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::channel::{Frame, Side};
+use super::guard::Guard;
+use super::options::ProbeOptions;
+use super::report::{Peer, ProbeReport, ProbeRow, Role, STATEMENT};
+use super::traffic::Traffic;
+use crate::endpoint::{Endpoint, EndpointOptions};
+use crate::error::{Code, Error, Result};
+use crate::info::{self, ProviderInfo, Wanted};
+use crate::library::Library;
+
+/// Longest address that is taken from a peer, in bytes; the longest known are about 100.
+const MAX_ADDRESS: usize = 1024;
+
+/// Holds an endpoint open for as long as the other side of a loopback may touch its memory,
+/// even if this side fails halfway. It must be dropped before the session.
+pub(crate) type Keep = Option<Rc<Endpoint>>;
+
+/// What one side has after the handshake.
+pub(crate) struct Session {
+    pub(crate) traffic: Traffic,
+    pub(crate) options: ProbeOptions,
+    pub(crate) peer: Peer,
+}
+
+/// The measuring side: opens what the options say, and says so. `offered` names the providers
+/// of the other side, where it told: the first of ours that it has as well is taken.
+pub(crate) fn initiate(
+    library: &Arc<Library>,
+    options: &ProbeOptions,
+    offered: Option<&[String]>,
+    guard: &mut Guard<'_>,
+    keep: &mut Keep,
+) -> Result<Session> {
+    let entry = info::select(
+        library,
+        &Wanted {
+            offered,
+            ..options.endpoint.wanted()
+        },
+    )?;
+    let info = ProviderInfo::from_entry(entry.entry());
+    options.check_provider(info.max_message_size, &info.provider)?;
+    let endpoint = Rc::clone(keep.insert(Rc::new(Endpoint::open_entry(entry)?)));
+    let own = side(library, &endpoint);
+    guard.send(&Frame::Hello {
+        side: own.clone(),
+        options: options.clone(),
+    })?;
+    guard.doing = "waiting for the peer's endpoint".into();
+    let side = match guard.wait(None)? {
+        Frame::Welcome { side } => side,
+        frame => return Err(guard.unexpected(&frame)),
+    };
+    session(endpoint, &own, side, options.clone())
+}
+
+/// The answering side: opens an endpoint that fits the other's, or refuses and says why.
+/// `local` has this side's choices for the other's provider.
+pub(crate) fn respond(
+    library: &Arc<Library>,
+    local: &dyn Fn(&str) -> EndpointOptions,
+    guard: &mut Guard<'_>,
+    keep: &mut Keep,
+) -> Result<Session> {
+    guard.doing = "waiting for the peer's endpoint".into();
+    let (theirs, options) = match guard.wait(None)? {
+        Frame::Hello { side, options } => (side, options),
+        frame => return Err(guard.unexpected(&frame)),
+    };
+    let opened = open_for(library, &local(&theirs.peer.provider), &theirs, &options);
+    let endpoint = match opened {
+        Ok(endpoint) => Rc::clone(keep.insert(Rc::new(endpoint))),
+        Err(error) => {
+            let (code, message) = (error.code().as_str().to_owned(), error.to_string());
+            guard.send(&Frame::Refused { code, message })?;
+            return Err(error);
+        }
+    };
+    guard.shorten(options.deadline);
+    let own = side(library, &endpoint);
+    guard.send(&Frame::Welcome { side: own.clone() })?;
+    session(endpoint, &own, theirs, options)
+}
+
+fn open_for(
+    library: &Arc<Library>,
+    local: &EndpointOptions,
+    theirs: &Side,
+    options: &ProbeOptions,
+) -> Result<Endpoint> {
+    options.check()?;
+    let peer = &theirs.peer;
+    let base = info::base_provider(&peer.provider);
+    let allowed = info::base_provider(&local.provider);
+    if !allowed.is_empty() && !allowed.eq_ignore_ascii_case(base) {
+        return Err(Error::new(
+            Code::InvalidOption,
+            format!("provider {} is not served here", peer.provider),
+        )
+        .with_cure(format!("probe {allowed}"))
+        .with_context("option", "provider"));
+    }
+    // On efa a fabric's name says which protocol it is; on others it names a network.
+    let fabric = local
+        .fabric
+        .as_deref()
+        .or(base.eq_ignore_ascii_case("efa").then_some(&theirs.fabric));
+    let wanted = Wanted {
+        provider: &peer.provider,
+        fabric,
+        domain: local.domain.as_deref(),
+        source: local.source_address.as_deref(),
+        address_format: Some(&theirs.address_format),
+        protocol: Some(&theirs.protocol),
+        offered: None,
+    };
+    let entry = info::select(library, &wanted)?;
+    let info = ProviderInfo::from_entry(entry.entry());
+    check_versions(library, &info, peer)?;
+    options.check_provider(info.max_message_size, &info.provider)?;
+    Endpoint::open_entry(entry)
+}
+
+/// `shm` between two versions of libfabric hangs without an error: each lays its shared memory
+/// out in its own way, and the number that should tell them apart is the same (measured by us
+/// between 1.17, 2.5.1 and 2.6.0).
+fn check_versions(library: &Library, info: &ProviderInfo, peer: &Peer) -> Result<()> {
+    let same =
+        library.version() == peer.library_version && info.provider_version == peer.provider_version;
+    if !info::base_provider(&info.provider).eq_ignore_ascii_case("shm") || same {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::VersionMismatch,
+        format!(
+            "shm needs one libfabric on both sides: {} (shm {}) here, {} (shm {}) there",
+            library.version(),
+            info.provider_version,
+            peer.library_version,
+            peer.provider_version
+        ),
+    )
+    .with_cure("set EFA_FABRIC_LIB to the same libfabric on both sides, or probe tcp")
+    .with_context("own_version", library.version())
+    .with_context("peer_version", peer.library_version))
+}
+
+fn session(
+    endpoint: Rc<Endpoint>,
+    own: &Side,
+    theirs: Side,
+    options: ProbeOptions,
+) -> Result<Session> {
+    let address = peer_address(own, &theirs)?;
+    let limits = [own.tx_size, own.rx_size, theirs.tx_size, theirs.rx_size];
+    let window = limits
+        .into_iter()
+        .fold(u64::from(options.window), u64::min)
+        .max(1);
+    let name = match &theirs.peer.hostname {
+        Some(host) => format!("{host} ({} {})", theirs.peer.provider, theirs.peer.domain),
+        None => format!("{} {}", theirs.peer.provider, theirs.peer.domain),
+    };
+    let traffic = Traffic::new(endpoint, &address, name, window as usize, &options)?;
+    Ok(Session {
+        traffic,
+        options,
+        peer: theirs.peer,
+    })
+}
+
+/// The other side's address. Of a format with a fixed length it must be as long as ours.
+fn peer_address(own: &Side, theirs: &Side) -> Result<Vec<u8>> {
+    let wrong = |why: &str| {
+        Err(
+            Error::new(Code::RendezvousRefused, format!("the peer's address {why}"))
+                .with_context("address", &theirs.address)
+                .with_context("address_format", &theirs.address_format),
+        )
+    };
+    let Some(mut address) = unhex(&theirs.address) else {
+        return wrong("is not hexadecimal");
+    };
+    if address.is_empty() || address.len() > MAX_ADDRESS {
+        return wrong("has an impossible length");
+    }
+    if theirs.address_format == "FI_ADDR_STR" {
+        address.push(0);
+    } else if address.len() * 2 != own.address.len() {
+        return wrong("is not as long as ours");
+    }
+    Ok(address)
+}
+
+fn side(library: &Library, endpoint: &Endpoint) -> Side {
+    let info = endpoint.info();
+    Side {
+        peer: Peer {
+            hostname: hostname(),
+            library_version: library.version(),
+            provider: info.provider.clone(),
+            provider_version: info.provider_version,
+            domain: info.domain.clone(),
+        },
+        fabric: info.fabric.clone(),
+        protocol: info.protocol.clone(),
+        address_format: info.address_format.clone(),
+        address: endpoint
+            .address()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        tx_size: info.tx_size,
+        rx_size: info.rx_size,
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let digits = digits?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty()
+        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+fn hostname() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The report of one side.
+pub(crate) fn report(
+    role: Role,
+    library: &Library,
+    session: Session,
+    (first_us, rows): (f64, Vec<ProbeRow>),
+) -> ProbeReport {
+    let endpoint = session.traffic.endpoint();
+    let info = endpoint.info();
+    ProbeReport {
+        role,
+        library_path: library.path().display().to_string(),
+        library_version: library.version(),
+        provider: info.provider.clone(),
+        provider_version: info.provider_version,
+        fabric: info.fabric.clone(),
+        domain: info.domain.clone(),
+        protocol: info.protocol.clone(),
+        shared_memory: endpoint.shared_memory(),
+        hostname: hostname(),
+        cpus: std::thread::available_parallelism()
+            .ok()
+            .and_then(|n| u32::try_from(n.get()).ok()),
+        peer: session.peer,
+        buffers: session.options.buffers,
+        time_to_first_message_us: first_us,
+        rows,
+        statement: STATEMENT.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::Version;
+
+    fn some_side(format: &str, address: &str) -> Side {
+        let version = Version::from_raw(0);
+        Side {
+            peer: Peer {
+                hostname: None,
+                library_version: version,
+                provider: "tcp".into(),
+                provider_version: version,
+                domain: "lo".into(),
+            },
+            fabric: String::new(),
+            protocol: String::new(),
+            address_format: format.into(),
+            address: address.into(),
+            tx_size: 1,
+            rx_size: 1,
+        }
+    }
+
+    #[test]
+    fn hexadecimal_is_read_strictly() {
+        assert_eq!(unhex("00ff1a"), Some(vec![0, 255, 26]));
+        for bad in ["0", "zz", "0x", "é1"] {
+            assert_eq!(unhex(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_a_wrong_length_are_refused() {
+        let own = some_side("FI_SOCKADDR_IN", "02001f907f0000010000000000000000");
+        for bad in ["", "0200", "02001f907f000001000000000000000000", "nothex"] {
+            let error = peer_address(&own, &some_side("FI_SOCKADDR_IN", bad)).unwrap_err();
+            assert_eq!(error.code(), Code::RendezvousRefused, "{bad}");
+        }
+        assert_eq!(peer_address(&own, &own).unwrap().len(), 16);
+        let own = some_side("FI_ADDR_STR", "66");
+        assert_eq!(
+            peer_address(&own, &some_side("FI_ADDR_STR", "6669")).unwrap(),
+            b"fi\0"
+        );
+        assert!(peer_address(&own, &some_side("FI_ADDR_STR", &"66".repeat(2000))).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! libfabric on this machine, and a probe between two.
+//!
+//! ```text
+//! fabric_probe list
+//! fabric_probe loopback tcp [--sizes 64,4096] [--budget-ms 250] [--distinct] [--domain lo]
+//! fabric_probe serve 0.0.0.0:7777 --token secret
+//! fabric_probe connect 10.0.0.2:7777 tcp --token secret [options as for loopback]
+//! ```
+//! `--json` prints reports as JSON.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use efa_fabric::{
+    Buffers, Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect,
+    loopback, nics, providers,
+};
+
+const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT --token T | \
+                     connect HOST:PORT PROVIDER --token T   [--sizes 64,4096] [--budget-ms 250] [--window 64] \
+                     [--deadline-s 60] [--distinct] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fabric_probe: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let arguments = Arguments::parse(arguments)?;
+    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+    let library = Library::find()?;
+    match words.as_slice() {
+        ["list"] => list(&library),
+        ["loopback", provider] => {
+            arguments.print(&loopback(&library, &arguments.options(provider)?)?)
+        }
+        ["serve", address] => {
+            let server = Server::bind(address.parse()?, arguments.token()?)?;
+            println!("listening on {}", server.address());
+            arguments.print(&server.serve_one(
+                &library,
+                &ServeOptions::default(),
+                Interrupt::never(),
+            )?)
+        }
+        ["connect", address, provider] => {
+            let options = arguments.options(provider)?;
+            arguments.print(&connect(
+                &library,
+                address,
+                arguments.token()?,
+                &options,
+                Interrupt::never(),
+            )?)
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn list(library: &std::sync::Arc<Library>) -> Result<(), Failure> {
+    println!(
+        "libfabric {} at {}",
+        library.version(),
+        library.path().display()
+    );
+    for info in providers(library)?
+        .iter()
+        .filter(|info| info.endpoint_type == "FI_EP_RDM")
+    {
+        println!("  {info}");
+    }
+    for nic in nics(library)? {
+        println!(
+            "  device {} ({}), fabrics {}",
+            nic.name,
+            nic.provider,
+            nic.fabrics.join(", ")
+        );
+    }
+    Ok(())
+}
+
+struct Arguments {
+    words: Vec<String>,
+    named: Vec<(String, String)>,
+}
+
+impl Arguments {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let (mut words, mut named) = (Vec::new(), Vec::new());
+        while let Some(argument) = arguments.next() {
+            match argument.strip_prefix("--") {
+                None => words.push(argument),
+                Some(name @ ("distinct" | "json")) => named.push((name.to_owned(), String::new())),
+                Some(name) => {
+                    let value = arguments
+                        .next()
+                        .ok_or_else(|| format!("--{name} needs a value\n{USAGE}"))?;
+                    named.push((name.to_owned(), value));
+                }
+            }
+        }
+        Ok(Self { words, named })
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.named
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn token(&self) -> Result<&str, Failure> {
+        self.value("token")
+            .ok_or_else(|| "--token is needed".into())
+    }
+
+    fn options(&self, provider: &str) -> Result<ProbeOptions, Failure> {
+        let mut options = ProbeOptions::new(provider);
+        for (name, value) in &self.named {
+            match name.as_str() {
+                "sizes" => {
+                    options.sizes = value.split(',').map(str::parse).collect::<Result<_, _>>()?
+                }
+                "budget-ms" => options.size_budget = Duration::from_millis(value.parse()?),
+                "deadline-s" => options.deadline = Duration::from_secs(value.parse()?),
+                "window" => options.window = value.parse()?,
+                "distinct" => options.buffers = Buffers::Distinct,
+                "fabric" => options.endpoint.fabric = Some(value.clone()),
+                "domain" => options.endpoint.domain = Some(value.clone()),
+                "source" => options.endpoint.source_address = Some(value.clone()),
+                "token" | "json" => {}
+                _ => return Err(format!("no option --{name}\n{USAGE}").into()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn print(&self, report: &ProbeReport) -> Result<(), Failure> {
+        if self.value("json").is_some() {
+            println!("{}", serde_json::to_string_pretty(report)?);
+        } else {
+            print!("{report}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,586 @@
+"""Every rule of the stand-in is provoked over HTTP; a rule without a case fails."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError
+from xml.etree import ElementTree
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from efa_sdk.testing import RULES, Rule, StandIn
+
+P5, P4D, B300, PLAIN = "p5.48xlarge", "p4d.24xlarge", "p6-b300.48xlarge", "m5.2xlarge"
+
+
+class Scene:
+    """A network, a security group, and short ways to ask for things."""
+
+    def __init__(self, stand_in: StandIn) -> None:
+        self.stand_in = stand_in
+        config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+        self.ec2 = stand_in.client(config=config)
+        self.net = stand_in.default_network()
+        self.group = self.ec2.create_security_group(
+            GroupName="efa", Description="efa", VpcId=self.net.vpc_id
+        )["GroupId"]
+
+    def nic(self, card: int, device: int, kind: str = "interface", **more: Any) -> dict[str, Any]:
+        made = {
+            "NetworkCardIndex": card,
+            "DeviceIndex": device,
+            "InterfaceType": kind,
+            "SubnetId": self.net.subnet_for(P5),
+            "Groups": [self.group],
+            **more,
+        }
+        return {name: value for name, value in made.items() if value is not None}
+
+    def run(self, instance_type: str = PLAIN, nics: Any = None, **more: Any) -> Any:
+        request: dict[str, Any] = {
+            "ImageId": self.net.images["x86_64"],
+            "InstanceType": instance_type,
+            "MinCount": 1,
+            "MaxCount": 1,
+        }
+        if nics is not None:
+            zone_subnet = self.net.subnet_for(instance_type)
+            default = self.net.subnet_for(P5)
+            request["NetworkInterfaces"] = [
+                {**nic, "SubnetId": zone_subnet} if nic.get("SubnetId") == default else nic
+                for nic in nics
+            ]
+        elif "SubnetId" not in more:
+            request["SubnetId"] = self.net.subnet_for(instance_type)
+        request.update(more)
+        request = {name: value for name, value in request.items() if value is not None}
+        return self.ec2.run_instances(**request)
+
+    def one(self, instance_type: str = PLAIN, nics: Any = None, **more: Any) -> str:
+        made: str = self.run(instance_type, nics, **more)["Instances"][0]["InstanceId"]
+        return made
+
+    def eni(self, kind: str = "interface", **more: Any) -> str:
+        made = self.ec2.create_network_interface(
+            SubnetId=more.pop("SubnetId", self.net.subnet_for(PLAIN)), InterfaceType=kind, **more
+        )
+        return str(made["NetworkInterface"]["NetworkInterfaceId"])
+
+    def zone_of(self, instance_type: str) -> str:
+        wanted = self.net.subnet_for(instance_type)
+        return next(zone for zone, subnet in self.net.subnets.items() if subnet == wanted)
+
+    def reserve(self, instance_type: str = PLAIN, **more: Any) -> str:
+        made = self.ec2.create_capacity_reservation(
+            **{
+                "InstanceType": instance_type,
+                "InstancePlatform": "Linux/UNIX",
+                "AvailabilityZone": self.zone_of(instance_type),
+                "InstanceCount": 1,
+                "InstanceMatchCriteria": "targeted",
+                **more,
+            }
+        )
+        return str(made["CapacityReservation"]["CapacityReservationId"])
+
+    def settle(self, *ids: str) -> None:
+        for _ in range(2):
+            self.ec2.describe_instances(InstanceIds=list(ids))
+
+
+Case = Callable[[Scene], object]
+CASES: dict[str, Case] = {}
+
+
+def case(rule_id: str) -> Callable[[Case], Case]:
+    def register(provoke: Case) -> Case:
+        assert rule_id not in CASES
+        CASES[rule_id] = provoke
+        return provoke
+
+    return register
+
+
+def target(reservation: str) -> dict[str, Any]:
+    return {"CapacityReservationTarget": {"CapacityReservationId": reservation}}
+
+
+def tagged(*tags: tuple[str, str], kind: str = "instance") -> list[dict[str, Any]]:
+    listed = [{"Key": key, "Value": value} for key, value in tags]
+    return [{"ResourceType": kind, "Tags": listed}]
+
+
+def raw(scene: Scene, **form: str) -> None:
+    """A request that no SDK would make, turned into boto3's error."""
+    body = urllib.parse.urlencode({"Version": "2016-11-15", **form}).encode()
+    try:
+        urllib.request.urlopen(scene.stand_in.endpoint_url, body)
+    except HTTPError as error:
+        root = ElementTree.fromstring(error.read())
+        found = {name: root.findtext(f".//{name}") for name in ("Code", "Message")}
+        meta = {"HTTPStatusCode": error.code}
+        raise ClientError({"Error": found, "ResponseMetadata": meta}, form["Action"]) from None
+
+
+# Requests
+
+case("request.unknown_action")(lambda s: raw(s, Action="MakeCoffee"))
+case("request.not_in_stand_in")(
+    lambda s: s.ec2.describe_instance_type_offerings(LocationType="outpost")
+)
+case("request.unknown_parameter")(lambda s: raw(s, Action="DescribeVpcs", Colour="red"))
+case("request.malformed_parameter")(
+    lambda s: raw(s, Action="DescribeInstanceTypes", MaxResults="many")
+)
+case("request.missing_parameter")(lambda s: s.run(ImageId=None))
+case("request.dry_run")(lambda s: s.run(DryRun=True))
+case("request.unknown_filter")(
+    lambda s: s.ec2.describe_instances(Filters=[{"Name": "colour", "Values": ["red"]}])
+)
+case("page.size")(lambda s: s.ec2.describe_instance_types(MaxResults=101))
+case("page.token")(lambda s: s.ec2.describe_instances(NextToken="bm9uc2Vuc2U="))
+case("page.with_ids")(
+    lambda s: s.ec2.describe_instances(InstanceIds=[s.one()], MaxResults=5),
+)
+
+
+@case("token.other_body")
+def _(s: Scene) -> None:
+    s.run(ClientToken="t")
+    s.run(ClientToken="t", KeyName=None, EbsOptimized=True)
+
+
+@case("token.terminated")
+def _(s: Scene) -> None:
+    made = s.one(ClientToken="t")
+    s.ec2.terminate_instances(InstanceIds=[made])
+    s.settle(made)
+    s.run(ClientToken="t")
+
+
+case("token.too_long")(lambda s: s.run(ClientToken="t" * 65))
+case("tags.too_many")(
+    lambda s: s.run(TagSpecifications=tagged(*((f"k{i}", "v") for i in range(51))))
+)
+case("tags.key_size")(lambda s: s.run(TagSpecifications=tagged(("k" * 129, "v"))))
+case("tags.value_size")(lambda s: s.run(TagSpecifications=tagged(("k", "v" * 257))))
+case("tags.reserved")(lambda s: s.run(TagSpecifications=tagged(("aws:k", "v"))))
+case("tags.duplicate")(lambda s: s.run(TagSpecifications=tagged(("k", "v"), ("k", "w"))))
+case("tags.resource_type")(
+    lambda s: s.ec2.create_placement_group(
+        GroupName="g", Strategy="cluster", TagSpecifications=tagged(("k", "v"))
+    )
+)
+case("tags.unknown_resource")(
+    lambda s: s.ec2.create_tags(Resources=["zz-1"], Tags=[{"Key": "k", "Value": "v"}])
+)
+
+# Interfaces
+
+case("nic.no_device_index")(lambda s: s.run(nics=[s.nic(0, 0, DeviceIndex=None)]))
+case("nic.no_primary")(lambda s: s.run(P5, [s.nic(1, 0)]))
+case("nic.duplicate_slot")(lambda s: s.run(P5, [s.nic(0, 0), s.nic(1, 1), s.nic(1, 1)]))
+case("nic.unknown_type")(lambda s: s.run(nics=[s.nic(0, 0, "banana")]))
+case("nic.too_many")(lambda s: s.run(nics=[s.nic(0, i) for i in range(5)]))
+case("nic.card_out_of_range")(lambda s: s.run(P5, [s.nic(0, 0), s.nic(32, 0)]))
+case("nic.device_out_of_range")(lambda s: s.run(P5, [s.nic(0, 0), s.nic(2, 2)]))
+case("nic.efa_not_on_type")(lambda s: s.run(nics=[s.nic(0, 0, "efa")]))
+case("nic.efa_not_on_card")(lambda s: s.run(B300, [s.nic(0, 0, "efa")]))
+case("nic.two_efas_on_card")(lambda s: s.run(P5, [s.nic(0, 0, "efa"), s.nic(0, 1, "efa-only")]))
+case("nic.too_many_efas")(
+    lambda s: s.run("i7ie.48xlarge", [s.nic(0, 0, "efa"), s.nic(1, 0, "efa-only")])
+)
+case("nic.efa_only_primary")(lambda s: s.run(P5, [s.nic(0, 0, "efa-only")]))
+case("nic.efa_only_address")(
+    lambda s: s.run(P5, [s.nic(0, 0), s.nic(1, 0, "efa-only", Ipv6AddressCount=1)])
+)
+case("nic.public_ip_with_several")(
+    lambda s: s.run(P5, [s.nic(0, 0, AssociatePublicIpAddress=True), s.nic(1, 0)])
+)
+case("nic.with_security_groups")(lambda s: s.run(nics=[s.nic(0, 0)], SecurityGroupIds=[s.group]))
+case("nic.with_subnet")(lambda s: s.run(nics=[s.nic(0, 0)], SubnetId=s.net.subnet_for(PLAIN)))
+case("nic.with_private_ip")(lambda s: s.run(nics=[s.nic(0, 0)], PrivateIpAddress="10.0.0.9"))
+case("nic.no_subnet")(lambda s: s.run(P5, [s.nic(0, 0), s.nic(1, 0, "efa-only", SubnetId=None)]))
+
+
+@case("nic.zones_differ")
+def _(s: Scene) -> None:
+    here = s.net.subnet_for(P5)
+    other = next(subnet for subnet in s.net.subnets.values() if subnet != here)
+    s.run(P5, [s.nic(0, 0), s.nic(1, 0, SubnetId=other)])
+
+
+def existing(eni: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"DeviceIndex": 0, "NetworkInterfaceId": eni, **more}]
+
+
+case("nic.unknown_interface")(lambda s: s.run(nics=existing("eni-0123456789abcdef0")))
+
+
+@case("nic.interface_in_use")
+def _(s: Scene) -> None:
+    eni = s.eni()
+    s.run(nics=existing(eni))
+    s.run(nics=existing(eni))
+
+
+case("nic.interface_with_count")(lambda s: s.run(nics=existing(s.eni()), MaxCount=2))
+case("nic.interface_with_settings")(
+    lambda s: s.run(nics=existing(s.eni(), DeleteOnTermination=True))
+)
+case("nic.address_taken")(lambda s: s.run(nics=[s.nic(0, 0, PrivateIpAddress="192.168.0.1")]))
+
+
+def attachments(s: Scene, instance: str) -> list[str]:
+    found = s.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    return [nic["Attachment"]["AttachmentId"] for nic in found["NetworkInterfaces"]]
+
+
+case("nic.detach_primary")(
+    lambda s: s.ec2.detach_network_interface(AttachmentId=attachments(s, s.one())[0])
+)
+
+
+@case("attach.efa_while_running")
+def _(s: Scene) -> None:
+    made = s.one(P5, [s.nic(0, 0)])
+    s.settle(made)
+    s.ec2.attach_network_interface(
+        NetworkInterfaceId=s.eni("efa", SubnetId=s.net.subnet_for(P5)),
+        InstanceId=made,
+        DeviceIndex=1,
+        NetworkCardIndex=1,
+    )
+
+
+@case("attach.slot_taken")
+def _(s: Scene) -> None:
+    made = s.one()
+    s.settle(made)
+    s.ec2.attach_network_interface(NetworkInterfaceId=s.eni(), InstanceId=made, DeviceIndex=0)
+
+
+case("attach.unknown_attachment")(
+    lambda s: s.ec2.detach_network_interface(AttachmentId="eni-attach-0123456789abcdef0")
+)
+
+# Launches
+
+case("launch.counts")(lambda s: s.run(MinCount=3, MaxCount=2))
+case("launch.unknown_type")(lambda s: s.run("p99.huge", SubnetId=s.net.subnet_for(P5)))
+
+
+@case("launch.type_not_in_zone")
+def _(s: Scene) -> None:
+    offered = {
+        entry["Location"]
+        for entry in s.ec2.describe_instance_type_offerings(
+            LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": [P4D]}]
+        )["InstanceTypeOfferings"]
+    }
+    s.run(P4D, SubnetId=next(sub for zone, sub in s.net.subnets.items() if zone not in offered))
+
+
+@case("launch.type_not_in_region")
+def _(s: Scene) -> None:
+    west = s.stand_in.client(region="us-west-1")
+    net = s.stand_in.default_network(region="us-west-1")
+    west.run_instances(
+        ImageId=net.images["x86_64"],
+        InstanceType=B300,
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=next(iter(net.subnets.values())),
+    )
+
+
+case("launch.malformed_image")(lambda s: s.run(ImageId="al2023"))
+case("launch.unknown_image")(lambda s: s.run(ImageId="ami-0123456789abcdef0"))
+case("launch.architecture")(lambda s: s.run(ImageId=s.net.images["arm64"]))
+case("launch.unknown_subnet")(lambda s: s.run(SubnetId="subnet-0123456789abcdef0"))
+
+
+@case("launch.no_default_subnet")
+def _(s: Scene) -> None:
+    for subnet in s.ec2.describe_subnets()["Subnets"]:
+        if subnet["DefaultForAz"]:
+            s.ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    s.run(SubnetId=None)
+
+
+case("launch.zone_mismatch")(lambda s: s.run(Placement={"AvailabilityZone": "us-east-1z"}))
+case("launch.unknown_group")(lambda s: s.run(SecurityGroupIds=["sg-0123456789abcdef0"]))
+
+
+@case("launch.group_in_other_vpc")
+def _(s: Scene) -> None:
+    other = s.stand_in.default_network(name="other", cidr="10.9.0.0/16")
+    group = s.ec2.create_security_group(GroupName="x", Description="x", VpcId=other.vpc_id)
+    s.run(SecurityGroupIds=[group["GroupId"]])
+
+
+case("launch.group_names_with_subnet")(lambda s: s.run(SecurityGroups=["efa"]))
+case("launch.unknown_key")(lambda s: s.run(KeyName="nobody"))
+case("launch.unknown_profile")(lambda s: s.run(IamInstanceProfile={"Name": "nobody"}))
+case("launch.user_data_size")(lambda s: s.run(UserData="x" * 16385))
+case("launch.user_data_encoding")(
+    lambda s: raw(
+        s,
+        Action="RunInstances",
+        ImageId=s.net.images["x86_64"],
+        InstanceType=PLAIN,
+        MinCount="1",
+        MaxCount="1",
+        UserData="#!/bin/sh",
+    )
+)
+case("launch.unknown_placement_group")(lambda s: s.run(Placement={"GroupName": "nobody"}))
+
+
+def group(s: Scene, name: str = "g", strategy: str = "cluster") -> dict[str, Any]:
+    made = s.ec2.create_placement_group(GroupName=name, Strategy=strategy)["PlacementGroup"]
+    assert isinstance(made, dict)
+    return made
+
+
+case("launch.placement_group_twice")(
+    lambda s: s.run(Placement={"GroupName": "g", "GroupId": group(s)["GroupId"]})
+)
+case("launch.cluster_group_type")(
+    lambda s: s.run("t3.micro", Placement={"GroupName": group(s)["GroupName"]})
+)
+
+
+@case("launch.cluster_group_zone")
+def _(s: Scene) -> None:
+    group(s)
+    for zone in ("us-east-1a", "us-east-1b"):
+        s.run("c5n.18xlarge", SubnetId=s.net.subnets[zone], Placement={"GroupName": "g"})
+
+
+case("launch.unknown_market")(lambda s: s.run(InstanceMarketOptions={"MarketType": "flea"}))
+case("launch.spot_not_supported")(
+    lambda s: s.run("u7i-12tb.224xlarge", InstanceMarketOptions={"MarketType": "spot"})
+)
+case("launch.block_not_supported")(
+    lambda s: s.run(InstanceMarketOptions={"MarketType": "capacity-block"})
+)
+BLOCK = {"MarketType": "capacity-block"}
+
+
+def block(s: Scene, **more: Any) -> str:
+    return s.stand_in.add_capacity_block(P5, s.zone_of(P5), more.pop("count", 2), **more)
+
+
+case("launch.block_without_market")(
+    lambda s: s.run(P5, CapacityReservationSpecification=target(block(s)))
+)
+case("launch.market_without_block")(lambda s: s.run(P5, InstanceMarketOptions=BLOCK))
+case("launch.unknown_reservation")(
+    lambda s: s.run(CapacityReservationSpecification=target("cr-0123456789abcdef0"))
+)
+case("launch.reservation_full")(
+    lambda s: s.run(MinCount=2, MaxCount=2, CapacityReservationSpecification=target(s.reserve()))
+)
+
+
+@case("launch.reservation_zone")
+def _(s: Scene) -> None:
+    other = next(zone for zone in s.net.subnets if zone != s.zone_of(PLAIN))
+    s.run(CapacityReservationSpecification=target(s.reserve(AvailabilityZone=other)))
+
+
+case("launch.reservation_tenancy")(
+    lambda s: s.run(CapacityReservationSpecification=target(s.reserve(Tenancy="dedicated")))
+)
+case("launch.block_not_active")(
+    lambda s: s.run(
+        P5,
+        InstanceMarketOptions=BLOCK,
+        CapacityReservationSpecification=target(block(s, starts_in=3600)),
+    )
+)
+case("launch.cluster_group_with_block")(
+    lambda s: s.run(
+        P5,
+        InstanceMarketOptions=BLOCK,
+        CapacityReservationSpecification=target(block(s)),
+        Placement={"GroupName": group(s)["GroupName"]},
+    )
+)
+
+
+@case("launch.subnet_full")
+def _(s: Scene) -> None:
+    small = s.ec2.create_subnet(
+        VpcId=s.net.vpc_id, CidrBlock="10.0.240.0/28", AvailabilityZone=s.zone_of(PLAIN)
+    )["Subnet"]["SubnetId"]
+    s.run(SubnetId=small, MinCount=12, MaxCount=12)
+
+
+@case("launch.no_capacity")
+def _(s: Scene) -> None:
+    s.stand_in.set_capacity("c5n.18xlarge", s.zone_of("c5n.18xlarge"), 1)
+    s.run("c5n.18xlarge", MinCount=2, MaxCount=2)
+
+
+@case("launch.no_capacity_anywhere")
+def _(s: Scene) -> None:
+    for zone in s.net.subnets:
+        s.stand_in.set_capacity("c5n.18xlarge", zone, 0)
+    s.run("c5n.18xlarge")
+
+
+case("launch.unknown_template")(
+    lambda s: s.run(LaunchTemplate={"LaunchTemplateId": "lt-0123456789abcdef0"})
+)
+case("launch.no_device_name")(lambda s: s.run(BlockDeviceMappings=[{"Ebs": {"VolumeSize": 100}}]))
+
+# Resources
+
+NOBODY = "i-0123456789abcdef0"
+case("instance.unknown")(lambda s: s.ec2.describe_instances(InstanceIds=[NOBODY]))
+case("instance.unknown_several")(
+    lambda s: s.ec2.describe_instances(InstanceIds=[NOBODY, "i-0123456789abcdef1"])
+)
+case("instance.malformed")(lambda s: s.ec2.describe_instances(InstanceIds=["i-nobody"]))
+case("instance.protected")(
+    lambda s: s.ec2.terminate_instances(InstanceIds=[s.one(DisableApiTermination=True)])
+)
+
+
+@case("instance.wrong_state")
+def _(s: Scene) -> None:
+    made = s.one()
+    s.ec2.terminate_instances(InstanceIds=[made])
+    s.ec2.start_instances(InstanceIds=[made])
+
+
+case("placement_group.duplicate")(lambda s: (group(s), group(s)))
+case("placement_group.unknown")(lambda s: s.ec2.delete_placement_group(GroupName="nobody"))
+
+
+@case("placement_group.in_use")
+def _(s: Scene) -> None:
+    group(s)
+    s.run("c5n.18xlarge", Placement={"GroupName": "g"})
+    s.ec2.delete_placement_group(GroupName="g")
+
+
+case("placement_group.strategy")(lambda s: group(s, strategy="huddle"))
+case("placement_group.partitions")(
+    lambda s: s.ec2.create_placement_group(GroupName="g", Strategy="cluster", PartitionCount=2)
+)
+case("placement_group.limit")(lambda s: [group(s, f"g{i}") for i in range(501)])
+
+
+@case("security_group.duplicate_rule")
+def _(s: Scene) -> None:
+    own = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": s.group}]}]
+    s.ec2.authorize_security_group_ingress(GroupId=s.group, IpPermissions=own)
+    s.ec2.authorize_security_group_ingress(GroupId=s.group, IpPermissions=own)
+
+
+@case("security_group.in_use")
+def _(s: Scene) -> None:
+    s.run(SecurityGroupIds=[s.group])
+    s.ec2.delete_security_group(GroupId=s.group)
+
+
+case("security_group.unknown")(
+    lambda s: s.ec2.delete_security_group(GroupId="sg-0123456789abcdef0")
+)
+
+
+@case("subnet.in_use")
+def _(s: Scene) -> None:
+    s.eni()
+    s.ec2.delete_subnet(SubnetId=s.net.subnet_for(PLAIN))
+
+
+case("reservation.unknown")(
+    lambda s: s.ec2.cancel_capacity_reservation(CapacityReservationId="cr-0123456789abcdef0")
+)
+
+
+@case("reservation.not_active")
+def _(s: Scene) -> None:
+    made = s.reserve()
+    for _ in range(2):
+        s.ec2.cancel_capacity_reservation(CapacityReservationId=made)
+
+
+case("reservation.value")(lambda s: s.reserve(InstanceCount=0))
+case("topology.too_many")(
+    lambda s: s.ec2.describe_instance_topology(InstanceIds=[f"i-{i:017x}" for i in range(101)])
+)
+case("types.unknown")(lambda s: s.ec2.describe_instance_types(InstanceTypes=["p99.huge"]))
+
+
+def pattern(rule: Rule) -> str:
+    """The rule's template as a pattern: its words exactly, anything for its fields."""
+    return "".join(
+        ".+" if part.startswith("{") else re.escape(part)
+        for part in re.split(r"(\{\w+\})", rule.message)
+    )
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_rule_is_enforced(rule: Rule, stand_in: StandIn) -> None:
+    assert rule.id in CASES, f"no case provokes {rule.id}"
+    scene = Scene(stand_in)
+    with pytest.raises(ClientError) as caught:
+        CASES[rule.id](scene)
+    answer = caught.value.response
+    assert answer["Error"]["Code"] == rule.code, answer["Error"]
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == rule.status
+    assert re.fullmatch(pattern(rule), answer["Error"]["Message"], re.DOTALL), answer["Error"]
+    assert scene.ec2.describe_instances() is not None, "a refusal must not poison later calls"
+
+
+def test_no_case_without_a_rule() -> None:
+    assert set(CASES) == {rule.id for rule in RULES}
+
+
+def test_rule_ids_are_unique_and_every_rule_names_its_origin() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(rule.origin and rule.refuses for rule in RULES)
+
+
+def message_of(scene: Scene, rule_id: str) -> str:
+    with pytest.raises(ClientError) as caught:
+        CASES[rule_id](scene)
+    return str(caught.value.response["Error"]["Message"])
+
+
+def test_some_texts_in_full(stand_in: StandIn) -> None:
+    scene = Scene(stand_in)
+    assert message_of(scene, "nic.device_out_of_range") == (
+        "The specified number '2' for the device index exceeds the maximum number of network"
+        " interfaces supported by the network card at network card index 2. Specify a number"
+        " from 0 to 1"
+    )
+    assert message_of(scene, "nic.too_many") == "Interface count 5 exceeds the limit for m5.2xlarge"
+    assert message_of(scene, "security_group.duplicate_rule") == (
+        f'the specified rule "peer: {scene.group}, ALL, ALLOW" already exists'
+    )
+
+
+def test_user_data_limit_is_on_the_raw_bytes(stand_in: StandIn) -> None:
+    scene = Scene(stand_in)
+    assert len(base64.b64encode(b"x" * 16384)) > 16384
+    assert scene.one(UserData="x" * 16384)
+
+
+def test_requests_of_no_sdk_never_answer_html(stand_in: StandIn) -> None:
+    scene = Scene(stand_in)
+    with pytest.raises(ClientError, match="stand-in does not implement"):
+        scene.ec2.describe_spot_datafeed_subscription()
+    assert json.dumps(stand_in.requests[-1].action) == '"DescribeSpotDatafeedSubscription"'
