@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from efa_sdk.testing import StandIn
+from support import aws_environment as aws_environment
+from support import cloud as cloud
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 //! The whole flow over HTTP against the EC2 stand-in, and every way that a call of it can fail.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use stand_in::StandIn;
 struct Faulty {
     ec2: Arc<AwsEc2>,
     calls: AtomicU32,
-    fails: Option<(u32, Moment)>,
+    fails: Mutex<Option<(u32, Moment, Error)>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,23 +32,28 @@ enum Moment {
 }
 
 impl Faulty {
-    fn new(ec2: &Arc<AwsEc2>, fails: Option<(u32, Moment)>) -> Arc<Self> {
+    fn new(ec2: &Arc<AwsEc2>, fails: Option<(u32, Moment, Error)>) -> Arc<Self> {
         Arc::new(Self {
             ec2: ec2.clone(),
             calls: AtomicU32::new(0),
-            fails,
+            fails: Mutex::new(fails),
         })
     }
 
     async fn mutate<T>(&self, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        match self.fails {
-            Some((nth, Moment::Before)) if nth == number => Err(lost().await),
-            Some((nth, Moment::After)) if nth == number => {
+        let fails = self
+            .fails
+            .lock()
+            .unwrap()
+            .take_if(|(nth, ..)| *nth == number);
+        match fails {
+            Some((_, Moment::Before, error)) => Err(error),
+            Some((_, Moment::After, error)) => {
                 call.await?;
-                Err(lost().await)
+                Err(error)
             }
-            _ => call.await,
+            None => call.await,
         }
     }
 }
@@ -227,14 +232,16 @@ async fn the_live_catalog_is_the_bundled_one() {
 #[tokio::test]
 async fn a_cluster_comes_up_as_planned_and_goes_without_a_trace() {
     let stand_in = StandIn::start().unwrap();
-    let ec2 = connect(&stand_in).await;
-    let client = client(ec2.clone());
-    for instance_type in [
-        "p5.48xlarge",
-        "p6-b300.48xlarge",
-        "hpc6id.32xlarge",
-        "c5n.18xlarge",
+    for (region, instance_type) in [
+        ("us-east-1", "p5.48xlarge"),
+        ("us-west-2", "p6-b300.48xlarge"),
+        ("us-east-2", "hpc6id.32xlarge"),
+        ("us-east-1", "c5n.18xlarge"),
     ] {
+        let mut options = ConnectOptions::stand_in(&stand_in.endpoint_url);
+        options.region = Some(region.to_owned());
+        let ec2 = Arc::new(AwsEc2::connect(&options).await.unwrap());
+        let client = client(ec2.clone());
         let mut spec = spec(&ec2, "flow", instance_type).await;
         spec.tags.insert("team".to_owned(), "fabric".to_owned());
         spec.public_ip = if instance_type == "c5n.18xlarge" {
@@ -328,13 +335,23 @@ async fn whatever_call_fails_apply_again_finishes_and_destroy_leaves_nothing() {
         "group, 2 rules, group, launch, 2 x 2 addresses; then 5"
     );
 
+    // Real errors, made at once because the SDK retries for a second or two.
+    let made: Vec<_> = (0..2 * all_calls).map(|_| tokio::spawn(lost())).collect();
+    let mut errors = Vec::new();
+    for error in made {
+        errors.push(error.await.unwrap());
+    }
+    let mut faulty = |nth, moment| {
+        client(Faulty::new(
+            &ec2,
+            errors.pop().map(|error| (nth, moment, error)),
+        ))
+    };
+
     let healthy = client(ec2.clone());
     for moment in [Moment::Before, Moment::After] {
         for nth in 0..apply_calls {
-            let error = client(Faulty::new(&ec2, Some((nth, moment))))
-                .apply(&plan)
-                .await
-                .unwrap_err();
+            let error = faulty(nth, moment).apply(&plan).await.unwrap_err();
             assert_eq!(
                 error.code(),
                 Code::Ec2Unreachable,
@@ -350,6 +367,14 @@ async fn whatever_call_fails_apply_again_finishes_and_destroy_leaves_nothing() {
 
             let cluster = healthy.apply(&plan).await.unwrap();
             assert_eq!(cluster.instances.len(), 2, "{nth} {moment:?}");
+            // Instances, two groups and addresses; an interface has the tag too.
+            let interfaces: usize = cluster.instances.iter().map(|i| i.interfaces.len()).sum();
+            let all = tagged(&ec2, "faulty").await.len();
+            assert_eq!(
+                all,
+                2 + 2 + 2 + interfaces,
+                "{nth} {moment:?}: nothing is there twice"
+            );
             assert!(
                 healthy.verify("faulty").await.unwrap().is_as_planned(),
                 "{nth} {moment:?}"
@@ -363,10 +388,7 @@ async fn whatever_call_fails_apply_again_finishes_and_destroy_leaves_nothing() {
         }
         for nth in 0..all_calls - apply_calls {
             healthy.apply(&plan).await.unwrap();
-            let error = client(Faulty::new(&ec2, Some((nth, moment))))
-                .destroy("faulty")
-                .await
-                .unwrap_err();
+            let error = faulty(nth, moment).destroy("faulty").await.unwrap_err();
             assert!(error.may_have_changed_aws(), "{nth} {moment:?}: {error}");
             healthy.destroy("faulty").await.unwrap();
             assert_eq!(

@@ -29,21 +29,17 @@ pub(super) async fn ensure(
             &address.public_ip,
         );
     }
-    let has_address = |instance: &Instance| {
-        addresses
-            .iter()
-            .any(|address| address.instance_id.as_deref() == Some(&instance.instance_id))
-    };
     let mut free: Vec<Address> = addresses
         .iter()
         .filter(|a| a.association_id.is_none())
         .cloned()
         .collect();
     for instance in live_instances(steps.ec2, &plan.spec.name).await? {
-        if has_address(&instance) {
+        let primary = &primary(&instance)?.network_interface_id;
+        let on_primary = |address: &Address| address.network_interface_id.as_ref() == Some(primary);
+        if addresses.iter().any(on_primary) {
             continue;
         }
-        let primary = primary(&instance)?.network_interface_id.clone();
         let address = match free.pop() {
             Some(address) => address,
             None => {
@@ -61,7 +57,7 @@ pub(super) async fn ensure(
         };
         steps
             .ec2
-            .associate_address(&address.allocation_id, &primary)
+            .associate_address(&address.allocation_id, primary)
             .await?;
         let detail = format!("{} on {}", address.public_ip, instance.instance_id);
         steps.tell(

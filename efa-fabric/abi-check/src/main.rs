@@ -4,7 +4,7 @@
 //! `cargo run` ends with 0 and a count if all agree, and panics at the first that does not.
 //! Fields that API 2.5 and later appended need headers of that version.
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../../src/ffi.rs"]
 mod ffi;
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
 
-from ..call import Answer, Call, Reply
-from ..moto_paging import forward_paged
-from ..wire import NAMESPACE
+from ..call import Answer, Call
+from ..moto_paging import edited, forward_paged
 
 
 def describe_images(call: Call) -> Answer:
-    """Every HVM image of moto's is of a line that has ENA (Amazon Linux 2 and later, Ubuntu …)."""
-    reply = forward_paged(call)
-    if reply.status != 200:
-        return reply
-    ElementTree.register_namespace("", NAMESPACE)
-    root = ElementTree.fromstring(reply.body)
-    space = f"{{{NAMESPACE}}}"
+    """Every HVM image of moto's is taken to have ENA; it carries none that lacks it."""
+    return edited(forward_paged(call), _add_ena)
+
+
+def _add_ena(root: Element, space: str) -> None:
     for image in root.iterfind(f"{space}imagesSet/{space}item"):
         hvm = image.findtext(f"{space}virtualizationType") == "hvm"
         if hvm and image.find(f"{space}enaSupport") is None:
-            ElementTree.SubElement(image, f"{space}enaSupport").text = "true"
-    body = b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root)
-    return Reply(reply.status, reply.headers, body)
+            SubElement(image, f"{space}enaSupport").text = "true"

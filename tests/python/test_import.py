@@ -1,0 +1,90 @@
+"""Importing efa_sdk: light, without libfabric, with the names and the version that it claims."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import importlib.metadata
+import json
+import os
+
+import efa_sdk
+import pytest
+from support import run_python
+
+REPORT = """
+import json, sys
+import efa_sdk
+from efa_sdk import aio, errors, fabric
+mapped = sorted({line.split()[-1] for line in open("/proc/self/maps") if "/" in line})
+print(json.dumps({"modules": sorted(sys.modules), "mapped": mapped}))
+"""
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, list[str]]:
+    environ = {**os.environ, "EFA_FABRIC_LIB": "/nowhere/libfabric.so.1"}
+    done = run_python(REPORT, env=environ)
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, list[str]] = json.loads(done.stdout)
+    return loaded
+
+
+def test_import_loads_the_compiled_module(report: dict[str, list[str]]) -> None:
+    assert any("_efa_sdk" in path for path in report["mapped"])
+
+
+@pytest.mark.parametrize("library", ["libfabric", "libefa", "libibverbs", "librdmacm"])
+def test_import_loads_no_fabric_library(report: dict[str, list[str]], library: str) -> None:
+    assert [path for path in report["mapped"] if library in path] == []
+
+
+@pytest.mark.parametrize(
+    "package", ["moto", "boto3", "botocore", "flask", "werkzeug", "numpy", "efa_sdk.testing"]
+)
+def test_import_loads_no_test_dependency(report: dict[str, list[str]], package: str) -> None:
+    assert "efa_sdk" in report["modules"]
+    assert [m for m in report["modules"] if m == package or m.startswith(package + ".")] == []
+
+
+def test_public_names_exist_and_are_listed_once() -> None:
+    assert len(set(efa_sdk.__all__)) == len(efa_sdk.__all__)
+    assert [name for name in efa_sdk.__all__ if not hasattr(efa_sdk, name)] == []
+    assert {"Catalog", "Client", "ClusterSpec", "Layout", "Plan", "aio", "errors"} <= set(
+        efa_sdk.__all__
+    )
+
+
+def test_no_public_name_is_left_out() -> None:
+    import types
+
+    public = {
+        name
+        for name, value in vars(efa_sdk).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert public <= set(efa_sdk.__all__)
+
+
+def test_version_is_the_one_that_is_installed() -> None:
+    assert efa_sdk.__version__ == importlib.metadata.version("efa-sdk")
+
+
+def test_fabric_imports_without_libfabric_and_is_part_of_the_package() -> None:
+    assert importlib.import_module("efa_sdk.fabric") is efa_sdk.fabric
+
+
+@pytest.mark.parametrize(
+    ("module", "examples"), [("efa_sdk", 3), ("efa_sdk.aio", 3), ("efa_sdk.errors", 0)]
+)
+def test_doctests(module: str, examples: int) -> None:
+    failed, attempted = doctest.testmod(importlib.import_module(module))
+    assert failed == 0
+    assert attempted >= examples
+
+
+@pytest.mark.parametrize("name", [n for n in efa_sdk.__all__ if n[0].isupper()])
+def test_every_public_class_is_documented_and_named_from_the_package(name: str) -> None:
+    thing = getattr(efa_sdk, name)
+    assert (thing.__doc__ or "").strip(), f"{name} has no docstring"
+    assert thing.__module__.startswith("efa_sdk")
