@@ -30,7 +30,10 @@ SNAPSHOT = pathlib.Path(__file__).parents[1] / "efa-core/src/catalog/snapshot.js
 def natural(name: str) -> list:
     """The order of `InstanceType` in Rust: family, then size, with numbers as numbers."""
     return [
-        [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", half)]
+        [
+            (0, int(part), "") if part.isdigit() else (1, 0, part)
+            for part in re.findall(r"\d+|\D+", half)
+        ]
         for half in name.split(".")
     ]
 
@@ -49,7 +52,10 @@ def network_cards(cards: list) -> list:
     cards = sorted(cards, key=lambda card: card["NetworkCardIndex"])
     if [card["NetworkCardIndex"] for card in cards] != list(range(len(cards))):
         raise SystemExit("network card indices have gaps: the snapshot format cannot say that")
-    return [{"count": len(list(run)), **card} for card, run in itertools.groupby(map(network_card, cards))]
+    return [
+        {"count": len(list(run)), **card}
+        for card, run in itertools.groupby(map(network_card, cards))
+    ]
 
 
 def row(data: dict) -> dict:
@@ -79,7 +85,12 @@ def row(data: dict) -> dict:
         ]
     if "NeuronInfo" in data:
         out["neuron"] = [
-            [device["Name"], device["Count"], device["CoreInfo"]["Count"], device["MemoryInfo"]["SizeInMiB"]]
+            [
+                device["Name"],
+                device["Count"],
+                device["CoreInfo"]["Count"],
+                device["MemoryInfo"]["SizeInMiB"],
+            ]
             for device in data["NeuronInfo"]["NeuronDevices"]
         ]
     return out
@@ -89,7 +100,11 @@ def snapshot() -> str:
     installed = importlib.metadata.version("moto")
     if installed != MOTO_VERSION:
         raise SystemExit(f"moto {MOTO_VERSION} is needed, {installed} is installed")
-    packed = importlib.resources.files("moto").joinpath("ec2/resources/instance_types.json.gz").read_bytes()
+    packed = (
+        importlib.resources.files("moto")
+        .joinpath("ec2/resources/instance_types.json.gz")
+        .read_bytes()
+    )
     types = json.loads(gzip.decompress(packed))
     efa = [data for data in types.values() if data["NetworkInfo"].get("EfaSupported")]
     efa.sort(key=lambda data: natural(data["InstanceType"]))

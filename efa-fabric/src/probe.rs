@@ -327,6 +327,7 @@ impl std::fmt::Debug for Server {
 
 /// Tells the other side of an error of this side, so that it need not wait for its deadline.
 fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
+    let result = result.map_err(|error| guard.explain(error));
     if let Err(error) = &result {
         let (code, message) = (error.code().as_str().to_owned(), error.to_string());
         // If that fails as well, the other side is gone, which `error` is likely to say.

@@ -63,6 +63,24 @@ pub(crate) fn core(error: efa_core::Error) -> PyErr {
     })
 }
 
+/// An error of efa-fabric.
+#[allow(clippy::needless_pass_by_value)] // it is the argument of map_err
+pub(crate) fn fabric(error: efa_fabric::Error) -> PyErr {
+    raise(&Parts {
+        code: error.code().as_str(),
+        message: error.message(),
+        cure: error.cure(),
+        context: error
+            .context()
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect(),
+        retryable: error.is_retryable(),
+        may_have_changed_aws: false,
+        leftovers: Vec::new(),
+    })
+}
+
 /// An error of the binding itself.
 pub(crate) fn binding(code: &str, message: &str, cure: &str) -> PyErr {
     raise(&Parts {

@@ -4,6 +4,8 @@ mod catalog;
 mod client;
 mod cluster;
 mod errors;
+mod fabric;
+mod fabric_report;
 mod layout;
 mod plan;
 mod runtime;
@@ -24,6 +26,12 @@ mod _efa_sdk {
     use crate::cluster::{
         AttachedInterface, Cluster, DestroyReport, Event, Finding, Instance, VerifyReport,
     };
+    #[pymodule_export]
+    use crate::fabric::{
+        Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
+    };
+    #[pymodule_export]
+    use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! The macro that makes a frozen, hashable, picklable Python class of a core value.
 
-/// Wraps a core value: properties by conversion, equality and hash by the value, `str()` by
-/// `Display`, pickling and `to_json`/`from_json` by serde.
+/// Wraps a core value: properties by conversion, equality by the value, and hash, pickling,
+/// `to_json` and `from_json` by its JSON (values with measured numbers have no hash of their own).
 macro_rules! value_class {
     (
         $(#[$meta:meta])*
@@ -10,8 +10,8 @@ macro_rules! value_class {
         }
     ) => {
         $(#[$meta])*
-        #[pyo3::pyclass(frozen, eq, hash, from_py_object, module = "efa_sdk._efa_sdk")]
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[pyo3::pyclass(frozen, eq, from_py_object, module = "efa_sdk._efa_sdk")]
+        #[derive(Debug, Clone, PartialEq)]
         pub(crate) struct $name(pub(crate) $core);
 
         impl From<$core> for $name {
@@ -40,6 +40,13 @@ macro_rules! value_class {
             #[staticmethod]
             fn from_json(text: &str) -> pyo3::PyResult<Self> {
                 crate::errors::json(serde_json::from_str(text)).map(Self)
+            }
+
+            fn __hash__(&self) -> pyo3::PyResult<u64> {
+                use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+                let mut hasher = DefaultHasher::new();
+                self.to_json()?.hash(&mut hasher);
+                Ok(hasher.finish())
             }
 
             fn __reduce__<'py>(

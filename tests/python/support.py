@@ -34,7 +34,7 @@ class Cloud:
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in = stand_in
         self.network = stand_in.default_network()
-        self.ec2 = stand_in.client()
+        self.ec2 = _boto3_client(stand_in)
         self.client = self.connect()
 
     def connect(self, **options: Any) -> efa.Client:
@@ -46,8 +46,10 @@ class Cloud:
     def spec(self, instance_type: str = SMALL, **more: Any) -> efa.ClusterSpec:
         """Two of a type, in a zone that offers it; anything else as given."""
         values: dict[str, Any] = {"name": "train", "count": 2, **more}
-        values.setdefault("subnet_id", self.network.subnet_for(instance_type))
-        values.setdefault("image_id", self.network.image_for(instance_type))
+        if "subnet_id" not in values:
+            values["subnet_id"] = self.network.subnet_for(instance_type)
+        if "image_id" not in values:
+            values["image_id"] = self.network.image_for(instance_type)
         return efa.ClusterSpec(instance_type=instance_type, **values)
 
     def plan(self, instance_type: str = SMALL, **more: Any) -> efa.Plan:
@@ -109,6 +111,16 @@ class Cloud:
     def made(self, name: str = "train") -> set[tuple[str, str]]:
         """`tagged` without what comes and goes with an instance."""
         return {r for r in self.tagged(name) if r[0] not in ("network-interface", "volume")}
+
+
+_clients: dict[str, Any] = {}
+
+
+def _boto3_client(stand_in: StandIn) -> Any:
+    """One per endpoint: making one is slow, and it keeps no state of EC2's."""
+    if stand_in.endpoint_url not in _clients:
+        _clients[stand_in.endpoint_url] = stand_in.client()
+    return _clients[stand_in.endpoint_url]
 
 
 def tags_of(resource: dict[str, Any]) -> dict[str, str]:

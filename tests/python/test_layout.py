@@ -52,7 +52,9 @@ def test_golden_vectors(
 
 def test_gb200_uses_the_four_cards_that_carry_it_all() -> None:
     layout = CATALOG["p6e-gb200.36xlarge"].layout()
-    assert [(i.network_card_index, i.device_index, i.interface_type) for i in layout.interfaces] == [
+    assert [
+        (i.network_card_index, i.device_index, i.interface_type) for i in layout.interfaces
+    ] == [
         (0, 0, "interface"),
         *((card, 0, "efa-only") for card in (1, 5, 9, 13)),
     ]

@@ -41,7 +41,9 @@ def check_rules(t: efa.InstanceType, layout: efa.Layout) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(t=types, profile=st.sampled_from(PROFILES), wanted=counts, public_ip=st.sampled_from(PUBLIC_IP))
+@given(
+    t=types, profile=st.sampled_from(PROFILES), wanted=counts, public_ip=st.sampled_from(PUBLIC_IP)
+)
 def test_a_layout_or_a_typed_refusal(
     t: efa.InstanceType, profile: str, wanted: int | None, public_ip: str
 ) -> None:

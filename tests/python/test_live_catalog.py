@@ -27,7 +27,9 @@ def test_live_equals_the_snapshot_field_by_field(live: efa.Catalog) -> None:
     assert len(snapshot) == 303
     assert [t.name for t in live] == list(snapshot)
     different = {
-        t.name: {k: (v, snapshot[t.name][k]) for k, v in facts(t).items() if v != snapshot[t.name][k]}
+        t.name: {
+            k: (v, snapshot[t.name][k]) for k, v in facts(t).items() if v != snapshot[t.name][k]
+        }
         for t in live
         if facts(t) != snapshot[t.name]
     }

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -539,11 +540,13 @@ def test_faults_by_parameter_and_of_other_services(stand_in: StandIn) -> None:
     stand_in.fail("GetParameter", "ParameterNotFound")
     ec2 = stand_in.client()
     ec2.create_placement_group(GroupName="a", Strategy="cluster")
-    for call, code in (
+    sts, ssm = stand_in.client("sts"), stand_in.client("ssm")
+    calls: list[tuple[Callable[[], Any], str]] = [
         (lambda: ec2.create_placement_group(GroupName="b", Strategy="cluster"), "Boom"),
-        (lambda: stand_in.client("sts").get_caller_identity(), "AccessDenied"),
-        (lambda: stand_in.client("ssm").get_parameter(Name="/x"), "ParameterNotFound"),
-    ):
+        (lambda: sts.get_caller_identity(), "AccessDenied"),
+        (lambda: ssm.get_parameter(Name="/x"), "ParameterNotFound"),
+    ]
+    for call, code in calls:
         with pytest.raises(ClientError) as caught:
             call()
         assert code_of(caught) == code

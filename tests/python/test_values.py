@@ -61,9 +61,9 @@ def flow(cloud: Cloud) -> dict[str, Any]:
 
 
 @pytest.fixture
-def made(cloud: Cloud) -> dict[str, Any]:
-    if not _made:
-        _made.update(flow(cloud))
+def made(request: pytest.FixtureRequest) -> dict[str, Any]:
+    if not _made:  # once: values need no EC2 after that
+        _made.update(flow(request.getfixturevalue("cloud")))
     return _made
 
 
@@ -134,9 +134,7 @@ def test_a_list_that_a_property_gives_is_a_copy(value: Any) -> None:
         found = getattr(value, attribute)
         if isinstance(found, (list, dict)):
             found.clear()
-            assert getattr(value, attribute) == getattr(
-                type(value).from_json(before), attribute
-            )
+            assert getattr(value, attribute) == getattr(type(value).from_json(before), attribute)
     assert value.to_json() == before
 
 

@@ -15,6 +15,9 @@ const LOOK_NS: u64 = 20_000;
 /// Time between two questions to the caller's hook, and two looks at the deadline.
 const CHECK_NS: u64 = 10_000_000;
 
+/// Time for the end of the other side to show after a call failed.
+const GONE_NS: u64 = 200_000_000;
+
 /// The caller's wish to stop: polled about every 10 ms, on the thread that called the probe.
 #[derive(Clone, Copy)]
 pub struct Interrupt<'a> {
@@ -177,6 +180,23 @@ impl<'a> Guard<'a> {
         }
     }
 
+    /// The cause of a failed call, if it is that the other side is gone: providers report that
+    /// in many ways (shm says "Input/output error"), and the closed connection follows soon.
+    pub(crate) fn explain(&mut self, error: Error) -> Error {
+        if error.code() != Code::CallFailed {
+            return error;
+        }
+        let end = now_ns().saturating_add(GONE_NS);
+        loop {
+            match self.channel.poll() {
+                Err(gone) if gone.code() == Code::Unreachable => return gone.with_source(error),
+                Err(_) => return error,
+                Ok(_) if now_ns() >= end => return error,
+                Ok(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
     /// The frame that has arrived, if one has.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Frame> {
@@ -249,6 +269,21 @@ mod tests {
         let (mut left, _right) = Local::pair();
         let mut guard = Guard::new(&mut left, Interrupt::new(&|| true), Duration::from_secs(60));
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Interrupted);
+    }
+
+    #[test]
+    fn a_failed_call_is_explained_by_a_peer_that_is_gone() {
+        let failed = || Error::new(Code::CallFailed, "receive failed");
+        let (mut left, right) = Local::pair();
+        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        assert_eq!(guard.explain(failed()).code(), Code::CallFailed);
+        drop(right);
+        let error = guard.explain(failed());
+        assert_eq!(error.code(), Code::Unreachable);
+        assert_eq!(
+            std::error::Error::source(&error).unwrap().to_string(),
+            "receive failed"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ import collections.abc
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Catalog", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceType", "InstanceTypes", "Layout", "NetworkCard", "NetworkInterface", "NeuronDevice", "Plan", "VerifyReport", "instance_type_table"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Catalog", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Plan", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Server", "VerifyReport", "connect", "connect_async", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -106,6 +106,65 @@ class AttachedInterface:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+
+@final
+class Bandwidth:
+    """
+    Messages in one direction, from the first post to the peer's last acknowledgement.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    @property
+    def buffers(self, /) -> int:
+        """
+        Buffers that were sent from, and received into.
+        """
+    @property
+    def bytes(self, /) -> int:
+        """
+        Bytes sent, without headers.
+        """
+    @property
+    def elapsed_s(self, /) -> float:
+        """
+        Seconds.
+        """
+    @staticmethod
+    def from_json(text: str) -> Bandwidth:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gb_per_s(self, /) -> float:
+        """
+        10^9 bytes per second.
+        """
+    @property
+    def gbit_per_s(self, /) -> float:
+        """
+        10^9 bits per second.
+        """
+    @property
+    def messages(self, /) -> int:
+        """
+        Messages sent.
+        """
+    @property
+    def messages_per_s(self, /) -> float:
+        """
+        Messages per second.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def window(self, /) -> int:
+        """
+        Messages in flight at most.
         """
 
 @final
@@ -792,6 +851,65 @@ class InstanceTypes:
     def __next__(self, /) -> InstanceType: ...
 
 @final
+class Latency:
+    """
+    Half of the round-trip time of single messages, in µs.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    @staticmethod
+    def from_json(text: str) -> Latency:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def iterations(self, /) -> int:
+        """
+        Round trips measured.
+        """
+    @property
+    def max_us(self, /) -> float:
+        """
+        Largest.
+        """
+    @property
+    def mean_us(self, /) -> float:
+        """
+        Arithmetic mean.
+        """
+    @property
+    def min_us(self, /) -> float:
+        """
+        Smallest.
+        """
+    @property
+    def p50_us(self, /) -> float:
+        """
+        Median.
+        """
+    @property
+    def p90_us(self, /) -> float:
+        """
+        90 % are not above it.
+        """
+    @property
+    def p99_us(self, /) -> float:
+        """
+        99 % are not above it.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def warmup_iterations(self, /) -> int:
+        """
+        Round trips before, which are not counted.
+        """
+
+@final
 class Layout:
     """
     The network interfaces of every instance of a launch.
@@ -863,6 +981,43 @@ class Layout:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+
+@final
+class Library:
+    """
+    A loaded libfabric.
+    """
+    def __new__(cls, /, path: str | None = None) -> Library:
+        """
+        Finds and loads libfabric, or loads the one at `path`.
+
+        Searched are `$EFA_FABRIC_LIB`, /opt/amazon/efa, then the system's. It stays loaded.
+        Raises FabricError when there is none, or it cannot be used.
+        """
+    def __repr__(self, /) -> str: ...
+    def nics(self, /) -> list[Nic]:
+        """
+        The network devices that it can use, each once.
+        """
+    @property
+    def path(self, /) -> str:
+        """
+        The file that was loaded.
+        """
+    def providers(self, /) -> list[ProviderInfo]:
+        """
+        Everything that it offers on this machine, in its order of preference.
+        """
+    @property
+    def requested_api(self, /) -> str:
+        """
+        The interface version that is asked of it.
+        """
+    @property
+    def version(self, /) -> str:
+        """
+        Its version, such as `1.17`.
         """
 
 @final
@@ -1005,6 +1160,66 @@ class NeuronDevice:
         """
 
 @final
+class Nic:
+    """
+    A network device that libfabric can use.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def driver(self, /) -> str | None:
+        """
+        The driver.
+        """
+    @property
+    def fabrics(self, /) -> list[str]:
+        """
+        The fabrics that it appears on, such as `efa` and `efa-direct`.
+        """
+    @staticmethod
+    def from_json(text: str) -> Nic:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def link_is_up(self, /) -> bool | None:
+        """
+        Whether the link is up, where the provider says.
+        """
+    @property
+    def link_speed_bps(self, /) -> int | None:
+        """
+        Speed of the link, in bit per second.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        The device, such as `rdmap0s6` on EFA.
+        """
+    @property
+    def pci_address(self, /) -> str | None:
+        """
+        The PCI address.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def vendor_id(self, /) -> str | None:
+        """
+        The vendor, such as `0x1d0f`.
+        """
+
+@final
 class Plan:
     """
     Everything that `apply` would use and make. `str()` prints what exists (`=`) and what would
@@ -1068,6 +1283,360 @@ class Plan:
         """
 
 @final
+class ProbeOptions:
+    """
+    What a probe measures, and for how long.
+
+    provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
+    seconds for each size and each of latency and bandwidth. window: messages in flight for
+    bandwidth, at most 64. buffers: `reused` or `distinct`. deadline_s: seconds for the whole
+    probe. source_address: a numeric local address, for providers with IP addresses.
+
+    Raises FabricError that names the option.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, provider: str, *, fabric: str | None = None, domain: str | None = None, source_address: str | None = None, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = True, bandwidth: bool = True, size_budget_s: SupportsFloat | SupportsIndex = 0.25, min_iterations: SupportsIndex = 10, max_iterations: SupportsIndex = 1000000, window: SupportsIndex = 64, buffers: str = "reused", deadline_s: SupportsFloat | SupportsIndex = 60.0, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0) -> ProbeOptions: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def bandwidth(self, /) -> bool:
+        """
+        Whether bandwidth is measured.
+        """
+    @property
+    def buffers(self, /) -> str:
+        """
+        `reused` or `distinct`.
+        """
+    @property
+    def connect_timeout_s(self, /) -> float:
+        """
+        Seconds to reach the peer.
+        """
+    @property
+    def deadline_s(self, /) -> float:
+        """
+        Seconds for the whole probe.
+        """
+    @property
+    def domain(self, /) -> str | None:
+        """
+        The domain by name.
+        """
+    @property
+    def fabric(self, /) -> str | None:
+        """
+        The fabric by name.
+        """
+    @staticmethod
+    def from_json(text: str) -> ProbeOptions:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def latency(self, /) -> bool:
+        """
+        Whether latency is measured.
+        """
+    @property
+    def max_iterations(self, /) -> int:
+        """
+        Round trips or messages that are measured at most.
+        """
+    @property
+    def min_iterations(self, /) -> int:
+        """
+        Round trips or messages that are measured at least.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider.
+        """
+    @property
+    def size_budget_s(self, /) -> float:
+        """
+        Seconds for each size and kind.
+        """
+    @property
+    def sizes(self, /) -> list[int]:
+        """
+        Message sizes in bytes.
+        """
+    @property
+    def source_address(self, /) -> str | None:
+        """
+        The local address.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def window(self, /) -> int:
+        """
+        Messages in flight for bandwidth.
+        """
+
+@final
+class ProbeReport:
+    """
+    The result of a probe; `str()` is a table.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def buffers(self, /) -> str:
+        """
+        `reused` or `distinct`.
+        """
+    @property
+    def domain(self, /) -> str:
+        """
+        The domain.
+        """
+    @property
+    def fabric(self, /) -> str:
+        """
+        The fabric.
+        """
+    @staticmethod
+    def from_json(text: str) -> ProbeReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def hostname(self, /) -> str | None:
+        """
+        Name of this machine.
+        """
+    @property
+    def library_path(self, /) -> str:
+        """
+        The libfabric that was used.
+        """
+    @property
+    def library_version(self, /) -> str:
+        """
+        Its version.
+        """
+    @property
+    def peer_hostname(self, /) -> str | None:
+        """
+        Name of the peer's machine.
+        """
+    @property
+    def peer_library_version(self, /) -> str:
+        """
+        The peer's libfabric.
+        """
+    @property
+    def protocol(self, /) -> str:
+        """
+        The wire protocol.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider as libfabric returned it: asking for `tcp` may give `tcp;ofi_rxm`.
+        """
+    @property
+    def provider_version(self, /) -> str:
+        """
+        The provider's version.
+        """
+    @property
+    def role(self, /) -> str:
+        """
+        `loopback`, `connect` or `serve`.
+        """
+    @property
+    def rows(self, /) -> list[ProbeRow]:
+        """
+        One row for each size.
+        """
+    @property
+    def shared_memory(self, /) -> str:
+        """
+        Whether shared memory may have been measured instead of the provider's network:
+        `not_applicable`, `disabled` or `unknown`.
+        """
+    @property
+    def statement(self, /) -> str:
+        """
+        How to read the latencies.
+        """
+    @property
+    def time_to_first_message_us(self, /) -> float:
+        """
+        From the very first post to the first reply, with the making of connections.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class ProbeRow:
+    """
+    One message size of a probe.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    @property
+    def bandwidth(self, /) -> Bandwidth | None:
+        """
+        Bandwidth, where it was asked for.
+        """
+    @staticmethod
+    def from_json(text: str) -> ProbeRow:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def latency(self, /) -> Latency | None:
+        """
+        Latency, where it was asked for.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Bytes of each message.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class ProviderInfo:
+    """
+    One thing that libfabric offers.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address_format(self, /) -> str:
+        """
+        How addresses are formed.
+        """
+    @property
+    def capabilities(self, /) -> list[str]:
+        """
+        Such as `FI_MSG`, `FI_RMA`, `FI_TAGGED`.
+        """
+    @property
+    def device_name(self, /) -> str | None:
+        """
+        The device behind it, where the provider says.
+        """
+    @property
+    def domain(self, /) -> str:
+        """
+        The domain.
+        """
+    @property
+    def endpoint_type(self, /) -> str:
+        """
+        Such as `FI_EP_RDM`.
+        """
+    @property
+    def fabric(self, /) -> str:
+        """
+        The fabric.
+        """
+    @staticmethod
+    def from_json(text: str) -> ProviderInfo:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def inject_size(self, /) -> int:
+        """
+        Largest message that is copied at the call, in bytes.
+        """
+    @property
+    def max_message_size(self, /) -> int:
+        """
+        Largest message, in bytes.
+        """
+    @property
+    def mr_mode(self, /) -> list[str]:
+        """
+        What is demanded for memory registration.
+        """
+    @property
+    def progress(self, /) -> str:
+        """
+        Who moves messages on.
+        """
+    @property
+    def protocol(self, /) -> str:
+        """
+        The wire protocol, such as `FI_PROTO_EFA`.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider, with layers: `efa`, `tcp`, `tcp;ofi_rxm`.
+        """
+    @property
+    def provider_version(self, /) -> str:
+        """
+        The provider's own version.
+        """
+    @property
+    def rx_size(self, /) -> int:
+        """
+        Receives that may be posted.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def tx_size(self, /) -> int:
+        """
+        Sends that may be outstanding.
+        """
+
+@final
+class Server:
+    """
+    The answering side of a probe between two processes.
+
+    token: what a peer must know. address: `host:port` to listen on; any free port of this
+    machine only by default. Raises FabricError when it cannot be listened on.
+    """
+    def __new__(cls, /, token: str, *, address: str = "127.0.0.1:0") -> Server: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> str:
+        """
+        What peers connect to, as `ip:port`.
+        """
+    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, library: Library | None = None) -> ProbeReport:
+        """
+        Answers the next peer that has the token; the report has what it measured.
+        """
+    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+        """
+        As `serve_one`, as an awaitable.
+        """
+
+@final
 class VerifyReport:
     """
     The result of comparing a cluster with its plan.
@@ -1124,7 +1693,29 @@ class VerifyReport:
         The value as JSON.
         """
 
+def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
+    """
+    Measures to a `Server` at `host:port`, which must have the same token.
+    """
+
+def connect_async(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    """
+    As `connect`, as an awaitable.
+    """
+
 def instance_type_table(types: SupportsGetItem[int, InstanceType]) -> str:
     """
     A table of types as text: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+    """
+
+def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
+    """
+    Measures between two endpoints of this process.
+
+    probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
+    """
+
+def loopback_async(probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    """
+    As `loopback`, as an awaitable.
     """

@@ -25,7 +25,7 @@ from .actions import HANDLERS
 from .call import Call, Reply
 from .faults import Fault, Faults
 from .moto_state import add_managed_policies
-from .rules import Refused, refuse
+from .rules import Refused, refusal, refuse
 from .state import Settings
 
 log = logging.getLogger("efa_sdk.testing")
@@ -130,9 +130,9 @@ class Application:
             entry.error_code = error.code
             return _error(entry.service, 400, error.code, error.message, request_id)
         except NotImplementedError as error:
-            entry.error_code = "UnsupportedOperation"
-            message = f"the efa_sdk.testing stand-in does not implement {entry.action}: {error}"
-            return _error(entry.service, 400, entry.error_code, message, request_id)
+            lacks = refusal("request.not_in_stand_in", what=f"{entry.action} ({error})")
+            entry.error_code = lacks.code
+            return _error(entry.service, lacks.status, lacks.code, lacks.message, request_id)
         except Exception as error:  # a mistake of ours or of moto's: never HTML, never silent
             log.exception("%s failed inside the stand-in", entry.action)
             entry.error_code = "InternalError"

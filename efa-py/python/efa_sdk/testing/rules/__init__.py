@@ -10,17 +10,22 @@ from .requests import REQUEST_RULES
 from .resources import RESOURCE_RULES
 from .rule import Refused, Rule
 
-__all__ = ["RULES", "Refused", "Rule", "refuse", "rules_markdown"]
+__all__ = ["RULES", "Refused", "Rule", "refusal", "refuse", "rules_markdown"]
 
 RULES: tuple[Rule, ...] = (*REQUEST_RULES, *INTERFACE_RULES, *LAUNCH_RULES, *RESOURCE_RULES)
 
 _BY_ID = {rule.id: rule for rule in RULES}
 
 
-def refuse(rule_id: str, **values: object) -> NoReturn:
-    """Raises the refusal `rule_id`, its message filled in with `values`."""
+def refusal(rule_id: str, **values: object) -> Refused:
+    """The refusal `rule_id`, its message filled in with `values`."""
     rule = _BY_ID[rule_id]
-    raise Refused(rule, rule.message.format(**values))
+    return Refused(rule, rule.message.format(**values))
+
+
+def refuse(rule_id: str, **values: object) -> NoReturn:
+    """Raises the refusal `rule_id`."""
+    raise refusal(rule_id, **values)
 
 
 def rules_markdown() -> str:

@@ -1,4 +1,4 @@
-"""The verbs of ``efa_sdk.Client`` as coroutines.
+"""The verbs of ``efa_sdk.Client`` as coroutines, and in ``fabric`` the probes.
 
 >>> import asyncio
 >>> from efa_sdk import aio
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from efa_sdk import _efa_sdk
+from efa_sdk.aio import fabric
 
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         VerifyReport,
     )
 
-__all__ = ["Client"]
+__all__ = ["Client", "fabric"]
 
 
 class Client:

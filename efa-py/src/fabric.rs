@@ -1,0 +1,386 @@
+//! libfabric: what there is, what it offers, and probes of it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use efa_fabric as fabric;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
+use crate::runtime::{awaitable, block_on, refuse_after_fork};
+use crate::value::value_class;
+
+/// A loaded libfabric.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct Library(Arc<fabric::Library>);
+
+#[pymethods]
+impl Library {
+    /// Finds and loads libfabric, or loads the one at `path`.
+    ///
+    /// Searched are `$EFA_FABRIC_LIB`, /opt/amazon/efa, then the system's. It stays loaded.
+    /// Raises FabricError when there is none, or it cannot be used.
+    #[new]
+    #[pyo3(signature = (path=None))]
+    fn new(py: Python<'_>, path: Option<String>) -> PyResult<Self> {
+        refuse_after_fork()?;
+        py.detach(|| match path {
+            Some(path) => fabric::Library::load(Path::new(&path)),
+            None => fabric::Library::find(),
+        })
+        .map(Self)
+        .map_err(errors::fabric)
+    }
+
+    /// The file that was loaded.
+    #[getter]
+    fn path(&self) -> String {
+        self.0.path().display().to_string()
+    }
+
+    /// Its version, such as `1.17`.
+    #[getter]
+    fn version(&self) -> String {
+        self.0.version().to_string()
+    }
+
+    /// The interface version that is asked of it.
+    #[getter]
+    fn requested_api(&self) -> String {
+        self.0.requested_api().to_string()
+    }
+
+    /// Everything that it offers on this machine, in its order of preference.
+    fn providers(&self, py: Python<'_>) -> PyResult<Vec<ProviderInfo>> {
+        let offered = py
+            .detach(|| fabric::providers(&self.0))
+            .map_err(errors::fabric)?;
+        Ok(offered.into_iter().map(ProviderInfo).collect())
+    }
+
+    /// The network devices that it can use, each once.
+    fn nics(&self, py: Python<'_>) -> PyResult<Vec<Nic>> {
+        let found = py
+            .detach(|| fabric::nics(&self.0))
+            .map_err(errors::fabric)?;
+        Ok(found.into_iter().map(Nic).collect())
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<libfabric {} at {}>",
+            self.0.version(),
+            self.0.path().display()
+        )
+    }
+}
+
+fn library(given: Option<&Library>) -> PyResult<Arc<fabric::Library>> {
+    match given {
+        Some(library) => Ok(library.0.clone()),
+        None => fabric::Library::find().map_err(errors::fabric),
+    }
+}
+
+value_class! {
+    /// What a probe measures, and for how long.
+    ///
+    /// provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
+    /// seconds for each size and each of latency and bandwidth. window: messages in flight for
+    /// bandwidth, at most 64. buffers: `reused` or `distinct`. deadline_s: seconds for the whole
+    /// probe. source_address: a numeric local address, for providers with IP addresses.
+    ///
+    /// Raises FabricError that names the option.
+    ProbeOptions(fabric::ProbeOptions) {
+        /// The provider.
+        provider: String = |o| o.endpoint.provider.clone();
+        /// The fabric by name.
+        fabric: Option<String> = |o| o.endpoint.fabric.clone();
+        /// The domain by name.
+        domain: Option<String> = |o| o.endpoint.domain.clone();
+        /// The local address.
+        source_address: Option<String> = |o| o.endpoint.source_address.clone();
+        /// Message sizes in bytes.
+        sizes: Vec<usize> = |o| o.sizes.clone();
+        /// Whether latency is measured.
+        latency: bool = |o| o.latency;
+        /// Whether bandwidth is measured.
+        bandwidth: bool = |o| o.bandwidth;
+        /// Seconds for each size and kind.
+        size_budget_s: f64 = |o| o.size_budget.as_secs_f64();
+        /// Round trips or messages that are measured at least.
+        min_iterations: u32 = |o| o.min_iterations;
+        /// Round trips or messages that are measured at most.
+        max_iterations: u32 = |o| o.max_iterations;
+        /// Messages in flight for bandwidth.
+        window: u32 = |o| o.window;
+        /// `reused` or `distinct`.
+        buffers: &'static str = |o| crate::fabric_report::buffers_text(o.buffers);
+        /// Seconds for the whole probe.
+        deadline_s: f64 = |o| o.deadline.as_secs_f64();
+        /// Seconds to reach the peer.
+        connect_timeout_s: f64 = |o| o.connect_timeout.as_secs_f64();
+    }
+}
+
+#[pymethods]
+impl ProbeOptions {
+    #[new]
+    #[pyo3(signature = (
+        provider, *, fabric=None, domain=None, source_address=None, sizes=None, latency=true,
+        bandwidth=true, size_budget_s=0.25, min_iterations=10, max_iterations=1_000_000,
+        window=64, buffers="reused", deadline_s=60.0, connect_timeout_s=10.0
+    ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
+    fn new(
+        provider: String,
+        fabric: Option<String>,
+        domain: Option<String>,
+        source_address: Option<String>,
+        sizes: Option<Vec<usize>>,
+        latency: bool,
+        bandwidth: bool,
+        size_budget_s: f64,
+        min_iterations: u32,
+        max_iterations: u32,
+        window: u32,
+        buffers: &str,
+        deadline_s: f64,
+        connect_timeout_s: f64,
+    ) -> PyResult<Self> {
+        let mut options = fabric::ProbeOptions::new(provider);
+        options.endpoint.fabric = fabric;
+        options.endpoint.domain = domain;
+        options.endpoint.source_address = source_address;
+        if let Some(sizes) = sizes {
+            options.sizes = sizes;
+        }
+        options.latency = latency;
+        options.bandwidth = bandwidth;
+        options.size_budget = seconds("size_budget_s", size_budget_s)?;
+        options.min_iterations = min_iterations;
+        options.max_iterations = max_iterations;
+        options.window = window;
+        options.buffers = crate::fabric_report::parse_buffers(buffers)?;
+        options.deadline = seconds("deadline_s", deadline_s)?;
+        options.connect_timeout = seconds("connect_timeout_s", connect_timeout_s)?;
+        options.check().map_err(errors::fabric)?;
+        Ok(Self(options))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "ProbeOptions('{}', sizes={:?})",
+            self.0.endpoint.provider, self.0.sizes
+        )
+    }
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| PyValueError::new_err(format!("{name} is {value}: {error}")))
+}
+
+/// A provider's name, or options.
+#[derive(FromPyObject)]
+#[allow(clippy::large_enum_variant)] // lives for one call
+pub(crate) enum Probe {
+    Provider(String),
+    #[pyo3(transparent)]
+    Options(ProbeOptions),
+}
+
+impl Probe {
+    fn into_options(self) -> PyResult<fabric::ProbeOptions> {
+        match self {
+            Self::Provider(provider) => {
+                let options = fabric::ProbeOptions::new(provider);
+                options.check().map_err(errors::fabric)?;
+                Ok(options)
+            }
+            Self::Options(options) => Ok(options.0),
+        }
+    }
+}
+
+/// Stops a probe when the future that waits for it is dropped: by Ctrl-C, or by cancellation.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs a probe on a thread of its own.
+async fn run(
+    probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<fabric::ProbeReport> + Send + 'static,
+) -> PyResult<ProbeReport> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let _stop_on_drop = StopOnDrop(stop.clone());
+    let thread = tokio::task::spawn_blocking(move || {
+        let hook = || stop.load(Ordering::Relaxed);
+        probe(fabric::Interrupt::new(&hook))
+    });
+    match thread.await {
+        Ok(report) => report.map(ProbeReport).map_err(errors::fabric),
+        Err(error) => Err(PyRuntimeError::new_err(format!(
+            "the probe's thread ended: {error}"
+        ))),
+    }
+}
+
+async fn run_loopback(
+    library: Arc<fabric::Library>,
+    options: fabric::ProbeOptions,
+) -> PyResult<ProbeReport> {
+    run(move |interrupt| fabric::loopback_with(&library, &options, interrupt)).await
+}
+
+async fn run_connect(
+    library: Arc<fabric::Library>,
+    address: String,
+    token: String,
+    options: fabric::ProbeOptions,
+) -> PyResult<ProbeReport> {
+    run(move |interrupt| fabric::connect(&library, &address, &token, &options, interrupt)).await
+}
+
+/// Measures between two endpoints of this process.
+///
+/// probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
+#[pyfunction]
+#[pyo3(signature = (probe, *, library=None))]
+pub(crate) fn loopback(
+    py: Python<'_>,
+    probe: Probe,
+    library: Option<&Library>,
+) -> PyResult<ProbeReport> {
+    let options = probe.into_options()?;
+    block_on(py, run_loopback(self::library(library)?, options))
+}
+
+/// As `loopback`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (probe, *, library=None) -> "collections.abc.Awaitable[ProbeReport]")]
+pub(crate) fn loopback_async<'py>(
+    py: Python<'py>,
+    probe: Probe,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = probe.into_options()?;
+    awaitable(py, run_loopback(self::library(library)?, options))
+}
+
+/// Measures to a `Server` at `host:port`, which must have the same token.
+#[pyfunction]
+#[pyo3(signature = (address, token, probe, *, library=None))]
+pub(crate) fn connect(
+    py: Python<'_>,
+    address: String,
+    token: String,
+    probe: Probe,
+    library: Option<&Library>,
+) -> PyResult<ProbeReport> {
+    let options = probe.into_options()?;
+    block_on(
+        py,
+        run_connect(self::library(library)?, address, token, options),
+    )
+}
+
+/// As `connect`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (address, token, probe, *, library=None) -> "collections.abc.Awaitable[ProbeReport]")]
+pub(crate) fn connect_async<'py>(
+    py: Python<'py>,
+    address: String,
+    token: String,
+    probe: Probe,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = probe.into_options()?;
+    awaitable(
+        py,
+        run_connect(self::library(library)?, address, token, options),
+    )
+}
+
+/// The answering side of a probe between two processes.
+///
+/// token: what a peer must know. address: `host:port` to listen on; any free port of this
+/// machine only by default. Raises FabricError when it cannot be listened on.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct Server(Arc<fabric::Server>);
+
+impl Server {
+    fn answer(
+        &self,
+        accept_timeout_s: f64,
+        deadline_s: f64,
+        library: Option<&Library>,
+    ) -> PyResult<impl Future<Output = PyResult<ProbeReport>> + Send + use<>> {
+        let mut options = fabric::ServeOptions::default();
+        options.accept_timeout = seconds("accept_timeout_s", accept_timeout_s)?;
+        options.deadline = seconds("deadline_s", deadline_s)?;
+        let (server, library) = (self.0.clone(), self::library(library)?);
+        Ok(run(move |interrupt| {
+            server.serve_one(&library, &options, interrupt)
+        }))
+    }
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    #[pyo3(signature = (token, *, address="127.0.0.1:0"))]
+    fn new(token: String, address: &str) -> PyResult<Self> {
+        refuse_after_fork()?;
+        let address: SocketAddr = address.parse().map_err(|error| {
+            PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
+        })?;
+        let server = fabric::Server::bind(address, token).map_err(errors::fabric)?;
+        Ok(Self(Arc::new(server)))
+    }
+
+    /// What peers connect to, as `ip:port`.
+    #[getter]
+    fn address(&self) -> String {
+        self.0.address().to_string()
+    }
+
+    /// Answers the next peer that has the token; the report has what it measured.
+    #[pyo3(signature = (*, accept_timeout_s=60.0, deadline_s=600.0, library=None))]
+    fn serve_one(
+        &self,
+        py: Python<'_>,
+        accept_timeout_s: f64,
+        deadline_s: f64,
+        library: Option<&Library>,
+    ) -> PyResult<ProbeReport> {
+        block_on(py, self.answer(accept_timeout_s, deadline_s, library)?)
+    }
+
+    /// As `serve_one`, as an awaitable.
+    #[pyo3(signature = (
+        *, accept_timeout_s=60.0, deadline_s=600.0, library=None
+    ) -> "collections.abc.Awaitable[ProbeReport]")]
+    fn serve_one_async<'py>(
+        &self,
+        py: Python<'py>,
+        accept_timeout_s: f64,
+        deadline_s: f64,
+        library: Option<&Library>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, self.answer(accept_timeout_s, deadline_s, library)?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Server on {}>", self.0.address())
+    }
+}

@@ -1,0 +1,218 @@
+"""`plan` refuses what EC2 would refuse later, and says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import efa_sdk as efa
+import pytest
+from support import DEADLINE_S, P5, SMALL, Cloud, raised
+
+AWS = Path(sys.executable).parent / "aws"
+
+
+def refused(cloud: Cloud, instance_type: str = SMALL, **more: Any) -> efa.EfaError:
+    """The refusal of a plan, which must not have changed anything."""
+    since = len(cloud.changes())
+    error = raised(lambda: cloud.plan(instance_type, **more))
+    assert cloud.changes()[since:] == []
+    assert not error.may_have_changed_aws
+    assert not error.leftovers
+    assert error.cure
+    return error
+
+
+def group(cloud: Cloud, name: str = "mine", vpc_id: str | None = None) -> str:
+    made = cloud.ec2.create_security_group(
+        GroupName=name, Description="d", VpcId=vpc_id or cloud.network.vpc_id
+    )
+    return str(made["GroupId"])
+
+
+def allow_self(cloud: Cloud, group_id: str) -> None:
+    rule = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group_id}]}]
+    cloud.ec2.authorize_security_group_ingress(GroupId=group_id, IpPermissions=rule)
+    cloud.ec2.authorize_security_group_egress(GroupId=group_id, IpPermissions=rule)
+
+
+MISSING: list[tuple[dict[str, str], str, str]] = [
+    ({"subnet_id": "subnet-0123456789abcdef0"}, "plan.resource_not_found", "subnet_id"),
+    ({"image_id": "ami-0123456789abcdef0"}, "plan.resource_not_found", "image_id"),
+    ({"security_group_id": "sg-0123456789abcdef0"}, "plan.resource_not_found", "security_group_id"),
+    ({"placement_group_name": "nosuch"}, "plan.resource_not_found", "placement_group_name"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "field"), MISSING, ids=[m[2] for m in MISSING])
+def test_what_does_not_exist(cloud: Cloud, change: dict[str, str], code: str, field: str) -> None:
+    error = refused(cloud, **change)
+    assert isinstance(error, efa.errors.PlanError)
+    assert error.code == code
+    assert error.context["value"] == next(iter(change.values()))
+    assert error.context["field"] == field, "the field as the keyword is spelled"
+
+
+def test_an_unknown_instance_type(cloud: Cloud) -> None:
+    error = refused(
+        cloud, "p5.49xlarge", subnet_id="subnet-1", image_id=cloud.network.image_for(P5)
+    )
+    assert error.code == "catalog.unknown_instance_type"
+    assert error.context["instance_type"] == "p5.49xlarge"
+
+
+def test_a_type_without_efa(cloud: Cloud) -> None:
+    error = refused(cloud, "m5.large")
+    assert error.code == "layout.efa_not_supported"
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "other"), [(SMALL, "hpc7g.16xlarge"), ("hpc7g.16xlarge", SMALL)]
+)
+def test_an_image_of_another_architecture(cloud: Cloud, instance_type: str, other: str) -> None:
+    error = refused(cloud, instance_type, image_id=cloud.network.image_for(other))
+    assert error.code == "plan.conflict"
+    assert error.context["field"] == "image_id"
+    assert error.context["architecture"] in ("arm64", "x86_64")
+
+
+def test_a_zone_that_does_not_offer_the_type(cloud: Cloud) -> None:
+    live = cloud.client.catalog()
+    zones = {t.name: live.zones(t.name) or [] for t in live.find(name=["hpc*", "p*", "trn*"])}
+    name, zone = next(
+        (name, zone)
+        for name, offered in zones.items()
+        for zone in cloud.network.subnets
+        if offered and zone not in offered
+    )
+    error = refused(cloud, name, subnet_id=cloud.network.subnets[zone])
+    assert error.code == "plan.conflict"
+    assert error.context["availability_zone"] == zone
+    assert all(z in (error.cure or "") for z in zones[name])
+
+
+def test_a_subnet_without_room(cloud: Cloud) -> None:
+    subnet = cloud.ec2.create_subnet(
+        VpcId=cloud.network.vpc_id, CidrBlock="10.0.255.240/28", AvailabilityZone="us-east-1a"
+    )["Subnet"]
+    assert subnet["AvailableIpAddressCount"] == 11
+    assert cloud.plan(P5, subnet_id=subnet["SubnetId"], count=11).spec.count == 11
+    error = refused(cloud, P5, subnet_id=subnet["SubnetId"], count=12)
+    assert (error.code, error.context["field"]) == ("plan.conflict", "subnet_id")
+    assert (error.context["value"], error.context["limit"]) == ("12", "11")
+    wide = refused(cloud, P5, subnet_id=subnet["SubnetId"], count=2, profile="ip-bandwidth")
+    assert (wide.context["value"], wide.context["limit"]) == ("16", "11")
+
+
+def test_vt1_needs_to_do_without_a_placement_group(cloud: Cloud) -> None:
+    error = refused(cloud, "vt1.24xlarge")
+    assert error.code == "plan.conflict"
+    assert "placement" in (error.cure or "")
+    plan = cloud.plan("vt1.24xlarge", placement="none")
+    assert plan.placement_group_name is None
+    cluster = cloud.client.apply(plan)
+    assert [i.placement_group_name for i in cluster.instances] == [None, None]
+    assert cloud.client.verify("train").is_as_planned
+
+
+def test_a_foreign_security_group_of_our_name(cloud: Cloud) -> None:
+    group_id = group(cloud, "efa-sdk-train")
+    error = refused(cloud)
+    assert (error.code, error.context["value"]) == ("plan.conflict", group_id)
+
+
+def test_a_security_group_of_another_vpc(cloud: Cloud) -> None:
+    other = cloud.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    group_id = group(cloud, vpc_id=other)
+    allow_self(cloud, group_id)
+    error = refused(cloud, security_group_id=group_id)
+    assert (error.code, error.context["value"]) == ("plan.conflict", group_id)
+    assert other in error.message
+
+
+@pytest.mark.parametrize("strategy", ["spread", "partition"])
+def test_a_placement_group_of_another_strategy(cloud: Cloud, strategy: str) -> None:
+    cloud.ec2.create_placement_group(GroupName="mine", Strategy=strategy)
+    error = refused(cloud, placement_group_name="mine")
+    assert (error.code, error.context["value"]) == ("plan.conflict", "mine")
+    assert strategy in error.message
+
+
+def test_a_foreign_placement_group_of_our_name(cloud: Cloud) -> None:
+    cloud.ec2.create_placement_group(GroupName="efa-sdk-train", Strategy="cluster")
+    error = refused(cloud)
+    assert (error.code, error.context["value"]) == ("plan.conflict", "efa-sdk-train")
+
+
+# What someone has done to the group by hand, and which rules are then missing.
+HALF: list[tuple[str, list[str]]] = [
+    ("nothing", ["ingress", "egress"]),
+    ("ingress", ["egress"]),
+    ("egress", ["ingress"]),
+    ("tcp only", ["ingress", "egress"]),
+    ("everyone", ["ingress", "egress"]),
+]
+
+
+@pytest.mark.parametrize(("done", "missing"), HALF, ids=[h[0] for h in HALF])
+def test_the_printed_command_cures_a_security_group(
+    cloud: Cloud, done: str, missing: list[str]
+) -> None:
+    group_id = group(cloud)
+    itself: Any = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group_id}]}
+    if done == "tcp only":
+        tcp = {**itself, "IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535}
+        cloud.ec2.authorize_security_group_ingress(GroupId=group_id, IpPermissions=[tcp])
+    elif done == "everyone":  # EFA is not IP: 0.0.0.0/0 does not cover it
+        everyone = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        cloud.ec2.authorize_security_group_ingress(GroupId=group_id, IpPermissions=[everyone])
+    elif done in ("ingress", "egress"):
+        authorize = getattr(cloud.ec2, f"authorize_security_group_{done}")
+        authorize(GroupId=group_id, IpPermissions=[itself])
+    error = refused(cloud, security_group_id=group_id)
+    assert (error.code, error.context["value"]) == ("plan.conflict", group_id)
+    cure = error.cure or ""
+    assert cure.startswith("run: aws ec2 ")
+    commands = cure.removeprefix("run: ").split("; ")
+    assert [c.split()[2].rsplit("-", 1)[1] for c in commands] == missing
+    for command in commands:
+        run_aws(cloud, command)
+    plan = cloud.plan(security_group_id=group_id)
+    assert plan.security_group_id == group_id
+    assert "+" not in [line.strip()[:1] for line in str(plan).splitlines() if "rule" in line]
+
+
+def run_aws(cloud: Cloud, command: str) -> None:
+    """A command line as a user would paste it."""
+    words = shlex.split(command)
+    assert words[0] == "aws"
+    environ = {**os.environ, **cloud.stand_in.environ}
+    done = subprocess.run(
+        [str(AWS), *words[1:]], env=environ, capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_existing_groups_are_used_and_survive(cloud: Cloud) -> None:
+    group_id = group(cloud)
+    allow_self(cloud, group_id)
+    cloud.ec2.create_placement_group(GroupName="mine", Strategy="cluster")
+    plan = cloud.plan(security_group_id=group_id, placement_group_name="mine")
+    assert (plan.security_group_id, plan.placement_group_name) == (group_id, "mine")
+    used = [line.split()[1] for line in str(plan).splitlines() if line.strip().startswith("=")]
+    assert used == ["subnet", "image", "security", "placement"]
+    since = len(cloud.changes())
+    cluster = cloud.client.apply(plan)
+    assert cloud.changes()[since:] == ["RunInstances"]
+    assert cluster.security_group_id == group_id
+    assert {i.placement_group_name for i in cluster.instances} == {"mine"}
+    assert cloud.client.verify("train").is_as_planned
+    removed = cloud.client.destroy("train").removed
+    assert {kind for kind, _ in removed} == {"instance"}
+    state = cloud.state()
+    assert group_id in state["security-group"]
+    assert "mine" in state["placement-group"]
