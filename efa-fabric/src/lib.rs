@@ -34,9 +34,10 @@
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
 //! | `environment` | variables with which libfabric would end the process |
+//! | `signals` | keeps the caller's signal handlers |
 //!
-//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock` and the macro of `ffi`
-//! have `unsafe` code.
+//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals` and the macro of
+//! `ffi` have `unsafe` code.
 
 mod clock;
 mod endpoint;
@@ -53,6 +54,7 @@ mod library;
 mod memory;
 #[forbid(unsafe_code)]
 mod probe;
+mod signals;
 
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment;
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiFabricAttr, FiInfo, FidFabric};
+use crate::signals;
 
 mod search;
 
@@ -145,8 +146,9 @@ impl Library {
             .with_source(error)
         };
         // SAFETY: loading runs the library's constructors; libfabric's only set up its own
-        // state. The file is one that the caller, or the system's loader configuration, names.
-        let dl = unsafe { Dl::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }.map_err(invalid)?;
+        // state, and what others do to signals is undone. The file is one that the caller, or the system's loader configuration, names.
+        let dl = signals::kept(|| unsafe { Dl::open(Some(&path), RTLD_NOW | RTLD_LOCAL) })
+            .map_err(invalid)?;
         let dl = ManuallyDrop::new(dl);
         // SAFETY: the types are those that fabric.h declares since 1.9; the library is never
         // unloaded, so the pointers stay valid for the life of the process.
@@ -255,7 +257,7 @@ impl Library {
         let flags = if source.is_some() { ffi::FI_SOURCE } else { 0 };
         // SAFETY: the version is at most the library's and ours; node and hints are null or
         // valid; `head` takes the list, which InfoList frees with the same library.
-        let code = unsafe {
+        let code = signals::kept(|| unsafe {
             (self.symbols.getinfo)(
                 self.raw_api(),
                 source.map_or(std::ptr::null(), CStr::as_ptr),
@@ -264,7 +266,7 @@ impl Library {
                 hints.map_or(std::ptr::null(), |hints| hints.as_ptr().cast_const()),
                 &raw mut head,
             )
-        };
+        });
         if code == -libc::ENODATA {
             return Ok(None);
         }

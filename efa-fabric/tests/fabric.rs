@@ -206,6 +206,17 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        // A killed process leaves the memory of shm's endpoints, named by its id.
+        let prefix = format!("{}:", self.child.id());
+        for entry in std::fs::read_dir("/dev/shm")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                std::fs::remove_file(entry.path()).ok();
+            }
+        }
     }
 }
 

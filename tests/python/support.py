@@ -20,6 +20,9 @@ from efa_sdk.testing import StandIn
 #: How long a test waits for what must happen; generous, since it decides nothing else.
 DEADLINE_S = 120.0
 
+#: Where the stand-in offers a type that us-east-1 does not have.
+REGION_OF = {"hpc6id.32xlarge": "us-east-2", "trn2.48xlarge": "us-east-2"}
+
 #: Cheap to launch (two interfaces); p5 is for the tests that are about many cards.
 SMALL = "c5n.18xlarge"
 P5 = "p5.48xlarge"
@@ -31,17 +34,21 @@ MUTATING += ("Release", "Disassociate", "Modify", "Attach", "Detach", "Start", "
 class Cloud:
     """A fresh EC2 stand-in with a VPC, a blocking client, and boto3 to look behind its back."""
 
-    def __init__(self, stand_in: StandIn) -> None:
+    def __init__(self, stand_in: StandIn, region: str = "us-east-1") -> None:
         self.stand_in = stand_in
-        self.network = stand_in.default_network()
-        self.ec2 = _boto3_client(stand_in)
+        self.network = stand_in.default_network(region=region)
+        self.ec2 = _boto3_client(stand_in, region)
         self.client = self.connect()
+
+    def at_home_of(self, instance_type: str) -> Cloud:
+        """This EC2 in a region that offers the type."""
+        region = REGION_OF.get(instance_type)
+        return self if region is None else Cloud(self.stand_in, region)
 
     def connect(self, **options: Any) -> efa.Client:
         """Another client of the same EC2."""
-        return efa.Client(
-            region=self.network.region, **{"endpoint_url": self.stand_in.endpoint_url, **options}
-        )
+        defaults = {"region": self.network.region, "endpoint_url": self.stand_in.endpoint_url}
+        return efa.Client(**{**defaults, **options})
 
     def spec(self, instance_type: str = SMALL, **more: Any) -> efa.ClusterSpec:
         """Two of a type, in a zone that offers it; anything else as given."""
@@ -113,14 +120,15 @@ class Cloud:
         return {r for r in self.tagged(name) if r[0] not in ("network-interface", "volume")}
 
 
-_clients: dict[str, Any] = {}
+_clients: dict[tuple[str, str], Any] = {}
 
 
-def _boto3_client(stand_in: StandIn) -> Any:
-    """One per endpoint: making one is slow, and it keeps no state of EC2's."""
-    if stand_in.endpoint_url not in _clients:
-        _clients[stand_in.endpoint_url] = stand_in.client()
-    return _clients[stand_in.endpoint_url]
+def _boto3_client(stand_in: StandIn, region: str) -> Any:
+    """One per endpoint and region: making one is slow, and it keeps no state of EC2's."""
+    key = (stand_in.endpoint_url, region)
+    if key not in _clients:
+        _clients[key] = stand_in.client(region=region)
+    return _clients[key]
 
 
 def tags_of(resource: dict[str, Any]) -> dict[str, str]:

@@ -194,6 +194,7 @@ def test_two_clusters_side_by_side(cloud: Cloud) -> None:
     ],
 )
 def test_shapes(cloud: Cloud, instance_type: str, more: dict[str, Any], count: int) -> None:
+    cloud = cloud.at_home_of(instance_type)
     plan = cloud.plan(instance_type, count=count, **more)
     cluster = cloud.client.apply(plan)
     assert len(cluster) == count
@@ -238,7 +239,7 @@ def test_own_interfaces_that_no_tag_can_describe(cloud: Cloud) -> None:
 
 def test_a_plan_of_another_region_is_refused(cloud: Cloud) -> None:
     plan = cloud.plan()
-    elsewhere = efa.Client(region="eu-west-1", endpoint_url=cloud.stand_in.endpoint_url)
+    elsewhere = cloud.connect(region="eu-west-1")
     error = raised(lambda: elsewhere.apply(plan))
     assert error.code == "plan.conflict"
     assert error.context["field"] == "region"

@@ -1,4 +1,5 @@
 //! The whole flow over HTTP against the EC2 stand-in, and every way that a call of it can fail.
+#![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
