@@ -13,14 +13,19 @@ export EFA_TEST_PYTHON := $(PYTHON)
 # A second libfabric, to test against two versions: the one inside the PyPI wheel of mpich.
 export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
 
-.PHONY: setup build demo demo-rust test lint test-rust test-python stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python stubs wheel fmt clean
 
+# Everything that the checks and tests need.
 setup:
-	@tools/setup.sh
+	@tools/setup.sh tests
+
+# Only what building the package and running the examples needs.
+setup-examples:
+	@tools/setup.sh examples
 
 # One profile (dev) builds the module, the tests and the lints, so that aws-sdk-ec2 is compiled
 # once: see docs/decisions/2026-11-20-build-profiles.md.
-build: setup
+build: setup-examples
 	@echo "== building the Python module (the first build compiles aws-sdk-ec2: minutes)"
 	maturin develop --profile dev
 
@@ -34,7 +39,7 @@ test: lint test-rust test-python
 	@echo "== all checks passed"
 
 # clippy-driver in cargo build, not cargo clippy: the latter would compile aws-sdk-ec2 again.
-lint: build
+lint: setup build
 	@echo "== lints"
 	cargo fmt --check
 	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" cargo build --workspace --all-targets
@@ -45,13 +50,14 @@ lint: build
 	$(PYTHON) tools/generate_stubs.py --check
 	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
 
-test-rust: build
+test-rust: setup build
 	@echo "== Rust tests, with and without the feature aws"
 	cargo test --workspace
 	cargo test -p efa-core --no-default-features
+	tools/check_abi.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric
 
-test-python: build
+test-python: setup build
 	@echo "== Python tests, on the wheel too"
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
@@ -60,7 +66,7 @@ test-python: build
 stubs: build
 	$(PYTHON) tools/generate_stubs.py
 
-wheel: setup
+wheel: setup-examples
 	maturin build --release --out dist
 
 fmt: setup

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the demo and the tests need: Debian packages, a virtual environment, its
-# packages. Idempotent; `make` calls it before everything else.
+# Installs what the demo (`setup.sh examples`) or the tests (`setup.sh tests`) need: Debian
+# packages, a virtual environment, its packages. Idempotent; `make` calls it first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,11 +25,12 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-stamp=.venv/setup.sha256
-wanted=$(sha256sum tests/requirements.txt | cut -d' ' -f1)
+requirements=$1/requirements.txt
+stamp=.venv/setup-$1.sha256
+wanted=$(cat examples/requirements.txt "$requirements" | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     say "installing Python packages into .venv"
     [ -x .venv/bin/python ] || python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
     echo "$wanted" > "$stamp"
 fi

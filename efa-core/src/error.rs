@@ -323,4 +323,49 @@ mod tests {
             );
         }
     }
+
+    /// A code in this list is a promise: add to it, never rename.
+    #[test]
+    fn codes_are_pinned() {
+        let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes, PINNED);
+    }
+
+    const PINNED: &[&str] = &[
+        "catalog.unknown_instance_type",
+        "catalog.invalid_query",
+        "catalog.no_offerings",
+        "layout.unknown_profile",
+        "layout.unknown_public_ip",
+        "layout.efa_not_supported",
+        "layout.efa_count_out_of_range",
+        "layout.profile_not_possible",
+        "layout.public_ip_not_possible",
+        "layout.primary_missing",
+        "layout.primary_efa_only",
+        "layout.unknown_network_card",
+        "layout.device_index_out_of_range",
+        "layout.duplicate_interface",
+        "layout.interface_type_not_accepted",
+        "layout.several_efa_per_card",
+        "layout.too_many_efa",
+        "layout.efa_only_with_ip",
+        "layout.public_ip_with_several_interfaces",
+        "layout.instance_type_differs",
+        "layout.notation_unreadable",
+        "plan.invalid_spec",
+        "plan.resource_not_found",
+        "plan.conflict",
+        "plan.unreadable",
+        "provision.cluster_differs",
+        "provision.instance_lost",
+        "provision.timeout",
+        "verify.cluster_not_found",
+        "verify.tags_unreadable",
+        "ec2.no_credentials",
+        "ec2.no_region",
+        "ec2.unreachable",
+        "ec2.refused",
+        "ec2.unexpected_answer",
+    ];
 }

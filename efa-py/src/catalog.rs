@@ -29,6 +29,16 @@ value_class! {
     }
 }
 
+#[pymethods]
+impl NetworkCard {
+    fn __repr__(&self) -> String {
+        format!(
+            "<NetworkCard {} for {} interfaces>",
+            self.0.network_card_index, self.0.maximum_network_interfaces
+        )
+    }
+}
+
 value_class! {
     /// The GPUs of one kind in an instance.
     Gpu(core::Gpu) {
@@ -43,6 +53,16 @@ value_class! {
     }
 }
 
+#[pymethods]
+impl Gpu {
+    fn __repr__(&self) -> String {
+        format!(
+            "<Gpu {} x {} {}>",
+            self.0.count, self.0.manufacturer, self.0.name
+        )
+    }
+}
+
 value_class! {
     /// The Neuron devices of one kind in an instance.
     NeuronDevice(core::NeuronDevice) {
@@ -54,6 +74,13 @@ value_class! {
         cores: u32 = |device| device.cores;
         /// Memory of each, in MiB.
         memory_mib: u64 = |device| device.memory_mib;
+    }
+}
+
+#[pymethods]
+impl NeuronDevice {
+    fn __repr__(&self) -> String {
+        format!("<NeuronDevice {} x {}>", self.0.count, self.0.name)
     }
 }
 
@@ -139,6 +166,15 @@ impl InstanceType {
     fn layout(&self, profile: &str, efa: Option<u32>, public_ip: &str) -> PyResult<Layout> {
         let request = layout_request(profile, efa, public_ip)?;
         self.0.layout(&request).map(Layout).map_err(errors::core)
+    }
+
+    /// The network cards and what they take, for a terminal.
+    fn draw(&self) -> String {
+        self.0.draw()
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
     }
 
     fn __repr__(&self) -> String {

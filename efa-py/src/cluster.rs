@@ -31,6 +31,19 @@ value_class! {
     }
 }
 
+#[pymethods]
+impl AttachedInterface {
+    fn __repr__(&self) -> String {
+        format!(
+            "<AttachedInterface {} card {} device {} {}>",
+            self.0.network_interface_id,
+            self.0.network_card_index,
+            self.0.device_index,
+            self.0.interface_type
+        )
+    }
+}
+
 value_class! {
     /// An instance, as DescribeInstances shows it.
     Instance(core::Instance) {
@@ -62,6 +75,16 @@ value_class! {
         interfaces: Vec<AttachedInterface> = |i| i.interfaces.iter().cloned().map(AttachedInterface).collect();
         /// Its tags.
         tags: BTreeMap<String, String> = |i| i.tags.clone();
+    }
+}
+
+#[pymethods]
+impl Instance {
+    fn __repr__(&self) -> String {
+        format!(
+            "<Instance {} {} {}>",
+            self.0.instance_id, self.0.instance_type, self.0.state
+        )
     }
 }
 

@@ -127,6 +127,16 @@ value_class! {
     }
 }
 
+#[pymethods]
+impl Latency {
+    fn __repr__(&self) -> String {
+        format!(
+            "<Latency p50 {:.2} µs, p99 {:.2} µs>",
+            self.0.p50_us, self.0.p99_us
+        )
+    }
+}
+
 value_class! {
     /// Messages in one direction, from the first post to the peer's last acknowledgement.
     Bandwidth(fabric::Bandwidth) {
@@ -149,6 +159,13 @@ value_class! {
     }
 }
 
+#[pymethods]
+impl Bandwidth {
+    fn __repr__(&self) -> String {
+        format!("<Bandwidth {:.3} GB/s>", self.0.gb_per_s)
+    }
+}
+
 value_class! {
     /// One message size of a probe.
     ProbeRow(fabric::ProbeRow) {
@@ -158,6 +175,13 @@ value_class! {
         latency: Option<Latency> = |row| row.latency.clone().map(Latency);
         /// Bandwidth, where it was asked for.
         bandwidth: Option<Bandwidth> = |row| row.bandwidth.clone().map(Bandwidth);
+    }
+}
+
+#[pymethods]
+impl ProbeRow {
+    fn __repr__(&self) -> String {
+        format!("<ProbeRow of {} bytes>", self.0.size)
     }
 }
 
@@ -212,7 +236,7 @@ value_class! {
 #[pymethods]
 impl ProbeReport {
     fn _repr_html_(&self) -> String {
-        format!("<pre>{}</pre>", self.0)
+        self.0.to_html()
     }
 
     fn __str__(&self) -> String {

@@ -27,8 +27,26 @@ REGION_OF = {"hpc6id.32xlarge": "us-east-2", "trn2.48xlarge": "us-east-2"}
 SMALL = "c5n.18xlarge"
 P5 = "p5.48xlarge"
 
-MUTATING = ("Create", "Delete", "Run", "Terminate", "Authorize", "Revoke", "Allocate", "Associate")
-MUTATING += ("Release", "Disassociate", "Modify", "Attach", "Detach", "Start", "Stop", "Reboot")
+MUTATING: tuple[str, ...] = tuple(
+    [
+        "Create",
+        "Delete",
+        "Run",
+        "Terminate",
+        "Authorize",
+        "Revoke",
+        "Allocate",
+        "Associate",
+        "Release",
+        "Disassociate",
+        "Modify",
+        "Attach",
+        "Detach",
+        "Start",
+        "Stop",
+        "Reboot",
+    ]
+)
 
 
 class Cloud:
@@ -271,6 +289,13 @@ def raised(call: Callable[[], object]) -> efa.EfaError:
     assert error.code
     assert "\n" not in str(error), f"{error.code} has more than one line"
     return error
+
+
+def check(error: efa.EfaError, *codes: str, **context: str) -> None:
+    """A typed error has one of the codes (or their beginnings), a cure, and this context."""
+    assert error.code.startswith(codes or ("",)), error.code
+    assert error.cure, error.code
+    assert context.items() <= error.context.items()
 
 
 def lines(text: str) -> Iterator[str]:

@@ -150,4 +150,4 @@ def test_making_a_client_calls_nothing(cloud: Cloud) -> None:
     cloud.connect()
     assert cloud.stand_in.requests[since:] == []
     with pytest.raises(TypeError):
-        efa.Client("us-east-1")  # type: ignore[misc]
+        efa.Client("us-east-1")  # type: ignore[call-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_our_name_with_a_wildcard_finds_nothing_else(cloud: Cloud) -> None:
     for name in ("t", "trai", "train-1"):
         assert cloud.client.destroy(name).removed == []
     for name in ("train*", "*", "trai?", ""):
-        assert raised(lambda name=name: cloud.client.destroy(name)).code == "plan.invalid_spec"
+        assert raised(partial(cloud.client.destroy, name)).code == "plan.invalid_spec"
     assert cloud.client.verify("train").is_as_planned
 
 

@@ -253,9 +253,9 @@ def test_a_blocking_call_within_a_callback_is_refused(cloud: Cloud) -> None:
     caught: list[efa.EfaError] = []
 
     def callback(event: efa.Event) -> None:
-        for call in (lambda: cloud.client.describe("train"), lambda: client.describe("train")):
+        for used in (cloud.client, client):
             try:
-                call()
+                used.describe("train")
             except efa.EfaError as error:
                 caught.append(error)
 

@@ -213,4 +213,4 @@ def test_a_spec_keeps_what_was_asked_for(cloud: Cloud) -> None:
     assert (spec.user_data, spec.tags) == ("data", {"a": "b"})
     assert (spec.profile, spec.efa) == ("save-ips", None)
     with pytest.raises(TypeError):
-        efa.ClusterSpec("train", SMALL, 2, "subnet-1", "ami-1")  # type: ignore[misc]
+        efa.ClusterSpec("train", SMALL, 2, "subnet-1", "ami-1")  # type: ignore[call-arg]

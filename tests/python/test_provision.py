@@ -7,7 +7,7 @@ from typing import Any
 
 import efa_sdk as efa
 import pytest
-from support import P5, SMALL, Cloud, raised, tags_of
+from support import P5, SMALL, Cloud, check, raised, tags_of
 
 ITSELF = "all protocols from and to the group itself"
 
@@ -231,7 +231,7 @@ def test_own_interfaces_that_no_tag_can_describe(cloud: Cloud) -> None:
     try:
         plan = cloud.plan(P5, interfaces=own)
     except efa.EfaError as error:
-        assert error.cure
+        check(error, "plan.", "layout.")
         return
     cloud.client.apply(plan)
     assert cloud.client.verify("train").is_as_planned

@@ -51,7 +51,9 @@ def check_converges(cloud: Cloud, plan: efa.Plan) -> None:
 
 @pytest.mark.parametrize("action", MAKING)
 def test_refused(cloud: Cloud, plan: efa.Plan, action: str) -> None:
-    fault = cloud.stand_in.fail(action, "UnauthorizedOperation", "You are not authorized", status=403)
+    fault = cloud.stand_in.fail(
+        action, "UnauthorizedOperation", "You are not authorized", status=403
+    )
     error = raised(lambda: cloud.client.apply(plan))
     assert isinstance(error, efa.errors.Ec2Error)
     assert (error.code, error.ec2_code) == ("ec2.refused", "UnauthorizedOperation")

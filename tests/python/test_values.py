@@ -14,7 +14,7 @@ import efa_sdk as efa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import DEADLINE_S, Cloud, run_python
+from support import DEADLINE_S, Cloud, check, run_python
 
 NAMES = [
     "AttachedInterface",
@@ -219,7 +219,7 @@ def survives(cls: Any, text: str) -> bool:
             try:
                 assert value.layout(profile=profile)
             except efa.EfaError as error:
-                assert error.cure
+                check(error, "layout.")
         assert efa.instance_type_table([value])
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import efa_sdk as efa
@@ -36,7 +37,7 @@ def test_as_planned(cloud: Cloud) -> None:
 
 def test_an_unknown_cluster(cloud: Cloud) -> None:
     for what in ("nosuch", cloud.plan(name="nosuch")):
-        error = raised(lambda what=what: cloud.client.verify(what))
+        error = raised(partial(cloud.client.verify, what))
         assert isinstance(error, efa.errors.VerifyError)
         assert error.code == "verify.cluster_not_found"
         assert error.context == {"name": "nosuch", "region": "us-east-1"}

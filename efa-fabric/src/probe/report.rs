@@ -184,6 +184,19 @@ impl Bandwidth {
     }
 }
 
+impl ProbeReport {
+    /// The text form as HTML, for notebooks: escaped, without scripts.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        let text = self.to_string();
+        let text = text
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;");
+        format!("<pre>{text}</pre>")
+    }
+}
+
 impl fmt::Display for ProbeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
