@@ -150,6 +150,22 @@ impl ClusterSpec {
         }
     }
 
+    /// The number of instances, from any number.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` unless it is 1 to 1000.
+    pub fn parse_count(count: i64) -> Result<u32> {
+        match u32::try_from(count) {
+            Ok(count @ 1..=1000) => Ok(count),
+            _ => Err(invalid(
+                "count",
+                count,
+                "1 to 1000",
+                "launch a larger cluster in several parts",
+            )),
+        }
+    }
+
     /// What the layout planner is asked for.
     #[must_use]
     pub fn layout_request(&self) -> LayoutRequest {
@@ -166,14 +182,7 @@ impl ClusterSpec {
     /// `plan.invalid_spec` with the field, the value, the limit and the cure.
     pub fn validate(&self) -> Result<()> {
         check_name(&self.name)?;
-        if !(1..=1000).contains(&self.count) {
-            return Err(invalid(
-                "count",
-                self.count,
-                "1 to 1000",
-                "launch a larger cluster in several parts",
-            ));
-        }
+        Self::parse_count(i64::from(self.count))?;
         check_id("subnet_id", &self.subnet_id, "subnet-")?;
         check_id("image_id", &self.image_id, "ami-")?;
         if let SecurityGroupChoice::Use(id) = &self.security_group {

@@ -81,7 +81,7 @@ impl ClusterSpec {
     fn new(
         name: String,
         instance_type: String,
-        count: u32,
+        count: i64,
         subnet_id: String,
         image_id: String,
         security_group_id: Option<String>,
@@ -98,6 +98,7 @@ impl ClusterSpec {
         tags: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
         let layout = layout_request(profile, efa, public_ip)?;
+        let count = core::ClusterSpec::parse_count(count).map_err(errors::core)?;
         let mut spec = core::ClusterSpec::new(name, instance_type, count, subnet_id, image_id);
         if let Some(id) = security_group_id {
             spec.security_group = core::SecurityGroupChoice::Use(id);

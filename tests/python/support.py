@@ -27,26 +27,13 @@ REGION_OF = {"hpc6id.32xlarge": "us-east-2", "trn2.48xlarge": "us-east-2"}
 SMALL = "c5n.18xlarge"
 P5 = "p5.48xlarge"
 
-MUTATING: tuple[str, ...] = tuple(
-    [
-        "Create",
-        "Delete",
-        "Run",
-        "Terminate",
-        "Authorize",
-        "Revoke",
-        "Allocate",
-        "Associate",
-        "Release",
-        "Disassociate",
-        "Modify",
-        "Attach",
-        "Detach",
-        "Start",
-        "Stop",
-        "Reboot",
-    ]
+# fmt: off
+#: How the names of EC2's actions begin that change something.
+MUTATING = (
+    "Create", "Delete", "Run", "Terminate", "Authorize", "Revoke", "Allocate", "Associate",
+    "Release", "Disassociate", "Modify", "Attach", "Detach", "Start", "Stop", "Reboot",
 )
+# fmt: on
 
 
 class Cloud:

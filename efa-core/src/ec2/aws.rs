@@ -128,7 +128,7 @@ impl AwsEc2 {
                 .with_cure("give region=…, or set AWS_REGION")
                 .with_context("field", "region"));
         };
-        errors::check_credentials(&config).await?;
+        errors::check_credentials(&config, options.profile.as_deref()).await?;
         let endpoint = options
             .endpoint_url
             .clone()

@@ -133,12 +133,22 @@ fn one_line(text: &str) -> String {
 }
 
 /// Refuses at once when there are no credentials, instead of at the first call.
-pub(super) async fn check_credentials(config: &SdkConfig) -> Result<()> {
+pub(super) async fn check_credentials(config: &SdkConfig, profile: Option<&str>) -> Result<()> {
+    let whose = profile.map_or_else(String::new, |name| format!(" in profile '{name}'"));
     let missing = |why: &str| {
-        Error::new(Code::Ec2NoCredentials, format!("no AWS credentials: {why}")).with_cure(
-            "run 'aws configure' or 'aws sso login', set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
-             or give the instance a role",
-        )
+        let error = Error::new(
+            Code::Ec2NoCredentials,
+            format!("no AWS credentials{whose}: {}", why.trim_end_matches('.')),
+        );
+        match profile {
+            Some(name) => error
+                .with_cure("check the profile's name and sign it in, or leave it out")
+                .with_context("profile", name),
+            None => error.with_cure(
+                "run 'aws configure' or 'aws sso login', set AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, or give the instance a role",
+            ),
+        }
     };
     let Some(provider) = config.credentials_provider() else {
         return Err(missing("no provider is configured"));
