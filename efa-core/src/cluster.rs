@@ -111,7 +111,8 @@ impl Expected {
             return Err(not_found(&cluster.name, &cluster.region));
         };
         for other in &cluster.instances {
-            for key in tags::OURS {
+            // The Name tag says nothing of the plan, and people change it.
+            for key in tags::OURS.iter().filter(|key| **key != tags::NAME) {
                 if other.tags.get(*key) != first.tags.get(*key) {
                     return Err(unreadable(key, "differs between instances")
                         .with_context("instance_id", &other.instance_id));

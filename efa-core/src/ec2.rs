@@ -401,6 +401,8 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
         allocation_id: &str,
         network_interface_id: &str,
     ) -> Result<()>;
-    /// ReleaseAddress, after DisassociateAddress where it is associated.
-    async fn release_address(&self, address: &Address) -> Result<()>;
+    /// DisassociateAddress.
+    async fn disassociate_address(&self, association_id: &str) -> Result<()>;
+    /// ReleaseAddress.
+    async fn release_address(&self, allocation_id: &str) -> Result<()>;
 }

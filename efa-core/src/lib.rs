@@ -60,7 +60,7 @@ pub use layout::{
     Layout, LayoutRequest, NetworkInterface, Profile, PublicIp, Violation, parse_notation,
     violations,
 };
-pub use plan::{Plan, PlannedPlacementGroup, PlannedSecurityGroup};
+pub use plan::{Plan, PlanDifference, PlannedPlacementGroup, PlannedSecurityGroup};
 pub use progress::{Action, Event};
 pub use provision::{DestroyReport, Wait};
 pub use spec::{ClusterSpec, PlacementGroupChoice, SecurityGroupChoice};

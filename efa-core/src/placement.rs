@@ -24,9 +24,9 @@ pub(crate) fn decide(
             "{} cannot be in a cluster placement group",
             instance_type.name
         ))
-        .with_cure("ask for no placement group")
+        .with_cure("ask for no placement group: placement \"none\"")
         .with_context("instance_type", &instance_type.name)
-        .with_context("field", "placement_group"));
+        .with_context("field", "placement"));
     }
     let Some(group) = existing else {
         return Ok(Some(PlannedPlacementGroup {
@@ -41,7 +41,7 @@ pub(crate) fn decide(
             group.strategy
         ))
         .with_cure("name a cluster placement group, or let one be made")
-        .with_context("field", "placement_group")
+        .with_context("field", "placement_group_name")
         .with_context("value", &group_name));
     }
     let ours = group
@@ -52,8 +52,8 @@ pub(crate) fn decide(
         return Err(conflict(format!(
             "a placement group named {group_name} exists and is not tagged as this cluster's"
         ))
-        .with_cure("name it in placement_group to use it, or choose another cluster name")
-        .with_context("field", "placement_group")
+        .with_cure("give it as placement_group_name to use it, or choose another cluster name")
+        .with_context("field", "placement_group_name")
         .with_context("value", &group_name));
     }
     Ok(Some(PlannedPlacementGroup {

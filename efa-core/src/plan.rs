@@ -7,6 +7,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::catalog::InstanceType;
@@ -21,11 +22,16 @@ use crate::spec::{ClusterSpec, SecurityGroupChoice};
 use crate::tags;
 use crate::types::Architecture;
 
+mod diff;
 mod display;
 mod observe;
 
+pub use diff::PlanDifference;
+
 pub(crate) use observe::{find_placement_group, find_security_group, observe};
 
+/// Key of the checksum in the serialised form.
+const DIGEST: &str = "sha256";
 /// Version of the serialised form.
 const FORMAT: u32 = 1;
 
@@ -113,11 +119,27 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
     })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn plan_layout(spec: &ClusterSpec, instance_type: &InstanceType) -> Result<Layout> {
     let Some(interfaces) = &spec.interfaces else {
         return instance_type.layout(&spec.layout_request());
     };
     let mut layout = Layout::from_interfaces(instance_type, interfaces.clone())?;
+    let notation = layout.notation();
+    if notation.chars().count() > tags::VALUE_LIMIT {
+        return Err(conflict(format!(
+            "the interfaces take {} characters to note in a tag, EC2 takes {}",
+            notation.chars().count(),
+            tags::VALUE_LIMIT
+        ))
+        .with_cure("give runs of network cards the same interfaces")
+        .with_context("field", "interfaces")
+        .with_context("value", notation)
+        .with_context("limit", tags::VALUE_LIMIT));
+    }
     // The interfaces themselves say whether there is a public address at launch.
     if spec.public_ip == PublicIp::ElasticIp {
         layout.public_ip = PublicIp::ElasticIp;
@@ -130,12 +152,7 @@ fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
     // `Value` sorts its keys, and serialising plain data into it cannot fail.
     let intent =
         serde_json::json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
-    let digest = Sha256::digest(intent.to_string().as_bytes());
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(intent.to_string().as_bytes())[..8])
 }
 
 fn check_zone(spec: &ClusterSpec, seen: &Observations) -> Result<()> {
@@ -225,7 +242,7 @@ fn plan_security_group(spec: &ClusterSpec, seen: &Observations) -> Result<Planne
             group.group_id, group.vpc_id, seen.subnet.subnet_id, seen.subnet.vpc_id
         ))
         .with_cure("choose both in the same VPC")
-        .with_context("field", "security_group")
+        .with_context("field", "security_group_id")
         .with_context("value", &group.group_id));
     }
     let ours = group
@@ -237,8 +254,8 @@ fn plan_security_group(spec: &ClusterSpec, seen: &Observations) -> Result<Planne
             "a security group named {} exists ({}) and is not tagged as this cluster's",
             group.group_name, group.group_id
         ))
-        .with_cure("name it in security_group to use it, or choose another cluster name")
-        .with_context("field", "security_group")
+        .with_cure("give its id as security_group_id to use it, or choose another cluster name")
+        .with_context("field", "security_group_id")
         .with_context("value", &group.group_id));
     }
     let missing = missing_self_rules(group);
@@ -260,7 +277,7 @@ fn plan_security_group(spec: &ClusterSpec, seen: &Observations) -> Result<Planne
             missing.iter().map(|d| d.as_str()).collect::<Vec<_>>().join(" and ")
         ))
         .with_cure(format!("run: {}", commands.join("; ")))
-        .with_context("field", "security_group")
+        .with_context("field", "security_group_id")
         .with_context("value", &group.group_id));
     }
     Ok(PlannedSecurityGroup {
@@ -303,28 +320,35 @@ impl Plan {
     #[must_use]
     pub fn to_json(&self) -> String {
         // Plain data: no map with non-string keys, no failing Serialize.
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        let mut form = serde_json::to_value(self).unwrap_or_default();
+        let digest = hex(&Sha256::digest(form.to_string().as_bytes()));
+        form[DIGEST] = Value::String(digest);
+        format!("{form:#}")
     }
 
     /// Reads a stored plan.
     ///
     /// # Errors
     /// `plan.unreadable` when it is not a plan, was written by another version of the form, or
-    /// does not match its own fingerprint.
+    /// was changed after it was written.
     pub fn from_json(json: &str) -> Result<Self> {
         let unreadable = |why: String| {
             Error::new(Code::PlanUnreadable, format!("not a plan: {why}"))
                 .with_cure("make the plan again")
         };
-        let plan: Self =
+        let mut form: Value =
             serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
+        let digest = form.as_object_mut().and_then(|form| form.remove(DIGEST));
+        let expected = hex(&Sha256::digest(form.to_string().as_bytes()));
+        let plan: Self =
+            serde_json::from_value(form).map_err(|error| unreadable(error.to_string()))?;
         if plan.format != FORMAT {
             return Err(unreadable(format!("form {} is not {FORMAT}", plan.format)));
         }
-        plan.spec.validate()?;
-        if plan.fingerprint != fingerprint(&plan.spec, &plan.region, &plan.layout) {
-            return Err(unreadable("it was changed after it was made".to_owned()));
+        if digest != Some(Value::String(expected)) {
+            return Err(unreadable("it was changed after it was written".to_owned()));
         }
+        plan.spec.validate()?;
         Ok(plan)
     }
 

@@ -186,13 +186,13 @@ impl ClusterSpec {
         check_id("subnet_id", &self.subnet_id, "subnet-")?;
         check_id("image_id", &self.image_id, "ami-")?;
         if let SecurityGroupChoice::Use(id) = &self.security_group {
-            check_id("security_group", id, "sg-")?;
+            check_id("security_group_id", id, "sg-")?;
         }
         if let PlacementGroupChoice::Use(name) = &self.placement_group
             && name.is_empty()
         {
             return Err(invalid(
-                "placement_group",
+                "placement_group_name",
                 "",
                 "a name",
                 "name an existing group, or let one be made",
@@ -325,10 +325,10 @@ mod tests {
             ("count", |s| s.count = 1001),
             ("subnet_id", |s| s.subnet_id = "my-subnet".into()),
             ("image_id", |s| s.image_id = "ami-".into()),
-            ("security_group", |s| {
+            ("security_group_id", |s| {
                 s.security_group = SecurityGroupChoice::Use("default".into())
             }),
-            ("placement_group", |s| {
+            ("placement_group_name", |s| {
                 s.placement_group = PlacementGroupChoice::Use(String::new())
             }),
             ("volume_size_gib", |s| s.volume_size_gib = Some(0)),

@@ -4,6 +4,8 @@ use crate::ec2::{Filter, Tags};
 
 /// Prefix of every tag key of ours.
 pub(crate) const PREFIX: &str = "efa-sdk:";
+/// EC2's limit on the value of a tag, in characters.
+pub(crate) const VALUE_LIMIT: usize = 256;
 /// EC2's own display name.
 pub(crate) const NAME: &str = "Name";
 /// The cluster's name, on everything that we make.

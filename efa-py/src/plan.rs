@@ -196,6 +196,16 @@ impl Plan {
         core::Plan::from_json(text).map(Self).map_err(errors::core)
     }
 
+    /// Where another plan differs: path, this plan's value and the other's as JSON, None where
+    /// one has no such value. Empty for equal plans.
+    fn diff(&self, other: &Self) -> Vec<(String, Option<String>, Option<String>)> {
+        let differences = self.0.diff(&other.0);
+        differences
+            .into_iter()
+            .map(|d| (d.path, d.left, d.right))
+            .collect()
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         Ok((
             py.get_type::<Self>().getattr("from_json")?,

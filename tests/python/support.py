@@ -91,6 +91,10 @@ class Cloud:
         live = [i for i in found if i["State"]["Name"] != "terminated"]
         return sorted(live, key=lambda i: (i["AmiLaunchIndex"], i["InstanceId"]))
 
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Looks until it holds: each look lets the stand-in's instances move on."""
+        assert any(holds() for _ in range(20))
+
     def state(self) -> dict[str, Any]:
         """Everything that exists, but for terminated instances and request metadata."""
         ec2 = self.ec2

@@ -13,7 +13,14 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def python_blocks(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = python_blocks(README)
+DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if python_blocks(path.read_text()))
 
 
 def run(*arguments: str) -> str:
@@ -58,6 +65,12 @@ def test_the_readme_has_blocks() -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_readme_block(block: str) -> None:
     assert run("-c", block).strip()
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_docs_blocks(path: pathlib.Path) -> None:
+    for block in python_blocks(path.read_text()):
+        run("-c", block)
 
 
 def test_the_readme_opens_with_ten_lines_that_print_a_plan() -> None:

@@ -61,8 +61,7 @@ def test_a_terminated_instance(cloud: Cloud) -> None:
     cloud.ec2.terminate_instances(InstanceIds=[cluster.instances[1].instance_id])
     shutting = cloud.client.verify("train")
     assert [f.check for f in shutting.findings][:1] == ["state"]
-    while len(cloud.instances()) > 1:
-        pass
+    cloud.until(lambda: len(cloud.instances()) == 1)
     report = cloud.client.verify("train")
     assert found(report) == [("count", "train", "2", "1")]
     assert "1 findings" in str(report) or "1 finding" in str(report)
@@ -72,8 +71,7 @@ def test_a_stopped_instance(cloud: Cloud) -> None:
     cluster = cloud.apply()
     stopped = cluster.instances[0].instance_id
     cloud.ec2.stop_instances(InstanceIds=[stopped])
-    while cloud.instances()[0]["State"]["Name"] != "stopped":
-        pass
+    cloud.until(lambda: cloud.instances()[0]["State"]["Name"] == "stopped")
     assert found(cloud.client.verify("train")) == [("state", stopped, "running", "stopped")]
 
 

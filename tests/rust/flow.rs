@@ -138,8 +138,12 @@ impl Ec2 for Faulty {
         self.mutate(self.ec2.associate_address(allocation, interface))
             .await
     }
-    async fn release_address(&self, address: &Address) -> Result<()> {
-        self.mutate(self.ec2.release_address(address)).await
+    async fn disassociate_address(&self, association: &str) -> Result<()> {
+        self.mutate(self.ec2.disassociate_address(association))
+            .await
+    }
+    async fn release_address(&self, allocation: &str) -> Result<()> {
+        self.mutate(self.ec2.release_address(allocation)).await
     }
 }
 

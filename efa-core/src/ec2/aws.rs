@@ -436,10 +436,11 @@ impl Ec2 for AwsEc2 {
         .map(drop)
     }
 
-    async fn release_address(&self, address: &Address) -> Result<()> {
-        if let Some(association) = &address.association_id {
-            call!(self, disassociate_address, association_id(association)).map(drop)?;
-        }
-        call!(self, release_address, allocation_id(&address.allocation_id)).map(drop)
+    async fn disassociate_address(&self, association: &str) -> Result<()> {
+        call!(self, disassociate_address, association_id(association)).map(drop)
+    }
+
+    async fn release_address(&self, allocation: &str) -> Result<()> {
+        call!(self, release_address, allocation_id(allocation)).map(drop)
     }
 }

@@ -1,6 +1,6 @@
 //! Layouts and instance types for the eye: text for terminals, HTML for notebooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::{Layout, notation};
@@ -47,24 +47,23 @@ impl Layout {
     }
 
     fn drawing(&self) -> Drawing {
-        let columns = self
-            .interfaces
-            .iter()
-            .map(|i| i.device_index.get() as usize + 1)
-            .max()
-            .unwrap_or(0);
+        let used = self.interfaces.iter().map(|i| i.device_index.get());
+        // Only indices that occur: a layout that was read and not checked may have any.
+        let devices: Vec<u32> = used.collect::<BTreeSet<_>>().into_iter().collect();
         let mut cards: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         for interface in &self.interfaces {
             let slots = cards
                 .entry(interface.network_card_index.get())
-                .or_insert_with(|| vec![String::new(); columns]);
+                .or_insert_with(|| vec![String::new(); devices.len()]);
             let public = interface.associate_public_ip_address == Some(true);
             let label = format!(
                 "[{}{}]",
                 interface.interface_type,
                 if public { " + public IP" } else { "" }
             );
-            slots[interface.device_index.get() as usize].push_str(&label);
+            if let Ok(column) = devices.binary_search(&interface.device_index.get()) {
+                slots[column].push_str(&label);
+            }
         }
         let dots = |slots: Vec<String>| {
             slots
@@ -73,7 +72,7 @@ impl Layout {
                 .collect()
         };
         let mut head = vec!["network cards".to_owned()];
-        head.extend((0..columns).map(|device| format!("device {device}")));
+        head.extend(devices.iter().map(|device| format!("device {device}")));
         Drawing {
             title: self.to_string(),
             head,

@@ -74,7 +74,7 @@ async fn security_group(
             let found = ec2
                 .describe_security_groups(&[Filter::new("group-id", id)])
                 .await?;
-            first(found, ec2, "security_group", id).map(Some)
+            first(found, ec2, "security_group_id", id).map(Some)
         }
         SecurityGroupChoice::Make => {
             find_security_group(ec2, &default_group_name(&spec.name), vpc_id).await
@@ -109,7 +109,7 @@ async fn placement_group(
             let found = ec2
                 .describe_placement_groups(&[Filter::new("group-name", name)])
                 .await?;
-            first(found, ec2, "placement_group", name).map(Some)
+            first(found, ec2, "placement_group_name", name).map(Some)
         }
         PlacementGroupChoice::Make => {
             find_placement_group(ec2, &default_group_name(&spec.name)).await

@@ -303,3 +303,29 @@ fn a_stored_plan_is_read_back_and_a_changed_one_refused() {
         );
     }
 }
+
+#[test]
+fn plans_say_where_they_differ() {
+    let spec_ = spec("p5.48xlarge");
+    let plan = decide(&spec_, seen(&spec_)).unwrap();
+    assert_eq!(plan.diff(&plan), []);
+
+    let mut larger = spec_.clone();
+    larger.count = 3;
+    larger.tags.insert("team".to_owned(), "x".to_owned());
+    larger.efa = Some(31);
+    let larger = decide(&larger, seen(&spec_)).unwrap();
+    let found = plan.diff(&larger);
+    let at = |path: &str| {
+        found
+            .iter()
+            .find(|d| d.path == path)
+            .map(|d| (d.left.as_deref(), d.right.as_deref()))
+    };
+    assert_eq!(at("spec.count"), Some((Some("2"), Some("3"))));
+    assert_eq!(at("spec.tags.team"), Some((None, Some("\"x\""))));
+    assert!(
+        at("layout.interfaces.32").is_some_and(|(left, right)| left.is_some() && right.is_none())
+    );
+    assert!(at("fingerprint").is_some() && at("region").is_none());
+}

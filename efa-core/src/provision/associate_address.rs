@@ -1,6 +1,10 @@
 //! AllocateAddress and AssociateAddress: an Elastic IP on each primary interface.
+//!
+//! AllocateAddress has no ClientToken: a lost reply, or two `apply` at once, leave addresses
+//! over. They carry our tag, are used before new ones are allocated, and what is left over at the
+//! end is released.
 
-use super::{Steps, note, resource};
+use super::{Steps, note, release_address, resource};
 use crate::cluster::live_instances;
 use crate::ec2::{Address, AttachedInterface, Instance};
 use crate::error::{Code, Error, Leftover, Result};
@@ -9,49 +13,68 @@ use crate::progress::Action;
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex};
 
-/// Gives every instance an Elastic IP, using addresses of ours that are free first.
+/// How often another `apply` may release an address that this one was about to associate.
+const ROUNDS: u32 = 5;
+
+/// Gives every instance exactly one Elastic IP.
 pub(super) async fn ensure(
     steps: &Steps<'_>,
     plan: &Plan,
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
-    let addresses = steps
-        .ec2
-        .describe_addresses(&[tags::cluster_filter(&plan.spec.name)])
-        .await?;
-    for address in &addresses {
-        note(
-            steps,
-            exists,
-            Action::Found,
-            resource::ADDRESS,
-            &address.allocation_id,
-            &address.public_ip,
-        );
+    let mut round = 1;
+    while let Err(error) = associate_missing(steps, plan, exists).await {
+        if error.ec2_code() != Some("InvalidAllocationID.NotFound") || round == ROUNDS {
+            return Err(error);
+        }
+        round += 1;
     }
-    let mut free: Vec<Address> = addresses
-        .iter()
-        .filter(|a| a.association_id.is_none())
-        .cloned()
-        .collect();
+    for address in ours(steps, plan).await? {
+        if address.association_id.is_none() {
+            release_address::release_one(steps.ec2, &address).await?;
+            let detail = "left over by an interrupted call";
+            steps.tell(
+                Action::Removed,
+                resource::ADDRESS,
+                &address.allocation_id,
+                detail,
+            );
+            exists.retain(|resource| resource.id != address.allocation_id);
+        }
+    }
+    Ok(())
+}
+
+async fn ours(steps: &Steps<'_>, plan: &Plan) -> Result<Vec<Address>> {
+    let filter = tags::cluster_filter(&plan.spec.name);
+    steps.ec2.describe_addresses(&[filter]).await
+}
+
+async fn associate_missing(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    exists: &mut Vec<Leftover>,
+) -> Result<()> {
+    let addresses = ours(steps, plan).await?;
+    for address in &addresses {
+        list(steps, exists, Action::Found, address);
+    }
+    let (associated, mut free): (Vec<Address>, Vec<Address>) = addresses
+        .into_iter()
+        .partition(|address| address.association_id.is_some());
     for instance in live_instances(steps.ec2, &plan.spec.name).await? {
         let primary = &primary(&instance)?.network_interface_id;
-        let on_primary = |address: &Address| address.network_interface_id.as_ref() == Some(primary);
-        if addresses.iter().any(on_primary) {
+        if associated
+            .iter()
+            .any(|address| address.network_interface_id.as_ref() == Some(primary))
+        {
             continue;
         }
         let address = match free.pop() {
             Some(address) => address,
             None => {
                 let address = steps.ec2.allocate_address(&plan.shared_tags()).await?;
-                note(
-                    steps,
-                    exists,
-                    Action::Created,
-                    resource::ADDRESS,
-                    &address.allocation_id,
-                    &address.public_ip,
-                );
+                list(steps, exists, Action::Created, &address);
                 address
             }
         };
@@ -68,6 +91,13 @@ pub(super) async fn ensure(
         );
     }
     Ok(())
+}
+
+fn list(steps: &Steps<'_>, exists: &mut Vec<Leftover>, action: Action, address: &Address) {
+    let (id, detail) = (&address.allocation_id, &address.public_ip);
+    if !exists.iter().any(|resource| resource.id == *id) {
+        note(steps, exists, action, resource::ADDRESS, id, detail);
+    }
 }
 
 fn primary(instance: &Instance) -> Result<&AttachedInterface> {

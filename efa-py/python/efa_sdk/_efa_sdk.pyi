@@ -1249,6 +1249,11 @@ class Plan:
         """
         The zone of the subnet.
         """
+    def diff(self, /, other: Plan) -> list[tuple[str, str | None, str | None]]:
+        """
+        Where another plan differs: path, this plan's value and the other's as JSON, None where
+        one has no such value. Empty for equal plans.
+        """
     @property
     def fingerprint(self, /) -> str:
         """

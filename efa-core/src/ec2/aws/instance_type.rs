@@ -138,3 +138,52 @@ fn neuron_device(device: sdk::NeuronDeviceInfo) -> NeuronDevice {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_sdk_does_not_know_survives() {
+        let card = sdk::NetworkCardInfo::builder()
+            .network_card_index(0)
+            .maximum_network_interfaces(4)
+            .interface_types(sdk::NetworkCardInterfaceType::from("quantum"))
+            .build();
+        let network = sdk::NetworkInfo::builder()
+            .network_performance("9x 800 Gigabit")
+            .efa_supported(true)
+            .network_cards(card)
+            .build();
+        let info = sdk::InstanceTypeInfo::builder()
+            .instance_type(sdk::InstanceType::from("p9.huge"))
+            .supported_usage_classes(sdk::UsageClassType::from("lease"))
+            .placement_group_info(
+                sdk::PlacementGroupInfo::builder()
+                    .supported_strategies(sdk::PlacementGroupStrategy::from("orbit"))
+                    .build(),
+            )
+            .network_info(network)
+            .build();
+        let ours = convert(info).unwrap();
+        assert_eq!(ours.name, "p9.huge");
+        assert_eq!(ours.usage_classes[0].as_str(), "lease");
+        assert_eq!(ours.placement_strategies[0].as_str(), "orbit");
+        assert_eq!(ours.network_bandwidth, Gbps::new(7200.0));
+        let types = ours.network_cards[0].interface_types.as_deref();
+        assert_eq!(
+            types,
+            Some(&[InterfaceType::Other("quantum".to_owned())][..])
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_name_is_refused_and_missing_types_are_none() {
+        let error = convert(sdk::InstanceTypeInfo::builder().build()).unwrap_err();
+        assert_eq!(error.code().as_str(), "ec2.unexpected_answer");
+        let card = sdk::NetworkCardInfo::builder()
+            .network_card_index(0)
+            .build();
+        assert_eq!(super::card(card).unwrap().interface_types, None);
+    }
+}
