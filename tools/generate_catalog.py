@@ -109,7 +109,8 @@ def snapshot() -> str:
     efa = [data for data in types.values() if data["NetworkInfo"].get("EfaSupported")]
     efa.sort(key=lambda data: natural(data["InstanceType"]))
     header = {
-        "source": f"moto {MOTO_VERSION}, moto/ec2/resources/instance_types.json.gz (DescribeInstanceTypes)",
+        "source": f"moto {MOTO_VERSION}, moto/ec2/resources/instance_types.json.gz"
+        " (DescribeInstanceTypes)",
         "date": MOTO_DATE,
         "sha256": hashlib.sha256(packed).hexdigest(),
         "script": "tools/generate_catalog.py",

@@ -203,8 +203,14 @@ impl Error {
         self
     }
 
-    pub(crate) fn changed_aws(mut self, leftovers: Vec<Leftover>) -> Self {
+    /// Says that the failed call may have changed resources.
+    pub(crate) fn changed_aws(mut self) -> Self {
         self.inner.may_have_changed_aws = true;
+        self
+    }
+
+    /// Lists what of the cluster exists.
+    pub(crate) fn with_leftovers(mut self, leftovers: Vec<Leftover>) -> Self {
         self.inner.leftovers = leftovers;
         self
     }
@@ -267,7 +273,7 @@ impl Error {
         self.inner.may_have_changed_aws
     }
 
-    /// What a failed `apply` is known to have left in AWS; `destroy` removes it.
+    /// What of the cluster is known to exist in AWS after a failed `apply`; `destroy` removes it.
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers

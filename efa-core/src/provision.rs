@@ -137,15 +137,23 @@ pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan) -> Result<Cluster> {
     }
     terminate_instances::await_unfinished(steps, &plan.spec.name).await?;
     let mut exists = Vec::new();
-    match make(steps, plan, &mut exists).await {
-        Ok(cluster) => Ok(cluster),
-        Err(error) => Err(error.changed_aws(exists)),
-    }
+    let result = match run_instances::find_running(steps, plan, &mut exists).await {
+        Ok(running) => make(steps, plan, running, &mut exists)
+            .await
+            .map_err(Error::changed_aws),
+        Err(error) => Err(error),
+    };
+    result.map_err(|error| error.with_leftovers(exists))
 }
 
-/// The steps of [`apply`] in order; `exists` lists what is there when one fails.
-async fn make(steps: &Steps<'_>, plan: &Plan, exists: &mut Vec<Leftover>) -> Result<Cluster> {
-    let running = run_instances::find_running(steps, plan, exists).await?;
+/// The changing steps of [`apply`] in order; `running` are the instances that run already, and
+/// `exists` lists what is there when a step fails.
+async fn make(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    running: Option<Vec<String>>,
+    exists: &mut Vec<Leftover>,
+) -> Result<Cluster> {
     let group_id = create_security_group::ensure(steps, plan, exists).await?;
     create_placement_group::ensure(steps, plan, exists).await?;
     let instance_ids = match running {
@@ -197,7 +205,7 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
     };
     match remove(steps, &mut report).await {
         Ok(()) => Ok(report),
-        Err(error) => Err(error.changed_aws(Vec::new())),
+        Err(error) => Err(error.changed_aws()),
     }
 }
 

@@ -7,6 +7,8 @@ import importlib
 import importlib.metadata
 import json
 import os
+import subprocess
+import sys
 
 import efa_sdk
 import pytest
@@ -88,3 +90,17 @@ def test_every_public_class_is_documented_and_named_from_the_package(name: str) 
     thing = getattr(efa_sdk, name)
     assert (thing.__doc__ or "").strip(), f"{name} has no docstring"
     assert thing.__module__.startswith("efa_sdk")
+
+
+def test_testing_is_imported_when_it_is_asked_for() -> None:
+    script = (
+        "import sys, efa_sdk\n"
+        "assert 'moto' not in sys.modules\n"
+        "print(efa_sdk.testing.StandIn.__name__, 'moto' in sys.modules)\n"
+        "try: efa_sdk.nothing\n"
+        "except AttributeError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "StandIn True\nmodule 'efa_sdk' has no attribute 'nothing'\n"

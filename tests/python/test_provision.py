@@ -163,6 +163,7 @@ def test_another_plan_under_one_name_is_refused(cloud: Cloud, change: dict[str, 
     assert error.cure
     assert "destroy" in error.cure
     assert {("instance", i.instance_id) for i in cluster.instances} <= set(error.leftovers)
+    assert not error.may_have_changed_aws
     assert cloud.changes()[since:] == []
     assert cloud.tagged() == before
 

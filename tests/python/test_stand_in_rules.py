@@ -271,6 +271,59 @@ case("attach.unknown_attachment")(
     lambda s: s.ec2.detach_network_interface(AttachmentId="eni-attach-0123456789abcdef0")
 )
 
+# Elastic IPs
+
+
+def allocate(s: Scene) -> str:
+    return str(s.ec2.allocate_address(Domain="vpc")["AllocationId"])
+
+
+case("address.unknown_allocation")(
+    lambda s: s.ec2.release_address(AllocationId="eipalloc-0123456789abcdef0")
+)
+case("address.unknown_association")(
+    lambda s: s.ec2.disassociate_address(AssociationId="eipassoc-0123456789abcdef0")
+)
+case("address.unknown")(lambda s: s.ec2.describe_addresses(PublicIps=["192.0.2.1"]))
+
+
+@case("address.associated")
+def _(s: Scene) -> None:
+    allocation = allocate(s)
+    for _ in range(2):
+        s.ec2.associate_address(
+            AllocationId=allocation, NetworkInterfaceId=s.eni(), AllowReassociation=False
+        )
+
+
+@case("address.interface_taken")
+def _(s: Scene) -> None:
+    eni = s.eni()
+    for _ in range(2):
+        s.ec2.associate_address(
+            AllocationId=allocate(s), NetworkInterfaceId=eni, AllowReassociation=False
+        )
+
+
+@case("address.several_interfaces")
+def _(s: Scene) -> None:
+    made = s.one(nics=[s.nic(0, 0), s.nic(0, 1)])
+    s.settle(made)
+    s.ec2.associate_address(AllocationId=allocate(s), InstanceId=made)
+
+
+case("address.instance_state")(
+    lambda s: s.ec2.associate_address(AllocationId=allocate(s), InstanceId=s.one())
+)
+
+
+@case("address.in_use")
+def _(s: Scene) -> None:
+    allocation = allocate(s)
+    s.ec2.associate_address(AllocationId=allocation, NetworkInterfaceId=s.eni())
+    s.ec2.release_address(AllocationId=allocation)
+
+
 # Launches
 
 case("launch.counts")(lambda s: s.run(MinCount=3, MaxCount=2))

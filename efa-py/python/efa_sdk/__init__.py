@@ -11,11 +11,8 @@ what libfabric sees. ``aio.Client`` has the same verbs as coroutines, ``errors``
 p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
 """
 
-from __future__ import annotations
-
-import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+import importlib as _importlib
+import typing as _typing
 
 from efa_sdk import aio, errors, fabric
 from efa_sdk._efa_sdk import (
@@ -43,8 +40,8 @@ from efa_sdk._efa_sdk import (
 )
 from efa_sdk.errors import EfaError
 
-if TYPE_CHECKING:
-    from efa_sdk import testing
+if _typing.TYPE_CHECKING:
+    from efa_sdk import testing as testing
 
 __all__ = [
     "AttachedInterface",
@@ -70,12 +67,11 @@ __all__ = [
     "errors",
     "fabric",
     "instance_type_table",
-    "testing",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _typing.Any:
     """``testing`` is imported when it is first asked for: it needs ``efa-sdk[testing]``."""
     if name == "testing":
-        return importlib.import_module("efa_sdk.testing")
+        return _importlib.import_module("efa_sdk.testing")
     raise AttributeError(f"module 'efa_sdk' has no attribute {name!r}")

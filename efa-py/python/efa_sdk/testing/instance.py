@@ -11,6 +11,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from moto.ec2.utils import random_eni_attach_id
 
+from . import elastic
 from .state import state_of
 
 _CODES = {
@@ -74,6 +75,16 @@ class Interface(NetworkInterface):
             for ip in (address, *more_addresses):
                 subnet.request_ip(ip, self)
         backend.enis[self.id] = self
+
+    def stop(self) -> None:
+        """Loses a public IP of its own with the instance's stop; an Elastic IP stays."""
+        if elastic.held_by(self) is None:
+            super().stop()
+
+    def check_auto_public_ip(self) -> None:
+        """Takes a public IP where that is wanted and no Elastic IP is there."""
+        if elastic.held_by(self) is None:
+            super().check_auto_public_ip()
 
     @property
     def group_set(self) -> Any:
@@ -177,15 +188,13 @@ class StandInInstance(Instance):
     def _release(self) -> None:
         """Gives back interfaces, addresses and volumes."""
         for nic in list(self.nics.values()):
-            for eip in self.ec2_backend.addresses:
-                if eip.eni is nic:
-                    eip.eni, eip.instance, eip.association_id = None, None, None
-            nic.public_ip = None
-            delete = nic.delete_on_termination
             self.detach_eni(nic)
-            if delete:
+            if nic.delete_on_termination:
+                elastic.let_go(nic)
                 nic.delete()
                 self.ec2_backend.tags.pop(nic.id, None)
+            elif elastic.held_by(nic) is None:  # an Elastic IP stays with its interface
+                nic.public_ip = None
         self.teardown_defaults()
         association = self.ec2_backend.iam_instance_profile_associations.get(self.id)
         if association:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from . import elastic
 from .instance import Launched
 from .tagging import tag_list
 
@@ -159,7 +160,7 @@ def _association(nic: Any) -> dict[str, Any] | None:
     if not nic.public_ip:
         return None
     dashed = nic.public_ip.replace(".", "-")
-    eip = next((item for item in nic.ec2_backend.addresses if item.eni is nic), None)
+    eip = elastic.held_by(nic)
     region = nic.ec2_backend.region_name
     domain = "compute-1" if region == "us-east-1" else f"{region}.compute"
     return {
@@ -246,4 +247,22 @@ def network_interface(nic: Any) -> dict[str, Any]:
         "AvailabilityZoneId": nic.subnet.availability_zone_id,
         "RequesterManaged": False,
         "TagSet": tag_list(nic.ec2_backend, nic.id),
+    }
+
+
+def address(eip: Any) -> dict[str, Any]:
+    """An Address. Its instance is the one that its interface is attached to."""
+    nic = eip.eni
+    return {
+        "AllocationId": eip.allocation_id,
+        "AssociationId": eip.association_id,
+        "Domain": eip.domain,
+        "InstanceId": nic.instance.id if nic is not None and nic.instance is not None else None,
+        "NetworkBorderGroup": eip.ec2_backend.region_name,
+        "NetworkInterfaceId": nic.id if nic is not None else None,
+        "NetworkInterfaceOwnerId": nic.owner_id if nic is not None else None,
+        "PrivateIpAddress": nic.private_ip_address if nic is not None else None,
+        "PublicIp": eip.public_ip,
+        "PublicIpv4Pool": "amazon",
+        "Tags": tag_list(eip.ec2_backend, eip.id),
     }

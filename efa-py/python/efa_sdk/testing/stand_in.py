@@ -158,6 +158,19 @@ class StandIn:
         }
 
     @property
+    def transition_describes(self) -> int:
+        """In how many describes an instance still shows as on its way; 0: it arrives at once.
+
+        May be set, for changes of state that begin after that; `reset()` sets it back.
+        """
+        return self._settings.transition_describes
+
+    @transition_describes.setter
+    def transition_describes(self, describes: int) -> None:
+        with self._app.lock:
+            self._settings.transition_describes = describes
+
+    @property
     def requests(self) -> list[LoggedRequest]:
         """Every request since the last reset, parameters in wire order."""
         return self._app.requests

@@ -6,6 +6,7 @@ from ..call import Handler
 from . import (
     change_instances,
     describe_instances,
+    elastic_ips,
     images,
     instance_types,
     network_interfaces,
@@ -18,6 +19,7 @@ from . import (
 )
 
 HANDLERS: dict[str, Handler] = {
+    "AssociateAddress": elastic_ips.associate_address,
     "AttachNetworkInterface": network_interfaces.attach_network_interface,
     "AuthorizeSecurityGroupEgress": security_groups.authorize_egress,
     "AuthorizeSecurityGroupIngress": security_groups.authorize_ingress,
@@ -31,6 +33,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteSecurityGroup": security_groups.delete_security_group,
     "DeleteSubnet": security_groups.delete_subnet,
     "DeleteTags": tags.delete_tags,
+    "DescribeAddresses": elastic_ips.describe_addresses,
     "DescribeCapacityReservations": reservations.describe_capacity_reservations,
     "DescribeImages": images.describe_images,
     "DescribeInstanceStatus": describe_instances.describe_instance_status,
@@ -42,6 +45,9 @@ HANDLERS: dict[str, Handler] = {
     "DescribePlacementGroups": placement_groups.describe_placement_groups,
     "DescribeTags": tags.describe_tags,
     "DetachNetworkInterface": network_interfaces.detach_network_interface,
+    "DisassociateAddress": elastic_ips.disassociate_address,
+    "ModifyNetworkInterfaceAttribute": network_interfaces.modify_network_interface_attribute,
+    "ReleaseAddress": elastic_ips.release_address,
     "RunInstances": run_instances.run_instances,
     "StartInstances": change_instances.start_instances,
     "StopInstances": change_instances.stop_instances,

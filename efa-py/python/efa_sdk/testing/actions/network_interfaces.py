@@ -1,10 +1,10 @@
-"""Create, Describe, Attach, Detach, DeleteNetworkInterface."""
+"""Create, Describe, Attach, Detach, DeleteNetworkInterface, ModifyNetworkInterfaceAttribute."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import addresses, catalog, filters, lookup, render
+from .. import addresses, catalog, elastic, filters, lookup, render
 from ..call import Answer, Call
 from ..instance import Interface, StandInInstance, slot
 from ..launch.interfaces import check_cards, check_kind
@@ -23,10 +23,7 @@ def create_network_interface(call: Call) -> Answer:
         return {"NetworkInterface": render.network_interface(eni)}
     subnet = lookup.subnet(call.backend, call.need("SubnetId"))
     kind = check_kind(call.request)
-    groups = [lookup.security_group(call.backend, name) for name in call.get("Groups", [])]
-    for group in groups:
-        if group.vpc_id != subnet.vpc_id:
-            refuse("launch.group_in_other_vpc", group=group.id, subnet=subnet.id)
+    groups = _groups(call, subnet)
     tags = specified_tags(call, "network-interface")["network-interface"]
     wanted, more = _wanted(call)
     for ip in (*([wanted] if wanted else []), *more):
@@ -58,6 +55,14 @@ def create_network_interface(call: Call) -> Answer:
         "NetworkInterface": render.network_interface(eni),
         "ClientToken": call.request.get("ClientToken"),
     }
+
+
+def _groups(call: Call, subnet: Any) -> list[Any]:
+    groups = [lookup.security_group(call.backend, name) for name in call.get("Groups", [])]
+    for group in groups:
+        if group.vpc_id != subnet.vpc_id:
+            refuse("launch.group_in_other_vpc", group=group.id, subnet=subnet.id)
+    return groups
 
 
 def _wanted(call: Call) -> tuple[str | None, list[str]]:
@@ -187,6 +192,54 @@ def delete_network_interface(call: Call) -> Answer:
     if eni.instance is not None:
         refuse("nic.interface_in_use", id=eni.id)
     call.stop_if_dry_run()
+    elastic.let_go(eni)
     eni.delete()
     call.backend.tags.pop(eni.id, None)
     return {}
+
+
+_MODIFIABLE = ("Attachment", "Description", "DryRun", "Groups", "SourceDestCheck")
+
+
+def modify_network_interface_attribute(call: Call) -> Answer:
+    """Changes an interface; the primary's groups and check are its instance's, too."""
+    eni = lookup.interface(call.backend, call.need("NetworkInterfaceId"))
+    for name in call.request:
+        if name not in (*_MODIFIABLE, "NetworkInterfaceId"):
+            refuse("request.not_in_stand_in", what=f"{call.action} with {name}")
+    delete = _delete_on_termination(call, eni)
+    groups = _groups(call, eni.subnet)
+    check = call.get("SourceDestCheck", {}).get("Value")
+    description = call.get("Description", {}).get("Value")
+    call.stop_if_dry_run()
+    primary = eni.instance is not None and eni.instance.nics.get(0) is eni
+    if delete is not None:
+        eni.delete_on_termination = delete
+    if description is not None:
+        eni.description = description
+    if groups:
+        eni._group_set = groups
+        if primary:
+            eni.instance.security_groups = list(groups)
+    if check is not None:
+        eni.source_dest_check = check
+        if primary:
+            eni.instance.source_dest_check = check
+    return {}
+
+
+def _delete_on_termination(call: Call, eni: Any) -> bool | None:
+    """What the request wants for the attachment, which it must name, or None."""
+    wanted = call.get("Attachment", {})
+    for name in wanted:
+        if name not in ("AttachmentId", "DeleteOnTermination"):
+            refuse("request.not_in_stand_in", what=f"{call.action} with Attachment.{name}")
+    if not wanted:
+        return None
+    attachment = wanted.get("AttachmentId")
+    if attachment is None:
+        refuse("request.missing_parameter", name="Attachment.AttachmentId")
+    if attachment != eni.attachment_id:
+        refuse("attach.unknown_attachment", id=attachment)
+    chosen = wanted.get("DeleteOnTermination")
+    return None if chosen is None else bool(chosen)

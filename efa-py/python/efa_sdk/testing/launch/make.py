@@ -126,6 +126,7 @@ def _attach(launch: Launch, instance: StandInInstance, nic: NicSpec, pool: Itera
         eni.created_by_launch = True
         set_tags(instance.ec2_backend, eni.id, launch.tags.get("network-interface", {}))
     else:
+        eni.created_by_launch = False
         eni.delete_on_termination = False
     instance.attach(eni, nic.card, nic.device)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from .addresses import ADDRESS_RULES
 from .interfaces import INTERFACE_RULES
 from .launch import LAUNCH_RULES
 from .requests import REQUEST_RULES
@@ -12,7 +13,13 @@ from .rule import Refused, Rule
 
 __all__ = ["RULES", "Refused", "Rule", "refusal", "refuse", "rules_markdown"]
 
-RULES: tuple[Rule, ...] = (*REQUEST_RULES, *INTERFACE_RULES, *LAUNCH_RULES, *RESOURCE_RULES)
+RULES: tuple[Rule, ...] = (
+    *REQUEST_RULES,
+    *INTERFACE_RULES,
+    *ADDRESS_RULES,
+    *LAUNCH_RULES,
+    *RESOURCE_RULES,
+)
 
 _BY_ID = {rule.id: rule for rule in RULES}
 

@@ -219,7 +219,7 @@ INTERFACE_RULES = (
     ),
     Rule(
         "attach.unknown_attachment",
-        "an attachment id that does not exist",
+        "an attachment id that does not exist, or not on the interface named",
         "InvalidAttachmentID.NotFound",
         "The network interface attachment ID '{id}' does not exist",
         "EC2 API reference, 'Error codes'; text carried by moto",
