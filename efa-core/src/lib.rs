@@ -37,6 +37,7 @@ mod placement;
 mod plan;
 mod progress;
 mod provision;
+mod security_group;
 mod spec;
 mod tags;
 mod types;
@@ -60,9 +61,11 @@ pub use layout::{
     Layout, LayoutRequest, NetworkInterface, Profile, PublicIp, Violation, parse_notation,
     violations,
 };
-pub use plan::{Plan, PlanDifference, PlannedPlacementGroup, PlannedSecurityGroup};
+pub use placement::PlannedPlacementGroup;
+pub use plan::{Plan, PlanDifference};
 pub use progress::{Action, Event};
 pub use provision::{DestroyReport, Wait};
+pub use security_group::PlannedSecurityGroup;
 pub use spec::{ClusterSpec, PlacementGroupChoice, SecurityGroupChoice};
 pub use types::{
     Architecture, CardIndex, DeviceIndex, Gbps, InterfaceType, PlacementStrategy, RdmaSupport,

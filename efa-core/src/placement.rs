@@ -1,12 +1,24 @@
 //! Whether a cluster gets a cluster placement group, and which.
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::InstanceType;
 use crate::ec2::PlacementGroup;
 use crate::error::{Code, Error, Result};
-use crate::plan::{PlannedPlacementGroup, default_group_name};
 use crate::spec::{ClusterSpec, PlacementGroupChoice};
 use crate::tags;
 use crate::types::PlacementStrategy;
+
+/// A cluster placement group of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlannedPlacementGroup {
+    /// Its name.
+    pub group_name: String,
+    /// Whether it exists already.
+    pub exists: bool,
+    /// Whether it is ours: made by us, and removed by `destroy`.
+    pub ours: bool,
+}
 
 /// Decides the placement group of a plan from what exists under the name in question.
 pub(crate) fn decide(
@@ -17,7 +29,7 @@ pub(crate) fn decide(
     let group_name = match &spec.placement_group {
         PlacementGroupChoice::None => return Ok(None),
         PlacementGroupChoice::Use(name) => name.clone(),
-        PlacementGroupChoice::Make => default_group_name(&spec.name),
+        PlacementGroupChoice::Make => tags::default_group_name(&spec.name),
     };
     if !instance_type.supports_cluster_placement() {
         return Err(conflict(format!(

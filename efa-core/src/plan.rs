@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::InstanceType;
 use crate::ec2::{
-    CreateSecurityGroup, Direction, Image, PlacementGroup, RootVolume, Rule, RunInstances,
+    CreateSecurityGroup, Image, PlacementGroup, RootVolume, RunInstances, SecurityGroup, Subnet,
+    Tags,
 };
-use crate::ec2::{SecurityGroup, Subnet, Tags};
 use crate::error::{Code, Error, Result};
 use crate::layout::{Layout, PublicIp};
-use crate::placement;
-use crate::spec::{ClusterSpec, SecurityGroupChoice};
+use crate::placement::{self, PlannedPlacementGroup};
+use crate::security_group::{self, PlannedSecurityGroup};
+use crate::spec::ClusterSpec;
 use crate::tags;
 use crate::types::Architecture;
 
@@ -47,30 +48,6 @@ pub(crate) struct Observations {
     pub(crate) security_group: Option<SecurityGroup>,
     /// The group that the specification names, or the one that we would make if it exists.
     pub(crate) placement_group: Option<PlacementGroup>,
-}
-
-/// A security group of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct PlannedSecurityGroup {
-    /// Its name.
-    pub group_name: String,
-    /// Its id, where it exists already.
-    pub group_id: Option<String>,
-    /// Whether it is ours: made by us, and removed by `destroy`.
-    pub ours: bool,
-    /// Which self rules `apply` would add.
-    pub missing_self_rules: Vec<Direction>,
-}
-
-/// A cluster placement group of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct PlannedPlacementGroup {
-    /// Its name.
-    pub group_name: String,
-    /// Whether it exists already.
-    pub exists: bool,
-    /// Whether it is ours: made by us, and removed by `destroy`.
-    pub ours: bool,
 }
 
 /// Everything that `apply` would use and make. Data: compare it, print it, store it as JSON.
@@ -103,7 +80,7 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
     check_zone(spec, &seen)?;
     check_image(&seen.instance_type, &seen.image)?;
     check_addresses(spec, &layout, &seen.subnet)?;
-    let security_group = plan_security_group(spec, &seen)?;
+    let security_group = security_group::decide(spec, &seen.subnet, seen.security_group.as_ref())?;
     let placement_group =
         placement::decide(spec, &seen.instance_type, seen.placement_group.as_ref())?;
     Ok(Plan {
@@ -223,92 +200,6 @@ fn check_addresses(spec: &ClusterSpec, layout: &Layout, subnet: &Subnet) -> Resu
     .with_context("field", "subnet_id")
     .with_context("value", needed)
     .with_context("limit", subnet.available_ip_address_count))
-}
-
-fn plan_security_group(spec: &ClusterSpec, seen: &Observations) -> Result<PlannedSecurityGroup> {
-    let make = spec.security_group == SecurityGroupChoice::Make;
-    let Some(group) = &seen.security_group else {
-        // `observe` has refused a named group that does not exist.
-        return Ok(PlannedSecurityGroup {
-            group_name: default_group_name(&spec.name),
-            group_id: None,
-            ours: true,
-            missing_self_rules: vec![Direction::Ingress, Direction::Egress],
-        });
-    };
-    if group.vpc_id != seen.subnet.vpc_id {
-        return Err(conflict(format!(
-            "security group {} is in {}, but subnet {} is in {}",
-            group.group_id, group.vpc_id, seen.subnet.subnet_id, seen.subnet.vpc_id
-        ))
-        .with_cure("choose both in the same VPC")
-        .with_context("field", "security_group_id")
-        .with_context("value", &group.group_id));
-    }
-    let ours = group
-        .tags
-        .get(tags::CLUSTER)
-        .is_some_and(|cluster| *cluster == spec.name);
-    if make && !ours {
-        return Err(conflict(format!(
-            "a security group named {} exists ({}) and is not tagged as this cluster's",
-            group.group_name, group.group_id
-        ))
-        .with_cure("give its id as security_group_id to use it, or choose another cluster name")
-        .with_context("field", "security_group_id")
-        .with_context("value", &group.group_id));
-    }
-    let missing = missing_self_rules(group);
-    if !make && !missing.is_empty() {
-        let commands: Vec<String> = missing
-            .iter()
-            .map(|direction| {
-                format!(
-                    "aws ec2 authorize-security-group-{} --group-id {id} --ip-permissions \
-                     IpProtocol=-1,UserIdGroupPairs=[{{GroupId={id}}}]",
-                    direction.as_str(),
-                    id = group.group_id
-                )
-            })
-            .collect();
-        return Err(conflict(format!(
-            "security group {} lacks the all-protocol {} rule with itself as peer, without which no EFA packet passes",
-            group.group_id,
-            missing.iter().map(|d| d.as_str()).collect::<Vec<_>>().join(" and ")
-        ))
-        .with_cure(format!("run: {}", commands.join("; ")))
-        .with_context("field", "security_group_id")
-        .with_context("value", &group.group_id));
-    }
-    Ok(PlannedSecurityGroup {
-        group_name: group.group_name.clone(),
-        group_id: Some(group.group_id.clone()),
-        ours,
-        missing_self_rules: missing,
-    })
-}
-
-/// The self rules that EFA needs and the group lacks. `0.0.0.0/0` does not cover EFA traffic,
-/// which is not IP (awsome-distributed-ai#546, gardener-extension-provider-aws#1832).
-pub(crate) fn missing_self_rules(group: &SecurityGroup) -> Vec<Direction> {
-    let allows = |rules: &[Rule]| {
-        rules
-            .iter()
-            .any(|rule| rule.allows_all_traffic_with_group(&group.group_id))
-    };
-    let mut missing = Vec::new();
-    if !allows(&group.ingress) {
-        missing.push(Direction::Ingress);
-    }
-    if !allows(&group.egress) {
-        missing.push(Direction::Egress);
-    }
-    missing
-}
-
-/// The name of a security or placement group that we make for a cluster.
-pub(crate) fn default_group_name(cluster: &str) -> String {
-    format!("efa-sdk-{cluster}")
 }
 
 fn conflict(message: String) -> Error {

@@ -1,4 +1,4 @@
-//! The tags by which our resources are found again, and what a cluster's tags say of its plan.
+//! The tags and names by which our resources are found again.
 
 use crate::ec2::{Filter, Tags};
 
@@ -55,4 +55,9 @@ pub(crate) fn shared(cluster: &str, user: &Tags) -> Tags {
     tags.insert(NAME.to_owned(), cluster.to_owned());
     tags.insert(CLUSTER.to_owned(), cluster.to_owned());
     tags
+}
+
+/// The name of a security or placement group that we make for a cluster.
+pub(crate) fn default_group_name(cluster: &str) -> String {
+    format!("efa-sdk-{cluster}")
 }

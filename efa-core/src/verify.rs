@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::{Cluster, Expected};
 use crate::ec2::{AttachedInterface, Instance, InstanceState};
 use crate::layout::PublicIp;
-use crate::plan::missing_self_rules;
+use crate::security_group::missing_self_rules;
 use crate::types::{CardIndex, DeviceIndex, PlacementStrategy};
 
 /// One difference between a cluster and what it should be.

@@ -94,6 +94,22 @@ value_class! {
 }
 
 #[pymethods]
+impl InstanceType {
+    /// Plans the network interfaces of one instance.
+    ///
+    /// profile: `save-ips` (AWS's current advice), `ip-bandwidth`, `combined` or
+    /// `efa-only-secondary`. efa: how many EFA interfaces; all when None. public_ip: `none`,
+    /// `lone-efa` (one interface with a public address) or `elastic-ip` (after launch).
+    ///
+    /// Raises LayoutError for what the type cannot have.
+    #[pyo3(signature = (*, profile="save-ips", efa=None, public_ip="none"))]
+    fn layout(&self, profile: &str, efa: Option<u32>, public_ip: &str) -> PyResult<Layout> {
+        let request = layout_request(profile, efa, public_ip)?;
+        self.0.layout(&request).map(Layout).map_err(errors::core)
+    }
+}
+
+#[pymethods]
 impl Layout {
     /// A layout of your own interfaces, checked by the same rules.
     ///

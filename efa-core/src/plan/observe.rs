@@ -1,10 +1,11 @@
 //! Reads from EC2 what a plan is decided from; changes nothing.
 
-use super::{Observations, default_group_name};
+use super::Observations;
 use crate::catalog::InstanceType;
 use crate::ec2::{Ec2, Filter, Image, SecurityGroup, Subnet};
 use crate::error::{Code, Error, Result};
 use crate::spec::{ClusterSpec, PlacementGroupChoice, SecurityGroupChoice};
+use crate::tags;
 
 /// Everything that [`super::decide`] needs for `spec`.
 pub(crate) async fn observe(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Observations> {
@@ -77,7 +78,7 @@ async fn security_group(
             first(found, ec2, "security_group_id", id).map(Some)
         }
         SecurityGroupChoice::Make => {
-            find_security_group(ec2, &default_group_name(&spec.name), vpc_id).await
+            find_security_group(ec2, &tags::default_group_name(&spec.name), vpc_id).await
         }
     }
 }
@@ -112,7 +113,7 @@ async fn placement_group(
             first(found, ec2, "placement_group_name", name).map(Some)
         }
         PlacementGroupChoice::Make => {
-            find_placement_group(ec2, &default_group_name(&spec.name)).await
+            find_placement_group(ec2, &tags::default_group_name(&spec.name)).await
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalog::Catalog;
-use crate::spec::PlacementGroupChoice;
+use crate::ec2::{Direction, Rule};
+use crate::spec::{PlacementGroupChoice, SecurityGroupChoice};
 use crate::types::PlacementStrategy;
 
 fn spec(instance_type: &str) -> ClusterSpec {

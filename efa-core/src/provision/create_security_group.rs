@@ -3,8 +3,9 @@
 use super::{Steps, note, resource};
 use crate::ec2::{Direction, Rule, SecurityGroup};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::plan::{Plan, find_security_group, missing_self_rules};
+use crate::plan::{Plan, find_security_group};
 use crate::progress::Action;
+use crate::security_group::missing_self_rules;
 use crate::spec::SecurityGroupChoice;
 use crate::tags;
 
