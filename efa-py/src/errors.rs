@@ -98,3 +98,14 @@ pub(crate) fn binding(code: &str, message: &str, cure: &str) -> PyErr {
 pub(crate) fn json<T>(result: serde_json::Result<T>) -> PyResult<T> {
     result.map_err(|error| PyValueError::new_err(format!("not this value's JSON: {error}")))
 }
+
+/// Every code that an error of this package can have.
+#[pyfunction]
+pub(crate) fn error_codes() -> Vec<&'static str> {
+    let core = efa_core::Code::ALL.iter().map(|code| code.as_str());
+    let fabric = efa_fabric::Code::ALL.iter().map(|code| code.as_str());
+    core.chain(fabric).chain(BINDING_CODES).collect()
+}
+
+/// Codes of the binding itself.
+const BINDING_CODES: [&str; 2] = ["python.forked", "python.nested_call"];

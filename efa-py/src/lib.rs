@@ -27,6 +27,8 @@ mod _efa_sdk {
         AttachedInterface, Cluster, DestroyReport, Event, Finding, Instance, VerifyReport,
     };
     #[pymodule_export]
+    use crate::errors::error_codes;
+    #[pymodule_export]
     use crate::fabric::{
         Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
     };

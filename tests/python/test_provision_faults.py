@@ -136,6 +136,7 @@ def test_no_capacity(cloud: Cloud) -> None:
     error = raised(lambda: cloud.client.apply(plan))
     assert isinstance(error, efa.errors.Ec2Error)
     assert error.ec2_code == "InsufficientInstanceCapacity"
+    assert len(cloud.sent("RunInstances")) == 1, "not sent again to the same full zone"
     assert error.retryable
     assert error.cure
     assert zone in error.message

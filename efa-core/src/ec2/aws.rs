@@ -21,8 +21,10 @@ mod convert;
 mod errors;
 mod instance_type;
 mod launch;
+mod retry;
 
 use errors::from_sdk;
+use retry::NoCapacityIsFinal;
 
 /// The largest page that DescribeInstanceTypes gives.
 const INSTANCE_TYPES_PAGE: i32 = 100;
@@ -385,7 +387,10 @@ impl Ec2 for AwsEc2 {
     }
 
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
+        let retries = aws_sdk_ec2::config::Builder::new().retry_classifier(NoCapacityIsFinal);
         let answer = launch::builder(&self.client, request)
+            .customize()
+            .config_override(retries)
             .send()
             .await
             .map_err(|error| from_sdk(error, "run_instances", &self.endpoint))?;

@@ -6,7 +6,7 @@ import collections.abc
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Catalog", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Plan", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Server", "VerifyReport", "connect", "connect_async", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Catalog", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Plan", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Server", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -1719,6 +1719,11 @@ def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Lib
 def connect_async(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `connect`, as an awaitable.
+    """
+
+def error_codes() -> list[str]:
+    """
+    Every code that an error of this package can have.
     """
 
 def instance_type_table(types: SupportsGetItem[int, InstanceType]) -> str:

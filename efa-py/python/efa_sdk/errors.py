@@ -19,6 +19,7 @@ __all__ = [
     "PlanError",
     "ProvisionError",
     "VerifyError",
+    "codes",
 ]
 
 
@@ -118,6 +119,13 @@ _CLASSES: dict[str, type[EfaError]] = {
     "fabric": FabricError,
     "python": BindingError,
 }
+
+
+def codes() -> list[str]:
+    """Every code that an error of this package can have."""
+    from efa_sdk._efa_sdk import error_codes  # it imports this module when it raises
+
+    return error_codes()
 
 
 def from_parts(

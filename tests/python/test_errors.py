@@ -1,0 +1,36 @@
+"""The exceptions: one class per stage, every code listed, picklable."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from efa_sdk import errors
+
+CODES = errors.codes()
+
+
+def test_codes_are_unique_and_cover_every_stage() -> None:
+    assert len(CODES) == len(set(CODES)) > 40
+    assert {code.split(".")[0] for code in CODES} == {
+        *("catalog", "layout", "plan", "provision", "verify", "ec2", "fabric", "python")
+    }
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_code_has_its_class_and_survives_pickling(code: str) -> None:
+    error = errors.from_parts(code, "message", "cure", {"field": "x"}, True, True, [("a", "b")])
+    kind = type(error)
+    assert kind is not errors.EfaError
+    assert issubclass(kind, errors.EfaError)
+    assert kind.__name__.lower().startswith(code.split(".")[0].replace("python", "binding"))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert vars(again) == vars(error)
+    assert str(again) == "message; cure"
+
+
+def test_an_unknown_code_is_still_an_error_of_ours() -> None:
+    error = errors.from_parts("quantum.flux", "message", None, {}, False, False, [])
+    assert type(error) is errors.EfaError
+    assert str(error) == "message"
