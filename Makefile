@@ -55,6 +55,8 @@ test-rust: setup build
 	cargo test --workspace
 	cargo test -p efa-core --no-default-features
 	tools/check_abi.sh
+	cargo run --quiet -p efa-core --example quickstart
+	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric
 
 test-python: setup build

@@ -3,9 +3,11 @@
 //! ```text
 //! fabric_probe list
 //! fabric_probe loopback tcp [--sizes 64,4096] [--budget-ms 250] [--distinct] [--domain lo]
-//! fabric_probe serve 0.0.0.0:7777 --token secret
-//! fabric_probe connect 10.0.0.2:7777 tcp --token secret [options as for loopback]
+//! fabric_probe serve 0.0.0.0:7777
+//! fabric_probe connect 10.0.0.2:7777 tcp [options as for loopback]
 //! ```
+//! Both sides take the token from the environment variable `FABRIC_PROBE_TOKEN`: a command line
+//! is for everyone on the machine to read.
 //! `--json` prints reports as JSON.
 
 use std::process::ExitCode;
@@ -16,8 +18,8 @@ use efa_fabric::{
     loopback, nics, providers,
 };
 
-const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT --token T | \
-                     connect HOST:PORT PROVIDER --token T   [--sizes 64,4096] [--budget-ms 250] [--window 64] \
+const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT | \
+                     connect HOST:PORT PROVIDER   [--sizes 64,4096] [--budget-ms 250] [--window 64] \
                      [--deadline-s 60] [--distinct] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
 
 type Failure = Box<dyn std::error::Error>;
@@ -55,7 +57,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
             arguments.print(&connect(
                 &library,
                 address,
-                arguments.token()?,
+                &arguments.token()?,
                 &options,
                 Interrupt::never(),
             )?)
@@ -117,9 +119,9 @@ impl Arguments {
             .map(|(_, value)| value.as_str())
     }
 
-    fn token(&self) -> Result<&str, Failure> {
-        self.value("token")
-            .ok_or_else(|| "--token is needed".into())
+    fn token(&self) -> Result<String, Failure> {
+        std::env::var("FABRIC_PROBE_TOKEN")
+            .map_err(|_| "FABRIC_PROBE_TOKEN is not set: both sides need the same secret".into())
     }
 
     fn options(&self, provider: &str) -> Result<ProbeOptions, Failure> {
@@ -136,7 +138,7 @@ impl Arguments {
                 "fabric" => options.endpoint.fabric = Some(value.clone()),
                 "domain" => options.endpoint.domain = Some(value.clone()),
                 "source" => options.endpoint.source_address = Some(value.clone()),
-                "token" | "json" => {}
+                "json" => {}
                 _ => return Err(format!("no option --{name}\n{USAGE}").into()),
             }
         }
