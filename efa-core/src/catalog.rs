@@ -15,6 +15,8 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Code, Error, Result};
 
 pub use self::instance_type::{Gpu, InstanceType, NetworkCard, NeuronDevice, Origin};
@@ -39,7 +41,7 @@ pub use self::table::instance_type_table;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Catalog {
     source: CatalogSource,
     types: Vec<InstanceType>,
@@ -47,7 +49,7 @@ pub struct Catalog {
 }
 
 /// Where the rows of a [`Catalog`] come from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CatalogSource {
     /// The origin of the data.

@@ -144,8 +144,19 @@ impl Client {
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.
     pub async fn verify_plan(&self, plan: &Plan) -> Result<VerifyReport> {
-        let cluster = self.describe(plan.name()).await?;
-        Ok(verify::verify(&Expected::from(plan), &cluster))
+        let mut cluster = self.describe(plan.name()).await?;
+        let mut expected = Expected::from(plan);
+        // The plan may be older than its group: the group is then known by name.
+        let (name, vpc_id) = (&plan.security_group.group_name, &plan.subnet.vpc_id);
+        if let Some(group) = plan::find_security_group(self.ec2.as_ref(), name, vpc_id).await? {
+            expected.security_group_id = Some(group.group_id.clone());
+            cluster.security_group = Some(group);
+        } else {
+            expected
+                .security_group_id
+                .get_or_insert_with(|| name.clone());
+        }
+        Ok(verify::verify(&expected, &cluster))
     }
 
     /// Removes everything that we made for the cluster of this name, and only that. Finding

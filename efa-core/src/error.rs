@@ -273,7 +273,8 @@ impl Error {
         self.inner.may_have_changed_aws
     }
 
-    /// What of the cluster is known to exist in AWS after a failed `apply`; `destroy` removes it.
+    /// What of the cluster is known to exist in AWS after a failed `apply` or `destroy`; `destroy`
+    /// removes it.
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers

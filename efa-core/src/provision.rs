@@ -83,7 +83,7 @@ impl Steps<'_> {
 
     fn poll(&self) -> Poll {
         Poll {
-            deadline: Instant::now() + self.wait.timeout,
+            deadline: Instant::now().checked_add(self.wait.timeout),
             next: self.wait.first_poll,
         }
     }
@@ -91,14 +91,18 @@ impl Steps<'_> {
 
 /// Paces the looks of one wait.
 struct Poll {
-    deadline: Instant,
+    /// `None` where the clock does not reach so far.
+    deadline: Option<Instant>,
     next: Duration,
 }
 
 impl Poll {
     /// Sleeps until the next look; false when the time is up.
     async fn pause(&mut self) -> bool {
-        if Instant::now() + self.next > self.deadline {
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() + self.next > deadline)
+        {
             return false;
         }
         tokio::time::sleep(self.next).await;
@@ -205,8 +209,49 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
     };
     match remove(steps, &mut report).await {
         Ok(()) => Ok(report),
-        Err(error) => Err(error.changed_aws()),
+        Err(error) => {
+            let looked = error
+                .context_value("action")
+                .is_some_and(|a| a.starts_with("Describe"));
+            let unchanged = looked && report.removed.is_empty();
+            let error = if unchanged {
+                error
+            } else {
+                error.changed_aws()
+            };
+            Err(error.with_leftovers(remaining(steps, name).await.unwrap_or_default()))
+        }
     }
+}
+
+/// What still carries the cluster's tag.
+async fn remaining(steps: &Steps<'_>, name: &str) -> Result<Vec<Leftover>> {
+    let filter = [crate::tags::cluster_filter(name)];
+    let instances = crate::cluster::live_instances(steps.ec2, name).await?;
+    let addresses = steps.ec2.describe_addresses(&filter).await?;
+    let placement_groups = steps.ec2.describe_placement_groups(&filter).await?;
+    let security_groups = steps.ec2.describe_security_groups(&filter).await?;
+    let leftover = |resource_type: &str, id: String| Leftover {
+        resource_type: resource_type.to_owned(),
+        id,
+    };
+    let instances = instances
+        .into_iter()
+        .map(|i| leftover(resource::INSTANCE, i.instance_id));
+    let addresses = addresses
+        .into_iter()
+        .map(|a| leftover(resource::ADDRESS, a.allocation_id));
+    let placement = placement_groups
+        .into_iter()
+        .map(|g| leftover(resource::PLACEMENT_GROUP, g.group_name));
+    let security = security_groups
+        .into_iter()
+        .map(|g| leftover(resource::SECURITY_GROUP, g.group_id));
+    Ok(instances
+        .chain(addresses)
+        .chain(placement)
+        .chain(security)
+        .collect())
 }
 
 /// The steps of [`destroy`]: what something else is used by goes first, EC2 refuses any other

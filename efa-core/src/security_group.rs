@@ -64,34 +64,47 @@ pub(crate) fn decide(
         .with_context("field", "security_group_id")
         .with_context("value", &group.group_id));
     }
-    let missing = missing_self_rules(group);
-    if !make && !missing.is_empty() {
-        let commands: Vec<String> = missing
-            .iter()
-            .map(|direction| {
-                format!(
-                    "aws ec2 authorize-security-group-{} --group-id {id} --ip-permissions \
-                     IpProtocol=-1,UserIdGroupPairs=[{{GroupId={id}}}]",
-                    direction.as_str(),
-                    id = group.group_id
-                )
-            })
-            .collect();
-        return Err(Error::new(Code::PlanConflict, format!(
-            "security group {} lacks the all-protocol {} rule with itself as peer, without which no EFA packet passes",
-            group.group_id,
-            missing.iter().map(|d| d.as_str()).collect::<Vec<_>>().join(" and ")
-        ))
-        .with_cure(format!("run: {}", commands.join("; ")))
-        .with_context("field", "security_group_id")
-        .with_context("value", &group.group_id));
+    if !make {
+        check_self_rules(group)?;
     }
     Ok(PlannedSecurityGroup {
         group_name: group.group_name.clone(),
         group_id: Some(group.group_id.clone()),
         ours,
-        missing_self_rules: missing,
+        missing_self_rules: missing_self_rules(group),
     })
+}
+
+/// Refuses a group that is not ours to repair and lacks a self rule.
+pub(crate) fn check_self_rules(group: &SecurityGroup) -> Result<()> {
+    let missing = missing_self_rules(group);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let directions: Vec<&str> = missing.iter().map(|direction| direction.as_str()).collect();
+    Err(Error::new(
+        Code::PlanConflict,
+        format!(
+            "security group {} lacks the all-protocol {} rule with itself as peer, without which no EFA packet passes",
+            group.group_id,
+            directions.join(" and ")
+        ),
+    )
+    .with_cure(format!("run: {}", commands_that_add(&missing, &group.group_id)))
+    .with_context("field", "security_group_id")
+    .with_context("value", &group.group_id))
+}
+
+/// The AWS CLI's commands that add these self rules.
+pub(crate) fn commands_that_add(missing: &[Direction], group_id: &str) -> String {
+    let command = |direction: &Direction| {
+        format!(
+            "aws ec2 authorize-security-group-{} --group-id {group_id} --ip-permissions \
+             IpProtocol=-1,UserIdGroupPairs=[{{GroupId={group_id}}}]",
+            direction.as_str()
+        )
+    };
+    missing.iter().map(command).collect::<Vec<_>>().join("; ")
 }
 
 /// The self rules that EFA needs and the group lacks. `0.0.0.0/0` does not cover EFA traffic,

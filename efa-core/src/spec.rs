@@ -189,7 +189,7 @@ impl ClusterSpec {
             check_id("security_group_id", id, "sg-")?;
         }
         if let PlacementGroupChoice::Use(name) = &self.placement_group
-            && name.is_empty()
+            && (name.is_empty() || name.contains(['*', '?', '\\']))
         {
             return Err(invalid(
                 "placement_group_name",
@@ -205,6 +205,21 @@ impl ClusterSpec {
                 "one of them",
                 "leave profile and efa out when you give the interfaces yourself",
             ));
+        }
+        if let Some(interfaces) = &self.interfaces {
+            let at_launch = interfaces
+                .iter()
+                .any(|interface| interface.associate_public_ip_address == Some(true));
+            if self.public_ip == PublicIp::LoneEfa
+                || (self.public_ip == PublicIp::ElasticIp && at_launch)
+            {
+                return Err(invalid(
+                    "public_ip",
+                    self.public_ip.as_str(),
+                    "none or elastic-ip beside your own interfaces, and one of both ways",
+                    "say associate_public_ip_address on your own interface, or ask for elastic-ip",
+                ));
+            }
         }
         if let Some(size) = self.volume_size_gib
             && !(1..=65_536).contains(&size)
@@ -278,14 +293,21 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 fn check_id(field: &'static str, value: &str, prefix: &str) -> Result<()> {
-    if value.len() > prefix.len() && value.starts_with(prefix) {
+    // Ids go into filters, where EC2 has wildcards.
+    let well_formed = |id: &str| {
+        !id.is_empty()
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    if value.strip_prefix(prefix).is_some_and(well_formed) {
         return Ok(());
     }
     Err(invalid(
         field,
         value,
         format_args!("an id that starts with {prefix}"),
-        "give EC2's id, not a name",
+        "give EC2's id, not a name or a pattern",
     ))
 }
 
@@ -325,6 +347,15 @@ mod tests {
             ("count", |s| s.count = 1001),
             ("subnet_id", |s| s.subnet_id = "my-subnet".into()),
             ("image_id", |s| s.image_id = "ami-".into()),
+            ("image_id", |s| s.image_id = "ami-*".into()),
+            ("subnet_id", |s| s.subnet_id = "subnet-0?".into()),
+            ("public_ip", |s| {
+                s.interfaces = Some(Vec::new());
+                s.public_ip = PublicIp::LoneEfa;
+            }),
+            ("placement_group_name", |s| {
+                s.placement_group = PlacementGroupChoice::Use("pg-*".into());
+            }),
             ("security_group_id", |s| {
                 s.security_group = SecurityGroupChoice::Use("default".into())
             }),

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Expected};
-use crate::ec2::{AttachedInterface, Instance, InstanceState};
+use crate::ec2::{AttachedInterface, Instance, InstanceState, SecurityGroup};
 use crate::layout::PublicIp;
-use crate::security_group::missing_self_rules;
+use crate::security_group::{commands_that_add, missing_self_rules};
+use crate::tags;
 use crate::types::{CardIndex, DeviceIndex, PlacementStrategy};
 
 /// One difference between a cluster and what it should be.
@@ -256,17 +257,7 @@ fn verify_groups(report: &mut VerifyReport, expected: &Expected, cluster: &Clust
             .filter(|group| group.group_id == *id);
         report.compare("security_group_exists", id, true, group.is_some(), REPLACE);
         if let Some(group) = group {
-            let missing: Vec<&str> = missing_self_rules(group)
-                .iter()
-                .map(|d| d.as_str())
-                .collect();
-            report.compare(
-                "security_group_rule",
-                id,
-                String::new(),
-                missing.join(" and "),
-                "the all-protocol self rules of the named direction are missing: apply again adds them",
-            );
+            verify_self_rules(report, expected, group);
         }
     }
     if let Some(name) = &expected.placement_group_name {
@@ -283,6 +274,28 @@ fn verify_groups(report: &mut VerifyReport, expected: &Expected, cluster: &Clust
             REPLACE,
         );
     }
+}
+
+fn verify_self_rules(report: &mut VerifyReport, expected: &Expected, group: &SecurityGroup) {
+    let missing = missing_self_rules(group);
+    let names: Vec<&str> = missing.iter().map(|direction| direction.as_str()).collect();
+    let both = "ingress and egress of all protocols with itself";
+    let actual = match names.as_slice() {
+        [] => both.to_owned(),
+        names => format!("lacks {}", names.join(" and ")),
+    };
+    let cure = if group.tags.get(tags::CLUSTER) == Some(&expected.name) {
+        "apply again: it adds what is missing".to_owned()
+    } else {
+        format!("run: {}", commands_that_add(&missing, &group.group_id))
+    };
+    report.compare(
+        "security_group_rule",
+        &group.group_id,
+        both.to_owned(),
+        actual,
+        &cure,
+    );
 }
 
 fn subject(instance_id: &str, card: CardIndex, device: DeviceIndex) -> String {

@@ -310,7 +310,14 @@ pub(crate) fn rdm_providers(library: &Arc<Library>) -> Result<Vec<String>> {
 pub(crate) fn select(library: &Arc<Library>, wanted: &Wanted<'_>) -> Result<OwnedEntry> {
     let is_efa = wanted.provider.eq_ignore_ascii_case("efa");
     // From 2.1, `efa-direct` comes first: its messages end at the MTU, so it must be named.
-    let fabric = wanted.fabric.or(is_efa.then_some("efa"));
+    // Before 1.15, fabrics of the provider have other names (prov/efa/src/efa_fabric.c).
+    let is_named = is_efa
+        && library.version()
+            >= Version {
+                major: 1,
+                minor: 15,
+            };
+    let fabric = wanted.fabric.or(is_named.then_some("efa"));
     let hints = Hints {
         provider: Some(wanted.provider),
         fabric,

@@ -10,6 +10,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::os::unix::{Library as Dl, RTLD_LOCAL, RTLD_NOW};
@@ -56,6 +57,8 @@ pub struct Library {
     path: PathBuf,
     version: u32,
     symbols: Symbols,
+    /// Whether `fi_getinfo` was called before.
+    is_set_up: AtomicBool,
     /// Never closed: providers leave threads, handlers and `atexit` functions behind.
     _dl: ManuallyDrop<Dl>,
 }
@@ -181,6 +184,7 @@ impl Library {
             path,
             version,
             symbols,
+            is_set_up: AtomicBool::new(false),
             _dl: dl,
         })
     }
@@ -257,7 +261,7 @@ impl Library {
         let flags = if source.is_some() { ffi::FI_SOURCE } else { 0 };
         // SAFETY: the version is at most the library's and ours; node and hints are null or
         // valid; `head` takes the list, which InfoList frees with the same library.
-        let code = signals::kept(|| unsafe {
+        let mut getinfo = || unsafe {
             (self.symbols.getinfo)(
                 self.raw_api(),
                 source.map_or(std::ptr::null(), CStr::as_ptr),
@@ -266,7 +270,13 @@ impl Library {
                 hints.map_or(std::ptr::null(), |hints| hints.as_ptr().cast_const()),
                 &raw mut head,
             )
-        });
+        };
+        // The first time, providers are set up, and may load libraries of their own.
+        let code = if self.is_set_up.swap(true, Ordering::AcqRel) {
+            getinfo()
+        } else {
+            signals::kept(getinfo)
+        };
         if code == -libc::ENODATA {
             return Ok(None);
         }

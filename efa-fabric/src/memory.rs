@@ -1,7 +1,7 @@
 //! Message buffers: page-aligned memory that the library reads and writes while an operation
 //! is posted. Rust code never looks inside, so overlapping receives are harmless.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
@@ -31,10 +31,11 @@ impl Arena {
         };
         let layout = Layout::from_size_align(length.max(1), align).map_err(|_| failed())?;
         // SAFETY: the layout's size is not 0.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
+        let start = NonNull::new(unsafe { alloc(layout) }).ok_or_else(failed)?;
         let arena = Self { start, layout };
-        // SAFETY: the range is this allocation's; advice changes no content. Writing makes the
-        // pages present, so that the first message does not pay for them.
+        // SAFETY: the range is this allocation's; advice changes no content, and comes before the
+        // pages are there. Writing initialises them and makes them present, so that the first
+        // message does not pay for that.
         unsafe {
             if align == HUGE_PAGE {
                 libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE);

@@ -80,10 +80,11 @@ pub fn loopback_with(
         let answering = scope.spawn(move || {
             let mut guard = Guard::new(&mut right, Interrupt::never(), deadline);
             let (mut keep, mut session) = (None, None);
-            let result = session::respond(library, &|_| local.clone(), &mut guard, &mut keep)
-                .and_then(|opened| {
-                    responder::answer(&mut session.insert(opened).traffic, &mut guard)
-                });
+            let result =
+                session::respond(library, &|_| local.clone(), MAX_SIZE, &mut guard, &mut keep)
+                    .and_then(|opened| {
+                        responder::answer(&mut session.insert(opened).traffic, &mut guard)
+                    });
             let result = tell(&mut guard, result);
             responder.part();
             drop(keep);
@@ -218,15 +219,20 @@ pub struct ServeOptions {
     pub accept_timeout: Duration,
     /// Time for a probe; the peer's own deadline counts as well.
     pub deadline: Duration,
+    /// Largest message in bytes that a peer may ask for: it decides how much memory is taken,
+    /// up to four times this and half a GiB.
+    pub max_size: usize,
 }
 
 impl Default for ServeOptions {
-    /// Any provider, a minute to wait for a peer, ten minutes for its probe.
+    /// Any provider, a minute to wait for a peer, ten minutes for its probe, messages up to
+    /// 64 MiB.
     fn default() -> Self {
         Self {
             endpoint: EndpointOptions::new(""),
             accept_timeout: Duration::from_secs(60),
             deadline: Duration::from_secs(600),
+            max_size: 64 << 20,
         }
     }
 }
@@ -275,10 +281,10 @@ impl Server {
     ) -> Result<ProbeReport> {
         // Asked before anyone waits for the answer: the first time takes a while.
         let offered = info::rdm_providers(library)?;
-        let end = Instant::now() + options.accept_timeout;
+        let end = rendezvous::after(options.accept_timeout);
         let mut tcp = loop {
             let mut tcp = self.listener.accept(end, interrupt)?;
-            if self.admit(&mut tcp, &offered, interrupt)? {
+            if self.admit(&mut tcp, &offered, end, interrupt)? {
                 break tcp;
             }
         };
@@ -286,7 +292,7 @@ impl Server {
         let mut guard = Guard::new(&mut tcp, interrupt, options.deadline);
         let provider = |provider: &str| with_source(&options.endpoint, provider, local);
         // In two statements: what keeps the endpoint must go before the session does.
-        let opened = session::respond(library, &provider, &mut guard, &mut None);
+        let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
         let result = opened.and_then(|mut session| {
             let measured = responder::answer(&mut session.traffic, &mut guard)?;
             Ok(session::report(Role::Serve, library, session, measured))
@@ -295,8 +301,15 @@ impl Server {
     }
 
     /// Whether a connection brought the token; it is told if not.
-    fn admit(&self, tcp: &mut Tcp, offered: &[String], interrupt: Interrupt<'_>) -> Result<bool> {
-        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT);
+    fn admit(
+        &self,
+        tcp: &mut Tcp,
+        offered: &[String],
+        end: Instant,
+        interrupt: Interrupt<'_>,
+    ) -> Result<bool> {
+        let left = end.saturating_duration_since(Instant::now());
+        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT.min(left));
         let knock = match guard.wait(None) {
             Ok(frame) => frame,
             Err(error) if error.code() == Code::Interrupted => return Err(error),

@@ -1,5 +1,7 @@
 //! `Catalog`, `InstanceType` and what it is made of.
 
+use std::collections::BTreeMap;
+
 use efa_core as core;
 use pyo3::prelude::*;
 
@@ -178,10 +180,22 @@ impl InstanceType {
     }
 }
 
-/// Instance types with EFA, sorted by family and then by size.
-#[pyclass(frozen, eq, module = "efa_sdk._efa_sdk")]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Catalog(pub(crate) core::Catalog);
+value_class! {
+    /// Instance types with EFA, sorted by family and then by size.
+    Catalog(core::Catalog) {
+        /// Where the rows come from: `source`, `date`, `script`, `sha256`.
+        source: BTreeMap<&'static str, Option<String>> = |catalog| {
+            let source = catalog.source();
+            [
+                ("source", Some(source.source.clone())),
+                ("date", source.date.clone()),
+                ("script", source.script.clone()),
+                ("sha256", source.sha256.clone()),
+            ]
+            .into()
+        };
+    }
+}
 
 #[pymethods]
 impl Catalog {
@@ -190,19 +204,6 @@ impl Catalog {
     #[staticmethod]
     fn bundled() -> Self {
         Self(core::Catalog::bundled().clone())
-    }
-
-    /// Where the rows come from: `source`, `date`, `script`, `sha256`.
-    #[getter]
-    fn source(&self) -> std::collections::BTreeMap<&'static str, Option<String>> {
-        let source = self.0.source();
-        [
-            ("source", Some(source.source.clone())),
-            ("date", source.date.clone()),
-            ("script", source.script.clone()),
-            ("sha256", source.sha256.clone()),
-        ]
-        .into()
     }
 
     /// The types for which every condition holds, sorted.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use efa_core as core;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use tokio::sync::OnceCell;
 
@@ -73,9 +74,19 @@ impl Connection {
 /// Calls the progress callback; what it raises is reported, and does not stop the call.
 fn tell(callback: &Py<PyAny>, event: &core::Event) {
     Python::attach(|py| {
-        if let Err(error) = callback.call1(py, (Event(event.clone()),)) {
-            error.write_unraisable(py, Some(callback.bind(py)));
+        let Err(error) = callback.call1(py, (Event(event.clone()),)) else {
+            return;
+        };
+        if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+            // Ctrl-C is for the call, not for the callback that it happened to meet.
+            let again = py
+                .import("_thread")
+                .and_then(|t| t.call_method0("interrupt_main"));
+            if again.is_ok() {
+                return;
+            }
         }
+        error.write_unraisable(py, Some(callback.bind(py)));
     });
 }
 

@@ -323,11 +323,13 @@ impl Server {
         &self,
         accept_timeout_s: f64,
         deadline_s: f64,
+        max_size: usize,
         library: Option<&Library>,
     ) -> PyResult<impl Future<Output = PyResult<ProbeReport>> + Send + use<>> {
         let mut options = fabric::ServeOptions::default();
         options.accept_timeout = seconds("accept_timeout_s", accept_timeout_s)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
+        options.max_size = max_size;
         let (server, library) = (self.0.clone(), self::library(library)?);
         Ok(run(move |interrupt| {
             server.serve_one(&library, &options, interrupt)
@@ -354,30 +356,39 @@ impl Server {
         self.0.address().to_string()
     }
 
-    /// Answers the next peer that has the token; the report has what it measured.
-    #[pyo3(signature = (*, accept_timeout_s=60.0, deadline_s=600.0, library=None))]
+    /// Answers the next peer that has the token; the report has what it measured. max_size: the
+    /// largest message in bytes that the peer may ask for, which decides how much memory is taken.
+    #[pyo3(signature = (*, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None))]
     fn serve_one(
         &self,
         py: Python<'_>,
         accept_timeout_s: f64,
         deadline_s: f64,
+        max_size: usize,
         library: Option<&Library>,
     ) -> PyResult<ProbeReport> {
-        block_on(py, self.answer(accept_timeout_s, deadline_s, library)?)
+        block_on(
+            py,
+            self.answer(accept_timeout_s, deadline_s, max_size, library)?,
+        )
     }
 
     /// As `serve_one`, as an awaitable.
     #[pyo3(signature = (
-        *, accept_timeout_s=60.0, deadline_s=600.0, library=None
+        *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
     ) -> "collections.abc.Awaitable[ProbeReport]")]
     fn serve_one_async<'py>(
         &self,
         py: Python<'py>,
         accept_timeout_s: f64,
         deadline_s: f64,
+        max_size: usize,
         library: Option<&Library>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        awaitable(py, self.answer(accept_timeout_s, deadline_s, library)?)
+        awaitable(
+            py,
+            self.answer(accept_timeout_s, deadline_s, max_size, library)?,
+        )
     }
 
     fn __repr__(&self) -> String {

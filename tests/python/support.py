@@ -247,8 +247,13 @@ class HtmlServer:
     """Answers everything with a page, as a captive portal or a broken proxy does."""
 
     def __init__(self, status: int) -> None:
+        #: The Authorization header of every request.
+        self.signed: list[str] = []
+        signed = self.signed
+
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                signed.append(self.headers.get("Authorization", ""))
                 page = b"<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>"
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.send_response(status)

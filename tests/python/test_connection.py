@@ -139,6 +139,34 @@ def test_region_and_credentials_of_a_profile(
     )
 
 
+def test_a_profile_wins_over_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else `destroy` would run in another account than the one that was named."""
+    clear_aws_environment(monkeypatch, tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "environment")
+    (tmp_path / ".aws").mkdir()
+    keys = "[lab]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = profile\n"
+    (tmp_path / ".aws" / "credentials").write_text(keys)
+    with HtmlServer(400) as server:
+        options = {"region": "us-east-1", "endpoint_url": server.endpoint_url}
+        raised(efa.Client(profile="lab", **options).catalog)
+        raised(efa.Client(**options).catalog)
+        assert "AKIAPROFILE" in server.signed[0]
+        assert "AKIAENVIRONMENT" in server.signed[-1]
+        error = raised(efa.Client(profile="no-such", **options).catalog)
+    assert error.code == "ec2.no_credentials"
+    assert error.context["profile"] == "no-such"
+
+
+def test_a_password_in_the_endpoint_is_refused_and_not_repeated() -> None:
+    client = efa.Client(region="us-east-1", endpoint_url="http://me:hunter2@127.0.0.1:1")
+    error = raised(client.catalog)
+    assert error.code == "plan.invalid_spec"
+    assert "hunter2" not in f"{error} {error.context}"
+
+
 @pytest.mark.parametrize("url", ["", "localhost:5000", "ftp://x", "http://", "http://a b"])
 def test_an_endpoint_that_is_no_url(aws_environment: None, url: str) -> None:
     error = raised(efa.Client(region="us-east-1", endpoint_url=url).catalog)

@@ -204,3 +204,38 @@ def test_a_lost_reply_is_no_failure(cloud: Cloud, action: str) -> None:
     assert fault.hits == 1
     assert cloud.tagged() == set()
     assert cloud.state()["elastic-ip"] == {}
+
+
+def test_an_address_of_someone_else_is_left_where_it_is(cloud: Cloud) -> None:
+    plan = cloud.plan(public_ip="elastic-ip")
+    cluster = cloud.client.apply(plan)
+    theirs = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    interface = cluster.instances[0].interfaces[0].network_interface_id
+    cloud.ec2.associate_address(AllocationId=theirs, NetworkInterfaceId=interface)
+    cloud.client.apply(plan)
+    cloud.client.apply(plan)
+    addresses = cloud.state()["elastic-ip"]
+    assert addresses[theirs]["NetworkInterfaceId"] == interface
+    assert len(addresses) == 2, "ours for the other node, and none left over"
+    cloud.client.destroy("train")
+    assert list(cloud.state()["elastic-ip"]) == [theirs]
+
+
+def test_a_destroy_that_only_looked_says_so(cloud: Cloud) -> None:
+    cloud.apply()
+    before = cloud.made()
+    cloud.stand_in.fail("DescribeInstances", "UnauthorizedOperation", status=403)
+    error = raised(lambda: cloud.client.destroy("train"))
+    assert not error.may_have_changed_aws
+    assert set(error.leftovers) == before
+    cloud.stand_in.fail("DeletePlacementGroup", "UnauthorizedOperation", status=403)
+    error = raised(lambda: cloud.client.destroy("train"))
+    assert error.may_have_changed_aws
+    assert {kind for kind, _ in error.leftovers} == {"placement-group", "security-group"}
+    cloud.client.destroy("train")
+    assert cloud.made() == set()
+
+
+def test_a_wait_beyond_the_clock(cloud: Cloud) -> None:
+    cloud.apply()
+    assert cloud.connect(wait_timeout_s=1e19).destroy("train").removed

@@ -8,11 +8,14 @@ import os
 import pathlib
 import pickle
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 from multiprocessing.queues import Queue
+from typing import Any
 
 import pytest
 from efa_sdk import aio, errors, fabric
@@ -202,6 +205,65 @@ def test_a_stranger_is_refused_and_nobody_is_unreachable() -> None:
     assert refusal(fabric.connect, "127.0.0.1:1", "secret", options).code == "fabric.unreachable"
     with pytest.raises(ValueError, match="address"):
         fabric.Server("secret", address="nowhere")
+
+
+def test_strangers_do_not_end_the_wait_and_the_server_has_a_limit() -> None:
+    server = fabric.Server("secret")
+    host, port = server.address.split(":")
+    answers: list[object] = []
+
+    def answer(**options: Any) -> None:
+        try:
+            answers.append(len(server.serve_one(accept_timeout_s=30, **options).rows))
+        except errors.FabricError as error:
+            answers.append(error.code)
+
+    def ask(options: fabric.ProbeOptions, **limits: Any) -> fabric.ProbeReport:
+        thread = threading.Thread(target=answer, kwargs=limits)
+        thread.start()
+        for _ in range(3):  # a port scan: connected, and reset at once
+            with socket.create_connection((host, int(port))) as stranger:
+                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            return fabric.connect(server.address, "secret", options)
+        finally:
+            thread.join(timeout=60)
+
+    many = fabric.ProbeOptions("shm", sizes=list(range(1, 257)), size_budget_s=0.001)
+    assert len(ask(many).rows) == 256
+    large = fabric.ProbeOptions("shm", sizes=[1 << 20], size_budget_s=0.01)
+    assert refusal(ask, large, max_size=65536).code == "fabric.bad_size"
+    assert answers == [256, "fabric.bad_size"]
+
+
+def test_a_handler_that_is_installed_meanwhile_stays() -> None:
+    caught: list[int] = []
+    done = threading.Event()
+
+    def load() -> None:
+        while not done.is_set():
+            fabric.providers()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    before = signal.signal(signal.SIGUSR1, lambda number, _: caught.append(number))
+    try:
+        for _ in range(20):
+            time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        done.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert caught == [signal.SIGUSR1] * 20
+
+
+@pytest.mark.parametrize("seconds", [1e12, 1e19])
+def test_times_beyond_the_clock(seconds: float) -> None:
+    options = fabric.ProbeOptions(
+        "tcp", sizes=[64], max_iterations=20, size_budget_s=seconds, deadline_s=seconds
+    )
+    assert fabric.loopback(options).rows[0].latency is not None
 
 
 def test_a_peer_that_dies_is_an_error_within_the_deadline() -> None:

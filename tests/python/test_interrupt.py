@@ -265,3 +265,19 @@ def test_a_blocking_call_within_a_callback_is_refused(cloud: Cloud) -> None:
     assert {type(error) for error in caught} == {efa.errors.BindingError}
     assert {error.code for error in caught} == {"python.nested_call"}
     assert all(error.cure for error in caught)
+
+
+def test_ctrl_c_in_the_progress_callback_stops_the_call(cloud: Cloud) -> None:
+    """The callback is where Python code runs during a call, so that is where Ctrl-C arrives."""
+    made: list[str] = []
+
+    def press(event: efa.Event) -> None:
+        made.append(event.resource_type)
+        if event.action == "created" and event.resource_type == "security-group":
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        cloud.connect(progress=press).apply(cloud.plan())
+    assert "security-group" in made
+    cloud.client.destroy("train")
+    assert cloud.made() == set()

@@ -216,3 +216,44 @@ def test_existing_groups_are_used_and_survive(cloud: Cloud) -> None:
     state = cloud.state()
     assert group_id in state["security-group"]
     assert "mine" in state["placement-group"]
+
+
+def test_a_group_of_yours_is_looked_at_again_at_apply(cloud: Cloud) -> None:
+    group = cloud.ec2.create_security_group(
+        GroupName="mine", Description="d", VpcId=cloud.network.vpc_id
+    )["GroupId"]
+    rule = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+    cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rule)
+    cloud.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=rule)
+    plan = cloud.plan(security_group_id=group)
+    cloud.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rule)
+    error = raised(lambda: cloud.client.apply(plan))
+    assert error.code == "plan.conflict"
+    assert error.cure is not None
+    assert "authorize-security-group-ingress" in error.cure
+    assert cloud.instances() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("subnet_id", {"subnet_id": "subnet-*"}),
+        ("image_id", {"image_id": "ami-*"}),
+        ("security_group_id", {"security_group_id": "sg-?"}),
+        ("placement_group_name", {"placement_group_name": "pg*"}),
+        (
+            "public_ip",
+            {"public_ip": "lone-efa", "interfaces": [efa.NetworkInterface(0, 0, "efa")]},
+        ),
+        (
+            "public_ip",
+            {
+                "public_ip": "elastic-ip",
+                "interfaces": [efa.NetworkInterface(0, 0, "efa", associate_public_ip_address=True)],
+            },
+        ),
+    ],
+)
+def test_patterns_and_two_ways_at_once(cloud: Cloud, field: str, change: dict[str, Any]) -> None:
+    error = raised(lambda: cloud.spec(**change))
+    assert (error.code, error.context["field"]) == ("plan.invalid_spec", field)

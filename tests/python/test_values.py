@@ -18,6 +18,7 @@ from support import DEADLINE_S, Cloud, check, run_python
 
 NAMES = [
     "AttachedInterface",
+    "Catalog",
     "Cluster",
     "ClusterSpec",
     "DestroyReport",
@@ -56,7 +57,7 @@ def flow(cloud: Cloud) -> dict[str, Any]:
     values = [plan.layout, plan.layout.interfaces[0], p5, p5.gpus[0], p5.network_cards[0]]
     values += [trn2.neuron_devices[0], spec, plan, cluster, cluster.instances[0]]
     values += [cluster.instances[0].interfaces[0], report, report.findings[0], events[0]]
-    values += [client.destroy("train")]
+    values += [client.destroy("train"), catalog]
     return {type(value).__name__: value for value in values}
 
 

@@ -88,6 +88,7 @@ def test_a_revoked_rule_and_its_cure(cloud: Cloud, direction: str) -> None:
     assert (check, subject) == ("security_group_rule", group)
     assert direction in actual
     assert "apply again" in report.findings[0].cure
+    assert found(cloud.client.verify(plan)) == found(report), "a plan older than its group"
     cloud.client.apply(plan)
     assert cloud.client.verify("train").is_as_planned, "the cure that it names works"
 

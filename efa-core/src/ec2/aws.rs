@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::Client;
@@ -40,7 +42,7 @@ pub struct ConnectOptions {
     pub region: Option<String>,
     /// Another endpoint, such as a stand-in's `http://127.0.0.1:5000`.
     pub endpoint_url: Option<String>,
-    /// A profile of the AWS CLI's configuration.
+    /// A profile of the AWS CLI's configuration. It wins over credentials in the environment.
     pub profile: Option<String>,
     /// Credentials, instead of those that the AWS CLI finds.
     pub access_key: Option<AccessKey>,
@@ -109,7 +111,12 @@ impl AwsEc2 {
             loader = loader.region(Region::new(region.clone()));
         }
         if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
+            // The default chain asks the environment first, which would be another account.
+            let provider = ProfileFileCredentialsProvider::builder()
+                .configure(&ProviderConfig::with_default_region().await)
+                .profile_name(profile)
+                .build();
+            loader = loader.profile_name(profile).credentials_provider(provider);
         }
         if let Some(key) = &options.access_key {
             loader = loader.credentials_provider(Credentials::new(
@@ -148,6 +155,14 @@ fn check_endpoint(url: &str) -> Result<()> {
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"))
         .unwrap_or_default();
+    if host.contains('@') {
+        return Err(Error::new(
+            Code::PlanInvalidSpec,
+            "endpoint_url has a user or a password in it",
+        )
+        .with_cure("leave them out: calls are signed with AWS credentials")
+        .with_context("field", "endpoint_url"));
+    }
     if !host.is_empty() && !host.starts_with(['/', ':']) && !host.contains(char::is_whitespace) {
         return Ok(());
     }
@@ -200,11 +215,12 @@ fn ip_permission(rule: &Rule) -> sdk::IpPermission {
 
 /// Reads all pages of one describing call and converts every item.
 macro_rules! read_pages {
-    ($self:ident, $action:ident, $filters:expr, $page:expr, $convert:path) => {
+    ($self:ident, $action:ident, $filters:expr, $page:expr, $convert:path $(, $set:ident($value:expr))*) => {
         $self
             .client
             .$action()
             .set_filters(filters($filters))
+            $(.$set($value))*
             .into_paginator()
             .page_size($page)
             .items()
@@ -269,7 +285,15 @@ impl Ec2 for AwsEc2 {
     }
 
     async fn describe_images(&self, filters_: &[Filter]) -> Result<Vec<Image>> {
-        read_pages!(self, describe_images, filters_, PAGE, convert::image)
+        // An image that its owner has deprecated still launches.
+        read_pages!(
+            self,
+            describe_images,
+            filters_,
+            PAGE,
+            convert::image,
+            include_deprecated(true)
+        )
     }
 
     async fn describe_security_groups(&self, filters_: &[Filter]) -> Result<Vec<SecurityGroup>> {

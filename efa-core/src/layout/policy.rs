@@ -11,7 +11,7 @@ pub(super) struct Policy {
     pub(super) efa_cards: &'static [u32],
     /// How many EFAs unless the caller says: `None` for as many as the type can have.
     pub(super) default_efa: Option<u32>,
-    /// IP interfaces of the profile `ip-bandwidth` go on every so-manieth card only.
+    /// IP interfaces of the profile `ip-bandwidth` go on every n-th card only.
     pub(super) ip_card_step: u32,
     /// Why; appears in notes and refusals.
     pub(super) reason: &'static str,

@@ -63,11 +63,11 @@ async fn associate_missing(
         .into_iter()
         .partition(|address| address.association_id.is_some());
     for instance in live_instances(steps.ec2, &plan.spec.name).await? {
-        let primary = &primary(&instance)?.network_interface_id;
-        if associated
-            .iter()
-            .any(|address| address.network_interface_id.as_ref() == Some(primary))
-        {
+        let primary = primary(&instance)?;
+        let id = &primary.network_interface_id;
+        let ours = |address: &Address| address.network_interface_id.as_ref() == Some(id);
+        // Associating would take an address away that someone else has put there.
+        if primary.public_ip.is_some() || associated.iter().any(ours) {
             continue;
         }
         let address = match free.pop() {
@@ -80,7 +80,7 @@ async fn associate_missing(
         };
         steps
             .ec2
-            .associate_address(&address.allocation_id, primary)
+            .associate_address(&address.allocation_id, id)
             .await?;
         let detail = format!("{} on {}", address.public_ip, instance.instance_id);
         steps.tell(

@@ -1,10 +1,10 @@
 //! DescribeInstances until all instances run.
 
 use super::{Steps, resource, timeout};
-use crate::cluster::live_instances;
 use crate::ec2::InstanceState;
 use crate::error::{Code, Error, Result};
 use crate::progress::Action;
+use crate::tags;
 
 /// Waits until every one of `instance_ids` runs; fails at once when one is on its way out.
 pub(super) async fn await_running(
@@ -14,7 +14,11 @@ pub(super) async fn await_running(
 ) -> Result<()> {
     let mut poll = steps.poll();
     loop {
-        let instances = live_instances(steps.ec2, name).await?;
+        // Those that are terminated too: a launch that fails late goes there from pending.
+        let instances = steps
+            .ec2
+            .describe_instances(&[tags::cluster_filter(name)])
+            .await?;
         let ours = || {
             instances
                 .iter()

@@ -1,11 +1,11 @@
 //! CreateSecurityGroup and AuthorizeSecurityGroup{Ingress,Egress}: the group that lets EFA traffic pass.
 
 use super::{Steps, note, resource};
-use crate::ec2::{Direction, Rule, SecurityGroup};
+use crate::ec2::{Direction, Filter, Rule, SecurityGroup};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::{Plan, find_security_group};
 use crate::progress::Action;
-use crate::security_group::missing_self_rules;
+use crate::security_group::{check_self_rules, missing_self_rules};
 use crate::spec::SecurityGroupChoice;
 use crate::tags;
 
@@ -16,12 +16,19 @@ pub(super) async fn ensure(
     exists: &mut Vec<Leftover>,
 ) -> Result<String> {
     if let SecurityGroupChoice::Use(id) = &plan.spec.security_group {
-        steps.tell(
-            Action::Found,
-            resource::SECURITY_GROUP,
-            id,
-            "named in the specification",
-        );
+        let filter = Filter::new("group-id", id);
+        let found = steps.ec2.describe_security_groups(&[filter]).await?;
+        let group = found.first().ok_or_else(|| {
+            Error::new(
+                Code::PlanResourceNotFound,
+                format!("security group {id} is gone since the plan was made"),
+            )
+            .with_cure("plan again")
+            .with_context("value", id)
+        })?;
+        check_self_rules(group)?;
+        let detail = "named in the specification";
+        steps.tell(Action::Found, resource::SECURITY_GROUP, id, detail);
         return Ok(id.clone());
     }
     let group = match find_ours(steps, plan).await? {

@@ -135,10 +135,10 @@ fn each_drift_is_exactly_one_finding() {
         ("security_group_exists", "false", |c| {
             c.security_group = None
         }),
-        ("security_group_rule", "egress", |c| {
+        ("security_group_rule", "lacks egress", |c| {
             c.security_group.as_mut().unwrap().egress.clear();
         }),
-        ("security_group_rule", "ingress and egress", |c| {
+        ("security_group_rule", "lacks ingress and egress", |c| {
             let group = c.security_group.as_mut().unwrap();
             group.ingress.clear();
             group.egress.clear();

@@ -180,15 +180,23 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// The cause of a failed call, if it is that the other side is gone: providers report that
-    /// in many ways (shm says "Input/output error"), and the closed connection follows soon.
+    /// The cause of a failed call, if it is that the other side failed or is gone: providers
+    /// report that in many ways (shm says "Input/output error"), and its own word, or the closed
+    /// connection, follows soon.
     pub(crate) fn explain(&mut self, error: Error) -> Error {
-        if error.code() != Code::CallFailed {
+        if !matches!(error.code(), Code::CallFailed | Code::Unreachable) {
             return error;
         }
         let end = now_ns().saturating_add(GONE_NS);
         loop {
-            match self.channel.poll() {
+            let polled = match self.inbox.take() {
+                Some(frame) => Ok(Some(frame)),
+                None => self.channel.poll(),
+            };
+            match polled {
+                Ok(Some(Frame::Abort { code, message })) => {
+                    return peer_error(false, &code, &message).with_source(error);
+                }
                 Err(gone) if gone.code() == Code::Unreachable => return gone.with_source(error),
                 Err(_) => return error,
                 Ok(_) if now_ns() >= end => return error,
@@ -240,7 +248,7 @@ impl<'a> Guard<'a> {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

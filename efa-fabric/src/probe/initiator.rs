@@ -1,7 +1,7 @@
 //! The side that measures.
 
 use super::channel::{Frame, Kind, Phase};
-use super::guard::Guard;
+use super::guard::{Guard, nanos};
 use super::options::ProbeOptions;
 use super::report::{Bandwidth, Latency, ProbeRow};
 use super::traffic::Traffic;
@@ -92,7 +92,7 @@ fn latency(
         guard,
     )?;
     guard.doing = format!("measuring the latency of {size} bytes");
-    let budget = options.size_budget.as_nanos() as u64;
+    let budget = nanos(options.size_budget);
     let (min, max) = (
         u64::from(options.min_iterations),
         u64::from(options.max_iterations),
@@ -156,7 +156,7 @@ fn bandwidth(
         guard,
     )?;
     guard.doing = format!("measuring the bandwidth of {size} bytes");
-    let budget = options.size_budget.as_nanos() as u64;
+    let budget = nanos(options.size_budget);
     let (min, max) = (
         u64::from(options.min_iterations),
         u64::from(options.max_iterations),
@@ -208,6 +208,12 @@ fn flood(
         while let Some(slot) = traffic.arrived()? {
             progress = true;
             acknowledged += quantum;
+            if acknowledged > sent {
+                return Err(Error::new(
+                    Code::PeerFailed,
+                    "the peer acknowledged more messages than were sent",
+                ));
+            }
             traffic.post_receive(slot, guard)?;
         }
         if last && acknowledged == sent {

@@ -150,6 +150,18 @@ impl ProbeOptions {
         Ok(())
     }
 
+    /// Checks the sizes against what the answering side allows.
+    pub(crate) fn check_limit(&self, max_size: usize) -> Result<()> {
+        for &size in &self.sizes {
+            check_size(
+                size,
+                max_size as u64,
+                &format!("{max_size}, the most that is served here"),
+            )?;
+        }
+        Ok(())
+    }
+
     /// The largest message of the probe, in bytes; acknowledgements must fit as well.
     pub(crate) fn capacity(&self) -> usize {
         self.sizes
@@ -201,6 +213,11 @@ mod tests {
         assert_eq!(refused(|o| o.sizes = vec![64, 0]), "fabric.bad_size");
         assert_eq!(refused(|o| o.sizes = vec![MAX_SIZE + 1]), "fabric.bad_size");
         assert!(ProbeOptions::new("x").check_provider(8192, "efa").is_err());
+        assert!(ProbeOptions::new("x").check_limit(1 << 20).is_ok());
+        let error = ProbeOptions::new("x")
+            .check_limit((1 << 20) - 1)
+            .unwrap_err();
+        assert_eq!(error.code(), Code::BadSize);
     }
 
     #[test]

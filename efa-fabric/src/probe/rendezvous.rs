@@ -16,7 +16,8 @@ const MAGIC: [u8; 4] = *b"efaP";
 /// Changed whenever frames change.
 const PROTOCOL: u16 = 1;
 const HEADER: usize = 10;
-const MAX_FRAME: usize = 64 << 10;
+/// Room for the rows of the most sizes that a probe can have.
+const MAX_FRAME: usize = 256 << 10;
 /// Time for a frame to leave when the socket's buffer is full.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// One attempt to connect, after which the caller's hook is asked again.
@@ -48,7 +49,7 @@ impl Tcp {
                 .with_source(error)
             })?
             .collect();
-        let end = Instant::now() + timeout;
+        let end = after(timeout);
         loop {
             let mut last = None;
             for candidate in &addresses {
@@ -227,7 +228,12 @@ impl Listener {
     pub(crate) fn accept(&self, end: Instant, interrupt: Interrupt<'_>) -> Result<Tcp> {
         loop {
             match self.listener.accept() {
-                Ok((stream, _)) => return Tcp::new(stream),
+                // One that was reset already cannot be prepared: a port scan, a health check.
+                Ok((stream, _)) if Instant::now() < end => match Tcp::new(stream) {
+                    Ok(tcp) => return Ok(tcp),
+                    Err(_) => continue,
+                },
+                Ok(_) => {}
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 // The peer gave up between its connect and our accept.
@@ -247,6 +253,12 @@ impl Listener {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The time after this much; a year from now where the clock does not reach so far.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    Instant::now() + timeout.min(YEAR)
 }
 
 fn failed(what: &str, error: std::io::Error) -> Error {

@@ -64,6 +64,7 @@ pub(crate) fn initiate(
 pub(crate) fn respond(
     library: &Arc<Library>,
     local: &dyn Fn(&str) -> EndpointOptions,
+    max_size: usize,
     guard: &mut Guard<'_>,
     keep: &mut Keep,
 ) -> Result<Session> {
@@ -72,7 +73,9 @@ pub(crate) fn respond(
         Frame::Hello { side, options } => (side, options),
         frame => return Err(guard.unexpected(&frame)),
     };
-    let opened = open_for(library, &local(&theirs.peer.provider), &theirs, &options);
+    let opened = options
+        .check_limit(max_size)
+        .and_then(|()| open_for(library, &local(&theirs.peer.provider), &theirs, &options));
     let endpoint = match opened {
         Ok(endpoint) => Rc::clone(keep.insert(Rc::new(endpoint))),
         Err(error) => {

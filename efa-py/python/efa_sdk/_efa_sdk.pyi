@@ -177,9 +177,11 @@ class Catalog:
     def __contains__(self, name: str, /) -> bool: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __getitem__(self, name: str, /) -> InstanceType: ...
+    def __hash__(self, /) -> int: ...
     def __iter__(self, /) -> InstanceTypes: ...
     def __len__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
     def bundled() -> Catalog:
@@ -197,6 +199,11 @@ class Catalog:
 
         Raises CatalogError for a malformed pattern, or a zone on a catalog without offerings.
         """
+    @staticmethod
+    def from_json(text: str) -> Catalog:
+        """
+        The value that `to_json` gave.
+        """
     def get(self, /, name: str) -> InstanceType | None:
         """
         The type of this name, or None.
@@ -209,6 +216,10 @@ class Catalog:
     def source(self, /) -> dict[str, str | None]:
         """
         Where the rows come from: `source`, `date`, `script`, `sha256`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
     def zones(self, /, instance_type: str) -> list[str] | None:
         """
@@ -1645,11 +1656,12 @@ class Server:
         """
         What peers connect to, as `ip:port`.
         """
-    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, library: Library | None = None) -> ProbeReport:
+    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> ProbeReport:
         """
-        Answers the next peer that has the token; the report has what it measured.
+        Answers the next peer that has the token; the report has what it measured. max_size: the
+        largest message in bytes that the peer may ask for, which decides how much memory is taken.
         """
-    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
         As `serve_one`, as an awaitable.
         """

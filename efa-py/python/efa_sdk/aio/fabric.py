@@ -39,9 +39,13 @@ async def serve_one(
     *,
     accept_timeout_s: float = 60.0,
     deadline_s: float = 600.0,
+    max_size: int = 67_108_864,
     library: Library | None = None,
 ) -> ProbeReport:
     """Answers the next peer that has the token; the report has what it measured."""
     return await server.serve_one_async(
-        accept_timeout_s=accept_timeout_s, deadline_s=deadline_s, library=library
+        accept_timeout_s=accept_timeout_s,
+        deadline_s=deadline_s,
+        max_size=max_size,
+        library=library,
     )
