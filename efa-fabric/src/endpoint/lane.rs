@@ -377,11 +377,11 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
+        let idle = !self.posted.contains(&true) && self.sends_in_flight() == 0;
         // SAFETY: each is taken or dropped once, here. The memory is freed only if the endpoint
         // is closed, or nothing is posted (registering failed, say); else it is left to the
         // library, which may still write into it: that is so where closing fails, and where
         // someone else still holds the endpoint.
-        let idle = !self.posted.contains(&true) && self.sends_in_flight() == 0;
         unsafe {
             let regions = ManuallyDrop::take(&mut self.regions);
             let closed = match Rc::try_unwrap(ManuallyDrop::take(&mut self.endpoint)) {
