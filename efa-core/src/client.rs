@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::catalog::Catalog;
 use crate::cluster::{Cluster, Expected, not_found};
@@ -173,6 +174,7 @@ impl Client {
             ec2: self.ec2.as_ref(),
             wait: self.wait,
             progress: self.progress.as_ref(),
+            touched: AtomicBool::new(false),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! it, and `destroy` at any moment finds all of it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -63,9 +64,17 @@ pub(crate) struct Steps<'a> {
     pub(crate) ec2: &'a dyn Ec2,
     pub(crate) wait: Wait,
     pub(crate) progress: &'a (dyn Fn(&Event) + Send + Sync),
+    /// Whether a call of `destroy` that changes something was sent.
+    pub(crate) touched: AtomicBool,
 }
 
 impl Steps<'_> {
+    /// The way to EC2 for calls that remove something.
+    fn removing(&self) -> &dyn Ec2 {
+        self.touched.store(true, Ordering::Relaxed);
+        self.ec2
+    }
+
     fn tell(
         &self,
         action: Action,
@@ -210,15 +219,8 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
     match remove(steps, &mut report).await {
         Ok(()) => Ok(report),
         Err(error) => {
-            let looked = error
-                .context_value("action")
-                .is_some_and(|a| a.starts_with("Describe"));
-            let unchanged = looked && report.removed.is_empty();
-            let error = if unchanged {
-                error
-            } else {
-                error.changed_aws()
-            };
+            let touched = steps.touched.load(Ordering::Relaxed);
+            let error = if touched { error.changed_aws() } else { error };
             Err(error.with_leftovers(remaining(steps, name).await.unwrap_or_default()))
         }
     }

@@ -13,7 +13,7 @@ pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Res
     ];
     for interface in steps.ec2.describe_network_interfaces(&filters).await? {
         match steps
-            .ec2
+            .removing()
             .delete_network_interface(&interface.network_interface_id)
             .await
         {

@@ -17,7 +17,7 @@ pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Res
         .await?
     {
         let name = &group.group_name;
-        let delete = || steps.ec2.delete_placement_group(name);
+        let delete = || steps.removing().delete_placement_group(name);
         delete_when_free(
             steps,
             report,

@@ -17,7 +17,7 @@ pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Res
         .await?
     {
         let id = &group.group_id;
-        let delete = || steps.ec2.delete_security_group(id);
+        let delete = || steps.removing().delete_security_group(id);
         delete_when_free(
             steps,
             report,

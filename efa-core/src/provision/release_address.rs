@@ -17,9 +17,9 @@ pub(super) async fn release(steps: &Steps<'_>, report: &mut DestroyReport) -> Re
     let filter = tags::cluster_filter(&report.name);
     for address in steps.ec2.describe_addresses(&[filter]).await? {
         if let Some(association) = &address.association_id {
-            unless_gone(steps.ec2.disassociate_address(association).await)?;
+            unless_gone(steps.removing().disassociate_address(association).await)?;
         }
-        release_one(steps.ec2, &address).await?;
+        release_one(steps.removing(), &address).await?;
         report.removed(steps, resource::ADDRESS, &address.allocation_id);
     }
     Ok(())

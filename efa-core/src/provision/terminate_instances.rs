@@ -17,7 +17,7 @@ pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> 
         .map(|instance| instance.instance_id.clone())
         .collect();
     if !ids.is_empty() {
-        steps.ec2.terminate_instances(&ids).await?;
+        steps.removing().terminate_instances(&ids).await?;
     }
     await_gone(steps, &name, |_| true).await?;
     for instance in &instances {
