@@ -41,8 +41,8 @@ def main() -> None:
                 name="train",
                 instance_type="p5.48xlarge",
                 count=2,
-                subnet_id=network.subnet_for("p5.48xlarge"),
-                image_id=network.image_for("p5.48xlarge"),
+                subnet=network.subnet_for("p5.48xlarge"),
+                image=network.image_for("p5.48xlarge"),
             )
         )
         print(plan)

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use efa_core::{AwsEc2, Catalog, Client, ClusterSpec, ConnectOptions, Ec2, Filter, Query};
+use efa_core::{AwsSdk, Catalog, Client, ClusterSpec, ConnectOptions, Ec2, Filter, Query};
 
 #[path = "../tests/rust/stand_in.rs"]
 mod stand_in;
@@ -21,13 +21,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let stand_in = stand_in::StandIn::start()?;
     println!("EC2 stand-in on {}\n", stand_in.endpoint_url);
-    let ec2 = AwsEc2::connect(&ConnectOptions::stand_in(&stand_in.endpoint_url)).await?;
+    let ec2 = AwsSdk::connect(&ConnectOptions::stand_in(&stand_in.endpoint_url)).await?;
 
     // On AWS you know these; here they are looked up.
     let zone = Filter::new("availability-zone", "us-east-1a");
     let subnet = ec2.describe_subnets(&[zone]).await?.remove(0);
     let image_name = Filter::new("name", "al2023-ami-2023*-x86_64");
-    let image = ec2.describe_images(&[image_name]).await?.remove(0);
+    let image = ec2.describe_images(&[], &[image_name]).await?.remove(0);
 
     let client = Client::new(std::sync::Arc::new(ec2)).with_progress(|event| println!("  {event}"));
     let spec = ClusterSpec::new("train", "p5.48xlarge", 2, subnet.subnet_id, image.image_id);

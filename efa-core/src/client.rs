@@ -2,19 +2,28 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
+use crate::account::Account;
+use crate::cancel::Cancel;
 use crate::catalog::Catalog;
 use crate::cluster::{Cluster, Expected, not_found};
-use crate::ec2::{Ec2, Filter};
+use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Ec2, Filter};
 use crate::error::Result;
+use crate::iam::Iam;
 use crate::plan::{self, Plan};
+use crate::preflight::{self, PreflightReport};
 use crate::progress::Event;
 use crate::provision::{self, DestroyReport, Steps, Wait};
 use crate::spec::{ClusterSpec, check_name};
+use crate::ssm::Ssm;
 use crate::verify::{self, VerifyReport};
 
 type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// All of AWS that the verbs call.
+pub trait Aws: Ec2 + Iam + Ssm + Account {}
+
+impl<T: Ec2 + Iam + Ssm + Account> Aws for T {}
 
 /// Plans, applies, verifies and destroys clusters in one region.
 ///
@@ -37,30 +46,32 @@ type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    ec2: Arc<dyn Ec2>,
+    aws: Arc<dyn Aws>,
     wait: Wait,
     progress: Progress,
+    cancel: Cancel,
 }
 
 impl Client {
-    /// A client over any implementation of [`Ec2`].
+    /// A client over any implementation of the calls.
     #[must_use]
-    pub fn new(ec2: Arc<dyn Ec2>) -> Self {
+    pub fn new(aws: Arc<dyn Aws>) -> Self {
         Self {
-            ec2,
+            aws,
+            cancel: Cancel::new(),
             wait: Wait::default(),
             progress: Arc::new(|_| {}),
         }
     }
 
-    /// A client over aws-sdk-ec2, with the configuration and credentials that the AWS CLI finds.
+    /// A client over the AWS SDK, with the configuration and credentials that the AWS CLI finds.
     ///
     /// # Errors
     /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
     #[cfg(feature = "aws")]
-    pub async fn connect(options: &crate::ec2::aws::ConnectOptions) -> Result<Self> {
+    pub async fn connect(options: &crate::aws::ConnectOptions) -> Result<Self> {
         Ok(Self::new(Arc::new(
-            crate::ec2::aws::AwsEc2::connect(options).await?,
+            crate::aws::AwsSdk::connect(options).await?,
         )))
     }
 
@@ -78,10 +89,17 @@ impl Client {
         self
     }
 
+    /// Stops `apply` and `destroy` of this client when `cancel` is asked for.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
     /// The region that the client calls.
     #[must_use]
     pub fn region(&self) -> &str {
-        self.ec2.region()
+        self.aws.region()
     }
 
     /// Every instance type of the region that supports EFA, with the zones that offer it.
@@ -90,10 +108,10 @@ impl Client {
     /// Those of EC2.
     pub async fn catalog(&self) -> Result<Catalog> {
         let types = self
-            .ec2
+            .aws
             .describe_instance_types(&[Filter::new("network-info.efa-supported", "true")])
             .await?;
-        let offerings = self.ec2.describe_instance_type_offerings(&[]).await?;
+        let offerings = self.aws.describe_instance_type_offerings(&[]).await?;
         let offerings = offerings
             .into_iter()
             .map(|o| (o.instance_type, o.availability_zone));
@@ -106,7 +124,30 @@ impl Client {
     /// `plan.*`, `layout.*` or `catalog.*` for what cannot work, `ec2.*` for failed calls.
     pub async fn plan(&self, spec: &ClusterSpec) -> Result<Plan> {
         spec.validate()?;
-        plan::decide(spec, plan::observe(self.ec2.as_ref(), spec).await?)
+        plan::decide(spec, plan::observe(self.aws.as_ref(), spec).await?)
+    }
+
+    /// Checks, right before `apply`, what can change between plan and launch: addresses, quotas,
+    /// the reservation, and EC2's own check of the launch request. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of calls that the plan needed too; what a check itself finds is in the report.
+    pub async fn preflight(&self, plan: &Plan) -> Result<PreflightReport> {
+        preflight::run(self.aws.as_ref(), plan).await
+    }
+
+    /// Capacity Blocks that can be bought for so many instances and hours (a multiple of 24),
+    /// earliest first. Nothing is bought.
+    ///
+    /// # Errors
+    /// Those of EC2.
+    pub async fn capacity_block_offerings(
+        &self,
+        search: &CapacityBlockSearch,
+    ) -> Result<Vec<CapacityBlockOffering>> {
+        let mut found = self.aws.describe_capacity_block_offerings(search).await?;
+        found.sort_by(|a, b| (&a.start_date, &a.upfront_fee).cmp(&(&b.start_date, &b.upfront_fee)));
+        Ok(found)
     }
 
     /// Makes what the plan says and waits until all instances run. What exists already from an
@@ -117,7 +158,17 @@ impl Client {
     /// `provision.*` or `ec2.*`; [`Error::leftovers`](crate::Error::leftovers) lists what
     /// exists, which `destroy` removes.
     pub async fn apply(&self, plan: &Plan) -> Result<Cluster> {
-        provision::apply(&self.steps(), plan).await
+        provision::apply(&self.steps(), plan, false).await
+    }
+
+    /// As [`Client::apply`], and a cluster of the same plan with fewer instances gets the missing
+    /// ones in a second launch. That is not the default: a cluster placement group is best filled
+    /// by one launch, and a later one often finds no capacity near the first.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn grow(&self, plan: &Plan) -> Result<Cluster> {
+        provision::apply(&self.steps(), plan, true).await
     }
 
     /// The cluster of this name as it stands.
@@ -126,7 +177,7 @@ impl Client {
     /// `verify.cluster_not_found`, or those of EC2.
     pub async fn describe(&self, name: &str) -> Result<Cluster> {
         check_name(name)?;
-        Cluster::find(self.ec2.as_ref(), name)
+        Cluster::find(self.aws.as_ref(), name)
             .await?
             .ok_or_else(|| not_found(name, self.region()))
     }
@@ -147,15 +198,13 @@ impl Client {
     pub async fn verify_plan(&self, plan: &Plan) -> Result<VerifyReport> {
         let mut cluster = self.describe(plan.name()).await?;
         let mut expected = Expected::from(plan);
-        // The plan may be older than its group: the group is then known by name.
-        let (name, vpc_id) = (&plan.security_group.group_name, &plan.subnet.vpc_id);
-        if let Some(group) = plan::find_security_group(self.ec2.as_ref(), name, vpc_id).await? {
-            expected.security_group_id = Some(group.group_id.clone());
-            cluster.security_group = Some(group);
-        } else {
-            expected
-                .security_group_id
-                .get_or_insert_with(|| name.clone());
+        if expected.security_group_id.is_none() {
+            // The plan is older than its group, which is then known by name.
+            let (name, vpc_id) = (&plan.security_group.group_name, &plan.subnet().vpc_id);
+            let found = plan::find_security_group(self.aws.as_ref(), name, vpc_id).await?;
+            let id = found.as_ref().map_or(name, |group| &group.group_id);
+            expected.security_group_id = Some(id.clone());
+            cluster.security_group = found;
         }
         Ok(verify::verify(&expected, &cluster))
     }
@@ -170,19 +219,19 @@ impl Client {
     }
 
     fn steps(&self) -> Steps<'_> {
-        Steps {
-            ec2: self.ec2.as_ref(),
-            wait: self.wait,
-            progress: self.progress.as_ref(),
-            touched: AtomicBool::new(false),
-        }
+        Steps::new(
+            self.aws.as_ref(),
+            self.wait,
+            self.progress.as_ref(),
+            self.cancel.clone(),
+        )
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("ec2", &self.ec2)
+            .field("aws", &self.aws)
             .field("wait", &self.wait)
             .finish_non_exhaustive()
     }

@@ -8,6 +8,7 @@ use crate::ec2::{Ec2, Filter, Instance, InstanceState, PlacementGroup, SecurityG
 use crate::error::{Code, Error, Result};
 use crate::layout::{self, NetworkInterface, PublicIp};
 use crate::plan::Plan;
+use crate::spec::Capacity;
 use crate::tags;
 
 /// A cluster as it stands in EC2.
@@ -38,8 +39,8 @@ pub struct Expected {
     pub count: u32,
     /// The instance type's name.
     pub instance_type: String,
-    /// `subnet-…` of every interface.
-    pub subnet_id: String,
+    /// The subnets that the instances may be in, all in the same one.
+    pub subnet_ids: Vec<String>,
     /// `ami-…`
     pub image_id: String,
     /// `sg-…` of every interface; `None` in a plan whose group is yet to be made.
@@ -48,6 +49,12 @@ pub struct Expected {
     pub placement_group_name: Option<String>,
     /// How instances get a public address.
     pub public_ip: PublicIp,
+    /// The market, or the id of the reservation.
+    pub capacity: Capacity,
+    /// Name of the IAM instance profile, if any.
+    pub instance_profile_name: Option<String>,
+    /// The ranges that may reach port 22.
+    pub ssh_cidrs: Vec<String>,
     /// The interfaces of each instance.
     pub interfaces: Vec<NetworkInterface>,
 }
@@ -101,6 +108,10 @@ pub(crate) async fn live_instances(ec2: &dyn Ec2, name: &str) -> Result<Vec<Inst
     Ok(instances)
 }
 
+/// The Name tag says nothing of the plan, and people change it; a cluster that has grown has
+/// the plan and count of each launch.
+const MAY_DIFFER: &[&str] = &[tags::NAME, tags::PLAN, tags::COUNT];
+
 impl Expected {
     /// What the tags of the cluster's instances say that it should be.
     ///
@@ -111,8 +122,7 @@ impl Expected {
             return Err(not_found(&cluster.name, &cluster.region));
         };
         for other in &cluster.instances {
-            // The Name tag says nothing of the plan, and people change it.
-            for key in tags::OURS.iter().filter(|key| **key != tags::NAME) {
+            for key in tags::OURS.iter().filter(|key| !MAY_DIFFER.contains(key)) {
                 if other.tags.get(*key) != first.tags.get(*key) {
                     return Err(unreadable(key, "differs between instances")
                         .with_context("instance_id", &other.instance_id));
@@ -126,20 +136,41 @@ impl Expected {
                 .cloned()
                 .ok_or_else(|| unreadable(key, "is missing"))
         };
+        let mut latest = (0, String::new());
+        for instance in &cluster.instances {
+            let tag = |key| {
+                instance
+                    .tags
+                    .get(key)
+                    .ok_or_else(|| unreadable(key, "is missing"))
+            };
+            let count: u32 = tag(tags::COUNT)?
+                .parse()
+                .map_err(|_| unreadable(tags::COUNT, "is not a number"))?;
+            latest = latest.max((count, tag(tags::PLAN)?.clone()));
+        }
+        let (count, fingerprint) = latest;
         Ok(Self {
             name: cluster.name.clone(),
-            fingerprint: tag(tags::PLAN)?,
-            count: tag(tags::COUNT)?
-                .parse()
-                .map_err(|_| unreadable(tags::COUNT, "is not a number"))?,
+            fingerprint,
+            count,
             instance_type: tag(tags::INSTANCE_TYPE)?,
-            subnet_id: tag(tags::SUBNET)?,
+            subnet_ids: vec![tag(tags::SUBNET)?],
             image_id: tag(tags::IMAGE)?,
             security_group_id: Some(tag(tags::SECURITY_GROUP)?),
             placement_group_name: first.tags.get(tags::PLACEMENT_GROUP).cloned(),
             public_ip: tag(tags::PUBLIC_IP)?
                 .parse()
                 .map_err(|_| unreadable(tags::PUBLIC_IP, "is not a known choice"))?,
+            capacity: tag(tags::CAPACITY)?
+                .parse()
+                .map_err(|_| unreadable(tags::CAPACITY, "is not a known choice"))?,
+            instance_profile_name: first.tags.get(tags::INSTANCE_PROFILE).cloned(),
+            ssh_cidrs: first
+                .tags
+                .get(tags::SSH_CIDRS)
+                .map(|cidrs| cidrs.split(' ').map(str::to_owned).collect())
+                .unwrap_or_default(),
             interfaces: layout::parse_notation(&tag(tags::LAYOUT)?)
                 .map_err(|error| unreadable(tags::LAYOUT, error.message()))?,
         })
@@ -153,14 +184,17 @@ impl From<&Plan> for Expected {
             fingerprint: plan.fingerprint.clone(),
             count: plan.spec.count,
             instance_type: plan.spec.instance_type.clone(),
-            subnet_id: plan.spec.subnet_id.clone(),
-            image_id: plan.spec.image_id.clone(),
+            subnet_ids: plan.subnets.iter().map(|s| s.subnet_id.clone()).collect(),
+            image_id: plan.image.image_id.clone(),
             security_group_id: plan.security_group.group_id.clone(),
             placement_group_name: plan
                 .placement_group
                 .as_ref()
                 .map(|group| group.group_name.clone()),
             public_ip: plan.layout.public_ip,
+            capacity: plan.spec.capacity.clone(),
+            instance_profile_name: plan.instance_profile.as_ref().map(|p| p.name.clone()),
+            ssh_cidrs: plan.spec.ssh_cidrs.clone(),
             interfaces: plan.layout.interfaces.clone(),
         }
     }

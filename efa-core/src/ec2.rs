@@ -1,8 +1,7 @@
 //! The calls that this crate makes to EC2, in the crate's own types.
 //!
 //! [`Ec2`] is the minimal contract: one method per EC2 action, all pages read, nothing retried
-//! beyond the transport. [`crate::Client`] builds the verbs on it; [`aws`] implements it
-//! over aws-sdk-ec2. Reads are by filter, so that a missing resource is an empty list.
+//! beyond the transport. [`crate::Client`] builds the verbs on it. Reads are by filter, so that a missing resource is an empty list.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +14,6 @@ use crate::layout::NetworkInterface;
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
 };
-
-#[cfg(feature = "aws")]
-pub(crate) mod aws;
 
 /// Tags as EC2 has them: unique keys, in order of key.
 pub type Tags = BTreeMap<String, String>;
@@ -68,6 +64,19 @@ pub struct Offering {
     pub availability_zone: String,
 }
 
+/// A VPC, as DescribeVpcs shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Vpc {
+    /// `vpc-…`
+    pub vpc_id: String,
+    /// Its primary IPv4 range.
+    pub cidr_block: String,
+    /// Whether it is the region's default VPC.
+    pub is_default: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
 /// A subnet, as DescribeSubnets shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subnet {
@@ -81,6 +90,8 @@ pub struct Subnet {
     pub available_ip_address_count: u32,
     /// Whether the subnet gives launched instances a public address.
     pub map_public_ip_on_launch: bool,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// A machine image, as DescribeImages shows it.
@@ -92,12 +103,18 @@ pub struct Image {
     pub name: String,
     /// The account that owns it.
     pub owner_id: String,
+    /// `amazon`, `aws-marketplace` or `self`, where EC2 says so.
+    pub owner_alias: Option<String>,
+    /// When it was made, ISO 8601: a later one is greater.
+    pub creation_date: String,
     /// The processor architecture that it runs on.
     pub architecture: Architecture,
     /// Whether it declares ENA support, which EFA needs.
     pub ena_support: bool,
     /// The root device's name, such as `/dev/xvda`.
     pub root_device_name: Option<String>,
+    /// Size of the root volume that the image brings; a smaller one cannot be asked for.
+    pub root_volume_size_gib: Option<u32>,
 }
 
 /// Where a security-group rule lets traffic come from or go to.
@@ -143,6 +160,26 @@ impl Rule {
     }
 }
 
+impl std::fmt::Display for Rule {
+    /// Such as `all protocols with sg-1` or `tcp 22 with 10.0.0.0/8`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.ip_protocol.as_str() {
+            "-1" => f.write_str("all protocols")?,
+            protocol => f.write_str(protocol)?,
+        }
+        match (self.from_port, self.to_port) {
+            (Some(from), Some(to)) if from == to => write!(f, " {from}")?,
+            (Some(from), Some(to)) => write!(f, " {from}-{to}")?,
+            _ => {}
+        }
+        match &self.peer {
+            Peer::SecurityGroup(peer) | Peer::Cidr(peer) | Peer::PrefixList(peer) => {
+                write!(f, " with {peer}")
+            }
+        }
+    }
+}
+
 /// A security group, as DescribeSecurityGroups shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SecurityGroup {
@@ -165,6 +202,8 @@ pub struct SecurityGroup {
 pub struct PlacementGroup {
     /// `pg-…`
     pub group_id: String,
+    /// Its ARN, which a capacity reservation that was made in it names.
+    pub group_arn: Option<String>,
     /// Its name, unique in the account and region.
     pub group_name: String,
     /// How it places instances.
@@ -241,6 +280,12 @@ pub struct Instance {
     pub public_ip_address: Option<String>,
     /// Whether its metadata service demands session tokens (IMDSv2).
     pub imds_v2_required: bool,
+    /// `spot` or `capacity-block`; absent on demand.
+    pub lifecycle: Option<String>,
+    /// The capacity reservation that it runs in.
+    pub capacity_reservation_id: Option<String>,
+    /// ARN of its IAM instance profile.
+    pub iam_instance_profile_arn: Option<String>,
     /// Its number among the instances of one launch.
     pub launch_index: u32,
     /// Its interfaces, sorted by card, then device.
@@ -306,15 +351,117 @@ impl Direction {
     }
 }
 
-/// A RunInstances request. `MinCount` and `MaxCount` are both `count`: all or nothing.
+/// A capacity reservation, as DescribeCapacityReservations shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CapacityReservation {
+    /// `cr-…`
+    pub capacity_reservation_id: String,
+    /// The instance type's name.
+    pub instance_type: String,
+    /// The Availability Zone's name.
+    pub availability_zone: String,
+    /// `default` or `dedicated`.
+    pub tenancy: String,
+    /// EC2's state word, such as `active` or `scheduled`.
+    pub state: String,
+    /// `default` or `capacity-block`.
+    pub reservation_type: String,
+    /// `open` or `targeted`.
+    pub instance_match_criteria: String,
+    /// How many instances it holds.
+    pub total_instance_count: u32,
+    /// How many of them are free.
+    pub available_instance_count: u32,
+    /// ARN of the placement group that it was made in.
+    pub placement_group_arn: Option<String>,
+    /// When it begins, ISO 8601 in UTC.
+    pub start_date: Option<String>,
+    /// When it ends, ISO 8601 in UTC; EC2 starts terminating a Capacity Block's instances 30
+    /// minutes before.
+    pub end_date: Option<String>,
+}
+
+/// A Capacity Block that can be bought, as DescribeCapacityBlockOfferings shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CapacityBlockOffering {
+    /// `cbo-…`, for PurchaseCapacityBlock.
+    pub capacity_block_offering_id: String,
+    /// The instance type's name.
+    pub instance_type: String,
+    /// The Availability Zone's name.
+    pub availability_zone: String,
+    /// How many instances.
+    pub instance_count: u32,
+    /// For how long, in hours.
+    pub duration_hours: u32,
+    /// When it begins, ISO 8601 in UTC.
+    pub start_date: Option<String>,
+    /// When it ends, ISO 8601 in UTC.
+    pub end_date: Option<String>,
+    /// What it costs in advance, as EC2 writes it.
+    pub upfront_fee: Option<String>,
+    /// The fee's currency, such as `USD`.
+    pub currency_code: Option<String>,
+}
+
+/// A search for Capacity Blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CapacityBlockSearch {
+    /// The instance type's name.
+    pub instance_type: String,
+    /// How many instances.
+    pub instance_count: u32,
+    /// For how long, in hours: a multiple of 24.
+    pub duration_hours: u32,
+}
+
+/// Where an instance hangs in the network, as DescribeInstanceTopology shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InstanceTopology {
+    /// `i-…`
+    pub instance_id: String,
+    /// The Availability Zone's name.
+    pub availability_zone: String,
+    /// Network nodes from the top down; instances with the same last node are nearest.
+    pub network_nodes: Vec<String>,
+    /// The UltraServer's or Capacity Block's domain, where it is in one.
+    pub capacity_block_id: Option<String>,
+}
+
+/// How a launch is paid for and where its capacity comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Market {
+    /// EC2's default: on demand, or in an open reservation that matches the launch, its
+    /// placement group included.
+    #[default]
+    OnDemand,
+    /// On demand, in any open reservation that matches.
+    Open,
+    /// On demand, in this reservation.
+    Reservation(String),
+    /// Spot, at most at the on-demand price.
+    Spot,
+    /// In this Capacity Block, by the id of its reservation.
+    CapacityBlock(String),
+}
+
+/// A RunInstances request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunInstances {
     /// Makes the request idempotent.
     pub client_token: String,
     /// The instance type's name.
     pub instance_type: String,
-    /// How many instances.
+    /// How many instances at most: `MaxCount`.
     pub count: u32,
+    /// With fewer than so many none is launched: `MinCount`.
+    pub minimum_count: u32,
+    /// Where the capacity comes from.
+    pub market: Market,
+    /// `dedicated`, where the reservation has it.
+    pub tenancy: Option<String>,
     /// `ami-…`
     pub image_id: String,
     /// Subnet of every interface.
@@ -357,10 +504,12 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     async fn describe_instance_types(&self, filters: &[Filter]) -> Result<Vec<InstanceType>>;
     /// DescribeInstanceTypeOfferings by Availability Zone.
     async fn describe_instance_type_offerings(&self, filters: &[Filter]) -> Result<Vec<Offering>>;
+    /// DescribeVpcs.
+    async fn describe_vpcs(&self, filters: &[Filter]) -> Result<Vec<Vpc>>;
     /// DescribeSubnets.
     async fn describe_subnets(&self, filters: &[Filter]) -> Result<Vec<Subnet>>;
-    /// DescribeImages.
-    async fn describe_images(&self, filters: &[Filter]) -> Result<Vec<Image>>;
+    /// DescribeImages of these owners (accounts, `amazon`, `self`); of any owner when empty.
+    async fn describe_images(&self, owners: &[String], filters: &[Filter]) -> Result<Vec<Image>>;
     /// DescribeSecurityGroups.
     async fn describe_security_groups(&self, filters: &[Filter]) -> Result<Vec<SecurityGroup>>;
     /// DescribePlacementGroups.
@@ -371,6 +520,21 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     async fn describe_network_interfaces(&self, filters: &[Filter]) -> Result<Vec<FreeInterface>>;
     /// DescribeAddresses.
     async fn describe_addresses(&self, filters: &[Filter]) -> Result<Vec<Address>>;
+    /// DescribeCapacityReservations.
+    async fn describe_capacity_reservations(
+        &self,
+        filters: &[Filter],
+    ) -> Result<Vec<CapacityReservation>>;
+    /// DescribeCapacityBlockOfferings.
+    async fn describe_capacity_block_offerings(
+        &self,
+        search: &CapacityBlockSearch,
+    ) -> Result<Vec<CapacityBlockOffering>>;
+    /// DescribeInstanceTopology, in batches of 100 instances.
+    async fn describe_instance_topology(
+        &self,
+        instance_ids: &[String],
+    ) -> Result<Vec<InstanceTopology>>;
 
     /// CreateSecurityGroup; the new group's id.
     async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String>;
@@ -387,6 +551,8 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     async fn create_cluster_placement_group(&self, group_name: &str, tags: &Tags) -> Result<()>;
     /// DeletePlacementGroup.
     async fn delete_placement_group(&self, group_name: &str) -> Result<()>;
+    /// RunInstances with DryRun: EC2 checks permissions and parameters, and launches nothing.
+    async fn dry_run_instances(&self, request: &RunInstances) -> Result<()>;
     /// RunInstances.
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>>;
     /// TerminateInstances.

@@ -110,6 +110,10 @@ codes! {
     ProvisionClusterDiffers = Provision, "provision.cluster_differs";
     /// An instance ended before it ran.
     ProvisionInstanceLost = Provision, "provision.instance_lost";
+    /// No zone that the plan may use had the capacity.
+    ProvisionNoCapacity = Provision, "provision.no_capacity";
+    /// The caller asked to stop.
+    ProvisionCancelled = Provision, "provision.cancelled";
     /// Instances or resources did not reach the awaited state in time.
     ProvisionTimeout = Provision, "provision.timeout";
 
@@ -156,6 +160,7 @@ struct Inner {
     retryable: bool,
     may_have_changed_aws: bool,
     leftovers: Vec<Leftover>,
+    next_command: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -171,6 +176,7 @@ impl Error {
                 retryable: false,
                 may_have_changed_aws: false,
                 leftovers: Vec::new(),
+                next_command: None,
                 source: None,
             }),
         }
@@ -212,6 +218,12 @@ impl Error {
     /// Lists what of the cluster exists.
     pub(crate) fn with_leftovers(mut self, leftovers: Vec<Leftover>) -> Self {
         self.inner.leftovers = leftovers;
+        self
+    }
+
+    /// Says which call comes next.
+    pub(crate) fn with_next_command(mut self, command: String) -> Self {
+        self.inner.next_command = Some(command);
         self
     }
 
@@ -278,6 +290,14 @@ impl Error {
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers
+    }
+}
+
+impl Error {
+    /// After a failed `apply` or `destroy`: which call finishes or undoes it.
+    #[must_use]
+    pub fn next_command(&self) -> Option<&str> {
+        self.inner.next_command.as_deref()
     }
 }
 
@@ -366,6 +386,8 @@ mod tests {
         "plan.unreadable",
         "provision.cluster_differs",
         "provision.instance_lost",
+        "provision.no_capacity",
+        "provision.cancelled",
         "provision.timeout",
         "verify.cluster_not_found",
         "verify.tags_unreadable",

@@ -26,47 +26,75 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod account;
+#[cfg(feature = "aws")]
+mod aws;
+mod caller_policy;
+mod cancel;
+mod capacity;
 mod catalog;
 mod client;
 mod cluster;
 mod ec2;
 mod error;
 mod html;
+mod iam;
+mod image;
+mod instance_role;
 mod layout;
 mod placement;
 mod plan;
+mod preflight;
 mod progress;
 mod provision;
+mod quotas;
 mod security_group;
+mod selector;
 mod spec;
+mod ssm;
+mod subnets;
 mod tags;
 mod types;
 mod verify;
+mod volume;
 
+pub use account::{Account, CallerIdentity};
+#[cfg(feature = "aws")]
+pub use aws::{AccessKey, AwsSdk, ConnectOptions};
+pub use cancel::Cancel;
+pub use capacity::PlannedCapacity;
 pub use catalog::{
     Catalog, CatalogSource, Gpu, InstanceType, NetworkCard, NeuronDevice, Origin, Query,
     instance_type_table,
 };
-pub use client::Client;
+pub use client::{Aws, Client};
 pub use cluster::{Cluster, Expected};
-#[cfg(feature = "aws")]
-pub use ec2::aws::{AccessKey, AwsEc2, ConnectOptions};
 pub use ec2::{
-    Address, AttachedInterface, CreateSecurityGroup, Direction, Ec2, Filter, FreeInterface, Image,
-    Instance, InstanceState, Offering, Peer, PlacementGroup, RootVolume, Rule, RunInstances,
-    SecurityGroup, Subnet, Tags,
+    Address, AttachedInterface, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation,
+    CreateSecurityGroup, Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState,
+    InstanceTopology, Market, Offering, Peer, PlacementGroup, RootVolume, Rule, RunInstances,
+    SecurityGroup, Subnet, Tags, Vpc,
 };
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
+pub use iam::{Iam, InstanceProfile, Role};
+pub use instance_role::PlannedInstanceProfile;
 pub use layout::{
     Layout, LayoutRequest, NetworkInterface, Profile, PublicIp, Violation, parse_notation,
     violations,
 };
 pub use placement::PlannedPlacementGroup;
-pub use plan::{Plan, PlanDifference};
+pub use plan::{Launch, Plan, PlanDifference};
+pub use preflight::{Check, CheckStatus, PreflightReport};
 pub use progress::{Action, Event};
 pub use provision::{DestroyReport, Wait};
 pub use security_group::PlannedSecurityGroup;
-pub use spec::{ClusterSpec, PlacementGroupChoice, SecurityGroupChoice};
+pub use selector::Selector;
+pub use spec::{
+    Capacity, ClusterSpec, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
+    PlacementGroupChoice, SecurityGroupChoice,
+};
+pub use ssm::{CommandInvocation, CommandStatus, Ssm};
+pub use subnets::RejectedSubnet;
 pub use types::{
     Architecture, CardIndex, DeviceIndex, Gbps, InterfaceType, PlacementStrategy, RdmaSupport,
     UsageClass,

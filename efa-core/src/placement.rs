@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::PlannedCapacity;
 use crate::catalog::InstanceType;
-use crate::ec2::PlacementGroup;
+use crate::ec2::{Market, PlacementGroup};
 use crate::error::{Code, Error, Result};
 use crate::spec::{ClusterSpec, PlacementGroupChoice};
 use crate::tags;
@@ -20,16 +21,67 @@ pub struct PlannedPlacementGroup {
     pub ours: bool,
 }
 
+/// Which placement group is looked for: by name, and whether it must exist.
+pub(crate) enum Wanted {
+    /// None at all.
+    None,
+    /// The caller's, or the reservation's own.
+    Existing(String),
+    /// One that we make.
+    Ours(String),
+}
+
+/// What a plan wants before anything is looked up. A new group never fits capacity that was
+/// reserved without it: EC2 then has none although the reservation is free
+/// (terraform-aws-eks#3730).
+pub(crate) fn wanted(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Result<Wanted> {
+    let reserved = capacity.placement_group_name();
+    match &spec.placement_group {
+        PlacementGroupChoice::None => match reserved {
+            None => Ok(Wanted::None),
+            Some(name) => Err(conflict(format!(
+                "the capacity reservation is in placement group {name}, the plan wants none"
+            ))
+            .with_cure("leave the placement at its default")
+            .with_context("field", "placement")),
+        },
+        PlacementGroupChoice::Use(name) if capacity.is_capacity_block() => Err(conflict(format!(
+            "placement group {name} beside a Capacity Block, which places its instances itself"
+        ))
+        .with_cure("leave the placement group out")
+        .with_context("field", "placement_group_name")
+        .with_context("value", name)),
+        PlacementGroupChoice::Use(name) => match capacity.market {
+            Market::Reservation(_) if reserved != Some(name.as_str()) => Err(conflict(format!(
+                "placement group {name} is not the one that the capacity reservation was made in ({})",
+                reserved.unwrap_or("none")
+            ))
+            .with_cure("leave the placement group out, or make the reservation in it")
+            .with_context("field", "placement_group_name")
+            .with_context("value", name)),
+            _ => Ok(Wanted::Existing(name.clone())),
+        },
+        PlacementGroupChoice::Make => Ok(match (&capacity.market, reserved) {
+            (_, Some(name)) => Wanted::Existing(name.to_owned()),
+            (Market::OnDemand | Market::Spot, None) => {
+                Wanted::Ours(tags::default_group_name(&spec.name))
+            }
+            (_, None) => Wanted::None,
+        }),
+    }
+}
+
 /// Decides the placement group of a plan from what exists under the name in question.
 pub(crate) fn decide(
     spec: &ClusterSpec,
     instance_type: &InstanceType,
+    wanted: Wanted,
     existing: Option<&PlacementGroup>,
 ) -> Result<Option<PlannedPlacementGroup>> {
-    let group_name = match &spec.placement_group {
-        PlacementGroupChoice::None => return Ok(None),
-        PlacementGroupChoice::Use(name) => name.clone(),
-        PlacementGroupChoice::Make => tags::default_group_name(&spec.name),
+    let (group_name, make) = match wanted {
+        Wanted::None => return Ok(None),
+        Wanted::Existing(name) => (name, false),
+        Wanted::Ours(name) => (name, true),
     };
     if !instance_type.supports_cluster_placement() {
         return Err(conflict(format!(
@@ -41,6 +93,15 @@ pub(crate) fn decide(
         .with_context("field", "placement"));
     }
     let Some(group) = existing else {
+        if !make {
+            return Err(Error::new(
+                Code::PlanResourceNotFound,
+                format!("placement group '{group_name}' does not exist"),
+            )
+            .with_cure("check the name, the region and the account")
+            .with_context("field", "placement_group_name")
+            .with_context("value", &group_name));
+        }
         return Ok(Some(PlannedPlacementGroup {
             group_name,
             exists: false,
@@ -56,11 +117,8 @@ pub(crate) fn decide(
         .with_context("field", "placement_group_name")
         .with_context("value", &group_name));
     }
-    let ours = group
-        .tags
-        .get(tags::CLUSTER)
-        .is_some_and(|cluster| *cluster == spec.name);
-    if spec.placement_group == PlacementGroupChoice::Make && !ours {
+    let ours = tags::is_ours(&group.tags, &spec.name);
+    if make && !ours {
         return Err(conflict(format!(
             "a placement group named {group_name} exists and is not tagged as this cluster's"
         ))

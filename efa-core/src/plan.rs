@@ -10,18 +10,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::capacity::{self, PlannedCapacity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
-    CreateSecurityGroup, Image, PlacementGroup, RootVolume, RunInstances, SecurityGroup, Subnet,
-    Tags,
+    CapacityReservation, CreateSecurityGroup, Image, Market, PlacementGroup, RootVolume,
+    RunInstances, SecurityGroup, Subnet, Tags,
 };
 use crate::error::{Code, Error, Result};
+use crate::iam::InstanceProfile;
+use crate::instance_role::{self, PlannedInstanceProfile};
 use crate::layout::{Layout, PublicIp};
 use crate::placement::{self, PlannedPlacementGroup};
 use crate::security_group::{self, PlannedSecurityGroup};
 use crate::spec::ClusterSpec;
-use crate::tags;
-use crate::types::Architecture;
+use crate::subnets::{self, RejectedSubnet};
+use crate::{caller_policy, image, tags, volume};
 
 mod diff;
 mod display;
@@ -29,25 +32,34 @@ mod observe;
 
 pub use diff::PlanDifference;
 
-pub(crate) use observe::{find_placement_group, find_security_group, observe};
+pub(crate) use observe::{
+    find_placement_group, find_security_group, observe, select_security_group,
+};
 
 /// Key of the checksum in the serialised form.
 const DIGEST: &str = "sha256";
 /// Version of the serialised form.
 const FORMAT: u32 = 1;
 
-/// What a plan is decided from, as read from EC2.
+/// What a plan is decided from, as read from AWS.
 #[derive(Debug, Clone)]
 pub(crate) struct Observations {
     pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) partition: String,
     pub(crate) instance_type: InstanceType,
     pub(crate) zones_that_offer: Vec<String>,
-    pub(crate) subnet: Subnet,
+    /// What the specification's selectors name.
+    pub(crate) subnets: Vec<Subnet>,
     pub(crate) image: Image,
+    /// The reservation that the specification names.
+    pub(crate) reservation: Option<CapacityReservation>,
     /// The group that the specification names, or the one that we would make if it exists.
     pub(crate) security_group: Option<SecurityGroup>,
-    /// The group that the specification names, or the one that we would make if it exists.
+    /// The group that the specification names, the reservation's, or the one that we would make.
     pub(crate) placement_group: Option<PlacementGroup>,
+    /// The profile that the specification names, or the one that we would make if it exists.
+    pub(crate) instance_profile: Option<InstanceProfile>,
 }
 
 /// Everything that `apply` would use and make. Data: compare it, print it, store it as JSON.
@@ -59,16 +71,30 @@ pub struct Plan {
     pub spec: ClusterSpec,
     /// The region that the plan was made for.
     pub region: String,
-    /// The subnet, as it was when the plan was made.
-    pub subnet: Subnet,
+    /// The account that the plan was made in.
+    pub account: String,
+    /// The partition of its ARNs, such as `aws`.
+    pub partition: String,
+    /// The subnets that could take the cluster, best first, as they were when the plan was made.
+    pub subnets: Vec<Subnet>,
+    /// The other subnets that the specification names.
+    pub rejected_subnets: Vec<RejectedSubnet>,
     /// The image.
     pub image: Image,
     /// The interfaces of each instance.
     pub layout: Layout,
+    /// The market and the reservation.
+    pub capacity: PlannedCapacity,
     /// The security group of every interface.
     pub security_group: PlannedSecurityGroup,
     /// The cluster placement group, if any.
     pub placement_group: Option<PlannedPlacementGroup>,
+    /// The IAM instance profile, if any.
+    pub instance_profile: Option<PlannedInstanceProfile>,
+    /// The root volume; `None` where the image has no root device to override.
+    pub root_volume: Option<RootVolume>,
+    /// What works, but is seldom wanted.
+    pub warnings: Vec<String>,
     /// Identifies the intent: equal for equal specification, region and layout.
     pub fingerprint: String,
 }
@@ -76,24 +102,82 @@ pub struct Plan {
 /// Decides a plan. Pure: the same arguments give the same plan.
 pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
     spec.validate()?;
+    let mut warnings = Vec::new();
     let layout = plan_layout(spec, &seen.instance_type)?;
-    check_zone(spec, &seen)?;
-    check_image(&seen.instance_type, &seen.image)?;
-    check_addresses(spec, &layout, &seen.subnet)?;
-    let security_group = security_group::decide(spec, &seen.subnet, seen.security_group.as_ref())?;
-    let placement_group =
-        placement::decide(spec, &seen.instance_type, seen.placement_group.as_ref())?;
+    let capacity = capacity::decide(spec, &seen.instance_type, seen.reservation)?;
+    let demand = subnets::Demand {
+        spec,
+        layout: &layout,
+        region: &seen.region,
+        zones_that_offer: &seen.zones_that_offer,
+        reserved_zone: capacity
+            .reservation
+            .as_ref()
+            .map(|r| r.availability_zone.as_str()),
+    };
+    let (subnets, rejected_subnets) = subnets::decide(&demand, seen.subnets)?;
+    image::check(
+        spec,
+        &seen.instance_type,
+        &seen.image,
+        &seen.account,
+        &mut warnings,
+    )?;
+    let security_group = security_group::decide(spec, &subnets[0], seen.security_group.as_ref())?;
+    let placement_group = placement::decide(
+        spec,
+        &seen.instance_type,
+        placement::wanted(spec, &capacity)?,
+        seen.placement_group.as_ref(),
+    )?;
+    let instance_profile =
+        instance_role::decide(spec, &seen.region, seen.instance_profile.as_ref())?;
+    let root_volume = volume::decide(spec, &seen.instance_type, &seen.image, &mut warnings)?;
+    warnings.extend(warn(spec, &capacity));
     Ok(Plan {
         format: FORMAT,
         fingerprint: fingerprint(spec, &seen.region, &layout),
         spec: spec.clone(),
         region: seen.region,
-        subnet: seen.subnet,
+        account: seen.account,
+        partition: seen.partition,
+        subnets,
+        rejected_subnets,
         image: seen.image,
         layout,
+        capacity,
         security_group,
         placement_group,
+        instance_profile,
+        root_volume,
+        warnings,
     })
+}
+
+fn warn(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(reservation) = &capacity.reservation
+        && reservation.state != "active"
+    {
+        warnings.push(format!(
+            "{} is {}: it begins at {}",
+            reservation.capacity_reservation_id,
+            reservation.state,
+            reservation
+                .start_date
+                .as_deref()
+                .unwrap_or("an unknown time")
+        ));
+    }
+    if capacity.market == Market::Spot {
+        warnings.push("EC2 can take spot instances back with two minutes' notice".to_owned());
+    }
+    for cidr in &spec.ssh_cidrs {
+        if cidr.ends_with("/0") {
+            warnings.push(format!("{cidr} lets the whole Internet reach port 22"));
+        }
+    }
+    warnings
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -130,76 +214,6 @@ fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
     let intent =
         serde_json::json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
     hex(&Sha256::digest(intent.to_string().as_bytes())[..8])
-}
-
-fn check_zone(spec: &ClusterSpec, seen: &Observations) -> Result<()> {
-    let zone = &seen.subnet.availability_zone;
-    if seen.zones_that_offer.contains(zone) {
-        return Ok(());
-    }
-    let offering = if seen.zones_that_offer.is_empty() {
-        format!(
-            "{} has no zone that offers it: choose another region",
-            seen.region
-        )
-    } else {
-        format!("choose a subnet in {}", seen.zones_that_offer.join(", "))
-    };
-    Err(conflict(format!(
-        "{} is not offered in {zone}, the zone of {}",
-        spec.instance_type, spec.subnet_id
-    ))
-    .with_cure(offering)
-    .with_context("instance_type", &spec.instance_type)
-    .with_context("availability_zone", zone))
-}
-
-fn check_image(instance_type: &InstanceType, image: &Image) -> Result<()> {
-    if !instance_type.architectures.contains(&image.architecture) {
-        let needed: Vec<&str> = instance_type
-            .architectures
-            .iter()
-            .map(Architecture::as_str)
-            .collect();
-        return Err(conflict(format!(
-            "image {} is for {}, but {} runs {}",
-            image.image_id,
-            image.architecture,
-            instance_type.name,
-            needed.join(" or ")
-        ))
-        .with_cure("choose an image of that architecture")
-        .with_context("field", "image_id")
-        .with_context("value", &image.image_id)
-        .with_context("architecture", &image.architecture));
-    }
-    if !image.ena_support {
-        return Err(conflict(format!(
-            "image {} does not declare ENA support, which EFA needs",
-            image.image_id
-        ))
-        .with_cure("choose an image registered with EnaSupport, such as Amazon Linux 2023")
-        .with_context("field", "image_id")
-        .with_context("value", &image.image_id));
-    }
-    Ok(())
-}
-
-fn check_addresses(spec: &ClusterSpec, layout: &Layout, subnet: &Subnet) -> Result<()> {
-    let needed = u64::from(spec.count) * layout.private_ip_address_count();
-    if needed <= u64::from(subnet.available_ip_address_count) {
-        return Ok(());
-    }
-    Err(conflict(format!(
-        "{} has {} free addresses, the plan needs {needed} ({} per instance)",
-        subnet.subnet_id,
-        subnet.available_ip_address_count,
-        layout.private_ip_address_count()
-    ))
-    .with_cure("choose a larger subnet, fewer instances, or the save-ips profile")
-    .with_context("field", "subnet_id")
-    .with_context("value", needed)
-    .with_context("limit", subnet.available_ip_address_count))
 }
 
 fn conflict(message: String) -> Error {
@@ -240,6 +254,9 @@ impl Plan {
             return Err(unreadable("it was changed after it was written".to_owned()));
         }
         plan.spec.validate()?;
+        if plan.subnets.is_empty() {
+            return Err(unreadable("it has no subnet".to_owned()));
+        }
         Ok(plan)
     }
 
@@ -254,19 +271,29 @@ impl Plan {
     pub fn makes_groups(&self) -> bool {
         self.security_group.group_id.is_none()
             || self.placement_group.as_ref().is_some_and(|g| !g.exists)
+            || self.instance_profile.as_ref().is_some_and(|p| !p.exists)
     }
 
-    /// The ClientToken of the n-th launch of this plan into one security group. The first is 0;
-    /// a later one is used when the instances of an earlier one were terminated. The group is
-    /// part of it because EC2 refuses one token with two different requests.
+    /// The subnet that is tried first.
     #[must_use]
-    pub fn client_token(&self, security_group_id: &str, launch: u32) -> String {
-        format!("efa-sdk-{}-{security_group_id}-{launch}", self.fingerprint)
+    pub fn subnet(&self) -> &Subnet {
+        // `decide` refuses a plan without one, and `from_json` one that was changed.
+        &self.subnets[0]
     }
 
-    /// Tags of the instances, their volumes and interfaces, given the security group's id.
+    /// User data of the instances, not yet encoded.
     #[must_use]
-    pub fn instance_tags(&self, security_group_id: &str) -> Tags {
+    pub fn user_data(&self) -> Option<&str> {
+        self.spec.user_data.as_deref()
+    }
+
+    /// The statement that the bootstrap needs in the role of the instances.
+    pub(crate) fn bootstrap_statement(&self, _partition: &str) -> Option<Value> {
+        None
+    }
+
+    /// Tags of the instances, their volumes and interfaces, given what is known at launch.
+    fn instance_tags(&self, security_group_id: &str, subnet_id: &str) -> Tags {
         let mut all = self.shared_tags();
         let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
         put(tags::PLAN, &self.fingerprint);
@@ -274,11 +301,18 @@ impl Plan {
         put(tags::LAYOUT, &self.layout.notation());
         put(tags::PUBLIC_IP, self.layout.public_ip.as_str());
         put(tags::INSTANCE_TYPE, &self.spec.instance_type);
-        put(tags::SUBNET, &self.spec.subnet_id);
-        put(tags::IMAGE, &self.spec.image_id);
+        put(tags::SUBNET, subnet_id);
+        put(tags::IMAGE, &self.image.image_id);
         put(tags::SECURITY_GROUP, security_group_id);
+        put(tags::CAPACITY, &self.spec.capacity.to_string());
         if let Some(group) = &self.placement_group {
             put(tags::PLACEMENT_GROUP, &group.group_name);
+        }
+        if let Some(profile) = &self.instance_profile {
+            put(tags::INSTANCE_PROFILE, &profile.name);
+        }
+        if !self.spec.ssh_cidrs.is_empty() {
+            put(tags::SSH_CIDRS, &self.spec.ssh_cidrs.join(" "));
         }
         all
     }
@@ -300,43 +334,84 @@ impl Plan {
         CreateSecurityGroup {
             group_name: self.security_group.group_name.clone(),
             description: format!("EFA traffic within cluster {}", self.spec.name),
-            vpc_id: self.subnet.vpc_id.clone(),
+            vpc_id: self.subnet().vpc_id.clone(),
             tags: self.shared_tags(),
         }
     }
 
-    /// The RunInstances request of the n-th launch.
+    /// The RunInstances request of a launch.
     #[must_use]
-    pub fn run_instances_request(&self, security_group_id: &str, launch: u32) -> RunInstances {
-        RunInstances {
-            client_token: self.client_token(security_group_id, launch),
+    pub fn run_instances_request(&self, launch: &Launch<'_>) -> RunInstances {
+        let mut request = RunInstances {
+            client_token: String::new(),
             instance_type: self.spec.instance_type.clone(),
-            count: self.spec.count,
-            image_id: self.spec.image_id.clone(),
-            subnet_id: self.spec.subnet_id.clone(),
-            security_group_id: security_group_id.to_owned(),
+            count: launch.count,
+            minimum_count: launch.minimum_count,
+            market: self.capacity.market.clone(),
+            tenancy: self.capacity.tenancy.clone(),
+            image_id: self.image.image_id.clone(),
+            subnet_id: launch.subnet_id.to_owned(),
+            security_group_id: launch.security_group_id.to_owned(),
             placement_group_name: self
                 .placement_group
                 .as_ref()
                 .map(|group| group.group_name.clone()),
             interfaces: self.layout.interfaces.clone(),
-            root_volume: self
-                .image
-                .root_device_name
-                .as_ref()
-                .map(|device_name| RootVolume {
-                    device_name: device_name.clone(),
-                    volume_size_gib: self.spec.volume_size_gib,
-                }),
+            root_volume: self.root_volume.clone(),
             key_name: self.spec.key_name.clone(),
-            iam_instance_profile: self.spec.iam_instance_profile.clone(),
-            user_data: self.spec.user_data.clone(),
-            tags: self.instance_tags(security_group_id),
+            iam_instance_profile: self.instance_profile.as_ref().map(|p| p.name.clone()),
+            user_data: self.user_data().map(str::to_owned),
+            tags: self.instance_tags(launch.security_group_id, launch.subnet_id),
+        };
+        // EC2 refuses one token with two different requests, so the request is part of it.
+        let form = serde_json::to_vec(&request).unwrap_or_default();
+        request.client_token = format!(
+            "efa-sdk-{}-{}-{}",
+            self.fingerprint,
+            hex(&Sha256::digest(form)[..8]),
+            launch.number
+        );
+        request
+    }
+
+    /// The first launch of the whole cluster into one security group and subnet.
+    #[must_use]
+    pub fn launch<'a>(&self, security_group_id: &'a str, subnet_id: &'a str) -> Launch<'a> {
+        Launch {
+            security_group_id,
+            subnet_id,
+            count: self.spec.count,
+            minimum_count: self.spec.minimum_count.unwrap_or(self.spec.count),
+            number: 0,
         }
     }
 }
 
+/// What a plan leaves open until the launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch<'a> {
+    /// `sg-…` of every interface.
+    pub security_group_id: &'a str,
+    /// `subnet-…` of every interface.
+    pub subnet_id: &'a str,
+    /// How many instances at most.
+    pub count: u32,
+    /// With fewer none is launched.
+    pub minimum_count: u32,
+    /// 0, and one more for each earlier launch whose instances were terminated since: their
+    /// token cannot be used again.
+    pub number: u32,
+}
+
 impl Plan {
+    /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify
+    /// and destroy the cluster. What is made must carry the cluster's tag, and only what
+    /// carries it can be changed or removed.
+    #[must_use]
+    pub fn caller_policy(&self) -> String {
+        format!("{:#}", caller_policy::document(self))
+    }
+
     /// The text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {

@@ -19,6 +19,8 @@ pub enum Action {
     Waiting,
     /// It was removed.
     Removed,
+    /// EC2 had no room there; the next is tried.
+    Refused,
 }
 
 impl Action {
@@ -31,6 +33,7 @@ impl Action {
             Self::Changed => "changed",
             Self::Waiting => "waiting for",
             Self::Removed => "removed",
+            Self::Refused => "refused by",
         }
     }
 }

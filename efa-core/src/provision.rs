@@ -11,19 +11,23 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::cancel::Cancel;
+use crate::client::Aws;
 use crate::cluster::Cluster;
-use crate::ec2::Ec2;
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::Plan;
 use crate::progress::{Action, Event};
 
 mod associate_address;
 mod await_instances;
+mod create_instance_profile;
 mod create_placement_group;
 mod create_security_group;
+mod delete_instance_profile;
 mod delete_network_interface;
 mod delete_placement_group;
 mod delete_security_group;
+mod no_capacity;
 mod release_address;
 mod run_instances;
 mod terminate_instances;
@@ -32,9 +36,12 @@ mod terminate_instances;
 pub(crate) mod resource {
     pub(crate) const ADDRESS: &str = "elastic-ip";
     pub(crate) const INSTANCE: &str = "instance";
+    pub(crate) const INSTANCE_PROFILE: &str = "instance-profile";
     pub(crate) const NETWORK_INTERFACE: &str = "network-interface";
     pub(crate) const PLACEMENT_GROUP: &str = "placement-group";
+    pub(crate) const ROLE: &str = "role";
     pub(crate) const SECURITY_GROUP: &str = "security-group";
+    pub(crate) const SUBNET: &str = "subnet";
 }
 
 /// How long to wait for EC2, and how often to look.
@@ -59,20 +66,51 @@ impl Default for Wait {
 
 const LONGEST_POLL: Duration = Duration::from_secs(10);
 
-/// What every step needs: EC2, patience, and someone to tell.
+/// How long EC2 and IAM may take to see everywhere what was made moments ago.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// What every step needs: AWS, patience, someone to tell, and someone who may say stop.
 pub(crate) struct Steps<'a> {
-    pub(crate) ec2: &'a dyn Ec2,
-    pub(crate) wait: Wait,
-    pub(crate) progress: &'a (dyn Fn(&Event) + Send + Sync),
-    /// Whether a call of `destroy` that changes something was sent.
-    pub(crate) touched: AtomicBool,
+    aws: &'a dyn Aws,
+    wait: Wait,
+    progress: &'a (dyn Fn(&Event) + Send + Sync),
+    cancel: Cancel,
+    /// Whether a call that changes something was sent.
+    changed: AtomicBool,
 }
 
-impl Steps<'_> {
-    /// The way to EC2 for calls that remove something.
-    fn removing(&self) -> &dyn Ec2 {
-        self.touched.store(true, Ordering::Relaxed);
-        self.ec2
+impl<'a> Steps<'a> {
+    pub(crate) fn new(
+        aws: &'a dyn Aws,
+        wait: Wait,
+        progress: &'a (dyn Fn(&Event) + Send + Sync),
+        cancel: Cancel,
+    ) -> Self {
+        Self {
+            aws,
+            wait,
+            progress,
+            cancel,
+            changed: AtomicBool::new(false),
+        }
+    }
+
+    /// The way to AWS for calls that change something: the safe point between two of them.
+    fn changing(&self) -> Result<&'a dyn Aws> {
+        self.check_cancelled()?;
+        self.changed.store(true, Ordering::Relaxed);
+        Ok(self.aws)
+    }
+
+    fn check_cancelled(&self) -> Result<()> {
+        if !self.cancel.is_cancelled() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::ProvisionCancelled,
+            "stopped between two calls, as asked",
+        )
+        .with_cure("apply the same plan again to finish, or destroy the cluster"))
     }
 
     fn tell(
@@ -91,11 +129,66 @@ impl Steps<'_> {
     }
 
     fn poll(&self) -> Poll {
+        self.poll_for(self.wait.timeout)
+    }
+
+    fn poll_for(&self, limit: Duration) -> Poll {
         Poll {
-            deadline: Instant::now().checked_add(self.wait.timeout),
+            deadline: Instant::now().checked_add(limit),
             next: self.wait.first_poll,
         }
     }
+
+    /// Sleeps until the next look of a wait; false when its time is up.
+    async fn pause(&self, poll: &mut Poll) -> Result<bool> {
+        let late = |deadline| Instant::now() + poll.next > deadline;
+        if poll.deadline.is_some_and(late) {
+            return Ok(false);
+        }
+        self.cancel.sleep(poll.next).await;
+        self.check_cancelled()?;
+        poll.next = (poll.next + poll.next / 2).min(LONGEST_POLL);
+        Ok(true)
+    }
+
+    /// Makes a changing call, again while `unseen` says that it failed because AWS does not see
+    /// everywhere yet what was made moments ago.
+    async fn settle<T>(
+        &self,
+        unseen: impl Fn(&Error) -> bool + Send,
+        call: impl Fn(&'a dyn Aws) -> Call<'a, T> + Send,
+    ) -> Result<T> {
+        let mut poll = self.poll_for(SETTLING.min(self.wait.timeout));
+        loop {
+            match call(self.changing()?).await {
+                Err(error) if unseen(&error) => {
+                    if !self.pause(&mut poll).await? {
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The error of a verb, with what it must say: what may have changed, what exists, and what
+    /// to do next.
+    fn explain(&self, error: Error, exists: Vec<Leftover>, next: String) -> Error {
+        let error = error.with_leftovers(exists).with_next_command(next);
+        if self.changed.load(Ordering::Relaxed) {
+            error.changed_aws()
+        } else {
+            error
+        }
+    }
+}
+
+/// A call to AWS under way.
+type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// Whether AWS answered with one of these codes.
+fn answered(error: &Error, codes: &[&str]) -> bool {
+    error.ec2_code().is_some_and(|code| codes.contains(&code))
 }
 
 /// Paces the looks of one wait.
@@ -103,21 +196,6 @@ struct Poll {
     /// `None` where the clock does not reach so far.
     deadline: Option<Instant>,
     next: Duration,
-}
-
-impl Poll {
-    /// Sleeps until the next look; false when the time is up.
-    async fn pause(&mut self) -> bool {
-        if self
-            .deadline
-            .is_some_and(|deadline| Instant::now() + self.next > deadline)
-        {
-            return false;
-        }
-        tokio::time::sleep(self.next).await;
-        self.next = (self.next + self.next / 2).min(LONGEST_POLL);
-        true
-    }
 }
 
 fn timeout(what: &str, waited: Duration) -> Error {
@@ -132,53 +210,49 @@ fn timeout(what: &str, waited: Duration) -> Error {
     .retryable(true)
 }
 
-/// Makes what is missing of `plan` and waits until all instances run.
-pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan) -> Result<Cluster> {
-    if plan.region != steps.ec2.region() {
+/// Makes what is missing of `plan` and waits until all instances run. With `grow`, instances
+/// that are missing of a smaller cluster are launched into it.
+pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan, grow: bool) -> Result<Cluster> {
+    let region = steps.aws.region();
+    if plan.region != region {
         return Err(Error::new(
             Code::PlanConflict,
-            format!(
-                "the plan is for {}, the client calls {}",
-                plan.region,
-                steps.ec2.region()
-            ),
+            format!("the plan is for {}, the client calls {region}", plan.region),
         )
         .with_cure("use a client of the plan's region, or plan again")
         .with_context("field", "region")
-        .with_context("value", steps.ec2.region())
+        .with_context("value", region)
         .with_context("limit", &plan.region));
     }
     terminate_instances::await_unfinished(steps, &plan.spec.name).await?;
     let mut exists = Vec::new();
-    let result = match run_instances::find_running(steps, plan, &mut exists).await {
-        Ok(running) => make(steps, plan, running, &mut exists)
-            .await
-            .map_err(Error::changed_aws),
-        Err(error) => Err(error),
-    };
-    result.map_err(|error| error.with_leftovers(exists))
+    let result = make(steps, plan, grow, &mut exists).await;
+    let next = format!(
+        "apply the same plan again to finish, or destroy('{}') to remove what exists",
+        plan.spec.name
+    );
+    result.map_err(|error| steps.explain(error, exists, next))
 }
 
-/// The changing steps of [`apply`] in order; `running` are the instances that run already, and
-/// `exists` lists what is there when a step fails.
+/// The steps of [`apply`] in order; `exists` lists what is there when a step fails.
 async fn make(
     steps: &Steps<'_>,
     plan: &Plan,
-    running: Option<Vec<String>>,
+    grow: bool,
     exists: &mut Vec<Leftover>,
 ) -> Result<Cluster> {
+    let name = &plan.spec.name;
+    let running = run_instances::find_running(steps, plan, grow, exists).await?;
     let group_id = create_security_group::ensure(steps, plan, exists).await?;
     create_placement_group::ensure(steps, plan, exists).await?;
-    let instance_ids = match running {
-        Some(ids) => ids,
-        None => run_instances::launch(steps, plan, &group_id, exists).await?,
-    };
-    await_instances::await_running(steps, &plan.spec.name, &instance_ids).await?;
+    create_instance_profile::ensure(steps, plan, exists).await?;
+    let instance_ids = run_instances::ensure(steps, plan, &group_id, running, exists).await?;
+    await_instances::await_running(steps, name, &instance_ids).await?;
     if plan.wants_elastic_ips() {
         associate_address::ensure(steps, plan, exists).await?;
     }
-    let cluster = Cluster::find(steps.ec2, &plan.spec.name).await?;
-    cluster.ok_or_else(|| crate::cluster::not_found(&plan.spec.name, steps.ec2.region()))
+    let cluster = Cluster::find(steps.aws, name).await?;
+    cluster.ok_or_else(|| crate::cluster::not_found(name, steps.aws.region()))
 }
 
 /// What `destroy` removed.
@@ -189,10 +263,15 @@ pub struct DestroyReport {
     pub name: String,
     /// What was removed, in order; empty when nothing carried the cluster's tag.
     pub removed: Vec<Leftover>,
+    /// What could not be looked at, such as IAM without the permission to.
+    pub notes: Vec<String>,
 }
 
 impl std::fmt::Display for DestroyReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
         if self.removed.is_empty() {
             return writeln!(f, "nothing is tagged efa-sdk:cluster={}", self.name);
         }
@@ -215,13 +294,14 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
     let mut report = DestroyReport {
         name: name.to_owned(),
         removed: Vec::new(),
+        notes: Vec::new(),
     };
     match remove(steps, &mut report).await {
         Ok(()) => Ok(report),
         Err(error) => {
-            let touched = steps.touched.load(Ordering::Relaxed);
-            let error = if touched { error.changed_aws() } else { error };
-            Err(error.with_leftovers(remaining(steps, name).await.unwrap_or_default()))
+            let left = remaining(steps, name).await.unwrap_or_default();
+            let next = format!("destroy('{name}') again to finish");
+            Err(steps.explain(error, left, next))
         }
     }
 }
@@ -229,10 +309,10 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
 /// What still carries the cluster's tag.
 async fn remaining(steps: &Steps<'_>, name: &str) -> Result<Vec<Leftover>> {
     let filter = [crate::tags::cluster_filter(name)];
-    let instances = crate::cluster::live_instances(steps.ec2, name).await?;
-    let addresses = steps.ec2.describe_addresses(&filter).await?;
-    let placement_groups = steps.ec2.describe_placement_groups(&filter).await?;
-    let security_groups = steps.ec2.describe_security_groups(&filter).await?;
+    let instances = crate::cluster::live_instances(steps.aws, name).await?;
+    let addresses = steps.aws.describe_addresses(&filter).await?;
+    let placement_groups = steps.aws.describe_placement_groups(&filter).await?;
+    let security_groups = steps.aws.describe_security_groups(&filter).await?;
     let leftover = |resource_type: &str, id: String| Leftover {
         resource_type: resource_type.to_owned(),
         id,
@@ -257,17 +337,26 @@ async fn remaining(steps: &Steps<'_>, name: &str) -> Result<Vec<Leftover>> {
 }
 
 /// The steps of [`destroy`]: what something else is used by goes first, EC2 refuses any other
-/// order.
+/// order. A group that is still used may be used by an instance that EC2 did not show yet, so
+/// every round looks at all of it again.
 async fn remove(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
-    terminate_instances::terminate(steps, report).await?;
-    release_address::release(steps, report).await?;
-    delete_network_interface::delete(steps, report).await?;
-    delete_placement_group::delete(steps, report).await?;
-    delete_security_group::delete(steps, report).await
+    let mut poll = steps.poll();
+    loop {
+        terminate_instances::terminate(steps, report).await?;
+        release_address::release(steps, report).await?;
+        delete_network_interface::delete(steps, report).await?;
+        let in_use = match delete_placement_group::delete(steps, report).await? {
+            None => delete_security_group::delete(steps, report).await?,
+            in_use => in_use,
+        };
+        let Some(error) = in_use else {
+            return delete_instance_profile::delete(steps, report).await;
+        };
+        if !steps.pause(&mut poll).await? {
+            return Err(error);
+        }
+    }
 }
-
-/// A call that deletes one resource.
-type Deletion<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// EC2's codes that a deletion answers.
 struct DeletionCodes {
@@ -277,30 +366,25 @@ struct DeletionCodes {
     gone: &'static str,
 }
 
-/// Deletes a resource as soon as EC2 agrees that nothing uses it.
-async fn delete_when_free<'a>(
-    steps: &Steps<'_>,
-    report: &mut DestroyReport,
-    (resource_type, id): (&str, &str),
-    codes: &DeletionCodes,
-    delete: impl Fn() -> Deletion<'a> + Send,
-) -> Result<()> {
-    let mut poll = steps.poll();
-    loop {
-        match delete().await {
-            Ok(()) => {
-                report.removed(steps, resource_type, id);
-                return Ok(());
-            }
-            Err(error) if error.ec2_code() == Some(codes.gone) => return Ok(()),
-            Err(error) if error.ec2_code() == Some(codes.in_use) => {
+impl DestroyReport {
+    /// Notes the result of deleting one resource; the error when it is still used.
+    fn deleted(
+        &mut self,
+        steps: &Steps<'_>,
+        (resource_type, id): (&str, &str),
+        codes: &DeletionCodes,
+        result: Result<()>,
+    ) -> Result<Option<Error>> {
+        match result {
+            Ok(()) => self.removed(steps, resource_type, id),
+            Err(error) if answered(&error, &[codes.gone]) => {}
+            Err(error) if answered(&error, &[codes.in_use]) => {
                 steps.tell(Action::Waiting, resource_type, id, "in use");
-                if !poll.pause().await {
-                    return Err(error);
-                }
+                return Ok(Some(error));
             }
             Err(error) => return Err(error),
         }
+        Ok(None)
     }
 }
 

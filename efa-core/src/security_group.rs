@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ec2::{Direction, Rule, SecurityGroup, Subnet};
+use crate::ec2::{Direction, Peer, Rule, SecurityGroup, Subnet};
 use crate::error::{Code, Error, Result};
 use crate::spec::{ClusterSpec, SecurityGroupChoice};
 use crate::tags;
@@ -18,6 +18,8 @@ pub struct PlannedSecurityGroup {
     pub ours: bool,
     /// Which self rules `apply` would add.
     pub missing_self_rules: Vec<Direction>,
+    /// Which ranges `apply` would let reach port 22.
+    pub missing_ssh_cidrs: Vec<String>,
 }
 
 /// Decides the security group of a plan from what exists under the id or name in question; a
@@ -27,13 +29,13 @@ pub(crate) fn decide(
     subnet: &Subnet,
     existing: Option<&SecurityGroup>,
 ) -> Result<PlannedSecurityGroup> {
-    let make = spec.security_group == SecurityGroupChoice::Make;
     let Some(group) = existing else {
         return Ok(PlannedSecurityGroup {
             group_name: tags::default_group_name(&spec.name),
             group_id: None,
             ours: true,
             missing_self_rules: vec![Direction::Ingress, Direction::Egress],
+            missing_ssh_cidrs: spec.ssh_cidrs.clone(),
         });
     };
     if group.vpc_id != subnet.vpc_id {
@@ -45,14 +47,11 @@ pub(crate) fn decide(
             ),
         )
         .with_cure("choose both in the same VPC")
-        .with_context("field", "security_group_id")
+        .with_context("field", "security_group")
         .with_context("value", &group.group_id));
     }
-    let ours = group
-        .tags
-        .get(tags::CLUSTER)
-        .is_some_and(|cluster| *cluster == spec.name);
-    if make && !ours {
+    let ours = tags::is_ours(&group.tags, &spec.name);
+    if spec.security_group == SecurityGroupChoice::Make && !ours {
         return Err(Error::new(
             Code::PlanConflict,
             format!(
@@ -60,11 +59,11 @@ pub(crate) fn decide(
                 group.group_name, group.group_id
             ),
         )
-        .with_cure("give its id as security_group_id to use it, or choose another cluster name")
-        .with_context("field", "security_group_id")
+        .with_cure("give it as security_group to use or adopt it, or choose another cluster name")
+        .with_context("field", "security_group")
         .with_context("value", &group.group_id));
     }
-    if !make {
+    if matches!(spec.security_group, SecurityGroupChoice::Use(_)) {
         check_self_rules(group)?;
     }
     Ok(PlannedSecurityGroup {
@@ -72,6 +71,7 @@ pub(crate) fn decide(
         group_id: Some(group.group_id.clone()),
         ours,
         missing_self_rules: missing_self_rules(group),
+        missing_ssh_cidrs: missing_ssh_cidrs(spec, group),
     })
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn check_self_rules(group: &SecurityGroup) -> Result<()> {
         ),
     )
     .with_cure(format!("run: {}", commands_that_add(&missing, &group.group_id)))
-    .with_context("field", "security_group_id")
+    .with_context("field", "security_group")
     .with_context("value", &group.group_id))
 }
 
@@ -105,6 +105,25 @@ pub(crate) fn commands_that_add(missing: &[Direction], group_id: &str) -> String
         )
     };
     missing.iter().map(command).collect::<Vec<_>>().join("; ")
+}
+
+/// The AWS CLI's command that takes an ingress rule away.
+pub(crate) fn command_that_revokes(rule: &Rule, group_id: &str) -> String {
+    let peer = match &rule.peer {
+        Peer::SecurityGroup(id) => format!("UserIdGroupPairs=[{{GroupId={id}}}]"),
+        Peer::Cidr(cidr) if cidr.contains(':') => format!("Ipv6Ranges=[{{CidrIpv6={cidr}}}]"),
+        Peer::Cidr(cidr) => format!("IpRanges=[{{CidrIp={cidr}}}]"),
+        Peer::PrefixList(id) => format!("PrefixListIds=[{{PrefixListId={id}}}]"),
+    };
+    let ports = match (rule.from_port, rule.to_port) {
+        (Some(from), Some(to)) => format!("FromPort={from},ToPort={to},"),
+        _ => String::new(),
+    };
+    format!(
+        "aws ec2 revoke-security-group-ingress --group-id {group_id} --ip-permissions \
+         IpProtocol={},{ports}{peer}",
+        rule.ip_protocol
+    )
 }
 
 /// The self rules that EFA needs and the group lacks. `0.0.0.0/0` does not cover EFA traffic,
@@ -123,4 +142,20 @@ pub(crate) fn missing_self_rules(group: &SecurityGroup) -> Vec<Direction> {
         missing.push(Direction::Egress);
     }
     missing
+}
+
+/// The rule that lets a range reach port 22.
+pub(crate) fn ssh_rule(cidr: &str) -> Rule {
+    Rule {
+        ip_protocol: "tcp".to_owned(),
+        from_port: Some(22),
+        to_port: Some(22),
+        peer: Peer::Cidr(cidr.to_owned()),
+    }
+}
+
+/// The ranges that the specification lets reach port 22 and the group does not.
+pub(crate) fn missing_ssh_cidrs(spec: &ClusterSpec, group: &SecurityGroup) -> Vec<String> {
+    let missing = |cidr: &&String| !group.ingress.contains(&ssh_rule(cidr));
+    spec.ssh_cidrs.iter().filter(missing).cloned().collect()
 }

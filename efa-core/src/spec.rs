@@ -1,44 +1,28 @@
 //! What the caller asks for: a cluster of identical EFA instances.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ec2::Tags;
 use crate::error::{Code, Error, Result};
 use crate::layout::{LayoutRequest, NetworkInterface, Profile, PublicIp};
+use crate::selector::{self, Selector};
 use crate::tags;
+
+mod choices;
+
+pub use choices::{
+    Capacity, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
+    PlacementGroupChoice, SecurityGroupChoice,
+};
 
 /// EC2's limit on user data before encoding, in bytes.
 const USER_DATA_LIMIT_BYTES: usize = 16_384;
 /// EC2's limit on tags per resource; ours are taken off it.
 const TAG_LIMIT: usize = 50;
 
-/// A security group to use, or one to make.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum SecurityGroupChoice {
-    /// Make one that allows all traffic from and to itself, and nothing else in.
-    #[default]
-    Make,
-    /// Use this one, by id; it must have the self rules already.
-    Use(String),
-}
-
-/// A cluster placement group to use, one to make, or none.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum PlacementGroupChoice {
-    /// Make one with strategy `cluster`.
-    #[default]
-    Make,
-    /// Use this one, by name; its strategy must be `cluster`.
-    Use(String),
-    /// Launch without: for types that cannot be in one.
-    None,
-}
-
-/// A cluster of `count` identical instances in one subnet.
+/// A cluster of `count` identical instances in one subnet of several that may do.
 ///
 /// ```
 /// use efa_core::{ClusterSpec, Profile};
@@ -56,10 +40,21 @@ pub struct ClusterSpec {
     pub instance_type: String,
     /// How many instances, 1 to 1000.
     pub count: u32,
-    /// The subnet of every interface, by id.
-    pub subnet_id: String,
-    /// The machine image, by id.
-    pub image_id: String,
+    /// With fewer than so many nothing is launched; absent: all or nothing.
+    #[serde(default)]
+    pub minimum_count: Option<u32>,
+    /// The subnets that may be used. All instances go to one of them: the one with the most
+    /// free addresses, then, where a zone has no capacity, the next. Empty: any of `vpc`.
+    #[serde(default)]
+    pub subnets: Vec<Selector>,
+    /// The VPC of the subnets.
+    #[serde(default)]
+    pub vpc: Option<Selector>,
+    /// The machine image.
+    pub image: ImageChoice,
+    /// Where the capacity comes from.
+    #[serde(default)]
+    pub capacity: Capacity,
     /// The security group of every interface.
     #[serde(default)]
     pub security_group: SecurityGroupChoice,
@@ -84,9 +79,13 @@ pub struct ClusterSpec {
     /// Name of an EC2 key pair. No SSH port is opened for it.
     #[serde(default)]
     pub key_name: Option<String>,
-    /// Name of an IAM instance profile.
+    /// Ranges that may reach port 22. None is opened unless named here, and only in a group that
+    /// we make.
     #[serde(default)]
-    pub iam_instance_profile: Option<String>,
+    pub ssh_cidrs: Vec<String>,
+    /// The IAM instance profile.
+    #[serde(default)]
+    pub instance_profile: InstanceProfileChoice,
     /// User data, not encoded, at most 16,384 bytes. Do not put secrets here.
     #[serde(default)]
     pub user_data: Option<String>,
@@ -95,34 +94,8 @@ pub struct ClusterSpec {
     pub tags: Tags,
 }
 
-impl PlacementGroupChoice {
-    /// The choice for `cluster` or `none`, and the name of a group to use.
-    ///
-    /// # Errors
-    /// `plan.invalid_spec` for another word, or a name beside `none`.
-    pub fn parse(placement: &str, group_name: Option<String>) -> Result<Self> {
-        match (placement, group_name) {
-            ("cluster", None) => Ok(Self::Make),
-            ("cluster", Some(name)) => Ok(Self::Use(name)),
-            ("none", None) => Ok(Self::None),
-            ("none", Some(name)) => Err(invalid(
-                "placement_group_name",
-                name,
-                "left out when placement is none",
-                "leave one of the two out",
-            )),
-            (other, _) => Err(invalid(
-                "placement",
-                other,
-                "cluster or none",
-                "choose one of them",
-            )),
-        }
-    }
-}
-
 impl ClusterSpec {
-    /// A specification with everything else at its default.
+    /// A specification by ids, with everything else at its default.
     pub fn new(
         name: impl Into<String>,
         instance_type: impl Into<String>,
@@ -130,12 +103,34 @@ impl ClusterSpec {
         subnet_id: impl Into<String>,
         image_id: impl Into<String>,
     ) -> Self {
+        let subnet = Selector::Id(subnet_id.into());
+        Self::with_image(name, instance_type, count, ImageChoice::Id(image_id.into()))
+            .in_subnets([subnet])
+    }
+
+    /// The specification with these subnets.
+    #[must_use]
+    pub fn in_subnets(mut self, subnets: impl IntoIterator<Item = Selector>) -> Self {
+        self.subnets = subnets.into_iter().collect();
+        self
+    }
+
+    /// A specification without a place yet: give `subnets`, `vpc` or both.
+    pub fn with_image(
+        name: impl Into<String>,
+        instance_type: impl Into<String>,
+        count: u32,
+        image: ImageChoice,
+    ) -> Self {
         Self {
             name: name.into(),
             instance_type: instance_type.into(),
             count,
-            subnet_id: subnet_id.into(),
-            image_id: image_id.into(),
+            minimum_count: None,
+            subnets: Vec::new(),
+            vpc: None,
+            image,
+            capacity: Capacity::default(),
             security_group: SecurityGroupChoice::default(),
             placement_group: PlacementGroupChoice::default(),
             profile: Profile::default(),
@@ -144,7 +139,8 @@ impl ClusterSpec {
             interfaces: None,
             volume_size_gib: None,
             key_name: None,
-            iam_instance_profile: None,
+            ssh_cidrs: Vec::new(),
+            instance_profile: InstanceProfileChoice::default(),
             user_data: None,
             tags: Tags::new(),
         }
@@ -183,11 +179,19 @@ impl ClusterSpec {
     pub fn validate(&self) -> Result<()> {
         check_name(&self.name)?;
         Self::parse_count(i64::from(self.count))?;
-        check_id("subnet_id", &self.subnet_id, "subnet-")?;
-        check_id("image_id", &self.image_id, "ami-")?;
-        if let SecurityGroupChoice::Use(id) = &self.security_group {
-            check_id("security_group_id", id, "sg-")?;
+        if let Some(minimum) = self.minimum_count
+            && !(1..=self.count).contains(&minimum)
+        {
+            return Err(invalid(
+                "minimum_count",
+                minimum,
+                format_args!("1 to count ({})", self.count),
+                "leave it out for all or nothing",
+            ));
         }
+        self.image.check()?;
+        self.validate_network()?;
+        self.validate_instance_profile()?;
         if let PlacementGroupChoice::Use(name) = &self.placement_group
             && (name.is_empty() || name.contains(['*', '?', '\\']))
         {
@@ -244,6 +248,97 @@ impl ClusterSpec {
         self.validate_tags()
     }
 
+    fn validate_network(&self) -> Result<()> {
+        if self.subnets.is_empty() && self.vpc.is_none() {
+            return Err(invalid(
+                "subnet",
+                "",
+                "a subnet, several, or a VPC",
+                "say where the cluster goes: nothing is launched in a default place",
+            ));
+        }
+        for subnet in &self.subnets {
+            subnet.check(selector::SUBNET)?;
+        }
+        if let Some(vpc) = &self.vpc {
+            vpc.check(selector::VPC)?;
+        }
+        let made = match &self.security_group {
+            SecurityGroupChoice::Make => true,
+            SecurityGroupChoice::Use(group) | SecurityGroupChoice::Adopt(group) => {
+                group.check(selector::SECURITY_GROUP)?;
+                false
+            }
+        };
+        let noted = self.ssh_cidrs.join(" ").len();
+        if noted > tags::VALUE_LIMIT {
+            return Err(invalid(
+                "ssh_cidrs",
+                format_args!("{noted} characters"),
+                format_args!(
+                    "{} characters in all, which go into a tag",
+                    tags::VALUE_LIMIT
+                ),
+                "give fewer, larger ranges",
+            ));
+        }
+        for cidr in &self.ssh_cidrs {
+            if !is_cidr(cidr) {
+                return Err(invalid(
+                    "ssh_cidrs",
+                    cidr,
+                    "IPv4 or IPv6 ranges such as 203.0.113.7/32",
+                    "give the range that you connect from",
+                ));
+            }
+            if !made {
+                return Err(invalid(
+                    "ssh_cidrs",
+                    cidr,
+                    "left out beside a security group of yours",
+                    "open the port in that group yourself, or let a group be made",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_instance_profile(&self) -> Result<()> {
+        let (field, value, well_formed) = match &self.instance_profile {
+            InstanceProfileChoice::None => return Ok(()),
+            // IAM's characters of a name.
+            InstanceProfileChoice::Use(name) => (
+                "instance_profile",
+                name.as_str(),
+                (1..=128).contains(&name.len())
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b)),
+            ),
+            // S3's characters of a bucket.
+            InstanceProfileChoice::Make(role) => match &role.scripts_bucket {
+                None => return Ok(()),
+                Some(bucket) => (
+                    "scripts_bucket",
+                    bucket.as_str(),
+                    (3..=63).contains(&bucket.len())
+                        && bucket.bytes().all(|b| {
+                            b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b)
+                        }),
+                ),
+            },
+        };
+        if well_formed {
+            return Ok(());
+        }
+        Err(invalid(
+            field,
+            value,
+            "a name with the characters that AWS allows there",
+            "give the name alone, not an ARN or a URL",
+        ))
+    }
+
     fn validate_tags(&self) -> Result<()> {
         let limit = TAG_LIMIT - tags::OURS.len();
         if self.tags.len() > limit {
@@ -292,26 +387,19 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     ))
 }
 
-fn check_id(field: &'static str, value: &str, prefix: &str) -> Result<()> {
-    // Ids go into filters, where EC2 has wildcards.
-    let well_formed = |id: &str| {
-        !id.is_empty()
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+/// `address/prefix length`, of either family.
+fn is_cidr(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else {
+        return false;
     };
-    if value.strip_prefix(prefix).is_some_and(well_formed) {
-        return Ok(());
-    }
-    Err(invalid(
-        field,
-        value,
-        format_args!("an id that starts with {prefix}"),
-        "give EC2's id, not a name or a pattern",
-    ))
+    let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u8>()) else {
+        return false;
+    };
+    length <= if address.is_ipv4() { 32 } else { 128 }
 }
 
-fn invalid(
+/// The error of a value that is out of its limit.
+pub(crate) fn invalid(
     field: &'static str,
     value: impl std::fmt::Display,
     limit: impl std::fmt::Display,
@@ -328,77 +416,4 @@ fn invalid(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec() -> ClusterSpec {
-        ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1")
-    }
-
-    #[test]
-    fn each_bad_value_is_named() {
-        type Break = fn(&mut ClusterSpec);
-        let cases: &[(&str, Break)] = &[
-            ("name", |s| s.name = "1train".into()),
-            ("name", |s| s.name = String::new()),
-            ("name", |s| s.name = "train; rm -rf".into()),
-            ("name", |s| s.name = "a".repeat(64)),
-            ("count", |s| s.count = 0),
-            ("count", |s| s.count = 1001),
-            ("subnet_id", |s| s.subnet_id = "my-subnet".into()),
-            ("image_id", |s| s.image_id = "ami-".into()),
-            ("image_id", |s| s.image_id = "ami-*".into()),
-            ("subnet_id", |s| s.subnet_id = "subnet-0?".into()),
-            ("public_ip", |s| {
-                s.interfaces = Some(Vec::new());
-                s.public_ip = PublicIp::LoneEfa;
-            }),
-            ("placement_group_name", |s| {
-                s.placement_group = PlacementGroupChoice::Use("pg-*".into());
-            }),
-            ("security_group_id", |s| {
-                s.security_group = SecurityGroupChoice::Use("default".into())
-            }),
-            ("placement_group_name", |s| {
-                s.placement_group = PlacementGroupChoice::Use(String::new())
-            }),
-            ("volume_size_gib", |s| s.volume_size_gib = Some(0)),
-            ("user_data", |s| s.user_data = Some("x".repeat(16_385))),
-            ("tags", |s| {
-                drop(s.tags.insert("aws:x".into(), String::new()))
-            }),
-            ("tags", |s| {
-                drop(s.tags.insert("efa-sdk:cluster".into(), String::new()))
-            }),
-            ("tags", |s| {
-                drop(s.tags.insert("Name".into(), String::new()))
-            }),
-            ("tags", |s| drop(s.tags.insert("k".into(), "v".repeat(257)))),
-            ("tags", |s| {
-                s.tags = (0..45).map(|i| (format!("k{i}"), String::new())).collect()
-            }),
-            ("interfaces", |s| {
-                (s.interfaces, s.efa) = (Some(Vec::new()), Some(1))
-            }),
-        ];
-        assert!(spec().validate().is_ok());
-        for (field, break_it) in cases {
-            let mut broken = spec();
-            break_it(&mut broken);
-            let error = broken.validate().unwrap_err();
-            assert_eq!(error.code(), Code::PlanInvalidSpec);
-            assert_eq!(error.context_value("field"), Some(*field), "{error}");
-            assert!(error.cure().is_some());
-        }
-    }
-
-    #[test]
-    fn a_specification_survives_serialisation_and_defaults_are_optional() {
-        let json = r#"{"name":"train","instance_type":"p5.48xlarge","count":2,"subnet_id":"subnet-1","image_id":"ami-1"}"#;
-        let read: ClusterSpec = serde_json::from_str(json).unwrap();
-        assert_eq!(read, spec());
-        let again: ClusterSpec =
-            serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
-        assert_eq!(again, read);
-    }
-}
+mod tests;

@@ -29,6 +29,14 @@ pub(crate) const SECURITY_GROUP: &str = "efa-sdk:security-group";
 /// The planned placement group, by name; absent when there is none.
 pub(crate) const PLACEMENT_GROUP: &str = "efa-sdk:placement-group";
 
+/// The planned capacity: a market, or the id of a reservation.
+pub(crate) const CAPACITY: &str = "efa-sdk:capacity";
+/// The planned instance profile, by name; absent when there is none.
+pub(crate) const INSTANCE_PROFILE: &str = "efa-sdk:instance-profile";
+
+/// The ranges that may reach port 22, separated by spaces; absent when there is none.
+pub(crate) const SSH_CIDRS: &str = "efa-sdk:ssh-cidrs";
+
 /// All keys that we put on an instance.
 pub(crate) const OURS: &[&str] = &[
     NAME,
@@ -42,11 +50,19 @@ pub(crate) const OURS: &[&str] = &[
     IMAGE,
     SECURITY_GROUP,
     PLACEMENT_GROUP,
+    CAPACITY,
+    INSTANCE_PROFILE,
+    SSH_CIDRS,
 ];
 
 /// The filter that finds everything that we made for one cluster.
 pub(crate) fn cluster_filter(name: &str) -> Filter {
     Filter::tag(CLUSTER, name)
+}
+
+/// Whether we made the resource with these tags for the cluster.
+pub(crate) fn is_ours(tags: &Tags, cluster: &str) -> bool {
+    tags.get(CLUSTER).is_some_and(|name| name == cluster)
 }
 
 /// Tags of a resource that several plans of one cluster may share: groups, addresses.

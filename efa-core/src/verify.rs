@@ -6,9 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Expected};
-use crate::ec2::{AttachedInterface, Instance, InstanceState, SecurityGroup};
+use crate::ec2::{AttachedInterface, Instance, InstanceState, Rule, SecurityGroup};
 use crate::layout::PublicIp;
-use crate::security_group::{commands_that_add, missing_self_rules};
+use crate::security_group::{
+    command_that_revokes, commands_that_add, missing_self_rules, ssh_rule,
+};
+use crate::spec::Capacity;
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex, PlacementStrategy};
 
@@ -155,6 +158,16 @@ fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &In
         instance.placement_group_name.as_deref().unwrap_or("none"),
         "an instance moves only when stopped: destroy and apply again",
     );
+    verify_capacity(report, expected, instance);
+    let profile = instance.iam_instance_profile_arn.as_deref();
+    let profile = profile.and_then(|arn| arn.rsplit('/').next());
+    report.compare(
+        "instance_profile",
+        id,
+        expected.instance_profile_name.as_deref().unwrap_or("none"),
+        profile.unwrap_or("none"),
+        "replace it with ReplaceIamInstanceProfileAssociation",
+    );
     let planned: BTreeSet<(CardIndex, DeviceIndex)> = expected
         .interfaces
         .iter()
@@ -191,17 +204,35 @@ fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &In
     verify_public_ip(report, expected, instance);
 }
 
+fn verify_capacity(report: &mut VerifyReport, expected: &Expected, instance: &Instance) {
+    let reservation = instance.capacity_reservation_id.as_deref();
+    let (expected, actual) = match &expected.capacity {
+        Capacity::Spot => ("spot", instance.lifecycle.as_deref().unwrap_or("on-demand")),
+        Capacity::Reservation(id) => (id.as_str(), reservation.unwrap_or("no reservation")),
+        // Any open reservation serves, or none.
+        _ => (
+            "on-demand",
+            instance.lifecycle.as_deref().unwrap_or("on-demand"),
+        ),
+    };
+    report.compare("capacity", &instance.instance_id, expected, actual, REPLACE);
+}
+
 fn verify_attached(
     report: &mut VerifyReport,
     expected: &Expected,
     attached: &AttachedInterface,
     subject: &str,
 ) {
+    let planned = match expected.subnet_ids.as_slice() {
+        ids if ids.contains(&attached.subnet_id) => attached.subnet_id.clone(),
+        ids => ids.join(" or "),
+    };
     report.compare(
         "subnet",
         subject,
-        expected.subnet_id.as_str(),
-        &attached.subnet_id,
+        planned,
+        attached.subnet_id.clone(),
         REPLACE,
     );
     report.compare(
@@ -258,6 +289,7 @@ fn verify_groups(report: &mut VerifyReport, expected: &Expected, cluster: &Clust
         report.compare("security_group_exists", id, true, group.is_some(), REPLACE);
         if let Some(group) = group {
             verify_self_rules(report, expected, group);
+            verify_ingress(report, expected, group);
         }
     }
     if let Some(name) = &expected.placement_group_name {
@@ -284,7 +316,7 @@ fn verify_self_rules(report: &mut VerifyReport, expected: &Expected, group: &Sec
         [] => both.to_owned(),
         names => format!("lacks {}", names.join(" and ")),
     };
-    let cure = if group.tags.get(tags::CLUSTER) == Some(&expected.name) {
+    let cure = if tags::is_ours(&group.tags, &expected.name) {
         "apply again: it adds what is missing".to_owned()
     } else {
         format!("run: {}", commands_that_add(&missing, &group.group_id))
@@ -296,6 +328,33 @@ fn verify_self_rules(report: &mut VerifyReport, expected: &Expected, group: &Sec
         actual,
         &cure,
     );
+}
+
+/// A group of ours lets in nothing but itself and what the plan says.
+fn verify_ingress(report: &mut VerifyReport, expected: &Expected, group: &SecurityGroup) {
+    if !tags::is_ours(&group.tags, &expected.name) {
+        return;
+    }
+    let ssh: Vec<Rule> = expected
+        .ssh_cidrs
+        .iter()
+        .map(|cidr| ssh_rule(cidr))
+        .collect();
+    for rule in &group.ingress {
+        let planned = rule.allows_all_traffic_with_group(&group.group_id) || ssh.contains(rule);
+        let cure = format!("run: {}", command_that_revokes(rule, &group.group_id));
+        let (wanted, found) = if planned {
+            (rule.to_string(), rule.to_string())
+        } else {
+            ("no such ingress rule".to_owned(), rule.to_string())
+        };
+        report.compare("security_group_rule", &group.group_id, wanted, found, &cure);
+    }
+    for rule in ssh.iter().filter(|rule| !group.ingress.contains(rule)) {
+        let (wanted, found) = (rule.to_string(), "missing".to_owned());
+        let cure = "apply again: it adds what is missing";
+        report.compare("security_group_rule", &group.group_id, wanted, found, cure);
+    }
 }
 
 fn subject(instance_id: &str, card: CardIndex, device: DeviceIndex) -> String {

@@ -9,10 +9,12 @@ use pyo3::prelude::*;
 use tokio::sync::OnceCell;
 
 use crate::catalog::Catalog;
-use crate::cluster::{Cluster, DestroyReport, Event, VerifyReport};
+use crate::cluster::{
+    CapacityBlockOffering, Cluster, DestroyReport, Event, PreflightReport, VerifyReport,
+};
 use crate::errors;
 use crate::plan::{ClusterSpec, Plan};
-use crate::runtime::{awaitable, block_on};
+use crate::runtime::{awaitable, block_on, stoppable};
 
 /// A core client that is connected at the first call.
 struct Connection {
@@ -28,6 +30,7 @@ impl Connection {
         endpoint_url: Option<String>,
         profile: Option<String>,
         wait_timeout_s: f64,
+        poll_interval_s: f64,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Arc<Self>> {
         let mut options = core::ConnectOptions::default();
@@ -35,11 +38,8 @@ impl Connection {
         options.endpoint_url = endpoint_url;
         options.profile = profile;
         let mut wait = core::Wait::default();
-        wait.timeout = Duration::try_from_secs_f64(wait_timeout_s).map_err(|error| {
-            pyo3::exceptions::PyValueError::new_err(format!(
-                "wait_timeout_s is {wait_timeout_s}: {error}"
-            ))
-        })?;
+        wait.timeout = seconds("wait_timeout_s", wait_timeout_s)?;
+        wait.first_poll = seconds("poll_interval_s", poll_interval_s)?;
         Ok(Arc::new(Self {
             options,
             wait,
@@ -71,6 +71,12 @@ impl Connection {
     }
 }
 
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|error| {
+        pyo3::exceptions::PyValueError::new_err(format!("{name} is {value}: {error}"))
+    })
+}
+
 /// Calls the progress callback; what it raises is reported, and does not stop the call.
 fn tell(callback: &Py<PyAny>, event: &core::Event) {
     Python::attach(|py| {
@@ -99,52 +105,61 @@ enum NameOrPlan {
     Plan(Plan),
 }
 
+/// A request to stop `apply`, `grow` or `destroy` at the next safe point.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct Cancel(core::Cancel);
+
+#[pymethods]
+impl Cancel {
+    #[new]
+    fn new() -> Self {
+        Self(core::Cancel::new())
+    }
+
+    /// Makes the request.
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
 /// One future per verb, shared by both classes.
 mod verbs {
-    use super::{
-        Arc, Catalog, Cluster, ClusterSpec, Connection, DestroyReport, NameOrPlan, Plan, PyResult,
-        VerifyReport, errors,
-    };
+    use super::*;
 
-    pub(super) async fn catalog(connection: Arc<Connection>) -> PyResult<Catalog> {
-        connection
-            .client()
-            .await?
-            .catalog()
-            .await
-            .map(Catalog)
-            .map_err(errors::core)
+    macro_rules! verb {
+        ($name:ident($($argument:ident: $type:ty),*) -> $result:ty, $convert:expr, |$client:ident| $call:expr) => {
+            pub(super) async fn $name(
+                connection: Arc<Connection>,
+                $($argument: $type),*
+            ) -> PyResult<$result> {
+                let $client = connection.client().await?;
+                $call.await.map($convert).map_err(errors::core)
+            }
+        };
+        (stoppable $name:ident($argument:ident: $type:ty) -> $result:ty, $convert:expr, |$client:ident| $call:expr) => {
+            pub(super) async fn $name(
+                connection: Arc<Connection>,
+                cancel: core::Cancel,
+                $argument: $type,
+            ) -> PyResult<$result> {
+                let $client = connection.client().await?.clone().with_cancel(cancel);
+                $call.await.map($convert).map_err(errors::core)
+            }
+        };
     }
 
-    pub(super) async fn plan(connection: Arc<Connection>, spec: ClusterSpec) -> PyResult<Plan> {
-        connection
-            .client()
-            .await?
-            .plan(&spec.0)
-            .await
-            .map(Plan)
-            .map_err(errors::core)
-    }
-
-    pub(super) async fn apply(connection: Arc<Connection>, plan: Plan) -> PyResult<Cluster> {
-        connection
-            .client()
-            .await?
-            .apply(&plan.0)
-            .await
-            .map(Cluster)
-            .map_err(errors::core)
-    }
-
-    pub(super) async fn describe(connection: Arc<Connection>, name: String) -> PyResult<Cluster> {
-        connection
-            .client()
-            .await?
-            .describe(&name)
-            .await
-            .map(Cluster)
-            .map_err(errors::core)
-    }
+    verb!(catalog() -> Catalog, Catalog, |client| client.catalog());
+    verb!(plan(spec: ClusterSpec) -> Plan, Plan, |client| client.plan(&spec.0));
+    verb!(preflight(plan: Plan) -> PreflightReport, PreflightReport, |client| client.preflight(&plan.0));
+    verb!(describe(name: String) -> Cluster, Cluster, |client| client.describe(&name));
+    verb!(
+        capacity_block_offerings(search: core::CapacityBlockSearch) -> Vec<CapacityBlockOffering>,
+        |found| found.into_iter().map(CapacityBlockOffering).collect(),
+        |client| client.capacity_block_offerings(&search)
+    );
+    verb!(stoppable apply(plan: Plan) -> Cluster, Cluster, |client| client.apply(&plan.0));
+    verb!(stoppable grow(plan: Plan) -> Cluster, Cluster, |client| client.grow(&plan.0));
+    verb!(stoppable destroy(name: String) -> DestroyReport, DestroyReport, |client| client.destroy(&name));
 
     pub(super) async fn verify(
         connection: Arc<Connection>,
@@ -157,18 +172,17 @@ mod verbs {
         };
         report.map(VerifyReport).map_err(errors::core)
     }
+}
 
-    pub(super) async fn destroy(
-        connection: Arc<Connection>,
-        name: String,
-    ) -> PyResult<DestroyReport> {
-        connection
-            .client()
-            .await?
-            .destroy(&name)
-            .await
-            .map(DestroyReport)
-            .map_err(errors::core)
+fn search(
+    instance_type: String,
+    instance_count: u32,
+    duration_hours: u32,
+) -> core::CapacityBlockSearch {
+    core::CapacityBlockSearch {
+        instance_type,
+        instance_count,
+        duration_hours,
     }
 }
 
@@ -177,8 +191,8 @@ mod verbs {
 ///
 /// Region and credentials that are not given come from where the AWS CLI takes them.
 /// endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
-/// configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`.
-/// progress: called with an `Event` at every step of them.
+/// configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
+/// poll_interval_s: time between the first two looks, growing up to 10 s. progress: called with an `Event` at every step of them.
 ///
 /// The first call connects; it raises Ec2Error without a region or credentials.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
@@ -187,15 +201,17 @@ pub(crate) struct Client(Arc<Connection>);
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress: "collections.abc.Callable[[Event], object] | None" = None))]
+    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, poll_interval_s=0.5, progress: "collections.abc.Callable[[Event], object] | None" = None))]
     fn new(
         region: Option<String>,
         endpoint_url: Option<String>,
         profile: Option<String>,
         wait_timeout_s: f64,
+        poll_interval_s: f64,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        Connection::new(region, endpoint_url, profile, wait_timeout_s, progress).map(Self)
+        let (timeout, poll) = (wait_timeout_s, poll_interval_s);
+        Connection::new(region, endpoint_url, profile, timeout, poll, progress).map(Self)
     }
 
     /// Every instance type of the region that supports EFA, with the zones that offer it.
@@ -208,11 +224,37 @@ impl Client {
         block_on(py, verbs::plan(self.0.clone(), spec))
     }
 
+    /// Checks what can change between plan and launch: addresses, quotas, the reservation, and
+    /// EC2's own check of the launch request. Changes nothing.
+    fn preflight(&self, py: Python<'_>, plan: Plan) -> PyResult<PreflightReport> {
+        block_on(py, verbs::preflight(self.0.clone(), plan))
+    }
+
+    /// Capacity Blocks that can be bought, earliest first. duration_hours: a multiple of 24.
+    /// Nothing is bought.
+    fn capacity_block_offerings(
+        &self,
+        py: Python<'_>,
+        instance_type: String,
+        instance_count: u32,
+        duration_hours: u32,
+    ) -> PyResult<Vec<CapacityBlockOffering>> {
+        let search = search(instance_type, instance_count, duration_hours);
+        block_on(py, verbs::capacity_block_offerings(self.0.clone(), search))
+    }
+
     /// Makes what the plan says and waits until all instances run. Calling it again is safe.
     ///
     /// Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
+    /// Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
     fn apply(&self, py: Python<'_>, plan: Plan) -> PyResult<Cluster> {
-        block_on(py, verbs::apply(self.0.clone(), plan))
+        stoppable(py, |cancel| verbs::apply(self.0.clone(), cancel, plan))
+    }
+
+    /// As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
+    /// a second launch, which in a cluster placement group often finds no capacity.
+    fn grow(&self, py: Python<'_>, plan: Plan) -> PyResult<Cluster> {
+        stoppable(py, |cancel| verbs::grow(self.0.clone(), cancel, plan))
     }
 
     /// The cluster of this name as it stands. Raises VerifyError when there is none.
@@ -227,7 +269,7 @@ impl Client {
 
     /// Removes everything that was made for the cluster of this name, and only that.
     fn destroy(&self, py: Python<'_>, name: String) -> PyResult<DestroyReport> {
-        block_on(py, verbs::destroy(self.0.clone(), name))
+        stoppable(py, |cancel| verbs::destroy(self.0.clone(), cancel, name))
     }
 }
 
@@ -238,15 +280,17 @@ pub(crate) struct AsyncClient(Arc<Connection>);
 #[pymethods]
 impl AsyncClient {
     #[new]
-    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, progress: "collections.abc.Callable[[Event], object] | None" = None))]
+    #[pyo3(signature = (*, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0, poll_interval_s=0.5, progress: "collections.abc.Callable[[Event], object] | None" = None))]
     fn new(
         region: Option<String>,
         endpoint_url: Option<String>,
         profile: Option<String>,
         wait_timeout_s: f64,
+        poll_interval_s: f64,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        Connection::new(region, endpoint_url, profile, wait_timeout_s, progress).map(Self)
+        let (timeout, poll) = (wait_timeout_s, poll_interval_s);
+        Connection::new(region, endpoint_url, profile, timeout, poll, progress).map(Self)
     }
 
     /// As `Client.catalog`.
@@ -261,10 +305,45 @@ impl AsyncClient {
         awaitable(py, verbs::plan(self.0.clone(), spec))
     }
 
-    /// As `Client.apply`.
-    #[pyo3(signature = (plan) -> "collections.abc.Awaitable[Cluster]")]
-    fn apply<'py>(&self, py: Python<'py>, plan: Plan) -> PyResult<Bound<'py, PyAny>> {
-        awaitable(py, verbs::apply(self.0.clone(), plan))
+    /// As `Client.preflight`.
+    #[pyo3(signature = (plan) -> "collections.abc.Awaitable[PreflightReport]")]
+    fn preflight<'py>(&self, py: Python<'py>, plan: Plan) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::preflight(self.0.clone(), plan))
+    }
+
+    /// As `Client.capacity_block_offerings`.
+    #[pyo3(signature = (instance_type, instance_count, duration_hours) -> "collections.abc.Awaitable[list[CapacityBlockOffering]]")]
+    fn capacity_block_offerings<'py>(
+        &self,
+        py: Python<'py>,
+        instance_type: String,
+        instance_count: u32,
+        duration_hours: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let search = search(instance_type, instance_count, duration_hours);
+        awaitable(py, verbs::capacity_block_offerings(self.0.clone(), search))
+    }
+
+    /// As `Client.apply`, until `cancel`.
+    #[pyo3(signature = (plan, cancel) -> "collections.abc.Awaitable[Cluster]")]
+    fn apply<'py>(
+        &self,
+        py: Python<'py>,
+        plan: Plan,
+        cancel: &Cancel,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::apply(self.0.clone(), cancel.0.clone(), plan))
+    }
+
+    /// As `Client.grow`, until `cancel`.
+    #[pyo3(signature = (plan, cancel) -> "collections.abc.Awaitable[Cluster]")]
+    fn grow<'py>(
+        &self,
+        py: Python<'py>,
+        plan: Plan,
+        cancel: &Cancel,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::grow(self.0.clone(), cancel.0.clone(), plan))
     }
 
     /// As `Client.describe`.
@@ -279,9 +358,14 @@ impl AsyncClient {
         awaitable(py, verbs::verify(self.0.clone(), cluster))
     }
 
-    /// As `Client.destroy`.
-    #[pyo3(signature = (name) -> "collections.abc.Awaitable[DestroyReport]")]
-    fn destroy<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
-        awaitable(py, verbs::destroy(self.0.clone(), name))
+    /// As `Client.destroy`, until `cancel`.
+    #[pyo3(signature = (name, cancel) -> "collections.abc.Awaitable[DestroyReport]")]
+    fn destroy<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        cancel: &Cancel,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::destroy(self.0.clone(), cancel.0.clone(), name))
     }
 }

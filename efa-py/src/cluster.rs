@@ -69,6 +69,12 @@ value_class! {
         public_ip_address: Option<String> = |i| i.public_ip_address.clone();
         /// Whether its metadata service demands session tokens.
         imds_v2_required: bool = |i| i.imds_v2_required;
+        /// `spot` or `capacity-block`; None on demand.
+        lifecycle: Option<String> = |i| i.lifecycle.clone();
+        /// The capacity reservation that it runs in.
+        capacity_reservation_id: Option<String> = |i| i.capacity_reservation_id.clone();
+        /// ARN of its IAM instance profile.
+        iam_instance_profile_arn: Option<String> = |i| i.iam_instance_profile_arn.clone();
         /// Its number in the launch, counted from 0.
         launch_index: u32 = |i| i.launch_index;
         /// Its interfaces, by card and device.
@@ -209,6 +215,8 @@ value_class! {
         removed: Vec<(String, String)> = |report| {
             report.removed.iter().map(|r| (r.resource_type.clone(), r.id.clone())).collect()
         };
+        /// What could not be looked at, such as IAM without the permission to.
+        notes: Vec<String> = |report| report.notes.clone();
     }
 }
 
@@ -228,9 +236,98 @@ impl DestroyReport {
 }
 
 value_class! {
+    /// One look before a launch.
+    Check(core::Check) {
+        /// What was looked at, such as `free_addresses` or `dry_run`.
+        name: String = |check| check.name.clone();
+        /// `passed`, `failed` or `skipped`.
+        status: &'static str = |check| check.status.as_str();
+        /// What was seen.
+        detail: String = |check| check.detail.clone();
+        /// What to do about a failed check.
+        cure: Option<String> = |check| check.cure.clone();
+    }
+}
+
+#[pymethods]
+impl Check {
+    fn __repr__(&self) -> String {
+        let status = self.0.status.as_str();
+        format!("<Check {} {status}: {}>", self.0.name, self.0.detail)
+    }
+}
+
+value_class! {
+    /// The result of looking before a launch.
+    PreflightReport(core::PreflightReport) {
+        /// Name of the cluster.
+        name: String = |report| report.name.clone();
+        /// The checks, in order.
+        checks: Vec<Check> = |report| report.checks.iter().cloned().map(Check).collect();
+        /// Whether no check failed.
+        is_ready: bool = core::PreflightReport::is_ready;
+    }
+}
+
+#[pymethods]
+impl PreflightReport {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        let checks = self.0.checks.len();
+        format!("<PreflightReport of '{}': {checks} checks>", self.0.name)
+    }
+}
+
+value_class! {
+    /// A Capacity Block that can be bought.
+    CapacityBlockOffering(core::CapacityBlockOffering) {
+        /// `cbo-…`, for PurchaseCapacityBlock.
+        capacity_block_offering_id: String = |o| o.capacity_block_offering_id.clone();
+        /// The instance type's name.
+        instance_type: String = |o| o.instance_type.clone();
+        /// The Availability Zone's name.
+        availability_zone: String = |o| o.availability_zone.clone();
+        /// How many instances.
+        instance_count: u32 = |o| o.instance_count;
+        /// For how long, in hours.
+        duration_hours: u32 = |o| o.duration_hours;
+        /// When it begins, in EC2's form.
+        start_date: Option<String> = |o| o.start_date.clone();
+        /// When it ends.
+        end_date: Option<String> = |o| o.end_date.clone();
+        /// What it costs in advance, as EC2 writes it.
+        upfront_fee: Option<String> = |o| o.upfront_fee.clone();
+        /// The fee's currency.
+        currency_code: Option<String> = |o| o.currency_code.clone();
+    }
+}
+
+#[pymethods]
+impl CapacityBlockOffering {
+    fn __repr__(&self) -> String {
+        let o = &self.0;
+        format!(
+            "<CapacityBlockOffering {} {} x {} in {} from {}>",
+            o.capacity_block_offering_id,
+            o.instance_count,
+            o.instance_type,
+            o.availability_zone,
+            o.start_date.as_deref().unwrap_or("?")
+        )
+    }
+}
+
+value_class! {
     /// One step of `apply` or `destroy`, as `progress` gets it.
     Event(core::Event) {
-        /// `found`, `created`, `changed`, `waiting for` or `removed`.
+        /// `found`, `created`, `changed`, `waiting for`, `removed` or `refused by`.
         action: &'static str = |event| event.action.as_str();
         /// EC2's resource type, such as `security-group`.
         resource_type: String = |event| event.resource_type.clone();

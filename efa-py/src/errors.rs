@@ -13,6 +13,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) retryable: bool,
     pub(crate) may_have_changed_aws: bool,
     pub(crate) leftovers: Vec<(&'a str, &'a str)>,
+    pub(crate) next_command: Option<&'a str>,
 }
 
 /// The exception for these parts: `efa_sdk.errors.from_parts` chooses the class by the code.
@@ -33,6 +34,7 @@ fn build(py: Python<'_>, parts: &Parts<'_>) -> PyResult<PyErr> {
         parts.retryable,
         parts.may_have_changed_aws,
         parts.leftovers.clone(),
+        parts.next_command,
     );
     let exception = py
         .import("efa_sdk.errors")?
@@ -60,6 +62,7 @@ pub(crate) fn core(error: efa_core::Error) -> PyErr {
             .iter()
             .map(|l| (l.resource_type.as_str(), l.id.as_str()))
             .collect(),
+        next_command: error.next_command(),
     })
 }
 
@@ -78,6 +81,7 @@ pub(crate) fn fabric(error: efa_fabric::Error) -> PyErr {
         retryable: error.is_retryable(),
         may_have_changed_aws: false,
         leftovers: Vec::new(),
+        next_command: None,
     })
 }
 
@@ -91,6 +95,7 @@ pub(crate) fn binding(code: &str, message: &str, cure: &str) -> PyErr {
         retryable: false,
         may_have_changed_aws: false,
         leftovers: Vec::new(),
+        next_command: None,
     })
 }
 
@@ -108,4 +113,8 @@ pub(crate) fn error_codes() -> Vec<&'static str> {
 }
 
 /// Codes of the binding itself.
-const BINDING_CODES: [&str; 2] = ["python.forked", "python.nested_call"];
+const BINDING_CODES: [&str; 3] = [
+    "python.forked",
+    "python.nested_call",
+    "python.call_abandoned",
+];

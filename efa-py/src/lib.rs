@@ -21,10 +21,11 @@ mod _efa_sdk {
         Catalog, Gpu, InstanceType, InstanceTypes, NetworkCard, NeuronDevice, instance_type_table,
     };
     #[pymodule_export]
-    use crate::client::{AsyncClient, Client};
+    use crate::client::{AsyncClient, Cancel, Client};
     #[pymodule_export]
     use crate::cluster::{
-        AttachedInterface, Cluster, DestroyReport, Event, Finding, Instance, VerifyReport,
+        AttachedInterface, CapacityBlockOffering, Check, Cluster, DestroyReport, Event, Finding,
+        Instance, PreflightReport, VerifyReport,
     };
     #[pymodule_export]
     use crate::errors::error_codes;
@@ -37,7 +38,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]
-    use crate::plan::{ClusterSpec, Plan};
+    use crate::plan::{ClusterSpec, InstanceRole, Plan};
 
     /// Version of the package.
     #[pymodule_export]

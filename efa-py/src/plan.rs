@@ -1,4 +1,4 @@
-//! `ClusterSpec` and `Plan`.
+//! `ClusterSpec`, `InstanceRole` and `Plan`.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,73 @@ use crate::layout::{Layout, NetworkInterface, layout_request};
 use crate::value::value_class;
 
 value_class! {
+    /// What the role that is made for the instances allows, beside being managed by SSM.
+    ///
+    /// scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
+    InstanceRole(core::InstanceRole) {
+        /// The S3 bucket to read.
+        scripts_bucket: Option<String> = |role| role.scripts_bucket.clone();
+        /// Whether session logs can be written.
+        cloudwatch_logs: bool = |role| role.cloudwatch_logs;
+    }
+}
+
+#[pymethods]
+impl InstanceRole {
+    #[new]
+    #[pyo3(signature = (*, scripts_bucket=None, cloudwatch_logs=false))]
+    fn new(scripts_bucket: Option<String>, cloudwatch_logs: bool) -> Self {
+        Self(core::InstanceRole {
+            scripts_bucket,
+            cloudwatch_logs,
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        let bucket = self.0.scripts_bucket.as_deref();
+        format!(
+            "InstanceRole(scripts_bucket={}, cloudwatch_logs={})",
+            bucket.map_or_else(|| "None".to_owned(), |name| format!("'{name}'")),
+            if self.0.cloudwatch_logs {
+                "True"
+            } else {
+                "False"
+            }
+        )
+    }
+}
+
+/// One subnet or several.
+#[derive(FromPyObject)]
+enum Subnets {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// A profile of the caller's, by name, or what the role of one that is made allows.
+#[derive(FromPyObject)]
+enum Profile {
+    Use(String),
+    #[pyo3(transparent)]
+    Make(InstanceRole),
+}
+
+value_class! {
     /// A cluster of identical instances in one subnet: what you ask for.
     ///
-    /// name: 1 to 63 letters, digits and hyphens. security_group_id: use this group, which must
-    /// allow all traffic with itself both ways; made when None. placement: `cluster` or `none`;
-    /// placement_group_name: use this cluster placement group; made when None. interfaces: your
-    /// own instead of a profile's, under the same checks. volume_size_gib: root volume, always
-    /// encrypted. user_data: at most 16,384 bytes, no secrets.
+    /// name: 1 to 63 letters, digits and hyphens. subnet: an id, a tag (`key=value`) or a name,
+    /// or a list of them; all instances go to one, the next is tried where a zone has no
+    /// capacity; vpc: the same for the VPC, needed when subnet is None. image: `ami-…`, `al2023`,
+    /// `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or
+    /// `owner/name pattern`. minimum_count: launch with so many if not all can be had; all or
+    /// nothing when None. capacity: `on-demand`, `spot`, `open`, or the id of a reservation or
+    /// Capacity Block. security_group: use this group (id, tag or name), which must allow all
+    /// traffic with itself both ways, or gets the missing rules with adopt_security_group; made
+    /// when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
+    /// `cluster` or `none`; placement_group_name: use this cluster placement group; made when
+    /// None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
+    /// root volume, always encrypted; a recommended size when None. instance_profile: a name, or
+    /// an `InstanceRole` to make one. user_data: at most 16,384 bytes, no secrets.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
     ClusterSpec(core::ClusterSpec) {
@@ -26,15 +86,29 @@ value_class! {
         instance_type: String = |spec| spec.instance_type.clone();
         /// How many instances.
         count: u32 = |spec| spec.count;
-        /// The subnet of every interface.
-        subnet_id: String = |spec| spec.subnet_id.clone();
-        /// The machine image.
-        image_id: String = |spec| spec.image_id.clone();
-        /// The security group to use; None when one is made.
-        security_group_id: Option<String> = |spec| match &spec.security_group {
-            core::SecurityGroupChoice::Use(id) => Some(id.clone()),
+        /// With fewer nothing is launched; None: all or nothing.
+        minimum_count: Option<u32> = |spec| spec.minimum_count;
+        /// The subnets that may be used: ids, tags or names.
+        subnets: Vec<String> = |spec| spec.subnets.iter().map(ToString::to_string).collect();
+        /// The VPC: an id, a tag or a name.
+        vpc: Option<String> = |spec| spec.vpc.as_ref().map(ToString::to_string);
+        /// The machine image, as it was given.
+        image: String = |spec| spec.image.to_string();
+        /// `on-demand`, `spot`, `open` or a reservation's id.
+        capacity: String = |spec| spec.capacity.to_string();
+        /// The security group to use: an id, a tag or a name; None when one is made.
+        security_group: Option<String> = |spec| match &spec.security_group {
+            core::SecurityGroupChoice::Use(group) | core::SecurityGroupChoice::Adopt(group) => {
+                Some(group.to_string())
+            }
             _ => None,
         };
+        /// Whether missing self rules are added to the group that is used.
+        adopt_security_group: bool = |spec| {
+            matches!(spec.security_group, core::SecurityGroupChoice::Adopt(_))
+        };
+        /// The ranges that may reach port 22.
+        ssh_cidrs: Vec<String> = |spec| spec.ssh_cidrs.clone();
         /// `cluster` or `none`.
         placement: &'static str = |spec| match &spec.placement_group {
             core::PlacementGroupChoice::None => "none",
@@ -59,8 +133,16 @@ value_class! {
         volume_size_gib: Option<u32> = |spec| spec.volume_size_gib;
         /// Name of an EC2 key pair.
         key_name: Option<String> = |spec| spec.key_name.clone();
-        /// Name of an IAM instance profile.
-        iam_instance_profile: Option<String> = |spec| spec.iam_instance_profile.clone();
+        /// Name of the instance profile to use.
+        instance_profile: Option<String> = |spec| match &spec.instance_profile {
+            core::InstanceProfileChoice::Use(name) => Some(name.clone()),
+            _ => None,
+        };
+        /// What the role that is made allows; None when none is made.
+        instance_role: Option<InstanceRole> = |spec| match &spec.instance_profile {
+            core::InstanceProfileChoice::Make(role) => Some(InstanceRole(role.clone())),
+            _ => None,
+        };
         /// User data, not encoded.
         user_data: Option<String> = |spec| spec.user_data.clone();
         /// The caller's own tags.
@@ -72,19 +154,25 @@ value_class! {
 impl ClusterSpec {
     #[new]
     #[pyo3(signature = (
-        *, name, instance_type, count, subnet_id, image_id, security_group_id=None,
+        *, name, instance_type, count, image, subnet=None, vpc=None, minimum_count=None,
+        capacity="on-demand", security_group=None, adopt_security_group=false, ssh_cidrs=None,
         placement="cluster", placement_group_name=None, profile="save-ips", efa=None,
         public_ip="none", interfaces=None, volume_size_gib=None, key_name=None,
-        iam_instance_profile=None, user_data=None, tags=None
+        instance_profile=None, user_data=None, tags=None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
         name: String,
         instance_type: String,
         count: i64,
-        subnet_id: String,
-        image_id: String,
-        security_group_id: Option<String>,
+        image: &str,
+        subnet: Option<Subnets>,
+        vpc: Option<&str>,
+        minimum_count: Option<u32>,
+        capacity: &str,
+        security_group: Option<&str>,
+        adopt_security_group: bool,
+        ssh_cidrs: Option<Vec<String>>,
         placement: &str,
         placement_group_name: Option<String>,
         profile: &str,
@@ -93,29 +181,48 @@ impl ClusterSpec {
         interfaces: Option<Vec<PyRef<'_, NetworkInterface>>>,
         volume_size_gib: Option<u32>,
         key_name: Option<String>,
-        iam_instance_profile: Option<String>,
+        instance_profile: Option<Profile>,
         user_data: Option<String>,
         tags: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
         let layout = layout_request(profile, efa, public_ip)?;
-        let count = core::ClusterSpec::parse_count(count).map_err(errors::core)?;
-        let mut spec = core::ClusterSpec::new(name, instance_type, count, subnet_id, image_id);
-        if let Some(id) = security_group_id {
-            spec.security_group = core::SecurityGroupChoice::Use(id);
-        }
-        spec.placement_group = core::PlacementGroupChoice::parse(placement, placement_group_name)
-            .map_err(errors::core)?;
-        spec.profile = layout.profile;
-        spec.efa = layout.efa;
-        spec.public_ip = layout.public_ip;
-        spec.interfaces = interfaces.map(|all| all.iter().map(|i| i.0.clone()).collect());
-        spec.volume_size_gib = volume_size_gib;
-        spec.key_name = key_name;
-        spec.iam_instance_profile = iam_instance_profile;
-        spec.user_data = user_data;
-        spec.tags = tags.unwrap_or_default();
-        spec.validate().map_err(errors::core)?;
-        Ok(Self(spec))
+        let build = || -> core::Result<core::ClusterSpec> {
+            let count = core::ClusterSpec::parse_count(count)?;
+            let mut spec =
+                core::ClusterSpec::with_image(name, instance_type, count, image.parse()?);
+            let subnets = match subnet {
+                None => Vec::new(),
+                Some(Subnets::One(one)) => vec![one],
+                Some(Subnets::Several(several)) => several,
+            };
+            for subnet in subnets {
+                spec.subnets.push(core::Selector::subnet(&subnet)?);
+            }
+            spec.vpc = vpc.map(core::Selector::vpc).transpose()?;
+            spec.minimum_count = minimum_count;
+            spec.capacity = capacity.parse()?;
+            spec.security_group =
+                core::SecurityGroupChoice::parse(security_group, adopt_security_group)?;
+            spec.ssh_cidrs = ssh_cidrs.unwrap_or_default();
+            spec.placement_group =
+                core::PlacementGroupChoice::parse(placement, placement_group_name)?;
+            spec.profile = layout.profile;
+            spec.efa = layout.efa;
+            spec.public_ip = layout.public_ip;
+            spec.interfaces = interfaces.map(|all| all.iter().map(|i| i.0.clone()).collect());
+            spec.volume_size_gib = volume_size_gib;
+            spec.key_name = key_name;
+            spec.instance_profile = match instance_profile {
+                None => core::InstanceProfileChoice::None,
+                Some(Profile::Use(name)) => core::InstanceProfileChoice::Use(name),
+                Some(Profile::Make(role)) => core::InstanceProfileChoice::Make(role.0),
+            };
+            spec.user_data = user_data;
+            spec.tags = tags.unwrap_or_default();
+            spec.validate()?;
+            Ok(spec)
+        };
+        build().map(Self).map_err(errors::core)
     }
 
     fn __repr__(&self) -> String {
@@ -164,10 +271,79 @@ impl Plan {
         &self.0.fingerprint
     }
 
-    /// The zone of the subnet.
+    /// The account that it was made in.
+    #[getter]
+    fn account(&self) -> &str {
+        &self.0.account
+    }
+
+    /// The subnets that could take the cluster, by id, best first.
+    #[getter]
+    fn subnet_ids(&self) -> Vec<&str> {
+        let subnets = self.0.subnets.iter();
+        subnets.map(|subnet| subnet.subnet_id.as_str()).collect()
+    }
+
+    /// The other subnets that were named: pairs of id and reason.
+    #[getter]
+    fn rejected_subnets(&self) -> Vec<(&str, &str)> {
+        let rejected = self.0.rejected_subnets.iter();
+        rejected
+            .map(|r| (r.subnet_id.as_str(), r.reason.as_str()))
+            .collect()
+    }
+
+    /// The zone of the subnet that is tried first.
     #[getter]
     fn availability_zone(&self) -> &str {
-        &self.0.subnet.availability_zone
+        &self.0.subnet().availability_zone
+    }
+
+    /// The machine image's id.
+    #[getter]
+    fn image_id(&self) -> &str {
+        &self.0.image.image_id
+    }
+
+    /// Name of the instance profile; None without one.
+    #[getter]
+    fn instance_profile_name(&self) -> Option<&str> {
+        self.0.instance_profile.as_ref().map(|p| p.name.as_str())
+    }
+
+    /// Size of the root volume, in GiB; None where the image decides.
+    #[getter]
+    fn volume_size_gib(&self) -> Option<u32> {
+        self.0.root_volume.as_ref().and_then(|v| v.volume_size_gib)
+    }
+
+    /// When the capacity reservation or Capacity Block begins and ends, in EC2's form; None
+    /// without one.
+    #[getter]
+    fn reserved_from_to(&self) -> Option<(Option<&str>, Option<&str>)> {
+        let reservation = self.0.capacity.reservation.as_ref()?;
+        Some((
+            reservation.start_date.as_deref(),
+            reservation.end_date.as_deref(),
+        ))
+    }
+
+    /// What works, but is seldom wanted.
+    #[getter]
+    fn warnings(&self) -> Vec<&str> {
+        self.0.warnings.iter().map(String::as_str).collect()
+    }
+
+    /// User data of the instances, not encoded.
+    #[getter]
+    fn user_data(&self) -> Option<&str> {
+        self.0.user_data()
+    }
+
+    /// The least IAM policy, as JSON, under which you can make this plan, apply it, verify and
+    /// destroy the cluster.
+    fn caller_policy(&self) -> String {
+        self.0.caller_policy()
     }
 
     /// The existing security group; None when one would be made.

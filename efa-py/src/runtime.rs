@@ -12,6 +12,9 @@ use crate::errors;
 /// How often a blocked call looks whether Ctrl-C was pressed.
 const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
+/// How long a call that was asked to stop may take to do so.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The process that the runtime's threads live in.
 static HOME_PID: OnceLock<u32> = OnceLock::new();
 
@@ -52,6 +55,48 @@ where
                 }
             }
         })
+    })
+}
+
+/// As [`block_on`], for a call that can be asked to stop: Ctrl-C asks, and the call gets a
+/// moment to finish what is under way. `KeyboardInterrupt` then has as cause the error that says
+/// what exists. A second Ctrl-C does not wait.
+pub(crate) fn stoppable<F, T>(
+    py: Python<'_>,
+    start: impl FnOnce(efa_core::Cancel) -> F,
+) -> PyResult<T>
+where
+    F: Future<Output = PyResult<T>> + Send,
+    T: Send,
+{
+    let cancel = efa_core::Cancel::new();
+    let call = start(cancel.clone());
+    block_on(py, async move {
+        let mut call = std::pin::pin!(call);
+        loop {
+            tokio::select! {
+                result = &mut call => return result,
+                () = tokio::time::sleep(SIGNAL_POLL) => {}
+            }
+            let Err(interrupt) = Python::attach(|py| py.check_signals()) else {
+                continue;
+            };
+            cancel.cancel();
+            let ended = tokio::time::timeout(GRACE, &mut call).await;
+            Python::attach(|py| {
+                let cause = match ended {
+                    Ok(Ok(_)) => None,
+                    Ok(Err(error)) => Some(error),
+                    Err(_) => Some(errors::binding(
+                        "python.call_abandoned",
+                        "the call to AWS that was under way did not end in time; it may still take effect",
+                        "apply the same plan again to finish, or destroy the cluster",
+                    )),
+                };
+                interrupt.set_cause(py, cause);
+            });
+            return Err(interrupt);
+        }
     })
 }
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import efa_sdk as efa
 import pytest
 from efa_sdk.testing import StandIn
+from efa_sdk.testing.app import LoggedRequest
 
 #: How long a test waits for what must happen; generous, since it decides nothing else.
 DEADLINE_S = 120.0
@@ -58,10 +59,10 @@ class Cloud:
     def spec(self, instance_type: str = SMALL, **more: Any) -> efa.ClusterSpec:
         """Two of a type, in a zone that offers it; anything else as given."""
         values: dict[str, Any] = {"name": "train", "count": 2, **more}
-        if "subnet_id" not in values:
-            values["subnet_id"] = self.network.subnet_for(instance_type)
-        if "image_id" not in values:
-            values["image_id"] = self.network.image_for(instance_type)
+        if "subnet" not in values:
+            values["subnet"] = self.network.subnet_for(instance_type)
+        if "image" not in values:
+            values["image"] = self.network.image_for(instance_type)
         return efa.ClusterSpec(instance_type=instance_type, **values)
 
     def plan(self, instance_type: str = SMALL, **more: Any) -> efa.Plan:
@@ -73,16 +74,20 @@ class Cloud:
         return self.client.apply(self.plan(instance_type, **more))
 
     def actions(self, since: int = 0) -> list[str]:
-        """EC2 actions that came in, in order."""
-        return [r.action for r in self.stand_in.requests[since:] if r.service == "ec2"]
+        """EC2 actions that came in, in order, dry runs left out."""
+        return [r.action for r in self._requests(since) if r.service == "ec2"]
 
     def changes(self, since: int = 0) -> list[str]:
         """Actions that change something."""
         return [action for action in self.actions(since) if action.startswith(MUTATING)]
 
     def sent(self, action: str) -> list[dict[str, str]]:
-        """The parameters of every request of an action."""
-        return [dict(r.parameters) for r in self.stand_in.requests if r.action == action]
+        """The parameters of every request of an action, dry runs left out."""
+        return [dict(r.parameters) for r in self._requests() if r.action == action]
+
+    def _requests(self, since: int = 0) -> list[LoggedRequest]:
+        real = [r for r in self.stand_in.requests if ("DryRun", "true") not in r.parameters]
+        return real[since:]
 
     def instances(self, **filters: str) -> list[dict[str, Any]]:
         """Instances that are not terminated, by launch index."""

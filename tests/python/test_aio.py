@@ -67,7 +67,7 @@ async def test_applies_of_one_plan_at_once_make_one_cluster(cloud: Cloud, public
 
 async def test_failures_of_some_do_not_touch_others(cloud: Cloud) -> None:
     client = connect(cloud)
-    good, bad = cloud.spec(), cloud.spec(subnet_id="subnet-0123456789abcdef0")
+    good, bad = cloud.spec(), cloud.spec(subnet="subnet-0123456789abcdef0")
     answers = await asyncio.gather(
         client.plan(good), client.plan(bad), client.plan(good), return_exceptions=True
     )
@@ -171,4 +171,4 @@ def test_both_clients_have_the_same_signature(verb: str) -> None:
 
 def test_both_clients_are_made_alike() -> None:
     assert shape(efa.Client) == shape(aio.Client)
-    assert [kind for _, kind, _ in shape(aio.Client)] == ["KEYWORD_ONLY"] * 5
+    assert [kind for _, kind, _ in shape(aio.Client)] == ["KEYWORD_ONLY"] * 6

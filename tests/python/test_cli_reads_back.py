@@ -79,7 +79,7 @@ def test_the_cli_sees_the_plan(
         assert attached == planned
         for n in instance["NetworkInterfaces"]:
             assert [g["GroupId"] for g in n["Groups"]] == [cluster.security_group_id]
-            assert n["SubnetId"] == plan.spec.subnet_id
+            assert n["SubnetId"] == plan.subnet_ids[0]
             assert n["Status"] == "in-use"
         assert instance["Placement"]["GroupName"] == "efa-sdk-train"
         assert instance["Placement"]["AvailabilityZone"] == plan.availability_zone

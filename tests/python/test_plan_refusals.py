@@ -41,9 +41,9 @@ def allow_self(cloud: Cloud, group_id: str) -> None:
 
 
 MISSING: list[tuple[dict[str, str], str, str]] = [
-    ({"subnet_id": "subnet-0123456789abcdef0"}, "plan.resource_not_found", "subnet_id"),
-    ({"image_id": "ami-0123456789abcdef0"}, "plan.resource_not_found", "image_id"),
-    ({"security_group_id": "sg-0123456789abcdef0"}, "plan.resource_not_found", "security_group_id"),
+    ({"subnet": "subnet-0123456789abcdef0"}, "plan.resource_not_found", "subnet"),
+    ({"image": "ami-0123456789abcdef0"}, "plan.resource_not_found", "image"),
+    ({"security_group": "sg-0123456789abcdef0"}, "plan.resource_not_found", "security_group"),
     ({"placement_group_name": "nosuch"}, "plan.resource_not_found", "placement_group_name"),
 ]
 
@@ -58,9 +58,7 @@ def test_what_does_not_exist(cloud: Cloud, change: dict[str, str], code: str, fi
 
 
 def test_an_unknown_instance_type(cloud: Cloud) -> None:
-    error = refused(
-        cloud, "p5.49xlarge", subnet_id="subnet-1", image_id=cloud.network.image_for(P5)
-    )
+    error = refused(cloud, "p5.49xlarge", subnet="subnet-1", image=cloud.network.image_for(P5))
     assert error.code == "catalog.unknown_instance_type"
     assert error.context["instance_type"] == "p5.49xlarge"
 
@@ -74,9 +72,9 @@ def test_a_type_without_efa(cloud: Cloud) -> None:
     ("instance_type", "other"), [(SMALL, "hpc7g.16xlarge"), ("hpc7g.16xlarge", SMALL)]
 )
 def test_an_image_of_another_architecture(cloud: Cloud, instance_type: str, other: str) -> None:
-    error = refused(cloud, instance_type, image_id=cloud.network.image_for(other))
+    error = refused(cloud, instance_type, image=cloud.network.image_for(other))
     assert error.code == "plan.conflict"
-    assert error.context["field"] == "image_id"
+    assert error.context["field"] == "image"
     assert error.context["architecture"] in ("arm64", "x86_64")
 
 
@@ -89,7 +87,7 @@ def test_a_zone_that_does_not_offer_the_type(cloud: Cloud) -> None:
         for zone in cloud.network.subnets
         if offered and zone not in offered
     )
-    error = refused(cloud, name, subnet_id=cloud.network.subnets[zone])
+    error = refused(cloud, name, subnet=cloud.network.subnets[zone])
     assert error.code == "plan.conflict"
     assert error.context["availability_zone"] == zone
     assert all(z in (error.cure or "") for z in zones[name])
@@ -100,11 +98,11 @@ def test_a_subnet_without_room(cloud: Cloud) -> None:
         VpcId=cloud.network.vpc_id, CidrBlock="10.0.255.240/28", AvailabilityZone="us-east-1a"
     )["Subnet"]
     assert subnet["AvailableIpAddressCount"] == 11
-    assert cloud.plan(P5, subnet_id=subnet["SubnetId"], count=11).spec.count == 11
-    error = refused(cloud, P5, subnet_id=subnet["SubnetId"], count=12)
-    assert (error.code, error.context["field"]) == ("plan.conflict", "subnet_id")
+    assert cloud.plan(P5, subnet=subnet["SubnetId"], count=11).spec.count == 11
+    error = refused(cloud, P5, subnet=subnet["SubnetId"], count=12)
+    assert (error.code, error.context["field"]) == ("plan.conflict", "subnet")
     assert (error.context["value"], error.context["limit"]) == ("12", "11")
-    wide = refused(cloud, P5, subnet_id=subnet["SubnetId"], count=2, profile="ip-bandwidth")
+    wide = refused(cloud, P5, subnet=subnet["SubnetId"], count=2, profile="ip-bandwidth")
     assert (wide.context["value"], wide.context["limit"]) == ("16", "11")
 
 
@@ -129,7 +127,7 @@ def test_a_security_group_of_another_vpc(cloud: Cloud) -> None:
     other = cloud.ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     group_id = group(cloud, vpc_id=other)
     allow_self(cloud, group_id)
-    error = refused(cloud, security_group_id=group_id)
+    error = refused(cloud, security_group=group_id)
     assert (error.code, error.context["value"]) == ("plan.conflict", group_id)
     assert other in error.message
 
@@ -173,7 +171,7 @@ def test_the_printed_command_cures_a_security_group(
     elif done in ("ingress", "egress"):
         authorize = getattr(cloud.ec2, f"authorize_security_group_{done}")
         authorize(GroupId=group_id, IpPermissions=[itself])
-    error = refused(cloud, security_group_id=group_id)
+    error = refused(cloud, security_group=group_id)
     assert (error.code, error.context["value"]) == ("plan.conflict", group_id)
     cure = error.cure or ""
     assert cure.startswith("run: aws ec2 ")
@@ -181,7 +179,7 @@ def test_the_printed_command_cures_a_security_group(
     assert [c.split()[2].rsplit("-", 1)[1] for c in commands] == missing
     for command in commands:
         run_aws(cloud, command)
-    plan = cloud.plan(security_group_id=group_id)
+    plan = cloud.plan(security_group=group_id)
     assert plan.security_group_id == group_id
     assert "+" not in [line.strip()[:1] for line in str(plan).splitlines() if "rule" in line]
 
@@ -201,7 +199,7 @@ def test_existing_groups_are_used_and_survive(cloud: Cloud) -> None:
     group_id = group(cloud)
     allow_self(cloud, group_id)
     cloud.ec2.create_placement_group(GroupName="mine", Strategy="cluster")
-    plan = cloud.plan(security_group_id=group_id, placement_group_name="mine")
+    plan = cloud.plan(security_group=group_id, placement_group_name="mine")
     assert (plan.security_group_id, plan.placement_group_name) == (group_id, "mine")
     used = [line.split()[1] for line in str(plan).splitlines() if line.strip().startswith("=")]
     assert used == ["subnet", "image", "security", "placement"]
@@ -225,7 +223,7 @@ def test_a_group_of_yours_is_looked_at_again_at_apply(cloud: Cloud) -> None:
     rule = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
     cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rule)
     cloud.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=rule)
-    plan = cloud.plan(security_group_id=group)
+    plan = cloud.plan(security_group=group)
     cloud.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=rule)
     error = raised(lambda: cloud.client.apply(plan))
     assert error.code == "plan.conflict"
@@ -237,9 +235,9 @@ def test_a_group_of_yours_is_looked_at_again_at_apply(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("field", "change"),
     [
-        ("subnet_id", {"subnet_id": "subnet-*"}),
-        ("image_id", {"image_id": "ami-*"}),
-        ("security_group_id", {"security_group_id": "sg-?"}),
+        ("subnet", {"subnet": "subnet-*"}),
+        ("image", {"image": "ami-*"}),
+        ("security_group", {"security_group": "sg-?"}),
         ("placement_group_name", {"placement_group_name": "pg*"}),
         (
             "public_ip",

@@ -134,7 +134,8 @@ def test_no_capacity(cloud: Cloud) -> None:
     zone = plan.availability_zone
     cloud.stand_in.set_capacity(P5, zone, 1)
     error = raised(lambda: cloud.client.apply(plan))
-    assert isinstance(error, efa.errors.Ec2Error)
+    assert isinstance(error, efa.errors.ProvisionError)
+    assert error.code == "provision.no_capacity"
     assert error.ec2_code == "InsufficientInstanceCapacity"
     assert len(cloud.sent("RunInstances")) == 1, "not sent again to the same full zone"
     assert error.retryable

@@ -37,7 +37,7 @@ def test_the_same_parameters_as_the_cli(cloud: Cloud, instance_type: str, profil
             "NetworkCardIndex": i.network_card_index,
             "DeviceIndex": i.device_index,
             "InterfaceType": i.interface_type,
-            "SubnetId": plan.spec.subnet_id,
+            "SubnetId": plan.subnet_ids[0],
             "Groups": [cluster.security_group_id],
             "DeleteOnTermination": True,
             **({} if i.interface_type == "efa-only" else {"AssociatePublicIpAddress": False}),
@@ -48,7 +48,7 @@ def test_the_same_parameters_as_the_cli(cloud: Cloud, instance_type: str, profil
     aws(
         cloud,
         "run-instances",
-        *("--instance-type", instance_type, "--count", "2", "--image-id", plan.spec.image_id),
+        *("--instance-type", instance_type, "--count", "2", "--image-id", plan.image_id),
         *("--placement", f"GroupName={cluster.placement_group_name}"),
         *("--network-interfaces", json.dumps(interfaces)),
         *(

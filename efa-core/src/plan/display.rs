@@ -7,6 +7,8 @@ use super::Plan;
 /// Marks of the lines: what is used as it is, and what would be made.
 const USED: char = '=';
 const MADE: char = '+';
+/// A subnet for the case that the one before has no capacity.
+const ELSE: char = '|';
 
 pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let spec = &plan.spec;
@@ -15,14 +17,20 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         "plan {} for cluster '{}' in {}",
         plan.fingerprint, spec.name, plan.region
     )?;
-    writeln!(
-        f,
-        "  {USED} subnet           {} in {} ({}, {} free addresses)",
-        plan.subnet.subnet_id,
-        plan.subnet.vpc_id,
-        plan.subnet.availability_zone,
-        plan.subnet.available_ip_address_count
-    )?;
+    for (index, subnet) in plan.subnets.iter().enumerate() {
+        let mark = if index == 0 { USED } else { ELSE };
+        writeln!(
+            f,
+            "  {mark} subnet           {} in {} ({}, {} free addresses)",
+            subnet.subnet_id,
+            subnet.vpc_id,
+            subnet.availability_zone,
+            subnet.available_ip_address_count
+        )?;
+    }
+    for subnet in &plan.rejected_subnets {
+        writeln!(f, "    not {}", subnet.reason)?;
+    }
     writeln!(
         f,
         "  {USED} image            {} {} ({}, owner {})",
@@ -40,6 +48,12 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             direction.as_str()
         )?;
     }
+    for cidr in &group.missing_ssh_cidrs {
+        writeln!(
+            f,
+            "  {MADE}   ingress rule    tcp port 22 (SSH) from {cidr}"
+        )?;
+    }
     match &plan.placement_group {
         Some(group) if group.exists => writeln!(
             f,
@@ -53,15 +67,47 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?,
         None => writeln!(f, "    placement group  none")?,
     }
+    match &plan.instance_profile {
+        Some(profile) if profile.exists => {
+            writeln!(f, "  {USED} instance profile {}", profile.name)?;
+        }
+        Some(profile) => writeln!(
+            f,
+            "  {MADE} instance profile {} with a role for SSM",
+            profile.name
+        )?,
+        None => {}
+    }
+    if let Some(reservation) = &plan.capacity.reservation {
+        writeln!(
+            f,
+            "  {USED} capacity         {} ({}, {}, {} of {} free, {} to {})",
+            reservation.capacity_reservation_id,
+            reservation.reservation_type,
+            reservation.state,
+            reservation.available_instance_count,
+            reservation.total_instance_count,
+            reservation.start_date.as_deref().unwrap_or("now"),
+            reservation.end_date.as_deref().unwrap_or("no end"),
+        )?;
+    }
+    let counts = match spec.minimum_count {
+        Some(minimum) if minimum < spec.count => format!("at least {minimum}"),
+        _ => "all or nothing".to_owned(),
+    };
     writeln!(
         f,
-        "  {MADE} {} x {}, all or nothing, IMDSv2 required, {}",
+        "  {MADE} {} x {}, {counts}, {}, IMDSv2 required, {}",
         spec.count,
         spec.instance_type,
-        match (&plan.image.root_device_name, spec.volume_size_gib) {
-            (Some(device), Some(size)) => format!("{size} GiB encrypted root volume {device}"),
-            (Some(device), None) => format!("encrypted root volume {device}"),
-            (None, _) => "volumes as the image has them".to_owned(),
+        spec.capacity,
+        match &plan.root_volume {
+            Some(volume) => format!(
+                "{} GiB encrypted gp3 root volume {}",
+                volume.volume_size_gib.unwrap_or_default(),
+                volume.device_name
+            ),
+            None => "volumes as the image has them".to_owned(),
         }
     )?;
     writeln!(f, "      interfaces     {}", plan.layout)?;
@@ -72,6 +118,9 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "  {MADE} {} Elastic IPs, one on each primary interface",
             spec.count
         )?;
+    }
+    for warning in &plan.warnings {
+        writeln!(f, "  ! {warning}")?;
     }
     for note in &plan.layout.notes {
         writeln!(f, "    note: {note}")?;

@@ -1,14 +1,20 @@
-//! Reads from EC2 what a plan is decided from; changes nothing.
+//! Reads from AWS what a plan is decided from; changes nothing.
 
 use super::Observations;
 use crate::catalog::InstanceType;
-use crate::ec2::{Ec2, Filter, Image, SecurityGroup, Subnet};
+use crate::client::Aws;
+use crate::ec2::{CapacityReservation, Ec2, Filter, PlacementGroup, SecurityGroup, Subnet};
 use crate::error::{Code, Error, Result};
-use crate::spec::{ClusterSpec, PlacementGroupChoice, SecurityGroupChoice};
-use crate::tags;
+use crate::iam::InstanceProfile;
+use crate::placement::{self, Wanted};
+use crate::selector::{self, Selectable, Selector};
+use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, SecurityGroupChoice};
+use crate::{capacity, image, instance_role, tags};
 
 /// Everything that [`super::decide`] needs for `spec`.
-pub(crate) async fn observe(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Observations> {
+pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observations> {
+    let ec2: &dyn Ec2 = aws;
+    let caller = aws.caller_identity().await?;
     let instance_type = instance_type(ec2, &spec.instance_type).await?;
     let offerings = ec2
         .describe_instance_type_offerings(&[Filter::new("instance-type", &spec.instance_type)])
@@ -16,18 +22,27 @@ pub(crate) async fn observe(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Observa
     let mut zones_that_offer: Vec<String> =
         offerings.into_iter().map(|o| o.availability_zone).collect();
     zones_that_offer.sort();
-    let subnet = subnet(ec2, &spec.subnet_id).await?;
-    let image = image(ec2, &spec.image_id).await?;
-    let security_group = security_group(ec2, spec, &subnet.vpc_id).await?;
-    let placement_group = placement_group(ec2, spec).await?;
+    let reservation = reservation(ec2, spec).await?;
+    let subnets = subnets(ec2, spec).await?;
+    let image = image::find(ec2, aws, spec, &instance_type).await?;
+    let security_group = match subnets.first() {
+        Some(subnet) => security_group(ec2, spec, &subnet.vpc_id).await?,
+        None => None,
+    };
+    let placement_group = placement_group(ec2, spec, &instance_type, reservation.as_ref()).await?;
+    let instance_profile = instance_profile(aws, spec).await?;
     Ok(Observations {
         region: ec2.region().to_owned(),
+        partition: caller.partition().to_owned(),
+        account: caller.account,
         instance_type,
         zones_that_offer,
-        subnet,
+        subnets,
         image,
+        reservation,
         security_group,
         placement_group,
+        instance_profile,
     })
 }
 
@@ -46,23 +61,50 @@ async fn instance_type(ec2: &dyn Ec2, name: &str) -> Result<InstanceType> {
     })
 }
 
-async fn subnet(ec2: &dyn Ec2, id: &str) -> Result<Subnet> {
-    first(
-        ec2.describe_subnets(&[Filter::new("subnet-id", id)])
-            .await?,
-        ec2,
-        "subnet_id",
-        id,
-    )
+async fn reservation(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Option<CapacityReservation>> {
+    let Capacity::Reservation(id) = &spec.capacity else {
+        return Ok(None);
+    };
+    // EC2 has no filter on the id of a reservation.
+    let filter = Filter::new("instance-type", &spec.instance_type);
+    let found = ec2.describe_capacity_reservations(&[filter]).await?;
+    Ok(found
+        .into_iter()
+        .find(|reservation| reservation.capacity_reservation_id == *id))
 }
 
-async fn image(ec2: &dyn Ec2, id: &str) -> Result<Image> {
-    first(
-        ec2.describe_images(&[Filter::new("image-id", id)]).await?,
-        ec2,
-        "image_id",
-        id,
-    )
+async fn subnets(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Vec<Subnet>> {
+    let mut in_vpc = Vec::new();
+    if let Some(vpc) = &spec.vpc {
+        let found = ec2.describe_vpcs(&[vpc.filter(selector::VPC)]).await?;
+        let ids: Vec<String> = found.into_iter().map(|vpc| vpc.vpc_id).collect();
+        if ids.is_empty() {
+            return Err(not_found(ec2, selector::VPC.field, &vpc.to_string()));
+        }
+        in_vpc.push(Filter::any("vpc-id", ids));
+    }
+    if spec.subnets.is_empty() {
+        return ec2.describe_subnets(&in_vpc).await;
+    }
+    let mut all: Vec<Subnet> = Vec::new();
+    for selector in &spec.subnets {
+        let mut filters = in_vpc.clone();
+        filters.push(selector.filter(selector::SUBNET));
+        let found = ec2.describe_subnets(&filters).await?;
+        if found.is_empty() {
+            return Err(not_found(
+                ec2,
+                selector::SUBNET.field,
+                &selector.to_string(),
+            ));
+        }
+        for subnet in found {
+            if !all.iter().any(|known| known.subnet_id == subnet.subnet_id) {
+                all.push(subnet);
+            }
+        }
+    }
+    Ok(all)
 }
 
 async fn security_group(
@@ -71,15 +113,41 @@ async fn security_group(
     vpc_id: &str,
 ) -> Result<Option<SecurityGroup>> {
     match &spec.security_group {
-        SecurityGroupChoice::Use(id) => {
-            let found = ec2
-                .describe_security_groups(&[Filter::new("group-id", id)])
-                .await?;
-            first(found, ec2, "security_group_id", id).map(Some)
+        SecurityGroupChoice::Use(group) | SecurityGroupChoice::Adopt(group) => {
+            select_security_group(ec2, group, vpc_id).await.map(Some)
         }
         SecurityGroupChoice::Make => {
             find_security_group(ec2, &tags::default_group_name(&spec.name), vpc_id).await
         }
+    }
+}
+
+/// The one security group that the caller names.
+pub(crate) async fn select_security_group(
+    ec2: &dyn Ec2,
+    group: &Selector,
+    vpc_id: &str,
+) -> Result<SecurityGroup> {
+    let kind: Selectable = selector::SECURITY_GROUP;
+    let mut filters = vec![group.filter(kind)];
+    // Only names are the VPC's own; a wrong id is told as such.
+    if !matches!(group, Selector::Id(_)) {
+        filters.push(Filter::new("vpc-id", vpc_id));
+    }
+    let mut found = ec2.describe_security_groups(&filters).await?.into_iter();
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(not_found(ec2, kind.field, &group.to_string())),
+        (Some(one), Some(other)) => Err(Error::new(
+            Code::PlanConflict,
+            format!(
+                "several security groups match '{group}', among them {} and {}",
+                one.group_id, other.group_id
+            ),
+        )
+        .with_cure("give the id of one")
+        .with_context("field", kind.field)
+        .with_context("value", group)),
     }
 }
 
@@ -103,18 +171,13 @@ pub(crate) async fn find_security_group(
 async fn placement_group(
     ec2: &dyn Ec2,
     spec: &ClusterSpec,
-) -> Result<Option<crate::ec2::PlacementGroup>> {
-    match &spec.placement_group {
-        PlacementGroupChoice::None => Ok(None),
-        PlacementGroupChoice::Use(name) => {
-            let found = ec2
-                .describe_placement_groups(&[Filter::new("group-name", name)])
-                .await?;
-            first(found, ec2, "placement_group_name", name).map(Some)
-        }
-        PlacementGroupChoice::Make => {
-            find_placement_group(ec2, &tags::default_group_name(&spec.name)).await
-        }
+    instance_type: &InstanceType,
+    reservation: Option<&CapacityReservation>,
+) -> Result<Option<PlacementGroup>> {
+    let capacity = capacity::decide(spec, instance_type, reservation.cloned())?;
+    match placement::wanted(spec, &capacity)? {
+        Wanted::None => Ok(None),
+        Wanted::Existing(name) | Wanted::Ours(name) => find_placement_group(ec2, &name).await,
     }
 }
 
@@ -122,7 +185,7 @@ async fn placement_group(
 pub(crate) async fn find_placement_group(
     ec2: &dyn Ec2,
     group_name: &str,
-) -> Result<Option<crate::ec2::PlacementGroup>> {
+) -> Result<Option<PlacementGroup>> {
     let found = ec2
         .describe_placement_groups(&[Filter::new("group-name", group_name)])
         .await?;
@@ -131,15 +194,24 @@ pub(crate) async fn find_placement_group(
         .find(|group| !group.state.starts_with("delet")))
 }
 
-fn first<T>(found: Vec<T>, ec2: &dyn Ec2, field: &'static str, value: &str) -> Result<T> {
-    found.into_iter().next().ok_or_else(|| {
-        Error::new(
-            Code::PlanResourceNotFound,
-            format!("{field} '{value}' does not exist in {}", ec2.region()),
-        )
-        .with_cure("check the id, the region and the account")
-        .with_context("field", field)
-        .with_context("value", value)
-        .with_context("region", ec2.region())
-    })
+async fn instance_profile(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Option<InstanceProfile>> {
+    match &spec.instance_profile {
+        InstanceProfileChoice::None => Ok(None),
+        InstanceProfileChoice::Use(name) => aws.get_instance_profile(name).await,
+        InstanceProfileChoice::Make(_) => {
+            let name = instance_role::name(&spec.name, aws.region());
+            aws.get_instance_profile(&name).await
+        }
+    }
+}
+
+fn not_found(ec2: &dyn Ec2, field: &'static str, value: &str) -> Error {
+    Error::new(
+        Code::PlanResourceNotFound,
+        format!("{field} '{value}' does not exist in {}", ec2.region()),
+    )
+    .with_cure("check the id, the region and the account")
+    .with_context("field", field)
+    .with_context("value", value)
+    .with_context("region", ec2.region())
 }

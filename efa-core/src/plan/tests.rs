@@ -1,8 +1,12 @@
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{Direction, Rule};
-use crate::spec::{PlacementGroupChoice, SecurityGroupChoice};
-use crate::types::PlacementStrategy;
+use crate::selector::Selector;
+use crate::spec::{
+    Capacity, ImageChoice, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
+    SecurityGroupChoice,
+};
+use crate::types::{Architecture, PlacementStrategy};
 
 fn spec(instance_type: &str) -> ClusterSpec {
     ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
@@ -16,23 +20,52 @@ fn seen(spec: &ClusterSpec) -> Observations {
             .unwrap()
             .clone(),
         zones_that_offer: vec!["us-east-1a".to_owned(), "us-east-1b".to_owned()],
-        subnet: Subnet {
-            subnet_id: spec.subnet_id.clone(),
-            vpc_id: "vpc-1".to_owned(),
-            availability_zone: "us-east-1a".to_owned(),
-            available_ip_address_count: 250,
-            map_public_ip_on_launch: false,
-        },
+        account: "123456789012".to_owned(),
+        partition: "aws".to_owned(),
+        subnets: vec![subnet("subnet-1", "us-east-1a", 250)],
         image: Image {
-            image_id: spec.image_id.clone(),
+            image_id: "ami-1".to_owned(),
             name: "al2023".to_owned(),
             owner_id: "137112412989".to_owned(),
+            owner_alias: Some("amazon".to_owned()),
+            creation_date: "2026-10-01T00:00:00.000Z".to_owned(),
             architecture: Architecture::X86_64,
             ena_support: true,
             root_device_name: Some("/dev/xvda".to_owned()),
+            root_volume_size_gib: Some(8),
         },
+        reservation: None,
+        instance_profile: None,
         security_group: None,
         placement_group: None,
+    }
+}
+
+fn subnet(subnet_id: &str, zone: &str, free: u32) -> Subnet {
+    Subnet {
+        subnet_id: subnet_id.to_owned(),
+        vpc_id: "vpc-1".to_owned(),
+        availability_zone: zone.to_owned(),
+        available_ip_address_count: free,
+        map_public_ip_on_launch: false,
+        tags: Tags::new(),
+    }
+}
+
+fn reservation(kind: &str) -> CapacityReservation {
+    CapacityReservation {
+        capacity_reservation_id: "cr-1".to_owned(),
+        instance_type: "p5.48xlarge".to_owned(),
+        availability_zone: "us-east-1b".to_owned(),
+        tenancy: "dedicated".to_owned(),
+        state: "active".to_owned(),
+        reservation_type: kind.to_owned(),
+        instance_match_criteria: "targeted".to_owned(),
+        total_instance_count: 4,
+        available_instance_count: 2,
+        placement_group_arn: None,
+        start_date: None,
+        end_date: None,
     }
 }
 
@@ -69,7 +102,7 @@ fn a_fresh_cluster_makes_both_groups_and_launches_the_layout() {
         Some("efa-sdk-train")
     );
 
-    let request = plan.run_instances_request("sg-1", 0);
+    let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
     assert_eq!(request.interfaces.len(), 33);
     assert_eq!((request.count, request.client_token.len() <= 64), (2, true));
     assert_eq!(request.tags["efa-sdk:cluster"], "train");
@@ -92,6 +125,12 @@ fn a_fresh_cluster_makes_both_groups_and_launches_the_layout() {
     }
 }
 
+fn token(plan: &Plan, group: &str, subnet: &str, number: u32) -> String {
+    let mut launch = plan.launch(group, subnet);
+    launch.number = number;
+    plan.run_instances_request(&launch).client_token
+}
+
 #[test]
 fn the_fingerprint_covers_the_intent_and_not_what_exists() {
     let spec_ = spec("p5.48xlarge");
@@ -102,7 +141,7 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         all_with_itself(),
         Vec::new(),
     ));
-    half_made.subnet.available_ip_address_count = 100;
+    half_made.subnets[0].available_ip_address_count = 100;
     let half_made = decide(&spec_, half_made).unwrap();
     assert_eq!(fresh.fingerprint, half_made.fingerprint);
     assert_eq!(
@@ -125,10 +164,25 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         change(&mut changed);
         let plan = decide(&changed, seen(&changed)).unwrap();
         assert_ne!(plan.fingerprint, fresh.fingerprint, "{changed:?}");
-        assert_ne!(plan.client_token("sg-1", 0), fresh.client_token("sg-1", 0));
+        assert_ne!(
+            token(&plan, "sg-1", "subnet-1", 0),
+            token(&fresh, "sg-1", "subnet-1", 0)
+        );
     }
-    assert_ne!(fresh.client_token("sg-1", 0), fresh.client_token("sg-2", 0));
-    assert_ne!(fresh.client_token("sg-1", 0), fresh.client_token("sg-1", 1));
+    let tokens = [
+        token(&fresh, "sg-1", "subnet-1", 0),
+        token(&fresh, "sg-2", "subnet-1", 0),
+        token(&fresh, "sg-1", "subnet-2", 0),
+        token(&fresh, "sg-1", "subnet-1", 1),
+    ];
+    assert_eq!(
+        tokens
+            .iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        4
+    );
+    assert_eq!(token(&half_made, "sg-1", "subnet-1", 0), tokens[0]);
 }
 
 #[test]
@@ -150,7 +204,7 @@ fn what_contradicts_is_refused_with_the_cure() {
         (
             "has 1 free addresses, the plan needs 2",
             "larger subnet",
-            |_, o| o.subnet.available_ip_address_count = 1,
+            |_, o| o.subnets[0].available_ip_address_count = 1,
         ),
         ("not tagged as this cluster's", "security_group", |_, o| {
             o.security_group = Some(group(&[], all_with_itself(), all_with_itself()));
@@ -170,7 +224,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             "lacks the all-protocol egress rule",
             "aws ec2 authorize-security-group-egress --group-id sg-1",
             |s, o| {
-                s.security_group = SecurityGroupChoice::Use("sg-1".into());
+                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
                 // What many recipes have: everything out to anywhere, which EFA is not.
                 let anywhere = Rule {
                     peer: crate::ec2::Peer::Cidr("0.0.0.0/0".into()),
@@ -183,7 +237,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             "lacks the all-protocol ingress and egress rule",
             "authorize-security-group-ingress",
             |s, o| {
-                s.security_group = SecurityGroupChoice::Use("sg-1".into());
+                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
                 let tcp_only = Rule {
                     ip_protocol: "tcp".into(),
                     ..Rule::all_traffic_with_group("sg-1")
@@ -195,9 +249,105 @@ fn what_contradicts_is_refused_with_the_cure() {
             "is in vpc-1, but subnet subnet-1 is in vpc-2",
             "same VPC",
             |s, o| {
-                s.security_group = SecurityGroupChoice::Use("sg-1".into());
+                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
                 o.security_group = Some(group(&[], all_with_itself(), all_with_itself()));
-                o.subnet.vpc_id = "vpc-2".into();
+                o.subnets[0].vpc_id = "vpc-2".into();
+            },
+        ),
+        ("cr-1 does not exist", "check the id", |s, _| {
+            s.capacity = Capacity::Reservation("cr-1".into());
+        }),
+        ("cr-1 is for p4d.24xlarge", "one of the two", |s, o| {
+            s.capacity = Capacity::Reservation("cr-1".into());
+            let mut other = reservation("default");
+            other.instance_type = "p4d.24xlarge".into();
+            o.reservation = Some(other);
+        }),
+        ("cr-1 is expired", "active or scheduled", |s, o| {
+            s.capacity = Capacity::Reservation("cr-1".into());
+            let mut over = reservation("capacity-block");
+            over.state = "expired".into();
+            o.reservation = Some(over);
+        }),
+        ("cr-1 has room for 2 of 4", "minutes to free", |s, o| {
+            s.capacity = Capacity::Reservation("cr-1".into());
+            s.count = 3;
+            o.reservation = Some(reservation("default"));
+        }),
+        (
+            "the reservation in us-east-1b",
+            "a subnet in us-east-1b",
+            |s, o| {
+                s.capacity = Capacity::Reservation("cr-1".into());
+                o.reservation = Some(reservation("default"));
+            },
+        ),
+        (
+            "beside a Capacity Block",
+            "leave the placement group out",
+            |s, o| {
+                s.capacity = Capacity::Reservation("cr-1".into());
+                s.placement_group = PlacementGroupChoice::Use("mine".into());
+                o.reservation = Some(reservation("capacity-block"));
+                o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+            },
+        ),
+        ("made in (none)", "leave the placement group out", |s, o| {
+            s.capacity = Capacity::Reservation("cr-1".into());
+            s.placement_group = PlacementGroupChoice::Use("mine".into());
+            o.reservation = Some(reservation("default"));
+            o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+        }),
+        ("is not sold as spot", "on-demand", |s, o| {
+            s.capacity = Capacity::Spot;
+            o.instance_type.usage_classes.clear();
+        }),
+        (
+            "none of 2 subnets can take the cluster",
+            "us-east-1a",
+            |_, o| {
+                o.subnets = vec![
+                    subnet("subnet-1", "us-east-1e", 9),
+                    subnet("subnet-2", "us-east-1b", 1),
+                ];
+            },
+        ),
+        ("in several VPCs", "name the VPC", |_, o| {
+            o.subnets.push(subnet("subnet-2", "us-east-1b", 250));
+            o.subnets[1].vpc_id = "vpc-2".into();
+        }),
+        (
+            "is owned by 137112412989, not by Amazon",
+            "by its id",
+            |s, o| {
+                s.image = ImageChoice::AmazonLinux2023;
+                o.image.owner_alias = None;
+            },
+        ),
+        (
+            "smaller than the 8 GiB of image",
+            "larger volume",
+            |s, _| {
+                s.volume_size_gib = Some(7);
+            },
+        ),
+        (
+            "instance profile 'p' does not exist",
+            "let one be made",
+            |s, _| {
+                s.instance_profile = InstanceProfileChoice::Use("p".into());
+            },
+        ),
+        ("instance profile 'p' has no role", "add a role", |s, o| {
+            s.instance_profile = InstanceProfileChoice::Use("p".into());
+            o.instance_profile = Some(profile("p", &[], &[]));
+        }),
+        (
+            "exists and is not tagged",
+            "another cluster name",
+            |s, o| {
+                s.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
+                o.instance_profile = Some(profile("efa-sdk-us-east-1-train", &["r"], &[]));
             },
         ),
         ("strategy spread", "cluster placement group", |s, o| {
@@ -233,9 +383,162 @@ fn what_contradicts_is_refused_with_the_cure() {
     }
 }
 
+fn profile(name: &str, roles: &[&str], tags: &[(&str, &str)]) -> InstanceProfile {
+    InstanceProfile {
+        instance_profile_name: name.to_owned(),
+        arn: format!("arn:aws:iam::123456789012:instance-profile/{name}"),
+        role_names: roles.iter().map(|r| (*r).to_owned()).collect(),
+        tags: tags
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+    }
+}
+
+#[test]
+fn reserved_capacity_says_where_and_with_which_group() {
+    let mut spec = spec("p5.48xlarge");
+    spec.capacity = Capacity::Reservation("cr-1".into());
+    let plan = |kind: &str, group_arn: Option<&str>| {
+        let mut seen = seen(&spec);
+        seen.subnets.push(subnet("subnet-2", "us-east-1b", 250));
+        let mut found = reservation(kind);
+        found.placement_group_arn = group_arn.map(str::to_owned);
+        seen.reservation = Some(found);
+        seen.placement_group = group_arn.map(|_| placement_group(PlacementStrategy::Cluster, &[]));
+        decide(&spec, seen).unwrap()
+    };
+    let request = |plan: &Plan| plan.run_instances_request(&plan.launch("sg-1", "subnet-2"));
+
+    let block = plan("capacity-block", None);
+    assert_eq!(block.subnet().subnet_id, "subnet-2");
+    assert_eq!(block.rejected_subnets.len(), 1);
+    assert_eq!(
+        block.placement_group, None,
+        "a Capacity Block places its instances"
+    );
+    assert_eq!(request(&block).market, Market::CapacityBlock("cr-1".into()));
+    assert_eq!(request(&block).tenancy.as_deref(), Some("dedicated"));
+
+    let reserved = plan("default", None);
+    assert_eq!(
+        reserved.placement_group, None,
+        "the reservation was made in none"
+    );
+    assert_eq!(
+        request(&reserved).market,
+        Market::Reservation("cr-1".into())
+    );
+
+    let arn = "arn:aws:ec2:us-east-1:123456789012:placement-group/mine";
+    let grouped = plan("default", Some(arn)).placement_group.unwrap();
+    assert_eq!(
+        (grouped.group_name.as_str(), grouped.exists, grouped.ours),
+        ("mine", true, false)
+    );
+}
+
+#[test]
+fn subnets_are_tried_in_the_order_of_their_ids_or_of_their_room() {
+    let spec_ = spec("p5.48xlarge");
+    let order = |spec: &ClusterSpec| {
+        let mut seen = seen(spec);
+        seen.subnets = vec![
+            subnet("subnet-1", "us-east-1a", 10),
+            subnet("subnet-2", "us-east-1b", 200),
+            subnet("subnet-3", "us-east-1c", 250),
+        ];
+        let plan = decide(spec, seen).unwrap();
+        assert_eq!(plan.rejected_subnets[0].subnet_id, "subnet-3");
+        plan.subnets
+            .into_iter()
+            .map(|s| s.subnet_id)
+            .collect::<Vec<_>>()
+    };
+    let ids = ["subnet-1", "subnet-2"].map(|id| Selector::Id(id.to_owned()));
+    assert_eq!(
+        order(&spec_.clone().in_subnets(ids)),
+        ["subnet-1", "subnet-2"]
+    );
+    let tag = Selector::subnet("Name=private").unwrap();
+    assert_eq!(order(&spec_.in_subnets([tag])), ["subnet-2", "subnet-1"]);
+}
+
+#[test]
+fn what_is_seldom_wanted_is_warned_of() {
+    type Change = fn(&mut ClusterSpec, &mut Observations);
+    let cases: &[(&str, Change)] = &[
+        ("no EFA software", |_, _| {}),
+        ("less than the 200 GiB recommended", |s, _| {
+            s.volume_size_gib = Some(100)
+        }),
+        ("neither yours nor Amazon's", |_, o| {
+            o.image.owner_alias = None
+        }),
+        ("take spot instances back", |s, _| {
+            s.capacity = Capacity::Spot
+        }),
+        ("the whole Internet", |s, _| {
+            s.ssh_cidrs = vec!["0.0.0.0/0".into()]
+        }),
+        ("cr-1 is scheduled: it begins at 2026-12-01", |s, o| {
+            s.capacity = Capacity::Reservation("cr-1".into());
+            let mut later = reservation("capacity-block");
+            later.state = "scheduled".into();
+            later.start_date = Some("2026-12-01T11:30:00Z".into());
+            o.reservation = Some(later);
+            o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+        }),
+    ];
+    for (warning, change) in cases {
+        let mut spec = spec("p5.48xlarge");
+        let mut seen = seen(&spec);
+        change(&mut spec, &mut seen);
+        let plan = decide(&spec, seen).unwrap();
+        assert!(
+            plan.to_string().contains("  ! ") && plan.warnings.iter().any(|w| w.contains(warning)),
+            "'{warning}' is not in {:?}",
+            plan.warnings
+        );
+    }
+    let mut quiet = seen(&spec("p5.48xlarge"));
+    quiet.image.name = "Deep Learning Base OSS Nvidia Driver GPU AMI".into();
+    assert_eq!(
+        decide(&spec("p5.48xlarge"), quiet).unwrap().warnings,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn an_adopted_group_is_repaired_and_ssh_needs_a_range() {
+    let mut spec_ = spec("p5.48xlarge");
+    spec_.security_group = SecurityGroupChoice::Adopt(Selector::Id("sg-1".into()));
+    let mut seen_ = seen(&spec_);
+    seen_.security_group = Some(group(&[], Vec::new(), Vec::new()));
+    let plan = decide(&spec_, seen_).unwrap();
+    assert_eq!(plan.security_group.missing_self_rules.len(), 2);
+    assert!(!plan.security_group.ours);
+
+    let mut spec_ = spec("p5.48xlarge");
+    assert!(
+        decide(&spec_, seen(&spec_))
+            .unwrap()
+            .security_group
+            .missing_ssh_cidrs
+            .is_empty()
+    );
+    spec_.ssh_cidrs = vec!["203.0.113.7/32".into()];
+    let plan = decide(&spec_, seen(&spec_)).unwrap();
+    assert!(
+        plan.to_string().contains("(SSH) from 203.0.113.7/32"),
+        "{plan}"
+    );
+}
+
 fn placement_group(strategy: PlacementStrategy, tags: &[(&str, &str)]) -> PlacementGroup {
     PlacementGroup {
         group_id: "pg-1".to_owned(),
+        group_arn: None,
         group_name: "mine".to_owned(),
         strategy,
         state: "available".to_owned(),
@@ -249,7 +552,7 @@ fn placement_group(strategy: PlacementStrategy, tags: &[(&str, &str)]) -> Placem
 #[test]
 fn groups_that_are_there_are_used() {
     let mut spec = spec("p5.48xlarge");
-    spec.security_group = SecurityGroupChoice::Use("sg-1".to_owned());
+    spec.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
     spec.placement_group = PlacementGroupChoice::Use("mine".to_owned());
     let mut seen = seen(&spec);
     seen.security_group = Some(group(&[], all_with_itself(), all_with_itself()));

@@ -31,7 +31,7 @@ pub(super) async fn ensure(
     }
     for address in ours(steps, plan).await? {
         if address.association_id.is_none() {
-            release_address::release_one(steps.ec2, &address).await?;
+            release_address::release_one(steps.changing()?, &address).await?;
             let detail = "left over by an interrupted call";
             steps.tell(
                 Action::Removed,
@@ -47,7 +47,7 @@ pub(super) async fn ensure(
 
 async fn ours(steps: &Steps<'_>, plan: &Plan) -> Result<Vec<Address>> {
     let filter = tags::cluster_filter(&plan.spec.name);
-    steps.ec2.describe_addresses(&[filter]).await
+    steps.aws.describe_addresses(&[filter]).await
 }
 
 async fn associate_missing(
@@ -62,7 +62,7 @@ async fn associate_missing(
     let (associated, mut free): (Vec<Address>, Vec<Address>) = addresses
         .into_iter()
         .partition(|address| address.association_id.is_some());
-    for instance in live_instances(steps.ec2, &plan.spec.name).await? {
+    for instance in live_instances(steps.aws, &plan.spec.name).await? {
         let primary = primary(&instance)?;
         let id = &primary.network_interface_id;
         let ours = |address: &Address| address.network_interface_id.as_ref() == Some(id);
@@ -73,13 +73,16 @@ async fn associate_missing(
         let address = match free.pop() {
             Some(address) => address,
             None => {
-                let address = steps.ec2.allocate_address(&plan.shared_tags()).await?;
+                let address = steps
+                    .changing()?
+                    .allocate_address(&plan.shared_tags())
+                    .await?;
                 list(steps, exists, Action::Created, &address);
                 address
             }
         };
         steps
-            .ec2
+            .changing()?
             .associate_address(&address.allocation_id, id)
             .await?;
         let detail = format!("{} on {}", address.public_ip, instance.instance_id);

@@ -1,7 +1,7 @@
 //! DescribeInstances until all instances run.
 
 use super::{Steps, resource, timeout};
-use crate::ec2::InstanceState;
+use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
 use crate::progress::Action;
 use crate::tags;
@@ -16,7 +16,7 @@ pub(super) async fn await_running(
     loop {
         // Those that are terminated too: a launch that fails late goes there from pending.
         let instances = steps
-            .ec2
+            .aws
             .describe_instances(&[tags::cluster_filter(name)])
             .await?;
         let ours = || {
@@ -45,12 +45,15 @@ pub(super) async fn await_running(
         let running = ours()
             .filter(|instance| instance.state == InstanceState::Running)
             .count();
+        if let Some(stray) = stray(&instances, instance_ids) {
+            return Err(stray);
+        }
         if running == instance_ids.len() {
             return Ok(());
         }
         let detail = format!("{running} of {} running", instance_ids.len());
         steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
-        if !poll.pause().await {
+        if !steps.pause(&mut poll).await? {
             let what = format!(
                 "only {running} of {} instances of '{name}' were running",
                 instance_ids.len()
@@ -58,4 +61,23 @@ pub(super) async fn await_running(
             return Err(timeout(&what, steps.wait.timeout));
         }
     }
+}
+
+/// A launch of the cluster that EC2 did not show before: of an `apply` that was interrupted, or
+/// of another one at the same time.
+fn stray(instances: &[Instance], instance_ids: &[String]) -> Option<Error> {
+    let live = |i: &&Instance| {
+        matches!(i.state, InstanceState::Pending | InstanceState::Running)
+            && !instance_ids.contains(&i.instance_id)
+    };
+    let found = instances.iter().find(live)?;
+    let error = Error::new(
+        Code::ProvisionClusterDiffers,
+        format!(
+            "instance {} belongs to the cluster and to no launch of this apply",
+            found.instance_id
+        ),
+    )
+    .with_cure("destroy the cluster, which removes it too, and apply again");
+    Some(error.with_context("instance_id", &found.instance_id))
 }

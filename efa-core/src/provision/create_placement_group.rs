@@ -4,7 +4,6 @@ use super::{Steps, note, resource};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::{Plan, find_placement_group};
 use crate::progress::Action;
-use crate::spec::PlacementGroupChoice;
 use crate::tags;
 
 /// Makes the plan's placement group where it is missing.
@@ -16,13 +15,9 @@ pub(super) async fn ensure(
     let Some(planned) = &plan.placement_group else {
         return Ok(());
     };
-    if matches!(plan.spec.placement_group, PlacementGroupChoice::Use(_)) {
-        steps.tell(
-            Action::Found,
-            resource::PLACEMENT_GROUP,
-            &planned.group_name,
-            "named in the specification",
-        );
+    if !planned.ours {
+        let (kind, detail) = (resource::PLACEMENT_GROUP, "not ours");
+        steps.tell(Action::Found, kind, &planned.group_name, detail);
         return Ok(());
     }
     if find_ours(steps, plan, &planned.group_name).await? {
@@ -37,7 +32,7 @@ pub(super) async fn ensure(
         return Ok(());
     }
     match steps
-        .ec2
+        .changing()?
         .create_cluster_placement_group(&planned.group_name, &plan.shared_tags())
         .await
     {
@@ -73,10 +68,10 @@ pub(super) async fn ensure(
 }
 
 async fn find_ours(steps: &Steps<'_>, plan: &Plan, group_name: &str) -> Result<bool> {
-    let Some(group) = find_placement_group(steps.ec2, group_name).await? else {
+    let Some(group) = find_placement_group(steps.aws, group_name).await? else {
         return Ok(false);
     };
-    if group.tags.get(tags::CLUSTER) == Some(&plan.spec.name) {
+    if tags::is_ours(&group.tags, &plan.spec.name) {
         return Ok(true);
     }
     Err(Error::new(

@@ -1,11 +1,11 @@
 //! CreateSecurityGroup and AuthorizeSecurityGroup{Ingress,Egress}: the group that lets EFA traffic pass.
 
-use super::{Steps, note, resource};
-use crate::ec2::{Direction, Filter, Rule, SecurityGroup};
+use super::{Steps, answered, note, resource};
+use crate::ec2::{Direction, Rule, SecurityGroup};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::plan::{Plan, find_security_group};
+use crate::plan::{Plan, find_security_group, select_security_group};
 use crate::progress::Action;
-use crate::security_group::{check_self_rules, missing_self_rules};
+use crate::security_group::{check_self_rules, missing_self_rules, missing_ssh_cidrs, ssh_rule};
 use crate::spec::SecurityGroupChoice;
 use crate::tags;
 
@@ -15,23 +15,47 @@ pub(super) async fn ensure(
     plan: &Plan,
     exists: &mut Vec<Leftover>,
 ) -> Result<String> {
-    if let SecurityGroupChoice::Use(id) = &plan.spec.security_group {
-        let filter = Filter::new("group-id", id);
-        let found = steps.ec2.describe_security_groups(&[filter]).await?;
-        let group = found.first().ok_or_else(|| {
-            Error::new(
-                Code::PlanResourceNotFound,
-                format!("security group {id} is gone since the plan was made"),
-            )
-            .with_cure("plan again")
-            .with_context("value", id)
-        })?;
-        check_self_rules(group)?;
-        let detail = "named in the specification";
-        steps.tell(Action::Found, resource::SECURITY_GROUP, id, detail);
-        return Ok(id.clone());
+    let vpc_id = &plan.subnet().vpc_id;
+    let group = match &plan.spec.security_group {
+        SecurityGroupChoice::Use(named) => {
+            let group = select_security_group(steps.aws, named, vpc_id).await?;
+            check_self_rules(&group)?;
+            tell_found(steps, &group);
+            return Ok(group.group_id);
+        }
+        SecurityGroupChoice::Adopt(named) => {
+            let group = select_security_group(steps.aws, named, vpc_id).await?;
+            tell_found(steps, &group);
+            group
+        }
+        SecurityGroupChoice::Make => find_or_create(steps, plan, exists).await?,
+    };
+    for direction in missing_self_rules(&group) {
+        let rule = Rule::all_traffic_with_group(&group.group_id);
+        authorize(steps, &group.group_id, direction, &rule).await?;
     }
-    let group = match find_ours(steps, plan).await? {
+    for cidr in missing_ssh_cidrs(&plan.spec, &group) {
+        authorize(steps, &group.group_id, Direction::Ingress, &ssh_rule(&cidr)).await?;
+    }
+    Ok(group.group_id)
+}
+
+fn tell_found(steps: &Steps<'_>, group: &SecurityGroup) {
+    let detail = "named in the specification";
+    steps.tell(
+        Action::Found,
+        resource::SECURITY_GROUP,
+        &group.group_id,
+        detail,
+    );
+}
+
+async fn find_or_create(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    exists: &mut Vec<Leftover>,
+) -> Result<SecurityGroup> {
+    match find_ours(steps, plan).await? {
         Some(group) => {
             note(
                 steps,
@@ -41,28 +65,23 @@ pub(super) async fn ensure(
                 &group.group_id,
                 &group.group_name,
             );
-            group
+            Ok(group)
         }
-        None => create(steps, plan, exists).await?,
-    };
-    let (group_id, missing) = (group.group_id.clone(), missing_self_rules(&group));
-    for direction in missing {
-        authorize(steps, &group_id, direction).await?;
+        None => create(steps, plan, exists).await,
     }
-    Ok(group_id)
 }
 
 /// The group of this name, which must be this cluster's: someone else may have taken the name
 /// since the plan was made.
 async fn find_ours(steps: &Steps<'_>, plan: &Plan) -> Result<Option<SecurityGroup>> {
     let found = find_security_group(
-        steps.ec2,
+        steps.aws,
         &plan.security_group.group_name,
-        &plan.subnet.vpc_id,
+        &plan.subnet().vpc_id,
     )
     .await?;
     match found {
-        Some(group) if group.tags.get(tags::CLUSTER) != Some(&plan.spec.name) => Err(Error::new(
+        Some(group) if !tags::is_ours(&group.tags, &plan.spec.name) => Err(Error::new(
             Code::PlanConflict,
             format!(
                 "security group {} ({}) is not tagged as this cluster's",
@@ -81,7 +100,7 @@ async fn create(
     exists: &mut Vec<Leftover>,
 ) -> Result<SecurityGroup> {
     let request = plan.create_security_group_request();
-    match steps.ec2.create_security_group(&request).await {
+    match steps.changing()?.create_security_group(&request).await {
         Ok(group_id) => {
             note(
                 steps,
@@ -101,7 +120,7 @@ async fn create(
             })
         }
         // The call has no ClientToken: a retry after a lost reply, or another `apply`, finds its own.
-        Err(error) if error.ec2_code() == Some("InvalidGroup.Duplicate") => {
+        Err(error) if answered(&error, &["InvalidGroup.Duplicate"]) => {
             let group = find_ours(steps, plan).await?.ok_or(error)?;
             note(
                 steps,
@@ -117,20 +136,26 @@ async fn create(
     }
 }
 
-async fn authorize(steps: &Steps<'_>, group_id: &str, direction: Direction) -> Result<()> {
-    let rule = Rule::all_traffic_with_group(group_id);
-    match steps
-        .ec2
-        .authorize_security_group(group_id, direction, &rule)
-        .await
-    {
+async fn authorize(
+    steps: &Steps<'_>,
+    group_id: &str,
+    direction: Direction,
+    rule: &Rule,
+) -> Result<()> {
+    let unseen = |error: &Error| answered(error, &["InvalidGroup.NotFound"]);
+    let result = steps
+        .settle(unseen, |aws| {
+            aws.authorize_security_group(group_id, direction, rule)
+        })
+        .await;
+    match result {
+        // Another `apply` of the same plan was faster.
+        Err(error) if answered(&error, &["InvalidPermission.Duplicate"]) => Ok(()),
+        Err(error) => Err(error),
         Ok(()) => {
-            let detail = format!("{} of all protocols with itself", direction.as_str());
+            let detail = format!("{} of {rule}", direction.as_str());
             steps.tell(Action::Changed, resource::SECURITY_GROUP, group_id, detail);
             Ok(())
         }
-        // Another `apply` of the same plan was faster.
-        Err(error) if error.ec2_code() == Some("InvalidPermission.Duplicate") => Ok(()),
-        Err(error) => Err(error),
     }
 }

@@ -11,9 +11,9 @@ pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Res
         tags::cluster_filter(&report.name),
         Filter::new("status", "available"),
     ];
-    for interface in steps.ec2.describe_network_interfaces(&filters).await? {
+    for interface in steps.aws.describe_network_interfaces(&filters).await? {
         match steps
-            .removing()
+            .changing()?
             .delete_network_interface(&interface.network_interface_id)
             .await
         {

@@ -1,7 +1,7 @@
 //! DeletePlacementGroup, once EC2 has noticed that it is empty.
 
-use super::{DeletionCodes, DestroyReport, Steps, delete_when_free, resource};
-use crate::error::Result;
+use super::{DeletionCodes, DestroyReport, Steps, resource};
+use crate::error::{Error, Result};
 use crate::tags;
 
 const CODES: DeletionCodes = DeletionCodes {
@@ -9,23 +9,19 @@ const CODES: DeletionCodes = DeletionCodes {
     gone: "InvalidPlacementGroup.Unknown",
 };
 
-/// Deletes every placement group that carries the cluster's tag.
-pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
-    for group in steps
-        .ec2
-        .describe_placement_groups(&[tags::cluster_filter(&report.name)])
-        .await?
-    {
-        let name = &group.group_name;
-        let delete = || steps.removing().delete_placement_group(name);
-        delete_when_free(
-            steps,
-            report,
-            (resource::PLACEMENT_GROUP, name),
-            &CODES,
-            delete,
-        )
-        .await?;
+/// Deletes every placement group that carries the cluster's tag; the error of one in use.
+pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<Option<Error>> {
+    let filter = tags::cluster_filter(&report.name);
+    for group in steps.aws.describe_placement_groups(&[filter]).await? {
+        let name = group.group_name.as_str();
+        if group.state.starts_with("delet") {
+            continue;
+        }
+        let result = steps.changing()?.delete_placement_group(name).await;
+        let resource = (resource::PLACEMENT_GROUP, name);
+        if let Some(in_use) = report.deleted(steps, resource, &CODES, result)? {
+            return Ok(Some(in_use));
+        }
     }
-    Ok(())
+    Ok(None)
 }

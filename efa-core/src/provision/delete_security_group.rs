@@ -1,7 +1,7 @@
 //! DeleteSecurityGroup, once EC2 has noticed that nothing uses it.
 
-use super::{DeletionCodes, DestroyReport, Steps, delete_when_free, resource};
-use crate::error::Result;
+use super::{DeletionCodes, DestroyReport, Steps, resource};
+use crate::error::{Error, Result};
 use crate::tags;
 
 const CODES: DeletionCodes = DeletionCodes {
@@ -9,23 +9,16 @@ const CODES: DeletionCodes = DeletionCodes {
     gone: "InvalidGroup.NotFound",
 };
 
-/// Deletes every security group that carries the cluster's tag.
-pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
-    for group in steps
-        .ec2
-        .describe_security_groups(&[tags::cluster_filter(&report.name)])
-        .await?
-    {
-        let id = &group.group_id;
-        let delete = || steps.removing().delete_security_group(id);
-        delete_when_free(
-            steps,
-            report,
-            (resource::SECURITY_GROUP, id),
-            &CODES,
-            delete,
-        )
-        .await?;
+/// Deletes every security group that carries the cluster's tag; the error of one in use.
+pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<Option<Error>> {
+    let filter = tags::cluster_filter(&report.name);
+    for group in steps.aws.describe_security_groups(&[filter]).await? {
+        let id = group.group_id.as_str();
+        let result = steps.changing()?.delete_security_group(id).await;
+        let resource = (resource::SECURITY_GROUP, id);
+        if let Some(in_use) = report.deleted(steps, resource, &CODES, result)? {
+            return Ok(Some(in_use));
+        }
     }
-    Ok(())
+    Ok(None)
 }

@@ -1,7 +1,8 @@
 //! ReleaseAddress: the cluster's Elastic IPs.
 
-use super::{DestroyReport, Steps, resource};
-use crate::ec2::{Address, Ec2};
+use super::{DestroyReport, Steps, answered, resource};
+use crate::client::Aws;
+use crate::ec2::Address;
 use crate::error::Result;
 use crate::tags;
 
@@ -15,24 +16,24 @@ const GONE: [&str; 2] = [
 /// Releases every Elastic IP that carries the cluster's tag.
 pub(super) async fn release(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
     let filter = tags::cluster_filter(&report.name);
-    for address in steps.ec2.describe_addresses(&[filter]).await? {
+    for address in steps.aws.describe_addresses(&[filter]).await? {
         if let Some(association) = &address.association_id {
-            unless_gone(steps.removing().disassociate_address(association).await)?;
+            unless_gone(steps.changing()?.disassociate_address(association).await)?;
         }
-        release_one(steps.removing(), &address).await?;
+        release_one(steps.changing()?, &address).await?;
         report.removed(steps, resource::ADDRESS, &address.allocation_id);
     }
     Ok(())
 }
 
 /// Releases one address that is not associated.
-pub(super) async fn release_one(ec2: &dyn Ec2, address: &Address) -> Result<()> {
-    unless_gone(ec2.release_address(&address.allocation_id).await)
+pub(super) async fn release_one(aws: &dyn Aws, address: &Address) -> Result<()> {
+    unless_gone(aws.release_address(&address.allocation_id).await)
 }
 
 fn unless_gone(result: Result<()>) -> Result<()> {
     match result {
-        Err(error) if error.ec2_code().is_some_and(|code| GONE.contains(&code)) => Ok(()),
+        Err(error) if answered(&error, &GONE) => Ok(()),
         result => result,
     }
 }

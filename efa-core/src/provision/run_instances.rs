@@ -1,96 +1,188 @@
-//! RunInstances: all instances of the plan in one all-or-nothing launch.
+//! RunInstances: all instances of the plan in one launch, in the first subnet that has room.
 
-use super::{Steps, note, resource};
+use super::{Steps, answered, no_capacity, note, resource};
 use crate::cluster::live_instances;
-use crate::ec2::Instance;
+use crate::ec2::{Instance, Tags};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::plan::Plan;
+use crate::plan::{Launch, Plan};
 use crate::progress::Action;
 use crate::tags;
 
 /// How many launches of one plan, each terminated since, are looked past.
 const LAUNCHES: u32 = 100;
+/// EC2's answers for groups that it does not see everywhere yet.
+const UNSEEN: &[&str] = &["InvalidGroup.NotFound", "InvalidPlacementGroup.Unknown"];
 
-/// The ids of the cluster's instances if they were launched from this very plan and all live.
+/// The cluster's live instances, all launched from this plan or one like it; an error when
+/// others run, or when fewer run than planned and `grow` does not allow to add to them.
 pub(super) async fn find_running(
     steps: &Steps<'_>,
     plan: &Plan,
+    grow: bool,
     exists: &mut Vec<Leftover>,
-) -> Result<Option<Vec<String>>> {
-    let instances = live_instances(steps.ec2, &plan.spec.name).await?;
-    if instances.is_empty() {
-        return Ok(None);
-    }
+) -> Result<Vec<Instance>> {
+    let instances = live_instances(steps.aws, &plan.spec.name).await?;
     for instance in &instances {
+        let state = instance.state.as_str();
+        let kind = resource::INSTANCE;
         note(
             steps,
             exists,
             Action::Found,
-            resource::INSTANCE,
+            kind,
             &instance.instance_id,
-            instance.state.as_str(),
+            state,
         );
     }
-    let of_this_plan =
-        |instance: &&Instance| instance.tags.get(tags::PLAN) == Some(&plan.fingerprint);
-    let matching = instances.iter().filter(of_this_plan).count();
-    if matching != instances.len() || matching != plan.spec.count as usize {
-        return Err(Error::new(
-            Code::ProvisionClusterDiffers,
-            format!(
-                "cluster '{}' has {} instances, {matching} of them from this plan, which asks for {}",
-                plan.spec.name,
-                instances.len(),
-                plan.spec.count
-            ),
-        )
-        .with_cure("destroy the cluster first, or choose another name")
-        .with_context("name", &plan.spec.name)
-        .with_context("value", instances.len())
-        .with_context("limit", plan.spec.count));
+    let (wanted, found) = (plan.spec.count as usize, instances.len());
+    let least = plan.spec.minimum_count.unwrap_or(plan.spec.count) as usize;
+    let fits = |instance: &&Instance| fits(plan, instance, grow);
+    let matching = instances.iter().filter(fits).count();
+    if found == 0 || (matching == found && (least..=wanted).contains(&found)) {
+        return Ok(instances);
     }
-    Ok(Some(
-        instances
-            .into_iter()
-            .map(|instance| instance.instance_id)
-            .collect(),
-    ))
+    if grow && matching == found && found < wanted {
+        return Ok(instances);
+    }
+    let error = Error::new(
+        Code::ProvisionClusterDiffers,
+        format!(
+            "cluster '{}' has {found} instances, {matching} of them from this plan, which asks \
+             for {wanted}",
+            plan.spec.name
+        ),
+    )
+    .with_context("name", &plan.spec.name)
+    .with_context("value", found)
+    .with_context("limit", wanted);
+    Err(
+        if found < wanted && instances.iter().all(|i| like(plan, i)) {
+            error.with_cure(
+                "destroy it and apply, so that one launch places all instances together; or call \
+             grow: a second launch into the same placement group often finds no capacity near",
+            )
+        } else {
+            error.with_cure("destroy the cluster first, or choose another name")
+        },
+    )
 }
 
-/// Launches all instances of the plan; their ids.
-pub(super) async fn launch(
+fn fits(plan: &Plan, instance: &Instance, grow: bool) -> bool {
+    instance.tags.get(tags::PLAN) == Some(&plan.fingerprint) || (grow && like(plan, instance))
+}
+
+/// Whether the instance differs from the plan's in nothing but the size of the cluster.
+fn like(plan: &Plan, instance: &Instance) -> bool {
+    let place = |key: &str| instance.tags.get(key).map_or("", String::as_str);
+    let launch = plan.launch(place(tags::SECURITY_GROUP), place(tags::SUBNET));
+    let mut planned = plan.run_instances_request(&launch).tags;
+    let mut found: Tags = instance.tags.clone();
+    for key in [tags::PLAN, tags::COUNT, tags::NAME] {
+        planned.remove(key);
+        found.remove(key);
+    }
+    found.retain(|key, _| !key.starts_with("aws:"));
+    planned == found
+}
+
+/// Launches what is missing; the ids of all instances of the cluster.
+pub(super) async fn ensure(
     steps: &Steps<'_>,
     plan: &Plan,
     security_group_id: &str,
+    running: Vec<Instance>,
     exists: &mut Vec<Leftover>,
 ) -> Result<Vec<String>> {
-    let mut launch = 0;
-    let instances = loop {
-        let request = plan.run_instances_request(security_group_id, launch);
-        match steps.ec2.run_instances(&request).await {
-            Ok(instances) => break instances,
-            // The token belongs to a launch of this plan that was destroyed since.
-            Err(error)
-                if error.ec2_code() == Some("IdempotentInstanceTerminated")
-                    && launch < LAUNCHES =>
-            {
-                launch += 1
+    let mut ids: Vec<String> = running.iter().map(|i| i.instance_id.clone()).collect();
+    let have = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+    let least = plan.spec.minimum_count.unwrap_or(plan.spec.count);
+    if have >= least {
+        return Ok(ids);
+    }
+    // Instances that join others go where these are.
+    let place = running
+        .first()
+        .and_then(|instance| instance.subnet_id.clone());
+    let subnets: Vec<&str> = match &place {
+        Some(subnet) => vec![subnet],
+        None => plan.subnets.iter().map(|s| s.subnet_id.as_str()).collect(),
+    };
+    let mut refusals = Vec::new();
+    for subnet_id in subnets {
+        let mut launch = plan.launch(security_group_id, subnet_id);
+        launch.count = plan.spec.count.saturating_sub(have);
+        launch.minimum_count = least.saturating_sub(have);
+        if refusals.is_empty() {
+            dry_run(steps, plan, &launch).await?;
+        }
+        match run(steps, plan, launch).await {
+            Ok(launched) => {
+                for instance in &launched {
+                    let (kind, id) = (resource::INSTANCE, &instance.instance_id);
+                    note(
+                        steps,
+                        exists,
+                        Action::Created,
+                        kind,
+                        id,
+                        &instance.instance_type,
+                    );
+                }
+                ids.extend(launched.into_iter().map(|instance| instance.instance_id));
+                return Ok(ids);
+            }
+            Err(error) if no_capacity::is(&error) => {
+                let detail = error.ec2_code().unwrap_or_default().to_owned();
+                steps.tell(Action::Refused, resource::SUBNET, subnet_id, detail);
+                refusals.push((subnet_id, error));
             }
             Err(error) => return Err(error),
         }
-    };
-    for instance in &instances {
-        note(
-            steps,
-            exists,
-            Action::Created,
-            resource::INSTANCE,
-            &instance.instance_id,
-            &instance.instance_type,
-        );
     }
-    Ok(instances
-        .into_iter()
-        .map(|instance| instance.instance_id)
-        .collect())
+    Err(no_capacity::error(plan, refusals))
+}
+
+/// EC2's check of the very request that is sent next.
+async fn dry_run(steps: &Steps<'_>, plan: &Plan, launch: &Launch<'_>) -> Result<()> {
+    let request = plan.run_instances_request(launch);
+    let request = &request;
+    steps
+        .settle(
+            |error| unseen(plan, error),
+            |aws| aws.dry_run_instances(request),
+        )
+        .await
+}
+
+async fn run(steps: &Steps<'_>, plan: &Plan, mut launch: Launch<'_>) -> Result<Vec<Instance>> {
+    loop {
+        let request = plan.run_instances_request(&launch);
+        let request = &request;
+        let launched = steps
+            .settle(
+                |error| unseen(plan, error),
+                |aws| aws.run_instances(request),
+            )
+            .await;
+        match launched {
+            // The token belongs to a launch of this plan that was destroyed since.
+            Err(error)
+                if answered(&error, &["IdempotentInstanceTerminated"])
+                    && launch.number < LAUNCHES =>
+            {
+                launch.number += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether a launch fails because something that we made moments ago is not seen yet.
+fn unseen(plan: &Plan, error: &Error) -> bool {
+    let profile = plan.instance_profile.as_ref();
+    let made_profile = profile.is_some_and(|profile| profile.role.is_some());
+    let invalid_profile = error
+        .context_value("ec2_message")
+        .is_some_and(|message| message.contains("Invalid IAM Instance Profile"));
+    answered(error, UNSEEN) || (made_profile && invalid_profile)
 }

@@ -1,6 +1,6 @@
 //! TerminateInstances, and waiting until they are gone.
 
-use super::{DestroyReport, Steps, resource, timeout};
+use super::{DestroyReport, Steps, answered, resource, timeout};
 use crate::cluster::live_instances;
 use crate::ec2::InstanceState;
 use crate::error::Result;
@@ -10,14 +10,18 @@ use crate::progress::Action;
 /// their groups and interfaces cannot be removed.
 pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
     let name = report.name.clone();
-    let instances = live_instances(steps.ec2, &name).await?;
+    let instances = live_instances(steps.aws, &name).await?;
     let ids: Vec<String> = instances
         .iter()
         .filter(|instance| instance.state != InstanceState::ShuttingDown)
         .map(|instance| instance.instance_id.clone())
         .collect();
     if !ids.is_empty() {
-        steps.removing().terminate_instances(&ids).await?;
+        match steps.changing()?.terminate_instances(&ids).await {
+            // Listed, and not seen everywhere yet: the next round terminates them.
+            Err(error) if answered(&error, &["InvalidInstanceID.NotFound"]) => {}
+            result => result?,
+        }
     }
     await_gone(steps, &name, |_| true).await?;
     for instance in &instances {
@@ -38,7 +42,7 @@ async fn await_gone(
 ) -> Result<()> {
     let mut poll = steps.poll();
     loop {
-        let instances = live_instances(steps.ec2, name).await?;
+        let instances = live_instances(steps.aws, name).await?;
         let left = instances
             .iter()
             .filter(|instance| counts(&instance.state))
@@ -52,7 +56,7 @@ async fn await_gone(
             name,
             format!("{left} not yet terminated"),
         );
-        if !poll.pause().await {
+        if !steps.pause(&mut poll).await? {
             return Err(timeout(
                 &format!("{left} instances of '{name}' were not terminated"),
                 steps.wait.timeout,

@@ -2,6 +2,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{PlacementGroup, Rule, SecurityGroup, Tags};
 use crate::layout::LayoutRequest;
+use crate::spec::Capacity;
 use crate::types::InterfaceType;
 
 fn expected() -> Expected {
@@ -15,7 +16,10 @@ fn expected() -> Expected {
         fingerprint: "0123456789abcdef".to_owned(),
         count: 2,
         instance_type: "p5.48xlarge".to_owned(),
-        subnet_id: "subnet-1".to_owned(),
+        subnet_ids: vec!["subnet-1".to_owned()],
+        capacity: Capacity::OnDemand,
+        instance_profile_name: None,
+        ssh_cidrs: Vec::new(),
         image_id: "ami-1".to_owned(),
         security_group_id: Some("sg-1".to_owned()),
         placement_group_name: Some("efa-sdk-train".to_owned()),
@@ -30,7 +34,7 @@ fn as_planned(expected: &Expected) -> Cluster {
         network_card_index: i.network_card_index,
         device_index: i.device_index,
         interface_type: i.interface_type.clone(),
-        subnet_id: expected.subnet_id.clone(),
+        subnet_id: expected.subnet_ids[0].clone(),
         group_ids: vec!["sg-1".to_owned()],
         private_ip_address: None,
         public_ip: None,
@@ -42,12 +46,15 @@ fn as_planned(expected: &Expected) -> Cluster {
         state: InstanceState::Running,
         state_reason: None,
         image_id: expected.image_id.clone(),
-        subnet_id: Some(expected.subnet_id.clone()),
+        subnet_id: Some(expected.subnet_ids[0].clone()),
         availability_zone: "us-east-1a".to_owned(),
         placement_group_name: expected.placement_group_name.clone(),
         private_ip_address: Some(format!("10.0.0.{n}")),
         public_ip_address: None,
         imds_v2_required: true,
+        lifecycle: None,
+        capacity_reservation_id: None,
+        iam_instance_profile_arn: None,
         launch_index: n,
         interfaces: expected.interfaces.iter().map(attached).collect(),
         tags: Tags::new(),
@@ -67,6 +74,7 @@ fn as_planned(expected: &Expected) -> Cluster {
         }),
         placement_group: Some(PlacementGroup {
             group_id: "pg-1".to_owned(),
+            group_arn: None,
             group_name: "efa-sdk-train".to_owned(),
             strategy: PlacementStrategy::Cluster,
             state: "available".to_owned(),
@@ -98,6 +106,13 @@ fn each_drift_is_exactly_one_finding() {
         }),
         ("image", "ami-2", |c| {
             c.instances[1].image_id = "ami-2".into()
+        }),
+        ("capacity", "spot", |c| {
+            c.instances[1].lifecycle = Some("spot".into())
+        }),
+        ("instance_profile", "other", |c| {
+            c.instances[0].iam_instance_profile_arn =
+                Some("arn:aws:iam::123456789012:instance-profile/other".into())
         }),
         ("imds_v2_required", "false", |c| {
             c.instances[1].imds_v2_required = false
@@ -142,6 +157,11 @@ fn each_drift_is_exactly_one_finding() {
             let group = c.security_group.as_mut().unwrap();
             group.ingress.clear();
             group.egress.clear();
+        }),
+        ("security_group_rule", "tcp 22 with 0.0.0.0/0", |c| {
+            let group = c.security_group.as_mut().unwrap();
+            group.tags.insert("efa-sdk:cluster".into(), "train".into());
+            group.ingress.push(ssh_rule("0.0.0.0/0"));
         }),
         ("placement_group_strategy", "missing", |c| {
             c.placement_group = None

@@ -6,7 +6,7 @@ import collections.abc
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Catalog", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Plan", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Server", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Server", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -18,10 +18,14 @@ class AsyncClient:
     """
     The verbs of `Client` as awaitables; use `efa_sdk.aio.Client`.
     """
-    def __new__(cls, /, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None, wait_timeout_s: SupportsFloat | SupportsIndex = 900.0, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
-    def apply(self, /, plan: Plan) -> "collections.abc.Awaitable[Cluster]":
+    def __new__(cls, /, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None, wait_timeout_s: SupportsFloat | SupportsIndex = 900.0, poll_interval_s: SupportsFloat | SupportsIndex = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
+    def apply(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.apply`.
+        As `Client.apply`, until `cancel`.
+        """
+    def capacity_block_offerings(self, /, instance_type: str, instance_count: SupportsIndex, duration_hours: SupportsIndex) -> "collections.abc.Awaitable[list[CapacityBlockOffering]]":
+        """
+        As `Client.capacity_block_offerings`.
         """
     def catalog(self, /) -> "collections.abc.Awaitable[Catalog]":
         """
@@ -31,13 +35,21 @@ class AsyncClient:
         """
         As `Client.describe`.
         """
-    def destroy(self, /, name: str) -> "collections.abc.Awaitable[DestroyReport]":
+    def destroy(self, /, name: str, cancel: Cancel) -> "collections.abc.Awaitable[DestroyReport]":
         """
-        As `Client.destroy`.
+        As `Client.destroy`, until `cancel`.
+        """
+    def grow(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+        """
+        As `Client.grow`, until `cancel`.
         """
     def plan(self, /, spec: ClusterSpec) -> "collections.abc.Awaitable[Plan]":
         """
         As `Client.plan`.
+        """
+    def preflight(self, /, plan: Plan) -> "collections.abc.Awaitable[PreflightReport]":
+        """
+        As `Client.preflight`.
         """
     def verify(self, /, cluster: str | Plan) -> "collections.abc.Awaitable[VerifyReport]":
         """
@@ -170,6 +182,82 @@ class Bandwidth:
         """
 
 @final
+class Cancel:
+    """
+    A request to stop `apply`, `grow` or `destroy` at the next safe point.
+    """
+    def __new__(cls, /) -> Cancel: ...
+    def cancel(self, /) -> None:
+        """
+        Makes the request.
+        """
+
+@final
+class CapacityBlockOffering:
+    """
+    A Capacity Block that can be bought.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def availability_zone(self, /) -> str:
+        """
+        The Availability Zone's name.
+        """
+    @property
+    def capacity_block_offering_id(self, /) -> str:
+        """
+        `cbo-…`, for PurchaseCapacityBlock.
+        """
+    @property
+    def currency_code(self, /) -> str | None:
+        """
+        The fee's currency.
+        """
+    @property
+    def duration_hours(self, /) -> int:
+        """
+        For how long, in hours.
+        """
+    @property
+    def end_date(self, /) -> str | None:
+        """
+        When it ends.
+        """
+    @staticmethod
+    def from_json(text: str) -> CapacityBlockOffering:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_count(self, /) -> int:
+        """
+        How many instances.
+        """
+    @property
+    def instance_type(self, /) -> str:
+        """
+        The instance type's name.
+        """
+    @property
+    def start_date(self, /) -> str | None:
+        """
+        When it begins, in EC2's form.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def upfront_fee(self, /) -> str | None:
+        """
+        What it costs in advance, as EC2 writes it.
+        """
+
+@final
 class Catalog:
     """
     Instance types with EFA, sorted by family and then by size.
@@ -227,6 +315,46 @@ class Catalog:
         """
 
 @final
+class Check:
+    """
+    One look before a launch.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def cure(self, /) -> str | None:
+        """
+        What to do about a failed check.
+        """
+    @property
+    def detail(self, /) -> str:
+        """
+        What was seen.
+        """
+    @staticmethod
+    def from_json(text: str) -> Check:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        What was looked at, such as `free_addresses` or `dry_run`.
+        """
+    @property
+    def status(self, /) -> str:
+        """
+        `passed`, `failed` or `skipped`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class Client:
     """
     Plans, applies, verifies and destroys clusters in one region. Every call blocks, with the
@@ -234,17 +362,23 @@ class Client:
 
     Region and credentials that are not given come from where the AWS CLI takes them.
     endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
-    configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`.
-    progress: called with an `Event` at every step of them.
+    configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
+    poll_interval_s: time between the first two looks, growing up to 10 s. progress: called with an `Event` at every step of them.
 
     The first call connects; it raises Ec2Error without a region or credentials.
     """
-    def __new__(cls, /, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None, wait_timeout_s: SupportsFloat | SupportsIndex = 900.0, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
+    def __new__(cls, /, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None, wait_timeout_s: SupportsFloat | SupportsIndex = 900.0, poll_interval_s: SupportsFloat | SupportsIndex = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
     def apply(self, /, plan: Plan) -> Cluster:
         """
         Makes what the plan says and waits until all instances run. Calling it again is safe.
 
         Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
+        Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
+        """
+    def capacity_block_offerings(self, /, instance_type: str, instance_count: SupportsIndex, duration_hours: SupportsIndex) -> list[CapacityBlockOffering]:
+        """
+        Capacity Blocks that can be bought, earliest first. duration_hours: a multiple of 24.
+        Nothing is bought.
         """
     def catalog(self, /) -> Catalog:
         """
@@ -258,9 +392,19 @@ class Client:
         """
         Removes everything that was made for the cluster of this name, and only that.
         """
+    def grow(self, /, plan: Plan) -> Cluster:
+        """
+        As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
+        a second launch, which in a cluster placement group often finds no capacity.
+        """
     def plan(self, /, spec: ClusterSpec) -> Plan:
         """
         What `apply` would use and make. Changes nothing.
+        """
+    def preflight(self, /, plan: Plan) -> PreflightReport:
+        """
+        Checks what can change between plan and launch: addresses, quotas, the reservation, and
+        EC2's own check of the launch request. Changes nothing.
         """
     def verify(self, /, cluster: str | Plan) -> VerifyReport:
         """
@@ -325,20 +469,38 @@ class ClusterSpec:
     """
     A cluster of identical instances in one subnet: what you ask for.
 
-    name: 1 to 63 letters, digits and hyphens. security_group_id: use this group, which must
-    allow all traffic with itself both ways; made when None. placement: `cluster` or `none`;
-    placement_group_name: use this cluster placement group; made when None. interfaces: your
-    own instead of a profile's, under the same checks. volume_size_gib: root volume, always
-    encrypted. user_data: at most 16,384 bytes, no secrets.
+    name: 1 to 63 letters, digits and hyphens. subnet: an id, a tag (`key=value`) or a name,
+    or a list of them; all instances go to one, the next is tried where a zone has no
+    capacity; vpc: the same for the VPC, needed when subnet is None. image: `ami-…`, `al2023`,
+    `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or
+    `owner/name pattern`. minimum_count: launch with so many if not all can be had; all or
+    nothing when None. capacity: `on-demand`, `spot`, `open`, or the id of a reservation or
+    Capacity Block. security_group: use this group (id, tag or name), which must allow all
+    traffic with itself both ways, or gets the missing rules with adopt_security_group; made
+    when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
+    `cluster` or `none`; placement_group_name: use this cluster placement group; made when
+    None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
+    root volume, always encrypted; a recommended size when None. instance_profile: a name, or
+    an `InstanceRole` to make one. user_data: at most 16,384 bytes, no secrets.
 
     Raises PlanError that names the field, the value, the limit and the cure.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, subnet_id: str, image_id: str, security_group_id: str | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, key_name: str | None = None, iam_instance_profile: str | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
+    @property
+    def adopt_security_group(self, /) -> bool:
+        """
+        Whether missing self rules are added to the group that is used.
+        """
+    @property
+    def capacity(self, /) -> str:
+        """
+        `on-demand`, `spot`, `open` or a reservation's id.
+        """
     @property
     def count(self, /) -> int:
         """
@@ -355,14 +517,19 @@ class ClusterSpec:
         The value that `to_json` gave.
         """
     @property
-    def iam_instance_profile(self, /) -> str | None:
+    def image(self, /) -> str:
         """
-        Name of an IAM instance profile.
+        The machine image, as it was given.
         """
     @property
-    def image_id(self, /) -> str:
+    def instance_profile(self, /) -> str | None:
         """
-        The machine image.
+        Name of the instance profile to use.
+        """
+    @property
+    def instance_role(self, /) -> InstanceRole | None:
+        """
+        What the role that is made allows; None when none is made.
         """
     @property
     def instance_type(self, /) -> str:
@@ -378,6 +545,11 @@ class ClusterSpec:
     def key_name(self, /) -> str | None:
         """
         Name of an EC2 key pair.
+        """
+    @property
+    def minimum_count(self, /) -> int | None:
+        """
+        With fewer nothing is launched; None: all or nothing.
         """
     @property
     def name(self, /) -> str:
@@ -405,14 +577,19 @@ class ClusterSpec:
         `none`, `lone-efa` or `elastic-ip`.
         """
     @property
-    def security_group_id(self, /) -> str | None:
+    def security_group(self, /) -> str | None:
         """
-        The security group to use; None when one is made.
+        The security group to use: an id, a tag or a name; None when one is made.
         """
     @property
-    def subnet_id(self, /) -> str:
+    def ssh_cidrs(self, /) -> list[str]:
         """
-        The subnet of every interface.
+        The ranges that may reach port 22.
+        """
+    @property
+    def subnets(self, /) -> list[str]:
+        """
+        The subnets that may be used: ids, tags or names.
         """
     @property
     def tags(self, /) -> dict[str, str]:
@@ -432,6 +609,11 @@ class ClusterSpec:
     def volume_size_gib(self, /) -> int | None:
         """
         Size of the root volume, in GiB.
+        """
+    @property
+    def vpc(self, /) -> str | None:
+        """
+        The VPC: an id, a tag or a name.
         """
 
 @final
@@ -454,6 +636,11 @@ class DestroyReport:
     def name(self, /) -> str:
         """
         Name of the cluster.
+        """
+    @property
+    def notes(self, /) -> list[str]:
+        """
+        What could not be looked at, such as IAM without the permission to.
         """
     @property
     def removed(self, /) -> list[tuple[str, str]]:
@@ -479,7 +666,7 @@ class Event:
     @property
     def action(self, /) -> str:
         """
-        `found`, `created`, `changed`, `waiting for` or `removed`.
+        `found`, `created`, `changed`, `waiting for`, `removed` or `refused by`.
         """
     @property
     def detail(self, /) -> str:
@@ -606,10 +793,20 @@ class Instance:
         """
         The Availability Zone's name.
         """
+    @property
+    def capacity_reservation_id(self, /) -> str | None:
+        """
+        The capacity reservation that it runs in.
+        """
     @staticmethod
     def from_json(text: str) -> Instance:
         """
         The value that `to_json` gave.
+        """
+    @property
+    def iam_instance_profile_arn(self, /) -> str | None:
+        """
+        ARN of its IAM instance profile.
         """
     @property
     def image_id(self, /) -> str:
@@ -640,6 +837,11 @@ class Instance:
     def launch_index(self, /) -> int:
         """
         Its number in the launch, counted from 0.
+        """
+    @property
+    def lifecycle(self, /) -> str | None:
+        """
+        `spot` or `capacity-block`; None on demand.
         """
     @property
     def placement_group_name(self, /) -> str | None:
@@ -675,6 +877,39 @@ class Instance:
     def tags(self, /) -> dict[str, str]:
         """
         Its tags.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class InstanceRole:
+    """
+    What the role that is made for the instances allows, beside being managed by SSM.
+
+    scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, *, scripts_bucket: str | None = None, cloudwatch_logs: bool = False) -> InstanceRole: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def cloudwatch_logs(self, /) -> bool:
+        """
+        Whether session logs can be written.
+        """
+    @staticmethod
+    def from_json(text: str) -> InstanceRole:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def scripts_bucket(self, /) -> str | None:
+        """
+        The S3 bucket to read.
         """
     def to_json(self, /) -> str:
         """
@@ -1256,9 +1491,19 @@ class Plan:
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
+    def account(self, /) -> str:
+        """
+        The account that it was made in.
+        """
+    @property
     def availability_zone(self, /) -> str:
         """
-        The zone of the subnet.
+        The zone of the subnet that is tried first.
+        """
+    def caller_policy(self, /) -> str:
+        """
+        The least IAM policy, as JSON, under which you can make this plan, apply it, verify and
+        destroy the cluster.
         """
     def diff(self, /, other: Plan) -> list[tuple[str, str | None, str | None]]:
         """
@@ -1274,6 +1519,16 @@ class Plan:
     def from_json(text: str) -> Plan:
         """
         Reads a stored plan. Raises PlanError when it is none, or was changed.
+        """
+    @property
+    def image_id(self, /) -> str:
+        """
+        The machine image's id.
+        """
+    @property
+    def instance_profile_name(self, /) -> str | None:
+        """
+        Name of the instance profile; None without one.
         """
     @property
     def layout(self, /) -> Layout:
@@ -1296,6 +1551,17 @@ class Plan:
         The region that it was made for.
         """
     @property
+    def rejected_subnets(self, /) -> list[tuple[str, str]]:
+        """
+        The other subnets that were named: pairs of id and reason.
+        """
+    @property
+    def reserved_from_to(self, /) -> tuple[str | None, str | None] | None:
+        """
+        When the capacity reservation or Capacity Block begins and ends, in EC2's form; None
+        without one.
+        """
+    @property
     def security_group_id(self, /) -> str | None:
         """
         The existing security group; None when one would be made.
@@ -1305,9 +1571,66 @@ class Plan:
         """
         What was asked for.
         """
+    @property
+    def subnet_ids(self, /) -> list[str]:
+        """
+        The subnets that could take the cluster, by id, best first.
+        """
     def to_json(self, /) -> str:
         """
         The plan as JSON.
+        """
+    @property
+    def user_data(self, /) -> str | None:
+        """
+        User data of the instances, not encoded.
+        """
+    @property
+    def volume_size_gib(self, /) -> int | None:
+        """
+        Size of the root volume, in GiB; None where the image decides.
+        """
+    @property
+    def warnings(self, /) -> list[str]:
+        """
+        What works, but is seldom wanted.
+        """
+
+@final
+class PreflightReport:
+    """
+    The result of looking before a launch.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def checks(self, /) -> list[Check]:
+        """
+        The checks, in order.
+        """
+    @staticmethod
+    def from_json(text: str) -> PreflightReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def is_ready(self, /) -> bool:
+        """
+        Whether no check failed.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Name of the cluster.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final

@@ -40,6 +40,8 @@ class EfaError(Exception):
     may_have_changed_aws: bool
     #: Pairs of resource type and id that the failed call is known to have left in AWS.
     leftovers: list[tuple[str, str]]
+    #: After a failed ``apply`` or ``destroy``: which call finishes or undoes it.
+    next_command: str | None
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class EfaError(Exception):
         retryable: bool = False,
         may_have_changed_aws: bool = False,
         leftovers: Sequence[tuple[str, str]] = (),
+        next_command: str | None = None,
     ) -> None:
         super().__init__(message if cure is None else f"{message}; {cure}")
         self.code = code
@@ -59,6 +62,7 @@ class EfaError(Exception):
         self.retryable = retryable
         self.may_have_changed_aws = may_have_changed_aws
         self.leftovers = list(leftovers)
+        self.next_command = next_command
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (
@@ -69,6 +73,7 @@ class EfaError(Exception):
             self.retryable,
             self.may_have_changed_aws,
             self.leftovers,
+            self.next_command,
         )
 
     @property
@@ -136,7 +141,9 @@ def from_parts(
     retryable: bool,
     may_have_changed_aws: bool,
     leftovers: Sequence[tuple[str, str]],
+    next_command: str | None = None,
 ) -> EfaError:
     """The exception for an error of the compiled module: the class follows the code."""
     kind = _CLASSES.get(code.partition(".")[0], EfaError)
-    return kind(code, message, cure, context, retryable, may_have_changed_aws, leftovers)
+    parts = (code, message, cure, context, retryable, may_have_changed_aws, leftovers)
+    return kind(*parts, next_command)

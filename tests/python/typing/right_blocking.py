@@ -30,8 +30,8 @@ def launch(subnet_id: str, image_id: str) -> dict[str, str]:
         name="train",
         instance_type="p5.48xlarge",
         count=2,
-        subnet_id=subnet_id,
-        image_id=image_id,
+        subnet=subnet_id,
+        image=image_id,
         interfaces=[efa.NetworkInterface(0, 0, "efa")],
         tags={"team": "ml"},
     )

@@ -6,30 +6,54 @@
 ...     client = aio.Client(region="us-east-1")
 ...     return (await client.verify(name)).is_as_planned
 
-Cancelling a coroutine drops the call; what it made in EC2 stays, and ``apply`` again or
-``destroy`` picks it up.
+Cancelling ``apply``, ``grow`` or ``destroy`` stops it between two calls to AWS; the cause of the
+``CancelledError`` says what exists. Other coroutines change nothing and are dropped at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from efa_sdk import _efa_sdk
 from efa_sdk.aio import fabric
+from efa_sdk.errors import EfaError
 
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import (
+        CapacityBlockOffering,
         Catalog,
         Cluster,
         ClusterSpec,
         DestroyReport,
         Event,
         Plan,
+        PreflightReport,
         VerifyReport,
     )
 
 __all__ = ["Client", "fabric"]
+
+
+_T = TypeVar("_T")
+#: How long a cancelled call may take to finish what is under way.
+_GRACE_S = 5.0
+
+
+async def _stoppable(start: Callable[[_efa_sdk.Cancel], Awaitable[_T]]) -> _T:
+    cancel = _efa_sdk.Cancel()
+    call = asyncio.ensure_future(start(cancel))
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError as cancelled:
+        cancel.cancel()
+        await asyncio.wait([call], timeout=_GRACE_S)
+        if call.done() and isinstance(error := call.exception(), EfaError):
+            raise cancelled from error
+        raise
+    finally:
+        call.cancel()
 
 
 class Client:
@@ -42,6 +66,7 @@ class Client:
         endpoint_url: str | None = None,
         profile: str | None = None,
         wait_timeout_s: float = 900.0,
+        poll_interval_s: float = 0.5,
         progress: Callable[[Event], object] | None = None,
     ) -> None:
         self._client = _efa_sdk.AsyncClient(
@@ -49,6 +74,7 @@ class Client:
             endpoint_url=endpoint_url,
             profile=profile,
             wait_timeout_s=wait_timeout_s,
+            poll_interval_s=poll_interval_s,
             progress=progress,
         )
 
@@ -60,9 +86,25 @@ class Client:
         """What ``apply`` would use and make. Changes nothing."""
         return await self._client.plan(spec)
 
+    async def preflight(self, plan: Plan) -> PreflightReport:
+        """Checks what can change between plan and launch. Changes nothing."""
+        return await self._client.preflight(plan)
+
+    async def capacity_block_offerings(
+        self, instance_type: str, instance_count: int, duration_hours: int
+    ) -> list[CapacityBlockOffering]:
+        """Capacity Blocks that can be bought, earliest first. Nothing is bought."""
+        return await self._client.capacity_block_offerings(
+            instance_type, instance_count, duration_hours
+        )
+
     async def apply(self, plan: Plan) -> Cluster:
         """Makes what the plan says and waits until all instances run."""
-        return await self._client.apply(plan)
+        return await _stoppable(lambda cancel: self._client.apply(plan, cancel))
+
+    async def grow(self, plan: Plan) -> Cluster:
+        """As ``apply``, and adds missing instances to a smaller cluster of the same plan."""
+        return await _stoppable(lambda cancel: self._client.grow(plan, cancel))
 
     async def describe(self, name: str) -> Cluster:
         """The cluster of this name as it stands."""
@@ -74,4 +116,4 @@ class Client:
 
     async def destroy(self, name: str) -> DestroyReport:
         """Removes everything that was made for the cluster of this name, and only that."""
-        return await self._client.destroy(name)
+        return await _stoppable(lambda cancel: self._client.destroy(name, cancel))

@@ -4,24 +4,24 @@ use aws_sdk_ec2::types as sdk;
 
 use crate::ec2::{
     Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, Offering, Peer,
-    PlacementGroup, Rule, SecurityGroup, Subnet, Tags,
+    PlacementGroup, Rule, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::{Code, Error, Result};
 use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
 
-/// A value that EC2's answer must hold.
+/// A value that AWS's answer must hold.
 pub(super) fn present<T>(value: Option<T>, field: &'static str) -> Result<T> {
     value.ok_or_else(|| {
         Error::new(
             Code::Ec2UnexpectedAnswer,
-            format!("EC2's answer lacks {field}"),
+            format!("AWS's answer lacks {field}"),
         )
-        .with_cure("check the endpoint: it does not answer as EC2 does")
+        .with_cure("check the endpoint: it does not answer as AWS does")
         .with_context("field", field)
     })
 }
 
-fn index(value: Option<i32>, field: &'static str) -> Result<u32> {
+pub(super) fn index(value: Option<i32>, field: &'static str) -> Result<u32> {
     present(value.and_then(|value| u32::try_from(value).ok()), field)
 }
 
@@ -34,7 +34,7 @@ fn tags(tags: Option<Vec<sdk::Tag>>) -> Tags {
 }
 
 /// EC2 answers "none" with an empty string in places.
-fn non_empty(text: Option<String>) -> Option<String> {
+pub(super) fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
@@ -44,6 +44,15 @@ pub(super) fn offering(offering: sdk::InstanceTypeOffering) -> Result<Offering> 
             .as_str()
             .to_owned(),
         availability_zone: present(offering.location, "Location")?,
+    })
+}
+
+pub(super) fn vpc(vpc: sdk::Vpc) -> Result<Vpc> {
+    Ok(Vpc {
+        vpc_id: present(vpc.vpc_id, "VpcId")?,
+        cidr_block: vpc.cidr_block.unwrap_or_default(),
+        is_default: vpc.is_default.unwrap_or(false),
+        tags: tags(vpc.tags),
     })
 }
 
@@ -57,17 +66,28 @@ pub(super) fn subnet(subnet: sdk::Subnet) -> Result<Subnet> {
             "AvailableIpAddressCount",
         )?,
         map_public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or(false),
+        tags: tags(subnet.tags),
     })
 }
 
 pub(super) fn image(image: sdk::Image) -> Result<Image> {
+    let root_device_name = non_empty(image.root_device_name);
+    let root_volume_size_gib = image
+        .block_device_mappings
+        .unwrap_or_default()
+        .into_iter()
+        .find(|mapping| root_device_name.is_some() && mapping.device_name == root_device_name)
+        .and_then(|mapping| u32::try_from(mapping.ebs?.volume_size?).ok());
     Ok(Image {
         image_id: present(image.image_id, "ImageId")?,
         name: image.name.unwrap_or_default(),
         owner_id: image.owner_id.unwrap_or_default(),
+        owner_alias: non_empty(image.image_owner_alias),
+        creation_date: image.creation_date.unwrap_or_default(),
         architecture: Architecture::from(present(image.architecture, "Architecture")?.as_str()),
         ena_support: image.ena_support.unwrap_or(false),
-        root_device_name: non_empty(image.root_device_name),
+        root_device_name,
+        root_volume_size_gib,
     })
 }
 
@@ -124,6 +144,7 @@ fn rules(permissions: Vec<sdk::IpPermission>) -> Vec<Rule> {
 pub(super) fn placement_group(group: sdk::PlacementGroup) -> Result<PlacementGroup> {
     Ok(PlacementGroup {
         group_id: group.group_id.unwrap_or_default(),
+        group_arn: non_empty(group.group_arn),
         group_name: present(group.group_name, "GroupName")?,
         strategy: PlacementStrategy::from(present(group.strategy, "Strategy")?.as_str()),
         state: group
@@ -171,6 +192,13 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
         imds_v2_required: instance
             .metadata_options
             .is_some_and(|options| options.http_tokens == Some(sdk::HttpTokensState::Required)),
+        lifecycle: instance
+            .instance_lifecycle
+            .map(|lifecycle| lifecycle.as_str().to_owned()),
+        capacity_reservation_id: non_empty(instance.capacity_reservation_id),
+        iam_instance_profile_arn: instance
+            .iam_instance_profile
+            .and_then(|profile| non_empty(profile.arn)),
         launch_index: instance
             .ami_launch_index
             .and_then(|index| u32::try_from(index).ok())
@@ -230,4 +258,54 @@ pub(super) fn address(address: sdk::Address) -> Result<Address> {
         instance_id: non_empty(address.instance_id),
         network_interface_id: non_empty(address.network_interface_id),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(device: &str, size: i32) -> sdk::BlockDeviceMapping {
+        sdk::BlockDeviceMapping::builder()
+            .device_name(device)
+            .ebs(sdk::EbsBlockDevice::builder().volume_size(size).build())
+            .build()
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_root_volume() {
+        let with_root = |root: Option<&str>| {
+            let described = sdk::Image::builder()
+                .image_id("ami-1")
+                .architecture(sdk::ArchitectureValues::X8664)
+                .set_root_device_name(root.map(str::to_owned))
+                .block_device_mappings(mapping("/dev/sdb", 900))
+                .block_device_mappings(mapping("/dev/xvda", 35))
+                .build();
+            image(described).unwrap().root_volume_size_gib
+        };
+        assert_eq!(with_root(Some("/dev/xvda")), Some(35));
+        assert_eq!(with_root(Some("/dev/sda1")), None);
+        assert_eq!(with_root(None), None);
+    }
+
+    #[test]
+    fn an_instance_says_where_its_capacity_came_from() {
+        let described = sdk::Instance::builder()
+            .instance_id("i-1")
+            .instance_type(sdk::InstanceType::from("p5.48xlarge"))
+            .state(
+                sdk::InstanceState::builder()
+                    .name(sdk::InstanceStateName::Running)
+                    .build(),
+            )
+            .placement(sdk::Placement::builder().build())
+            .instance_lifecycle(sdk::InstanceLifecycleType::CapacityBlock)
+            .capacity_reservation_id("cr-1")
+            .iam_instance_profile(sdk::IamInstanceProfile::builder().arn("arn:1").build())
+            .build();
+        let ours = instance(described).unwrap();
+        assert_eq!(ours.lifecycle.as_deref(), Some("capacity-block"));
+        assert_eq!(ours.capacity_reservation_id.as_deref(), Some("cr-1"));
+        assert_eq!(ours.iam_instance_profile_arn.as_deref(), Some("arn:1"));
+    }
 }

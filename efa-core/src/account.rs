@@ -1,0 +1,31 @@
+//! Who calls, and what the account may use: STS and Service Quotas.
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+
+/// Who calls, as GetCallerIdentity shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// The account's 12 digits.
+    pub account: String,
+    /// The caller's ARN.
+    pub arn: String,
+}
+
+impl CallerIdentity {
+    /// The partition of its ARNs: `aws`, `aws-cn`, `aws-us-gov` …
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or("aws")
+    }
+}
+
+/// What this crate asks of STS and Service Quotas.
+#[async_trait]
+pub trait Account: Send + Sync + std::fmt::Debug + 'static {
+    /// GetCallerIdentity.
+    async fn caller_identity(&self) -> Result<CallerIdentity>;
+    /// GetServiceQuota of a service such as `ec2`; `None` when it has no quota of this code.
+    async fn service_quota(&self, service_code: &str, quota_code: &str) -> Result<Option<f64>>;
+}

@@ -1,0 +1,39 @@
+//! One call of one service, with its error made ours.
+
+/// Sends one call: `call!(self.ec2.delete_subnet, subnet_id(id))`.
+macro_rules! call {
+    ($self:ident.$client:ident.$action:ident $(, $set:ident($($value:expr),+))* $(,)?) => {{
+        $crate::aws::pace::wait(&$self.region, stringify!($action)).await;
+        $self
+            .$client
+            .$action()
+            $(.$set($($value),+))*
+            .send()
+            .await
+            .map_err(|error| {
+                $crate::aws::errors::from_sdk(error, stringify!($action), &$self.endpoint)
+            })
+    }};
+}
+
+/// Reads all pages of one call and converts every item.
+macro_rules! read_pages {
+    ($self:ident.$client:ident.$action:ident, $convert:path $(, $set:ident($value:expr))* $(,)?) => {{
+        $crate::aws::pace::wait(&$self.region, stringify!($action)).await;
+        $self
+            .$client
+            .$action()
+            $(.$set($value))*
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                $crate::aws::errors::from_sdk(error, stringify!($action), &$self.endpoint)
+            })
+            .and_then(|items| items.into_iter().map($convert).collect())
+    }};
+}
+
+pub(super) use {call, read_pages};

@@ -1,0 +1,296 @@
+//! [`Ec2`] over aws-sdk-ec2.
+
+use async_trait::async_trait;
+use aws_sdk_ec2::config::Builder;
+use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types as sdk;
+
+use super::call::{call, read_pages};
+use super::errors::from_sdk;
+use super::pace;
+use super::request::{filters, ip_permission, number, tag_specification};
+use super::retry::NoCapacityIsFinal;
+use super::{AwsSdk, capacity, convert, instance_type, launch};
+use crate::catalog::InstanceType;
+use crate::ec2::{
+    Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, Offering,
+    PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+};
+use crate::error::{Code, Error, Result};
+
+/// The largest page that DescribeInstanceTypes gives.
+const INSTANCE_TYPES_PAGE: i32 = 100;
+/// The largest page that the other describing calls give.
+const PAGE: i32 = 1000;
+/// The most instances that one DescribeInstanceTopology takes.
+const TOPOLOGY_BATCH: usize = 100;
+
+impl AwsSdk {
+    async fn launch(&self, request: RunInstancesFluentBuilder) -> Result<RunInstancesOutput> {
+        pace::wait(&self.region, "run_instances").await;
+        request
+            .customize()
+            .config_override(Builder::new().retry_classifier(NoCapacityIsFinal))
+            .send()
+            .await
+            .map_err(|error| from_sdk(error, "run_instances", &self.endpoint))
+    }
+}
+
+#[async_trait]
+impl Ec2 for AwsSdk {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    async fn describe_instance_types(&self, by: &[Filter]) -> Result<Vec<InstanceType>> {
+        read_pages!(
+            self.ec2.describe_instance_types,
+            instance_type::convert,
+            max_results(INSTANCE_TYPES_PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_instance_type_offerings(&self, by: &[Filter]) -> Result<Vec<Offering>> {
+        read_pages!(
+            self.ec2.describe_instance_type_offerings,
+            convert::offering,
+            location_type(sdk::LocationType::AvailabilityZone),
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_vpcs(&self, by: &[Filter]) -> Result<Vec<Vpc>> {
+        read_pages!(
+            self.ec2.describe_vpcs,
+            convert::vpc,
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_subnets(&self, by: &[Filter]) -> Result<Vec<Subnet>> {
+        read_pages!(
+            self.ec2.describe_subnets,
+            convert::subnet,
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_images(&self, owners: &[String], by: &[Filter]) -> Result<Vec<Image>> {
+        // An image that its owner has deprecated still launches.
+        read_pages!(
+            self.ec2.describe_images,
+            convert::image,
+            include_deprecated(true),
+            set_owners((!owners.is_empty()).then(|| owners.to_vec())),
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_security_groups(&self, by: &[Filter]) -> Result<Vec<SecurityGroup>> {
+        read_pages!(
+            self.ec2.describe_security_groups,
+            convert::security_group,
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_placement_groups(&self, by: &[Filter]) -> Result<Vec<PlacementGroup>> {
+        let answer = call!(self.ec2.describe_placement_groups, set_filters(filters(by)))?;
+        let groups = answer.placement_groups.unwrap_or_default();
+        groups.into_iter().map(convert::placement_group).collect()
+    }
+
+    async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {
+        let reservations: Result<Vec<Vec<Instance>>> = read_pages!(
+            self.ec2.describe_instances,
+            convert::reservation,
+            max_results(PAGE),
+            set_filters(filters(by))
+        );
+        Ok(reservations?.into_iter().flatten().collect())
+    }
+
+    async fn describe_network_interfaces(&self, by: &[Filter]) -> Result<Vec<FreeInterface>> {
+        read_pages!(
+            self.ec2.describe_network_interfaces,
+            convert::free_interface,
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_addresses(&self, by: &[Filter]) -> Result<Vec<Address>> {
+        let answer = call!(self.ec2.describe_addresses, set_filters(filters(by)))?;
+        let addresses = answer.addresses.unwrap_or_default();
+        addresses.into_iter().map(convert::address).collect()
+    }
+
+    async fn describe_capacity_reservations(
+        &self,
+        by: &[Filter],
+    ) -> Result<Vec<CapacityReservation>> {
+        read_pages!(
+            self.ec2.describe_capacity_reservations,
+            capacity::reservation,
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_capacity_block_offerings(
+        &self,
+        search: &CapacityBlockSearch,
+    ) -> Result<Vec<CapacityBlockOffering>> {
+        read_pages!(
+            self.ec2.describe_capacity_block_offerings,
+            capacity::block_offering,
+            instance_type(&search.instance_type),
+            instance_count(number(search.instance_count)),
+            capacity_duration_hours(number(search.duration_hours))
+        )
+    }
+
+    async fn describe_instance_topology(&self, ids: &[String]) -> Result<Vec<InstanceTopology>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(TOPOLOGY_BATCH) {
+            // EC2 takes MaxResults or ids, not both.
+            let instances: Result<Vec<InstanceTopology>> = read_pages!(
+                self.ec2.describe_instance_topology,
+                capacity::topology,
+                set_instance_ids(Some(batch.to_vec()))
+            );
+            found.extend(instances?);
+        }
+        Ok(found)
+    }
+
+    async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String> {
+        let answer = call!(
+            self.ec2.create_security_group,
+            group_name(&request.group_name),
+            description(&request.description),
+            vpc_id(&request.vpc_id),
+            tag_specifications(tag_specification(
+                sdk::ResourceType::SecurityGroup,
+                &request.tags
+            ))
+        )?;
+        convert::present(answer.group_id, "GroupId")
+    }
+
+    async fn authorize_security_group(
+        &self,
+        group: &str,
+        direction: Direction,
+        rule: &Rule,
+    ) -> Result<()> {
+        let permission = ip_permission(rule);
+        match direction {
+            Direction::Ingress => call!(
+                self.ec2.authorize_security_group_ingress,
+                group_id(group),
+                ip_permissions(permission)
+            )
+            .map(drop),
+            Direction::Egress => call!(
+                self.ec2.authorize_security_group_egress,
+                group_id(group),
+                ip_permissions(permission)
+            )
+            .map(drop),
+        }
+    }
+
+    async fn delete_security_group(&self, id: &str) -> Result<()> {
+        call!(self.ec2.delete_security_group, group_id(id)).map(drop)
+    }
+
+    async fn create_cluster_placement_group(&self, name: &str, tags: &Tags) -> Result<()> {
+        call!(
+            self.ec2.create_placement_group,
+            group_name(name),
+            strategy(sdk::PlacementStrategy::Cluster),
+            tag_specifications(tag_specification(sdk::ResourceType::PlacementGroup, tags))
+        )
+        .map(drop)
+    }
+
+    async fn delete_placement_group(&self, name: &str) -> Result<()> {
+        call!(self.ec2.delete_placement_group, group_name(name)).map(drop)
+    }
+
+    async fn dry_run_instances(&self, request: &RunInstances) -> Result<()> {
+        match self
+            .launch(launch::builder(&self.ec2, request).dry_run(true))
+            .await
+        {
+            Err(error) if error.ec2_code() == Some("DryRunOperation") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(Error::new(
+                Code::Ec2UnexpectedAnswer,
+                format!("RunInstances with DryRun launched at {}", self.endpoint),
+            )
+            .with_cure("check the endpoint: it does not answer as AWS does")
+            .changed_aws()),
+        }
+    }
+
+    async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
+        let answer = self.launch(launch::builder(&self.ec2, request)).await?;
+        let instances = answer.instances.unwrap_or_default();
+        instances.into_iter().map(convert::instance).collect()
+    }
+
+    async fn terminate_instances(&self, ids: &[String]) -> Result<()> {
+        call!(
+            self.ec2.terminate_instances,
+            set_instance_ids(Some(ids.to_vec()))
+        )
+        .map(drop)
+    }
+
+    async fn delete_network_interface(&self, id: &str) -> Result<()> {
+        call!(self.ec2.delete_network_interface, network_interface_id(id)).map(drop)
+    }
+
+    async fn allocate_address(&self, tags: &Tags) -> Result<Address> {
+        let answer = call!(
+            self.ec2.allocate_address,
+            domain(sdk::DomainType::Vpc),
+            tag_specifications(tag_specification(sdk::ResourceType::ElasticIp, tags))
+        )?;
+        Ok(Address {
+            allocation_id: convert::present(answer.allocation_id, "AllocationId")?,
+            association_id: None,
+            public_ip: convert::present(answer.public_ip, "PublicIp")?,
+            instance_id: None,
+            network_interface_id: None,
+        })
+    }
+
+    async fn associate_address(&self, allocation: &str, interface: &str) -> Result<()> {
+        call!(
+            self.ec2.associate_address,
+            allocation_id(allocation),
+            network_interface_id(interface)
+        )
+        .map(drop)
+    }
+
+    async fn disassociate_address(&self, association: &str) -> Result<()> {
+        call!(self.ec2.disassociate_address, association_id(association)).map(drop)
+    }
+
+    async fn release_address(&self, allocation: &str) -> Result<()> {
+        call!(self.ec2.release_address, allocation_id(allocation)).map(drop)
+    }
+}

@@ -1,0 +1,51 @@
+//! Parts of EC2 requests in the SDK's form.
+
+use aws_sdk_ec2::types as sdk;
+
+use crate::ec2::{Filter, Peer, Rule, Tags};
+
+/// A count or an index as the SDK wants it.
+pub(super) fn number(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+pub(super) fn filters(filters: &[Filter]) -> Option<Vec<sdk::Filter>> {
+    let convert = |filter: &Filter| {
+        sdk::Filter::builder()
+            .name(&filter.name)
+            .set_values(Some(filter.values.clone()))
+            .build()
+    };
+    (!filters.is_empty()).then(|| filters.iter().map(convert).collect())
+}
+
+pub(super) fn tag_specification(
+    resource_type: sdk::ResourceType,
+    tags: &Tags,
+) -> sdk::TagSpecification {
+    let tag = |(key, value): (&String, &String)| sdk::Tag::builder().key(key).value(value).build();
+    sdk::TagSpecification::builder()
+        .resource_type(resource_type)
+        .set_tags(Some(tags.iter().map(tag).collect()))
+        .build()
+}
+
+pub(super) fn ip_permission(rule: &Rule) -> sdk::IpPermission {
+    let permission = sdk::IpPermission::builder()
+        .ip_protocol(&rule.ip_protocol)
+        .set_from_port(rule.from_port)
+        .set_to_port(rule.to_port);
+    match &rule.peer {
+        Peer::SecurityGroup(id) => {
+            permission.user_id_group_pairs(sdk::UserIdGroupPair::builder().group_id(id).build())
+        }
+        Peer::Cidr(cidr) if cidr.contains(':') => {
+            permission.ipv6_ranges(sdk::Ipv6Range::builder().cidr_ipv6(cidr).build())
+        }
+        Peer::Cidr(cidr) => permission.ip_ranges(sdk::IpRange::builder().cidr_ip(cidr).build()),
+        Peer::PrefixList(id) => {
+            permission.prefix_list_ids(sdk::PrefixListId::builder().prefix_list_id(id).build())
+        }
+    }
+    .build()
+}

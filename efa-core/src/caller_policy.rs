@@ -1,0 +1,304 @@
+//! The least IAM policy under which a plan can be made, applied, verified and destroyed.
+
+use serde_json::{Value, json};
+
+use crate::plan::Plan;
+use crate::selector::Selector;
+use crate::spec::{InstanceProfileChoice, SecurityGroupChoice};
+use crate::types::Architecture;
+use crate::{image, instance_role, tags};
+
+/// The policy document, with a statement per kind of call.
+pub(crate) fn document(plan: &Plan) -> Value {
+    let mut statements = vec![reads(plan)];
+    statements.extend(parameter(plan));
+    statements.extend(security_group(plan));
+    statements.extend(placement_group(plan));
+    statements.extend(instances(plan));
+    statements.extend(addresses(plan));
+    statements.extend(instance_profile(plan));
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// EC2 lets no describing call be limited to resources.
+fn reads(plan: &Plan) -> Value {
+    let mut actions = vec![
+        "ec2:DescribeAddresses",
+        "ec2:DescribeImages",
+        "ec2:DescribeInstanceTypeOfferings",
+        "ec2:DescribeInstanceTypes",
+        "ec2:DescribeInstances",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribePlacementGroups",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+    ];
+    if plan.spec.vpc.is_some() {
+        actions.push("ec2:DescribeVpcs");
+    }
+    if plan.capacity.reservation.is_some() {
+        actions.push("ec2:DescribeCapacityReservations");
+    }
+    allow("Read", &actions, &json!("*"), None)
+}
+
+fn parameter(plan: &Plan) -> Option<Value> {
+    let architecture: &Architecture = &plan.image.architecture;
+    let name = image::parameter_name(&plan.spec.image, architecture)?;
+    // AWS's own parameters have no account in their ARN.
+    let account = if name.starts_with("/aws/service/") {
+        ""
+    } else {
+        &plan.account
+    };
+    let arn = format!(
+        "arn:{}:ssm:{}:{account}:parameter{name}",
+        plan.partition, plan.region
+    );
+    Some(allow(
+        "ImageParameter",
+        &["ssm:GetParameter"],
+        &json!(arn),
+        None,
+    ))
+}
+
+fn security_group(plan: &Plan) -> Vec<Value> {
+    let any = arn(plan, "security-group/*");
+    let authorize = [
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:AuthorizeSecurityGroupIngress",
+    ];
+    match &plan.spec.security_group {
+        SecurityGroupChoice::Use(_) => Vec::new(),
+        SecurityGroupChoice::Adopt(Selector::Id(id)) => {
+            let group = arn(plan, &format!("security-group/{id}"));
+            vec![allow("AdoptSecurityGroup", &authorize, &json!(group), None)]
+        }
+        SecurityGroupChoice::Adopt(_) => {
+            vec![allow("AdoptSecurityGroup", &authorize, &json!(any), None)]
+        }
+        SecurityGroupChoice::Make => vec![
+            allow(
+                "CreateSecurityGroup",
+                &["ec2:CreateSecurityGroup"],
+                &json!(any),
+                Some(requested(plan)),
+            ),
+            allow(
+                "CreateSecurityGroupInVpc",
+                &["ec2:CreateSecurityGroup"],
+                &json!(arn(plan, &format!("vpc/{}", plan.subnet().vpc_id))),
+                None,
+            ),
+            tag_at_birth(plan, "security-group", "CreateSecurityGroup"),
+            allow(
+                "ChangeSecurityGroup",
+                &[authorize[0], authorize[1], "ec2:DeleteSecurityGroup"],
+                &json!(any),
+                Some(owned(plan)),
+            ),
+        ],
+    }
+}
+
+fn placement_group(plan: &Plan) -> Vec<Value> {
+    let Some(group) = plan.placement_group.as_ref().filter(|group| group.ours) else {
+        return Vec::new();
+    };
+    let group = json!(arn(plan, &format!("placement-group/{}", group.group_name)));
+    vec![
+        allow(
+            "CreatePlacementGroup",
+            &["ec2:CreatePlacementGroup"],
+            &group,
+            Some(requested(plan)),
+        ),
+        tag_at_birth(plan, "placement-group", "CreatePlacementGroup"),
+        allow(
+            "DeletePlacementGroup",
+            &["ec2:DeletePlacementGroup"],
+            &group,
+            Some(owned(plan)),
+        ),
+    ]
+}
+
+fn instances(plan: &Plan) -> Vec<Value> {
+    let made = ["instance/*", "network-interface/*", "volume/*"].map(|what| arn(plan, what));
+    let mut used = vec![
+        format!(
+            "arn:{}:ec2:{}::image/{}",
+            plan.partition, plan.region, plan.image.image_id
+        ),
+        arn(plan, "security-group/*"),
+    ];
+    used.extend(
+        plan.subnets
+            .iter()
+            .map(|s| arn(plan, &format!("subnet/{}", s.subnet_id))),
+    );
+    if let Some(group) = &plan.placement_group {
+        used.push(arn(plan, &format!("placement-group/{}", group.group_name)));
+    }
+    if let Some(key) = &plan.spec.key_name {
+        used.push(arn(plan, &format!("key-pair/{key}")));
+    }
+    if let Some(reservation) = &plan.capacity.reservation {
+        let id = &reservation.capacity_reservation_id;
+        used.push(arn(plan, &format!("capacity-reservation/{id}")));
+    }
+    vec![
+        allow(
+            "Launch",
+            &["ec2:RunInstances"],
+            &json!(made),
+            Some(requested(plan)),
+        ),
+        allow("LaunchFrom", &["ec2:RunInstances"], &json!(used), None),
+        allow(
+            "TagAtLaunch",
+            &["ec2:CreateTags"],
+            &json!(made),
+            Some(json!({ "StringEquals": { "ec2:CreateAction": "RunInstances" } })),
+        ),
+        allow(
+            "Remove",
+            &["ec2:DeleteNetworkInterface", "ec2:TerminateInstances"],
+            &json!([made[0], made[1]]),
+            Some(owned(plan)),
+        ),
+    ]
+}
+
+fn addresses(plan: &Plan) -> Vec<Value> {
+    if !plan.wants_elastic_ips() {
+        return Vec::new();
+    }
+    let address = json!(arn(plan, "elastic-ip/*"));
+    let either = json!([
+        arn(plan, "elastic-ip/*"),
+        arn(plan, "instance/*"),
+        arn(plan, "network-interface/*")
+    ]);
+    vec![
+        allow(
+            "AllocateAddress",
+            &["ec2:AllocateAddress"],
+            &address,
+            Some(requested(plan)),
+        ),
+        tag_at_birth(plan, "elastic-ip", "AllocateAddress"),
+        allow(
+            "ChangeAddress",
+            &["ec2:AssociateAddress", "ec2:DisassociateAddress"],
+            &either,
+            Some(owned(plan)),
+        ),
+        allow(
+            "ReleaseAddress",
+            &["ec2:ReleaseAddress"],
+            &address,
+            Some(owned(plan)),
+        ),
+    ]
+}
+
+fn instance_profile(plan: &Plan) -> Vec<Value> {
+    let Some(planned) = &plan.instance_profile else {
+        return Vec::new();
+    };
+    let iam = |what: &str| {
+        format!(
+            "arn:{}:iam::{}:{what}/{}",
+            plan.partition, plan.account, planned.name
+        )
+    };
+    let (role, profile) = (iam("role"), iam("instance-profile"));
+    let pass = |role: &str| {
+        let to_ec2 = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
+        allow("PassRole", &["iam:PassRole"], &json!(role), Some(to_ec2))
+    };
+    let InstanceProfileChoice::Make(wanted) = &plan.spec.instance_profile else {
+        // The role's name is the caller's to know; EC2 alone can be given it.
+        let any = format!("arn:{}:iam::{}:role/*", plan.partition, plan.account);
+        let read = allow(
+            "ReadInstanceProfile",
+            &["iam:GetInstanceProfile"],
+            &json!(profile),
+            None,
+        );
+        return vec![read, pass(&any)];
+    };
+    let managed = instance_role::ssm_policy_arn(&plan.partition);
+    let attached = json!({ "ArnEquals": { "iam:PolicyARN": managed } });
+    let mut on_role = vec![
+        "iam:CreateRole",
+        "iam:DeleteRole",
+        "iam:GetRole",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListRolePolicies",
+        "iam:TagRole",
+    ];
+    let statement = plan.bootstrap_statement(&plan.partition);
+    if instance_role::inline_policy(wanted, &plan.partition, statement).is_some() {
+        on_role.extend(["iam:DeleteRolePolicy", "iam:PutRolePolicy"]);
+    }
+    vec![
+        allow("Role", &on_role, &json!(role), None),
+        allow(
+            "RolePolicies",
+            &["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+            &json!(role),
+            Some(attached),
+        ),
+        allow(
+            "InstanceProfile",
+            &[
+                "iam:AddRoleToInstanceProfile",
+                "iam:CreateInstanceProfile",
+                "iam:DeleteInstanceProfile",
+                "iam:GetInstanceProfile",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagInstanceProfile",
+            ],
+            &json!(profile),
+            None,
+        ),
+        pass(&role),
+    ]
+}
+
+fn arn(plan: &Plan, resource: &str) -> String {
+    format!(
+        "arn:{}:ec2:{}:{}:{resource}",
+        plan.partition, plan.region, plan.account
+    )
+}
+
+/// What is made must carry the cluster's tag.
+fn requested(plan: &Plan) -> Value {
+    json!({ "StringEquals": { format!("aws:RequestTag/{}", tags::CLUSTER): plan.name() } })
+}
+
+/// What is changed or removed must carry the cluster's tag.
+fn owned(plan: &Plan) -> Value {
+    json!({ "StringEquals": { format!("aws:ResourceTag/{}", tags::CLUSTER): plan.name() } })
+}
+
+fn tag_at_birth(plan: &Plan, resource: &str, action: &str) -> Value {
+    let condition = json!({ "StringEquals": { "ec2:CreateAction": action } });
+    let sid = format!("TagAt{action}");
+    let resource = json!(arn(plan, &format!("{resource}/*")));
+    allow(&sid, &["ec2:CreateTags"], &resource, Some(condition))
+}
+
+fn allow(sid: &str, actions: &[&str], resource: &Value, condition: Option<Value>) -> Value {
+    let mut statement = json!({
+        "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource,
+    });
+    if let Some(condition) = condition {
+        statement["Condition"] = condition;
+    }
+    statement
+}

@@ -1,0 +1,129 @@
+//! Which market a launch uses, and whether a capacity reservation can serve it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::InstanceType;
+use crate::ec2::{CapacityReservation, Market};
+use crate::error::{Code, Error, Result};
+use crate::spec::{Capacity, ClusterSpec};
+
+/// EC2's word for a Capacity Block among the types of reservation.
+const CAPACITY_BLOCK: &str = "capacity-block";
+
+/// The capacity of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlannedCapacity {
+    /// The market and the reservation of the launch.
+    pub market: Market,
+    /// `dedicated`, where the reservation has it.
+    pub tenancy: Option<String>,
+    /// The reservation or Capacity Block, as it was when the plan was made.
+    pub reservation: Option<CapacityReservation>,
+}
+
+impl PlannedCapacity {
+    /// Name of the placement group that the reservation was made in.
+    pub(crate) fn placement_group_name(&self) -> Option<&str> {
+        let arn = self.reservation.as_ref()?.placement_group_arn.as_deref()?;
+        arn.rsplit('/').next()
+    }
+
+    /// Whether EC2 itself places the instances together.
+    pub(crate) fn is_capacity_block(&self) -> bool {
+        matches!(self.market, Market::CapacityBlock(_))
+    }
+}
+
+/// Decides the capacity of a plan; a reservation that the specification names must exist.
+pub(crate) fn decide(
+    spec: &ClusterSpec,
+    instance_type: &InstanceType,
+    reservation: Option<CapacityReservation>,
+) -> Result<PlannedCapacity> {
+    if spec.capacity == Capacity::Spot && !instance_type.supports_spot() {
+        return Err(refused(
+            format!("{} is not sold as spot", instance_type.name),
+            "ask for on-demand, a reservation or a Capacity Block",
+            "spot",
+        ));
+    }
+    let market = match (&spec.capacity, &reservation) {
+        (Capacity::OnDemand, _) => Market::OnDemand,
+        (Capacity::Spot, _) => Market::Spot,
+        (Capacity::Open, _) => Market::Open,
+        (Capacity::Reservation(id), Some(found)) => {
+            check(spec, found)?;
+            if found.reservation_type == CAPACITY_BLOCK {
+                Market::CapacityBlock(id.clone())
+            } else {
+                Market::Reservation(id.clone())
+            }
+        }
+        (Capacity::Reservation(id), None) => {
+            return Err(refused(
+                format!("capacity reservation {id} does not exist"),
+                "check the id, the region and the account",
+                id,
+            ));
+        }
+    };
+    let tenancy = reservation
+        .as_ref()
+        .map(|found| found.tenancy.clone())
+        .filter(|tenancy| tenancy == "dedicated");
+    Ok(PlannedCapacity {
+        market,
+        tenancy,
+        reservation,
+    })
+}
+
+fn check(spec: &ClusterSpec, found: &CapacityReservation) -> Result<()> {
+    let id = &found.capacity_reservation_id;
+    if found.instance_type != spec.instance_type {
+        return Err(refused(
+            format!(
+                "{id} is for {}, the cluster is of {}",
+                found.instance_type, spec.instance_type
+            ),
+            "choose one of the two",
+            id,
+        ));
+    }
+    if !matches!(found.state.as_str(), "active" | "scheduled" | "pending") {
+        return Err(refused(
+            format!("{id} is {}", found.state),
+            "name a reservation that is active or scheduled",
+            id,
+        ));
+    }
+    let (needed, limit) = match found.state.as_str() {
+        "active" => (
+            spec.minimum_count.unwrap_or(spec.count),
+            found.available_instance_count,
+        ),
+        _ => (
+            spec.minimum_count.unwrap_or(spec.count),
+            found.total_instance_count,
+        ),
+    };
+    if needed > limit {
+        return Err(refused(
+            format!(
+                "{id} has room for {limit} of {} instances, the plan needs {needed}",
+                found.total_instance_count
+            ),
+            "ask for fewer, or wait: the place of a terminated instance takes minutes to free",
+            id,
+        )
+        .with_context("limit", limit));
+    }
+    Ok(())
+}
+
+fn refused(message: String, cure: &str, value: &str) -> Error {
+    Error::new(Code::PlanConflict, message)
+        .with_cure(cure)
+        .with_context("field", "capacity")
+        .with_context("value", value)
+}

@@ -1,0 +1,75 @@
+//! The calls that this crate makes to IAM, in the crate's own types.
+
+use async_trait::async_trait;
+
+use crate::ec2::Tags;
+use crate::error::Result;
+
+/// An IAM role, as GetRole shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its name, unique in the account.
+    pub role_name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// An instance profile, as GetInstanceProfile shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceProfile {
+    /// Its name, unique in the account.
+    pub instance_profile_name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Names of its roles: none or one.
+    pub role_names: Vec<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What this crate asks of IAM. A read of what does not exist is `None` or empty; every other
+/// error is typed, with IAM's own code as `ec2_code` in its context.
+#[async_trait]
+pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
+    /// GetRole.
+    async fn get_role(&self, role_name: &str) -> Result<Option<Role>>;
+    /// GetInstanceProfile.
+    async fn get_instance_profile(&self, profile_name: &str) -> Result<Option<InstanceProfile>>;
+    /// ListAttachedRolePolicies; ARNs.
+    async fn list_attached_role_policies(&self, role_name: &str) -> Result<Vec<String>>;
+    /// ListRolePolicies; names of inline policies.
+    async fn list_role_policies(&self, role_name: &str) -> Result<Vec<String>>;
+
+    /// CreateRole that services named in `trust_policy` (JSON) can assume.
+    async fn create_role(&self, role_name: &str, trust_policy: &str, tags: &Tags) -> Result<()>;
+    /// AttachRolePolicy.
+    async fn attach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()>;
+    /// PutRolePolicy; `document` is JSON.
+    async fn put_role_policy(
+        &self,
+        role_name: &str,
+        policy_name: &str,
+        document: &str,
+    ) -> Result<()>;
+    /// CreateInstanceProfile.
+    async fn create_instance_profile(&self, profile_name: &str, tags: &Tags) -> Result<()>;
+    /// AddRoleToInstanceProfile.
+    async fn add_role_to_instance_profile(&self, profile_name: &str, role_name: &str)
+    -> Result<()>;
+    /// RemoveRoleFromInstanceProfile.
+    async fn remove_role_from_instance_profile(
+        &self,
+        profile_name: &str,
+        role_name: &str,
+    ) -> Result<()>;
+    /// DeleteInstanceProfile.
+    async fn delete_instance_profile(&self, profile_name: &str) -> Result<()>;
+    /// DetachRolePolicy.
+    async fn detach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()>;
+    /// DeleteRolePolicy.
+    async fn delete_role_policy(&self, role_name: &str, policy_name: &str) -> Result<()>;
+    /// DeleteRole.
+    async fn delete_role(&self, role_name: &str) -> Result<()>;
+}

@@ -1,0 +1,165 @@
+//! Which machine image a specification means, and whether the instance type can run it.
+
+use crate::catalog::InstanceType;
+use crate::ec2::{Ec2, Filter, Image};
+use crate::error::{Code, Error, Result};
+use crate::spec::{ClusterSpec, ImageChoice};
+use crate::ssm::Ssm;
+use crate::types::Architecture;
+
+/// Where AWS, and only AWS, publishes parameters.
+const PUBLIC_PARAMETERS: &str = "/aws/service/";
+
+/// The SSM parameter that holds the image's id, for choices that have one.
+/// Origin: "Amazon Linux 2023 on AWS" user guide, "Deep Learning AMI" developer guide.
+pub(crate) fn parameter_name(choice: &ImageChoice, architecture: &Architecture) -> Option<String> {
+    let architecture = architecture.as_str();
+    match choice {
+        ImageChoice::AmazonLinux2023 => Some(format!(
+            "{PUBLIC_PARAMETERS}ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+        )),
+        ImageChoice::DeepLearning(system) => Some(format!(
+            "{PUBLIC_PARAMETERS}deeplearning/ami/{architecture}/\
+             base-oss-nvidia-driver-gpu-{}/latest/ami-id",
+            system.parameter_part()
+        )),
+        ImageChoice::Parameter(name) => Some(name.clone()),
+        ImageChoice::Id(_) | ImageChoice::Newest { .. } => None,
+    }
+}
+
+/// Looks the image up.
+pub(crate) async fn find(
+    ec2: &dyn Ec2,
+    ssm: &dyn Ssm,
+    spec: &ClusterSpec,
+    instance_type: &InstanceType,
+) -> Result<Image> {
+    let architecture = instance_type
+        .architectures
+        .first()
+        .cloned()
+        .unwrap_or(Architecture::X86_64);
+    if let ImageChoice::Newest { owner, name } = &spec.image {
+        return newest(ec2, owner, name, &architecture).await;
+    }
+    let id = match parameter_name(&spec.image, &architecture) {
+        Some(parameter) => ssm
+            .get_parameter(&parameter)
+            .await?
+            .ok_or_else(|| not_found(ec2, &format!("ssm:{parameter}")))?,
+        None => spec.image.to_string(),
+    };
+    let found = ec2
+        .describe_images(&[], &[Filter::new("image-id", &id)])
+        .await?;
+    found.into_iter().next().ok_or_else(|| not_found(ec2, &id))
+}
+
+async fn newest(
+    ec2: &dyn Ec2,
+    owner: &str,
+    name: &str,
+    architecture: &Architecture,
+) -> Result<Image> {
+    let filters = [
+        Filter::new("name", name),
+        Filter::new("architecture", architecture.as_str()),
+        Filter::new("state", "available"),
+    ];
+    let found = ec2.describe_images(&[owner.to_owned()], &filters).await?;
+    let newest = found
+        .into_iter()
+        .max_by(|a, b| (&a.creation_date, &a.image_id).cmp(&(&b.creation_date, &b.image_id)));
+    newest.ok_or_else(|| not_found(ec2, &format!("{owner}/{name} for {architecture}")))
+}
+
+fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
+    Error::new(
+        Code::PlanResourceNotFound,
+        format!("image '{what}' does not exist in {}", ec2.region()),
+    )
+    .with_cure("check the image, its architecture, the region and the account")
+    .with_context("field", "image")
+    .with_context("value", what)
+    .with_context("region", ec2.region())
+}
+
+/// Refuses an image that the type cannot run, and warns of one that a stranger owns or that
+/// seems to lack the EFA software.
+pub(crate) fn check(
+    spec: &ClusterSpec,
+    instance_type: &InstanceType,
+    image: &Image,
+    account: &str,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let refused = |message: String, cure: &str| {
+        Error::new(Code::PlanConflict, message)
+            .with_cure(cure)
+            .with_context("field", "image")
+            .with_context("value", &image.image_id)
+    };
+    if !instance_type.architectures.contains(&image.architecture) {
+        let needed: Vec<&str> = instance_type
+            .architectures
+            .iter()
+            .map(Architecture::as_str)
+            .collect();
+        return Err(refused(
+            format!(
+                "image {} is for {}, but {} runs {}",
+                image.image_id,
+                image.architecture,
+                instance_type.name,
+                needed.join(" or ")
+            ),
+            "choose an image of that architecture",
+        )
+        .with_context("architecture", &image.architecture));
+    }
+    if !image.ena_support {
+        return Err(refused(
+            format!(
+                "image {} does not declare ENA support, which EFA needs",
+                image.image_id
+            ),
+            "choose an image registered with EnaSupport, such as Amazon Linux 2023",
+        ));
+    }
+    let by_amazon = image.owner_alias.as_deref() == Some("amazon");
+    let published_by_aws = match &spec.image {
+        ImageChoice::AmazonLinux2023 | ImageChoice::DeepLearning(_) => true,
+        ImageChoice::Parameter(name) => name.starts_with(PUBLIC_PARAMETERS),
+        ImageChoice::Id(_) | ImageChoice::Newest { .. } => false,
+    };
+    if published_by_aws && !by_amazon {
+        return Err(refused(
+            format!(
+                "image {} is owned by {}, not by Amazon",
+                image.image_id, image.owner_id
+            ),
+            "name the image by its id if you trust its owner",
+        ));
+    }
+    let by_known_owner = by_amazon || image.owner_id == account;
+    if !by_known_owner && !matches!(spec.image, ImageChoice::Newest { .. }) {
+        warnings.push(format!(
+            "image {} is owned by account {}, which is neither yours nor Amazon's",
+            image.image_id, image.owner_id
+        ));
+    }
+    if spec.user_data.is_none() && !brings_efa(image) {
+        warnings.push(format!(
+            "image {} ({}) has no EFA software as far as its name says: install it with a \
+             bootstrap",
+            image.image_id, image.name
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the image brings the EFA software, as far as its name says.
+fn brings_efa(image: &Image) -> bool {
+    image.name.starts_with("Deep Learning") || image.name.contains("parallelcluster")
+}

@@ -1,0 +1,76 @@
+//! DeleteInstanceProfile and DeleteRole, emptied first.
+
+use super::{DestroyReport, Steps, answered, resource};
+use crate::client::Aws;
+use crate::error::{Error, Result};
+use crate::instance_role;
+use crate::tags;
+
+const GONE: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];
+const NOT_ALLOWED: &[&str] = &["AccessDenied", "AccessDeniedException"];
+
+/// Deletes the cluster's instance profile and role, if we made them.
+pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
+    let name = instance_role::name(&report.name, steps.aws.region());
+    match delete_profile(steps, report, &name).await {
+        Ok(()) => delete_role(steps, report, &name).await,
+        // Who may not look at IAM has made nothing there; someone else may have.
+        Err(error) if answered(&error, NOT_ALLOWED) && was_read(&error) => {
+            report.notes.push(format!(
+                "IAM was not looked at ({}): if this cluster was made with an instance role, \
+                 {name} is still there",
+                error.message()
+            ));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn was_read(error: &Error) -> bool {
+    error
+        .context_value("action")
+        .is_some_and(|action| action.starts_with("Get"))
+}
+
+async fn delete_profile(steps: &Steps<'_>, report: &mut DestroyReport, name: &str) -> Result<()> {
+    let Some(profile) = steps.aws.get_instance_profile(name).await? else {
+        return Ok(());
+    };
+    if !tags::is_ours(&profile.tags, &report.name) {
+        return Ok(());
+    }
+    for role in &profile.role_names {
+        let aws = steps.changing()?;
+        gone_is_fine(aws.remove_role_from_instance_profile(name, role).await)?;
+    }
+    gone_is_fine(steps.changing()?.delete_instance_profile(name).await)?;
+    report.removed(steps, resource::INSTANCE_PROFILE, name);
+    Ok(())
+}
+
+async fn delete_role(steps: &Steps<'_>, report: &mut DestroyReport, name: &str) -> Result<()> {
+    let Some(role) = steps.aws.get_role(name).await? else {
+        return Ok(());
+    };
+    if !tags::is_ours(&role.tags, &report.name) {
+        return Ok(());
+    }
+    let aws: &dyn Aws = steps.aws;
+    for arn in aws.list_attached_role_policies(name).await? {
+        gone_is_fine(steps.changing()?.detach_role_policy(name, &arn).await)?;
+    }
+    for policy in aws.list_role_policies(name).await? {
+        gone_is_fine(steps.changing()?.delete_role_policy(name, &policy).await)?;
+    }
+    gone_is_fine(steps.changing()?.delete_role(name).await)?;
+    report.removed(steps, resource::ROLE, name);
+    Ok(())
+}
+
+fn gone_is_fine(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if answered(&error, GONE) => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,150 @@
+//! How a specification names a VPC, a subnet or a security group: by id, by tag, or by name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ec2::Filter;
+use crate::error::Result;
+use crate::spec::invalid;
+
+/// Names a resource that exists: `subnet-0123`, `karpenter.sh/discovery=prod`, or `RayVPC`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Selector {
+    /// EC2's id.
+    Id(String),
+    /// A tag with this key and value.
+    Tag(String, String),
+    /// The `Name` tag; of a security group, its group name.
+    Name(String),
+}
+
+/// The kinds of resource that a [`Selector`] can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Selectable {
+    /// The specification's field.
+    pub(crate) field: &'static str,
+    id_prefix: &'static str,
+    id_filter: &'static str,
+    name_filter: &'static str,
+}
+
+pub(crate) const VPC: Selectable = Selectable {
+    field: "vpc",
+    id_prefix: "vpc-",
+    id_filter: "vpc-id",
+    name_filter: "tag:Name",
+};
+pub(crate) const SUBNET: Selectable = Selectable {
+    field: "subnet",
+    id_prefix: "subnet-",
+    id_filter: "subnet-id",
+    name_filter: "tag:Name",
+};
+pub(crate) const SECURITY_GROUP: Selectable = Selectable {
+    field: "security_group",
+    id_prefix: "sg-",
+    id_filter: "group-id",
+    name_filter: "group-name",
+};
+
+impl Selector {
+    /// Reads an id, `key=value`, or a name of a VPC.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for an empty text or one with EC2's wildcards.
+    pub fn vpc(text: &str) -> Result<Self> {
+        Self::parse(VPC, text)
+    }
+
+    /// Reads an id, `key=value`, or a name of a subnet.
+    ///
+    /// # Errors
+    /// As [`Selector::vpc`].
+    pub fn subnet(text: &str) -> Result<Self> {
+        Self::parse(SUBNET, text)
+    }
+
+    /// Reads an id, `key=value`, or a name of a security group.
+    ///
+    /// # Errors
+    /// As [`Selector::vpc`].
+    pub fn security_group(text: &str) -> Result<Self> {
+        Self::parse(SECURITY_GROUP, text)
+    }
+
+    fn parse(kind: Selectable, text: &str) -> Result<Self> {
+        let selector = match text.split_once('=') {
+            _ if text.starts_with(kind.id_prefix) => Self::Id(text.to_owned()),
+            Some((key, value)) => Self::Tag(key.to_owned(), value.to_owned()),
+            None => Self::Name(text.to_owned()),
+        };
+        selector.check(kind)?;
+        Ok(selector)
+    }
+
+    pub(crate) fn check(&self, kind: Selectable) -> Result<()> {
+        // What goes into a filter must not be a pattern there.
+        let literal = |text: &str| !text.is_empty() && !text.contains(['*', '?', '\\']);
+        let well_formed = match self {
+            Self::Id(id) => id.strip_prefix(kind.id_prefix).is_some_and(|rest| {
+                !rest.is_empty()
+                    && rest
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            }),
+            Self::Tag(key, value) => literal(key) && literal(value),
+            Self::Name(name) => literal(name),
+        };
+        if well_formed {
+            return Ok(());
+        }
+        Err(invalid(
+            kind.field,
+            self,
+            format_args!("an id ({}…), a tag (key=value) or a name", kind.id_prefix),
+            "give one of these, without the wildcards * and ?",
+        ))
+    }
+
+    pub(crate) fn filter(&self, kind: Selectable) -> Filter {
+        match self {
+            Self::Id(id) => Filter::new(kind.id_filter, id),
+            Self::Tag(key, value) => Filter::tag(key, value),
+            Self::Name(name) => Filter::new(kind.name_filter, name),
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(text) | Self::Name(text) => f.write_str(text),
+            Self::Tag(key, value) => write!(f, "{key}={value}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_tags_and_names_are_told_apart() {
+        assert_eq!(
+            Selector::subnet("subnet-0a1").unwrap(),
+            Selector::Id("subnet-0a1".into())
+        );
+        assert_eq!(
+            Selector::subnet("karpenter.sh/discovery=prod").unwrap(),
+            Selector::Tag("karpenter.sh/discovery".into(), "prod".into())
+        );
+        let name = Selector::security_group("ray sg").unwrap();
+        assert_eq!(name.filter(SECURITY_GROUP).name, "group-name");
+        for bad in ["", "subnet-", "subnet-*", "a*", "Name=", "=x", "Name=a?"] {
+            assert!(Selector::subnet(bad).is_err(), "{bad}");
+        }
+    }
+}

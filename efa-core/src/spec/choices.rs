@@ -1,0 +1,278 @@
+//! The parts of a specification where the caller chooses one of several ways.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::invalid;
+use crate::error::{Error, Result};
+use crate::selector::Selector;
+
+/// A security group to use, or one to make.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SecurityGroupChoice {
+    /// Make one that allows all traffic from and to itself, and nothing else in.
+    #[default]
+    Make,
+    /// Use this one; it must have the self rules already.
+    Use(Selector),
+    /// Use this one, and add the self rules that it lacks. It is never deleted.
+    Adopt(Selector),
+}
+
+impl SecurityGroupChoice {
+    /// The choice for a group to use (an id, `key=value` or a name), or to adopt.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for a malformed text, or nothing to adopt.
+    pub fn parse(group: Option<&str>, adopt: bool) -> Result<Self> {
+        match (group, adopt) {
+            (None, false) => Ok(Self::Make),
+            (None, true) => Err(invalid(
+                "adopt_security_group",
+                "true",
+                "false without a security_group",
+                "name the group to adopt",
+            )),
+            (Some(group), false) => Ok(Self::Use(Selector::security_group(group)?)),
+            (Some(group), true) => Ok(Self::Adopt(Selector::security_group(group)?)),
+        }
+    }
+}
+
+/// A cluster placement group to use, one to make, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PlacementGroupChoice {
+    /// Make one with strategy `cluster`, where the capacity allows one: a Capacity Block places
+    /// its instances itself, and a reservation's own group is used.
+    #[default]
+    Make,
+    /// Use this one, by name; its strategy must be `cluster`.
+    Use(String),
+    /// Launch without: for types that cannot be in one.
+    None,
+}
+
+impl PlacementGroupChoice {
+    /// The choice for `cluster` or `none`, and the name of a group to use.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for another word, or a name beside `none`.
+    pub fn parse(placement: &str, group_name: Option<String>) -> Result<Self> {
+        match (placement, group_name) {
+            ("cluster", None) => Ok(Self::Make),
+            ("cluster", Some(name)) => Ok(Self::Use(name)),
+            ("none", None) => Ok(Self::None),
+            ("none", Some(name)) => Err(invalid(
+                "placement_group_name",
+                name,
+                "left out when placement is none",
+                "leave one of the two out",
+            )),
+            (other, _) => Err(invalid(
+                "placement",
+                other,
+                "cluster or none",
+                "choose one of them",
+            )),
+        }
+    }
+}
+
+/// Where the capacity comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Capacity {
+    /// EC2's default: on demand, or in an open reservation that matches, placement group included.
+    #[default]
+    OnDemand,
+    /// Spot, at most at the on-demand price; EC2 can take the instances back.
+    Spot,
+    /// As on demand, and without a new placement group, so that an open reservation that was made
+    /// outside of one matches.
+    Open,
+    /// This capacity reservation or Capacity Block (`cr-…`): EC2 says which of the two it is.
+    Reservation(String),
+}
+
+impl FromStr for Capacity {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let id = |rest: &str| {
+            !rest.is_empty()
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        match text {
+            "on-demand" => Ok(Self::OnDemand),
+            "spot" => Ok(Self::Spot),
+            "open" => Ok(Self::Open),
+            text if text.strip_prefix("cr-").is_some_and(id) => {
+                Ok(Self::Reservation(text.to_owned()))
+            }
+            other => Err(invalid(
+                "capacity",
+                other,
+                "on-demand, spot, open, or the id of a reservation or Capacity Block (cr-…)",
+                "choose one of them",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OnDemand => "on-demand",
+            Self::Spot => "spot",
+            Self::Open => "open",
+            Self::Reservation(id) => id,
+        })
+    }
+}
+
+/// The IAM instance profile of the instances.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InstanceProfileChoice {
+    /// None: the instances cannot call AWS, and SSM does not reach them.
+    #[default]
+    None,
+    /// This one, by name.
+    Use(String),
+    /// Make one with a role that can do no more than this.
+    Make(InstanceRole),
+}
+
+/// What the role that we make lets instances do, beside being managed by SSM.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceRole {
+    /// Read the objects of this S3 bucket.
+    pub scripts_bucket: Option<String>,
+    /// Write SSM session logs to CloudWatch Logs.
+    pub cloudwatch_logs: bool,
+}
+
+/// The machine image: an id, or where to find the newest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ImageChoice {
+    /// `ami-…`
+    Id(String),
+    /// The newest Amazon Linux 2023 of the type's architecture, by AWS's public SSM parameter.
+    AmazonLinux2023,
+    /// The newest base Deep Learning AMI with NVIDIA drivers and EFA, on this system.
+    DeepLearning(DeepLearningSystem),
+    /// The image whose id this SSM parameter holds.
+    Parameter(String),
+    /// The newest image of this owner whose name matches the pattern.
+    Newest {
+        /// An account's 12 digits, `amazon` or `self`. A name alone is anyone's to use.
+        owner: String,
+        /// EC2's name pattern, with `*` and `?`.
+        name: String,
+    },
+}
+
+/// The systems that AWS builds base Deep Learning AMIs for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DeepLearningSystem {
+    /// Amazon Linux 2023.
+    AmazonLinux2023,
+    /// Ubuntu 22.04.
+    Ubuntu2204,
+    /// Ubuntu 24.04.
+    Ubuntu2404,
+}
+
+impl DeepLearningSystem {
+    /// How AWS's SSM parameters spell it.
+    pub(crate) const fn parameter_part(self) -> &'static str {
+        match self {
+            Self::AmazonLinux2023 => "amazon-linux-2023",
+            Self::Ubuntu2204 => "ubuntu-22.04",
+            Self::Ubuntu2404 => "ubuntu-24.04",
+        }
+    }
+}
+
+impl FromStr for ImageChoice {
+    type Err = Error;
+
+    /// Reads `ami-…`, `al2023`, `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`,
+    /// `ssm:/parameter`, or `owner/name pattern`.
+    fn from_str(text: &str) -> Result<Self> {
+        let choice = match text {
+            "al2023" => Self::AmazonLinux2023,
+            "dlami-al2023" => Self::DeepLearning(DeepLearningSystem::AmazonLinux2023),
+            "dlami-ubuntu-22.04" => Self::DeepLearning(DeepLearningSystem::Ubuntu2204),
+            "dlami-ubuntu-24.04" => Self::DeepLearning(DeepLearningSystem::Ubuntu2404),
+            text => match (text.strip_prefix("ssm:"), text.split_once('/')) {
+                (Some(parameter), _) => Self::Parameter(parameter.to_owned()),
+                (None, Some((owner, name))) => Self::Newest {
+                    owner: owner.to_owned(),
+                    name: name.to_owned(),
+                },
+                (None, None) => Self::Id(text.to_owned()),
+            },
+        };
+        choice.check()?;
+        Ok(choice)
+    }
+}
+
+impl ImageChoice {
+    pub(super) fn check(&self) -> Result<()> {
+        let alphanumeric = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let well_formed = match self {
+            Self::Id(id) => id.strip_prefix("ami-").is_some_and(alphanumeric),
+            Self::AmazonLinux2023 | Self::DeepLearning(_) => true,
+            Self::Parameter(name) => name.starts_with('/') && name.len() > 1,
+            Self::Newest { owner, name } => {
+                let account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
+                (account || owner == "amazon" || owner == "self") && !name.is_empty()
+            }
+        };
+        if well_formed {
+            return Ok(());
+        }
+        Err(invalid(
+            "image",
+            self,
+            "ami-…, al2023, dlami-al2023, dlami-ubuntu-22.04, dlami-ubuntu-24.04, ssm:/parameter, \
+             or owner/name with an account, amazon or self as owner",
+            "give one of these: an image is never chosen by its name alone",
+        ))
+    }
+}
+
+impl fmt::Display for ImageChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => f.write_str(id),
+            Self::AmazonLinux2023 => f.write_str("al2023"),
+            Self::DeepLearning(DeepLearningSystem::AmazonLinux2023) => f.write_str("dlami-al2023"),
+            Self::DeepLearning(system) => write!(f, "dlami-{}", system.parameter_part()),
+            Self::Parameter(name) => write!(f, "ssm:{name}"),
+            Self::Newest { owner, name } => write!(f, "{owner}/{name}"),
+        }
+    }
+}

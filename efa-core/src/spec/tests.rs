@@ -1,0 +1,133 @@
+//! Each bad value is named.
+
+use super::*;
+
+fn spec() -> ClusterSpec {
+    ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1")
+}
+
+#[test]
+fn each_bad_value_is_named() {
+    type Break = fn(&mut ClusterSpec);
+    let cases: &[(&str, Break)] = &[
+        ("name", |s| s.name = "1train".into()),
+        ("name", |s| s.name = String::new()),
+        ("name", |s| s.name = "train; rm -rf".into()),
+        ("name", |s| s.name = "a".repeat(64)),
+        ("count", |s| s.count = 0),
+        ("count", |s| s.count = 1001),
+        ("minimum_count", |s| s.minimum_count = Some(3)),
+        ("minimum_count", |s| s.minimum_count = Some(0)),
+        ("subnet", |s| s.subnets.clear()),
+        ("subnet", |s| {
+            s.subnets = vec![Selector::Id("subnet-0?".into())]
+        }),
+        ("vpc", |s| s.vpc = Some(Selector::Name("a*".into()))),
+        ("image", |s| s.image = ImageChoice::Id("ami-".into())),
+        ("image", |s| s.image = ImageChoice::Id("ami-*".into())),
+        ("image", |s| {
+            s.image = ImageChoice::Parameter("al2023".into())
+        }),
+        ("image", |s| {
+            s.image = ImageChoice::Newest {
+                owner: "anyone".into(),
+                name: "Deep*".into(),
+            }
+        }),
+        ("ssh_cidrs", |s| s.ssh_cidrs = vec!["203.0.113.7".into()]),
+        ("ssh_cidrs", |s| s.ssh_cidrs = vec!["10.0.0.0/33".into()]),
+        ("ssh_cidrs", |s| {
+            s.ssh_cidrs = vec!["10.0.0.0/8".into()];
+            s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
+        }),
+        ("instance_profile", |s| {
+            s.instance_profile = InstanceProfileChoice::Use("arn:aws:iam::1:x/y".into())
+        }),
+        ("scripts_bucket", |s| {
+            s.instance_profile = InstanceProfileChoice::Make(InstanceRole {
+                scripts_bucket: Some("s3://Bucket".into()),
+                cloudwatch_logs: false,
+            })
+        }),
+        ("public_ip", |s| {
+            s.interfaces = Some(Vec::new());
+            s.public_ip = PublicIp::LoneEfa;
+        }),
+        ("placement_group_name", |s| {
+            s.placement_group = PlacementGroupChoice::Use("pg-*".into());
+        }),
+        ("security_group", |s| {
+            s.security_group = SecurityGroupChoice::Use(Selector::Id("default".into()))
+        }),
+        ("placement_group_name", |s| {
+            s.placement_group = PlacementGroupChoice::Use(String::new())
+        }),
+        ("volume_size_gib", |s| s.volume_size_gib = Some(0)),
+        ("user_data", |s| s.user_data = Some("x".repeat(16_385))),
+        ("tags", |s| {
+            drop(s.tags.insert("aws:x".into(), String::new()))
+        }),
+        ("tags", |s| {
+            drop(s.tags.insert("efa-sdk:cluster".into(), String::new()))
+        }),
+        ("tags", |s| {
+            drop(s.tags.insert("Name".into(), String::new()))
+        }),
+        ("tags", |s| drop(s.tags.insert("k".into(), "v".repeat(257)))),
+        ("tags", |s| {
+            s.tags = (0..45).map(|i| (format!("k{i}"), String::new())).collect()
+        }),
+        ("interfaces", |s| {
+            (s.interfaces, s.efa) = (Some(Vec::new()), Some(1))
+        }),
+    ];
+    assert!(spec().validate().is_ok());
+    for (field, break_it) in cases {
+        let mut broken = spec();
+        break_it(&mut broken);
+        let error = broken.validate().unwrap_err();
+        assert_eq!(error.code(), Code::PlanInvalidSpec);
+        assert_eq!(error.context_value("field"), Some(*field), "{error}");
+        assert!(error.cure().is_some());
+    }
+}
+
+#[test]
+fn a_specification_survives_serialisation_and_defaults_are_optional() {
+    let json = r#"{"name":"train","instance_type":"p5.48xlarge","count":2,"subnets":[{"id":"subnet-1"}],"image":{"id":"ami-1"}}"#;
+    let read: ClusterSpec = serde_json::from_str(json).unwrap();
+    assert_eq!(read, spec());
+    let again: ClusterSpec = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+    assert_eq!(again, read);
+}
+
+#[test]
+fn images_are_read_as_they_are_written() {
+    for text in [
+        "ami-1",
+        "al2023",
+        "dlami-al2023",
+        "dlami-ubuntu-22.04",
+        "dlami-ubuntu-24.04",
+        "ssm:/my/ami",
+        "amazon/Deep Learning Base*",
+        "123456789012/ours-*",
+    ] {
+        let choice: ImageChoice = text.parse().unwrap();
+        assert_eq!(choice.to_string(), text);
+    }
+    for bad in ["", "latest", "ssm:my", "somebody/x", "amazon/", "ami-A"] {
+        let error = bad.parse::<ImageChoice>().unwrap_err();
+        assert_eq!(error.context_value("field"), Some("image"), "{bad}");
+    }
+}
+
+#[test]
+fn capacities_are_read_as_they_are_written() {
+    for text in ["on-demand", "spot", "open", "cr-0123"] {
+        assert_eq!(text.parse::<Capacity>().unwrap().to_string(), text);
+    }
+    for bad in ["", "cr-", "cb-1", "cr-*"] {
+        assert!(bad.parse::<Capacity>().is_err());
+    }
+}

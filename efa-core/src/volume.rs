@@ -1,0 +1,60 @@
+//! How large the root volume should be.
+
+use crate::catalog::InstanceType;
+use crate::ec2::{Image, RootVolume};
+use crate::error::{Code, Error, Result};
+use crate::spec::ClusterSpec;
+
+/// For types with GPUs or Neuron devices: frameworks, containers and drivers. Origin: the
+/// default of the community's CDK stack, 200 GB; our choice for types without.
+const WITH_ACCELERATORS_GIB: u32 = 200;
+/// For the other types.
+const PLAIN_GIB: u32 = 50;
+
+/// The recommended size of the root volume, in GiB.
+pub(crate) fn recommended_gib(instance_type: &InstanceType) -> u32 {
+    if instance_type.gpus.is_empty() && instance_type.neuron_devices.is_empty() {
+        PLAIN_GIB
+    } else {
+        WITH_ACCELERATORS_GIB
+    }
+}
+
+/// Decides the root volume, with a warning where the caller's is small; `None` where the image
+/// has no root device to override.
+pub(crate) fn decide(
+    spec: &ClusterSpec,
+    instance_type: &InstanceType,
+    image: &Image,
+    warnings: &mut Vec<String>,
+) -> Result<Option<RootVolume>> {
+    let Some(device_name) = image.root_device_name.clone() else {
+        return Ok(None);
+    };
+    let smallest = image.root_volume_size_gib.unwrap_or(1);
+    let recommended = recommended_gib(instance_type).max(smallest);
+    let size = spec.volume_size_gib.unwrap_or(recommended);
+    if size < smallest {
+        return Err(Error::new(
+            Code::PlanConflict,
+            format!(
+                "a root volume of {size} GiB is smaller than the {smallest} GiB of image {}",
+                image.image_id
+            ),
+        )
+        .with_cure("choose a larger volume, or another image")
+        .with_context("field", "volume_size_gib")
+        .with_context("value", size)
+        .with_context("limit", smallest));
+    }
+    if size < recommended {
+        warnings.push(format!(
+            "a root volume of {size} GiB is less than the {recommended} GiB recommended for {}",
+            instance_type.name
+        ));
+    }
+    Ok(Some(RootVolume {
+        device_name,
+        volume_size_gib: Some(size),
+    }))
+}
