@@ -182,6 +182,39 @@ case("tags.unknown_resource")(
     lambda s: s.ec2.create_tags(Resources=["zz-1"], Tags=[{"Key": "k", "Value": "v"}])
 )
 
+# Access
+
+
+def only(*actions: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": ["ec2:Describe*", *actions], "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": statement}
+
+
+@case("auth.ec2")
+def _(s: Scene) -> None:
+    s.stand_in.authorize(only())
+    s.run()
+
+
+@case("auth.ec2_listing")
+def _(s: Scene) -> None:
+    denied = {"Effect": "Deny", "Action": "ec2:DescribeVpcs", "Resource": "*"}
+    s.stand_in.authorize({"Statement": [only()["Statement"], denied]})
+    s.ec2.describe_vpcs()
+
+
+@case("auth.query")
+def _(s: Scene) -> None:
+    s.stand_in.authorize(only())
+    s.stand_in.client("iam").get_role(RoleName="node")
+
+
+@case("auth.json")
+def _(s: Scene) -> None:
+    s.stand_in.authorize(only())
+    s.stand_in.client("ssm").get_parameter(Name="/a")
+
+
 # Interfaces
 
 case("nic.no_device_index")(lambda s: s.run(nics=[s.nic(0, 0, DeviceIndex=None)]))

@@ -19,9 +19,13 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.iam.models import get_account_id_from
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sts.models import sts_backends
 
 from . import control, moto_paging, wire
 from .actions import HANDLERS
+from .authorization.authorizer import Authorizer
+from .authorization.ec2_needs import ec2_needs
+from .authorization.service_needs import service_needs
 from .call import Call, Reply
 from .faults import Fault, Faults
 from .moto_state import add_managed_policies
@@ -56,6 +60,7 @@ class Application:
         self.region = region
         self.settings = settings
         self.faults = faults
+        self.authorizer = Authorizer()
         self.requests: list[LoggedRequest] = []
         self.closed = False
         self.controller: control.Controller | None = None
@@ -120,6 +125,7 @@ class Application:
         try:
             if entry.service == "ec2":
                 return self._ec2(environ, entry, request_id)
+            self._authorize(environ, entry)
             if entry.service == "iam" and "Polic" in entry.action:
                 add_managed_policies(_account(environ))
             return self._forward(environ, body)
@@ -161,6 +167,9 @@ class Application:
             forward=lambda body: self._forward(environ, entry.body if body is None else body),
             backend=ec2_backends[account][entry.region],
         )
+        key = _access_key(environ)
+        if self.authorizer.restricts(key):
+            self.authorizer.check(key, _user(account, key, entry.region), "ec2", ec2_needs(call))
         handler = HANDLERS.get(action)
         if handler is not None:
             answer = handler(call)
@@ -170,6 +179,17 @@ class Application:
                 return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
             return answer
         return moto_paging.forward_paged(call)
+
+    def _authorize(self, environ: Environ, entry: LoggedRequest) -> None:
+        key = _access_key(environ)
+        if not self.authorizer.restricts(key):
+            return
+        account = _account(environ)
+        body = _json_body(environ, entry.body)
+        needs = service_needs(
+            entry.service, entry.action, account, entry.region, entry.parameters, body
+        )
+        self.authorizer.check(key, _user(account, key, entry.region), entry.service, needs)
 
     def _forward(self, environ: Environ, body: bytes) -> Reply:
         inner = {
@@ -223,12 +243,30 @@ def _scope(environ: Environ, region: str) -> tuple[str, str]:
     return "ec2", region
 
 
+def _access_key(environ: Environ) -> str:
+    auth: str = environ.get("HTTP_AUTHORIZATION", "")
+    return auth.split("Credential=", 1)[1].split("/", 1)[0] if "Credential=" in auth else ""
+
+
 def _account(environ: Environ) -> str:
-    auth = environ.get("HTTP_AUTHORIZATION", "")
-    if "Credential=" not in auth:
-        return str(DEFAULT_ACCOUNT_ID)
-    key = auth.split("Credential=", 1)[1].split("/", 1)[0]
-    return str(get_account_id_from(key))
+    key = _access_key(environ)
+    return str(get_account_id_from(key)) if key else str(DEFAULT_ACCOUNT_ID)
+
+
+def _user(account: str, key: str, region: str) -> str:
+    """The caller's ARN, as GetCallerIdentity tells it."""
+    return str(sts_backends[account]["aws"].get_caller_identity(key, region)[1])
+
+
+def _json_body(environ: Environ, body: bytes) -> dict[str, Any]:
+    """The body of a JSON service's request; empty for the others."""
+    if environ.get("HTTP_X_AMZ_TARGET") is None:
+        return {}
+    try:
+        parsed = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _error(service: str, status: int, code: str, message: str, request_id: str) -> Reply:

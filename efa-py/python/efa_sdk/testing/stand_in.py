@@ -85,6 +85,7 @@ class StandIn:
                 "network": lambda **options: asdict(self.default_network(**options)),
                 "capacity": self.set_capacity,
                 "capacity-block": self.add_capacity_block,
+                "authorize": self.authorize,
                 "fail": lambda **options: asdict(self.fail(**options)),
                 "requests": lambda: [_public(entry) for entry in self.requests],
             }
@@ -183,6 +184,7 @@ class StandIn:
                 mock_random.seed(self._seed)
             self._networks.clear()
             self._faults.clear()
+            self._app.authorizer.clear()
             self._settings.capacity.clear()
             self._settings.transition_describes = self._transition_describes
             self._app.requests.clear()
@@ -271,6 +273,17 @@ class StandIn:
                 end=start + dt.timedelta(hours=hours),
             )
             return block_id
+
+    def authorize(
+        self, policy: Mapping[str, Any] | str | None, *, access_key_id: str = "testing"
+    ) -> None:
+        """Lets a key do only what an IAM policy document allows, in every service.
+
+        None lifts it, as `reset()` does; keys without a policy may do everything. What the
+        evaluator does not know (a condition key, an operator) is a ValueError.
+        """
+        with self._app.lock:
+            self._app.authorizer.set(access_key_id, policy)
 
     def fail(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from .access import ACCESS_RULES
 from .addresses import ADDRESS_RULES
 from .interfaces import INTERFACE_RULES
 from .launch import LAUNCH_RULES
@@ -15,6 +16,7 @@ __all__ = ["RULES", "Refused", "Rule", "refusal", "refuse", "rules_markdown"]
 
 RULES: tuple[Rule, ...] = (
     *REQUEST_RULES,
+    *ACCESS_RULES,
     *INTERFACE_RULES,
     *ADDRESS_RULES,
     *LAUNCH_RULES,
