@@ -16,6 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from efa_sdk.testing import RULES, Rule, StandIn
+from iam_support import TRUST
 
 P5, P4D, B300, PLAIN = "p5.48xlarge", "p4d.24xlarge", "p6-b300.48xlarge", "m5.2xlarge"
 
@@ -185,9 +186,12 @@ case("tags.unknown_resource")(
 # Access
 
 
+def allow_all(*actions: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+
+
 def only(*actions: str) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": ["ec2:Describe*", *actions], "Resource": "*"}
-    return {"Version": "2012-10-17", "Statement": statement}
+    return {"Version": "2012-10-17", "Statement": allow_all("ec2:Describe*", *actions)}
 
 
 @case("auth.ec2")
@@ -213,6 +217,41 @@ def _(s: Scene) -> None:
 def _(s: Scene) -> None:
     s.stand_in.authorize(only())
     s.stand_in.client("ssm").get_parameter(Name="/a")
+
+
+# IAM
+
+
+def role(s: Scene, name: str = "node", trust: str = TRUST) -> Any:
+    iam = s.stand_in.client("iam")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+    return iam
+
+
+def inline(s: Scene, action: str) -> None:
+    document = {"Version": "2012-10-17", "Statement": allow_all(action)}
+    role(s).put_role_policy(RoleName="node", PolicyName="p", PolicyDocument=json.dumps(document))
+
+
+case("iam.name")(lambda s: role(s, "a/b"))
+case("iam.name_length")(lambda s: role(s, "r" * 65))
+case("iam.trust_policy")(lambda s: role(s, trust="{}"))
+case("iam.policy_action")(lambda s: inline(s, "logs: CreateLogGroup"))
+case("iam.policy_size")(lambda s: inline(s, "logs:Create" + "a" * 10240))
+
+
+@case("iam.role_not_in_profile")
+def _(s: Scene) -> None:
+    iam = role(s)
+    iam.create_instance_profile(InstanceProfileName="p")
+    iam.remove_role_from_instance_profile(InstanceProfileName="p", RoleName="node")
+
+
+@case("launch.profile_without_role")
+def _(s: Scene) -> None:
+    s.stand_in.iam_propagation_calls = 0
+    s.stand_in.client("iam").create_instance_profile(InstanceProfileName="p")
+    s.run(IamInstanceProfile={"Name": "p"})
 
 
 # Interfaces

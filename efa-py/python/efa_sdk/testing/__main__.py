@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             region=options.region,
             seed=options.seed,
             transition_describes=options.transition_describes,
+            iam_propagation_calls=options.iam_propagation_calls,
         ).start()
     except StandInError as error:
         print(f"efa_sdk.testing: {error}", file=sys.stderr)
@@ -71,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="describes in which an instance still shows as pending or shutting-down",
+    )
+    parser.add_argument(
+        "--iam-propagation-calls",
+        type=int,
+        default=1,
+        metavar="N",
+        help="launches that EC2 refuses before it knows a new instance profile",
     )
     parser.add_argument("--network", action="store_true", help="make a VPC, subnets; print the ids")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")

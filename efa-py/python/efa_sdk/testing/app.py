@@ -28,6 +28,7 @@ from .authorization.ec2_needs import ec2_needs
 from .authorization.service_needs import service_needs
 from .call import Call, Reply
 from .faults import Fault, Faults
+from .iam import check_iam
 from .moto_state import add_managed_policies
 from .rules import Refused, refusal, refuse
 from .state import Settings
@@ -126,8 +127,11 @@ class Application:
             if entry.service == "ec2":
                 return self._ec2(environ, entry, request_id)
             self._authorize(environ, entry)
-            if entry.service == "iam" and "Polic" in entry.action:
-                add_managed_policies(_account(environ))
+            if entry.service == "iam":
+                account = _account(environ)
+                check_iam(entry.action, dict(entry.parameters), account)
+                if "Polic" in entry.action:
+                    add_managed_policies(account)
             return self._forward(environ, body)
         except Refused as refused:
             entry.error_code = refused.code

@@ -6,7 +6,7 @@ import datetime as dt
 import socket
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -23,6 +23,8 @@ from .faults import Fault, Faults, When
 from .moto_state import forget
 from .network import Network, make_network
 from .state import CapacityReservation, Settings, state_of
+
+_SETTINGS = ("transition_describes", "iam_propagation_calls")
 
 
 class StandInError(RuntimeError):
@@ -61,18 +63,20 @@ class StandIn:
         region: str = "us-east-1",
         seed: int | None = None,
         transition_describes: int = 1,
+        iam_propagation_calls: int = 1,
     ) -> None:
         """`port=0` takes a free one. `seed` makes ids repeat from run to run.
 
         `transition_describes`: in how many describes an instance still shows as pending,
         stopping or shutting-down before it shows as running, stopped or terminated.
+        `iam_propagation_calls`: how many launches EC2 refuses before it knows a new profile.
         """
         self.host = host
         self.region = region
         self._port = port
         self._seed = seed
-        self._settings = Settings(transition_describes=transition_describes)
-        self._transition_describes = transition_describes
+        self._settings = Settings(transition_describes, iam_propagation_calls)
+        self._first_settings = replace(self._settings)
         self._faults = Faults()
         self._app = Application(region, self._settings, self._faults)
         self._server: BaseWSGIServer | None = None
@@ -87,6 +91,7 @@ class StandIn:
                 "capacity-block": self.add_capacity_block,
                 "authorize": self.authorize,
                 "fail": lambda **options: asdict(self.fail(**options)),
+                "settings": self._set,
                 "requests": lambda: [_public(entry) for entry in self.requests],
             }
         )
@@ -168,8 +173,27 @@ class StandIn:
 
     @transition_describes.setter
     def transition_describes(self, describes: int) -> None:
+        self._set(transition_describes=describes)
+
+    @property
+    def iam_propagation_calls(self) -> int:
+        """How many RunInstances calls that name a new instance profile EC2 refuses.
+
+        May be set; `reset()` sets it back.
+        """
+        return self._settings.iam_propagation_calls
+
+    @iam_propagation_calls.setter
+    def iam_propagation_calls(self, calls: int) -> None:
+        self._set(iam_propagation_calls=calls)
+
+    def _set(self, **settings: int) -> None:
+        unknown = sorted(set(settings) - set(_SETTINGS))
+        if unknown:
+            raise ValueError(f"no setting {unknown[0]}: known are {', '.join(_SETTINGS)}")
         with self._app.lock:
-            self._settings.transition_describes = describes
+            for name, value in settings.items():
+                setattr(self._settings, name, value)
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -186,7 +210,7 @@ class StandIn:
             self._faults.clear()
             self._app.authorizer.clear()
             self._settings.capacity.clear()
-            self._settings.transition_describes = self._transition_describes
+            self._set(**{name: getattr(self._first_settings, name) for name in _SETTINGS})
             self._app.requests.clear()
 
     def client(self, service: str = "ec2", *, region: str | None = None, **options: Any) -> Any:

@@ -15,6 +15,7 @@ class Settings:
     """What a test may turn; shared by all Regions of a stand-in."""
 
     transition_describes: int = 1
+    iam_propagation_calls: int = 1
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
 
 

@@ -83,6 +83,11 @@ class Policy:
         return "allowed" if found else "not allowed"
 
 
+def is_action(text: str) -> bool:
+    """Whether a text names actions: `*`, or a service prefix, a colon and a name."""
+    return _ACTION.fullmatch(text) is not None
+
+
 def _statement(entry: Mapping[str, Any]) -> _Statement:
     for name in entry:
         if name not in _MEMBERS:
@@ -102,7 +107,7 @@ def _statement(entry: Mapping[str, Any]) -> _Statement:
         conditions=parse_conditions(entry.get("Condition", {})),
     )
     for action in (*statement.actions, *statement.but_actions):
-        if not _ACTION.fullmatch(action):
+        if not is_action(action):
             raise PolicyError(f"Action must be service:Action, not {action!r}")
     for resource in (*statement.resources, *statement.but_resources):
         if resource != "*" and len(resource.split(":", 5)) < 6:

@@ -107,10 +107,19 @@ def _profile(call: Call) -> tuple[str, str] | None:
         if value is None:
             continue
         for profile in profiles:
-            if getattr(profile, field) == value:
+            if getattr(profile, field) == value and _has_reached_ec2(call, profile):
+                if not profile.roles:
+                    refuse("launch.profile_without_role", arn=profile.arn)
                 return (str(profile.arn), str(profile.id))
         refuse("launch.unknown_profile", value=value, field=field)
     refuse("request.missing_parameter", name="IamInstanceProfile.Name")
+
+
+def _has_reached_ec2(call: Call, profile: Any) -> bool:
+    """EC2 hears of a new profile late: here after some launches that name it, dry runs counted."""
+    asked = getattr(profile, "_stand_in_asked", 0)
+    profile._stand_in_asked = asked + 1
+    return bool(asked >= call.settings.iam_propagation_calls)
 
 
 def _check_zone(call: Call, launch: Launch) -> None:

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from .access import ACCESS_RULES
 from .addresses import ADDRESS_RULES
+from .iam import IAM_RULES
 from .interfaces import INTERFACE_RULES
 from .launch import LAUNCH_RULES
 from .requests import REQUEST_RULES
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     *ADDRESS_RULES,
     *LAUNCH_RULES,
     *RESOURCE_RULES,
+    *IAM_RULES,
 )
 
 _BY_ID = {rule.id: rule for rule in RULES}
