@@ -27,6 +27,7 @@ from .authorization.authorizer import Authorizer
 from .authorization.ec2_needs import ec2_needs
 from .authorization.service_needs import service_needs
 from .call import Call, Reply
+from .eventual import eventually
 from .faults import Fault, Faults
 from .iam import check_iam
 from .moto_state import add_managed_policies
@@ -174,15 +175,8 @@ class Application:
         key = _access_key(environ)
         if self.authorizer.restricts(key):
             self.authorizer.check(key, _user(account, key, entry.region), "ec2", ec2_needs(call))
-        handler = HANDLERS.get(action)
-        if handler is not None:
-            answer = handler(call)
-            if not isinstance(answer, Reply):
-                newer = action == "DescribeInstanceTypes"
-                body = wire.render(action, answer, request_id, newer=newer)
-                return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
-            return answer
-        return moto_paging.forward_paged(call)
+        with eventually(call):
+            return _carry_out(call)
 
     def _authorize(self, environ: Environ, entry: LoggedRequest) -> None:
         key = _access_key(environ)
@@ -220,6 +214,18 @@ class Application:
             close()
         status, headers = seen[-1]
         return Reply(status, headers, answer)
+
+
+def _carry_out(call: Call) -> Reply:
+    handler = HANDLERS.get(call.action)
+    if handler is None:
+        return moto_paging.forward_paged(call)
+    answer = handler(call)
+    if isinstance(answer, Reply):
+        return answer
+    newer = call.action == "DescribeInstanceTypes"
+    body = wire.render(call.action, answer, call.request_id, newer=newer)
+    return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
 
 
 def _backend_app(service: Any) -> Flask:

@@ -24,7 +24,7 @@ from .moto_state import forget
 from .network import Network, make_network
 from .state import CapacityReservation, Settings, state_of
 
-_SETTINGS = ("transition_describes", "iam_propagation_calls")
+_SETTINGS = ("transition_describes", "iam_propagation_calls", "eventual")
 
 
 class StandInError(RuntimeError):
@@ -64,18 +64,20 @@ class StandIn:
         seed: int | None = None,
         transition_describes: int = 1,
         iam_propagation_calls: int = 1,
+        eventual: int = 0,
     ) -> None:
         """`port=0` takes a free one. `seed` makes ids repeat from run to run.
 
         `transition_describes`: in how many describes an instance still shows as pending,
         stopping or shutting-down before it shows as running, stopped or terminated.
         `iam_propagation_calls`: how many launches EC2 refuses before it knows a new profile.
+        `eventual`: to how many calls that look for it a new resource is still invisible.
         """
         self.host = host
         self.region = region
         self._port = port
         self._seed = seed
-        self._settings = Settings(transition_describes, iam_propagation_calls)
+        self._settings = Settings(transition_describes, iam_propagation_calls, eventual)
         self._first_settings = replace(self._settings)
         self._faults = Faults()
         self._app = Application(region, self._settings, self._faults)
@@ -186,6 +188,19 @@ class StandIn:
     @iam_propagation_calls.setter
     def iam_propagation_calls(self, calls: int) -> None:
         self._set(iam_propagation_calls=calls)
+
+    @property
+    def eventual(self) -> int:
+        """To how many calls a new group, address, placement group or instance is invisible.
+
+        A listing leaves it out, a call by its id answers NotFound; each counts per resource. May
+        be set, for what is made after that; `reset()` sets it back.
+        """
+        return self._settings.eventual
+
+    @eventual.setter
+    def eventual(self, calls: int) -> None:
+        self._set(eventual=calls)
 
     def _set(self, **settings: int) -> None:
         unknown = sorted(set(settings) - set(_SETTINGS))

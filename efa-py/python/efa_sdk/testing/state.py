@@ -16,6 +16,7 @@ class Settings:
 
     transition_describes: int = 1
     iam_propagation_calls: int = 1
+    eventual: int = 0
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -79,6 +80,7 @@ class State:
     reservations: dict[str, CapacityReservation] = field(default_factory=dict)
     tokens: dict[tuple[str, str, str], Token] = field(default_factory=dict)
     transitions: dict[str, int] = field(default_factory=dict)
+    newborn: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def state_of(backend: Any) -> State:
