@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from efa_sdk.testing import RULES, Rule, StandIn
-from iam_support import TRUST
+from iam_support import TRUST, node_profile
 
 P5, P4D, B300, PLAIN = "p5.48xlarge", "p4d.24xlarge", "p6-b300.48xlarge", "m5.2xlarge"
 
@@ -90,6 +90,10 @@ class Scene:
             }
         )
         return str(made["CapacityReservation"]["CapacityReservationId"])
+
+    def instances(self) -> list[str]:
+        pages = self.ec2.describe_instances()["Reservations"]
+        return [one["InstanceId"] for page in pages for one in page["Instances"]]
 
     def settle(self, *ids: str) -> None:
         for _ in range(2):
@@ -252,6 +256,50 @@ def _(s: Scene) -> None:
     s.stand_in.iam_propagation_calls = 0
     s.stand_in.client("iam").create_instance_profile(InstanceProfileName="p")
     s.run(IamInstanceProfile={"Name": "p"})
+
+
+# Run Command
+
+
+def online(s: Scene) -> str:
+    s.stand_in.iam_propagation_calls = 0
+    node_profile(s.stand_in)
+    made = s.one(IamInstanceProfile={"Name": "node"})
+    s.settle(made)
+    return made
+
+
+def send(s: Scene, **more: Any) -> str:
+    asked: dict[str, Any] = {
+        "DocumentName": "AWS-RunShellScript",
+        "InstanceIds": None if "Targets" in more else [online(s)],
+        "Parameters": {"commands": ["true"]},
+        **more,
+    }
+    made = ssm(s).send_command(**{key: value for key, value in asked.items() if value is not None})
+    return str(made["Command"]["CommandId"])
+
+
+def ssm(s: Scene) -> Any:
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    return s.stand_in.client("ssm", config=config)
+
+
+case("ssm.not_registered")(lambda s: send(s, InstanceIds=[s.one()]))
+case("ssm.unknown_document")(lambda s: send(s, DocumentName="Mine"))
+case("ssm.parameters")(lambda s: send(s, Parameters={"command": ["true"]}))
+case("ssm.targets")(lambda s: send(s, InstanceIds=None))
+case("ssm.limit")(lambda s: send(s, TimeoutSeconds=29))
+case("ssm.token")(lambda s: ssm(s).list_command_invocations(NextToken="bm9uc2Vuc2U="))
+case("ssm.unknown_invocation")(
+    lambda s: ssm(s).get_command_invocation(CommandId=send(s), InstanceId="i-0123456789abcdef0")
+)
+case("ssm.unknown_plugin")(
+    lambda s: ssm(s).get_command_invocation(
+        CommandId=send(s), InstanceId=s.instances()[0], PluginName="aws:coffee"
+    )
+)
+case("ssm.unknown_command")(lambda s: ssm(s).cancel_command(CommandId="0" * 36))
 
 
 # Interfaces

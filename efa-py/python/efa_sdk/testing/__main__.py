@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             transition_describes=options.transition_describes,
             iam_propagation_calls=options.iam_propagation_calls,
             eventual=options.eventual,
+            run_commands=options.run_commands,
         ).start()
     except StandInError as error:
         print(f"efa_sdk.testing: {error}", file=sys.stderr)
@@ -87,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         metavar="N",
         help="calls to which a new resource is still invisible",
+    )
+    parser.add_argument(
+        "--run-commands",
+        action="store_true",
+        help="commands of SSM really run, with bash, on this machine",
     )
     parser.add_argument("--network", action="store_true", help="make a VPC, subnets; print the ids")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")

@@ -30,8 +30,10 @@ from .call import Call, Reply
 from .eventual import eventually
 from .faults import Fault, Faults
 from .iam import check_iam
+from .json_protocol import json_body, json_error, json_reply
 from .moto_state import add_managed_policies
 from .rules import Refused, refusal, refuse
+from .ssm.handlers import HANDLERS as SSM_HANDLERS
 from .state import Settings
 
 log = logging.getLogger("efa_sdk.testing")
@@ -133,6 +135,8 @@ class Application:
                 check_iam(entry.action, dict(entry.parameters), account)
                 if "Polic" in entry.action:
                     add_managed_policies(account)
+            if entry.service == "ssm" and entry.action in SSM_HANDLERS:
+                return json_reply(SSM_HANDLERS[entry.action], self._json_call(environ, entry))
             return self._forward(environ, body)
         except Refused as refused:
             entry.error_code = refused.code
@@ -178,12 +182,28 @@ class Application:
         with eventually(call):
             return _carry_out(call)
 
+    def _json_call(self, environ: Environ, entry: LoggedRequest) -> Call:
+        """A call of a JSON service; its backend is EC2's, where the instances are."""
+        account = _account(environ)
+        body = json_body(environ, entry.body)
+        return Call(
+            action=entry.action,
+            request=body,
+            form=tuple((name, json.dumps(value)) for name, value in sorted(body.items())),
+            account=account,
+            region=entry.region,
+            request_id="",
+            settings=self.settings,
+            forward=lambda _body: self._forward(environ, entry.body),
+            backend=ec2_backends[account][entry.region],
+        )
+
     def _authorize(self, environ: Environ, entry: LoggedRequest) -> None:
         key = _access_key(environ)
         if not self.authorizer.restricts(key):
             return
         account = _account(environ)
-        body = _json_body(environ, entry.body)
+        body = json_body(environ, entry.body)
         needs = service_needs(
             entry.service, entry.action, account, entry.region, entry.parameters, body
         )
@@ -268,17 +288,6 @@ def _user(account: str, key: str, region: str) -> str:
     return str(sts_backends[account]["aws"].get_caller_identity(key, region)[1])
 
 
-def _json_body(environ: Environ, body: bytes) -> dict[str, Any]:
-    """The body of a JSON service's request; empty for the others."""
-    if environ.get("HTTP_X_AMZ_TARGET") is None:
-        return {}
-    try:
-        parsed = json.loads(body or b"{}")
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
 def _error(service: str, status: int, code: str, message: str, request_id: str) -> Reply:
     """An error in the service's own envelope."""
     if service == "ec2":
@@ -287,8 +296,7 @@ def _error(service: str, status: int, code: str, message: str, request_id: str) 
     if service in ("iam", "sts", "autoscaling", "cloudformation"):
         body = wire.render_query_error(code, message, request_id)
         return Reply(status, (("Content-Type", "text/xml"),), body)
-    body = json.dumps({"__type": code, "message": message}).encode()
-    return Reply(status, (("Content-Type", "application/x-amz-json-1.1"),), body)
+    return json_error(status, code, message)
 
 
 def _reason(status: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -12,37 +11,20 @@ from typing import Any, ClassVar
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
-from moto.ec2.utils import random_id
 from moto.moto_api._internal import mock_random
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer
 
-from . import catalog, lookup
 from .app import Application, LoggedRequest
+from .capacity_blocks import add_block
 from .control import Controller
 from .faults import Fault, Faults, When
 from .moto_state import forget
 from .network import Network, make_network
-from .state import CapacityReservation, Settings, state_of
+from .server import StandInError, is_loopback, listen
+from .ssm.job import OnCommand
+from .state import Settings
 
 _SETTINGS = ("transition_describes", "iam_propagation_calls", "eventual")
-
-
-class StandInError(RuntimeError):
-    """The stand-in cannot start or be used as asked."""
-
-
-class _Handler(WSGIRequestHandler):
-    """Quiet, and without the delay of Nagle's algorithm on kept-alive connections."""
-
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """Closes the connection, so that the client learns at once that no answer comes."""
-        self.close_connection = True
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing: `StandIn.requests` has it all."""
 
 
 class StandIn:
@@ -65,6 +47,7 @@ class StandIn:
         transition_describes: int = 1,
         iam_propagation_calls: int = 1,
         eventual: int = 0,
+        run_commands: bool = False,
     ) -> None:
         """`port=0` takes a free one. `seed` makes ids repeat from run to run.
 
@@ -72,6 +55,7 @@ class StandIn:
         stopping or shutting-down before it shows as running, stopped or terminated.
         `iam_propagation_calls`: how many launches EC2 refuses before it knows a new profile.
         `eventual`: to how many calls that look for it a new resource is still invisible.
+        `run_commands`: whether commands of SSM really run, with bash, on this machine.
         """
         self.host = host
         self.region = region
@@ -79,8 +63,10 @@ class StandIn:
         self._seed = seed
         self._settings = Settings(transition_describes, iam_propagation_calls, eventual)
         self._first_settings = replace(self._settings)
+        self._run_commands = run_commands
         self._faults = Faults()
         self._app = Application(region, self._settings, self._faults)
+        self.run_commands = run_commands
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._networks: dict[str, Network] = {}
@@ -91,6 +77,7 @@ class StandIn:
                 "network": lambda **options: asdict(self.default_network(**options)),
                 "capacity": self.set_capacity,
                 "capacity-block": self.add_capacity_block,
+                "advance": self.advance,
                 "authorize": self.authorize,
                 "fail": lambda **options: asdict(self.fail(**options)),
                 "settings": self._set,
@@ -117,7 +104,7 @@ class StandIn:
                     "a StandIn is running in this process already: moto keeps one state per"
                     " process; stop it, use its reset(), or start a second process"
                 )
-            self._server = self._listen()
+            self._server = listen(self.host, self._port, self._app)
             StandIn._running = self
         self._app.closed = False
         self.reset()
@@ -139,6 +126,7 @@ class StandIn:
         if self._thread is not None:
             self._thread.join()
         self._server.server_close()
+        self._settings.runner.clear()
         self._server = self._thread = None
         with StandIn._guard:
             StandIn._running = None
@@ -225,6 +213,10 @@ class StandIn:
             self._faults.clear()
             self._app.authorizer.clear()
             self._settings.capacity.clear()
+            self._settings.ahead = dt.timedelta()
+            self._settings.runner.clear()
+            self._settings.runner.on_command = None
+            self._settings.runner.run_commands = self._run_commands
             self._set(**{name: getattr(self._first_settings, name) for name in _SETTINGS})
             self._app.requests.clear()
 
@@ -286,32 +278,42 @@ class StandIn:
         `starts_in` is in seconds from now: negative has begun, positive is scheduled.
         """
         where = region or self.region
-        if catalog.instance_type(instance_type) is None:
-            raise LookupError(f"no instance type {instance_type}")
         with self._app.lock:
             backend = ec2_backends[DEFAULT_ACCOUNT_ID][where]
-            zone_id = lookup.zone_id(backend, zone)
-            if zone_id is None:
-                raise LookupError(f"no zone {zone} in {where}")
-            now = dt.datetime.now(dt.timezone.utc)
-            start = now + dt.timedelta(seconds=starts_in)
-            block_id = random_id("cr")
-            state_of(backend).reservations[block_id] = CapacityReservation(
-                id=block_id,
-                arn=f"arn:aws:ec2:{where}:{DEFAULT_ACCOUNT_ID}:capacity-reservation/{block_id}",
-                instance_type=instance_type,
-                platform="Linux/UNIX",
-                zone=zone,
-                zone_id=zone_id,
-                tenancy="default",
-                total=count,
-                created=now,
-                open_match=False,
-                block=True,
-                start=start,
-                end=start + dt.timedelta(hours=hours),
+            return add_block(
+                backend, self._settings.now(), instance_type, zone, count, starts_in, hours
             )
-            return block_id
+
+    def advance(self, seconds: float) -> None:
+        """Moves the stand-in's time on: for Capacity Blocks and the time-outs of commands."""
+        with self._app.lock:
+            self._settings.ahead += dt.timedelta(seconds=seconds)
+
+    def on_command(self, function: OnCommand | None) -> None:
+        """What instances do with a command of SSM: `function(instance_id, script)`.
+
+        It runs in a thread per instance and gives (exit code, stdout, stderr); None means that
+        the agent never takes the command, so that it ends as DeliveryTimedOut. One that does not
+        come back ends as ExecutionTimedOut; see `advance()`. None, or `reset()`, goes back to
+        commands that succeed and say nothing.
+        """
+        with self._app.lock:
+            self._settings.runner.on_command = function
+
+    @property
+    def run_commands(self) -> bool:
+        """Whether commands of SSM really run, with bash, here (see `docs/stand-in.md`).
+
+        May be set; `reset()` sets it back.
+        """
+        return self._settings.runner.run_commands
+
+    @run_commands.setter
+    def run_commands(self, really: bool) -> None:
+        if really and not is_loopback(self.host):
+            raise StandInError(f"run_commands runs what comes in: not while serving {self.host}")
+        with self._app.lock:
+            self._settings.runner.run_commands = really
 
     def authorize(
         self, policy: Mapping[str, Any] | str | None, *, access_key_id: str = "testing"
@@ -348,22 +350,6 @@ class StandIn:
         return self._faults.add(
             Fault(action, code, message, status, times, skip, when, dict(where or {}))
         )
-
-    def _listen(self) -> BaseWSGIServer:
-        try:
-            taken = socket.create_server((self.host, self._port))
-        except (OSError, OverflowError) as error:
-            raise StandInError(f"cannot listen on {self.host}:{self._port}: {error}") from error
-        with taken:
-            # By descriptor, since werkzeug prints and exits when it cannot bind by itself.
-            return make_server(
-                self.host,
-                self._port,
-                self._app,
-                threaded=True,
-                request_handler=_Handler,
-                fd=taken.fileno(),
-            )
 
     def _serving(self) -> BaseWSGIServer:
         if self._server is None:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .ssm.command import Command
+from .ssm.job import Runner
+
 _SLOT = "_efa_stand_in"
 
 
@@ -17,7 +20,13 @@ class Settings:
     transition_describes: int = 1
     iam_propagation_calls: int = 1
     eventual: int = 0
+    ahead: dt.timedelta = field(default_factory=dt.timedelta)
+    runner: Runner = field(default_factory=Runner)
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def now(self) -> dt.datetime:
+        """The stand-in's time: the real one, and what `advance()` added."""
+        return dt.datetime.now(dt.timezone.utc) + self.ahead
 
 
 @dataclass
@@ -81,6 +90,7 @@ class State:
     tokens: dict[tuple[str, str, str], Token] = field(default_factory=dict)
     transitions: dict[str, int] = field(default_factory=dict)
     newborn: dict[tuple[str, str], int] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
 
 
 def state_of(backend: Any) -> State:

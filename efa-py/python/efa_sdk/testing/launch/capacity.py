@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from typing import Any
 
@@ -70,7 +69,7 @@ def _open_slots(call: Call, launch: Launch) -> list[CapacityReservation]:
     spec = launch.request.get("CapacityReservationSpecification") or {}
     if spec.get("CapacityReservationPreference") == "none" or launch.market is not None:
         return []
-    now = dt.datetime.now(dt.timezone.utc)
+    now = call.settings.now()
     slots: list[CapacityReservation] = []
     for reservation in call.state.reservations.values():
         fits = (

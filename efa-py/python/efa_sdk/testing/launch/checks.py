@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime as dt
 from typing import Any
 
 from moto.iam.models import iam_backends
@@ -215,7 +214,7 @@ def _reserve(call: Call, launch: Launch) -> None:
         refuse("launch.reservation_zone", zone=launch.zone, other=reservation.zone)
     if reservation.tenancy != launch.tenancy:
         refuse("launch.reservation_tenancy", tenancy=launch.tenancy, other=reservation.tenancy)
-    state = reservation.state(dt.datetime.now(dt.timezone.utc))
+    state = reservation.state(call.settings.now())
     if reservation.block and state != "active":
         refuse("launch.block_not_active", id=reservation.id)
     if state != "active" or reservation.instance_type != launch.type_name:

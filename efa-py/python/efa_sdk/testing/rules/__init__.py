@@ -12,6 +12,7 @@ from .launch import LAUNCH_RULES
 from .requests import REQUEST_RULES
 from .resources import RESOURCE_RULES
 from .rule import Refused, Rule
+from .ssm import SSM_RULES
 
 __all__ = ["RULES", "Refused", "Rule", "refusal", "refuse", "rules_markdown"]
 
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     *LAUNCH_RULES,
     *RESOURCE_RULES,
     *IAM_RULES,
+    *SSM_RULES,
 )
 
 _BY_ID = {rule.id: rule for rule in RULES}
