@@ -614,6 +614,9 @@ def _(s: Scene) -> None:
 case("launch.unknown_template")(
     lambda s: s.run(LaunchTemplate={"LaunchTemplateId": "lt-0123456789abcdef0"})
 )
+case("launch.volume_size")(
+    lambda s: s.run(BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 7}}])
+)
 case("launch.no_device_name")(lambda s: s.run(BlockDeviceMappings=[{"Ebs": {"VolumeSize": 100}}]))
 
 # Resources

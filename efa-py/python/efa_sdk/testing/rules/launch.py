@@ -305,6 +305,14 @@ LAUNCH_RULES = (
         _API_ERRORS + "; text carried by moto",
     ),
     Rule(
+        "launch.volume_size",
+        "a root volume smaller than the image's snapshot",
+        "InvalidBlockDeviceMapping",
+        "Volume of size {size}GB is smaller than snapshot '{snapshot}', expect size >= {least}GB",
+        "many public reports of RunInstances; no one repository recorded",
+        literal=True,
+    ),
+    Rule(
         "launch.no_device_name",
         "a block device mapping without DeviceName",
         "InvalidBlockDeviceMapping",
