@@ -302,6 +302,28 @@ case("ssm.unknown_plugin")(
 case("ssm.unknown_command")(lambda s: ssm(s).cancel_command(CommandId="0" * 36))
 
 
+# Quotas
+
+
+@case("launch.vcpu_quota")
+def _(s: Scene) -> None:
+    s.stand_in.set_quota("L-1216C47A", 7)
+    s.run()
+
+
+@case("launch.spot_quota")
+def _(s: Scene) -> None:
+    s.stand_in.set_quota("L-34B43A08", 7)
+    s.run(InstanceMarketOptions={"MarketType": "spot"})
+
+
+case("quota.unknown")(
+    lambda s: s.stand_in.client("service-quotas").get_service_quota(
+        ServiceCode="ec2", QuotaCode="L-00000000"
+    )
+)
+
+
 # Interfaces
 
 case("nic.no_device_index")(lambda s: s.run(nics=[s.nic(0, 0, DeviceIndex=None)]))

@@ -33,10 +33,13 @@ from .iam import check_iam
 from .json_protocol import json_body, json_error, json_reply
 from .moto_state import add_managed_policies
 from .rules import Refused, refusal, refuse
+from .service_quotas.handlers import HANDLERS as QUOTA_HANDLERS
 from .ssm.handlers import HANDLERS as SSM_HANDLERS
 from .state import Settings
 
 log = logging.getLogger("efa_sdk.testing")
+
+JSON_HANDLERS = {"ssm": SSM_HANDLERS, "servicequotas": QUOTA_HANDLERS}
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -135,8 +138,9 @@ class Application:
                 check_iam(entry.action, dict(entry.parameters), account)
                 if "Polic" in entry.action:
                     add_managed_policies(account)
-            if entry.service == "ssm" and entry.action in SSM_HANDLERS:
-                return json_reply(SSM_HANDLERS[entry.action], self._json_call(environ, entry))
+            handler = JSON_HANDLERS.get(entry.service, {}).get(entry.action)
+            if handler is not None:
+                return json_reply(handler, self._json_call(environ, entry))
             return self._forward(environ, body)
         except Refused as refused:
             entry.error_code = refused.code

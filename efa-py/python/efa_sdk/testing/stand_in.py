@@ -20,6 +20,7 @@ from .control import Controller
 from .faults import Fault, Faults, When
 from .moto_state import forget
 from .network import Network, make_network
+from .quotas import BY_CODE
 from .server import StandInError, is_loopback, listen
 from .ssm.job import OnCommand
 from .state import Settings
@@ -79,6 +80,7 @@ class StandIn:
                 "capacity-block": self.add_capacity_block,
                 "advance": self.advance,
                 "authorize": self.authorize,
+                "quota": self.set_quota,
                 "fail": lambda **options: asdict(self.fail(**options)),
                 "settings": self._set,
                 "requests": lambda: [_public(entry) for entry in self.requests],
@@ -213,6 +215,7 @@ class StandIn:
             self._faults.clear()
             self._app.authorizer.clear()
             self._settings.capacity.clear()
+            self._settings.quotas.clear()
             self._settings.ahead = dt.timedelta()
             self._settings.runner.clear()
             self._settings.runner.on_command = None
@@ -262,6 +265,19 @@ class StandIn:
                 self._settings.capacity.pop((instance_type, zone), None)
             else:
                 self._settings.capacity[(instance_type, zone)] = count
+
+    def set_quota(self, quota_code: str, value: float | None) -> None:
+        """Sets one of EC2's vCPU quotas, in every Region; None lifts it.
+
+        Beyond it RunInstances answers VcpuLimitExceeded, or MaxSpotInstanceCountExceeded.
+        """
+        if quota_code not in BY_CODE:
+            raise LookupError(f"no quota {quota_code}: known are {', '.join(BY_CODE)}")
+        with self._app.lock:
+            if value is None:
+                self._settings.quotas.pop(quota_code, None)
+            else:
+                self._settings.quotas[quota_code] = float(value)
 
     def add_capacity_block(
         self,

@@ -23,6 +23,7 @@ class Settings:
     ahead: dt.timedelta = field(default_factory=dt.timedelta)
     runner: Runner = field(default_factory=Runner)
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
+    quotas: dict[str, float] = field(default_factory=dict)
 
     def now(self) -> dt.datetime:
         """The stand-in's time: the real one, and what `advance()` added."""

@@ -9,6 +9,7 @@ from .addresses import ADDRESS_RULES
 from .iam import IAM_RULES
 from .interfaces import INTERFACE_RULES
 from .launch import LAUNCH_RULES
+from .quotas import QUOTA_RULES
 from .requests import REQUEST_RULES
 from .resources import RESOURCE_RULES
 from .rule import Refused, Rule
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     *ADDRESS_RULES,
     *LAUNCH_RULES,
     *RESOURCE_RULES,
+    *QUOTA_RULES,
     *IAM_RULES,
     *SSM_RULES,
 )
