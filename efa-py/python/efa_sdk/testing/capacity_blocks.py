@@ -1,4 +1,4 @@
-"""Capacity Blocks that a test puts there."""
+"""Capacity Blocks and offerings of them that a test puts there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from moto.ec2.utils import random_id
 
 from . import catalog, lookup
-from .state import CapacityReservation, state_of
+from .state import BlockOffering, CapacityReservation, state_of
 
 
 def zone_id_of(backend: Any, instance_type: str, zone: str) -> str:
@@ -51,3 +51,23 @@ def add_block(
         end=start + dt.timedelta(hours=hours),
     )
     return block_id
+
+
+def add_offering(
+    backend: Any,
+    now: dt.datetime,
+    instance_type: str,
+    zone: str,
+    count: int,
+    hours: int,
+    starts_in: float,
+    price: str,
+) -> str:
+    """The id of a new offering."""
+    zone_id_of(backend, instance_type, zone)
+    start = now + dt.timedelta(seconds=starts_in)
+    offering = BlockOffering(
+        random_id("cbo"), instance_type, zone, count, hours, start.replace(microsecond=0), price
+    )
+    state_of(backend).offerings.append(offering)
+    return offering.id

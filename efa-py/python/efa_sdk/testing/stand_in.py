@@ -15,7 +15,7 @@ from moto.moto_api._internal import mock_random
 from werkzeug.serving import BaseWSGIServer
 
 from .app import Application, LoggedRequest
-from .capacity_blocks import add_block
+from .capacity_blocks import add_block, add_offering
 from .control import Controller
 from .faults import Fault, Faults, When
 from .moto_state import forget
@@ -81,6 +81,7 @@ class StandIn:
                 "advance": self.advance,
                 "authorize": self.authorize,
                 "quota": self.set_quota,
+                "capacity-block-offering": self.add_capacity_block_offering,
                 "fail": lambda **options: asdict(self.fail(**options)),
                 "settings": self._set,
                 "requests": lambda: [_public(entry) for entry in self.requests],
@@ -298,6 +299,24 @@ class StandIn:
             backend = ec2_backends[DEFAULT_ACCOUNT_ID][where]
             return add_block(
                 backend, self._settings.now(), instance_type, zone, count, starts_in, hours
+            )
+
+    def add_capacity_block_offering(
+        self,
+        instance_type: str,
+        zone: str,
+        count: int = 1,
+        *,
+        hours: int = 24,
+        starts_in: float = 3600.0,
+        price: str = "1000.00",
+        region: str | None = None,
+    ) -> str:
+        """A Capacity Block that could be bought, in `starts_in` seconds; the offering's id."""
+        with self._app.lock:
+            backend = ec2_backends[DEFAULT_ACCOUNT_ID][region or self.region]
+            return add_offering(
+                backend, self._settings.now(), instance_type, zone, count, hours, starts_in, price
             )
 
     def advance(self, seconds: float) -> None:

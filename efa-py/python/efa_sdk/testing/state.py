@@ -75,6 +75,24 @@ class CapacityReservation:
 
 
 @dataclass(frozen=True)
+class BlockOffering:
+    """A Capacity Block that could be bought."""
+
+    id: str
+    instance_type: str
+    zone: str
+    count: int
+    hours: int
+    start: dt.datetime
+    price: str
+
+    @property
+    def end(self) -> dt.datetime:
+        """When it would end."""
+        return self.start + dt.timedelta(hours=self.hours)
+
+
+@dataclass(frozen=True)
 class Token:
     """What a ClientToken was first used for."""
 
@@ -92,6 +110,7 @@ class State:
     transitions: dict[str, int] = field(default_factory=dict)
     newborn: dict[tuple[str, str], int] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
+    offerings: list[BlockOffering] = field(default_factory=list)
 
 
 def state_of(backend: Any) -> State:
