@@ -226,7 +226,14 @@ def test_iam_ssm_and_quotas_answer_in_their_own_form(stand_in: StandIn) -> None:
         "servicequotas:ListServiceQuotas",
         code="AccessDeniedException",
     )
-    assert stand_in.client("sts").get_caller_identity()["Account"] == "123456789012"
+    sts = stand_in.client("sts")
+    assert sts.get_caller_identity()["Account"] == "123456789012"
+    other = "arn:aws:iam::123456789012:role/other"
+    refused(
+        lambda: sts.assume_role(RoleArn=other, RoleSessionName="me"),
+        f"sts:AssumeRole on resource: {other}",
+        code=denied,
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def service_needs(
     elif service == "ssm":
         needs = _ssm(action, account, region, body)
     else:
-        needs = [Need(name)]
+        needs = [Need(name, dict(form).get("RoleArn", "*") if service == "sts" else "*")]
     where = {"aws:RequestedRegion": (region,)}
     return [Need(need.action, need.resource, {**where, **need.context}) for need in needs]
 
