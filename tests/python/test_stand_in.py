@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from efa_sdk.testing import StandIn, StandInError, rules_markdown
+from iam_support import TRUST
 
 P5, C5N, PLAIN = "p5.48xlarge", "c5n.18xlarge", "m5.2xlarge"
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -142,7 +143,8 @@ def test_p6_b300_takes_efas_on_all_cards_but_the_first(stand_in: StandIn) -> Non
 
 def test_what_a_launch_says_is_kept_on_every_instance(stand_in: StandIn) -> None:
     iam, ec2 = stand_in.client("iam"), stand_in.client()
-    iam.create_role(RoleName="node", AssumeRolePolicyDocument="{}")
+    stand_in.iam_propagation_calls = 0
+    iam.create_role(RoleName="node", AssumeRolePolicyDocument=TRUST)
     iam.attach_role_policy(
         RoleName="node", PolicyArn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
     )

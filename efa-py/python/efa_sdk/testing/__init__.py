@@ -14,7 +14,8 @@ from .app import LoggedRequest
 from .faults import Fault
 from .network import Network
 from .rules import RULES, Rule, rules_markdown
-from .stand_in import StandIn, StandInError
+from .server import StandInError
+from .stand_in import StandIn
 
 __all__ = [
     "RULES",

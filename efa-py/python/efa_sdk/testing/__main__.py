@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             region=options.region,
             seed=options.seed,
             transition_describes=options.transition_describes,
+            iam_propagation_calls=options.iam_propagation_calls,
+            eventual=options.eventual,
+            run_commands=options.run_commands,
         ).start()
     except StandInError as error:
         print(f"efa_sdk.testing: {error}", file=sys.stderr)
@@ -71,6 +74,25 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="describes in which an instance still shows as pending or shutting-down",
+    )
+    parser.add_argument(
+        "--iam-propagation-calls",
+        type=int,
+        default=1,
+        metavar="N",
+        help="launches that EC2 refuses before it knows a new instance profile",
+    )
+    parser.add_argument(
+        "--eventual",
+        type=int,
+        default=0,
+        metavar="N",
+        help="calls to which a new resource is still invisible",
+    )
+    parser.add_argument(
+        "--run-commands",
+        action="store_true",
+        help="commands of SSM really run, with bash, on this machine",
     )
     parser.add_argument("--network", action="store_true", help="make a VPC, subnets; print the ids")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")

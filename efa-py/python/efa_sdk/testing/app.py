@@ -19,16 +19,27 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.iam.models import get_account_id_from
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sts.models import sts_backends
 
 from . import control, moto_paging, wire
 from .actions import HANDLERS
+from .authorization.authorizer import Authorizer
+from .authorization.ec2_needs import ec2_needs
+from .authorization.service_needs import service_needs
 from .call import Call, Reply
+from .eventual import eventually
 from .faults import Fault, Faults
+from .iam import check_iam
+from .json_protocol import json_body, json_error, json_reply
 from .moto_state import add_managed_policies
 from .rules import Refused, refusal, refuse
+from .service_quotas.handlers import HANDLERS as QUOTA_HANDLERS
+from .ssm.handlers import HANDLERS as SSM_HANDLERS
 from .state import Settings
 
 log = logging.getLogger("efa_sdk.testing")
+
+JSON_HANDLERS = {"ssm": SSM_HANDLERS, "servicequotas": QUOTA_HANDLERS}
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -56,6 +67,7 @@ class Application:
         self.region = region
         self.settings = settings
         self.faults = faults
+        self.authorizer = Authorizer()
         self.requests: list[LoggedRequest] = []
         self.closed = False
         self.controller: control.Controller | None = None
@@ -120,8 +132,15 @@ class Application:
         try:
             if entry.service == "ec2":
                 return self._ec2(environ, entry, request_id)
-            if entry.service == "iam" and "Polic" in entry.action:
-                add_managed_policies(_account(environ))
+            self._authorize(environ, entry)
+            if entry.service == "iam":
+                account = _account(environ)
+                check_iam(entry.action, dict(entry.parameters), account)
+                if "Polic" in entry.action:
+                    add_managed_policies(account)
+            handler = JSON_HANDLERS.get(entry.service, {}).get(entry.action)
+            if handler is not None:
+                return json_reply(handler, self._json_call(environ, entry))
             return self._forward(environ, body)
         except Refused as refused:
             entry.error_code = refused.code
@@ -161,15 +180,38 @@ class Application:
             forward=lambda body: self._forward(environ, entry.body if body is None else body),
             backend=ec2_backends[account][entry.region],
         )
-        handler = HANDLERS.get(action)
-        if handler is not None:
-            answer = handler(call)
-            if not isinstance(answer, Reply):
-                newer = action == "DescribeInstanceTypes"
-                body = wire.render(action, answer, request_id, newer=newer)
-                return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
-            return answer
-        return moto_paging.forward_paged(call)
+        key = _access_key(environ)
+        if self.authorizer.restricts(key):
+            self.authorizer.check(key, _user(account, key, entry.region), "ec2", ec2_needs(call))
+        with eventually(call):
+            return _carry_out(call)
+
+    def _json_call(self, environ: Environ, entry: LoggedRequest) -> Call:
+        """A call of a JSON service; its backend is EC2's, where the instances are."""
+        account = _account(environ)
+        body = json_body(environ, entry.body)
+        return Call(
+            action=entry.action,
+            request=body,
+            form=tuple((name, json.dumps(value)) for name, value in sorted(body.items())),
+            account=account,
+            region=entry.region,
+            request_id="",
+            settings=self.settings,
+            forward=lambda _body: self._forward(environ, entry.body),
+            backend=ec2_backends[account][entry.region],
+        )
+
+    def _authorize(self, environ: Environ, entry: LoggedRequest) -> None:
+        key = _access_key(environ)
+        if not self.authorizer.restricts(key):
+            return
+        account = _account(environ)
+        body = json_body(environ, entry.body)
+        needs = service_needs(
+            entry.service, entry.action, account, entry.region, entry.parameters, body
+        )
+        self.authorizer.check(key, _user(account, key, entry.region), entry.service, needs)
 
     def _forward(self, environ: Environ, body: bytes) -> Reply:
         inner = {
@@ -198,6 +240,18 @@ class Application:
         return Reply(status, headers, answer)
 
 
+def _carry_out(call: Call) -> Reply:
+    handler = HANDLERS.get(call.action)
+    if handler is None:
+        return moto_paging.forward_paged(call)
+    answer = handler(call)
+    if isinstance(answer, Reply):
+        return answer
+    newer = call.action == "DescribeInstanceTypes"
+    body = wire.render(call.action, answer, call.request_id, newer=newer)
+    return Reply(200, (("Content-Type", "text/xml;charset=UTF-8"),), body)
+
+
 def _backend_app(service: Any) -> Flask:
     app = create_backend_app(service)
     app.config["PROPAGATE_EXCEPTIONS"] = True  # so that a gap of moto's reaches us, not as HTML
@@ -223,12 +277,19 @@ def _scope(environ: Environ, region: str) -> tuple[str, str]:
     return "ec2", region
 
 
+def _access_key(environ: Environ) -> str:
+    auth: str = environ.get("HTTP_AUTHORIZATION", "")
+    return auth.split("Credential=", 1)[1].split("/", 1)[0] if "Credential=" in auth else ""
+
+
 def _account(environ: Environ) -> str:
-    auth = environ.get("HTTP_AUTHORIZATION", "")
-    if "Credential=" not in auth:
-        return str(DEFAULT_ACCOUNT_ID)
-    key = auth.split("Credential=", 1)[1].split("/", 1)[0]
-    return str(get_account_id_from(key))
+    key = _access_key(environ)
+    return str(get_account_id_from(key)) if key else str(DEFAULT_ACCOUNT_ID)
+
+
+def _user(account: str, key: str, region: str) -> str:
+    """The caller's ARN, as GetCallerIdentity tells it."""
+    return str(sts_backends[account]["aws"].get_caller_identity(key, region)[1])
 
 
 def _error(service: str, status: int, code: str, message: str, request_id: str) -> Reply:
@@ -239,8 +300,7 @@ def _error(service: str, status: int, code: str, message: str, request_id: str) 
     if service in ("iam", "sts", "autoscaling", "cloudformation"):
         body = wire.render_query_error(code, message, request_id)
         return Reply(status, (("Content-Type", "text/xml"),), body)
-    body = json.dumps({"__type": code, "message": message}).encode()
-    return Reply(status, (("Content-Type", "application/x-amz-json-1.1"),), body)
+    return json_error(status, code, message)
 
 
 def _reason(status: int) -> str:

@@ -1,8 +1,7 @@
 """Turning the stand-in's knobs over HTTP, for tests that are not written in Python.
 
-`POST /efa-sdk/reset`, `/efa-sdk/network`, `/efa-sdk/capacity`, `/efa-sdk/capacity-block`,
-`/efa-sdk/fail`, and `GET /efa-sdk/requests`; bodies are JSON objects whose keys are the parameters
-of the method of the same name on `StandIn`.
+`GET /efa-sdk/requests` lists what came in; every other knob is `POST /efa-sdk/<knob>` with a JSON
+object, whose keys are the parameters of the method of the same name on `StandIn`.
 """
 
 from __future__ import annotations

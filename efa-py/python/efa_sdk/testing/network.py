@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import catalog
+from .machine_images import add_public_images
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Network:
 def make_network(
     backend: Any, region: str, cidr: str, zones: Sequence[str] | None, name: str
 ) -> Network:
-    """A VPC and its subnets, /20 each unless the VPC is too small for that."""
+    """A VPC and its subnets, /20 each unless the VPC is too small for that, and images."""
     if zones is None:
         zones = [zone.name for zone in backend.describe_availability_zones()]
     vpc = backend.create_vpc(cidr)
@@ -51,6 +52,7 @@ def make_network(
         subnet = backend.create_subnet(vpc.id, str(part), availability_zone=zone)
         backend.tags[subnet.id]["Name"] = f"{name}-{zone}"
         subnets[zone] = subnet.id
+    add_public_images(backend)
     return Network(region, vpc.id, subnets, _images(backend))
 
 

@@ -29,6 +29,7 @@ def page(
     default: int | None = None,
     ids: str | None = None,
     ids_text: str = "",
+    token_rule: str = "page.token",
 ) -> tuple[list[Item], dict[str, Any]]:
     """One page of `items`, and the `NextToken` entry of the answer.
 
@@ -47,7 +48,7 @@ def page(
     start = 0
     token = call.request.get("NextToken")
     if token is not None:
-        start = _offset(call, str(token))
+        start = _offset(call, str(token), token_rule)
     end = start + length
     more = {"NextToken": _token(call, end)} if end < len(items) else {}
     return list(items[start:end]), more
@@ -62,11 +63,11 @@ def _token(call: Call, offset: int) -> str:
     return base64.urlsafe_b64encode(f"{offset}.{_fingerprint(call)}".encode()).decode()
 
 
-def _offset(call: Call, token: str) -> int:
+def _offset(call: Call, token: str, rule: str) -> int:
     try:
         offset, fingerprint = base64.urlsafe_b64decode(token.encode()).decode().split(".")
         if fingerprint == _fingerprint(call):
             return int(offset)
     except ValueError:
         pass
-    refuse("page.token")
+    refuse(rule)

@@ -45,7 +45,7 @@ def instance(one: Any) -> dict[str, Any]:
         "Monitoring": {"State": one.monitoring_state},
         "Placement": _placement(one, launched),
         "ProductCodes": [],
-        "PrivateDnsName": "" if gone or primary is None else _private_dns(one, primary),
+        "PrivateDnsName": "" if gone or primary is None else private_dns(one, primary),
         "PublicDnsName": "" if gone or not one_public(primary) else one.public_dns_name,
         "State": state(one),
         "StateTransitionReason": one.state_transition_reason or "",
@@ -103,7 +103,8 @@ def _nics(one: Any) -> list[Any]:
     return [one.nics[key] for key in sorted(one.nics)]
 
 
-def _private_dns(one: Any, nic: Any) -> str:
+def private_dns(one: Any, nic: Any) -> str:
+    """The name that EC2 gives an interface's first address."""
     if not nic.private_ip_address:
         return ""
     domain = "ec2" if one.region_name == "us-east-1" else f"{one.region_name}.compute"

@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, ClassVar
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
-from moto.ec2.utils import random_id
 from moto.moto_api._internal import mock_random
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer
 
-from . import catalog, lookup
 from .app import Application, LoggedRequest
 from .control import Controller
-from .faults import Fault, Faults, When
+from .faults import Faults
+from .knobs import SETTINGS, Knobs
 from .moto_state import forget
 from .network import Network, make_network
-from .state import CapacityReservation, Settings, state_of
+from .server import StandInError, listen
+from .state import Settings
 
 
-class StandInError(RuntimeError):
-    """The stand-in cannot start or be used as asked."""
-
-
-class _Handler(WSGIRequestHandler):
-    """Quiet, and without the delay of Nagle's algorithm on kept-alive connections."""
-
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """Closes the connection, so that the client learns at once that no answer comes."""
-        self.close_connection = True
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing: `StandIn.requests` has it all."""
-
-
-class StandIn:
+class StandIn(Knobs):
     """EC2 (with IAM, SSM and STS from moto) on `http://127.0.0.1:<port>`.
 
     Use it as a context manager, or with `start()` and `stop()`. moto keeps its state in the
@@ -61,20 +42,28 @@ class StandIn:
         region: str = "us-east-1",
         seed: int | None = None,
         transition_describes: int = 1,
+        iam_propagation_calls: int = 1,
+        eventual: int = 0,
+        run_commands: bool = False,
     ) -> None:
         """`port=0` takes a free one. `seed` makes ids repeat from run to run.
 
         `transition_describes`: in how many describes an instance still shows as pending,
         stopping or shutting-down before it shows as running, stopped or terminated.
+        `iam_propagation_calls`: how many launches EC2 refuses before it knows a new profile.
+        `eventual`: to how many calls that look for it a new resource is still invisible.
+        `run_commands`: whether commands of SSM really run, with bash, on this machine.
         """
         self.host = host
         self.region = region
         self._port = port
         self._seed = seed
-        self._settings = Settings(transition_describes=transition_describes)
-        self._transition_describes = transition_describes
+        self._settings = Settings(transition_describes, iam_propagation_calls, eventual)
+        self._first_settings = replace(self._settings)
+        self._run_commands = run_commands
         self._faults = Faults()
         self._app = Application(region, self._settings, self._faults)
+        self.run_commands = run_commands
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._networks: dict[str, Network] = {}
@@ -85,7 +74,12 @@ class StandIn:
                 "network": lambda **options: asdict(self.default_network(**options)),
                 "capacity": self.set_capacity,
                 "capacity-block": self.add_capacity_block,
+                "advance": self.advance,
+                "authorize": self.authorize,
+                "quota": self.set_quota,
+                "capacity-block-offering": self.add_capacity_block_offering,
                 "fail": lambda **options: asdict(self.fail(**options)),
+                "settings": self._set,
                 "requests": lambda: [_public(entry) for entry in self.requests],
             }
         )
@@ -109,7 +103,7 @@ class StandIn:
                     "a StandIn is running in this process already: moto keeps one state per"
                     " process; stop it, use its reset(), or start a second process"
                 )
-            self._server = self._listen()
+            self._server = listen(self.host, self._port, self._app)
             StandIn._running = self
         self._app.closed = False
         self.reset()
@@ -131,6 +125,7 @@ class StandIn:
         if self._thread is not None:
             self._thread.join()
         self._server.server_close()
+        self._settings.runner.clear()
         self._server = self._thread = None
         with StandIn._guard:
             StandIn._running = None
@@ -158,19 +153,6 @@ class StandIn:
         }
 
     @property
-    def transition_describes(self) -> int:
-        """In how many describes an instance still shows as on its way; 0: it arrives at once.
-
-        May be set, for changes of state that begin after that; `reset()` sets it back.
-        """
-        return self._settings.transition_describes
-
-    @transition_describes.setter
-    def transition_describes(self, describes: int) -> None:
-        with self._app.lock:
-            self._settings.transition_describes = describes
-
-    @property
     def requests(self) -> list[LoggedRequest]:
         """Every request since the last reset, parameters in wire order."""
         return self._app.requests
@@ -183,8 +165,14 @@ class StandIn:
                 mock_random.seed(self._seed)
             self._networks.clear()
             self._faults.clear()
+            self._app.authorizer.clear()
             self._settings.capacity.clear()
-            self._settings.transition_describes = self._transition_describes
+            self._settings.quotas.clear()
+            self._settings.ahead = dt.timedelta()
+            self._settings.runner.clear()
+            self._settings.runner.on_command = None
+            self._settings.runner.run_commands = self._run_commands
+            self._set(**{name: getattr(self._first_settings, name) for name in SETTINGS})
             self._app.requests.clear()
 
     def client(self, service: str = "ec2", *, region: str | None = None, **options: Any) -> Any:
@@ -218,100 +206,6 @@ class StandIn:
                 backend = ec2_backends[DEFAULT_ACCOUNT_ID][where]
                 self._networks[key] = make_network(backend, where, cidr, zones, name)
             return self._networks[key]
-
-    def set_capacity(self, instance_type: str, zone: str, count: int | None) -> None:
-        """Lets at most `count` instances of a type run on demand or spot in a zone.
-
-        Beyond that RunInstances answers InsufficientInstanceCapacity (HTTP 500). None lifts it.
-        """
-        with self._app.lock:
-            if count is None:
-                self._settings.capacity.pop((instance_type, zone), None)
-            else:
-                self._settings.capacity[(instance_type, zone)] = count
-
-    def add_capacity_block(
-        self,
-        instance_type: str,
-        zone: str,
-        count: int,
-        *,
-        starts_in: float = -60.0,
-        hours: float = 24.0,
-        region: str | None = None,
-    ) -> str:
-        """A Capacity Block that someone bought; the id of its reservation.
-
-        `starts_in` is in seconds from now: negative has begun, positive is scheduled.
-        """
-        where = region or self.region
-        if catalog.instance_type(instance_type) is None:
-            raise LookupError(f"no instance type {instance_type}")
-        with self._app.lock:
-            backend = ec2_backends[DEFAULT_ACCOUNT_ID][where]
-            zone_id = lookup.zone_id(backend, zone)
-            if zone_id is None:
-                raise LookupError(f"no zone {zone} in {where}")
-            now = dt.datetime.now(dt.timezone.utc)
-            start = now + dt.timedelta(seconds=starts_in)
-            block_id = random_id("cr")
-            state_of(backend).reservations[block_id] = CapacityReservation(
-                id=block_id,
-                arn=f"arn:aws:ec2:{where}:{DEFAULT_ACCOUNT_ID}:capacity-reservation/{block_id}",
-                instance_type=instance_type,
-                platform="Linux/UNIX",
-                zone=zone,
-                zone_id=zone_id,
-                tenancy="default",
-                total=count,
-                created=now,
-                open_match=False,
-                block=True,
-                start=start,
-                end=start + dt.timedelta(hours=hours),
-            )
-            return block_id
-
-    def fail(
-        self,
-        action: str,
-        code: str | None = None,
-        message: str = "injected by the test",
-        *,
-        status: int = 400,
-        times: int | None = 1,
-        skip: int = 0,
-        when: When = "before",
-        where: Mapping[str, str] | None = None,
-    ) -> Fault:
-        """Orders an error for coming requests of `action` (a glob, e.g. `Describe*`).
-
-        `when="before"` answers in place of carrying the request out; `when="after"` carries it
-        out first. Without a `code` the connection is dropped with no answer: with
-        `when="after"` that is the lost reply. `times=None` goes on for ever; `skip` lets that
-        many pass first; `where` wants parameters to match globs, e.g. `{"GroupName": "train*"}`.
-        """
-        if when not in ("before", "after"):
-            raise ValueError("when must be 'before' or 'after'")
-        return self._faults.add(
-            Fault(action, code, message, status, times, skip, when, dict(where or {}))
-        )
-
-    def _listen(self) -> BaseWSGIServer:
-        try:
-            taken = socket.create_server((self.host, self._port))
-        except (OSError, OverflowError) as error:
-            raise StandInError(f"cannot listen on {self.host}:{self._port}: {error}") from error
-        with taken:
-            # By descriptor, since werkzeug prints and exits when it cannot bind by itself.
-            return make_server(
-                self.host,
-                self._port,
-                self._app,
-                threaded=True,
-                request_handler=_Handler,
-                fd=taken.fileno(),
-            )
 
     def _serving(self) -> BaseWSGIServer:
         if self._server is None:

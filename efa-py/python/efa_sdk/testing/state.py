@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .ssm.command import Command
+from .ssm.job import Runner
+
 _SLOT = "_efa_stand_in"
 
 
@@ -15,7 +18,16 @@ class Settings:
     """What a test may turn; shared by all Regions of a stand-in."""
 
     transition_describes: int = 1
+    iam_propagation_calls: int = 1
+    eventual: int = 0
+    ahead: dt.timedelta = field(default_factory=dt.timedelta)
+    runner: Runner = field(default_factory=Runner)
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
+    quotas: dict[str, float] = field(default_factory=dict)
+
+    def now(self) -> dt.datetime:
+        """The stand-in's time: the real one, and what `advance()` added."""
+        return dt.datetime.now(dt.timezone.utc) + self.ahead
 
 
 @dataclass
@@ -63,6 +75,24 @@ class CapacityReservation:
 
 
 @dataclass(frozen=True)
+class BlockOffering:
+    """A Capacity Block that could be bought."""
+
+    id: str
+    instance_type: str
+    zone: str
+    count: int
+    hours: int
+    start: dt.datetime
+    price: str
+
+    @property
+    def end(self) -> dt.datetime:
+        """When it would end."""
+        return self.start + dt.timedelta(hours=self.hours)
+
+
+@dataclass(frozen=True)
 class Token:
     """What a ClientToken was first used for."""
 
@@ -78,6 +108,9 @@ class State:
     reservations: dict[str, CapacityReservation] = field(default_factory=dict)
     tokens: dict[tuple[str, str, str], Token] = field(default_factory=dict)
     transitions: dict[str, int] = field(default_factory=dict)
+    newborn: dict[tuple[str, str], int] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
+    offerings: list[BlockOffering] = field(default_factory=list)
 
 
 def state_of(backend: Any) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..call import Handler
 from . import (
+    capacity_block_offerings,
     change_instances,
     describe_instances,
     elastic_ips,
@@ -34,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteSubnet": security_groups.delete_subnet,
     "DeleteTags": tags.delete_tags,
     "DescribeAddresses": elastic_ips.describe_addresses,
+    "DescribeCapacityBlockOfferings": (capacity_block_offerings.describe_capacity_block_offerings),
     "DescribeCapacityReservations": reservations.describe_capacity_reservations,
     "DescribeImages": images.describe_images,
     "DescribeInstanceStatus": describe_instances.describe_instance_status,
@@ -43,6 +45,7 @@ HANDLERS: dict[str, Handler] = {
     "DescribeInstances": describe_instances.describe_instances,
     "DescribeNetworkInterfaces": network_interfaces.describe_network_interfaces,
     "DescribePlacementGroups": placement_groups.describe_placement_groups,
+    "DescribeSecurityGroups": security_groups.describe_security_groups,
     "DescribeTags": tags.describe_tags,
     "DetachNetworkInterface": network_interfaces.detach_network_interface,
     "DisassociateAddress": elastic_ips.disassociate_address,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from moto.ec2.utils import random_id
@@ -49,7 +48,7 @@ def create_capacity_reservation(call: Call) -> Answer:
         zone_id=lookup.zone_id(call.backend, zone) or "",
         tenancy=tenancy,
         total=count,
-        created=dt.datetime.now(dt.timezone.utc),
+        created=call.settings.now(),
         open_match=match == "open",
         placement_group_arn=call.request.get("PlacementGroupArn"),
     )
@@ -76,7 +75,6 @@ _FILTERS: dict[str, filters.Reader] = {
     "instance-platform": lambda one: one.platform,
     "instance-type": lambda one: one.instance_type,
     "placement-group-arn": lambda one: one.placement_group_arn,
-    "state": lambda one: one.state(dt.datetime.now(dt.timezone.utc)),
     "tenancy": lambda one: one.tenancy,
     "reservation-type": lambda one: "capacity-block" if one.block else "default",
 }
@@ -89,7 +87,7 @@ def describe_capacity_reservations(call: Call) -> Answer:
     found = filters.apply(
         call.get("Filters"),
         chosen if ids else list(call.state.reservations.values()),
-        _FILTERS,
+        {**_FILTERS, "state": lambda one: one.state(call.settings.now())},
         lambda one: tags_of(call.backend, one.id),
     )
     shown, more = page(call, found, low=1, default=1000)
@@ -100,7 +98,7 @@ def describe_capacity_reservations(call: Call) -> Answer:
 def cancel_capacity_reservation(call: Call) -> Answer:
     """Cancels an active reservation; instances in it run on."""
     one = lookup.reservation(call, call.need("CapacityReservationId"), "reservation.unknown")
-    state = one.state(dt.datetime.now(dt.timezone.utc))
+    state = one.state(call.settings.now())
     if state != "active" or one.block:
         refuse("reservation.not_active", id=one.id, state=state)
     call.stop_if_dry_run()
@@ -123,7 +121,7 @@ def describe(call: Call, one: CapacityReservation) -> dict[str, Any]:
         "AvailableInstanceCount": available(call.backend, one),
         "EbsOptimized": False,
         "EphemeralStorage": False,
-        "State": one.state(dt.datetime.now(dt.timezone.utc)),
+        "State": one.state(call.settings.now()),
         "StartDate": one.start or one.created,
         "EndDate": one.end,
         "EndDateType": "limited" if one.end else "unlimited",

@@ -7,10 +7,18 @@ from typing import Any
 
 from .. import lookup
 from ..call import Answer, Call
+from ..moto_paging import forward_paged
 from ..rules import refuse
 from ..state import tick
 
 Key = tuple[str, int | None, int | None, str]
+
+
+def describe_security_groups(call: Call) -> Answer:
+    """moto's listing; of ids that do not exist, the first is named."""
+    for group_id in call.get("GroupIds", []):
+        lookup.security_group(call.backend, group_id, "security_group.unknown")
+    return forward_paged(call)
 
 
 def authorize_ingress(call: Call) -> Answer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from typing import Any
 
 from .. import addresses, catalog
 from ..call import Call
+from ..quotas import quota_of, used, vcpus
 from ..rules import refuse
 from ..state import CapacityReservation, instances
 from .spec import Launch
@@ -22,6 +22,7 @@ def grant(call: Call, launch: Launch) -> list[CapacityReservation | None]:
     count = min(launch.high, _room_in_subnets(launch))
     if count < launch.low:
         refuse("launch.subnet_full")
+    count = min(count, _room_in_quota(call, launch))
     if launch.reservation is not None:
         count = min(count, available(call.backend, launch.reservation))
         if count < launch.low:
@@ -33,6 +34,20 @@ def grant(call: Call, launch: Launch) -> list[CapacityReservation | None]:
     if len(granted) < launch.low:
         _no_capacity(call, launch)
     return granted
+
+
+def _room_in_quota(call: Call, launch: Launch) -> int:
+    """How many instances the vCPU quota still allows; refused below the minimum."""
+    quota = quota_of(launch.type_name, launch.market)
+    limit = call.settings.quotas.get(quota.code) if quota else None
+    if quota is None or limit is None:
+        return launch.high
+    room = int(limit - used(call.backend, quota)) // max(vcpus(launch.type_name), 1)
+    if room < launch.low:
+        if quota.spot:
+            refuse("launch.spot_quota")
+        refuse("launch.vcpu_quota", limit=f"{limit:g}")
+    return room
 
 
 def available(backend: Any, reservation: CapacityReservation) -> int:
@@ -70,7 +85,7 @@ def _open_slots(call: Call, launch: Launch) -> list[CapacityReservation]:
     spec = launch.request.get("CapacityReservationSpecification") or {}
     if spec.get("CapacityReservationPreference") == "none" or launch.market is not None:
         return []
-    now = dt.datetime.now(dt.timezone.utc)
+    now = call.settings.now()
     slots: list[CapacityReservation] = []
     for reservation in call.state.reservations.values():
         fits = (

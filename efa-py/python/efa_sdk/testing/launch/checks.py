@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime as dt
 from typing import Any
 
 from moto.iam.models import iam_backends
@@ -12,6 +11,7 @@ from moto.iam.models import iam_backends
 from .. import catalog, lookup
 from ..addresses import is_free
 from ..call import Call
+from ..machine_images import root_gib
 from ..rules import refuse
 from ..state import CapacityReservation, instances
 from ..tagging import specified_tags
@@ -33,9 +33,7 @@ def resolve(call: Call) -> Launch:
     image = _image(call)
     _check_user_data(request)
     _check_key(call)
-    for mapping in request.get("BlockDeviceMappings") or []:
-        if not mapping.get("DeviceName"):
-            refuse("launch.no_device_name")
+    _check_volumes(request, image)
     nics = read_interfaces(call.backend, request, high)
     subnet = nics[0].subnet
     launch = Launch(
@@ -79,6 +77,17 @@ def _image(call: Call) -> Any:
     return call.backend.amis[image_id]
 
 
+def _check_volumes(request: dict[str, Any], image: Any) -> None:
+    for mapping in request.get("BlockDeviceMappings") or []:
+        if not mapping.get("DeviceName"):
+            refuse("launch.no_device_name")
+        size = (mapping.get("Ebs") or {}).get("VolumeSize")
+        least = root_gib(image)
+        if mapping["DeviceName"] == image.root_device_name and size and int(size) < least:
+            snapshot = image.ebs_snapshot.id
+            refuse("launch.volume_size", size=size, snapshot=snapshot, least=least)
+
+
 def _check_user_data(request: dict[str, Any]) -> None:
     text = request.get("UserData")
     if not text:
@@ -107,10 +116,19 @@ def _profile(call: Call) -> tuple[str, str] | None:
         if value is None:
             continue
         for profile in profiles:
-            if getattr(profile, field) == value:
+            if getattr(profile, field) == value and _has_reached_ec2(call, profile):
+                if not profile.roles:
+                    refuse("launch.profile_without_role", arn=profile.arn)
                 return (str(profile.arn), str(profile.id))
         refuse("launch.unknown_profile", value=value, field=field)
     refuse("request.missing_parameter", name="IamInstanceProfile.Name")
+
+
+def _has_reached_ec2(call: Call, profile: Any) -> bool:
+    """EC2 hears of a new profile late: here after some launches that name it, dry runs counted."""
+    asked = getattr(profile, "_stand_in_asked", 0)
+    profile._stand_in_asked = asked + 1
+    return bool(asked >= call.settings.iam_propagation_calls)
 
 
 def _check_zone(call: Call, launch: Launch) -> None:
@@ -206,7 +224,7 @@ def _reserve(call: Call, launch: Launch) -> None:
         refuse("launch.reservation_zone", zone=launch.zone, other=reservation.zone)
     if reservation.tenancy != launch.tenancy:
         refuse("launch.reservation_tenancy", tenancy=launch.tenancy, other=reservation.tenancy)
-    state = reservation.state(dt.datetime.now(dt.timezone.utc))
+    state = reservation.state(call.settings.now())
     if reservation.block and state != "active":
         refuse("launch.block_not_active", id=reservation.id)
     if state != "active" or reservation.instance_type != launch.type_name:

@@ -11,6 +11,7 @@ from moto.ec2.utils import parse_user_data, random_reservation_id
 from .. import addresses
 from ..call import Call
 from ..instance import Interface, Launched, StandInInstance
+from ..machine_images import root_gib
 from ..state import CapacityReservation
 from ..tagging import set_tags
 from .spec import Launch, NicSpec
@@ -167,9 +168,10 @@ def _volumes(launch: Launch, instance: StandInInstance) -> None:
         ebs = mapping.get("Ebs")
         if ebs is None or mapping.get("NoDevice") is not None:
             continue
+        size = root_gib(launch.image) if name == root else 8
         kind = ebs.get("VolumeType") or "gp3"
         volume = backend.create_volume(
-            size=int(ebs.get("VolumeSize") or 8),
+            size=int(ebs.get("VolumeSize") or size),
             zone_name=launch.zone,
             snapshot_id=ebs.get("SnapshotId"),
             encrypted=bool(ebs.get("Encrypted")),

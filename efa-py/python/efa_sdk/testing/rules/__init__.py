@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from .access import ACCESS_RULES
 from .addresses import ADDRESS_RULES
+from .iam import IAM_RULES
 from .interfaces import INTERFACE_RULES
 from .launch import LAUNCH_RULES
+from .quotas import QUOTA_RULES
 from .requests import REQUEST_RULES
 from .resources import RESOURCE_RULES
 from .rule import Refused, Rule
+from .ssm import SSM_RULES
 
 __all__ = ["RULES", "Refused", "Rule", "refusal", "refuse", "rules_markdown"]
 
 RULES: tuple[Rule, ...] = (
     *REQUEST_RULES,
+    *ACCESS_RULES,
     *INTERFACE_RULES,
     *ADDRESS_RULES,
     *LAUNCH_RULES,
     *RESOURCE_RULES,
+    *QUOTA_RULES,
+    *IAM_RULES,
+    *SSM_RULES,
 )
 
 _BY_ID = {rule.id: rule for rule in RULES}

@@ -122,11 +122,19 @@ LAUNCH_RULES = (
     ),
     Rule(
         "launch.unknown_profile",
-        "an instance profile that does not exist (EC2 also says so some seconds after its birth)",
+        "an instance profile that does not exist, or not yet for EC2 (iam_propagation_calls)",
         "InvalidParameterValue",
         "Value ({value}) for parameter iamInstanceProfile.{field} is invalid. Invalid IAM Instance"
         " Profile {field}",
         "hashicorp/terraform-provider-aws#27516 (by name; by ARN the same form)",
+        literal=True,
+    ),
+    Rule(
+        "launch.profile_without_role",
+        "an instance profile with no role in it",
+        "InvalidParameterValue",
+        'IAM Instance Profile "{arn}" has no associated IAM Roles',
+        "hashicorp/terraform-provider-aws (source, which retries it)",
         literal=True,
     ),
     Rule(
@@ -295,6 +303,14 @@ LAUNCH_RULES = (
         "InvalidLaunchTemplateId.NotFound",
         "The specified launch template, with template ID {id}, does not exist.",
         _API_ERRORS + "; text carried by moto",
+    ),
+    Rule(
+        "launch.volume_size",
+        "a root volume smaller than the image's snapshot",
+        "InvalidBlockDeviceMapping",
+        "Volume of size {size}GB is smaller than snapshot '{snapshot}', expect size >= {least}GB",
+        "many public reports of RunInstances; no one repository recorded",
+        literal=True,
     ),
     Rule(
         "launch.no_device_name",

@@ -109,7 +109,7 @@ RESOURCE_RULES = (
     ),
     Rule(
         "security_group.unknown",
-        "changing or deleting a security group that does not exist",
+        "describing, changing or deleting a security group that does not exist",
         "InvalidGroup.NotFound",
         "The security group '{id}' does not exist",
         "kubernetes-sigs/aws-load-balancer-controller#2371",
@@ -143,6 +143,14 @@ RESOURCE_RULES = (
         "InvalidParameterValue",
         "Invalid value '{value}' for {name}.",
         "EC2 API reference, CreateCapacityReservation; text ours",
+    ),
+    Rule(
+        "offering.duration",
+        "Capacity Block offerings for hours other than 1 to 14 days or up to 26 weeks",
+        "InvalidParameterValue",
+        "Value ({hours}) for parameter capacityDurationHours is invalid. Expecting whole days up to"
+        " 14, or whole weeks up to 26.",
+        "EC2 user guide, 'Capacity Blocks for ML'; code and text ours",
     ),
     Rule(
         "topology.too_many",

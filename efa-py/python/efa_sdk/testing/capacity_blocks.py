@@ -1,0 +1,73 @@
+"""Capacity Blocks and offerings of them that a test puts there."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from moto.ec2.utils import random_id
+
+from . import catalog, lookup
+from .state import BlockOffering, CapacityReservation, state_of
+
+
+def zone_id_of(backend: Any, instance_type: str, zone: str) -> str:
+    """The zone's id, where type and zone exist."""
+    if catalog.instance_type(instance_type) is None:
+        raise LookupError(f"no instance type {instance_type}")
+    zone_id = lookup.zone_id(backend, zone)
+    if zone_id is None:
+        raise LookupError(f"no zone {zone} in {backend.region_name}")
+    return zone_id
+
+
+def add_block(
+    backend: Any,
+    now: dt.datetime,
+    instance_type: str,
+    zone: str,
+    count: int,
+    starts_in: float,
+    hours: float,
+) -> str:
+    """The id of a new Capacity Block's reservation."""
+    zone_id = zone_id_of(backend, instance_type, zone)
+    start = now + dt.timedelta(seconds=starts_in)
+    block_id = random_id("cr")
+    where = f"{backend.region_name}:{backend.account_id}"
+    state_of(backend).reservations[block_id] = CapacityReservation(
+        id=block_id,
+        arn=f"arn:aws:ec2:{where}:capacity-reservation/{block_id}",
+        instance_type=instance_type,
+        platform="Linux/UNIX",
+        zone=zone,
+        zone_id=zone_id,
+        tenancy="default",
+        total=count,
+        created=now,
+        open_match=False,
+        block=True,
+        start=start,
+        end=start + dt.timedelta(hours=hours),
+    )
+    return block_id
+
+
+def add_offering(
+    backend: Any,
+    now: dt.datetime,
+    instance_type: str,
+    zone: str,
+    count: int,
+    hours: int,
+    starts_in: float,
+    price: str,
+) -> str:
+    """The id of a new offering."""
+    zone_id_of(backend, instance_type, zone)
+    start = now + dt.timedelta(seconds=starts_in)
+    offering = BlockOffering(
+        random_id("cbo"), instance_type, zone, count, hours, start.replace(microsecond=0), price
+    )
+    state_of(backend).offerings.append(offering)
+    return offering.id

@@ -1,0 +1,48 @@
+"""The HTTP server of a stand-in."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+
+class StandInError(RuntimeError):
+    """The stand-in cannot start or be used as asked."""
+
+
+class _Handler(WSGIRequestHandler):
+    """Quiet, and without the delay of Nagle's algorithm on kept-alive connections."""
+
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """Closes the connection, so that the client learns at once that no answer comes."""
+        self.close_connection = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Nothing: `StandIn.requests` has it all."""
+
+
+def listen(host: str, port: int, app: Any) -> BaseWSGIServer:
+    """A server that has its port, and serves once it is told to."""
+    try:
+        taken = socket.create_server((host, port))
+    except (OSError, OverflowError) as error:
+        raise StandInError(f"cannot listen on {host}:{port}: {error}") from error
+    with taken:
+        # By descriptor, since werkzeug prints and exits when it cannot bind by itself.
+        return make_server(
+            host, port, app, threaded=True, request_handler=_Handler, fd=taken.fileno()
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

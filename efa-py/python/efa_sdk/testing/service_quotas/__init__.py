@@ -1,0 +1,1 @@
+"""Service Quotas, of EC2's vCPU quotas; the rest is moto's."""
