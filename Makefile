@@ -53,7 +53,7 @@ lint: setup build
 test-rust: setup build
 	@echo "== Rust tests, with and without the feature aws"
 	cargo test --workspace
-	cargo test -p efa-core --no-default-features
+	cargo test -p efa-core --no-default-features --features test-clock
 	tools/check_abi.sh
 	cargo run --quiet -p efa-core --example quickstart
 	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp

@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::cancel::Cancel;
 use crate::catalog::Catalog;
 use crate::cluster::{Cluster, Expected, not_found};
+use crate::cluster_list::{self, ClusterSummary};
 use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Ec2, Filter};
 use crate::error::Result;
 use crate::iam::Iam;
@@ -14,8 +15,10 @@ use crate::plan::{self, Plan};
 use crate::preflight::{self, PreflightReport};
 use crate::progress::Event;
 use crate::provision::{self, DestroyReport, Steps, Wait};
+use crate::run_command::{self, CommandReport, RunCommandOptions};
 use crate::spec::{ClusterSpec, check_name};
 use crate::ssm::Ssm;
+use crate::topology::{self, Topology};
 use crate::verify::{self, VerifyReport};
 
 type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -180,6 +183,40 @@ impl Client {
         Cluster::find(self.aws.as_ref(), name)
             .await?
             .ok_or_else(|| not_found(name, self.region()))
+    }
+
+    /// Every cluster of ours in the region, half-made ones too, by name.
+    ///
+    /// # Errors
+    /// Those of EC2.
+    pub async fn clusters(&self) -> Result<Vec<ClusterSummary>> {
+        cluster_list::list(self.aws.as_ref()).await
+    }
+
+    /// Where the cluster's running instances hang in the network, ranked by nearness.
+    ///
+    /// # Errors
+    /// `verify.cluster_not_found`, or those of EC2.
+    pub async fn topology(&self, name: &str) -> Result<Topology> {
+        let cluster = self.describe(name).await?;
+        topology::read(self.aws.as_ref(), &cluster).await
+    }
+
+    /// Runs a shell script as root on every instance of the cluster through SSM, and collects
+    /// what it prints.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for a script or option that SSM refuses, `verify.cluster_not_found`,
+    /// or those of AWS. What fails on single nodes is in the report.
+    pub async fn run_command(
+        &self,
+        name: &str,
+        script: &str,
+        options: &RunCommandOptions,
+    ) -> Result<CommandReport> {
+        let cluster = self.describe(name).await?;
+        let (ssm, progress) = (self.aws.as_ref(), self.progress.as_ref());
+        run_command::run(ssm, &cluster, script, options, progress).await
     }
 
     /// Compares the cluster with the plan that its tags record.

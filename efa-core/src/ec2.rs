@@ -316,6 +316,8 @@ pub struct Address {
     pub instance_id: Option<String>,
     /// The interface that it is associated with.
     pub network_interface_id: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// A CreateSecurityGroup request.

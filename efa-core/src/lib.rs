@@ -35,8 +35,11 @@ mod capacity;
 mod catalog;
 mod client;
 mod cluster;
+mod cluster_list;
 mod ec2;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod html;
 mod iam;
 mod image;
@@ -48,12 +51,14 @@ mod preflight;
 mod progress;
 mod provision;
 mod quotas;
+mod run_command;
 mod security_group;
 mod selector;
 mod spec;
 mod ssm;
 mod subnets;
 mod tags;
+mod topology;
 mod types;
 mod verify;
 mod volume;
@@ -69,6 +74,7 @@ pub use catalog::{
 };
 pub use client::{Aws, Client};
 pub use cluster::{Cluster, Expected};
+pub use cluster_list::ClusterSummary;
 pub use ec2::{
     Address, AttachedInterface, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation,
     CreateSecurityGroup, Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState,
@@ -87,6 +93,7 @@ pub use plan::{Launch, Plan, PlanDifference};
 pub use preflight::{Check, CheckStatus, PreflightReport};
 pub use progress::{Action, Event};
 pub use provision::{DestroyReport, Wait};
+pub use run_command::{CommandReport, NodeOutput, NodeStatus, RunCommandOptions};
 pub use security_group::PlannedSecurityGroup;
 pub use selector::Selector;
 pub use spec::{
@@ -95,6 +102,7 @@ pub use spec::{
 };
 pub use ssm::{CommandInvocation, CommandStatus, Ssm};
 pub use subnets::RejectedSubnet;
+pub use topology::{RankedInstance, Topology};
 pub use types::{
     Architecture, CardIndex, DeviceIndex, Gbps, InterfaceType, PlacementStrategy, RdmaSupport,
     UsageClass,

@@ -13,6 +13,7 @@ use crate::cluster::{
     CapacityBlockOffering, Cluster, DestroyReport, Event, PreflightReport, VerifyReport,
 };
 use crate::errors;
+use crate::nodes::{self, ClusterSummary, CommandReport, Topology};
 use crate::plan::{ClusterSpec, Plan};
 use crate::runtime::{awaitable, block_on, stoppable};
 
@@ -151,6 +152,17 @@ mod verbs {
     verb!(catalog() -> Catalog, Catalog, |client| client.catalog());
     verb!(plan(spec: ClusterSpec) -> Plan, Plan, |client| client.plan(&spec.0));
     verb!(preflight(plan: Plan) -> PreflightReport, PreflightReport, |client| client.preflight(&plan.0));
+    verb!(
+        clusters() -> Vec<ClusterSummary>,
+        |found| found.into_iter().map(ClusterSummary).collect(),
+        |client| client.clusters()
+    );
+    verb!(topology(name: String) -> Topology, Topology, |client| client.topology(&name));
+    verb!(
+        run_command(name: String, script: String, options: core::RunCommandOptions) -> CommandReport,
+        CommandReport,
+        |client| client.run_command(&name, &script, &options)
+    );
     verb!(describe(name: String) -> Cluster, Cluster, |client| client.describe(&name));
     verb!(
         capacity_block_offerings(search: core::CapacityBlockSearch) -> Vec<CapacityBlockOffering>,
@@ -172,6 +184,14 @@ mod verbs {
         };
         report.map(VerifyReport).map_err(errors::core)
     }
+}
+
+fn command_options(deadline_s: f64, wait_online_s: f64) -> PyResult<core::RunCommandOptions> {
+    let deadline = seconds("deadline_s", deadline_s)?;
+    Ok(nodes::options(
+        deadline,
+        seconds("wait_online_s", wait_online_s)?,
+    ))
 }
 
 fn search(
@@ -262,6 +282,35 @@ impl Client {
         block_on(py, verbs::describe(self.0.clone(), name))
     }
 
+    /// Every cluster of ours in the region, half-made ones too, by name.
+    fn clusters(&self, py: Python<'_>) -> PyResult<Vec<ClusterSummary>> {
+        block_on(py, verbs::clusters(self.0.clone()))
+    }
+
+    /// Where the cluster's running instances hang in the network, ranked by nearness.
+    fn topology(&self, py: Python<'_>, name: String) -> PyResult<Topology> {
+        block_on(py, verbs::topology(self.0.clone(), name))
+    }
+
+    /// Runs a shell script as root on every instance of the cluster through SSM, and collects
+    /// what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
+    /// the agents may take to come online.
+    #[pyo3(signature = (name, script, *, deadline_s=600.0, wait_online_s=300.0))]
+    fn run_command(
+        &self,
+        py: Python<'_>,
+        name: String,
+        script: String,
+        deadline_s: f64,
+        wait_online_s: f64,
+    ) -> PyResult<CommandReport> {
+        let options = command_options(deadline_s, wait_online_s)?;
+        block_on(
+            py,
+            verbs::run_command(self.0.clone(), name, script, options),
+        )
+    }
+
     /// Compares a cluster with the plan that its tags record, or with the plan that is given.
     fn verify(&self, py: Python<'_>, cluster: NameOrPlan) -> PyResult<VerifyReport> {
         block_on(py, verbs::verify(self.0.clone(), cluster))
@@ -350,6 +399,35 @@ impl AsyncClient {
     #[pyo3(signature = (name) -> "collections.abc.Awaitable[Cluster]")]
     fn describe<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::describe(self.0.clone(), name))
+    }
+
+    /// As `Client.clusters`.
+    #[pyo3(signature = () -> "collections.abc.Awaitable[list[ClusterSummary]]")]
+    fn clusters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::clusters(self.0.clone()))
+    }
+
+    /// As `Client.topology`.
+    #[pyo3(signature = (name) -> "collections.abc.Awaitable[Topology]")]
+    fn topology<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::topology(self.0.clone(), name))
+    }
+
+    /// As `Client.run_command`.
+    #[pyo3(signature = (name, script, *, deadline_s=600.0, wait_online_s=300.0) -> "collections.abc.Awaitable[CommandReport]")]
+    fn run_command<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        script: String,
+        deadline_s: f64,
+        wait_online_s: f64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let options = command_options(deadline_s, wait_online_s)?;
+        awaitable(
+            py,
+            verbs::run_command(self.0.clone(), name, script, options),
+        )
     }
 
     /// As `Client.verify`.

@@ -7,6 +7,7 @@ mod errors;
 mod fabric;
 mod fabric_report;
 mod layout;
+mod nodes;
 mod plan;
 mod runtime;
 mod value;
@@ -37,6 +38,8 @@ mod _efa_sdk {
     use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
+    #[pymodule_export]
+    use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
     use crate::plan::{ClusterSpec, InstanceRole, Plan};
 

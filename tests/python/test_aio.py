@@ -12,7 +12,12 @@ import pytest
 from efa_sdk import _efa_sdk, aio
 from support import DEADLINE_S, P5, SMALL, Cloud, Gate
 
-VERBS = ["catalog", "plan", "apply", "describe", "verify", "destroy"]
+# fmt: off
+VERBS = [
+    "catalog", "plan", "preflight", "capacity_block_offerings", "apply", "grow", "clusters",
+    "describe", "topology", "run_command", "verify", "destroy",
+]
+# fmt: on
 
 
 def connect(cloud: Cloud, **options: Any) -> aio.Client:

@@ -38,7 +38,14 @@ NAMES = [
     "VerifyReport",
 ]
 #: Tested where they are made.
-NOT_MADE_HERE = {"CapacityBlockOffering"}
+NOT_MADE_HERE = {
+    "CapacityBlockOffering",
+    "ClusterSummary",
+    "CommandReport",
+    "NodeOutput",
+    "RankedInstance",
+    "Topology",
+}
 each_class = pytest.mark.parametrize("name", NAMES)
 _made: dict[str, Any] = {}
 

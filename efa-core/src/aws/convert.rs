@@ -257,6 +257,7 @@ pub(super) fn address(address: sdk::Address) -> Result<Address> {
         public_ip: address.public_ip.unwrap_or_default(),
         instance_id: non_empty(address.instance_id),
         network_interface_id: non_empty(address.network_interface_id),
+        tags: tags(address.tags),
     })
 }
 

@@ -274,6 +274,7 @@ impl Ec2 for AwsSdk {
             public_ip: convert::present(answer.public_ip, "PublicIp")?,
             instance_id: None,
             network_interface_id: None,
+            tags: tags.clone(),
         })
     }
 

@@ -6,7 +6,7 @@ import collections.abc
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Server", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -31,6 +31,10 @@ class AsyncClient:
         """
         As `Client.catalog`.
         """
+    def clusters(self, /) -> "collections.abc.Awaitable[list[ClusterSummary]]":
+        """
+        As `Client.clusters`.
+        """
     def describe(self, /, name: str) -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.describe`.
@@ -50,6 +54,14 @@ class AsyncClient:
     def preflight(self, /, plan: Plan) -> "collections.abc.Awaitable[PreflightReport]":
         """
         As `Client.preflight`.
+        """
+    def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> "collections.abc.Awaitable[CommandReport]":
+        """
+        As `Client.run_command`.
+        """
+    def topology(self, /, name: str) -> "collections.abc.Awaitable[Topology]":
+        """
+        As `Client.topology`.
         """
     def verify(self, /, cluster: str | Plan) -> "collections.abc.Awaitable[VerifyReport]":
         """
@@ -384,6 +396,10 @@ class Client:
         """
         Every instance type of the region that supports EFA, with the zones that offer it.
         """
+    def clusters(self, /) -> list[ClusterSummary]:
+        """
+        Every cluster of ours in the region, half-made ones too, by name.
+        """
     def describe(self, /, name: str) -> Cluster:
         """
         The cluster of this name as it stands. Raises VerifyError when there is none.
@@ -405,6 +421,16 @@ class Client:
         """
         Checks what can change between plan and launch: addresses, quotas, the reservation, and
         EC2's own check of the launch request. Changes nothing.
+        """
+    def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> CommandReport:
+        """
+        Runs a shell script as root on every instance of the cluster through SSM, and collects
+        what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
+        the agents may take to come online.
+        """
+    def topology(self, /, name: str) -> Topology:
+        """
+        Where the cluster's running instances hang in the network, ranked by nearness.
         """
     def verify(self, /, cluster: str | Plan) -> VerifyReport:
         """
@@ -614,6 +640,100 @@ class ClusterSpec:
     def vpc(self, /) -> str | None:
         """
         The VPC: an id, a tag or a name.
+        """
+
+@final
+class ClusterSummary:
+    """
+    What of one cluster is there.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def availability_zones(self, /) -> list[str]:
+        """
+        The zones that they are in.
+        """
+    @staticmethod
+    def from_json(text: str) -> ClusterSummary:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_types(self, /) -> list[str]:
+        """
+        The types of its instances.
+        """
+    @property
+    def instances(self, /) -> dict[str, int]:
+        """
+        How many instances are in each state.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Its name.
+        """
+    @property
+    def resources(self, /) -> list[tuple[str, str]]:
+        """
+        Pairs of resource type and id, instances left out.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class CommandReport:
+    """
+    How a script ended on every node of a cluster.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def command_ids(self, /) -> list[str]:
+        """
+        SSM's ids of the commands, one per 50 nodes.
+        """
+    @property
+    def failed(self, /) -> list[NodeOutput]:
+        """
+        The nodes where it did not.
+        """
+    @staticmethod
+    def from_json(text: str) -> CommandReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Name of the cluster.
+        """
+    @property
+    def nodes(self, /) -> list[NodeOutput]:
+        """
+        The nodes, by launch index.
+        """
+    @property
+    def succeeded(self, /) -> bool:
+        """
+        Whether it ended with exit code 0 on all.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -1478,6 +1598,66 @@ class Nic:
         """
 
 @final
+class NodeOutput:
+    """
+    How a script ended on one node.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def detail(self, /) -> str:
+        """
+        SSM's longer word, or what to do.
+        """
+    @property
+    def exit_code(self, /) -> int | None:
+        """
+        The exit code, where the script ended.
+        """
+    @staticmethod
+    def from_json(text: str) -> NodeOutput:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_id(self, /) -> str:
+        """
+        `i-…`
+        """
+    @property
+    def private_ip_address(self, /) -> str | None:
+        """
+        Its primary private address.
+        """
+    @property
+    def status(self, /) -> str:
+        """
+        `success`, `failed`, `timed out`, `cancelled`, `not finished` or `not online`.
+        """
+    @property
+    def stderr(self, /) -> str:
+        """
+        The first 8,000 characters of its error output.
+        """
+    @property
+    def stdout(self, /) -> str:
+        """
+        The first 24,000 characters of its output.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def truncated(self, /) -> bool:
+        """
+        Whether SSM cut one of them off.
+        """
+
+@final
 class Plan:
     """
     Everything that `apply` would use and make. `str()` prints what exists (`=`) and what would
@@ -1965,6 +2145,56 @@ class ProviderInfo:
         """
 
 @final
+class RankedInstance:
+    """
+    One instance and its place in the network.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def availability_zone(self, /) -> str:
+        """
+        The Availability Zone's name.
+        """
+    @property
+    def capacity_block_id(self, /) -> str | None:
+        """
+        The Capacity Block's or UltraServer's domain.
+        """
+    @staticmethod
+    def from_json(text: str) -> RankedInstance:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_id(self, /) -> str:
+        """
+        `i-…`
+        """
+    @property
+    def network_nodes(self, /) -> list[str]:
+        """
+        Network nodes from the top down.
+        """
+    @property
+    def private_ip_address(self, /) -> str | None:
+        """
+        Its primary private address.
+        """
+    @property
+    def rank(self, /) -> int:
+        """
+        0 to N-1, by nearness.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class Server:
     """
     The answering side of a probe between two processes.
@@ -1987,6 +2217,58 @@ class Server:
     def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
         As `serve_one`, as an awaitable.
+        """
+
+@final
+class Topology:
+    """
+    Where a cluster's running instances hang in the network, by rank.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    def distance(self, /, a: SupportsIndex, b: SupportsIndex) -> int | None:
+        """
+        Levels from the bottom up to a network node that two ranks share, 0 for the same bottom
+        node; None when it is not known.
+        """
+    @staticmethod
+    def from_json(text: str) -> Topology:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def groups(self, /) -> list[list[RankedInstance]]:
+        """
+        The instances below each bottom network node, nearest groups side by side.
+        """
+    def hostfile(self, /, slots: SupportsIndex | None = None) -> str:
+        """
+        One private address per line in rank order, as mpirun's hostfile; with slots as Open MPI
+        writes them.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Name of the cluster.
+        """
+    @property
+    def nodes(self, /) -> list[RankedInstance]:
+        """
+        The instances, rank 0 first.
+        """
+    @property
+    def notes(self, /) -> list[str]:
+        """
+        What could not be ranked, and why.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final

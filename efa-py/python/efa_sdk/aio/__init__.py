@@ -26,10 +26,13 @@ if TYPE_CHECKING:
         Catalog,
         Cluster,
         ClusterSpec,
+        ClusterSummary,
+        CommandReport,
         DestroyReport,
         Event,
         Plan,
         PreflightReport,
+        Topology,
         VerifyReport,
     )
 
@@ -109,6 +112,22 @@ class Client:
     async def describe(self, name: str) -> Cluster:
         """The cluster of this name as it stands."""
         return await self._client.describe(name)
+
+    async def clusters(self) -> list[ClusterSummary]:
+        """Every cluster of ours in the region, half-made ones too, by name."""
+        return await self._client.clusters()
+
+    async def topology(self, name: str) -> Topology:
+        """Where the cluster's running instances hang in the network, ranked by nearness."""
+        return await self._client.topology(name)
+
+    async def run_command(
+        self, name: str, script: str, *, deadline_s: float = 600.0, wait_online_s: float = 300.0
+    ) -> CommandReport:
+        """Runs a shell script as root on every instance through SSM; collects what it prints."""
+        return await self._client.run_command(
+            name, script, deadline_s=deadline_s, wait_online_s=wait_online_s
+        )
 
     async def verify(self, cluster: str | Plan) -> VerifyReport:
         """Compares a cluster with the plan that its tags record, or with the plan given."""

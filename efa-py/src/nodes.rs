@@ -1,0 +1,197 @@
+//! What `clusters`, `topology` and `run_command` give: data about the nodes of a cluster.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::value::value_class;
+
+value_class! {
+    /// What of one cluster is there.
+    ClusterSummary(core::ClusterSummary) {
+        /// Its name.
+        name: String = |summary| summary.name.clone();
+        /// The types of its instances.
+        instance_types: Vec<String> = |summary| summary.instance_types.iter().cloned().collect();
+        /// The zones that they are in.
+        availability_zones: Vec<String> = |summary| {
+            summary.availability_zones.iter().cloned().collect()
+        };
+        /// How many instances are in each state.
+        instances: BTreeMap<String, u32> = |summary| {
+            summary.instances.iter().map(|(state, count)| (state.to_string(), *count)).collect()
+        };
+        /// Pairs of resource type and id, instances left out.
+        resources: Vec<(String, String)> = |summary| {
+            summary.resources.iter().map(|r| (r.resource_type.clone(), r.id.clone())).collect()
+        };
+    }
+}
+
+#[pymethods]
+impl ClusterSummary {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ClusterSummary of '{}'>", self.0.name)
+    }
+}
+
+value_class! {
+    /// One instance and its place in the network.
+    RankedInstance(core::RankedInstance) {
+        /// 0 to N-1, by nearness.
+        rank: u32 = |node| node.rank;
+        /// `i-…`
+        instance_id: String = |node| node.instance_id.clone();
+        /// Its primary private address.
+        private_ip_address: Option<String> = |node| node.private_ip_address.clone();
+        /// The Availability Zone's name.
+        availability_zone: String = |node| node.availability_zone.clone();
+        /// Network nodes from the top down.
+        network_nodes: Vec<String> = |node| node.network_nodes.clone();
+        /// The Capacity Block's or UltraServer's domain.
+        capacity_block_id: Option<String> = |node| node.capacity_block_id.clone();
+    }
+}
+
+#[pymethods]
+impl RankedInstance {
+    fn __repr__(&self) -> String {
+        format!("<RankedInstance {} {}>", self.0.rank, self.0.instance_id)
+    }
+}
+
+value_class! {
+    /// Where a cluster's running instances hang in the network, by rank.
+    Topology(core::Topology) {
+        /// Name of the cluster.
+        name: String = |topology| topology.name.clone();
+        /// The instances, rank 0 first.
+        nodes: Vec<RankedInstance> = |topology| {
+            topology.nodes.iter().cloned().map(RankedInstance).collect()
+        };
+        /// What could not be ranked, and why.
+        notes: Vec<String> = |topology| topology.notes.clone();
+        /// The instances below each bottom network node, nearest groups side by side.
+        groups: Vec<Vec<RankedInstance>> = |topology| {
+            let owned = |group: &[core::RankedInstance]| {
+                group.iter().cloned().map(RankedInstance).collect()
+            };
+            topology.groups().into_iter().map(owned).collect()
+        };
+    }
+}
+
+#[pymethods]
+impl Topology {
+    /// One private address per line in rank order, as mpirun's hostfile; with slots as Open MPI
+    /// writes them.
+    #[pyo3(signature = (slots=None))]
+    fn hostfile(&self, slots: Option<u32>) -> String {
+        self.0.hostfile(slots)
+    }
+
+    /// Levels from the bottom up to a network node that two ranks share, 0 for the same bottom
+    /// node; None when it is not known.
+    fn distance(&self, a: u32, b: u32) -> Option<usize> {
+        self.0.distance(a, b)
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        let nodes = self.0.nodes.len();
+        format!("<Topology of '{}': {nodes} instances>", self.0.name)
+    }
+}
+
+value_class! {
+    /// How a script ended on one node.
+    NodeOutput(core::NodeOutput) {
+        /// `i-…`
+        instance_id: String = |node| node.instance_id.clone();
+        /// Its primary private address.
+        private_ip_address: Option<String> = |node| node.private_ip_address.clone();
+        /// `success`, `failed`, `timed out`, `cancelled`, `not finished` or `not online`.
+        status: &'static str = |node| node.status.as_str();
+        /// SSM's longer word, or what to do.
+        detail: String = |node| node.detail.clone();
+        /// The exit code, where the script ended.
+        exit_code: Option<i32> = |node| node.exit_code;
+        /// The first 24,000 characters of its output.
+        stdout: String = |node| node.stdout.clone();
+        /// The first 8,000 characters of its error output.
+        stderr: String = |node| node.stderr.clone();
+        /// Whether SSM cut one of them off.
+        truncated: bool = |node| node.truncated;
+    }
+}
+
+#[pymethods]
+impl NodeOutput {
+    fn __repr__(&self) -> String {
+        let status = self.0.status.as_str();
+        format!("<NodeOutput {} {status}>", self.0.instance_id)
+    }
+}
+
+value_class! {
+    /// How a script ended on every node of a cluster.
+    CommandReport(core::CommandReport) {
+        /// Name of the cluster.
+        name: String = |report| report.name.clone();
+        /// SSM's ids of the commands, one per 50 nodes.
+        command_ids: Vec<String> = |report| report.command_ids.clone();
+        /// The nodes, by launch index.
+        nodes: Vec<NodeOutput> = |report| report.nodes.iter().cloned().map(NodeOutput).collect();
+        /// Whether it ended with exit code 0 on all.
+        succeeded: bool = core::CommandReport::succeeded;
+        /// The nodes where it did not.
+        failed: Vec<NodeOutput> = |report| {
+            report.failed().into_iter().cloned().map(NodeOutput).collect()
+        };
+    }
+}
+
+#[pymethods]
+impl CommandReport {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        let failed = self.0.failed().len();
+        format!(
+            "<CommandReport of '{}': {failed} of {} nodes failed>",
+            self.0.name,
+            self.0.nodes.len()
+        )
+    }
+}
+
+/// The options of `run_command`.
+pub(crate) fn options(deadline: Duration, wait_online: Duration) -> core::RunCommandOptions {
+    let mut options = core::RunCommandOptions::default();
+    options.deadline = deadline;
+    options.wait_online = wait_online;
+    options
+}
