@@ -249,10 +249,26 @@ async fn make(
     let instance_ids = run_instances::ensure(steps, plan, &group_id, running, exists).await?;
     await_instances::await_running(steps, name, &instance_ids).await?;
     if plan.wants_elastic_ips() {
-        associate_address::ensure(steps, plan, exists).await?;
+        associate_address::ensure(steps, plan, &instance_ids, exists).await?;
     }
-    let cluster = Cluster::find(steps.aws, name).await?;
-    cluster.ok_or_else(|| crate::cluster::not_found(name, steps.aws.region()))
+    whole_cluster(steps, plan, &instance_ids).await
+}
+
+/// The cluster, once EC2's listings show all of it; after a while, what they show.
+async fn whole_cluster(steps: &Steps<'_>, plan: &Plan, ids: &[String]) -> Result<Cluster> {
+    let name = plan.name();
+    let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
+    loop {
+        let found = Cluster::find(steps.aws, name).await?;
+        let whole = |cluster: &Cluster| {
+            ids.len() == cluster.instances.len()
+                && cluster.security_group.is_some()
+                && cluster.placement_group.is_some() == plan.placement_group.is_some()
+        };
+        if found.as_ref().is_some_and(whole) || !steps.pause(&mut poll).await? {
+            return found.ok_or_else(|| crate::cluster::not_found(name, steps.aws.region()));
+        }
+    }
 }
 
 /// What `destroy` removed.
@@ -377,7 +393,10 @@ impl DestroyReport {
     ) -> Result<Option<Error>> {
         match result {
             Ok(()) => self.removed(steps, resource_type, id),
-            Err(error) if answered(&error, &[codes.gone]) => {}
+            // It was listed a moment ago: an earlier sending of this call took effect.
+            Err(error) if answered(&error, &[codes.gone]) => {
+                self.removed(steps, resource_type, id);
+            }
             Err(error) if answered(&error, &[codes.in_use]) => {
                 steps.tell(Action::Waiting, resource_type, id, "in use");
                 return Ok(Some(error));

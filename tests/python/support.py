@@ -44,6 +44,7 @@ class Cloud:
         self.stand_in = stand_in
         self.network = stand_in.default_network(region=region)
         self.ec2 = _boto3_client(stand_in, region)
+        self.iam = _boto3_client(stand_in, region, "iam")
         self.client = self.connect()
 
     def at_home_of(self, instance_type: str) -> Cloud:
@@ -117,6 +118,24 @@ class Cloud:
             },
             "volume": {v["VolumeId"]: v for v in ec2.describe_volumes()["Volumes"]},
             "subnet": {s["SubnetId"]: s for s in ec2.describe_subnets()["Subnets"]},
+            **self._iam(),
+        }
+
+    def _iam(self) -> dict[str, Any]:
+        """Roles with their policies, and instance profiles."""
+        iam = self.iam
+        roles, profiles = iam.list_roles()["Roles"], iam.list_instance_profiles()
+        names = [role["RoleName"] for role in roles]
+        return {
+            "role": {
+                name: {
+                    **iam.get_role(RoleName=name)["Role"],
+                    "Attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
+                    "Inline": iam.list_role_policies(RoleName=name)["PolicyNames"],
+                }
+                for name in names
+            },
+            "instance-profile": {p["InstanceProfileName"]: p for p in profiles["InstanceProfiles"]},
         }
 
     def tagged(self, name: str = "train") -> set[tuple[str, str]]:
@@ -134,14 +153,14 @@ class Cloud:
         return {r for r in self.tagged(name) if r[0] not in ("network-interface", "volume")}
 
 
-_clients: dict[tuple[str, str], Any] = {}
+_clients: dict[tuple[str, str, str], Any] = {}
 
 
-def _boto3_client(stand_in: StandIn, region: str) -> Any:
-    """One per endpoint and region: making one is slow, and it keeps no state of EC2's."""
-    key = (stand_in.endpoint_url, region)
+def _boto3_client(stand_in: StandIn, region: str, service: str = "ec2") -> Any:
+    """One per endpoint, region and service: making one is slow, and it keeps no state."""
+    key = (stand_in.endpoint_url, region, service)
     if key not in _clients:
-        _clients[key] = stand_in.client(region=region)
+        _clients[key] = stand_in.client(service, region=region)
     return _clients[key]
 
 

@@ -4,7 +4,7 @@
 //! over. They carry our tag, are used before new ones are allocated, and what is left over at the
 //! end is released.
 
-use super::{Steps, note, release_address, resource};
+use super::{SETTLING, Steps, answered, note, release_address, resource, timeout};
 use crate::cluster::live_instances;
 use crate::ec2::{Address, AttachedInterface, Instance};
 use crate::error::{Code, Error, Leftover, Result};
@@ -13,21 +13,26 @@ use crate::progress::Action;
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex};
 
-/// How often another `apply` may release an address that this one was about to associate.
-const ROUNDS: u32 = 5;
+/// EC2's answers for what it does not see everywhere yet, and for an address that another `apply`
+/// released while this one was about to associate it.
+const UNSEEN: &[&str] = &[
+    "InvalidAllocationID.NotFound",
+    "InvalidNetworkInterfaceID.NotFound",
+    "InvalidInstanceID.NotFound",
+];
 
 /// Gives every instance exactly one Elastic IP.
 pub(super) async fn ensure(
     steps: &Steps<'_>,
     plan: &Plan,
+    instance_ids: &[String],
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
-    let mut round = 1;
-    while let Err(error) = associate_missing(steps, plan, exists).await {
-        if error.ec2_code() != Some("InvalidAllocationID.NotFound") || round == ROUNDS {
+    let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
+    while let Err(error) = associate_missing(steps, plan, instance_ids, exists).await {
+        if !answered(&error, UNSEEN) || !steps.pause(&mut poll).await? {
             return Err(error);
         }
-        round += 1;
     }
     for address in ours(steps, plan).await? {
         if address.association_id.is_none() {
@@ -53,6 +58,7 @@ async fn ours(steps: &Steps<'_>, plan: &Plan) -> Result<Vec<Address>> {
 async fn associate_missing(
     steps: &Steps<'_>,
     plan: &Plan,
+    instance_ids: &[String],
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
     let addresses = ours(steps, plan).await?;
@@ -62,7 +68,7 @@ async fn associate_missing(
     let (associated, mut free): (Vec<Address>, Vec<Address>) = addresses
         .into_iter()
         .partition(|address| address.association_id.is_some());
-    for instance in live_instances(steps.aws, &plan.spec.name).await? {
+    for instance in listed(steps, plan.name(), instance_ids).await? {
         let primary = primary(&instance)?;
         let id = &primary.network_interface_id;
         let ours = |address: &Address| address.network_interface_id.as_ref() == Some(id);
@@ -94,6 +100,22 @@ async fn associate_missing(
         );
     }
     Ok(())
+}
+
+/// The instances, once EC2 lists all of them.
+async fn listed(steps: &Steps<'_>, name: &str, ids: &[String]) -> Result<Vec<Instance>> {
+    let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
+    loop {
+        let found = live_instances(steps.aws, name).await?;
+        let missing = |id: &&String| !found.iter().any(|i| i.instance_id == **id);
+        let Some(missing) = ids.iter().find(missing) else {
+            return Ok(found);
+        };
+        if !steps.pause(&mut poll).await? {
+            let what = format!("instance {missing} was not listed by EC2");
+            return Err(timeout(&what, SETTLING.min(steps.wait.timeout)));
+        }
+    }
 }
 
 fn list(steps: &Steps<'_>, exists: &mut Vec<Leftover>, action: Action, address: &Address) {
