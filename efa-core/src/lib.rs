@@ -26,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 mod catalog;
 mod client;
 mod cluster;
@@ -43,6 +44,7 @@ mod tags;
 mod types;
 mod verify;
 
+pub use bootstrap::{Bootstrap, EfaInstaller};
 pub use catalog::{
     Catalog, CatalogSource, Gpu, InstanceType, NetworkCard, NeuronDevice, Origin, Query,
     instance_type_table,

@@ -8,7 +8,7 @@ use crate::layout::{LayoutRequest, NetworkInterface, Profile, PublicIp};
 use crate::tags;
 
 /// EC2's limit on user data before encoding, in bytes.
-const USER_DATA_LIMIT_BYTES: usize = 16_384;
+pub(crate) const USER_DATA_LIMIT_BYTES: usize = 16_384;
 /// EC2's limit on tags per resource; ours are taken off it.
 const TAG_LIMIT: usize = 50;
 
@@ -311,7 +311,7 @@ fn check_id(field: &'static str, value: &str, prefix: &str) -> Result<()> {
     ))
 }
 
-fn invalid(
+pub(crate) fn invalid(
     field: &'static str,
     value: impl std::fmt::Display,
     limit: impl std::fmt::Display,

@@ -28,6 +28,8 @@ pub(crate) const IMAGE: &str = "efa-sdk:image";
 pub(crate) const SECURITY_GROUP: &str = "efa-sdk:security-group";
 /// The planned placement group, by name; absent when there is none.
 pub(crate) const PLACEMENT_GROUP: &str = "efa-sdk:placement-group";
+/// How the instance's bootstrap went; the instance itself sets it.
+pub(crate) const BOOTSTRAP: &str = "efa-sdk:bootstrap";
 
 /// All keys that we put on an instance.
 pub(crate) const OURS: &[&str] = &[
