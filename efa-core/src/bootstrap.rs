@@ -40,8 +40,8 @@ impl Default for EfaInstaller {
     /// The pinned release, here and nowhere else.
     ///
     /// Version and checksum: "Verify the EFA installer using SHA-256" in the EC2 user guide
-    /// (`efa-verify.html`); 1.47.0 is the newest release seen on that page. Fingerprint of "Amazon
-    /// EC2 EFA": the same guide's "Get started with EFA" (`efa-start.html`).
+    /// (`efa-verify.html`), which had 1.47.0 and not the later 1.50.0. Fingerprint of "Amazon EC2
+    /// EFA": the same guide's "Get started with EFA" (`efa-start.html`).
     fn default() -> Self {
         Self {
             version: "1.47.0".to_owned(),

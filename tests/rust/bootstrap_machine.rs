@@ -36,11 +36,11 @@ const RECORDERS: &[(&str, &str)] = &[
 static OBSTACLE: LazyLock<Option<String>> = LazyLock::new(|| {
     let overlay = "mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w /mnt/m && \
          mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/m";
-    let output = as_root(["unshare", "-mn", "bash", "-c", overlay])
-        .output()
-        .expect("bash, or sudo");
-    let obstacle = (!output.status.success())
-        .then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    let obstacle = match as_root(["unshare", "-mn", "bash", "-c", overlay]).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Some(format!("sudo: {error}")),
+    };
     if let Some(why) = &obstacle {
         // Not eprintln, which the test harness hides.
         let _ = writeln!(
@@ -131,15 +131,14 @@ impl Machine {
         .unwrap()
     }
 
-    /// A file of the machine, empty when there is none.
+    /// A file that was written on the machine; empty when there is none.
     pub(crate) fn read(&self, path: &str) -> String {
-        let output = self.sh(&format!("cat '{path}' 2>/dev/null"));
-        String::from_utf8(output.stdout).unwrap()
+        fs::read_to_string(self.directory.join("upper").join(path)).unwrap_or_default()
     }
 
     /// What the recorders recorded.
     pub(crate) fn calls(&self) -> Vec<String> {
-        self.read("/calls").lines().map(str::to_owned).collect()
+        self.read("calls").lines().map(str::to_owned).collect()
     }
 
     /// The recorded calls of one command.
@@ -151,14 +150,14 @@ impl Machine {
 
     /// `/var/lib/efa-sdk/bootstrap.json`: its state, stage and reason.
     pub(crate) fn state(&self) -> [String; 3] {
-        let text = self.read("/var/lib/efa-sdk/bootstrap.json");
+        let text = self.read("var/lib/efa-sdk/bootstrap.json");
         let state: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?}"));
         ["state", "stage", "reason"].map(|key| state[key].as_str().unwrap().to_owned())
     }
 
     /// The bootstrap's own log.
     pub(crate) fn log(&self) -> String {
-        self.read("/var/log/efa-sdk-bootstrap.log")
+        self.read("var/log/efa-sdk-bootstrap.log")
     }
 
     fn place(&self, path: &str, text: &str) {
@@ -166,6 +165,12 @@ impl Machine {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = as_root(["rm", "-rf", utf8(&self.directory)]).output();
     }
 }
 

@@ -23,6 +23,7 @@ mkdir -p /opt/amazon/efa/bin
 printf '# EFA installer version: %s\n# Debug packages installed: no\n' "$(cat version)" >/opt/amazon/efa_installed_packages
 [[ $* == *--minimal* ]] || install -m 755 /bin/true /opt/amazon/efa/bin/fi_info
 touch /fake/module
+[[ ! -e /fake/system-asks ]] || touch /var/run/reboot-required
 if [[ -e /fake/asks ]]; then action=reboot; else action=logout/login; fi
 echo "- Please $action to complete the installation."
 "#;
