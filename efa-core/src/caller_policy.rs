@@ -240,7 +240,7 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
         "iam:ListRolePolicies",
         "iam:TagRole",
     ];
-    let statement = plan.bootstrap_statement(&plan.partition);
+    let statement = plan.bootstrap_statement();
     if instance_role::inline_policy(wanted, &plan.partition, statement).is_some() {
         on_role.extend(["iam:DeleteRolePolicy", "iam:PutRolePolicy"]);
     }

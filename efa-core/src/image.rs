@@ -149,7 +149,7 @@ pub(crate) fn check(
             image.image_id, image.owner_id
         ));
     }
-    if spec.user_data.is_none() && !brings_efa(image) {
+    if spec.user_data.is_none() && spec.bootstrap.is_none() && !brings_efa(image) {
         warnings.push(format!(
             "image {} ({}) has no EFA software as far as its name says: install it with a \
              bootstrap",

@@ -29,6 +29,7 @@
 mod account;
 #[cfg(feature = "aws")]
 mod aws;
+mod bootstrap;
 mod caller_policy;
 mod cancel;
 mod capacity;
@@ -66,6 +67,7 @@ mod volume;
 pub use account::{Account, CallerIdentity};
 #[cfg(feature = "aws")]
 pub use aws::{AccessKey, AwsSdk, ConnectOptions};
+pub use bootstrap::{Bootstrap, EfaInstaller};
 pub use cancel::Cancel;
 pub use capacity::PlannedCapacity;
 pub use catalog::{

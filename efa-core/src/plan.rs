@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::bootstrap::Bootstrap;
 use crate::capacity::{self, PlannedCapacity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
@@ -283,13 +284,18 @@ impl Plan {
 
     /// User data of the instances, not yet encoded.
     #[must_use]
-    pub fn user_data(&self) -> Option<&str> {
-        self.spec.user_data.as_deref()
+    pub fn user_data(&self) -> Option<String> {
+        match &self.spec.bootstrap {
+            // `validate` has rendered it once already.
+            Some(bootstrap) => bootstrap.user_data(&self.spec.name).ok(),
+            None => self.spec.user_data.clone(),
+        }
     }
 
     /// The statement that the bootstrap needs in the role of the instances.
-    pub(crate) fn bootstrap_statement(&self, _partition: &str) -> Option<Value> {
-        None
+    pub(crate) fn bootstrap_statement(&self) -> Option<Value> {
+        let bootstrap = self.spec.bootstrap.as_ref();
+        bootstrap.and_then(|_| Bootstrap::tag_permission(&self.spec.name).ok())
     }
 
     /// Tags of the instances, their volumes and interfaces, given what is known at launch.
@@ -360,7 +366,7 @@ impl Plan {
             root_volume: self.root_volume.clone(),
             key_name: self.spec.key_name.clone(),
             iam_instance_profile: self.instance_profile.as_ref().map(|p| p.name.clone()),
-            user_data: self.user_data().map(str::to_owned),
+            user_data: self.user_data(),
             tags: self.instance_tags(launch.security_group_id, launch.subnet_id),
         };
         // EC2 refuses one token with two different requests, so the request is part of it.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::Bootstrap;
 use crate::ec2::Tags;
 use crate::error::{Code, Error, Result};
 use crate::layout::{LayoutRequest, NetworkInterface, Profile, PublicIp};
@@ -18,7 +19,7 @@ pub use choices::{
 };
 
 /// EC2's limit on user data before encoding, in bytes.
-const USER_DATA_LIMIT_BYTES: usize = 16_384;
+pub(crate) const USER_DATA_LIMIT_BYTES: usize = 16_384;
 /// EC2's limit on tags per resource; ours are taken off it.
 const TAG_LIMIT: usize = 50;
 
@@ -86,6 +87,9 @@ pub struct ClusterSpec {
     /// The IAM instance profile.
     #[serde(default)]
     pub instance_profile: InstanceProfileChoice,
+    /// Installs the EFA software at the first boot; instead of `user_data`.
+    #[serde(default)]
+    pub bootstrap: Option<Bootstrap>,
     /// User data, not encoded, at most 16,384 bytes. Do not put secrets here.
     #[serde(default)]
     pub user_data: Option<String>,
@@ -141,6 +145,7 @@ impl ClusterSpec {
             key_name: None,
             ssh_cidrs: Vec::new(),
             instance_profile: InstanceProfileChoice::default(),
+            bootstrap: None,
             user_data: None,
             tags: Tags::new(),
         }
@@ -244,6 +249,17 @@ impl ClusterSpec {
                 "16384 bytes before encoding",
                 "put the script in S3 and fetch it from a short one",
             ));
+        }
+        if let Some(bootstrap) = &self.bootstrap {
+            if self.user_data.is_some() {
+                return Err(invalid(
+                    "user_data",
+                    "given beside bootstrap",
+                    "one of the two",
+                    "put your commands into the bootstrap's extra_script",
+                ));
+            }
+            bootstrap.user_data(&self.name)?;
         }
         self.validate_tags()
     }

@@ -28,6 +28,8 @@ pub(crate) const IMAGE: &str = "efa-sdk:image";
 pub(crate) const SECURITY_GROUP: &str = "efa-sdk:security-group";
 /// The planned placement group, by name; absent when there is none.
 pub(crate) const PLACEMENT_GROUP: &str = "efa-sdk:placement-group";
+/// How the instance's bootstrap went; the instance itself sets it.
+pub(crate) const BOOTSTRAP: &str = "efa-sdk:bootstrap";
 
 /// The planned capacity: a market, or the id of a reservation.
 pub(crate) const CAPACITY: &str = "efa-sdk:capacity";
@@ -53,6 +55,7 @@ pub(crate) const OURS: &[&str] = &[
     CAPACITY,
     INSTANCE_PROFILE,
     SSH_CIDRS,
+    BOOTSTRAP,
 ];
 
 /// The filter that finds everything that we made for one cluster.

@@ -41,7 +41,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
-    use crate::plan::{ClusterSpec, InstanceRole, Plan};
+    use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan};
 
     /// Version of the package.
     #[pymodule_export]

@@ -46,6 +46,64 @@ impl InstanceRole {
     }
 }
 
+value_class! {
+    /// Installs a pinned EFA installer at the first boot, after verifying its checksum and its
+    /// signature. Give installer_version and installer_sha256 together to pin another one.
+    ///
+    /// minimal: kernel module and rdma-core only. huge_pages: reserve so many. extra_script: your
+    /// own commands after a successful installation.
+    Bootstrap(core::Bootstrap) {
+        /// The installer's version.
+        installer_version: String = |b| b.installer.version.clone();
+        /// SHA-256 of its tarball.
+        installer_sha256: String = |b| b.installer.sha256.clone();
+        /// Whether only kernel module and rdma-core are installed.
+        minimal: bool = |b| b.minimal;
+        /// How many huge pages are reserved; None leaves it to the installer.
+        huge_pages: Option<u32> = |b| b.huge_pages;
+        /// Commands after a successful installation.
+        extra_script: Option<String> = |b| b.extra_script.clone();
+    }
+}
+
+#[pymethods]
+impl Bootstrap {
+    #[new]
+    #[pyo3(signature = (
+        *, installer_version=None, installer_sha256=None, minimal=false, huge_pages=None,
+        extra_script=None
+    ))]
+    fn new(
+        installer_version: Option<String>,
+        installer_sha256: Option<String>,
+        minimal: bool,
+        huge_pages: Option<u32>,
+        extra_script: Option<String>,
+    ) -> PyResult<Self> {
+        let mut bootstrap = core::Bootstrap::default();
+        if let Some(version) = installer_version {
+            bootstrap.installer.version = version;
+        }
+        if let Some(sha256) = installer_sha256 {
+            bootstrap.installer.sha256 = sha256;
+        }
+        bootstrap.minimal = minimal;
+        bootstrap.huge_pages = huge_pages;
+        bootstrap.extra_script = extra_script;
+        bootstrap.user_data("check").map_err(errors::core)?;
+        Ok(Self(bootstrap))
+    }
+
+    /// The user data for a cluster of this name.
+    fn user_data(&self, cluster: &str) -> PyResult<String> {
+        self.0.user_data(cluster).map_err(errors::core)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Bootstrap of EFA installer {}>", self.0.installer.version)
+    }
+}
+
 /// One subnet or several.
 #[derive(FromPyObject)]
 enum Subnets {
@@ -76,7 +134,7 @@ value_class! {
     /// `cluster` or `none`; placement_group_name: use this cluster placement group; made when
     /// None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
     /// root volume, always encrypted; a recommended size when None. instance_profile: a name, or
-    /// an `InstanceRole` to make one. user_data: at most 16,384 bytes, no secrets.
+    /// an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
     ClusterSpec(core::ClusterSpec) {
@@ -143,6 +201,8 @@ value_class! {
             core::InstanceProfileChoice::Make(role) => Some(InstanceRole(role.clone())),
             _ => None,
         };
+        /// What installs the EFA software at the first boot.
+        bootstrap: Option<Bootstrap> = |spec| spec.bootstrap.clone().map(Bootstrap);
         /// User data, not encoded.
         user_data: Option<String> = |spec| spec.user_data.clone();
         /// The caller's own tags.
@@ -158,7 +218,7 @@ impl ClusterSpec {
         capacity="on-demand", security_group=None, adopt_security_group=false, ssh_cidrs=None,
         placement="cluster", placement_group_name=None, profile="save-ips", efa=None,
         public_ip="none", interfaces=None, volume_size_gib=None, key_name=None,
-        instance_profile=None, user_data=None, tags=None
+        instance_profile=None, bootstrap=None, user_data=None, tags=None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
@@ -182,6 +242,7 @@ impl ClusterSpec {
         volume_size_gib: Option<u32>,
         key_name: Option<String>,
         instance_profile: Option<Profile>,
+        bootstrap: Option<PyRef<'_, Bootstrap>>,
         user_data: Option<String>,
         tags: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
@@ -217,6 +278,7 @@ impl ClusterSpec {
                 Some(Profile::Use(name)) => core::InstanceProfileChoice::Use(name),
                 Some(Profile::Make(role)) => core::InstanceProfileChoice::Make(role.0),
             };
+            spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;
             spec.tags = tags.unwrap_or_default();
             spec.validate()?;
@@ -336,7 +398,7 @@ impl Plan {
 
     /// User data of the instances, not encoded.
     #[getter]
-    fn user_data(&self) -> Option<&str> {
+    fn user_data(&self) -> Option<String> {
         self.0.user_data()
     }
 

@@ -208,6 +208,8 @@ def strangers(cloud: Cloud) -> None:
 _ALIKE = [
     # What a second try gets anew: ids but for their kind, addresses but not ranges.
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "uuid"),
+    (re.compile(r"\bAROA[A-Z0-9]{17}\b"), "role id"),
+    (re.compile(r'(?<=")[a-z0-9]{20}(?=")'), "profile id"),
     # Our ClientToken has a digest of the request in it, and so of the ids.
     (re.compile(r"\b(efa-sdk-[0-9a-f]{16})-[0-9a-f]{16}\b"), r"\1-…"),
     (re.compile(r"\b([a-z]+)-[0-9a-f]{8,17}\b"), r"\1-…"),

@@ -18,6 +18,7 @@ from support import DEADLINE_S, Cloud, check, run_python
 
 NAMES = [
     "AttachedInterface",
+    "Bootstrap",
     "Catalog",
     "Check",
     "Cluster",
@@ -72,6 +73,7 @@ def flow(cloud: Cloud) -> dict[str, Any]:
     preflight = client.preflight(plan)
     values += [preflight, preflight.checks[0]]
     values += [client.destroy("train"), catalog, efa.InstanceRole(scripts_bucket="scripts")]
+    values += [efa.Bootstrap(extra_script="echo ready")]
     return {type(value).__name__: value for value in values}
 
 

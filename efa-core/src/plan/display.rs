@@ -110,6 +110,13 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             None => "volumes as the image has them".to_owned(),
         }
     )?;
+    if let Some(bootstrap) = &spec.bootstrap {
+        writeln!(
+            f,
+            "      bootstrap      EFA installer {}, signature verified",
+            bootstrap.installer.version
+        )?;
+    }
     writeln!(f, "      interfaces     {}", plan.layout)?;
     writeln!(f, "                     {}", plan.layout.notation())?;
     if plan.wants_elastic_ips() {

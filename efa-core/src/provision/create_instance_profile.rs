@@ -37,7 +37,7 @@ pub(super) async fn ensure(
             .await?;
         steps.tell(Action::Changed, resource::ROLE, name, arn);
     }
-    if let Some(document) = inline_policy(role, partition, plan.bootstrap_statement(partition))
+    if let Some(document) = inline_policy(role, partition, plan.bootstrap_statement())
         && !inline(steps, name).await?.iter().any(|p| p == POLICY_NAME)
     {
         let (document, unseen) = (document.as_str(), |error: &Error| answered(error, UNSEEN));

@@ -20,6 +20,7 @@ from efa_sdk._efa_sdk import (
 )
 from efa_sdk._efa_sdk import (
     AttachedInterface,
+    Bootstrap,
     CapacityBlockOffering,
     Catalog,
     Check,
@@ -54,6 +55,7 @@ if _typing.TYPE_CHECKING:
 
 __all__ = [
     "AttachedInterface",
+    "Bootstrap",
     "CapacityBlockOffering",
     "Catalog",
     "Check",

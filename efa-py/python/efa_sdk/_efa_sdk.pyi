@@ -6,7 +6,7 @@ import collections.abc
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -191,6 +191,60 @@ class Bandwidth:
     def window(self, /) -> int:
         """
         Messages in flight at most.
+        """
+
+@final
+class Bootstrap:
+    """
+    Installs a pinned EFA installer at the first boot, after verifying its checksum and its
+    signature. Give installer_version and installer_sha256 together to pin another one.
+
+    minimal: kernel module and rdma-core only. huge_pages: reserve so many. extra_script: your
+    own commands after a successful installation.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, *, installer_version: str | None = None, installer_sha256: str | None = None, minimal: bool = False, huge_pages: SupportsIndex | None = None, extra_script: str | None = None) -> Bootstrap: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def extra_script(self, /) -> str | None:
+        """
+        Commands after a successful installation.
+        """
+    @staticmethod
+    def from_json(text: str) -> Bootstrap:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def huge_pages(self, /) -> int | None:
+        """
+        How many huge pages are reserved; None leaves it to the installer.
+        """
+    @property
+    def installer_sha256(self, /) -> str:
+        """
+        SHA-256 of its tarball.
+        """
+    @property
+    def installer_version(self, /) -> str:
+        """
+        The installer's version.
+        """
+    @property
+    def minimal(self, /) -> bool:
+        """
+        Whether only kernel module and rdma-core are installed.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    def user_data(self, /, cluster: str) -> str:
+        """
+        The user data for a cluster of this name.
         """
 
 @final
@@ -507,20 +561,25 @@ class ClusterSpec:
     `cluster` or `none`; placement_group_name: use this cluster placement group; made when
     None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
     root volume, always encrypted; a recommended size when None. instance_profile: a name, or
-    an `InstanceRole` to make one. user_data: at most 16,384 bytes, no secrets.
+    an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
 
     Raises PlanError that names the field, the value, the limit and the cure.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
     def adopt_security_group(self, /) -> bool:
         """
         Whether missing self rules are added to the group that is used.
+        """
+    @property
+    def bootstrap(self, /) -> Bootstrap | None:
+        """
+        What installs the EFA software at the first boot.
         """
     @property
     def capacity(self, /) -> str:

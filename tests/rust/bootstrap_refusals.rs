@@ -1,0 +1,141 @@
+//! What the bootstrap refuses to install, and how it says what failed.
+
+use efa_core::Bootstrap;
+
+use crate::bootstrap_machine::Machine;
+use crate::bootstrap_release::{EXPIRED, Release, STRANGER, VERSION};
+use crate::{AL2023, UBUNTU, failed, ok, tagged, user_data};
+
+/// A failure is reported, and nothing of the installer ran.
+fn assert_refused(machine: &Machine, user_data: &str, stage: &str, reason: &str) {
+    assert!(!machine.first_boot(user_data));
+    assert_eq!(machine.state(), failed(stage, reason));
+    assert_eq!(machine.calls_of("installer"), [""; 0]);
+    assert_eq!(
+        machine.calls_of("aws"),
+        [tagged(&format!("failed {stage}"))]
+    );
+    assert_eq!(machine.next_boot(), 0);
+}
+
+#[test]
+fn another_checksum_than_the_pinned_one_is_refused() {
+    let Some(machine) = Machine::new("checksum", AL2023) else {
+        return;
+    };
+    let mut bootstrap = machine.serve(&Release::default());
+    bootstrap.installer.sha256 = "0".repeat(64);
+    let reason = "the SHA-256 is not the pinned one";
+    assert_refused(&machine, &user_data(&bootstrap), "checksum", reason);
+}
+
+/// The checksum fits in each of these: the signature alone must stop them.
+#[test]
+fn a_signature_that_is_not_the_pinned_keys_is_refused() {
+    let tampered = Release {
+        tampered: true,
+        ..Release::default()
+    };
+    let by = |signer| Release {
+        signer,
+        ..Release::default()
+    };
+    let stranger = "signed by another key than the pinned one";
+    let cases = [
+        ("tampered", tampered, "no good signature"),
+        ("stranger", by(&STRANGER), stranger),
+        ("expired", by(&EXPIRED), "no good signature"),
+    ];
+    for (name, release, reason) in cases {
+        let Some(machine) = Machine::new(name, AL2023) else {
+            return;
+        };
+        let mut bootstrap = machine.serve(&release);
+        if name == "expired" {
+            bootstrap.installer.key_fingerprint = EXPIRED.fingerprint.clone();
+        }
+        assert_refused(&machine, &user_data(&bootstrap), "signature", reason);
+    }
+}
+
+#[test]
+fn a_missing_signature_is_refused() {
+    let Some(machine) = Machine::new("unsigned", AL2023) else {
+        return;
+    };
+    let bootstrap = machine.serve(&Release {
+        signature: false,
+        ..Release::default()
+    });
+    let reason = format!("could not fetch aws-efa-installer-{VERSION}.tar.gz.sig");
+    assert_refused(&machine, &user_data(&bootstrap), "download", &reason);
+}
+
+#[test]
+fn a_site_that_does_not_answer_is_said() {
+    let Some(machine) = Machine::new("no-site", AL2023) else {
+        return;
+    };
+    let reason = "could not fetch aws-efa-installer-1.47.0.tar.gz";
+    let script = user_data(&Bootstrap::default());
+    assert_refused(&machine, &script, "download", reason);
+}
+
+#[test]
+fn a_site_with_an_untrusted_certificate_is_refused() {
+    let Some(machine) = Machine::new("untrusted", AL2023) else {
+        return;
+    };
+    let mut bootstrap = machine.serve(&Release::default());
+    bootstrap.installer.base_url = "https://localhost".to_owned();
+    let reason = format!("could not fetch aws-efa-installer-{VERSION}.tar.gz");
+    assert_refused(&machine, &user_data(&bootstrap), "download", &reason);
+}
+
+#[test]
+fn an_installer_that_fails_is_said_and_not_tried_at_each_boot() {
+    let Some(machine) = Machine::new("installer-fails", UBUNTU) else {
+        return;
+    };
+    let bootstrap = machine.serve(&Release::default());
+    machine.sh("touch /fail/installer");
+    assert!(!machine.first_boot(&user_data(&bootstrap)));
+    assert_eq!(
+        machine.state(),
+        failed("install", "efa_installer.sh failed")
+    );
+    assert_eq!(machine.calls_of("aws"), [tagged("failed install")]);
+    assert_eq!(machine.next_boot(), 0);
+}
+
+#[test]
+fn an_extra_script_that_fails_is_the_bootstraps_failure() {
+    let Some(machine) = Machine::new("extra-fails", AL2023) else {
+        return;
+    };
+    let mut bootstrap = machine.serve(&Release::default());
+    bootstrap.extra_script = Some("exit 42".to_owned());
+    assert!(!machine.first_boot(&user_data(&bootstrap)));
+    assert_eq!(machine.state(), failed("extra-script", "exit status 42"));
+}
+
+#[test]
+fn another_system_is_refused_unless_its_image_has_efa() {
+    let Some(machine) = Machine::new("other-system", "ID=rocky\nVERSION_ID=9.4\n") else {
+        return;
+    };
+    let script = user_data(&Bootstrap::default());
+    assert_refused(
+        &machine,
+        &script,
+        "tools",
+        "neither Amazon Linux 2023 nor Ubuntu",
+    );
+    machine.sh(
+        "mkdir -p /opt/amazon/efa/bin; cp /bin/true /opt/amazon/efa/bin/fi_info;
+         echo '# EFA installer version: 1.47.0' >/opt/amazon/efa_installed_packages;
+         touch /fake/module",
+    );
+    assert!(machine.first_boot(&script));
+    assert_eq!(machine.state(), ok());
+}
