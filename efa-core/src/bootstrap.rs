@@ -68,18 +68,20 @@ impl Default for EfaInstaller {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(default)]
 #[non_exhaustive]
 pub struct Bootstrap {
     /// The EFA installer to run, unless the image has the same release or a newer one.
     pub installer: EfaInstaller,
     /// Install the kernel module and rdma-core only, without libfabric and Open MPI.
+    #[serde(default)]
     pub minimal: bool,
     /// Huge pages to reserve, of the kernel's default size (2 MiB on x86-64). When absent, what
     /// the EFA installer's own `efa-config` reserves stays.
+    #[serde(default)]
     pub huge_pages: Option<u32>,
     /// Commands for `bash`, run as root once everything else is in place. Their failure is the
     /// bootstrap's. Do not put secrets here: user data can be read on the instance.
+    #[serde(default)]
     pub extra_script: Option<String>,
 }
 

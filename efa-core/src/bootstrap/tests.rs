@@ -128,7 +128,7 @@ fn it_survives_serialisation_and_every_field_is_optional() {
     let again = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
     assert_eq!(read, again);
     assert_eq!(
-        serde_json::from_str::<Bootstrap>("{}").unwrap(),
+        serde_json::from_str::<Bootstrap>(r#"{"installer":{}}"#).unwrap(),
         Bootstrap::default()
     );
 }

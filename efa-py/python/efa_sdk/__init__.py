@@ -14,7 +14,7 @@ p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
 import importlib as _importlib
 import typing as _typing
 
-from efa_sdk import aio, errors, fabric
+from efa_sdk import aio, errors, fabric, progress
 from efa_sdk._efa_sdk import (
     VERSION as __version__,
 )
@@ -87,6 +87,7 @@ __all__ = [
     "errors",
     "fabric",
     "instance_type_table",
+    "progress",
 ]
 
 
