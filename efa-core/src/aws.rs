@@ -27,7 +27,7 @@ mod request;
 mod retry;
 mod ssm;
 
-/// How often a call is sent before its error is the caller's.
+/// How often a call is sent before its error is the caller's, unless `AWS_MAX_ATTEMPTS` says.
 const ATTEMPTS: u32 = 5;
 
 /// Where and as whom to call AWS. Absent values come from the environment and the files that
@@ -108,14 +108,17 @@ impl AwsSdk {
     /// # Errors
     /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
     pub async fn connect(options: &ConnectOptions) -> Result<Self> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(60))
-                    .build(),
-            );
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .build(),
+        );
+        // Whoever sets these means them for every AWS client of the process.
+        let chosen = |name| std::env::var_os(name).is_some();
+        if !chosen("AWS_MAX_ATTEMPTS") && !chosen("AWS_RETRY_MODE") {
+            loader = loader.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
