@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use efa_core::{
     Aws, AwsSdk, Cancel, Catalog, Client, ClusterSpec, Code, ConnectOptions, Ec2, Error, Filter,
-    Iam, InstanceProfileChoice, InstanceRole, PublicIp, Selector, Wait,
+    Iam, InstanceProfileChoice, InstanceRole, PublicIp, RunCommandOptions, Selector, Wait,
 };
 
 mod stand_in;
@@ -240,6 +240,25 @@ async fn any_zone_of_a_vpc_the_newest_image_and_a_role() {
     assert!(
         report.to_string().contains("the cluster runs already"),
         "{report}"
+    );
+
+    let clusters = client.clusters().await.unwrap();
+    assert_eq!(clusters.len(), 1);
+    assert_eq!(clusters[0].name, "named");
+    let topology = client.topology("named").await.unwrap();
+    assert_eq!(topology.hostfile(Some(8)).lines().count(), 2, "{topology}");
+    assert_eq!(
+        topology.distance(0, 1),
+        Some(0),
+        "one placement group, one bottom node"
+    );
+    let options = RunCommandOptions::default();
+    let report = client.run_command("named", "true", &options).await.unwrap();
+    assert!(report.succeeded() && report.nodes.len() == 2, "{report}");
+    let policy = plan.caller_policy();
+    assert!(
+        policy.contains("iam:PassRole") && policy.contains("parameter/aws/service/"),
+        "{policy}"
     );
 
     let removed = client.destroy("named").await.unwrap();
