@@ -357,8 +357,9 @@ async fn remaining(steps: &Steps<'_>, name: &str) -> Result<Vec<Leftover>> {
 /// every round looks at all of it again.
 async fn remove(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
     let mut poll = steps.poll();
+    let mut made_role = false;
     loop {
-        terminate_instances::terminate(steps, report).await?;
+        made_role |= terminate_instances::terminate(steps, report).await?;
         release_address::release(steps, report).await?;
         delete_network_interface::delete(steps, report).await?;
         let in_use = match delete_placement_group::delete(steps, report).await? {
@@ -366,7 +367,7 @@ async fn remove(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
             in_use => in_use,
         };
         let Some(error) = in_use else {
-            return delete_instance_profile::delete(steps, report).await;
+            return delete_instance_profile::delete(steps, report, made_role).await;
         };
         if !steps.pause(&mut poll).await? {
             return Err(error);

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 
 from support import DEADLINE_S, Cloud
 
@@ -33,6 +36,7 @@ def test_silent_where_standard_error_is_no_terminal(cloud: Cloud) -> None:
 
 def test_a_terminal_shows_every_step(cloud: Cloud) -> None:
     main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     process = subprocess.Popen(command(cloud), stdout=subprocess.DEVNULL, stderr=terminal)
     os.close(terminal)
     shown = b""

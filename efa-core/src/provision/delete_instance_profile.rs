@@ -9,13 +9,18 @@ use crate::tags;
 const GONE: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];
 const NOT_ALLOWED: &[&str] = &["AccessDenied", "AccessDeniedException"];
 
-/// Deletes the cluster's instance profile and role, if we made them.
-pub(super) async fn delete(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
+/// Deletes the cluster's instance profile and role, if we made them. With `made`, they are known
+/// to be there.
+pub(super) async fn delete(
+    steps: &Steps<'_>,
+    report: &mut DestroyReport,
+    made: bool,
+) -> Result<()> {
     let name = instance_role::name(&report.name, steps.aws.region());
     match delete_profile(steps, report, &name).await {
         Ok(()) => delete_role(steps, report, &name).await,
         // Who may not look at IAM has made nothing there; someone else may have.
-        Err(error) if answered(&error, NOT_ALLOWED) && was_read(&error) => {
+        Err(error) if !made && answered(&error, NOT_ALLOWED) && was_read(&error) => {
             report.notes.push(format!(
                 "IAM was not looked at ({}): if this cluster was made with an instance role, \
                  {name} is still there",

@@ -2,13 +2,17 @@
 
 use super::{DestroyReport, Steps, answered, resource, timeout};
 use crate::cluster::live_instances;
-use crate::ec2::InstanceState;
+use crate::ec2::{Instance, InstanceState};
 use crate::error::Result;
+use crate::instance_role;
 use crate::progress::Action;
+use crate::tags;
 
 /// Terminates the cluster's instances and waits until EC2 calls them terminated: until then
 /// their groups and interfaces cannot be removed.
-pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
+///
+/// Whether one of them had a role that we made.
+pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<bool> {
     let name = report.name.clone();
     let instances = live_instances(steps.aws, &name).await?;
     let ids: Vec<String> = instances
@@ -27,7 +31,9 @@ pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> 
     for instance in &instances {
         report.removed(steps, resource::INSTANCE, &instance.instance_id);
     }
-    Ok(())
+    let profile = instance_role::name(&name, steps.aws.region());
+    let ours = |i: &Instance| i.tags.get(tags::INSTANCE_PROFILE) == Some(&profile);
+    Ok(instances.iter().any(ours))
 }
 
 /// Waits for instances of the cluster that are shutting down already.
