@@ -10,7 +10,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 import efa_sdk as efa
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from efa_sdk.testing import StandIn
 from iam_support import TRUST, node_profile
 from support import SMALL, Cloud

@@ -244,7 +244,7 @@ def test_a_reservation_counts_against_no_quota(cloud: Cloud) -> None:
     assert report.is_ready
 
 
-def add_block(cloud: Cloud, count: int, **when: float) -> str:
+def add_block(cloud: Cloud, count: int, **when: Any) -> str:
     zone = zone_of(cloud, cloud.network.subnet_for(P5))
     return cloud.stand_in.add_capacity_block(P5, zone, count, **when)
 
