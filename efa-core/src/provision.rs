@@ -13,10 +13,12 @@ use tokio::time::Instant;
 
 use crate::cancel::Cancel;
 use crate::client::Aws;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, live_instances};
 use crate::error::{Code, Error, Leftover, Result};
+use crate::instance_role;
 use crate::plan::Plan;
 use crate::progress::{Action, Event};
+use crate::tags::is_ours;
 
 mod associate_address;
 mod await_instances;
@@ -315,41 +317,50 @@ pub(crate) async fn destroy(steps: &Steps<'_>, name: &str) -> Result<DestroyRepo
     match remove(steps, &mut report).await {
         Ok(()) => Ok(report),
         Err(error) => {
-            let left = remaining(steps, name).await.unwrap_or_default();
+            let left = remaining(steps, name).await;
             let next = format!("destroy('{name}') again to finish");
             Err(steps.explain(error, left, next))
         }
     }
 }
 
-/// What still carries the cluster's tag.
-async fn remaining(steps: &Steps<'_>, name: &str) -> Result<Vec<Leftover>> {
+/// What still carries the cluster's tag, as far as it can be read.
+async fn remaining(steps: &Steps<'_>, name: &str) -> Vec<Leftover> {
+    let aws = steps.aws;
     let filter = [crate::tags::cluster_filter(name)];
-    let instances = crate::cluster::live_instances(steps.aws, name).await?;
-    let addresses = steps.aws.describe_addresses(&filter).await?;
-    let placement_groups = steps.aws.describe_placement_groups(&filter).await?;
-    let security_groups = steps.aws.describe_security_groups(&filter).await?;
-    let leftover = |resource_type: &str, id: String| Leftover {
-        resource_type: resource_type.to_owned(),
-        id,
+    let mut left = Vec::new();
+    let mut put = |resource_type: &str, id: String| {
+        left.push(Leftover {
+            resource_type: resource_type.to_owned(),
+            id,
+        });
     };
-    let instances = instances
-        .into_iter()
-        .map(|i| leftover(resource::INSTANCE, i.instance_id));
-    let addresses = addresses
-        .into_iter()
-        .map(|a| leftover(resource::ADDRESS, a.allocation_id));
-    let placement = placement_groups
-        .into_iter()
-        .map(|g| leftover(resource::PLACEMENT_GROUP, g.group_name));
-    let security = security_groups
-        .into_iter()
-        .map(|g| leftover(resource::SECURITY_GROUP, g.group_id));
-    Ok(instances
-        .chain(addresses)
-        .chain(placement)
-        .chain(security)
-        .collect())
+    for instance in live_instances(aws, name).await.unwrap_or_default() {
+        put(resource::INSTANCE, instance.instance_id);
+    }
+    for address in aws.describe_addresses(&filter).await.unwrap_or_default() {
+        put(resource::ADDRESS, address.allocation_id);
+    }
+    let groups = aws.describe_placement_groups(&filter).await;
+    for group in groups.unwrap_or_default() {
+        put(resource::PLACEMENT_GROUP, group.group_name);
+    }
+    let groups = aws.describe_security_groups(&filter).await;
+    for group in groups.unwrap_or_default() {
+        put(resource::SECURITY_GROUP, group.group_id);
+    }
+    let role = instance_role::name(name, aws.region());
+    if let Ok(Some(profile)) = aws.get_instance_profile(&role).await
+        && is_ours(&profile.tags, name)
+    {
+        put(resource::INSTANCE_PROFILE, role.clone());
+    }
+    if let Ok(Some(found)) = aws.get_role(&role).await
+        && is_ours(&found.tags, name)
+    {
+        put(resource::ROLE, role);
+    }
+    left
 }
 
 /// The steps of [`destroy`]: what something else is used by goes first, EC2 refuses any other

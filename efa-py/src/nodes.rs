@@ -23,7 +23,7 @@ value_class! {
         instances: BTreeMap<String, u32> = |summary| {
             summary.instances.iter().map(|(state, count)| (state.to_string(), *count)).collect()
         };
-        /// Pairs of resource type and id, instances left out.
+        /// Pairs of resource type and id: everything that carries the cluster's tag.
         resources: Vec<(String, String)> = |summary| {
             summary.resources.iter().map(|r| (r.resource_type.clone(), r.id.clone())).collect()
         };

@@ -37,24 +37,11 @@ where
     F: Future<Output = PyResult<T>> + Send,
     T: Send,
 {
-    refuse_after_fork()?;
-    if tokio::runtime::Handle::try_current().is_ok() {
-        return Err(errors::binding(
-            "python.nested_call",
-            "a blocking call was made from within another call's progress callback",
-            "collect the events and act after the outer call returns",
-        ));
-    }
-    py.detach(|| {
-        pyo3_async_runtimes::tokio::get_runtime().block_on(async {
-            let mut future = std::pin::pin!(future);
-            loop {
-                tokio::select! {
-                    result = &mut future => return result,
-                    () = tokio::time::sleep(SIGNAL_POLL) => Python::attach(|py| py.check_signals())?,
-                }
-            }
-        })
+    run(py, async {
+        tokio::select! {
+            result = future => result,
+            interrupt = ctrl_c() => Err(interrupt),
+        }
     })
 }
 
@@ -71,33 +58,52 @@ where
 {
     let cancel = efa_core::Cancel::new();
     let call = start(cancel.clone());
-    block_on(py, async move {
+    run(py, async move {
         let mut call = std::pin::pin!(call);
-        loop {
-            tokio::select! {
-                result = &mut call => return result,
-                () = tokio::time::sleep(SIGNAL_POLL) => {}
-            }
-            let Err(interrupt) = Python::attach(|py| py.check_signals()) else {
-                continue;
-            };
-            cancel.cancel();
-            let ended = tokio::time::timeout(GRACE, &mut call).await;
-            Python::attach(|py| {
-                let cause = match ended {
-                    Ok(Ok(_)) => None,
-                    Ok(Err(error)) => Some(error),
-                    Err(_) => Some(errors::binding(
-                        "python.call_abandoned",
-                        "the call to AWS that was under way did not end in time; it may still take effect",
-                        "apply the same plan again to finish, or destroy the cluster",
-                    )),
-                };
-                interrupt.set_cause(py, cause);
-            });
-            return Err(interrupt);
-        }
+        let interrupt = tokio::select! {
+            result = &mut call => return result,
+            interrupt = ctrl_c() => interrupt,
+        };
+        cancel.cancel();
+        let cause = tokio::select! {
+            ended = &mut call => ended.err(),
+            again = ctrl_c() => return Err(again),
+            () = tokio::time::sleep(GRACE) => Some(errors::binding(
+                "python.call_abandoned",
+                "the call to AWS that was under way did not end in time; it may still take effect",
+                "apply the same plan again to finish, or destroy the cluster",
+            )),
+        };
+        Python::attach(|py| interrupt.set_cause(py, cause));
+        Err(interrupt)
     })
+}
+
+/// Runs a future on the calling thread, without the GIL.
+fn run<F, T>(py: Python<'_>, future: F) -> PyResult<T>
+where
+    F: Future<Output = PyResult<T>> + Send,
+    T: Send,
+{
+    refuse_after_fork()?;
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(errors::binding(
+            "python.nested_call",
+            "a blocking call was made from within another call's progress callback",
+            "collect the events and act after the outer call returns",
+        ));
+    }
+    py.detach(|| pyo3_async_runtimes::tokio::get_runtime().block_on(future))
+}
+
+/// Ends when a signal's handler raises, with what it raised.
+async fn ctrl_c() -> PyErr {
+    loop {
+        tokio::time::sleep(SIGNAL_POLL).await;
+        if let Err(raised) = Python::attach(|py| py.check_signals()) {
+            return raised;
+        }
+    }
 }
 
 /// The future as a Python awaitable on the running event loop; cancelling it drops the future.

@@ -52,12 +52,6 @@ except KeyboardInterrupt as interrupt:
 
 Child = subprocess.Popen[str]
 
-#: Not strict: which of the two hears Ctrl-C is chance.
-TWO_LISTENERS = pytest.mark.xfail(
-    reason="block_on looks for signals beside stoppable within it, and its KeyboardInterrupt has"
-    " no cause"
-)
-
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Child]]:
@@ -129,7 +123,6 @@ def says(said: dict[str, Any] | None, cloud: Cloud) -> None:
     assert "train" in said["next"]
 
 
-@TWO_LISTENERS
 @pytest.mark.parametrize("action", SAFE)
 def test_ctrl_c_in_apply_at_a_safe_point(
     cloud: Cloud, start: Callable[..., Child], action: str
@@ -149,7 +142,6 @@ def test_ctrl_c_in_apply_at_a_safe_point(
     finishes(cloud, plan)
 
 
-@TWO_LISTENERS
 def test_ctrl_c_while_instances_start(cloud: Cloud, start: Callable[..., Child]) -> None:
     cloud.stand_in.transition_describes = 10**6
     plan = cloud.plan(public_ip="elastic-ip")
@@ -159,7 +151,6 @@ def test_ctrl_c_while_instances_start(cloud: Cloud, start: Callable[..., Child])
     assert {"security-group", "placement-group"} <= {kind for kind, _ in exists(cloud)}
 
 
-@TWO_LISTENERS
 def test_ctrl_c_in_destroy(cloud: Cloud, start: Callable[..., Child]) -> None:
     plan = cloud.plan(instance_profile=ROLE)
     cloud.client.apply(plan)
@@ -173,7 +164,6 @@ def test_ctrl_c_in_destroy(cloud: Cloud, start: Callable[..., Child]) -> None:
     assert said["next"] == "destroy('train') again to finish"
 
 
-@TWO_LISTENERS
 @pytest.mark.parametrize("verb", ["apply", "destroy"])
 def test_ctrl_c_abandons_a_call_that_hangs(
     cloud: Cloud, start: Callable[..., Child], verb: str
@@ -283,12 +273,7 @@ async def test_cancelling_destroy(cloud: Cloud, action: str) -> None:
     "with_cause",
     [
         False,
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                strict=True, reason="aio: a call that is abandoned gives CancelledError no cause"
-            ),
-        ),
+        True,
     ],
 )
 async def test_cancelling_a_call_that_hangs(

@@ -276,9 +276,6 @@ def test_destroy_again_finishes(cloud: Cloud, client: efa.Client, refused: str) 
     assert (roles(cloud), profiles(cloud)) == (set(), {})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="destroy's error does not list the role and profile that are left"
-)
 @pytest.mark.parametrize("refused", [REMOVED[0], REMOVED[-1]])
 def test_a_destroy_that_iam_refuses_says_what_is_left(
     cloud: Cloud, client: efa.Client, refused: str

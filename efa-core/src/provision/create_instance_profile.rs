@@ -109,7 +109,9 @@ async fn ensure_profile(
     let kind = resource::INSTANCE_PROFILE;
     if found.is_none() {
         let tags = plan.shared_tags();
-        match steps.changing()?.create_instance_profile(name, &tags).await {
+        let (tags, unseen) = (&tags, |error: &Error| answered(error, UNSEEN));
+        let made = steps.settle(unseen, |aws| aws.create_instance_profile(name, tags));
+        match made.await {
             Ok(()) => note(steps, exists, Action::Created, kind, name, ""),
             Err(error) if answered(&error, EXISTS) => {
                 found = Some(iam.get_instance_profile(name).await?.ok_or(error)?);

@@ -741,7 +741,7 @@ class ClusterSummary:
     @property
     def resources(self, /) -> list[tuple[str, str]]:
         """
-        Pairs of resource type and id, instances left out.
+        Pairs of resource type and id: everything that carries the cluster's tag.
         """
     def to_json(self, /) -> str:
         """

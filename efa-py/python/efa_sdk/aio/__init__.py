@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from efa_sdk import _efa_sdk
 from efa_sdk.aio import fabric
-from efa_sdk.errors import EfaError
+from efa_sdk.errors import BindingError, EfaError
 
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import (
@@ -52,7 +52,13 @@ async def _stoppable(start: Callable[[_efa_sdk.Cancel], Awaitable[_T]]) -> _T:
     except asyncio.CancelledError as cancelled:
         cancel.cancel()
         await asyncio.wait([call], timeout=_GRACE_S)
-        if call.done() and isinstance(error := call.exception(), EfaError):
+        if not call.done():
+            raise cancelled from BindingError(
+                "python.call_abandoned",
+                "the call to AWS that was under way did not end in time; it may still take effect",
+                "apply the same plan again to finish, or destroy the cluster",
+            )
+        if not call.cancelled() and isinstance(error := call.exception(), EfaError):
             raise cancelled from error
         raise
     finally:
