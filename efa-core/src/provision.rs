@@ -248,7 +248,7 @@ async fn make(
     let group_id = create_security_group::ensure(steps, plan, exists).await?;
     create_placement_group::ensure(steps, plan, exists).await?;
     create_instance_profile::ensure(steps, plan, exists).await?;
-    let instance_ids = run_instances::ensure(steps, plan, &group_id, running, exists).await?;
+    let instance_ids = run_instances::ensure(steps, plan, &group_id, running, grow, exists).await?;
     await_instances::await_running(steps, name, &instance_ids).await?;
     if plan.wants_elastic_ips() {
         associate_address::ensure(steps, plan, &instance_ids, exists).await?;

@@ -167,6 +167,22 @@ impl ClusterSpec {
         }
     }
 
+    /// The least number of instances, from any number.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` unless it is 1 to `count`.
+    pub fn parse_minimum_count(minimum: i64, count: u32) -> Result<u32> {
+        match u32::try_from(minimum) {
+            Ok(minimum) if (1..=count).contains(&minimum) => Ok(minimum),
+            _ => Err(invalid(
+                "minimum_count",
+                minimum,
+                format_args!("1 to count ({count})"),
+                "leave it out for all or nothing",
+            )),
+        }
+    }
+
     /// What the layout planner is asked for.
     #[must_use]
     pub fn layout_request(&self) -> LayoutRequest {
@@ -184,15 +200,8 @@ impl ClusterSpec {
     pub fn validate(&self) -> Result<()> {
         check_name(&self.name)?;
         Self::parse_count(i64::from(self.count))?;
-        if let Some(minimum) = self.minimum_count
-            && !(1..=self.count).contains(&minimum)
-        {
-            return Err(invalid(
-                "minimum_count",
-                minimum,
-                format_args!("1 to count ({})", self.count),
-                "leave it out for all or nothing",
-            ));
+        if let Some(minimum) = self.minimum_count {
+            Self::parse_minimum_count(i64::from(minimum), self.count)?;
         }
         self.image.check()?;
         self.validate_network()?;

@@ -228,7 +228,7 @@ impl ClusterSpec {
         image: &str,
         subnet: Option<Subnets>,
         vpc: Option<&str>,
-        minimum_count: Option<u32>,
+        minimum_count: Option<i64>,
         capacity: &str,
         security_group: Option<&str>,
         adopt_security_group: bool,
@@ -260,7 +260,9 @@ impl ClusterSpec {
                 spec.subnets.push(core::Selector::subnet(&subnet)?);
             }
             spec.vpc = vpc.map(core::Selector::vpc).transpose()?;
-            spec.minimum_count = minimum_count;
+            spec.minimum_count = minimum_count
+                .map(|minimum| core::ClusterSpec::parse_minimum_count(minimum, count))
+                .transpose()?;
             spec.capacity = capacity.parse()?;
             spec.security_group =
                 core::SecurityGroupChoice::parse(security_group, adopt_security_group)?;

@@ -1,6 +1,7 @@
 //! Reads from AWS what a plan is decided from; changes nothing.
 
 use super::Observations;
+use crate::capacity::{self, PlannedCapacity};
 use crate::catalog::InstanceType;
 use crate::client::Aws;
 use crate::ec2::{CapacityReservation, Ec2, Filter, PlacementGroup, SecurityGroup, Subnet};
@@ -9,7 +10,8 @@ use crate::iam::InstanceProfile;
 use crate::placement::{self, Wanted};
 use crate::selector::{self, Selectable, Selector};
 use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, SecurityGroupChoice};
-use crate::{capacity, image, instance_role, tags};
+use crate::subnets::{self, Demand};
+use crate::{image, instance_role, tags};
 
 /// Everything that [`super::decide`] needs for `spec`.
 pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observations> {
@@ -25,11 +27,18 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observa
     let reservation = reservation(ec2, spec).await?;
     let subnets = subnets(ec2, spec).await?;
     let image = image::find(ec2, aws, spec, &instance_type).await?;
-    let security_group = match subnets.first() {
-        Some(subnet) => security_group(ec2, spec, &subnet.vpc_id).await?,
-        None => None,
+    let capacity = capacity::decide(spec, &instance_type, reservation.clone())?;
+    let layout = super::plan_layout(spec, &instance_type)?;
+    let demand = Demand {
+        spec,
+        layout: &layout,
+        region: ec2.region(),
+        zones_that_offer: &zones_that_offer,
+        reserved_zone: reservation.as_ref().map(|r| r.availability_zone.as_str()),
     };
-    let placement_group = placement_group(ec2, spec, &instance_type, reservation.as_ref()).await?;
+    let (usable, _) = subnets::decide(&demand, subnets.clone())?;
+    let security_group = security_group(ec2, spec, &usable[0].vpc_id).await?;
+    let placement_group = placement_group(ec2, spec, &capacity).await?;
     let instance_profile = instance_profile(aws, spec).await?;
     Ok(Observations {
         region: ec2.region().to_owned(),
@@ -66,8 +75,7 @@ async fn reservation(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Option<Capacit
         return Ok(None);
     };
     // EC2 has no filter on the id of a reservation.
-    let filter = Filter::new("instance-type", &spec.instance_type);
-    let found = ec2.describe_capacity_reservations(&[filter]).await?;
+    let found = ec2.describe_capacity_reservations(&[]).await?;
     Ok(found
         .into_iter()
         .find(|reservation| reservation.capacity_reservation_id == *id))
@@ -171,11 +179,9 @@ pub(crate) async fn find_security_group(
 async fn placement_group(
     ec2: &dyn Ec2,
     spec: &ClusterSpec,
-    instance_type: &InstanceType,
-    reservation: Option<&CapacityReservation>,
+    capacity: &PlannedCapacity,
 ) -> Result<Option<PlacementGroup>> {
-    let capacity = capacity::decide(spec, instance_type, reservation.cloned())?;
-    match placement::wanted(spec, &capacity)? {
+    match placement::wanted(spec, capacity)? {
         Wanted::None => Ok(None),
         Wanted::Existing(name) | Wanted::Ours(name) => find_placement_group(ec2, &name).await,
     }

@@ -91,12 +91,13 @@ pub(super) async fn ensure(
     plan: &Plan,
     security_group_id: &str,
     running: Vec<Instance>,
+    grow: bool,
     exists: &mut Vec<Leftover>,
 ) -> Result<Vec<String>> {
     let mut ids: Vec<String> = running.iter().map(|i| i.instance_id.clone()).collect();
     let have = u32::try_from(ids.len()).unwrap_or(u32::MAX);
     let least = plan.spec.minimum_count.unwrap_or(plan.spec.count);
-    if have >= least {
+    if have >= plan.spec.count || (!grow && have >= least) {
         return Ok(ids);
     }
     // Instances that join others go where these are.
@@ -111,11 +112,16 @@ pub(super) async fn ensure(
     for subnet_id in subnets {
         let mut launch = plan.launch(security_group_id, subnet_id);
         launch.count = plan.spec.count.saturating_sub(have);
-        launch.minimum_count = least.saturating_sub(have);
-        if refusals.is_empty() {
-            dry_run(steps, plan, &launch).await?;
-        }
-        match run(steps, plan, launch).await {
+        launch.minimum_count = least.saturating_sub(have).max(1);
+        let checked = match refusals.is_empty() {
+            true => dry_run(steps, plan, &launch).await,
+            false => Ok(()),
+        };
+        let launched = match checked {
+            Ok(()) => run(steps, plan, launch).await,
+            Err(error) => Err(error),
+        };
+        match launched {
             Ok(launched) => {
                 for instance in &launched {
                     let (kind, id) = (resource::INSTANCE, &instance.instance_id);
