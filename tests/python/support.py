@@ -87,8 +87,8 @@ class Cloud:
         return [dict(r.parameters) for r in self._requests() if r.action == action]
 
     def _requests(self, since: int = 0) -> list[LoggedRequest]:
-        real = [r for r in self.stand_in.requests if ("DryRun", "true") not in r.parameters]
-        return real[since:]
+        requests = self.stand_in.requests[since:]
+        return [r for r in requests if ("DryRun", "true") not in r.parameters]
 
     def instances(self, **filters: str) -> list[dict[str, Any]]:
         """Instances that are not terminated, by launch index."""
