@@ -312,7 +312,7 @@ impl ClusterSpec {
                 return Err(invalid(
                     "ssh_cidrs",
                     cidr,
-                    "IPv4 or IPv6 ranges such as 203.0.113.7/32",
+                    "IPv4 or IPv6 ranges without bits behind the prefix, such as 203.0.113.7/32",
                     "give the range that you connect from",
                 ));
             }
@@ -412,15 +412,20 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     ))
 }
 
-/// `address/prefix length`, of either family.
+/// `address/prefix length` of either family, as EC2 writes it: EC2 clears the bits behind the
+/// prefix, and would then show another rule than was asked for.
 fn is_cidr(text: &str) -> bool {
     let Some((address, length)) = text.split_once('/') else {
         return false;
     };
-    let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u8>()) else {
+    let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u32>()) else {
         return false;
     };
-    length <= if address.is_ipv4() { 32 } else { 128 }
+    let no_bits_behind = match address {
+        IpAddr::V4(v4) => length <= 32 && v4.to_bits().checked_shl(length).unwrap_or(0) == 0,
+        IpAddr::V6(v6) => length <= 128 && v6.to_bits().checked_shl(length).unwrap_or(0) == 0,
+    };
+    no_bits_behind && text == format!("{address}/{length}")
 }
 
 /// The error of a value that is out of its limit.

@@ -36,6 +36,8 @@ fn each_bad_value_is_named() {
         }),
         ("ssh_cidrs", |s| s.ssh_cidrs = vec!["203.0.113.7".into()]),
         ("ssh_cidrs", |s| s.ssh_cidrs = vec!["10.0.0.0/33".into()]),
+        ("ssh_cidrs", |s| s.ssh_cidrs = vec!["203.0.113.7/24".into()]),
+        ("ssh_cidrs", |s| s.ssh_cidrs = vec!["2001:DB8::/32".into()]),
         ("ssh_cidrs", |s| {
             s.ssh_cidrs = vec!["10.0.0.0/8".into()];
             s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
@@ -82,6 +84,17 @@ fn each_bad_value_is_named() {
         }),
     ];
     assert!(spec().validate().is_ok());
+    for cidr in [
+        "203.0.113.7/32",
+        "0.0.0.0/0",
+        "2001:db8::/32",
+        "::/0",
+        "::1/128",
+    ] {
+        let mut open = spec();
+        open.ssh_cidrs = vec![cidr.to_owned()];
+        assert!(open.validate().is_ok(), "{cidr}");
+    }
     for (field, break_it) in cases {
         let mut broken = spec();
         break_it(&mut broken);
