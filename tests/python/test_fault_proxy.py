@@ -17,6 +17,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
 )
 from efa_sdk.testing import StandIn
 from fault_proxy import Fault, FaultProxy
+from iam_support import TRUST
 from support import DEADLINE_S, Cloud
 
 #: A reading call of each kind of envelope, with the codes that its service answers.
@@ -103,8 +104,11 @@ def test_what_was_just_made_is_not_found_twice(cloud: Cloud, proxy: FaultProxy) 
 
 def test_what_a_call_names_becomes_visible_one_by_one(cloud: Cloud, proxy: FaultProxy) -> None:
     ec2, iam = (client(cloud.stand_in, proxy, service) for service in ("ec2", "iam"))
-    proxy.begin(Fault("not-found", 2))
+    cloud.stand_in.iam_propagation_calls = 0
+    iam.create_role(RoleName="nodes", AssumeRolePolicyDocument=TRUST)
+    proxy.begin(Fault("not-found", 3))
     iam.create_instance_profile(InstanceProfileName="nodes")
+    iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="nodes")
     ec2.create_placement_group(GroupName="close", Strategy="cluster")
     launch = {
         "ImageId": cloud.network.image_for("c5n.18xlarge"),
