@@ -61,6 +61,7 @@ pub use error::{Code, Error, ErrorKind, Result};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use library::{Library, Version};
 pub use probe::{
-    Bandwidth, Buffers, Interrupt, Latency, MAX_SIZE, Peer, ProbeOptions, ProbeReport, ProbeRow,
-    Role, ServeOptions, Server, connect, loopback, loopback_with,
+    Bandwidth, Buffers, Exchange, ExchangeError, Folder, Interrupt, Latency, MAX_SIZE, Peer,
+    ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server, answer_through, connect,
+    loopback, loopback_with, measure_through,
 };

@@ -17,6 +17,7 @@ use crate::info;
 use crate::library::Library;
 
 mod channel;
+mod exchange;
 mod guard;
 mod initiator;
 mod options;
@@ -27,6 +28,7 @@ mod session;
 mod traffic;
 
 use channel::{Frame, Local};
+pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
 use guard::Guard;
 pub use guard::Interrupt;
 pub use options::{Buffers, MAX_SIZE, ProbeOptions};

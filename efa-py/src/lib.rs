@@ -4,6 +4,7 @@ mod catalog;
 mod client;
 mod cluster;
 mod errors;
+mod exchange;
 mod fabric;
 mod fabric_report;
 mod layout;
@@ -30,6 +31,10 @@ mod _efa_sdk {
     };
     #[pymodule_export]
     use crate::errors::error_codes;
+    #[pymodule_export]
+    use crate::exchange::{
+        answer_through, answer_through_async, measure_through, measure_through_async,
+    };
     #[pymodule_export]
     use crate::fabric::{
         Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,

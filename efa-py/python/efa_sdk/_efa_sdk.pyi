@@ -3,10 +3,13 @@
 The compiled part of efa_sdk.
 """
 import collections.abc
+import os
+
+import efa_sdk.fabric
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "answer_through", "answer_through_async", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async"]
 
 VERSION: Final[str]
 """
@@ -2387,6 +2390,19 @@ class VerifyReport:
         The value as JSON.
         """
 
+def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, *, probe: str | ProbeOptions | None = None, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> ProbeReport:
+    """
+    Answers one side that calls `measure_through` with the same exchange and name.
+
+    probe: only its provider, fabric, domain and source address count. max_size: the largest
+    message in bytes that the other side may ask for.
+    """
+
+def answer_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, *, probe: str | ProbeOptions | None = None, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    """
+    As `answer_through`, as an awaitable.
+    """
+
 def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
     """
     Measures to a `Server` at `host:port`, which must have the same token.
@@ -2417,4 +2433,18 @@ def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> Pr
 def loopback_async(probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `loopback`, as an awaitable.
+    """
+
+def measure_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
+    """
+    Measures to a side that calls `answer_through` with the same exchange and name.
+
+    exchange: a folder that both sides see, or an object with `put(key, value)` and
+    `take(key)`, which gives what lies there and removes it, or None. name: of this pair, new each
+    time.
+    """
+
+def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    """
+    As `measure_through`, as an awaitable.
     """

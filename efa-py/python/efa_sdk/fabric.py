@@ -4,8 +4,9 @@ libfabric is loaded when it is first needed, from ``$EFA_FABRIC_LIB``, ``/opt/am
 system; without one, calls raise ``FabricError`` with the code ``fabric.library_not_found``.
 
 ``loopback("tcp")`` measures latency and bandwidth between two endpoints of this process;
-``Server`` on one machine and ``connect`` on another measure between the two. The coroutines are
-in ``efa_sdk.aio.fabric``.
+``Server`` on one machine and ``connect`` on another measure between the two. Where the two sides
+can already exchange bytes (a Ray actor, a torch store, a shared folder), ``measure_through`` and
+``answer_through`` need no port of their own. The coroutines are in ``efa_sdk.aio.fabric``.
 
 >>> from efa_sdk import fabric
 >>> options = fabric.ProbeOptions("tcp", sizes=[64, 4096], size_budget_s=0.05)
@@ -14,6 +15,8 @@ in ``efa_sdk.aio.fabric``.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from efa_sdk._efa_sdk import (
     Bandwidth,
@@ -25,12 +28,15 @@ from efa_sdk._efa_sdk import (
     ProbeRow,
     ProviderInfo,
     Server,
+    answer_through,
     connect,
     loopback,
+    measure_through,
 )
 
 __all__ = [
     "Bandwidth",
+    "Exchange",
     "Latency",
     "Library",
     "Nic",
@@ -39,11 +45,27 @@ __all__ = [
     "ProbeRow",
     "ProviderInfo",
     "Server",
+    "answer_through",
     "connect",
     "loopback",
+    "measure_through",
     "nics",
     "providers",
 ]
+
+
+class Exchange(Protocol):
+    """Where two sides of a probe leave bytes for each other.
+
+    Whoever can write to it takes part in the probe, so it must be as private as a token. Its
+    methods are called from the probe's own thread.
+    """
+
+    def put(self, key: str, value: bytes, /) -> object:
+        """Leaves the bytes under a key that was not used before."""
+
+    def take(self, key: str, /) -> bytes | None:
+        """Takes away what lies under the key; None, without waiting, while nothing does."""
 
 
 def providers() -> list[ProviderInfo]:

@@ -10,16 +10,21 @@ A probe runs on a thread of its own; cancelling the coroutine stops it.
 
 from __future__ import annotations
 
+import os
+
 from efa_sdk._efa_sdk import (
     Library,
     ProbeOptions,
     ProbeReport,
     Server,
+    answer_through_async,
     connect_async,
     loopback_async,
+    measure_through_async,
 )
+from efa_sdk.fabric import Exchange
 
-__all__ = ["connect", "loopback", "serve_one"]
+__all__ = ["answer_through", "connect", "loopback", "measure_through", "serve_one"]
 
 
 async def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
@@ -44,6 +49,39 @@ async def serve_one(
 ) -> ProbeReport:
     """Answers the next peer that has the token; the report has what it measured."""
     return await server.serve_one_async(
+        accept_timeout_s=accept_timeout_s,
+        deadline_s=deadline_s,
+        max_size=max_size,
+        library=library,
+    )
+
+
+async def measure_through(
+    exchange: str | os.PathLike[str] | Exchange,
+    name: str,
+    probe: str | ProbeOptions,
+    *,
+    library: Library | None = None,
+) -> ProbeReport:
+    """Measures to a side that calls ``answer_through`` with the same exchange and name."""
+    return await measure_through_async(exchange, name, probe, library=library)
+
+
+async def answer_through(
+    exchange: str | os.PathLike[str] | Exchange,
+    name: str,
+    *,
+    probe: str | ProbeOptions | None = None,
+    accept_timeout_s: float = 60.0,
+    deadline_s: float = 600.0,
+    max_size: int = 67_108_864,
+    library: Library | None = None,
+) -> ProbeReport:
+    """Answers one side that calls ``measure_through`` with the same exchange and name."""
+    return await answer_through_async(
+        exchange,
+        name,
+        probe=probe,
         accept_timeout_s=accept_timeout_s,
         deadline_s=deadline_s,
         max_size=max_size,

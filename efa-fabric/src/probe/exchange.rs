@@ -1,0 +1,339 @@
+//! Two sides that meet through something of the caller's: a Ray actor, a torch store, a folder.
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::channel::{Channel, Frame};
+use super::guard::{Guard, Interrupt};
+use super::report::{ProbeReport, Role};
+use super::{ProbeOptions, ServeOptions, initiator, responder, session, tell};
+use crate::error::{Code, Error, Result};
+use crate::library::Library;
+
+/// Longest message that is taken from the other side, in bytes.
+const MAX_MESSAGE: usize = 256 << 10;
+/// Time between two questions to the exchange: it grows from the first to the last while
+/// nothing comes, since each may cost a round trip to a store.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why an [`Exchange`] could not do what it was asked to.
+pub type ExchangeError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where two sides leave bytes for each other.
+///
+/// Whoever can write to it takes part in the probe, so it must be as private as a token.
+pub trait Exchange {
+    /// Leaves these bytes under a key that was not used before.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the probe ends with it as the source of `fabric.rendezvous_failed`.
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError>;
+
+    /// Takes away what the other side left under this key, or `None` while it has not. Must not
+    /// wait.
+    ///
+    /// # Errors
+    /// As [`Exchange::put`].
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError>;
+}
+
+/// A folder that both sides see, such as one on a shared file system.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at this path, which must exist.
+    ///
+    /// # Errors
+    /// `fabric.rendezvous_failed` if it is not a folder.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        if path.is_dir() {
+            return Ok(Self(path));
+        }
+        Err(Error::new(
+            Code::RendezvousFailed,
+            format!("{} is not a folder", path.display()),
+        )
+        .with_cure("make it, private to you, where both sides see it")
+        .with_context("folder", path.display()))
+    }
+
+    fn file(&self, key: &str) -> PathBuf {
+        self.0.join(key.replace('%', "%25").replace('/', "%2f"))
+    }
+}
+
+impl Exchange for Folder {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+        let path = self.file(key);
+        let mut unfinished = path.clone().into_os_string();
+        unfinished.push(".part");
+        fs::write(&unfinished, value)?;
+        Ok(fs::rename(&unfinished, &path)?)
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+        let path = self.file(key);
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        // One more than is taken, so that what is too long shows.
+        file.take(MAX_MESSAGE as u64 + 1).read_to_end(&mut bytes)?;
+        fs::remove_file(&path)?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Measures to a side that calls [`answer_through`] with the same name on the same exchange.
+///
+/// The name tells this pair from others and must not be used again. Providers with IP addresses
+/// use the one that libfabric chooses, unless the options name an address or a domain. The other
+/// side's death shows only as a deadline.
+///
+/// # Errors
+/// As [`super::connect`]; `fabric.unreachable` if nobody answers within `connect_timeout`,
+/// `fabric.rendezvous_failed` as the exchange says.
+pub fn measure_through(
+    library: &Arc<Library>,
+    exchange: &mut dyn Exchange,
+    name: &str,
+    options: &ProbeOptions,
+    interrupt: Interrupt<'_>,
+) -> Result<ProbeReport> {
+    options.check()?;
+    let mut channel = Through::new(exchange, name, ("measure", "answer"))?;
+    let mut guard = Guard::new(&mut channel, interrupt, options.deadline);
+    guard.expect_contact(options.connect_timeout);
+    let result =
+        session::initiate(library, options, None, &mut guard, &mut None).and_then(|mut session| {
+            guard.contact();
+            let measured = initiator::measure(&mut session.traffic, options, &mut guard)?;
+            Ok(session::report(Role::Connect, library, session, measured))
+        });
+    tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))
+}
+
+/// Answers one side that calls [`measure_through`] with the same name on the same exchange.
+///
+/// # Errors
+/// As [`super::Server::serve_one`]; `fabric.unreachable` if nobody comes within
+/// `accept_timeout`, `fabric.rendezvous_failed` as the exchange says.
+pub fn answer_through(
+    library: &Arc<Library>,
+    exchange: &mut dyn Exchange,
+    name: &str,
+    options: &ServeOptions,
+    interrupt: Interrupt<'_>,
+) -> Result<ProbeReport> {
+    let mut channel = Through::new(exchange, name, ("answer", "measure"))?;
+    let time = options.accept_timeout.saturating_add(options.deadline);
+    let mut guard = Guard::new(&mut channel, interrupt, time);
+    guard.expect_contact(options.accept_timeout);
+    let local = |_: &str| options.endpoint.clone();
+    // In two statements: what keeps the endpoint must go before the session does.
+    let opened = session::respond(library, &local, options.max_size, &mut guard, &mut None);
+    guard.contact();
+    guard.shorten(options.deadline);
+    let result = opened.and_then(|mut session| {
+        let measured = responder::answer(&mut session.traffic, &mut guard)?;
+        Ok(session::report(Role::Serve, library, session, measured))
+    });
+    tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))
+}
+
+/// Frames as messages that are numbered, in each direction apart.
+struct Through<'a> {
+    exchange: &'a mut dyn Exchange,
+    outgoing: String,
+    incoming: String,
+    sent: u64,
+    received: u64,
+    pause: Duration,
+    next_take: Instant,
+}
+
+impl<'a> Through<'a> {
+    fn new(exchange: &'a mut dyn Exchange, name: &str, (own, other): (&str, &str)) -> Result<Self> {
+        if name.is_empty() || name.len() > 200 || name.contains(|c: char| c.is_control()) {
+            return Err(Error::new(
+                Code::InvalidOption,
+                "the name of a meeting has 1 to 200 characters, none of them a control character",
+            )
+            .with_context("option", "name")
+            .with_context("value", format!("{name:?}")));
+        }
+        Ok(Self {
+            exchange,
+            outgoing: format!("{name}/{own}"),
+            incoming: format!("{name}/{other}"),
+            sent: 0,
+            received: 0,
+            pause: FIRST_PAUSE,
+            next_take: Instant::now(),
+        })
+    }
+}
+
+impl Channel for Through<'_> {
+    fn send(&mut self, frame: &Frame) -> Result<()> {
+        let json = serde_json::to_vec(frame).map_err(|error| {
+            Error::new(Code::RendezvousFailed, "a frame cannot be written").with_source(error)
+        })?;
+        let key = format!("{}/{}", self.outgoing, self.sent);
+        self.exchange
+            .put(&key, &json)
+            .map_err(|error| failed("cannot be left", &key, error))?;
+        self.sent += 1;
+        self.pause = FIRST_PAUSE;
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Option<Frame>> {
+        let now = Instant::now();
+        if now < self.next_take {
+            return Ok(None);
+        }
+        let key = format!("{}/{}", self.incoming, self.received);
+        let Some(bytes) = self
+            .exchange
+            .take(&key)
+            .map_err(|error| failed("cannot be taken", &key, error))?
+        else {
+            self.pause = (self.pause * 2).min(LAST_PAUSE);
+            self.next_take = now + self.pause;
+            return Ok(None);
+        };
+        if bytes.len() > MAX_MESSAGE {
+            return Err(Error::new(
+                Code::RendezvousRefused,
+                format!("the message under {key} has more than {MAX_MESSAGE} bytes"),
+            )
+            .with_context("key", key));
+        }
+        let frame = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(
+                Code::RendezvousRefused,
+                format!("what lies under {key} is not of a probe"),
+            )
+            .with_cure(
+                "use the same version of efa-fabric on both sides, and a name for this pair only",
+            )
+            .with_context("key", &key)
+            .with_source(error)
+        })?;
+        self.received += 1;
+        self.pause = FIRST_PAUSE;
+        Ok(Some(frame))
+    }
+}
+
+fn failed(what: &str, key: &str, error: ExchangeError) -> Error {
+    Error::new(
+        Code::RendezvousFailed,
+        format!("the message under {key} {what}: {error}"),
+    )
+    .with_cure("check the exchange that both sides were given")
+    .with_context("key", key)
+    .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory(HashMap<String, Vec<u8>>);
+
+    impl Exchange for Memory {
+        fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+            let before = self.0.insert(key.to_owned(), value.to_vec());
+            assert_eq!(before, None, "{key} was used twice");
+            Ok(())
+        }
+
+        fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+            Ok(self.0.remove(key))
+        }
+    }
+
+    fn next(channel: &mut Through<'_>) -> Result<Option<Frame>> {
+        channel.next_take = Instant::now();
+        channel.poll()
+    }
+
+    #[test]
+    fn frames_come_in_order_and_leave_nothing() {
+        let mut memory = Memory::default();
+        let mut left = Through::new(&mut memory, "a", ("measure", "answer")).unwrap();
+        for count in 0..3 {
+            left.send(&Frame::End { count }).unwrap();
+        }
+        let mut right = Through::new(&mut memory, "a", ("answer", "measure")).unwrap();
+        for count in 0..3 {
+            assert_eq!(next(&mut right).unwrap(), Some(Frame::End { count }));
+        }
+        assert_eq!(next(&mut right).unwrap(), None);
+        assert!(memory.0.is_empty());
+    }
+
+    #[test]
+    fn pairs_of_other_names_are_not_heard() {
+        let mut memory = Memory::default();
+        let mut left = Through::new(&mut memory, "a", ("measure", "answer")).unwrap();
+        left.send(&Frame::Ready).unwrap();
+        let mut other = Through::new(&mut memory, "b", ("answer", "measure")).unwrap();
+        assert_eq!(next(&mut other).unwrap(), None);
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for bytes in [&b"{}"[..], b"", b"\xff", &vec![b'['; MAX_MESSAGE + 1]] {
+            let mut memory = Memory::default();
+            memory.put("a/measure/0", bytes).unwrap();
+            let mut right = Through::new(&mut memory, "a", ("answer", "measure")).unwrap();
+            let error = next(&mut right).unwrap_err();
+            assert_eq!(
+                error.code(),
+                Code::RendezvousRefused,
+                "{} bytes",
+                bytes.len()
+            );
+        }
+    }
+
+    #[test]
+    fn questions_become_rare() {
+        let mut memory = Memory::default();
+        let mut right = Through::new(&mut memory, "a", ("answer", "measure")).unwrap();
+        for _ in 0..10 {
+            assert_eq!(next(&mut right).unwrap(), None);
+        }
+        assert_eq!(right.pause, LAST_PAUSE);
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let mut memory = Memory::default();
+        for name in ["", "a\n", &"a".repeat(201)] {
+            let refused = Through::new(&mut memory, name, ("answer", "measure"));
+            assert_eq!(refused.err().unwrap().code(), Code::InvalidOption);
+        }
+    }
+
+    #[test]
+    fn a_folder_must_exist() {
+        let missing = Folder::open("/nonexistent/folder").unwrap_err();
+        assert_eq!(missing.code(), Code::RendezvousFailed);
+        assert_eq!(missing.context_value("folder"), Some("/nonexistent/folder"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Probes whose two sides meet through an object of the caller's.
+
+use std::path::PathBuf;
+
+use efa_fabric as fabric;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::fabric::{Library, Probe, library, run, seconds};
+use crate::fabric_report::ProbeReport;
+use crate::runtime::{awaitable, block_on};
+
+/// A folder, or an object with `put` and `take`.
+#[derive(FromPyObject)]
+pub(crate) enum Exchange {
+    Folder(PathBuf),
+    Object(Py<PyAny>),
+}
+
+impl Exchange {
+    fn open(self) -> PyResult<Box<dyn fabric::Exchange + Send>> {
+        Ok(match self {
+            Self::Folder(path) => Box::new(fabric::Folder::open(path).map_err(errors::fabric)?),
+            Self::Object(object) => Box::new(Object(object)),
+        })
+    }
+}
+
+struct Object(Py<PyAny>);
+
+impl fabric::Exchange for Object {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), fabric::ExchangeError> {
+        Python::attach(|py| self.0.call_method1(py, "put", (key, value)))?;
+        Ok(())
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, fabric::ExchangeError> {
+        let taken = Python::attach(|py| self.0.call_method1(py, "take", (key,))?.extract(py))?;
+        Ok(taken)
+    }
+}
+
+fn measuring(
+    exchange: Exchange,
+    name: String,
+    probe: Probe,
+    given: Option<&Library>,
+) -> PyResult<impl Future<Output = PyResult<ProbeReport>> + Send + use<>> {
+    let (options, library) = (probe.into_options()?, library(given)?);
+    let mut exchange = exchange.open()?;
+    Ok(run(move |interrupt| {
+        fabric::measure_through(&library, exchange.as_mut(), &name, &options, interrupt)
+    }))
+}
+
+fn answering(
+    exchange: Exchange,
+    name: String,
+    probe: Option<Probe>,
+    (accept_timeout_s, deadline_s, max_size): (f64, f64, usize),
+    given: Option<&Library>,
+) -> PyResult<impl Future<Output = PyResult<ProbeReport>> + Send + use<>> {
+    let mut options = fabric::ServeOptions::default();
+    if let Some(probe) = probe {
+        options.endpoint = probe.into_options()?.endpoint;
+    }
+    options.accept_timeout = seconds("accept_timeout_s", accept_timeout_s)?;
+    options.deadline = seconds("deadline_s", deadline_s)?;
+    options.max_size = max_size;
+    let (mut exchange, library) = (exchange.open()?, library(given)?);
+    Ok(run(move |interrupt| {
+        fabric::answer_through(&library, exchange.as_mut(), &name, &options, interrupt)
+    }))
+}
+
+/// Measures to a side that calls `answer_through` with the same exchange and name.
+///
+/// exchange: a folder that both sides see, or an object with `put(key, value)` and
+/// `take(key)`, which gives what lies there and removes it, or None. name: of this pair, new each
+/// time.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, probe, *, library=None
+))]
+pub(crate) fn measure_through(
+    py: Python<'_>,
+    exchange: Exchange,
+    name: String,
+    probe: Probe,
+    library: Option<&Library>,
+) -> PyResult<ProbeReport> {
+    block_on(py, measuring(exchange, name, probe, library)?)
+}
+
+/// As `measure_through`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, probe, *, library=None
+) -> "collections.abc.Awaitable[ProbeReport]")]
+pub(crate) fn measure_through_async<'py>(
+    py: Python<'py>,
+    exchange: Exchange,
+    name: String,
+    probe: Probe,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    awaitable(py, measuring(exchange, name, probe, library)?)
+}
+
+/// Answers one side that calls `measure_through` with the same exchange and name.
+///
+/// probe: only its provider, fabric, domain and source address count. max_size: the largest
+/// message in bytes that the other side may ask for.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, *, probe=None,
+    accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
+))]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn answer_through(
+    py: Python<'_>,
+    exchange: Exchange,
+    name: String,
+    probe: Option<Probe>,
+    accept_timeout_s: f64,
+    deadline_s: f64,
+    max_size: usize,
+    library: Option<&Library>,
+) -> PyResult<ProbeReport> {
+    let limits = (accept_timeout_s, deadline_s, max_size);
+    block_on(py, answering(exchange, name, probe, limits, library)?)
+}
+
+/// As `answer_through`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, *, probe=None,
+    accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
+) -> "collections.abc.Awaitable[ProbeReport]")]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn answer_through_async<'py>(
+    py: Python<'py>,
+    exchange: Exchange,
+    name: String,
+    probe: Option<Probe>,
+    accept_timeout_s: f64,
+    deadline_s: f64,
+    max_size: usize,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limits = (accept_timeout_s, deadline_s, max_size);
+    awaitable(py, answering(exchange, name, probe, limits, library)?)
+}
