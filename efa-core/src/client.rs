@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::cluster::{Cluster, Expected, not_found};
 use crate::cluster_list::{self, ClusterSummary};
 use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Ec2, Filter};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::iam::Iam;
 use crate::plan::{self, Plan};
 use crate::preflight::{self, PreflightReport};
@@ -18,8 +18,9 @@ use crate::provision::{self, DestroyReport, Steps, Wait};
 use crate::run_command::{self, CommandReport, RunCommandOptions};
 use crate::spec::{ClusterSpec, check_name};
 use crate::ssm::Ssm;
+use crate::tags;
 use crate::topology::{self, Topology};
-use crate::verify::{self, VerifyReport};
+use crate::verify::{self, InstanceReport, VerifyReport};
 
 type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -244,6 +245,53 @@ impl Client {
             cluster.security_group = found;
         }
         Ok(verify::verify(&expected, &cluster))
+    }
+
+    /// Checks one instance, whoever launched it: its EFA interfaces against what its type can
+    /// have (or against the plan, if it is of a cluster of ours), their security groups, and the
+    /// zone and placement group of the instances that share these groups.
+    ///
+    /// # Errors
+    /// `verify.instance_not_found`, `verify.tags_unreadable`, `catalog.unknown_instance_type`, or
+    /// those of EC2.
+    pub async fn verify_instance(&self, instance_id: &str) -> Result<InstanceReport> {
+        let aws = self.aws.as_ref();
+        let filter = Filter::new("instance-id", instance_id);
+        let found = aws.describe_instances(&[filter]).await?;
+        let instance = found.first().ok_or_else(|| {
+            Error::new(
+                Code::VerifyInstanceNotFound,
+                format!("no instance {instance_id} in {}", self.region()),
+            )
+            .with_cure("check the id and the region")
+            .with_context("value", instance_id)
+        })?;
+        let by_name = Filter::new("instance-type", &instance.instance_type);
+        let types = aws.describe_instance_types(&[by_name]).await?;
+        let types = Catalog::from_instance_types(types);
+        let ids = verify::efa_group_ids(instance);
+        let (groups, members) = if ids.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            let groups = Filter::any("group-id", ids.iter().copied());
+            let members = Filter::any("instance.group-id", ids.iter().copied());
+            (
+                aws.describe_security_groups(&[groups]).await?,
+                aws.describe_instances(&[members]).await?,
+            )
+        };
+        let cluster = instance.tags.get(tags::CLUSTER).cloned();
+        let around = verify::Surroundings {
+            instance,
+            instance_type: types.require(&instance.instance_type)?,
+            groups: &groups,
+            members: &members,
+        };
+        let mut report = verify::check(&around, cluster.clone());
+        if let Some(name) = cluster {
+            report.add_plan(&self.verify(&name).await?);
+        }
+        Ok(report)
     }
 
     /// Removes everything that we made for the cluster of this name, and only that. Finding

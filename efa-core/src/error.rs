@@ -119,6 +119,8 @@ codes! {
 
     /// No cluster of this name was found.
     VerifyClusterNotFound = Verify, "verify.cluster_not_found";
+    /// No instance of this id was found.
+    VerifyInstanceNotFound = Verify, "verify.instance_not_found";
     /// What the cluster's tags say about its plan cannot be read.
     VerifyTagsUnreadable = Verify, "verify.tags_unreadable";
 
@@ -390,6 +392,7 @@ mod tests {
         "provision.cancelled",
         "provision.timeout",
         "verify.cluster_not_found",
+        "verify.instance_not_found",
         "verify.tags_unreadable",
         "ec2.no_credentials",
         "ec2.no_region",

@@ -109,4 +109,4 @@ pub use types::{
     Architecture, CardIndex, DeviceIndex, Gbps, InterfaceType, PlacementStrategy, RdmaSupport,
     UsageClass,
 };
-pub use verify::{Finding, VerifyReport};
+pub use verify::{Finding, InstanceReport, VerifyReport};

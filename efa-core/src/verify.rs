@@ -15,6 +15,11 @@ use crate::spec::Capacity;
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex, PlacementStrategy};
 
+mod instance;
+
+pub use instance::InstanceReport;
+pub(crate) use instance::{Surroundings, check, efa_group_ids};
+
 /// One difference between a cluster and what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]

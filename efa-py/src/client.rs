@@ -10,7 +10,8 @@ use tokio::sync::OnceCell;
 
 use crate::catalog::Catalog;
 use crate::cluster::{
-    CapacityBlockOffering, Cluster, DestroyReport, Event, PreflightReport, VerifyReport,
+    CapacityBlockOffering, Cluster, DestroyReport, Event, InstanceReport, PreflightReport,
+    VerifyReport,
 };
 use crate::errors;
 use crate::nodes::{self, ClusterSummary, CommandReport, Topology};
@@ -156,6 +157,11 @@ mod verbs {
         clusters() -> Vec<ClusterSummary>,
         |found| found.into_iter().map(ClusterSummary).collect(),
         |client| client.clusters()
+    );
+    verb!(
+        verify_instance(instance_id: String) -> InstanceReport,
+        InstanceReport,
+        |client| client.verify_instance(&instance_id)
     );
     verb!(topology(name: String) -> Topology, Topology, |client| client.topology(&name));
     verb!(
@@ -316,6 +322,12 @@ impl Client {
         block_on(py, verbs::verify(self.0.clone(), cluster))
     }
 
+    /// Checks one instance, whoever launched it: its EFA interfaces, their security groups, and
+    /// the zone and placement group of the instances that share these.
+    fn verify_instance(&self, py: Python<'_>, instance_id: String) -> PyResult<InstanceReport> {
+        block_on(py, verbs::verify_instance(self.0.clone(), instance_id))
+    }
+
     /// Removes everything that was made for the cluster of this name, and only that.
     fn destroy(&self, py: Python<'_>, name: String) -> PyResult<DestroyReport> {
         stoppable(py, |cancel| verbs::destroy(self.0.clone(), cancel, name))
@@ -434,6 +446,16 @@ impl AsyncClient {
     #[pyo3(signature = (cluster) -> "collections.abc.Awaitable[VerifyReport]")]
     fn verify<'py>(&self, py: Python<'py>, cluster: NameOrPlan) -> PyResult<Bound<'py, PyAny>> {
         awaitable(py, verbs::verify(self.0.clone(), cluster))
+    }
+
+    /// As `Client.verify_instance`.
+    #[pyo3(signature = (instance_id) -> "collections.abc.Awaitable[InstanceReport]")]
+    fn verify_instance<'py>(
+        &self,
+        py: Python<'py>,
+        instance_id: String,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::verify_instance(self.0.clone(), instance_id))
     }
 
     /// As `Client.destroy`, until `cancel`.

@@ -207,6 +207,49 @@ impl VerifyReport {
 }
 
 value_class! {
+    /// How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
+    InstanceReport(core::InstanceReport) {
+        /// `i-...`
+        instance_id: String = |report| report.instance_id.clone();
+        /// Its type.
+        instance_type: String = |report| report.instance_type.clone();
+        /// The cluster of ours that it belongs to, by its tags.
+        cluster: Option<String> = |report| report.cluster.clone();
+        /// Its EFA interfaces.
+        efa_interfaces: u32 = |report| report.efa_interfaces;
+        /// EFA interfaces that its type can have.
+        maximum_efa_interfaces: u32 = |report| report.maximum_efa_interfaces;
+        /// Ids of the running instances with EFA that share a security group with it.
+        peers: Vec<String> = |report| report.peers.clone();
+        /// How many comparisons were made.
+        checks: usize = |report| report.checks;
+        /// What is wrong.
+        findings: Vec<Finding> = |report| report.findings.iter().cloned().map(Finding).collect();
+        /// Whether nothing is wrong.
+        is_healthy: bool = core::InstanceReport::is_healthy;
+    }
+}
+
+#[pymethods]
+impl InstanceReport {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<InstanceReport of {}: {} findings>",
+            self.0.instance_id,
+            self.0.findings.len()
+        )
+    }
+}
+
+value_class! {
     /// What `destroy` removed.
     DestroyReport(core::DestroyReport) {
         /// Name of the cluster.

@@ -27,7 +27,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::cluster::{
         AttachedInterface, CapacityBlockOffering, Check, Cluster, DestroyReport, Event, Finding,
-        Instance, PreflightReport, VerifyReport,
+        Instance, InstanceReport, PreflightReport, VerifyReport,
     };
     #[pymodule_export]
     use crate::errors::error_codes;

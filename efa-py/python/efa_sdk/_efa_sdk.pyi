@@ -9,7 +9,7 @@ import efa_sdk.fabric
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "answer_through", "answer_through_async", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "answer_through", "answer_through_async", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async"]
 
 VERSION: Final[str]
 """
@@ -69,6 +69,10 @@ class AsyncClient:
     def verify(self, /, cluster: str | Plan) -> "collections.abc.Awaitable[VerifyReport]":
         """
         As `Client.verify`.
+        """
+    def verify_instance(self, /, instance_id: str) -> "collections.abc.Awaitable[InstanceReport]":
+        """
+        As `Client.verify_instance`.
         """
 
 @final
@@ -492,6 +496,11 @@ class Client:
     def verify(self, /, cluster: str | Plan) -> VerifyReport:
         """
         Compares a cluster with the plan that its tags record, or with the plan that is given.
+        """
+    def verify_instance(self, /, instance_id: str) -> InstanceReport:
+        """
+        Checks one instance, whoever launched it: its EFA interfaces, their security groups, and
+        the zone and placement group of the instances that share these.
         """
 
 @final
@@ -1059,6 +1068,73 @@ class Instance:
     def tags(self, /) -> dict[str, str]:
         """
         Its tags.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class InstanceReport:
+    """
+    How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def checks(self, /) -> int:
+        """
+        How many comparisons were made.
+        """
+    @property
+    def cluster(self, /) -> str | None:
+        """
+        The cluster of ours that it belongs to, by its tags.
+        """
+    @property
+    def efa_interfaces(self, /) -> int:
+        """
+        Its EFA interfaces.
+        """
+    @property
+    def findings(self, /) -> list[Finding]:
+        """
+        What is wrong.
+        """
+    @staticmethod
+    def from_json(text: str) -> InstanceReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_id(self, /) -> str:
+        """
+        `i-...`
+        """
+    @property
+    def instance_type(self, /) -> str:
+        """
+        Its type.
+        """
+    @property
+    def is_healthy(self, /) -> bool:
+        """
+        Whether nothing is wrong.
+        """
+    @property
+    def maximum_efa_interfaces(self, /) -> int:
+        """
+        EFA interfaces that its type can have.
+        """
+    @property
+    def peers(self, /) -> list[str]:
+        """
+        Ids of the running instances with EFA that share a security group with it.
         """
     def to_json(self, /) -> str:
         """

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         CommandReport,
         DestroyReport,
         Event,
+        InstanceReport,
         Plan,
         PreflightReport,
         Topology,
@@ -138,6 +139,10 @@ class Client:
     async def verify(self, cluster: str | Plan) -> VerifyReport:
         """Compares a cluster with the plan that its tags record, or with the plan given."""
         return await self._client.verify(cluster)
+
+    async def verify_instance(self, instance_id: str) -> InstanceReport:
+        """Checks one instance: EFA interfaces, security groups, zone and placement of peers."""
+        return await self._client.verify_instance(instance_id)
 
     async def destroy(self, name: str) -> DestroyReport:
         """Removes everything that was made for the cluster of this name, and only that."""
