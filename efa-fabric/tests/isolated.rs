@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use efa_fabric::{
-    Answer, ChildCommand, Code, FingerprintKind, Library, Outcome, Question, Relaxation, Step,
-    Version, answer_if_child, ask,
+    Answer, ChildCommand, Code, FingerprintKind, HintSet, Library, Outcome, Question, Relaxation,
+    Step, Version, answer_if_child, ask,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -264,61 +264,72 @@ fn filters_of_providers_show() {
 #[test]
 fn a_hint_that_stands_in_the_way_is_found() {
     const TEST: &str = "a_hint_that_stands_in_the_way_is_found";
+    type Case = (&'static str, fn(&mut HintSet), Relaxation, i32);
+    let multicast = || "FI_MULTICAST".to_owned();
+    let cases: [Case; 5] = [
+        (
+            "tcp",
+            |hints| hints.capabilities.push("FI_MULTICAST".into()),
+            Relaxation::Capability(multicast()),
+            libc::ENODATA,
+        ),
+        (
+            "tcp",
+            |hints| hints.address_format = Some("FI_ADDR_EFA".into()),
+            Relaxation::AddressFormat,
+            libc::ENODATA,
+        ),
+        (
+            "udp",
+            |hints| {
+                hints.endpoint_type = Some("FI_EP_DGRAM".into());
+                hints.max_message_size = Some(1 << 30);
+            },
+            Relaxation::MaxMessageSize,
+            libc::ENODATA,
+        ),
+        (
+            "tcp",
+            |hints| hints.api_version = Some(Version { major: 9, minor: 0 }),
+            Relaxation::ApiVersion,
+            libc::ENOSYS,
+        ),
+        (
+            "tcp",
+            |hints| hints.endpoint_type = Some("FI_EP_DGRAM".into()),
+            Relaxation::EndpointType,
+            libc::ENODATA,
+        ),
+    ];
+    // tcp of 1.17 does not look at these names.
+    let names: [Case; 2] = [
+        (
+            "tcp",
+            |hints| hints.fabric = Some("nowhere".into()),
+            Relaxation::Fabric,
+            libc::ENODATA,
+        ),
+        (
+            "tcp",
+            |hints| hints.domain = Some("none-rdm".into()),
+            Relaxation::Domain,
+            libc::ENODATA,
+        ),
+    ];
     for library in system(TEST).into_iter().chain(second(TEST)) {
-        type Change = fn(&mut Question);
-        let cases: [(Change, Relaxation, i32); 7] = [
-            (
-                |q| q.hints.fabric = Some("nowhere".into()),
-                Relaxation::Fabric,
-                61,
-            ),
-            (
-                |q| q.hints.domain = Some("none-rdm".into()),
-                Relaxation::Domain,
-                61,
-            ),
-            (
-                |q| q.hints.capabilities.push("FI_MULTICAST".into()),
-                Relaxation::Capability("FI_MULTICAST".into()),
-                61,
-            ),
-            (
-                |q| q.hints.address_format = Some("FI_ADDR_EFA".into()),
-                Relaxation::AddressFormat,
-                61,
-            ),
-            (
-                |q| q.hints.max_message_size = Some(1 << 62),
-                Relaxation::MaxMessageSize,
-                61,
-            ),
-            (
-                |q| q.hints.api_version = Some(Version { major: 9, minor: 0 }),
-                Relaxation::ApiVersion,
-                libc::ENOSYS,
-            ),
-            (
-                |q| q.hints.endpoint_type = Some("FI_EP_DGRAM".into()),
-                Relaxation::EndpointType,
-                61,
-            ),
-        ];
-        for (change, relaxed, errno) in cases {
+        let is_2 = Library::load(&library).unwrap().version().major >= 2;
+        let names = names.iter().filter(|_| is_2);
+        for (provider, change, relaxed, errno) in cases.iter().chain(names) {
             let mut question = about(&library);
-            question.provider = "tcp".to_owned();
-            change(&mut question);
+            question.provider = (*provider).to_owned();
+            change(&mut question.hints);
             let answer = answer(&question);
-            assert_eq!(
-                count(&answer, &Relaxation::Nothing),
-                (0, Some(errno)),
-                "{relaxed:?}"
-            );
-            assert!(
-                count(&answer, &relaxed).0 > 0,
-                "{relaxed:?}: {:?}",
-                answer.trials
-            );
-            assert_eq!(answer.first_help().unwrap().relaxed, relaxed);
+            let as_asked = count(&answer, &Relaxation::Nothing);
+            assert_eq!(as_asked, (0, Some(*errno)), "{relaxed:?}");
+            assert!(count(&answer, relaxed).0 > 0, "{relaxed:?}: {answer:?}");
+            // udp has another endpoint type, with a layer above it, that sends more.
+            let is_first = *provider == "tcp";
+            assert!(!is_first || answer.first_help().unwrap().relaxed == *relaxed);
             assert!(count(&answer, &Relaxation::All).0 > 0);
         }
     }
@@ -340,7 +351,11 @@ fn what_trials_log_stays_with_the_trial() {
     assert!(has(&Relaxation::Nothing));
     assert!(has(&Relaxation::Mode));
     assert!(!has(&Relaxation::EndpointType));
-    assert!(!answer.log.has(FingerprintKind::UnsupportedEndpointType));
+    let of_efa = answer.log.fingerprints.iter().find(|found| {
+        found.kind == FingerprintKind::UnsupportedEndpointType
+            && found.subject.as_deref() == Some("efa")
+    });
+    assert_eq!(of_efa, None);
     assert!(answer.trials[0].asked.contains("FI_EP_MSG"));
 }
 

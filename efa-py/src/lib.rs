@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod errors;
 mod fabric;
+mod fabric_child;
 mod fabric_report;
 mod layout;
 mod nodes;
@@ -34,6 +35,8 @@ mod _efa_sdk {
     use crate::fabric::{
         Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
     };
+    #[pymodule_export]
+    use crate::fabric_child::{_fabric_ask, _fabric_child};
     #[pymodule_export]
     use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
     #[pymodule_export]
