@@ -1,0 +1,156 @@
+//! The order of the checks, what they prove to one another, and the verdict.
+
+use super::environment::{self, Environment};
+use super::finding::{Check, Finding, Status};
+use super::report::Verdict;
+use super::scene::Scene;
+use super::{hardware, libfabric, machine, verbs};
+use crate::fabric_log::FingerprintKind;
+use crate::isolated::Answer;
+use crate::node::{Expected, Node};
+
+/// Every finding about a machine, in order of the decision: a function of values.
+///
+/// `environment` is that of the process that is to use EFA, `answer` what libfabric said there
+/// (`None` if it was not asked), `expected` what the instance type should have. A finding that
+/// another one makes pointless is [`Status::NotApplicable`]; what libfabric's answer disproves
+/// does not fail.
+#[must_use]
+pub fn diagnose(
+    node: &Node,
+    environment: &Environment,
+    answer: Option<&Answer>,
+    expected: Option<&Expected>,
+) -> Vec<Finding> {
+    let scene = Scene {
+        node,
+        environment,
+        answer,
+        expected,
+    };
+    let mut findings = independent(&scene);
+    if scene.offers_efa() {
+        findings.iter_mut().for_each(believe_libfabric);
+    }
+    let rest_is_fine = !has_failed(&findings);
+    findings.push(libfabric::efa_provider(&scene, rest_is_fine));
+    findings.push(libfabric::hints(&scene));
+    let is_explained = has_failed(&findings);
+    findings.push(libfabric::offer(&scene, is_explained));
+    for check in [
+        machine::memlock,
+        machine::hugepages,
+        machine::shm,
+        machine::process_vm,
+        machine::fork,
+        machine::nccl_plugin,
+        machine::retransmissions,
+        machine::unresponsive,
+    ] {
+        findings.push(check(&scene));
+    }
+    findings.sort_by_key(Finding::step);
+    findings
+}
+
+/// The verdict of these findings.
+pub(crate) fn verdict(scene: &Scene<'_>, findings: &[Finding], not_asked: &str) -> Verdict {
+    if let Some(reason) = scene.by_design() {
+        return Verdict::NoEfaByDesign { reason };
+    }
+    let first = findings
+        .iter()
+        .filter(|finding| finding.status == Status::Failed)
+        .min_by_key(|finding| finding.step());
+    match first {
+        Some(finding) => Verdict::NotUsable {
+            cause: finding.id.clone(),
+        },
+        None if scene.offers_efa() => Verdict::Usable,
+        None => Verdict::Unknown {
+            reason: not_asked.to_owned(),
+        },
+    }
+}
+
+/// The checks that need no other one's result.
+fn independent(scene: &Scene<'_>) -> Vec<Finding> {
+    let subject_of = |kind| scene.fingerprint(kind)?.subject.as_deref();
+    let last_words = scene
+        .answer
+        .and_then(|answer| answer.log.fingerprints.iter().find(|f| f.kind.is_fatal()))
+        .map(|line| line.evidence.as_str());
+    let devices: Vec<&str> = scene
+        .node
+        .efa_devices
+        .iter()
+        .map(|device| device.name.as_str())
+        .collect();
+    let of_environment = [
+        environment::killer(
+            scene.environment,
+            libfabric::was_aborted(scene),
+            last_words,
+        ),
+        environment::fi_provider(
+            scene.environment,
+            subject_of(FingerprintKind::UnknownProvider),
+        ),
+        environment::fi_efa_iface(scene.environment, &devices),
+        environment::ineffective(scene.environment),
+    ];
+    let of_the_rest = [
+        libfabric::found,
+        libfabric::crash,
+        libfabric::copies,
+        libfabric::version,
+        hardware::pci_devices,
+        hardware::pci_count,
+        hardware::driver_module,
+        hardware::driver_uverbs,
+        hardware::driver_device_id,
+        hardware::rdma_devices,
+        hardware::rdma_ports,
+        verbs::kubernetes_resource,
+        verbs::container_devices,
+        verbs::nodes,
+        verbs::unopenable,
+        verbs::rdma_core,
+        verbs::libefa,
+    ]
+    .map(|check| check(scene));
+    of_environment.into_iter().chain(of_the_rest).collect()
+}
+
+/// What libfabric offers is there, whatever the files say.
+fn believe_libfabric(finding: &mut Finding) {
+    let disproved = [
+        Check::EnvironmentFiProvider,
+        Check::EnvironmentFiEfaIface,
+        Check::PciDevices,
+        Check::DriverModule,
+        Check::DriverUverbs,
+        Check::RdmaDevices,
+        Check::KubernetesResource,
+        Check::ContainerDevices,
+        Check::VerbsNodes,
+        Check::VerbsUnopenable,
+        Check::VerbsRdmaCore,
+        Check::VerbsLibefa,
+    ];
+    if finding.status == Status::Failed && finding.is(Check::DriverDeviceId) {
+        // Some devices work, and these are lost all the same.
+        finding.status = Status::Warning;
+    }
+    let is_open = matches!(finding.status, Status::Failed | Status::Unknown);
+    if is_open && disproved.iter().any(|check| finding.is(*check)) {
+        finding.status = Status::Info;
+        finding.title.push_str("; libfabric offers EFA all the same");
+    }
+}
+
+fn has_failed(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.status == Status::Failed)
+}
