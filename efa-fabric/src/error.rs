@@ -61,6 +61,9 @@ codes! {
     /// An environment variable is set with which libfabric calls `abort()`.
     KillerEnvironment = Environment, "fabric.killer_environment";
 
+    /// The child process in which libfabric is asked cannot be started, or does not answer.
+    ChildUnusable = Environment, "fabric.child_unusable";
+
     /// libfabric offers nothing for this provider, fabric, domain or address.
     ProviderNotFound = Discovery, "fabric.provider_not_found";
 
@@ -239,6 +242,7 @@ mod tests {
                 "fabric.library_invalid",
                 "fabric.library_too_old",
                 "fabric.killer_environment",
+                "fabric.child_unusable",
                 "fabric.provider_not_found",
                 "fabric.bad_size",
                 "fabric.invalid_option",

@@ -37,6 +37,11 @@ pub(crate) const FI_REMOTE_COMM: u64 = 1 << 52;
 pub(crate) const FI_RMA_EVENT: u64 = 1 << 56;
 pub(crate) const FI_SOURCE: u64 = 1 << 57;
 pub(crate) const FI_DIRECTED_RECV: u64 = 1 << 59;
+/// A flag of `fi_getinfo`: only the names of providers.
+pub(crate) const FI_PROV_ATTR_ONLY: u64 = 1 << 54;
+pub(crate) const FI_MODE_MSG_PREFIX: u64 = 1 << 58;
+pub(crate) const FI_MODE_ASYNC_IOV: u64 = 1 << 57;
+pub(crate) const FI_MODE_RX_CQ_DATA: u64 = 1 << 56;
 pub(crate) const FI_MODE_CONTEXT: u64 = 1 << 59;
 pub(crate) const FI_MODE_CONTEXT2: u64 = 1 << 52;
 

@@ -12,7 +12,7 @@ use crate::info_list::{self, Entry, Hints, OwnedEntry, RawNic};
 use crate::library::{InfoList, Library, Version};
 
 /// Capabilities worth showing, in the order of fabric.h.
-const CAPABILITIES: [(u64, &str); 13] = [
+pub(crate) const CAPABILITIES: [(u64, &str); 13] = [
     (ffi::FI_MSG, "FI_MSG"),
     (ffi::FI_RMA, "FI_RMA"),
     (ffi::FI_TAGGED, "FI_TAGGED"),
@@ -28,7 +28,7 @@ const CAPABILITIES: [(u64, &str); 13] = [
     (ffi::FI_DIRECTED_RECV, "FI_DIRECTED_RECV"),
 ];
 
-const MR_MODES: [(i32, &str); 10] = [
+pub(crate) const MR_MODES: [(i32, &str); 10] = [
     (ffi::FI_MR_LOCAL, "FI_MR_LOCAL"),
     (ffi::FI_MR_RAW, "FI_MR_RAW"),
     (ffi::FI_MR_VIRT_ADDR, "FI_MR_VIRT_ADDR"),
@@ -41,7 +41,7 @@ const MR_MODES: [(i32, &str); 10] = [
     (ffi::FI_MR_COLLECTIVE, "FI_MR_COLLECTIVE"),
 ];
 
-const ENDPOINT_TYPES: [&str; 6] = [
+pub(crate) const ENDPOINT_TYPES: [&str; 6] = [
     "FI_EP_UNSPEC",
     "FI_EP_MSG",
     "FI_EP_DGRAM",
@@ -85,7 +85,7 @@ const PROTOCOLS: [&str; 32] = [
     "FI_PROTO_LNX",
 ];
 
-const ADDRESS_FORMATS: [&str; 18] = [
+pub(crate) const ADDRESS_FORMATS: [&str; 18] = [
     "FI_FORMAT_UNSPEC",
     "FI_SOCKADDR",
     "FI_SOCKADDR_IN",

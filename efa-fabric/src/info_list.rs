@@ -8,6 +8,10 @@ use crate::error::Result;
 use crate::ffi::{self, FiInfo};
 use crate::library::{InfoList, Library, c_string, text};
 
+mod raw_hints;
+
+pub(crate) use raw_hints::RawHints;
+
 /// What a caller can do and asks for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hints<'a> {

@@ -33,11 +33,13 @@
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
+//! | `isolated` | the same questions in a child process, which libfabric may end |
+//! | `fabric_log` | libfabric's log, read |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
-//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals` and the macro of
-//! `ffi` have `unsafe` code.
+//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `isolated::os`
+//! and the macro of `ffi` have `unsafe` code.
 
 mod clock;
 mod endpoint;
@@ -45,11 +47,14 @@ mod endpoint;
 mod environment;
 #[forbid(unsafe_code)]
 mod error;
+#[forbid(unsafe_code)]
+mod fabric_log;
 mod ffi;
 mod handle;
 #[forbid(unsafe_code)]
 mod info;
 mod info_list;
+mod isolated;
 mod library;
 mod memory;
 #[forbid(unsafe_code)]
@@ -58,7 +63,12 @@ mod signals;
 
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
+pub use fabric_log::{FabricLog, Fingerprint, FingerprintKind, LogLevel, LogLine};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
+pub use isolated::{
+    Answer, ChildCommand, HintSet, LoadedLibrary, Outcome, Question, RegisteredProvider,
+    Relaxation, Step, Trial, answer_if_child, ask,
+};
 pub use library::{Library, Version};
 pub use probe::{
     Bandwidth, Buffers, Interrupt, Latency, MAX_SIZE, Peer, ProbeOptions, ProbeReport, ProbeRow,

@@ -44,6 +44,10 @@ impl Version {
             minor: (raw & 0xffff) as u16,
         }
     }
+
+    pub(crate) const fn raw(self) -> u32 {
+        ffi::fi_version(self.major as u32, self.minor as u32)
+    }
 }
 
 impl fmt::Display for Version {
@@ -208,7 +212,7 @@ impl Library {
         Version::from_raw(self.raw_api())
     }
 
-    fn raw_api(&self) -> u32 {
+    pub(crate) fn raw_api(&self) -> u32 {
         self.version.min(ffi::HEADER_VERSION)
     }
 
@@ -257,13 +261,27 @@ impl Library {
         source: Option<&CStr>,
     ) -> Result<Option<InfoList>> {
         environment::check()?;
-        let mut head = std::ptr::null_mut();
         let flags = if source.is_some() { ffi::FI_SOURCE } else { 0 };
-        // SAFETY: the version is at most the library's and ours; node and hints are null or
-        // valid; `head` takes the list, which InfoList frees with the same library.
+        self.getinfo_unchecked(self.raw_api(), source, flags, hints)
+            .map_err(|code| self.failed("fi_getinfo", code as isize))
+    }
+
+    /// `fi_getinfo` whatever the environment: only for processes that may be ended by it.
+    /// Nothing offered is `None`; other return codes are as they came, negative.
+    pub(crate) fn getinfo_unchecked(
+        self: &Arc<Self>,
+        api: u32,
+        source: Option<&CStr>,
+        flags: u64,
+        hints: Option<&InfoList>,
+    ) -> Result<Option<InfoList>, c_int> {
+        let mut head = std::ptr::null_mut();
+        // SAFETY: a version above the library's is refused by it, and one above the newest that
+        // we know only appends fields; node and hints are null or valid; `head` takes the list,
+        // which InfoList frees with the same library.
         let mut getinfo = || unsafe {
             (self.symbols.getinfo)(
-                self.raw_api(),
+                api,
                 source.map_or(std::ptr::null(), CStr::as_ptr),
                 std::ptr::null(),
                 flags,
@@ -280,7 +298,9 @@ impl Library {
         if code == -libc::ENODATA {
             return Ok(None);
         }
-        self.check("fi_getinfo", code as isize)?;
+        if code < 0 {
+            return Err(code);
+        }
         Ok(NonNull::new(head).map(|head| InfoList {
             head,
             library: Arc::clone(self),
