@@ -33,11 +33,12 @@
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
+//! | `node` | inventory of a machine: EFA devices, verbs devices, limits, software |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
-//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals` and the macro of
-//! `ffi` have `unsafe` code.
+//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system` and the
+//! macro of `ffi` have `unsafe` code.
 
 mod clock;
 mod endpoint;
@@ -53,13 +54,22 @@ mod info_list;
 mod library;
 mod memory;
 #[forbid(unsafe_code)]
+mod node;
+#[forbid(unsafe_code)]
 mod probe;
 mod signals;
+mod system;
+#[forbid(unsafe_code)]
+mod text;
 
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use library::{Library, Version};
+pub use node::{
+    Access, Container, EfaDevice, EfaGeneration, Expected, KernelModule, Limit, Limits,
+    LinkerDirectory, NcclPlugin, Node, NodeRoot, PciDevice, RdmaDevice, Software, Uverbs,
+};
 pub use probe::{
     Bandwidth, Buffers, Interrupt, Latency, MAX_SIZE, Peer, ProbeOptions, ProbeReport, ProbeRow,
     Role, ServeOptions, Server, connect, loopback, loopback_with,
