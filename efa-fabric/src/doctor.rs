@@ -23,9 +23,6 @@ mod report;
 mod scene;
 mod verbs;
 
-#[cfg(test)]
-mod tests;
-
 pub use decision::diagnose;
 pub use environment::Environment;
 pub use finding::{Evidence, Finding, Status, doctor_checks};

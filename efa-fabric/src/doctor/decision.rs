@@ -87,11 +87,7 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
         .map(|device| device.name.as_str())
         .collect();
     let of_environment = [
-        environment::killer(
-            scene.environment,
-            libfabric::was_aborted(scene),
-            last_words,
-        ),
+        environment::killer(scene.environment, libfabric::was_aborted(scene), last_words),
         environment::fi_provider(
             scene.environment,
             subject_of(FingerprintKind::UnknownProvider),
@@ -145,7 +141,9 @@ fn believe_libfabric(finding: &mut Finding) {
     let is_open = matches!(finding.status, Status::Failed | Status::Unknown);
     if is_open && disproved.iter().any(|check| finding.is(*check)) {
         finding.status = Status::Info;
-        finding.title.push_str("; libfabric offers EFA all the same");
+        finding
+            .title
+            .push_str("; libfabric offers EFA all the same");
     }
 }
 

@@ -138,7 +138,9 @@ pub(crate) fn fi_provider(environment: &Environment, unknown_name: Option<&str>)
             check,
             format!("FI_PROVIDER={value} does not name efa: '{typo}' is misspelled"),
         )
-        .cause("libfabric uses only the providers that FI_PROVIDER names, and knows none of this name")
+        .cause(
+            "libfabric uses only the providers that FI_PROVIDER names, and knows none of this name",
+        )
         .cure("set FI_PROVIDER=efa, or unset it"),
         None => Finding::failed(check, format!("FI_PROVIDER={value} leaves efa out"))
             .cause(if excludes {
@@ -160,7 +162,13 @@ fn is_nearly_efa(name: &str) -> bool {
     }
     match name.len() {
         2 => ["fa", "ea", "ef"].contains(&name),
-        3 => name.chars().zip("efa".chars()).filter(|(a, b)| a == b).count() == 2,
+        3 => {
+            name.chars()
+                .zip("efa".chars())
+                .filter(|(a, b)| a == b)
+                .count()
+                == 2
+        }
         4 => (0..4).any(|left_out| {
             name.chars()
                 .enumerate()
@@ -207,15 +215,17 @@ pub(crate) fn fi_efa_iface(environment: &Environment, devices: &[&str]) -> Findi
             ),
         ),
         (false, every) => {
-            let status = if every { Status::Failed } else { Status::Warning };
-            let suffixed = unknown
-                .iter()
-                .find_map(|name| {
-                    let bare = name
-                        .strip_suffix("-rdm")
-                        .or_else(|| name.strip_suffix("-dgrm"))?;
-                    devices.contains(&bare).then_some(bare)
-                });
+            let status = if every {
+                Status::Failed
+            } else {
+                Status::Warning
+            };
+            let suffixed = unknown.iter().find_map(|name| {
+                let bare = name
+                    .strip_suffix("-rdm")
+                    .or_else(|| name.strip_suffix("-dgrm"))?;
+                devices.contains(&bare).then_some(bare)
+            });
             let finding = Finding::new(
                 check,
                 status,
@@ -283,7 +293,10 @@ mod tests {
             ("FI_EFA_FORK_SAFE", "1"),
             ("PATH", "/bin"),
         ]);
-        let names: Vec<_> = killers(&environment).into_iter().map(|k| k.variable).collect();
+        let names: Vec<_> = killers(&environment)
+            .into_iter()
+            .map(|k| k.variable)
+            .collect();
         assert_eq!(
             names,
             [
@@ -308,13 +321,24 @@ mod tests {
             assert_eq!(finding.status, status, "{died:?}");
             assert_eq!(finding.cure.as_deref(), Some("unset FI_EFA_MTU_SIZE"));
         }
-        let finding = killer(&set, Some(true), Some("FI_EFA_MTU_SIZE env variable detected!"));
+        let finding = killer(
+            &set,
+            Some(true),
+            Some("FI_EFA_MTU_SIZE env variable detected!"),
+        );
         let values: Vec<_> = finding.evidence.iter().map(|e| e.value.as_str()).collect();
         assert_eq!(
             values,
-            ["'4096'", "ended by SIGABRT", "FI_EFA_MTU_SIZE env variable detected!"]
+            [
+                "'4096'",
+                "ended by SIGABRT",
+                "FI_EFA_MTU_SIZE env variable detected!"
+            ]
         );
-        assert_eq!(killer(&Environment::new(), Some(true), None).status, Status::Ok);
+        assert_eq!(
+            killer(&Environment::new(), Some(true), None).status,
+            Status::Ok
+        );
     }
 
     #[test]

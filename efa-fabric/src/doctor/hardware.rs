@@ -107,8 +107,12 @@ pub(crate) fn driver_module(scene: &Scene<'_>) -> Finding {
         );
     }
     if loaded.is_none() {
-        return Finding::new(check, Status::Unknown, "the kernel's modules cannot be read")
-            .evidence("/proc/modules, /sys/module", "not readable");
+        return Finding::new(
+            check,
+            Status::Unknown,
+            "the kernel's modules cannot be read",
+        )
+        .evidence("/proc/modules, /sys/module", "not readable");
     }
     Finding::failed(check, "the kernel module efa is not loaded")
         .evidence("/proc/modules, /sys/module/efa", "not there")

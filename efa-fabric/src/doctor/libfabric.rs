@@ -15,7 +15,10 @@ const FI_EFA: &str = "https://ofiwg.github.io/libfabric/main/man/fi_efa.7.html";
 /// The first with the fabric efa-direct, and the first that lists efa without a device.
 const V2_1: Version = Version { major: 2, minor: 1 };
 /// aws-ofi-nccl asks for at least this of the efa provider.
-const NCCL_PLUGIN_NEEDS: Version = Version { major: 1, minor: 22 };
+const NCCL_PLUGIN_NEEDS: Version = Version {
+    major: 1,
+    minor: 22,
+};
 const AWS_LIBRARY: &str = "/opt/amazon/efa/";
 /// `SIGABRT`, with which the efa provider ends the process.
 const SIGABRT: i32 = 6;
@@ -41,7 +44,11 @@ pub(crate) fn found(scene: &Scene<'_>) -> Finding {
     if let Some(library) = &answer.library {
         return Finding::ok(
             check,
-            format!("libfabric {} at {}", library.version, library.path.display()),
+            format!(
+                "libfabric {} at {}",
+                library.version,
+                library.path.display()
+            ),
         );
     }
     let Outcome::NoLibrary {
@@ -110,7 +117,11 @@ pub(crate) fn crash(scene: &Scene<'_>) -> Finding {
         .cause("a fault in libfabric, or in a library that it loads, such as CUDA's or rdma-core's")
         .cure("run it again with FI_LOG_LEVEL=debug; try another libfabric with EFA_FABRIC_LIB")
         .reference(FI_EFA);
-    let mut last = answer.output_tail.lines().rev().filter(|line| !line.trim().is_empty());
+    let mut last = answer
+        .output_tail
+        .lines()
+        .rev()
+        .filter(|line| !line.trim().is_empty());
     match last.next() {
         Some(line) => finding.evidence("the last line that it wrote", line),
         None => finding,
@@ -133,7 +144,11 @@ pub(crate) fn copies(scene: &Scene<'_>) -> Finding {
         return Finding::ok(check, "one libfabric is loaded").all_evidence([told]);
     }
     let offers = scene.offers_efa();
-    let status = if offers { Status::Warning } else { Status::Failed };
+    let status = if offers {
+        Status::Warning
+    } else {
+        Status::Failed
+    };
     Finding::new(
         check,
         // A machine without EFA loses nothing by it.

@@ -6,7 +6,8 @@ use crate::node::Limit;
 
 const FI_EFA: &str = "https://ofiwg.github.io/libfabric/main/man/fi_efa.7.html";
 const MEMLOCK: &str = "https://github.com/aws/aws-ofi-nccl/issues/44";
-const COUNTERS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-working-monitor.html";
+const COUNTERS: &str =
+    "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-working-monitor.html";
 const YAMA: &str = "https://docs.kernel.org/admin-guide/LSM/Yama.html";
 const SHM: &str = "https://docs.docker.com/reference/cli/docker/container/run/#options";
 const PLUGIN: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start-nccl.html";
@@ -27,8 +28,12 @@ pub(crate) fn memlock(scene: &Scene<'_>) -> Finding {
     }
     let limits = &scene.node.limits;
     let Some(limit) = limits.memlock_bytes else {
-        return Finding::new(check, Status::Unknown, "the limit of locked memory is not known")
-            .evidence("/proc/self/limits", "no line 'Max locked memory'");
+        return Finding::new(
+            check,
+            Status::Unknown,
+            "the limit of locked memory is not known",
+        )
+        .evidence("/proc/self/limits", "no line 'Max locked memory'");
     };
     let Limit::Of(bytes) = limit else {
         return Finding::ok(check, "memory may be locked without limit");
@@ -97,7 +102,10 @@ pub(crate) fn hugepages(scene: &Scene<'_>) -> Finding {
 pub(crate) fn shm(scene: &Scene<'_>) -> Finding {
     let check = Check::LimitsShm;
     let Some(size) = scene.node.limits.shm_mib.filter(|_| scene.has_efa()) else {
-        return Finding::skipped(check, "no EFA device, or the size of /dev/shm is not recorded");
+        return Finding::skipped(
+            check,
+            "no EFA device, or the size of /dev/shm is not recorded",
+        );
     };
     if size > DEFAULT_SHM_MIB {
         return Finding::ok(check, format!("/dev/shm has {size} MiB"));
@@ -134,7 +142,10 @@ pub(crate) fn process_vm(scene: &Scene<'_>) -> Finding {
         .evidence("/proc/self/status, Seccomp", 2)
         .reference(YAMA),
         Some(_) => Finding::ok(check, "processes may read each other's memory"),
-        None => Finding::skipped(check, "the kernel has no such restriction, or does not tell"),
+        None => Finding::skipped(
+            check,
+            "the kernel has no such restriction, or does not tell",
+        ),
     }
 }
 
@@ -166,7 +177,10 @@ pub(crate) fn fork(scene: &Scene<'_>) -> Finding {
         .cause("forks are harmless from Linux 5.13 with rdma-core 35")
         .cure("start workers with 'spawn' (multiprocessing, DataLoader), or set FI_EFA_FORK_SAFE=1")
         .reference(FI_EFA),
-        _ => Finding::skipped(check, "the versions of the kernel and of rdma-core are not known"),
+        _ => Finding::skipped(
+            check,
+            "the versions of the kernel and of rdma-core are not known",
+        ),
     }
 }
 
@@ -178,11 +192,15 @@ pub(crate) fn nccl_plugin(scene: &Scene<'_>) -> Finding {
     }
     let software = &scene.node.software;
     let Some(plugin) = software.nccl_plugins.first() else {
-        return Finding::new(check, Status::Warning, "NCCL's libfabric plugin is not installed")
-            .evidence("libnccl-net*.so", "not in the usual directories")
-            .cause("without aws-ofi-nccl NCCL uses TCP sockets, and says so only in its log")
-            .cure("run the EFA installer, which brings it, or put it into the image")
-            .reference(PLUGIN);
+        return Finding::new(
+            check,
+            Status::Warning,
+            "NCCL's libfabric plugin is not installed",
+        )
+        .evidence("libnccl-net*.so", "not in the usual directories")
+        .cause("without aws-ofi-nccl NCCL uses TCP sockets, and says so only in its log")
+        .cure("run the EFA installer, which brings it, or put it into the image")
+        .reference(PLUGIN);
     };
     let version = plugin
         .version
@@ -198,7 +216,11 @@ pub(crate) fn nccl_plugin(scene: &Scene<'_>) -> Finding {
         .environment
         .get("NCCL_NET_PLUGIN")
         .is_some_and(|value| value.starts_with('/'));
-    if chosen || directories.iter().any(|directory| is_searched(scene, directory)) {
+    if chosen
+        || directories
+            .iter()
+            .any(|directory| is_searched(scene, directory))
+    {
         return Finding::ok(check, format!("aws-ofi-nccl{version} at {}", plugin.path));
     }
     Finding::new(

@@ -266,7 +266,10 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
     push("cause", &finding.cause);
     push("cure", &finding.cure);
     for evidence in &finding.evidence {
-        lines.push(("evidence", format!("{}: {}", evidence.source, evidence.value)));
+        lines.push((
+            "evidence",
+            format!("{}: {}", evidence.source, evidence.value),
+        ));
     }
     if let Some(reference) = &finding.reference {
         lines.push(("see", reference.clone()));
@@ -363,10 +366,7 @@ mod tests {
             assert_eq!(report.exit_code(), code, "{:?}", report.verdict);
             assert!(!report.is_healthy());
             let text = serde_json::to_string(&report).unwrap();
-            assert_eq!(
-                serde_json::from_str::<DoctorReport>(&text).unwrap(),
-                report
-            );
+            assert_eq!(serde_json::from_str::<DoctorReport>(&text).unwrap(), report);
         }
         let healthy = DoctorReport::new(Verdict::Usable, NodeSummary::default(), None, Vec::new());
         assert!(healthy.is_healthy());

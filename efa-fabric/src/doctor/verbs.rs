@@ -11,8 +11,7 @@ const LAST_THAT_HIDES: Version = Version { major: 2, minor: 6 };
 const HIDES_ALL: &str = "https://github.com/ofiwg/libfabric/issues/12708";
 const DEVICE_PLUGIN: &str = "https://docs.aws.amazon.com/eks/latest/userguide/node-efa.html";
 const RDMA_CORE: &str = "https://github.com/linux-rdma/rdma-core/tree/master/providers/efa";
-const DOCKER_DEVICE: &str =
-    "https://docs.docker.com/reference/cli/docker/container/run/#device";
+const DOCKER_DEVICE: &str = "https://docs.docker.com/reference/cli/docker/container/run/#device";
 const KERNEL_VERBS: &str = "https://docs.kernel.org/infiniband/user_verbs.html";
 
 /// How many of the EFA devices have a file under `/dev/infiniband`.
@@ -232,8 +231,12 @@ pub(crate) fn rdma_core(scene: &Scene<'_>) -> Finding {
         return Finding::skipped(check, "no EFA device of a known generation");
     };
     let Some(version) = scene.node.software.rdma_core else {
-        return Finding::new(check, Status::Unknown, "the version of rdma-core is not known")
-            .evidence("libibverbs.so.1.*", "not in the usual directories");
+        return Finding::new(
+            check,
+            Status::Unknown,
+            "the version of rdma-core is not known",
+        )
+        .evidence("libibverbs.so.1.*", "not in the usual directories");
     };
     let told = Evidence::new("libibverbs.so.1.*", version);
     if version >= needed {
@@ -278,13 +281,21 @@ pub(crate) fn libefa(scene: &Scene<'_>) -> Finding {
 
 fn missing(finding: Finding, scene: &Scene<'_>) -> Finding {
     let files = files(scene);
-    let finding = files.missing.iter().take(4).fold(finding, |finding, verbs| {
-        finding.evidence(&verbs.path, "not there")
-    });
-    files.unlisted.iter().take(4).fold(finding, |finding, name| {
-        finding.evidence(
-            format_args!("/sys/class/infiniband_verbs/uverbs*/ibdev"),
-            format!("none says {name}"),
-        )
-    })
+    let finding = files
+        .missing
+        .iter()
+        .take(4)
+        .fold(finding, |finding, verbs| {
+            finding.evidence(&verbs.path, "not there")
+        });
+    files
+        .unlisted
+        .iter()
+        .take(4)
+        .fold(finding, |finding, name| {
+            finding.evidence(
+                format_args!("/sys/class/infiniband_verbs/uverbs*/ibdev"),
+                format!("none says {name}"),
+            )
+        })
 }
