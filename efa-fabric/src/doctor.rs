@@ -113,38 +113,12 @@ pub fn doctor(options: &DoctorOptions) -> DoctorReport {
             node = read(&root, options);
         }
     }
-    let (answer, not_asked) = match answer(&root, options) {
-        Ok(answer) => (Some(answer), String::new()),
-        Err(reason) => (None, reason),
-    };
-    report(&node, &options.environment, answer.as_ref(), &not_asked)
-}
-
-/// The report over values; `not_asked` is why there is no answer.
-fn report(
-    node: &Node,
-    environment: &Environment,
-    answer: Option<&Answer>,
-    not_asked: &str,
-) -> DoctorReport {
-    let findings = diagnose(node, environment, answer, node.expected.as_ref());
-    let scene = scene::Scene {
-        node,
-        environment,
-        answer,
-        expected: node.expected.as_ref(),
-    };
-    let verdict = decision::verdict(&scene, &findings, not_asked);
-    let library = answer.and_then(|answer| answer.library.as_ref());
-    DoctorReport::new(
-        verdict,
-        NodeSummary::of(node),
-        library.map(|library| LibfabricSeen {
-            path: library.path.display().to_string(),
-            version: library.version,
-        }),
-        findings,
-    )
+    let environment = &options.environment;
+    let expected = node.expected.as_ref();
+    match answer(&root, options) {
+        Ok(answer) => DoctorReport::of(&node, environment, Some(&answer), expected),
+        Err(reason) => DoctorReport::without_answer(&node, environment, expected, &reason),
+    }
 }
 
 fn read(root: &NodeRoot, options: &DoctorOptions) -> Node {

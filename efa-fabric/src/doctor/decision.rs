@@ -2,7 +2,7 @@
 
 use super::environment::{self, Environment};
 use super::finding::{Check, Finding, Status};
-use super::report::Verdict;
+use super::report::{DoctorReport, LibfabricSeen, NodeSummary, Verdict};
 use super::scene::Scene;
 use super::{hardware, libfabric, machine, verbs};
 use crate::fabric_log::FingerprintKind;
@@ -53,8 +53,61 @@ pub fn diagnose(
     findings
 }
 
-/// The verdict of these findings.
-pub(crate) fn verdict(scene: &Scene<'_>, findings: &[Finding], not_asked: &str) -> Verdict {
+impl DoctorReport {
+    /// The report of a machine, an environment and an answer, wherever and whenever they were
+    /// taken; the arguments are those of [`diagnose`].
+    #[must_use]
+    pub fn of(
+        node: &Node,
+        environment: &Environment,
+        answer: Option<&Answer>,
+        expected: Option<&Expected>,
+    ) -> Self {
+        let Some(answer) = answer else {
+            return Self::without_answer(node, environment, expected, "libfabric was not asked");
+        };
+        let scene = Scene {
+            node,
+            environment,
+            answer: Some(answer),
+            expected,
+        };
+        Self::judged(&scene, "libfabric did not answer")
+    }
+
+    /// The report where libfabric was not asked, for this reason.
+    pub(crate) fn without_answer(
+        node: &Node,
+        environment: &Environment,
+        expected: Option<&Expected>,
+        reason: &str,
+    ) -> Self {
+        let scene = Scene {
+            node,
+            environment,
+            answer: None,
+            expected,
+        };
+        Self::judged(&scene, reason)
+    }
+
+    fn judged(scene: &Scene<'_>, no_answer: &str) -> Self {
+        let findings = diagnose(scene.node, scene.environment, scene.answer, scene.expected);
+        let library = scene.answer.and_then(|answer| answer.library.as_ref());
+        Self::new(
+            verdict(scene, &findings, no_answer),
+            NodeSummary::of(scene.node),
+            library.map(|library| LibfabricSeen {
+                path: library.path.display().to_string(),
+                version: library.version,
+            }),
+            findings,
+        )
+    }
+}
+
+/// By design first, then the first failure in order of the decision.
+fn verdict(scene: &Scene<'_>, findings: &[Finding], no_answer: &str) -> Verdict {
     if let Some(reason) = scene.by_design() {
         return Verdict::NoEfaByDesign { reason };
     }
@@ -68,7 +121,7 @@ pub(crate) fn verdict(scene: &Scene<'_>, findings: &[Finding], not_asked: &str) 
         },
         None if scene.offers_efa() => Verdict::Usable,
         None => Verdict::Unknown {
-            reason: not_asked.to_owned(),
+            reason: no_answer.to_owned(),
         },
     }
 }
