@@ -14,6 +14,8 @@ mod line;
 pub use fingerprint::{Fingerprint, FingerprintKind};
 pub use line::{LogLevel, LogLine};
 
+/// How libfabric's lines begin.
+const HEAD: &str = "libfabric:";
 /// Longest part of a line that is kept, in bytes.
 const MAX_LINE: usize = 2048;
 /// Most different warnings, and most different fingerprints, that are kept.
@@ -29,8 +31,8 @@ pub struct FabricLog {
     pub fingerprints: Vec<Fingerprint>,
     /// The warnings of libfabric, in order of first appearance, each text once; at most 256.
     pub warnings: Vec<LogLine>,
-    /// Providers that registered themselves, with their versions, such as `efa (205.10)`;
-    /// in order, each once. Empty below level info.
+    /// Providers that registered themselves, with their versions, such as `efa (205.10)`, in
+    /// order, each once, those that `FI_PROVIDER` leaves out included. Empty below level info.
     pub registered: Vec<String>,
     /// Lines of libfabric in the text.
     pub lines: u64,
@@ -57,7 +59,7 @@ impl FabricLog {
         };
         let mut efa_registered = None;
         let mut efa_speaks = false;
-        for raw in text.split(['\n', '\r']) {
+        for raw in text.split(['\n', '\r']).flat_map(pieces) {
             let raw = cut(raw.trim_end());
             if raw.is_empty() {
                 continue;
@@ -164,6 +166,26 @@ impl fmt::Display for FabricLog {
     }
 }
 
+/// A line, cut where another writer's line begins in the middle of it.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let begins = |at: usize| {
+            let head = &line[at..];
+            let pid = head.strip_prefix(HEAD).unwrap_or_default();
+            pid.starts_with(|first: char| first.is_ascii_digit())
+        };
+        let first = line.find(HEAD).map_or(line.len(), |at| at + HEAD.len());
+        let next = line[first..]
+            .match_indices(HEAD)
+            .map(|(at, _)| first + at)
+            .find(|&at| begins(at));
+        rest = next.map(|at| &line[at..]);
+        Some(&line[..next.unwrap_or(line.len())])
+    })
+}
+
 /// At most [`MAX_LINE`] bytes of a line, cut between characters.
 fn cut(line: &str) -> &str {
     if line.len() <= MAX_LINE {
@@ -192,3 +214,6 @@ fn counts_devices(version: &str) -> bool {
         .and_then(|major| major.parse::<u32>().ok())
         .is_some_and(|major| major >= COUNTS_DEVICES_SINCE)
 }
+
+#[cfg(test)]
+mod tests;

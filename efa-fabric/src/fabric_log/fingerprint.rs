@@ -340,14 +340,15 @@ fn later(text: &str) -> Option<Recognised> {
     use FingerprintKind as Kind;
     if let Some(rest) = after(text, "EFA internal error: (") {
         let number = integer(rest);
-        return Some((own_error(number?)?, None, number));
+        let kind = number.and_then(own_error).unwrap_or(Kind::InternalError);
+        return Some((kind, None, number));
     }
     if let Some(rest) = after(text, "prov_errno: ") {
         let number = rest
             .rsplit_once('(')
             .and_then(|(_, number)| integer(number))
-            .or_else(|| integer(rest));
-        return Some((own_error(number?)?, None, number));
+            .or_else(|| integer(rest))?;
+        return Some((own_error(number)?, None, Some(number)));
     }
     if let Some(number) = after(text, "ibv_create_qp failed. errno: ").and_then(integer) {
         return (number == 12).then_some((Kind::ReceiveBuffers, None, Some(number)));
@@ -364,13 +365,13 @@ fn later(text: &str) -> Option<Recognised> {
     None
 }
 
-/// The kind of one of the provider's own error numbers.
+/// What one of the provider's own error numbers means, if it is a cause to know.
 fn own_error(number: i64) -> Option<FingerprintKind> {
     match number {
         4112 => Some(FingerprintKind::ReceiveBuffers),
         15 => Some(FingerprintKind::Unreachable),
         13 | 4124 | 4126 => Some(FingerprintKind::Unresponsive),
-        _ => Some(FingerprintKind::InternalError),
+        _ => None,
     }
 }
 

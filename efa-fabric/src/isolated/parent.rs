@@ -24,8 +24,9 @@ const LEVEL: &str = "FI_LOG_LEVEL";
 const LOG_FILTERS: [&str; 3] = ["FI_LOG_PROV", "FI_LOG_SUBSYS", "FI_LOG_LOCATION"];
 /// Longest request, in bytes: it has to fit into a socket that nobody reads yet.
 const MAX_REQUEST: usize = 64 << 10;
-/// How often a child that closed its channel is looked at.
-const GLANCE: Duration = Duration::from_millis(5);
+/// How often a child is looked at that holds its channel, and one that closed it. The first may
+/// have ended as well, if it left a process behind that has the channel.
+const GLANCES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(2)];
 /// How long a killed child may take to end before someone else waits for it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
@@ -175,7 +176,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Reads until both sockets are at their end and the child has ended, or the deadline.
+    /// Reads until the child has ended, or the deadline.
     fn listen(&mut self, deadline: Instant) -> End {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -188,31 +189,20 @@ impl Conversation {
                 .chain(&self.output)
                 .map(AsRawFd::as_raw_fd)
                 .collect();
-            // Without its channel the child is ending, or is not ours; then it is looked at.
-            let limit = match self.channel {
-                Some(_) => left,
-                None => left.min(GLANCE),
-            };
-            if os::wait_readable(&open, limit).is_err() {
+            let glance = GLANCES[usize::from(self.channel.is_none())];
+            if os::wait_readable(&open, left.min(glance)).is_err() {
                 return self.kill();
             }
             drain(&mut self.channel, |bytes| self.lines.push(bytes));
             drain(&mut self.output, |bytes| self.written.push(bytes));
-            if self.channel.is_some() {
-                continue;
-            }
             match self.state() {
                 ChildState::Running => {}
                 ChildState::Ended => {
                     // Before the child is waited for, its number and its group are its own.
                     self.kill_group();
-                    drain_all(&mut self.output, |bytes| self.written.push(bytes));
                     return self.reap();
                 }
-                ChildState::Gone => {
-                    drain_all(&mut self.output, |bytes| self.written.push(bytes));
-                    return self.reap();
-                }
+                ChildState::Gone => return self.reap(),
             }
         }
     }
@@ -230,10 +220,16 @@ impl Conversation {
     }
 
     fn reap(&mut self) -> End {
+        self.drain_all();
         match self.child.take().map(|mut child| child.wait()) {
             Some(Ok(status)) => End::Status(status),
             _ => End::Unknown,
         }
+    }
+
+    fn drain_all(&mut self) {
+        drain_all(&mut self.channel, |bytes| self.lines.push(bytes));
+        drain_all(&mut self.output, |bytes| self.written.push(bytes));
     }
 
     /// Ends the child and its group. A child that the kernel does not let go is left to a
@@ -246,9 +242,8 @@ impl Conversation {
         while self.state() == ChildState::Running && Instant::now() < limit {
             std::thread::sleep(Duration::from_millis(1));
         }
-        drain_all(&mut self.channel, |bytes| self.lines.push(bytes));
-        drain_all(&mut self.output, |bytes| self.written.push(bytes));
         if self.state() == ChildState::Running {
+            self.drain_all();
             if let Some(mut child) = self.child.take() {
                 std::thread::spawn(move || child.wait());
             }
