@@ -337,7 +337,14 @@ impl NodeTree {
     pub(crate) fn new(name: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!(
+        // A thousand small files are slow on a busy disk.
+        let memory = PathBuf::from("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        };
+        let path = parent.join(format!(
             "efa-node-tree-{}-{number}-{name}",
             std::process::id()
         ));
