@@ -139,13 +139,25 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
         .iter()
         .map(|device| device.name.as_str())
         .collect();
+    let fi_provider = environment::fi_provider(
+        scene.environment,
+        subject_of(FingerprintKind::UnknownProvider),
+    );
     let of_environment = [
         environment::killer(scene.environment, libfabric::was_aborted(scene), last_words),
-        environment::fi_provider(
-            scene.environment,
-            subject_of(FingerprintKind::UnknownProvider),
+        quoting(
+            fi_provider,
+            scene,
+            &[
+                FingerprintKind::UnknownProvider,
+                FingerprintKind::FilteredProvider,
+            ],
         ),
-        environment::fi_efa_iface(scene.environment, &devices),
+        quoting(
+            environment::fi_efa_iface(scene.environment, &devices),
+            scene,
+            &[FingerprintKind::FilteredDevice],
+        ),
         environment::ineffective(scene.environment),
     ];
     let of_the_rest = [
@@ -169,6 +181,17 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
     ]
     .map(|check| check(scene));
     of_environment.into_iter().chain(of_the_rest).collect()
+}
+
+/// Adds the log's first line of these kinds to a finding that failed.
+fn quoting(finding: Finding, scene: &Scene<'_>, kinds: &[FingerprintKind]) -> Finding {
+    let line = kinds.iter().find_map(|kind| scene.fingerprint(*kind));
+    match line {
+        Some(line) if finding.status == Status::Failed => {
+            finding.evidence("libfabric's log", &line.evidence)
+        }
+        _ => finding,
+    }
 }
 
 /// What libfabric offers is there, whatever the files say.

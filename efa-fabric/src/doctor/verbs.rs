@@ -1,6 +1,7 @@
 //! From RDMA devices to programs: device files, containers, rdma-core.
 
 use super::finding::{Check, Evidence, Finding, Status};
+use super::hardware;
 use super::scene::Scene;
 use crate::fabric_log::FingerprintKind;
 use crate::library::Version;
@@ -48,6 +49,11 @@ fn all_are_missing(scene: &Scene<'_>) -> bool {
     files.there == 0 && !scene.node.efa_devices.is_empty()
 }
 
+/// Without ib_uverbs there is no file to have, wherever the process runs.
+fn has_no_uverbs(scene: &Scene<'_>) -> bool {
+    hardware::driver_uverbs(scene).status == Status::Failed
+}
+
 /// `kubernetes.efa_resource`: a pod gets its device files from the device plugin.
 pub(crate) fn kubernetes_resource(scene: &Scene<'_>) -> Finding {
     let check = Check::KubernetesResource;
@@ -56,6 +62,9 @@ pub(crate) fn kubernetes_resource(scene: &Scene<'_>) -> Finding {
     }
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to give");
+    }
+    if has_no_uverbs(scene) {
+        return Finding::skipped(check, "ib_uverbs comes first");
     }
     if !all_are_missing(scene) {
         return Finding::ok(check, "the pod was given EFA devices");
@@ -86,6 +95,9 @@ pub(crate) fn container_devices(scene: &Scene<'_>) -> Finding {
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to hand in");
     }
+    if has_no_uverbs(scene) {
+        return Finding::skipped(check, "ib_uverbs comes first");
+    }
     if !all_are_missing(scene) {
         return Finding::ok(check, "the container has EFA devices");
     }
@@ -105,6 +117,9 @@ pub(crate) fn nodes(scene: &Scene<'_>) -> Finding {
     let total = scene.node.efa_devices.len();
     if total == 0 {
         return Finding::skipped(check, "there is no RDMA device that needs one");
+    }
+    if has_no_uverbs(scene) {
+        return Finding::skipped(check, "ib_uverbs comes first");
     }
     if files.there == total {
         return Finding::ok(check, "every EFA device has its file").evidence(
