@@ -58,6 +58,16 @@ pub struct DoctorOptions {
 }
 
 impl DoctorOptions {
+    /// [`live`](Self::live) for `/`, else [`recorded`](Self::recorded).
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        match NodeRoot::new(&root).is_live() {
+            true => Self::live(),
+            false => Self::recorded(root),
+        }
+    }
+
     /// This machine, with the environment of this process, and this program as the child: that
     /// works if its `main` begins with [`answer_if_child`](crate::answer_if_child); else libfabric
     /// is not asked.
@@ -103,22 +113,30 @@ impl DoctorOptions {
 pub fn doctor(options: &DoctorOptions) -> DoctorReport {
     let service_host = options.environment.get("KUBERNETES_SERVICE_HOST").cloned();
     let root = NodeRoot::new(&options.root).with_kubernetes_service_host(service_host);
-    let mut node = read(&root, options);
-    if options.wait_for_devices && root.is_live() {
-        for _ in 0..LOOK_AGAIN {
-            if !misses_devices(&node) {
-                break;
-            }
-            thread::sleep(BETWEEN_LOOKS);
-            node = read(&root, options);
-        }
-    }
+    let looks = match options.wait_for_devices && root.is_live() {
+        true => LOOK_AGAIN,
+        false => 0,
+    };
+    let node = look(|| read(&root, options), looks, thread::sleep);
     let environment = &options.environment;
     let expected = node.expected.as_ref();
     match answer(&root, options) {
         Ok(answer) => DoctorReport::of(&node, environment, Some(&answer), expected),
         Err(reason) => DoctorReport::without_answer(&node, environment, expected, &reason),
     }
+}
+
+/// Looks once, and again while devices are missing.
+fn look(mut read: impl FnMut() -> Node, again: u32, mut wait: impl FnMut(Duration)) -> Node {
+    let mut node = read();
+    for _ in 0..again {
+        if !misses_devices(&node) {
+            break;
+        }
+        wait(BETWEEN_LOOKS);
+        node = read();
+    }
+    node
 }
 
 fn read(root: &NodeRoot, options: &DoctorOptions) -> Node {
@@ -175,4 +193,55 @@ fn own_environment() -> Environment {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_that_are_late_are_waited_for() {
+        let nothing = std::env::temp_dir().join("efa-doctor-no-such-machine");
+        let mut options = DoctorOptions::recorded(nothing);
+        let look_at = |options: &DoctorOptions, again| {
+            let (mut looks, mut waits) = (0, Vec::new());
+            let root = NodeRoot::new(&options.root);
+            look(
+                || {
+                    looks += 1;
+                    read(&root, options)
+                },
+                again,
+                |time| waits.push(time.as_secs()),
+            );
+            (looks, waits)
+        };
+        // Nothing is expected of a machine without a type.
+        assert_eq!(look_at(&options, LOOK_AGAIN), (1, vec![]));
+        options.instance_type = Some("p5en.48xlarge".into());
+        assert_eq!(look_at(&options, LOOK_AGAIN), (4, vec![5, 5, 5]));
+        assert_eq!(look_at(&options, 0), (1, vec![]));
+    }
+
+    #[test]
+    fn an_environment_is_reached_by_changes() {
+        let environment = |pairs: &[(&str, &str)]| -> Environment {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let from = environment(&[("KEPT", "1"), ("CHANGED", "1"), ("LOST", "1")]);
+        let to = environment(&[("KEPT", "1"), ("CHANGED", "2"), ("NEW", "")]);
+        let expected: Vec<_> = changes(&from, &to).into_iter().collect();
+        assert_eq!(
+            expected,
+            [
+                ("CHANGED".to_owned(), Some("2".to_owned())),
+                ("LOST".to_owned(), None),
+                ("NEW".to_owned(), Some(String::new())),
+            ]
+        );
+        assert!(changes(&from, &from).is_empty());
+    }
 }

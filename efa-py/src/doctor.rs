@@ -1,12 +1,12 @@
 //! Why EFA does not work on this node.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
 use efa_fabric as fabric;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::errors;
+use crate::fabric::seconds;
 use crate::runtime::{awaitable, block_on};
 use crate::value::value_class;
 
@@ -101,4 +101,75 @@ impl DoctorReport {
     fn __repr__(&self) -> String {
         format!("<DoctorReport {}>", self.0.verdict.as_str())
     }
+}
+
+/// Ends the process with the answer if the doctor started it; else does nothing.
+#[pyfunction]
+pub(crate) fn answer_if_child() {
+    fabric::answer_if_child();
+}
+
+fn options(
+    root: &str,
+    instance_type: Option<String>,
+    deadline_s: f64,
+    wait_for_devices: bool,
+    child: Option<Vec<String>>,
+) -> PyResult<fabric::DoctorOptions> {
+    let mut options = fabric::DoctorOptions::at(root);
+    options.instance_type = instance_type;
+    options.deadline = seconds("deadline_s", deadline_s)?;
+    options.wait_for_devices = wait_for_devices;
+    options.child = child.and_then(|command| {
+        let (program, arguments) = command.split_first()?;
+        Some(fabric::ChildCommand::new(Path::new(program), arguments))
+    });
+    Ok(options)
+}
+
+async fn run(options: fabric::DoctorOptions) -> PyResult<DoctorReport> {
+    match tokio::task::spawn_blocking(move || fabric::doctor(&options)).await {
+        Ok(report) => Ok(DoctorReport(report)),
+        Err(error) => Err(PyRuntimeError::new_err(format!(
+            "the doctor's thread ended: {error}"
+        ))),
+    }
+}
+
+/// Says whether EFA works on this node, and if not, why. child: the command that asks libfabric.
+#[pyfunction]
+#[pyo3(signature = (*, root, instance_type, deadline_s, wait_for_devices, child))]
+pub(crate) fn doctor(
+    py: Python<'_>,
+    root: &str,
+    instance_type: Option<String>,
+    deadline_s: f64,
+    wait_for_devices: bool,
+    child: Option<Vec<String>>,
+) -> PyResult<DoctorReport> {
+    let options = options(root, instance_type, deadline_s, wait_for_devices, child)?;
+    block_on(py, run(options))
+}
+
+/// As `doctor`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    *, root, instance_type, deadline_s, wait_for_devices, child
+) -> "collections.abc.Awaitable[DoctorReport]")]
+pub(crate) fn doctor_async<'py>(
+    py: Python<'py>,
+    root: &str,
+    instance_type: Option<String>,
+    deadline_s: f64,
+    wait_for_devices: bool,
+    child: Option<Vec<String>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = options(root, instance_type, deadline_s, wait_for_devices, child)?;
+    awaitable(py, run(options))
+}
+
+/// The id and the question of every check of the doctor, in order of the decision.
+#[pyfunction]
+pub(crate) fn doctor_checks() -> Vec<(&'static str, &'static str)> {
+    fabric::doctor_checks()
 }

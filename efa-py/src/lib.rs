@@ -3,6 +3,7 @@
 mod catalog;
 mod client;
 mod cluster;
+mod doctor;
 mod errors;
 mod fabric;
 mod fabric_report;
@@ -27,6 +28,10 @@ mod _efa_sdk {
     use crate::cluster::{
         AttachedInterface, CapacityBlockOffering, Check, Cluster, DestroyReport, Event, Finding,
         Instance, PreflightReport, VerifyReport,
+    };
+    #[pymodule_export]
+    use crate::doctor::{
+        DoctorFinding, DoctorReport, answer_if_child, doctor, doctor_async, doctor_checks,
     };
     #[pymodule_export]
     use crate::errors::error_codes;

@@ -309,7 +309,7 @@ fn missing(finding: Finding, scene: &Scene<'_>) -> Finding {
         .take(4)
         .fold(finding, |finding, name| {
             finding.evidence(
-                format_args!("/sys/class/infiniband_verbs/uverbs*/ibdev"),
+                "/sys/class/infiniband_verbs/uverbs*/ibdev",
                 format!("none says {name}"),
             )
         })

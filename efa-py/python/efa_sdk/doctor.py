@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import fabric
-from .errors import EfaError
 
 _INTERRUPTED = 130
 """What a shell reports for a process that SIGINT ended."""
@@ -22,26 +22,28 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the report; the exit status."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if not Path(options.root).is_dir():
         parser.error(f"--root {options.root} is not a directory")
-    try:
-        report = fabric.doctor(
-            root=options.root,
-            instance_type=options.instance_type,
-            deadline_s=options.deadline,
-            wait_for_devices=options.wait,
-        )
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except EfaError as error:
-        print(f"efa_sdk.doctor: {error}", file=sys.stderr)
-        return 2
+    report = fabric.doctor(
+        root=options.root,
+        instance_type=options.instance_type,
+        deadline_s=options.deadline,
+        wait_for_devices=options.wait,
+    )
     try:
         print(report.to_json() if options.json else str(report).rstrip("\n"), flush=True)
     except BrokenPipeError:
-        sys.stderr.close()  # as `| head` leaves it; the exit status still tells
+        # `| head` has read enough; the exit status still tells, without Python's own complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if options.strict and report.exit_code == 0 and not report.healthy:
         return 1
     return report.exit_code

@@ -1,4 +1,4 @@
-"""The probes of ``efa_sdk.fabric`` as coroutines.
+"""The probes and the doctor of ``efa_sdk.fabric`` as coroutines.
 
 >>> from efa_sdk import aio
 >>> async def half_round_trip_us() -> float:
@@ -10,16 +10,19 @@ A probe runs on a thread of its own; cancelling the coroutine stops it.
 
 from __future__ import annotations
 
+from efa_sdk import _child
 from efa_sdk._efa_sdk import (
+    DoctorReport,
     Library,
     ProbeOptions,
     ProbeReport,
     Server,
     connect_async,
+    doctor_async,
     loopback_async,
 )
 
-__all__ = ["connect", "loopback", "serve_one"]
+__all__ = ["connect", "doctor", "loopback", "serve_one"]
 
 
 async def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
@@ -48,4 +51,21 @@ async def serve_one(
         deadline_s=deadline_s,
         max_size=max_size,
         library=library,
+    )
+
+
+async def doctor(
+    *,
+    root: str = "/",
+    instance_type: str | None = None,
+    deadline_s: float = 30.0,
+    wait_for_devices: bool = False,
+) -> DoctorReport:
+    """Says whether EFA works on this node, and if not, why: as ``efa_sdk.fabric.doctor``."""
+    return await doctor_async(
+        root=root,
+        instance_type=instance_type,
+        deadline_s=deadline_s,
+        wait_for_devices=wait_for_devices,
+        child=_child.command(),
     )
