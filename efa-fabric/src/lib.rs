@@ -35,13 +35,17 @@
 //! | `probe` | what is measured, how two sides meet and agree, the report |
 //! | `isolated` | the same questions in a child process, which libfabric may end |
 //! | `fabric_log` | libfabric's log, read |
+//! | `node` | inventory of a machine: EFA devices, verbs devices, limits, software |
+//! | `doctor` | why EFA does not work on a machine |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
-//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `isolated::os`
-//! and the macro of `ffi` have `unsafe` code.
+//! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
+//! `isolated::os` and the macro of `ffi` have `unsafe` code.
 
 mod clock;
+#[forbid(unsafe_code)]
+mod doctor;
 mod endpoint;
 #[forbid(unsafe_code)]
 mod environment;
@@ -58,9 +62,18 @@ mod isolated;
 mod library;
 mod memory;
 #[forbid(unsafe_code)]
+mod node;
+#[forbid(unsafe_code)]
 mod probe;
 mod signals;
+mod system;
+#[forbid(unsafe_code)]
+mod text;
 
+pub use doctor::{
+    DoctorOptions, DoctorReport, Environment, Evidence, Finding, LibfabricSeen, NodeSummary,
+    Status, Verdict, diagnose, doctor, doctor_checks,
+};
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
 pub use fabric_log::{FabricLog, Fingerprint, FingerprintKind, LogLevel, LogLine};
@@ -70,6 +83,10 @@ pub use isolated::{
     Relaxation, Step, Trial, answer_if_child, ask,
 };
 pub use library::{Library, Version};
+pub use node::{
+    Access, Container, EfaDevice, EfaGeneration, Expected, KernelModule, Limit, Limits,
+    LinkerDirectory, NcclPlugin, Node, NodeRoot, PciDevice, RdmaDevice, Software, Uverbs,
+};
 pub use probe::{
     Bandwidth, Buffers, Exchange, ExchangeError, Folder, Interrupt, Latency, MAX_SIZE, Peer,
     ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server, answer_through, connect,

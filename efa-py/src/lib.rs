@@ -3,6 +3,7 @@
 mod catalog;
 mod client;
 mod cluster;
+mod doctor;
 mod errors;
 mod exchange;
 mod fabric;
@@ -29,6 +30,10 @@ mod _efa_sdk {
     use crate::cluster::{
         AttachedInterface, CapacityBlockOffering, Check, Cluster, DestroyReport, Event, Finding,
         Instance, InstanceReport, PreflightReport, VerifyReport,
+    };
+    #[pymodule_export]
+    use crate::doctor::{
+        DoctorFinding, DoctorReport, answer_if_child, doctor, doctor_async, doctor_checks,
     };
     #[pymodule_export]
     use crate::errors::error_codes;

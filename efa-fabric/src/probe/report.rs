@@ -188,12 +188,7 @@ impl ProbeReport {
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
-        let text = self.to_string();
-        let text = text
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;");
-        format!("<pre>{text}</pre>")
+        crate::text::preformatted(&self.to_string())
     }
 }
 

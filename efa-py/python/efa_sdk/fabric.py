@@ -6,7 +6,8 @@ system; without one, calls raise ``FabricError`` with the code ``fabric.library_
 ``loopback("tcp")`` measures latency and bandwidth between two endpoints of this process;
 ``Server`` on one machine and ``connect`` on another measure between the two. Where the two sides
 can already exchange bytes (a Ray actor, a torch store, a shared folder), ``measure_through`` and
-``answer_through`` need no port of their own. The coroutines are in ``efa_sdk.aio.fabric``.
+``answer_through`` need no port of their own. ``doctor()`` says whether EFA works on this node, and
+if not, why. The coroutines are in ``efa_sdk.aio.fabric``.
 
 >>> from efa_sdk import fabric
 >>> options = fabric.ProbeOptions("tcp", sizes=[64, 4096], size_budget_s=0.05)
@@ -18,8 +19,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from efa_sdk import _child, _efa_sdk
 from efa_sdk._efa_sdk import (
     Bandwidth,
+    DoctorFinding,
+    DoctorReport,
     Latency,
     Library,
     Nic,
@@ -30,12 +34,15 @@ from efa_sdk._efa_sdk import (
     Server,
     answer_through,
     connect,
+    doctor_checks,
     loopback,
     measure_through,
 )
 
 __all__ = [
     "Bandwidth",
+    "DoctorFinding",
+    "DoctorReport",
     "Exchange",
     "Latency",
     "Library",
@@ -47,6 +54,8 @@ __all__ = [
     "Server",
     "answer_through",
     "connect",
+    "doctor",
+    "doctor_checks",
     "loopback",
     "measure_through",
     "nics",
@@ -76,3 +85,28 @@ def providers() -> list[ProviderInfo]:
 def nics() -> list[Nic]:
     """The network devices that libfabric can use, each once."""
     return Library().nics()
+
+
+def doctor(
+    *,
+    root: str = "/",
+    instance_type: str | None = None,
+    deadline_s: float = 30.0,
+    wait_for_devices: bool = False,
+) -> DoctorReport:
+    """Says whether EFA works on this node, and if not, why; raises nothing for what is broken.
+
+    root: this machine, or a directory with a recorded tree of one, for which libfabric is not
+    asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
+    seconds for the child process in which libfabric is asked, because some environments make it
+    end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
+
+    docs/doctor.md has the checks; ``python -m efa_sdk.doctor`` is the same as a command.
+    """
+    return _efa_sdk.doctor(
+        root=root,
+        instance_type=instance_type,
+        deadline_s=deadline_s,
+        wait_for_devices=wait_for_devices,
+        child=_child.command(),
+    )

@@ -1,4 +1,4 @@
-"""The probes of ``efa_sdk.fabric`` as coroutines.
+"""The probes and the doctor of ``efa_sdk.fabric`` as coroutines.
 
 >>> from efa_sdk import aio
 >>> async def half_round_trip_us() -> float:
@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import os
 
+from efa_sdk import _child
 from efa_sdk._efa_sdk import (
+    DoctorReport,
     Library,
     ProbeOptions,
     ProbeReport,
     Server,
     answer_through_async,
     connect_async,
+    doctor_async,
     loopback_async,
     measure_through_async,
 )
 from efa_sdk.fabric import Exchange
 
-__all__ = ["answer_through", "connect", "loopback", "measure_through", "serve_one"]
+__all__ = ["answer_through", "connect", "doctor", "loopback", "measure_through", "serve_one"]
 
 
 async def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
@@ -86,4 +89,21 @@ async def answer_through(
         deadline_s=deadline_s,
         max_size=max_size,
         library=library,
+    )
+
+
+async def doctor(
+    *,
+    root: str = "/",
+    instance_type: str | None = None,
+    deadline_s: float = 30.0,
+    wait_for_devices: bool = False,
+) -> DoctorReport:
+    """Says whether EFA works on this node, and if not, why: as ``efa_sdk.fabric.doctor``."""
+    return await doctor_async(
+        root=root,
+        instance_type=instance_type,
+        deadline_s=deadline_s,
+        wait_for_devices=wait_for_devices,
+        child=_child.command(),
     )

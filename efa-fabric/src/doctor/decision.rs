@@ -1,0 +1,230 @@
+//! The order of the checks, what they prove to one another, and the verdict.
+
+use super::environment::{self, Environment};
+use super::finding::{Check, Finding, Status};
+use super::report::{DoctorReport, LibfabricSeen, NodeSummary, Verdict};
+use super::scene::Scene;
+use super::{hardware, libfabric, machine, verbs};
+use crate::fabric_log::FingerprintKind;
+use crate::isolated::Answer;
+use crate::node::{Expected, Node};
+
+/// Every finding about a machine, in order of the decision: a function of values.
+///
+/// `environment` is that of the process that is to use EFA, `answer` what libfabric said there
+/// (`None` if it was not asked), `expected` what the instance type should have. A finding that
+/// another one makes pointless is [`Status::NotApplicable`]; what libfabric's answer disproves
+/// does not fail.
+#[must_use]
+pub fn diagnose(
+    node: &Node,
+    environment: &Environment,
+    answer: Option<&Answer>,
+    expected: Option<&Expected>,
+) -> Vec<Finding> {
+    let scene = Scene {
+        node,
+        environment,
+        answer,
+        expected,
+    };
+    let mut findings = independent(&scene);
+    if scene.offers_efa() {
+        findings.iter_mut().for_each(believe_libfabric);
+    }
+    let rest_is_fine = !has_failed(&findings);
+    findings.push(libfabric::efa_provider(&scene, rest_is_fine));
+    findings.push(libfabric::hints(&scene));
+    let is_explained = has_failed(&findings);
+    findings.push(libfabric::offer(&scene, is_explained));
+    for check in [
+        machine::memlock,
+        machine::hugepages,
+        machine::shm,
+        machine::process_vm,
+        machine::fork,
+        machine::nccl_plugin,
+        machine::retransmissions,
+        machine::unresponsive,
+    ] {
+        findings.push(check(&scene));
+    }
+    findings.sort_by_key(Finding::step);
+    findings
+}
+
+impl DoctorReport {
+    /// The report of a machine, an environment and an answer, wherever and whenever they were
+    /// taken; the arguments are those of [`diagnose`].
+    #[must_use]
+    pub fn of(
+        node: &Node,
+        environment: &Environment,
+        answer: Option<&Answer>,
+        expected: Option<&Expected>,
+    ) -> Self {
+        let Some(answer) = answer else {
+            return Self::without_answer(node, environment, expected, "libfabric was not asked");
+        };
+        let scene = Scene {
+            node,
+            environment,
+            answer: Some(answer),
+            expected,
+        };
+        Self::judged(&scene, "libfabric did not answer")
+    }
+
+    /// The report where libfabric was not asked, for this reason.
+    pub(crate) fn without_answer(
+        node: &Node,
+        environment: &Environment,
+        expected: Option<&Expected>,
+        reason: &str,
+    ) -> Self {
+        let scene = Scene {
+            node,
+            environment,
+            answer: None,
+            expected,
+        };
+        Self::judged(&scene, reason)
+    }
+
+    fn judged(scene: &Scene<'_>, no_answer: &str) -> Self {
+        let findings = diagnose(scene.node, scene.environment, scene.answer, scene.expected);
+        let library = scene.answer.and_then(|answer| answer.library.as_ref());
+        Self::new(
+            verdict(scene, &findings, no_answer),
+            NodeSummary::of(scene.node),
+            library.map(|library| LibfabricSeen {
+                path: library.path.display().to_string(),
+                version: library.version,
+            }),
+            findings,
+        )
+    }
+}
+
+/// By design first, then the first failure in order of the decision.
+fn verdict(scene: &Scene<'_>, findings: &[Finding], no_answer: &str) -> Verdict {
+    if let Some(reason) = scene.by_design() {
+        return Verdict::NoEfaByDesign { reason };
+    }
+    let first = findings
+        .iter()
+        .filter(|finding| finding.status == Status::Failed)
+        .min_by_key(|finding| finding.step());
+    match first {
+        Some(finding) => Verdict::NotUsable {
+            cause: finding.id.clone(),
+        },
+        None if scene.offers_efa() => Verdict::Usable,
+        None => Verdict::Unknown {
+            reason: no_answer.to_owned(),
+        },
+    }
+}
+
+/// The checks that need no other one's result.
+fn independent(scene: &Scene<'_>) -> Vec<Finding> {
+    let subject_of = |kind| scene.fingerprint(kind)?.subject.as_deref();
+    let last_words = scene
+        .answer
+        .and_then(|answer| answer.log.fingerprints.iter().find(|f| f.kind.is_fatal()))
+        .map(|line| line.evidence.as_str());
+    let devices: Vec<&str> = scene
+        .node
+        .efa_devices
+        .iter()
+        .map(|device| device.name.as_str())
+        .collect();
+    let fi_provider = environment::fi_provider(
+        scene.environment,
+        subject_of(FingerprintKind::UnknownProvider),
+    );
+    let of_environment = [
+        environment::killer(scene.environment, libfabric::was_aborted(scene), last_words),
+        quoting(
+            fi_provider,
+            scene,
+            &[
+                FingerprintKind::UnknownProvider,
+                FingerprintKind::FilteredProvider,
+            ],
+        ),
+        quoting(
+            environment::fi_efa_iface(scene.environment, &devices),
+            scene,
+            &[FingerprintKind::FilteredDevice],
+        ),
+        environment::ineffective(scene.environment),
+    ];
+    let of_the_rest = [
+        libfabric::found,
+        libfabric::crash,
+        libfabric::copies,
+        libfabric::version,
+        hardware::pci_devices,
+        hardware::pci_count,
+        hardware::driver_module,
+        hardware::driver_uverbs,
+        hardware::driver_device_id,
+        hardware::rdma_devices,
+        hardware::rdma_ports,
+        verbs::kubernetes_resource,
+        verbs::container_devices,
+        verbs::nodes,
+        verbs::unopenable,
+        verbs::rdma_core,
+        verbs::libefa,
+    ]
+    .map(|check| check(scene));
+    of_environment.into_iter().chain(of_the_rest).collect()
+}
+
+/// Adds the log's first line of these kinds to a finding that failed.
+fn quoting(finding: Finding, scene: &Scene<'_>, kinds: &[FingerprintKind]) -> Finding {
+    let line = kinds.iter().find_map(|kind| scene.fingerprint(*kind));
+    match line {
+        Some(line) if finding.status == Status::Failed => {
+            finding.evidence("libfabric's log", &line.evidence)
+        }
+        _ => finding,
+    }
+}
+
+/// What libfabric offers is there, whatever the files say.
+fn believe_libfabric(finding: &mut Finding) {
+    let disproved = [
+        Check::EnvironmentFiProvider,
+        Check::EnvironmentFiEfaIface,
+        Check::PciDevices,
+        Check::DriverModule,
+        Check::DriverUverbs,
+        Check::RdmaDevices,
+        Check::KubernetesResource,
+        Check::ContainerDevices,
+        Check::VerbsNodes,
+        Check::VerbsUnopenable,
+        Check::VerbsRdmaCore,
+        Check::VerbsLibefa,
+    ];
+    if finding.status == Status::Failed && finding.is(Check::DriverDeviceId) {
+        // Some devices work, and these are lost all the same.
+        finding.status = Status::Warning;
+    }
+    let is_open = matches!(finding.status, Status::Failed | Status::Unknown);
+    if is_open && disproved.iter().any(|check| finding.is(*check)) {
+        finding.status = Status::Info;
+        finding
+            .title
+            .push_str("; libfabric offers EFA all the same");
+    }
+}
+
+fn has_failed(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.status == Status::Failed)
+}

@@ -1,0 +1,398 @@
+//! Variables that kill the process, hide EFA, or do nothing.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::finding::{Check, Finding, Status};
+use crate::environment::check_with;
+
+/// The variables of a process, by name.
+pub type Environment = BTreeMap<String, String>;
+
+const FI_EFA: &str = "https://ofiwg.github.io/libfabric/main/man/fi_efa.7.html";
+const FI_PROVIDER: &str = "https://ofiwg.github.io/libfabric/main/man/fabric.7.html";
+
+/// What a setting does that ends the process: the variable and the sentence about it.
+pub(crate) struct Killer {
+    pub(crate) variable: String,
+    pub(crate) message: String,
+    pub(crate) cure: String,
+}
+
+/// Every setting with which libfabric's efa provider calls `abort()`.
+pub(crate) fn killers(environment: &Environment) -> Vec<Killer> {
+    let mut left = environment.clone();
+    let mut found = Vec::new();
+    while let Err(error) = check_with(&|name| left.get(name).map(OsString::from)) {
+        let variable = error
+            .context_value("variable")
+            .unwrap_or_default()
+            .to_owned();
+        if left.remove(&variable).is_none() {
+            break;
+        }
+        found.push(Killer {
+            message: error.message().to_owned(),
+            cure: error.cure().unwrap_or_default().to_owned(),
+            variable,
+        });
+    }
+    found
+}
+
+/// `environment.killer`: `died` is whether libfabric ended the child process that asked it, and
+/// `None` where it was not asked.
+pub(crate) fn killer(
+    environment: &Environment,
+    died: Option<bool>,
+    last_words: Option<&str>,
+) -> Finding {
+    let killers = killers(environment);
+    let Some(first) = killers.first() else {
+        return Finding::ok(
+            Check::EnvironmentKiller,
+            "no variable makes libfabric end the process",
+        );
+    };
+    let names: Vec<_> = killers.iter().map(|k| k.variable.as_str()).collect();
+    let (status, title) = match died {
+        Some(true) => (
+            Status::Failed,
+            format!("{} makes libfabric end the process", names.join(", ")),
+        ),
+        None => (
+            Status::Failed,
+            format!("{} would make libfabric end the process", names.join(", ")),
+        ),
+        Some(false) => (
+            Status::Warning,
+            format!(
+                "{} would make another libfabric end the process; this one went on",
+                names.join(", ")
+            ),
+        ),
+    };
+    let mut finding = Finding::new(Check::EnvironmentKiller, status, title)
+        .cause(
+            killers
+                .iter()
+                .map(|k| k.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
+        .cure(if killers.len() == 1 {
+            first.cure.clone()
+        } else {
+            killers
+                .iter()
+                .map(|k| k.cure.as_str())
+                .collect::<Vec<_>>()
+                .join("; ")
+        })
+        .reference(FI_EFA);
+    for name in &names {
+        finding = with_variable(finding, environment, name);
+    }
+    if died == Some(true) {
+        finding = finding.evidence("child process", "ended by SIGABRT");
+    }
+    match last_words {
+        Some(line) => finding.evidence("libfabric's log", line),
+        None => finding,
+    }
+}
+
+/// `environment.fi_provider`: whether the filter leaves efa in. `unknown_name` is what the log
+/// called misspelled.
+pub(crate) fn fi_provider(environment: &Environment, unknown_name: Option<&str>) -> Finding {
+    let check = Check::EnvironmentFiProvider;
+    let value = environment.get("FI_PROVIDER").map(|value| value.trim());
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Finding::ok(check, "FI_PROVIDER is not set");
+    };
+    let (excludes, list) = match value.strip_prefix('^') {
+        Some(list) => (true, list),
+        None => (false, value),
+    };
+    // A layered name such as `efa;ofi_rxd` names its parts; case does not count (src/fabric.c).
+    let names: Vec<String> = list
+        .split([',', ';'])
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect();
+    let names_efa = names.iter().any(|name| name == "efa");
+    if names_efa != excludes {
+        return with_variable(
+            Finding::ok(check, "FI_PROVIDER leaves efa in"),
+            environment,
+            "FI_PROVIDER",
+        );
+    }
+    let typo = names
+        .iter()
+        .find(|name| !excludes && is_nearly_efa(name))
+        .map(String::as_str)
+        .or(unknown_name.filter(|name| !excludes && is_nearly_efa(name)));
+    let finding = match typo {
+        Some(typo) => Finding::failed(
+            check,
+            format!("FI_PROVIDER={value} does not name efa: '{typo}' is misspelled"),
+        )
+        .cause(
+            "libfabric uses only the providers that FI_PROVIDER names, and knows none of this name",
+        )
+        .cure("set FI_PROVIDER=efa, or unset it"),
+        None => Finding::failed(check, format!("FI_PROVIDER={value} leaves efa out"))
+            .cause(if excludes {
+                "a list that begins with ^ is of providers not to use"
+            } else {
+                "libfabric uses only the providers that FI_PROVIDER names"
+            })
+            .cure("unset FI_PROVIDER, or set it to efa"),
+    };
+    with_variable(finding, environment, "FI_PROVIDER").reference(FI_PROVIDER)
+}
+
+/// One edit from `efa`, or its letters in another order.
+fn is_nearly_efa(name: &str) -> bool {
+    let mut letters: Vec<char> = name.chars().collect();
+    letters.sort_unstable();
+    if letters == ['a', 'e', 'f'] {
+        return true;
+    }
+    match name.len() {
+        2 => ["fa", "ea", "ef"].contains(&name),
+        3 => {
+            name.chars()
+                .zip("efa".chars())
+                .filter(|(a, b)| a == b)
+                .count()
+                == 2
+        }
+        4 => (0..4).any(|left_out| {
+            name.chars()
+                .enumerate()
+                .filter(|(at, _)| *at != left_out)
+                .map(|(_, c)| c)
+                .eq("efa".chars())
+        }),
+        _ => false,
+    }
+}
+
+/// `environment.fi_efa_iface`: `devices` are the names of the EFA devices of this machine.
+pub(crate) fn fi_efa_iface(environment: &Environment, devices: &[&str]) -> Finding {
+    let check = Check::EnvironmentFiEfaIface;
+    let Some(value) = environment.get("FI_EFA_IFACE") else {
+        return Finding::ok(check, "FI_EFA_IFACE is not set");
+    };
+    if value == "all" {
+        return Finding::ok(check, "FI_EFA_IFACE=all takes every device");
+    }
+    if value.is_empty() {
+        return Finding::skipped(check, "FI_EFA_IFACE is empty, see environment.killer");
+    }
+    if devices.is_empty() {
+        return Finding::skipped(check, "there is no EFA device to name");
+    }
+    let names: Vec<&str> = value.split(',').filter(|name| !name.is_empty()).collect();
+    let unknown: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| !devices.contains(name))
+        .collect();
+    let finding = match (unknown.is_empty(), unknown.len() == names.len()) {
+        (true, _) if names.len() >= devices.len() => {
+            Finding::ok(check, "FI_EFA_IFACE names every EFA device")
+        }
+        (true, _) => Finding::new(
+            check,
+            Status::Info,
+            format!(
+                "FI_EFA_IFACE takes {} of {} EFA devices",
+                names.len(),
+                devices.len()
+            ),
+        ),
+        (false, every) => {
+            let status = if every {
+                Status::Failed
+            } else {
+                Status::Warning
+            };
+            let suffixed = unknown.iter().find_map(|name| {
+                let bare = name
+                    .strip_suffix("-rdm")
+                    .or_else(|| name.strip_suffix("-dgrm"))?;
+                devices.contains(&bare).then_some(bare)
+            });
+            let finding = Finding::new(
+                check,
+                status,
+                format!("FI_EFA_IFACE names {} that does not exist", unknown.join(", ")),
+            )
+            .cause(match suffixed {
+                Some(_) => {
+                    "FI_EFA_IFACE takes RDMA device names; -rdm and -dgrm belong to libfabric's domain names"
+                }
+                None => "names are compared letter by letter, and every device that is not named is left out",
+            });
+            match suffixed {
+                Some(bare) => finding.cure(format!("set FI_EFA_IFACE={bare}, or unset it")),
+                None => finding.cure("unset FI_EFA_IFACE, or name devices of this machine"),
+            }
+            .evidence("/sys/class/infiniband", devices.join(" "))
+        }
+    };
+    with_variable(finding, environment, "FI_EFA_IFACE").reference(FI_EFA)
+}
+
+/// `environment.ineffective`: settings that recipes spread and libfabric never reads.
+pub(crate) fn ineffective(environment: &Environment) -> Finding {
+    let check = Check::EnvironmentIneffective;
+    if !environment.contains_key("FI_EFA_DEVICE_NAME") {
+        return Finding::ok(check, "no variable that libfabric would ignore");
+    }
+    let finding = Finding::new(
+        check,
+        Status::Warning,
+        "FI_EFA_DEVICE_NAME does nothing: no libfabric reads it",
+    )
+    .cause("the variable that chooses devices is FI_EFA_IFACE")
+    .cure("unset FI_EFA_DEVICE_NAME; set FI_EFA_IFACE to choose devices")
+    .reference(FI_EFA);
+    with_variable(finding, environment, "FI_EFA_DEVICE_NAME")
+}
+
+fn with_variable(finding: Finding, environment: &Environment, name: &str) -> Finding {
+    match environment.get(name) {
+        Some(value) => finding.evidence(format_args!("environment {name}"), format!("'{value}'")),
+        None => finding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn every_killer_is_found() {
+        let environment = environment(&[
+            ("FI_EFA_MTU_SIZE", ""),
+            ("FI_EFA_RX_IOV_LIMIT", "4"),
+            ("FI_EFA_IFACE", ""),
+            ("FI_EFA_TX_MIN_CREDITS", "-1"),
+            ("FI_EFA_USE_HUGE_PAGE", "1"),
+            ("FI_EFA_FORK_SAFE", "1"),
+            ("PATH", "/bin"),
+        ]);
+        let names: Vec<_> = killers(&environment)
+            .into_iter()
+            .map(|k| k.variable)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "FI_EFA_MTU_SIZE",
+                "FI_EFA_RX_IOV_LIMIT",
+                "FI_EFA_IFACE",
+                "FI_EFA_TX_MIN_CREDITS",
+                "FI_EFA_USE_HUGE_PAGE"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_killer_fails_unless_libfabric_went_on() {
+        let set = environment(&[("FI_EFA_MTU_SIZE", "4096")]);
+        for (died, status) in [
+            (Some(true), Status::Failed),
+            (None, Status::Failed),
+            (Some(false), Status::Warning),
+        ] {
+            let finding = killer(&set, died, None);
+            assert_eq!(finding.status, status, "{died:?}");
+            assert_eq!(finding.cure.as_deref(), Some("unset FI_EFA_MTU_SIZE"));
+        }
+        let finding = killer(
+            &set,
+            Some(true),
+            Some("FI_EFA_MTU_SIZE env variable detected!"),
+        );
+        let values: Vec<_> = finding.evidence.iter().map(|e| e.value.as_str()).collect();
+        assert_eq!(
+            values,
+            [
+                "'4096'",
+                "ended by SIGABRT",
+                "FI_EFA_MTU_SIZE env variable detected!"
+            ]
+        );
+        assert_eq!(
+            killer(&Environment::new(), Some(true), None).status,
+            Status::Ok
+        );
+    }
+
+    #[test]
+    fn provider_filters() {
+        for (value, status, word) in [
+            ("efa", Status::Ok, "leaves efa in"),
+            ("EFA", Status::Ok, "leaves efa in"),
+            ("tcp,efa", Status::Ok, "leaves efa in"),
+            ("efa;ofi_rxd", Status::Ok, "leaves efa in"),
+            ("^tcp", Status::Ok, "leaves efa in"),
+            ("", Status::Ok, "not set"),
+            ("tcp", Status::Failed, "leaves efa out"),
+            ("^efa", Status::Failed, "leaves efa out"),
+            ("^tcp,EFA", Status::Failed, "leaves efa out"),
+            ("efaa", Status::Failed, "misspelled"),
+            ("eaf", Status::Failed, "misspelled"),
+            ("ef", Status::Failed, "misspelled"),
+            ("efs", Status::Failed, "misspelled"),
+            ("verbs,shm", Status::Failed, "leaves efa out"),
+            ("udp", Status::Failed, "leaves efa out"),
+        ] {
+            let finding = fi_provider(&environment(&[("FI_PROVIDER", value)]), None);
+            assert_eq!(finding.status, status, "{value}");
+            assert!(finding.title.contains(word), "{value}: {}", finding.title);
+        }
+        assert_eq!(fi_provider(&Environment::new(), None).status, Status::Ok);
+    }
+
+    #[test]
+    fn device_filters() {
+        let devices = ["rdmap0s6", "rdmap0s7"];
+        for (value, status, word) in [
+            ("all", Status::Ok, "every"),
+            ("rdmap0s6,rdmap0s7", Status::Ok, "every"),
+            ("rdmap0s6", Status::Info, "1 of 2"),
+            ("rdmap0s6,efa_0", Status::Warning, "efa_0"),
+            ("rdmap0s6-rdm", Status::Failed, "rdmap0s6-rdm"),
+            ("RDMAP0S6", Status::Failed, "RDMAP0S6"),
+            ("", Status::NotApplicable, "killer"),
+        ] {
+            let finding = fi_efa_iface(&environment(&[("FI_EFA_IFACE", value)]), &devices);
+            assert_eq!(finding.status, status, "{value}");
+            assert!(finding.title.contains(word), "{value}: {}", finding.title);
+        }
+        let suffixed = fi_efa_iface(&environment(&[("FI_EFA_IFACE", "rdmap0s6-rdm")]), &devices);
+        assert!(suffixed.cure.unwrap().contains("FI_EFA_IFACE=rdmap0s6,"));
+        let none = fi_efa_iface(&environment(&[("FI_EFA_IFACE", "efa_0")]), &[]);
+        assert_eq!(none.status, Status::NotApplicable);
+    }
+
+    #[test]
+    fn the_variable_that_never_was() {
+        let set = environment(&[("FI_EFA_DEVICE_NAME", "rdmap0s6")]);
+        assert_eq!(ineffective(&set).status, Status::Warning);
+        assert_eq!(ineffective(&Environment::new()).status, Status::Ok);
+    }
+}

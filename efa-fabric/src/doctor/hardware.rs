@@ -1,0 +1,310 @@
+//! From the PCI bus to RDMA devices: hardware and kernel.
+
+use super::finding::{Check, Finding, Status};
+use super::scene::Scene;
+
+const EFA_GUIDE: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html";
+const EFA_TYPES: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa.html";
+const DRIVER: &str = "https://github.com/amzn/amzn-drivers/tree/master/kernel/linux/efa";
+const PCI: &str = "/sys/bus/pci/devices";
+const RDMA: &str = "/sys/class/infiniband";
+
+/// `pci.devices`.
+pub(crate) fn pci_devices(scene: &Scene<'_>) -> Finding {
+    let check = Check::PciDevices;
+    let count = scene.efa_count();
+    if count > 0 {
+        let listed = match scene.node.pci_efa.first().and_then(|pci| pci.generation) {
+            Some(generation) => format!("{count} x {generation}"),
+            None => format!("{count}, by their RDMA devices"),
+        };
+        return Finding::ok(check, format!("EFA devices: {listed}")).evidence(PCI, listed);
+    }
+    if let Some(reason) = scene.by_design() {
+        return Finding::skipped(check, format!("no EFA device is expected: {reason}"));
+    }
+    let finding = Finding::failed(check, "no EFA device on the PCI bus")
+        .evidence(PCI, "no device with vendor 0x1d0f and a device id 0xefa*")
+        .reference(EFA_GUIDE);
+    match scene.expected {
+        Some(expected) => finding
+            .cause(format!(
+                "{} takes {} EFA interfaces, and this instance was launched with none, or is a \
+                 virtual machine inside one that was not given them",
+                expected.instance_type, expected.efa_count
+            ))
+            .cure(
+                "launch with interfaces of type efa or efa-only: EFA is not added to a running \
+                 instance",
+            ),
+        None => finding
+            .cause("the machine has no EFA; it does not say what instance type it is")
+            .cure(
+                "name the instance type to learn whether it should have EFA, and launch with \
+                 interfaces of type efa or efa-only",
+            ),
+    }
+}
+
+/// `pci.count`: fewer than the instance type takes cost bandwidth, and may be on purpose.
+pub(crate) fn pci_count(scene: &Scene<'_>) -> Finding {
+    let check = Check::PciCount;
+    let count = scene.efa_count();
+    if count == 0 {
+        return Finding::skipped(check, "there is no EFA device to count");
+    }
+    let Some(expected) = scene.expected else {
+        return Finding::new(
+            check,
+            Status::Info,
+            format!("{count} EFA devices; how many the instance type takes is not known"),
+        );
+    };
+    let (name, wanted) = (&expected.instance_type, expected.efa_count as usize);
+    if count == wanted {
+        return Finding::ok(check, format!("{count} EFA devices, all that {name} takes"));
+    }
+    let addresses: Vec<_> = scene
+        .node
+        .pci_efa
+        .iter()
+        .map(|pci| pci.address.as_str())
+        .collect();
+    let finding = Finding::new(
+        check,
+        Status::Warning,
+        format!("{count} EFA devices, where {name} takes {wanted}"),
+    )
+    .evidence(PCI, addresses.join(" "))
+    .reference(EFA_TYPES);
+    if count > wanted {
+        return finding
+            .cause("the instance type is another one, or newer than the list of types here")
+            .cure("check the instance type that was given");
+    }
+    finding
+        .cause(
+            "the instance was launched with fewer interfaces, or devices are still coming up, as \
+             on p5en some seconds after boot",
+        )
+        .cure("look again after 15 s; then launch with an EFA interface on every network card")
+}
+
+/// `driver.module`.
+pub(crate) fn driver_module(scene: &Scene<'_>) -> Finding {
+    let check = Check::DriverModule;
+    if !scene.has_efa() {
+        return Finding::skipped(check, "there is no EFA device to drive");
+    }
+    let loaded = scene.is_loaded("efa");
+    if loaded == Some(true) || !scene.node.efa_devices.is_empty() {
+        return Finding::ok(
+            check,
+            match driver_version(scene) {
+                Some(version) => format!("the efa driver {version} is loaded"),
+                None => "the kernel's own efa driver is loaded".to_owned(),
+            },
+        );
+    }
+    if loaded.is_none() {
+        return Finding::new(
+            check,
+            Status::Unknown,
+            "the kernel's modules cannot be read",
+        )
+        .evidence("/proc/modules, /sys/module", "not readable");
+    }
+    Finding::failed(check, "the kernel module efa is not loaded")
+        .evidence("/proc/modules, /sys/module/efa", "not there")
+        .cause(
+            "the EFA installer did not run, or the kernel was replaced and the module was not \
+             built again for it (DKMS)",
+        )
+        .cure("modprobe efa; if that fails, run the EFA installer for this kernel and reboot")
+        .reference(EFA_GUIDE)
+}
+
+/// `driver.uverbs`.
+pub(crate) fn driver_uverbs(scene: &Scene<'_>) -> Finding {
+    let check = Check::DriverUverbs;
+    if driver_module(scene).status != Status::Ok {
+        return Finding::skipped(check, "the efa driver comes first");
+    }
+    if scene.is_loaded("ib_uverbs") != Some(false) || !scene.node.uverbs.is_empty() {
+        return Finding::ok(check, "ib_uverbs is loaded");
+    }
+    Finding::failed(check, "the kernel module ib_uverbs is not loaded")
+        .evidence("/proc/modules, /sys/module/ib_uverbs", "not there")
+        .cause("without it there is no /dev/infiniband/uverbs* for libfabric to open")
+        .cure("modprobe ib_uverbs, and name it in /etc/modules-load.d for the next boot")
+        .reference(EFA_GUIDE)
+}
+
+/// `driver.device_id`: a driver leaves alone what its table does not list.
+pub(crate) fn driver_device_id(scene: &Scene<'_>) -> Finding {
+    let check = Check::DriverDeviceId;
+    let pci = &scene.node.pci_efa;
+    if driver_module(scene).status != Status::Ok || pci.is_empty() {
+        return Finding::skipped(check, "the efa driver comes first");
+    }
+    let taken_by_other = pci.iter().find_map(|pci| {
+        let driver = pci.driver.as_deref().filter(|driver| *driver != "efa")?;
+        Some((pci, driver))
+    });
+    if let Some((pci, driver)) = taken_by_other {
+        return Finding::failed(
+            check,
+            format!("{} is bound to the driver {driver}", pci.address),
+        )
+        .evidence(format_args!("{PCI}/{}/driver", pci.address), driver)
+        .cause("a device that is set aside for a virtual machine cannot be used on the host")
+        .cure("bind the device to the driver efa")
+        .reference(DRIVER);
+    }
+    let unbound: Vec<_> = pci.iter().filter(|pci| pci.driver.is_none()).collect();
+    // Where the link is not there to read, the RDMA device shows that the driver took it.
+    let Some(first) = unbound
+        .first()
+        .filter(|_| scene.node.efa_devices.len() < pci.len())
+    else {
+        return Finding::ok(check, "the efa driver took every EFA device");
+    };
+    let version = driver_version(scene);
+    let finding = Finding::failed(
+        check,
+        format!(
+            "the efa driver left {} of {} EFA devices alone",
+            unbound.len(),
+            pci.len()
+        ),
+    )
+    .evidence(format_args!("{PCI}/{}/driver", first.address), "not there")
+    .evidence("/sys/module/efa/version", version.unwrap_or("not there"))
+    .reference(DRIVER);
+    let Some(generation) = first.generation else {
+        return finding.cure("dmesg | grep efa");
+    };
+    match (version.and_then(two_numbers), generation.minimum_driver()) {
+        (Some(have), Some(need)) if have < need => finding
+            .cause(format!(
+                "the driver knows {generation} from {}.{}, and {} is loaded",
+                need.0,
+                need.1,
+                version.unwrap_or_default()
+            ))
+            .cure("install the current EFA installer, or a newer kernel, and reboot"),
+        (Some(_), _) => finding
+            .cause(format!(
+                "the driver should know {generation}: starting the device failed"
+            ))
+            .cure("dmesg | grep efa; reboot, and replace the instance if it stays so"),
+        (None, _) => finding
+            .cause(format!(
+                "the kernel's own driver is older than {generation}, or starting the device failed"
+            ))
+            .cure("dmesg | grep efa; install the current EFA installer, or a newer kernel"),
+    }
+}
+
+/// `rdma.devices`.
+pub(crate) fn rdma_devices(scene: &Scene<'_>) -> Finding {
+    let check = Check::RdmaDevices;
+    if driver_module(scene).status != Status::Ok {
+        return Finding::skipped(check, "the efa driver comes first");
+    }
+    let (pci, efa) = (scene.node.pci_efa.len(), &scene.node.efa_devices);
+    let others = scene.node.other_rdma_devices.len();
+    let all_were_taken = driver_device_id(scene).status != Status::Failed;
+    let names: Vec<_> = efa.iter().map(|device| device.name.as_str()).collect();
+    if efa.is_empty() {
+        if !all_were_taken {
+            return Finding::skipped(check, "the efa driver did not take the devices");
+        }
+        return Finding::failed(check, "the efa driver has made no RDMA device")
+            .evidence(RDMA, format!("no EFA device, {others} others"))
+            .cause("the driver took the devices and could not register them")
+            .cure(
+                "dmesg | grep -E 'efa|infiniband'; in a container, check that it sees the host's \
+                 /sys",
+            )
+            .reference(DRIVER);
+    }
+    if efa.len() < pci && all_were_taken {
+        return Finding::new(
+            check,
+            Status::Warning,
+            format!("{} of {pci} EFA devices have an RDMA device", efa.len()),
+        )
+        .evidence(RDMA, names.join(" "))
+        .cause("the driver could not register the others")
+        .cure("dmesg | grep -E 'efa|infiniband'")
+        .reference(DRIVER);
+    }
+    let beside = match others {
+        0 => String::new(),
+        n => format!(", beside {n} RDMA devices of other drivers"),
+    };
+    Finding::ok(check, format!("{} EFA devices{beside}", efa.len())).evidence(RDMA, names.join(" "))
+}
+
+/// `rdma.ports`.
+pub(crate) fn rdma_ports(scene: &Scene<'_>) -> Finding {
+    let check = Check::RdmaPorts;
+    let efa = &scene.node.efa_devices;
+    let states: Vec<_> = efa
+        .iter()
+        .filter_map(|device| Some((&device.name, device.port_state.as_deref()?)))
+        .collect();
+    if states.is_empty() {
+        return Finding::skipped(check, "no state of a port can be read");
+    }
+    let down: Vec<_> = states
+        .iter()
+        .filter(|(_, state)| *state != "ACTIVE")
+        .collect();
+    if down.is_empty() {
+        return Finding::ok(check, "every port is active");
+    }
+    down.iter()
+        .fold(
+            Finding::new(
+                check,
+                Status::Warning,
+                format!("{} of {} ports are not active", down.len(), states.len()),
+            ),
+            |finding, (name, state)| {
+                finding.evidence(format_args!("{RDMA}/{name}/ports/1/state"), state)
+            },
+        )
+        .cause("the device lost its link, or is being reset")
+        .cure("dmesg | grep efa; replace the instance if it stays so")
+        .reference(DRIVER)
+}
+
+fn driver_version<'a>(scene: &Scene<'a>) -> Option<&'a str> {
+    scene.node.module("efa")?.version.as_deref()
+}
+
+/// The first two numbers of a version such as `2.10.0g`.
+fn two_numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|part| {
+        let end = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        part[..end].parse().ok()
+    });
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn driver_versions() {
+        assert_eq!(two_numbers("2.10.0g"), Some((2, 10)));
+        assert_eq!(two_numbers("1.9g"), Some((1, 9)));
+        assert_eq!(two_numbers("x"), None);
+        assert_eq!(two_numbers("2"), None);
+    }
+}

@@ -1,0 +1,99 @@
+"""``python -m efa_sdk.doctor``: whether EFA works on this node, and if not, why.
+
+The exit status is 0 if EFA is usable, 1 if it is not (also on machines without EFA by design), 2
+if it could not be told or the arguments are wrong, 130 after Ctrl-C. docs/doctor.md has the list
+of checks. The same from Python is ``efa_sdk.fabric.doctor()``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import fabric
+
+_INTERRUPTED = 130
+"""What a shell reports for a process that SIGINT ended."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the report; the exit status."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not Path(options.root).is_dir():
+        parser.error(f"--root {options.root} is not a directory")
+    report = fabric.doctor(
+        root=options.root,
+        instance_type=options.instance_type,
+        deadline_s=options.deadline,
+        wait_for_devices=options.wait,
+    )
+    try:
+        print(report.to_json() if options.json else str(report).rstrip("\n"), flush=True)
+    except BrokenPipeError:
+        # `| head` has read enough; the exit status still tells, without Python's own complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if options.strict and report.exit_code == 0 and not report.healthy:
+        return 1
+    return report.exit_code
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds up to 3600")
+    return seconds
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m efa_sdk.doctor",
+        description="Says whether EFA works on this node, and if not, why.",
+        epilog="exit status: 0 usable, 1 not usable, 2 could not tell or wrong arguments",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--root",
+        default="/",
+        metavar="DIR",
+        help="read a recorded tree instead of this machine; libfabric is then not asked",
+    )
+    parser.add_argument(
+        "--instance-type",
+        metavar="TYPE",
+        help="what EC2 calls this machine, such as p5.48xlarge (default: what its DMI says)",
+    )
+    parser.add_argument(
+        "--deadline",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="for the process that asks libfabric (default: 30)",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="look again, 3 times after 5 seconds, while devices are missing",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1 for warnings as well as failures"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+//! Why EFA does not work on this node.
+
+use std::path::Path;
+
+use efa_fabric as fabric;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::fabric::seconds;
+use crate::runtime::{awaitable, block_on};
+use crate::value::value_class;
+
+value_class! {
+    /// What one check of the doctor found.
+    DoctorFinding(fabric::Finding) {
+        /// The stable dotted name of the check, such as `verbs.unopenable`.
+        id: String = |finding| finding.id.clone();
+        /// `failed`, `warning`, `unknown`, `info`, `ok` or `not_applicable`.
+        status: &'static str = |finding| finding.status.as_str();
+        /// One line.
+        title: String = |finding| finding.title.clone();
+        /// What it rests on: pairs of a path or other source, and what it said.
+        evidence: Vec<(String, String)> = |finding| {
+            finding.evidence.iter().map(|e| (e.source.clone(), e.value.clone())).collect()
+        };
+        /// Why it is so, where that is known.
+        cause: Option<String> = |finding| finding.cause.clone();
+        /// What to do.
+        cure: Option<String> = |finding| finding.cure.clone();
+        /// A page, an issue or a man page about it.
+        reference: Option<String> = |finding| finding.reference.clone();
+    }
+}
+
+#[pymethods]
+impl DoctorFinding {
+    fn __str__(&self) -> String {
+        format!("{} {}: {}", self.0.status, self.0.id, self.0.title)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DoctorFinding {} {}>", self.0.id, self.0.status)
+    }
+}
+
+value_class! {
+    /// Whether EFA works on a node, and if not, why; `str()` is a short text.
+    DoctorReport(fabric::DoctorReport) {
+        /// `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
+        verdict: &'static str = |report| report.verdict.as_str();
+        /// The id of the finding because of which EFA is not usable.
+        cause: Option<String> = |report| match &report.verdict {
+            fabric::Verdict::NotUsable { cause } => Some(cause.clone()),
+            _ => None,
+        };
+        /// What tells that there is no EFA by design, or why it could not be told.
+        reason: Option<String> = |report| match &report.verdict {
+            fabric::Verdict::NoEfaByDesign { reason } | fabric::Verdict::Unknown { reason } => {
+                Some(reason.clone())
+            }
+            _ => None,
+        };
+        /// Whether EFA is usable and nothing failed or warned.
+        healthy: bool = |report| report.is_healthy();
+        /// For a process: 0 usable, 1 not usable, 2 could not tell.
+        exit_code: u8 = |report| report.exit_code();
+        /// One for each check, the worst first.
+        findings: Vec<DoctorFinding> = |report| {
+            report.findings.iter().cloned().map(DoctorFinding).collect()
+        };
+        /// The instance type, as given or read.
+        instance_type: Option<String> = |report| report.node.instance_type.clone();
+        /// The RDMA devices that are EFA, by name.
+        efa_devices: Vec<String> = |report| report.node.efa_devices.clone();
+        /// The libfabric that was asked.
+        library_path: Option<String> = |report| {
+            report.libfabric.as_ref().map(|seen| seen.path.clone())
+        };
+        /// Its version, such as `2.5`.
+        library_version: Option<String> = |report| {
+            report.libfabric.as_ref().map(|seen| seen.version.to_string())
+        };
+    }
+}
+
+#[pymethods]
+impl DoctorReport {
+    /// The finding of a check by its id; None for an id that is no check.
+    fn finding(&self, id: &str) -> Option<DoctorFinding> {
+        self.0.finding(id).cloned().map(DoctorFinding)
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DoctorReport {}>", self.0.verdict.as_str())
+    }
+}
+
+/// Ends the process with the answer if the doctor started it; else does nothing.
+#[pyfunction]
+pub(crate) fn answer_if_child() {
+    fabric::answer_if_child();
+}
+
+fn options(
+    root: &str,
+    instance_type: Option<String>,
+    deadline_s: f64,
+    wait_for_devices: bool,
+    child: Option<Vec<String>>,
+) -> PyResult<fabric::DoctorOptions> {
+    let mut options = fabric::DoctorOptions::at(root);
+    options.instance_type = instance_type;
+    options.deadline = seconds("deadline_s", deadline_s)?;
+    options.wait_for_devices = wait_for_devices;
+    options.child = child.and_then(|command| {
+        let (program, arguments) = command.split_first()?;
+        Some(fabric::ChildCommand::new(Path::new(program), arguments))
+    });
+    Ok(options)
+}
+
+async fn run(options: fabric::DoctorOptions) -> PyResult<DoctorReport> {
+    match tokio::task::spawn_blocking(move || fabric::doctor(&options)).await {
+        Ok(report) => Ok(DoctorReport(report)),
+        Err(error) => Err(PyRuntimeError::new_err(format!(
+            "the doctor's thread ended: {error}"
+        ))),
+    }
+}
+
+/// Says whether EFA works on this node, and if not, why. child: the command that asks libfabric.
+#[pyfunction]
+#[pyo3(signature = (*, root, instance_type, deadline_s, wait_for_devices, child))]
+pub(crate) fn doctor(
+    py: Python<'_>,
+    root: &str,
+    instance_type: Option<String>,
+    deadline_s: f64,
+    wait_for_devices: bool,
+    child: Option<Vec<String>>,
+) -> PyResult<DoctorReport> {
+    let options = options(root, instance_type, deadline_s, wait_for_devices, child)?;
+    block_on(py, run(options))
+}
+
+/// As `doctor`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    *, root, instance_type, deadline_s, wait_for_devices, child
+) -> "collections.abc.Awaitable[DoctorReport]")]
+pub(crate) fn doctor_async<'py>(
+    py: Python<'py>,
+    root: &str,
+    instance_type: Option<String>,
+    deadline_s: f64,
+    wait_for_devices: bool,
+    child: Option<Vec<String>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = options(root, instance_type, deadline_s, wait_for_devices, child)?;
+    awaitable(py, run(options))
+}
+
+/// The id and the question of every check of the doctor, in order of the decision.
+#[pyfunction]
+pub(crate) fn doctor_checks() -> Vec<(&'static str, &'static str)> {
+    fabric::doctor_checks()
+}

@@ -1,0 +1,337 @@
+"""The doctor from Python: the function, the coroutine, the command and its exit statuses.
+
+What it decides is tested in efa-fabric/tests/doctor.rs, branch by branch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import pathlib
+import pickle
+import signal
+import subprocess
+import sys
+
+import pytest
+from efa_sdk import aio, fabric
+from efa_sdk import doctor as command
+
+SECOND = os.environ.get("EFA_TEST_LIBFABRIC_2", "")
+needs_second = pytest.mark.skipif(
+    not SECOND, reason="EFA_TEST_LIBFABRIC_2 names no second libfabric"
+)
+HAS_EFA = any(
+    path.read_text().startswith("0xefa")
+    for path in pathlib.Path("/sys/bus/pci/devices").glob("*/device")
+)
+without_efa = pytest.mark.skipif(HAS_EFA, reason="this machine has EFA")
+LIMIT_S = 120
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "efa_sdk.doctor", *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def write(root: pathlib.Path, files: dict[str, str]) -> None:
+    for path, content in files.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+
+
+@pytest.fixture
+def laptop(tmp_path: pathlib.Path) -> pathlib.Path:
+    write(tmp_path, {"sys/class/dmi/id/sys_vendor": "LENOVO\n", "proc/modules": "i915 1 0 -\n"})
+    return tmp_path
+
+
+@pytest.fixture
+def p5_4xlarge(tmp_path: pathlib.Path) -> pathlib.Path:
+    """One EFA device, with all that it needs; made by hand, not recorded."""
+    device = "sys/devices/pci0000:00/0000:00:06.0"
+    ibdev = f"{device}/infiniband/rdmap0s6"
+    libraries = "usr/lib/x86_64-linux-gnu"
+    write(
+        tmp_path,
+        {
+            "sys/class/dmi/id/sys_vendor": "Amazon EC2\n",
+            "sys/class/dmi/id/product_name": "p5.4xlarge\n",
+            "proc/modules": "efa 1 0 - Live 0x0\nib_uverbs 1 1 efa, Live 0x0\n",
+            "sys/module/efa/version": "2.17.2g\n",
+            "proc/self/limits": "Max locked memory     unlimited     unlimited     bytes\n",
+            f"{device}/vendor": "0x1d0f\n",
+            f"{device}/device": "0xefa1\n",
+            f"{ibdev}/ports/1/state": "4: ACTIVE\n",
+            "sys/class/infiniband_verbs/uverbs0/ibdev": "rdmap0s6\n",
+            "dev/infiniband/uverbs0": "",
+            f"{libraries}/libibverbs.so.1.14.60.0": "",
+            f"{libraries}/libibverbs/libefa-rdmav59.so": "",
+        },
+    )
+    (tmp_path / "sys/bus/pci/drivers/efa").mkdir(parents=True)
+    (tmp_path / "sys/bus/pci/devices").mkdir(parents=True)
+    (tmp_path / "sys/class/infiniband").mkdir(parents=True)
+    (tmp_path / "sys/bus/pci/devices/0000:00:06.0").symlink_to(f"../../../../{device}")
+    (tmp_path / device / "driver").symlink_to("../../../bus/pci/drivers/efa")
+    (tmp_path / ibdev / "device").symlink_to("../../../0000:00:06.0")
+    (tmp_path / "sys/class/infiniband/rdmap0s6").symlink_to(f"../../../{ibdev}")
+    return tmp_path
+
+
+@without_efa
+def test_this_machine_has_no_efa() -> None:
+    report = fabric.doctor()
+    assert report.verdict in {"not_usable", "no_efa_by_design"}
+    assert (report.exit_code, report.healthy) == (1, False)
+    assert report.cause == ("pci.devices" if report.verdict == "not_usable" else None)
+    assert (report.reason is None) == (report.verdict == "not_usable")
+    assert report.efa_devices == []
+    found = report.finding("libfabric.found")
+    assert found is not None
+    assert found.status == "ok"
+    assert report.library_path is not None
+    assert pathlib.Path(report.library_path).exists()
+    assert report.library_version in found.title
+    assert report.finding("no.check") is None
+
+
+def test_every_check_is_in_the_report_once() -> None:
+    ids = [id for id, question in fabric.doctor_checks() if question.endswith((")", "?"))]
+    report = fabric.doctor()
+    assert sorted(f.id for f in report.findings) == sorted(ids)
+    assert len(set(ids)) == len(ids) > 30
+
+
+def test_values_are_frozen_hashable_picklable_and_json() -> None:
+    report = fabric.doctor()
+    for value in (report, report.findings[0]):
+        kind = type(value)
+        same = pickle.loads(pickle.dumps(value))
+        assert same == value == kind.from_json(value.to_json())
+        assert hash(same) == hash(value)
+        assert json.loads(value.to_json())
+        with pytest.raises(AttributeError):
+            value.status = "ok"  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="JSON"):
+        fabric.DoctorReport.from_json("{}")
+
+
+def test_text_and_html(p5_4xlarge: pathlib.Path) -> None:
+    (p5_4xlarge / "proc/modules").write_text("ib_uverbs 1 0 - Live 0x0\n")
+    for path in ("sys/class/infiniband/rdmap0s6", "sys/bus/pci/drivers/efa"):
+        file = p5_4xlarge / path
+        file.unlink() if file.is_symlink() else file.rmdir()
+    for path in ("sys/module/efa/version", "dev/infiniband/uverbs0"):
+        (p5_4xlarge / path).unlink()
+    (p5_4xlarge / "sys/module/efa").rmdir()
+    report = fabric.doctor(root=str(p5_4xlarge))
+    assert (report.verdict, report.cause) == ("not_usable", "driver.module")
+    lines = str(report).splitlines()
+    assert lines[0] == "EFA is not usable: the kernel module efa is not loaded"
+    assert lines[1].startswith("p5.4xlarge, ")
+    assert lines[2].split()[:2] == ["failed", "driver.module"]
+    worst = report.findings[0]
+    assert str(worst) == "failed driver.module: the kernel module efa is not loaded"
+    assert worst.cure is not None
+    assert f"  cure      {worst.cure}" in lines
+    assert ("/proc/modules, /sys/module/efa", "not there") in worst.evidence
+    assert worst.reference is not None
+    assert worst.reference.startswith("https://")
+    html = report._repr_html_()
+    assert "<code>driver.module</code>" in html
+    assert "<script" not in html
+
+
+def test_a_recorded_tree_leaves_libfabric_alone(
+    p5_4xlarge: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FI_PROVIDER", "tcp")  # this process's, not the tree's
+    report = fabric.doctor(root=str(p5_4xlarge))
+    assert (report.verdict, report.exit_code) == ("unknown", 2), str(report)
+    assert report.reason == "libfabric is not asked for a recorded tree"
+    assert report.library_path is None
+    assert report.efa_devices == ["rdmap0s6"]
+    assert report.instance_type == "p5.4xlarge"
+
+
+def test_no_efa_by_design(laptop: pathlib.Path) -> None:
+    report = fabric.doctor(root=str(laptop))
+    assert (report.verdict, report.exit_code) == ("no_efa_by_design", 1)
+    assert report.reason == "it is not an EC2 instance, its maker is LENOVO"
+    told = fabric.doctor(root=str(laptop), instance_type="p5.48xlarge")
+    assert (told.verdict, told.cause) == ("not_usable", "pci.devices")
+    assert told.instance_type == "p5.48xlarge"
+
+
+@needs_second
+@pytest.mark.parametrize("name", ["FI_EFA_MTU_SIZE", "FI_EFA_RX_IOV_LIMIT"])
+def test_a_killer_leaves_this_process_alive(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFA_FABRIC_LIB", SECOND)
+    monkeypatch.setenv(name, "4096")
+    report = fabric.doctor()
+    killer = report.finding("environment.killer")
+    assert killer is not None
+    assert killer.status == "failed"
+    assert killer.cure == f"unset {name}"
+    assert ("child process", "ended by SIGABRT") in killer.evidence
+    assert any(name in text and "deprecated" in text for _, text in killer.evidence)
+
+
+@needs_second
+def test_a_misspelled_provider_is_quoted_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFA_FABRIC_LIB", SECOND)
+    monkeypatch.setenv("FI_PROVIDER", "efaa")
+    finding = fabric.doctor().finding("environment.fi_provider")
+    assert finding is not None
+    assert finding.status == "failed"
+    assert [text for source, text in finding.evidence if source == "libfabric's log"]
+
+
+def test_no_libfabric_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFA_FABRIC_LIB", "/nowhere/libfabric.so.1")
+    report = fabric.doctor()
+    finding = report.finding("libfabric.found")
+    assert finding is not None
+    assert finding.status in {"info", "failed"}
+    assert any("/nowhere/libfabric.so.1" in text for _, text in finding.evidence)
+
+
+def test_without_an_interpreter_libfabric_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    report = fabric.doctor()
+    assert report.library_path is None
+    finding = report.finding("libfabric.found")
+    assert finding is not None
+    assert finding.status == "not_applicable"
+
+
+@pytest.mark.parametrize("deadline_s", [-1.0, float("nan"), float("inf")])
+def test_a_deadline_that_is_none(deadline_s: float) -> None:
+    with pytest.raises(ValueError, match="deadline_s"):
+        fabric.doctor(deadline_s=deadline_s)
+
+
+async def test_the_coroutine_says_the_same(laptop: pathlib.Path) -> None:
+    assert await aio.fabric.doctor(root=str(laptop)) == fabric.doctor(root=str(laptop))
+    both = await asyncio.gather(aio.fabric.doctor(), aio.fabric.doctor())
+    assert both[0].verdict == both[1].verdict
+
+
+async def test_the_coroutine_can_be_cancelled() -> None:
+    waiting = asyncio.create_task(
+        aio.fabric.doctor(instance_type="p5.48xlarge", wait_for_devices=True)
+    )
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+def test_both_have_one_signature() -> None:
+    assert inspect.signature(aio.fabric.doctor) == inspect.signature(fabric.doctor)
+
+
+@without_efa
+def test_the_command_on_this_machine() -> None:
+    done = run()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(("EFA is not usable", "no EFA on this machine"))
+    done = run("--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout)["verdict"]["kind"] in {"not_usable", "no_efa_by_design"}
+    assert fabric.DoctorReport.from_json(done.stdout).exit_code == 1
+
+
+@needs_second
+def test_the_command_survives_a_killer() -> None:
+    done = run("--json", EFA_FABRIC_LIB=SECOND, FI_EFA_MTU_SIZE="")
+    assert (done.returncode, done.stderr) == (1, "")
+    statuses = {f["id"]: f["status"] for f in json.loads(done.stdout)["findings"]}
+    assert statuses["environment.killer"] == "failed"
+
+
+def test_exit_statuses_for_trees(p5_4xlarge: pathlib.Path, laptop: pathlib.Path) -> None:
+    assert run("--root", str(p5_4xlarge)).returncode == 2
+    (p5_4xlarge / "proc/self/limits").write_text("Max locked memory  65536  65536  bytes\n")
+    done = run("--root", str(p5_4xlarge))
+    assert done.returncode == 1
+    assert "limits.memlock" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--no-such-option"],
+        ["a-word"],
+        ["--root"],
+        ["--root", "/no/such/directory"],
+        ["--root", "/etc/passwd"],
+        ["--deadline", "0"],
+        ["--deadline", "nan"],
+        ["--deadline", "soon"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("usage: python -m efa_sdk.doctor")
+
+
+def test_strict_makes_warnings_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Report:
+        exit_code = 0
+        healthy = False
+
+    monkeypatch.setattr(fabric, "doctor", lambda **_options: Report())
+    assert command.main([]) == 0
+    assert command.main(["--strict"]) == 1
+    monkeypatch.setattr(Report, "healthy", True)
+    assert command.main(["--strict"]) == 0
+
+
+def test_a_reader_that_leaves_early() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m efa_sdk.doctor | true; echo "${{PIPESTATUS[0]}}"'],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() in {"0", "1", "2"}
+
+
+@without_efa
+def test_ctrl_c_ends_the_command_without_a_traceback() -> None:
+    script = (
+        "import sys\n"
+        "from efa_sdk import doctor, fabric\n"
+        "real = fabric.doctor\n"
+        "def announced(**options):\n"
+        "    print('started', flush=True)\n"
+        "    return real(**options)\n"
+        "fabric.doctor = announced\n"
+        "sys.exit(doctor.main(['--wait', '--instance-type', 'p5.48xlarge']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, out, err) == (130, "", "")
