@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `library` | finds and loads libfabric; entry points; return codes become errors |
 //! | `ffi` | C's types, checked against the headers by tests |
+//! | `demand` | what is asked of a provider for an operation |
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
@@ -40,6 +41,8 @@
 //! `ffi` have `unsafe` code.
 
 mod clock;
+#[forbid(unsafe_code)]
+mod demand;
 mod endpoint;
 #[forbid(unsafe_code)]
 mod environment;
@@ -61,6 +64,7 @@ pub use error::{Code, Error, ErrorKind, Result};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use library::{Library, Version};
 pub use probe::{
-    Bandwidth, Buffers, Interrupt, Latency, MAX_SIZE, Peer, ProbeOptions, ProbeReport, ProbeRow,
-    Role, ServeOptions, Server, connect, loopback, loopback_with,
+    Bandwidth, Buffers, Direction, Interrupt, Latency, MAX_SIZE, Operation, Peer, ProbeOptions,
+    ProbeReport, ProbeRow, Role, ServeOptions, Server, SideBandwidth, connect, loopback,
+    loopback_with,
 };

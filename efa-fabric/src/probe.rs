@@ -2,8 +2,9 @@
 //! processes that meet over TCP ([`Server`] and [`connect`]).
 //!
 //! One side measures and the other answers. Latency is half of the round trip of single
-//! messages; bandwidth is a sliding window with credits from the receiver, timed from the first
-//! post to the last acknowledgement. Nothing waits without a deadline, and a probe that fails
+//! messages, or the time of single one-sided operations; bandwidth is a sliding window, with
+//! credits from the receiver where it takes part, timed from the first post to the last
+//! acknowledgement or completion. Nothing waits without a deadline, and a probe that fails
 //! says why, naming the peer.
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,25 +14,27 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
-use crate::info;
+use crate::info::{self, Wanted};
 use crate::library::Library;
 
 mod channel;
 mod guard;
 mod initiator;
+mod integrity;
 mod options;
 mod rendezvous;
 mod report;
 mod responder;
 mod session;
+mod stream;
 mod traffic;
 
 use channel::{Frame, Local};
 use guard::Guard;
 pub use guard::Interrupt;
-pub use options::{Buffers, MAX_SIZE, ProbeOptions};
+pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions};
 use rendezvous::{Listener, Tcp, same_token};
-pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role};
+pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
 
 /// Providers whose addresses are IP addresses.
 const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
@@ -69,7 +72,11 @@ pub fn loopback_with(
             ..endpoint.clone()
         };
         // Where the loopback interface is not offered, libfabric's first choice is taken.
-        if info::select(library, &local.wanted()).is_ok() {
+        let wanted = Wanted {
+            operation: options.operation,
+            ..local.wanted()
+        };
+        if info::select(library, &wanted).is_ok() {
             *endpoint = local;
         }
     }
@@ -83,7 +90,8 @@ pub fn loopback_with(
             let result =
                 session::respond(library, &|_| local.clone(), MAX_SIZE, &mut guard, &mut keep)
                     .and_then(|opened| {
-                        responder::answer(&mut session.insert(opened).traffic, &mut guard)
+                        let session = session.insert(opened);
+                        responder::answer(&mut session.traffic, &session.options, &mut guard)
                     });
             let result = tell(&mut guard, result);
             responder.part();
@@ -294,7 +302,7 @@ impl Server {
         // In two statements: what keeps the endpoint must go before the session does.
         let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
         let result = opened.and_then(|mut session| {
-            let measured = responder::answer(&mut session.traffic, &mut guard)?;
+            let measured = responder::answer(&mut session.traffic, &session.options, &mut guard)?;
             Ok(session::report(Role::Serve, library, session, measured))
         });
         tell(&mut guard, result)

@@ -208,6 +208,10 @@ impl<'a> Guard<'a> {
     /// The frame that has arrived, if one has.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Frame> {
+        // A frame is long: it is not moved to find that there is none.
+        if self.inbox.is_none() {
+            return None;
+        }
         self.inbox.take()
     }
 
