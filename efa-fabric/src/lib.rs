@@ -65,6 +65,6 @@ pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use library::{Library, Version};
 pub use probe::{
     Bandwidth, Buffers, Direction, Interrupt, Latency, MAX_SIZE, Operation, Peer, ProbeOptions,
-    ProbeReport, ProbeRow, Role, ServeOptions, Server, SideBandwidth, connect, loopback,
+    ProbeReport, ProbeRow, Role, ServeOptions, Server, SideBandwidth, Wait, connect, loopback,
     loopback_with,
 };

@@ -32,7 +32,7 @@ mod traffic;
 use channel::{Frame, Local};
 use guard::Guard;
 pub use guard::Interrupt;
-pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions};
+pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions, Wait};
 use rendezvous::{Listener, Tcp, same_token};
 pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
 
@@ -84,8 +84,9 @@ pub fn loopback_with(
     let (initiator, responder) = Parting::pair();
     std::thread::scope(|scope| {
         let (deadline, local) = (options.deadline, options.endpoint.clone());
+        let wait = options.wait;
         let answering = scope.spawn(move || {
-            let mut guard = Guard::new(&mut right, Interrupt::never(), deadline);
+            let mut guard = Guard::new(&mut right, Interrupt::never(), deadline, wait);
             let (mut keep, mut session) = (None, None);
             let result =
                 session::respond(library, &|_| local.clone(), MAX_SIZE, &mut guard, &mut keep)
@@ -98,7 +99,7 @@ pub fn loopback_with(
             drop(keep);
             result.map(drop)
         });
-        let mut guard = Guard::new(&mut left, interrupt, deadline);
+        let mut guard = Guard::new(&mut left, interrupt, deadline, wait);
         let (mut keep, mut session) = (None, None);
         let result =
             session::initiate(library, &options, None, &mut guard, &mut keep).and_then(|opened| {
@@ -190,7 +191,7 @@ pub fn connect(
         tcp.local_ip(),
     );
     let left = options.deadline.saturating_sub(start.elapsed());
-    let mut guard = Guard::new(&mut tcp, interrupt, left);
+    let mut guard = Guard::new(&mut tcp, interrupt, left, options.wait);
     let result = measure_with(library, token, &options, &mut guard);
     tell(&mut guard, result).map_err(|error| error.with_context("address", address))
 }
@@ -230,6 +231,8 @@ pub struct ServeOptions {
     /// Largest message in bytes that a peer may ask for: it decides how much memory is taken,
     /// up to four times this and half a GiB.
     pub max_size: usize,
+    /// How this side waits.
+    pub wait: Wait,
 }
 
 impl Default for ServeOptions {
@@ -241,6 +244,7 @@ impl Default for ServeOptions {
             accept_timeout: Duration::from_secs(60),
             deadline: Duration::from_secs(600),
             max_size: 64 << 20,
+            wait: Wait::Adaptive,
         }
     }
 }
@@ -297,7 +301,7 @@ impl Server {
             }
         };
         let local = tcp.local_ip();
-        let mut guard = Guard::new(&mut tcp, interrupt, options.deadline);
+        let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
         let provider = |provider: &str| with_source(&options.endpoint, provider, local);
         // In two statements: what keeps the endpoint must go before the session does.
         let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
@@ -317,7 +321,7 @@ impl Server {
         interrupt: Interrupt<'_>,
     ) -> Result<bool> {
         let left = end.saturating_duration_since(Instant::now());
-        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT.min(left));
+        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT.min(left), Wait::Adaptive);
         let knock = match guard.wait(None) {
             Ok(frame) => frame,
             Err(error) if error.code() == Code::Interrupted => return Err(error),

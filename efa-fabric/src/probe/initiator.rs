@@ -141,6 +141,7 @@ fn exchange(traffic: &mut Traffic, size: usize, guard: &mut Guard<'_>) -> Result
         while traffic.in_flight()? > 0 {
             traffic.idle(guard)?;
         }
+        guard.busy();
         return Ok(());
     }
     loop {
@@ -169,6 +170,7 @@ fn bandwidth(
     guard.doing = format!("measuring the bandwidth of {size} bytes");
     let mut stream = Stream::new(traffic, &phase);
     let (warmup, flows) = stream.send_all(traffic, options, guard)?;
+    guard.measured();
     Ok(Bandwidth::new(
         &flows,
         size,
@@ -183,7 +185,10 @@ pub(crate) fn begin(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) 
     traffic.prepare(phase.size, guard)?;
     guard.send(&Frame::Begin(phase))?;
     match guard.wait(Some(traffic.lane()))? {
-        Frame::Ready => Ok(()),
+        Frame::Ready => {
+            guard.measuring(phase.size);
+            Ok(())
+        }
         frame => Err(guard.unexpected(&frame)),
     }
 }
@@ -191,6 +196,7 @@ pub(crate) fn begin(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) 
 /// Ends a phase when all that both sides sent has left them.
 pub(crate) fn end(traffic: &mut Traffic, count: u64, guard: &mut Guard<'_>) -> Result<()> {
     traffic.drain(guard)?;
+    guard.measured();
     guard.send(&Frame::End { count })?;
     match guard.wait(Some(traffic.lane()))? {
         Frame::Done => Ok(()),

@@ -23,7 +23,10 @@ pub(crate) fn answer(
     loop {
         guard.doing = "waiting for the next measurement".into();
         match guard.wait(Some(traffic.lane()))? {
-            Frame::Begin(phase) => phase_of(traffic, options, &phase, guard)?,
+            Frame::Begin(phase) => {
+                phase_of(traffic, options, &phase, guard)?;
+                guard.measured();
+            }
             Frame::Bye { first_us, rows } => {
                 guard.send(&Frame::Bye {
                     first_us,
@@ -53,6 +56,7 @@ fn phase_of(
     traffic.prepare(phase.size, guard)?;
     integrity::prepare(traffic, phase)?;
     guard.send(&Frame::Ready)?;
+    guard.measuring(phase.size);
     match phase.kind {
         Kind::Integrity => {
             guard.doing = format!("comparing {} bytes", phase.size);

@@ -162,7 +162,10 @@ impl Stream {
             }
             if self.is_one_sided {
                 let completed = count - traffic.in_flight()? as u64;
-                progress |= completed > acknowledged;
+                if completed > acknowledged {
+                    progress = true;
+                    guard.busy();
+                }
                 acknowledged = completed;
             } else {
                 // Bounded, for a peer that sends without end.

@@ -198,6 +198,7 @@ impl Traffic {
     /// Posts the receive again that something has used up.
     #[inline]
     pub(crate) fn renew(&mut self, arrival: Arrival, guard: &mut Guard<'_>) -> Result<()> {
+        guard.busy();
         match arrival.slot {
             Some(slot) => self.post_receive(slot, guard),
             None => Ok(()),
