@@ -3,6 +3,7 @@
 //! ```text
 //! fabric_probe list
 //! fabric_probe loopback tcp [--sizes 64,4096] [--budget-ms 250] [--distinct] [--domain lo]
+//!                           [--operation message|tagged|write|write_data|read] [--bidirectional]
 //! fabric_probe serve 0.0.0.0:7777
 //! fabric_probe connect 10.0.0.2:7777 tcp [options as for loopback]
 //! ```
@@ -14,13 +15,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use efa_fabric::{
-    Buffers, Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect,
-    loopback, nics, providers,
+    Buffers, Direction, Interrupt, Library, Operation, ProbeOptions, ProbeReport, ServeOptions,
+    Server, connect, loopback, nics, providers,
 };
 
 const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT | \
                      connect HOST:PORT PROVIDER   [--sizes 64,4096] [--budget-ms 250] [--window 64] \
-                     [--deadline-s 60] [--distinct] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
+                     [--deadline-s 60] [--distinct] [--operation message|tagged|write|write_data|read] \
+                     [--bidirectional] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -100,7 +102,9 @@ impl Arguments {
         while let Some(argument) = arguments.next() {
             match argument.strip_prefix("--") {
                 None => words.push(argument),
-                Some(name @ ("distinct" | "json")) => named.push((name.to_owned(), String::new())),
+                Some(name @ ("distinct" | "json" | "bidirectional")) => {
+                    named.push((name.to_owned(), String::new()))
+                }
                 Some(name) => {
                     let value = arguments
                         .next()
@@ -135,6 +139,14 @@ impl Arguments {
                 "deadline-s" => options.deadline = Duration::from_secs(value.parse()?),
                 "window" => options.window = value.parse()?,
                 "distinct" => options.buffers = Buffers::Distinct,
+                "bidirectional" => options.direction = Direction::Bidirectional,
+                "operation" => {
+                    let named = |operation: &&Operation| operation.as_str() == value;
+                    options.operation = *Operation::ALL
+                        .iter()
+                        .find(named)
+                        .ok_or_else(|| format!("no operation {value}\n{USAGE}"))?;
+                }
                 "fabric" => options.endpoint.fabric = Some(value.clone()),
                 "domain" => options.endpoint.domain = Some(value.clone()),
                 "source" => options.endpoint.source_address = Some(value.clone()),

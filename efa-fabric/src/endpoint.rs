@@ -19,9 +19,12 @@ use crate::handle::{
 use crate::info::{self, ProviderInfo, Wanted};
 use crate::info_list::OwnedEntry;
 use crate::library::Library;
+use crate::probe::Operation;
 
+mod calls;
 mod lane;
-pub(crate) use lane::{Lane, Posted};
+pub(crate) use calls::Remote;
+pub(crate) use lane::{Arrival, Lane, Lengths, Place, Posted};
 
 /// Completions that may wait to be read; the efa provider rounds up to its own minimum.
 const CQ_SIZE: usize = 1024;
@@ -96,13 +99,31 @@ struct OptionRow {
 }
 
 /// The differences between providers that are set rather than read (fi_endpoint(3), fi_efa(7)).
-/// A provider or version that does not know an option may refuse it.
-const OPTIONS: [OptionRow; 1] = [OptionRow {
-    provider: "efa",
-    name: "FI_OPT_SHARED_MEMORY_PERMITTED",
-    number: ffi::FI_OPT_SHARED_MEMORY_PERMITTED,
-    value: &[0],
-}];
+/// A provider, fabric or version that does not know an option may refuse it.
+const OPTIONS: [OptionRow; 3] = [
+    // Two endpoints of one machine would otherwise measure memory.
+    OptionRow {
+        provider: "efa",
+        name: "FI_OPT_SHARED_MEMORY_PERMITTED",
+        number: ffi::FI_OPT_SHARED_MEMORY_PERMITTED,
+        value: &[0],
+    },
+    // 7 is without end: a receiver that is late costs time, which our deadline bounds, instead
+    // of an error. A size_t.
+    OptionRow {
+        provider: "efa",
+        name: "FI_OPT_EFA_RNR_RETRY",
+        number: ffi::FI_OPT_EFA_RNR_RETRY,
+        value: &7_usize.to_ne_bytes(),
+    },
+    // The handshake says what the peer can do; without it, both would have to be the same.
+    OptionRow {
+        provider: "efa",
+        name: "FI_OPT_EFA_HOMOGENEOUS_PEERS",
+        number: ffi::FI_OPT_EFA_HOMOGENEOUS_PEERS,
+        value: &[0],
+    },
+];
 
 /// An enabled `FI_EP_RDM` endpoint and what it stands on.
 ///
@@ -118,7 +139,6 @@ pub struct Endpoint {
     entry: OwnedEntry,
     info: ProviderInfo,
     address: Vec<u8>,
-    inject_size: usize,
     shared_memory: SharedMemory,
     outcomes: Vec<OptionOutcome>,
 }
@@ -157,9 +177,6 @@ impl Endpoint {
         let outcomes = set_options(&raw, &info.provider);
         handle.enable("fi_enable")?;
         let address = raw.name()?;
-        let inject_size = raw
-            .size_option(ffi::FI_OPT_INJECT_MSG_SIZE)
-            .unwrap_or_else(|| entry.entry().inject_size());
         let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes);
         Ok(Self {
             raw,
@@ -170,7 +187,6 @@ impl Endpoint {
             entry,
             info,
             address,
-            inject_size,
             shared_memory,
             outcomes,
         })
@@ -218,6 +234,28 @@ impl Endpoint {
         drop((domain, eq));
         drop(entry);
         closed
+    }
+
+    /// Largest transfer of an operation in bytes. `efa-direct` has one limit for messages and
+    /// one for memory, and checks neither (fi_efa(7)).
+    pub(crate) fn max_size(&self, operation: Operation) -> u64 {
+        let option = match operation {
+            Operation::Message => ffi::FI_OPT_MAX_MSG_SIZE,
+            Operation::Tagged => ffi::FI_OPT_MAX_TAGGED_SIZE,
+            Operation::Write | Operation::WriteData | Operation::Read => ffi::FI_OPT_MAX_RMA_SIZE,
+        };
+        let said = self.raw.size_option(option).filter(|&size| size > 0);
+        said.map_or(self.info.max_message_size, |size| size as u64)
+    }
+
+    /// Largest message that the library copies at the call.
+    fn inject_size(&self, operation: Operation) -> usize {
+        let option = match operation {
+            Operation::Tagged => ffi::FI_OPT_INJECT_TAGGED_SIZE,
+            _ => ffi::FI_OPT_INJECT_MSG_SIZE,
+        };
+        let said = self.raw.size_option(option);
+        said.unwrap_or_else(|| self.entry.entry().inject_size())
     }
 
     fn library(&self) -> &Arc<Library> {

@@ -71,6 +71,8 @@ codes! {
     BadSize = Options, "fabric.bad_size";
     /// Another option is out of its range, or does not fit the provider.
     InvalidOption = Options, "fabric.invalid_option";
+    /// The provider does not have the operation that is to be measured.
+    UnsupportedOperation = Options, "fabric.unsupported_operation";
 
     /// The rendezvous socket failed: bind, accept, read or write.
     RendezvousFailed = Rendezvous, "fabric.rendezvous_failed";
@@ -89,6 +91,8 @@ codes! {
     Interrupted = Probe, "fabric.interrupted";
     /// The other side of the probe failed; the context has its code.
     PeerFailed = Probe, "fabric.peer_failed";
+    /// Bytes that arrived are not those that were sent.
+    DataMismatch = Probe, "fabric.data_mismatch";
 }
 
 /// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
@@ -246,6 +250,7 @@ mod tests {
                 "fabric.provider_not_found",
                 "fabric.bad_size",
                 "fabric.invalid_option",
+                "fabric.unsupported_operation",
                 "fabric.rendezvous_failed",
                 "fabric.rendezvous_refused",
                 "fabric.version_mismatch",
@@ -254,6 +259,7 @@ mod tests {
                 "fabric.deadline",
                 "fabric.interrupted",
                 "fabric.peer_failed",
+                "fabric.data_mismatch",
             ]
         );
     }

@@ -27,10 +27,16 @@ pub(crate) const FI_TAGGED: u64 = 1 << 3;
 pub(crate) const FI_ATOMIC: u64 = 1 << 4;
 pub(crate) const FI_MULTICAST: u64 = 1 << 5;
 pub(crate) const FI_COLLECTIVE: u64 = 1 << 6;
+pub(crate) const FI_READ: u64 = 1 << 8;
+pub(crate) const FI_WRITE: u64 = 1 << 9;
 pub(crate) const FI_RECV: u64 = 1 << 10;
 pub(crate) const FI_SEND: u64 = 1 << 11;
 pub(crate) const FI_TRANSMIT: u64 = FI_SEND;
+pub(crate) const FI_REMOTE_READ: u64 = 1 << 12;
+pub(crate) const FI_REMOTE_WRITE: u64 = 1 << 13;
 pub(crate) const FI_MULTI_RECV: u64 = 1 << 16;
+pub(crate) const FI_REMOTE_CQ_DATA: u64 = 1 << 17;
+pub(crate) const FI_DELIVERY_COMPLETE: u64 = 1 << 28;
 pub(crate) const FI_HMEM: u64 = 1 << 47;
 pub(crate) const FI_LOCAL_COMM: u64 = 1 << 51;
 pub(crate) const FI_REMOTE_COMM: u64 = 1 << 52;
@@ -44,6 +50,7 @@ pub(crate) const FI_MODE_ASYNC_IOV: u64 = 1 << 57;
 pub(crate) const FI_MODE_RX_CQ_DATA: u64 = 1 << 56;
 pub(crate) const FI_MODE_CONTEXT: u64 = 1 << 59;
 pub(crate) const FI_MODE_CONTEXT2: u64 = 1 << 52;
+pub(crate) const FI_MODE_RX_CQ_DATA: u64 = 1 << 56;
 
 // Memory registration modes (fabric.h).
 pub(crate) const FI_MR_LOCAL: c_int = 1 << 2;
@@ -71,8 +78,17 @@ pub(crate) const FI_ENABLE: c_int = 6;
 pub(crate) const FI_OPT_ENDPOINT: c_int = 0;
 /// Since API 1.21.
 pub(crate) const FI_OPT_SHARED_MEMORY_PERMITTED: c_int = 11;
-/// Since API 1.22.
+/// Since API 1.22, as the inject sizes.
+pub(crate) const FI_OPT_MAX_MSG_SIZE: c_int = 12;
+pub(crate) const FI_OPT_MAX_TAGGED_SIZE: c_int = 13;
+pub(crate) const FI_OPT_MAX_RMA_SIZE: c_int = 14;
 pub(crate) const FI_OPT_INJECT_MSG_SIZE: c_int = 16;
+pub(crate) const FI_OPT_INJECT_TAGGED_SIZE: c_int = 17;
+// The efa provider's own (fi_ext.h), counted from -(0xefa << 16).
+/// Since API 1.15.
+pub(crate) const FI_OPT_EFA_RNR_RETRY: c_int = -(0xefa << 16);
+/// Since API 2.2.
+pub(crate) const FI_OPT_EFA_HOMOGENEOUS_PEERS: c_int = FI_OPT_EFA_RNR_RETRY + 7;
 
 /// `FI_ADDR_UNSPEC` and `FI_ADDR_NOTAVAIL`.
 pub(crate) const FI_ADDR_NOTAVAIL: u64 = u64::MAX;
@@ -420,12 +436,35 @@ c_structs! {
         sendmsg: Unused;
         inject: Option<InjectFn>;
     }
+    FiOpsRma = "fi_ops_rma" {
+        size: usize;
+        read: Option<ReadFn>;
+        readv: Unused;
+        readmsg: Unused;
+        write: Option<WriteFn>;
+        writev: Unused;
+        writemsg: Unused;
+        inject: Unused;
+        writedata: Option<WriteDataFn>;
+    }
+    FiOpsTagged = "fi_ops_tagged" {
+        size: usize;
+        recv: Option<TaggedRecvFn>;
+        recvv: Unused;
+        recvmsg: Unused;
+        send: Option<TaggedSendFn>;
+        sendv: Unused;
+        sendmsg: Unused;
+        inject: Option<TaggedInjectFn>;
+    }
     /// C's struct goes on with tables that this crate does not use.
     FidEp = "fid_ep" {
         fid: Fid;
         ops: *mut FiOpsEp;
         cm: *mut FiOpsCm;
         msg: *mut FiOpsMsg;
+        rma: *mut FiOpsRma;
+        tagged: *mut FiOpsTagged;
     }
     FiContext2 = "fi_context2" {
         internal: [*mut c_void; 8];
@@ -437,6 +476,64 @@ pub(crate) type RecvFn =
 pub(crate) type SendFn =
     unsafe extern "C" fn(*mut FidEp, *const c_void, usize, *mut c_void, u64, *mut c_void) -> isize;
 pub(crate) type InjectFn = unsafe extern "C" fn(*mut FidEp, *const c_void, usize, u64) -> isize;
+/// Endpoint, buffer, length, descriptor, source, tag, ignored bits, context.
+pub(crate) type TaggedRecvFn = unsafe extern "C" fn(
+    *mut FidEp,
+    *mut c_void,
+    usize,
+    *mut c_void,
+    u64,
+    u64,
+    u64,
+    *mut c_void,
+) -> isize;
+/// Endpoint, buffer, length, descriptor, destination, tag, context.
+pub(crate) type TaggedSendFn = unsafe extern "C" fn(
+    *mut FidEp,
+    *const c_void,
+    usize,
+    *mut c_void,
+    u64,
+    u64,
+    *mut c_void,
+) -> isize;
+/// Endpoint, buffer, length, destination, tag.
+pub(crate) type TaggedInjectFn =
+    unsafe extern "C" fn(*mut FidEp, *const c_void, usize, u64, u64) -> isize;
+/// Endpoint, buffer, length, descriptor, source, remote address, remote key, context.
+pub(crate) type ReadFn = unsafe extern "C" fn(
+    *mut FidEp,
+    *mut c_void,
+    usize,
+    *mut c_void,
+    u64,
+    u64,
+    u64,
+    *mut c_void,
+) -> isize;
+/// Endpoint, buffer, length, descriptor, destination, remote address, remote key, context.
+pub(crate) type WriteFn = unsafe extern "C" fn(
+    *mut FidEp,
+    *const c_void,
+    usize,
+    *mut c_void,
+    u64,
+    u64,
+    u64,
+    *mut c_void,
+) -> isize;
+/// As [`WriteFn`], with the immediate data before the destination.
+pub(crate) type WriteDataFn = unsafe extern "C" fn(
+    *mut FidEp,
+    *const c_void,
+    usize,
+    *mut c_void,
+    u64,
+    u64,
+    u64,
+    u64,
+    *mut c_void,
+) -> isize;
 pub(crate) type CqReadFn = unsafe extern "C" fn(*mut FidCq, *mut c_void, usize) -> isize;
 
 /// A struct without a size field of its own, followed by zeros: a library whose struct is

@@ -381,7 +381,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `fi_mr_regattr` of host memory for sends and receives.
+/// `fi_mr_regattr` of host memory.
 pub(crate) struct MemoryRegion {
     handle: Handle<FidMr>,
     _domain: Rc<Domain>,
@@ -394,6 +394,7 @@ impl MemoryRegion {
         domain: &Rc<Domain>,
         start: *mut c_void,
         length: usize,
+        access: u64,
         key: u64,
     ) -> Result<Self> {
         let library = domain.handle.library();
@@ -404,7 +405,7 @@ impl MemoryRegion {
         let attribute = Padded::new(FiMrAttr {
             mr_iov: &raw const vector,
             iov_count: 1,
-            access: ffi::FI_SEND | ffi::FI_RECV,
+            access,
             offset: 0,
             requested_key: key,
             context: std::ptr::null_mut(),
@@ -441,6 +442,13 @@ impl MemoryRegion {
 
     pub(crate) fn handle(&self) -> &Handle<FidMr> {
         &self.handle
+    }
+
+    /// What the peer names the region by: what we asked for, or the provider's own
+    /// (`FI_MR_PROV_KEY`).
+    pub(crate) fn key(&self) -> u64 {
+        // SAFETY: the region is registered.
+        unsafe { (*self.handle.as_ptr()).key }
     }
 
     pub(crate) fn descriptor(&self) -> *mut c_void {

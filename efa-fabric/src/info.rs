@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::demand;
 use crate::error::{Code, Error, Result};
 use crate::ffi;
 use crate::info_list::{self, Entry, Hints, OwnedEntry, RawNic};
 use crate::library::{InfoList, Library, Version};
+use crate::probe::Operation;
 
 /// Capabilities worth showing, in the order of fabric.h.
 pub(crate) const CAPABILITIES: [(u64, &str); 13] = [
@@ -281,6 +283,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) fabric: Option<&'a str>,
     pub(crate) domain: Option<&'a str>,
     pub(crate) source: Option<&'a str>,
+    /// What the endpoint is for.
+    pub(crate) operation: Operation,
     /// The address format of the peer, which ours must have.
     pub(crate) address_format: Option<&'a str>,
     /// The wire protocol of the peer, which ours must have.
@@ -308,27 +312,30 @@ pub(crate) fn rdm_providers(library: &Arc<Library>) -> Result<Vec<String>> {
 /// first layered one; a name with `;` is compared whole. Names of providers are compared
 /// without case, as libfabric does (src/fabric.c); fabrics and domains exactly.
 pub(crate) fn select(library: &Arc<Library>, wanted: &Wanted<'_>) -> Result<OwnedEntry> {
-    let is_efa = wanted.provider.eq_ignore_ascii_case("efa");
-    // From 2.1, `efa-direct` comes first: its messages end at the MTU, so it must be named.
-    // Before 1.15, fabrics of the provider have other names (prov/efa/src/efa_fabric.c).
-    let is_named = is_efa
-        && library.version()
-            >= Version {
-                major: 1,
-                minor: 15,
-            };
-    let fabric = wanted.fabric.or(is_named.then_some("efa"));
+    let fabric = demand::fabric(wanted.provider, library.version(), wanted.fabric);
+    match offered(library, wanted, fabric)? {
+        Some(entry) => Ok(entry),
+        None => Err(not_found(library, wanted, fabric)),
+    }
+}
+
+fn offered(
+    library: &Arc<Library>,
+    wanted: &Wanted<'_>,
+    fabric: Option<&str>,
+) -> Result<Option<OwnedEntry>> {
     let hints = Hints {
         provider: Some(wanted.provider),
         fabric,
         source: wanted.source,
+        operation: wanted.operation,
     };
     let list = info_list::rdm(library, &hints)?;
     let found = list.as_ref().and_then(|list| best(list, wanted, fabric));
-    match found {
-        Some(entry) => entry.to_owned(),
-        None => Err(not_found(library, wanted, fabric)),
-    }
+    // Immediate data needs room in a completion.
+    let usable =
+        |entry: &Entry<'_>| wanted.operation != Operation::WriteData || entry.cq_data_size() > 0;
+    found.filter(usable).map(Entry::to_owned).transpose()
 }
 
 fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Option<Entry<'a>> {
@@ -368,6 +375,16 @@ fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Op
 
 /// The typed form of `-FI_ENODATA`, with what there is instead.
 fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) -> Error {
+    if wanted.operation != Operation::Message {
+        let plain = Wanted {
+            operation: Operation::Message,
+            ..*wanted
+        };
+        if let Ok(Some(entry)) = offered(library, &plain, fabric) {
+            let info = ProviderInfo::from_entry(entry.entry());
+            return without_operation(library, wanted.operation, &info);
+        }
+    }
     let mut message = format!(
         "libfabric {} offers no provider {}",
         library.version(),
@@ -398,6 +415,28 @@ fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) 
         .with_context("provider", wanted.provider)
         .with_context("available", available.join(", "))
         .with_context("library", library.path().display())
+}
+
+/// The provider is there, and lacks the operation: says what it has, unasked.
+fn without_operation(library: &Arc<Library>, operation: Operation, info: &ProviderInfo) -> Error {
+    let all = providers(library).unwrap_or_default();
+    let same = all.into_iter().find(|other| {
+        (&other.provider, &other.fabric, &other.endpoint_type)
+            == (&info.provider, &info.fabric, &info.endpoint_type)
+    });
+    let has = same.as_ref().unwrap_or(info).capabilities.join(", ");
+    Error::new(
+        Code::UnsupportedOperation,
+        format!(
+            "{} (fabric {}) has no operation {operation}: it has {has}",
+            info.provider, info.fabric
+        ),
+    )
+    .with_cure("measure another operation, fabric or provider")
+    .with_context("operation", operation)
+    .with_context("provider", &info.provider)
+    .with_context("fabric", &info.fabric)
+    .with_context("capabilities", has)
 }
 
 impl ProviderInfo {

@@ -4,9 +4,11 @@ use std::ffi::{CString, c_char};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use crate::demand::demand;
 use crate::error::Result;
 use crate::ffi::{self, FiInfo};
 use crate::library::{InfoList, Library, c_string, text};
+use crate::probe::Operation;
 
 mod raw_hints;
 
@@ -19,6 +21,8 @@ pub(crate) struct Hints<'a> {
     pub(crate) fabric: Option<&'a str>,
     /// A local address, numeric: `fi_getinfo`'s node with `FI_SOURCE`.
     pub(crate) source: Option<&'a str>,
+    /// What the endpoints are for.
+    pub(crate) operation: Operation,
 }
 
 /// One `fi_info`, borrowed from its list.
@@ -82,6 +86,20 @@ impl Entry<'_> {
     pub(crate) fn caps(self) -> u64 {
         // SAFETY: the entry is live while its list is borrowed.
         unsafe { (*self.info.as_ptr()).caps }
+    }
+
+    /// What the provider demands of its caller.
+    pub(crate) fn mode(self) -> u64 {
+        // SAFETY: as above.
+        let mode = unsafe { (*self.info.as_ptr()).mode };
+        let (transmit, receive): (u64, u64) =
+            (field!(self, tx_attr.mode), field!(self, rx_attr.mode));
+        mode | transmit | receive
+    }
+
+    /// Bytes of immediate data that a completion can carry.
+    pub(crate) fn cq_data_size(self) -> usize {
+        field!(self, domain_attr.cq_data_size)
     }
 
     pub(crate) fn addr_format(self) -> u32 {
@@ -215,11 +233,8 @@ pub(crate) fn everything(library: &Arc<Library>) -> Result<Option<InfoList>> {
     library.getinfo(None, None)
 }
 
-/// Reliable-datagram endpoints that exchange messages, for these hints.
+/// Reliable-datagram endpoints for these hints; see [`demand`] for the bits.
 ///
-/// Modes and memory registration modes say what this crate can do, so they are generous;
-/// capabilities are demands, so only `FI_MSG` is asked for. `FI_LOCAL_COMM` and
-/// `FI_REMOTE_COMM` stay unset: together they leave `shm` with nothing to offer.
 /// `FI_THREAD_DOMAIN` promises that each domain is used by one thread at a time, which the
 /// ownership of `Endpoint` enforces; it demands the least of a provider.
 pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<InfoList>> {
@@ -236,6 +251,7 @@ pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<In
         .source
         .map(|name| c_string("source_address", name))
         .transpose()?;
+    let demand = demand(hints.operation);
     let info = list.as_ptr();
     let copy = |name: Option<&CString>| -> *mut c_char {
         // SAFETY: strdup copies a terminated string with C's allocator; fi_freeinfo frees it.
@@ -247,20 +263,18 @@ pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<In
     // `list`. Fields are written through raw pointers: the library's structs may be shorter
     // than ours at the end, and no reference to a whole one is made.
     unsafe {
-        (*info).caps = ffi::FI_MSG;
-        (*info).mode = ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2;
-        let (endpoint, domain, attribute) =
-            ((*info).ep_attr, (*info).domain_attr, (*info).fabric_attr);
-        if endpoint.is_null() || domain.is_null() || attribute.is_null() {
+        (*info).caps = demand.caps;
+        (*info).mode = demand.mode;
+        let (transmit, endpoint) = ((*info).tx_attr, (*info).ep_attr);
+        let (domain, attribute) = ((*info).domain_attr, (*info).fabric_attr);
+        let given = [transmit.is_null(), endpoint.is_null(), domain.is_null()];
+        if given.contains(&true) || attribute.is_null() {
             return Err(library.missing("fi_dupinfo"));
         }
         (*endpoint).ep_type = ffi::FI_EP_RDM;
         (*domain).threading = ffi::FI_THREAD_DOMAIN;
-        (*domain).mr_mode = ffi::FI_MR_LOCAL
-            | ffi::FI_MR_VIRT_ADDR
-            | ffi::FI_MR_ALLOCATED
-            | ffi::FI_MR_PROV_KEY
-            | ffi::FI_MR_ENDPOINT;
+        (*domain).mr_mode = demand.mr_mode;
+        (*transmit).op_flags = demand.op_flags;
         (*attribute).prov_name = copy(provider.as_ref());
         (*attribute).name = copy(fabric.as_ref());
     }

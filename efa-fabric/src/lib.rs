@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `library` | finds and loads libfabric; entry points; return codes become errors |
 //! | `ffi` | C's types, checked against the headers by tests |
+//! | `demand` | what is asked of a provider for an operation |
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
@@ -44,6 +45,8 @@
 //! `isolated::os` and the macro of `ffi` have `unsafe` code.
 
 mod clock;
+#[forbid(unsafe_code)]
+mod demand;
 #[forbid(unsafe_code)]
 mod doctor;
 mod endpoint;
@@ -88,7 +91,8 @@ pub use node::{
     LinkerDirectory, NcclPlugin, Node, NodeRoot, PciDevice, RdmaDevice, Software, Uverbs,
 };
 pub use probe::{
-    Bandwidth, Buffers, Exchange, ExchangeError, Folder, Interrupt, Latency, MAX_SIZE, Peer,
-    ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server, answer_through, connect,
-    loopback, loopback_with, measure_through,
+    Bandwidth, Buffers, Direction, Exchange, ExchangeError, Folder, Interrupt, Latency, MAX_SIZE,
+    Operation, Peer, ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server,
+    SideBandwidth, Wait, answer_through, connect, loopback, loopback_with,
+    measure_through,
 };

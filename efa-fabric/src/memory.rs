@@ -1,5 +1,6 @@
 //! Message buffers: page-aligned memory that the library reads and writes while an operation
-//! is posted. Rust code never looks inside, so overlapping receives are harmless.
+//! is posted. Rust code looks inside only between measurements, through raw pointers, so
+//! overlapping receives are harmless.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::c_void;
@@ -60,6 +61,56 @@ impl Arena {
         // SAFETY: the offset lies inside the allocation.
         (end <= self.layout.size()).then(|| unsafe { self.start.as_ptr().add(offset).cast() })
     }
+
+    /// Writes the pattern of this seed to the first bytes; false where they are not all there.
+    pub(crate) fn fill(&mut self, length: usize, seed: u64) -> bool {
+        let Some(start) = self.at(0, length) else {
+            return false;
+        };
+        for (index, word) in (0..length).step_by(8).zip(words(seed)) {
+            let count = (length - index).min(8);
+            // SAFETY: the range lies inside the allocation; raw copies need no exclusive access
+            // beyond that the library is not sending from it, which the caller sees to.
+            unsafe {
+                let to = start.cast::<u8>().add(index);
+                std::ptr::copy_nonoverlapping(word.as_ptr(), to, count);
+            }
+        }
+        true
+    }
+
+    /// The first byte from this offset on that differs from the pattern of this seed.
+    pub(crate) fn mismatch(&self, offset: usize, length: usize, seed: u64) -> Option<usize> {
+        let Some(start) = self.at(offset, length) else {
+            return Some(0);
+        };
+        for (index, word) in (0..length).step_by(8).zip(words(seed)) {
+            let count = (length - index).min(8);
+            let mut found = [0_u8; 8];
+            // SAFETY: the range lies inside the allocation, which is initialised. The library
+            // may have written it from elsewhere: it is copied out, and no reference is made.
+            unsafe {
+                let from = start.cast::<u8>().add(index);
+                std::ptr::copy_nonoverlapping(from, found.as_mut_ptr(), count);
+            }
+            if found[..count] != word[..count] {
+                let wrong = found.iter().zip(&word).position(|(a, b)| a != b);
+                return Some(index + wrong.unwrap_or(0));
+            }
+        }
+        None
+    }
+}
+
+/// The words of a pattern (splitmix64): any 8 bytes tell where in which pattern they belong.
+fn words(seed: u64) -> impl Iterator<Item = [u8; 8]> {
+    let mut state = seed;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).to_le_bytes()
+    })
 }
 
 impl Drop for Arena {
@@ -72,6 +123,23 @@ impl Drop for Arena {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_found_and_their_faults_too() {
+        for length in [1, 7, 8, 9, 4096, 10_001] {
+            let mut arena = Arena::new(10_001).unwrap();
+            assert!(arena.fill(length, 7));
+            assert_eq!(arena.mismatch(0, length, 7), None, "{length}");
+            assert_eq!(arena.mismatch(0, length, 8), Some(0), "{length}");
+            let last = arena.at(length - 1, 1).unwrap().cast::<u8>();
+            // SAFETY: inside the allocation.
+            unsafe { *last ^= 1 };
+            assert_eq!(arena.mismatch(0, length, 7), Some(length - 1));
+        }
+        let mut arena = Arena::new(8).unwrap();
+        assert!(!arena.fill(9, 7));
+        assert_eq!(arena.mismatch(0, 9, 7), Some(0));
+    }
 
     #[test]
     fn messages_lie_inside() {

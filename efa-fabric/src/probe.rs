@@ -2,8 +2,9 @@
 //! processes that meet over TCP ([`Server`] and [`connect`]).
 //!
 //! One side measures and the other answers. Latency is half of the round trip of single
-//! messages; bandwidth is a sliding window with credits from the receiver, timed from the first
-//! post to the last acknowledgement. Nothing waits without a deadline, and a probe that fails
+//! messages, or the time of single one-sided operations; bandwidth is a sliding window, with
+//! credits from the receiver where it takes part, timed from the first post to the last
+//! acknowledgement or completion. Nothing waits without a deadline, and a probe that fails
 //! says why, naming the peer.
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,27 +14,29 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
-use crate::info;
+use crate::info::{self, Wanted};
 use crate::library::Library;
 
 mod channel;
 mod exchange;
 mod guard;
 mod initiator;
+mod integrity;
 mod options;
 mod rendezvous;
 mod report;
 mod responder;
 mod session;
+mod stream;
 mod traffic;
 
 use channel::{Frame, Local};
 pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
 use guard::Guard;
 pub use guard::Interrupt;
-pub use options::{Buffers, MAX_SIZE, ProbeOptions};
+pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions, Wait};
 use rendezvous::{Listener, Tcp, same_token};
-pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role};
+pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
 
 /// Providers whose addresses are IP addresses.
 const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
@@ -71,7 +74,11 @@ pub fn loopback_with(
             ..endpoint.clone()
         };
         // Where the loopback interface is not offered, libfabric's first choice is taken.
-        if info::select(library, &local.wanted()).is_ok() {
+        let wanted = Wanted {
+            operation: options.operation,
+            ..local.wanted()
+        };
+        if info::select(library, &wanted).is_ok() {
             *endpoint = local;
         }
     }
@@ -79,20 +86,22 @@ pub fn loopback_with(
     let (initiator, responder) = Parting::pair();
     std::thread::scope(|scope| {
         let (deadline, local) = (options.deadline, options.endpoint.clone());
+        let wait = options.wait;
         let answering = scope.spawn(move || {
-            let mut guard = Guard::new(&mut right, Interrupt::never(), deadline);
+            let mut guard = Guard::new(&mut right, Interrupt::never(), deadline, wait);
             let (mut keep, mut session) = (None, None);
             let result =
                 session::respond(library, &|_| local.clone(), MAX_SIZE, &mut guard, &mut keep)
                     .and_then(|opened| {
-                        responder::answer(&mut session.insert(opened).traffic, &mut guard)
+                        let session = session.insert(opened);
+                        responder::answer(&mut session.traffic, &session.options, &mut guard)
                     });
             let result = tell(&mut guard, result);
             responder.part();
             drop(keep);
             result.map(drop)
         });
-        let mut guard = Guard::new(&mut left, interrupt, deadline);
+        let mut guard = Guard::new(&mut left, interrupt, deadline, wait);
         let (mut keep, mut session) = (None, None);
         let result =
             session::initiate(library, &options, None, &mut guard, &mut keep).and_then(|opened| {
@@ -184,7 +193,7 @@ pub fn connect(
         tcp.local_ip(),
     );
     let left = options.deadline.saturating_sub(start.elapsed());
-    let mut guard = Guard::new(&mut tcp, interrupt, left);
+    let mut guard = Guard::new(&mut tcp, interrupt, left, options.wait);
     let result = measure_with(library, token, &options, &mut guard);
     tell(&mut guard, result).map_err(|error| error.with_context("address", address))
 }
@@ -224,6 +233,8 @@ pub struct ServeOptions {
     /// Largest message in bytes that a peer may ask for: it decides how much memory is taken,
     /// up to four times this and half a GiB.
     pub max_size: usize,
+    /// How this side waits.
+    pub wait: Wait,
 }
 
 impl Default for ServeOptions {
@@ -235,6 +246,7 @@ impl Default for ServeOptions {
             accept_timeout: Duration::from_secs(60),
             deadline: Duration::from_secs(600),
             max_size: 64 << 20,
+            wait: Wait::Adaptive,
         }
     }
 }
@@ -291,12 +303,12 @@ impl Server {
             }
         };
         let local = tcp.local_ip();
-        let mut guard = Guard::new(&mut tcp, interrupt, options.deadline);
+        let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
         let provider = |provider: &str| with_source(&options.endpoint, provider, local);
         // In two statements: what keeps the endpoint must go before the session does.
         let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
         let result = opened.and_then(|mut session| {
-            let measured = responder::answer(&mut session.traffic, &mut guard)?;
+            let measured = responder::answer(&mut session.traffic, &session.options, &mut guard)?;
             Ok(session::report(Role::Serve, library, session, measured))
         });
         tell(&mut guard, result)
@@ -311,7 +323,7 @@ impl Server {
         interrupt: Interrupt<'_>,
     ) -> Result<bool> {
         let left = end.saturating_duration_since(Instant::now());
-        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT.min(left));
+        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT.min(left), Wait::Adaptive);
         let knock = match guard.wait(None) {
             Ok(frame) => frame,
             Err(error) if error.code() == Code::Interrupted => return Err(error),

@@ -64,6 +64,7 @@ fn endless(provider: &str) -> ProbeOptions {
 fn check_report(report: &ProbeReport, provider: &str, options: &ProbeOptions) {
     assert_eq!(report.provider.split(';').next(), Some(provider));
     assert_eq!(report.statement, "latency is half of the round trip");
+    assert!(report.rows.iter().all(|row| row.verified));
     assert_eq!(report.shared_memory, SharedMemory::NotApplicable);
     assert!(report.time_to_first_message_us > 0.0);
     assert_eq!(report.rows.len(), options.sizes.len());

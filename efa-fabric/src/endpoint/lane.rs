@@ -7,12 +7,14 @@ use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
+use super::calls::{Messages, Post, Remote, Rma};
 use super::{Endpoint, NO_DESCRIPTOR};
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiContext2, FiCqDataEntry, FiCqErrEntry, FidCq, FidEp, Padded, checked_op};
 use crate::handle::MemoryRegion;
 use crate::library::text;
 use crate::memory::Arena;
+use crate::probe::Operation;
 
 /// Completions that one read takes at most.
 const BATCH: usize = 16;
@@ -28,7 +30,40 @@ pub(crate) enum Posted {
     Again,
 }
 
-/// An endpoint with one peer, and `window` receives and sends at most outstanding.
+/// Something that came from the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// The receive that it used up.
+    pub(crate) slot: Option<u32>,
+    /// Bytes of a message.
+    pub(crate) length: usize,
+    /// Where that receive was posted in the memory for messages.
+    pub(crate) offset: usize,
+    /// Whether it is the immediate data of a write.
+    pub(crate) is_remote_write: bool,
+}
+
+/// One of a lane's buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Sent from, or read into.
+    Outgoing,
+    /// Received into.
+    Incoming,
+    /// Written to and read from by the peer.
+    Exposed,
+}
+
+/// Lengths of a lane's buffers in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lengths {
+    pub(crate) outgoing: usize,
+    pub(crate) incoming: usize,
+    /// 0 where the peer addresses no memory.
+    pub(crate) exposed: usize,
+}
+
+/// An endpoint with one peer, and a limited number of receives and sends outstanding.
 pub(crate) struct Lane {
     // Dropped by hand: endpoint and regions first, then the memory that they refer to.
     regions: ManuallyDrop<Vec<MemoryRegion>>,
@@ -37,20 +72,29 @@ pub(crate) struct Lane {
 
     ep: *mut FidEp,
     cq: *mut FidCq,
-    send: ffi::SendFn,
-    receive: ffi::RecvFn,
-    inject: ffi::InjectFn,
+    messages: Messages,
+    rma: Option<Rma>,
     read: ffi::CqReadFn,
     peer: u64,
     peer_name: String,
     tx_descriptor: *mut c_void,
     rx_descriptor: *mut c_void,
+    inject_size: usize,
+    operation: Operation,
+    /// Our memory that the peer may reach.
+    exposed: Option<Remote>,
+    /// The peer's.
+    remote: Remote,
+    /// Whether immediate data uses up a receive, which the provider says.
+    data_takes_receives: bool,
 
     receive_slots: usize,
     /// Which receive slots the library holds.
     posted: Vec<bool>,
-    /// Receive slots that completed and were not taken yet.
-    received: Vec<u32>,
+    /// Where it posted them.
+    offsets: Vec<usize>,
+    /// What has arrived and was not taken yet.
+    arrived: Vec<Arrival>,
     /// Send contexts that the library does not hold.
     free_sends: Vec<u32>,
     send_slots: usize,
@@ -60,57 +104,74 @@ pub(crate) struct Lane {
 struct Memory {
     tx: Arena,
     rx: Arena,
+    exposed: Option<Arena>,
     /// One `fi_context2` per slot, receives first: each outstanding operation has its own.
     contexts: Arena,
 }
 
 impl Lane {
-    /// Inserts the peer, registers buffers of these lengths where the provider demands it.
+    /// Inserts the peer, registers buffers of these lengths where the provider or the operation
+    /// demands it. `slots` are sends and receives.
     pub(crate) fn new(
         endpoint: Rc<Endpoint>,
         peer: &[u8],
         peer_name: String,
+        operation: Operation,
         slots: (usize, usize),
-        lengths: (usize, usize),
+        lengths: Lengths,
     ) -> Result<Self> {
         let (send_slots, receive_slots) = slots;
         let peer = endpoint.av.insert(peer)?;
         let memory = Memory {
-            tx: Arena::new(lengths.0)?,
-            rx: Arena::new(lengths.1)?,
+            tx: Arena::new(lengths.outgoing)?,
+            rx: Arena::new(lengths.incoming)?,
+            exposed: (lengths.exposed > 0)
+                .then(|| Arena::new(lengths.exposed))
+                .transpose()?,
             contexts: Arena::new((send_slots + receive_slots) * CONTEXT)?,
         };
         let library = endpoint.library();
         let ep = endpoint.raw.handle().as_ptr();
         let cq = endpoint.cq.handle().as_ptr();
-        // SAFETY: both objects are open and enabled; tables do not change after enabling
-        // (fi_endpoint.h), and their entries are checked before use.
-        let (messages, completions) = unsafe { ((*ep).msg, (*cq).ops) };
-        let send =
-            checked_op!(messages, FiOpsMsg, send).ok_or_else(|| library.missing("fi_send"))?;
-        let receive =
-            checked_op!(messages, FiOpsMsg, recv).ok_or_else(|| library.missing("fi_recv"))?;
-        let inject =
-            checked_op!(messages, FiOpsMsg, inject).ok_or_else(|| library.missing("fi_inject"))?;
+        // SAFETY: both objects are open and enabled.
+        let (messages, rma, completions) = unsafe {
+            (
+                Messages::of(ep, operation, library)?,
+                Rma::of(ep, operation, library)?,
+                (*cq).ops,
+            )
+        };
         let read =
             checked_op!(completions, FiOpsCq, read).ok_or_else(|| library.missing("fi_cq_read"))?;
+        let inject_size = endpoint.inject_size(operation);
+        let data_takes_receives = endpoint.entry.entry().mode() & ffi::FI_MODE_RX_CQ_DATA != 0;
         let mut lane = Self {
             regions: ManuallyDrop::new(Vec::new()),
             endpoint: ManuallyDrop::new(endpoint),
             memory: ManuallyDrop::new(memory),
             ep,
             cq,
-            send,
-            receive,
-            inject,
+            messages,
+            rma,
             read,
             peer,
             peer_name,
             tx_descriptor: NO_DESCRIPTOR,
             rx_descriptor: NO_DESCRIPTOR,
+            inject_size,
+            operation,
+            exposed: None,
+            remote: Remote {
+                address: 0,
+                key: 0,
+                length: 0,
+            },
+            data_takes_receives,
             receive_slots,
             posted: vec![false; receive_slots],
-            received: Vec::with_capacity(receive_slots),
+            offsets: vec![0; receive_slots],
+            // Immediate data may come without a receive, as much as there are sends over there.
+            arrived: Vec::with_capacity(receive_slots + send_slots + BATCH),
             free_sends: (0..send_slots).map(|slot| slot as u32).collect(),
             send_slots,
         };
@@ -118,16 +179,36 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Registers both buffers if the provider demands local registration.
+    /// Registers what is sent from and received into if the provider demands that, and what
+    /// the peer addresses in any case.
     fn register(&mut self) -> Result<()> {
         let mode = self.endpoint.entry.entry().mr_mode();
-        if mode & ffi::FI_MR_LOCAL == 0 {
-            return Ok(());
+        let (local, remote) = match self.operation {
+            Operation::Message | Operation::Tagged => (ffi::FI_SEND, 0),
+            Operation::Write | Operation::WriteData => {
+                (ffi::FI_SEND | ffi::FI_WRITE, ffi::FI_REMOTE_WRITE)
+            }
+            Operation::Read => (ffi::FI_SEND | ffi::FI_READ, ffi::FI_REMOTE_READ),
+        };
+        let is_local = mode & ffi::FI_MR_LOCAL != 0;
+        let mut wanted = Vec::new();
+        if is_local {
+            wanted.push((1, &self.memory.tx, local));
+            wanted.push((2, &self.memory.rx, ffi::FI_RECV));
         }
-        for (key, arena) in [(1, &self.memory.tx), (2, &self.memory.rx)] {
+        if let Some(exposed) = &self.memory.exposed {
+            wanted.push((3, exposed, remote));
+        }
+        for (key, arena, access) in wanted {
             // SAFETY: the regions are closed before the memory is freed, in `drop`.
             let region = unsafe {
-                MemoryRegion::register(&self.endpoint.domain, arena.start(), arena.len(), key)
+                MemoryRegion::register(
+                    &self.endpoint.domain,
+                    arena.start(),
+                    arena.len(),
+                    access,
+                    key,
+                )
             }?;
             if mode & ffi::FI_MR_ENDPOINT != 0 {
                 region
@@ -137,9 +218,59 @@ impl Lane {
             }
             self.regions.push(region);
         }
-        self.tx_descriptor = self.regions[0].descriptor();
-        self.rx_descriptor = self.regions[1].descriptor();
+        if is_local {
+            self.tx_descriptor = self.regions[0].descriptor();
+            self.rx_descriptor = self.regions[1].descriptor();
+        }
+        if let (Some(arena), Some(region)) = (&self.memory.exposed, self.regions.last()) {
+            let is_virtual = mode & ffi::FI_MR_VIRT_ADDR != 0;
+            self.exposed = Some(Remote {
+                address: if is_virtual { arena.start() as u64 } else { 0 },
+                key: region.key(),
+                length: arena.len(),
+            });
+        }
         Ok(())
+    }
+
+    /// The memory that the peer may reach.
+    pub(crate) fn exposed(&self) -> Option<Remote> {
+        self.exposed
+    }
+
+    /// Takes the memory of the peer that operations reach.
+    pub(crate) fn aim(&mut self, remote: Remote) {
+        self.remote = remote;
+    }
+
+    /// Fills the begin of a buffer with a pattern. Nothing may be posted on it.
+    pub(crate) fn fill(&mut self, place: Place, length: usize, seed: u64) -> Result<()> {
+        let memory = &mut *self.memory;
+        let arena = match place {
+            Place::Outgoing => Some(&mut memory.tx),
+            Place::Incoming => Some(&mut memory.rx),
+            Place::Exposed => memory.exposed.as_mut(),
+        };
+        match arena.is_some_and(|arena| arena.fill(length, seed)) {
+            true => Ok(()),
+            false => Err(self.outside("the pattern", length)),
+        }
+    }
+
+    /// The first byte of a buffer that is not the pattern's.
+    pub(crate) fn mismatch(
+        &self,
+        place: Place,
+        offset: usize,
+        length: usize,
+        seed: u64,
+    ) -> Option<usize> {
+        let arena = match place {
+            Place::Outgoing => Some(&self.memory.tx),
+            Place::Incoming => Some(&self.memory.rx),
+            Place::Exposed => self.memory.exposed.as_ref(),
+        };
+        arena.map_or(Some(0), |arena| arena.mismatch(offset, length, seed))
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -162,32 +293,60 @@ impl Lane {
         let Some(message) = self.memory.tx.at(offset, length) else {
             return Err(self.outside("fi_send", length));
         };
-        if length <= self.endpoint.inject_size {
+        if length <= self.inject_size {
             // SAFETY: the endpoint is enabled, the message lies in memory of ours, and the
             // library is done with it when the call returns.
-            let code = unsafe { (self.inject)(self.ep, message, length, self.peer) };
+            let code = unsafe { self.messages.inject(self.ep, message, length, self.peer) };
             return self.posted("fi_inject", code);
         }
         let Some(slot) = self.free_sends.pop() else {
             return Ok(Posted::Again);
         };
-        let context = self.context(self.receive_slots + slot as usize);
+        let post = self.post(slot, message, length);
         // SAFETY: as above; message and context live until the endpoint is closed, and the
         // context is not in use, because its slot was free.
-        let code = unsafe {
-            (self.send)(
-                self.ep,
-                message,
-                length,
-                self.tx_descriptor,
-                self.peer,
-                context,
-            )
-        };
+        let code = unsafe { self.messages.send(post) };
         if code != 0 {
             self.free_sends.push(slot);
         }
         self.posted("fi_send", code)
+    }
+
+    /// Posts the operation that is measured: a message, or a transfer to or from the peer's
+    /// memory at the same offset.
+    #[inline]
+    pub(crate) fn transfer(&mut self, offset: usize, length: usize) -> Result<Posted> {
+        let Some(rma) = self.rma else {
+            return self.send(offset, length);
+        };
+        let inside = offset + length <= self.remote.length;
+        let Some(message) = self.memory.tx.at(offset, length).filter(|_| inside) else {
+            return Err(self.outside(rma.call(), length));
+        };
+        let Some(slot) = self.free_sends.pop() else {
+            return Ok(Posted::Again);
+        };
+        let post = self.post(slot, message, length);
+        let address = self.remote.address.wrapping_add(offset as u64);
+        // SAFETY: the endpoint is enabled; message and context live until it is closed, and the
+        // context is not in use. The peer keeps its memory until both sides have ended.
+        let code = unsafe { rma.post(post, address, self.remote.key) };
+        if code != 0 {
+            self.free_sends.push(slot);
+        }
+        self.posted(rma.call(), code)
+    }
+
+    #[inline]
+    fn post(&self, slot: u32, buffer: *mut c_void, length: usize) -> Post {
+        Post {
+            ep: self.ep,
+            buffer,
+            length,
+            descriptor: self.tx_descriptor,
+            peer: self.peer,
+            context: self.context(self.receive_slots + slot as usize),
+        }
     }
 
     /// Posts a receive into the receive buffer; a slot that is posted already stays so.
@@ -200,20 +359,19 @@ impl Lane {
         let Some(buffer) = self.memory.rx.at(offset, length) else {
             return Err(self.outside("fi_recv", length));
         };
-        let context = self.context(index);
-        // SAFETY: the endpoint is enabled; buffer and context live until it is closed, and the
-        // context is not in use, because its slot is not posted. The source is any peer.
-        let code = unsafe {
-            (self.receive)(
-                self.ep,
-                buffer,
-                length,
-                self.rx_descriptor,
-                ffi::FI_ADDR_NOTAVAIL,
-                context,
-            )
+        let post = Post {
+            ep: self.ep,
+            buffer,
+            length,
+            descriptor: self.rx_descriptor,
+            peer: ffi::FI_ADDR_NOTAVAIL,
+            context: self.context(index),
         };
+        // SAFETY: the endpoint is enabled; buffer and context live until it is closed, and the
+        // context is not in use, because its slot is not posted.
+        let code = unsafe { self.messages.receive(post) };
         self.posted[index] = code == 0;
+        self.offsets[index] = offset;
         self.posted("fi_recv", code)
     }
 
@@ -232,16 +390,15 @@ impl Lane {
         let count = code as usize;
         for entry in &entries[..count.min(BATCH)] {
             // SAFETY: the library filled this many entries.
-            let context = unsafe { entry.assume_init_ref() }.op_context;
-            self.complete(context)?;
+            self.complete(unsafe { entry.assume_init_ref() })?;
         }
         Ok(count)
     }
 
-    /// A receive slot whose message has arrived; it must be posted again to be used again.
+    /// Something that has arrived; its receive must be posted again to be used again.
     #[inline]
-    pub(crate) fn take_received(&mut self) -> Option<u32> {
-        self.received.pop()
+    pub(crate) fn take_arrived(&mut self) -> Option<Arrival> {
+        self.arrived.pop()
     }
 
     #[inline]
@@ -253,12 +410,29 @@ impl Lane {
     }
 
     #[inline]
-    fn complete(&mut self, context: *mut c_void) -> Result<()> {
-        let offset = (context as usize).wrapping_sub(self.memory.contexts.start() as usize);
+    fn complete(&mut self, entry: &FiCqDataEntry) -> Result<()> {
+        // The completion of a write of ours has FI_WRITE.
+        let is_remote_write =
+            entry.flags & (ffi::FI_REMOTE_CQ_DATA | ffi::FI_WRITE) == ffi::FI_REMOTE_CQ_DATA;
+        let mut arrival = Arrival {
+            slot: None,
+            length: entry.len,
+            offset: 0,
+            is_remote_write,
+        };
+        if is_remote_write && !self.data_takes_receives {
+            // Its context belongs to nobody (fi_cq(3)).
+            self.arrived.push(arrival);
+            return Ok(());
+        }
+        let offset =
+            (entry.op_context as usize).wrapping_sub(self.memory.contexts.start() as usize);
         let index = offset / CONTEXT;
         if index < self.receive_slots && self.posted[index] {
             self.posted[index] = false;
-            self.received.push(index as u32);
+            arrival.slot = Some(index as u32);
+            arrival.offset = self.offsets[index];
+            self.arrived.push(arrival);
         } else if index >= self.receive_slots
             && index < self.receive_slots + self.send_slots
             && self.free_sends.len() < self.send_slots
@@ -364,10 +538,11 @@ impl Lane {
             Some(provider) if provider != general => format!("{general}: {provider}"),
             _ => general,
         };
-        let operation = if error.flags & ffi::FI_RECV != 0 {
-            "receive"
-        } else {
-            "send"
+        let operation = match error.flags {
+            flags if flags & ffi::FI_RECV != 0 => "receive",
+            flags if flags & ffi::FI_WRITE != 0 => "write",
+            flags if flags & ffi::FI_READ != 0 => "read",
+            _ => "send",
         };
         self.endpoint
             .operation_failed(operation, error.err, &detail, &self.peer_name)

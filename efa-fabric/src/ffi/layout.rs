@@ -20,7 +20,7 @@ pub(crate) struct Field {
 }
 
 /// Types of which we declare only a beginning: their size is not C's.
-const CUT_SHORT: [&str; 11] = [
+const CUT_SHORT: [&str; 13] = [
     "fi_ops",
     "fi_ops_fabric",
     "fi_ops_domain",
@@ -31,6 +31,8 @@ const CUT_SHORT: [&str; 11] = [
     "fi_ops_ep",
     "fi_ops_cm",
     "fi_ops_msg",
+    "fi_ops_rma",
+    "fi_ops_tagged",
     "fid_ep",
 ];
 
@@ -110,6 +112,7 @@ fn program() -> String {
     let mut code = String::from(
         "#include <stddef.h>\n#include <stdio.h>\n#include <rdma/fabric.h>\n#include <rdma/fi_cm.h>\n\
          #include <rdma/fi_domain.h>\n#include <rdma/fi_endpoint.h>\n#include <rdma/fi_eq.h>\n\
+         #include <rdma/fi_rma.h>\n#include <rdma/fi_tagged.h>\n\
          #define HAS(ma, mi) (FI_MAJOR_VERSION > ma || (FI_MAJOR_VERSION == ma && FI_MINOR_VERSION >= mi))\n\
          int main(void) {\n\
          printf(\"version %d %d\\n\", FI_MAJOR_VERSION, FI_MINOR_VERSION);\n",
@@ -137,12 +140,19 @@ fn program() -> String {
 }
 
 /// Constants that all headers since 1.9 have.
-const CONSTANTS: [(&str, i64); 26] = [
+const CONSTANTS: [(&str, i64); 33] = [
     ("FI_MSG", super::FI_MSG as i64),
     ("FI_RMA", super::FI_RMA as i64),
     ("FI_TAGGED", super::FI_TAGGED as i64),
     ("FI_RECV", super::FI_RECV as i64),
     ("FI_SEND", super::FI_SEND as i64),
+    ("FI_READ", super::FI_READ as i64),
+    ("FI_WRITE", super::FI_WRITE as i64),
+    ("FI_REMOTE_READ", super::FI_REMOTE_READ as i64),
+    ("FI_REMOTE_WRITE", super::FI_REMOTE_WRITE as i64),
+    ("FI_REMOTE_CQ_DATA", super::FI_REMOTE_CQ_DATA as i64),
+    ("FI_DELIVERY_COMPLETE", super::FI_DELIVERY_COMPLETE as i64),
+    ("FI_RX_CQ_DATA", super::FI_MODE_RX_CQ_DATA as i64),
     ("FI_TRANSMIT", super::FI_TRANSMIT as i64),
     ("FI_HMEM", super::FI_HMEM as i64),
     ("FI_SOURCE", super::FI_SOURCE as i64),

@@ -25,6 +25,8 @@ pub(crate) struct Side {
 /// What a phase measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
+    /// One transfer, and a look at the bytes that arrived.
+    Integrity,
     Latency,
     Bandwidth,
 }
@@ -34,8 +36,17 @@ pub(crate) enum Kind {
 pub(crate) struct Phase {
     pub(crate) kind: Kind,
     pub(crate) size: usize,
-    /// Messages for which the answering side sends one acknowledgement.
+    /// Messages for which the receiving side sends one acknowledgement.
     pub(crate) quantum: u32,
+    /// Of the pattern that is sent to be looked at.
+    pub(crate) seed: u64,
+}
+
+/// What one side sent, from its first post to the last acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Flow {
+    pub(crate) messages: u64,
+    pub(crate) elapsed_ns: u64,
 }
 
 /// One message beside the fabric.
@@ -63,9 +74,19 @@ pub(crate) enum Frame {
     Welcome {
         side: Side,
     },
+    /// Memory that operations of the other side may reach.
+    Window {
+        address: u64,
+        key: u64,
+        length: u64,
+    },
     Begin(Phase),
     /// Receives are posted.
     Ready,
+    /// This side is warm.
+    Warm,
+    /// This side has measured what it sent.
+    Measured(Flow),
     /// This many messages were sent in the phase.
     End {
         count: u64,
@@ -141,6 +162,8 @@ pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
         "fabric.version_mismatch" => Code::VersionMismatch,
         "fabric.provider_not_found" if refused => Code::ProviderNotFound,
         "fabric.bad_size" if refused => Code::BadSize,
+        "fabric.unsupported_operation" if refused => Code::UnsupportedOperation,
+        "fabric.data_mismatch" => Code::DataMismatch,
         _ if refused => Code::RendezvousRefused,
         _ => Code::PeerFailed,
     };

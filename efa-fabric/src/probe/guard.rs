@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::channel::{Channel, Frame, peer_error};
+use super::options::Wait;
 use crate::clock::now_ns;
 use crate::endpoint::Lane;
 use crate::error::{Code, Error, Result};
@@ -14,6 +15,15 @@ const IDLE_POLLS: u32 = 64;
 const LOOK_NS: u64 = 20_000;
 /// Time between two questions to the caller's hook, and two looks at the deadline.
 const CHECK_NS: u64 = 10_000_000;
+
+/// Quiet time after which a side that waits adaptively sleeps, between measurements.
+const PATIENCE_NS: u64 = 50_000;
+/// The same during a measurement, and for each byte of its messages: 0.1 GB/s.
+const MEASURING_PATIENCE_NS: u64 = 2_000_000;
+const PATIENCE_NS_PER_BYTE: u64 = 10;
+/// The first sleep, and the longest.
+const FIRST_NAP: Duration = Duration::from_micros(50);
+const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// Time for the end of the other side to show after a call failed.
 const GONE_NS: u64 = 200_000_000;
@@ -64,6 +74,12 @@ pub(crate) struct Guard<'a> {
     next_look_ns: u64,
     idle: u32,
     inbox: Option<Frame>,
+    wait: Wait,
+    /// Quiet time after which this side sleeps.
+    patience_ns: u64,
+    /// Since when nothing has happened, as far as was looked; 0 for not at all.
+    quiet_since_ns: u64,
+    nap: Duration,
     /// What is going on, for errors.
     pub(crate) doing: String,
 }
@@ -73,6 +89,7 @@ impl<'a> Guard<'a> {
         channel: &'a mut dyn Channel,
         interrupt: Interrupt<'a>,
         deadline: Duration,
+        wait: Wait,
     ) -> Self {
         Self {
             channel,
@@ -83,6 +100,10 @@ impl<'a> Guard<'a> {
             next_look_ns: 0,
             idle: 0,
             inbox: None,
+            wait,
+            patience_ns: PATIENCE_NS,
+            quiet_since_ns: 0,
+            nap: Duration::ZERO,
             doing: "opening".into(),
         }
     }
@@ -112,10 +133,44 @@ impl<'a> Guard<'a> {
     #[inline]
     pub(crate) fn idle(&mut self) -> Result<bool> {
         self.idle = self.idle.wrapping_add(1);
-        if self.idle.is_multiple_of(IDLE_POLLS) {
+        // Between sleeps there is one question, not many.
+        if self.idle.is_multiple_of(IDLE_POLLS) || !self.nap.is_zero() {
             self.look(now_ns())
         } else {
             Ok(false)
+        }
+    }
+
+    /// Something arrived, or was completed.
+    #[inline]
+    pub(crate) fn busy(&mut self) {
+        self.quiet_since_ns = 0;
+        self.nap = Duration::ZERO;
+    }
+
+    /// A measurement of messages of this size begins.
+    pub(crate) fn measuring(&mut self, size: usize) {
+        self.patience_ns = MEASURING_PATIENCE_NS
+            .saturating_add((size as u64).saturating_mul(PATIENCE_NS_PER_BYTE));
+        self.busy();
+    }
+
+    /// A measurement has ended.
+    pub(crate) fn measured(&mut self) {
+        self.patience_ns = PATIENCE_NS;
+        self.busy();
+    }
+
+    /// Sleeps if it has been quiet for long enough.
+    fn rest(&mut self, now: u64) {
+        if self.wait == Wait::Spin {
+            return;
+        }
+        if self.quiet_since_ns == 0 {
+            self.quiet_since_ns = now;
+        } else if now.saturating_sub(self.quiet_since_ns) >= self.patience_ns {
+            self.nap = (self.nap * 2).clamp(FIRST_NAP, LAST_NAP);
+            std::thread::sleep(self.nap);
         }
     }
 
@@ -135,6 +190,9 @@ impl<'a> Guard<'a> {
         if now >= self.next_look_ns {
             self.next_look_ns = now.saturating_add(LOOK_NS);
             self.receive()?;
+            if self.inbox.is_none() {
+                self.rest(now);
+            }
             // Two spinning sides may share a processor.
             std::thread::yield_now();
         }
@@ -173,10 +231,12 @@ impl<'a> Guard<'a> {
         match self.channel.poll()? {
             Some(Frame::Abort { code, message }) => Err(peer_error(false, &code, &message)),
             Some(Frame::Refused { code, message }) => Err(peer_error(true, &code, &message)),
-            frame => {
-                self.inbox = frame;
+            Some(frame) => {
+                self.inbox = Some(frame);
+                self.busy();
                 Ok(())
             }
+            None => Ok(()),
         }
     }
 
@@ -208,6 +268,10 @@ impl<'a> Guard<'a> {
     /// The frame that has arrived, if one has.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Frame> {
+        // A frame is long: it is not moved to find that there is none.
+        if self.inbox.is_none() {
+            return None;
+        }
         self.inbox.take()
     }
 
@@ -216,7 +280,9 @@ impl<'a> Guard<'a> {
         loop {
             match &mut lane {
                 Some(lane) => {
-                    if lane.poll()? == 0 {
+                    if lane.poll()? > 0 {
+                        self.busy();
+                    } else {
                         if let Some(error) = lane.event() {
                             return Err(error);
                         }
@@ -225,8 +291,9 @@ impl<'a> Guard<'a> {
                 }
                 None => {
                     self.look(now_ns())?;
-                    if self.inbox.is_none() {
-                        std::thread::sleep(Duration::from_micros(200));
+                    // There is no fabric to keep going yet: nobody needs to spin.
+                    if self.inbox.is_none() && self.nap.is_zero() {
+                        std::thread::sleep(FIRST_NAP);
                     }
                 }
             }
@@ -260,22 +327,84 @@ mod tests {
     #[test]
     fn waiting_ends_at_the_deadline() {
         let (mut left, _right) = Local::pair();
-        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_millis(20));
+        let mut guard = Guard::new(
+            &mut left,
+            Interrupt::never(),
+            Duration::from_millis(20),
+            Wait::Adaptive,
+        );
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Deadline);
     }
 
     #[test]
     fn waiting_for_contact_ends_as_unreachable() {
         let (mut left, _right) = Local::pair();
-        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        let mut guard = Guard::new(
+            &mut left,
+            Interrupt::never(),
+            Duration::from_secs(60),
+            Wait::Spin,
+        );
         guard.expect_contact(Duration::from_millis(20));
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
+    }
+
+    /// Processor time of this thread.
+    fn cpu_ms() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        let ns: u64 = stat.split(' ').next().unwrap().parse().unwrap();
+        ns / 1_000_000
+    }
+
+    #[test]
+    fn waiting_adaptively_costs_little_and_spinning_a_core() {
+        let limit = Duration::from_millis(400);
+        let cost = |wait| {
+            let (mut left, _right) = Local::pair();
+            let mut guard = Guard::new(&mut left, Interrupt::never(), limit, wait);
+            guard.measuring(64);
+            let before = cpu_ms();
+            // What a loop does whose messages do not come.
+            while guard.idle().is_ok() {}
+            cpu_ms() - before
+        };
+        let (adaptive, spinning) = (cost(Wait::Adaptive), cost(Wait::Spin));
+        assert!(adaptive < 100, "{adaptive} ms of 400");
+        assert!(spinning > adaptive, "{spinning} ms, {adaptive} ms");
+    }
+
+    #[test]
+    fn naps_grow_and_end_when_something_happens() {
+        let (mut left, mut right) = Local::pair();
+        let limit = Duration::from_secs(60);
+        let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Adaptive);
+        guard.rest(1);
+        guard.rest(PATIENCE_NS);
+        assert_eq!(guard.nap, Duration::ZERO);
+        for expected in [50, 100, 200, 400, 800, 1000, 1000] {
+            guard.rest(1 + PATIENCE_NS);
+            assert_eq!(guard.nap, Duration::from_micros(expected));
+        }
+        right.send(&Frame::Ready).unwrap();
+        guard.receive().unwrap();
+        assert_eq!(guard.nap, Duration::ZERO);
+        guard.measuring(1 << 20);
+        guard.rest(1);
+        guard.rest(MEASURING_PATIENCE_NS + 10 * (1 << 20));
+        assert_eq!(guard.nap, Duration::ZERO);
+        guard.rest(1 + MEASURING_PATIENCE_NS + 10 * (1 << 20));
+        assert_eq!(guard.nap, FIRST_NAP);
     }
 
     #[test]
     fn waiting_ends_when_the_caller_wants() {
         let (mut left, _right) = Local::pair();
-        let mut guard = Guard::new(&mut left, Interrupt::new(&|| true), Duration::from_secs(60));
+        let mut guard = Guard::new(
+            &mut left,
+            Interrupt::new(&|| true),
+            Duration::from_secs(60),
+            Wait::Adaptive,
+        );
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Interrupted);
     }
 
@@ -283,7 +412,12 @@ mod tests {
     fn a_failed_call_is_explained_by_a_peer_that_is_gone() {
         let failed = || Error::new(Code::CallFailed, "receive failed");
         let (mut left, right) = Local::pair();
-        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        let mut guard = Guard::new(
+            &mut left,
+            Interrupt::never(),
+            Duration::from_secs(60),
+            Wait::Spin,
+        );
         assert_eq!(guard.explain(failed()).code(), Code::CallFailed);
         drop(right);
         let error = guard.explain(failed());
@@ -298,7 +432,12 @@ mod tests {
     fn waiting_ends_when_the_peer_is_gone_or_fails() {
         let (mut left, right) = Local::pair();
         drop(right);
-        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        let mut guard = Guard::new(
+            &mut left,
+            Interrupt::never(),
+            Duration::from_secs(60),
+            Wait::Spin,
+        );
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
 
         let (mut left, mut right) = Local::pair();
@@ -308,7 +447,12 @@ mod tests {
                 message: "no".into(),
             })
             .unwrap();
-        let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+        let mut guard = Guard::new(
+            &mut left,
+            Interrupt::never(),
+            Duration::from_secs(60),
+            Wait::Spin,
+        );
         let error = guard.wait(None).unwrap_err();
         assert_eq!(
             (error.code(), error.context_value("peer_code")),

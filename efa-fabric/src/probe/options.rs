@@ -28,12 +28,108 @@ pub enum Buffers {
     Distinct,
 }
 
+/// How a side waits when nothing happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Wait {
+    /// Asks again and again, and offers the processor to others between: a core for each side.
+    Spin,
+    /// Does so for a while, and then sleeps between questions, 50 µs at first and 1 ms at last.
+    ///
+    /// The while is 50 µs between measurements. During one it is 2 ms and 10 ns for each byte of
+    /// a message, more than any transfer of a network that works: sleep is then not part of what
+    /// is measured, and a peer that has stopped costs no core.
+    #[default]
+    Adaptive,
+}
+
+/// Which sides send during a bandwidth measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Direction {
+    /// The measuring side only.
+    #[default]
+    OneWay,
+    /// Both at once: each is timed by itself while the other goes on.
+    Bidirectional,
+}
+
+/// What moves the bytes that are measured (fi_msg(3), fi_tagged(3), fi_rma(3)).
+///
+/// The measuring side chooses, and tells the other in the handshake. Acknowledgements always go
+/// by messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Operation {
+    /// `fi_send` into a receive that the other side posted.
+    #[default]
+    Message,
+    /// `fi_tsend`, matched by a tag.
+    Tagged,
+    /// `fi_write` with delivery complete: its completion says that the data has arrived.
+    Write,
+    /// `fi_writedata`: the other side gets a completion with the immediate data
+    /// (`FI_REMOTE_CQ_DATA`).
+    WriteData,
+    /// `fi_read`: its completion says that the data is here.
+    Read,
+}
+
+impl Operation {
+    /// Every operation, in the order of the reference.
+    pub const ALL: &'static [Self] = &[
+        Self::Message,
+        Self::Tagged,
+        Self::Write,
+        Self::WriteData,
+        Self::Read,
+    ];
+
+    /// The name, as in JSON: `message`, `tagged`, `write`, `write_data`, `read`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Tagged => "tagged",
+            Self::Write => "write",
+            Self::WriteData => "write_data",
+            Self::Read => "read",
+        }
+    }
+
+    /// Whether one side acts and the other takes no notice: its own completion is what is
+    /// measured.
+    #[must_use]
+    pub const fn is_one_sided(self) -> bool {
+        matches!(self, Self::Write | Self::Read)
+    }
+
+    /// Whether the other side's memory is addressed.
+    #[must_use]
+    pub const fn is_rma(self) -> bool {
+        matches!(self, Self::Write | Self::WriteData | Self::Read)
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What a probe measures, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProbeOptions {
     /// The endpoint of this side. The other side takes the same provider.
     pub endpoint: EndpointOptions,
+    /// What moves the bytes.
+    pub operation: Operation,
+    /// Which sides send while bandwidth is measured.
+    pub direction: Direction,
     /// Message sizes in bytes, 1 to 1 GiB, measured in this order.
     pub sizes: Vec<usize>,
     /// Whether to measure latency.
@@ -52,6 +148,8 @@ pub struct ProbeOptions {
     pub window: u32,
     /// Which memory is used.
     pub buffers: Buffers,
+    /// How this side waits; the other has its own choice.
+    pub wait: Wait,
     /// Time for the whole probe; it fails with `fabric.deadline` when that is over.
     pub deadline: Duration,
     /// Time to reach the peer, and then for its first message.
@@ -65,6 +163,8 @@ impl ProbeOptions {
     pub fn new(provider: impl Into<String>) -> Self {
         Self {
             endpoint: EndpointOptions::new(provider),
+            operation: Operation::Message,
+            direction: Direction::OneWay,
             sizes: vec![64, 4 << 10, 64 << 10, 1 << 20],
             latency: true,
             bandwidth: true,
@@ -73,6 +173,7 @@ impl ProbeOptions {
             max_iterations: 1_000_000,
             window: MAX_WINDOW as u32,
             buffers: Buffers::Reused,
+            wait: Wait::Adaptive,
             deadline: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
         }
@@ -138,13 +239,13 @@ impl ProbeOptions {
         Ok(())
     }
 
-    /// Checks the sizes against what the provider says that it sends.
-    pub(crate) fn check_provider(&self, max_message_size: u64, provider: &str) -> Result<()> {
+    /// Checks the sizes against what the provider says that it moves at once.
+    pub(crate) fn check_provider(&self, max_size: u64, provider: &str) -> Result<()> {
         for &size in &self.sizes {
             check_size(
                 size,
-                max_message_size,
-                &format!("{max_message_size}, the largest message of {provider}"),
+                max_size,
+                &format!("{max_size}, the largest {} of {provider}", self.operation),
             )?;
         }
         Ok(())
@@ -162,14 +263,13 @@ impl ProbeOptions {
         Ok(())
     }
 
-    /// The largest message of the probe, in bytes; acknowledgements must fit as well.
-    pub(crate) fn capacity(&self) -> usize {
-        self.sizes
-            .iter()
-            .copied()
-            .max()
-            .unwrap_or(0)
-            .max(super::traffic::ACK_SIZE)
+    /// The largest size of the probe, in bytes.
+    pub(crate) fn largest(&self) -> usize {
+        self.sizes.iter().copied().max().unwrap_or(0)
+    }
+
+    pub(crate) fn is_bidirectional(&self) -> bool {
+        self.direction == Direction::Bidirectional
     }
 }
 

@@ -14,10 +14,10 @@ use crate::error::{Code, Error, Result};
 
 const MAGIC: [u8; 4] = *b"efaP";
 /// Changed whenever frames change.
-const PROTOCOL: u16 = 1;
+const PROTOCOL: u16 = 2;
 const HEADER: usize = 10;
 /// Room for the rows of the most sizes that a probe can have.
-const MAX_FRAME: usize = 256 << 10;
+const MAX_FRAME: usize = 512 << 10;
 /// Time for a frame to leave when the socket's buffer is full.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// One attempt to connect, after which the caller's hook is asked again.

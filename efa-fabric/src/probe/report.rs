@@ -4,12 +4,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::options::Buffers;
-use crate::endpoint::SharedMemory;
+use super::channel::Flow;
+use super::options::{Buffers, Direction, Operation};
+use crate::endpoint::{OptionOutcome, SharedMemory};
 use crate::library::Version;
 
 /// The sentence that every report carries.
-pub(crate) const STATEMENT: &str = "latency is half of the round trip";
+pub(crate) fn statement(operation: Operation) -> String {
+    let latency = match operation {
+        Operation::Message | Operation::Tagged => "half of the round trip",
+        Operation::WriteData => "half of the round trip of two writes with immediate data",
+        Operation::Write => "the time of one write until it is delivered, not halved",
+        Operation::Read => "the time of one read until the data is here, not halved",
+    };
+    format!("latency is {latency}")
+}
 
 /// Which side of a probe made the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,13 +33,14 @@ pub enum Role {
     Serve,
 }
 
-/// Half of the round-trip time, over single exchanges, in µs.
+/// Times of single exchanges in µs: half of the round trip, or a whole one-sided operation; the
+/// report's statement says which. Percentiles are exact: the nearest rank among all samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Latency {
-    /// Round trips measured.
+    /// Exchanges measured.
     pub iterations: u64,
-    /// Round trips before, which are not counted.
+    /// Exchanges before, which are not counted.
     pub warmup_iterations: u64,
     /// Smallest, in µs.
     pub min_us: f64,
@@ -46,7 +56,9 @@ pub struct Latency {
     pub mean_us: f64,
 }
 
-/// Messages in one direction, from the first post to the peer's last acknowledgement.
+/// Transfers with many in flight, from the first post to the last acknowledgement of the peer,
+/// or to the last completion of one-sided operations. With both sides sending, each is timed by
+/// itself while the other goes on, and rates are added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bandwidth {
@@ -54,7 +66,7 @@ pub struct Bandwidth {
     pub messages: u64,
     /// Bytes sent, without headers.
     pub bytes: u64,
-    /// Time in seconds.
+    /// Time in seconds; the longer one of two sides.
     pub elapsed_s: f64,
     /// 10^9 bytes per second.
     pub gb_per_s: f64,
@@ -62,10 +74,28 @@ pub struct Bandwidth {
     pub gbit_per_s: f64,
     /// Messages per second.
     pub messages_per_s: f64,
+    /// Messages of the measuring side before, which are not counted.
+    pub warmup_messages: u64,
+    /// The measuring side's part, then the answering side's where both sent.
+    pub sides: Vec<SideBandwidth>,
     /// Messages in flight at most.
     pub window: u32,
     /// Buffers that were sent from, and received into.
     pub buffers: u32,
+}
+
+/// What one side sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SideBandwidth {
+    /// Messages sent.
+    pub messages: u64,
+    /// Time in seconds.
+    pub elapsed_s: f64,
+    /// 10^9 bytes per second.
+    pub gb_per_s: f64,
+    /// 10^9 bits per second.
+    pub gbit_per_s: f64,
 }
 
 /// One message size.
@@ -74,6 +104,9 @@ pub struct Bandwidth {
 pub struct ProbeRow {
     /// Bytes of each message.
     pub size: u64,
+    /// Whether the bytes of one transfer of this size were compared with what was sent, before
+    /// anything was measured; not done above 64 MiB. A difference is an error, not a report.
+    pub verified: bool,
     /// Latency, where it was asked for.
     pub latency: Option<Latency>,
     /// Bandwidth, where it was asked for.
@@ -124,10 +157,17 @@ pub struct ProbeReport {
     pub cpus: Option<u32>,
     /// The other side.
     pub peer: Peer,
+    /// What moved the bytes.
+    pub operation: Operation,
+    /// Which sides sent while bandwidth was measured.
+    pub direction: Direction,
+    /// What became of the options that were set on this side's endpoint.
+    pub endpoint_options: Vec<OptionOutcome>,
     /// Which memory was used.
     pub buffers: Buffers,
-    /// From the post of the very first message to the first reply, in µs: a whole round trip,
-    /// with the making of connections that it pays for.
+    /// From the post of the very first transfer to the first reply, or to its completion where
+    /// it is one-sided, in µs: a whole round trip, with the making of connections that it pays
+    /// for.
     pub time_to_first_message_us: f64,
     /// One row for each size, in the order asked for.
     pub rows: Vec<ProbeRow>,
@@ -136,48 +176,80 @@ pub struct ProbeReport {
 }
 
 impl Latency {
-    /// From round trips in ns, which this sorts. `None` without samples.
-    pub(crate) fn of_round_trips(samples: &mut [u64], warmup_iterations: u64) -> Option<Self> {
+    /// From times in ns, which this sorts: halved where they are round trips. `None` without
+    /// samples.
+    pub(crate) fn of(
+        samples: &mut [u64],
+        operation: Operation,
+        warmup_iterations: u64,
+    ) -> Option<Self> {
         samples.sort_unstable();
         let (first, last) = (samples.first().copied()?, samples.last().copied()?);
-        let half_us = |ns: f64| ns / 2000.0;
+        let ns_per_us = if operation.is_one_sided() {
+            1000.0
+        } else {
+            2000.0
+        };
+        let us = |ns: f64| ns / ns_per_us;
         let count = samples.len();
         // Nearest rank: the smallest sample that is not below this share of all.
         let percentile = |share: usize| {
             let rank = (count * share).div_ceil(100).clamp(1, count);
-            half_us(samples[rank - 1] as f64)
+            us(samples[rank - 1] as f64)
         };
         Some(Self {
             iterations: count as u64,
             warmup_iterations,
-            min_us: half_us(first as f64),
+            min_us: us(first as f64),
             p50_us: percentile(50),
             p90_us: percentile(90),
             p99_us: percentile(99),
-            max_us: half_us(last as f64),
-            mean_us: half_us(samples.iter().map(|&ns| ns as f64).sum::<f64>() / count as f64),
+            max_us: us(last as f64),
+            mean_us: us(samples.iter().map(|&ns| ns as f64).sum::<f64>() / count as f64),
         })
     }
 }
 
-impl Bandwidth {
-    pub(crate) fn new(
-        messages: u64,
-        size: usize,
-        elapsed_ns: u64,
-        window: u32,
-        buffers: u32,
-    ) -> Self {
-        let bytes = messages * size as u64;
-        let elapsed_s = elapsed_ns.max(1) as f64 / 1e9;
-        let gb_per_s = bytes as f64 / 1e9 / elapsed_s;
+impl SideBandwidth {
+    fn new(flow: Flow, size: usize) -> Self {
+        let elapsed_s = flow.elapsed_ns.max(1) as f64 / 1e9;
+        let gb_per_s = flow.messages as f64 * size as f64 / 1e9 / elapsed_s;
         Self {
-            messages,
-            bytes,
+            messages: flow.messages,
             elapsed_s,
             gb_per_s,
             gbit_per_s: gb_per_s * 8.0,
-            messages_per_s: messages as f64 / elapsed_s,
+        }
+    }
+}
+
+impl Bandwidth {
+    /// From what each side sent, the measuring one first.
+    pub(crate) fn new(
+        flows: &[Flow],
+        size: usize,
+        warmup_messages: u64,
+        window: u32,
+        buffers: u32,
+    ) -> Self {
+        let sides: Vec<_> = flows
+            .iter()
+            .map(|&flow| SideBandwidth::new(flow, size))
+            .collect();
+        let messages = flows.iter().map(|flow| flow.messages).sum::<u64>();
+        let gb_per_s = sides.iter().map(|side| side.gb_per_s).sum::<f64>();
+        Self {
+            messages,
+            bytes: messages.saturating_mul(size as u64),
+            elapsed_s: sides.iter().map(|side| side.elapsed_s).fold(0.0, f64::max),
+            gb_per_s,
+            gbit_per_s: gb_per_s * 8.0,
+            messages_per_s: sides
+                .iter()
+                .map(|side| side.messages as f64 / side.elapsed_s)
+                .sum(),
+            warmup_messages,
+            sides,
             window,
             buffers,
         }
@@ -224,6 +296,14 @@ impl fmt::Display for ProbeReport {
             Buffers::Reused => "one buffer reused",
             Buffers::Distinct => "distinct buffers",
         };
+        let both = match self.direction {
+            Direction::OneWay => "",
+            Direction::Bidirectional => " in both directions, bandwidth is the sum",
+        };
+        let first = match self.operation.is_one_sided() {
+            true => "operation",
+            false => "round trip",
+        };
         let shared = match self.shared_memory {
             SharedMemory::NotApplicable => "",
             SharedMemory::Disabled => ", shared memory disabled",
@@ -231,8 +311,8 @@ impl fmt::Display for ProbeReport {
         };
         writeln!(
             f,
-            "{}; {buffers}{shared}; first round trip {:.1} µs",
-            self.statement, self.time_to_first_message_us
+            "{}{both}; {}; {buffers}{shared}; first {first} {:.1} µs",
+            self.operation, self.statement, self.time_to_first_message_us
         )?;
         writeln!(
             f,
@@ -291,7 +371,7 @@ mod tests {
     #[test]
     fn percentiles_are_nearest_rank_of_half_the_round_trip() {
         let mut samples: Vec<u64> = (1..=100).rev().map(|i| i * 2000).collect();
-        let latency = Latency::of_round_trips(&mut samples, 7).unwrap();
+        let latency = Latency::of(&mut samples, Operation::Tagged, 7).unwrap();
         assert_eq!(latency.iterations, 100);
         assert_eq!(latency.warmup_iterations, 7);
         assert_eq!(
@@ -302,17 +382,50 @@ mod tests {
             [latency.p99_us, latency.max_us, latency.mean_us],
             [99.0, 100.0, 50.5]
         );
-        let one = Latency::of_round_trips(&mut [3000], 0).unwrap();
+        let one = Latency::of(&mut [3000], Operation::WriteData, 0).unwrap();
         assert_eq!([one.min_us, one.p50_us, one.p99_us, one.max_us], [1.5; 4]);
-        assert!(Latency::of_round_trips(&mut [], 0).is_none());
+        assert!(Latency::of(&mut [], Operation::Message, 0).is_none());
+    }
+
+    #[test]
+    fn one_sided_operations_are_not_halved() {
+        for (operation, us) in [(Operation::Write, 3.0), (Operation::Message, 1.5)] {
+            let latency = Latency::of(&mut [3000], operation, 0).unwrap();
+            assert_eq!(latency.p50_us, us, "{operation}");
+            let halved = !statement(operation).contains("not halved");
+            assert_eq!(halved, us == 1.5, "{operation}");
+        }
+    }
+
+    #[test]
+    fn percentiles_of_few_samples_are_samples() {
+        let mut samples = [10_000, 2000, 6000];
+        let latency = Latency::of(&mut samples, Operation::Message, 0).unwrap();
+        assert_eq!(
+            [latency.p50_us, latency.p90_us, latency.p99_us],
+            [3.0, 5.0, 5.0]
+        );
     }
 
     #[test]
     fn bandwidth_is_in_powers_of_ten() {
-        let bandwidth = Bandwidth::new(1000, 1_000_000, 500_000_000, 64, 1);
+        let flow = |messages, elapsed_ns| Flow {
+            messages,
+            elapsed_ns,
+        };
+        let bandwidth = Bandwidth::new(&[flow(1000, 500_000_000)], 1_000_000, 64, 64, 1);
         assert_eq!(bandwidth.gb_per_s, 2.0);
         assert_eq!(bandwidth.gbit_per_s, 16.0);
         assert_eq!(bandwidth.messages_per_s, 2000.0);
+        assert_eq!(bandwidth.sides.len(), 1);
+
+        let both = [flow(1000, 500_000_000), flow(1000, 1_000_000_000)];
+        let bandwidth = Bandwidth::new(&both, 1_000_000, 64, 64, 1);
+        assert_eq!((bandwidth.gb_per_s, bandwidth.gbit_per_s), (3.0, 24.0));
+        assert_eq!((bandwidth.elapsed_s, bandwidth.messages), (1.0, 2000));
+        assert_eq!(bandwidth.bytes, 2_000_000_000);
+        let sides: Vec<_> = bandwidth.sides.iter().map(|side| side.gb_per_s).collect();
+        assert_eq!(sides, [2.0, 1.0]);
     }
 
     #[test]

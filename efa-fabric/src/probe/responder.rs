@@ -2,8 +2,11 @@
 
 use super::channel::{Frame, Kind, Phase};
 use super::guard::Guard;
+use super::integrity;
+use super::options::ProbeOptions;
 use super::report::ProbeRow;
-use super::traffic::{ACK_SIZE, Traffic};
+use super::stream::Stream;
+use super::traffic::Traffic;
 use crate::clock::now_ns;
 use crate::error::{Code, Error, Result};
 
@@ -11,12 +14,19 @@ use crate::error::{Code, Error, Result};
 const CHECK_EVERY: u64 = 1024;
 
 /// Answers phase after phase until the other side says that all is measured.
-pub(crate) fn answer(traffic: &mut Traffic, guard: &mut Guard<'_>) -> Result<(f64, Vec<ProbeRow>)> {
+pub(crate) fn answer(
+    traffic: &mut Traffic,
+    options: &ProbeOptions,
+    guard: &mut Guard<'_>,
+) -> Result<(f64, Vec<ProbeRow>)> {
     traffic.greet(guard)?;
     loop {
         guard.doing = "waiting for the next measurement".into();
         match guard.wait(Some(traffic.lane()))? {
-            Frame::Begin(phase) => phase_of(traffic, phase, guard)?,
+            Frame::Begin(phase) => {
+                phase_of(traffic, options, &phase, guard)?;
+                guard.measured();
+            }
             Frame::Bye { first_us, rows } => {
                 guard.send(&Frame::Bye {
                     first_us,
@@ -29,50 +39,65 @@ pub(crate) fn answer(traffic: &mut Traffic, guard: &mut Guard<'_>) -> Result<(f6
     }
 }
 
-fn phase_of(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) -> Result<()> {
-    if phase.size == 0 || phase.size > traffic.capacity() || phase.quantum == 0 {
+fn phase_of(
+    traffic: &mut Traffic,
+    options: &ProbeOptions,
+    phase: &Phase,
+    guard: &mut Guard<'_>,
+) -> Result<()> {
+    if phase.size == 0 || phase.size > traffic.largest() || phase.quantum == 0 {
         return Err(Error::new(
             Code::BadSize,
             format!("the peer announced messages of {} bytes", phase.size),
         )
         .with_context("size", phase.size)
-        .with_context("limit", traffic.capacity()));
+        .with_context("limit", traffic.largest()));
     }
     traffic.prepare(phase.size, guard)?;
+    integrity::prepare(traffic, phase)?;
     guard.send(&Frame::Ready)?;
-    guard.doing = match phase.kind {
-        Kind::Latency => format!("answering latency messages of {} bytes", phase.size),
-        Kind::Bandwidth => format!("receiving messages of {} bytes", phase.size),
-    };
-    let quantum = u64::from(phase.quantum);
+    guard.measuring(phase.size);
+    match phase.kind {
+        Kind::Integrity => {
+            guard.doing = format!("comparing {} bytes", phase.size);
+            integrity::answer(traffic, phase, guard)
+        }
+        Kind::Latency => {
+            guard.doing = format!("answering latency messages of {} bytes", phase.size);
+            echo(traffic, phase.size, guard)
+        }
+        Kind::Bandwidth if options.is_bidirectional() => {
+            guard.doing = format!("measuring the bandwidth of {} bytes", phase.size);
+            let mut stream = Stream::new(traffic, phase);
+            stream.send_all(traffic, options, guard).map(drop)
+        }
+        Kind::Bandwidth => {
+            guard.doing = format!("receiving messages of {} bytes", phase.size);
+            Stream::new(traffic, phase).receive_all(traffic, guard)
+        }
+    }
+}
+
+/// Answers each transfer with one; for one-sided operations, only keeps the provider going.
+fn echo(traffic: &mut Traffic, size: usize, guard: &mut Guard<'_>) -> Result<()> {
+    let is_one_sided = traffic.operation().is_one_sided();
     let mut received = 0_u64;
     let mut expected = None;
     loop {
-        while let Some(slot) = traffic.arrived()? {
+        while let Some(arrival) = traffic.arrived()? {
             received += 1;
             if received.is_multiple_of(CHECK_EVERY) {
                 guard.tick(now_ns())?;
             }
-            match phase.kind {
-                Kind::Latency => {
-                    traffic.send(phase.size, guard)?;
-                    traffic.post_receive(slot, guard)?;
-                }
-                Kind::Bandwidth => {
-                    // Credit only for receives that are posted again.
-                    traffic.post_receive(slot, guard)?;
-                    if received.is_multiple_of(quantum) {
-                        traffic.send(ACK_SIZE, guard)?;
-                    }
-                }
-            }
+            traffic.transfer(size, guard)?;
+            traffic.renew(arrival, guard)?;
         }
         match guard.take() {
             Some(Frame::End { count }) => expected = Some(count),
             Some(frame) => return Err(guard.unexpected(&frame)),
             None => {}
         }
-        if expected == Some(received) {
+        if expected.is_some_and(|count| is_one_sided || count == received) {
             break;
         }
         traffic.idle(guard)?;

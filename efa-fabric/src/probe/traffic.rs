@@ -1,18 +1,18 @@
-//! Messages on a lane with retries and credits: what both sides of a probe are made of.
+//! Transfers and acknowledgements on a lane, with retries: what both sides of a probe are made of.
 
 use std::rc::Rc;
 
 use super::guard::Guard;
-use super::options::{Buffers, ProbeOptions};
-use crate::endpoint::{Endpoint, Lane, Posted};
+use super::options::{Buffers, Operation, ProbeOptions};
+use crate::endpoint::{Arrival, Endpoint, Lane, Lengths, Place, Posted};
 use crate::error::Result;
 
-/// Bytes of an acknowledgement.
-pub(crate) const ACK_SIZE: usize = 8;
+/// Bytes of an acknowledgement, unless messages of the measurement are as long.
+const ACK_SIZE: usize = 8;
 /// Bytes in flight, and bytes of distinct buffers, at most.
 const MEMORY: usize = 256 << 20;
-/// Sends beyond the window that may be outstanding: acknowledgements.
-const SPARE_SENDS: usize = 8;
+/// Sends, and receives, beyond the window: acknowledgements.
+pub(crate) const SPARE: usize = 8;
 
 /// Providers between whose endpoints both sides must send before either reads.
 ///
@@ -26,7 +26,10 @@ const GREETERS: [&str; 1] = ["shm"];
 /// A lane and how its buffers are laid out for the size at hand.
 pub(crate) struct Traffic {
     lane: Lane,
-    /// Length of every posted receive: messages of all sizes fit.
+    operation: Operation,
+    /// The largest size of the probe.
+    largest: usize,
+    /// Length of every posted receive: whatever comes as a message fits.
     capacity: usize,
     /// Bytes by which buffers may be apart; 0 when one is reused.
     span: usize,
@@ -45,25 +48,39 @@ impl Traffic {
         window: usize,
         options: &ProbeOptions,
     ) -> Result<Self> {
-        let capacity = options.capacity();
+        let (operation, largest) = (options.operation, options.largest());
         let span = match options.buffers {
             Buffers::Reused => 0,
-            Buffers::Distinct => capacity.saturating_mul(window).min(MEMORY),
+            Buffers::Distinct => largest.saturating_mul(window).min(MEMORY),
         };
-        let tx_limit = usize::try_from(endpoint.info().tx_size)
-            .unwrap_or(usize::MAX)
-            .max(1);
-        let rx_limit = usize::try_from(endpoint.info().rx_size)
-            .unwrap_or(usize::MAX)
-            .max(1);
-        let slots = (
-            (window + SPARE_SENDS).min(tx_limit),
-            window.max(2).min(rx_limit),
+        let limit = |size: u64| usize::try_from(size).unwrap_or(usize::MAX).max(1);
+        let (tx_limit, rx_limit) = (
+            limit(endpoint.info().tx_size),
+            limit(endpoint.info().rx_size),
         );
-        let length = capacity + span;
-        let lane = Lane::new(endpoint, peer, peer_name, slots, (length, length))?;
+        // With both sides sending, acknowledgements come between the messages.
+        let spare = if options.is_bidirectional() { SPARE } else { 0 };
+        let slots = (
+            (window + SPARE).min(tx_limit),
+            (window + spare).max(2).min(rx_limit),
+        );
+        // Transfers to memory pass the receives by.
+        let capacity = if operation.is_rma() { 0 } else { largest }.max(ACK_SIZE + 1);
+        let buffers = largest.max(ACK_SIZE + 1) + span;
+        let lengths = Lengths {
+            outgoing: buffers,
+            incoming: if operation.is_rma() {
+                capacity
+            } else {
+                buffers
+            },
+            exposed: if operation.is_rma() { buffers } else { 0 },
+        };
+        let lane = Lane::new(endpoint, peer, peer_name, operation, slots, lengths)?;
         Ok(Self {
             lane,
+            operation,
+            largest,
             capacity,
             span,
             window,
@@ -84,17 +101,17 @@ impl Traffic {
         }
         guard.doing = "greeting the peer".into();
         // Before any read of the completion queue: see GREETERS.
-        let mut sent = self.try_send(ACK_SIZE)?;
+        let mut sent = self.lane.send(0, ACK_SIZE)? == Posted::Yes;
         self.prepare(ACK_SIZE, guard)?;
         let mut received = None;
         while !sent || received.is_none() {
-            sent = sent || self.try_send(ACK_SIZE)?;
+            sent = sent || self.lane.send(0, ACK_SIZE)? == Posted::Yes;
             match self.arrived()? {
-                Some(slot) => received = Some(slot),
+                Some(arrival) => received = Some(arrival),
                 None => self.idle(guard)?,
             }
         }
-        received.map_or(Ok(()), |slot| self.post_receive(slot, guard))?;
+        received.map_or(Ok(()), |arrival| self.renew(arrival, guard))?;
         self.drain(guard)
     }
 
@@ -106,8 +123,13 @@ impl Traffic {
         self.lane.endpoint()
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+    pub(crate) fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The largest size that there is memory for.
+    pub(crate) fn largest(&self) -> usize {
+        self.largest
     }
 
     /// The window for messages of this size: what both sides hold, within 256 MiB in flight.
@@ -142,10 +164,29 @@ impl Traffic {
         }
     }
 
+    /// Where what came lies; immediate data tells of the first transfer of a phase.
+    pub(crate) fn landing(&self, arrival: &Arrival) -> (Place, usize) {
+        if arrival.is_remote_write {
+            (Place::Exposed, 0)
+        } else {
+            (Place::Incoming, arrival.offset)
+        }
+    }
+
+    /// Receives that take only acknowledgements share their memory.
+    #[inline]
+    fn receive_offset(&self, slot: u32) -> usize {
+        if self.operation.is_rma() {
+            0
+        } else {
+            self.offset(slot as usize)
+        }
+    }
+
     /// Posts a receive; slots that are posted stay so.
     #[inline]
-    pub(crate) fn post_receive(&mut self, slot: u32, guard: &mut Guard<'_>) -> Result<()> {
-        let offset = self.offset(slot as usize);
+    fn post_receive(&mut self, slot: u32, guard: &mut Guard<'_>) -> Result<()> {
+        let offset = self.receive_offset(slot);
         while self.lane.receive(slot, offset, self.capacity)? == Posted::Again {
             if self.lane.poll()? == 0 {
                 self.idle(guard)?;
@@ -154,11 +195,21 @@ impl Traffic {
         Ok(())
     }
 
-    /// Posts a message if there is room now.
+    /// Posts the receive again that something has used up.
     #[inline]
-    pub(crate) fn try_send(&mut self, size: usize) -> Result<bool> {
+    pub(crate) fn renew(&mut self, arrival: Arrival, guard: &mut Guard<'_>) -> Result<()> {
+        guard.busy();
+        match arrival.slot {
+            Some(slot) => self.post_receive(slot, guard),
+            None => Ok(()),
+        }
+    }
+
+    /// Posts a transfer of the operation that is measured if there is room now.
+    #[inline]
+    pub(crate) fn try_transfer(&mut self, size: usize) -> Result<bool> {
         let offset = self.offset(self.next_send);
-        match self.lane.send(offset, size)? {
+        match self.lane.transfer(offset, size)? {
             Posted::Yes => {
                 self.next_send = self.next_send.wrapping_add(1);
                 Ok(true)
@@ -167,10 +218,10 @@ impl Traffic {
         }
     }
 
-    /// Posts a message, and reads completions until there is room.
+    /// Posts a transfer, and reads completions until there is room.
     #[inline]
-    pub(crate) fn send(&mut self, size: usize, guard: &mut Guard<'_>) -> Result<()> {
-        while !self.try_send(size)? {
+    pub(crate) fn transfer(&mut self, size: usize, guard: &mut Guard<'_>) -> Result<()> {
+        while !self.try_transfer(size)? {
             if self.lane.poll()? == 0 {
                 self.idle(guard)?;
             }
@@ -178,14 +229,43 @@ impl Traffic {
         Ok(())
     }
 
-    /// A message that has arrived, read from the completion queue if need be.
+    /// Acknowledges messages of this size, by a message of another.
     #[inline]
-    pub(crate) fn arrived(&mut self) -> Result<Option<u32>> {
-        if let Some(slot) = self.lane.take_received() {
-            return Ok(Some(slot));
+    pub(crate) fn acknowledge(&mut self, size: usize, guard: &mut Guard<'_>) -> Result<()> {
+        while self.lane.send(0, ack_size(size))? == Posted::Again {
+            if self.lane.poll()? == 0 {
+                self.idle(guard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what came belongs to the transfers of this size, and not to the
+    /// acknowledgements.
+    #[inline]
+    pub(crate) fn is_data(&self, arrival: &Arrival, size: usize) -> bool {
+        if self.operation == Operation::WriteData {
+            arrival.is_remote_write
+        } else {
+            arrival.length != ack_size(size)
+        }
+    }
+
+    /// Something that has arrived, read from the completion queue if need be.
+    #[inline]
+    pub(crate) fn arrived(&mut self) -> Result<Option<Arrival>> {
+        if let Some(arrival) = self.lane.take_arrived() {
+            return Ok(Some(arrival));
         }
         self.lane.poll()?;
-        Ok(self.lane.take_received())
+        Ok(self.lane.take_arrived())
+    }
+
+    /// Operations that the library holds, after it was asked.
+    #[inline]
+    pub(crate) fn in_flight(&mut self) -> Result<usize> {
+        self.lane.poll()?;
+        Ok(self.lane.sends_in_flight())
     }
 
     /// Nothing arrived: watches the deadline, the other side and the provider's own errors.
@@ -205,5 +285,15 @@ impl Traffic {
             }
         }
         Ok(())
+    }
+}
+
+/// Bytes of an acknowledgement of messages of this size: its length tells it from them.
+#[inline]
+const fn ack_size(size: usize) -> usize {
+    if size == ACK_SIZE {
+        ACK_SIZE + 1
+    } else {
+        ACK_SIZE
     }
 }
