@@ -23,7 +23,7 @@ pub(crate) fn check() -> Result<()> {
     check_with(&|name| std::env::var_os(name))
 }
 
-fn check_with(get: &dyn Fn(&str) -> Option<OsString>) -> Result<()> {
+pub(crate) fn check_with(get: &dyn Fn(&str) -> Option<OsString>) -> Result<()> {
     for name in DEPRECATED {
         if get(name).is_some() {
             return Err(killer(name, "set at all", format!("unset {name}")));

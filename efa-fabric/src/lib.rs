@@ -35,6 +35,7 @@
 //! | `probe` | what is measured, how two sides meet and agree, the report |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
+//! | `nccl_log` | reads NCCL's log: is traffic on EFA, and if not, why |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals` and the macro of
 //! `ffi` have `unsafe` code.
@@ -53,6 +54,8 @@ mod info_list;
 mod library;
 mod memory;
 #[forbid(unsafe_code)]
+mod nccl_log;
+#[forbid(unsafe_code)]
 mod probe;
 mod signals;
 
@@ -60,6 +63,10 @@ pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use library::{Library, Version};
+pub use nccl_log::{
+    NcclCause, NcclChannels, NcclEvidence, NcclExpectation, NcclFinding, NcclHost, NcclLog,
+    NcclNetwork, NcclRank, NcclReason, NcclReport, NcclSeverity, NcclVerdict, NumberSet,
+};
 pub use probe::{
     Bandwidth, Buffers, Interrupt, Latency, MAX_SIZE, Peer, ProbeOptions, ProbeReport, ProbeRow,
     Role, ServeOptions, Server, connect, loopback, loopback_with,
