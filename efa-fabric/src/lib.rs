@@ -36,6 +36,7 @@
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //! | `nccl_log` | reads NCCL's log: is traffic on EFA, and if not, why |
+//! | `nccl_environment` | which variables NCCL needs on a node with EFA, and which must go |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals` and the macro of
 //! `ffi` have `unsafe` code.
@@ -54,6 +55,8 @@ mod info_list;
 mod library;
 mod memory;
 #[forbid(unsafe_code)]
+mod nccl_environment;
+#[forbid(unsafe_code)]
 mod nccl_log;
 #[forbid(unsafe_code)]
 mod probe;
@@ -63,6 +66,7 @@ pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use library::{Library, Version};
+pub use nccl_environment::{NcclAction, NcclAdvice, NcclNode, NcclNote, advise_nccl_environment};
 pub use nccl_log::{
     NcclCause, NcclChannels, NcclEvidence, NcclExpectation, NcclFinding, NcclHost, NcclLog,
     NcclNetwork, NcclRank, NcclReason, NcclReport, NcclSeverity, NcclVerdict, NumberSet,
