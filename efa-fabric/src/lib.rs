@@ -40,6 +40,8 @@
 //! | `doctor` | why EFA does not work on a machine |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
+//! | `nccl_log` | reads NCCL's log: is traffic on EFA, and if not, why |
+//! | `nccl_environment` | which variables NCCL needs on a node with EFA, and which must go |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
 //! `isolated::os` and the macro of `ffi` have `unsafe` code.
@@ -65,6 +67,10 @@ mod isolated;
 mod library;
 mod memory;
 #[forbid(unsafe_code)]
+mod nccl_environment;
+#[forbid(unsafe_code)]
+mod nccl_log;
+#[forbid(unsafe_code)]
 mod node;
 #[forbid(unsafe_code)]
 mod probe;
@@ -86,6 +92,11 @@ pub use isolated::{
     Relaxation, Step, Trial, answer_if_child, ask,
 };
 pub use library::{Library, Version};
+pub use nccl_environment::{NcclAction, NcclAdvice, NcclNode, NcclNote, advise_nccl_environment};
+pub use nccl_log::{
+    NcclCause, NcclChannels, NcclEvidence, NcclExpectation, NcclFinding, NcclHost, NcclLog,
+    NcclNetwork, NcclRank, NcclReason, NcclReport, NcclSeverity, NcclVerdict, NumberSet,
+};
 pub use node::{
     Access, Container, EfaDevice, EfaGeneration, Expected, KernelModule, Limit, Limits,
     LinkerDirectory, NcclPlugin, Node, NodeRoot, PciDevice, RdmaDevice, Software, Uverbs,
@@ -93,6 +104,5 @@ pub use node::{
 pub use probe::{
     Bandwidth, Buffers, Direction, Exchange, ExchangeError, Folder, Interrupt, Latency, MAX_SIZE,
     Operation, Peer, ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server,
-    SideBandwidth, Wait, answer_through, connect, loopback, loopback_with,
-    measure_through,
+    SideBandwidth, Wait, answer_through, connect, loopback, loopback_with, measure_through,
 };

@@ -1,0 +1,401 @@
+//! One line to the messages in it: who said what, whatever launchers put in front.
+//!
+//! NCCL writes `host:pid:tid [gpu] NCCL INFO text`, and for warnings a source line before `NCCL`
+//! (NCCL src/debug.cc). Processes that share a stream write into each other's lines, so that one
+//! line can hold several messages, the earlier ones cut short.
+
+/// What is known of the process that wrote a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The host in NCCL's prefix, else the node, pod or address in the launcher's.
+    pub(super) host: String,
+    /// The process in NCCL's prefix, else in the launcher's; 0 where neither says.
+    pub(super) pid: u32,
+    /// The CUDA device in NCCL's prefix.
+    pub(super) gpu: Option<u32>,
+    /// The rank in the launcher's prefix.
+    pub(super) rank: Option<u32>,
+}
+
+/// One message of NCCL, of a plugin, or of libfabric.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Message<'a> {
+    pub(super) origin: Origin,
+    /// Whether `NCCL` and a level stood before the text.
+    pub(super) is_nccl: bool,
+    /// Whether NCCL said INFO, which it does only with `NCCL_DEBUG=INFO` and above.
+    pub(super) is_info: bool,
+    pub(super) text: &'a str,
+    /// Another message follows in the same line, so this one may lack its end.
+    pub(super) may_be_cut: bool,
+}
+
+const LEVELS: [&str; 6] = ["INFO ", "WARN ", "TRACE ", "CALL ", "ABORT ", "VERSION "];
+
+/// Every message in a line. `is_known` tells whether a host and process were seen before: it
+/// decides where a host begins that is glued to another message.
+pub(super) fn messages<'a>(
+    line: &'a str,
+    is_known: &dyn Fn(&str, u32) -> bool,
+) -> Vec<Message<'a>> {
+    let mut found: Vec<Message<'a>> = Vec::new();
+    let mut label = Origin::default();
+    let mut from = 0;
+    while let Some((start, end, is_info)) = next_marker(line, from) {
+        let header = Header::before(&line[from..start], is_known);
+        let header_start = from + header.start;
+        if found.is_empty() {
+            label = launcher_label(&line[..header_start]);
+        } else if let Some(last) = found.last_mut() {
+            last.text = trimmed(&line[from..header_start]);
+            last.may_be_cut = true;
+        }
+        let mut origin = label.clone();
+        if let Some((host, pid)) = header.process {
+            origin.host = host.to_owned();
+            origin.pid = pid;
+        }
+        origin.gpu = header.gpu;
+        found.push(Message {
+            origin,
+            is_nccl: true,
+            is_info,
+            text: trimmed(&line[end..]),
+            may_be_cut: false,
+        });
+        from = end;
+    }
+    if found.is_empty() {
+        found.extend(without_marker(line));
+    }
+    found
+}
+
+/// The next `NCCL <level> `: where it starts, where its text starts, whether the level is INFO.
+fn next_marker(line: &str, from: usize) -> Option<(usize, usize, bool)> {
+    let mut at = from;
+    while let Some(found) = line[at..].find("NCCL ") {
+        let start = at + found;
+        let level = start + "NCCL ".len();
+        for name in LEVELS {
+            if line[level..].starts_with(name) {
+                return Some((start, level + name.len(), name == "INFO "));
+            }
+        }
+        at = level;
+    }
+    None
+}
+
+/// Text up to where a container runtime's JSON goes on.
+fn trimmed(text: &str) -> &str {
+    let end = text.find("\\n\"").unwrap_or(text.len());
+    text[..end].trim_end_matches("\\n").trim()
+}
+
+/// Messages that carry no level: the version banner, libfabric's own log, the plugin in its tests.
+fn without_marker(line: &str) -> Option<Message<'_>> {
+    let starts = [
+        "NCCL version ",
+        "NET/OFI ",
+        "libfabric:",
+        "This error indicates that the security",
+    ];
+    let start = starts.iter().filter_map(|s| line.find(s)).min()?;
+    let mut origin = launcher_label(&line[..start]);
+    let text = trimmed(&line[start..]);
+    if let Some(rest) = text.strip_prefix("libfabric:") {
+        let pid = leading_number(rest);
+        if rest
+            .get(digits(rest)..)
+            .is_some_and(|rest| rest.starts_with(':'))
+        {
+            origin.pid = pid.unwrap_or(origin.pid);
+        }
+    } else if let (Some((host, pid)), _) = process_at_end(line[..start].trim_end()) {
+        origin.host = host.to_owned();
+        origin.pid = pid;
+    }
+    Some(Message {
+        origin,
+        is_nccl: false,
+        is_info: false,
+        text,
+        may_be_cut: false,
+    })
+}
+
+/// NCCL's prefix: where it starts in the text before the marker, and what it says.
+struct Header<'a> {
+    start: usize,
+    process: Option<(&'a str, u32)>,
+    gpu: Option<u32>,
+}
+
+impl<'a> Header<'a> {
+    fn before(text: &'a str, is_known: &dyn Fn(&str, u32) -> bool) -> Self {
+        // The last `host:pid:tid [gpu]`; warnings have `file:line` or `function:line` after it.
+        let mut end = text.len();
+        while let Some(open) = text[..end].rfind('[') {
+            let inside = &text[open + 1..];
+            let count = digits(inside);
+            if count > 0 && inside[count..].starts_with(']') {
+                let gpu = leading_number(inside);
+                if let (Some((host, pid)), start) = process_at_end(text[..open].trim_end()) {
+                    let (host, start) = unglued(host, pid, start, is_known);
+                    return Self {
+                        start,
+                        process: Some((host, pid)),
+                        gpu,
+                    };
+                }
+            }
+            end = open;
+        }
+        // Without the GPU: a line that was cut, or a tool that rewrote it.
+        match process_at_end(text.trim_end()) {
+            (Some((host, pid)), start) => {
+                let (host, start) = unglued(host, pid, start, is_known);
+                Self {
+                    start,
+                    process: Some((host, pid)),
+                    gpu: None,
+                }
+            }
+            (None, _) => Self {
+                start: text.len(),
+                process: None,
+                gpu: None,
+            },
+        }
+    }
+}
+
+/// `host:pid:tid` at the end of text, and where it starts.
+fn process_at_end(text: &str) -> (Option<(&str, u32)>, usize) {
+    let none = (None, text.len());
+    let Some((rest, tid)) = text.rsplit_once(':') else {
+        return none;
+    };
+    let Some((rest, pid)) = rest.rsplit_once(':') else {
+        return none;
+    };
+    if tid.is_empty() || tid.len() > 10 || digits(tid) != tid.len() || digits(pid) != pid.len() {
+        return none;
+    }
+    let Ok(pid) = pid.parse() else {
+        return none;
+    };
+    let start = rest
+        .char_indices()
+        .rev()
+        .take_while(|(_, c)| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        .last()
+        .map_or(rest.len(), |(at, _)| at);
+    let host = &rest[start..];
+    if host.is_empty() || host.len() > 253 {
+        return none;
+    }
+    (Some((host, pid)), start)
+}
+
+/// The host without the end of another message that stands directly before it.
+fn unglued<'a>(
+    host: &'a str,
+    pid: u32,
+    start: usize,
+    is_known: &dyn Fn(&str, u32) -> bool,
+) -> (&'a str, usize) {
+    if is_known(host, pid) {
+        return (host, start);
+    }
+    (1..host.len())
+        .find(|&cut| is_known(&host[cut..], pid))
+        .map_or((host, start), |cut| (&host[cut..], start + cut))
+}
+
+/// Rank, host and process of what torchrun, Ray, Open MPI, srun and kubectl put before a line.
+fn launcher_label(text: &str) -> Origin {
+    let mut origin = Origin::default();
+    if let Some(rest) = after(text, "[rank") {
+        origin.rank = leading_number(rest);
+    } else if let Some(rest) = after(text, "[1,") {
+        // Open MPI --tag-output: [job,rank]<stdout>:
+        if rest
+            .get(digits(rest)..)
+            .is_some_and(|rest| rest.starts_with("]<"))
+        {
+            origin.rank = leading_number(rest);
+        }
+    } else {
+        // srun --label: `3: `, the number at the very start and a space after the colon.
+        let label = text.trim_start();
+        let count = digits(label);
+        if count > 0 && count < 7 && label[count..].starts_with(": ") {
+            origin.rank = leading_number(label);
+        }
+    }
+    if let Some(rest) = after(text, "pid=") {
+        origin.pid = leading_number(rest).unwrap_or(0);
+    }
+    if let Some(rest) = after(text, "ip=") {
+        origin.host = word(rest).to_owned();
+    } else if let Some(rest) = after(text, "pod/") {
+        origin.host = word(rest).to_owned();
+    }
+    origin
+}
+
+fn after<'a>(text: &'a str, needle: &str) -> Option<&'a str> {
+    text.find(needle).map(|at| &text[at + needle.len()..])
+}
+
+fn word(text: &str) -> &str {
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .unwrap_or(text.len());
+    &text[..end.min(253)]
+}
+
+/// How many bytes at the start are digits.
+pub(super) fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// The number at the start.
+pub(super) fn leading_number(text: &str) -> Option<u32> {
+    text[..digits(text)].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(line: &str) -> Vec<(String, u32, Option<u32>, Option<u32>, String, bool)> {
+        let known = |host: &str, pid: u32| host == "ip-10-0-0-1" && pid == 7;
+        messages(line, &known)
+            .into_iter()
+            .map(|m| {
+                let o = m.origin;
+                (
+                    o.host,
+                    o.pid,
+                    o.gpu,
+                    o.rank,
+                    m.text.to_owned(),
+                    m.may_be_cut,
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn prefixes_of_launchers_and_collectors() {
+        let plain = "ip-10-0-0-1:7:9 [3] NCCL INFO Using network Libfabric";
+        for (line, host, pid, gpu, rank) in [
+            (plain.to_owned(), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("[rank3]: {plain}"), "ip-10-0-0-1", 7, Some(3), Some(3)),
+            (format!("[1,26]<stdout>:{plain}"), "ip-10-0-0-1", 7, Some(3), Some(26)),
+            (format!(" 5: {plain}"), "ip-10-0-0-1", 7, Some(3), Some(5)),
+            (format!("(Worker pid=950, ip=10.6.1.2) {plain}"), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("[pod/train-1/main] {plain}"), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("2025-05-16T16:39:51.208-07:00 | {plain}"), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("10.3.35.83: {plain}"), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("{{\"log\":\"{plain}\\n\",\"stream\":\"stdout\"}}"), "ip-10-0-0-1", 7, Some(3), None),
+            (
+                "[2026-01-02 03:04:05] ip-10-0-0-1:7:9 [0] src/init.cc:12 NCCL WARN Using network Libfabric".into(),
+                "ip-10-0-0-1", 7, Some(0), None,
+            ),
+            (
+                "ip-10-0-0-1:7:9 [0] net.cc:12 (init) NCCL WARN Using network Libfabric".into(),
+                "ip-10-0-0-1", 7, Some(0), None,
+            ),
+            (
+                "(Worker pid=950, ip=10.6.1.2) NCCL INFO Using network Libfabric".into(),
+                "10.6.1.2", 950, None, None,
+            ),
+            ("NCCL INFO Using network Libfabric".into(), "", 0, None, None),
+        ] {
+            assert_eq!(
+                parts(&line),
+                [(host.to_owned(), pid, gpu, rank, "Using network Libfabric".into(), false)],
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn interleaved_messages_are_taken_apart() {
+        let line = "a-1:5:6 [0] NCCL INFO NET/OFI Selected pro\
+                    ip-10-0-0-1:7:9 [1] NCCL INFO Using network Libfabric";
+        assert_eq!(
+            parts(line),
+            [
+                (
+                    "a-1".into(),
+                    5,
+                    Some(0),
+                    None,
+                    "NET/OFI Selected pro".into(),
+                    true
+                ),
+                (
+                    "ip-10-0-0-1".into(),
+                    7,
+                    Some(1),
+                    None,
+                    "Using network Libfabric".into(),
+                    false
+                ),
+            ]
+        );
+        // An unknown host can not be told from what it is glued to.
+        let line = "a-1:5:6 [0] NCCL INFO x yb-2:8:9 [1] NCCL INFO z";
+        assert_eq!(parts(line)[1].0, "yb-2");
+    }
+
+    #[test]
+    fn lines_without_a_level() {
+        for (line, host, pid, text) in [
+            (
+                "NCCL version 2.21.5+cuda12.8",
+                "",
+                0,
+                "NCCL version 2.21.5+cuda12.8",
+            ),
+            (
+                "(W pid=9, ip=10.0.0.3) NCCL version 2.21.5",
+                "10.0.0.3",
+                9,
+                "NCCL version 2.21.5",
+            ),
+            (
+                "libfabric:85:17474::core:x",
+                "",
+                85,
+                "libfabric:85:17474::core:x",
+            ),
+            (
+                "INFO: Function: ofi_init Line: 686: NET/OFI Selected Provider is efa",
+                "",
+                0,
+                "NET/OFI Selected Provider is efa",
+            ),
+        ] {
+            assert_eq!(
+                parts(line),
+                [(host.into(), pid, None, None, text.into(), false)]
+            );
+        }
+        for line in [
+            "",
+            "step 3: loss 0.1",
+            "NCCL",
+            "NCCL INFO",
+            "[NCCL info]",
+            "[[[0] NCCL x",
+        ] {
+            assert_eq!(parts(line), [], "{line}");
+        }
+    }
+}

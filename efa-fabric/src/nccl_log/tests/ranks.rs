@@ -1,0 +1,147 @@
+//! Several processes: devices, disagreement, interleaving.
+
+use super::super::*;
+use super::{causes, log, read, reason};
+
+#[test]
+fn devices_and_gpudirect_are_held_against_what_is_expected() {
+    use NcclCause as C;
+    let with = |text: &str, expectation| {
+        let report = NcclReport::of_text(text, expectation);
+        (causes(&report), report.verdict, report.to_string())
+    };
+    let any = NcclExpectation::new;
+    assert_eq!(with(log("1.7"), any().nics(32)).0, []);
+    let (found, verdict, text) = with(log("1.13"), any().nics(32));
+    assert_eq!(
+        (found, verdict),
+        (vec![C::NicsMissing], NcclVerdict::OnEfaDegraded)
+    );
+    assert!(text.contains("devices    16 of 32 expected"), "{text}");
+    assert!(
+        text.contains("the plugin found 16 EFA devices, 32 are expected"),
+        "{text}"
+    );
+    let (found, verdict, _) = with(log("1.13"), any().nics(8));
+    assert_eq!(
+        (found, verdict),
+        (vec![C::NicsUnexpected], NcclVerdict::OnEfa)
+    );
+
+    let staged = log("1.16").replace("/GDRDMA", "");
+    assert_eq!(with(&staged, any()).0, [C::GpudirectMissing]);
+    assert_eq!(
+        with(&staged, any().gpudirect(true)).0,
+        [C::GpudirectMissing]
+    );
+    assert_eq!(with(&staged, any().gpudirect(false)).0, []);
+    let partly = format!(
+        "{}gpu-1:40:99 [0] NCCL INFO Channel 07/0 : 8[0] -> 0[0] [receive] via NET/Libfabric/3\n",
+        log("1.16")
+    );
+    let report = read(&partly);
+    assert_eq!(causes(&report), [C::GpudirectPartial]);
+    assert_eq!(report.channels.gpudirect_channels.to_vec(), [0]);
+    assert_eq!(report.channels.staged_channels.to_vec(), [7]);
+    assert_eq!(report.channels.devices.to_vec(), [0, 3]);
+    assert_eq!(report.findings[0].ranks, ["rank 0 (gpu-1:40)"]);
+}
+
+#[test]
+fn ranks_that_disagree_are_found() {
+    let one = |host: &str, provider: &str, version: &str| {
+        format!(
+            "{host}:1:1 [0] NCCL INFO NET/OFI Initializing aws-ofi-nccl {version}\n\
+             {host}:1:1 [0] NCCL INFO NET/OFI Selected provider is {provider}\n\
+             {host}:1:1 [0] NCCL INFO Using network Libfabric\n"
+        )
+    };
+    let good = "efa, fabric is efa-direct (found 16 nics)";
+    let three = |last: &str, version: &str| {
+        let text = format!(
+            "{}{}{}",
+            one("a", good, "1.16.0"),
+            one("b", good, "1.16.0"),
+            one("c", last, version)
+        );
+        let report = read(&text);
+        let told: Vec<_> = report
+            .findings
+            .iter()
+            .filter(|f| f.cause == NcclCause::RanksDisagree)
+            .map(|f| (f.message.clone(), f.ranks.clone()))
+            .collect();
+        (report.verdict, told)
+    };
+    assert_eq!(three(good, "1.16.0"), (NcclVerdict::OnEfa, vec![]));
+    let c = vec!["c:1".to_owned()];
+    assert_eq!(
+        three("efa, fabric is efa (found 16 nics)", "1.16.0"),
+        (
+            NcclVerdict::OnEfaDegraded,
+            vec![(
+                "the fabric differs: efa-direct on 2 ranks, efa on c:1".into(),
+                c.clone()
+            )]
+        )
+    );
+    assert_eq!(
+        three("efa, fabric is efa-direct (found 15 nics)", "1.16.0").1,
+        [(
+            "the number of devices differs: 16 on 2 ranks, 15 on c:1".to_owned(),
+            c.clone()
+        )]
+    );
+    assert_eq!(
+        three(good, "1.14.0").1,
+        [(
+            "the version of aws-ofi-nccl differs: 1.16.0 on 2 ranks, 1.14.0 on c:1".to_owned(),
+            c
+        )]
+    );
+    // One rank on sockets.
+    let text = format!(
+        "{}d:1:1 [0] NCCL INFO Using network Socket\n",
+        one("a", good, "1.16.0")
+    );
+    let report = read(&text);
+    assert_eq!(
+        (report.verdict, report.exit_code()),
+        (NcclVerdict::Mixed, 2)
+    );
+    assert_eq!(reason(&report), Some(NcclCause::NoReasonLogged));
+    let hosts: Vec<_> = report
+        .hosts
+        .iter()
+        .map(|h| (h.host.as_str(), h.verdict))
+        .collect();
+    assert_eq!(
+        hosts,
+        [("a", NcclVerdict::OnEfa), ("d", NcclVerdict::TcpSockets)]
+    );
+    assert!(
+        report.to_string().contains("the network differs: "),
+        "{report}"
+    );
+    // A rank that is silent says nothing against the others.
+    let text = format!(
+        "{}d:1:1 [0] NCCL INFO cudaDriverVersion 12040\n",
+        one("a", good, "1.16.0")
+    );
+    assert_eq!(read(&text).verdict, NcclVerdict::OnEfa);
+}
+
+#[test]
+fn interleaved_processes_are_told_apart() {
+    let text = "n-1:1:1 [0] NCCL INFO NET/OFI Selected Provider is efa (found 4 nics)\n\
+                n-2:2:2 [0] NCCL INFO NET/OFI Selected Provider is efa (found 4 nics)\n\
+                n-1:1:1 [0] NCCL INFO Using netn-2:2:2 [0] NCCL INFO Using network AWS Libfabric\n\
+                work AWS Libfabric\n\
+                n-1:1:1 [0] NCCL INFO Channel 00/0 : 0[0] -> 8[0] [send] via NET/AWS Libfabric/0n-2:2:2 [0] NCCL INFO Channel 00/0 : 0[0] -> 8[0] [send] via NET/AWS Libfabric/1/GDRDMA\n\
+                /GDRDMA\n\
+                n-1:1:1 [0] NCCL INFO Using network Sockn-1:1:1 [0] NCCL INFO Using network AWS Libfabric\n";
+    let report = read(text);
+    assert_eq!(report.verdict, NcclVerdict::OnEfa, "{report}");
+    assert_eq!(report.ranks.len(), 2, "{report}");
+    assert_eq!((report.channels.gpudirect, report.channels.staged), (1, 0));
+}
