@@ -34,6 +34,7 @@
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
 //! | `node` | inventory of a machine: EFA devices, verbs devices, limits, software |
+//! | `rails` | EFA devices as rails: each measured alone, then all together, with evidence |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
@@ -57,6 +58,8 @@ mod memory;
 mod node;
 #[forbid(unsafe_code)]
 mod probe;
+#[forbid(unsafe_code)]
+mod rails;
 mod signals;
 mod system;
 #[forbid(unsafe_code)]
@@ -73,4 +76,8 @@ pub use node::{
 pub use probe::{
     Bandwidth, Buffers, Interrupt, Latency, MAX_SIZE, Peer, ProbeOptions, ProbeReport, ProbeRow,
     Role, ServeOptions, Server, connect, loopback, loopback_with,
+};
+pub use rails::{
+    Evidence, Pinning, Rail, RailFailure, RailMeasure, RailOptions, RailReport, RailResult,
+    probe_rails, rails, simulated_rails,
 };

@@ -165,9 +165,11 @@ fn bandwidth(
     let (warmup, _) = flood(traffic, size, window, quantum, guard, |count, ns| {
         count >= window as u64 || ns >= budget / 2
     })?;
+    guard.line_up()?;
     let (messages, elapsed_ns) = flood(traffic, size, window, quantum, guard, |count, ns| {
         count >= max || (count >= min && ns >= budget)
     })?;
+    guard.measured(elapsed_ns);
     end(traffic, warmup + messages, guard)?;
     Ok(Bandwidth::new(
         messages,
