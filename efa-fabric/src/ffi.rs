@@ -50,7 +50,6 @@ pub(crate) const FI_MODE_ASYNC_IOV: u64 = 1 << 57;
 pub(crate) const FI_MODE_RX_CQ_DATA: u64 = 1 << 56;
 pub(crate) const FI_MODE_CONTEXT: u64 = 1 << 59;
 pub(crate) const FI_MODE_CONTEXT2: u64 = 1 << 52;
-pub(crate) const FI_MODE_RX_CQ_DATA: u64 = 1 << 56;
 
 // Memory registration modes (fabric.h).
 pub(crate) const FI_MR_LOCAL: c_int = 1 << 2;

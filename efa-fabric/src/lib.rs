@@ -38,6 +38,7 @@
 //! | `fabric_log` | libfabric's log, read |
 //! | `node` | inventory of a machine: EFA devices, verbs devices, limits, software |
 //! | `doctor` | why EFA does not work on a machine |
+//! | `rails` | EFA devices as rails: each measured alone, then all together, with evidence |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //! | `nccl_log` | reads NCCL's log: is traffic on EFA, and if not, why |
@@ -74,6 +75,8 @@ mod nccl_log;
 mod node;
 #[forbid(unsafe_code)]
 mod probe;
+#[forbid(unsafe_code)]
+mod rails;
 mod signals;
 mod system;
 #[forbid(unsafe_code)]
@@ -105,4 +108,8 @@ pub use probe::{
     Bandwidth, Buffers, Direction, Exchange, ExchangeError, Folder, Interrupt, Latency, MAX_SIZE,
     Operation, Peer, ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server,
     SideBandwidth, Wait, answer_through, connect, loopback, loopback_with, measure_through,
+};
+pub use rails::{
+    Pinning, Rail, RailFailure, RailMeasure, RailOptions, RailReport, RailResult, TrafficEvidence,
+    probe_rails, rails, simulated_rails,
 };

@@ -1,7 +1,7 @@
 //! The inventory of a machine: EFA devices, and everything on the node that they need.
 //!
 //! [`Node::read`] looks at files below a [`NodeRoot`] and never fails: what cannot be read is
-//! unknown. It runs no program and loads no library. The neighbours: `rails` pairs the
+//! unknown. It runs no program and loads no library. The neighbours: [`rails`](crate::rails) pairs the
 //! devices with what libfabric offers.
 //!
 //! Paths and meanings are those of the kernel's documentation (Documentation/ABI/stable/
@@ -22,6 +22,7 @@ pub use container::Container;
 pub use expected::Expected;
 pub use limits::{Limit, Limits};
 pub use pci::{EfaGeneration, PciDevice};
+pub(crate) use rdma::counters;
 pub use rdma::{Access, EfaDevice, RdmaDevice, Uverbs};
 pub use root::NodeRoot;
 pub use software::{KernelModule, LinkerDirectory, NcclPlugin, Software};
@@ -56,7 +57,7 @@ pub struct Node {
     pub expected: Option<Expected>,
     /// EFA devices on the PCI bus, with or without a driver, by address.
     pub pci_efa: Vec<PciDevice>,
-    /// EFA devices that the kernel's driver made usable, by name.
+    /// EFA devices that the kernel's driver made usable, by PCI address.
     pub efa_devices: Vec<EfaDevice>,
     /// Other RDMA devices, by name: p6-b200 has two that are not EFA.
     pub other_rdma_devices: Vec<RdmaDevice>,

@@ -27,6 +27,7 @@ mod rendezvous;
 mod report;
 mod responder;
 mod session;
+mod start_line;
 mod stream;
 mod traffic;
 
@@ -37,6 +38,7 @@ pub use guard::Interrupt;
 pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions, Wait};
 use rendezvous::{Listener, Tcp, same_token};
 pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
+pub(crate) use start_line::StartLine;
 
 /// Providers whose addresses are IP addresses.
 const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
@@ -64,6 +66,16 @@ pub fn loopback_with(
     library: &Arc<Library>,
     options: &ProbeOptions,
     interrupt: Interrupt<'_>,
+) -> Result<ProbeReport> {
+    loopback_from(library, options, interrupt, None)
+}
+
+/// As [`loopback_with`], with a line at which probes of one size wait for one another.
+pub(crate) fn loopback_from(
+    library: &Arc<Library>,
+    options: &ProbeOptions,
+    interrupt: Interrupt<'_>,
+    start_line: Option<&StartLine>,
 ) -> Result<ProbeReport> {
     options.check()?;
     let mut options = options.clone();
@@ -102,6 +114,7 @@ pub fn loopback_with(
             result.map(drop)
         });
         let mut guard = Guard::new(&mut left, interrupt, deadline, wait);
+        guard.start_line = start_line;
         let (mut keep, mut session) = (None, None);
         let result =
             session::initiate(library, &options, None, &mut guard, &mut keep).and_then(|opened| {

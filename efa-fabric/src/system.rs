@@ -19,9 +19,57 @@ pub(crate) fn filesystem_bytes(path: &Path) -> Option<u64> {
     answer.f_blocks.checked_mul(answer.f_frsize)
 }
 
+/// Processors that the calling thread may use, in order.
+pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: 0 is the calling thread; the set has the size that is said, and all zeros is an
+    // empty set.
+    let set = unsafe {
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        set.assume_init()
+    };
+    // SAFETY: the number is below the size of the set.
+    let is_set = |&cpu: &usize| unsafe { libc::CPU_ISSET(cpu, &set) };
+    Ok((0..libc::CPU_SETSIZE as usize).filter(is_set).collect())
+}
+
+/// Lets the calling thread, and threads that it starts, use only these processors.
+pub(crate) fn set_thread_cpus(cpus: &[usize]) -> std::io::Result<()> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: all zeros is an empty set; only numbers below its size are added; 0 is the
+    // calling thread, and the set has the size that is said.
+    let result = unsafe {
+        for &cpu in cpus.iter().filter(|&&cpu| cpu < libc::CPU_SETSIZE as usize) {
+            libc::CPU_SET(cpu, set.assume_init_mut());
+        }
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set.as_ptr())
+    };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_keeps_to_its_processors() {
+        let all = thread_cpus().unwrap();
+        let one = all[all.len() - 1];
+        let inherited = std::thread::spawn(move || {
+            set_thread_cpus(&[one, usize::MAX]).unwrap();
+            std::thread::spawn(|| thread_cpus().unwrap())
+                .join()
+                .unwrap()
+        });
+        assert_eq!(inherited.join().unwrap(), [one]);
+        assert_eq!(thread_cpus().unwrap(), all);
+        assert!(set_thread_cpus(&[]).is_err());
+    }
 
     #[test]
     fn file_systems_have_a_size() {

@@ -95,7 +95,7 @@ pub struct Uverbs {
     pub access: Access,
 }
 
-/// The EFA devices and the others, by name.
+/// The EFA devices by PCI address, and the others by name.
 pub(super) fn read_devices(
     root: &NodeRoot,
     gpus: &[PciDevice],
@@ -144,6 +144,7 @@ pub(super) fn read_devices(
             name,
         });
     }
+    efa.sort_by(|a, b| (&a.pci_address, &a.name).cmp(&(&b.pci_address, &b.name)));
     (efa, others)
 }
 

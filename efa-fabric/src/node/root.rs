@@ -149,6 +149,12 @@ impl NodeRoot {
         self.line(path)?.parse().ok()
     }
 
+    /// Processors in the kernel's form, such as `0-47,96-143`; `None` if there are none.
+    pub(crate) fn cpu_list(&self, path: &str) -> Option<Vec<usize>> {
+        let cpus = crate::rails::parse_cpu_list(&self.text(path)?)?;
+        (!cpus.is_empty()).then_some(cpus)
+    }
+
     /// Names in a directory that are valid UTF-8, sorted; empty where there is none.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         let entries = self

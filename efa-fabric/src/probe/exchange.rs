@@ -110,7 +110,7 @@ pub fn measure_through(
 ) -> Result<ProbeReport> {
     options.check()?;
     let mut channel = Through::new(exchange, name, ("measure", "answer"))?;
-    let mut guard = Guard::new(&mut channel, interrupt, options.deadline);
+    let mut guard = Guard::new(&mut channel, interrupt, options.deadline, options.wait);
     guard.expect_contact(options.connect_timeout);
     let result =
         session::initiate(library, options, None, &mut guard, &mut None).and_then(|mut session| {
@@ -135,7 +135,7 @@ pub fn answer_through(
 ) -> Result<ProbeReport> {
     let mut channel = Through::new(exchange, name, ("answer", "measure"))?;
     let time = options.accept_timeout.saturating_add(options.deadline);
-    let mut guard = Guard::new(&mut channel, interrupt, time);
+    let mut guard = Guard::new(&mut channel, interrupt, time, options.wait);
     guard.expect_contact(options.accept_timeout);
     let local = |_: &str| options.endpoint.clone();
     // In two statements: what keeps the endpoint must go before the session does.
@@ -143,7 +143,7 @@ pub fn answer_through(
     guard.contact();
     guard.shorten(options.deadline);
     let result = opened.and_then(|mut session| {
-        let measured = responder::answer(&mut session.traffic, &mut guard)?;
+        let measured = responder::answer(&mut session.traffic, &session.options, &mut guard)?;
         Ok(session::report(Role::Serve, library, session, measured))
     });
     tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))

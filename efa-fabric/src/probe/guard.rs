@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::channel::{Channel, Frame, peer_error};
 use super::options::Wait;
+use super::start_line::{Signal, StartLine};
 use crate::clock::now_ns;
 use crate::endpoint::Lane;
 use crate::error::{Code, Error, Result};
@@ -80,6 +81,8 @@ pub(crate) struct Guard<'a> {
     /// Since when nothing has happened, as far as was looked; 0 for not at all.
     quiet_since_ns: u64,
     nap: Duration,
+    /// Where to wait for other probes before bandwidth is measured.
+    pub(crate) start_line: Option<&'a StartLine>,
     /// What is going on, for errors.
     pub(crate) doing: String,
 }
@@ -104,6 +107,7 @@ impl<'a> Guard<'a> {
             patience_ns: PATIENCE_NS,
             quiet_since_ns: 0,
             nap: Duration::ZERO,
+            start_line: None,
             doing: "opening".into(),
         }
     }
@@ -262,6 +266,34 @@ impl<'a> Guard<'a> {
                 Ok(_) if now_ns() >= end => return error,
                 Ok(_) => std::thread::sleep(Duration::from_millis(5)),
             }
+        }
+    }
+
+    /// Waits at the start line, if there is one, until all other probes are there.
+    pub(crate) fn line_up(&mut self) -> Result<()> {
+        let Some(line) = self.start_line else {
+            return Ok(());
+        };
+        line.arrive();
+        loop {
+            match line.signal() {
+                Signal::Go => return Ok(()),
+                Signal::GiveUp => {
+                    return Err(Error::new(
+                        Code::PeerFailed,
+                        "another of the probes that were to start together failed",
+                    ));
+                }
+                Signal::Wait => drop(self.look(now_ns())?),
+            }
+        }
+    }
+
+    /// Tells the start line of a measurement that has just ended.
+    pub(crate) fn record(&self, elapsed_ns: u64) {
+        if let Some(line) = self.start_line {
+            let end = now_ns();
+            line.record(end.saturating_sub(elapsed_ns), end);
         }
     }
 

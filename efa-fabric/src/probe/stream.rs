@@ -71,9 +71,11 @@ impl Stream {
             self.flood(traffic, guard, |stream, _, _| stream.peer_is_warm)?;
         }
         let warmup = self.sent;
+        guard.line_up()?;
         let own = self.flood(traffic, guard, |_, count, ns| {
             count >= max || (count >= min && ns >= budget)
         })?;
+        guard.record(own.elapsed_ns);
         let mut flows = vec![own];
         if both {
             guard.send(&Frame::Measured(own))?;

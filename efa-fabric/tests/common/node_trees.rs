@@ -386,10 +386,12 @@ impl NodeTree {
         }
     }
 
-    /// Sets a counter of a port.
+    /// Sets a counter of a port, so that a reader sees the old value or the new one.
     pub(crate) fn set_counter(&self, device: &str, name: &str, value: u64) {
-        let file = format!("sys/class/infiniband/{device}/ports/1/hw_counters/{name}");
-        self.write(&file, format!("{value}\n"));
+        let directory = format!("sys/class/infiniband/{device}/ports/1/hw_counters");
+        let new = format!("new-{device}-{name}");
+        self.write(&new, format!("{value}\n"));
+        std::fs::rename(self.at(&new), self.at(&format!("{directory}/{name}"))).unwrap();
     }
 
     /// Adds rdma-core with its efa provider.

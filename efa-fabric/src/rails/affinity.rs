@@ -1,0 +1,118 @@
+//! Keeps a measuring thread on the processors next to its network card.
+
+use serde::{Deserialize, Serialize};
+
+use crate::node::NodeRoot;
+use crate::system;
+
+/// Processors that a list may name, as many as the kernel's set has.
+const MAX_CPUS: usize = 1024;
+
+/// Whether the threads of a rail ran on the NUMA node of its card.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Pinning {
+    /// They kept to these processors.
+    Pinned {
+        /// The NUMA node.
+        numa_node: u32,
+        /// How many of its processors this process may use.
+        cpus: u32,
+    },
+    /// They ran anywhere.
+    NotPinned {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Pinning {
+    fn not(reason: impl Into<String>) -> Self {
+        Self::NotPinned {
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Pins the calling thread, which must be one that ends with the measurement: its processors
+/// are not given back. Threads that it starts inherit them, and memory that it touches first
+/// comes from that node, by Linux's default policy.
+pub(super) fn pin(root: &NodeRoot, numa_node: Option<u32>) -> Pinning {
+    let Some(node) = numa_node else {
+        return Pinning::not("the NUMA node of the card is unknown");
+    };
+    let path = format!("/sys/devices/system/node/node{node}/cpulist");
+    let Some(cpus) = root.cpu_list(&path) else {
+        return Pinning::not(format!("{path} cannot be read"));
+    };
+    let allowed = match system::thread_cpus() {
+        Ok(allowed) => allowed,
+        Err(error) => return Pinning::not(format!("sched_getaffinity failed: {error}")),
+    };
+    let usable: Vec<usize> = cpus
+        .into_iter()
+        .filter(|cpu| allowed.contains(cpu))
+        .collect();
+    if usable.is_empty() {
+        return Pinning::not(format!(
+            "this process may use no processor of NUMA node {node}"
+        ));
+    }
+    match system::set_thread_cpus(&usable) {
+        Ok(()) => Pinning::Pinned {
+            numa_node: node,
+            cpus: u32::try_from(usable.len()).unwrap_or(u32::MAX),
+        },
+        Err(error) => Pinning::not(format!("sched_setaffinity failed: {error}")),
+    }
+}
+
+/// The numbers of the kernel's form `0-3,8,10-11`; `None` for anything else.
+pub(crate) fn parse_cpu_list(text: &str) -> Option<Vec<usize>> {
+    let mut cpus = Vec::new();
+    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        if first > last || last >= MAX_CPUS {
+            return None;
+        }
+        cpus.extend(first..=last);
+        if cpus.len() > MAX_CPUS {
+            return None;
+        }
+    }
+    Some(cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_processors() {
+        for (text, expected) in [
+            ("0-3", Some(vec![0, 1, 2, 3])),
+            ("0,2-3,7\n", Some(vec![0, 2, 3, 7])),
+            ("", Some(vec![])),
+            ("3-1", None),
+            ("0-99999999999", None),
+            ("0-1023,0-1023", None),
+            ("a", None),
+            ("-1", None),
+            ("1-", None),
+        ] {
+            assert_eq!(parse_cpu_list(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_not_pinned_says_why() {
+        let reason = |root: &str, node| match pin(&NodeRoot::new(root), node) {
+            Pinning::NotPinned { reason } => reason,
+            pinned => panic!("{pinned:?}"),
+        };
+        assert!(reason("/", None).contains("unknown"));
+        assert!(reason("/no/such/machine", Some(0)).contains("cpulist"));
+    }
+}
