@@ -122,14 +122,7 @@ fn end_server_after(
         }
         Instant::now() > never
     };
-    let error = connect(
-        &library,
-        &address,
-        "secret",
-        &options,
-        Interrupt::new(&hook),
-    )
-    .unwrap_err();
+    let error = connect(library, &address, "secret", &options, Interrupt::new(&hook)).unwrap_err();
     assert!(signalled.get(), "it ended before the server did: {error}");
     error
 }
