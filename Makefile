@@ -1,6 +1,7 @@
 # make demo   sets everything up and runs the main job end to end: no AWS account, no EFA
 # make test   sets everything up and runs every check and test
 # make wheel  builds the release wheel into dist/
+# make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,8 +13,10 @@ export PYO3_PYTHON := $(PYTHON)
 export EFA_TEST_PYTHON := $(PYTHON)
 # A second libfabric, to test against two versions: the one inside the PyPI wheel of mpich.
 export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
+# What tools/setup.sh installs is there: a test of efa-fabric that would be skipped fails.
+export EFA_TEST_NO_SKIPS := 1
 
-.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -64,6 +67,10 @@ test-python: setup build
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
 	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest
+
+# Extra arguments: make bench-fabric BENCH="--pairs 15 --write"
+bench-fabric: build
+	$(PYTHON) tools/bench_fabric.py $(BENCH)
 
 stubs: build
 	$(PYTHON) tools/generate_stubs.py

@@ -20,8 +20,8 @@ use efa_fabric::{
 };
 
 const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT | \
-                     connect HOST:PORT PROVIDER   [--sizes 64,4096] [--budget-ms 250] [--window 64] \
-                     [--deadline-s 60] [--distinct] [--operation message|tagged|write|write_data|read] \
+                     connect HOST:PORT PROVIDER   [--sizes 64,4096] [--budget-ms 250] [--iterations N] \
+                     [--window 64] [--deadline-s 60] [--distinct] [--operation message|tagged|write|write_data|read] \
                      [--bidirectional] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
 
 type Failure = Box<dyn std::error::Error>;
@@ -136,6 +136,11 @@ impl Arguments {
                     options.sizes = value.split(',').map(str::parse).collect::<Result<_, _>>()?
                 }
                 "budget-ms" => options.size_budget = Duration::from_millis(value.parse()?),
+                "iterations" => {
+                    // Exactly this many of each measurement, whatever time they take.
+                    options.max_iterations = value.parse()?;
+                    options.min_iterations = options.max_iterations;
+                }
                 "deadline-s" => options.deadline = Duration::from_secs(value.parse()?),
                 "window" => options.window = value.parse()?,
                 "distinct" => options.buffers = Buffers::Distinct,

@@ -140,6 +140,15 @@ impl Error {
         self
     }
 
+    /// As [`Error::with_context`], unless the key is there already: who is nearer to the cause
+    /// knows better.
+    pub(crate) fn with_missing_context(self, key: &'static str, value: impl fmt::Display) -> Self {
+        if self.context_value(key).is_some() {
+            return self;
+        }
+        self.with_context(key, value)
+    }
+
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,

@@ -99,7 +99,7 @@ pub(crate) fn loopback_from(
     std::thread::scope(|scope| {
         let (deadline, local) = (options.deadline, options.endpoint.clone());
         let wait = options.wait;
-        let answering = scope.spawn(move || {
+        let answer = move || {
             let mut guard = Guard::new(&mut right, Interrupt::never(), deadline, wait);
             let (mut keep, mut session) = (None, None);
             let result =
@@ -112,7 +112,19 @@ pub(crate) fn loopback_from(
             responder.part();
             drop(keep);
             result.map(drop)
-        });
+        };
+        // Not `scope.spawn`, which panics where the system has no thread to give.
+        let answering = std::thread::Builder::new()
+            .spawn_scoped(scope, answer)
+            .map_err(|error| {
+                Error::new(
+                    Code::CallFailed,
+                    format!("no thread for the answering side: {error}"),
+                )
+                .with_cure("raise the limits of memory (`ulimit -v`) and processes (`ulimit -u`)")
+                .with_context("call", "pthread_create")
+                .with_source(error)
+            })?;
         let mut guard = Guard::new(&mut left, interrupt, deadline, wait);
         guard.start_line = start_line;
         let (mut keep, mut session) = (None, None);
@@ -141,7 +153,10 @@ pub(crate) fn loopback_from(
 
 /// Whether an error says no more than that the other side stopped.
 fn is_echo(error: &Error) -> bool {
-    matches!(error.code(), Code::PeerFailed | Code::Unreachable)
+    matches!(
+        error.code(),
+        Code::PeerFailed | Code::Unreachable | Code::RendezvousRefused
+    )
 }
 
 /// The two threads of a loopback close nothing before both have stopped: endpoints of one
@@ -208,7 +223,12 @@ pub fn connect(
     let left = options.deadline.saturating_sub(start.elapsed());
     let mut guard = Guard::new(&mut tcp, interrupt, left, options.wait);
     let result = measure_with(library, token, &options, &mut guard);
-    tell(&mut guard, result).map_err(|error| error.with_context("address", address))
+    tell(&mut guard, result).map_err(|error| {
+        error
+            .with_context("address", address)
+            .with_missing_context("peer", address)
+            .with_missing_context("provider", &options.endpoint.provider)
+    })
 }
 
 fn measure_with(
@@ -315,7 +335,7 @@ impl Server {
                 break tcp;
             }
         };
-        let local = tcp.local_ip();
+        let (local, peer) = (tcp.local_ip(), tcp.peer());
         let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
         let provider = |provider: &str| with_source(&options.endpoint, provider, local);
         // In two statements: what keeps the endpoint must go before the session does.
@@ -324,7 +344,7 @@ impl Server {
             let measured = responder::answer(&mut session.traffic, &session.options, &mut guard)?;
             Ok(session::report(Role::Serve, library, session, measured))
         });
-        tell(&mut guard, result)
+        tell(&mut guard, result).map_err(|error| error.with_missing_context("peer", peer))
     }
 
     /// Whether a connection brought the token; it is told if not.
@@ -367,7 +387,10 @@ impl std::fmt::Debug for Server {
 
 /// Tells the other side of an error of this side, so that it need not wait for its deadline.
 fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
-    let result = result.map_err(|error| guard.explain(error));
+    let result = result.map_err(|error| {
+        let error = guard.explain(error);
+        error.with_missing_context("doing", &guard.doing)
+    });
     if let Err(error) = &result {
         let (code, message) = (error.code().as_str().to_owned(), error.to_string());
         // If that fails as well, the other side is gone, which `error` is likely to say.

@@ -258,6 +258,8 @@ impl<'a> Guard<'a> {
                 None => self.channel.poll(),
             };
             match polled {
+                // It only repeats what this side told it of the same failure.
+                Ok(Some(Frame::Abort { code, .. })) if is_echo(&code) => return error,
                 Ok(Some(Frame::Abort { code, message })) => {
                     return peer_error(false, &code, &message).with_source(error);
                 }
@@ -345,6 +347,13 @@ impl<'a> Guard<'a> {
         )
         .with_cure("use the same version of efa-fabric on both sides")
     }
+}
+
+/// Whether a code of the other side says no more than that this side failed or refused.
+fn is_echo(code: &str) -> bool {
+    [Code::PeerFailed, Code::RendezvousRefused]
+        .iter()
+        .any(|echo| echo.as_str() == code)
 }
 
 pub(crate) fn nanos(duration: Duration) -> u64 {
@@ -458,6 +467,26 @@ mod tests {
             std::error::Error::source(&error).unwrap().to_string(),
             "receive failed"
         );
+    }
+
+    #[test]
+    fn a_failed_call_is_not_explained_by_its_own_echo() {
+        let (mut left, mut right) = Local::pair();
+        for (code, explained) in [
+            ("fabric.rendezvous_refused", Code::CallFailed),
+            ("fabric.peer_failed", Code::CallFailed),
+            ("fabric.deadline", Code::PeerFailed),
+        ] {
+            right
+                .send(&Frame::Abort {
+                    code: code.into(),
+                    message: "the peer refused: no memory".into(),
+                })
+                .unwrap();
+            let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+            let error = guard.explain(Error::new(Code::CallFailed, "no memory"));
+            assert_eq!(error.code(), explained, "{code}");
+        }
     }
 
     #[test]

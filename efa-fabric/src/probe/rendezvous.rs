@@ -93,6 +93,10 @@ impl Tcp {
         })
     }
 
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// The local address over which the peer is reached.
     pub(crate) fn local_ip(&self) -> Option<IpAddr> {
         self.stream
