@@ -10,6 +10,7 @@ mod fabric;
 mod fabric_child;
 mod fabric_report;
 mod layout;
+mod nccl;
 mod nodes;
 mod plan;
 mod runtime;
@@ -51,6 +52,11 @@ mod _efa_sdk {
     use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
+    #[pymodule_export]
+    use crate::nccl::{
+        NcclAdvice, NcclChannels, NcclEvidence, NcclFinding, NcclHost, NcclLog, NcclNetwork,
+        NcclNote, NcclRank, NcclReason, NcclReport, advise_nccl_environment,
+    };
     #[pymodule_export]
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]

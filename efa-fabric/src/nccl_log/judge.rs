@@ -422,7 +422,8 @@ fn common_network(ranks: &[NcclRank]) -> NcclNetwork {
 
 /// One finding for each thing on which ranks differ.
 fn disagreements(ranks: &[NcclRank], findings: &mut Findings) {
-    let fields: [(&str, fn(&NcclNetwork) -> Option<String>); 8] = [
+    type Field = fn(&NcclNetwork) -> Option<String>;
+    let fields: [(&str, Field); 8] = [
         ("the network", |n| n.name.clone()),
         ("the provider", |n| n.provider.clone()),
         ("the fabric", |n| n.fabric.clone()),

@@ -271,7 +271,10 @@ pub(super) fn leading_number(text: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn parts(line: &str) -> Vec<(String, u32, Option<u32>, Option<u32>, String, bool)> {
+    /// Host, process, GPU, rank, text, and whether it may be cut.
+    type Parts = (String, u32, Option<u32>, Option<u32>, String, bool);
+
+    fn parts(line: &str) -> Vec<Parts> {
         let known = |host: &str, pid: u32| host == "ip-10-0-0-1" && pid == 7;
         messages(line, &known)
             .into_iter()

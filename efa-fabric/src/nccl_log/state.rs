@@ -101,10 +101,11 @@ impl Process {
                 self.network = Some(limited(name, WORD_LIMIT));
             }
         }
-        if let Some(version) = text.after("nccl version ") {
-            if version.starts_with(|c: char| c.is_ascii_digit()) && !text.may_be_cut {
-                set(&mut self.nccl_version, first_word(version));
-            }
+        if let Some(version) = text.after("nccl version ")
+            && version.starts_with(|c: char| c.is_ascii_digit())
+            && !text.may_be_cut
+        {
+            set(&mut self.nccl_version, first_word(version));
         }
         if text.lower.contains("nranks ") && text.lower.contains("rank ") {
             self.take_communicator(text);
@@ -116,15 +117,13 @@ impl Process {
         {
             self.is_plugin_loaded = true;
         }
-        if text.lower.starts_with("bootstrap") {
-            if let Some(using) = text.after("using ") {
-                let name = using.trim_start().trim_start_matches("[0]");
-                if ["lo:", "docker", "veth"]
-                    .iter()
-                    .any(|bad| name.starts_with(bad))
-                {
-                    self.note(NcclCause::BootstrapOnLoopback, line, text.text);
-                }
+        if let Some(using) = text.after("using ")
+            && text.lower.starts_with("bootstrap")
+        {
+            let name = using.trim_start().trim_start_matches("[0]");
+            let is_local = |prefix: &&str| name.starts_with(prefix);
+            if ["lo:", "docker", "veth"].iter().any(is_local) {
+                self.note(NcclCause::BootstrapOnLoopback, line, text.text);
             }
         }
     }
@@ -186,15 +185,15 @@ impl Process {
             return;
         }
         self.provider = Some(limited(provider, WORD_LIMIT));
-        if let Some((_, fabric)) = rest.split_once("fabric is ") {
-            if fabric.contains(' ') || !may_be_cut {
-                set(&mut self.fabric, first_word(fabric));
-            }
+        if let Some((_, fabric)) = rest.split_once("fabric is ")
+            && (fabric.contains(' ') || !may_be_cut)
+        {
+            set(&mut self.fabric, first_word(fabric));
         }
-        if let Some((_, found)) = rest.split_once("(found ") {
-            if found[digits(found)..].starts_with(" nic") {
-                self.nics = leading_number(found);
-            }
+        if let Some((_, found)) = rest.split_once("(found ")
+            && found[digits(found)..].starts_with(" nic")
+        {
+            self.nics = leading_number(found);
         }
         if !is_efa(provider) {
             self.note(

@@ -2,8 +2,8 @@
 
 The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.plan`` ->
 ``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``; on each node ``fabric`` measures
-what libfabric sees. ``aio.Client`` has the same verbs as coroutines, ``errors`` the exceptions,
-``testing`` an EC2 stand-in that refuses what EC2 refuses.
+what libfabric sees, and ``nccl`` reads NCCL's log. ``aio.Client`` has the same verbs as
+coroutines, ``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses.
 
 >>> import efa_sdk as efa
 >>> p5 = efa.Catalog.bundled()["p5.48xlarge"]
@@ -52,6 +52,7 @@ from efa_sdk._efa_sdk import (
 from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
+    from efa_sdk import nccl as nccl
     from efa_sdk import testing as testing
 
 __all__ = [
@@ -94,7 +95,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """``testing`` is imported when it is first asked for: it needs ``efa-sdk[testing]``."""
-    if name == "testing":
-        return _importlib.import_module("efa_sdk.testing")
+    """``testing`` is imported when it is first asked for, since it needs ``efa-sdk[testing]``, and
+    ``nccl``, since it also runs as ``python -m efa_sdk.nccl``."""
+    if name in {"nccl", "testing"}:
+        return _importlib.import_module(f"efa_sdk.{name}")
     raise AttributeError(f"module 'efa_sdk' has no attribute {name!r}")

@@ -1,0 +1,187 @@
+"""NCCL over EFA: what its log says, and what its environment should be.
+
+``read_log`` takes a log that was written with ``NCCL_DEBUG=INFO`` (a path, the text, or lines) and
+says whether traffic is on EFA, with how many devices and channels of what kind, and why not;
+``NcclLog`` does the same with a log as it comes. ``python -m efa_sdk.nccl LOG`` prints the report,
+and exits with 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 where the log does not say, 4 where
+it cannot be read.
+
+``advise_environment`` says which variables to set and which must go; its ``env_vars`` are what
+Ray's ``runtime_env`` takes.
+
+>>> from efa_sdk import nccl
+>>> report = nccl.read_log(["n1:7:7 [0] NCCL INFO NET/Plugin: Could not find: libnccl-net.so.",
+...                         "n1:7:7 [0] NCCL INFO Using network Socket"])
+>>> report.verdict, report.reason.cause, report.reason.evidence.line
+('tcp_sockets', 'plugin_not_found', 1)
+>>> advice = nccl.advise_environment({"NCCL_PROTO": "simple"}, instance_type="p5.48xlarge")
+>>> advice.env_vars, advice.unset
+({'FI_PROVIDER': 'efa'}, ['NCCL_PROTO'])
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import BinaryIO
+
+from efa_sdk._efa_sdk import (
+    Catalog,
+    NcclAdvice,
+    NcclChannels,
+    NcclEvidence,
+    NcclFinding,
+    NcclHost,
+    NcclLog,
+    NcclNetwork,
+    NcclNote,
+    NcclRank,
+    NcclReason,
+    NcclReport,
+    advise_nccl_environment,
+)
+from efa_sdk.errors import EfaError
+
+__all__ = [
+    "NcclAdvice",
+    "NcclChannels",
+    "NcclEvidence",
+    "NcclFinding",
+    "NcclHost",
+    "NcclLog",
+    "NcclNetwork",
+    "NcclNote",
+    "NcclRank",
+    "NcclReason",
+    "NcclReport",
+    "advise_environment",
+    "main",
+    "read_log",
+]
+
+#: Exit code of the command when there is no log to read.
+UNREADABLE = 4
+_PIECE = 1 << 20
+
+
+def read_log(
+    log: str | bytes | os.PathLike[str] | Iterable[str | bytes],
+    *,
+    expected_nics: int | None = None,
+    expect_gpudirect: bool | None = None,
+) -> NcclReport:
+    """What an NCCL log says.
+
+    log: a path; the log itself, as bytes or as a str with a newline in it; or its lines, such as
+    an open file. expected_nics: EFA devices that each node must have
+    (``catalog[type].maximum_efa_interfaces``). expect_gpudirect: whether the instance type has
+    GPUDirect RDMA; None takes channels without it as a warning. Memory does not grow with the
+    length of the log. Raises OSError when a path cannot be read.
+    """
+    reader = NcclLog(expected_nics=expected_nics, expect_gpudirect=expect_gpudirect)
+    if isinstance(log, (bytes, bytearray)) or (isinstance(log, str) and "\n" in log):
+        reader.feed(log)
+    elif isinstance(log, (str, os.PathLike)):
+        with open(log, "rb") as file:
+            _feed(reader, file)
+    else:
+        for line in log:
+            reader.feed_line(line)
+    return reader.report()
+
+
+def _feed(reader: NcclLog, file: BinaryIO) -> None:
+    while piece := file.read(_PIECE):
+        reader.feed(piece)
+
+
+def advise_environment(
+    environment: Mapping[str, str] | None = None,
+    *,
+    instance_type: str | None = None,
+    efa_count: int | None = None,
+    gpu_count: int | None = None,
+    has_rdma: bool | None = None,
+    libfabric_version: str | None = None,
+    plugin_version: str | None = None,
+    plugin_path: str | None = None,
+    fork_is_safe: bool | None = None,
+    require_efa: bool = False,
+) -> NcclAdvice:
+    """What to set and what to unset for NCCL and PyTorch on a node with EFA.
+
+    environment: the one that the processes would have; this process's by default. instance_type:
+    fills ``efa_count``, ``gpu_count`` and ``has_rdma`` from the catalog where they are not given.
+    plugin_path: the plugin's file or directory. fork_is_safe: whether a process may fork after it
+    opened EFA (kernel 5.13 and rdma-core 35). require_efa: NCCL fails where it would go on over
+    TCP. Versions that are not given count as current.
+
+    Raises CatalogError for an instance type that the catalog does not have.
+    """
+    if instance_type is not None:
+        known = Catalog.bundled()[instance_type]
+        if efa_count is None:
+            efa_count = known.maximum_efa_interfaces
+        if gpu_count is None:
+            gpu_count = sum(gpu.count for gpu in known.gpus)
+        if has_rdma is None:
+            has_rdma = {"yes": True, "no": False}.get(known.rdma_read)
+    return advise_nccl_environment(
+        dict(os.environ if environment is None else environment),
+        instance_type=instance_type,
+        efa_count=efa_count,
+        gpu_count=gpu_count,
+        has_rdma=has_rdma,
+        libfabric_version=libfabric_version,
+        plugin_version=plugin_version,
+        plugin_path=plugin_path,
+        fork_is_safe=fork_is_safe,
+        require_efa=require_efa,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints what a log says; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        expected = options.expected_nics
+        if expected is None and options.instance_type is not None:
+            expected = Catalog.bundled()[options.instance_type].maximum_efa_interfaces
+        reader = NcclLog(
+            expected_nics=expected,
+            expect_gpudirect=False if options.no_gpudirect else None,
+        )
+        if options.log == "-":
+            _feed(reader, sys.stdin.buffer)
+        else:
+            with open(options.log, "rb") as file:
+                _feed(reader, file)
+    except (OSError, EfaError) as error:
+        print(f"efa_sdk.nccl: {error}", file=sys.stderr)
+        return UNREADABLE
+    report = reader.report()
+    print(report.to_json() if options.json else report, end="\n" if options.json else "")
+    return report.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m efa_sdk.nccl",
+        description="Says whether NCCL uses EFA, from a log written with NCCL_DEBUG=INFO.",
+        epilog="Exit code: 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not "
+        "say, 4 the log cannot be read.",
+    )
+    parser.add_argument("log", help="the log, or - for standard input")
+    parser.add_argument("--expected-nics", type=int, help="EFA devices that each node must have")
+    parser.add_argument("--instance-type", help="take the number of devices from the catalog")
+    parser.add_argument(
+        "--no-gpudirect", action="store_true", help="the type has no GPUDirect RDMA: do not warn"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

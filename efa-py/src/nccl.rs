@@ -1,0 +1,417 @@
+//! NCCL over EFA: what its log says, and what its environment should be.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use efa_fabric as fabric;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::value::value_class;
+
+value_class! {
+    /// A line of a log.
+    NcclEvidence(fabric::NcclEvidence) {
+        /// Its number, from 1.
+        line: u64 = |e| e.line;
+        /// The message in it, at most 300 bytes.
+        text: String = |e| e.text.clone();
+    }
+}
+
+#[pymethods]
+impl NcclEvidence {
+    fn __repr__(&self) -> String {
+        format!("<NcclEvidence line {}: {}>", self.0.line, self.0.text)
+    }
+}
+
+value_class! {
+    /// Why a process is not on EFA.
+    NcclReason(fabric::NcclReason) {
+        /// The stable id of the cause, such as `plugin_not_found`.
+        cause: &'static str = |r| r.cause.as_str();
+        /// What that is, in one sentence.
+        explanation: &'static str = |r| r.cause.explanation();
+        /// What to do about it.
+        cure: &'static str = |r| r.cause.cure();
+        /// Where that comes from.
+        reference: &'static str = |r| r.cause.reference();
+        /// The line that says so; None where the cause is that no line says anything.
+        evidence: Option<NcclEvidence> = |r| r.evidence.clone().map(NcclEvidence);
+    }
+}
+
+#[pymethods]
+impl NcclReason {
+    fn __repr__(&self) -> String {
+        format!("<NcclReason {}>", self.0.cause)
+    }
+}
+
+value_class! {
+    /// Something to act on, or to know.
+    NcclFinding(fabric::NcclFinding) {
+        /// The stable id of the cause.
+        cause: &'static str = |f| f.cause.as_str();
+        /// `failed`, `warning` or `note`.
+        severity: &'static str = |f| f.severity.as_str();
+        /// What it is, in one line, with the numbers of this log.
+        message: String = |f| f.message.clone();
+        /// What to do.
+        cure: String = |f| f.cure.clone();
+        /// Where that comes from.
+        reference: String = |f| f.reference.clone();
+        /// The first line that shows it.
+        evidence: Option<NcclEvidence> = |f| f.evidence.clone().map(NcclEvidence);
+        /// The first 8 processes that it concerns.
+        ranks: Vec<String> = |f| f.ranks.clone();
+        /// How many processes it concerns.
+        rank_count: u32 = |f| f.rank_count;
+    }
+}
+
+#[pymethods]
+impl NcclFinding {
+    fn __repr__(&self) -> String {
+        format!("<NcclFinding {}: {}>", self.0.severity, self.0.cause)
+    }
+}
+
+value_class! {
+    /// Channels by what they run over. Each direction, each peer and each communicator counts.
+    NcclChannels(fabric::NcclChannels) {
+        /// Over a network, with GPUDirect RDMA.
+        gpudirect: u64 = |c| c.gpudirect;
+        /// Over a network, staged through host memory.
+        staged: u64 = |c| c.staged;
+        /// GPU to GPU in one node.
+        peer_to_peer: u64 = |c| c.peer_to_peer;
+        /// Through host memory in one node.
+        shared_memory: u64 = |c| c.shared_memory;
+        /// Numbers of the channels that were seen with GPUDirect RDMA, up to 255.
+        gpudirect_channels: Vec<u32> = |c| c.gpudirect_channels.to_vec();
+        /// Numbers of the channels that were seen staged, up to 255.
+        staged_channels: Vec<u32> = |c| c.staged_channels.to_vec();
+        /// Network devices that channels use, up to 255.
+        devices: Vec<u32> = |c| c.devices.to_vec();
+    }
+}
+
+#[pymethods]
+impl NcclChannels {
+    fn __repr__(&self) -> String {
+        format!(
+            "<NcclChannels: {} with GPUDirect, {} staged>",
+            self.0.gpudirect, self.0.staged
+        )
+    }
+}
+
+value_class! {
+    /// What a log says of a network; None where no line says it.
+    NcclNetwork(fabric::NcclNetwork) {
+        /// NCCL's name: `Libfabric`, `AWS Libfabric`, `Socket`, `IB`.
+        name: Option<String> = |n| n.name.clone();
+        /// libfabric's provider, such as `efa` or `tcp;ofi_rxm`.
+        provider: Option<String> = |n| n.provider.clone();
+        /// libfabric's fabric: `efa` or `efa-direct`; from aws-ofi-nccl 1.14.
+        fabric: Option<String> = |n| n.fabric.clone();
+        /// Devices that the plugin found; from aws-ofi-nccl 1.7.
+        nics_found: Option<u32> = |n| n.nics_found;
+        /// `RDMA` or `SENDRECV`; from aws-ofi-nccl 1.7.
+        protocol: Option<String> = |n| n.protocol.clone();
+        /// Whether memory is registered as DMA-BUF; from aws-ofi-nccl 1.13.
+        dmabuf: Option<bool> = |n| n.dmabuf;
+        /// Rails of a device of the plugin; from aws-ofi-nccl 1.14.
+        rails: Option<u32> = |n| n.rails;
+        /// Groups of devices, one for each GPU or PCIe switch; 0 where no line says it.
+        nic_groups: u32 = |n| n.nic_groups;
+        /// Version of aws-ofi-nccl.
+        plugin_version: Option<String> = |n| n.plugin_version.clone();
+        /// Version of libfabric.
+        libfabric_version: Option<String> = |n| n.libfabric_version.clone();
+        /// Version of NCCL.
+        nccl_version: Option<String> = |n| n.nccl_version.clone();
+    }
+}
+
+#[pymethods]
+impl NcclNetwork {
+    fn __repr__(&self) -> String {
+        format!(
+            "<NcclNetwork {}, provider {}>",
+            self.0.name.as_deref().unwrap_or("unknown"),
+            self.0.provider.as_deref().unwrap_or("unknown")
+        )
+    }
+}
+
+value_class! {
+    /// One process of a job.
+    NcclRank(fabric::NcclRank) {
+        /// Its rank: the launcher's, else the one in the largest communicator.
+        rank: Option<u32> = |r| r.rank;
+        /// Its host, pod or address.
+        host: Option<String> = |r| r.host.clone();
+        /// Its process id.
+        pid: Option<u32> = |r| r.pid;
+        /// Its first CUDA device.
+        gpu: Option<u32> = |r| r.gpu;
+        /// What it runs over.
+        verdict: &'static str = |r| r.verdict.as_str();
+        /// Why it is not on EFA.
+        reason: Option<NcclReason> = |r| r.reason.clone().map(NcclReason);
+        /// What it says of its network.
+        network: NcclNetwork = |r| NcclNetwork(r.network.clone());
+        /// Its channels.
+        channels: NcclChannels = |r| NcclChannels(r.channels.clone());
+    }
+}
+
+#[pymethods]
+impl NcclRank {
+    fn __str__(&self) -> String {
+        self.0.label()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<NcclRank {}: {}>", self.0.label(), self.0.verdict)
+    }
+}
+
+value_class! {
+    /// The processes of one host.
+    NcclHost(fabric::NcclHost) {
+        /// Its name, or address.
+        host: String = |h| h.host.clone();
+        /// How many processes wrote to the log.
+        ranks: u32 = |h| h.ranks;
+        /// What they run over.
+        verdict: &'static str = |h| h.verdict.as_str();
+    }
+}
+
+#[pymethods]
+impl NcclHost {
+    fn __repr__(&self) -> String {
+        format!("<NcclHost {}: {}>", self.0.host, self.0.verdict)
+    }
+}
+
+value_class! {
+    /// What an NCCL log says of the network; `str()` is the text form.
+    NcclReport(fabric::NcclReport) {
+        /// `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
+        /// `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
+        verdict: &'static str = |r| r.verdict.as_str();
+        /// Whether data goes over EFA, degraded or not.
+        is_on_efa: bool = |r| r.verdict.is_on_efa();
+        /// 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+        exit_code: u8 = |r| r.exit_code();
+        /// Why it is not on EFA.
+        reason: Option<NcclReason> = |r| r.reason.clone().map(NcclReason);
+        /// What most processes say; `nics_found` is the smallest.
+        network: NcclNetwork = |r| NcclNetwork(r.network.clone());
+        /// Devices that the caller expects.
+        nics_expected: Option<u32> = |r| r.nics_expected;
+        /// Channels of all processes.
+        channels: NcclChannels = |r| NcclChannels(r.channels.clone());
+        /// Worst first.
+        findings: Vec<NcclFinding> = |r| r.findings.iter().cloned().map(NcclFinding).collect();
+        /// Every process, by rank.
+        ranks: Vec<NcclRank> = |r| r.ranks.iter().cloned().map(NcclRank).collect();
+        /// Every host, by name.
+        hosts: Vec<NcclHost> = |r| r.hosts.iter().cloned().map(NcclHost).collect();
+        /// Lines of the log.
+        lines: u64 = |r| r.lines;
+        /// Messages of NCCL and its plugin in it.
+        messages: u64 = |r| r.messages;
+    }
+}
+
+#[pymethods]
+impl NcclReport {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<NcclReport {}: {} processes>",
+            self.0.verdict,
+            self.0.ranks.len()
+        )
+    }
+}
+
+/// A piece of a log.
+#[derive(FromPyObject)]
+pub(crate) enum Piece<'py> {
+    #[pyo3(transparent)]
+    Text(Bound<'py, PyString>),
+    #[pyo3(transparent)]
+    Bytes(Vec<u8>),
+}
+
+impl Piece<'_> {
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.to_string_lossy().into_owned().into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// Reads a log as it comes, in pieces of any size; memory does not grow with its length.
+///
+/// expected_nics: EFA devices that each node must have. expect_gpudirect: whether the instance
+/// type has GPUDirect RDMA; None takes channels without it as a warning.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct NcclLog(Mutex<fabric::NcclLog>);
+
+impl NcclLog {
+    fn log(&self) -> PyResult<MutexGuard<'_, fabric::NcclLog>> {
+        self.0
+            .lock()
+            .map_err(|_| PyValueError::new_err("an earlier call on this log failed"))
+    }
+}
+
+#[pymethods]
+impl NcclLog {
+    #[new]
+    #[pyo3(signature = (*, expected_nics=None, expect_gpudirect=None))]
+    fn new(expected_nics: Option<u32>, expect_gpudirect: Option<bool>) -> Self {
+        let mut expectation = fabric::NcclExpectation::new();
+        expectation.nics = expected_nics;
+        expectation.gpudirect = expect_gpudirect;
+        Self(Mutex::new(fabric::NcclLog::new(expectation)))
+    }
+
+    /// Takes the next piece of a stream; where it is cut makes no difference.
+    fn feed(&self, py: Python<'_>, piece: Piece<'_>) -> PyResult<()> {
+        let bytes = piece.into_bytes();
+        py.detach(|| {
+            self.log()?.push_bytes(&bytes);
+            Ok(())
+        })
+    }
+
+    /// Takes one line, with or without its newline.
+    fn feed_line(&self, py: Python<'_>, line: Piece<'_>) -> PyResult<()> {
+        let bytes = line.into_bytes();
+        py.detach(|| {
+            self.log()?.push_line(&String::from_utf8_lossy(&bytes));
+            Ok(())
+        })
+    }
+
+    /// What the log says so far, an unfinished last line included.
+    fn report(&self, py: Python<'_>) -> PyResult<NcclReport> {
+        py.detach(|| Ok(NcclReport(self.log()?.report())))
+    }
+
+    fn __repr__(&self) -> String {
+        "<NcclLog>".to_owned()
+    }
+}
+
+value_class! {
+    /// Why a variable should be set or go.
+    NcclNote(fabric::NcclNote) {
+        /// The variable.
+        variable: String = |n| n.variable.clone();
+        /// `set`, `unset` or `note`.
+        action: &'static str = |n| n.action.as_str();
+        /// Why.
+        why: String = |n| n.why.clone();
+        /// Where that comes from: a repository's file or issue, or a page.
+        reference: String = |n| n.reference.clone();
+    }
+}
+
+#[pymethods]
+impl NcclNote {
+    fn __repr__(&self) -> String {
+        format!("<NcclNote {} {}>", self.0.action.as_str(), self.0.variable)
+    }
+}
+
+value_class! {
+    /// What to do with an environment; `str()` is the text form.
+    NcclAdvice(fabric::NcclAdvice) {
+        /// Variables that must have these values, for `env_vars` of Ray's `runtime_env`.
+        env_vars: BTreeMap<String, String> = |a| a.env_vars().clone();
+        /// Variables that are there and must go. A runtime_env cannot remove them: `unset_hint`.
+        unset: Vec<String> = |a| a.unset.clone();
+        /// Variables of NCCL, its plugin and libfabric that are there and may stay.
+        keep: Vec<String> = |a| a.keep.clone();
+        /// Why, for each variable that is set or must go, and what else is worth knowing.
+        notes: Vec<NcclNote> = |a| a.notes.iter().cloned().map(NcclNote).collect();
+        /// Where variables have to be removed; None where none has to.
+        unset_hint: Option<&'static str> = fabric::NcclAdvice::unset_hint;
+    }
+}
+
+#[pymethods]
+impl NcclAdvice {
+    /// The environment that follows when the advice is taken.
+    fn applied_to(&self, environment: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        self.0.applied_to(&environment)
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<NcclAdvice: {} to set, {} to unset>",
+            self.0.set.len(),
+            self.0.unset.len()
+        )
+    }
+}
+
+/// What to set and what to unset for NCCL over EFA, for processes with this environment.
+#[pyfunction]
+#[pyo3(signature = (
+    environment, *, instance_type=None, efa_count=None, gpu_count=None, has_rdma=None,
+    libfabric_version=None, plugin_version=None, plugin_path=None, fork_is_safe=None,
+    require_efa=false
+))]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn advise_nccl_environment(
+    environment: BTreeMap<String, String>,
+    instance_type: Option<String>,
+    efa_count: Option<u32>,
+    gpu_count: Option<u32>,
+    has_rdma: Option<bool>,
+    libfabric_version: Option<String>,
+    plugin_version: Option<String>,
+    plugin_path: Option<String>,
+    fork_is_safe: Option<bool>,
+    require_efa: bool,
+) -> NcclAdvice {
+    let mut node = fabric::NcclNode::default();
+    node.instance_type = instance_type;
+    node.efa_count = efa_count;
+    node.gpu_count = gpu_count;
+    node.has_rdma = has_rdma;
+    node.libfabric_version = libfabric_version;
+    node.plugin_version = plugin_version;
+    node.plugin_path = plugin_path;
+    node.fork_is_safe = fork_is_safe;
+    node.require_efa = require_efa;
+    NcclAdvice(fabric::advise_nccl_environment(&node, &environment))
+}
