@@ -1,11 +1,14 @@
 //! Environments and libraries that end the child, and programs that are no child.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use efa_fabric::{ChildCommand, Code, FingerprintKind, Outcome, Question, Step, Version, ask};
+use efa_fabric::{
+    ChildCommand, Code, FingerprintKind, Interrupt, Outcome, Question, Step, Version, ask, ask_with,
+};
 
 use crate::support::{LIMIT, NOISE, about, answer, has_verbs_devices, second, shell, system, with};
 
@@ -320,4 +323,19 @@ fn a_loud_child_is_heard_and_bounded() {
         !answer.log.has(FingerprintKind::NoVerbsDevices),
         "absence proves nothing here"
     );
+}
+
+#[test]
+fn a_caller_that_wishes_to_stop_does_not_wait() {
+    let mut question = Question::default();
+    question.deadline = Duration::MAX;
+    let asked = Cell::new(0);
+    let hook = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    };
+    let started = Instant::now();
+    let stopped = ask_with(&shell("sleep 1000"), &question, Interrupt::new(&hook));
+    assert_eq!(stopped.unwrap_err().code(), Code::Interrupted);
+    assert!(started.elapsed() < Duration::from_secs(500));
 }
