@@ -37,8 +37,8 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 ///
 /// The child has the caller's environment, with the question's changes, level `info` for
 /// libfabric's log and no filter on it. Nothing of the child stays: no process, no descriptor.
-/// It is right from any thread, with standard input and output closed, and while `SIGCHLD` is
-/// ignored.
+/// Any thread may call it, with standard input and output closed, and while `SIGCHLD` is
+/// ignored; under tokio it belongs into `spawn_blocking`.
 ///
 /// # Errors
 /// `fabric.child_unusable` if the child cannot be started, or is a program that does not call
