@@ -80,6 +80,7 @@ impl FabricLog {
             if let Some((kind, subject, number)) = fingerprint::recognise(line.as_ref(), text) {
                 log.keep(Fingerprint {
                     kind,
+                    provider: line.map(|line| line.provider),
                     subject,
                     number,
                     evidence: raw.to_owned(),
@@ -94,6 +95,7 @@ impl FabricLog {
         {
             log.keep(Fingerprint {
                 kind: FingerprintKind::NoVerbsDevices,
+                provider: Some("efa".to_owned()),
                 subject: None,
                 number: Some(0),
                 evidence,
@@ -142,7 +144,9 @@ impl FabricLog {
 
     fn keep(&mut self, new: Fingerprint) {
         let is_known = self.fingerprints.iter().any(|known| {
-            (known.kind, known.number) == (new.kind, new.number) && known.subject == new.subject
+            (known.kind, known.number) == (new.kind, new.number)
+                && known.subject == new.subject
+                && known.provider == new.provider
         });
         if is_known {
             return;

@@ -37,19 +37,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 
+#[forbid(unsafe_code)]
 mod answer;
+#[forbid(unsafe_code)]
 mod child;
+#[forbid(unsafe_code)]
 mod hints;
+#[forbid(unsafe_code)]
 mod maps;
-#[allow(unsafe_code)]
 mod os;
+#[forbid(unsafe_code)]
 mod parent;
+#[forbid(unsafe_code)]
 mod wire;
 
 pub use answer::{Answer, LoadedLibrary, Outcome, RegisteredProvider, Relaxation, Step, Trial};
 pub use child::answer_if_child;
 pub use hints::HintSet;
-pub use parent::ask;
+pub use parent::{ask, ask_with};
 
 /// The environment variable that tells a process that it is such a child.
 const CHILD_VARIABLE: &str = "EFA_FABRIC_CHILD";

@@ -92,7 +92,7 @@ pub use fabric_log::{FabricLog, Fingerprint, FingerprintKind, LogLevel, LogLine}
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use isolated::{
     Answer, ChildCommand, HintSet, LoadedLibrary, Outcome, Question, RegisteredProvider,
-    Relaxation, Step, Trial, answer_if_child, ask,
+    Relaxation, Step, Trial, answer_if_child, ask, ask_with,
 };
 pub use library::{Library, Version};
 pub use nccl_environment::{NcclAction, NcclAdvice, NcclNode, NcclNote, advise_nccl_environment};

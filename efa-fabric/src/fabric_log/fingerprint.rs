@@ -12,6 +12,9 @@ use super::line::LogLine;
 pub struct Fingerprint {
     /// What it means.
     pub kind: FingerprintKind,
+    /// The provider that wrote the line, `core` for libfabric itself; `None` for bare text.
+    /// Without a provider in the hints, every provider says what does not fit it.
+    pub provider: Option<String>,
     /// The provider, device, variable or value that the line names.
     pub subject: Option<String>,
     /// The count or the error number that the line names, as written (`-61`, `4112`).

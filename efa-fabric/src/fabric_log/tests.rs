@@ -303,6 +303,8 @@ fn each_line_means_what_it_means() {
             .collect();
         assert_eq!(found, [(kind, subject, number)], "{line}");
         assert_eq!(log.fingerprints[0].evidence, line);
+        let writer = LogLine::parse(&line).map(|line| line.provider);
+        assert_eq!(log.fingerprints[0].provider, writer);
     }
 }
 
@@ -406,9 +408,7 @@ fn absence_of_the_count_is_a_fingerprint_where_the_count_belongs() {
     assert!(!absent(&registered("201.0")));
     // Not at level info, or with a filter on efa's lines: then nothing of efa is there.
     assert!(!absent(""));
-    assert!(!absent(
-        &registered("205.10").lines().nth(1).unwrap().to_owned()
-    ));
+    assert!(!absent(registered("205.10").lines().nth(1).unwrap()));
     // It counted.
     let counted = format!(
         "{PREFIX}efa:fabric:f():1<info> ibv_get_device_list returns total_device_cnt=1\n{}",
@@ -456,9 +456,10 @@ fn what_repeats_is_kept_once_and_all_is_bounded() {
 fn values_survive_json() {
     let text: String = LINES.iter().map(|(line, ..)| whole(line) + "\n").collect();
     let log = FabricLog::parse(&(text + &registered("117.0")));
+    let writer = |line: &str| LogLine::parse(&whole(line)).map(|line| line.provider);
     let distinct: std::collections::HashSet<_> = LINES
         .iter()
-        .map(|(_, kind, subject, number)| (kind, subject, number))
+        .map(|(line, kind, subject, number)| (kind, writer(line), subject, number))
         .collect();
     assert_eq!(log.fingerprints.len(), distinct.len());
     let json = serde_json::to_string(&log).unwrap();

@@ -263,12 +263,14 @@ mod tests {
                 R::All
             ]
         );
-        let mut full = HintSet::default();
-        full.fabric = Some("efa-direct".into());
-        full.domain = Some("rdmap0s6-rdm".into());
-        full.address_format = Some("FI_ADDR_EFA".into());
-        full.max_message_size = Some(1 << 20);
-        full.capabilities = ["FI_MSG", "FI_RMA", "FI_HMEM"].map(String::from).to_vec();
+        let full = HintSet {
+            fabric: Some("efa-direct".into()),
+            domain: Some("rdmap0s6-rdm".into()),
+            address_format: Some("FI_ADDR_EFA".into()),
+            max_message_size: Some(1 << 20),
+            capabilities: ["FI_MSG", "FI_RMA", "FI_HMEM"].map(String::from).to_vec(),
+            ..HintSet::default()
+        };
         let trials = full.trials(version(2, 5));
         let order: Vec<_> = trials.iter().map(|(relaxed, _)| relaxed.clone()).collect();
         assert_eq!(
@@ -314,8 +316,10 @@ mod tests {
     #[test]
     fn another_interface_version_is_tried() {
         let other = |asked, library| {
-            let mut hints = HintSet::default();
-            hints.api_version = asked;
+            let hints = HintSet {
+                api_version: asked,
+                ..HintSet::default()
+            };
             hints.relaxed(&Relaxation::ApiVersion, library).api_version
         };
         let version = |major, minor| Version { major, minor };
@@ -326,9 +330,11 @@ mod tests {
 
     #[test]
     fn names_become_bits() {
-        let mut hints = HintSet::default();
-        hints.capabilities = ["FI_MSG", "FI_HMEM"].map(String::from).to_vec();
-        hints.address_format = Some("FI_ADDR_EFA".into());
+        let hints = HintSet {
+            capabilities: ["FI_MSG", "FI_HMEM"].map(String::from).to_vec(),
+            address_format: Some("FI_ADDR_EFA".into()),
+            ..HintSet::default()
+        };
         let raw = hints.raw("efa").unwrap();
         assert_eq!(raw.caps, ffi::FI_MSG | ffi::FI_HMEM);
         assert_eq!(raw.mode, ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2);

@@ -14,6 +14,7 @@ use super::{CALL_FIRST, CHILD_VARIABLE, ChildCommand, Question, maps};
 use crate::error::{Code, Error, Result};
 use crate::fabric_log::FabricLog;
 use crate::library::c_string;
+use crate::probe::Interrupt;
 
 mod output;
 
@@ -26,7 +27,9 @@ const LOG_FILTERS: [&str; 3] = ["FI_LOG_PROV", "FI_LOG_SUBSYS", "FI_LOG_LOCATION
 const MAX_REQUEST: usize = 64 << 10;
 /// How often a child is looked at that holds its channel, and one that closed it. The first may
 /// have ended as well, if it left a process behind that has the channel.
-const GLANCES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(2)];
+const GLANCES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(2)];
+/// What a deadline beyond the clock's range is taken as.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long a killed child may take to end before someone else waits for it.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
@@ -34,14 +37,27 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 ///
 /// The child has the caller's environment, with the question's changes, level `info` for
 /// libfabric's log and no filter on it. Nothing of the child stays: no process, no descriptor.
-/// It is right from any thread, with standard input and output closed, and while `SIGCHLD` is
-/// ignored.
+/// Any thread may call it, with standard input and output closed, and while `SIGCHLD` is
+/// ignored; under tokio it belongs into `spawn_blocking`.
 ///
 /// # Errors
 /// `fabric.child_unusable` if the child cannot be started, or is a program that does not call
 /// [`answer_if_child`](super::answer_if_child); `fabric.invalid_option` for hints with unknown
 /// names, and for text that cannot be an argument or part of an environment.
 pub fn ask(command: &ChildCommand, question: &Question) -> Result<Answer> {
+    ask_with(command, question, Interrupt::never())
+}
+
+/// As [`ask`], until the caller wishes to stop: the hook is asked about every 50 ms on the
+/// calling thread; then the child is killed.
+///
+/// # Errors
+/// As [`ask`], and `fabric.interrupted`.
+pub fn ask_with(
+    command: &ChildCommand,
+    question: &Question,
+    interrupt: Interrupt<'_>,
+) -> Result<Answer> {
     if std::env::var_os(CHILD_VARIABLE).is_some() {
         return Err(Error::new(
             Code::ChildUnusable,
@@ -50,10 +66,11 @@ pub fn ask(command: &ChildCommand, question: &Question) -> Result<Answer> {
         .with_cure(CALL_FIRST)
         .with_context("variable", CHILD_VARIABLE));
     }
-    let deadline = Instant::now() + question.deadline;
+    let now = Instant::now();
+    let deadline = now.checked_add(question.deadline).unwrap_or(now + LONGEST);
     let request = request(question)?;
     let mut conversation = start(command, question, &request)?;
-    let end = conversation.listen(deadline);
+    let end = conversation.listen(deadline, interrupt)?;
     conversation.answer(end, question)
 }
 
@@ -114,9 +131,7 @@ fn start(command: &ChildCommand, question: &Question, request: &[u8]) -> Result<
     // Nobody reads yet, and nobody can have hung up: this cannot raise SIGPIPE.
     channel.write_all(request).map_err(failed)?;
     let mut start = Command::new(command.program());
-    start
-        .args(command.arguments())
-        .env(CHILD_VARIABLE, PROTOCOL.to_string());
+    start.args(command.arguments());
     for (name, value) in &question.environment {
         match value {
             Some(value) => start.env(name, value),
@@ -128,6 +143,7 @@ fn start(command: &ChildCommand, question: &Question, request: &[u8]) -> Result<
     }
     let child = start
         .env(LEVEL, "info")
+        .env(CHILD_VARIABLE, PROTOCOL.to_string())
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::from(OwnedFd::from(
             output_theirs.try_clone().map_err(failed)?,
@@ -177,11 +193,19 @@ struct Conversation {
 
 impl Conversation {
     /// Reads until the child has ended, or the deadline.
-    fn listen(&mut self, deadline: Instant) -> End {
+    fn listen(&mut self, deadline: Instant, interrupt: Interrupt<'_>) -> Result<End> {
         loop {
+            if interrupt.check().is_err() {
+                self.kill();
+                return Err(Error::new(
+                    Code::Interrupted,
+                    "asking libfabric in a child process was interrupted",
+                )
+                .retryable(true));
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || self.lines.is_too_much() {
-                return self.kill();
+                return Ok(self.kill());
             }
             let open: Vec<_> = self
                 .channel
@@ -191,7 +215,7 @@ impl Conversation {
                 .collect();
             let glance = GLANCES[usize::from(self.channel.is_none())];
             if os::wait_readable(&open, left.min(glance)).is_err() {
-                return self.kill();
+                return Ok(self.kill());
             }
             drain(&mut self.channel, |bytes| self.lines.push(bytes));
             drain(&mut self.output, |bytes| self.written.push(bytes));
@@ -200,9 +224,9 @@ impl Conversation {
                 ChildState::Ended => {
                     // Before the child is waited for, its number and its group are its own.
                     self.kill_group();
-                    return self.reap();
+                    return Ok(self.reap());
                 }
-                ChildState::Gone => return self.reap(),
+                ChildState::Gone => return Ok(self.reap()),
             }
         }
     }
