@@ -74,6 +74,7 @@ def p5_4xlarge(tmp_path: pathlib.Path) -> pathlib.Path:
             f"{ibdev}/ports/1/state": "4: ACTIVE\n",
             "sys/class/infiniband_verbs/uverbs0/ibdev": "rdmap0s6\n",
             "dev/infiniband/uverbs0": "",
+            "etc/libibverbs.d/efa.driver": "driver efa\n",
             f"{libraries}/libibverbs.so.1.14.60.0": "",
             f"{libraries}/libibverbs/libefa-rdmav59.so": "",
         },
