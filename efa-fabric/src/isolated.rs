@@ -10,6 +10,23 @@
 //! The question and what is learned go over a socket that is the child's standard input; its
 //! output and libfabric's log over another. The child has its own process group, which is
 //! killed at the deadline.
+//!
+//! ```
+//! use std::time::Duration;
+//! use efa_fabric::{ChildCommand, Outcome, Question, answer_if_child, ask};
+//!
+//! fn main() -> efa_fabric::Result<()> {
+//!     answer_if_child();
+//!     let mut question = Question::default();
+//!     question.deadline = Duration::from_secs(60);
+//!     let answer = ask(&ChildCommand::current_executable()?, &question)?;
+//!     println!("{}", answer.outcome);
+//!     println!("efa compiled in: {:?}", answer.has_provider("efa"));
+//!     println!("{}", answer.log);
+//!     # assert!(matches!(answer.outcome, Outcome::Answered | Outcome::NoLibrary { .. }));
+//!     Ok(())
+//! }
+//! ```
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -114,5 +131,17 @@ impl Default for Question {
             environment: BTreeMap::new(),
             deadline: Duration::from_secs(20),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unprepared_program_does_not_start_itself() {
+        let error = ChildCommand::current_executable().unwrap_err();
+        assert_eq!(error.code(), Code::ChildUnusable);
+        assert_eq!(error.cure(), Some(CALL_FIRST));
     }
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod doctor;
 mod errors;
 mod fabric;
+mod fabric_child;
 mod fabric_report;
 mod layout;
 mod nodes;
@@ -39,6 +40,8 @@ mod _efa_sdk {
     use crate::fabric::{
         Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
     };
+    #[pymodule_export]
+    use crate::fabric_child::{_fabric_ask, _fabric_child};
     #[pymodule_export]
     use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
     #[pymodule_export]

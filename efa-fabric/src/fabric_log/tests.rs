@@ -406,9 +406,7 @@ fn absence_of_the_count_is_a_fingerprint_where_the_count_belongs() {
     assert!(!absent(&registered("201.0")));
     // Not at level info, or with a filter on efa's lines: then nothing of efa is there.
     assert!(!absent(""));
-    assert!(!absent(
-        &registered("205.10").lines().nth(1).unwrap().to_owned()
-    ));
+    assert!(!absent(registered("205.10").lines().nth(1).unwrap()));
     // It counted.
     let counted = format!(
         "{PREFIX}efa:fabric:f():1<info> ibv_get_device_list returns total_device_cnt=1\n{}",

@@ -113,6 +113,8 @@ impl HintSet {
         relaxations.extend(
             self.capabilities
                 .iter()
+                // Every provider has it.
+                .filter(|name| *name != "FI_MSG")
                 .map(|name| Relaxation::Capability(name.clone())),
         );
         relaxations.extend([
@@ -182,10 +184,11 @@ impl fmt::Display for HintSet {
                 write!(f, " {what} {value}")?;
             }
         }
-        for value in [&self.endpoint_type, &self.address_format] {
-            if let Some(value) = value {
-                write!(f, " {value}")?;
-            }
+        for value in [&self.endpoint_type, &self.address_format]
+            .into_iter()
+            .flatten()
+        {
+            write!(f, " {value}")?;
         }
         if let Some(size) = self.max_message_size {
             write!(f, " messages of {size} B")?;
@@ -232,4 +235,116 @@ fn position(option: &'static str, table: &[&str], name: &Option<String>) -> Resu
         .position(|known| known == name)
         .and_then(|at| u32::try_from(at).ok())
         .ok_or_else(|| unknown(option, name, table.iter().copied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_relax_one_thing_each_and_only_what_is_set() {
+        let version = |major, minor| Version { major, minor };
+        let relaxed = |hints: &HintSet, api| -> Vec<_> {
+            hints
+                .trials(api)
+                .into_iter()
+                .map(|(relaxed, _)| relaxed)
+                .collect()
+        };
+        use Relaxation as R;
+        assert_eq!(
+            relaxed(&HintSet::default(), version(2, 5)),
+            [
+                R::Nothing,
+                R::EndpointType,
+                R::MrMode,
+                R::Mode,
+                R::ApiVersion,
+                R::All
+            ]
+        );
+        let full = HintSet {
+            fabric: Some("efa-direct".into()),
+            domain: Some("rdmap0s6-rdm".into()),
+            address_format: Some("FI_ADDR_EFA".into()),
+            max_message_size: Some(1 << 20),
+            capabilities: ["FI_MSG", "FI_RMA", "FI_HMEM"].map(String::from).to_vec(),
+            ..HintSet::default()
+        };
+        let trials = full.trials(version(2, 5));
+        let order: Vec<_> = trials.iter().map(|(relaxed, _)| relaxed.clone()).collect();
+        assert_eq!(
+            order,
+            [
+                R::Nothing,
+                R::Fabric,
+                R::Domain,
+                R::EndpointType,
+                R::Capability("FI_RMA".into()),
+                R::Capability("FI_HMEM".into()),
+                R::MrMode,
+                R::Mode,
+                R::AddressFormat,
+                R::MaxMessageSize,
+                R::ApiVersion,
+                R::All,
+            ]
+        );
+        let of = |wanted: &R| {
+            &trials
+                .iter()
+                .find(|(relaxed, _)| relaxed == wanted)
+                .unwrap()
+                .1
+        };
+        assert_eq!(of(&R::Nothing), &full);
+        assert_eq!(
+            of(&R::Fabric),
+            &HintSet {
+                fabric: None,
+                ..full.clone()
+            }
+        );
+        assert_eq!(
+            of(&R::Capability("FI_HMEM".into())).capabilities,
+            ["FI_MSG", "FI_RMA"]
+        );
+        assert!(of(&R::MrMode).mr_mode.contains(&"FI_MR_HMEM".to_owned()));
+        assert_eq!(of(&R::ApiVersion).api_version, Some(version(1, 18)));
+    }
+
+    #[test]
+    fn another_interface_version_is_tried() {
+        let other = |asked, library| {
+            let hints = HintSet {
+                api_version: asked,
+                ..HintSet::default()
+            };
+            hints.relaxed(&Relaxation::ApiVersion, library).api_version
+        };
+        let version = |major, minor| Version { major, minor };
+        assert_eq!(other(None, version(2, 6)), Some(version(1, 18)));
+        assert_eq!(other(None, version(1, 18)), Some(version(1, 9)));
+        assert_eq!(other(Some(version(2, 6)), version(1, 17)), None);
+    }
+
+    #[test]
+    fn names_become_bits() {
+        let hints = HintSet {
+            capabilities: ["FI_MSG", "FI_HMEM"].map(String::from).to_vec(),
+            address_format: Some("FI_ADDR_EFA".into()),
+            ..HintSet::default()
+        };
+        let raw = hints.raw("efa").unwrap();
+        assert_eq!(raw.caps, ffi::FI_MSG | ffi::FI_HMEM);
+        assert_eq!(raw.mode, ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2);
+        assert_eq!(
+            (raw.endpoint_type, raw.address_format),
+            (ffi::FI_EP_RDM, 12)
+        );
+        assert_eq!(
+            hints.to_string(),
+            "API of the library FI_EP_RDM FI_ADDR_EFA caps FI_MSG|FI_HMEM mode FI_CONTEXT|FI_CONTEXT2 mr_mode FI_MR_LOCAL|FI_MR_VIRT_ADDR|FI_MR_ALLOCATED|FI_MR_PROV_KEY|FI_MR_ENDPOINT"
+        );
+    }
 }
