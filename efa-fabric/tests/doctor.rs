@@ -773,7 +773,8 @@ fn a_driver_that_is_too_old_is_told_from_one_that_failed() {
 fn an_end_without_explanation_quotes_the_log() {
     let selected = "libfabric:7:1::efa:fabric:efa_prov_initialize():1<info> \
                     g_efa_selected_device_cnt=32, g_efa_ibv_gid_cnt=32\n";
-    let registered = "libfabric:7:1::core:core:ofi_register_provider():1<info> \
+    let registered = "libfabric:7:1::efa:core:fi_param_get_():1<info> variable iface=<not set>\n\
+                      libfabric:7:1::core:core:ofi_register_provider():1<info> \
                       registering provider: efa (204.0)\n";
     for (log, word) in [
         (EMPTY_LINE, "none of the checks"),

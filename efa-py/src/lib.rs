@@ -31,9 +31,7 @@ mod _efa_sdk {
         Instance, PreflightReport, VerifyReport,
     };
     #[pymodule_export]
-    use crate::doctor::{
-        DoctorFinding, DoctorReport, answer_if_child, doctor, doctor_async, doctor_checks,
-    };
+    use crate::doctor::{DoctorFinding, DoctorReport, doctor, doctor_async, doctor_checks};
     #[pymodule_export]
     use crate::errors::error_codes;
     #[pymodule_export]

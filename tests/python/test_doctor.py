@@ -14,6 +14,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from efa_sdk import aio, fabric
@@ -239,7 +240,12 @@ async def test_the_coroutine_can_be_cancelled() -> None:
 
 
 def test_both_have_one_signature() -> None:
-    assert inspect.signature(aio.fabric.doctor) == inspect.signature(fabric.doctor)
+    def parameters(function: Callable[..., object]) -> list[tuple[str, object, object]]:
+        found = inspect.signature(function).parameters.values()
+        return [(p.name, p.kind, p.default) for p in found]
+
+    assert parameters(aio.fabric.doctor) == parameters(fabric.doctor)
+    assert all(kind is inspect.Parameter.KEYWORD_ONLY for _, kind, _ in parameters(fabric.doctor))
 
 
 @without_efa

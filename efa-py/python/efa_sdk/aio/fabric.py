@@ -10,7 +10,6 @@ A probe runs on a thread of its own; cancelling the coroutine stops it.
 
 from __future__ import annotations
 
-from efa_sdk import _child
 from efa_sdk._efa_sdk import (
     DoctorReport,
     Library,
@@ -67,5 +66,4 @@ async def doctor(
         instance_type=instance_type,
         deadline_s=deadline_s,
         wait_for_devices=wait_for_devices,
-        child=_child.command(),
     )
