@@ -438,6 +438,12 @@ fn every_branch_names_its_cause() {
             SILENT,
             "verbs.libefa",
         ),
+        case(
+            with(p5(), |tree| tree.remove("etc/libibverbs.d")),
+            &[],
+            SILENT,
+            "verbs.libefa",
+        ),
         // 9: hints, and nothing left
         case(p5(), &[], Reply::Without("FI_HMEM"), "libfabric.hints"),
         case(
@@ -760,6 +766,26 @@ fn a_driver_that_is_too_old_is_told_from_one_that_failed() {
             .as_ref()
             .unwrap();
         assert!(cause.contains(word), "{cause}");
+    }
+}
+
+#[test]
+fn an_end_without_explanation_quotes_the_log() {
+    let selected = "libfabric:7:1::efa:fabric:efa_prov_initialize():1<info> \
+                    g_efa_selected_device_cnt=32, g_efa_ibv_gid_cnt=32\n";
+    let registered = "libfabric:7:1::efa:core:fi_param_get_():1<info> variable iface=<not set>\n\
+                      libfabric:7:1::core:core:ofi_register_provider():1<info> \
+                      registering provider: efa (204.0)\n";
+    for (log, word) in [
+        (EMPTY_LINE, "none of the checks"),
+        (selected, "opened the devices"),
+        (registered, "finds no verbs device"),
+    ] {
+        let report = diagnosed(&trees::p5(), &[], Reply::Nothing(2, 4, true, log));
+        let finding = report.finding("libfabric.no_efa").unwrap();
+        assert_eq!(finding.status, Status::Failed, "{report}");
+        assert!(finding.cause.as_ref().unwrap().contains(word), "{report}");
+        assert_eq!(finding.evidence[0].source, "libfabric's log");
     }
 }
 

@@ -1,12 +1,11 @@
 //! Why EFA does not work on this node.
 
-use std::path::Path;
-
 use efa_fabric as fabric;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::fabric::seconds;
+use crate::fabric_child::child_command;
 use crate::runtime::{awaitable, block_on};
 use crate::value::value_class;
 
@@ -103,27 +102,19 @@ impl DoctorReport {
     }
 }
 
-/// Ends the process with the answer if the doctor started it; else does nothing.
-#[pyfunction]
-pub(crate) fn answer_if_child() {
-    fabric::answer_if_child();
-}
-
 fn options(
+    py: Python<'_>,
     root: &str,
     instance_type: Option<String>,
     deadline_s: f64,
     wait_for_devices: bool,
-    child: Option<Vec<String>>,
 ) -> PyResult<fabric::DoctorOptions> {
     let mut options = fabric::DoctorOptions::at(root);
     options.instance_type = instance_type;
     options.deadline = seconds("deadline_s", deadline_s)?;
     options.wait_for_devices = wait_for_devices;
-    options.child = child.and_then(|command| {
-        let (program, arguments) = command.split_first()?;
-        Some(fabric::ChildCommand::new(Path::new(program), arguments))
-    });
+    // A Python without an executable cannot ask: the report says so.
+    options.child = child_command(py).ok();
     Ok(options)
 }
 
@@ -136,25 +127,31 @@ async fn run(options: fabric::DoctorOptions) -> PyResult<DoctorReport> {
     }
 }
 
-/// Says whether EFA works on this node, and if not, why. child: the command that asks libfabric.
+/// Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
+///
+/// root: this machine, or a directory with a recorded tree of one, for which libfabric is not
+/// asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
+/// seconds for the child process in which libfabric is asked, because some environments make it
+/// end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
+///
+/// docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
 #[pyfunction]
-#[pyo3(signature = (*, root, instance_type, deadline_s, wait_for_devices, child))]
+#[pyo3(signature = (*, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false))]
 pub(crate) fn doctor(
     py: Python<'_>,
     root: &str,
     instance_type: Option<String>,
     deadline_s: f64,
     wait_for_devices: bool,
-    child: Option<Vec<String>>,
 ) -> PyResult<DoctorReport> {
-    let options = options(root, instance_type, deadline_s, wait_for_devices, child)?;
+    let options = options(py, root, instance_type, deadline_s, wait_for_devices)?;
     block_on(py, run(options))
 }
 
 /// As `doctor`, as an awaitable.
 #[pyfunction]
 #[pyo3(signature = (
-    *, root, instance_type, deadline_s, wait_for_devices, child
+    *, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false
 ) -> "collections.abc.Awaitable[DoctorReport]")]
 pub(crate) fn doctor_async<'py>(
     py: Python<'py>,
@@ -162,9 +159,8 @@ pub(crate) fn doctor_async<'py>(
     instance_type: Option<String>,
     deadline_s: f64,
     wait_for_devices: bool,
-    child: Option<Vec<String>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let options = options(root, instance_type, deadline_s, wait_for_devices, child)?;
+    let options = options(py, root, instance_type, deadline_s, wait_for_devices)?;
     awaitable(py, run(options))
 }
 

@@ -33,9 +33,7 @@ mod _efa_sdk {
         Instance, InstanceReport, PreflightReport, VerifyReport,
     };
     #[pymodule_export]
-    use crate::doctor::{
-        DoctorFinding, DoctorReport, answer_if_child, doctor, doctor_async, doctor_checks,
-    };
+    use crate::doctor::{DoctorFinding, DoctorReport, doctor, doctor_async, doctor_checks};
     #[pymodule_export]
     use crate::errors::error_codes;
     #[pymodule_export]

@@ -14,6 +14,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from efa_sdk import aio, fabric
@@ -74,6 +75,7 @@ def p5_4xlarge(tmp_path: pathlib.Path) -> pathlib.Path:
             f"{ibdev}/ports/1/state": "4: ACTIVE\n",
             "sys/class/infiniband_verbs/uverbs0/ibdev": "rdmap0s6\n",
             "dev/infiniband/uverbs0": "",
+            "etc/libibverbs.d/efa.driver": "driver efa\n",
             f"{libraries}/libibverbs.so.1.14.60.0": "",
             f"{libraries}/libibverbs/libefa-rdmav59.so": "",
         },
@@ -238,7 +240,12 @@ async def test_the_coroutine_can_be_cancelled() -> None:
 
 
 def test_both_have_one_signature() -> None:
-    assert inspect.signature(aio.fabric.doctor) == inspect.signature(fabric.doctor)
+    def parameters(function: Callable[..., object]) -> list[tuple[str, object, object]]:
+        found = inspect.signature(function).parameters.values()
+        return [(p.name, p.kind, p.default) for p in found]
+
+    assert parameters(aio.fabric.doctor) == parameters(fabric.doctor)
+    assert all(kind is inspect.Parameter.KEYWORD_ONLY for _, kind, _ in parameters(fabric.doctor))
 
 
 @without_efa

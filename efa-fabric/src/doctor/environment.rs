@@ -106,51 +106,57 @@ pub(crate) fn killer(
 /// called misspelled.
 pub(crate) fn fi_provider(environment: &Environment, unknown_name: Option<&str>) -> Finding {
     let check = Check::EnvironmentFiProvider;
-    let value = environment.get("FI_PROVIDER").map(|value| value.trim());
-    let Some(value) = value.filter(|value| !value.is_empty()) else {
+    let Some(value) = environment.get("FI_PROVIDER") else {
         return Finding::ok(check, "FI_PROVIDER is not set");
     };
     let (excludes, list) = match value.strip_prefix('^') {
         Some(list) => (true, list),
-        None => (false, value),
+        None => (false, value.as_str()),
     };
-    // A layered name such as `efa;ofi_rxd` names its parts; case does not count (src/fabric.c).
-    let names: Vec<String> = list
-        .split([',', ';'])
-        .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
-        .collect();
-    let names_efa = names.iter().any(|name| name == "efa");
-    if names_efa != excludes {
+    // As libfabric 1.17 and 2.5.1 do: case does not count, blanks do, and a name with layers is
+    // one name. An empty list to include is empty.
+    let names: Vec<String> = list.split(',').map(str::to_ascii_lowercase).collect();
+    if names.iter().any(|name| name == "efa") != excludes {
         return with_variable(
             Finding::ok(check, "FI_PROVIDER leaves efa in"),
             environment,
             "FI_PROVIDER",
         );
     }
-    let typo = names
+    let nearly = names
         .iter()
-        .find(|name| !excludes && is_nearly_efa(name))
         .map(String::as_str)
-        .or(unknown_name.filter(|name| !excludes && is_nearly_efa(name)));
-    let finding = match typo {
-        Some(typo) => Finding::failed(
+        .chain(unknown_name)
+        .find(|name| !excludes && is_nearly_efa(name.trim()));
+    let finding = match nearly {
+        Some(name) if name.trim() == "efa" => Finding::failed(
             check,
-            format!("FI_PROVIDER={value} does not name efa: '{typo}' is misspelled"),
+            format!("FI_PROVIDER='{value}' has a blank beside efa"),
+        )
+        .cause("libfabric takes blanks as part of the name"),
+        Some(name) => Finding::failed(
+            check,
+            format!("FI_PROVIDER={value} does not name efa: '{name}' is misspelled"),
         )
         .cause(
-            "libfabric uses only the providers that FI_PROVIDER names, and knows none of this name",
+            "libfabric uses only the providers that FI_PROVIDER names, and has none of this name",
+        ),
+        None if value.is_empty() => Finding::failed(
+            check,
+            "FI_PROVIDER is empty, which leaves every provider out",
         )
-        .cure("set FI_PROVIDER=efa, or unset it"),
-        None => Finding::failed(check, format!("FI_PROVIDER={value} leaves efa out"))
-            .cause(if excludes {
+        .cause("set to nothing is not the same as not set"),
+        None => Finding::failed(check, format!("FI_PROVIDER={value} leaves efa out")).cause(
+            if excludes {
                 "a list that begins with ^ is of providers not to use"
             } else {
                 "libfabric uses only the providers that FI_PROVIDER names"
-            })
-            .cure("unset FI_PROVIDER, or set it to efa"),
+            },
+        ),
     };
-    with_variable(finding, environment, "FI_PROVIDER").reference(FI_PROVIDER)
+    with_variable(finding, environment, "FI_PROVIDER")
+        .cure("unset FI_PROVIDER, or set it to efa")
+        .reference(FI_PROVIDER)
 }
 
 /// One edit from `efa`, or its letters in another order.
@@ -347,9 +353,13 @@ mod tests {
             ("efa", Status::Ok, "leaves efa in"),
             ("EFA", Status::Ok, "leaves efa in"),
             ("tcp,efa", Status::Ok, "leaves efa in"),
-            ("efa;ofi_rxd", Status::Ok, "leaves efa in"),
             ("^tcp", Status::Ok, "leaves efa in"),
-            ("", Status::Ok, "not set"),
+            ("^", Status::Ok, "leaves efa in"),
+            ("^efaa", Status::Ok, "leaves efa in"),
+            ("", Status::Failed, "is empty"),
+            (" efa", Status::Failed, "blank"),
+            ("tcp, EFA", Status::Failed, "blank"),
+            ("efa;ofi_rxd", Status::Failed, "leaves efa out"),
             ("tcp", Status::Failed, "leaves efa out"),
             ("^efa", Status::Failed, "leaves efa out"),
             ("^tcp,EFA", Status::Failed, "leaves efa out"),

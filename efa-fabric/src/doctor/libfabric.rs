@@ -229,7 +229,8 @@ pub(crate) fn efa_provider(scene: &Scene<'_>, rest_is_fine: bool) -> Finding {
         .collect();
     let listed = Evidence::new("providers", names.join(" "));
     let is_certain = version >= V2_1;
-    if !is_certain && !(rest_is_fine && scene.has_efa()) {
+    let is_known = is_certain || rest_is_fine && scene.has_efa();
+    if !is_known {
         return Finding::new(
             check,
             Status::Info,
@@ -368,9 +369,20 @@ pub(crate) fn offer(scene: &Scene<'_>, is_explained: bool) -> Finding {
     if is_explained {
         return Finding::new(check, Status::Info, title).all_evidence(lines);
     }
+    let has = |kind| scene.fingerprint(kind).is_some();
+    let were_selected = scene
+        .fingerprint(FingerprintKind::SelectedDevices)
+        .is_some_and(|line| line.number > Some(0));
     Finding::failed(check, title)
         .all_evidence(lines)
-        .cause("none of the checks explains it")
+        .cause(if has(FingerprintKind::NoVerbsDevices) {
+            "libibverbs finds no verbs device, which the kernel has: another libibverbs is loaded \
+             than the one that was looked at, or it sees another /sys"
+        } else if were_selected {
+            "libfabric opened the devices, so that it is a hint, and none of those that were tried"
+        } else {
+            "none of the checks explains it"
+        })
         .cure("look at libfabric's log: FI_LOG_LEVEL=info fi_info -p efa; and at dmesg | grep efa")
         .reference(FI_EFA)
 }

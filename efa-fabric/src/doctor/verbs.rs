@@ -275,23 +275,27 @@ pub(crate) fn libefa(scene: &Scene<'_>) -> Finding {
         return Finding::skipped(check, "there is no EFA device to drive");
     }
     let software = &scene.node.software;
-    if let Some(library) = software.verbs_provider_libraries.first() {
-        // A libibverbs with the driver compiled in needs no file to name it.
-        let finding = Finding::ok(check, "rdma-core's efa driver is installed");
-        return finding.evidence(library, "there");
-    }
-    let mut finding = Finding::failed(check, "rdma-core's efa driver is not installed")
-        .evidence("libefa-rdmav*.so", "not in the usual directories")
-        .cause("without it libibverbs sees the devices and cannot use them")
-        .cure("run the EFA installer, or install ibverbs-providers (Debian) or libibverbs (RPM)")
-        .reference(RDMA_CORE);
-    if let Some(config) = &software.verbs_provider_config {
-        finding = finding.evidence(config, "there");
-    }
+    let library = software.verbs_provider_libraries.first();
+    let config = &software.verbs_provider_config;
+    let mut finding = match (library, config) {
+        (Some(library), Some(_)) => {
+            return Finding::ok(check, "rdma-core's efa driver is installed")
+                .evidence(library, "there");
+        }
+        (None, _) => Finding::failed(check, "rdma-core's efa driver is not installed")
+            .evidence("libefa-rdmav*.so", "not in the usual directories")
+            .cause("without it libibverbs sees the devices and cannot use them"),
+        (Some(library), None) => Finding::failed(check, "rdma-core is not told of its efa driver")
+            .evidence(library, "there")
+            .evidence("/etc/libibverbs.d/efa.driver", "not there")
+            .cause("libibverbs loads the drivers that files in /etc/libibverbs.d name"),
+    };
     if let Some(line) = scene.fingerprint(FingerprintKind::NoVerbsDevices) {
         finding = finding.evidence("libfabric's log", &line.evidence);
     }
     finding
+        .cure("run the EFA installer, or install ibverbs-providers (Debian) or libibverbs (RPM)")
+        .reference(RDMA_CORE)
 }
 
 fn missing(finding: Finding, scene: &Scene<'_>) -> Finding {

@@ -88,7 +88,7 @@ pub(super) fn read(root: &NodeRoot) -> Limits {
     }
 }
 
-/// Bit 14, CAP_IPC_LOCK, of the line `CapEff:	000001ffffffffff`.
+/// Bit 14, CAP_IPC_LOCK, of the hexadecimal number behind `CapEff:`.
 fn may_lock_all(status: &str) -> Option<bool> {
     let mask = status
         .lines()

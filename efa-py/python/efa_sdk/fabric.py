@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from efa_sdk import _child, _efa_sdk
 from efa_sdk._efa_sdk import (
     Bandwidth,
     DoctorFinding,
@@ -34,6 +33,7 @@ from efa_sdk._efa_sdk import (
     Server,
     answer_through,
     connect,
+    doctor,
     doctor_checks,
     loopback,
     measure_through,
@@ -85,28 +85,3 @@ def providers() -> list[ProviderInfo]:
 def nics() -> list[Nic]:
     """The network devices that libfabric can use, each once."""
     return Library().nics()
-
-
-def doctor(
-    *,
-    root: str = "/",
-    instance_type: str | None = None,
-    deadline_s: float = 30.0,
-    wait_for_devices: bool = False,
-) -> DoctorReport:
-    """Says whether EFA works on this node, and if not, why; raises nothing for what is broken.
-
-    root: this machine, or a directory with a recorded tree of one, for which libfabric is not
-    asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
-    seconds for the child process in which libfabric is asked, because some environments make it
-    end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
-
-    docs/doctor.md has the checks; ``python -m efa_sdk.doctor`` is the same as a command.
-    """
-    return _efa_sdk.doctor(
-        root=root,
-        instance_type=instance_type,
-        deadline_s=deadline_s,
-        wait_for_devices=wait_for_devices,
-        child=_child.command(),
-    )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 
-from efa_sdk import _child
 from efa_sdk._efa_sdk import (
     DoctorReport,
     Library,
@@ -105,5 +104,4 @@ async def doctor(
         instance_type=instance_type,
         deadline_s=deadline_s,
         wait_for_devices=wait_for_devices,
-        child=_child.command(),
     )
