@@ -35,7 +35,9 @@ mod _efa_sdk {
         Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
     };
     #[pymodule_export]
-    use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
+    use crate::fabric_report::{
+        Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo, SideBandwidth,
+    };
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]

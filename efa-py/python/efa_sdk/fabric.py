@@ -25,6 +25,7 @@ from efa_sdk._efa_sdk import (
     ProbeRow,
     ProviderInfo,
     Server,
+    SideBandwidth,
     connect,
     loopback,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "ProbeRow",
     "ProviderInfo",
     "Server",
+    "SideBandwidth",
     "connect",
     "loopback",
     "nics",
