@@ -6,12 +6,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use efa_fabric::{
-    Buffers, Code, Direction, Library, Operation, ProbeOptions, ProbeReport, loopback,
+    Buffers, Code, Direction, Interrupt, Library, Operation, ProbeOptions, ProbeReport,
+    ServeOptions, Server, connect, loopback,
 };
 
 const SIZES: [usize; 4] = [1, 64, 64 << 10, 1 << 20];
@@ -72,17 +75,21 @@ fn check(report: &ProbeReport, options: &ProbeOptions) {
     assert!(text.contains(options.operation.as_str()), "{text}");
 }
 
-/// Cells that may be SKIPPED: all others must work on both libfabrics.
-fn may_be_missing(library: &Library, provider: &str, options: &ProbeOptions) -> bool {
-    // The library fails there: see `check_faults`.
+/// Cells that are SKIPPED: all others must work on both libfabrics. The library fails there;
+/// see `check_faults` in the probe.
+fn is_missing(library: &Library, provider: &str, options: &ProbeOptions, processes: u32) -> bool {
+    let both = options.direction == Direction::Bidirectional;
     provider == "shm"
         && library.version().major >= 2
         && options.operation.is_rma()
-        && options.direction == Direction::Bidirectional
+        && (both || (processes == 1 && options.operation == Operation::WriteData))
 }
 
-#[test]
-fn every_operation_over_every_provider_in_one_process() {
+/// Runs every cell, and prints what came out.
+fn matrix(
+    processes: u32,
+    run: impl Fn(&Arc<Library>, &ProbeOptions) -> Result<ProbeReport, Cause>,
+) {
     let mut table = Vec::new();
     for library in libraries() {
         for provider in PROVIDERS {
@@ -92,27 +99,120 @@ fn every_operation_over_every_provider_in_one_process() {
                     options.direction = direction;
                     let cell = format!(
                         "{:>5} {provider:<4} {:<10} {direction:?}",
-                        library.version(),
+                        library.version().to_string(),
                         operation.as_str()
                     );
-                    let missing = may_be_missing(&library, provider, &options);
-                    match loopback(&library, &options) {
+                    // The library may end the process: this says where.
+                    eprintln!("{processes} process(es): {cell}");
+                    if is_missing(&library, provider, &options, processes) {
+                        let (code, message) = run(&library, &options).unwrap_err();
+                        assert_eq!(code, "fabric.unsupported_operation", "{cell}: {message}");
+                        table.push(format!("{cell}: SKIPPED: {message}"));
+                        continue;
+                    }
+                    match run(&library, &options) {
                         Ok(report) => {
-                            assert!(!missing, "{cell} works: list it");
                             check(&report, &options);
                             table.push(format!("{cell}: {}", figures(&report)));
                         }
-                        Err(error) => {
-                            assert!(missing, "{cell}: {error} {:?}", error.context());
-                            assert_eq!(error.code(), Code::UnsupportedOperation, "{cell}");
-                            table.push(format!("{cell}: SKIPPED {error}"));
-                        }
+                        Err((code, message)) => panic!("{cell}: {code} {message}"),
                     }
                 }
             }
         }
     }
     println!("{}", table.join("\n"));
+}
+
+/// Code and message of an error.
+type Cause = (String, String);
+
+fn cause(error: &efa_fabric::Error) -> Cause {
+    (error.code().as_str().to_owned(), error.to_string())
+}
+
+#[test]
+fn every_operation_in_one_process() {
+    matrix(1, |library, options| {
+        loopback(library, options).map_err(|error| cause(&error))
+    });
+}
+
+#[test]
+fn every_operation_between_two_processes() {
+    matrix(2, |library, options| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut server = command
+            .args(["child", "--exact", "--nocapture"])
+            .env(SERVE, "1")
+            .env("EFA_FABRIC_LIB", library.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let address = lines
+            .find_map(|line| Some(line.ok()?.strip_prefix("@address ")?.to_owned()))
+            .expect("the child listens");
+        let report = connect(library, &address, "secret", options, Interrupt::never());
+        if report.is_err() {
+            // It may still wait for a peer that was refused before it spoke.
+            server.kill().unwrap();
+        }
+        let status = server.wait().unwrap();
+        assert!(report.is_err() || status.success());
+        report.map_err(|error| cause(&error))
+    });
+}
+
+const SERVE: &str = "EFA_TEST_OPERATIONS_SERVE";
+
+/// Not a test: what this binary does when a test starts it.
+#[test]
+fn child() {
+    if std::env::var_os(SERVE).is_none() {
+        return;
+    }
+    let library = Library::find().unwrap();
+    let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+    println!("\n@address {}", server.address());
+    server
+        .serve_one(&library, &ServeOptions::default(), Interrupt::never())
+        .unwrap();
+}
+
+/// Processor time of a process, in seconds.
+fn cpu_s(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    // utime and stime (proc(5)), of which Linux counts 100 a second for users.
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    ticks as f64 / 100.0
+}
+
+#[test]
+fn a_server_that_waits_for_a_peer_uses_little_of_a_core() {
+    let mut server = Command::new(std::env::current_exe().unwrap())
+        .args(["child", "--exact", "--nocapture"])
+        .env(SERVE, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    if !lines.any(|line| line.is_ok_and(|line| line.starts_with("@address "))) {
+        eprintln!("SKIPPED: the child does not listen, as without a libfabric");
+        return;
+    }
+    // Asking libfabric for its providers comes first, and costs more than the waiting.
+    std::thread::sleep(Duration::from_secs(2));
+    let (before, start) = (cpu_s(server.id()), Instant::now());
+    std::thread::sleep(Duration::from_secs(3));
+    let share = (cpu_s(server.id()) - before) / start.elapsed().as_secs_f64();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    println!("waiting for a peer: {:.1} % of a core", share * 100.0);
+    // 2 % is what is wanted; the bound leaves room for a machine under load.
+    assert!(share < 0.2, "{share}");
 }
 
 /// One line of the matrix: median and rate of each size.

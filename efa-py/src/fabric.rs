@@ -92,7 +92,10 @@ value_class! {
     ///
     /// provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
     /// seconds for each size and each of latency and bandwidth. window: messages in flight for
-    /// bandwidth, at most 64. buffers: `reused` or `distinct`. deadline_s: seconds for the whole
+    /// bandwidth, at most 64. buffers: `reused` or `distinct`. operation: `message`, `tagged`,
+    /// `write`, `write_data` or `read`. direction: `one_way`, or `bidirectional` to have both
+    /// sides send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing
+    /// happens, or `spin`. deadline_s: seconds for the whole
     /// probe. source_address: a numeric local address, for providers with IP addresses.
     ///
     /// Raises FabricError that names the option.
@@ -121,6 +124,12 @@ value_class! {
         window: u32 = |o| o.window;
         /// `reused` or `distinct`.
         buffers: &'static str = |o| crate::fabric_report::buffers_text(o.buffers);
+        /// `message`, `tagged`, `write`, `write_data` or `read`.
+        operation: &'static str = |o| crate::fabric_report::operation_text(o.operation);
+        /// `one_way` or `bidirectional`.
+        direction: &'static str = |o| crate::fabric_report::direction_text(o.direction);
+        /// `adaptive` or `spin`.
+        wait: &'static str = |o| crate::fabric_report::wait_text(o.wait);
         /// Seconds for the whole probe.
         deadline_s: f64 = |o| o.deadline.as_secs_f64();
         /// Seconds to reach the peer.
@@ -134,7 +143,8 @@ impl ProbeOptions {
     #[pyo3(signature = (
         provider, *, fabric=None, domain=None, source_address=None, sizes=None, latency=true,
         bandwidth=true, size_budget_s=0.25, min_iterations=10, max_iterations=1_000_000,
-        window=64, buffers="reused", deadline_s=60.0, connect_timeout_s=10.0
+        window=64, buffers="reused", operation="message", direction="one_way", wait="adaptive",
+        deadline_s=60.0, connect_timeout_s=10.0
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
@@ -150,6 +160,9 @@ impl ProbeOptions {
         max_iterations: u32,
         window: u32,
         buffers: &str,
+        operation: &str,
+        direction: &str,
+        wait: &str,
         deadline_s: f64,
         connect_timeout_s: f64,
     ) -> PyResult<Self> {
@@ -167,6 +180,9 @@ impl ProbeOptions {
         options.max_iterations = max_iterations;
         options.window = window;
         options.buffers = crate::fabric_report::parse_buffers(buffers)?;
+        options.operation = crate::fabric_report::parse_operation(operation)?;
+        options.direction = crate::fabric_report::parse_direction(direction)?;
+        options.wait = crate::fabric_report::parse_wait(wait)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.connect_timeout = seconds("connect_timeout_s", connect_timeout_s)?;
         options.check().map_err(errors::fabric)?;
@@ -324,12 +340,14 @@ impl Server {
         accept_timeout_s: f64,
         deadline_s: f64,
         max_size: usize,
+        wait: &str,
         library: Option<&Library>,
     ) -> PyResult<impl Future<Output = PyResult<ProbeReport>> + Send + use<>> {
         let mut options = fabric::ServeOptions::default();
         options.accept_timeout = seconds("accept_timeout_s", accept_timeout_s)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.max_size = max_size;
+        options.wait = crate::fabric_report::parse_wait(wait)?;
         let (server, library) = (self.0.clone(), self::library(library)?);
         Ok(run(move |interrupt| {
             server.serve_one(&library, &options, interrupt)
@@ -358,24 +376,27 @@ impl Server {
 
     /// Answers the next peer that has the token; the report has what it measured. max_size: the
     /// largest message in bytes that the peer may ask for, which decides how much memory is taken.
-    #[pyo3(signature = (*, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None))]
+    /// wait: `adaptive` or `spin`.
+    #[pyo3(signature = (*, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive", library=None))]
     fn serve_one(
         &self,
         py: Python<'_>,
         accept_timeout_s: f64,
         deadline_s: f64,
         max_size: usize,
+        wait: &str,
         library: Option<&Library>,
     ) -> PyResult<ProbeReport> {
         block_on(
             py,
-            self.answer(accept_timeout_s, deadline_s, max_size, library)?,
+            self.answer(accept_timeout_s, deadline_s, max_size, wait, library)?,
         )
     }
 
     /// As `serve_one`, as an awaitable.
     #[pyo3(signature = (
-        *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
+        *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive",
+        library=None
     ) -> "collections.abc.Awaitable[ProbeReport]")]
     fn serve_one_async<'py>(
         &self,
@@ -383,11 +404,12 @@ impl Server {
         accept_timeout_s: f64,
         deadline_s: f64,
         max_size: usize,
+        wait: &str,
         library: Option<&Library>,
     ) -> PyResult<Bound<'py, PyAny>> {
         awaitable(
             py,
-            self.answer(accept_timeout_s, deadline_s, max_size, library)?,
+            self.answer(accept_timeout_s, deadline_s, max_size, wait, library)?,
         )
     }
 

@@ -26,6 +26,65 @@ pub(crate) fn parse_buffers(text: &str) -> PyResult<fabric::Buffers> {
     }
 }
 
+/// The word for an operation.
+pub(crate) fn operation_text(operation: fabric::Operation) -> &'static str {
+    operation.as_str()
+}
+
+/// The operation for a word.
+pub(crate) fn parse_operation(text: &str) -> PyResult<fabric::Operation> {
+    let named = |operation: &&fabric::Operation| operation.as_str() == text;
+    fabric::Operation::ALL
+        .iter()
+        .find(named)
+        .copied()
+        .ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "operation is '{text}', must be message, tagged, write, write_data or read"
+            ))
+        })
+}
+
+/// The word for a direction.
+pub(crate) fn direction_text(direction: fabric::Direction) -> &'static str {
+    match direction {
+        fabric::Direction::OneWay => "one_way",
+        fabric::Direction::Bidirectional => "bidirectional",
+        _ => "unknown",
+    }
+}
+
+/// The direction for a word.
+pub(crate) fn parse_direction(text: &str) -> PyResult<fabric::Direction> {
+    match text {
+        "one_way" => Ok(fabric::Direction::OneWay),
+        "bidirectional" => Ok(fabric::Direction::Bidirectional),
+        other => Err(PyValueError::new_err(format!(
+            "direction is '{other}', must be one_way or bidirectional"
+        ))),
+    }
+}
+
+/// The word for a way of waiting.
+pub(crate) fn wait_text(wait: fabric::Wait) -> &'static str {
+    match wait {
+        fabric::Wait::Spin => "spin",
+        fabric::Wait::Adaptive => "adaptive",
+        _ => "unknown",
+    }
+}
+
+/// The way of waiting for a word.
+pub(crate) fn parse_wait(text: &str) -> PyResult<fabric::Wait> {
+    match text {
+        "spin" => Ok(fabric::Wait::Spin),
+        "adaptive" => Ok(fabric::Wait::Adaptive),
+        other => Err(PyValueError::new_err(format!(
+            "wait is '{other}', must be spin or adaptive"
+        ))),
+    }
+}
+
 value_class! {
     /// A network device that libfabric can use.
     Nic(fabric::Nic) {
@@ -138,7 +197,29 @@ impl Latency {
 }
 
 value_class! {
-    /// Messages in one direction, from the first post to the peer's last acknowledgement.
+    /// What one side sent.
+    SideBandwidth(fabric::SideBandwidth) {
+        /// Messages sent.
+        messages: u64 = |b| b.messages;
+        /// Seconds.
+        elapsed_s: f64 = |b| b.elapsed_s;
+        /// 10^9 bytes per second.
+        gb_per_s: f64 = |b| b.gb_per_s;
+        /// 10^9 bits per second.
+        gbit_per_s: f64 = |b| b.gbit_per_s;
+    }
+}
+
+#[pymethods]
+impl SideBandwidth {
+    fn __repr__(&self) -> String {
+        format!("<SideBandwidth {:.3} GB/s>", self.0.gb_per_s)
+    }
+}
+
+value_class! {
+    /// Transfers with many in flight, from the first post to the last acknowledgement or
+    /// completion. With both sides sending, rates are the sum of both.
     Bandwidth(fabric::Bandwidth) {
         /// Messages sent.
         messages: u64 = |b| b.messages;
@@ -152,6 +233,10 @@ value_class! {
         gbit_per_s: f64 = |b| b.gbit_per_s;
         /// Messages per second.
         messages_per_s: f64 = |b| b.messages_per_s;
+        /// Messages of the measuring side before, which are not counted.
+        warmup_messages: u64 = |b| b.warmup_messages;
+        /// The measuring side's part, then the answering side's where both sent.
+        sides: Vec<SideBandwidth> = |b| b.sides.iter().cloned().map(SideBandwidth).collect();
         /// Messages in flight at most.
         window: u32 = |b| b.window;
         /// Buffers that were sent from, and received into.
@@ -171,6 +256,8 @@ value_class! {
     ProbeRow(fabric::ProbeRow) {
         /// Bytes of each message.
         size: u64 = |row| row.size;
+        /// Whether the bytes of one transfer were compared with what was sent; not above 64 MiB.
+        verified: bool = |row| row.verified;
         /// Latency, where it was asked for.
         latency: Option<Latency> = |row| row.latency.clone().map(Latency);
         /// Bandwidth, where it was asked for.
@@ -222,6 +309,15 @@ value_class! {
         peer_hostname: Option<String> = |report| report.peer.hostname.clone();
         /// The peer's libfabric.
         peer_library_version: String = |report| report.peer.library_version.to_string();
+        /// `message`, `tagged`, `write`, `write_data` or `read`.
+        operation: &'static str = |report| operation_text(report.operation);
+        /// `one_way` or `bidirectional`.
+        direction: &'static str = |report| direction_text(report.direction);
+        /// What was set on the endpoint, by libfabric's name, and whether the provider took it.
+        endpoint_options: Vec<(String, bool)> = |report| {
+            let outcomes = report.endpoint_options.iter();
+            outcomes.map(|option| (option.name.clone(), option.accepted)).collect()
+        };
         /// `reused` or `distinct`.
         buffers: &'static str = |report| buffers_text(report.buffers);
         /// From the very first post to the first reply, with the making of connections.

@@ -47,7 +47,9 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::fabric_child::{_fabric_ask, _fabric_child};
     #[pymodule_export]
-    use crate::fabric_report::{Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo};
+    use crate::fabric_report::{
+        Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo, SideBandwidth,
+    };
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]

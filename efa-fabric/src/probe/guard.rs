@@ -20,7 +20,7 @@ const CHECK_NS: u64 = 10_000_000;
 /// Quiet time after which a side that waits adaptively sleeps, between measurements.
 const PATIENCE_NS: u64 = 50_000;
 /// The same during a measurement, and for each byte of its messages: 0.1 GB/s.
-const MEASURING_PATIENCE_NS: u64 = 2_000_000;
+const MEASURING_PATIENCE_NS: u64 = 20_000_000;
 const PATIENCE_NS_PER_BYTE: u64 = 10;
 /// The first sleep, and the longest.
 const FIRST_NAP: Duration = Duration::from_micros(50);
@@ -137,8 +137,8 @@ impl<'a> Guard<'a> {
     #[inline]
     pub(crate) fn idle(&mut self) -> Result<bool> {
         self.idle = self.idle.wrapping_add(1);
-        // Between sleeps there is one question, not many.
-        if self.idle.is_multiple_of(IDLE_POLLS) || !self.nap.is_zero() {
+        // Also between sleeps there are many polls: a provider may move a few KiB in each.
+        if self.idle.is_multiple_of(IDLE_POLLS) {
             self.look(now_ns())
         } else {
             Ok(false)

@@ -12,6 +12,10 @@ use crate::error::{Code, Error, Result};
 
 /// Exchanges before latency is measured, unless they take half of the budget.
 const WARMUP: u64 = 100;
+/// Exchanges before latency is measured whatever the budget: of the first size of a class as many
+/// as this, unless they take the time after it; of any size two.
+const CLASS_WARMUP: u64 = 10;
+const CLASS_WARMUP_NS: u64 = 1_000_000_000;
 /// Acknowledgements for one window.
 const ACKS_PER_WINDOW: usize = 4;
 
@@ -24,10 +28,12 @@ pub(crate) fn measure(
     traffic.greet(guard)?;
     let first_us = first_message(traffic, options, guard)?;
     let mut rows = Vec::with_capacity(options.sizes.len());
+    let mut warm = [false; CLASSES];
     for &size in &options.sizes {
         let verified = integrity::verify(traffic, size, guard)?;
         let latency = if options.latency {
-            Some(latency(traffic, size, options, guard)?)
+            let is_first = !std::mem::replace(&mut warm[class_of(size)], true);
+            Some(latency(traffic, size, is_first, options, guard)?)
         } else {
             None
         };
@@ -81,9 +87,29 @@ fn first_message(
     Ok(first_us)
 }
 
+/// Sizes that take one path through the efa provider: it changes protocol above 64 KiB and from
+/// 1 MiB on (fi_efa(7)), and each has its own cost of the first time.
+const CLASSES: usize = 3;
+
+const fn class_of(size: usize) -> usize {
+    match size {
+        0..=65_536 => 0,
+        65_537..1_048_576 => 1,
+        _ => 2,
+    }
+}
+
+/// Whether to warm up more, after this many exchanges and this time.
+const fn is_cold(count: u64, ns: u64, budget_ns: u64, is_first: bool) -> bool {
+    count < 2
+        || (is_first && count < CLASS_WARMUP && ns < CLASS_WARMUP_NS)
+        || (count < WARMUP && ns < budget_ns / 2)
+}
+
 fn latency(
     traffic: &mut Traffic,
     size: usize,
+    is_first: bool,
     options: &ProbeOptions,
     guard: &mut Guard<'_>,
 ) -> Result<Latency> {
@@ -107,7 +133,7 @@ fn latency(
 
     let start = now_ns();
     let mut warmup = 0;
-    while warmup < WARMUP && (warmup < 2 || now_ns() - start < budget / 2) {
+    while is_cold(warmup, now_ns() - start, budget, is_first) {
         exchange(traffic, size, guard)?;
         warmup += 1;
     }
@@ -201,5 +227,48 @@ pub(crate) fn end(traffic: &mut Traffic, count: u64, guard: &mut Guard<'_>) -> R
     match guard.wait(Some(traffic.lane()))? {
         Frame::Done => Ok(()),
         frame => Err(guard.unexpected(&frame)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_the_efa_provider() {
+        let cases = [
+            (1, 0),
+            (64 << 10, 0),
+            ((64 << 10) + 1, 1),
+            ((1 << 20) - 1, 1),
+            (1 << 20, 2),
+            (1 << 30, 2),
+        ];
+        for (size, class) in cases {
+            assert_eq!(class_of(size), class, "{size}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_a_class_is_warmed_whatever_the_budget() {
+        let (second, budget) = (1_000_000_000, 10_000_000);
+        // count, ns, is_first, whether more is needed
+        let cases = [
+            (0, 9 * second, false, true),
+            (1, 9 * second, false, true),
+            (2, budget, false, false),
+            (9, budget, true, true),
+            (10, budget, true, false),
+            (9, second, true, false),
+            (99, budget / 2 - 1, false, true),
+            (100, 0, true, false),
+        ];
+        for (count, ns, is_first, expected) in cases {
+            assert_eq!(
+                is_cold(count, ns, budget, is_first),
+                expected,
+                "{count} {ns} {is_first}"
+            );
+        }
     }
 }

@@ -37,7 +37,7 @@ pub enum Wait {
     Spin,
     /// Does so for a while, and then sleeps between questions, 50 µs at first and 1 ms at last.
     ///
-    /// The while is 50 µs between measurements. During one it is 2 ms and 10 ns for each byte of
+    /// The while is 50 µs between measurements. During one it is 20 ms and 10 ns for each byte of
     /// a message, more than any transfer of a network that works: sleep is then not part of what
     /// is measured, and a peer that has stopped costs no core.
     #[default]

@@ -47,6 +47,7 @@ async def serve_one(
     accept_timeout_s: float = 60.0,
     deadline_s: float = 600.0,
     max_size: int = 67_108_864,
+    wait: str = "adaptive",
     library: Library | None = None,
 ) -> ProbeReport:
     """Answers the next peer that has the token; the report has what it measured."""
@@ -54,6 +55,7 @@ async def serve_one(
         accept_timeout_s=accept_timeout_s,
         deadline_s=deadline_s,
         max_size=max_size,
+        wait=wait,
         library=library,
     )
 
