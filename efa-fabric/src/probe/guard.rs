@@ -483,7 +483,12 @@ mod tests {
                     message: "the peer refused: no memory".into(),
                 })
                 .unwrap();
-            let mut guard = Guard::new(&mut left, Interrupt::never(), Duration::from_secs(60));
+            let mut guard = Guard::new(
+                &mut left,
+                Interrupt::never(),
+                Duration::from_secs(60),
+                Wait::Spin,
+            );
             let error = guard.explain(Error::new(Code::CallFailed, "no memory"));
             assert_eq!(error.code(), explained, "{code}");
         }
