@@ -4,9 +4,10 @@ The compiled part of efa_sdk.
 """
 import collections.abc
 from _typeshed import SupportsGetItem
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "_fabric_ask", "_fabric_child", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -2386,6 +2387,16 @@ class VerifyReport:
         """
         The value as JSON.
         """
+
+def _fabric_ask(*, library: str | PathLike[str] | None = None, provider: str = ..., environment: dict[str, str | None] = ..., deadline_s: SupportsFloat | SupportsIndex = 20.0) -> str:
+    """
+    Asks libfabric in a child process and returns the answer as JSON. Not for callers.
+    """
+
+def _fabric_child() -> None:
+    """
+    What a child runs; it ends the process. Not for callers.
+    """
 
 def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
     """
