@@ -82,7 +82,7 @@ fn is_missing(library: &Library, provider: &str, options: &ProbeOptions, process
     let answers = processes == 1 && options.operation == Operation::WriteData;
     match (provider, library.version().major) {
         ("shm", 2..) => options.operation.is_rma() && (both || answers),
-        ("tcp", ..2) => options.operation == Operation::Read && both,
+        ("tcp", _) => options.operation == Operation::Read && both,
         _ => false,
     }
 }
