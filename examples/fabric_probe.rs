@@ -3,7 +3,7 @@
 //! ```text
 //! fabric_probe list
 //! fabric_probe loopback tcp [--sizes 64,4096] [--budget-ms 250] [--distinct] [--domain lo]
-//!                           [--operation message|tagged|write|write_data|read] [--bidirectional]
+//!                           [--operation message|tagged|write|write_data|read] [--bidirectional] [--spin]
 //! fabric_probe serve 0.0.0.0:7777
 //! fabric_probe connect 10.0.0.2:7777 tcp [options as for loopback]
 //! ```
@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use efa_fabric::{
     Buffers, Direction, Interrupt, Library, Operation, ProbeOptions, ProbeReport, ServeOptions,
-    Server, connect, loopback, nics, providers,
+    Server, Wait, connect, loopback, nics, providers,
 };
 
 const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT | \
                      connect HOST:PORT PROVIDER   [--sizes 64,4096] [--budget-ms 250] [--iterations N] \
                      [--window 64] [--deadline-s 60] [--distinct] [--operation message|tagged|write|write_data|read] \
-                     [--bidirectional] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
+                     [--bidirectional] [--spin] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -102,7 +102,7 @@ impl Arguments {
         while let Some(argument) = arguments.next() {
             match argument.strip_prefix("--") {
                 None => words.push(argument),
-                Some(name @ ("distinct" | "json" | "bidirectional")) => {
+                Some(name @ ("distinct" | "json" | "bidirectional" | "spin")) => {
                     named.push((name.to_owned(), String::new()))
                 }
                 Some(name) => {
@@ -144,6 +144,7 @@ impl Arguments {
                 "deadline-s" => options.deadline = Duration::from_secs(value.parse()?),
                 "window" => options.window = value.parse()?,
                 "distinct" => options.buffers = Buffers::Distinct,
+                "spin" => options.wait = Wait::Spin,
                 "bidirectional" => options.direction = Direction::Bidirectional,
                 "operation" => {
                     let named = |operation: &&Operation| operation.as_str() == value;

@@ -79,10 +79,12 @@ fn check(report: &ProbeReport, options: &ProbeOptions) {
 /// see `check_faults` in the probe.
 fn is_missing(library: &Library, provider: &str, options: &ProbeOptions, processes: u32) -> bool {
     let both = options.direction == Direction::Bidirectional;
-    provider == "shm"
-        && library.version().major >= 2
-        && options.operation.is_rma()
-        && (both || (processes == 1 && options.operation == Operation::WriteData))
+    let answers = processes == 1 && options.operation == Operation::WriteData;
+    match (provider, library.version().major) {
+        ("shm", 2..) => options.operation.is_rma() && (both || answers),
+        ("tcp", _) => options.operation == Operation::Read && both,
+        _ => false,
+    }
 }
 
 /// Runs every cell, and prints what came out.

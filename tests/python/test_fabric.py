@@ -89,6 +89,54 @@ def test_loopback(path: str, provider: str, buffers: str) -> None:
     assert "p99" in str(report)
 
 
+@pytest.mark.parametrize("path", LIBRARIES)
+@pytest.mark.parametrize("operation", ["tagged", "write", "write_data", "read"])
+def test_operations(path: str, operation: str) -> None:
+    options = fabric.ProbeOptions("tcp", operation=operation, wait="spin", **QUICK)
+    assert (options.operation, options.direction, options.wait) == (operation, "one_way", "spin")
+    assert pickle.loads(pickle.dumps(options)) == options
+    report = fabric.loopback(options, library=load(path))
+    assert (report.operation, report.direction) == (operation, "one_way")
+    assert ("not halved" in report.statement) == (operation in {"write", "read"})
+    assert report.endpoint_options == []
+    assert all(row.verified and row.latency and row.bandwidth for row in report.rows)
+
+
+@pytest.mark.parametrize("path", LIBRARIES)
+def test_both_directions(path: str) -> None:
+    options = fabric.ProbeOptions("tcp", direction="bidirectional", **QUICK)
+    report = fabric.loopback(options, library=load(path))
+    assert report.direction == "bidirectional"
+    for row in report.rows:
+        bandwidth = row.bandwidth
+        assert bandwidth is not None
+        assert bandwidth.warmup_messages > 0
+        first, second = bandwidth.sides
+        assert bandwidth.messages == first.messages + second.messages
+        assert bandwidth.gb_per_s == pytest.approx(first.gb_per_s + second.gb_per_s)
+        assert first.gbit_per_s == pytest.approx(8 * first.gb_per_s)
+        assert pickle.loads(pickle.dumps(first)) == first
+    assert "sum" in str(report)
+
+
+@pytest.mark.parametrize(
+    "change", [{"operation": "send"}, {"direction": "both"}, {"wait": "sleep"}, {"buffers": "x"}]
+)
+def test_unknown_words_are_refused(change: dict[str, str]) -> None:
+    (name,) = change
+    with pytest.raises(ValueError, match=f"{name} is '"):
+        fabric.ProbeOptions("tcp", **change)
+
+
+@pytest.mark.skipif(not SECOND, reason="EFA_TEST_LIBFABRIC_2 names no second libfabric")
+def test_an_operation_that_a_provider_lacks() -> None:
+    options = fabric.ProbeOptions("sm2", operation="write", **QUICK)
+    error = refusal(fabric.loopback, options, library=load(SECOND))
+    assert error.code == "fabric.unsupported_operation"
+    assert error.context["operation"] == "write"
+    assert "FI_MSG" in error.context["capabilities"]
+
+
 @pytest.mark.parametrize(
     ("code", "change"),
     [
