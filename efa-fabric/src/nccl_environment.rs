@@ -269,7 +269,9 @@ fn plugin(node: &NcclNode, environment: &BTreeMap<String, String>, advice: &mut 
         return;
     };
     let (directory, file) = match path.rsplit_once('/') {
-        Some((directory, file)) if file.contains(".so") => (directory, Some(file)),
+        Some((directory, file)) if file.contains(".so") => {
+            (directory.trim_end_matches('/'), Some(file))
+        }
         None if path.contains(".so") => ("", Some(path)),
         _ => (path.trim_end_matches('/'), None),
     };

@@ -91,14 +91,14 @@ pub(super) const UNSET: &[Rule] = &[
     Rule {
         name: "FI_OFI_RXR_*",
         applies: |_, _| true,
-        why: "a setting of the efa provider before libfabric 1.12, which later ones do not read",
+        why: "the name that settings of the efa provider had in its first releases; no libfabric of today reads it",
         reference: "NVIDIA/nccl issue 229",
     },
     Rule {
         name: "FI_HMEM_DISABLE_P2P",
         applies: |value, _| is_true(value),
         why: "switches GPUDirect RDMA off; the plugin then refuses EFA on types that have it",
-        reference: "ofiwg/libfabric man/fabric.7.md",
+        reference: "ofiwg/libfabric man/fi_mr.3.md",
     },
     Rule {
         name: "NCCL_PROTO",

@@ -495,8 +495,33 @@ impl fmt::Display for NcclCause {
     }
 }
 
+/// At least one of these is in every line that has a cause: most lines have none of them, and
+/// need not be held against the whole table.
+const STEMS: [&str; 17] = [
+    "plugin",
+    "ofi",
+    "efa",
+    "gdr",
+    "gpudirect",
+    "ibv_",
+    "protocol",
+    "network",
+    "bootstrap",
+    "net/socket",
+    "retry",
+    "connect",
+    "security",
+    "completed",
+    "version",
+    "p2p_disable",
+    "created device",
+];
+
 /// The one cause of a line, where it has one. `text` is in lower case.
 pub(super) fn cause_of(text: &str) -> Option<NcclCause> {
+    if !STEMS.iter().any(|stem| text.contains(stem)) {
+        return None;
+    }
     if let Some(missing) = text
         .contains("net/plugin")
         .then(|| library_that_is_missing(text))
@@ -521,4 +546,23 @@ pub(super) fn cause_of(text: &str) -> Option<NcclCause> {
 fn library_that_is_missing(text: &str) -> Option<&str> {
     let (before, _) = text.split_once(": cannot open shared object file")?;
     before.rsplit([' ', '=']).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_has_a_stem() {
+        for cause in NcclCause::ALL {
+            for group in cause.lines() {
+                let has_stem = STEMS
+                    .iter()
+                    .any(|stem| group.iter().any(|needle| needle.contains(stem)));
+                assert!(has_stem, "{cause}: {group:?}");
+                let is_lower = group.iter().all(|n| *n == n.to_ascii_lowercase());
+                assert!(is_lower, "{cause}: {group:?}");
+            }
+        }
+    }
 }

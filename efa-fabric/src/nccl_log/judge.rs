@@ -88,10 +88,15 @@ fn attributed(processes: Vec<Process>) -> (Vec<Process>, Option<String>) {
             });
             continue;
         }
-        for owner in &mut named {
-            let is_owner = process.pid == 0 || process.pid == owner.pid;
-            if is_owner && (process.host.is_empty() || process.host == owner.host) {
-                for (cause, evidence) in &process.causes {
+        for (cause, evidence) in &process.causes {
+            // The rest of a warning of several lines: its first line names the process.
+            let is_told = named.iter().any(|owner| owner.causes.contains_key(cause));
+            for owner in &mut named {
+                let is_owner = match process.pid {
+                    0 => !is_told,
+                    pid => pid == owner.pid,
+                };
+                if is_owner && (process.host.is_empty() || process.host == owner.host) {
                     owner.note(*cause, evidence.line, &evidence.text);
                 }
             }

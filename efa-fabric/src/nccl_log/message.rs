@@ -87,10 +87,14 @@ fn next_marker(line: &str, from: usize) -> Option<(usize, usize, bool)> {
     None
 }
 
-/// Text up to where a container runtime's JSON goes on.
+/// Text without what collectors put behind it: the rest of a container runtime's JSON, and how
+/// often Ray left the line out.
 fn trimmed(text: &str) -> &str {
-    let end = text.find("\\n\"").unwrap_or(text.len());
-    text[..end].trim_end_matches("\\n").trim()
+    let mut text = text;
+    for end in ["\\n\"", "\",\"", " [repeated "] {
+        text = &text[..text.find(end).unwrap_or(text.len())];
+    }
+    text.trim_end_matches("\\n").trim()
 }
 
 /// Messages that carry no level: the version banner, libfabric's own log, the plugin in its tests.
@@ -304,6 +308,8 @@ mod tests {
             (format!("[pod/train-1/main] {plain}"), "ip-10-0-0-1", 7, Some(3), None),
             (format!("2025-05-16T16:39:51.208-07:00 | {plain}"), "ip-10-0-0-1", 7, Some(3), None),
             (format!("10.3.35.83: {plain}"), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("{plain} [repeated 15x across cluster]"), "ip-10-0-0-1", 7, Some(3), None),
+            (format!("{{\"message\":\"{plain}\",\"stream\":\"stdout\"}}"), "ip-10-0-0-1", 7, Some(3), None),
             (format!("{{\"log\":\"{plain}\\n\",\"stream\":\"stdout\"}}"), "ip-10-0-0-1", 7, Some(3), None),
             (
                 "[2026-01-02 03:04:05] ip-10-0-0-1:7:9 [0] src/init.cc:12 NCCL WARN Using network Libfabric".into(),

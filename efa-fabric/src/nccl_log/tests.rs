@@ -249,6 +249,10 @@ fn every_line_about_a_job_on_efa_has_its_one_cause() {
         causes(&read(&format!("{good}{banner}\n"))),
         [C::SecurityGroup]
     );
+    // With the warning that it belongs to, it concerns that process only.
+    let warning = "gpu-2:41:91 [0] NCCL WARN NET/OFI Request 0x7f (RECV) completed with error: err: 113, flags: 0, prov_errno: 15, strerror: x, len: 0";
+    let report = read(&format!("{good}\n{warning}\n\n{banner}\n"));
+    assert_eq!(report.findings[0].ranks, ["rank 8 (gpu-2:41)"]);
 }
 
 #[test]
@@ -372,6 +376,8 @@ fn verdicts_of_other_networks() {
     );
     assert_eq!(of(&["Using network IBext_v8"]).0, V::Infiniband);
     assert_eq!(of(&["Using network UCX"]).0, V::OtherNetwork);
+    let repeated = "Using network Socket [repeated 7x across cluster]";
+    assert_eq!(of(&[repeated]).0, V::TcpSockets);
     assert_eq!(
         of(&["Using network Libfabric"]),
         (V::OtherNetwork, Some(NcclCause::ProviderNotLogged))
