@@ -80,7 +80,7 @@ impl Library {
     }
 }
 
-fn library(given: Option<&Library>) -> PyResult<Arc<fabric::Library>> {
+pub(crate) fn library(given: Option<&Library>) -> PyResult<Arc<fabric::Library>> {
     match given {
         Some(library) => Ok(library.0.clone()),
         None => fabric::Library::find().map_err(errors::fabric),
@@ -181,7 +181,7 @@ impl ProbeOptions {
     }
 }
 
-fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value)
         .map_err(|error| PyValueError::new_err(format!("{name} is {value}: {error}")))
 }
@@ -196,7 +196,7 @@ pub(crate) enum Probe {
 }
 
 impl Probe {
-    fn into_options(self) -> PyResult<fabric::ProbeOptions> {
+    pub(crate) fn into_options(self) -> PyResult<fabric::ProbeOptions> {
         match self {
             Self::Provider(provider) => {
                 let options = fabric::ProbeOptions::new(provider);
@@ -218,9 +218,16 @@ impl Drop for StopOnDrop {
 }
 
 /// Runs a probe on a thread of its own.
-async fn run(
+pub(crate) async fn run(
     probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<fabric::ProbeReport> + Send + 'static,
 ) -> PyResult<ProbeReport> {
+    on_thread(probe).await.map(ProbeReport)
+}
+
+/// Runs what can be interrupted on a thread of its own.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<T> + Send + 'static,
+) -> PyResult<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let _stop_on_drop = StopOnDrop(stop.clone());
     let thread = tokio::task::spawn_blocking(move || {
@@ -228,7 +235,7 @@ async fn run(
         probe(fabric::Interrupt::new(&hook))
     });
     match thread.await {
-        Ok(report) => report.map(ProbeReport).map_err(errors::fabric),
+        Ok(result) => result.map_err(errors::fabric),
         Err(error) => Err(PyRuntimeError::new_err(format!(
             "the probe's thread ended: {error}"
         ))),

@@ -7,8 +7,10 @@ mod errors;
 mod fabric;
 mod fabric_report;
 mod layout;
+mod node;
 mod nodes;
 mod plan;
+mod rails;
 mod runtime;
 mod value;
 
@@ -39,9 +41,18 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]
+    use crate::node::{
+        EfaDevice, ExpectedEfa, KernelModule, Node, PciDevice, RdmaDevice, Uverbs, node,
+    };
+    #[pymodule_export]
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
     use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan};
+    #[pymodule_export]
+    use crate::rails::{
+        Rail, RailMeasure, RailReport, RailResult, probe_rails, probe_rails_async, rails,
+        simulated_rails,
+    };
 
     /// Version of the package.
     #[pymodule_export]

@@ -7,6 +7,9 @@ system; without one, calls raise ``FabricError`` with the code ``fabric.library_
 ``Server`` on one machine and ``connect`` on another measure between the two. The coroutines are
 in ``efa_sdk.aio.fabric``.
 
+``node()`` is the inventory of this machine, ``rails(node())`` its EFA devices as libfabric offers
+them, and ``probe_rails`` measures each alone and all together.
+
 >>> from efa_sdk import fabric
 >>> options = fabric.ProbeOptions("tcp", sizes=[64, 4096], size_budget_s=0.05)
 >>> options.window
@@ -17,32 +20,62 @@ from __future__ import annotations
 
 from efa_sdk._efa_sdk import (
     Bandwidth,
+    EfaDevice,
+    ExpectedEfa,
+    KernelModule,
     Latency,
     Library,
     Nic,
+    Node,
+    PciDevice,
     ProbeOptions,
     ProbeReport,
     ProbeRow,
     ProviderInfo,
+    Rail,
+    RailMeasure,
+    RailReport,
+    RailResult,
+    RdmaDevice,
     Server,
+    Uverbs,
     connect,
     loopback,
+    node,
+    probe_rails,
+    rails,
+    simulated_rails,
 )
 
 __all__ = [
     "Bandwidth",
+    "EfaDevice",
+    "ExpectedEfa",
+    "KernelModule",
     "Latency",
     "Library",
     "Nic",
+    "Node",
+    "PciDevice",
     "ProbeOptions",
     "ProbeReport",
     "ProbeRow",
     "ProviderInfo",
+    "Rail",
+    "RailMeasure",
+    "RailReport",
+    "RailResult",
+    "RdmaDevice",
     "Server",
+    "Uverbs",
     "connect",
     "loopback",
     "nics",
+    "node",
+    "probe_rails",
     "providers",
+    "rails",
+    "simulated_rails",
 ]
 
 

@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from efa_sdk._efa_sdk import (
     Library,
+    Node,
     ProbeOptions,
     ProbeReport,
+    Rail,
+    RailReport,
     Server,
     connect_async,
     loopback_async,
+    probe_rails_async,
 )
 
-__all__ = ["connect", "loopback", "serve_one"]
+__all__ = ["connect", "loopback", "probe_rails", "serve_one"]
 
 
 async def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
@@ -47,5 +51,31 @@ async def serve_one(
         accept_timeout_s=accept_timeout_s,
         deadline_s=deadline_s,
         max_size=max_size,
+        library=library,
+    )
+
+
+async def probe_rails(
+    rails: list[Rail],
+    node: Node,
+    *,
+    sizes: list[int] | None = None,
+    latency: bool = False,
+    size_budget_s: float = 0.5,
+    deadline_s: float = 60.0,
+    pin: bool = True,
+    together: bool = True,
+    library: Library | None = None,
+) -> RailReport:
+    """Measures each rail alone, one after the other, then all together."""
+    return await probe_rails_async(
+        rails,
+        node,
+        sizes=sizes,
+        latency=latency,
+        size_budget_s=size_budget_s,
+        deadline_s=deadline_s,
+        pin=pin,
+        together=together,
         library=library,
     )
