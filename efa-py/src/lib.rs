@@ -11,8 +11,10 @@ mod fabric_child;
 mod fabric_report;
 mod layout;
 mod nccl;
+mod node;
 mod nodes;
 mod plan;
+mod rails;
 mod runtime;
 mod value;
 
@@ -58,9 +60,18 @@ mod _efa_sdk {
         NcclNote, NcclRank, NcclReason, NcclReport, advise_nccl_environment,
     };
     #[pymodule_export]
+    use crate::node::{
+        EfaDevice, ExpectedEfa, KernelModule, Node, PciDevice, RdmaDevice, Uverbs, node,
+    };
+    #[pymodule_export]
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
     use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan};
+    #[pymodule_export]
+    use crate::rails::{
+        Rail, RailMeasure, RailReport, RailResult, probe_rails, probe_rails_async, rails,
+        simulated_rails,
+    };
 
     /// Version of the package.
     #[pymodule_export]

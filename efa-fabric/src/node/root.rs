@@ -38,6 +38,16 @@ impl NodeRoot {
         }
     }
 
+    /// The machine at this path; if it is this one, with what the environment of this process
+    /// says of it.
+    pub fn with_environment(path: impl Into<PathBuf>) -> Self {
+        let root = Self::new(path);
+        if !root.is_live() {
+            return root;
+        }
+        root.with_kubernetes_service_host(std::env::var("KUBERNETES_SERVICE_HOST").ok())
+    }
+
     /// Adds what the environment variable `KUBERNETES_SERVICE_HOST` says, which tells a pod.
     #[must_use]
     pub fn with_kubernetes_service_host(mut self, host: Option<String>) -> Self {

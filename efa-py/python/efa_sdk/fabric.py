@@ -9,6 +9,9 @@ can already exchange bytes (a Ray actor, a torch store, a shared folder), ``meas
 ``answer_through`` need no port of their own. ``doctor()`` says whether EFA works on this node, and
 if not, why. The coroutines are in ``efa_sdk.aio.fabric``.
 
+``node()`` is the inventory of this machine, ``rails(node())`` its EFA devices as libfabric offers
+them, and ``probe_rails`` measures each alone and all together.
+
 >>> from efa_sdk import fabric
 >>> options = fabric.ProbeOptions("tcp", sizes=[64, 4096], size_budget_s=0.05)
 >>> options.window
@@ -23,37 +26,63 @@ from efa_sdk._efa_sdk import (
     Bandwidth,
     DoctorFinding,
     DoctorReport,
+    EfaDevice,
+    ExpectedEfa,
+    KernelModule,
     Latency,
     Library,
     Nic,
+    Node,
+    PciDevice,
     ProbeOptions,
     ProbeReport,
     ProbeRow,
     ProviderInfo,
+    Rail,
+    RailMeasure,
+    RailReport,
+    RailResult,
+    RdmaDevice,
     Server,
     SideBandwidth,
+    Uverbs,
     answer_through,
     connect,
     doctor,
     doctor_checks,
     loopback,
     measure_through,
+    node,
+    probe_rails,
+    rails,
+    simulated_rails,
 )
 
 __all__ = [
     "Bandwidth",
     "DoctorFinding",
     "DoctorReport",
+    "EfaDevice",
     "Exchange",
+    "ExpectedEfa",
+    "KernelModule",
     "Latency",
     "Library",
     "Nic",
+    "Node",
+    "PciDevice",
     "ProbeOptions",
     "ProbeReport",
     "ProbeRow",
     "ProviderInfo",
+    "Rail",
+    "RailMeasure",
+    "RailReport",
+    "RailResult",
+    "RdmaDevice",
     "Server",
     "SideBandwidth",
+    "Uverbs",
     "answer_through",
     "connect",
     "doctor",
@@ -61,7 +90,11 @@ __all__ = [
     "loopback",
     "measure_through",
     "nics",
+    "node",
+    "probe_rails",
     "providers",
+    "rails",
+    "simulated_rails",
 ]
 
 

@@ -15,18 +15,30 @@ import os
 from efa_sdk._efa_sdk import (
     DoctorReport,
     Library,
+    Node,
     ProbeOptions,
     ProbeReport,
+    Rail,
+    RailReport,
     Server,
     answer_through_async,
     connect_async,
     doctor_async,
     loopback_async,
     measure_through_async,
+    probe_rails_async,
 )
 from efa_sdk.fabric import Exchange
 
-__all__ = ["answer_through", "connect", "doctor", "loopback", "measure_through", "serve_one"]
+__all__ = [
+    "answer_through",
+    "connect",
+    "doctor",
+    "loopback",
+    "measure_through",
+    "probe_rails",
+    "serve_one",
+]
 
 
 async def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
@@ -106,4 +118,30 @@ async def doctor(
         instance_type=instance_type,
         deadline_s=deadline_s,
         wait_for_devices=wait_for_devices,
+    )
+
+
+async def probe_rails(
+    rails: list[Rail],
+    node: Node,
+    *,
+    sizes: list[int] | None = None,
+    latency: bool = False,
+    size_budget_s: float = 0.5,
+    deadline_s: float = 60.0,
+    pin: bool = True,
+    together: bool = True,
+    library: Library | None = None,
+) -> RailReport:
+    """Measures each rail alone, one after the other, then all together."""
+    return await probe_rails_async(
+        rails,
+        node,
+        sizes=sizes,
+        latency=latency,
+        size_budget_s=size_budget_s,
+        deadline_s=deadline_s,
+        pin=pin,
+        together=together,
+        library=library,
     )

@@ -1,0 +1,295 @@
+//! EFA devices as rails, each measured alone and all together.
+
+use std::collections::BTreeMap;
+
+use efa_fabric as fabric;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::fabric::{Library, library, on_thread, seconds};
+use crate::node::Node;
+use crate::runtime::{awaitable, block_on};
+use crate::value::value_class;
+
+value_class! {
+    /// One network device as a way out of the machine.
+    Rail(fabric::Rail) {
+        /// The device, such as `rdmap79s0`.
+        device: String = |r| r.device.clone();
+        /// libfabric's provider.
+        provider: String = |r| r.provider.clone();
+        /// libfabric's domain.
+        domain: Option<String> = |r| r.domain.clone();
+        /// The PCI address.
+        pci_address: Option<String> = |r| r.pci_address.clone();
+        /// The bridge that the device is under.
+        pci_group: Option<String> = |r| r.pci_group.clone();
+        /// NUMA node of the card.
+        numa_node: Option<u32> = |r| r.numa_node;
+        /// Gbit/s that it should reach in one direction.
+        expected_gbps: Option<f64> = |r| r.expected_gbps;
+    }
+}
+
+#[pymethods]
+impl Rail {
+    #[new]
+    #[pyo3(signature = (device, provider, *, domain=None, numa_node=None, expected_gbps=None))]
+    fn new(
+        device: String,
+        provider: String,
+        domain: Option<String>,
+        numa_node: Option<u32>,
+        expected_gbps: Option<f64>,
+    ) -> Self {
+        let mut rail = fabric::Rail::new(device, provider);
+        rail.domain = domain;
+        rail.numa_node = numa_node;
+        rail.expected_gbps = expected_gbps;
+        Self(rail)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Rail {} of {}>", self.0.device, self.0.provider)
+    }
+}
+
+value_class! {
+    /// One measurement of one rail.
+    RailMeasure(fabric::RailMeasure) {
+        /// The provider as libfabric returned it.
+        provider: String = |m| m.provider.clone();
+        /// The domain.
+        domain: String = |m| m.domain.clone();
+        /// Bytes sent in one direction.
+        bytes: u64 = |m| m.bytes;
+        /// Seconds.
+        elapsed_s: f64 = |m| m.elapsed_s;
+        /// Gbit/s in one direction.
+        gbps: f64 = |m| m.gbps;
+        /// Median of half of the round trip of the smallest size, where latency was measured.
+        latency_us: Option<f64> = |m| m.latency_us;
+        /// Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
+        evidence: &'static str = |m| match m.evidence {
+            fabric::Evidence::Proved { .. } => "proved",
+            fabric::Evidence::NotProved { .. } => "not_proved",
+            _ => "unknown",
+        };
+        /// By how much the device's counters grew.
+        counter_growth: BTreeMap<String, u64> = |m| m.counter_growth.clone();
+    }
+}
+
+#[pymethods]
+impl RailMeasure {
+    fn __repr__(&self) -> String {
+        format!("<RailMeasure {:.3} Gbit/s>", self.0.gbps)
+    }
+}
+
+value_class! {
+    /// What came of one rail.
+    RailResult(fabric::RailResult) {
+        /// The rail.
+        rail: Rail = |r| Rail(r.rail.clone());
+        /// Whether its threads ran on the NUMA node of its card.
+        is_pinned: bool = |r| matches!(r.pinning, fabric::Pinning::Pinned { .. });
+        /// Why they did not.
+        not_pinned_because: Option<String> = |r| match &r.pinning {
+            fabric::Pinning::NotPinned { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        /// Measured while the other rails were idle.
+        alone: Option<RailMeasure> = |r| r.alone.clone().map(RailMeasure);
+        /// Measured together with all others.
+        together: Option<RailMeasure> = |r| r.together.clone().map(RailMeasure);
+        /// The code of the error by which one is missing.
+        failure_code: Option<String> = |r| r.failure.as_ref().map(|f| f.code.clone());
+        /// That error's text.
+        failure: Option<String> = |r| r.failure.as_ref().map(|f| f.message.clone());
+    }
+}
+
+#[pymethods]
+impl RailResult {
+    fn __repr__(&self) -> String {
+        format!("<RailResult of {}>", self.0.rail.device)
+    }
+}
+
+value_class! {
+    /// All rails of a machine; `str()` is a table.
+    RailReport(fabric::RailReport) {
+        /// The libfabric that was used.
+        library_path: String = |r| r.library_path.clone();
+        /// Its version.
+        library_version: String = |r| r.library_version.to_string();
+        /// Bytes of each message.
+        size: u64 = |r| r.size;
+        /// The rails, in the order given.
+        rails: Vec<RailResult> = |r| r.rails.iter().cloned().map(RailResult).collect();
+        /// Gbit/s of all rails, each measured alone, added up; None if one failed.
+        sum_gbps: Option<f64> = |r| r.sum_gbps;
+        /// Gbit/s of all rails together.
+        aggregate_gbps: Option<f64> = |r| r.aggregate_gbps;
+        /// Seconds from the first rail's start to the last one's end.
+        together_s: Option<f64> = |r| r.together_s;
+        /// Gbit/s that all rails together should reach.
+        expected_gbps: Option<f64> = |r| r.expected_gbps;
+        /// Median Gbit/s of the rails alone.
+        median_alone_gbps: Option<f64> = |r| r.median_alone_gbps;
+        /// Median Gbit/s of the rails together.
+        median_together_gbps: Option<f64> = |r| r.median_together_gbps;
+        /// Devices that alone were below 0.9 of the median.
+        slow_alone: Vec<String> = |r| r.slow_alone.clone();
+        /// Devices that together were below 0.9 of the median.
+        slow_together: Vec<String> = |r| r.slow_together.clone();
+        /// Whether a provider other than `efa` stood in for it.
+        simulated: bool = |r| r.simulated;
+        /// How to read the figures, and what they do not show.
+        statements: Vec<String> = |r| r.statements.clone();
+    }
+}
+
+#[pymethods]
+impl RailReport {
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<RailReport of {} rails>", self.0.rails.len())
+    }
+}
+
+/// The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
+/// knows of it.
+#[pyfunction]
+#[pyo3(signature = (node, *, library=None))]
+pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> PyResult<Vec<Rail>> {
+    let library = self::library(library)?;
+    let nics = py
+        .detach(|| fabric::nics(&library))
+        .map_err(errors::fabric)?;
+    let rails = fabric::rails(&node.0, &nics);
+    Ok(rails.into_iter().map(Rail).collect())
+}
+
+/// One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
+/// as `tcp`. All rails then share one network.
+#[pyfunction]
+pub(crate) fn simulated_rails(node: &Node, provider: &str) -> Vec<Rail> {
+    let rails = fabric::simulated_rails(&node.0, provider);
+    rails.into_iter().map(Rail).collect()
+}
+
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+fn probe(
+    rails: Vec<Rail>,
+    node: &Node,
+    sizes: Option<Vec<usize>>,
+    latency: bool,
+    size_budget_s: f64,
+    deadline_s: f64,
+    pin: bool,
+    together: bool,
+    library: Option<&Library>,
+) -> PyResult<impl Future<Output = PyResult<RailReport>> + Send + use<>> {
+    let mut options = fabric::RailOptions::of(&node.0);
+    if let Some(sizes) = sizes {
+        options.probe.sizes = sizes;
+    }
+    options.probe.latency = latency;
+    options.probe.size_budget = seconds("size_budget_s", size_budget_s)?;
+    options.probe.deadline = seconds("deadline_s", deadline_s)?;
+    options.pin = pin;
+    options.together = together;
+    let rails: Vec<fabric::Rail> = rails.into_iter().map(|rail| rail.0).collect();
+    let library = self::library(library)?;
+    Ok(async move {
+        on_thread(move |interrupt| fabric::probe_rails(&library, &rails, &options, interrupt))
+            .await
+            .map(RailReport)
+    })
+}
+
+/// Measures each rail alone, one after the other, then all together.
+///
+/// node: where counters and processors are read. sizes: of messages, in bytes; rails are
+/// compared by the largest. size_budget_s: seconds for each size of each rail, and for all
+/// together. deadline_s: for each rail. pin: keep threads to the NUMA node of the card.
+///
+/// A rail that fails is in the report with its error. Raises FabricError without rails, or for
+/// options that cannot be.
+#[pyfunction]
+#[pyo3(signature = (
+    rails, node, *, sizes=None, latency=false, size_budget_s=0.5, deadline_s=60.0, pin=true,
+    together=true, library=None
+))]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn probe_rails(
+    py: Python<'_>,
+    rails: Vec<Rail>,
+    node: &Node,
+    sizes: Option<Vec<usize>>,
+    latency: bool,
+    size_budget_s: f64,
+    deadline_s: f64,
+    pin: bool,
+    together: bool,
+    library: Option<&Library>,
+) -> PyResult<RailReport> {
+    block_on(
+        py,
+        probe(
+            rails,
+            node,
+            sizes,
+            latency,
+            size_budget_s,
+            deadline_s,
+            pin,
+            together,
+            library,
+        )?,
+    )
+}
+
+/// As `probe_rails`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    rails, node, *, sizes=None, latency=false, size_budget_s=0.5, deadline_s=60.0, pin=true,
+    together=true, library=None
+) -> "collections.abc.Awaitable[RailReport]")]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn probe_rails_async<'py>(
+    py: Python<'py>,
+    rails: Vec<Rail>,
+    node: &Node,
+    sizes: Option<Vec<usize>>,
+    latency: bool,
+    size_budget_s: f64,
+    deadline_s: f64,
+    pin: bool,
+    together: bool,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    awaitable(
+        py,
+        probe(
+            rails,
+            node,
+            sizes,
+            latency,
+            size_budget_s,
+            deadline_s,
+            pin,
+            together,
+            library,
+        )?,
+    )
+}
