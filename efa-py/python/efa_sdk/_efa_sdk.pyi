@@ -6,7 +6,7 @@ import collections.abc
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "advise_nccl_environment", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async"]
 
 VERSION: Final[str]
 """
@@ -1456,6 +1456,564 @@ class Library:
         """
 
 @final
+class NcclAdvice:
+    """
+    What to do with an environment; `str()` is the text form.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    def applied_to(self, /, environment: dict[str, str]) -> dict[str, str]:
+        """
+        The environment that follows when the advice is taken.
+        """
+    @property
+    def env_vars(self, /) -> dict[str, str]:
+        """
+        Variables that must have these values, for `env_vars` of Ray's `runtime_env`.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclAdvice:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def keep(self, /) -> list[str]:
+        """
+        Variables of NCCL, its plugin and libfabric that are there and may stay.
+        """
+    @property
+    def notes(self, /) -> list[NcclNote]:
+        """
+        Why, for each variable that is set or must go, and what else is worth knowing.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def unset(self, /) -> list[str]:
+        """
+        Variables that are there and must go. A runtime_env cannot remove them: `unset_hint`.
+        """
+    @property
+    def unset_hint(self, /) -> str | None:
+        """
+        Where variables have to be removed; None where none has to.
+        """
+
+@final
+class NcclChannels:
+    """
+    Channels by what they run over. Each direction, each peer and each communicator counts.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def devices(self, /) -> list[int]:
+        """
+        Network devices that channels use, up to 255.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclChannels:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gpudirect(self, /) -> int:
+        """
+        Over a network, with GPUDirect RDMA.
+        """
+    @property
+    def gpudirect_channels(self, /) -> list[int]:
+        """
+        Numbers of the channels that were seen with GPUDirect RDMA, up to 255.
+        """
+    @property
+    def peer_to_peer(self, /) -> int:
+        """
+        GPU to GPU in one node.
+        """
+    @property
+    def shared_memory(self, /) -> int:
+        """
+        Through host memory in one node.
+        """
+    @property
+    def staged(self, /) -> int:
+        """
+        Over a network, staged through host memory.
+        """
+    @property
+    def staged_channels(self, /) -> list[int]:
+        """
+        Numbers of the channels that were seen staged, up to 255.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclEvidence:
+    """
+    A line of a log.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> NcclEvidence:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def line(self, /) -> int:
+        """
+        Its number, from 1.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        The message in it, at most 300 bytes.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclFinding:
+    """
+    Something to act on, or to know.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def cause(self, /) -> str:
+        """
+        The stable id of the cause.
+        """
+    @property
+    def cure(self, /) -> str:
+        """
+        What to do.
+        """
+    @property
+    def evidence(self, /) -> NcclEvidence | None:
+        """
+        The first line that shows it.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclFinding:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def message(self, /) -> str:
+        """
+        What it is, in one line, with the numbers of this log.
+        """
+    @property
+    def rank_count(self, /) -> int:
+        """
+        How many processes it concerns.
+        """
+    @property
+    def ranks(self, /) -> list[str]:
+        """
+        The first 8 processes that it concerns.
+        """
+    @property
+    def reference(self, /) -> str:
+        """
+        Where that comes from.
+        """
+    @property
+    def severity(self, /) -> str:
+        """
+        `failed`, `warning` or `note`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclHost:
+    """
+    The processes of one host.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> NcclHost:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def host(self, /) -> str:
+        """
+        Its name, or address.
+        """
+    @property
+    def ranks(self, /) -> int:
+        """
+        How many processes wrote to the log.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        What they run over.
+        """
+
+@final
+class NcclLog:
+    """
+    Reads a log as it comes, in pieces of any size; memory does not grow with its length.
+
+    expected_nics: EFA devices that each node must have. expect_gpudirect: whether the instance
+    type has GPUDirect RDMA; None takes channels without it as a warning.
+    """
+    def __new__(cls, /, *, expected_nics: SupportsIndex | None = None, expect_gpudirect: bool | None = None) -> NcclLog: ...
+    def __repr__(self, /) -> str: ...
+    def feed(self, /, piece: str | SupportsGetItem[int, SupportsIndex]) -> None:
+        """
+        Takes the next piece of a stream; where it is cut makes no difference.
+        """
+    def feed_line(self, /, line: str | SupportsGetItem[int, SupportsIndex]) -> None:
+        """
+        Takes one line, with or without its newline.
+        """
+    def report(self, /) -> NcclReport:
+        """
+        What the log says so far, an unfinished last line included.
+        """
+
+@final
+class NcclNetwork:
+    """
+    What a log says of a network; None where no line says it.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def dmabuf(self, /) -> bool | None:
+        """
+        Whether memory is registered as DMA-BUF; from aws-ofi-nccl 1.13.
+        """
+    @property
+    def fabric(self, /) -> str | None:
+        """
+        libfabric's fabric: `efa` or `efa-direct`; from aws-ofi-nccl 1.14.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclNetwork:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def libfabric_version(self, /) -> str | None:
+        """
+        Version of libfabric.
+        """
+    @property
+    def name(self, /) -> str | None:
+        """
+        NCCL's name: `Libfabric`, `AWS Libfabric`, `Socket`, `IB`.
+        """
+    @property
+    def nccl_version(self, /) -> str | None:
+        """
+        Version of NCCL.
+        """
+    @property
+    def nic_groups(self, /) -> int:
+        """
+        Groups of devices, one for each GPU or PCIe switch; 0 where no line says it.
+        """
+    @property
+    def nics_found(self, /) -> int | None:
+        """
+        Devices that the plugin found; from aws-ofi-nccl 1.7.
+        """
+    @property
+    def plugin_version(self, /) -> str | None:
+        """
+        Version of aws-ofi-nccl.
+        """
+    @property
+    def protocol(self, /) -> str | None:
+        """
+        `RDMA` or `SENDRECV`; from aws-ofi-nccl 1.7.
+        """
+    @property
+    def provider(self, /) -> str | None:
+        """
+        libfabric's provider, such as `efa` or `tcp;ofi_rxm`.
+        """
+    @property
+    def rails(self, /) -> int | None:
+        """
+        Rails of a device of the plugin; from aws-ofi-nccl 1.14.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclNote:
+    """
+    Why a variable should be set or go.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def action(self, /) -> str:
+        """
+        `set`, `unset` or `note`.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclNote:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def reference(self, /) -> str:
+        """
+        Where that comes from: a repository's file or issue, or a page.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def variable(self, /) -> str:
+        """
+        The variable.
+        """
+    @property
+    def why(self, /) -> str:
+        """
+        Why.
+        """
+
+@final
+class NcclRank:
+    """
+    One process of a job.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def channels(self, /) -> NcclChannels:
+        """
+        Its channels.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclRank:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gpu(self, /) -> int | None:
+        """
+        Its first CUDA device.
+        """
+    @property
+    def host(self, /) -> str | None:
+        """
+        Its host, pod or address.
+        """
+    @property
+    def network(self, /) -> NcclNetwork:
+        """
+        What it says of its network.
+        """
+    @property
+    def pid(self, /) -> int | None:
+        """
+        Its process id.
+        """
+    @property
+    def rank(self, /) -> int | None:
+        """
+        Its rank: the launcher's, else the one in the largest communicator.
+        """
+    @property
+    def reason(self, /) -> NcclReason | None:
+        """
+        Why it is not on EFA.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        What it runs over.
+        """
+
+@final
+class NcclReason:
+    """
+    Why a process is not on EFA.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def cause(self, /) -> str:
+        """
+        The stable id of the cause, such as `plugin_not_found`.
+        """
+    @property
+    def cure(self, /) -> str:
+        """
+        What to do about it.
+        """
+    @property
+    def evidence(self, /) -> NcclEvidence | None:
+        """
+        The line that says so; None where the cause is that no line says anything.
+        """
+    @property
+    def explanation(self, /) -> str:
+        """
+        What that is, in one sentence.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclReason:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def reference(self, /) -> str:
+        """
+        Where that comes from.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclReport:
+    """
+    What an NCCL log says of the network; `str()` is the text form.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def channels(self, /) -> NcclChannels:
+        """
+        Channels of all processes.
+        """
+    @property
+    def exit_code(self, /) -> int:
+        """
+        0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+        """
+    @property
+    def findings(self, /) -> list[NcclFinding]:
+        """
+        Worst first.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def hosts(self, /) -> list[NcclHost]:
+        """
+        Every host, by name.
+        """
+    @property
+    def is_on_efa(self, /) -> bool:
+        """
+        Whether data goes over EFA, degraded or not.
+        """
+    @property
+    def lines(self, /) -> int:
+        """
+        Lines of the log.
+        """
+    @property
+    def messages(self, /) -> int:
+        """
+        Messages of NCCL and its plugin in it.
+        """
+    @property
+    def network(self, /) -> NcclNetwork:
+        """
+        What most processes say; `nics_found` is the smallest.
+        """
+    @property
+    def nics_expected(self, /) -> int | None:
+        """
+        Devices that the caller expects.
+        """
+    @property
+    def ranks(self, /) -> list[NcclRank]:
+        """
+        Every process, by rank.
+        """
+    @property
+    def reason(self, /) -> NcclReason | None:
+        """
+        Why it is not on EFA.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
+        `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
+        """
+
+@final
 class NetworkCard:
     """
     One network card of an instance type.
@@ -2386,6 +2944,11 @@ class VerifyReport:
         """
         The value as JSON.
         """
+
+def advise_nccl_environment(environment: dict[str, str], *, instance_type: str | None = None, efa_count: SupportsIndex | None = None, gpu_count: SupportsIndex | None = None, has_rdma: bool | None = None, libfabric_version: str | None = None, plugin_version: str | None = None, plugin_path: str | None = None, fork_is_safe: bool | None = None, require_efa: bool = False) -> NcclAdvice:
+    """
+    What to set and what to unset for NCCL over EFA, for processes with this environment.
+    """
 
 def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
     """
