@@ -144,7 +144,7 @@ def test_what_cannot_be_read() -> None:
     with pytest.raises(IsADirectoryError):
         nccl.read_log(pathlib.Path("/"))
     with pytest.raises(TypeError):
-        nccl.read_log([1])  # type: ignore[list-item]
+        nccl.read_log([1])  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         nccl.read_log(3)  # type: ignore[arg-type]
     with pytest.raises(OverflowError):

@@ -67,7 +67,7 @@ _PIECE = 1 << 20
 
 
 def read_log(
-    log: str | bytes | os.PathLike[str] | Iterable[str | bytes],
+    log: str | bytes | bytearray | os.PathLike[str] | Iterable[str] | Iterable[bytes],
     *,
     expected_nics: int | None = None,
     expect_gpudirect: bool | None = None,
