@@ -123,7 +123,7 @@ def test_values_are_frozen_hashable_picklable_and_json() -> None:
         assert hash(same) == hash(value)
         assert json.loads(value.to_json())
         with pytest.raises(AttributeError):
-            value.status = "ok"  # type: ignore[misc]
+            value.status = "ok"  # type: ignore[misc, union-attr]
     with pytest.raises(ValueError, match="JSON"):
         fabric.DoctorReport.from_json("{}")
 
