@@ -844,6 +844,138 @@ class DestroyReport:
         """
 
 @final
+class DoctorFinding:
+    """
+    What one check of the doctor found.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def cause(self, /) -> str | None:
+        """
+        Why it is so, where that is known.
+        """
+    @property
+    def cure(self, /) -> str | None:
+        """
+        What to do.
+        """
+    @property
+    def evidence(self, /) -> list[tuple[str, str]]:
+        """
+        What it rests on: pairs of a path or other source, and what it said.
+        """
+    @staticmethod
+    def from_json(text: str) -> DoctorFinding:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def id(self, /) -> str:
+        """
+        The stable dotted name of the check, such as `verbs.unopenable`.
+        """
+    @property
+    def reference(self, /) -> str | None:
+        """
+        A page, an issue or a man page about it.
+        """
+    @property
+    def status(self, /) -> str:
+        """
+        `failed`, `warning`, `unknown`, `info`, `ok` or `not_applicable`.
+        """
+    @property
+    def title(self, /) -> str:
+        """
+        One line.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class DoctorReport:
+    """
+    Whether EFA works on a node, and if not, why; `str()` is a short text.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def cause(self, /) -> str | None:
+        """
+        The id of the finding because of which EFA is not usable.
+        """
+    @property
+    def efa_devices(self, /) -> list[str]:
+        """
+        The RDMA devices that are EFA, by name.
+        """
+    @property
+    def exit_code(self, /) -> int:
+        """
+        For a process: 0 usable, 1 not usable, 2 could not tell.
+        """
+    def finding(self, /, id: str) -> DoctorFinding | None:
+        """
+        The finding of a check by its id; None for an id that is no check.
+        """
+    @property
+    def findings(self, /) -> list[DoctorFinding]:
+        """
+        One for each check, the worst first.
+        """
+    @staticmethod
+    def from_json(text: str) -> DoctorReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def healthy(self, /) -> bool:
+        """
+        Whether EFA is usable and nothing failed or warned.
+        """
+    @property
+    def instance_type(self, /) -> str | None:
+        """
+        The instance type, as given or read.
+        """
+    @property
+    def library_path(self, /) -> str | None:
+        """
+        The libfabric that was asked.
+        """
+    @property
+    def library_version(self, /) -> str | None:
+        """
+        Its version, such as `2.5`.
+        """
+    @property
+    def reason(self, /) -> str | None:
+        """
+        What tells that there is no EFA by design, or why it could not be told.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
+        """
+
+@final
 class Event:
     """
     One step of `apply` or `destroy`, as `progress` gets it.
@@ -2487,6 +2619,28 @@ def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Lib
 def connect_async(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `connect`, as an awaitable.
+    """
+
+def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: float = 30.0, wait_for_devices: bool = False) -> DoctorReport:
+    """
+    Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
+
+    root: this machine, or a directory with a recorded tree of one, for which libfabric is not
+    asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
+    seconds for the child process in which libfabric is asked, because some environments make it
+    end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
+
+    docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
+    """
+
+def doctor_async(*, root: str = "/", instance_type: str | None = None, deadline_s: float = 30.0, wait_for_devices: bool = False) -> "collections.abc.Awaitable[DoctorReport]":
+    """
+    As `doctor`, as an awaitable.
+    """
+
+def doctor_checks() -> list[tuple[str, str]]:
+    """
+    The id and the question of every check of the doctor, in order of the decision.
     """
 
 def error_codes() -> list[str]:
