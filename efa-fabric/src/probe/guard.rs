@@ -303,9 +303,7 @@ impl<'a> Guard<'a> {
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Frame> {
         // A frame is long: it is not moved to find that there is none.
-        if self.inbox.is_none() {
-            return None;
-        }
+        self.inbox.as_ref()?;
         self.inbox.take()
     }
 
