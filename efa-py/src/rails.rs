@@ -71,8 +71,8 @@ value_class! {
         latency_us: Option<f64> = |m| m.latency_us;
         /// Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
         evidence: &'static str = |m| match m.evidence {
-            fabric::Evidence::Proved { .. } => "proved",
-            fabric::Evidence::NotProved { .. } => "not_proved",
+            fabric::TrafficEvidence::Proved { .. } => "proved",
+            fabric::TrafficEvidence::NotProved { .. } => "not_proved",
             _ => "unknown",
         };
         /// By how much the device's counters grew.
