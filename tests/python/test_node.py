@@ -81,7 +81,8 @@ def test_nothing_is_known_of_an_empty_directory(tmp_path: pathlib.Path) -> None:
 
 def test_this_machine_can_be_read() -> None:
     node = fabric.node()
-    assert node.root == "/" and node.kernel
+    assert node.root == "/"
+    assert node.kernel
     assert fabric.rails(node) == [] or node.pci_efa
 
 
@@ -90,15 +91,19 @@ def test_rails_alone_and_together(tmp_path: pathlib.Path) -> None:
     rails = fabric.simulated_rails(node, "tcp")
     assert [rail.device for rail in rails] == ["rdmap16s27", "rdmap32s27"]
     report = fabric.probe_rails(rails, node, **QUICK)  # type: ignore[arg-type]
-    assert report.simulated and report.expected_gbps == 200.0
+    assert report.simulated
+    assert report.expected_gbps == 200.0
     for result in report.rails:
         assert result.failure is None, str(report)
         assert result.is_pinned, result.not_pinned_because
-        assert result.alone is not None and result.together is not None
-        assert result.alone.gbps > 0 and result.together.bytes > 0
+        assert result.alone is not None
+        assert result.together is not None
+        assert result.alone.gbps > 0
+        assert result.together.bytes > 0
         # The counters of the files stand still.
         assert result.alone.evidence == "not_proved"
-    assert report.sum_gbps is not None and report.aggregate_gbps is not None
+    assert report.sum_gbps is not None
+    assert report.aggregate_gbps is not None
     assert "SIMULATED: tcp stands in for efa" in str(report)
     assert json.loads(report.to_json())["size"] == 4096
     assert pickle.loads(pickle.dumps(report)) == report
