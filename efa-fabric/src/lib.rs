@@ -33,6 +33,7 @@
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
+//! | [`survey`] | which node, rail or link of a cluster is bad: what to measure next, what it means |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
@@ -55,6 +56,8 @@ mod memory;
 #[forbid(unsafe_code)]
 mod probe;
 mod signals;
+#[forbid(unsafe_code)]
+pub mod survey;
 
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
