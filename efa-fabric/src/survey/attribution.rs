@@ -16,7 +16,7 @@ use super::verdict::{Direction, Quantity};
 pub struct Thresholds {
     /// Least loss of bandwidth, as a share of the cluster's median: 0.10.
     pub loss: f64,
-    /// Least gain of a node's latency, as a share of the cluster's median: 0.12.
+    /// Least gain of a node's latency, as a share of the cluster's median: 0.10.
     pub latency_excess: f64,
     /// Least gain of a single link's latency: 0.25.
     pub link_latency_excess: f64,
@@ -34,7 +34,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             loss: 0.10,
-            latency_excess: 0.12,
+            latency_excess: 0.10,
             link_latency_excess: 0.25,
             z: 3.5,
             of_expected: 0.90,
@@ -50,12 +50,20 @@ const LEAST_OF_NODE: usize = 3;
 const LEAST_OF_SUSPECT: usize = 2;
 /// Suspects are measured again from this z on, so that verdicts miss few.
 const SCREEN_Z: f64 = 2.5;
+/// The same for links, whose noise is known better.
+const SCREEN_LINK_Z: f64 = 2.0;
 /// Suspects are measured again from this share of the claimed effect on.
 const SCREEN_EFFECT: f64 = 0.85;
 /// A single direction of a link is judged by half of the measurements, so it has to be clearer.
 const SCREEN_ONE_WAY_Z: f64 = 3.0;
+/// A suspect beyond this multiple of the claimed effect is clear.
+const CLEAR_EFFECT: f64 = 1.4;
 /// An effect that keeps this share alone is not for the company.
 const KEPT_ALONE: f64 = 0.4;
+/// A single direction of a link has to lose this much more than a node.
+const ONE_WAY: f64 = 1.4;
+/// A loss of a link by company has to be this clear (logarithm: 18 %).
+const LINK_CONTENTION: f64 = -0.20;
 /// A loss by company has to be this clear (logarithm: 14 %).
 const CONTENTION: f64 = -0.15;
 /// Classes of pairs are told apart from this many pairs of each on.
@@ -232,6 +240,34 @@ impl Analysis {
         }
     }
 
+    /// The same for a link.
+    pub(crate) fn judge_link(&self, finding: &LinkFinding, suspects: &BTreeSet<usize>) -> Alone {
+        let Some((alone, _)) = finding.alone.filter(|&(_, n)| n >= self.thresholds.alone) else {
+            return Alone::Unknown;
+        };
+        let channel = &self.channels[finding.channel];
+        let control = self
+            .control(channel, suspects)
+            .filter(|gain| *gain >= -CONTENTION)
+            .unwrap_or(0.0);
+        let alone = alone - control;
+        let claim = self.link_claim(channel.quantity);
+        let near = match finding.direction {
+            Direction::Both => claim * SCREEN_EFFECT,
+            _ => claim,
+        };
+        if alone <= near {
+            Alone::StillBad
+        } else if finding.count >= 2
+            && finding.effect <= LINK_CONTENTION
+            && finding.effect - alone <= LINK_CONTENTION
+        {
+            Alone::Contention
+        } else {
+            Alone::Nothing
+        }
+    }
+
     fn claim(&self, quantity: Quantity) -> f64 {
         match quantity {
             Quantity::Bandwidth => (1.0 - self.thresholds.loss).ln(),
@@ -254,10 +290,6 @@ impl Analysis {
         }
         for (index, channel) in self.channels.iter().enumerate() {
             let claim = self.claim(channel.quantity);
-            let (claim, least_z, least_count) = match look {
-                Look::Screen => (claim * SCREEN_EFFECT, SCREEN_Z, LEAST_OF_SUSPECT),
-                Look::Verdict => (claim, self.thresholds.z, LEAST_OF_NODE),
-            };
             let directions: &[Direction] = match channel.quantity {
                 Quantity::Bandwidth => &[Direction::Sends, Direction::Receives],
                 Quantity::Latency => &[Direction::Both],
@@ -265,11 +297,17 @@ impl Analysis {
             for node in 0..channel.fit.tx.len() {
                 for &direction in directions {
                     let (effect, z, count) = channel.effect(node, direction);
-                    if count < LEAST_OF_SUSPECT || effect > claim || z > -least_z {
+                    if count < LEAST_OF_SUSPECT || effect > claim * SCREEN_EFFECT || z > -SCREEN_Z {
                         continue;
                     }
                     let alone = channel.alone_of_node(node, direction);
-                    if count + alone.map_or(0, |(_, alone)| alone) >= least_count {
+                    // What was measured alone is as good as what was measured in company.
+                    let all = count + alone.map_or(0, |(_, count)| count);
+                    let share = pooled(effect, count, alone) / effect;
+                    let said = effect * share <= claim
+                        && z * share <= -self.thresholds.z
+                        && all >= LEAST_OF_NODE;
+                    if look == Look::Screen || said {
                         found.push(NodeFinding {
                             node,
                             channel: index,
@@ -285,6 +323,13 @@ impl Analysis {
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
         found
+    }
+
+    /// Whether a finding is so far beyond what is claimed that it is worth rounds beyond the
+    /// usual.
+    pub(crate) fn is_clear(&self, finding: &NodeFinding) -> bool {
+        let quantity = self.channels[finding.channel].quantity;
+        finding.effect <= self.claim(quantity) * CLEAR_EFFECT && finding.z <= -self.thresholds.z
     }
 
     /// Links between nodes that do not stand out themselves, worst first.
@@ -362,15 +407,31 @@ impl Analysis {
                 let Some(effect) = median(&mut values[k]) else {
                     continue;
                 };
-                let z = effect / if k == 0 { scale_both } else { scale_one };
-                let (claim, least_z) = match look {
-                    Look::Screen if k == 0 => (near, SCREEN_Z),
-                    Look::Screen => (claim, SCREEN_ONE_WAY_Z),
-                    Look::Verdict => (claim, self.thresholds.z),
+                let alone = channel.alone_of_link(pair, k);
+                let all = count + alone.map_or(0, |(_, count)| count);
+                let scale = if k == 0 { scale_both } else { scale_one };
+                let z = effect / scale;
+                let (claim, near) = match k {
+                    0 => (claim, near),
+                    _ => (claim * ONE_WAY, claim),
+                };
+                let worth = match look {
+                    Look::Screen => {
+                        z <= if k == 0 {
+                            -SCREEN_LINK_Z
+                        } else {
+                            -SCREEN_ONE_WAY_Z
+                        }
+                    }
+                    Look::Verdict => {
+                        let pooled = pooled(effect, count, alone);
+                        let z = pooled / scale * (all as f64).sqrt();
+                        pooled <= claim && z <= -self.thresholds.z
+                    }
                 };
                 // Where both directions are bad, that is what is said.
                 let clearer = worst.as_ref().is_none_or(|w| effect < w.effect - 0.05);
-                if effect <= claim && z <= -least_z && clearer {
+                if effect <= near && worth && clearer {
                     worst = Some(LinkFinding {
                         pair,
                         channel: index,
@@ -378,7 +439,7 @@ impl Analysis {
                         effect,
                         z,
                         count,
-                        alone: channel.alone_of_link(pair, k),
+                        alone,
                     });
                 }
             }
@@ -490,6 +551,12 @@ impl Channel {
         let count = values.len();
         median(&mut values).map(|v| (v, count))
     }
+}
+
+/// The mean of what was seen in company and alone, weighted by how often.
+fn pooled(effect: f64, count: usize, alone: Option<(f64, usize)>) -> f64 {
+    let (alone, times) = alone.unwrap_or((0.0, 0));
+    (effect * count as f64 + alone * times as f64) / (count + times) as f64
 }
 
 /// One channel per rail of bandwidth, and one of latency (all rails, or per rail without those).

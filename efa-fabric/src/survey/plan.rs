@@ -341,27 +341,21 @@ impl Plan {
     fn queue(&mut self, observations: &Observations) {
         let analysis = self.analyse(observations);
         let times = self.options.thresholds.alone;
-        let mut had: Vec<(usize, usize)> = Vec::new();
-        for finding in analysis.nodes(Look::Verdict) {
-            if had.len() < MOST_ALONE && had.iter().all(|&(node, _)| node != finding.node) {
-                had.push((finding.node, finding.alone.map_or(0, |(_, count)| count)));
+        let mut had: BTreeSet<usize> = BTreeSet::new();
+        for finding in analysis.nodes(Look::Screen) {
+            let node = finding.node;
+            let count = finding.alone.map_or(0, |(_, count)| count);
+            let wanted = times.saturating_sub(count);
+            // More than one suspect may take a sampled survey beyond its limit, if they are clear.
+            let worth = analysis.is_clear(&finding) || self.fits(wanted);
+            if had.len() < MOST_ALONE && worth && had.insert(node) {
+                let partners = self.proven.iter().filter(|&&p| p != node);
+                let pairs = partners.cycle().skip(count).take(wanted);
+                self.queue
+                    .extend(pairs.map(|&partner| ordered(node, partner)));
             }
         }
-        for &(node, count) in &had {
-            let partners = self.proven.iter().filter(|&&p| p != node);
-            let pairs = partners
-                .cycle()
-                .skip(count)
-                .take(times.saturating_sub(count));
-            self.queue
-                .extend(pairs.map(|&partner| ordered(node, partner)));
-        }
-        let suspects: BTreeSet<usize> = had.iter().map(|&(node, _)| node).collect();
-        for finding in analysis
-            .links(Look::Verdict, &suspects)
-            .iter()
-            .take(MOST_ALONE)
-        {
+        for finding in analysis.links(Look::Verdict, &had).iter().take(MOST_ALONE) {
             let count = finding.alone.map_or(0, |(_, count)| count);
             let wanted = times.saturating_sub(count);
             if self.fits(wanted) {
