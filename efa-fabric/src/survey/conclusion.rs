@@ -72,7 +72,11 @@ pub(crate) fn conclude(observations: &Observations, options: &PlanOptions) -> Co
     for quantity in [Quantity::Bandwidth, Quantity::Latency] {
         of_nodes(&analysis, quantity, &findings, &suspects, &mut verdicts);
     }
-    let bad: BTreeSet<usize> = verdicts.iter().flat_map(Verdict::nodes).collect();
+    let bad: BTreeSet<usize> = verdicts
+        .iter()
+        .filter(|v| v.severity > Severity::Info)
+        .flat_map(Verdict::nodes)
+        .collect();
     for finding in analysis.links(Look::Verdict, &bad) {
         verdicts.extend(of_link(&analysis, &finding, &suspects));
     }
@@ -476,14 +480,11 @@ fn of_link(
         )
     };
     let subject = Subject::Link { a, b };
-    Some(verdict(
-        channel,
-        subject,
-        finding.effect,
-        finding.z,
-        state,
-        evidence,
-    ))
+    let mut said = verdict(channel, subject, finding.effect, finding.z, state, evidence);
+    if state == Alone::Unknown {
+        said.severity = Severity::Info;
+    }
+    Some(said)
 }
 
 fn verdict(
