@@ -16,7 +16,7 @@ export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
 # What tools/setup.sh installs is there: a test of efa-fabric that would be skipped fails.
 export EFA_TEST_NO_SKIPS := 1
 
-.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -71,6 +71,10 @@ test-python: setup build
 # Extra arguments: make bench-fabric BENCH="--pairs 15 --write"
 bench-fabric: build
 	$(PYTHON) tools/bench_fabric.py $(BENCH)
+
+# Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
+survey-long: setup-examples
+	cargo run -p efa-fabric --example survey_simulation -- long
 
 stubs: build
 	$(PYTHON) tools/generate_stubs.py

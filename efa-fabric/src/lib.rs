@@ -39,6 +39,7 @@
 //! | `node` | inventory of a machine: EFA devices, verbs devices, limits, software |
 //! | `doctor` | why EFA does not work on a machine |
 //! | `rails` | EFA devices as rails: each measured alone, then all together, with evidence |
+//! | [`survey`] | which node, rail or link of a cluster is bad: what to measure next, what it means |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //! | `nccl_log` | reads NCCL's log: is traffic on EFA, and if not, why |
@@ -78,6 +79,7 @@ mod probe;
 #[forbid(unsafe_code)]
 mod rails;
 mod signals;
+mod survey;
 mod system;
 #[forbid(unsafe_code)]
 mod text;
