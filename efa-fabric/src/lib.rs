@@ -79,7 +79,7 @@ mod probe;
 #[forbid(unsafe_code)]
 mod rails;
 mod signals;
-mod survey;
+pub mod survey;
 mod system;
 #[forbid(unsafe_code)]
 mod text;

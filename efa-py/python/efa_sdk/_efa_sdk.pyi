@@ -7,9 +7,10 @@ import os
 
 import efa_sdk.fabric
 from _typeshed import SupportsGetItem
+from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "Event", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "Latency", "Layout", "Library", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "NodeOutput", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "RankedInstance", "Server", "Topology", "VerifyReport", "answer_through", "answer_through_async", "connect", "connect_async", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeOutput", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "advise_nccl_environment", "answer_through", "answer_through_async", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "simulated_rails"]
 
 VERSION: Final[str]
 """
@@ -143,7 +144,8 @@ class AttachedInterface:
 @final
 class Bandwidth:
     """
-    Messages in one direction, from the first post to the peer's last acknowledgement.
+    Transfers with many in flight, from the first post to the last acknowledgement or
+    completion. With both sides sending, rates are the sum of both.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -190,9 +192,19 @@ class Bandwidth:
         """
         Messages per second.
         """
+    @property
+    def sides(self, /) -> list[SideBandwidth]:
+        """
+        The measuring side's part, then the answering side's where both sent.
+        """
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    @property
+    def warmup_messages(self, /) -> int:
+        """
+        Messages of the measuring side before, which are not counted.
         """
     @property
     def window(self, /) -> int:
@@ -976,6 +988,91 @@ class DoctorReport:
         """
 
 @final
+class EfaDevice:
+    """
+    An EFA device as the kernel's driver shows it.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def counters(self, /) -> dict[str, int]:
+        """
+        Counters of the port and of the device.
+        """
+    @property
+    def driver(self, /) -> str | None:
+        """
+        The driver.
+        """
+    @staticmethod
+    def from_json(text: str) -> EfaDevice:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def generation(self, /) -> str | None:
+        """
+        `efa0`, `efa1` …
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Such as `rdmap0s6`.
+        """
+    @property
+    def nearest_gpus(self, /) -> list[str]:
+        """
+        PCI addresses of the nearest GPUs: all that are equally near.
+        """
+    @property
+    def node_guid(self, /) -> str | None:
+        """
+        The GUID of the node.
+        """
+    @property
+    def numa_node(self, /) -> int | None:
+        """
+        NUMA node.
+        """
+    @property
+    def p2p(self, /) -> str | None:
+        """
+        What gives peer-to-peer access to device memory; empty text means none.
+        """
+    @property
+    def pci_address(self, /) -> str | None:
+        """
+        The PCI address.
+        """
+    @property
+    def pci_group(self, /) -> str | None:
+        """
+        The bridge right above it, or the host bridge.
+        """
+    @property
+    def port_state(self, /) -> str | None:
+        """
+        State of its port, such as `ACTIVE`.
+        """
+    @property
+    def rate_gbps(self, /) -> float | None:
+        """
+        Rate of its port in Gbit/s.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def uverbs(self, /) -> str | None:
+        """
+        Its verbs device, such as `uverbs0`.
+        """
+
+@final
 class Event:
     """
     One step of `apply` or `destroy`, as `progress` gets it.
@@ -1010,6 +1107,51 @@ class Event:
     def resource_type(self, /) -> str:
         """
         EC2's resource type, such as `security-group`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class ExpectedEfa:
+    """
+    What a machine of an instance type should have.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def efa_count(self, /) -> int:
+        """
+        EFA interfaces that it can have; a launch may attach fewer on purpose.
+        """
+    @property
+    def efa_gbps(self, /) -> float | None:
+        """
+        Gbit/s of one EFA device, where it is known.
+        """
+    @property
+    def efa_gbps_origin(self, /) -> str | None:
+        """
+        Where that figure is from.
+        """
+    @staticmethod
+    def from_json(text: str) -> ExpectedEfa:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_gbps(self, /) -> float | None:
+        """
+        Gbit/s of the whole instance.
+        """
+    @property
+    def instance_type(self, /) -> str:
+        """
+        The instance type.
         """
     def to_json(self, /) -> str:
         """
@@ -1496,6 +1638,41 @@ class InstanceTypes:
     def __next__(self, /) -> InstanceType: ...
 
 @final
+class KernelModule:
+    """
+    A kernel module.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KernelModule:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def loaded(self, /) -> bool | None:
+        """
+        Whether the kernel has it; None where that cannot be read.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Such as `efa`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def version(self, /) -> str | None:
+        """
+        Its version, where it has one of its own.
+        """
+
+@final
 class Latency:
     """
     Half of the round-trip time of single messages, in µs.
@@ -1664,6 +1841,564 @@ class Library:
     def version(self, /) -> str:
         """
         Its version, such as `1.17`.
+        """
+
+@final
+class NcclAdvice:
+    """
+    What to do with an environment; `str()` is the text form.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    def applied_to(self, /, environment: dict[str, str]) -> dict[str, str]:
+        """
+        The environment that follows when the advice is taken.
+        """
+    @property
+    def env_vars(self, /) -> dict[str, str]:
+        """
+        Variables that must have these values, for `env_vars` of Ray's `runtime_env`.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclAdvice:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def keep(self, /) -> list[str]:
+        """
+        Variables of NCCL, its plugin and libfabric that are there and may stay.
+        """
+    @property
+    def notes(self, /) -> list[NcclNote]:
+        """
+        Why, for each variable that is set or must go, and what else is worth knowing.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def unset(self, /) -> list[str]:
+        """
+        Variables that are there and must go. A runtime_env cannot remove them: `unset_hint`.
+        """
+    @property
+    def unset_hint(self, /) -> str | None:
+        """
+        Where variables have to be removed; None where none has to.
+        """
+
+@final
+class NcclChannels:
+    """
+    Channels by what they run over. Each direction, each peer and each communicator counts.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def devices(self, /) -> list[int]:
+        """
+        Network devices that channels use, up to 255.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclChannels:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gpudirect(self, /) -> int:
+        """
+        Over a network, with GPUDirect RDMA.
+        """
+    @property
+    def gpudirect_channels(self, /) -> list[int]:
+        """
+        Numbers of the channels that were seen with GPUDirect RDMA, up to 255.
+        """
+    @property
+    def peer_to_peer(self, /) -> int:
+        """
+        GPU to GPU in one node.
+        """
+    @property
+    def shared_memory(self, /) -> int:
+        """
+        Through host memory in one node.
+        """
+    @property
+    def staged(self, /) -> int:
+        """
+        Over a network, staged through host memory.
+        """
+    @property
+    def staged_channels(self, /) -> list[int]:
+        """
+        Numbers of the channels that were seen staged, up to 255.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclEvidence:
+    """
+    A line of a log.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> NcclEvidence:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def line(self, /) -> int:
+        """
+        Its number, from 1.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        The message in it, at most 300 bytes.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclFinding:
+    """
+    Something to act on, or to know.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def cause(self, /) -> str:
+        """
+        The stable id of the cause.
+        """
+    @property
+    def cure(self, /) -> str:
+        """
+        What to do.
+        """
+    @property
+    def evidence(self, /) -> NcclEvidence | None:
+        """
+        The first line that shows it.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclFinding:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def message(self, /) -> str:
+        """
+        What it is, in one line, with the numbers of this log.
+        """
+    @property
+    def rank_count(self, /) -> int:
+        """
+        How many processes it concerns.
+        """
+    @property
+    def ranks(self, /) -> list[str]:
+        """
+        The first 8 processes that it concerns.
+        """
+    @property
+    def reference(self, /) -> str:
+        """
+        Where that comes from.
+        """
+    @property
+    def severity(self, /) -> str:
+        """
+        `failed`, `warning` or `note`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclHost:
+    """
+    The processes of one host.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> NcclHost:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def host(self, /) -> str:
+        """
+        Its name, or address.
+        """
+    @property
+    def ranks(self, /) -> int:
+        """
+        How many processes wrote to the log.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        What they run over.
+        """
+
+@final
+class NcclLog:
+    """
+    Reads a log as it comes, in pieces of any size; memory does not grow with its length.
+
+    expected_nics: EFA devices that each node must have. expect_gpudirect: whether the instance
+    type has GPUDirect RDMA; None takes channels without it as a warning.
+    """
+    def __new__(cls, /, *, expected_nics: SupportsIndex | None = None, expect_gpudirect: bool | None = None) -> NcclLog: ...
+    def __repr__(self, /) -> str: ...
+    def feed(self, /, piece: str | SupportsGetItem[int, SupportsIndex]) -> None:
+        """
+        Takes the next piece of a stream; where it is cut makes no difference.
+        """
+    def feed_line(self, /, line: str | SupportsGetItem[int, SupportsIndex]) -> None:
+        """
+        Takes one line, with or without its newline.
+        """
+    def report(self, /) -> NcclReport:
+        """
+        What the log says so far, an unfinished last line included.
+        """
+
+@final
+class NcclNetwork:
+    """
+    What a log says of a network; None where no line says it.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def dmabuf(self, /) -> bool | None:
+        """
+        Whether memory is registered as DMA-BUF; from aws-ofi-nccl 1.13.
+        """
+    @property
+    def fabric(self, /) -> str | None:
+        """
+        libfabric's fabric: `efa` or `efa-direct`; from aws-ofi-nccl 1.14.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclNetwork:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def libfabric_version(self, /) -> str | None:
+        """
+        Version of libfabric.
+        """
+    @property
+    def name(self, /) -> str | None:
+        """
+        NCCL's name: `Libfabric`, `AWS Libfabric`, `Socket`, `IB`.
+        """
+    @property
+    def nccl_version(self, /) -> str | None:
+        """
+        Version of NCCL.
+        """
+    @property
+    def nic_groups(self, /) -> int:
+        """
+        Groups of devices, one for each GPU or PCIe switch; 0 where no line says it.
+        """
+    @property
+    def nics_found(self, /) -> int | None:
+        """
+        Devices that the plugin found; from aws-ofi-nccl 1.7.
+        """
+    @property
+    def plugin_version(self, /) -> str | None:
+        """
+        Version of aws-ofi-nccl.
+        """
+    @property
+    def protocol(self, /) -> str | None:
+        """
+        `RDMA` or `SENDRECV`; from aws-ofi-nccl 1.7.
+        """
+    @property
+    def provider(self, /) -> str | None:
+        """
+        libfabric's provider, such as `efa` or `tcp;ofi_rxm`.
+        """
+    @property
+    def rails(self, /) -> int | None:
+        """
+        Rails of a device of the plugin; from aws-ofi-nccl 1.14.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclNote:
+    """
+    Why a variable should be set or go.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def action(self, /) -> str:
+        """
+        `set`, `unset` or `note`.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclNote:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def reference(self, /) -> str:
+        """
+        Where that comes from: a repository's file or issue, or a page.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def variable(self, /) -> str:
+        """
+        The variable.
+        """
+    @property
+    def why(self, /) -> str:
+        """
+        Why.
+        """
+
+@final
+class NcclRank:
+    """
+    One process of a job.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def channels(self, /) -> NcclChannels:
+        """
+        Its channels.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclRank:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gpu(self, /) -> int | None:
+        """
+        Its first CUDA device.
+        """
+    @property
+    def host(self, /) -> str | None:
+        """
+        Its host, pod or address.
+        """
+    @property
+    def network(self, /) -> NcclNetwork:
+        """
+        What it says of its network.
+        """
+    @property
+    def pid(self, /) -> int | None:
+        """
+        Its process id.
+        """
+    @property
+    def rank(self, /) -> int | None:
+        """
+        Its rank: the launcher's, else the one in the largest communicator.
+        """
+    @property
+    def reason(self, /) -> NcclReason | None:
+        """
+        Why it is not on EFA.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        What it runs over.
+        """
+
+@final
+class NcclReason:
+    """
+    Why a process is not on EFA.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def cause(self, /) -> str:
+        """
+        The stable id of the cause, such as `plugin_not_found`.
+        """
+    @property
+    def cure(self, /) -> str:
+        """
+        What to do about it.
+        """
+    @property
+    def evidence(self, /) -> NcclEvidence | None:
+        """
+        The line that says so; None where the cause is that no line says anything.
+        """
+    @property
+    def explanation(self, /) -> str:
+        """
+        What that is, in one sentence.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclReason:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def reference(self, /) -> str:
+        """
+        Where that comes from.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class NcclReport:
+    """
+    What an NCCL log says of the network; `str()` is the text form.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def channels(self, /) -> NcclChannels:
+        """
+        Channels of all processes.
+        """
+    @property
+    def exit_code(self, /) -> int:
+        """
+        0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+        """
+    @property
+    def findings(self, /) -> list[NcclFinding]:
+        """
+        Worst first.
+        """
+    @staticmethod
+    def from_json(text: str) -> NcclReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def hosts(self, /) -> list[NcclHost]:
+        """
+        Every host, by name.
+        """
+    @property
+    def is_on_efa(self, /) -> bool:
+        """
+        Whether data goes over EFA, degraded or not.
+        """
+    @property
+    def lines(self, /) -> int:
+        """
+        Lines of the log.
+        """
+    @property
+    def messages(self, /) -> int:
+        """
+        Messages of NCCL and its plugin in it.
+        """
+    @property
+    def network(self, /) -> NcclNetwork:
+        """
+        What most processes say; `nics_found` is the smallest.
+        """
+    @property
+    def nics_expected(self, /) -> int | None:
+        """
+        Devices that the caller expects.
+        """
+    @property
+    def ranks(self, /) -> list[NcclRank]:
+        """
+        Every process, by rank.
+        """
+    @property
+    def reason(self, /) -> NcclReason | None:
+        """
+        Why it is not on EFA.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
+        `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
         """
 
 @final
@@ -1868,6 +2603,138 @@ class Nic:
         """
 
 @final
+class Node:
+    """
+    A machine, as far as its files tell; `str()` is a short text with a table.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def efa_devices(self, /) -> list[EfaDevice]:
+        """
+        EFA devices that the kernel's driver made usable.
+        """
+    @property
+    def efa_installer(self, /) -> str | None:
+        """
+        Version of the EFA installer.
+        """
+    @property
+    def expected(self, /) -> ExpectedEfa | None:
+        """
+        What the instance type should have.
+        """
+    @staticmethod
+    def from_json(text: str) -> Node:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gpus(self, /) -> list[PciDevice]:
+        """
+        NVIDIA GPUs on the PCI bus.
+        """
+    @property
+    def hostname(self, /) -> str | None:
+        """
+        Name of the machine.
+        """
+    @property
+    def hugepages_free(self, /) -> int | None:
+        """
+        Huge pages of the default size that are free.
+        """
+    @property
+    def instance_id(self, /) -> str | None:
+        """
+        The instance id, on EC2.
+        """
+    @property
+    def instance_type(self, /) -> str | None:
+        """
+        The instance type, on EC2.
+        """
+    @property
+    def is_container(self, /) -> bool:
+        """
+        Whether anything says that this is a container.
+        """
+    @property
+    def is_kubernetes(self, /) -> bool:
+        """
+        Whether anything says that this is a pod of Kubernetes.
+        """
+    @property
+    def kernel(self, /) -> str | None:
+        """
+        Release of the kernel.
+        """
+    @property
+    def libfabrics(self, /) -> list[str]:
+        """
+        Files named libfabric.so.1 in the usual places.
+        """
+    @property
+    def memlock_bytes(self, /) -> int | None:
+        """
+        Bytes that may be locked; -1 for unlimited.
+        """
+    @property
+    def modules(self, /) -> list[KernelModule]:
+        """
+        The kernel modules that matter, loaded or not.
+        """
+    @property
+    def nccl_plugins(self, /) -> dict[str, str | None]:
+        """
+        NCCL plugins in the usual places, by path, with the version where it can be read.
+        """
+    @property
+    def other_rdma_devices(self, /) -> list[RdmaDevice]:
+        """
+        Other RDMA devices.
+        """
+    @property
+    def pci_efa(self, /) -> list[PciDevice]:
+        """
+        EFA devices on the PCI bus, with or without a driver.
+        """
+    @property
+    def product_name(self, /) -> str | None:
+        """
+        Name of the product, from DMI.
+        """
+    @property
+    def rdma_core(self, /) -> int | None:
+        """
+        Version of rdma-core.
+        """
+    @property
+    def root(self, /) -> str:
+        """
+        The directory that was read.
+        """
+    @property
+    def shm_mib(self, /) -> int | None:
+        """
+        Size of /dev/shm in MiB; only of the machine that runs the program.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def uverbs(self, /) -> list[Uverbs]:
+        """
+        Verbs devices.
+        """
+
+@final
 class NodeOutput:
     """
     How a script ended on one node.
@@ -1925,6 +2792,61 @@ class NodeOutput:
     def truncated(self, /) -> bool:
         """
         Whether SSM cut one of them off.
+        """
+
+@final
+class PciDevice:
+    """
+    A PCI device.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> str:
+        """
+        Such as `0000:00:06.0`.
+        """
+    @property
+    def device(self, /) -> str | None:
+        """
+        Device id, such as `0xefa1`.
+        """
+    @property
+    def driver(self, /) -> str | None:
+        """
+        The driver that is bound to it.
+        """
+    @staticmethod
+    def from_json(text: str) -> PciDevice:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def generation(self, /) -> str | None:
+        """
+        `efa0`, `efa1` …, of EFA devices.
+        """
+    @property
+    def numa_node(self, /) -> int | None:
+        """
+        NUMA node.
+        """
+    @property
+    def path(self, /) -> list[str]:
+        """
+        The PCI addresses on the way to it: host bridge, bridges, itself.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def vendor(self, /) -> str | None:
+        """
+        Vendor id, such as `0x1d0f`.
         """
 
 @final
@@ -2090,7 +3012,10 @@ class ProbeOptions:
 
     provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
     seconds for each size and each of latency and bandwidth. window: messages in flight for
-    bandwidth, at most 64. buffers: `reused` or `distinct`. deadline_s: seconds for the whole
+    bandwidth, at most 64. buffers: `reused` or `distinct`. operation: `message`, `tagged`,
+    `write`, `write_data` or `read`. direction: `one_way`, or `bidirectional` to have both
+    sides send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing
+    happens, or `spin`. deadline_s: seconds for the whole
     probe. source_address: a numeric local address, for providers with IP addresses.
 
     Raises FabricError that names the option.
@@ -2098,7 +3023,7 @@ class ProbeOptions:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, provider: str, *, fabric: str | None = None, domain: str | None = None, source_address: str | None = None, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = True, bandwidth: bool = True, size_budget_s: SupportsFloat | SupportsIndex = 0.25, min_iterations: SupportsIndex = 10, max_iterations: SupportsIndex = 1000000, window: SupportsIndex = 64, buffers: str = "reused", deadline_s: SupportsFloat | SupportsIndex = 60.0, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0) -> ProbeOptions: ...
+    def __new__(cls, /, provider: str, *, fabric: str | None = None, domain: str | None = None, source_address: str | None = None, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = True, bandwidth: bool = True, size_budget_s: SupportsFloat | SupportsIndex = 0.25, min_iterations: SupportsIndex = 10, max_iterations: SupportsIndex = 1000000, window: SupportsIndex = 64, buffers: str = "reused", operation: str = "message", direction: str = "one_way", wait: str = "adaptive", deadline_s: SupportsFloat | SupportsIndex = 60.0, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0) -> ProbeOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -2120,6 +3045,11 @@ class ProbeOptions:
     def deadline_s(self, /) -> float:
         """
         Seconds for the whole probe.
+        """
+    @property
+    def direction(self, /) -> str:
+        """
+        `one_way` or `bidirectional`.
         """
     @property
     def domain(self, /) -> str | None:
@@ -2152,6 +3082,11 @@ class ProbeOptions:
         Round trips or messages that are measured at least.
         """
     @property
+    def operation(self, /) -> str:
+        """
+        `message`, `tagged`, `write`, `write_data` or `read`.
+        """
+    @property
     def provider(self, /) -> str:
         """
         The provider.
@@ -2174,6 +3109,11 @@ class ProbeOptions:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    @property
+    def wait(self, /) -> str:
+        """
+        `adaptive` or `spin`.
         """
     @property
     def window(self, /) -> int:
@@ -2199,9 +3139,19 @@ class ProbeReport:
         `reused` or `distinct`.
         """
     @property
+    def direction(self, /) -> str:
+        """
+        `one_way` or `bidirectional`.
+        """
+    @property
     def domain(self, /) -> str:
         """
         The domain.
+        """
+    @property
+    def endpoint_options(self, /) -> list[tuple[str, bool]]:
+        """
+        What was set on the endpoint, by libfabric's name, and whether the provider took it.
         """
     @property
     def fabric(self, /) -> str:
@@ -2227,6 +3177,11 @@ class ProbeReport:
     def library_version(self, /) -> str:
         """
         Its version.
+        """
+    @property
+    def operation(self, /) -> str:
+        """
+        `message`, `tagged`, `write`, `write_data` or `read`.
         """
     @property
     def peer_hostname(self, /) -> str | None:
@@ -2317,6 +3272,11 @@ class ProbeRow:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    @property
+    def verified(self, /) -> bool:
+        """
+        Whether the bytes of one transfer were compared with what was sent; not above 64 MiB.
         """
 
 @final
@@ -2415,6 +3375,269 @@ class ProviderInfo:
         """
 
 @final
+class Rail:
+    """
+    One network device as a way out of the machine.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, device: str, provider: str, *, domain: str | None = None, numa_node: SupportsIndex | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None) -> Rail: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def device(self, /) -> str:
+        """
+        The device, such as `rdmap79s0`.
+        """
+    @property
+    def domain(self, /) -> str | None:
+        """
+        libfabric's domain.
+        """
+    @property
+    def expected_gbps(self, /) -> float | None:
+        """
+        Gbit/s that it should reach in one direction.
+        """
+    @staticmethod
+    def from_json(text: str) -> Rail:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def numa_node(self, /) -> int | None:
+        """
+        NUMA node of the card.
+        """
+    @property
+    def pci_address(self, /) -> str | None:
+        """
+        The PCI address.
+        """
+    @property
+    def pci_group(self, /) -> str | None:
+        """
+        The bridge that the device is under.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        libfabric's provider.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class RailMeasure:
+    """
+    One measurement of one rail.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def bytes(self, /) -> int:
+        """
+        Bytes sent in one direction.
+        """
+    @property
+    def counter_growth(self, /) -> dict[str, int]:
+        """
+        By how much the device's counters grew.
+        """
+    @property
+    def domain(self, /) -> str:
+        """
+        The domain.
+        """
+    @property
+    def elapsed_s(self, /) -> float:
+        """
+        Seconds.
+        """
+    @property
+    def evidence(self, /) -> str:
+        """
+        Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
+        """
+    @staticmethod
+    def from_json(text: str) -> RailMeasure:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gbps(self, /) -> float:
+        """
+        Gbit/s in one direction.
+        """
+    @property
+    def latency_us(self, /) -> float | None:
+        """
+        Median of half of the round trip of the smallest size, where latency was measured.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider as libfabric returned it.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class RailReport:
+    """
+    All rails of a machine; `str()` is a table.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def aggregate_gbps(self, /) -> float | None:
+        """
+        Gbit/s of all rails together.
+        """
+    @property
+    def expected_gbps(self, /) -> float | None:
+        """
+        Gbit/s that all rails together should reach.
+        """
+    @staticmethod
+    def from_json(text: str) -> RailReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def library_path(self, /) -> str:
+        """
+        The libfabric that was used.
+        """
+    @property
+    def library_version(self, /) -> str:
+        """
+        Its version.
+        """
+    @property
+    def median_alone_gbps(self, /) -> float | None:
+        """
+        Median Gbit/s of the rails alone.
+        """
+    @property
+    def median_together_gbps(self, /) -> float | None:
+        """
+        Median Gbit/s of the rails together.
+        """
+    @property
+    def rails(self, /) -> list[RailResult]:
+        """
+        The rails, in the order given.
+        """
+    @property
+    def simulated(self, /) -> bool:
+        """
+        Whether a provider other than `efa` stood in for it.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Bytes of each message.
+        """
+    @property
+    def slow_alone(self, /) -> list[str]:
+        """
+        Devices that alone were below 0.9 of the median.
+        """
+    @property
+    def slow_together(self, /) -> list[str]:
+        """
+        Devices that together were below 0.9 of the median.
+        """
+    @property
+    def statements(self, /) -> list[str]:
+        """
+        How to read the figures, and what they do not show.
+        """
+    @property
+    def sum_gbps(self, /) -> float | None:
+        """
+        Gbit/s of all rails, each measured alone, added up; None if one failed.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def together_s(self, /) -> float | None:
+        """
+        Seconds from the first rail's start to the last one's end.
+        """
+
+@final
+class RailResult:
+    """
+    What came of one rail.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def alone(self, /) -> RailMeasure | None:
+        """
+        Measured while the other rails were idle.
+        """
+    @property
+    def failure(self, /) -> str | None:
+        """
+        That error's text.
+        """
+    @property
+    def failure_code(self, /) -> str | None:
+        """
+        The code of the error by which one is missing.
+        """
+    @staticmethod
+    def from_json(text: str) -> RailResult:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def is_pinned(self, /) -> bool:
+        """
+        Whether its threads ran on the NUMA node of its card.
+        """
+    @property
+    def not_pinned_because(self, /) -> str | None:
+        """
+        Why they did not.
+        """
+    @property
+    def rail(self, /) -> Rail:
+        """
+        The rail.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def together(self, /) -> RailMeasure | None:
+        """
+        Measured together with all others.
+        """
+
+@final
 class RankedInstance:
     """
     One instance and its place in the network.
@@ -2465,6 +3688,51 @@ class RankedInstance:
         """
 
 @final
+class RdmaDevice:
+    """
+    An RDMA device that is not EFA.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def device(self, /) -> str | None:
+        """
+        Device id.
+        """
+    @property
+    def driver(self, /) -> str | None:
+        """
+        The driver.
+        """
+    @staticmethod
+    def from_json(text: str) -> RdmaDevice:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Such as `mlx5_0`.
+        """
+    @property
+    def pci_address(self, /) -> str | None:
+        """
+        The PCI address.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def vendor(self, /) -> str | None:
+        """
+        Vendor id.
+        """
+
+@final
 class Server:
     """
     The answering side of a probe between two processes.
@@ -2479,14 +3747,55 @@ class Server:
         """
         What peers connect to, as `ip:port`.
         """
-    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> ProbeReport:
+    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", library: Library | None = None) -> ProbeReport:
         """
         Answers the next peer that has the token; the report has what it measured. max_size: the
         largest message in bytes that the peer may ask for, which decides how much memory is taken.
+        wait: `adaptive` or `spin`.
         """
-    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
         As `serve_one`, as an awaitable.
+        """
+
+@final
+class SideBandwidth:
+    """
+    What one side sent.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def elapsed_s(self, /) -> float:
+        """
+        Seconds.
+        """
+    @staticmethod
+    def from_json(text: str) -> SideBandwidth:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gb_per_s(self, /) -> float:
+        """
+        10^9 bytes per second.
+        """
+    @property
+    def gbit_per_s(self, /) -> float:
+        """
+        10^9 bits per second.
+        """
+    @property
+    def messages(self, /) -> int:
+        """
+        Messages sent.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -2535,6 +3844,51 @@ class Topology:
     def notes(self, /) -> list[str]:
         """
         What could not be ranked, and why.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class Uverbs:
+    """
+    A verbs device, through which programs use an RDMA device.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def access(self, /) -> str:
+        """
+        `openable`, `missing` or `denied`.
+        """
+    @property
+    def errno(self, /) -> int | None:
+        """
+        The error number of what is denied.
+        """
+    @staticmethod
+    def from_json(text: str) -> Uverbs:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def ibdev(self, /) -> str | None:
+        """
+        The RDMA device that it belongs to.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Such as `uverbs0`.
+        """
+    @property
+    def path(self, /) -> str:
+        """
+        Such as `/dev/infiniband/uverbs0`.
         """
     def to_json(self, /) -> str:
         """
@@ -2598,6 +3952,21 @@ class VerifyReport:
         The value as JSON.
         """
 
+def _fabric_ask(*, library: str | PathLike[str] | None = None, provider: str = ..., environment: dict[str, str | None] = ..., deadline_s: SupportsFloat | SupportsIndex = 20.0) -> str:
+    """
+    Asks libfabric in a child process and returns the answer as JSON. Not for callers.
+    """
+
+def _fabric_child() -> None:
+    """
+    What a child runs; it ends the process. Not for callers.
+    """
+
+def advise_nccl_environment(environment: dict[str, str], *, instance_type: str | None = None, efa_count: SupportsIndex | None = None, gpu_count: SupportsIndex | None = None, has_rdma: bool | None = None, libfabric_version: str | None = None, plugin_version: str | None = None, plugin_path: str | None = None, fork_is_safe: bool | None = None, require_efa: bool = False) -> NcclAdvice:
+    """
+    What to set and what to unset for NCCL over EFA, for processes with this environment.
+    """
+
 def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, *, probe: str | ProbeOptions | None = None, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> ProbeReport:
     """
     Answers one side that calls `measure_through` with the same exchange and name.
@@ -2621,7 +3990,7 @@ def connect_async(address: str, token: str, probe: str | ProbeOptions, *, librar
     As `connect`, as an awaitable.
     """
 
-def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: float = 30.0, wait_for_devices: bool = False) -> DoctorReport:
+def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False) -> DoctorReport:
     """
     Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
 
@@ -2633,7 +4002,7 @@ def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: flo
     docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
     """
 
-def doctor_async(*, root: str = "/", instance_type: str | None = None, deadline_s: float = 30.0, wait_for_devices: bool = False) -> "collections.abc.Awaitable[DoctorReport]":
+def doctor_async(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False) -> "collections.abc.Awaitable[DoctorReport]":
     """
     As `doctor`, as an awaitable.
     """
@@ -2677,4 +4046,40 @@ def measure_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange"
 def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `measure_through`, as an awaitable.
+    """
+
+def node(root: str | PathLike[str] = ...) -> Node:
+    """
+    The inventory of a machine: this one, or one in a directory with a copy of its files.
+
+    What cannot be read is None; there is no error.
+    """
+
+def probe_rails(rails: SupportsGetItem[int, Rail], node: Node, *, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = False, size_budget_s: SupportsFloat | SupportsIndex = 0.5, deadline_s: SupportsFloat | SupportsIndex = 60.0, pin: bool = True, together: bool = True, library: Library | None = None) -> RailReport:
+    """
+    Measures each rail alone, one after the other, then all together.
+
+    node: where counters and processors are read. sizes: of messages, in bytes; rails are
+    compared by the largest. size_budget_s: seconds for each size of each rail, and for all
+    together. deadline_s: for each rail. pin: keep threads to the NUMA node of the card.
+
+    A rail that fails is in the report with its error. Raises FabricError without rails, or for
+    options that cannot be.
+    """
+
+def probe_rails_async(rails: SupportsGetItem[int, Rail], node: Node, *, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = False, size_budget_s: SupportsFloat | SupportsIndex = 0.5, deadline_s: SupportsFloat | SupportsIndex = 60.0, pin: bool = True, together: bool = True, library: Library | None = None) -> "collections.abc.Awaitable[RailReport]":
+    """
+    As `probe_rails`, as an awaitable.
+    """
+
+def rails(node: Node, *, library: Library | None = None) -> list[Rail]:
+    """
+    The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
+    knows of it.
+    """
+
+def simulated_rails(node: Node, provider: str) -> list[Rail]:
+    """
+    One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
+    as `tcp`. All rails then share one network.
     """
