@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use efa_fabric as fabric;
@@ -14,6 +14,9 @@ use crate::errors;
 use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
 use crate::runtime::{awaitable, block_on, refuse_after_fork};
 use crate::value::value_class;
+
+/// Time for probes to end at exit; they look every 10 ms whether they should.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A loaded libfabric.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
@@ -224,6 +227,62 @@ impl Probe {
     }
 }
 
+/// The probes that run now, by their wish to stop.
+struct Running {
+    stops: Mutex<Vec<Arc<AtomicBool>>>,
+    ended: Condvar,
+}
+
+static RUNNING: Running = Running {
+    stops: Mutex::new(Vec::new()),
+    ended: Condvar::new(),
+};
+
+impl Running {
+    fn stops(&self) -> MutexGuard<'_, Vec<Arc<AtomicBool>>> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of [`RUNNING`], for as long as its thread runs.
+struct Registered(Arc<AtomicBool>);
+
+impl Registered {
+    fn new(stop: &Arc<AtomicBool>) -> Self {
+        RUNNING.stops().push(stop.clone());
+        Self(stop.clone())
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        RUNNING.stops().retain(|stop| !Arc::ptr_eq(stop, &self.0));
+        RUNNING.ended.notify_all();
+    }
+}
+
+/// Stops every probe and waits until it has ended. Called at exit: a library's destructors must
+/// not run under a probe, which ended one process in six with a segmentation fault. Not for
+/// callers.
+#[pyfunction]
+pub(crate) fn _stop_probes(py: Python<'_>) {
+    // The threads of a forked process stayed with its parent.
+    if refuse_after_fork().is_err() {
+        return;
+    }
+    py.detach(|| {
+        let stops = RUNNING.stops();
+        for stop in &*stops {
+            stop.store(true, Ordering::Relaxed);
+        }
+        drop(
+            RUNNING
+                .ended
+                .wait_timeout_while(stops, STOP_TIMEOUT, |stops| !stops.is_empty()),
+        );
+    });
+}
+
 /// Stops a probe when the future that waits for it is dropped: by Ctrl-C, or by cancellation.
 struct StopOnDrop(Arc<AtomicBool>);
 
@@ -246,7 +305,9 @@ pub(crate) async fn on_thread<T: Send + 'static>(
 ) -> PyResult<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let _stop_on_drop = StopOnDrop(stop.clone());
+    let registered = Registered::new(&stop);
     let thread = tokio::task::spawn_blocking(move || {
+        let _registered = registered;
         let hook = || stop.load(Ordering::Relaxed);
         probe(fabric::Interrupt::new(&hook))
     });

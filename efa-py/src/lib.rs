@@ -44,7 +44,8 @@ mod _efa_sdk {
     };
     #[pymodule_export]
     use crate::fabric::{
-        Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
+        _stop_probes, Library, ProbeOptions, Server, connect, connect_async, loopback,
+        loopback_async,
     };
     #[pymodule_export]
     use crate::fabric_child::{_fabric_ask, _fabric_child};

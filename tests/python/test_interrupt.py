@@ -281,3 +281,24 @@ def test_ctrl_c_in_the_progress_callback_stops_the_call(cloud: Cloud) -> None:
     assert "security-group" in made
     cloud.client.destroy("train")
     assert cloud.made() == set()
+
+
+CANCELLED_AT_EXIT = """
+import asyncio
+import sys
+from efa_sdk import aio, fabric
+
+async def main():
+    options = fabric.ProbeOptions("tcp", sizes=[64, 65536], size_budget_s=5)
+    probe = asyncio.ensure_future(aio.fabric.loopback(options))
+    await asyncio.sleep(float(sys.argv[1]))
+    probe.cancel()
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_ends_right_after_a_cancelled_probe() -> None:
+    for tenths in range(1, 11):
+        done = run_python(CANCELLED_AT_EXIT, str(tenths / 10))
+        assert done.returncode == 0, done.stderr

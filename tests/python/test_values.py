@@ -28,6 +28,7 @@ NAMES = [
     "Finding",
     "Gpu",
     "Instance",
+    "InstanceReport",
     "InstanceRole",
     "InstanceType",
     "Layout",
@@ -70,6 +71,7 @@ def flow(cloud: Cloud) -> dict[str, Any]:
     values = [plan.layout, plan.layout.interfaces[0], p5, p5.gpus[0], p5.network_cards[0]]
     values += [trn2.neuron_devices[0], spec, plan, cluster, cluster.instances[0]]
     values += [cluster.instances[0].interfaces[0], report, report.findings[0], events[0]]
+    values.append(client.verify_instance(cluster.instances[0].instance_id))
     preflight = client.preflight(plan)
     values += [preflight, preflight.checks[0]]
     values += [client.destroy("train"), catalog, efa.InstanceRole(scripts_bucket="scripts")]
