@@ -2,19 +2,22 @@
 
 The exit status is 0 if EFA is usable, 1 if it is not (also on machines without EFA by design), 2
 if it could not be told or the arguments are wrong, 130 after Ctrl-C. docs/doctor.md has the list
-of checks. The same from Python is ``efa_sdk.fabric.doctor()``.
+of checks. The same from Python is ``efa_sdk.fabric.doctor()``, and what EC2 knows of the node
+``efa_sdk.Client().verify_instance(...)``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import fabric
+from . import Client, InstanceReport, fabric
+from .errors import EfaError
 
 _INTERRUPTED = 130
 """What a shell reports for a process that SIGINT ended."""
@@ -40,13 +43,46 @@ def _run(argv: Sequence[str] | None) -> int:
         wait_for_devices=options.wait,
     )
     try:
-        print(report.to_json() if options.json else str(report).rstrip("\n"), flush=True)
-    except BrokenPipeError:
-        # `| head` has read enough; the exit status still tells, without Python's own complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        instance = _ask_ec2(parser, options) if options.ec2 else None
+    except EfaError as error:
+        _print(report.to_json() if options.json else str(report))
+        print(f"EC2 was not asked: {error}", file=sys.stderr)
+        return report.exit_code or 2
+    _print(_as_json(report, instance) if options.json else _as_text(report, instance))
+    if instance is not None and not instance.is_healthy:
+        return 1
     if options.strict and report.exit_code == 0 and not report.healthy:
         return 1
     return report.exit_code
+
+
+def _ask_ec2(parser: argparse.ArgumentParser, options: argparse.Namespace) -> InstanceReport:
+    instance_id = options.instance_id or fabric.node(options.root).instance_id
+    if instance_id is None:
+        parser.error("the machine does not say its instance id: give --instance-id")
+    client = Client(region=options.region, endpoint_url=options.endpoint_url)
+    return client.verify_instance(instance_id)
+
+
+def _as_json(report: fabric.DoctorReport, instance: InstanceReport | None) -> str:
+    if instance is None:
+        return report.to_json()
+    both = {"doctor": json.loads(report.to_json()), "ec2": json.loads(instance.to_json())}
+    return json.dumps(both)
+
+
+def _as_text(report: fabric.DoctorReport, instance: InstanceReport | None) -> str:
+    if instance is None:
+        return str(report)
+    return f"{str(report).rstrip()}\n\nEC2 about this node:\n{instance}"
+
+
+def _print(text: str) -> None:
+    try:
+        print(text.rstrip("\n"), flush=True)
+    except BrokenPipeError:
+        # `| head` has read enough; the exit status still tells, without Python's own complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _seconds(text: str) -> float:
@@ -92,6 +128,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--strict", action="store_true", help="exit with 1 for warnings as well as failures"
     )
+    ec2 = parser.add_argument_group("EC2", "needs AWS credentials that may describe instances")
+    ec2.add_argument(
+        "--ec2",
+        action="store_true",
+        help="also ask EC2 about this node's interfaces, security groups and peers",
+    )
+    ec2.add_argument(
+        "--instance-id", metavar="ID", help="of this node (default: what its DMI says)"
+    )
+    ec2.add_argument("--region", help="default: as the AWS CLI finds it")
+    ec2.add_argument("--endpoint-url", metavar="URL", help="default: AWS")
     return parser
 
 
