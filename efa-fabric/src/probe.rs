@@ -109,6 +109,7 @@ pub(crate) fn loopback_from(
                         responder::answer(&mut session.traffic, &session.options, &mut guard)
                     });
             let result = tell(&mut guard, result);
+            settle(&result, session.as_mut());
             responder.part();
             drop(keep);
             result.map(drop)
@@ -133,6 +134,7 @@ pub(crate) fn loopback_from(
                 initiator::measure(&mut session.insert(opened).traffic, &options, &mut guard)
             });
         let result = tell(&mut guard, result);
+        settle(&result, session.as_mut());
         initiator.part();
         drop(keep);
         let report = result.map(|measured| {
@@ -248,8 +250,9 @@ fn measure_with(
     };
     let mut session = session::initiate(library, options, Some(&providers), guard, &mut None)?;
     guard.contact();
-    let measured = initiator::measure(&mut session.traffic, options, guard)?;
-    Ok(session::report(Role::Connect, library, session, measured))
+    let measured = initiator::measure(&mut session.traffic, options, guard);
+    settle(&measured, Some(&mut session));
+    Ok(session::report(Role::Connect, library, session, measured?))
 }
 
 /// How a [`Server`] answers.
@@ -341,8 +344,9 @@ impl Server {
         // In two statements: what keeps the endpoint must go before the session does.
         let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
         let result = opened.and_then(|mut session| {
-            let measured = responder::answer(&mut session.traffic, &session.options, &mut guard)?;
-            Ok(session::report(Role::Serve, library, session, measured))
+            let measured = responder::answer(&mut session.traffic, &session.options, &mut guard);
+            settle(&measured, Some(&mut session));
+            Ok(session::report(Role::Serve, library, session, measured?))
         });
         tell(&mut guard, result).map_err(|error| error.with_missing_context("peer", peer))
     }
@@ -382,6 +386,13 @@ impl std::fmt::Debug for Server {
         f.debug_struct("Server")
             .field("address", &self.address())
             .finish_non_exhaustive()
+    }
+}
+
+/// Makes a session that failed safe to close.
+fn settle<T>(result: &Result<T>, session: Option<&mut session::Session>) {
+    if let (Err(_), Some(session)) = (result, session) {
+        session.traffic.settle();
     }
 }
 

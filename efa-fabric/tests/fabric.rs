@@ -490,6 +490,22 @@ fn loopback_ends_at_its_deadline() {
     }
 }
 
+/// libfabric 1.17 ended the process when large messages were under way at the end.
+#[test]
+fn probes_of_large_messages_can_be_interrupted() {
+    for library in libraries("probes_of_large_messages_can_be_interrupted") {
+        for round in 0..5 {
+            let mut options = endless("tcp");
+            options.sizes = vec![1 << 20];
+            options.latency = false;
+            let start = Instant::now();
+            let hook = || start.elapsed() > Duration::from_millis(200 + 20 * round);
+            let error = loopback_with(&library, &options, Interrupt::new(&hook)).unwrap_err();
+            assert_eq!(error.code(), Code::Interrupted, "{error}");
+        }
+    }
+}
+
 #[test]
 fn loopback_ends_when_the_caller_wants() {
     for library in libraries("loopback_ends_when_the_caller_wants") {

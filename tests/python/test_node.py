@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
 import pickle
@@ -125,8 +126,13 @@ def test_refusals_are_typed(tmp_path: pathlib.Path) -> None:
         assert caught.value.code == "fabric.invalid_option"
 
 
-async def test_rails_can_be_awaited(tmp_path: pathlib.Path) -> None:
+async def test_rails_can_be_awaited_and_cancelled(tmp_path: pathlib.Path) -> None:
     node = fabric.node(machine(tmp_path))
     rails = fabric.simulated_rails(node, "tcp")
     report = await aio.fabric.probe_rails(rails, node, sizes=[4096], size_budget_s=0.02)
     assert report.aggregate_gbps is not None
+    task = asyncio.create_task(aio.fabric.probe_rails(rails, node, size_budget_s=600.0))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 30)

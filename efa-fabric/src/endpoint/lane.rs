@@ -283,6 +283,11 @@ impl Lane {
         self.send_slots - self.free_sends.len()
     }
 
+    /// Leaves the endpoint open for good, and all that it refers to.
+    pub(crate) fn abandon(&mut self) {
+        std::mem::forget(Rc::clone(&self.endpoint));
+    }
+
     pub(crate) fn receive_slots(&self) -> usize {
         self.receive_slots
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::channel::{Channel, Frame};
 use super::guard::{Guard, Interrupt};
 use super::report::{ProbeReport, Role};
-use super::{ProbeOptions, ServeOptions, initiator, responder, session, tell};
+use super::{ProbeOptions, ServeOptions, initiator, responder, session, settle, tell};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 
@@ -115,8 +115,9 @@ pub fn measure_through(
     let result =
         session::initiate(library, options, None, &mut guard, &mut None).and_then(|mut session| {
             guard.contact();
-            let measured = initiator::measure(&mut session.traffic, options, &mut guard)?;
-            Ok(session::report(Role::Connect, library, session, measured))
+            let measured = initiator::measure(&mut session.traffic, options, &mut guard);
+            settle(&measured, Some(&mut session));
+            Ok(session::report(Role::Connect, library, session, measured?))
         });
     tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))
 }
@@ -143,8 +144,9 @@ pub fn answer_through(
     guard.contact();
     guard.shorten(options.deadline);
     let result = opened.and_then(|mut session| {
-        let measured = responder::answer(&mut session.traffic, &session.options, &mut guard)?;
-        Ok(session::report(Role::Serve, library, session, measured))
+        let measured = responder::answer(&mut session.traffic, &session.options, &mut guard);
+        settle(&measured, Some(&mut session));
+        Ok(session::report(Role::Serve, library, session, measured?))
     });
     tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))
 }
