@@ -79,9 +79,9 @@ fn check(report: &ProbeReport, options: &ProbeOptions) {
 /// see `check_faults` in the probe.
 fn is_missing(library: &Library, provider: &str, options: &ProbeOptions, processes: u32) -> bool {
     let both = options.direction == Direction::Bidirectional;
-    let answers = processes == 1 && options.operation == Operation::WriteData;
+    let is_one_process = processes == 1;
     match (provider, library.version().major) {
-        ("shm", 2..) => options.operation.is_rma() && (both || answers),
+        ("shm", 2..) => options.operation.is_rma() && (both || is_one_process),
         ("tcp", _) => options.operation == Operation::Read && both,
         _ => false,
     }
