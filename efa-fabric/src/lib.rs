@@ -33,6 +33,7 @@
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
+//! | `store` | where ranks meet when nothing else is there: values by key over TCP, with a token |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
@@ -55,6 +56,8 @@ mod memory;
 #[forbid(unsafe_code)]
 mod probe;
 mod signals;
+#[forbid(unsafe_code)]
+mod store;
 
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
@@ -65,3 +68,4 @@ pub use probe::{
     ProbeOptions, ProbeReport, ProbeRow, Role, ServeOptions, Server, answer_through, connect,
     loopback, loopback_with, measure_through,
 };
+pub use store::{StoreClient, StoreOptions, StoreServer};
