@@ -86,6 +86,8 @@ codes! {
     Interrupted = Probe, "fabric.interrupted";
     /// The other side of the probe failed; the context has its code.
     PeerFailed = Probe, "fabric.peer_failed";
+    /// A survey found something wrong, or could not tell.
+    Unhealthy = Probe, "fabric.unhealthy";
 }
 
 /// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
@@ -250,6 +252,7 @@ mod tests {
                 "fabric.deadline",
                 "fabric.interrupted",
                 "fabric.peer_failed",
+                "fabric.unhealthy",
             ]
         );
     }

@@ -34,6 +34,7 @@
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
 //! | `store` | where ranks meet when nothing else is there: values by key over TCP, with a token |
+//! | [`survey_run`] | surveys carried out: pairs, rounds, ranks, the report |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //!
@@ -58,6 +59,10 @@ mod probe;
 mod signals;
 #[forbid(unsafe_code)]
 mod store;
+#[forbid(unsafe_code)]
+pub mod survey;
+#[forbid(unsafe_code)]
+pub mod survey_run;
 
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};

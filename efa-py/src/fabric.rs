@@ -221,6 +221,13 @@ impl Drop for StopOnDrop {
 pub(crate) async fn run(
     probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<fabric::ProbeReport> + Send + 'static,
 ) -> PyResult<ProbeReport> {
+    on_thread(probe).await.map(ProbeReport)
+}
+
+/// Runs what can be interrupted on a thread of its own.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    probe: impl FnOnce(fabric::Interrupt<'_>) -> fabric::Result<T> + Send + 'static,
+) -> PyResult<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let _stop_on_drop = StopOnDrop(stop.clone());
     let thread = tokio::task::spawn_blocking(move || {
@@ -228,7 +235,7 @@ pub(crate) async fn run(
         probe(fabric::Interrupt::new(&hook))
     });
     match thread.await {
-        Ok(report) => report.map(ProbeReport).map_err(errors::fabric),
+        Ok(result) => result.map_err(errors::fabric),
         Err(error) => Err(PyRuntimeError::new_err(format!(
             "the probe's thread ended: {error}"
         ))),

@@ -11,6 +11,7 @@ mod layout;
 mod nodes;
 mod plan;
 mod runtime;
+mod survey;
 mod value;
 
 use pyo3::pymodule;
@@ -47,6 +48,11 @@ mod _efa_sdk {
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
     use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan};
+    #[pymodule_export]
+    use crate::survey::{
+        PairOptions, PairSight, StoreClient, StoreServer, SurveyNode, SurveyPlan, SurveyProgress,
+        SurveyReport, run_rank, run_rank_async, survey_pair, survey_pair_async,
+    };
 
     /// Version of the package.
     #[pymodule_export]
