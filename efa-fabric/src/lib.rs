@@ -33,6 +33,7 @@
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
+//! | [`survey`] | which node, rail or link of a cluster is bad: what to measure next, what it means |
 //! | `store` | where ranks meet when nothing else is there: values by key over TCP, with a token |
 //! | [`survey_run`] | surveys carried out: pairs, rounds, ranks, the report |
 //! | `environment` | variables with which libfabric would end the process |

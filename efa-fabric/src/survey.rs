@@ -1,0 +1,63 @@
+//! Which node, rail or link of a cluster is bad: what to measure next, and what it means.
+//!
+//! Everything here is a function of values: nothing is measured, nothing is sent, no clock is
+//! read, and randomness is a seed. A driver (on Ray, on torch, over TCP) asks [`Plan::next`] for
+//! a [`Round`], measures its pairs, adds a [`PairObservation`] per pair and rail to
+//! [`Observations`], and asks again until there is no next round. [`Plan::conclude`] then says
+//! what was found; it can be asked at any time, for a partial answer.
+//!
+//! ```
+//! use efa_fabric::survey::{Company, Measured, Observations, PairObservation, Plan, PlanOptions};
+//!
+//! let mut plan = Plan::new(6, PlanOptions::default())?;
+//! let mut observations = Observations::new(6);
+//! while let Some(round) = plan.next(&observations) {
+//!     for &(a, b) in &round.pairs {
+//!         // Here a driver measures; in this cluster node 4 is half as fast as the others.
+//!         let gbps = if a == 4 || b == 4 { 50.0 } else { 100.0 };
+//!         let measured = Measured::new(20.0, gbps, gbps);
+//!         observations.add(PairObservation::measured(a, b, None, &round, measured))?;
+//!     }
+//! }
+//! let conclusion = plan.conclude(&observations);
+//! assert_eq!(conclusion.drain, [4]);
+//! # Ok::<(), efa_fabric::Error>(())
+//! ```
+//!
+//! | module | job |
+//! |---|---|
+//! | `schedule` | pairs that can run at the same time, round by round |
+//! | `observation` | what a driver saw |
+//! | `statistics` | medians, median polish, robust spread |
+//! | `reach` | what failed with whom |
+//! | `attribution` | which effects stand out |
+//! | `verdict`, `wording` | what is said, with numbers and confidence |
+//! | `conclusion` | all verdicts of a survey, and which nodes to take out |
+//! | `plan` | the order: base rounds, targeted rounds, pairs alone, done |
+//! | `rank` | an order of nodes in which neighbours are near |
+//! | `simulate` | clusters with known faults, to test all this and drivers of your own |
+//!
+//! The method and its measured detection rates are in docs/survey-statistics.md.
+
+mod attribution;
+mod conclusion;
+mod observation;
+mod plan;
+mod random;
+pub mod rank;
+mod reach;
+pub mod schedule;
+pub mod simulate;
+pub mod statistics;
+mod verdict;
+mod wording;
+
+pub use attribution::Thresholds;
+pub use conclusion::Conclusion;
+pub use observation::{
+    Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
+};
+pub use plan::{Mode, Plan, PlanOptions, Round, Stage};
+pub use verdict::{
+    Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
+};

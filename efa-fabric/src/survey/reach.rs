@@ -1,0 +1,177 @@
+//! Who reached whom: failures told apart by node, rail and link.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::observation::{Observations, Outcome};
+use super::schedule::Pair;
+
+/// What failed, and with whom it did not.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    nodes: Vec<Tally>,
+    rails: BTreeMap<(usize, u16), Tally>,
+    /// Pairs that failed at least once.
+    pairs: BTreeMap<Pair, PairTally>,
+    any_success: bool,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    reached: usize,
+    failed: BTreeSet<usize>,
+    silent: bool,
+}
+
+/// How often a pair failed and succeeded, and how it failed first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PairTally {
+    pub(crate) failed: usize,
+    pub(crate) reached: usize,
+    pub(crate) code: String,
+    pub(crate) after_s: f64,
+}
+
+impl Reach {
+    pub(crate) fn new(observations: &Observations) -> Self {
+        let mut reach = Self {
+            nodes: (0..observations.nodes())
+                .map(|_| Tally::default())
+                .collect(),
+            ..Self::default()
+        };
+        // A pair has failed in a round if nothing of it was measured.
+        let mut attempts: BTreeMap<(usize, Pair), (bool, String, f64)> = BTreeMap::new();
+        let failing: BTreeSet<Pair> = observations
+            .as_slice()
+            .iter()
+            .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
+            .map(|o| (o.a, o.b))
+            .collect();
+        for o in observations.as_slice() {
+            let ends = [(o.a, o.b), (o.b, o.a)];
+            match &o.outcome {
+                Outcome::Measured(_) => {
+                    reach.any_success = true;
+                    for (node, _) in ends {
+                        reach.nodes[node].reached += 1;
+                        if let Some(rail) = o.rail {
+                            reach.rails.entry((node, rail)).or_default().reached += 1;
+                        }
+                    }
+                }
+                Outcome::Failed(failure) => {
+                    for (node, other) in ends {
+                        reach.nodes[node].failed.insert(other);
+                        reach.nodes[node].silent |= failure.silent == Some(node);
+                        if let Some(rail) = o.rail {
+                            let tally = reach.rails.entry((node, rail)).or_default();
+                            tally.failed.insert(other);
+                        }
+                    }
+                }
+            }
+            if failing.contains(&(o.a, o.b)) {
+                let attempt = attempts.entry((o.round, (o.a, o.b))).or_default();
+                match &o.outcome {
+                    Outcome::Measured(_) => attempt.0 = true,
+                    Outcome::Failed(f) if attempt.1.is_empty() => {
+                        (attempt.1, attempt.2) = (f.code.clone(), f.after_s);
+                    }
+                    Outcome::Failed(_) => {}
+                }
+            }
+        }
+        for ((_, pair), (reached, code, after_s)) in attempts {
+            let tally = reach.pairs.entry(pair).or_default();
+            if reached {
+                tally.reached += 1;
+                continue;
+            }
+            tally.failed += 1;
+            if tally.code.is_empty() {
+                (tally.code, tally.after_s) = (code, after_s);
+            }
+        }
+        reach.pairs.retain(|_, tally| tally.failed > 0);
+        reach
+    }
+
+    pub(crate) fn any_success(&self) -> bool {
+        self.any_success
+    }
+
+    pub(crate) fn any_failure(&self) -> bool {
+        self.nodes.iter().any(|t| !t.failed.is_empty())
+    }
+
+    pub(crate) fn alive(&self, node: usize) -> bool {
+        self.nodes[node].reached > 0
+    }
+
+    pub(crate) fn live_nodes(&self) -> usize {
+        self.nodes.iter().filter(|t| t.reached > 0).count()
+    }
+
+    /// Whether the driver never heard of this node.
+    pub(crate) fn silent(&self, node: usize) -> bool {
+        self.nodes[node].silent && !self.alive(node)
+    }
+
+    /// Nodes that failed with everyone, with the number of live nodes that they failed with.
+    pub(crate) fn dead(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        (0..self.nodes.len())
+            .filter(|&node| !self.alive(node) && !self.nodes[node].failed.is_empty())
+            .map(|node| (node, self.failed_with_live(node)))
+    }
+
+    /// Nodes that reached some, but failed with at least three and half of the live ones.
+    pub(crate) fn patchy(&self, partners_met: &[usize]) -> Vec<(usize, usize)> {
+        (0..self.nodes.len())
+            .filter(|&node| self.alive(node))
+            .map(|node| (node, self.failed_with_live(node)))
+            .filter(|&(node, failed)| failed >= 3 && 2 * failed >= partners_met[node])
+            .collect()
+    }
+
+    /// Rails of live nodes that failed with at least two and never worked.
+    pub(crate) fn dead_rails(&self) -> Vec<(usize, u16, usize)> {
+        self.rails
+            .iter()
+            .filter(|((node, _), t)| self.alive(*node) && t.reached == 0)
+            .map(|(&(node, rail), t)| {
+                let live = t.failed.iter().filter(|&&other| {
+                    // A partner whose own rail never worked is no witness.
+                    self.rails
+                        .get(&(other, rail))
+                        .is_some_and(|t| t.reached > 0)
+                });
+                (node, rail, live.count())
+            })
+            .filter(|&(_, _, failed)| failed >= 2)
+            .collect()
+    }
+
+    /// Pairs of live nodes that failed at least once as a whole.
+    pub(crate) fn failed_pairs(&self) -> impl Iterator<Item = (Pair, &PairTally)> + '_ {
+        self.pairs
+            .iter()
+            .filter(|((a, b), _)| self.alive(*a) && self.alive(*b))
+            .map(|(&pair, tally)| (pair, tally))
+    }
+
+    /// How a failure with this node looked first.
+    pub(crate) fn sample(&self, node: usize) -> Option<&PairTally> {
+        self.pairs
+            .iter()
+            .find(|((a, b), _)| *a == node || *b == node)
+            .map(|(_, t)| t)
+    }
+
+    fn failed_with_live(&self, node: usize) -> usize {
+        self.nodes[node]
+            .failed
+            .iter()
+            .filter(|&&other| self.alive(other))
+            .count()
+    }
+}

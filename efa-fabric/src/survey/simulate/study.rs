@@ -1,0 +1,325 @@
+//! Many simulated surveys of the same kind, counted.
+
+use std::fmt;
+
+use super::super::random::Random;
+use super::{Cluster, Fault};
+use crate::error::Result;
+use crate::survey::{Mode, PlanOptions};
+
+/// A kind of fault; where it is, is drawn anew for each run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Case {
+    /// Nothing is wrong; there is only noise.
+    Noise,
+    /// A node that sends and receives 20 % less.
+    SlowNode,
+    /// A node that sends 20 % less.
+    SlowSender,
+    /// A rail of a node that is 20 % slower.
+    SlowRail,
+    /// A rail of a node that works with nobody.
+    DeadRail,
+    /// A node that nobody reaches.
+    DeadNode,
+    /// A link that is 20 % slower both ways.
+    SlowLink,
+    /// A link that is 20 % slower one way.
+    SlowOneWay,
+    /// A link that nothing passes.
+    DeadLink,
+    /// A node with 20 % more latency.
+    LateNode,
+    /// Two nodes that are 20 % slower.
+    TwoNodes,
+    /// A node and a rail of another that are 20 % slower.
+    NodeAndRail,
+    /// Everything is 20 % below what is expected.
+    SlowCluster,
+    /// A node that is 30 % slower in company.
+    Contention,
+}
+
+/// What came of many runs of one case.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Row {
+    /// The kind of fault.
+    pub case: Case,
+    /// Full or sampled.
+    pub mode: Mode,
+    /// Nodes of the cluster.
+    pub nodes: usize,
+    /// Surveys.
+    pub runs: usize,
+    /// Surveys that named every fault.
+    pub named: usize,
+    /// Surveys that named something that is not wrong.
+    pub alarmed: usize,
+    /// Surveys that named every fault among the links they saw; equal to `runs` in cases without
+    /// link faults.
+    pub visible: usize,
+    /// Most rounds of a survey.
+    pub most_rounds: usize,
+    /// Rounds of all surveys.
+    pub rounds: usize,
+    /// Messages of all surveys.
+    pub messages: usize,
+    /// Share of links seen, of the last survey.
+    pub links_seen: f64,
+    /// Most rounds of a survey in which something failed.
+    pub most_deadlines: usize,
+    /// The statements of the surveys that missed or alarmed, up to five.
+    pub odd: Vec<String>,
+}
+
+impl Case {
+    /// All cases, in the order of the table.
+    pub const ALL: [Self; 14] = [
+        Self::Noise,
+        Self::SlowNode,
+        Self::SlowSender,
+        Self::SlowRail,
+        Self::DeadRail,
+        Self::DeadNode,
+        Self::SlowLink,
+        Self::SlowOneWay,
+        Self::DeadLink,
+        Self::LateNode,
+        Self::TwoNodes,
+        Self::NodeAndRail,
+        Self::SlowCluster,
+        Self::Contention,
+    ];
+
+    /// The case in words.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Noise => "noise only",
+            Self::SlowNode => "node 20 % slower",
+            Self::SlowSender => "node sends 20 % less",
+            Self::SlowRail => "rail 20 % slower",
+            Self::DeadRail => "rail dead",
+            Self::DeadNode => "node dead",
+            Self::SlowLink => "link 20 % slower",
+            Self::SlowOneWay => "link 20 % slower one way",
+            Self::DeadLink => "link dead",
+            Self::LateNode => "node 20 % more latency",
+            Self::TwoNodes => "two nodes 20 % slower",
+            Self::NodeAndRail => "node and other's rail 20 % slower",
+            Self::SlowCluster => "all 20 % below expected",
+            Self::Contention => "node 30 % slower in company",
+        }
+    }
+
+    /// Whether the case is one fault of a node or rail of at least 20 %, with a target in both
+    /// modes.
+    #[must_use]
+    pub fn is_single_node_or_rail(self) -> bool {
+        matches!(
+            self,
+            Self::SlowNode
+                | Self::SlowSender
+                | Self::SlowRail
+                | Self::DeadRail
+                | Self::DeadNode
+                | Self::LateNode
+        )
+    }
+
+    /// Whether the case is about a link.
+    #[must_use]
+    pub fn is_link(self) -> bool {
+        matches!(self, Self::SlowLink | Self::SlowOneWay | Self::DeadLink)
+    }
+
+    fn faults(self, nodes: usize, rails: u16, random: &mut Random) -> Vec<Fault> {
+        let loss = 0.2;
+        let node = random.below(nodes);
+        let other = (node + 1 + random.below(nodes.max(2) - 1)) % nodes;
+        let pair = (node.min(other), node.max(other));
+        let rail = random.below(usize::from(rails)) as u16;
+        match self {
+            Self::Noise => vec![],
+            Self::SlowNode => vec![Fault::SlowNode { node, loss }],
+            Self::SlowSender => vec![Fault::SlowSender { node, loss }],
+            Self::SlowRail => vec![Fault::SlowRail { node, rail, loss }],
+            Self::DeadRail => vec![Fault::DeadRail { node, rail }],
+            Self::DeadNode => vec![Fault::DeadNode { node }],
+            Self::SlowLink => vec![Fault::SlowLink { pair, loss }],
+            Self::SlowOneWay => vec![Fault::SlowOneWay { pair, loss }],
+            Self::DeadLink => vec![Fault::DeadLink { pair }],
+            Self::LateNode => vec![Fault::LateNode { node, excess: 0.2 }],
+            Self::TwoNodes => [node, other]
+                .map(|node| Fault::SlowNode { node, loss })
+                .into(),
+            Self::NodeAndRail => vec![
+                Fault::SlowNode { node, loss },
+                Fault::SlowRail {
+                    node: other,
+                    rail,
+                    loss,
+                },
+            ],
+            Self::SlowCluster => vec![Fault::SlowCluster { loss }],
+            Self::Contention => vec![Fault::Contention { node, loss: 0.3 }],
+        }
+    }
+}
+
+/// Surveys `runs` clusters of one kind, seeds from `seed` on.
+///
+/// # Errors
+/// As [`Plan::new`](crate::survey::Plan::new).
+pub fn tell(case: Case, mode: Mode, nodes: usize, runs: usize, seed: u64) -> Result<Row> {
+    let mut row = Row {
+        case,
+        mode,
+        nodes,
+        runs,
+        named: 0,
+        alarmed: 0,
+        visible: 0,
+        most_rounds: 0,
+        rounds: 0,
+        messages: 0,
+        links_seen: 0.0,
+        most_deadlines: 0,
+        odd: Vec::new(),
+    };
+    for run in 0..runs {
+        let seed = seed.wrapping_add(run as u64);
+        let mut random = Random::of(seed, 3);
+        let mut cluster = Cluster::healthy(nodes);
+        cluster.faults = case.faults(nodes, cluster.rails, &mut random);
+        let options = PlanOptions {
+            mode,
+            seed,
+            expected_gbps: Some(cluster.expected_gbps()),
+            expected_rail_gbps: Some(cluster.rail_gbps),
+            ..PlanOptions::default()
+        };
+        let survey = cluster.survey(options, seed)?;
+        let named = cluster.faults.iter().all(|fault| survey.names(fault));
+        let alarms = survey.false_alarms(&cluster.faults);
+        let visible = cluster.faults.iter().all(|fault| match *fault {
+            Fault::SlowLink { pair, .. }
+            | Fault::SlowOneWay { pair, .. }
+            | Fault::DeadLink { pair } => survey
+                .observations
+                .as_slice()
+                .iter()
+                .any(|o| (o.a, o.b) == pair),
+            _ => true,
+        });
+        row.named += usize::from(named);
+        row.visible += usize::from(visible);
+        row.alarmed += usize::from(alarms > 0);
+        row.most_rounds = row.most_rounds.max(survey.rounds);
+        row.rounds += survey.rounds;
+        row.messages += survey.messages;
+        row.links_seen = survey.conclusion.links_seen;
+        row.most_deadlines = row.most_deadlines.max(survey.deadlines);
+        if ((visible && !named) || alarms > 0) && row.odd.len() < 5 {
+            let said: Vec<&str> = survey
+                .conclusion
+                .verdicts
+                .iter()
+                .map(|v| v.statement.as_str())
+                .collect();
+            row.odd.push(format!(
+                "seed {seed}, {:?}: {}",
+                cluster.faults,
+                said.join(" | ")
+            ));
+        }
+    }
+    Ok(row)
+}
+
+/// The head of the Markdown table of [`Row`]s.
+#[must_use]
+pub fn head() -> &'static str {
+    "| mode | nodes | fault | runs | named | of visible | false alarms | rounds, mean | most | \
+     limit | messages, mean | deadlines, most | links seen |\n\
+     |---|---|---|---|---|---|---|---|---|---|---|---|---|"
+}
+
+/// Which targets a row misses, in words: 99 % of single faults named with less than 1 % false
+/// alarms, in 2·log2(n) + 4 rounds of a sampled survey; links in full surveys only.
+#[must_use]
+pub fn targets_missed(row: &Row) -> Vec<String> {
+    let mut missed = Vec::new();
+    let share = |count: usize| count as f64 / row.runs as f64;
+    let single = row.case.is_single_node_or_rail()
+        || (row.mode == Mode::Full && matches!(row.case, Case::SlowLink | Case::DeadLink));
+    if row.nodes < 8 || !(single || row.case == Case::Noise) {
+        return missed;
+    }
+    if share(row.named) < 0.99 {
+        missed.push(format!(
+            "named {:.1} %, target 99 %",
+            share(row.named) * 100.0
+        ));
+    }
+    if share(row.alarmed) >= 0.01 {
+        missed.push(format!(
+            "false alarms {:.1} %, target < 1 %",
+            share(row.alarmed) * 100.0
+        ));
+    }
+    if row.mode == Mode::Sampled && row.most_rounds as f64 > row.limit() {
+        missed.push(format!(
+            "{} rounds, target {:.1}",
+            row.most_rounds,
+            row.limit()
+        ));
+    }
+    missed
+}
+
+impl Row {
+    /// 2·log2(n) + 4.
+    #[must_use]
+    pub fn limit(&self) -> f64 {
+        2.0 * (self.nodes.max(1) as f64).log2() + 4.0
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |count: usize, of: usize| match of {
+            0 => "-".to_owned(),
+            of => format!("{:.1} %", 100.0 * count as f64 / of as f64),
+        };
+        let (mode, limit) = match self.mode {
+            Mode::Sampled => ("sampled", format!("{:.1}", self.limit())),
+            _ => ("full", "-".to_owned()),
+        };
+        write!(
+            f,
+            "| {mode} | {} | {} | {} | {} | {} | {} | {:.1} | {} | {limit} | {:.0} | {} | {:.1} % |",
+            self.nodes,
+            self.case.title(),
+            self.runs,
+            if self.case == Case::Noise {
+                "-".to_owned()
+            } else {
+                percent(self.named, self.runs)
+            },
+            if self.case.is_link() {
+                percent(self.named, self.visible)
+            } else {
+                "-".to_owned()
+            },
+            percent(self.alarmed, self.runs),
+            self.rounds as f64 / self.runs as f64,
+            self.most_rounds,
+            self.messages as f64 / self.runs as f64,
+            self.most_deadlines,
+            self.links_seen * 100.0,
+        )
+    }
+}

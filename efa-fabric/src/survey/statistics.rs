@@ -1,0 +1,298 @@
+//! Medians, the robust spread, and the median polish that splits what was measured between the
+//! two nodes of a pair.
+
+/// 1.4826 × the median absolute deviation is the standard deviation of a normal distribution.
+pub const MAD_TO_SIGMA: f64 = 1.4826;
+
+/// Below this spread of logarithms (1 %), differences are not worth a claim.
+pub const LEAST_SPREAD: f64 = 0.01;
+
+/// Sweeps after which a polish stops, settled or not.
+const MAX_SWEEPS: usize = 12;
+/// A polish has settled when no effect moves by more than this.
+const SETTLED: f64 = 1e-4;
+
+/// One directed measurement: the logarithm of what was measured from one node to another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// The sending node.
+    pub from: usize,
+    /// The receiving node.
+    pub to: usize,
+    /// Natural logarithm of the rate, or minus that of a latency, so that lower is worse.
+    pub value: f64,
+}
+
+/// What a median polish found: `value ≈ center + tx[from] + rx[to]`.
+///
+/// Effects are NaN for nodes without measurements. The median effect is 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// The typical value.
+    pub center: f64,
+    /// Per node, how much higher than typical it sends.
+    pub tx: Vec<f64>,
+    /// Per node, how much higher than typical it receives.
+    pub rx: Vec<f64>,
+    /// Per node, the number of measurements behind `tx`.
+    pub tx_count: Vec<usize>,
+    /// Per node, the number of measurements behind `rx`.
+    pub rx_count: Vec<usize>,
+}
+
+impl Fit {
+    /// What the fit leaves unexplained of one measurement; NaN where a node has no effect.
+    #[must_use]
+    pub fn residual(&self, cell: &Cell) -> f64 {
+        cell.value - self.center - self.tx[cell.from] - self.rx[cell.to]
+    }
+}
+
+/// The median, in any order; `None` without values. Not-a-number sorts last.
+#[must_use]
+pub fn median(values: &mut [f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    let odd = values.len() % 2 == 1;
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    if odd {
+        return Some(upper);
+    }
+    let lower = below.iter().copied().max_by(f64::total_cmp)?;
+    Some((lower + upper) / 2.0)
+}
+
+/// The robust standard deviation around the median: 1.4826 × MAD, but at least `least`.
+#[must_use]
+pub fn spread(values: impl Iterator<Item = f64>, least: f64) -> f64 {
+    let mut values: Vec<f64> = values.filter(|v| v.is_finite()).collect();
+    let Some(middle) = median(&mut values) else {
+        return least;
+    };
+    values.iter_mut().for_each(|v| *v = (*v - middle).abs());
+    median(&mut values).map_or(least, |mad| (mad * MAD_TO_SIGMA).max(least))
+}
+
+/// Splits directed measurements into a sending and a receiving effect per node.
+#[must_use]
+pub fn polish(nodes: usize, cells: &[Cell]) -> Fit {
+    let sent = Index::new(nodes, cells.len(), cells.iter().map(|c| c.from));
+    let received = Index::new(nodes, cells.len(), cells.iter().map(|c| c.to));
+    let mut fit = Fit {
+        center: median(&mut cells.iter().map(|c| c.value).collect::<Vec<_>>()).unwrap_or(f64::NAN),
+        tx: sent.start(nodes),
+        rx: received.start(nodes),
+        tx_count: sent.counts(nodes),
+        rx_count: received.counts(nodes),
+    };
+    let mut buffer = Vec::new();
+    for _ in 0..MAX_SWEEPS {
+        let mut moved: f64 = 0.0;
+        for node in 0..nodes {
+            let values = sent.of(node).map(|i| cells[i].value - fit.rx[cells[i].to]);
+            moved = moved.max(settle(&mut fit.tx[node], fit.center, values, &mut buffer));
+        }
+        fit.center += recenter(&mut fit.tx);
+        for node in 0..nodes {
+            let values = received
+                .of(node)
+                .map(|i| cells[i].value - fit.tx[cells[i].from]);
+            moved = moved.max(settle(&mut fit.rx[node], fit.center, values, &mut buffer));
+        }
+        fit.center += recenter(&mut fit.rx);
+        if moved < SETTLED {
+            break;
+        }
+    }
+    fit
+}
+
+/// Splits measurements without a direction (latency) into one effect per node: `tx` equals `rx`.
+#[must_use]
+pub fn polish_symmetric(nodes: usize, cells: &[Cell]) -> Fit {
+    let ends = Index::new(
+        nodes,
+        cells.len() * 2,
+        cells.iter().flat_map(|c| [c.from, c.to]),
+    );
+    let mut fit = Fit {
+        center: median(&mut cells.iter().map(|c| c.value).collect::<Vec<_>>()).unwrap_or(f64::NAN),
+        tx: ends.start(nodes),
+        rx: Vec::new(),
+        tx_count: ends.counts(nodes),
+        rx_count: ends.counts(nodes),
+    };
+    let mut buffer = Vec::new();
+    for _ in 0..MAX_SWEEPS {
+        let mut moved: f64 = 0.0;
+        for node in 0..nodes {
+            let effects = &fit.tx;
+            buffer.clear();
+            buffer.extend(ends.of(node).map(|end| {
+                let cell = &cells[end / 2];
+                let other = if end % 2 == 0 { cell.to } else { cell.from };
+                cell.value - fit.center - effects[other]
+            }));
+            if let Some(value) = median(&mut buffer) {
+                moved = moved.max((value - fit.tx[node]).abs());
+                fit.tx[node] = value;
+            }
+        }
+        fit.center += 2.0 * recenter(&mut fit.tx);
+        if moved < SETTLED {
+            break;
+        }
+    }
+    fit.rx.clone_from(&fit.tx);
+    fit
+}
+
+/// Sets an effect to the median of its values; how far it moved.
+fn settle(
+    effect: &mut f64,
+    center: f64,
+    values: impl Iterator<Item = f64>,
+    buffer: &mut Vec<f64>,
+) -> f64 {
+    buffer.clear();
+    buffer.extend(values);
+    let Some(value) = median(buffer) else {
+        return 0.0;
+    };
+    let value = value - center;
+    let moved = (value - *effect).abs();
+    *effect = value;
+    moved
+}
+
+/// Makes the median effect 0; returns what it was.
+fn recenter(effects: &mut [f64]) -> f64 {
+    let mut known: Vec<f64> = effects.iter().copied().filter(|e| e.is_finite()).collect();
+    let middle = median(&mut known).unwrap_or(0.0);
+    effects.iter_mut().for_each(|e| *e -= middle);
+    middle
+}
+
+/// Positions by key, without a vector per key.
+struct Index {
+    starts: Vec<usize>,
+    items: Vec<usize>,
+}
+
+impl Index {
+    fn new(keys: usize, len: usize, of: impl Iterator<Item = usize> + Clone) -> Self {
+        let mut starts = vec![0; keys + 1];
+        of.clone().for_each(|key| starts[key + 1] += 1);
+        for key in 0..keys {
+            starts[key + 1] += starts[key];
+        }
+        let mut next = starts.clone();
+        let mut items = vec![0; len];
+        for (item, key) in of.enumerate() {
+            items[next[key]] = item;
+            next[key] += 1;
+        }
+        Self { starts, items }
+    }
+
+    fn of(&self, key: usize) -> impl Iterator<Item = usize> + '_ {
+        self.items[self.starts[key]..self.starts[key + 1]]
+            .iter()
+            .copied()
+    }
+
+    fn counts(&self, keys: usize) -> Vec<usize> {
+        (0..keys)
+            .map(|k| self.starts[k + 1] - self.starts[k])
+            .collect()
+    }
+
+    /// 0 for keys with items, NaN for those without.
+    fn start(&self, keys: usize) -> Vec<f64> {
+        let counts = self.counts(keys);
+        counts
+            .iter()
+            .map(|&c| if c == 0 { f64::NAN } else { 0.0 })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cells(nodes: usize, value: impl Fn(usize, usize) -> f64) -> Vec<Cell> {
+        (0..nodes)
+            .flat_map(|from| {
+                (0..nodes)
+                    .filter(move |&to| to != from)
+                    .map(move |to| (from, to))
+            })
+            .map(|(from, to)| Cell {
+                from,
+                to,
+                value: value(from, to),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&mut []), None);
+        assert_eq!(median(&mut [3.0]), Some(3.0));
+        assert_eq!(median(&mut [3.0, 1.0]), Some(2.0));
+        assert_eq!(median(&mut [9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(spread([1.0, 1.0, 1.0].into_iter(), 0.01), 0.01);
+        assert!(
+            (spread([1.0, 2.0, 3.0, 4.0, 100.0].into_iter(), 0.01) - MAD_TO_SIGMA).abs() < 1e-9
+        );
+    }
+
+    #[test]
+    fn a_slow_sender_is_not_a_slow_receiver() {
+        let fit = polish(8, &cells(8, |from, _| if from == 3 { 4.0 } else { 5.0 }));
+        assert_eq!(fit.center, 5.0);
+        assert_eq!((fit.tx[3], fit.rx[3]), (-1.0, 0.0));
+        assert_eq!((fit.tx[2], fit.rx[2]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_slow_link_moves_no_node() {
+        let slow = |a, b| (a, b) == (2, 5) || (a, b) == (5, 2);
+        let cells = cells(8, |a, b| if slow(a, b) { 4.0 } else { 5.0 });
+        let fit = polish(8, &cells);
+        for cell in &cells {
+            let residual = if slow(cell.from, cell.to) { -1.0 } else { 0.0 };
+            assert!((fit.residual(cell) - residual).abs() < 1e-9, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn nodes_without_measurements_have_no_effect() {
+        let fit = polish(4, &cells(3, |_, _| 1.0));
+        assert!(fit.tx[3].is_nan() && fit.rx[3].is_nan());
+        assert_eq!((fit.tx_count[3], fit.tx_count[0]), (0, 2));
+        assert!(polish(2, &[]).center.is_nan());
+    }
+
+    proptest! {
+        #[test]
+        fn effects_of_a_minority_are_found_exactly(
+            nodes in 8usize..24,
+            off in proptest::collection::vec(-1.0f64..1.0, 1..3),
+        ) {
+            let effect = |node: usize| off.get(node).copied().unwrap_or(0.0);
+            let table = cells(nodes, |a, b| 3.0 + effect(a) + effect(b));
+            let half: Vec<Cell> = table.iter().copied().filter(|c| c.from < c.to).collect();
+            for fit in [polish(nodes, &table), polish_symmetric(nodes, &half)] {
+                for node in 0..nodes {
+                    prop_assert!((fit.tx[node] - effect(node)).abs() < 1e-6, "{node}: {}", fit.tx[node]);
+                }
+            }
+        }
+    }
+}

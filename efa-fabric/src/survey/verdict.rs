@@ -1,0 +1,198 @@
+//! What a survey says: about what, how bad, on which numbers, and how sure.
+
+use serde::{Deserialize, Serialize};
+
+/// What a verdict is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Subject {
+    /// The whole cluster.
+    Cluster,
+    /// A node, with all its rails.
+    Node {
+        /// Its number.
+        node: usize,
+    },
+    /// One rail (EFA device) of a node.
+    Rail {
+        /// The node's number.
+        node: usize,
+        /// The rail's number.
+        rail: u16,
+    },
+    /// The path between two nodes.
+    Link {
+        /// The node with the lower number.
+        a: usize,
+        /// The node with the higher number.
+        b: usize,
+    },
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum VerdictKind {
+    /// Nothing can be measured with it.
+    Unreachable,
+    /// It fails sometimes, or with some.
+    Intermittent,
+    /// Less bandwidth than the rest of the cluster, alone as well.
+    SlowBandwidth,
+    /// More latency than the rest of the cluster, alone as well.
+    HighLatency,
+    /// Slow only while other pairs are measured: shared capacity, not a fault of the subject.
+    Contention,
+    /// Below the rate that was expected.
+    BelowExpected,
+    /// Something could not be told from what was measured.
+    NotEnoughData,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it.
+    Warning,
+    /// Take it out, or have it repaired.
+    Fault,
+}
+
+/// How sure a verdict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Confidence {
+    /// Seen, but not measured again as often as it takes.
+    Low,
+    /// Measured again alone, with the same result, but close to a threshold.
+    Medium,
+    /// Measured again alone, with the same result, and clear.
+    High,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Quantity {
+    /// Sustained rate in Gbit/s.
+    Bandwidth,
+    /// Half of the round trip in µs.
+    Latency,
+}
+
+/// Which direction is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Direction {
+    /// Both.
+    Both,
+    /// What the node sends.
+    Sends,
+    /// What the node receives.
+    Receives,
+    /// From the node of a link with the lower number to the other.
+    LowerToHigher,
+    /// From the node of a link with the higher number to the other.
+    HigherToLower,
+}
+
+/// The numbers behind a verdict. Those that do not apply are `None` or 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// What was measured.
+    pub quantity: Option<Quantity>,
+    /// Which direction is bad.
+    pub direction: Option<Direction>,
+    /// The rail that it was measured on; `None` for all together.
+    pub rail: Option<u16>,
+    /// Difference from the typical value in percent: below 0 for a loss of bandwidth, above 0
+    /// for a gain of latency.
+    pub change_percent: Option<f64>,
+    /// Robust z: the difference in units of 1.4826 × MAD of the cluster.
+    pub z: Option<f64>,
+    /// Measurements behind the difference.
+    pub observations: usize,
+    /// What the subject reaches, in Gbit/s or µs.
+    pub value: Option<f64>,
+    /// What is typical in the cluster, in Gbit/s or µs.
+    pub typical: Option<f64>,
+    /// The expected rate in Gbit/s.
+    pub expected_gbps: Option<f64>,
+    /// The difference while nothing else was measured, in percent.
+    pub alone_change_percent: Option<f64>,
+    /// Measurements alone.
+    pub alone_observations: usize,
+    /// Nodes that it failed with, or attempts of a link that failed.
+    pub failed: usize,
+    /// Nodes that it was tried with, or attempts of a link.
+    pub tried: usize,
+    /// The first error code.
+    pub code: Option<String>,
+    /// When the first failure came, in s from the start of its round.
+    pub after_s: Option<f64>,
+}
+
+/// One finding of a survey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong.
+    pub kind: VerdictKind,
+    /// What to do about it.
+    pub severity: Severity,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// The numbers.
+    pub evidence: Evidence,
+    /// All of it in one sentence, nodes by number.
+    pub statement: String,
+}
+
+impl Verdict {
+    pub(crate) fn new(
+        subject: Subject,
+        kind: VerdictKind,
+        severity: Severity,
+        confidence: Confidence,
+        evidence: Evidence,
+    ) -> Self {
+        let mut verdict = Self {
+            subject,
+            kind,
+            severity,
+            confidence,
+            evidence,
+            statement: String::new(),
+        };
+        verdict.statement = verdict.statement_with(&[]);
+        verdict
+    }
+
+    /// The statement with names (of hosts, say) instead of numbers, where there are such.
+    #[must_use]
+    pub fn statement_with(&self, names: &[String]) -> String {
+        super::wording::statement(self, names)
+    }
+
+    /// The nodes that it is about: none for the cluster, two for a link.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<usize> {
+        match self.subject {
+            Subject::Cluster => Vec::new(),
+            Subject::Node { node } | Subject::Rail { node, .. } => vec![node],
+            Subject::Link { a, b } => vec![a, b],
+        }
+    }
+}
