@@ -62,7 +62,9 @@ class _Node:
     async def deliver(self, key: str, value: bytes) -> None:
         self._box[key] = value
 
-    async def hello(self, inspect: Callable[[], object] | None) -> tuple[str, list[str], str | None]:
+    async def hello(
+        self, inspect: Callable[[], object] | None
+    ) -> tuple[str, list[str], str | None]:
         """Host name, providers of libfabric, and what the inspection gave, as JSON."""
         try:
             offered = {p.provider.partition(";")[0] for p in Library().providers()}
@@ -164,7 +166,7 @@ def _initialised_ray() -> Any:
         raise BindingError(
             "python.ray_not_initialized",
             "this process is not connected to a Ray cluster",
-            "call ray.init(address='auto') on a node of the cluster, or run the script with ray job",
+            "call ray.init(address='auto') first, on a node of the cluster",
         )
     return ray
 
@@ -312,9 +314,7 @@ class _Driver:
             return None
         return sight
 
-    def _record(
-        self, pair: tuple[int, int], seen: dict[int, PairSight], began: float
-    ) -> None:
+    def _record(self, pair: tuple[int, int], seen: dict[int, PairSight], began: float) -> None:
         low, high = pair
         after_s = time.monotonic() - began
         self._plan.record(pair, seen.get(low), seen.get(high), after_s=after_s)

@@ -127,7 +127,7 @@ def survey(
     group, local_rank, groups = _nodes(per, own_rank, size, os.environ)
     if local_rank != 0:
         return _wait_for_report(exchange, f"{key}/share/{own_rank}", deadline_s)
-    others = [r for r in range(size) if per_node_follower(r, size, groups)] if group == 0 else []
+    others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
     shared = b""
     try:
         pair = PairOptions(
@@ -161,14 +161,12 @@ def survey(
     return report
 
 
-def per_node_follower(rank: int, world_size: int, groups: int) -> bool:
+def _follows(rank: int, world_size: int, groups: int) -> bool:
     """Whether a rank is not the first of its node, where nodes have the same number of ranks."""
     return rank % max(1, world_size // groups) != 0
 
 
-def _place(
-    rank: int | None, world_size: int | None, environ: Mapping[str, str]
-) -> tuple[int, int]:
+def _place(rank: int | None, world_size: int | None, environ: Mapping[str, str]) -> tuple[int, int]:
     if rank is not None and world_size is not None:
         return rank, world_size
     distributed = _distributed()
@@ -251,9 +249,7 @@ def _wait_for_report(exchange: StoreExchange, key: str, deadline_s: float) -> Su
     )
 
 
-def _leave(
-    exchange: StoreExchange, key: str, rank: int, ranks: int, report: SurveyReport
-) -> None:
+def _leave(exchange: StoreExchange, key: str, rank: int, ranks: int, report: SurveyReport) -> None:
     """The process that has the store must end last."""
     if rank != 0:
         exchange.put(f"{key}/left/{rank}", b"1")
