@@ -82,6 +82,8 @@ pub struct Survey {
     plan: Plan,
     observations: Observations,
     round: Option<Round>,
+    /// Pairs of the round that are not settled yet.
+    open: BTreeSet<(usize, usize)>,
     rounds: usize,
     pairs: usize,
     failed: usize,
@@ -115,6 +117,7 @@ impl Survey {
             nodes,
             provider: provider.into(),
             round: None,
+            open: BTreeSet::new(),
             rounds: 0,
             pairs: 0,
             failed: 0,
@@ -143,12 +146,9 @@ impl Survey {
     /// The pairs to measure next, all at the same time; `None` when the survey is over. Pairs
     /// with a lost node are settled without being measured.
     pub fn next_pairs(&mut self) -> Option<Vec<(usize, usize)>> {
-        if self.round.take().is_some() {
-            self.rounds += 1;
-        }
         loop {
             let Some(round) = self.plan.next(&self.observations) else {
-                self.over = true;
+                (self.over, self.round) = (true, None);
                 return None;
             };
             let (open, closed): (Vec<_>, Vec<_>) = round
@@ -156,16 +156,14 @@ impl Survey {
                 .iter()
                 .copied()
                 .partition(|&(a, b)| self.answers(a) && self.answers(b));
-            let empty = open.is_empty();
+            self.open = round.pairs.iter().copied().collect();
             self.round = Some(round);
             for pair in closed {
                 self.settle(pair, None, None, 0.0);
             }
-            if !empty {
+            if !open.is_empty() {
                 return Some(open);
             }
-            self.round = None;
-            self.rounds += 1;
         }
     }
 
@@ -179,7 +177,7 @@ impl Survey {
     /// for a node that said nothing, `after_s` from the start of the round.
     ///
     /// # Errors
-    /// `fabric.invalid_option` if there is no round, or the pair is not of the cluster.
+    /// `fabric.invalid_option` if the pair is not of the current round, or was recorded before.
     pub fn record(
         &mut self,
         pair: (usize, usize),
@@ -187,10 +185,10 @@ impl Survey {
         high: Option<Sight>,
         after_s: f64,
     ) -> Result<()> {
-        if self.round.is_none() || pair.0 >= pair.1 || pair.1 >= self.nodes.len() {
+        if !self.open.contains(&pair) {
             return Err(Error::new(
                 Code::InvalidOption,
-                format!("({}, {}) is no pair of the current round", pair.0, pair.1),
+                format!("({}, {}) is no open pair of the round", pair.0, pair.1),
             ));
         }
         self.settle(pair, low, high, after_s);
@@ -246,6 +244,10 @@ impl Survey {
             }
         }
         self.silent.extend(lost);
+        self.open.remove(&(a, b));
+        if self.open.is_empty() {
+            self.rounds += 1;
+        }
     }
 
     /// How far the survey is.
@@ -430,10 +432,16 @@ mod tests {
         let names: Vec<_> = survey.nodes().iter().map(|n| n.name.as_str()).collect();
         assert_eq!(names, ["a", "a#2", "b", "a#3"]);
         assert!(survey.record((0, 1), None, None, 0.0).is_err());
-        survey.next_pairs();
+        let pairs = survey.next_pairs().unwrap();
         for pair in [(1, 0), (0, 0), (0, 4)] {
             assert!(survey.record(pair, None, None, 0.0).is_err());
         }
+        for (done, &pair) in pairs.iter().enumerate() {
+            assert_eq!((done, survey.progress(0.0).rounds), (done, 0));
+            survey.record(pair, good(1.0), good(1.0), 0.0).unwrap();
+            assert!(survey.record(pair, good(1.0), good(1.0), 0.0).is_err());
+        }
+        assert_eq!(survey.progress(0.0).rounds, 1);
     }
 
     #[test]
