@@ -16,7 +16,7 @@ use super::verdict::{Direction, Quantity};
 pub struct Thresholds {
     /// Least loss of bandwidth, as a share of the cluster's median: 0.10.
     pub loss: f64,
-    /// Least gain of a node's latency, as a share of the cluster's median: 0.12.
+    /// Least gain of a node's latency, as a share of the cluster's median: 0.10.
     pub latency_excess: f64,
     /// Least gain of a single link's latency: 0.25.
     pub link_latency_excess: f64,
@@ -34,7 +34,7 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             loss: 0.10,
-            latency_excess: 0.12,
+            latency_excess: 0.10,
             link_latency_excess: 0.25,
             z: 3.5,
             of_expected: 0.90,
@@ -46,18 +46,32 @@ impl Default for Thresholds {
 
 /// A claim needs at least this many measurements of a node, those alone included.
 const LEAST_OF_NODE: usize = 3;
+/// A claim about one direction of a link needs this many partners of both nodes.
+const LEAST_OF_ONE_WAY: usize = 7;
 /// A second look needs this many.
 const LEAST_OF_SUSPECT: usize = 2;
 /// Suspects are measured again from this z on, so that verdicts miss few.
 const SCREEN_Z: f64 = 2.5;
+/// The same for links, whose noise is known better.
+const SCREEN_LINK_Z: f64 = 2.0;
 /// Suspects are measured again from this share of the claimed effect on.
 const SCREEN_EFFECT: f64 = 0.85;
 /// A single direction of a link is judged by half of the measurements, so it has to be clearer.
 const SCREEN_ONE_WAY_Z: f64 = 3.0;
+/// A suspect beyond this multiple of the claimed effect is clear.
+const CLEAR_EFFECT: f64 = 1.4;
 /// An effect that keeps this share alone is not for the company.
 const KEPT_ALONE: f64 = 0.4;
+/// A single direction of a link has to lose this much more than a node.
+const ONE_WAY: f64 = 1.4;
+/// A loss of a link by company has to be this clear (logarithm: 18 %).
+const LINK_CONTENTION: f64 = -0.20;
 /// A loss by company has to be this clear (logarithm: 14 %).
 const CONTENTION: f64 = -0.15;
+/// Below this many nodes, the spread between nodes is bounded by what the noise explains.
+const FEW_NODES: usize = 16;
+/// Small tables are corrected by this much at most.
+const MOST_FREEDOM: f64 = 2.0;
 /// Classes of pairs are told apart from this many pairs of each on.
 const LEAST_OF_CLASS: usize = 8;
 
@@ -80,6 +94,10 @@ pub(crate) struct Channel {
     alone: Vec<Both>,
     spread_tx: f64,
     spread_rx: f64,
+    /// Spread of single measurements around the fit.
+    noise: f64,
+    /// How much the fit takes out of that spread by having many effects: 1 for large tables.
+    freedom: f64,
 }
 
 /// Both directions of one measurement, as logarithms; NaN where not measured.
@@ -232,6 +250,34 @@ impl Analysis {
         }
     }
 
+    /// The same for a link.
+    pub(crate) fn judge_link(&self, finding: &LinkFinding, suspects: &BTreeSet<usize>) -> Alone {
+        let Some((alone, _)) = finding.alone.filter(|&(_, n)| n >= self.thresholds.alone) else {
+            return Alone::Unknown;
+        };
+        let channel = &self.channels[finding.channel];
+        let control = self
+            .control(channel, suspects)
+            .filter(|gain| *gain >= -CONTENTION)
+            .unwrap_or(0.0);
+        let alone = alone - control;
+        let claim = self.link_claim(channel.quantity);
+        let near = match finding.direction {
+            Direction::Both => claim * SCREEN_EFFECT,
+            _ => claim,
+        };
+        if alone <= near {
+            Alone::StillBad
+        } else if finding.count >= 2
+            && finding.effect <= LINK_CONTENTION
+            && finding.effect - alone <= LINK_CONTENTION
+        {
+            Alone::Contention
+        } else {
+            Alone::Nothing
+        }
+    }
+
     fn claim(&self, quantity: Quantity) -> f64 {
         match quantity {
             Quantity::Bandwidth => (1.0 - self.thresholds.loss).ln(),
@@ -254,10 +300,6 @@ impl Analysis {
         }
         for (index, channel) in self.channels.iter().enumerate() {
             let claim = self.claim(channel.quantity);
-            let (claim, least_z, least_count) = match look {
-                Look::Screen => (claim * SCREEN_EFFECT, SCREEN_Z, LEAST_OF_SUSPECT),
-                Look::Verdict => (claim, self.thresholds.z, LEAST_OF_NODE),
-            };
             let directions: &[Direction] = match channel.quantity {
                 Quantity::Bandwidth => &[Direction::Sends, Direction::Receives],
                 Quantity::Latency => &[Direction::Both],
@@ -265,11 +307,17 @@ impl Analysis {
             for node in 0..channel.fit.tx.len() {
                 for &direction in directions {
                     let (effect, z, count) = channel.effect(node, direction);
-                    if count < LEAST_OF_SUSPECT || effect > claim || z > -least_z {
+                    if count < LEAST_OF_SUSPECT || effect > claim * SCREEN_EFFECT || z > -SCREEN_Z {
                         continue;
                     }
                     let alone = channel.alone_of_node(node, direction);
-                    if count + alone.map_or(0, |(_, alone)| alone) >= least_count {
+                    // What was measured alone is as good as what was measured in company.
+                    let all = count + alone.map_or(0, |(_, count)| count);
+                    let share = pooled(effect, count, alone) / effect;
+                    let said = effect * share <= claim
+                        && z * share <= -self.thresholds.z
+                        && all >= LEAST_OF_NODE;
+                    if look == Look::Screen || said {
                         found.push(NodeFinding {
                             node,
                             channel: index,
@@ -285,6 +333,13 @@ impl Analysis {
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
         found
+    }
+
+    /// Whether a finding is so far beyond what is claimed that it is worth rounds beyond the
+    /// usual.
+    pub(crate) fn is_clear(&self, finding: &NodeFinding) -> bool {
+        let quantity = self.channels[finding.channel].quantity;
+        finding.effect <= self.claim(quantity) * CLEAR_EFFECT && finding.z <= -self.thresholds.z
     }
 
     /// Links between nodes that do not stand out themselves, worst first.
@@ -357,20 +412,46 @@ impl Analysis {
         };
         for (pair, mut values) in by_pair {
             let mut worst: Option<LinkFinding> = None;
-            for &(k, direction) in one_way {
+            let (sent, got) = (&channel.fit.tx_count, &channel.fit.rx_count);
+            let partners = sent[pair.0]
+                .min(sent[pair.1])
+                .min(got[pair.0])
+                .min(got[pair.1]);
+            let ways = if partners < LEAST_OF_ONE_WAY {
+                1
+            } else {
+                one_way.len()
+            };
+            for &(k, direction) in &one_way[..ways] {
                 let count = values[k].len();
                 let Some(effect) = median(&mut values[k]) else {
                     continue;
                 };
-                let z = effect / if k == 0 { scale_both } else { scale_one };
-                let (claim, least_z) = match look {
-                    Look::Screen if k == 0 => (near, SCREEN_Z),
-                    Look::Screen => (claim, SCREEN_ONE_WAY_Z),
-                    Look::Verdict => (claim, self.thresholds.z),
+                let alone = channel.alone_of_link(pair, k);
+                let all = count + alone.map_or(0, |(_, count)| count);
+                let scale = if k == 0 { scale_both } else { scale_one };
+                let z = effect / scale;
+                let (claim, near) = match k {
+                    0 => (claim, near),
+                    _ => (claim * ONE_WAY, claim),
+                };
+                let worth = match look {
+                    Look::Screen => {
+                        z <= if k == 0 {
+                            -SCREEN_LINK_Z
+                        } else {
+                            -SCREEN_ONE_WAY_Z
+                        }
+                    }
+                    Look::Verdict => {
+                        let pooled = pooled(effect, count, alone);
+                        let z = pooled / channel.link_error(pair, k, scale, all);
+                        pooled <= claim && z <= -self.thresholds.z
+                    }
                 };
                 // Where both directions are bad, that is what is said.
-                let clearer = worst.as_ref().is_none_or(|w| effect < w.effect - 0.05);
-                if effect <= claim && z <= -least_z && clearer {
+                let clearer = worst.is_none();
+                if effect <= near && worth && clearer {
                     worst = Some(LinkFinding {
                         pair,
                         channel: index,
@@ -378,7 +459,7 @@ impl Analysis {
                         effect,
                         z,
                         count,
-                        alone: channel.alone_of_link(pair, k),
+                        alone,
                     });
                 }
             }
@@ -395,6 +476,14 @@ impl Channel {
             _ => (self.fit.tx[node], self.spread_tx, self.fit.tx_count[node]),
         };
         (effect, effect / scale, count)
+    }
+
+    /// Standard error of a link's residual, seen so many times: its own noise, and that of the
+    /// effects of its nodes, which measuring again does not lessen.
+    fn link_error(&self, (a, b): Pair, k: usize, scale: f64, times: usize) -> f64 {
+        let count = self.fit.tx_count[a].min(self.fit.tx_count[b]).max(1) as f64;
+        let nodes = self.noise.powi(2) * if k == 0 { 1.0 } else { 2.0 } / count;
+        (scale.powi(2) / times.max(1) as f64 + nodes).sqrt() * self.freedom
     }
 
     /// The typical value: Gbit/s or µs.
@@ -456,23 +545,32 @@ impl Channel {
         (forth, back, mean)
     }
 
+    /// The median over partners of what was measured alone: a bad link that was measured alone
+    /// counts as one partner.
     fn alone_of_node(&self, node: usize, direction: Direction) -> Option<(f64, usize)> {
         let own = match direction {
             Direction::Receives => self.fit.rx[node],
             _ => self.fit.tx[node],
         };
-        let mut values: Vec<f64> = self
+        let mut partners: BTreeMap<Pair, (f64, usize)> = BTreeMap::new();
+        let of_node = self
             .alone
             .iter()
-            .filter(|b| b.pair.0 == node || b.pair.1 == node)
-            .map(|b| {
-                let (forth, back, _) = self.residual(b);
-                let sends = (b.pair.0 == node) == (direction != Direction::Receives);
-                own + if sends { forth } else { back }
-            })
-            .filter(|v| v.is_finite())
+            .filter(|b| b.pair.0 == node || b.pair.1 == node);
+        for both in of_node {
+            let (forth, back, _) = self.residual(both);
+            let sends = (both.pair.0 == node) == (direction != Direction::Receives);
+            let value = own + if sends { forth } else { back };
+            if value.is_finite() {
+                let sum = partners.entry(both.pair).or_default();
+                *sum = (sum.0 + value, sum.1 + 1);
+            }
+        }
+        let count = partners.values().map(|(_, count)| count).sum();
+        let mut values: Vec<f64> = partners
+            .values()
+            .map(|(sum, count)| sum / *count as f64)
             .collect();
-        let count = values.len();
         median(&mut values).map(|v| (v, count))
     }
 
@@ -490,6 +588,12 @@ impl Channel {
         let count = values.len();
         median(&mut values).map(|v| (v, count))
     }
+}
+
+/// The mean of what was seen in company and alone, weighted by how often.
+fn pooled(effect: f64, count: usize, alone: Option<(f64, usize)>) -> f64 {
+    let (alone, times) = alone.unwrap_or((0.0, 0));
+    (effect * count as f64 + alone * times as f64) / (count + times) as f64
 }
 
 /// One channel per rail of bandwidth, and one of latency (all rails, or per rail without those).
@@ -574,38 +678,68 @@ fn channel(
     if let Some(labels) = labels.filter(|labels| labels.len() == nodes) {
         even_out_classes(labels, &mut pairs, &mut alone);
     }
-    let cells: Vec<Cell> = pairs
-        .iter()
-        .flat_map(|both| {
-            let (a, b) = both.pair;
-            [
-                Cell {
-                    from: a,
-                    to: b,
-                    value: both.forth,
-                },
-                Cell {
-                    from: b,
-                    to: a,
-                    value: both.back,
-                },
-            ]
-        })
-        .filter(|cell| cell.value.is_finite())
-        .collect();
+    let cells = cells(&pairs);
     let fit = match quantity {
         Quantity::Bandwidth => polish(nodes, &cells),
         Quantity::Latency => polish_symmetric(nodes, &cells),
     };
+    let noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
+    let live = fit.tx.iter().filter(|e| e.is_finite()).count();
+    let effects = match quantity {
+        Quantity::Bandwidth => 2 * live,
+        Quantity::Latency => live,
+    };
+    let left = cells.len().saturating_sub(effects).max(1);
+    let freedom = (cells.len() as f64 / left as f64).sqrt().min(MOST_FREEDOM);
+    // The spread of few effects is itself hardly known; then what the noise explains is better.
+    let explained = |counts: &[usize]| {
+        let mut counts: Vec<f64> = counts
+            .iter()
+            .filter(|&&c| c > 0)
+            .map(|&c| c as f64)
+            .collect();
+        let count = median(&mut counts).unwrap_or(1.0);
+        (1.25 * freedom * noise / count.sqrt()).max(LEAST_SPREAD)
+    };
+    let scale = |effects: &[f64], counts: &[usize]| {
+        let seen = spread(effects.iter().copied(), LEAST_SPREAD);
+        if live < FEW_NODES {
+            seen.min(explained(counts))
+        } else {
+            seen
+        }
+    };
     Some(Channel {
         rail,
         quantity,
-        spread_tx: spread(fit.tx.iter().copied(), LEAST_SPREAD),
-        spread_rx: spread(fit.rx.iter().copied(), LEAST_SPREAD),
+        spread_tx: scale(&fit.tx, &fit.tx_count),
+        spread_rx: scale(&fit.rx, &fit.rx_count),
+        noise,
+        freedom,
         fit,
         pairs,
         alone,
     })
+}
+
+/// One cell per direction of a pair, however often it was measured: a bad link that was measured
+/// again must not weigh more in the effects of its nodes.
+fn cells(pairs: &[Both]) -> Vec<Cell> {
+    let mut sums: BTreeMap<Pair, (f64, usize)> = BTreeMap::new();
+    for both in pairs {
+        let (a, b) = both.pair;
+        for (direction, value) in [((a, b), both.forth), ((b, a), both.back)] {
+            if value.is_finite() {
+                let sum = sums.entry(direction).or_default();
+                *sum = (sum.0 + value, sum.1 + 1);
+            }
+        }
+    }
+    let cell = |((from, to), (sum, count)): (Pair, (f64, usize))| {
+        let value = sum / count as f64;
+        Cell { from, to, value }
+    };
+    sums.into_iter().map(cell).collect()
 }
 
 /// Takes the difference between pairs inside and across network nodes out of the values.

@@ -17,6 +17,8 @@ use super::verdict::{
 const BAD_AS_WELL: f64 = -0.06;
 /// From this robust z on, a confirmed verdict is sure.
 const CLEAR_Z: f64 = 5.0;
+/// From this effect on, a warning is given without having measured again (logarithm: 14 %).
+const CLEAR_EFFECT: f64 = -0.15;
 /// Latency above this is a fault and not a warning (logarithm: 50 % more).
 const GRAVE_LATENCY: f64 = -0.405;
 
@@ -70,7 +72,11 @@ pub(crate) fn conclude(observations: &Observations, options: &PlanOptions) -> Co
     for quantity in [Quantity::Bandwidth, Quantity::Latency] {
         of_nodes(&analysis, quantity, &findings, &suspects, &mut verdicts);
     }
-    let bad: BTreeSet<usize> = verdicts.iter().flat_map(Verdict::nodes).collect();
+    let bad: BTreeSet<usize> = verdicts
+        .iter()
+        .filter(|v| v.severity > Severity::Info)
+        .flat_map(Verdict::nodes)
+        .collect();
     for finding in analysis.links(Look::Verdict, &bad) {
         verdicts.extend(of_link(&analysis, &finding, &suspects));
     }
@@ -234,7 +240,12 @@ fn small(analysis: &Analysis, options: &PlanOptions, verdicts: &mut Vec<Verdict>
         ..Evidence::default()
     };
     verdicts.push(not_enough(Subject::Cluster, evidence));
-    for (_, channel) in analysis.bandwidth() {
+    // Single rails only where all together were not measured: each more is a chance to be wrong.
+    let together = analysis.bandwidth().any(|(_, c)| c.rail.is_none());
+    for (_, channel) in analysis
+        .bandwidth()
+        .filter(|(_, c)| c.rail.is_none() || !together)
+    {
         let Some(expected) = expected_of(channel, options) else {
             continue;
         };
@@ -389,6 +400,15 @@ fn subjects<'a>(
         let effect = |direction| analysis.channels[rail].effect(node, direction).0;
         findings.iter().any(|f| effect(f.direction) <= BAD_AS_WELL)
     });
+    // Without a rail, all rails together are slower.
+    let without = analysis
+        .reach
+        .dead_rails()
+        .iter()
+        .any(|&(of, _, _)| of == node);
+    if without && bad.is_empty() && quantity == Quantity::Bandwidth && !rails.is_empty() {
+        return Vec::new();
+    }
     let whole = bad.is_empty() || rails.len() == 1 || bad_as_well.count() == rails.len();
     if whole {
         let best = findings
@@ -437,12 +457,11 @@ fn of_link(
     finding: &LinkFinding,
     suspects: &BTreeSet<usize>,
 ) -> Option<Verdict> {
-    let state = analysis.judge(finding.effect, finding.alone, finding.channel, suspects);
+    let state = analysis.judge_link(finding, suspects);
     let channel = &analysis.channels[finding.channel];
     let clear = match state {
-        Alone::StillBad => true,
+        Alone::StillBad | Alone::Contention => true,
         // One measurement of a link among many is no reason to speak of it.
-        Alone::Contention => finding.count >= 2,
         Alone::Unknown => finding.z <= -CLEAR_Z,
         Alone::Nothing => false,
     };
@@ -461,14 +480,11 @@ fn of_link(
         )
     };
     let subject = Subject::Link { a, b };
-    Some(verdict(
-        channel,
-        subject,
-        finding.effect,
-        finding.z,
-        state,
-        evidence,
-    ))
+    let mut said = verdict(channel, subject, finding.effect, finding.z, state, evidence);
+    if state == Alone::Unknown {
+        said.severity = Severity::Info;
+    }
+    Some(said)
 }
 
 fn verdict(
@@ -499,7 +515,11 @@ fn verdict(
             },
         ),
         Alone::Contention => (Severity::Warning, Confidence::Medium),
-        Alone::Unknown | Alone::Nothing => (Severity::Warning, Confidence::Low),
+        // Unless it is clear, what was not measured again is only good to know.
+        Alone::Unknown if z <= -CLEAR_Z && effect <= CLEAR_EFFECT => {
+            (Severity::Warning, Confidence::Low)
+        }
+        Alone::Unknown | Alone::Nothing => (Severity::Info, Confidence::Low),
     };
     Verdict::new(subject, kind, severity, confidence, evidence)
 }

@@ -61,7 +61,6 @@ impl Reach {
                 }
                 Outcome::Failed(failure) => {
                     for (node, other) in ends {
-                        reach.nodes[node].failed.insert(other);
                         reach.nodes[node].silent |= failure.silent == Some(node);
                         if let Some(rail) = o.rail {
                             let tally = reach.rails.entry((node, rail)).or_default();
@@ -88,6 +87,8 @@ impl Reach {
                 continue;
             }
             tally.failed += 1;
+            reach.nodes[pair.0].failed.insert(pair.1);
+            reach.nodes[pair.1].failed.insert(pair.0);
             if tally.code.is_empty() {
                 (tally.code, tally.after_s) = (code, after_s);
             }

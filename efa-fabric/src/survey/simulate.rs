@@ -349,10 +349,22 @@ impl Run {
             .filter(|v| {
                 faults.iter().all(|fault| {
                     let (subject, kind) = fault.truth();
-                    let per_rail = kind == VerdictKind::BelowExpected;
-                    v.subject != subject || (v.kind != kind && !per_rail)
+                    // Where a fault shows in pairs or the whole of a small cluster, that is true.
+                    let below = v.kind == VerdictKind::BelowExpected
+                        && (v.subject == Subject::Cluster || about(&subject, v));
+                    !below && (v.subject != subject || v.kind != kind)
                 })
             })
             .count()
+    }
+}
+
+/// Whether a verdict is about a node of this subject.
+fn about(subject: &Subject, verdict: &super::Verdict) -> bool {
+    let nodes = verdict.nodes();
+    match *subject {
+        Subject::Cluster => true,
+        Subject::Node { node } | Subject::Rail { node, .. } => nodes.contains(&node),
+        Subject::Link { a, b } => nodes.contains(&a) || nodes.contains(&b),
     }
 }

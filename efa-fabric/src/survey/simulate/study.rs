@@ -323,3 +323,57 @@ impl fmt::Display for Row {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The short form of the simulation: seeds are fixed, so it always gives the same.
+    #[test]
+    fn targets_hold() {
+        let mut missed = Vec::new();
+        for (mode, nodes, runs) in [
+            (Mode::Full, 8, 200),
+            (Mode::Full, 24, 30),
+            (Mode::Sampled, 8, 200),
+            (Mode::Sampled, 33, 100),
+            (Mode::Sampled, 256, 10),
+        ] {
+            for case in Case::ALL {
+                let row = tell(case, mode, nodes, runs, 1).unwrap();
+                missed.extend(targets_missed(&row).iter().map(|m| format!("{m}: {row}")));
+            }
+        }
+        assert!(missed.is_empty(), "{missed:#?}");
+    }
+
+    #[test]
+    fn clusters_below_five_nodes_have_no_outliers() {
+        for nodes in [2, 3, 4] {
+            for case in [Case::SlowNode, Case::SlowRail, Case::LateNode, Case::Noise] {
+                let cluster = Cluster {
+                    faults: case.faults(nodes, 4, &mut Random::new(1)),
+                    ..Cluster::healthy(nodes)
+                };
+                let conclusion = cluster
+                    .survey(PlanOptions::default(), 1)
+                    .unwrap()
+                    .conclusion;
+                assert_eq!(conclusion.drain, [] as [usize; 0], "{nodes} {case:?}");
+                assert!(
+                    conclusion.verdicts[0]
+                        .statement
+                        .starts_with("not enough data")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_cluster_is_named_at_any_size() {
+        for nodes in [2, 4, 8] {
+            let row = tell(Case::SlowCluster, Mode::Full, nodes, 20, 1).unwrap();
+            assert_eq!(row.named, 20, "{row}");
+        }
+    }
+}
