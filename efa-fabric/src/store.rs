@@ -82,10 +82,12 @@ mod tests {
 
     #[test]
     fn lengths_are_bounded() {
-        let mut options = StoreOptions::default();
-        options.max_value = 100;
-        options.max_total = 250;
-        options.room_timeout = Duration::from_millis(50);
+        let options = StoreOptions {
+            max_value: 100,
+            max_total: 250,
+            room_timeout: Duration::from_millis(50),
+            ..StoreOptions::default()
+        };
         let (_server, address) = server(options);
         let mut first = client(&address, "secret").unwrap();
         assert!(first.put("long", &[0; 101]).is_err());
@@ -126,8 +128,10 @@ mod tests {
 
     #[test]
     fn a_store_ends_at_its_deadline_and_when_dropped() {
-        let mut options = StoreOptions::default();
-        options.deadline = Duration::from_millis(50);
+        let options = StoreOptions {
+            deadline: Duration::from_millis(50),
+            ..StoreOptions::default()
+        };
         let (_server, address) = server(options);
         let mut late = client(&address, "secret");
         let end = Instant::now() + Duration::from_secs(10);

@@ -54,6 +54,7 @@ fn meet(
     )
 }
 
+#[allow(clippy::unwrap_used)] // of a test
 fn store() -> (StoreServer, String) {
     let address = "127.0.0.1:0".parse().unwrap();
     let server = StoreServer::start(address, "secret", &StoreOptions::default()).unwrap();

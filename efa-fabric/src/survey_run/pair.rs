@@ -100,12 +100,12 @@ impl PairOptions {
     }
 
     fn serve(&self, left: Duration) -> ServeOptions {
-        let mut serve = ServeOptions::default();
-        serve.endpoint = self.endpoint.clone();
-        serve.accept_timeout = self.connect_timeout.min(left);
-        serve.deadline = left;
-        serve.max_size = self.latency_bytes.max(self.message_bytes);
-        serve
+        ServeOptions {
+            endpoint: self.endpoint.clone(),
+            accept_timeout: self.connect_timeout.min(left),
+            deadline: left,
+            max_size: self.latency_bytes.max(self.message_bytes),
+        }
     }
 }
 
