@@ -12,6 +12,7 @@ torch is imported only to find the job's store. Any object with torch's ``set``,
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 import socket
 import time
@@ -184,10 +185,10 @@ def _place(rank: int | None, world_size: int | None, environ: Mapping[str, str])
 
 def _distributed() -> Any:
     try:
-        import torch.distributed
+        distributed: Any = importlib.import_module("torch.distributed")
     except ImportError:
         return None
-    return torch.distributed if torch.distributed.is_available() else None
+    return distributed if distributed.is_available() else None
 
 
 def _job_store(rank: int, world_size: int) -> Any:
