@@ -13,7 +13,7 @@ export EFA_TEST_PYTHON := $(PYTHON)
 # A second libfabric, to test against two versions: the one inside the PyPI wheel of mpich.
 export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
 
-.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -64,6 +64,10 @@ test-python: setup build
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
 	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest
+
+# Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
+survey-long:
+	cargo run -p efa-fabric --example survey_simulation -- long
 
 stubs: build
 	$(PYTHON) tools/generate_stubs.py

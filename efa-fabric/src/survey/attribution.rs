@@ -14,11 +14,13 @@ use super::verdict::{Direction, Quantity};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Thresholds {
-    /// Least loss of bandwidth, as a share of the cluster's median: 0.10.
+    /// Least loss of bandwidth, as a share of the cluster's median: 0.10. A verdict on a link
+    /// needs a third more.
     pub loss: f64,
     /// Least gain of a node's latency, as a share of the cluster's median: 0.10.
     pub latency_excess: f64,
-    /// Least gain of a single link's latency: 0.25.
+    /// Least gain of a single link's latency to measure it again: 0.25. A verdict needs a third
+    /// more.
     pub link_latency_excess: f64,
     /// Least robust z: 3.5.
     pub z: f64,
@@ -62,8 +64,11 @@ const SCREEN_ONE_WAY_Z: f64 = 3.0;
 const CLEAR_EFFECT: f64 = 1.4;
 /// An effect that keeps this share alone is not for the company.
 const KEPT_ALONE: f64 = 0.4;
-/// A single direction of a link has to lose this much more than a node.
-const ONE_WAY: f64 = 1.4;
+/// There are many more links than nodes, and fewer measurements of each: a verdict on a link needs
+/// this multiple of the least effect.
+const LINK_CLAIM: f64 = 1.32;
+/// The same for a single direction of a link.
+const ONE_WAY: f64 = 1.65;
 /// A loss of a link by company has to be this clear (logarithm: 18 %).
 const LINK_CONTENTION: f64 = -0.20;
 /// A loss by company has to be this clear (logarithm: 14 %).
@@ -263,8 +268,8 @@ impl Analysis {
         let alone = alone - control;
         let claim = self.link_claim(channel.quantity);
         let near = match finding.direction {
-            Direction::Both => claim * SCREEN_EFFECT,
-            _ => claim,
+            Direction::Both => claim,
+            _ => claim * LINK_CLAIM,
         };
         if alone <= near {
             Alone::StillBad
@@ -432,7 +437,7 @@ impl Analysis {
                 let scale = if k == 0 { scale_both } else { scale_one };
                 let z = effect / scale;
                 let (claim, near) = match k {
-                    0 => (claim, near),
+                    0 => (claim * LINK_CLAIM, near),
                     _ => (claim * ONE_WAY, claim),
                 };
                 let worth = match look {
