@@ -177,7 +177,7 @@ impl Schedule {
         if index == 2 {
             return vec![(0, n - 1)];
         }
-        let closing = if n % 2 == 0 { n } else { n - 1 };
+        let closing = if n.is_multiple_of(2) { n } else { n - 1 };
         (index..closing)
             .step_by(2)
             .map(|i| ordered(i, (i + 1) % n))
