@@ -141,6 +141,30 @@ def test_ctrl_c_returns_what_is_known_and_leaves_no_actor(cluster: Any) -> None:
     assert_gone(before)
 
 
+def test_a_node_that_hangs_costs_one_deadline(cluster: Any) -> None:
+    before = survey_processes()
+    stopped: list[int] = []
+
+    def stop(state: SurveyProgress) -> None:
+        if not stopped:
+            stopped.append(min(survey_processes() - before))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    try:
+        report = efa_sdk.ray.survey(**QUICK, progress=stop, round_deadline_s=8, inspect=os.getpid)
+        assert not report.partial
+        (name,) = report.unreachable_nodes
+        (hung,) = (node for node in report.nodes if node.name == name)
+        assert hung.inspection == str(stopped[0])
+        failed = [row for row in report.rows() if row["code"] is not None]
+        assert len(failed) == 1
+        assert_gone(before)
+    finally:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def test_a_node_that_dies_during_the_survey_is_named(cluster: Any) -> None:
     victim = cluster.add_node(**NODE)
     cluster.wait_for_nodes()
