@@ -10,7 +10,8 @@ use super::pair::Sight;
 use super::report::SurveyReport;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
-    Failure, FailurePhase, Observations, Outcome, PairObservation, Plan, PlanOptions, Round,
+    Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Outcome,
+    PairObservation, Plan, PlanOptions, Round, Severity, Subject, Verdict, VerdictKind,
 };
 
 /// One node of a survey, as it introduced itself.
@@ -159,7 +160,7 @@ impl Survey {
             self.open = round.pairs.iter().copied().collect();
             self.round = Some(round);
             for pair in closed {
-                self.settle(pair, None, None, 0.0);
+                self.leave_out(pair);
             }
             if !open.is_empty() {
                 return Some(open);
@@ -193,6 +194,22 @@ impl Survey {
         }
         self.settle(pair, low, high, after_s);
         Ok(())
+    }
+
+    /// A pair with a lost node: the plan is told once of each such node, and nothing is measured.
+    fn leave_out(&mut self, (a, b): (usize, usize)) {
+        let told = |node: usize| {
+            self.observations.as_slice().iter().any(
+                |o| matches!(&o.outcome, Outcome::Failed(failure) if failure.silent == Some(node)),
+            )
+        };
+        if [a, b]
+            .into_iter()
+            .any(|node| !self.answers(node) && !told(node))
+        {
+            self.settle((a, b), None, None, 0.0);
+        }
+        self.open.remove(&(a, b));
     }
 
     fn settle(
@@ -271,13 +288,45 @@ impl Survey {
         SurveyReport {
             nodes: self.nodes.clone(),
             provider: self.provider.clone(),
-            conclusion: self.plan.conclude(&self.observations),
+            conclusion: self.conclude(),
             observations: self.observations.clone(),
             silent: self.silent.iter().copied().collect(),
             rounds: self.rounds,
             partial: !self.over,
             elapsed_s,
         }
+    }
+}
+
+impl Survey {
+    /// What the plan concludes. A node that stopped answering reached others before, so that the
+    /// plan blames its last link; here it is known to be the node.
+    fn conclude(&self) -> Conclusion {
+        let mut conclusion = self.plan.conclude(&self.observations);
+        for &node in &self.silent {
+            let of_node = Subject::Node { node };
+            conclusion.verdicts.retain(|verdict| {
+                !matches!(verdict.subject, Subject::Link { a, b } if a == node || b == node)
+            });
+            let known = |v: &Verdict| (v.subject, v.kind) == (of_node, VerdictKind::Unreachable);
+            if !conclusion.verdicts.iter().any(known) {
+                let verdict = Verdict::new(
+                    of_node,
+                    VerdictKind::Unreachable,
+                    Severity::Fault,
+                    Confidence::High,
+                    Evidence {
+                        code: Some(Code::Deadline.as_str().to_owned()),
+                        ..Evidence::default()
+                    },
+                );
+                conclusion.verdicts.insert(0, verdict);
+            }
+        }
+        conclusion.drain.extend(&self.silent);
+        conclusion.drain.sort_unstable();
+        conclusion.drain.dedup();
+        conclusion
     }
 }
 
@@ -397,6 +446,37 @@ mod tests {
         assert_eq!(pairs_of_lost.get(), 0);
         let report = survey.report(1.0);
         assert_eq!(report.drain(), ["n1"], "{report}");
+    }
+
+    #[test]
+    fn a_node_that_stops_answering_is_blamed_and_not_its_link() {
+        let mut survey = survey(6, Mode::Full);
+        let mut rounds = 0;
+        let mut unanswered = 0;
+        while let Some(pairs) = survey.next_pairs() {
+            rounds += 1;
+            for (a, b) in pairs {
+                let (mut low, mut high) = (good(100.0), good(100.0));
+                if rounds > 2 && (a == 3 || b == 3) {
+                    unanswered += 1;
+                    *(if a == 3 { &mut low } else { &mut high }) = None;
+                }
+                survey.record((a, b), low, high, 8.0).unwrap();
+            }
+        }
+        assert_eq!(unanswered, 1);
+        let report = survey.report(1.0);
+        assert_eq!(
+            (report.drain(), report.unreachable_nodes()),
+            (vec!["n3".into()], vec!["n3".into()])
+        );
+        assert!(report.unreachable_links().is_empty(), "{report}");
+        let failed = |o: &&PairObservation| matches!(o.outcome, Outcome::Failed(_));
+        assert_eq!(
+            report.observations.as_slice().iter().filter(failed).count(),
+            1
+        );
+        assert!(report.to_string().contains("n3 gave no answer"), "{report}");
     }
 
     #[test]
