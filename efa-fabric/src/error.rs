@@ -93,6 +93,8 @@ codes! {
     PeerFailed = Probe, "fabric.peer_failed";
     /// Bytes that arrived are not those that were sent.
     DataMismatch = Probe, "fabric.data_mismatch";
+    /// A survey found something wrong, or could not tell.
+    Unhealthy = Probe, "fabric.unhealthy";
 }
 
 /// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
@@ -269,6 +271,7 @@ mod tests {
                 "fabric.interrupted",
                 "fabric.peer_failed",
                 "fabric.data_mismatch",
+                "fabric.unhealthy",
             ]
         );
     }

@@ -40,6 +40,8 @@
 //! | `doctor` | why EFA does not work on a machine |
 //! | `rails` | EFA devices as rails: each measured alone, then all together, with evidence |
 //! | [`survey`] | which node, rail or link of a cluster is bad: what to measure next, what it means |
+//! | `store` | where ranks meet when nothing else is there: values by key over TCP, with a token |
+//! | [`survey_run`] | surveys carried out: pairs, rounds, ranks, the report |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `signals` | keeps the caller's signal handlers |
 //! | `nccl_log` | reads NCCL's log: is traffic on EFA, and if not, why |
@@ -79,7 +81,12 @@ mod probe;
 #[forbid(unsafe_code)]
 mod rails;
 mod signals;
+#[forbid(unsafe_code)]
+mod store;
+#[forbid(unsafe_code)]
 pub mod survey;
+#[forbid(unsafe_code)]
+pub mod survey_run;
 mod system;
 #[forbid(unsafe_code)]
 mod text;
@@ -115,3 +122,4 @@ pub use rails::{
     Pinning, Rail, RailFailure, RailMeasure, RailOptions, RailReport, RailResult, TrafficEvidence,
     probe_rails, rails, simulated_rails,
 };
+pub use store::{StoreClient, StoreOptions, StoreServer};

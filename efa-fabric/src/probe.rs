@@ -36,7 +36,8 @@ pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_thro
 use guard::Guard;
 pub use guard::Interrupt;
 pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions, Wait};
-use rendezvous::{Listener, Tcp, same_token};
+use rendezvous::Tcp;
+pub(crate) use rendezvous::{Listener, after, same_token};
 pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
 pub(crate) use start_line::StartLine;
 

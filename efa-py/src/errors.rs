@@ -113,8 +113,12 @@ pub(crate) fn error_codes() -> Vec<&'static str> {
 }
 
 /// Codes of the binding itself.
-const BINDING_CODES: [&str; 3] = [
+const BINDING_CODES: [&str; 7] = [
     "python.forked",
     "python.nested_call",
     "python.call_abandoned",
+    "python.missing_package",
+    "python.ray_not_initialized",
+    "python.no_job",
+    "python.no_report",
 ];

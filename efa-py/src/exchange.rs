@@ -18,7 +18,7 @@ pub(crate) enum Exchange {
 }
 
 impl Exchange {
-    fn open(self) -> PyResult<Box<dyn fabric::Exchange + Send>> {
+    pub(crate) fn open(self) -> PyResult<Box<dyn fabric::Exchange + Send>> {
         Ok(match self {
             Self::Folder(path) => Box::new(fabric::Folder::open(path).map_err(errors::fabric)?),
             Self::Object(object) => Box::new(Object(object)),

@@ -16,6 +16,7 @@ mod nodes;
 mod plan;
 mod rails;
 mod runtime;
+mod survey;
 mod value;
 
 use pyo3::pymodule;
@@ -72,6 +73,11 @@ mod _efa_sdk {
     use crate::rails::{
         Rail, RailMeasure, RailReport, RailResult, probe_rails, probe_rails_async, rails,
         simulated_rails,
+    };
+    #[pymodule_export]
+    use crate::survey::{
+        PairOptions, PairSight, StoreClient, StoreServer, SurveyNode, SurveyPlan, SurveyProgress,
+        SurveyReport, run_rank, run_rank_async, survey_pair, survey_pair_async,
     };
 
     /// Version of the package.

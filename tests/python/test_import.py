@@ -77,7 +77,16 @@ def test_fabric_imports_without_libfabric_and_is_part_of_the_package() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "examples"), [("efa_sdk", 3), ("efa_sdk.aio", 3), ("efa_sdk.errors", 0)]
+    ("module", "examples"),
+    [
+        ("efa_sdk", 3),
+        ("efa_sdk.aio", 3),
+        ("efa_sdk.errors", 0),
+        ("efa_sdk.survey", 4),
+        ("efa_sdk.aio.survey", 2),
+        ("efa_sdk.ray", 2),
+        ("efa_sdk.torch", 2),
+    ],
 )
 def test_doctests(module: str, examples: int) -> None:
     failed, attempted = doctest.testmod(importlib.import_module(module))

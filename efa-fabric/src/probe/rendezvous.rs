@@ -231,12 +231,22 @@ impl Listener {
     /// The next connection; `fabric.deadline` if none comes in this time.
     pub(crate) fn accept(&self, end: Instant, interrupt: Interrupt<'_>) -> Result<Tcp> {
         loop {
+            // One that was reset already cannot be prepared: a port scan, a health check.
+            if let Ok(tcp) = Tcp::new(self.accept_stream(end, interrupt)?) {
+                return Ok(tcp);
+            }
+        }
+    }
+
+    /// As [`Self::accept`], as it comes.
+    pub(crate) fn accept_stream(
+        &self,
+        end: Instant,
+        interrupt: Interrupt<'_>,
+    ) -> Result<TcpStream> {
+        loop {
             match self.listener.accept() {
-                // One that was reset already cannot be prepared: a port scan, a health check.
-                Ok((stream, _)) if Instant::now() < end => match Tcp::new(stream) {
-                    Ok(tcp) => return Ok(tcp),
-                    Err(_) => continue,
-                },
+                Ok((stream, _)) if Instant::now() < end => return Ok(stream),
                 Ok(_) => {}
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

@@ -2,8 +2,9 @@
 
 The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.plan`` ->
 ``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``; on each node ``fabric`` measures
-what libfabric sees, and ``nccl`` reads NCCL's log. ``aio.Client`` has the same verbs as
-coroutines, ``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses.
+what libfabric sees, and ``nccl`` reads NCCL's log; ``survey``, ``ray.survey`` and
+``torch.survey`` name the bad node of a cluster. ``aio.Client`` has the same verbs as coroutines,
+``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses.
 
 >>> import efa_sdk as efa
 >>> p5 = efa.Catalog.bundled()["p5.48xlarge"]
@@ -14,7 +15,7 @@ p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
 import importlib as _importlib
 import typing as _typing
 
-from efa_sdk import aio, errors, fabric, progress
+from efa_sdk import aio, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
     VERSION as __version__,
 )
@@ -53,7 +54,9 @@ from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
     from efa_sdk import nccl as nccl
+    from efa_sdk import ray as ray
     from efa_sdk import testing as testing
+    from efa_sdk import torch as torch
 
 __all__ = [
     "AttachedInterface",
@@ -91,12 +94,16 @@ __all__ = [
     "fabric",
     "instance_type_table",
     "progress",
+    "survey",
 ]
+
+#: Imported when they are first asked for: they need packages of others, or, as ``nccl``, also run
+#: as ``python -m``.
+_LAZY = ("nccl", "ray", "testing", "torch")
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """``testing`` is imported when it is first asked for, since it needs ``efa-sdk[testing]``, and
-    ``nccl``, since it also runs as ``python -m efa_sdk.nccl``."""
-    if name in {"nccl", "testing"}:
+    """Modules of ``_LAZY`` are imported when they are first asked for."""
+    if name in _LAZY:
         return _importlib.import_module(f"efa_sdk.{name}")
     raise AttributeError(f"module 'efa_sdk' has no attribute {name!r}")

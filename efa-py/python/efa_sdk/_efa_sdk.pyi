@@ -4,13 +4,14 @@ The compiled part of efa_sdk.
 """
 import collections.abc
 import os
+import typing
 
 import efa_sdk.fabric
 from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeOutput", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "simulated_rails"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 VERSION: Final[str]
 """
@@ -2795,6 +2796,140 @@ class NodeOutput:
         """
 
 @final
+class PairOptions:
+    """
+    What is measured between the two nodes of a pair, and within which time.
+
+    provider: such as `efa` or `tcp`. latency_bytes, message_bytes: of the messages for latency
+    and for rates. test_budget_s: seconds for latency and for the rate in each direction.
+    connect_timeout_s: to reach the other node. deadline_s: for the whole pair.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, provider: str, *, domain: str | None = None, source_address: str | None = None, latency_bytes: SupportsIndex = 64, message_bytes: SupportsIndex = 1048576, test_budget_s: SupportsFloat | SupportsIndex = 0.2, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0, deadline_s: SupportsFloat | SupportsIndex = 30.0) -> PairOptions: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def connect_timeout_s(self, /) -> float:
+        """
+        Seconds to reach the other node.
+        """
+    @property
+    def deadline_s(self, /) -> float:
+        """
+        Seconds for the whole pair.
+        """
+    @property
+    def domain(self, /) -> str | None:
+        """
+        The domain by name.
+        """
+    @staticmethod
+    def from_json(text: str) -> PairOptions:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def latency_bytes(self, /) -> int:
+        """
+        Bytes of the messages for latency.
+        """
+    @property
+    def message_bytes(self, /) -> int:
+        """
+        Bytes of the messages for rates.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider.
+        """
+    @property
+    def source_address(self, /) -> str | None:
+        """
+        The local address.
+        """
+    @property
+    def test_budget_s(self, /) -> float:
+        """
+        Seconds for each measurement.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    def within(self, /, round_deadline_s: SupportsFloat | SupportsIndex) -> PairOptions:
+        """
+        The same within a round that may take so many seconds.
+        """
+
+@final
+class PairSight:
+    """
+    What one node of a pair saw: a measurement, or why there is none.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def code(self, /) -> str | None:
+        """
+        The code of the error.
+        """
+    @staticmethod
+    def failed(phase: str, code: str, after_s: SupportsFloat | SupportsIndex, message: str) -> PairSight:
+        """
+        A failure in a phase with an error's code and text, so many seconds after the start.
+        """
+    @staticmethod
+    def from_json(text: str) -> PairSight:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gbps_high_to_low(self, /) -> float | None:
+        """
+        From the node with the higher number to the other, in Gbit/s.
+        """
+    @property
+    def gbps_low_to_high(self, /) -> float | None:
+        """
+        From the node with the lower number to the other, in Gbit/s.
+        """
+    @property
+    def is_measured(self, /) -> bool:
+        """
+        Whether the pair was measured.
+        """
+    @property
+    def latency_us(self, /) -> float | None:
+        """
+        Half of the round trip, in µs.
+        """
+    @staticmethod
+    def measured(latency_us: SupportsFloat | SupportsIndex, gbps_low_to_high: SupportsFloat | SupportsIndex, gbps_high_to_low: SupportsFloat | SupportsIndex) -> PairSight:
+        """
+        A measurement, for drivers that measure by themselves.
+        """
+    @property
+    def message(self, /) -> str | None:
+        """
+        The text of the error.
+        """
+    @property
+    def phase(self, /) -> str | None:
+        """
+        What was going on when it failed: `join`, `open`, `contact`, `latency` or `bandwidth`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class PciDevice:
     """
     A PCI device.
@@ -3799,6 +3934,294 @@ class SideBandwidth:
         """
 
 @final
+class StoreClient:
+    """
+    A connection to a `StoreServer`; an exchange for probes and surveys.
+    """
+    def __new__(cls, /, address: str, token: str, *, timeout_s: SupportsFloat | SupportsIndex = 60.0) -> StoreClient: ...
+    def put(self, /, key: str, value: bytes) -> None:
+        """
+        Leaves the bytes under a key that was not used before.
+        """
+    def take(self, /, key: str) -> bytes | None:
+        """
+        Takes away what lies under the key; None while nothing does.
+        """
+
+@final
+class StoreServer:
+    """
+    A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
+
+    token: what every rank must know. address: `ip:port` to listen on.
+    """
+    def __enter__(self, /) -> StoreServer: ...
+    def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None: ...
+    def __new__(cls, /, token: str, *, address: str = "127.0.0.1:0", deadline_s: SupportsFloat | SupportsIndex = 86400.0) -> StoreServer: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> str:
+        """
+        What ranks connect to, as `ip:port`.
+        """
+    def close(self, /) -> None:
+        """
+        Ends it; more than once does nothing.
+        """
+
+@final
+class SurveyNode:
+    """
+    A node of a survey: its name, its address where known, and what an inspection of it gave,
+    as JSON.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, name: str, *, address: str | None = None, inspection: str | None = None) -> SurveyNode: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def address(self, /) -> str | None:
+        """
+        The address, where known.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveyNode:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def inspection(self, /) -> str | None:
+        """
+        What an inspection gave, as JSON.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        The name, which no other node of the survey has.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class SurveyPlan:
+    """
+    A survey that is driven by the caller: which pairs to measure next, and what came of it.
+
+    mode: `full`, `sampled`, `ring`, `within_groups` or `between_groups`; the last two need
+    labels, one for each node. expected_gbps: the rate that a pair should reach in each direction.
+    """
+    def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None) -> SurveyPlan: ...
+    def answers(self, /, node: SupportsIndex) -> bool:
+        """
+        Whether the node still answers, as far as is known.
+        """
+    def lost(self, /, node: SupportsIndex) -> None:
+        """
+        Says that a node gave no answer: it is in no further pair.
+        """
+    def next(self, /) -> list[tuple[int, int]] | None:
+        """
+        The pairs of node numbers to measure next, all at the same time; None when it is over.
+        """
+    @property
+    def nodes(self, /) -> list[SurveyNode]:
+        """
+        The nodes, by number; names that came twice have got a number.
+        """
+    def progress(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0) -> SurveyProgress:
+        """
+        How far the survey is.
+        """
+    def record(self, /, pair: tuple[SupportsIndex, SupportsIndex], low: PairSight | None, high: PairSight | None, *, after_s: SupportsFloat | SupportsIndex = 0.0) -> None:
+        """
+        Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
+        after the start of the round.
+        """
+    def report(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0) -> SurveyReport:
+        """
+        What is known so far.
+        """
+    @property
+    def round(self, /) -> int | None:
+        """
+        The number of the current round.
+        """
+
+@final
+class SurveyProgress:
+    """
+    How far a survey is.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def base_rounds(self, /) -> int:
+        """
+        Rounds that the survey has at least; suspects take more.
+        """
+    @property
+    def elapsed_s(self, /) -> float:
+        """
+        Seconds since the survey began.
+        """
+    @property
+    def failed(self, /) -> int:
+        """
+        Pairs that failed.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveyProgress:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def pairs(self, /) -> int:
+        """
+        Pairs that are done, measured or not.
+        """
+    @property
+    def rounds(self, /) -> int:
+        """
+        Rounds that are done.
+        """
+    @property
+    def silent(self, /) -> list[str]:
+        """
+        Nodes that gave no answer, by name.
+        """
+    @property
+    def suspects(self, /) -> list[str]:
+        """
+        Nodes that are suspected so far, by name.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class SurveyReport:
+    """
+    The result of a survey: `str()` is a table, and notebooks show a heatmap.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def drain(self, /) -> list[str]:
+        """
+        Nodes to take out, by name.
+        """
+    @property
+    def elapsed_s(self, /) -> float:
+        """
+        Seconds that it took.
+        """
+    @property
+    def findings(self, /) -> list[str]:
+        """
+        All findings as sentences, worst first.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveyReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def healthy(self, /) -> bool:
+        """
+        Whether the survey came to its end and found nothing worse than remarks.
+        """
+    def matrix(self, /) -> list[list[float | None]]:
+        """
+        Rates in Gbit/s by sending node, then receiving node; None where there is none.
+        """
+    @property
+    def measurements(self, /) -> int:
+        """
+        Measurements and failures.
+        """
+    @property
+    def nodes(self, /) -> list[SurveyNode]:
+        """
+        The nodes, by number.
+        """
+    @property
+    def partial(self, /) -> bool:
+        """
+        Whether it was stopped before its end.
+        """
+    @property
+    def problems(self, /) -> list[str]:
+        """
+        Findings that are worse than remarks.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider that was measured.
+        """
+    def raise_for_health(self, /) -> None:
+        """
+        Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
+        """
+    @property
+    def rank_order(self, /) -> list[str]:
+        """
+        Names of the nodes in an order in which neighbours are near by measured latency.
+        """
+    @property
+    def rounds(self, /) -> int:
+        """
+        Rounds that were measured.
+        """
+    def rows(self, /) -> "list[dict[str, typing.Any]]":
+        """
+        Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
+        `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
+        """
+    @property
+    def slow_links(self, /) -> list[tuple[str, str]]:
+        """
+        Links that are slow while both nodes are not, by names.
+        """
+    @property
+    def slow_nodes(self, /) -> list[str]:
+        """
+        Nodes that are slow themselves, or one of their rails is, by name.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    def to_pandas(self, /) -> "typing.Any":
+        """
+        `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
+        """
+    @property
+    def unreachable_links(self, /) -> list[tuple[str, str]]:
+        """
+        Pairs that did not reach each other while both reach others, by names.
+        """
+    @property
+    def unreachable_nodes(self, /) -> list[str]:
+        """
+        Nodes that nobody reached, by name.
+        """
+
+@final
 class Topology:
     """
     Where a cluster's running instances hang in the network, by rank.
@@ -4085,8 +4508,31 @@ def rails(node: Node, *, library: Library | None = None) -> list[Rail]:
     knows of it.
     """
 
+def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> SurveyReport:
+    """
+    Surveys all ranks: each of them calls this with the same exchange and name, and all get the
+    same report. Rank 0's mode, seed, labels and expected_gbps count; its progress is called, from
+    the survey's own thread, with a SurveyProgress after each round.
+    """
+
+def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> "collections.abc.Awaitable[SurveyReport]":
+    """
+    As `run_rank`, as an awaitable.
+    """
+
 def simulated_rails(node: Node, provider: str) -> list[Rail]:
     """
     One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
     as `tcp`. All rails then share one network.
+    """
+
+def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, side: str, options: PairOptions, *, library: Library | None = None) -> PairSight:
+    """
+    Measures latency and both directions with the node that calls this with the other side, the
+    same exchange and the same name. side: `low` or `high`. What fails is part of the answer.
+    """
+
+def survey_pair_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, side: str, options: PairOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[PairSight]":
+    """
+    As `survey_pair`, as an awaitable.
     """

@@ -1,4 +1,4 @@
-"""The verbs of ``efa_sdk.Client`` as coroutines, and in ``fabric`` the probes.
+"""The verbs of ``efa_sdk.Client`` as coroutines; in ``fabric`` the probes, in ``survey`` surveys.
 
 >>> import asyncio
 >>> from efa_sdk import aio
@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from efa_sdk import _efa_sdk
-from efa_sdk.aio import fabric
+from efa_sdk.aio import fabric, survey
 from efa_sdk.errors import BindingError, EfaError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         VerifyReport,
     )
 
-__all__ = ["Client", "fabric"]
+__all__ = ["Client", "fabric", "survey"]
 
 
 _T = TypeVar("_T")

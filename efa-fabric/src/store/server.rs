@@ -1,0 +1,287 @@
+//! The side that keeps the values.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::wire::{
+    self, FAILED, HELLO, MAX_KEY, MAX_TOKEN, MAX_VALUE, NOTHING, PUT, REFUSED, TAKE, VALUE, WELCOME,
+};
+use crate::error::{Code, Error, Result};
+use crate::probe::{Interrupt, Listener, after, same_token};
+
+/// Time for a stranger to say its token.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for the rest of a request after its first byte, and for its answer to leave.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const STACK: usize = 256 << 10;
+
+/// Bounds of a [`StoreServer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// Longest value in bytes, at most 256 MiB.
+    pub max_value: usize,
+    /// Bytes of all values together; a value beyond it waits for room.
+    pub max_total: usize,
+    /// How long a value waits for room before it is refused.
+    pub room_timeout: Duration,
+    /// Connections at the same time.
+    pub max_connections: usize,
+    /// Age at which the store ends by itself.
+    pub deadline: Duration,
+}
+
+impl Default for StoreOptions {
+    /// 64 MiB a value, 512 MiB in all, 10 s for room, 8192 connections, one day.
+    fn default() -> Self {
+        Self {
+            max_value: 64 << 20,
+            max_total: 512 << 20,
+            room_timeout: Duration::from_secs(10),
+            max_connections: 8192,
+            deadline: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// A store that answers until it is dropped or its deadline passes.
+#[derive(Debug)]
+pub struct StoreServer {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl StoreServer {
+    /// Listens on this address, with port 0 on any that is free.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` if the token is empty or above 1,024 bytes, or a bound is out of
+    /// range; `fabric.rendezvous_failed` if the address cannot be listened on.
+    pub fn start(address: SocketAddr, token: &str, options: &StoreOptions) -> Result<Self> {
+        check(token, options)?;
+        let listener = Listener::bind(address)?;
+        let address = listener.address();
+        let stop = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared {
+            token: token.to_owned(),
+            options: options.clone(),
+            end: after(options.deadline),
+            stop: stop.clone(),
+            connections: AtomicUsize::new(0),
+            values: Mutex::default(),
+        });
+        let thread = std::thread::Builder::new()
+            .name("efa-store".into())
+            .stack_size(STACK)
+            .spawn(move || accept(&listener, &shared))
+            .map_err(|error| {
+                Error::new(Code::RendezvousFailed, "the store's thread cannot start")
+                    .with_source(error)
+            })?;
+        Ok(Self {
+            address,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for StoreServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It only ends by returning; a panic there has nothing to say here.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn check(token: &str, options: &StoreOptions) -> Result<()> {
+    let refuse = |option: &'static str, message: &str| {
+        Err(Error::new(Code::InvalidOption, message).with_context("option", option))
+    };
+    if token.is_empty() || token.len() > MAX_TOKEN {
+        return refuse("token", "the token has 1 to 1024 bytes");
+    }
+    if options.max_value == 0 || options.max_value > MAX_VALUE {
+        return refuse("max_value", "max_value is 1 byte to 256 MiB");
+    }
+    if options.max_total < options.max_value {
+        return refuse("max_total", "max_total is below max_value");
+    }
+    if options.max_connections == 0 {
+        return refuse("max_connections", "max_connections leaves none");
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Values {
+    by_key: HashMap<String, Vec<u8>>,
+    total: usize,
+}
+
+struct Shared {
+    token: String,
+    options: StoreOptions,
+    end: Instant,
+    stop: Arc<AtomicBool>,
+    connections: AtomicUsize,
+    values: Mutex<Values>,
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || Instant::now() >= self.end
+    }
+
+    /// Keeps the value, or says why not.
+    fn put(&self, key: String, value: Vec<u8>) -> Result<(), &'static str> {
+        let end = after(self.options.room_timeout);
+        loop {
+            let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+            if values.by_key.contains_key(&key) {
+                return Err("something was left before under the key");
+            }
+            if values.total + value.len() <= self.options.max_total {
+                values.total += value.len();
+                values.by_key.insert(key, value);
+                return Ok(());
+            }
+            drop(values);
+            if self.is_over() || Instant::now() >= end {
+                return Err("the store is full");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn take(&self, key: &str) -> Option<Vec<u8>> {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = values.by_key.remove(key)?;
+        values.total -= value.len();
+        Some(value)
+    }
+}
+
+fn accept(listener: &Listener, shared: &Arc<Shared>) {
+    let over = || shared.is_over();
+    while !over() {
+        let Ok(stream) = listener.accept_stream(shared.end, Interrupt::new(&over)) else {
+            // Over, or out of file descriptors for a moment.
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        if shared.connections.fetch_add(1, Ordering::Relaxed) >= shared.options.max_connections {
+            shared.connections.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        }
+        let served = shared.clone();
+        let spawned = std::thread::Builder::new()
+            .name("efa-store-rank".into())
+            .stack_size(STACK)
+            .spawn(move || {
+                // How a connection ended is the client's to tell.
+                let _ = serve(stream, &served);
+                served.connections.fetch_sub(1, Ordering::Relaxed);
+            });
+        if spawned.is_err() {
+            shared.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    wire::prepare(&stream)?;
+    let over = || shared.is_over();
+    if !greet(&mut stream, shared)? {
+        return Ok(());
+    }
+    // Asked here as well: a busy rank never pauses.
+    while !over() {
+        let mut head = [0; 3];
+        wire::read(&mut stream, &mut head[..1], shared.end, &over)?;
+        if over() {
+            break;
+        }
+        let end = after(REQUEST_TIMEOUT);
+        wire::read(&mut stream, &mut head[1..], end, &over)?;
+        let [request, k0, k1] = head;
+        let length = usize::from(u16::from_be_bytes([k0, k1]));
+        if length == 0 || length > MAX_KEY {
+            return fail(&mut stream, "the key is empty or too long");
+        }
+        let mut key = vec![0; length];
+        wire::read(&mut stream, &mut key, end, &over)?;
+        let Ok(key) = String::from_utf8(key) else {
+            return fail(&mut stream, "the key is not text");
+        };
+        match request {
+            PUT => {
+                let mut size = [0; 4];
+                wire::read(&mut stream, &mut size, end, &over)?;
+                let size = u32::from_be_bytes(size) as usize;
+                if size > shared.options.max_value {
+                    return fail(&mut stream, "the value is too long");
+                }
+                let mut value = vec![0; size];
+                wire::read(&mut stream, &mut value, end, &over)?;
+                match shared.put(key, value) {
+                    Ok(()) => wire::write(&mut stream, &[NOTHING], after(REQUEST_TIMEOUT), &over)?,
+                    Err(why) => fail(&mut stream, why)?,
+                }
+            }
+            TAKE => match shared.take(&key) {
+                None => wire::write(&mut stream, &[NOTHING], end, &over)?,
+                Some(value) => {
+                    let mut answer = vec![VALUE];
+                    answer.extend((value.len() as u32).to_be_bytes());
+                    answer.extend(value);
+                    wire::write(&mut stream, &answer, end, &over)?;
+                }
+            },
+            _ => return fail(&mut stream, "the request is not known"),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the other side has the token.
+fn greet(stream: &mut TcpStream, shared: &Shared) -> std::io::Result<bool> {
+    let over = || shared.is_over();
+    let end = after(HELLO_TIMEOUT);
+    let mut hello = [0; HELLO.len() + 2];
+    wire::read(stream, &mut hello[..HELLO.len()], end, &over)?;
+    let known = hello.starts_with(&HELLO);
+    if known {
+        wire::read(stream, &mut hello[HELLO.len()..], end, &over)?;
+    }
+    let [.., l0, l1] = hello;
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let mut right = false;
+    if known && length <= MAX_TOKEN {
+        let mut token = vec![0; length];
+        wire::read(stream, &mut token, end, &over)?;
+        right = std::str::from_utf8(&token).is_ok_and(|token| same_token(token, &shared.token));
+    }
+    let mut answer = HELLO.to_vec();
+    answer.push(if right { WELCOME } else { REFUSED });
+    wire::write(stream, &answer, end, &over)?;
+    Ok(right)
+}
+
+fn fail(stream: &mut TcpStream, why: &str) -> std::io::Result<()> {
+    let mut answer = vec![FAILED, why.len().min(255) as u8];
+    answer.extend(why.bytes().take(255));
+    wire::write(stream, &answer, after(REQUEST_TIMEOUT), &|| false)
+}

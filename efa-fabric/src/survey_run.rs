@@ -1,0 +1,25 @@
+//! Surveys carried out: pairs probed, rounds driven to their end, the report.
+//!
+//! [`crate::survey`] says what to measure next and what it means. Here [`probe_pair`] measures a
+//! pair, [`Survey`] is the part that every driver shares, and [`run_rank`] is the driver for
+//! ranks that run the same program and meet over any [`crate::Exchange`]. Drivers with
+//! a process of their own, such as one on Ray, use [`Survey`] themselves.
+//!
+//! | module | job |
+//! |---|---|
+//! | `pair` | latency and both directions between two nodes; failures are data |
+//! | `driver` | from one round to the next; nodes without an answer are not asked again |
+//! | `rank` | all ranks run the same program; rank 0 decides |
+//! | `report` | nodes, verdicts, measurements; a table, JSON |
+//! | `html` | the heatmap for notebooks |
+
+mod driver;
+mod html;
+mod pair;
+mod rank;
+mod report;
+
+pub use driver::{Survey, SurveyNode, SurveyProgress};
+pub use pair::{PairOptions, Side, Sight, probe_pair};
+pub use rank::{RankOptions, Rendezvous, run_rank};
+pub use report::{Cell, NodeSummary, SurveyReport};

@@ -1,0 +1,540 @@
+//! What every driver of a survey does between two rounds: asks the plan, settles what the two
+//! nodes of a pair say, and never asks a node again that gave no answer.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::pair::Sight;
+use super::report::SurveyReport;
+use crate::error::{Code, Error, Result};
+use crate::survey::{
+    Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Outcome,
+    PairObservation, Plan, PlanOptions, Round, Severity, Subject, Verdict, VerdictKind,
+};
+
+/// One node of a survey, as it introduced itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SurveyNode {
+    /// A name that no other node of the survey has.
+    pub name: String,
+    /// Its address, where known.
+    pub address: Option<String>,
+    /// What an inspection of the node gave, as JSON.
+    pub inspection: Option<String>,
+}
+
+impl SurveyNode {
+    /// A node of this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// How far a survey is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SurveyProgress {
+    /// Rounds that are done.
+    pub rounds: usize,
+    /// Pairs that are done, measured or not.
+    pub pairs: usize,
+    /// Pairs that failed.
+    pub failed: usize,
+    /// Rounds that the survey has at least: the base rounds. Suspects take more.
+    pub base_rounds: usize,
+    /// Nodes that gave no answer, by name.
+    pub silent: Vec<String>,
+    /// Nodes that are suspected so far, by name.
+    pub suspects: Vec<String>,
+    /// Time since the survey began, in s.
+    pub elapsed_s: f64,
+}
+
+impl fmt::Display for SurveyProgress {
+    /// One line, such as `round 3 of 7, 12 pairs, 1 failed, suspects: node-4, 9.1 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rounds <= self.base_rounds {
+            write!(f, "round {} of {}", self.rounds, self.base_rounds)?;
+        } else {
+            write!(f, "round {}, looking again at suspects", self.rounds)?;
+        }
+        write!(f, ", {} pairs, {} failed", self.pairs, self.failed)?;
+        for (what, names) in [("suspects", &self.suspects), ("silent", &self.silent)] {
+            if !names.is_empty() {
+                write!(f, ", {what}: {}", names.join(" "))?;
+            }
+        }
+        write!(f, ", {:.1} s", self.elapsed_s)
+    }
+}
+
+/// A survey under way: no clock, nothing sent.
+#[derive(Debug)]
+pub struct Survey {
+    nodes: Vec<SurveyNode>,
+    provider: String,
+    plan: Plan,
+    observations: Observations,
+    round: Option<Round>,
+    /// Pairs of the round that are not settled yet.
+    open: BTreeSet<(usize, usize)>,
+    rounds: usize,
+    pairs: usize,
+    failed: usize,
+    silent: BTreeSet<usize>,
+    over: bool,
+}
+
+impl Survey {
+    /// A survey of these nodes over this provider. Names that come twice get a number.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn new(
+        mut nodes: Vec<SurveyNode>,
+        provider: impl Into<String>,
+        options: PlanOptions,
+    ) -> Result<Self> {
+        let mut taken = BTreeSet::new();
+        for node in &mut nodes {
+            let mut name = node.name.clone();
+            let mut number = 2;
+            while !taken.insert(name.clone()) {
+                name = format!("{}#{number}", node.name);
+                number += 1;
+            }
+            node.name = name;
+        }
+        Ok(Self {
+            plan: Plan::new(nodes.len(), options)?,
+            observations: Observations::new(nodes.len()),
+            nodes,
+            provider: provider.into(),
+            round: None,
+            open: BTreeSet::new(),
+            rounds: 0,
+            pairs: 0,
+            failed: 0,
+            silent: BTreeSet::new(),
+            over: false,
+        })
+    }
+
+    /// The nodes, by number.
+    #[must_use]
+    pub fn nodes(&self) -> &[SurveyNode] {
+        &self.nodes
+    }
+
+    /// Says that a node gave no answer: it is in no further pair that is measured.
+    pub fn lost(&mut self, node: usize) {
+        self.silent.insert(node);
+    }
+
+    /// Whether the node still answers, as far as is known.
+    #[must_use]
+    pub fn answers(&self, node: usize) -> bool {
+        node < self.nodes.len() && !self.silent.contains(&node)
+    }
+
+    /// The pairs to measure next, all at the same time; `None` when the survey is over. Pairs
+    /// with a lost node are settled without being measured.
+    pub fn next_pairs(&mut self) -> Option<Vec<(usize, usize)>> {
+        loop {
+            let Some(round) = self.plan.next(&self.observations) else {
+                (self.over, self.round) = (true, None);
+                return None;
+            };
+            let (open, closed): (Vec<_>, Vec<_>) = round
+                .pairs
+                .iter()
+                .copied()
+                .partition(|&(a, b)| self.answers(a) && self.answers(b));
+            self.open = round.pairs.iter().copied().collect();
+            self.round = Some(round);
+            for pair in closed {
+                self.leave_out(pair);
+            }
+            if !open.is_empty() {
+                return Some(open);
+            }
+        }
+    }
+
+    /// The number of the current round.
+    #[must_use]
+    pub fn round(&self) -> Option<usize> {
+        self.round.as_ref().map(|round| round.index)
+    }
+
+    /// Takes what the two nodes of a pair of the current round said, lower number first; `None`
+    /// for a node that said nothing, `after_s` from the start of the round.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` if the pair is not of the current round, or was recorded before.
+    pub fn record(
+        &mut self,
+        pair: (usize, usize),
+        low: Option<Sight>,
+        high: Option<Sight>,
+        after_s: f64,
+    ) -> Result<()> {
+        if !self.open.contains(&pair) {
+            return Err(Error::new(
+                Code::InvalidOption,
+                format!("({}, {}) is no open pair of the round", pair.0, pair.1),
+            ));
+        }
+        self.settle(pair, low, high, after_s);
+        Ok(())
+    }
+
+    /// A pair with a lost node: the plan is told once of each such node, and nothing is measured.
+    fn leave_out(&mut self, (a, b): (usize, usize)) {
+        let told = |node: usize| {
+            self.observations.as_slice().iter().any(
+                |o| matches!(&o.outcome, Outcome::Failed(failure) if failure.silent == Some(node)),
+            )
+        };
+        if [a, b]
+            .into_iter()
+            .any(|node| !self.answers(node) && !told(node))
+        {
+            self.settle((a, b), None, None, 0.0);
+        }
+        self.open.remove(&(a, b));
+    }
+
+    fn settle(
+        &mut self,
+        (a, b): (usize, usize),
+        low: Option<Sight>,
+        high: Option<Sight>,
+        after_s: f64,
+    ) {
+        let Some(round) = &self.round else {
+            return;
+        };
+        let present = |sight: Option<Sight>| sight.filter(|sight| !sight.is_interrupted());
+        let (low, high) = (present(low), present(high));
+        let mut lost = Vec::new();
+        for (node, sight) in [(a, &low), (b, &high)] {
+            // A node that is known to be lost was not asked.
+            if sight.is_none() && (self.answers(a) && self.answers(b) || !self.answers(node)) {
+                lost.push(node);
+            }
+        }
+        self.pairs += 1;
+        let both_ask = low.is_some() && high.is_some();
+        let outcome = choose(low, high).filter(|_| lost.is_empty());
+        let mut seen = Vec::new();
+        match outcome {
+            Some(Outcome::Measured(measured)) => {
+                seen.push(PairObservation::measured(a, b, None, round, measured));
+            }
+            Some(Outcome::Failed(failure)) if both_ask => {
+                seen.push(PairObservation::failed(a, b, None, round, failure));
+            }
+            _ => {
+                for &node in &lost {
+                    let code = Code::Deadline.as_str();
+                    let failure = Failure::new(FailurePhase::Join, code, after_s);
+                    let failure = failure.with_silent(node);
+                    seen.push(PairObservation::failed(a, b, None, round, failure));
+                }
+            }
+        }
+        if seen.iter().any(|o| matches!(o.outcome, Outcome::Failed(_))) {
+            self.failed += 1;
+        }
+        for observation in seen {
+            // What a node sent is checked there; a wrong number counts as no answer.
+            if self.observations.add(observation).is_err() {
+                self.failed += 1;
+            }
+        }
+        self.silent.extend(lost);
+        self.open.remove(&(a, b));
+        if self.open.is_empty() {
+            self.rounds += 1;
+        }
+    }
+
+    /// How far the survey is.
+    #[must_use]
+    pub fn progress(&self, elapsed_s: f64) -> SurveyProgress {
+        let name = |&node: &usize| self.nodes[node].name.clone();
+        SurveyProgress {
+            rounds: self.rounds,
+            pairs: self.pairs,
+            failed: self.failed,
+            base_rounds: self.plan.base_rounds(),
+            silent: self.silent.iter().map(name).collect(),
+            suspects: self.plan.suspects().iter().map(name).collect(),
+            elapsed_s,
+        }
+    }
+
+    /// What is known so far. It is partial until there is no next round.
+    #[must_use]
+    pub fn report(&self, elapsed_s: f64) -> SurveyReport {
+        SurveyReport {
+            nodes: self.nodes.clone(),
+            provider: self.provider.clone(),
+            conclusion: self.conclude(),
+            observations: self.observations.clone(),
+            silent: self.silent.iter().copied().collect(),
+            rounds: self.rounds,
+            partial: !self.over,
+            elapsed_s,
+        }
+    }
+}
+
+impl Survey {
+    /// What the plan concludes. A node that stopped answering reached others before, so that the
+    /// plan blames its last link; here it is known to be the node.
+    fn conclude(&self) -> Conclusion {
+        let mut conclusion = self.plan.conclude(&self.observations);
+        for &node in &self.silent {
+            let of_node = Subject::Node { node };
+            conclusion.verdicts.retain(|verdict| {
+                !matches!(verdict.subject, Subject::Link { a, b } if a == node || b == node)
+            });
+            let known = |v: &Verdict| (v.subject, v.kind) == (of_node, VerdictKind::Unreachable);
+            if !conclusion.verdicts.iter().any(known) {
+                let verdict = Verdict::new(
+                    of_node,
+                    VerdictKind::Unreachable,
+                    Severity::Fault,
+                    Confidence::High,
+                    Evidence {
+                        code: Some(Code::Deadline.as_str().to_owned()),
+                        ..Evidence::default()
+                    },
+                );
+                conclusion.verdicts.insert(0, verdict);
+            }
+        }
+        conclusion.drain.extend(&self.silent);
+        conclusion.drain.sort_unstable();
+        conclusion.drain.dedup();
+        conclusion
+    }
+}
+
+/// Of what two nodes say of the same pair, the one that says more.
+fn choose(low: Option<Sight>, high: Option<Sight>) -> Option<Outcome> {
+    let mut sights: Vec<Sight> = [low, high].into_iter().flatten().collect();
+    sights.sort_by_key(|sight| match (&sight.outcome, sight.is_echo()) {
+        (Outcome::Measured(_), _) => 0,
+        (Outcome::Failed(_), false) => 1,
+        (Outcome::Failed(_), true) => 2,
+    });
+    sights.into_iter().next().map(|sight| sight.outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::survey::{Measured, Mode};
+
+    fn survey(count: usize, mode: Mode) -> Survey {
+        let nodes = (0..count)
+            .map(|i| SurveyNode::new(format!("n{i}")))
+            .collect();
+        let options = PlanOptions {
+            mode,
+            ..PlanOptions::default()
+        };
+        Survey::new(nodes, "tcp", options).unwrap()
+    }
+
+    fn good(gbps: f64) -> Option<Sight> {
+        Some(Sight::measured(Measured::new(20.0, gbps, gbps)))
+    }
+
+    fn bad(code: Code) -> Option<Sight> {
+        let code = code.as_str();
+        Some(Sight::failed(
+            FailurePhase::Contact,
+            code,
+            1.0,
+            code.to_owned(),
+        ))
+    }
+
+    /// Drives a survey in which a pair has these sights.
+    fn drive(
+        survey: &mut Survey,
+        of: impl Fn(usize, usize) -> (Option<Sight>, Option<Sight>),
+    ) -> usize {
+        let mut asked = 0;
+        while let Some(pairs) = survey.next_pairs() {
+            for (a, b) in pairs {
+                asked += 1;
+                let (low, high) = of(a, b);
+                survey.record((a, b), low, high, 1.0).unwrap();
+            }
+        }
+        asked
+    }
+
+    #[test]
+    fn a_good_cluster_is_healthy() {
+        let mut survey = survey(6, Mode::Full);
+        drive(&mut survey, |_, _| (good(100.0), good(100.0)));
+        let report = survey.report(1.0);
+        assert!(report.is_healthy() && report.check().is_ok(), "{report}");
+        assert_eq!(report.rank_order().len(), 6);
+        assert!(report.drain().is_empty() && report.slow_nodes().is_empty());
+    }
+
+    #[test]
+    fn a_slow_node_is_named() {
+        let mut survey = survey(8, Mode::Full);
+        drive(&mut survey, |a, b| {
+            let gbps = if a == 5 || b == 5 { 50.0 } else { 100.0 };
+            (good(gbps), good(gbps))
+        });
+        let report = survey.report(1.0);
+        assert_eq!(report.drain(), ["n5"], "{report}");
+        assert_eq!(report.slow_nodes(), ["n5"]);
+        let error = report.check().unwrap_err();
+        assert_eq!(error.code(), Code::Unhealthy);
+        assert_eq!(error.context_value("drain"), Some("n5"));
+    }
+
+    #[test]
+    fn a_node_that_says_nothing_is_asked_once() {
+        let mut survey = survey(6, Mode::Full);
+        let asked = std::cell::Cell::new(0);
+        drive(&mut survey, |a, b| match (a, b) {
+            (2, _) => {
+                asked.set(asked.get() + 1);
+                (None, bad(Code::Unreachable))
+            }
+            (_, 2) => {
+                asked.set(asked.get() + 1);
+                (bad(Code::Unreachable), None)
+            }
+            _ => (good(100.0), good(100.0)),
+        });
+        assert_eq!(asked.get(), 1);
+        let report = survey.report(1.0);
+        assert_eq!(report.unreachable_nodes(), ["n2"]);
+        assert_eq!(report.drain(), ["n2"], "{report}");
+        assert!(!report.is_healthy());
+    }
+
+    #[test]
+    fn nodes_that_never_came_are_not_asked() {
+        let mut survey = survey(6, Mode::Full);
+        survey.lost(1);
+        let pairs_of_lost = std::cell::Cell::new(0);
+        drive(&mut survey, |a, b| {
+            pairs_of_lost.set(pairs_of_lost.get() + usize::from(a == 1 || b == 1));
+            (good(100.0), good(100.0))
+        });
+        assert_eq!(pairs_of_lost.get(), 0);
+        let report = survey.report(1.0);
+        assert_eq!(report.drain(), ["n1"], "{report}");
+    }
+
+    #[test]
+    fn a_node_that_stops_answering_is_blamed_and_not_its_link() {
+        let mut survey = survey(6, Mode::Full);
+        let mut rounds = 0;
+        let mut unanswered = 0;
+        while let Some(pairs) = survey.next_pairs() {
+            rounds += 1;
+            for (a, b) in pairs {
+                let (mut low, mut high) = (good(100.0), good(100.0));
+                if rounds > 2 && (a == 3 || b == 3) {
+                    unanswered += 1;
+                    *(if a == 3 { &mut low } else { &mut high }) = None;
+                }
+                survey.record((a, b), low, high, 8.0).unwrap();
+            }
+        }
+        assert_eq!(unanswered, 1);
+        let report = survey.report(1.0);
+        assert_eq!(
+            (report.drain(), report.unreachable_nodes()),
+            (vec!["n3".into()], vec!["n3".into()])
+        );
+        assert!(report.unreachable_links().is_empty(), "{report}");
+        let failed = |o: &&PairObservation| matches!(o.outcome, Outcome::Failed(_));
+        assert_eq!(
+            report.observations.as_slice().iter().filter(failed).count(),
+            1
+        );
+        assert!(report.to_string().contains("n3 gave no answer"), "{report}");
+    }
+
+    #[test]
+    fn the_side_that_knows_more_is_believed() {
+        let cause = bad(Code::ProviderNotFound);
+        for (low, high) in [
+            (bad(Code::PeerFailed), cause.clone()),
+            (cause.clone(), bad(Code::Unreachable)),
+        ] {
+            let Some(Outcome::Failed(failure)) = choose(low, high) else {
+                panic!("failed");
+            };
+            assert_eq!(failure.code, "fabric.provider_not_found");
+        }
+        let seen = choose(good(1.0), bad(Code::PeerFailed));
+        assert!(matches!(seen, Some(Outcome::Measured(_))));
+    }
+
+    #[test]
+    fn a_survey_that_was_stopped_is_partial_and_not_healthy() {
+        let mut survey = survey(4, Mode::Full);
+        let pairs = survey.next_pairs().unwrap();
+        survey.record(pairs[0], good(9.0), good(9.0), 1.0).unwrap();
+        let report = survey.report(1.0);
+        assert!(report.partial && !report.is_healthy());
+        assert!(report.to_string().contains("stopped early"));
+    }
+
+    #[test]
+    fn wrong_pairs_are_refused_and_names_made_unique() {
+        let nodes = ["a", "a", "b", "a"].map(SurveyNode::new).to_vec();
+        let mut survey = Survey::new(nodes, "tcp", PlanOptions::default()).unwrap();
+        let names: Vec<_> = survey.nodes().iter().map(|n| n.name.as_str()).collect();
+        assert_eq!(names, ["a", "a#2", "b", "a#3"]);
+        assert!(survey.record((0, 1), None, None, 0.0).is_err());
+        let pairs = survey.next_pairs().unwrap();
+        for pair in [(1, 0), (0, 0), (0, 4)] {
+            assert!(survey.record(pair, None, None, 0.0).is_err());
+        }
+        for (done, &pair) in pairs.iter().enumerate() {
+            assert_eq!((done, survey.progress(0.0).rounds), (done, 0));
+            survey.record(pair, good(1.0), good(1.0), 0.0).unwrap();
+            assert!(survey.record(pair, good(1.0), good(1.0), 0.0).is_err());
+        }
+        assert_eq!(survey.progress(0.0).rounds, 1);
+    }
+
+    #[test]
+    fn reports_survive_json_and_escape_names() {
+        let nodes = vec![SurveyNode::new("<b>&\"x"), SurveyNode::new("y")];
+        let mut survey = Survey::new(nodes, "tcp", PlanOptions::default()).unwrap();
+        drive(&mut survey, |_, _| (good(12.5), good(12.5)));
+        let report = survey.report(1.0);
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<SurveyReport>(&json).unwrap(), report);
+        let html = report.to_html();
+        assert!(html.contains("&lt;b&gt;&amp;&quot;x") && !html.contains("<b>&"));
+        assert!(html.contains("12.50 Gbit/s") && !html.contains("<script"));
+        assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
+    }
+}

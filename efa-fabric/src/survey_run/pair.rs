@@ -1,0 +1,311 @@
+//! One pair of a round, as one of its two nodes sees it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::EndpointOptions;
+use crate::error::{Code, Error, Result};
+use crate::library::Library;
+use crate::probe::{
+    Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait, answer_through,
+    measure_through,
+};
+use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
+
+/// What is measured between the two nodes of a pair, and within which time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PairOptions {
+    /// The endpoint of this node.
+    pub endpoint: EndpointOptions,
+    /// Bytes of the messages that latency is measured with.
+    pub latency_bytes: usize,
+    /// Bytes of the messages that the rates are measured with.
+    pub message_bytes: usize,
+    /// Time for latency, and for the rate in each direction.
+    pub test_budget: Duration,
+    /// Time to reach the other node.
+    pub connect_timeout: Duration,
+    /// Time for the whole pair.
+    pub deadline: Duration,
+}
+
+/// Which node of the pair this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The node with the lower number: `a` of the observation.
+    Low,
+    /// The node with the higher number: `b`.
+    High,
+}
+
+/// What one node of a pair saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Sight {
+    /// The measurement, or why there is none.
+    pub outcome: Outcome,
+    /// The error's text, where it failed.
+    pub message: Option<String>,
+}
+
+impl PairOptions {
+    /// 64 B for latency, 1 MiB for the rates, 0.2 s each, 10 s to reach the other node, 30 s in
+    /// all.
+    #[must_use]
+    pub fn new(provider: impl Into<String>) -> Self {
+        Self {
+            endpoint: EndpointOptions::new(provider),
+            latency_bytes: 64,
+            message_bytes: 1 << 20,
+            test_budget: Duration::from_millis(200),
+            connect_timeout: Duration::from_secs(10),
+            deadline: Duration::from_secs(30),
+        }
+    }
+
+    /// Checks everything that does not need libfabric.
+    ///
+    /// # Errors
+    /// `fabric.bad_size`, `fabric.invalid_option` with the option.
+    pub fn check(&self) -> Result<()> {
+        for test in [Test::Latency, Test::LowToHigh] {
+            self.probe(test, self.deadline).check()?;
+        }
+        Ok(())
+    }
+
+    /// The same within a round that may take so long: what fails is told before it is over.
+    #[must_use]
+    pub fn within(mut self, round: Duration) -> Self {
+        self.deadline = self.deadline.min(round.mul_f64(0.75));
+        self.connect_timeout = self.connect_timeout.min(round.mul_f64(0.5));
+        self
+    }
+
+    fn probe(&self, test: Test, left: Duration) -> ProbeOptions {
+        let mut probe = ProbeOptions::new("");
+        probe.endpoint = self.endpoint.clone();
+        (probe.latency, probe.bandwidth) = (test == Test::Latency, test != Test::Latency);
+        probe.sizes = vec![match test {
+            Test::Latency => self.latency_bytes,
+            Test::LowToHigh | Test::HighToLow => self.message_bytes,
+        }];
+        probe.size_budget = self.test_budget;
+        probe.connect_timeout = self.connect_timeout.min(left);
+        probe.deadline = left;
+        probe
+    }
+
+    fn serve(&self, left: Duration) -> ServeOptions {
+        ServeOptions {
+            endpoint: self.endpoint.clone(),
+            accept_timeout: self.connect_timeout.min(left),
+            deadline: left,
+            max_size: self.latency_bytes.max(self.message_bytes),
+            wait: Wait::default(),
+        }
+    }
+}
+
+impl Sight {
+    /// What was measured.
+    #[must_use]
+    pub fn measured(measured: Measured) -> Self {
+        Self {
+            outcome: Outcome::Measured(measured),
+            message: None,
+        }
+    }
+
+    /// A failure in this phase with this error code, so many seconds after the start.
+    #[must_use]
+    pub fn failed(phase: FailurePhase, code: &str, after_s: f64, message: String) -> Self {
+        Self {
+            outcome: Outcome::Failed(Failure::new(phase, code, after_s)),
+            message: Some(message),
+        }
+    }
+
+    /// Whether it says no more than that the other node failed or is not there.
+    pub(crate) fn is_echo(&self) -> bool {
+        match &self.outcome {
+            Outcome::Measured(_) => false,
+            Outcome::Failed(failure) => {
+                failure.code == Code::PeerFailed.as_str()
+                    || failure.code == Code::Unreachable.as_str()
+            }
+        }
+    }
+
+    /// Whether the node left the survey because it was told to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(&self.outcome, Outcome::Failed(failure) if failure.code == Code::Interrupted.as_str())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Test {
+    Latency,
+    LowToHigh,
+    HighToLow,
+}
+
+impl Test {
+    const ALL: [Self; 3] = [Self::Latency, Self::LowToHigh, Self::HighToLow];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::LowToHigh => "up",
+            Self::HighToLow => "down",
+        }
+    }
+
+    fn measures(self, side: Side) -> bool {
+        match self {
+            Self::Latency | Self::LowToHigh => side == Side::Low,
+            Self::HighToLow => side == Side::High,
+        }
+    }
+}
+
+/// Measures latency and both directions with the node that calls this with the other side and
+/// the same name on the same exchange. What fails is part of the answer.
+///
+/// # Errors
+/// `fabric.interrupted` only.
+pub fn probe_pair(
+    library: &Arc<Library>,
+    exchange: &mut dyn Exchange,
+    name: &str,
+    side: Side,
+    options: &PairOptions,
+    interrupt: Interrupt<'_>,
+) -> Result<Sight> {
+    let start = Instant::now();
+    let mut measured = Measured::default();
+    for test in Test::ALL {
+        let left = options.deadline.saturating_sub(start.elapsed());
+        let name = format!("{name}/{}", test.word());
+        let report = if left.is_zero() {
+            Err(Error::new(Code::Deadline, "the pair's time was over"))
+        } else if test.measures(side) {
+            let probe = options.probe(test, left);
+            measure_through(library, exchange, &name, &probe, interrupt)
+        } else {
+            let serve = options.serve(left);
+            answer_through(library, exchange, &name, &serve, interrupt)
+        };
+        match report {
+            Ok(report) => note(&mut measured, test, &report),
+            Err(error) if error.code() == Code::Interrupted => return Err(error),
+            Err(error) => {
+                let after_s = start.elapsed().as_secs_f64();
+                let code = error.code().as_str();
+                let phase = phase(test, &error);
+                return Ok(Sight::failed(phase, code, after_s, error.to_string()));
+            }
+        }
+    }
+    Ok(Sight::measured(measured))
+}
+
+fn note(measured: &mut Measured, test: Test, report: &ProbeReport) {
+    let Some(row) = report.rows.first() else {
+        return;
+    };
+    let positive = |value: f64| (value.is_finite() && value > 0.0).then_some(value);
+    match test {
+        Test::Latency => {
+            measured.latency_us = row.latency.as_ref().and_then(|l| positive(l.p50_us));
+        }
+        Test::LowToHigh | Test::HighToLow => {
+            let Some(bandwidth) = &row.bandwidth else {
+                return;
+            };
+            let gbps = positive(bandwidth.gbit_per_s);
+            if test == Test::LowToHigh {
+                measured.gbps_a_to_b = gbps;
+            } else {
+                measured.gbps_b_to_a = gbps;
+            }
+            measured.sustained = Some(Sustained {
+                message_bytes: row.size as usize,
+                window: bandwidth.window as usize,
+                seconds: bandwidth.elapsed_s,
+            });
+        }
+    }
+}
+
+/// What was going on when this error came.
+fn phase(test: Test, error: &Error) -> FailurePhase {
+    let doing = error.context_value("doing").unwrap_or_default();
+    match (error.code(), test) {
+        (
+            Code::LibraryNotFound
+            | Code::LibraryInvalid
+            | Code::LibraryTooOld
+            | Code::KillerEnvironment
+            | Code::ProviderNotFound
+            | Code::BadSize
+            | Code::InvalidOption
+            | Code::VersionMismatch,
+            _,
+        ) => FailurePhase::Open,
+        (_, Test::LowToHigh | Test::HighToLow) => FailurePhase::Bandwidth,
+        (Code::Deadline, Test::Latency) if doing.contains("measur") => FailurePhase::Latency,
+        (Code::PeerFailed, Test::Latency) => FailurePhase::Latency,
+        (_, Test::Latency) => FailurePhase::Contact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_fits_into_its_round() {
+        let options = PairOptions::new("tcp").within(Duration::from_secs(8));
+        assert_eq!(options.deadline, Duration::from_secs(6));
+        assert_eq!(options.connect_timeout, Duration::from_secs(4));
+        let wide = PairOptions::new("tcp").within(Duration::from_secs(1000));
+        assert_eq!(wide, PairOptions::new("tcp"));
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let mut options = PairOptions::new("tcp");
+        assert!(options.check().is_ok());
+        options.message_bytes = 0;
+        assert_eq!(options.check().unwrap_err().code(), Code::BadSize);
+        let nameless = PairOptions::new("").check().unwrap_err();
+        assert_eq!(nameless.code(), Code::InvalidOption);
+    }
+
+    #[test]
+    fn each_test_has_one_measuring_side() {
+        for test in Test::ALL {
+            assert_ne!(test.measures(Side::Low), test.measures(Side::High));
+        }
+    }
+
+    #[test]
+    fn errors_have_a_phase() {
+        let unreachable = Error::new(Code::Unreachable, "no");
+        assert_eq!(phase(Test::Latency, &unreachable), FailurePhase::Contact);
+        assert_eq!(
+            phase(Test::LowToHigh, &unreachable),
+            FailurePhase::Bandwidth
+        );
+        let missing = Error::new(Code::ProviderNotFound, "no");
+        assert_eq!(phase(Test::Latency, &missing), FailurePhase::Open);
+        let late =
+            Error::new(Code::Deadline, "late").with_context("doing", "measuring the latency");
+        assert_eq!(phase(Test::Latency, &late), FailurePhase::Latency);
+    }
+}

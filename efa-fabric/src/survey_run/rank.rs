@@ -1,0 +1,399 @@
+//! A survey in which every rank runs the same program: rank 0 decides, the others measure what
+//! it leaves for them, and all get the same report.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::driver::{Survey, SurveyNode, SurveyProgress};
+use super::pair::{PairOptions, Side, Sight, probe_pair};
+use super::report::SurveyReport;
+use crate::error::{Code, Error, Result};
+use crate::library::Library;
+use crate::probe::{Exchange, Interrupt};
+use crate::survey::PlanOptions;
+
+/// Time between two questions to the exchange: it grows from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
+/// What a rank waits longer for rank 0 than rank 0 may take.
+const SLACK: Duration = Duration::from_secs(15);
+/// Longest value that is taken, in bytes.
+const MAX_MESSAGE: usize = 256 << 20;
+
+/// How the ranks of a survey meet: an exchange that all share, and who this is.
+pub struct Rendezvous<'a> {
+    /// Where the ranks leave bytes for each other.
+    pub exchange: &'a mut dyn Exchange,
+    /// This rank, from 0.
+    pub rank: usize,
+    /// Number of ranks.
+    pub world_size: usize,
+    /// Tells this survey from others on the same exchange; the same on all ranks, new each time.
+    pub name: &'a str,
+}
+
+impl std::fmt::Debug for Rendezvous<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "rank {} of {}", self.rank, self.world_size)
+    }
+}
+
+/// What a survey of ranks measures and how long it waits.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RankOptions {
+    /// This node, as the report names it.
+    pub node: SurveyNode,
+    /// What is measured in each pair.
+    pub pair: PairOptions,
+    /// Which pairs; what rank 0 has counts.
+    pub plan: PlanOptions,
+    /// Time for the ranks to come, from the moment that rank 0 asks.
+    pub join_deadline: Duration,
+    /// Time for each round. A rank that did not answer by then is left out from then on.
+    pub round_deadline: Duration,
+}
+
+impl RankOptions {
+    /// These nodes and pairs, two minutes to come, 30 s a round.
+    #[must_use]
+    pub fn new(node: SurveyNode, pair: PairOptions) -> Self {
+        Self {
+            node,
+            pair,
+            plan: PlanOptions::default(),
+            join_deadline: Duration::from_secs(120),
+            round_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What rank 0 leaves for another rank.
+#[derive(Debug, Serialize, Deserialize)]
+enum Task {
+    Probe {
+        name: String,
+        side: Side,
+    },
+    /// Nothing to do yet: rank 0 is alive.
+    Rest,
+    Over(Option<Box<SurveyReport>>),
+}
+
+/// Surveys all ranks; each of them calls this. Every rank gets rank 0's report.
+///
+/// O(n) messages a round, and none between ranks that are not a pair. A rank that gives no
+/// answer costs one round's deadline and is left out from then on. `progress` is called on rank 0
+/// after each round.
+///
+/// # Errors
+/// `fabric.invalid_option`; `fabric.rendezvous_failed` as the exchange says; `fabric.unreachable`
+/// on a rank that rank 0 says nothing to; `fabric.interrupted`, after telling the others.
+pub fn run_rank(
+    library: &Arc<Library>,
+    meeting: Rendezvous<'_>,
+    options: &RankOptions,
+    interrupt: Interrupt<'_>,
+    progress: &mut dyn FnMut(&SurveyProgress),
+) -> Result<SurveyReport> {
+    check(&meeting, options)?;
+    let mut rank = Rank {
+        library,
+        mail: Mail {
+            exchange: meeting.exchange,
+            name: meeting.name,
+            interrupt,
+        },
+        rank: meeting.rank,
+        world_size: meeting.world_size,
+        pair: options.pair.clone().within(options.round_deadline),
+        options,
+    };
+    if meeting.rank == 0 {
+        rank.lead(progress)
+    } else {
+        rank.follow()
+    }
+}
+
+fn check(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
+    let invalid = |option: &'static str, message: String| {
+        Err(Error::new(Code::InvalidOption, message).with_context("option", option))
+    };
+    if meeting.rank >= meeting.world_size {
+        return invalid(
+            "rank",
+            format!("rank {} is not below {}", meeting.rank, meeting.world_size),
+        );
+    }
+    if meeting.name.is_empty() || meeting.name.len() > 100 {
+        return invalid("name", "the survey's name has 1 to 100 characters".into());
+    }
+    if options.round_deadline < Duration::from_millis(100) {
+        return invalid("round_deadline", "a round takes at least 0.1 s".into());
+    }
+    options.pair.check()
+}
+
+struct Rank<'a> {
+    library: &'a Arc<Library>,
+    mail: Mail<'a>,
+    rank: usize,
+    world_size: usize,
+    pair: PairOptions,
+    options: &'a RankOptions,
+}
+
+impl Rank<'_> {
+    fn lead(&mut self, progress: &mut dyn FnMut(&SurveyProgress)) -> Result<SurveyReport> {
+        let mut tasks = vec![0; self.world_size];
+        let result = self.survey(&mut tasks, progress);
+        let report = result.as_ref().ok().map(|report| Box::new(report.clone()));
+        // A lost rank is told as well: it may only have been slow.
+        let over = serde_json::to_vec(&Task::Over(report)).map_err(unwritten)?;
+        for (rank, task) in tasks.iter().enumerate().skip(1) {
+            let left = self.mail.put_bytes(&format!("task/{rank}/{task}"), &over);
+            if result.is_ok() {
+                left?;
+            }
+        }
+        result
+    }
+
+    fn survey(
+        &mut self,
+        tasks: &mut [usize],
+        progress: &mut dyn FnMut(&SurveyProgress),
+    ) -> Result<SurveyReport> {
+        let start = Instant::now();
+        let mut survey = self.gather(start)?;
+        let mut told = vec![Instant::now(); self.world_size];
+        while let Some(pairs) = survey.next_pairs() {
+            let began = Instant::now();
+            let round = survey.round().unwrap_or_default();
+            let mut own = None;
+            for &(a, b) in &pairs {
+                let name = format!("{}/pair/{round}/{a}-{b}", self.mail.name);
+                for (rank, side) in [(a, Side::Low), (b, Side::High)] {
+                    if rank == 0 {
+                        own = Some((name.clone(), side));
+                        continue;
+                    }
+                    let name = name.clone();
+                    let key = format!("task/{rank}/{}", tasks[rank]);
+                    self.mail.put(&key, &Task::Probe { name, side })?;
+                    (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
+                }
+            }
+            for rank in 1..self.world_size {
+                if survey.answers(rank) && told[rank].elapsed() > self.options.round_deadline {
+                    self.mail
+                        .put(&format!("task/{rank}/{}", tasks[rank]), &Task::Rest)?;
+                    (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
+                }
+            }
+            let mut sights: Vec<Option<Sight>> = vec![None; self.world_size];
+            if let Some((name, side)) = own {
+                sights[0] = Some(self.probe(&name, side)?);
+            }
+            let waiting: Vec<usize> = pairs
+                .iter()
+                .flat_map(|&(a, b)| [a, b])
+                .filter(|&rank| rank != 0)
+                .collect();
+            self.collect(began, waiting, tasks, &mut sights)?;
+            for &(a, b) in &pairs {
+                let after_s = began.elapsed().as_secs_f64();
+                let (low, high) = (sights[a].take(), sights[b].take());
+                survey.record((a, b), low, high, after_s)?;
+            }
+            progress(&survey.progress(start.elapsed().as_secs_f64()));
+        }
+        Ok(survey.report(start.elapsed().as_secs_f64()))
+    }
+
+    /// Waits for the ranks to introduce themselves.
+    fn gather(&mut self, start: Instant) -> Result<Survey> {
+        let mut nodes: Vec<Option<SurveyNode>> = vec![None; self.world_size];
+        nodes[0] = Some(self.options.node.clone());
+        let missing = (1..self.world_size).collect();
+        let end = start + self.options.join_deadline;
+        self.mail.sweep(missing, end, |mail, rank| {
+            nodes[rank] = mail.take_lenient(&format!("hello/{rank}"))?;
+            Ok(nodes[rank].is_some())
+        })?;
+        let lost: Vec<usize> = (0..self.world_size)
+            .filter(|&rank| nodes[rank].is_none())
+            .collect();
+        let named = nodes
+            .into_iter()
+            .enumerate()
+            .map(|(rank, node)| node.unwrap_or_else(|| SurveyNode::new(format!("rank {rank}"))));
+        let provider = self.pair.endpoint.provider.clone();
+        let mut survey = Survey::new(named.collect(), provider, self.options.plan.clone())?;
+        lost.into_iter().for_each(|rank| survey.lost(rank));
+        Ok(survey)
+    }
+
+    fn collect(
+        &mut self,
+        began: Instant,
+        waiting: Vec<usize>,
+        tasks: &[usize],
+        sights: &mut [Option<Sight>],
+    ) -> Result<()> {
+        let end = began + self.options.round_deadline;
+        self.mail.sweep(waiting, end, |mail, rank| {
+            let key = format!("sight/{rank}/{}", tasks[rank].saturating_sub(1));
+            sights[rank] = mail.take_lenient(&key)?;
+            Ok(sights[rank].is_some())
+        })
+    }
+
+    fn follow(&mut self) -> Result<SurveyReport> {
+        let rank = self.rank;
+        self.mail
+            .put(&format!("hello/{rank}"), &self.options.node)?;
+        let mut limit = self.options.join_deadline;
+        for number in 0_usize.. {
+            let task = self
+                .mail
+                .wait(&format!("task/{rank}/{number}"), limit + SLACK)?;
+            let (name, side) = match task {
+                Task::Probe { name, side } => (name, side),
+                Task::Rest => continue,
+                Task::Over(Some(report)) => return Ok(*report),
+                Task::Over(None) => break,
+            };
+            let sight = self.probe(&name, side);
+            let told = match &sight {
+                Ok(sight) => sight.clone(),
+                Err(error) => {
+                    let code = error.code().as_str();
+                    let phase = crate::survey::FailurePhase::Join;
+                    Sight::failed(phase, code, 0.0, error.to_string())
+                }
+            };
+            self.mail.put(&format!("sight/{rank}/{number}"), &told)?;
+            sight?;
+            // Rank 0 says something after each round and deadline without a task.
+            limit = self.options.round_deadline.saturating_mul(3);
+        }
+        Err(
+            Error::new(Code::PeerFailed, "rank 0 ended the survey without a report")
+                .with_cure("see what rank 0 says"),
+        )
+    }
+
+    fn probe(&mut self, name: &str, side: Side) -> Result<Sight> {
+        let interrupt = self.mail.interrupt;
+        let exchange = &mut *self.mail.exchange;
+        probe_pair(self.library, exchange, name, side, &self.pair, interrupt)
+    }
+}
+
+/// Values of ours on the exchange, under the survey's name.
+struct Mail<'a> {
+    exchange: &'a mut dyn Exchange,
+    name: &'a str,
+    interrupt: Interrupt<'a>,
+}
+
+impl Mail<'_> {
+    fn put(&mut self, key: &str, value: &impl Serialize) -> Result<()> {
+        let bytes = serde_json::to_vec(value).map_err(unwritten)?;
+        self.put_bytes(key, &bytes)
+    }
+
+    fn put_bytes(&mut self, key: &str, bytes: &[u8]) -> Result<()> {
+        let key = format!("{}/{key}", self.name);
+        self.exchange
+            .put(&key, bytes)
+            .map_err(|error| failed(&key, error))
+    }
+
+    fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
+        let key = format!("{}/{key}", self.name);
+        self.exchange
+            .take(&key)
+            .map_err(|error| failed(&key, error))
+            .map(|value| value.filter(|bytes| bytes.len() <= MAX_MESSAGE))
+    }
+
+    /// A value that may be garbage: then it counts as not there.
+    fn take_lenient<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        let bytes = self.take_bytes(key)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    fn wait<T: DeserializeOwned>(&mut self, key: &str, limit: Duration) -> Result<T> {
+        let end = Instant::now() + limit;
+        let mut found = None;
+        self.sweep(vec![0], end, |mail, _| {
+            found = mail.take_bytes(key)?;
+            Ok(found.is_some())
+        })?;
+        let bytes = found.ok_or_else(|| {
+            Error::new(Code::Unreachable, "rank 0 says nothing any more")
+                .with_cure("check that rank 0 is running, with the same name and world size")
+                .with_context("key", key)
+                .retryable(true)
+        })?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(
+                Code::RendezvousRefused,
+                format!("what lies under {key} is not of a survey"),
+            )
+            .with_cure("use the same version of efa-fabric on all ranks, and a new name")
+            .with_context("key", key)
+            .with_source(error)
+        })
+    }
+
+    /// Asks for each of these until it is there, or the time is over.
+    fn sweep(
+        &mut self,
+        mut missing: Vec<usize>,
+        end: Instant,
+        mut found: impl FnMut(&mut Self, usize) -> Result<bool>,
+    ) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let before = missing.len();
+            let mut still = Vec::with_capacity(before);
+            for which in missing {
+                self.interrupt.check()?;
+                if !found(self, which)? {
+                    still.push(which);
+                }
+            }
+            missing = still;
+            if missing.is_empty() || Instant::now() >= end {
+                return Ok(());
+            }
+            pause = if missing.len() < before {
+                FIRST_PAUSE
+            } else {
+                (pause * 2).min(LAST_PAUSE)
+            };
+            std::thread::sleep(pause);
+        }
+    }
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::new(Code::RendezvousFailed, "a message cannot be written").with_source(error)
+}
+
+fn failed(key: &str, error: crate::probe::ExchangeError) -> Error {
+    Error::new(
+        Code::RendezvousFailed,
+        format!("the exchange failed at {key}: {error}"),
+    )
+    .with_cure("check the exchange that all ranks were given")
+    .with_context("key", key)
+    .with_source(error)
+}

@@ -1,0 +1,357 @@
+//! The result of a survey, with names: what was found, and all measurements.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::driver::SurveyNode;
+use crate::error::{Code, Error, Result};
+use crate::survey::{Conclusion, Observations, Outcome, Severity, Subject, VerdictKind, rank};
+
+/// The result of a survey.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SurveyReport {
+    /// The nodes, by number.
+    pub nodes: Vec<SurveyNode>,
+    /// The provider that was measured.
+    pub provider: String,
+    /// What was found, by numbers of nodes.
+    pub conclusion: Conclusion,
+    /// Every measurement and failure.
+    pub observations: Observations,
+    /// Nodes that gave no answer, by number.
+    pub silent: Vec<usize>,
+    /// Rounds that were measured.
+    pub rounds: usize,
+    /// Whether the survey was stopped before its end.
+    pub partial: bool,
+    /// How long it took, in s.
+    pub elapsed_s: f64,
+}
+
+/// Medians of what was measured with one node. `None` where nothing was.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct NodeSummary {
+    /// What it sends, in Gbit/s.
+    pub sends_gbps: Option<f64>,
+    /// What it receives, in Gbit/s.
+    pub receives_gbps: Option<f64>,
+    /// Half of the round trip, in µs.
+    pub latency_us: Option<f64>,
+    /// Pairs of it that failed.
+    pub failed: usize,
+    /// Pairs of it.
+    pub pairs: usize,
+}
+
+/// What is known of the way from one node to another.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Cell {
+    /// The pair was not measured.
+    #[default]
+    Unknown,
+    /// All attempts failed.
+    Failed,
+    /// The rate in Gbit/s, the median of all attempts.
+    Gbps(f64),
+}
+
+impl SurveyReport {
+    /// Whether the survey came to its end, measured something, lost no node and found no fault.
+    /// There may be warnings: see [`problems`](Self::problems).
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        !self.partial && self.silent.is_empty() && self.conclusion.is_healthy()
+    }
+
+    /// Nothing if the cluster is healthy.
+    ///
+    /// # Errors
+    /// `fabric.unhealthy` with the problems, and the nodes to take out as context `drain`.
+    pub fn check(&self) -> Result<()> {
+        if self.is_healthy() {
+            return Ok(());
+        }
+        let mut problems = self.statements(|severity| severity == Severity::Fault);
+        if problems.is_empty() {
+            problems.push(self.headline());
+        }
+        let error = Error::new(Code::Unhealthy, problems.join("; "));
+        let drain = self.drain();
+        Err(if drain.is_empty() {
+            error
+        } else {
+            error
+                .with_cure(format!("take out {}", drain.join(", ")))
+                .with_context("drain", drain.join(" "))
+        })
+    }
+
+    /// Names of the nodes in an order in which neighbours are near by measured latency; nodes
+    /// without a measurement come last.
+    #[must_use]
+    pub fn rank_order(&self) -> Vec<String> {
+        self.names_of(&rank::by_latency(&self.observations))
+    }
+
+    /// The statements of everything worse than a remark, with names, worst first.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        self.statements(|severity| severity > Severity::Info)
+    }
+
+    /// Nodes to take out, by name.
+    #[must_use]
+    pub fn drain(&self) -> Vec<String> {
+        self.names_of(&self.conclusion.drain)
+    }
+
+    /// Nodes that are slow themselves, or one of their rails is, by name.
+    #[must_use]
+    pub fn slow_nodes(&self) -> Vec<String> {
+        let mut slow: Vec<usize> = self
+            .conclusion
+            .verdicts
+            .iter()
+            .filter(|verdict| is_slow(verdict.kind))
+            .filter_map(|verdict| match verdict.subject {
+                Subject::Node { node } | Subject::Rail { node, .. } => Some(node),
+                _ => None,
+            })
+            .collect();
+        slow.sort_unstable();
+        slow.dedup();
+        self.names_of(&slow)
+    }
+
+    /// Links that are slow while both nodes are not, by name.
+    #[must_use]
+    pub fn slow_links(&self) -> Vec<(String, String)> {
+        self.links(is_slow)
+    }
+
+    /// Nodes that nobody reached, by name.
+    #[must_use]
+    pub fn unreachable_nodes(&self) -> Vec<String> {
+        let mut nodes = self.silent.clone();
+        nodes.extend(self.conclusion.verdicts.iter().filter_map(|verdict| {
+            match (verdict.kind, verdict.subject) {
+                (VerdictKind::Unreachable, Subject::Node { node }) => Some(node),
+                _ => None,
+            }
+        }));
+        nodes.sort_unstable();
+        nodes.dedup();
+        self.names_of(&nodes)
+    }
+
+    /// Pairs that did not reach each other while both reach others, by name.
+    #[must_use]
+    pub fn unreachable_links(&self) -> Vec<(String, String)> {
+        self.links(|kind| kind == VerdictKind::Unreachable)
+    }
+
+    /// Medians for each node.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<NodeSummary> {
+        let count = self.nodes.len();
+        let mut found = vec![NodeSummary::default(); count];
+        let mut values = vec![[const { Vec::new() }; 3]; count];
+        for o in self.observations.as_slice() {
+            for (node, is_low) in [(o.a, true), (o.b, false)] {
+                found[node].pairs += 1;
+                match &o.outcome {
+                    Outcome::Failed(_) => found[node].failed += 1,
+                    Outcome::Measured(m) => {
+                        let (sends, receives) = if is_low {
+                            (m.gbps_a_to_b, m.gbps_b_to_a)
+                        } else {
+                            (m.gbps_b_to_a, m.gbps_a_to_b)
+                        };
+                        for (list, value) in
+                            values[node].iter_mut().zip([sends, receives, m.latency_us])
+                        {
+                            list.extend(value);
+                        }
+                    }
+                }
+            }
+        }
+        for (summary, [sends, receives, latency]) in found.iter_mut().zip(&mut values) {
+            summary.sends_gbps = median(sends);
+            summary.receives_gbps = median(receives);
+            summary.latency_us = median(latency);
+        }
+        found
+    }
+
+    /// Rates by sending node, then receiving node. Of several rails, the slowest counts.
+    #[must_use]
+    pub fn matrix(&self) -> Vec<Vec<Cell>> {
+        let count = self.nodes.len();
+        let mut values = std::collections::BTreeMap::<(usize, usize, Option<u16>), Vec<f64>>::new();
+        let mut cells = vec![vec![Cell::Unknown; count]; count];
+        for o in self.observations.as_slice() {
+            match &o.outcome {
+                Outcome::Failed(_) => {
+                    cells[o.a][o.b] = Cell::Failed;
+                    cells[o.b][o.a] = Cell::Failed;
+                }
+                Outcome::Measured(m) => {
+                    values
+                        .entry((o.a, o.b, o.rail))
+                        .or_default()
+                        .extend(m.gbps_a_to_b);
+                    values
+                        .entry((o.b, o.a, o.rail))
+                        .or_default()
+                        .extend(m.gbps_b_to_a);
+                }
+            }
+        }
+        for ((from, to, _), mut list) in values {
+            let cell = &mut cells[from][to];
+            if let Some(gbps) = median(&mut list) {
+                *cell = match *cell {
+                    Cell::Gbps(other) => Cell::Gbps(other.min(gbps)),
+                    _ => Cell::Gbps(gbps),
+                };
+            }
+        }
+        cells
+    }
+
+    /// All statements with names, worst first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<String> {
+        self.statements(|_| true)
+    }
+
+    fn statements(&self, wanted: impl Fn(Severity) -> bool) -> Vec<String> {
+        let names = self.names();
+        let mut verdicts: Vec<_> = self.conclusion.verdicts.iter().collect();
+        verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
+        verdicts
+            .into_iter()
+            .filter(|verdict| wanted(verdict.severity))
+            .map(|verdict| verdict.statement_with(&names))
+            .collect()
+    }
+
+    fn links(&self, wanted: impl Fn(VerdictKind) -> bool) -> Vec<(String, String)> {
+        let name = |node: usize| self.name(node).to_owned();
+        self.conclusion
+            .verdicts
+            .iter()
+            .filter(|verdict| wanted(verdict.kind))
+            .filter_map(|verdict| match verdict.subject {
+                Subject::Link { a, b } => Some((name(a), name(b))),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The name of a node, by number.
+    #[must_use]
+    pub fn name(&self, node: usize) -> &str {
+        self.nodes.get(node).map_or("?", |node| node.name.as_str())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    fn names_of(&self, nodes: &[usize]) -> Vec<String> {
+        nodes
+            .iter()
+            .map(|&node| self.name(node).to_owned())
+            .collect()
+    }
+
+    /// One line: how many nodes, over what, how it went.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let failed = self
+            .observations
+            .as_slice()
+            .iter()
+            .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
+            .count();
+        format!(
+            "{} nodes over {}: {}; {} measurements in {} rounds, {failed} failed, {:.1} s{}",
+            self.nodes.len(),
+            self.provider,
+            if self.is_healthy() {
+                "no fault was found"
+            } else if self.silent.is_empty() && self.conclusion.faults().next().is_none() {
+                "not enough was measured"
+            } else {
+                "something is wrong"
+            },
+            self.observations.len(),
+            self.rounds,
+            self.elapsed_s,
+            if self.partial { ", stopped early" } else { "" },
+        )
+    }
+}
+
+impl fmt::Display for SurveyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.headline())?;
+        for finding in self.findings() {
+            writeln!(f, "- {finding}")?;
+        }
+        let drain = self.drain();
+        if !drain.is_empty() {
+            writeln!(f, "take out: {}", drain.join(", "))?;
+        }
+        let width = self
+            .nodes
+            .iter()
+            .map(|node| node.name.chars().count())
+            .max()
+            .unwrap_or(0)
+            .clamp(4, 40);
+        writeln!(
+            f,
+            "{:width$}  {:>12}  {:>15}  {:>10}  {:>6}  {:>6}",
+            "node", "sends Gbit/s", "receives Gbit/s", "latency µs", "failed", "pairs"
+        )?;
+        let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.2}"));
+        for (node, summary) in self.nodes.iter().zip(self.summaries()) {
+            writeln!(
+                f,
+                "{:width$}  {:>12}  {:>15}  {:>10}  {:>6}  {:>6}",
+                node.name,
+                text(summary.sends_gbps),
+                text(summary.receives_gbps),
+                text(summary.latency_us),
+                summary.failed,
+                summary.pairs
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn is_slow(kind: VerdictKind) -> bool {
+    matches!(kind, VerdictKind::SlowBandwidth | VerdictKind::HighLatency)
+}
+
+/// The middle value, of an even number the mean of both. Sorts.
+pub(super) fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = values.get(middle).copied()?;
+    if values.len().is_multiple_of(2) {
+        values
+            .get(middle - 1)
+            .map(|lower| f64::midpoint(*lower, upper))
+    } else {
+        Some(upper)
+    }
+}

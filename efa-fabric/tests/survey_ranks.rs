@@ -1,0 +1,166 @@
+//! Surveys of ranks that meet over the TCP store and measure over real libfabric.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use efa_fabric::survey_run::{
+    PairOptions, RankOptions, Rendezvous, SurveyNode, SurveyReport, run_rank,
+};
+use efa_fabric::{Code, Interrupt, Library, Result, StoreClient, StoreOptions, StoreServer};
+
+fn library() -> Option<Arc<Library>> {
+    match Library::find() {
+        Ok(library) => Some(library),
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn options(rank: usize, round: Duration) -> RankOptions {
+    let mut pair = PairOptions::new("tcp");
+    pair.endpoint.source_address = Some("127.0.0.1".into());
+    pair.message_bytes = 64 << 10;
+    pair.test_budget = Duration::from_millis(20);
+    let mut options = RankOptions::new(SurveyNode::new(format!("rank-{rank}")), pair);
+    options.round_deadline = round;
+    options.join_deadline = round;
+    options
+}
+
+fn meet(
+    library: &Arc<Library>,
+    address: &str,
+    (rank, world_size): (usize, usize),
+    round: Duration,
+    interrupt: Interrupt<'_>,
+) -> Result<SurveyReport> {
+    let timeout = Duration::from_secs(30);
+    let mut client = StoreClient::connect(address, "secret", timeout, Interrupt::never())?;
+    let meeting = Rendezvous {
+        exchange: &mut client,
+        rank,
+        world_size,
+        name: "test",
+    };
+    run_rank(
+        library,
+        meeting,
+        &options(rank, round),
+        interrupt,
+        &mut |_| {},
+    )
+}
+
+#[allow(clippy::unwrap_used)] // of a test
+fn store() -> (StoreServer, String) {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let server = StoreServer::start(address, "secret", &StoreOptions::default()).unwrap();
+    let address = server.address().to_string();
+    (server, address)
+}
+
+#[test]
+fn all_ranks_get_the_same_report() {
+    let Some(library) = library() else { return };
+    let (_store, address) = store();
+    let round = Duration::from_secs(60);
+    let reports: Vec<SurveyReport> = std::thread::scope(|scope| {
+        let ranks: Vec<_> = (0..3)
+            .map(|rank| {
+                let (library, address) = (&library, &address);
+                scope.spawn(move || meet(library, address, (rank, 3), round, Interrupt::never()))
+            })
+            .collect();
+        ranks
+            .into_iter()
+            .map(|rank| rank.join().unwrap().unwrap())
+            .collect()
+    });
+    let report = &reports[0];
+    assert!(reports.iter().all(|other| other == report));
+    assert_eq!(report.observations.len(), 3, "{report}");
+    assert!(report.is_healthy(), "{report}");
+    assert_eq!(report.nodes[2].name, "rank-2");
+}
+
+#[test]
+fn a_rank_that_never_comes_is_named() {
+    let Some(library) = library() else { return };
+    let (_store, address) = store();
+    let round = Duration::from_secs(4);
+    let reports: Vec<SurveyReport> = std::thread::scope(|scope| {
+        let ranks: Vec<_> = [0, 2]
+            .map(|rank| {
+                let (library, address) = (&library, &address);
+                scope.spawn(move || meet(library, address, (rank, 3), round, Interrupt::never()))
+            })
+            .into_iter()
+            .collect();
+        ranks
+            .into_iter()
+            .map(|rank| rank.join().unwrap().unwrap())
+            .collect()
+    });
+    assert_eq!(reports[0], reports[1]);
+    assert_eq!(reports[0].unreachable_nodes(), ["rank 1"], "{}", reports[0]);
+    assert!(!reports[0].is_healthy());
+}
+
+#[test]
+fn a_rank_that_leaves_ends_nothing_for_the_others() {
+    let Some(library) = library() else { return };
+    let (_store, address) = store();
+    let round = Duration::from_secs(20);
+    let leave = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (library, address, leave) = (&library, &address, &leave);
+        let others = [0, 2].map(|rank| {
+            scope.spawn(move || meet(library, address, (rank, 3), round, Interrupt::never()))
+        });
+        let leaver = scope.spawn(move || {
+            let hook = || leave.load(Ordering::Relaxed);
+            meet(library, address, (1, 3), round, Interrupt::new(&hook))
+        });
+        std::thread::sleep(Duration::from_millis(150));
+        leave.store(true, Ordering::Relaxed);
+        // It may have been done already on a fast machine.
+        if let Err(error) = leaver.join().unwrap() {
+            assert_eq!(error.code(), Code::Interrupted);
+        }
+        let start = Instant::now();
+        for other in others {
+            other.join().unwrap().unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(120));
+    });
+}
+
+#[test]
+fn without_rank_0_the_others_end() {
+    let Some(library) = library() else { return };
+    let (_store, address) = store();
+    let stop = AtomicBool::new(false);
+    let hook = || stop.load(Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let (library, address) = (&library, &address);
+        let rank = scope.spawn(|| {
+            let interrupt = Interrupt::new(&hook);
+            meet(library, address, (1, 2), Duration::from_secs(60), interrupt)
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(rank.join().unwrap().unwrap_err().code(), Code::Interrupted);
+    });
+}
+
+#[test]
+fn ranks_are_checked() {
+    let Some(library) = library() else { return };
+    let (_store, address) = store();
+    let round = Duration::from_secs(1);
+    let error = meet(&library, &address, (2, 2), round, Interrupt::never()).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidOption);
+}

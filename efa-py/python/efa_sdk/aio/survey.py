@@ -1,0 +1,80 @@
+"""The measuring calls of ``efa_sdk.survey`` as coroutines.
+
+>>> from efa_sdk import aio, survey
+>>> async def rank(exchange, number: int) -> bool:
+...     node = survey.SurveyNode(f"rank-{number}")
+...     pair = survey.PairOptions("tcp")
+...     report = await aio.survey.run_rank(
+...         exchange, "first", node, pair, rank=number, world_size=2
+...     )
+...     return report.healthy
+
+Cancelling a coroutine stops what it measures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from efa_sdk._efa_sdk import (
+    Library,
+    PairOptions,
+    PairSight,
+    SurveyNode,
+    SurveyProgress,
+    SurveyReport,
+    run_rank_async,
+    survey_pair_async,
+)
+from efa_sdk.fabric import Exchange
+
+__all__ = ["run_rank", "survey_pair"]
+
+
+async def survey_pair(
+    exchange: str | os.PathLike[str] | Exchange,
+    name: str,
+    side: str,
+    options: PairOptions,
+    *,
+    library: Library | None = None,
+) -> PairSight:
+    """Measures a pair with the node that calls this with the other side and the same name."""
+    return await survey_pair_async(exchange, name, side, options, library=library)
+
+
+async def run_rank(
+    exchange: str | os.PathLike[str] | Exchange,
+    name: str,
+    node: SurveyNode,
+    pair: PairOptions,
+    *,
+    rank: int,
+    world_size: int,
+    mode: str = "full",
+    seed: int = 0,
+    labels: Sequence[str] | None = None,
+    expected_gbps: float | None = None,
+    join_deadline_s: float = 120.0,
+    round_deadline_s: float = 30.0,
+    progress: Callable[[SurveyProgress], object] | None = None,
+    library: Library | None = None,
+) -> SurveyReport:
+    """Surveys all ranks: each of them calls this, and all get the same report."""
+    return await run_rank_async(
+        exchange,
+        name,
+        node,
+        pair,
+        rank=rank,
+        world_size=world_size,
+        mode=mode,
+        seed=seed,
+        labels=labels,
+        expected_gbps=expected_gbps,
+        join_deadline_s=join_deadline_s,
+        round_deadline_s=round_deadline_s,
+        progress=progress,
+        library=library,
+    )

@@ -1,0 +1,323 @@
+"""Surveys of a Ray cluster, from the driver script that is already there.
+
+>>> import efa_sdk
+>>> def check_cluster() -> None:  # after ray.init()
+...     report = efa_sdk.ray.survey()
+...     print(report)
+...     report.raise_for_health()
+
+One actor without CPUs is placed on every node that is alive; the actors find each other through
+Ray, so that no port is opened for it. They are killed when the survey ends, however it ends.
+efa_sdk must be installed on every node.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from efa_sdk import aio
+from efa_sdk.errors import BindingError, EfaError
+from efa_sdk.fabric import Library
+from efa_sdk.survey import (
+    IP_PROVIDERS,
+    PairOptions,
+    PairSight,
+    SurveyNode,
+    SurveyPlan,
+    SurveyProgress,
+    SurveyReport,
+)
+
+__all__ = ["survey"]
+
+#: Seconds between two looks at Ctrl-C while actors measure.
+_SLICE_S = 0.2
+
+
+class _Mail:
+    """The exchange of a pair: what is left for the peer goes straight to its actor."""
+
+    def __init__(self, box: dict[str, bytes], peer: Any) -> None:
+        self._box = box
+        self._peer = peer
+
+    def put(self, key: str, value: bytes) -> None:
+        self._peer.deliver.remote(key, value)
+
+    def take(self, key: str) -> bytes | None:
+        return self._box.pop(key, None)
+
+
+class _Node:
+    """One node's side of a survey. Its methods are coroutines, so that mail arrives meanwhile."""
+
+    def __init__(self) -> None:
+        self._box: dict[str, bytes] = {}
+
+    async def deliver(self, key: str, value: bytes) -> None:
+        self._box[key] = value
+
+    async def hello(
+        self, inspect: Callable[[], object] | None
+    ) -> tuple[str, list[str], str | None]:
+        """Host name, providers of libfabric, and what the inspection gave, as JSON."""
+        try:
+            offered = {p.provider.partition(";")[0] for p in Library().providers()}
+        except EfaError:
+            offered = set()  # each pair of this node then says what is wrong
+        found = None
+        if inspect is not None:
+            try:
+                found = json.dumps(inspect())
+            except Exception as error:
+                found = json.dumps({"error": f"{type(error).__name__}: {error}"})
+        return socket.gethostname(), sorted(offered), found
+
+    async def probe(self, side: str, peer: Any, name: str, options: PairOptions) -> PairSight:
+        try:
+            return await aio.survey.survey_pair(_Mail(self._box, peer), name, side, options)
+        except EfaError as error:
+            return PairSight.failed("open", error.code, 0.0, str(error))
+
+
+def survey(
+    *,
+    provider: str | None = None,
+    mode: str = "full",
+    seed: int = 0,
+    labels: Sequence[str] | None = None,
+    expected_gbps: float | None = None,
+    latency_bytes: int = 64,
+    message_bytes: int = 1 << 20,
+    test_budget_s: float = 0.2,
+    start_deadline_s: float = 60.0,
+    round_deadline_s: float = 30.0,
+    reserve: bool = False,
+    inspect: Callable[[], object] | None = None,
+    progress: Callable[[SurveyProgress], object] | None = None,
+) -> SurveyReport:
+    """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
+
+    provider: ``efa`` where a node has it, else ``tcp``, if not given. mode: ``full`` (every
+    pair), ``sampled`` (bad nodes of large clusters in few rounds) or ``ring``. labels: per node,
+    in the order of ``NodeManagerAddress`` and ``NodeID``, its network node. expected_gbps: what a
+    pair should reach in each direction. test_budget_s: seconds for latency and for the rate in
+    each direction. start_deadline_s: for the actors to start. round_deadline_s: a node that did
+    not answer by then counts as unreachable and is asked no more. reserve: take all CPUs of each
+    node, so that nothing else runs there; by default the actors take none. inspect: called on
+    every node; what it returns becomes the ``inspection`` of the node in the report, as JSON.
+    progress: called after each round.
+
+    Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
+    ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
+    then. Raises BindingError when Ray is missing or not initialised, FabricError for options that
+    cannot be.
+    """
+    ray = _initialised_ray()
+    start = time.monotonic()
+    options = PairOptions(
+        provider or "tcp",
+        latency_bytes=latency_bytes,
+        message_bytes=message_bytes,
+        test_budget_s=test_budget_s,
+        deadline_s=round_deadline_s,
+    ).within(round_deadline_s)
+    nodes = sorted(
+        (node for node in ray.nodes() if node["Alive"]),
+        key=lambda node: (node["NodeManagerAddress"], node["NodeID"]),
+    )
+    actors: list[Any] = []
+    plan = _plan(nodes, {}, provider or "tcp", mode, seed, labels, expected_gbps)
+    try:
+        actors.extend(_start(ray, node, reserve) for node in nodes)
+        greetings = _greet(ray, actors, inspect, start + start_deadline_s)
+        if provider is None:
+            has_efa = any("efa" in offered for _, offered, _ in greetings.values())
+            provider = "efa" if has_efa else "tcp"
+        plan = _plan(nodes, greetings, provider, mode, seed, labels, expected_gbps)
+        driver = _Driver(ray, plan, nodes, actors, _for_provider(options, provider))
+        for number in set(range(len(nodes))) - set(greetings):
+            driver.lose(number)
+        while (pairs := plan.next()) is not None:
+            driver.round(pairs, round_deadline_s)
+            if progress is not None:
+                progress(plan.progress(elapsed_s=time.monotonic() - start))
+    except KeyboardInterrupt:
+        pass  # the report says that it is partial
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+    return plan.report(elapsed_s=time.monotonic() - start)
+
+
+def _initialised_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise BindingError(
+            "python.missing_package", "Ray is not installed", "pip install ray"
+        ) from error
+    if not ray.is_initialized():
+        raise BindingError(
+            "python.ray_not_initialized",
+            "this process is not connected to a Ray cluster",
+            "call ray.init(address='auto') first, on a node of the cluster",
+        )
+    return ray
+
+
+def _for_provider(options: PairOptions, provider: str) -> PairOptions:
+    return _changed(options, provider=provider)
+
+
+def _changed(options: PairOptions, **changes: Any) -> PairOptions:
+    kept = {
+        name: getattr(options, name)
+        for name in (
+            "provider",
+            "source_address",
+            "latency_bytes",
+            "message_bytes",
+            "test_budget_s",
+            "connect_timeout_s",
+            "deadline_s",
+        )
+    }
+    kept.update(changes)
+    return PairOptions(kept.pop("provider"), **kept)
+
+
+def _start(ray: Any, node: dict[str, Any], reserve: bool) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    cpus = node["Resources"].get("CPU", 0) if reserve else 0
+    actor = ray.remote(_Node).options(
+        num_cpus=cpus,
+        max_restarts=0,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+    )
+    return actor.remote()
+
+
+def _greet(
+    ray: Any, actors: list[Any], inspect: Callable[[], object] | None, end: float
+) -> dict[int, tuple[str, list[str], str | None]]:
+    """What the nodes say that start in time, by number."""
+    asked = {actor.hello.remote(inspect): number for number, actor in enumerate(actors)}
+    answers: dict[int, tuple[str, list[str], str | None]] = {}
+    for ref in _as_they_come(ray, list(asked), end):
+        try:
+            answers[asked[ref]] = ray.get(ref)
+        except ray.exceptions.RayTaskError:
+            raise  # efa_sdk is missing there or of another version: nothing can be measured
+        except ray.exceptions.RayError:
+            continue  # the node is gone
+    return answers
+
+
+def _as_they_come(ray: Any, waiting: list[Any], end: float) -> Any:
+    """References as they are ready, until the time is over."""
+    while waiting:
+        left = end - time.monotonic()
+        ready, waiting = ray.wait(
+            waiting, num_returns=len(waiting), timeout=max(0.0, min(left, _SLICE_S))
+        )
+        yield from ready
+        if left <= 0:
+            return
+
+
+def _plan(
+    nodes: list[dict[str, Any]],
+    greetings: dict[int, tuple[str, list[str], str | None]],
+    provider: str,
+    mode: str,
+    seed: int,
+    labels: Sequence[str] | None,
+    expected_gbps: float | None,
+) -> SurveyPlan:
+    names = [node["NodeManagerHostname"] for node in nodes]
+    listed = []
+    for number, (node, name) in enumerate(zip(nodes, names, strict=True)):
+        if names.count(name) > 1:
+            name = f"{name}/{node['NodeID'][:6]}"
+        _, _, found = greetings.get(number, (None, None, None))
+        listed.append(SurveyNode(name, address=node["NodeManagerAddress"], inspection=found))
+    return SurveyPlan(
+        listed, provider, mode=mode, seed=seed, labels=labels, expected_gbps=expected_gbps
+    )
+
+
+class _Driver:
+    """Carries out rounds."""
+
+    def __init__(
+        self,
+        ray: Any,
+        plan: SurveyPlan,
+        nodes: list[dict[str, Any]],
+        actors: list[Any],
+        options: PairOptions,
+    ) -> None:
+        self._ray = ray
+        self._plan = plan
+        self._actors = actors
+        self._survey = uuid.uuid4().hex
+        is_ip = options.provider.partition(";")[0] in IP_PROVIDERS
+        self._options = [
+            _changed(options, source_address=node["NodeManagerAddress"]) if is_ip else options
+            for node in nodes
+        ]
+
+    def lose(self, number: int) -> None:
+        """The node is asked no more, and what it may still do ends."""
+        self._plan.lost(number)
+        self._ray.kill(self._actors[number])
+
+    def round(self, pairs: list[tuple[int, int]], deadline_s: float) -> None:
+        began = time.monotonic()
+        asked: dict[Any, tuple[tuple[int, int], int]] = {}
+        for pair in pairs:
+            low, high = pair
+            name = f"{self._survey}/{self._plan.round}/{low}-{high}"
+            for side, own, other in (("low", low, high), ("high", high, low)):
+                ref = self._actors[own].probe.remote(
+                    side, self._actors[other], name, self._options[own]
+                )
+                asked[ref] = (pair, own)
+        sights: dict[tuple[int, int], dict[int, PairSight]] = {pair: {} for pair in pairs}
+        open_sides = {pair: 2 for pair in pairs}
+        for ref in _as_they_come(self._ray, list(asked), began + deadline_s):
+            pair, own = asked[ref]
+            sight = self._sight(ref)
+            if sight is not None:
+                sights[pair][own] = sight
+            open_sides[pair] -= 1
+            if open_sides[pair] == 0:
+                self._record(pair, sights.pop(pair), began)
+        for pair, seen in sights.items():
+            self._record(pair, seen, began)
+
+    def _sight(self, ref: Any) -> PairSight | None:
+        """None when the node is gone."""
+        try:
+            sight: PairSight = self._ray.get(ref)
+        except self._ray.exceptions.RayTaskError as error:
+            cause = str(error.cause) if error.cause is not None else str(error)
+            return PairSight.failed("open", "python.raised", 0.0, cause)
+        except self._ray.exceptions.RayError:
+            return None
+        return sight
+
+    def _record(self, pair: tuple[int, int], seen: dict[int, PairSight], began: float) -> None:
+        low, high = pair
+        after_s = time.monotonic() - began
+        self._plan.record(pair, seen.get(low), seen.get(high), after_s=after_s)
+        for number in pair:
+            if number not in seen:
+                self.lose(number)

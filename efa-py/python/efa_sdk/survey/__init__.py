@@ -1,0 +1,87 @@
+"""Which node or link of a cluster's fabric is bad: every pair measured, the culprit named.
+
+``efa_sdk.ray.survey()`` runs it from a Ray driver and ``efa_sdk.torch.survey()`` inside the ranks
+of a torch job. Here is the form for plain processes that all run the same program: ``run_rank``
+meets over any ``efa_sdk.fabric.Exchange``, and ``StoreServer`` with ``StoreClient`` is one over
+TCP. ``SurveyPlan`` is for drivers of your own: it says which pairs to measure next.
+
+>>> from efa_sdk import survey
+>>> plan = survey.SurveyPlan([survey.SurveyNode(f"node-{i}") for i in range(6)], "tcp")
+>>> while (pairs := plan.next()) is not None:
+...     for low, high in pairs:  # node-4 has half the rate of the others
+...         gbps = 50.0 if 4 in (low, high) else 100.0
+...         sight = survey.PairSight.measured(20.0, gbps, gbps)
+...         plan.record((low, high), sight, sight)
+>>> plan.report().drain
+['node-4']
+
+From a shell, on each machine, with the same file of a token that is private to you::
+
+    python -m efa_sdk.survey --rank 0 --world-size 2 --rendezvous 10.0.0.4:7777 --token-file token
+
+Rank 0 must be on the machine that the rendezvous names. Rank and world size are also read from
+``RANK`` and ``WORLD_SIZE``, ``SLURM_PROCID`` and ``SLURM_NTASKS``, or ``JOB_COMPLETION_INDEX`` (of
+an indexed Kubernetes Job, with ``--world-size``). The exit status is 0 for a healthy cluster, 1
+for one that is not, 2 when the survey could not be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from efa_sdk._efa_sdk import (
+    Library,
+    PairOptions,
+    PairSight,
+    StoreClient,
+    StoreServer,
+    SurveyNode,
+    SurveyPlan,
+    SurveyProgress,
+    SurveyReport,
+    run_rank,
+    survey_pair,
+)
+
+__all__ = [
+    "PairOptions",
+    "PairSight",
+    "StoreClient",
+    "StoreServer",
+    "SurveyNode",
+    "SurveyPlan",
+    "SurveyProgress",
+    "SurveyReport",
+    "choose_provider",
+    "rank_from_environment",
+    "run_rank",
+    "survey_pair",
+]
+
+#: Environment variables of rank and number of ranks, by launcher.
+_LAUNCHERS = (
+    ("RANK", "WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_NTASKS"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"),
+)
+#: Providers with IP addresses, which a node's own address fits.
+IP_PROVIDERS = ("tcp", "net", "udp", "sockets")
+
+
+def choose_provider() -> str:
+    """``efa`` where libfabric offers it on this machine, else ``tcp``.
+
+    Raises FabricError without libfabric.
+    """
+    offered = {provider.provider.partition(";")[0] for provider in Library().providers()}
+    return "efa" if "efa" in offered else "tcp"
+
+
+def rank_from_environment(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Rank and number of ranks as torchrun, srun, mpirun or an indexed Job tell them."""
+    for rank, size in _LAUNCHERS:
+        if environ.get(rank, "").isdecimal():
+            known = environ.get(size, "")
+            return int(environ[rank]), int(known) if known.isdecimal() else None
+    return None, None

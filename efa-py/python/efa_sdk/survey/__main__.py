@@ -1,0 +1,137 @@
+"""The command line of a survey: see ``efa_sdk.survey``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+from efa_sdk.errors import EfaError
+from efa_sdk.survey import (
+    PairOptions,
+    StoreClient,
+    StoreServer,
+    SurveyNode,
+    SurveyProgress,
+    SurveyReport,
+    choose_provider,
+    rank_from_environment,
+    run_rank,
+)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    rank, world_size = rank_from_environment(os.environ)
+    parser = argparse.ArgumentParser(
+        prog="python -m efa_sdk.survey", description="Measure every pair of nodes; name bad ones."
+    )
+    parser.add_argument("--rank", type=int, default=rank, help="number of this process, from 0")
+    parser.add_argument("--world-size", type=int, default=world_size, help="number of processes")
+    parser.add_argument(
+        "--rendezvous", required=True, metavar="HOST:PORT", help="where rank 0 listens"
+    )
+    parser.add_argument(
+        "--token-file", required=True, type=pathlib.Path, help="the same secret on all ranks"
+    )
+    parser.add_argument("--name", default="survey", help="of this survey, the same on all ranks")
+    parser.add_argument("--provider", help="efa where there is one, else tcp")
+    parser.add_argument("--source-address", help="local address, for providers with IP addresses")
+    parser.add_argument("--mode", default="full", choices=("full", "sampled", "ring"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--message-bytes", type=int, default=1 << 20)
+    parser.add_argument("--test-budget-s", type=float, default=0.2)
+    parser.add_argument("--expected-gbps", type=float)
+    parser.add_argument("--join-deadline-s", type=float, default=120.0)
+    parser.add_argument("--round-deadline-s", type=float, default=30.0)
+    parser.add_argument("--json", action="store_true", help="rank 0 prints JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    given = parser.parse_args(argv)
+    if given.rank is None or given.world_size is None:
+        parser.error("--rank and --world-size are needed: no launcher's variables say them")
+    if not 0 <= given.rank < given.world_size:
+        parser.error(f"rank {given.rank} is not below world size {given.world_size}")
+    return given
+
+
+def _run(given: argparse.Namespace) -> SurveyReport:
+    token = given.token_file.read_text().strip()
+    if not token:
+        raise ValueError(f"{given.token_file} has no token: write some random text there")
+    host, _, port = given.rendezvous.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"'{given.rendezvous}' is not HOST:PORT")
+    pair = PairOptions(
+        given.provider or choose_provider(),
+        source_address=given.source_address,
+        message_bytes=given.message_bytes,
+        test_budget_s=given.test_budget_s,
+    )
+    server = None
+    if given.rank == 0:
+        # On the address that is named, and no other.
+        address = socket.gethostbyname(host.strip("[]")) if ":" not in host else host
+        server = StoreServer(token, address=f"{address}:{port}")
+    try:
+        client = StoreClient(given.rendezvous, token, timeout_s=given.join_deadline_s)
+        progress = None
+        if given.rank == 0 and not given.quiet:
+
+            def progress(state: SurveyProgress) -> None:
+                print(state, file=sys.stderr, flush=True)
+
+        report = run_rank(
+            client,
+            given.name,
+            SurveyNode(f"{socket.gethostname()}/{given.rank}"),
+            pair,
+            rank=given.rank,
+            world_size=given.world_size,
+            mode=given.mode,
+            seed=given.seed,
+            expected_gbps=given.expected_gbps,
+            join_deadline_s=given.join_deadline_s,
+            round_deadline_s=given.round_deadline_s,
+            progress=progress,
+        )
+        _leave_last(client, given)
+        return report
+    finally:
+        if server is not None:
+            server.close()
+
+
+def _leave_last(client: StoreClient, given: argparse.Namespace) -> None:
+    """Rank 0 has the store: it waits some seconds for the others to say that they are done."""
+    key = f"{given.name}/left"
+    if given.rank != 0:
+        client.put(f"{key}/{given.rank}", b"")
+        return
+    missing = set(range(1, given.world_size))
+    end = time.monotonic() + 10.0
+    while missing and time.monotonic() < end:
+        missing -= {rank for rank in missing if client.take(f"{key}/{rank}") is not None}
+        time.sleep(0.02)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line: 0 healthy, 1 not, 2 could not be surveyed, 130 interrupted."""
+    given = _arguments(argv)
+    try:
+        report = _run(given)
+    except (EfaError, OSError, ValueError) as error:
+        print(f"rank {given.rank}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"rank {given.rank}: interrupted", file=sys.stderr)
+        return 130
+    if given.rank == 0:
+        print(report.to_json() if given.json else report)
+    return 0 if report.healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

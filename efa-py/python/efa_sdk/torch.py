@@ -1,0 +1,262 @@
+"""Surveys inside the ranks of a torch job: through the store that the job already has.
+
+>>> import efa_sdk
+>>> def check_cluster() -> None:  # in every rank, under torchrun
+...     report = efa_sdk.torch.survey()
+...     report.raise_for_health()
+
+torch is imported only to find the job's store. Any object with torch's ``set``, ``get`` and
+``check`` (or ``wait``) can be given instead.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from efa_sdk.errors import BindingError
+from efa_sdk.survey import (
+    PairOptions,
+    SurveyNode,
+    SurveyProgress,
+    SurveyReport,
+    choose_provider,
+    run_rank,
+)
+
+__all__ = ["Store", "StoreExchange", "survey"]
+
+#: Seconds that a store without ``check`` may wait for a key that is not there.
+_PEEK_S = 0.01
+#: Seconds that rank 0, which may have the store, waits for the others to be done.
+_LEAVE_S = 10.0
+
+
+class Store(Protocol):
+    """What is used of a ``torch.distributed.Store``: this, and ``check`` or ``wait``."""
+
+    def set(self, key: str, value: bytes, /) -> object:
+        """Leaves a value."""
+
+    def get(self, key: str, /) -> bytes:
+        """The value; waits for it."""
+
+
+class StoreExchange:
+    """A torch store as an ``efa_sdk.fabric.Exchange``."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._check = getattr(store, "check", None)
+        self._delete = getattr(store, "delete_key", None)
+
+    def put(self, key: str, value: bytes) -> None:
+        """Leaves the bytes."""
+        self._store.set(key, value)
+
+    def take(self, key: str) -> bytes | None:
+        """Takes away what lies under the key; None while nothing does."""
+        if not self._is_there(key):
+            return None
+        value = bytes(self._store.get(key))
+        if self._delete is not None:
+            try:
+                self._delete(key)
+            except (NotImplementedError, RuntimeError):
+                self._delete = None  # a FileStore cannot; keys are used once anyway
+        return value
+
+    def _is_there(self, key: str) -> bool:
+        if self._check is not None:
+            return bool(self._check([key]))
+        try:
+            self._store.wait([key], datetime.timedelta(seconds=_PEEK_S))
+        except RuntimeError:  # DistStoreError since torch 2, which is one
+            return False
+        return True
+
+
+_calls = 0
+
+
+def survey(
+    *,
+    store: Store | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+    per: str | None = None,
+    name: str | None = None,
+    provider: str | None = None,
+    source_address: str | None = None,
+    mode: str = "full",
+    seed: int = 0,
+    labels: Sequence[str] | None = None,
+    expected_gbps: float | None = None,
+    latency_bytes: int = 64,
+    message_bytes: int = 1 << 20,
+    test_budget_s: float = 0.2,
+    join_deadline_s: float = 120.0,
+    round_deadline_s: float = 30.0,
+    deadline_s: float = 3600.0,
+    progress: Callable[[SurveyProgress], object] | None = None,
+) -> SurveyReport:
+    """Measures the pairs of a job's nodes. Every rank calls it, and gets the same report.
+
+    store, rank, world_size: of the process group where it is initialised, else of the
+    environment, if not given. per: ``node`` lets the first rank of each node measure while the
+    others wait, ``rank`` every rank; by default ``node`` where there is more than one. name: the
+    same on all ranks and new each time; by default ranks that make the same number of calls
+    meet. source_address: a local address, for providers with IP addresses. deadline_s: how long
+    ranks that do not measure wait for the report. Other options are as of
+    ``efa_sdk.ray.survey``; ``labels`` has one for each that measures.
+
+    Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
+    one deadline. Raises BindingError without torch, or when no job can be found; FabricError
+    with the code ``fabric.unreachable`` when rank 0 says nothing.
+    """
+    global _calls
+    _calls += 1
+    own_rank, size = _place(rank, world_size, os.environ)
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    key = name or f"efa_sdk/survey/{restart}/{_calls}"
+    exchange = StoreExchange(_job_store(own_rank, size) if store is None else store)
+    group, local_rank, groups = _nodes(per, own_rank, size, os.environ)
+    if local_rank != 0:
+        return _wait_for_report(exchange, f"{key}/share/{own_rank}", deadline_s)
+    others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
+    shared = b""
+    try:
+        pair = PairOptions(
+            provider or choose_provider(),
+            source_address=source_address,
+            latency_bytes=latency_bytes,
+            message_bytes=message_bytes,
+            test_budget_s=test_budget_s,
+            deadline_s=round_deadline_s,
+        )
+        report = run_rank(
+            exchange,
+            key,
+            SurveyNode(f"{socket.gethostname()}/{own_rank}"),
+            pair,
+            rank=group,
+            world_size=groups,
+            mode=mode,
+            seed=seed,
+            labels=labels,
+            expected_gbps=expected_gbps,
+            join_deadline_s=join_deadline_s,
+            round_deadline_s=round_deadline_s,
+            progress=progress,
+        )
+        shared = report.to_json().encode()
+    finally:
+        for other in others:
+            exchange.put(f"{key}/share/{other}", shared)
+    _leave(exchange, key, group, groups, report)
+    return report
+
+
+def _follows(rank: int, world_size: int, groups: int) -> bool:
+    """Whether a rank is not the first of its node, where nodes have the same number of ranks."""
+    return rank % max(1, world_size // groups) != 0
+
+
+def _place(rank: int | None, world_size: int | None, environ: Mapping[str, str]) -> tuple[int, int]:
+    if rank is not None and world_size is not None:
+        return rank, world_size
+    distributed = _distributed()
+    if distributed is not None and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    known = environ.get("RANK", ""), environ.get("WORLD_SIZE", "")
+    if known[0].isdecimal() and known[1].isdecimal():
+        return int(known[0]), int(known[1])
+    raise BindingError(
+        "python.no_job",
+        "this process is no rank of a torch job",
+        "run it with torchrun, or give store, rank and world_size",
+    )
+
+
+def _distributed() -> Any:
+    try:
+        distributed: Any = importlib.import_module("torch.distributed")
+    except ImportError:
+        return None
+    return distributed if distributed.is_available() else None
+
+
+def _job_store(rank: int, world_size: int) -> Any:
+    distributed = _distributed()
+    if distributed is None:
+        raise BindingError(
+            "python.missing_package", "torch is not installed", "install torch, or give a store"
+        )
+    if distributed.is_initialized():
+        return distributed.distributed_c10d._get_default_store()
+    try:
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    except (KeyError, ValueError) as error:
+        raise BindingError(
+            "python.no_job",
+            "MASTER_ADDR and MASTER_PORT do not say where the ranks meet",
+            "run it with torchrun, or set them",
+        ) from error
+    # Under torchrun the agent has the store: no rank may be its master then.
+    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return distributed.TCPStore(
+        host,
+        port,
+        world_size,
+        is_master=rank == 0 and not agent,
+        wait_for_workers=False,
+        timeout=datetime.timedelta(seconds=120),
+    )
+
+
+def _nodes(
+    per: str | None, rank: int, world_size: int, environ: Mapping[str, str]
+) -> tuple[int, int, int]:
+    """Number of this node among those that measure, rank within it, and how many measure."""
+    if per not in (None, "node", "rank"):
+        raise ValueError(f"per is '{per}', must be node or rank")
+    local = environ.get("LOCAL_WORLD_SIZE", "")
+    on_each = int(local) if local.isdecimal() and int(local) > 0 else 1
+    groups = world_size // on_each
+    even = groups * on_each == world_size
+    if per == "rank" or not even or (per is None and groups < 2):
+        return rank, 0, world_size
+    return rank // on_each, rank % on_each, groups
+
+
+def _wait_for_report(exchange: StoreExchange, key: str, deadline_s: float) -> SurveyReport:
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        shared = exchange.take(key)
+        if shared:
+            return SurveyReport.from_json(shared.decode())
+        if shared is not None:
+            break
+        time.sleep(0.05)
+    raise BindingError(
+        "python.no_report",
+        "the ranks that measure gave no report",
+        "see what rank 0 says, or give more time",
+    )
+
+
+def _leave(exchange: StoreExchange, key: str, rank: int, ranks: int, report: SurveyReport) -> None:
+    """The process that has the store must end last."""
+    if rank != 0:
+        exchange.put(f"{key}/left/{rank}", b"1")
+        return
+    missing = set(range(1, ranks))
+    end = time.monotonic() + (_LEAVE_S if not report.unreachable_nodes else 1.0)
+    while missing and time.monotonic() < end:
+        missing -= {other for other in missing if exchange.take(f"{key}/left/{other}") is not None}
+        time.sleep(0.02)

@@ -1,0 +1,741 @@
+//! Surveys: plans, what pairs saw, reports, and ranks that meet over an exchange.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use efa_fabric as fabric;
+use fabric::survey as core;
+use fabric::survey_run as runs;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::errors;
+use crate::exchange::Exchange;
+use crate::fabric::{Library, library, on_thread, seconds};
+use crate::runtime::{awaitable, block_on};
+use crate::value::value_class;
+
+/// A word as serde writes it.
+fn parse<T: serde::de::DeserializeOwned>(name: &str, word: &str) -> PyResult<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned()))
+        .map_err(|error| PyValueError::new_err(format!("{name} is '{word}': {error}")))
+}
+
+/// The word that serde writes.
+fn word<T: serde::Serialize>(value: T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "unknown".to_owned(),
+    }
+}
+
+value_class! {
+    /// A node of a survey: its name, its address where known, and what an inspection of it gave,
+    /// as JSON.
+    SurveyNode(runs::SurveyNode) {
+        /// The name, which no other node of the survey has.
+        name: String = |node| node.name.clone();
+        /// The address, where known.
+        address: Option<String> = |node| node.address.clone();
+        /// What an inspection gave, as JSON.
+        inspection: Option<String> = |node| node.inspection.clone();
+    }
+}
+
+#[pymethods]
+impl SurveyNode {
+    #[new]
+    #[pyo3(signature = (name, *, address=None, inspection=None))]
+    fn new(name: String, address: Option<String>, inspection: Option<String>) -> Self {
+        let mut node = runs::SurveyNode::new(name);
+        node.address = address;
+        node.inspection = inspection;
+        Self(node)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("SurveyNode({:?})", self.0.name)
+    }
+}
+
+value_class! {
+    /// What is measured between the two nodes of a pair, and within which time.
+    ///
+    /// provider: such as `efa` or `tcp`. latency_bytes, message_bytes: of the messages for latency
+    /// and for rates. test_budget_s: seconds for latency and for the rate in each direction.
+    /// connect_timeout_s: to reach the other node. deadline_s: for the whole pair.
+    PairOptions(runs::PairOptions) {
+        /// The provider.
+        provider: String = |o| o.endpoint.provider.clone();
+        /// The domain by name.
+        domain: Option<String> = |o| o.endpoint.domain.clone();
+        /// The local address.
+        source_address: Option<String> = |o| o.endpoint.source_address.clone();
+        /// Bytes of the messages for latency.
+        latency_bytes: usize = |o| o.latency_bytes;
+        /// Bytes of the messages for rates.
+        message_bytes: usize = |o| o.message_bytes;
+        /// Seconds for each measurement.
+        test_budget_s: f64 = |o| o.test_budget.as_secs_f64();
+        /// Seconds to reach the other node.
+        connect_timeout_s: f64 = |o| o.connect_timeout.as_secs_f64();
+        /// Seconds for the whole pair.
+        deadline_s: f64 = |o| o.deadline.as_secs_f64();
+    }
+}
+
+#[pymethods]
+impl PairOptions {
+    #[new]
+    #[pyo3(signature = (
+        provider, *, domain=None, source_address=None, latency_bytes=64, message_bytes=1_048_576,
+        test_budget_s=0.2, connect_timeout_s=10.0, deadline_s=30.0
+    ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
+    fn new(
+        provider: String,
+        domain: Option<String>,
+        source_address: Option<String>,
+        latency_bytes: usize,
+        message_bytes: usize,
+        test_budget_s: f64,
+        connect_timeout_s: f64,
+        deadline_s: f64,
+    ) -> PyResult<Self> {
+        let mut options = runs::PairOptions::new(provider);
+        options.endpoint.domain = domain;
+        options.endpoint.source_address = source_address;
+        options.latency_bytes = latency_bytes;
+        options.message_bytes = message_bytes;
+        options.test_budget = seconds("test_budget_s", test_budget_s)?;
+        options.connect_timeout = seconds("connect_timeout_s", connect_timeout_s)?;
+        options.deadline = seconds("deadline_s", deadline_s)?;
+        options.check().map_err(errors::fabric)?;
+        Ok(Self(options))
+    }
+
+    /// The same within a round that may take so many seconds.
+    fn within(&self, round_deadline_s: f64) -> PyResult<Self> {
+        let round = seconds("round_deadline_s", round_deadline_s)?;
+        Ok(Self(self.0.clone().within(round)))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("PairOptions('{}')", self.0.endpoint.provider)
+    }
+}
+
+fn measured(sight: &runs::Sight) -> Option<core::Measured> {
+    match &sight.outcome {
+        core::Outcome::Measured(measured) => Some(*measured),
+        core::Outcome::Failed(_) => None,
+    }
+}
+
+fn failure(sight: &runs::Sight) -> Option<core::Failure> {
+    match &sight.outcome {
+        core::Outcome::Measured(_) => None,
+        core::Outcome::Failed(failure) => Some(failure.clone()),
+    }
+}
+
+value_class! {
+    /// What one node of a pair saw: a measurement, or why there is none.
+    PairSight(runs::Sight) {
+        /// Whether the pair was measured.
+        is_measured: bool = |sight| measured(sight).is_some();
+        /// Half of the round trip, in µs.
+        latency_us: Option<f64> = |sight| measured(sight).and_then(|m| m.latency_us);
+        /// From the node with the lower number to the other, in Gbit/s.
+        gbps_low_to_high: Option<f64> = |sight| measured(sight).and_then(|m| m.gbps_a_to_b);
+        /// From the node with the higher number to the other, in Gbit/s.
+        gbps_high_to_low: Option<f64> = |sight| measured(sight).and_then(|m| m.gbps_b_to_a);
+        /// What was going on when it failed: `join`, `open`, `contact`, `latency` or `bandwidth`.
+        phase: Option<String> = |sight| failure(sight).map(|f| word(f.phase));
+        /// The code of the error.
+        code: Option<String> = |sight| failure(sight).map(|f| f.code);
+        /// The text of the error.
+        message: Option<String> = |sight| sight.message.clone();
+    }
+}
+
+#[pymethods]
+impl PairSight {
+    /// A measurement, for drivers that measure by themselves.
+    #[staticmethod]
+    fn measured(latency_us: f64, gbps_low_to_high: f64, gbps_high_to_low: f64) -> Self {
+        Self(runs::Sight::measured(core::Measured::new(
+            latency_us,
+            gbps_low_to_high,
+            gbps_high_to_low,
+        )))
+    }
+
+    /// A failure in a phase with an error's code and text, so many seconds after the start.
+    #[staticmethod]
+    fn failed(phase: &str, code: &str, after_s: f64, message: String) -> PyResult<Self> {
+        let phase = parse("phase", phase)?;
+        Ok(Self(runs::Sight::failed(phase, code, after_s, message)))
+    }
+
+    fn __repr__(&self) -> String {
+        match failure(&self.0) {
+            None => "<PairSight measured>".to_owned(),
+            Some(failure) => format!("<PairSight failed: {}>", failure.code),
+        }
+    }
+}
+
+value_class! {
+    /// How far a survey is.
+    SurveyProgress(runs::SurveyProgress) {
+        /// Rounds that are done.
+        rounds: usize = |p| p.rounds;
+        /// Rounds that the survey has at least; suspects take more.
+        base_rounds: usize = |p| p.base_rounds;
+        /// Pairs that are done, measured or not.
+        pairs: usize = |p| p.pairs;
+        /// Pairs that failed.
+        failed: usize = |p| p.failed;
+        /// Nodes that gave no answer, by name.
+        silent: Vec<String> = |p| p.silent.clone();
+        /// Nodes that are suspected so far, by name.
+        suspects: Vec<String> = |p| p.suspects.clone();
+        /// Seconds since the survey began.
+        elapsed_s: f64 = |p| p.elapsed_s;
+    }
+}
+
+#[pymethods]
+impl SurveyProgress {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<SurveyProgress {}>", self.0)
+    }
+}
+
+value_class! {
+    /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
+    SurveyReport(runs::SurveyReport) {
+        /// Whether the survey came to its end and found nothing worse than remarks.
+        healthy: bool = |report| report.is_healthy();
+        /// Whether it was stopped before its end.
+        partial: bool = |report| report.partial;
+        /// Nodes to take out, by name.
+        drain: Vec<String> = |report| report.drain();
+        /// Nodes that are slow themselves, or one of their rails is, by name.
+        slow_nodes: Vec<String> = |report| report.slow_nodes();
+        /// Links that are slow while both nodes are not, by names.
+        slow_links: Vec<(String, String)> = |report| report.slow_links();
+        /// Nodes that nobody reached, by name.
+        unreachable_nodes: Vec<String> = |report| report.unreachable_nodes();
+        /// Pairs that did not reach each other while both reach others, by names.
+        unreachable_links: Vec<(String, String)> = |report| report.unreachable_links();
+        /// All findings as sentences, worst first.
+        findings: Vec<String> = |report| report.findings();
+        /// Findings that are worse than remarks.
+        problems: Vec<String> = |report| report.problems();
+        /// The nodes, by number.
+        nodes: Vec<SurveyNode> = |report| report.nodes.iter().cloned().map(SurveyNode).collect();
+        /// The provider that was measured.
+        provider: String = |report| report.provider.clone();
+        /// Names of the nodes in an order in which neighbours are near by measured latency.
+        rank_order: Vec<String> = |report| report.rank_order();
+        /// Rounds that were measured.
+        rounds: usize = |report| report.rounds;
+        /// Measurements and failures.
+        measurements: usize = |report| report.observations.len();
+        /// Seconds that it took.
+        elapsed_s: f64 = |report| report.elapsed_s;
+    }
+}
+
+#[pymethods]
+impl SurveyReport {
+    /// Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
+    fn raise_for_health(&self) -> PyResult<()> {
+        self.0.check().map_err(errors::fabric)
+    }
+
+    /// Rates in Gbit/s by sending node, then receiving node; None where there is none.
+    fn matrix(&self) -> Vec<Vec<Option<f64>>> {
+        let rate = |cell: runs::Cell| match cell {
+            runs::Cell::Gbps(gbps) => Some(gbps),
+            _ => None,
+        };
+        let rows = self.0.matrix().into_iter();
+        rows.map(|row| row.into_iter().map(rate).collect())
+            .collect()
+    }
+
+    /// Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
+    /// `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
+    #[pyo3(signature = () -> "list[dict[str, typing.Any]]")]
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for o in self.0.observations.as_slice() {
+            let (m, f) = match &o.outcome {
+                core::Outcome::Measured(m) => (*m, None),
+                core::Outcome::Failed(f) => (core::Measured::default(), Some(f)),
+            };
+            let row = PyDict::new(py);
+            row.set_item("a", self.0.name(o.a))?;
+            row.set_item("b", self.0.name(o.b))?;
+            row.set_item("rail", o.rail)?;
+            row.set_item("round", o.round)?;
+            row.set_item("company", word(o.company))?;
+            row.set_item("latency_us", m.latency_us)?;
+            row.set_item("gbps_a_to_b", m.gbps_a_to_b)?;
+            row.set_item("gbps_b_to_a", m.gbps_b_to_a)?;
+            row.set_item("phase", f.map(|f| word(f.phase)))?;
+            row.set_item("code", f.map(|f| f.code.as_str()))?;
+            row.set_item("after_s", f.map(|f| f.after_s))?;
+            list.append(row)?;
+        }
+        Ok(list)
+    }
+
+    /// `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
+    #[pyo3(signature = () -> "typing.Any")]
+    fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pandas = py.import("pandas").map_err(|_| {
+            errors::binding(
+                "python.missing_package",
+                "pandas is not installed",
+                "pip install pandas, or use rows()",
+            )
+        })?;
+        pandas.call_method1("DataFrame", (self.rows(py)?,))
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<SurveyReport: {}>", self.0.headline())
+    }
+}
+
+/// The options of a plan, from keywords.
+fn plan_options(
+    mode: &str,
+    seed: u64,
+    labels: Option<Vec<String>>,
+    expected_gbps: Option<f64>,
+) -> PyResult<core::PlanOptions> {
+    let mut options = core::PlanOptions::default();
+    options.mode = parse("mode", mode)?;
+    options.seed = seed;
+    options.labels = labels;
+    options.expected_gbps = expected_gbps;
+    Ok(options)
+}
+
+/// A survey that is driven by the caller: which pairs to measure next, and what came of it.
+///
+/// mode: `full`, `sampled`, `ring`, `within_groups` or `between_groups`; the last two need
+/// labels, one for each node. expected_gbps: the rate that a pair should reach in each direction.
+#[pyclass(module = "efa_sdk._efa_sdk")]
+pub(crate) struct SurveyPlan(runs::Survey);
+
+#[pymethods]
+impl SurveyPlan {
+    #[new]
+    #[pyo3(signature = (nodes, provider, *, mode="full", seed=0, labels=None, expected_gbps=None))]
+    fn new(
+        nodes: Vec<SurveyNode>,
+        provider: String,
+        mode: &str,
+        seed: u64,
+        labels: Option<Vec<String>>,
+        expected_gbps: Option<f64>,
+    ) -> PyResult<Self> {
+        let nodes = nodes.into_iter().map(|node| node.0).collect();
+        let options = plan_options(mode, seed, labels, expected_gbps)?;
+        runs::Survey::new(nodes, provider, options)
+            .map(Self)
+            .map_err(errors::fabric)
+    }
+
+    /// The nodes, by number; names that came twice have got a number.
+    #[getter]
+    fn nodes(&self) -> Vec<SurveyNode> {
+        self.0.nodes().iter().cloned().map(SurveyNode).collect()
+    }
+
+    /// The number of the current round.
+    #[getter]
+    fn round(&self) -> Option<usize> {
+        self.0.round()
+    }
+
+    /// The pairs of node numbers to measure next, all at the same time; None when it is over.
+    fn next(&mut self) -> Option<Vec<(usize, usize)>> {
+        self.0.next_pairs()
+    }
+
+    /// Says that a node gave no answer: it is in no further pair.
+    fn lost(&mut self, node: usize) {
+        self.0.lost(node);
+    }
+
+    /// Whether the node still answers, as far as is known.
+    fn answers(&self, node: usize) -> bool {
+        self.0.answers(node)
+    }
+
+    /// Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
+    /// after the start of the round.
+    #[pyo3(signature = (pair, low, high, *, after_s=0.0))]
+    fn record(
+        &mut self,
+        pair: (usize, usize),
+        low: Option<PairSight>,
+        high: Option<PairSight>,
+        after_s: f64,
+    ) -> PyResult<()> {
+        self.0
+            .record(pair, low.map(|s| s.0), high.map(|s| s.0), after_s)
+            .map_err(errors::fabric)
+    }
+
+    /// How far the survey is.
+    #[pyo3(signature = (*, elapsed_s=0.0))]
+    fn progress(&self, elapsed_s: f64) -> SurveyProgress {
+        SurveyProgress(self.0.progress(elapsed_s))
+    }
+
+    /// What is known so far.
+    #[pyo3(signature = (*, elapsed_s=0.0))]
+    fn report(&self, elapsed_s: f64) -> SurveyReport {
+        SurveyReport(self.0.report(elapsed_s))
+    }
+}
+
+fn pair(
+    exchange: Exchange,
+    name: String,
+    side: &str,
+    options: PairOptions,
+    given: Option<&Library>,
+) -> PyResult<impl Future<Output = PyResult<PairSight>> + Send + use<>> {
+    let side: runs::Side = parse("side", side)?;
+    let (mut exchange, library) = (exchange.open()?, library(given)?);
+    Ok(async move {
+        let sight = on_thread(move |interrupt| {
+            runs::probe_pair(
+                &library,
+                exchange.as_mut(),
+                &name,
+                side,
+                &options.0,
+                interrupt,
+            )
+        });
+        sight.await.map(PairSight)
+    })
+}
+
+/// Measures latency and both directions with the node that calls this with the other side, the
+/// same exchange and the same name. side: `low` or `high`. What fails is part of the answer.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, side, options, *,
+    library=None
+))]
+pub(crate) fn survey_pair(
+    py: Python<'_>,
+    exchange: Exchange,
+    name: String,
+    side: &str,
+    options: PairOptions,
+    library: Option<&Library>,
+) -> PyResult<PairSight> {
+    block_on(py, pair(exchange, name, side, options, library)?)
+}
+
+/// As `survey_pair`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, side, options, *,
+    library=None
+) -> "collections.abc.Awaitable[PairSight]")]
+pub(crate) fn survey_pair_async<'py>(
+    py: Python<'py>,
+    exchange: Exchange,
+    name: String,
+    side: &str,
+    options: PairOptions,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    awaitable(py, pair(exchange, name, side, options, library)?)
+}
+
+/// Everything that a rank needs, from keywords.
+struct RankCall {
+    exchange: Exchange,
+    name: String,
+    rank: usize,
+    world_size: usize,
+    options: runs::RankOptions,
+    progress: Option<Py<PyAny>>,
+}
+
+fn rank_call(
+    call: RankCall,
+    given: Option<&Library>,
+) -> PyResult<impl Future<Output = PyResult<SurveyReport>> + Send + use<>> {
+    let library = library(given)?;
+    let mut exchange = call.exchange.open()?;
+    let (name, rank, world_size, options) = (call.name, call.rank, call.world_size, call.options);
+    let progress = call.progress;
+    Ok(async move {
+        let report = on_thread(move |interrupt| {
+            let meeting = runs::Rendezvous {
+                exchange: exchange.as_mut(),
+                rank,
+                world_size,
+                name: &name,
+            };
+            let mut tell = |state: &runs::SurveyProgress| {
+                if let Some(progress) = &progress {
+                    Python::attach(|py| {
+                        let told = progress.call1(py, (SurveyProgress(state.clone()),));
+                        if let Err(error) = told {
+                            // It is not what the survey is for.
+                            error.write_unraisable(py, None);
+                        }
+                    });
+                }
+            };
+            runs::run_rank(&library, meeting, &options, interrupt, &mut tell)
+        });
+        report.await.map(SurveyReport)
+    })
+}
+
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+fn rank_options(
+    node: SurveyNode,
+    pair: PairOptions,
+    mode: &str,
+    seed: u64,
+    labels: Option<Vec<String>>,
+    expected_gbps: Option<f64>,
+    join_deadline_s: f64,
+    round_deadline_s: f64,
+) -> PyResult<runs::RankOptions> {
+    let mut options = runs::RankOptions::new(node.0, pair.0);
+    options.plan = plan_options(mode, seed, labels, expected_gbps)?;
+    options.join_deadline = seconds("join_deadline_s", join_deadline_s)?;
+    options.round_deadline = seconds("round_deadline_s", round_deadline_s)?;
+    Ok(options)
+}
+
+/// Surveys all ranks: each of them calls this with the same exchange and name, and all get the
+/// same report. Rank 0's mode, seed, labels and expected_gbps count; its progress is called, from
+/// the survey's own thread, with a SurveyProgress after each round.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
+    world_size, mode="full", seed=0, labels=None, expected_gbps=None, join_deadline_s=120.0,
+    round_deadline_s=30.0,
+    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None
+))]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn run_rank(
+    py: Python<'_>,
+    exchange: Exchange,
+    name: String,
+    node: SurveyNode,
+    pair: PairOptions,
+    rank: usize,
+    world_size: usize,
+    mode: &str,
+    seed: u64,
+    labels: Option<Vec<String>>,
+    expected_gbps: Option<f64>,
+    join_deadline_s: f64,
+    round_deadline_s: f64,
+    progress: Option<Py<PyAny>>,
+    library: Option<&Library>,
+) -> PyResult<SurveyReport> {
+    let options = rank_options(
+        node,
+        pair,
+        mode,
+        seed,
+        labels,
+        expected_gbps,
+        join_deadline_s,
+        round_deadline_s,
+    )?;
+    let call = RankCall {
+        exchange,
+        name,
+        rank,
+        world_size,
+        options,
+        progress,
+    };
+    block_on(py, rank_call(call, library)?)
+}
+
+/// As `run_rank`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
+    world_size, mode="full", seed=0, labels=None, expected_gbps=None, join_deadline_s=120.0,
+    round_deadline_s=30.0,
+    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None
+) -> "collections.abc.Awaitable[SurveyReport]")]
+#[allow(clippy::too_many_arguments)] // each is a keyword of its own
+pub(crate) fn run_rank_async<'py>(
+    py: Python<'py>,
+    exchange: Exchange,
+    name: String,
+    node: SurveyNode,
+    pair: PairOptions,
+    rank: usize,
+    world_size: usize,
+    mode: &str,
+    seed: u64,
+    labels: Option<Vec<String>>,
+    expected_gbps: Option<f64>,
+    join_deadline_s: f64,
+    round_deadline_s: f64,
+    progress: Option<Py<PyAny>>,
+    library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = rank_options(
+        node,
+        pair,
+        mode,
+        seed,
+        labels,
+        expected_gbps,
+        join_deadline_s,
+        round_deadline_s,
+    )?;
+    let call = RankCall {
+        exchange,
+        name,
+        rank,
+        world_size,
+        options,
+        progress,
+    };
+    awaitable(py, rank_call(call, library)?)
+}
+
+/// A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
+///
+/// token: what every rank must know. address: `ip:port` to listen on.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct StoreServer {
+    server: Mutex<Option<fabric::StoreServer>>,
+    address: String,
+}
+
+#[pymethods]
+impl StoreServer {
+    #[new]
+    #[pyo3(signature = (token, *, address="127.0.0.1:0", deadline_s=86_400.0))]
+    fn new(token: &str, address: &str, deadline_s: f64) -> PyResult<Self> {
+        crate::runtime::refuse_after_fork()?;
+        let address = address.parse().map_err(|error| {
+            PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
+        })?;
+        let mut options = fabric::StoreOptions::default();
+        options.deadline = seconds("deadline_s", deadline_s)?;
+        let server =
+            fabric::StoreServer::start(address, token, &options).map_err(errors::fabric)?;
+        let address = server.address().to_string();
+        Ok(Self {
+            server: Mutex::new(Some(server)),
+            address,
+        })
+    }
+
+    /// What ranks connect to, as `ip:port`.
+    #[getter]
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// Ends it; more than once does nothing.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(lock(&self.server).take()));
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<StoreServer on {}>", self.address)
+    }
+}
+
+/// A connection to a `StoreServer`; an exchange for probes and surveys.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct StoreClient(Mutex<fabric::StoreClient>);
+
+#[pymethods]
+impl StoreClient {
+    #[new]
+    #[pyo3(signature = (address, token, *, timeout_s=60.0))]
+    fn new(py: Python<'_>, address: String, token: String, timeout_s: f64) -> PyResult<Self> {
+        let timeout: Duration = seconds("timeout_s", timeout_s)?;
+        let connecting = async move {
+            on_thread(move |interrupt| {
+                fabric::StoreClient::connect(&address, &token, timeout, interrupt)
+            })
+            .await
+        };
+        block_on(py, connecting).map(|client| Self(Mutex::new(client)))
+    }
+
+    /// Leaves the bytes under a key that was not used before.
+    fn put(&self, py: Python<'_>, key: &str, value: &[u8]) -> PyResult<()> {
+        use fabric::Exchange as _;
+        py.detach(|| lock(&self.0).put(key, value))
+            .map_err(|error| store_failed(error.as_ref()))
+    }
+
+    /// Takes away what lies under the key; None while nothing does.
+    fn take(&self, py: Python<'_>, key: &str) -> PyResult<Option<Vec<u8>>> {
+        use fabric::Exchange as _;
+        py.detach(|| lock(&self.0).take(key))
+            .map_err(|error| store_failed(error.as_ref()))
+    }
+}
+
+fn store_failed(error: &(dyn std::error::Error + Send + Sync)) -> PyErr {
+    pyo3::exceptions::PyOSError::new_err(error.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

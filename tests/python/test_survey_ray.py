@@ -1,0 +1,183 @@
+"""Surveys of a real Ray cluster of three nodes on this machine, over libfabric's tcp."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import efa_sdk
+import pytest
+from efa_sdk import errors
+from efa_sdk.survey import SurveyProgress
+
+# Before Ray is imported: no usage reports, and no token in the home directory.
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_USAGE_STATS_REPORT_URL="http://127.0.0.1:9/",
+    RAY_AUTH_MODE="disabled",
+)
+ray = pytest.importorskip("ray", reason="Ray is not installed")
+
+QUICK: dict[str, Any] = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02}
+NODE: dict[str, Any] = {
+    "num_cpus": 1,
+    "object_store_memory": 100 * 2**20,
+    "include_dashboard": False,
+}
+
+
+def test_without_a_cluster() -> None:
+    assert not ray.is_initialized()
+    with pytest.raises(errors.BindingError) as caught:
+        efa_sdk.ray.survey()
+    assert caught.value.code == "python.ray_not_initialized"
+    assert not ray.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        for _ in range(3):
+            cluster.add_node(**NODE)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
+        cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def survey_processes() -> set[int]:
+    """Processes of survey actors on this machine."""
+    found = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and b"ray::_Node" in (entry / "cmdline").read_bytes():
+                found.add(int(entry.name))
+    return found
+
+
+def assert_gone(before: set[int]) -> None:
+    end = time.monotonic() + 30
+    while (left := survey_processes() - before) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == set()
+
+
+def test_every_pair_is_measured(cluster: Any) -> None:
+    before = survey_processes()
+    told: list[SurveyProgress] = []
+    report = efa_sdk.ray.survey(**QUICK, progress=told.append, inspect=os.getpid)
+    assert report.healthy, report
+    assert report.measurements == 3
+    assert len({node.name for node in report.nodes}) == 3
+    assert len({node.inspection for node in report.nodes}) == 3
+    assert told[-1].pairs == 3
+    assert pickle.loads(pickle.dumps(report)) == report
+    assert ray.get(ray.put(report)) == report
+    assert_gone(before)
+
+
+def test_provider_is_chosen(cluster: Any) -> None:
+    report = efa_sdk.ray.survey(mode="ring", message_bytes=65536, test_budget_s=0.02)
+    assert report.provider in ("efa", "tcp")
+    assert report.measurements == 3
+
+
+def test_a_provider_that_is_nowhere_is_a_finding(cluster: Any) -> None:
+    report = efa_sdk.ray.survey(provider="cxi", test_budget_s=0.02, round_deadline_s=20)
+    assert not report.healthy
+    assert "fabric.provider_not_found" in {row["code"] for row in report.rows()}
+    with pytest.raises(errors.FabricError):
+        report.raise_for_health()
+
+
+def test_an_exception_of_the_progress_leaves_nothing(cluster: Any) -> None:
+    before = survey_processes()
+
+    def fail(state: SurveyProgress) -> None:
+        raise LookupError(str(state))
+
+    with pytest.raises(LookupError):
+        efa_sdk.ray.survey(**QUICK, progress=fail)
+    assert_gone(before)
+
+
+INTERRUPTED = """
+import sys
+import ray, efa_sdk
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="warning")
+def tell(state):
+    print("round", state.rounds, flush=True)
+report = efa_sdk.ray.survey(
+    provider="tcp", message_bytes=65536, test_budget_s=5.0, round_deadline_s=120, progress=tell)
+print("partial", report.partial, report.healthy, report.measurements < 3, flush=True)
+"""
+
+
+def test_ctrl_c_returns_what_is_known_and_leaves_no_actor(cluster: Any) -> None:
+    before = survey_processes()
+    command = [sys.executable, "-c", INTERRUPTED, cluster.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        try:
+            assert driver.stdout.readline().startswith("round")
+            driver.send_signal(signal.SIGINT)
+            rest = driver.communicate(timeout=120)[0]
+        finally:
+            driver.kill()
+    assert rest.splitlines()[-1] == "partial True False True"
+    assert_gone(before)
+
+
+def test_a_node_that_hangs_costs_one_deadline(cluster: Any) -> None:
+    before = survey_processes()
+    stopped: list[int] = []
+
+    def stop(state: SurveyProgress) -> None:
+        if not stopped:
+            stopped.append(min(survey_processes() - before))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    try:
+        report = efa_sdk.ray.survey(**QUICK, progress=stop, round_deadline_s=8, inspect=os.getpid)
+        assert not report.partial
+        (name,) = report.unreachable_nodes
+        (hung,) = (node for node in report.nodes if node.name == name)
+        assert hung.inspection == str(stopped[0])
+        failed = [row for row in report.rows() if row["code"] is not None]
+        assert len(failed) == 1
+        assert_gone(before)
+    finally:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_node_that_dies_during_the_survey_is_named(cluster: Any) -> None:
+    victim = cluster.add_node(**NODE)
+    cluster.wait_for_nodes()
+    killed: list[str] = []
+
+    def kill(state: SurveyProgress) -> None:
+        if not killed:
+            killed.append(victim.node_id)
+            cluster.remove_node(victim, allow_graceful=False)
+
+    report = efa_sdk.ray.survey(**QUICK, progress=kill, round_deadline_s=20)
+    assert not report.partial
+    assert not report.healthy
+    assert len(report.nodes) == 4
+    (name,) = report.unreachable_nodes
+    assert name.endswith(f"/{victim.node_id[:6]}")

@@ -1,0 +1,290 @@
+"""Surveys of plain processes: the store, ranks, the command line, plans and reports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from efa_sdk import aio, errors, survey
+
+PAIR = survey.PairOptions(
+    "tcp", source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02, deadline_s=60
+)
+
+
+def driven(gbps_of: dict[int, float], nodes: int = 6) -> survey.SurveyReport:
+    """A survey of a model: each node has a rate, a pair the lower one."""
+    named = [survey.SurveyNode(f"node-{i}", address=f"10.0.0.{i}") for i in range(nodes)]
+    plan = survey.SurveyPlan(named, "tcp")
+    while (pairs := plan.next()) is not None:
+        for low, high in pairs:
+            gbps = min(gbps_of.get(low, 100.0), gbps_of.get(high, 100.0))
+            sight = survey.PairSight.measured(20.0, gbps, gbps)
+            plan.record((low, high), sight, sight, after_s=0.5)
+    return plan.report(elapsed_s=2.0)
+
+
+def test_a_plan_names_the_slow_node() -> None:
+    report = driven({4: 50.0})
+    assert report.drain == report.slow_nodes == ["node-4"]
+    assert not report.healthy
+    assert not report.partial
+    assert "node-4" in report.findings[0]
+    with pytest.raises(errors.FabricError) as caught:
+        report.raise_for_health()
+    assert caught.value.code == "fabric.unhealthy"
+    assert caught.value.context["drain"] == "node-4"
+
+
+def test_a_healthy_report() -> None:
+    report = driven({})
+    assert report.healthy
+    report.raise_for_health()
+    assert report.slow_links == report.unreachable_nodes == report.drain == []
+    assert sorted(report.rank_order) == [f"node-{i}" for i in range(6)]
+    assert report.matrix()[0][0] is None
+    assert report.matrix()[0][5] == 100.0
+
+
+def test_reports_and_their_parts_pickle() -> None:
+    report = driven({4: 50.0})
+    for value in (report, report.nodes[0], PAIR, survey.PairSight.measured(1.0, 2.0, 3.0)):
+        again = pickle.loads(pickle.dumps(value))
+        assert again == value
+        assert hash(again) == hash(value)
+        assert type(value).from_json(value.to_json()) == value
+
+
+def test_report_as_text_html_and_rows() -> None:
+    report = driven({4: 50.0})
+    text = str(report)
+    assert "take out: node-4" in text
+    assert "sends Gbit/s" in text
+    html = report._repr_html_()
+    assert html.startswith('<div class="efa-survey">')
+    assert "node-4" in html
+    assert "<script" not in html
+    rows = report.rows()
+    assert len(rows) == report.measurements
+    assert rows[0]["gbps_a_to_b"] in (50.0, 100.0)
+
+
+def test_to_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = driven({})
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(errors.BindingError) as caught:
+        report.to_pandas()
+    assert caught.value.code == "python.missing_package"
+    monkeypatch.undo()
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    assert len(report.to_pandas()) == report.measurements
+
+
+def test_a_node_without_an_answer_is_asked_once() -> None:
+    plan = survey.SurveyPlan([survey.SurveyNode(str(i)) for i in range(6)], "tcp")
+    failed = survey.PairSight.failed("contact", "fabric.unreachable", 1.0, "no")
+    good = survey.PairSight.measured(20.0, 9.0, 9.0)
+    asked = 0
+    while (pairs := plan.next()) is not None:
+        for low, high in pairs:
+            if 3 in (low, high):
+                asked += 1
+                seen = (None, failed) if low == 3 else (failed, None)
+                plan.record((low, high), *seen, after_s=1.0)
+            else:
+                plan.record((low, high), good, good)
+    assert asked == 1
+    report = plan.report()
+    assert report.unreachable_nodes == report.drain == ["3"]
+    assert plan.progress().silent == ["3"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"mode": "star"}, {"mode": "within_groups"}, {"labels": ["a"]}]
+)
+def test_plans_that_cannot_be(options: dict[str, object]) -> None:
+    nodes = [survey.SurveyNode(str(i)) for i in range(3)]
+    with pytest.raises((ValueError, errors.FabricError)):
+        survey.SurveyPlan(nodes, "tcp", **options)  # type: ignore[arg-type]
+
+
+def test_the_store_wants_its_token() -> None:
+    with pytest.raises(errors.FabricError) as caught:
+        survey.StoreServer("")
+    assert caught.value.code == "fabric.invalid_option"
+    with survey.StoreServer("secret") as server:
+        for token in ("", "Secret", "secret "):
+            with pytest.raises(errors.FabricError) as caught:
+                survey.StoreClient(server.address, token)
+            assert caught.value.code == "fabric.rendezvous_refused"
+        client = survey.StoreClient(server.address, "secret")
+        client.put("a", b"\x00\xff")
+        assert client.take("a") == b"\x00\xff"
+        assert client.take("a") is None
+
+
+def test_garbage_does_not_end_the_store() -> None:
+    with survey.StoreServer("secret") as server:
+        host, _, port = server.address.rpartition(":")
+        for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 5000, b"efaS"):
+            with socket.create_connection((host, int(port)), timeout=10) as stranger:
+                stranger.sendall(garbage)
+        client = survey.StoreClient(server.address, "secret")
+        client.put("a", b"1")
+        assert client.take("a") == b"1"
+
+
+def test_the_store_ends_at_its_deadline_and_when_closed() -> None:
+    server = survey.StoreServer("secret", deadline_s=0.3)
+    client = survey.StoreClient(server.address, "secret")
+    end = time.monotonic() + 30
+    is_open = True
+    while is_open and time.monotonic() < end:
+        try:
+            client.take("a")
+        except OSError:
+            is_open = False
+    assert not is_open
+    server.close()
+    server.close()
+    with pytest.raises(errors.FabricError) as caught:
+        survey.StoreClient(server.address, "secret", timeout_s=0.1)
+    assert caught.value.code == "fabric.unreachable"
+
+
+def run_ranks(count: int, world_size: int, **options: float) -> list[survey.SurveyReport]:
+    with survey.StoreServer("secret") as server:
+
+        def one(rank: int) -> survey.SurveyReport:
+            return survey.run_rank(
+                survey.StoreClient(server.address, "secret"),
+                "test",
+                survey.SurveyNode(f"rank-{rank}"),
+                PAIR,
+                rank=rank,
+                world_size=world_size,
+                **options,  # type: ignore[arg-type]
+            )
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(one, range(count)))
+
+
+def test_all_ranks_get_the_same_report() -> None:
+    reports = run_ranks(3, 3)
+    assert reports[0] == reports[1] == reports[2]
+    assert reports[0].healthy, reports[0]
+    assert reports[0].measurements == 3
+
+
+def test_a_rank_that_never_comes_costs_one_deadline() -> None:
+    reports = run_ranks(2, 3, join_deadline_s=3.0, round_deadline_s=20.0)
+    assert reports[0] == reports[1]
+    assert reports[0].unreachable_nodes == ["rank 2"]
+
+
+def test_as_coroutines_with_progress() -> None:
+    told: list[survey.SurveyProgress] = []
+
+    async def all_ranks(address: str) -> list[survey.SurveyReport]:
+        return await asyncio.gather(
+            *(
+                aio.survey.run_rank(
+                    survey.StoreClient(address, "secret"),
+                    "test",
+                    survey.SurveyNode(str(rank)),
+                    PAIR,
+                    rank=rank,
+                    world_size=2,
+                    progress=told.append,
+                )
+                for rank in range(2)
+            )
+        )
+
+    with survey.StoreServer("secret") as server:
+        reports = asyncio.run(all_ranks(server.address))
+    assert reports[0] == reports[1]
+    assert [state.rounds for state in told] == list(range(1, len(told) + 1))
+    assert told[-1].pairs >= 1
+    assert "round" in str(told[-1])
+
+
+def test_a_cancelled_rank_stops() -> None:
+    async def alone(address: str) -> None:
+        client = survey.StoreClient(address, "secret")
+        node = survey.SurveyNode("1")
+        rank = aio.survey.run_rank(client, "test", node, PAIR, rank=1, world_size=2)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(rank, 0.2)
+
+    with survey.StoreServer("secret") as server:
+        asyncio.run(alone(server.address))
+    assert threading.active_count() < 50
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, (None, None)),
+        ({"RANK": "1", "WORLD_SIZE": "4"}, (1, 4)),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "8"}, (2, 8)),
+        ({"JOB_COMPLETION_INDEX": "3"}, (3, None)),
+        ({"RANK": "x", "SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, (0, 2)),
+    ],
+)
+def test_launchers(environ: dict[str, str], expected: tuple[int | None, int | None]) -> None:
+    assert survey.rank_from_environment(environ) == expected
+
+
+def command(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "efa_sdk.survey", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**kept, **environ},
+    )
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a secret of some length\n")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    common = ("--rendezvous", address, "--token-file", str(token), "--provider", "tcp")
+    quick = ("--source-address", "127.0.0.1", "--test-budget-s", "0.02")
+    second = command(*common, *quick, RANK="1", WORLD_SIZE="2")
+    first = command(*common, *quick, "--rank", "0", "--world-size", "2")
+    out, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
+    assert "2 nodes over tcp: no fault was found" in out
+    assert "round 1 of 1" in err
+    out, err = second.communicate(timeout=120)
+    assert (second.returncode, out) == (0, ""), err
+    assert "RuntimeWarning" not in err
+
+
+def test_the_command_line_says_what_is_missing(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("\n")
+    common = ("--rendezvous", "127.0.0.1:1", "--token-file", str(token))
+    for arguments, said in (
+        ((), "no launcher's variables say them"),
+        (("--rank", "2", "--world-size", "2"), "is not below"),
+        (("--rank", "0", "--world-size", "2", "--provider", "tcp"), "has no token"),
+    ):
+        done = command(*common, *arguments)
+        _, err = done.communicate(timeout=60)
+        assert done.returncode == 2, err
+        assert said in err
