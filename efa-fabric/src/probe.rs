@@ -32,6 +32,7 @@ mod stream;
 mod traffic;
 
 use channel::{Frame, Local};
+pub(crate) use exchange::measure_from;
 pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
 use guard::Guard;
 pub use guard::Interrupt;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use affinity::Pinning;
-pub(crate) use affinity::parse_cpu_list;
+pub(crate) use affinity::{parse_cpu_list, pin};
 pub use evidence::TrafficEvidence;
 pub use report::{RailFailure, RailMeasure, RailReport, RailResult};
 

@@ -8,6 +8,7 @@
 //! | module | job |
 //! |---|---|
 //! | `pair` | latency and both directions between two nodes; failures are data |
+//! | `rails` | all rails of a pair at the same time |
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `report` | nodes, verdicts, measurements; a table, JSON |
@@ -16,6 +17,7 @@
 mod driver;
 mod html;
 mod pair;
+mod rails;
 mod rank;
 mod report;
 

@@ -1,13 +1,15 @@
 //! Surveys of ranks that meet over the TCP store and measure over real libfabric.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use efa_fabric::survey::{Outcome, Subject, VerdictKind};
 use efa_fabric::survey_run::{
     PairOptions, RankOptions, Rendezvous, SurveyNode, SurveyReport, run_rank,
 };
-use efa_fabric::{Code, Interrupt, Library, Result, StoreClient, StoreOptions, StoreServer};
+use efa_fabric::{Code, Interrupt, Library, Rail, Result, StoreClient, StoreOptions, StoreServer};
 
 fn library() -> Option<Arc<Library>> {
     match Library::find() {
@@ -33,8 +35,18 @@ fn options(rank: usize, round: Duration) -> RankOptions {
 fn meet(
     library: &Arc<Library>,
     address: &str,
-    (rank, world_size): (usize, usize),
+    of: (usize, usize),
     round: Duration,
+    interrupt: Interrupt<'_>,
+) -> Result<SurveyReport> {
+    meet_with(library, address, of, &options(of.0, round), interrupt)
+}
+
+fn meet_with(
+    library: &Arc<Library>,
+    address: &str,
+    (rank, world_size): (usize, usize),
+    options: &RankOptions,
     interrupt: Interrupt<'_>,
 ) -> Result<SurveyReport> {
     let timeout = Duration::from_secs(30);
@@ -45,13 +57,7 @@ fn meet(
         world_size,
         name: "test",
     };
-    run_rank(
-        library,
-        meeting,
-        &options(rank, round),
-        interrupt,
-        &mut |_| {},
-    )
+    run_rank(library, meeting, options, interrupt, &mut |_| {})
 }
 
 #[allow(clippy::unwrap_used)] // of a test
@@ -163,4 +169,102 @@ fn ranks_are_checked() {
     let round = Duration::from_secs(1);
     let error = meet(&library, &address, (2, 2), round, Interrupt::never()).unwrap_err();
     assert_eq!(error.code(), Code::InvalidOption);
+}
+
+/// Three ranks with this many rails each over `tcp`, which share one network.
+fn with_rails(
+    library: &Arc<Library>,
+    rails: [usize; 3],
+    change: impl Fn(usize, &mut RankOptions) + Sync,
+) -> SurveyReport {
+    let (_store, address) = store();
+    std::thread::scope(|scope| {
+        let ranks = [0, 1, 2].map(|rank| {
+            let (address, change) = (&address, &change);
+            scope.spawn(move || {
+                let mut options = options(rank, Duration::from_secs(60));
+                options.pair.connect_timeout = Duration::from_secs(5);
+                options.pair.rails = (0..rails[rank])
+                    .map(|number| Rail::new(format!("rail{number}"), "tcp"))
+                    .collect();
+                change(rank, &mut options);
+                meet_with(library, address, (rank, 3), &options, Interrupt::never())
+            })
+        });
+        let [first, second, third] = ranks.map(|rank| rank.join().unwrap().unwrap());
+        assert!(first == second && first == third);
+        first
+    })
+}
+
+fn rails_seen(report: &SurveyReport, (a, b): (usize, usize)) -> BTreeSet<Option<u16>> {
+    let observations = report.observations.as_slice().iter();
+    observations
+        .filter(|o| (o.a, o.b) == (a, b))
+        .map(|o| o.rail)
+        .collect()
+}
+
+#[test]
+fn rails_are_measured_together_as_many_as_both_have() {
+    let Some(library) = library() else { return };
+    let report = with_rails(&library, [3, 3, 2], |_, _| {});
+    assert!(report.is_healthy(), "{report}");
+    let all = |count| std::iter::once(None).chain((0..count).map(Some)).collect();
+    assert_eq!(rails_seen(&report, (0, 1)), all(3));
+    assert_eq!(rails_seen(&report, (0, 2)), all(2));
+    for o in report.observations.as_slice() {
+        let Outcome::Measured(measured) = &o.outcome else {
+            panic!("{report}");
+        };
+        assert!(measured.gbps_a_to_b.is_some() && measured.gbps_b_to_a.is_some());
+        assert_eq!(measured.latency_us.is_some(), o.rail.is_none());
+    }
+    // The table and the heatmap are of pairs.
+    assert!(report.summaries().iter().all(|node| node.pairs == 2));
+}
+
+#[test]
+fn one_rail_of_one_node_that_does_not_open_is_named() {
+    let Some(library) = library() else { return };
+    let report = with_rails(&library, [3, 3, 3], |rank, options| {
+        if rank == 1 {
+            options.pair.rails[0].domain = Some("nosuch".into());
+        }
+    });
+    let dead: Vec<_> = (report.conclusion.verdicts.iter())
+        .filter(|verdict| verdict.kind == VerdictKind::Unreachable)
+        .map(|verdict| verdict.subject)
+        .collect();
+    assert_eq!(dead, [Subject::Rail { node: 1, rail: 0 }], "{report}");
+    assert_eq!(report.drain(), ["rank-1"]);
+    // Latency was measured on a rail that works, and rates on those.
+    for o in report
+        .observations
+        .as_slice()
+        .iter()
+        .filter(|o| o.rail.is_none())
+    {
+        assert!(matches!(&o.outcome, Outcome::Measured(m) if m.latency_us.is_some()));
+    }
+}
+
+#[test]
+fn a_node_without_any_rail_that_opens_fails_with_its_reason() {
+    let Some(library) = library() else { return };
+    let report = with_rails(&library, [2, 2, 2], |rank, options| {
+        if rank == 2 {
+            for rail in &mut options.pair.rails {
+                rail.domain = Some("nosuch".into());
+            }
+        }
+    });
+    assert_eq!(report.unreachable_nodes(), ["rank-2"], "{report}");
+    let codes: BTreeSet<_> = (report.observations.as_slice().iter())
+        .filter_map(|o| match &o.outcome {
+            Outcome::Failed(failure) => Some(failure.code.as_str()),
+            Outcome::Measured(_) => None,
+        })
+        .collect();
+    assert_eq!(codes, BTreeSet::from(["fabric.provider_not_found"]));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::channel::{Channel, Frame};
 use super::guard::{Guard, Interrupt};
 use super::report::{ProbeReport, Role};
-use super::{ProbeOptions, ServeOptions, initiator, responder, session, settle, tell};
+use super::{ProbeOptions, ServeOptions, StartLine, initiator, responder, session, settle, tell};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 
@@ -108,9 +108,22 @@ pub fn measure_through(
     options: &ProbeOptions,
     interrupt: Interrupt<'_>,
 ) -> Result<ProbeReport> {
+    measure_from(library, exchange, name, options, interrupt, None)
+}
+
+/// As [`measure_through`], with a start line where other probes wait as well.
+pub(crate) fn measure_from(
+    library: &Arc<Library>,
+    exchange: &mut dyn Exchange,
+    name: &str,
+    options: &ProbeOptions,
+    interrupt: Interrupt<'_>,
+    start_line: Option<&StartLine>,
+) -> Result<ProbeReport> {
     options.check()?;
     let mut channel = Through::new(exchange, name, ("measure", "answer"))?;
     let mut guard = Guard::new(&mut channel, interrupt, options.deadline, options.wait);
+    guard.start_line = start_line;
     guard.expect_contact(options.connect_timeout);
     let result =
         session::initiate(library, options, None, &mut guard, &mut None).and_then(|mut session| {

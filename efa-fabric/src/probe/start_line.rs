@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Where probes wait for one another between warm-up and measurement.
 ///
-/// Each probe comes once. A probe that fails leaves, which turns the others away: there is no
-/// measurement of all together then.
+/// Each probe comes once. A probe that fails either gives up, which turns the others away: there
+/// is no measurement of all together then; or it arrives all the same, and the others go on.
 pub(crate) struct StartLine {
     missing: AtomicUsize,
     given_up: AtomicBool,

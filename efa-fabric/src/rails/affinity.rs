@@ -38,7 +38,7 @@ impl Pinning {
 /// Pins the calling thread, which must be one that ends with the measurement: its processors
 /// are not given back. Threads that it starts inherit them, and memory that it touches first
 /// comes from that node, by Linux's default policy.
-pub(super) fn pin(root: &NodeRoot, numa_node: Option<u32>) -> Pinning {
+pub(crate) fn pin(root: &NodeRoot, numa_node: Option<u32>) -> Pinning {
     let Some(node) = numa_node else {
         return Pinning::not("the NUMA node of the card is unknown");
     };

@@ -22,6 +22,9 @@ pub struct SurveyNode {
     pub name: String,
     /// Its address, where known.
     pub address: Option<String>,
+    /// Rails that it offers for measuring; 0 where they are not told apart.
+    #[serde(default)]
+    pub rails: usize,
     /// What an inspection of the node gave, as JSON.
     pub inspection: Option<String>,
 }
@@ -168,6 +171,13 @@ impl Survey {
         }
     }
 
+    /// Rails that a pair is measured on: as many as both have.
+    #[must_use]
+    pub fn rails_of(&self, (a, b): (usize, usize)) -> usize {
+        let rails = |node: usize| self.nodes.get(node).map_or(0, |node| node.rails);
+        rails(a).min(rails(b))
+    }
+
     /// The number of the current round.
     #[must_use]
     pub fn round(&self) -> Option<usize> {
@@ -233,11 +243,23 @@ impl Survey {
         }
         self.pairs += 1;
         let both_ask = low.is_some() && high.is_some();
-        let outcome = choose(low, high).filter(|_| lost.is_empty());
+        let (outcome, rails) = choose(low, high)
+            .filter(|_| lost.is_empty())
+            .map_or((None, Vec::new()), |sight| {
+                (Some(sight.outcome), sight.rails)
+            });
         let mut seen = Vec::new();
         match outcome {
             Some(Outcome::Measured(measured)) => {
                 seen.push(PairObservation::measured(a, b, None, round, measured));
+                for (rail, outcome) in (0..).zip(rails) {
+                    seen.push(match outcome {
+                        Outcome::Measured(m) => {
+                            PairObservation::measured(a, b, Some(rail), round, m)
+                        }
+                        Outcome::Failed(f) => PairObservation::failed(a, b, Some(rail), round, f),
+                    });
+                }
             }
             Some(Outcome::Failed(failure)) if both_ask => {
                 seen.push(PairObservation::failed(a, b, None, round, failure));
@@ -331,14 +353,14 @@ impl Survey {
 }
 
 /// Of what two nodes say of the same pair, the one that says more.
-fn choose(low: Option<Sight>, high: Option<Sight>) -> Option<Outcome> {
+fn choose(low: Option<Sight>, high: Option<Sight>) -> Option<Sight> {
     let mut sights: Vec<Sight> = [low, high].into_iter().flatten().collect();
     sights.sort_by_key(|sight| match (&sight.outcome, sight.is_echo()) {
         (Outcome::Measured(_), _) => 0,
         (Outcome::Failed(_), false) => 1,
         (Outcome::Failed(_), true) => 2,
     });
-    sights.into_iter().next().map(|sight| sight.outcome)
+    sights.into_iter().next()
 }
 
 #[cfg(test)]
@@ -486,12 +508,13 @@ mod tests {
             (bad(Code::PeerFailed), cause.clone()),
             (cause.clone(), bad(Code::Unreachable)),
         ] {
-            let Some(Outcome::Failed(failure)) = choose(low, high) else {
+            let Some(Outcome::Failed(failure)) = choose(low, high).map(|sight| sight.outcome)
+            else {
                 panic!("failed");
             };
             assert_eq!(failure.code, "fabric.provider_not_found");
         }
-        let seen = choose(good(1.0), bad(Code::PeerFailed));
+        let seen = choose(good(1.0), bad(Code::PeerFailed)).map(|sight| sight.outcome);
         assert!(matches!(seen, Some(Outcome::Measured(_))));
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
@@ -12,6 +13,7 @@ use crate::probe::{
     Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait, answer_through,
     measure_through,
 };
+use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 
 /// What is measured between the two nodes of a pair, and within which time.
@@ -20,6 +22,9 @@ use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 pub struct PairOptions {
     /// The endpoint of this node.
     pub endpoint: EndpointOptions,
+    /// The rails of this node by number: endpoints like that one, with the rail's domain. With two
+    /// or more, rates are measured on all rails at the same time. Both nodes must give as many.
+    pub rails: Vec<Rail>,
     /// Bytes of the messages that latency is measured with.
     pub latency_bytes: usize,
     /// Bytes of the messages that the rates are measured with.
@@ -46,8 +51,11 @@ pub enum Side {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sight {
-    /// The measurement, or why there is none.
+    /// The measurement with all rails together, or why there is none.
     pub outcome: Outcome,
+    /// What each rail did while all were measured, by number; empty where there is one only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rails: Vec<Outcome>,
     /// The error's text, where it failed.
     pub message: Option<String>,
 }
@@ -59,6 +67,7 @@ impl PairOptions {
     pub fn new(provider: impl Into<String>) -> Self {
         Self {
             endpoint: EndpointOptions::new(provider),
+            rails: Vec::new(),
             latency_bytes: 64,
             message_bytes: 1 << 20,
             test_budget: Duration::from_millis(200),
@@ -83,6 +92,13 @@ impl PairOptions {
     pub fn within(mut self, round: Duration) -> Self {
         self.deadline = self.deadline.min(round.mul_f64(0.75));
         self.connect_timeout = self.connect_timeout.min(round.mul_f64(0.5));
+        self
+    }
+
+    /// The same on the first so many rails; both nodes of a pair must give the same number.
+    #[must_use]
+    pub fn with_rails(mut self, count: usize) -> Self {
+        self.rails.truncate(count);
         self
     }
 
@@ -117,6 +133,7 @@ impl Sight {
     pub fn measured(measured: Measured) -> Self {
         Self {
             outcome: Outcome::Measured(measured),
+            rails: Vec::new(),
             message: None,
         }
     }
@@ -126,6 +143,7 @@ impl Sight {
     pub fn failed(phase: FailurePhase, code: &str, after_s: f64, message: String) -> Self {
         Self {
             outcome: Outcome::Failed(Failure::new(phase, code, after_s)),
+            rails: Vec::new(),
             message: Some(message),
         }
     }
@@ -186,60 +204,181 @@ pub fn probe_pair(
     options: &PairOptions,
     interrupt: Interrupt<'_>,
 ) -> Result<Sight> {
-    let start = Instant::now();
-    let mut measured = Measured::default();
-    for test in Test::ALL {
-        let left = options.deadline.saturating_sub(start.elapsed());
-        let name = format!("{name}/{}", test.word());
-        let report = if left.is_zero() {
-            Err(Error::new(Code::Deadline, "the pair's time was over"))
-        } else if test.measures(side) {
-            let probe = options.probe(test, left);
-            measure_through(library, exchange, &name, &probe, interrupt)
-        } else {
-            let serve = options.serve(left);
-            answer_through(library, exchange, &name, &serve, interrupt)
-        };
-        match report {
-            Ok(report) => note(&mut measured, test, &report),
-            Err(error) if error.code() == Code::Interrupted => return Err(error),
-            Err(error) => {
-                let after_s = start.elapsed().as_secs_f64();
-                let code = error.code().as_str();
-                let phase = phase(test, &error);
-                return Ok(Sight::failed(phase, code, after_s, error.to_string()));
-            }
+    let mut pair = Pair {
+        library,
+        exchange,
+        name,
+        side,
+        options,
+        interrupt,
+        start: Instant::now(),
+    };
+    let sight = if options.rails.len() > 1 {
+        pair.on_rails()
+    } else {
+        pair.on_one()
+    };
+    match sight {
+        Ok(sight) => Ok(sight),
+        Err((_, error)) if error.code() == Code::Interrupted => Err(error),
+        Err((phase, error)) => {
+            let after_s = pair.start.elapsed().as_secs_f64();
+            let code = error.code().as_str();
+            Ok(Sight::failed(phase, code, after_s, error.to_string()))
         }
     }
-    Ok(Sight::measured(measured))
 }
 
-fn note(measured: &mut Measured, test: Test, report: &ProbeReport) {
-    let Some(row) = report.rows.first() else {
-        return;
-    };
-    let positive = |value: f64| (value.is_finite() && value > 0.0).then_some(value);
-    match test {
-        Test::Latency => {
-            measured.latency_us = row.latency.as_ref().and_then(|l| positive(l.p50_us));
+/// What was going on, and how it went wrong.
+type Failed = (FailurePhase, Error);
+
+struct Pair<'a> {
+    library: &'a Arc<Library>,
+    exchange: &'a mut dyn Exchange,
+    name: &'a str,
+    side: Side,
+    options: &'a PairOptions,
+    interrupt: Interrupt<'a>,
+    start: Instant,
+}
+
+impl Pair<'_> {
+    fn left(&self) -> Result<Duration> {
+        let left = self.options.deadline.saturating_sub(self.start.elapsed());
+        if left.is_zero() {
+            return Err(Error::new(Code::Deadline, "the pair's time was over"));
         }
-        Test::LowToHigh | Test::HighToLow => {
-            let Some(bandwidth) = &row.bandwidth else {
-                return;
-            };
-            let gbps = positive(bandwidth.gbit_per_s);
-            if test == Test::LowToHigh {
-                measured.gbps_a_to_b = gbps;
-            } else {
-                measured.gbps_b_to_a = gbps;
-            }
-            measured.sustained = Some(Sustained {
-                message_bytes: row.size as usize,
-                window: bandwidth.window as usize,
-                seconds: bandwidth.elapsed_s,
-            });
+        Ok(left)
+    }
+
+    fn part(&self, test: Test, left: Duration) -> Part {
+        if test.measures(self.side) {
+            Part::Measure(self.options.probe(test, left))
+        } else {
+            Part::Answer(self.options.serve(left))
         }
     }
+
+    fn test(&mut self, test: Test, rail: Option<&Rail>) -> Result<ProbeReport> {
+        let name = format!("{}/{}", self.name, test.word());
+        let (library, interrupt) = (self.library, self.interrupt);
+        let domain = rail.and_then(|rail| rail.domain.clone());
+        match self.part(test, self.left()?) {
+            Part::Measure(mut options) => {
+                options.endpoint.domain = domain.or(options.endpoint.domain);
+                measure_through(library, self.exchange, &name, &options, interrupt)
+            }
+            Part::Answer(mut options) => {
+                options.endpoint.domain = domain.or(options.endpoint.domain);
+                answer_through(library, self.exchange, &name, &options, interrupt)
+            }
+        }
+    }
+
+    fn on_one(&mut self) -> Result<Sight, Failed> {
+        let rail = self.options.rails.first();
+        let mut measured = Measured::default();
+        for test in Test::ALL {
+            let report = self
+                .test(test, rail)
+                .map_err(|error| (phase(test, &error), error))?;
+            note(&mut measured, test, &[&report]);
+        }
+        Ok(Sight::measured(measured))
+    }
+
+    /// Rates first: they tell on which rail latency can be measured.
+    fn on_rails(&mut self) -> Result<Sight, Failed> {
+        let rails = &self.options.rails;
+        let mut outcomes = vec![Outcome::Measured(Measured::default()); rails.len()];
+        let mut measured = Measured::default();
+        for test in [Test::LowToHigh, Test::HighToLow] {
+            let mut reports = Vec::new();
+            let mut first_error = None;
+            for (outcome, result) in outcomes.iter_mut().zip(self.test_rails(test)?) {
+                match result {
+                    Ok(report) => {
+                        if let Outcome::Measured(measured) = outcome {
+                            note(measured, test, &[&report]);
+                        }
+                        reports.push(report);
+                    }
+                    Err(error) if error.code() == Code::Interrupted => {
+                        return Err((FailurePhase::Bandwidth, error));
+                    }
+                    Err(error) => {
+                        let phase = match error.code() {
+                            Code::Unreachable if test == Test::LowToHigh => FailurePhase::Contact,
+                            _ => phase(test, &error),
+                        };
+                        let after_s = self.start.elapsed().as_secs_f64();
+                        let code = error.code().as_str();
+                        *outcome = Outcome::Failed(Failure::new(phase, code, after_s));
+                        first_error.get_or_insert((phase, error));
+                    }
+                }
+            }
+            if let (true, Some(failed)) = (reports.is_empty(), first_error) {
+                return Err(failed);
+            }
+            note(&mut measured, test, &reports.iter().collect::<Vec<_>>());
+        }
+        let works = |outcome: &Outcome| matches!(outcome, Outcome::Measured(_));
+        let rail = outcomes.iter().position(works).map(|at| &rails[at]);
+        let report = self
+            .test(Test::Latency, rail)
+            .map_err(|error| (phase(Test::Latency, &error), error))?;
+        note(&mut measured, Test::Latency, &[&report]);
+        Ok(Sight {
+            rails: outcomes,
+            ..Sight::measured(measured)
+        })
+    }
+
+    fn test_rails(&mut self, test: Test) -> Result<Vec<Result<ProbeReport>>, Failed> {
+        let failed = |error: Error| (phase(test, &error), error);
+        let part = self.part(test, self.left().map_err(failed)?);
+        let name = format!("{}/{}", self.name, test.word());
+        rails::together(
+            self.library,
+            self.exchange,
+            &name,
+            &self.options.rails,
+            &part,
+            self.interrupt,
+        )
+        .map_err(failed)
+    }
+}
+
+/// Takes what a test gave: latency of one report, rates of all that ran at the same time.
+fn note(measured: &mut Measured, test: Test, reports: &[&ProbeReport]) {
+    let rows = || reports.iter().filter_map(|report| report.rows.first());
+    let positive = |value: f64| (value.is_finite() && value > 0.0).then_some(value);
+    if test == Test::Latency {
+        let latency = rows().find_map(|row| row.latency.as_ref());
+        measured.latency_us = latency.and_then(|latency| positive(latency.p50_us));
+        return;
+    }
+    let bandwidths = || rows().filter_map(|row| Some((row.size, row.bandwidth.as_ref()?)));
+    let Some((size, first)) = bandwidths().next() else {
+        return;
+    };
+    let bytes: u64 = bandwidths().map(|(_, bandwidth)| bandwidth.bytes).sum();
+    let seconds = bandwidths()
+        .map(|(_, bandwidth)| bandwidth.elapsed_s)
+        .fold(0.0, f64::max);
+    let gbps = positive(bytes as f64 * 8.0 / 1e9 / seconds);
+    if test == Test::LowToHigh {
+        measured.gbps_a_to_b = gbps;
+    } else {
+        measured.gbps_b_to_a = gbps;
+    }
+    measured.sustained = Some(Sustained {
+        message_bytes: size as usize,
+        window: first.window as usize,
+        seconds,
+    });
 }
 
 /// What was going on when this error came.

@@ -77,6 +77,7 @@ enum Task {
     Probe {
         name: String,
         side: Side,
+        rails: usize,
     },
     /// Nothing to do yet: rank 0 is alive.
     Rest,
@@ -177,14 +178,15 @@ impl Rank<'_> {
             let mut own = None;
             for &(a, b) in &pairs {
                 let name = format!("{}/pair/{round}/{a}-{b}", self.mail.name);
+                let rails = survey.rails_of((a, b));
                 for (rank, side) in [(a, Side::Low), (b, Side::High)] {
                     if rank == 0 {
-                        own = Some((name.clone(), side));
+                        own = Some((name.clone(), side, rails));
                         continue;
                     }
                     let name = name.clone();
                     let key = format!("task/{rank}/{}", tasks[rank]);
-                    self.mail.put(&key, &Task::Probe { name, side })?;
+                    self.mail.put(&key, &Task::Probe { name, side, rails })?;
                     (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
                 }
             }
@@ -196,8 +198,8 @@ impl Rank<'_> {
                 }
             }
             let mut sights: Vec<Option<Sight>> = vec![None; self.world_size];
-            if let Some((name, side)) = own {
-                sights[0] = Some(self.probe(&name, side)?);
+            if let Some((name, side, rails)) = own {
+                sights[0] = Some(self.probe(&name, side, rails)?);
             }
             let waiting: Vec<usize> = pairs
                 .iter()
@@ -215,10 +217,17 @@ impl Rank<'_> {
         Ok(survey.report(start.elapsed().as_secs_f64()))
     }
 
+    fn own_node(&self) -> SurveyNode {
+        SurveyNode {
+            rails: self.pair.rails.len(),
+            ..self.options.node.clone()
+        }
+    }
+
     /// Waits for the ranks to introduce themselves.
     fn gather(&mut self, start: Instant) -> Result<Survey> {
         let mut nodes: Vec<Option<SurveyNode>> = vec![None; self.world_size];
-        nodes[0] = Some(self.options.node.clone());
+        nodes[0] = Some(self.own_node());
         let missing = (1..self.world_size).collect();
         let end = start + self.options.join_deadline;
         self.mail.sweep(missing, end, |mail, rank| {
@@ -255,20 +264,19 @@ impl Rank<'_> {
 
     fn follow(&mut self) -> Result<SurveyReport> {
         let rank = self.rank;
-        self.mail
-            .put(&format!("hello/{rank}"), &self.options.node)?;
+        self.mail.put(&format!("hello/{rank}"), &self.own_node())?;
         let mut limit = self.options.join_deadline;
         for number in 0_usize.. {
             let task = self
                 .mail
                 .wait(&format!("task/{rank}/{number}"), limit + SLACK)?;
-            let (name, side) = match task {
-                Task::Probe { name, side } => (name, side),
+            let (name, side, rails) = match task {
+                Task::Probe { name, side, rails } => (name, side, rails),
                 Task::Rest => continue,
                 Task::Over(Some(report)) => return Ok(*report),
                 Task::Over(None) => break,
             };
-            let sight = self.probe(&name, side);
+            let sight = self.probe(&name, side, rails);
             let told = match &sight {
                 Ok(sight) => sight.clone(),
                 Err(error) => {
@@ -288,10 +296,11 @@ impl Rank<'_> {
         )
     }
 
-    fn probe(&mut self, name: &str, side: Side) -> Result<Sight> {
+    fn probe(&mut self, name: &str, side: Side, rails: usize) -> Result<Sight> {
         let interrupt = self.mail.interrupt;
         let exchange = &mut *self.mail.exchange;
-        probe_pair(self.library, exchange, name, side, &self.pair, interrupt)
+        let pair = self.pair.clone().with_rails(rails);
+        probe_pair(self.library, exchange, name, side, &pair, interrupt)
     }
 }
 

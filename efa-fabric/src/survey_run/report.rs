@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::SurveyNode;
 use crate::error::{Code, Error, Result};
-use crate::survey::{Conclusion, Observations, Outcome, Severity, Subject, VerdictKind, rank};
+use crate::survey::{
+    Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
+};
 
 /// The result of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,7 +162,7 @@ impl SurveyReport {
         let count = self.nodes.len();
         let mut found = vec![NodeSummary::default(); count];
         let mut values = vec![[const { Vec::new() }; 3]; count];
-        for o in self.observations.as_slice() {
+        for o in self.of_pairs() {
             for (node, is_low) in [(o.a, true), (o.b, false)] {
                 found[node].pairs += 1;
                 match &o.outcome {
@@ -188,40 +190,36 @@ impl SurveyReport {
         found
     }
 
-    /// Rates by sending node, then receiving node. Of several rails, the slowest counts.
+    /// Rates by sending node, then receiving node, of all rails together.
     #[must_use]
     pub fn matrix(&self) -> Vec<Vec<Cell>> {
         let count = self.nodes.len();
-        let mut values = std::collections::BTreeMap::<(usize, usize, Option<u16>), Vec<f64>>::new();
+        let mut values = std::collections::BTreeMap::<(usize, usize), Vec<f64>>::new();
         let mut cells = vec![vec![Cell::Unknown; count]; count];
-        for o in self.observations.as_slice() {
+        for o in self.of_pairs() {
             match &o.outcome {
                 Outcome::Failed(_) => {
                     cells[o.a][o.b] = Cell::Failed;
                     cells[o.b][o.a] = Cell::Failed;
                 }
                 Outcome::Measured(m) => {
-                    values
-                        .entry((o.a, o.b, o.rail))
-                        .or_default()
-                        .extend(m.gbps_a_to_b);
-                    values
-                        .entry((o.b, o.a, o.rail))
-                        .or_default()
-                        .extend(m.gbps_b_to_a);
+                    values.entry((o.a, o.b)).or_default().extend(m.gbps_a_to_b);
+                    values.entry((o.b, o.a)).or_default().extend(m.gbps_b_to_a);
                 }
             }
         }
-        for ((from, to, _), mut list) in values {
-            let cell = &mut cells[from][to];
+        for ((from, to), mut list) in values {
             if let Some(gbps) = median(&mut list) {
-                *cell = match *cell {
-                    Cell::Gbps(other) => Cell::Gbps(other.min(gbps)),
-                    _ => Cell::Gbps(gbps),
-                };
+                cells[from][to] = Cell::Gbps(gbps);
             }
         }
         cells
+    }
+
+    /// What was seen of pairs, without that of single rails.
+    fn of_pairs(&self) -> impl Iterator<Item = &PairObservation> {
+        let all = self.observations.as_slice().iter();
+        all.filter(|observation| observation.rail.is_none())
     }
 
     /// All statements with names, worst first.
@@ -275,13 +273,11 @@ impl SurveyReport {
     #[must_use]
     pub fn headline(&self) -> String {
         let failed = self
-            .observations
-            .as_slice()
-            .iter()
+            .of_pairs()
             .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
             .count();
         format!(
-            "{} nodes over {}: {}; {} measurements in {} rounds, {failed} failed, {:.1} s{}",
+            "{} nodes over {}: {}; {} pairs measured in {} rounds, {failed} failed, {:.1} s{}",
             self.nodes.len(),
             self.provider,
             if self.is_healthy() {
@@ -291,7 +287,7 @@ impl SurveyReport {
             } else {
                 "something is wrong"
             },
-            self.observations.len(),
+            self.of_pairs().count(),
             self.rounds,
             self.elapsed_s,
             if self.partial { ", stopped early" } else { "" },

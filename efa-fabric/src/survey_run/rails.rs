@@ -1,0 +1,225 @@
+//! The rails of a pair, measured at the same time: one thread each, one exchange for all.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Code, Error, Result};
+use crate::library::Library;
+use crate::node::NodeRoot;
+use crate::probe::{
+    Exchange, ExchangeError, Interrupt, ProbeOptions, ProbeReport, ServeOptions, StartLine,
+    answer_through, measure_from,
+};
+use crate::rails::{Rail, pin};
+
+/// Time between two looks at what the rails' threads want of the exchange.
+const POLL: Duration = Duration::from_millis(1);
+
+/// What one side of a pair does on each of its rails.
+#[derive(Clone)]
+pub(super) enum Part {
+    Measure(ProbeOptions),
+    Answer(ServeOptions),
+}
+
+/// Carries out one test on all rails at once. The measuring side's rails start together; one
+/// that fails before is not waited for.
+///
+/// # Errors
+/// `fabric.interrupted`; `fabric.rendezvous_failed` as the exchange says. A rail's own failure is
+/// in its place.
+pub(super) fn together(
+    library: &Arc<Library>,
+    exchange: &mut dyn Exchange,
+    name: &str,
+    rails: &[Rail],
+    part: &Part,
+    interrupt: Interrupt<'_>,
+) -> Result<Vec<Result<ProbeReport>>> {
+    let desk = Desk::default();
+    let line = StartLine::new(rails.len());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = rails
+            .iter()
+            .enumerate()
+            .map(|(number, rail)| {
+                let name = format!("{name}/{number}");
+                let (desk, line, stop) = (&desk, &line, &stop);
+                scope.spawn(move || {
+                    // Best effort: a rail's rate says what a thread that is far away costs.
+                    pin(&NodeRoot::new("/"), rail.numa_node);
+                    let result = on_rail(library, desk, &name, rail, part, (line, stop));
+                    if result.is_err() {
+                        line.arrive();
+                    }
+                    result
+                })
+            })
+            .collect();
+        let mut ended = Ok(());
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            if ended.is_ok() {
+                ended = interrupt.check().and_then(|()| desk.serve(exchange));
+                stop.store(ended.is_err(), Ordering::Relaxed);
+            }
+            std::thread::park_timeout(POLL);
+        }
+        // What the threads left last: the other side may wait for it.
+        ended.and_then(|()| desk.serve(exchange))?;
+        let ended_early = || Error::new(Code::PeerFailed, "the rail's thread ended early");
+        Ok(threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(ended_early())))
+            .collect())
+    })
+}
+
+fn on_rail(
+    library: &Arc<Library>,
+    desk: &Desk,
+    name: &str,
+    rail: &Rail,
+    part: &Part,
+    (line, stop): (&StartLine, &AtomicBool),
+) -> Result<ProbeReport> {
+    let hook = || stop.load(Ordering::Relaxed);
+    let (mut mail, interrupt) = (desk, Interrupt::new(&hook));
+    let named = |error: Error| error.with_context("rail", &rail.device);
+    match part.clone() {
+        Part::Measure(mut options) => {
+            options.endpoint.domain.clone_from(&rail.domain);
+            let line = Some(line);
+            measure_from(library, &mut mail, name, &options, interrupt, line).map_err(named)
+        }
+        Part::Answer(mut options) => {
+            options.endpoint.domain.clone_from(&rail.domain);
+            answer_through(library, &mut mail, name, &options, interrupt).map_err(named)
+        }
+    }
+}
+
+/// Where the threads leave what they want of the exchange, which only one thread may touch.
+#[derive(Default)]
+struct Desk(Mutex<Letters>);
+
+#[derive(Default)]
+struct Letters {
+    outgoing: Vec<(String, Vec<u8>)>,
+    wanted: BTreeSet<String>,
+    incoming: HashMap<String, Vec<u8>>,
+}
+
+impl Desk {
+    fn letters(&self) -> MutexGuard<'_, Letters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what is to go, and asks once for what is wanted.
+    fn serve(&self, exchange: &mut dyn Exchange) -> Result<()> {
+        let (outgoing, wanted) = {
+            let mut letters = self.letters();
+            let letters = &mut *letters;
+            (
+                std::mem::take(&mut letters.outgoing),
+                std::mem::take(&mut letters.wanted),
+            )
+        };
+        for (key, value) in outgoing {
+            exchange
+                .put(&key, &value)
+                .map_err(|error| failed(&key, error))?;
+        }
+        for key in wanted {
+            if let Some(value) = exchange.take(&key).map_err(|error| failed(&key, error))? {
+                self.letters().incoming.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Exchange for &Desk {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+        self.letters()
+            .outgoing
+            .push((key.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+        let mut letters = self.letters();
+        let found = letters.incoming.remove(key);
+        if found.is_none() {
+            letters.wanted.insert(key.to_owned());
+        }
+        Ok(found)
+    }
+}
+
+fn failed(key: &str, error: ExchangeError) -> Error {
+    Error::new(
+        Code::RendezvousFailed,
+        format!("the exchange failed at {key}: {error}"),
+    )
+    .with_cure("check the exchange that both nodes were given")
+    .with_context("key", key)
+    .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory(HashMap<String, Vec<u8>>);
+
+    impl Exchange for Memory {
+        fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+            self.0.insert(key.to_owned(), value.to_owned());
+            Ok(())
+        }
+
+        fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+            Ok(self.0.remove(key))
+        }
+    }
+
+    #[test]
+    fn letters_pass_the_desk_in_both_directions() {
+        let (desk, mut memory) = (Desk::default(), Memory::default());
+        let mut mail = &desk;
+        mail.put("a", b"1").unwrap();
+        assert_eq!(mail.take("b").unwrap(), None);
+        desk.serve(&mut memory).unwrap();
+        assert_eq!(memory.0.get("a").map(Vec::as_slice), Some(&b"1"[..]));
+
+        memory.put("b", b"2").unwrap();
+        desk.serve(&mut memory).unwrap();
+        assert_eq!(mail.take("b").unwrap(), None, "it is asked for once only");
+        desk.serve(&mut memory).unwrap();
+        assert_eq!(mail.take("b").unwrap(), Some(b"2".to_vec()));
+        assert!(!memory.0.contains_key("b"));
+    }
+
+    #[test]
+    fn an_exchange_that_fails_is_an_error() {
+        struct Broken;
+        impl Exchange for Broken {
+            fn put(&mut self, _: &str, _: &[u8]) -> Result<(), ExchangeError> {
+                Err("gone".into())
+            }
+            fn take(&mut self, _: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+                Err("gone".into())
+            }
+        }
+        let desk = Desk::default();
+        desk.serve(&mut Broken).unwrap();
+        (&desk).take("k").unwrap();
+        let error = desk.serve(&mut Broken).unwrap_err();
+        assert_eq!(error.code(), Code::RendezvousFailed);
+        assert_eq!(error.context_value("key"), Some("k"));
+    }
+}
