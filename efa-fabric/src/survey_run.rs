@@ -11,17 +11,20 @@
 //! | `rails` | all rails of a pair at the same time |
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
 //! | `rank` | all ranks run the same program; rank 0 decides |
+//! | `inspection` | where nodes differ, and what their doctors say |
 //! | `report` | nodes, verdicts, measurements; a table, JSON |
 //! | `html` | the heatmap for notebooks |
 
 mod driver;
 mod html;
+mod inspection;
 mod pair;
 mod rails;
 mod rank;
 mod report;
 
 pub use driver::{Survey, SurveyNode, SurveyProgress};
+pub use inspection::{Difference, Inspection, differences};
 pub use pair::{PairOptions, Side, Sight, probe_pair};
 pub use rank::{RankOptions, Rendezvous, run_rank};
 pub use report::{Cell, NodeSummary, SurveyReport};

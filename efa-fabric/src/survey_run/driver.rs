@@ -519,6 +519,25 @@ mod tests {
     }
 
     #[test]
+    fn a_node_with_fewer_devices_is_taken_out() {
+        let inspected = |efa_devices: usize| {
+            let json = format!("{{\"efa_devices\": {efa_devices}, \"verdict\": \"usable\"}}");
+            let mut node = SurveyNode::new(format!("n{efa_devices}"));
+            node.inspection = Some(json);
+            node
+        };
+        let nodes = [32, 32, 31, 32].map(inspected).to_vec();
+        let mut survey = Survey::new(nodes, "efa", PlanOptions::default()).unwrap();
+        drive(&mut survey, |_, _| (good(100.0), good(100.0)));
+        let report = survey.report(1.0);
+        assert_eq!(report.drain(), ["n31"], "{report}");
+        let error = report.check().unwrap_err();
+        let expected = "EFA devices: 31 on n31 where most have 32";
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(report.headline().contains("something is wrong"));
+    }
+
+    #[test]
     fn a_survey_that_was_stopped_is_partial_and_not_healthy() {
         let mut survey = survey(4, Mode::Full);
         let pairs = survey.next_pairs().unwrap();

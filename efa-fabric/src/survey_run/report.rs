@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::driver::SurveyNode;
+use super::inspection::{Difference, differences};
 use crate::error::{Code, Error, Result};
 use crate::survey::{
     Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
@@ -66,7 +67,21 @@ impl SurveyReport {
     /// There may be warnings: see [`problems`](Self::problems).
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        !self.partial && self.silent.is_empty() && self.conclusion.is_healthy()
+        !self.partial
+            && self.silent.is_empty()
+            && self.conclusion.is_healthy()
+            && !self.differ_badly()
+    }
+
+    /// Where the inspected nodes differ, and what their doctors say.
+    #[must_use]
+    pub fn differences(&self) -> Vec<Difference> {
+        differences(&self.nodes, &self.provider)
+    }
+
+    fn differ_badly(&self) -> bool {
+        let is_fault = |difference: &Difference| difference.severity == Severity::Fault;
+        self.differences().iter().any(is_fault)
     }
 
     /// Nothing if the cluster is healthy.
@@ -108,7 +123,15 @@ impl SurveyReport {
     /// Nodes to take out, by name.
     #[must_use]
     pub fn drain(&self) -> Vec<String> {
-        self.names_of(&self.conclusion.drain)
+        let differences = self.differences();
+        let mut nodes: Vec<usize> = differences
+            .iter()
+            .flat_map(Difference::to_drain)
+            .chain(self.conclusion.drain.iter().copied())
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        self.names_of(&nodes)
     }
 
     /// Nodes that are slow themselves, or one of their rails is, by name.
@@ -230,12 +253,18 @@ impl SurveyReport {
 
     fn statements(&self, wanted: impl Fn(Severity) -> bool) -> Vec<String> {
         let names = self.names();
-        let mut verdicts: Vec<_> = self.conclusion.verdicts.iter().collect();
-        verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
-        verdicts
-            .into_iter()
-            .filter(|verdict| wanted(verdict.severity))
-            .map(|verdict| verdict.statement_with(&names))
+        let verdicts = (self.conclusion.verdicts.iter())
+            .map(|verdict| (verdict.severity, verdict.statement_with(&names)));
+        let differences = self.differences();
+        let differences = differences.iter().map(|difference| {
+            let name = |node| self.name(node).to_owned();
+            (difference.severity, difference.statement_with(name))
+        });
+        let mut said: Vec<_> = verdicts.chain(differences).collect();
+        said.sort_by_key(|&(severity, _)| std::cmp::Reverse(severity));
+        said.into_iter()
+            .filter(|&(severity, _)| wanted(severity))
+            .map(|(_, statement)| statement)
             .collect()
     }
 
@@ -282,7 +311,10 @@ impl SurveyReport {
             self.provider,
             if self.is_healthy() {
                 "no fault was found"
-            } else if self.silent.is_empty() && self.conclusion.faults().next().is_none() {
+            } else if self.silent.is_empty()
+                && self.conclusion.faults().next().is_none()
+                && !self.differ_badly()
+            {
                 "not enough was measured"
             } else {
                 "something is wrong"

@@ -1,0 +1,331 @@
+//! What each node is, and where nodes of a survey differ.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::driver::SurveyNode;
+use crate::doctor::{DoctorReport, Status, Verdict};
+use crate::node::Node;
+use crate::survey::Severity;
+
+/// A node, as far as nodes of one cluster should be the same, and what its doctor says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// Such as `p5.48xlarge`.
+    pub instance_type: Option<String>,
+    /// EFA devices that the kernel's driver made usable.
+    pub efa_devices: usize,
+    /// Version of the kernel module `efa`.
+    pub efa_driver: Option<String>,
+    /// Version of the libfabric that answered.
+    pub libfabric: Option<String>,
+    /// Version of the EFA installer that was run.
+    pub efa_installer: Option<String>,
+    /// Version of rdma-core.
+    pub rdma_core: Option<String>,
+    /// Release of the kernel.
+    pub kernel: Option<String>,
+    /// The doctor's verdict, as in its JSON: `usable`, `not_usable`, `no_efa_by_design`, `unknown`.
+    pub verdict: String,
+    /// The sentence of the first check that failed, worst first.
+    pub failed: Option<String>,
+}
+
+impl Inspection {
+    /// What counts of a machine and its doctor's report.
+    #[must_use]
+    pub fn of(node: &Node, doctor: &DoctorReport) -> Self {
+        let module = node.modules.iter().find(|module| module.name == "efa");
+        let failed = (doctor.findings.iter()).find(|finding| finding.status == Status::Failed);
+        let failed = match doctor.verdict {
+            Verdict::NotUsable { .. } => failed,
+            _ => None,
+        };
+        Self {
+            instance_type: node.instance_type.clone(),
+            efa_devices: node.efa_devices.len(),
+            efa_driver: module.and_then(|module| module.version.clone()),
+            libfabric: (doctor.libfabric.as_ref()).map(|seen| seen.version.to_string()),
+            efa_installer: node.software.efa_installer.clone(),
+            rdma_core: node.software.rdma_core.map(|version| version.to_string()),
+            kernel: node.kernel.clone(),
+            verdict: doctor.verdict.as_str().to_owned(),
+            failed: failed.map(|finding| finding.title.clone()),
+        }
+    }
+}
+
+/// Something in which nodes of one survey should be the same, and are not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// What it is, such as `EFA devices`.
+    pub what: String,
+    /// How bad it is: a fault where jobs lose bandwidth or fail, else a warning.
+    pub severity: Severity,
+    /// What more than half of the nodes have; `None` where no value has that many.
+    pub most_have: Option<String>,
+    /// Other values, each with the numbers of its nodes.
+    pub others: BTreeMap<String, Vec<usize>>,
+}
+
+impl Difference {
+    /// A sentence with the names of the nodes.
+    #[must_use]
+    pub fn statement_with(&self, name: impl Fn(usize) -> String) -> String {
+        let mut parts = Vec::new();
+        for (value, nodes) in &self.others {
+            let names: Vec<String> = nodes.iter().map(|&node| name(node)).collect();
+            parts.push(format!("{value} on {}", names.join(", ")));
+        }
+        let rest = match &self.most_have {
+            Some(value) => format!(" where most have {value}"),
+            None => String::new(),
+        };
+        format!("{}: {}{rest}", self.what, parts.join("; "))
+    }
+
+    /// Nodes that have less than most, where that is a fault.
+    pub(super) fn to_drain(&self) -> impl Iterator<Item = usize> + '_ {
+        let is_clear = self.severity == Severity::Fault && self.most_have.is_some();
+        let nodes = self.others.values().flatten().copied();
+        nodes.filter(move |_| is_clear)
+    }
+}
+
+type Get = fn(&Inspection) -> Option<String>;
+
+/// What is compared. A version that could not be read on a node (in a container, say) is left out
+/// of the comparison; an installer that never ran is not.
+const COMPARED: [(&str, Severity, Get); 8] = [
+    ("EFA devices", Severity::Fault, |i| {
+        Some(i.efa_devices.to_string())
+    }),
+    ("EFA according to the doctor", Severity::Fault, |i| {
+        (i.verdict != "unknown").then(|| i.verdict.replace('_', " "))
+    }),
+    ("instance type", Severity::Warning, |i| {
+        i.instance_type.clone()
+    }),
+    ("efa driver", Severity::Warning, |i| i.efa_driver.clone()),
+    ("libfabric", Severity::Warning, |i| i.libfabric.clone()),
+    ("EFA installer", Severity::Warning, |i| {
+        Some(i.efa_installer.clone().unwrap_or_else(|| "none".into()))
+    }),
+    ("rdma-core", Severity::Warning, |i| i.rdma_core.clone()),
+    ("kernel", Severity::Warning, |i| i.kernel.clone()),
+];
+
+/// Where the inspected nodes differ, and what is wrong with each: faults first, and those only if
+/// the survey is of EFA. Nodes without an inspection, or with one of another kind, are left out.
+#[must_use]
+pub fn differences(nodes: &[SurveyNode], provider: &str) -> Vec<Difference> {
+    let worst = match crate::info::base_provider(provider).eq_ignore_ascii_case("efa") {
+        true => Severity::Fault,
+        false => Severity::Warning,
+    };
+    let inspected: Vec<(usize, Inspection)> = nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(number, node)| {
+            let found = serde_json::from_str(node.inspection.as_ref()?).ok()?;
+            Some((number, found))
+        })
+        .collect();
+    let mut found: Vec<Difference> = COMPARED
+        .iter()
+        .filter_map(|&(what, severity, get)| compare(what, severity.min(worst), get, &inspected))
+        .collect();
+    for (number, inspection) in &inspected {
+        if let Some(cause) = &inspection.failed {
+            found.push(Difference {
+                what: "the doctor says".into(),
+                severity: Severity::Warning,
+                most_have: None,
+                others: BTreeMap::from([(cause.clone(), vec![*number])]),
+            });
+        }
+    }
+    found.sort_by_key(|difference| std::cmp::Reverse(difference.severity));
+    found
+}
+
+fn compare(
+    what: &str,
+    severity: Severity,
+    get: Get,
+    inspected: &[(usize, Inspection)],
+) -> Option<Difference> {
+    let mut by_value = BTreeMap::<String, Vec<usize>>::new();
+    for (number, inspection) in inspected {
+        if let Some(value) = get(inspection) {
+            by_value.entry(value).or_default().push(*number);
+        }
+    }
+    if by_value.len() < 2 {
+        return None;
+    }
+    let all: usize = by_value.values().map(Vec::len).sum();
+    let most_have = by_value
+        .iter()
+        .find(|(_, nodes)| nodes.len() * 2 > all)
+        .map(|(value, _)| value.clone());
+    if let Some(value) = &most_have {
+        by_value.remove(value);
+    }
+    Some(Difference {
+        what: what.to_owned(),
+        severity,
+        most_have,
+        others: by_value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::{DoctorOptions, doctor};
+    use crate::node::NodeRoot;
+
+    fn good() -> Inspection {
+        Inspection {
+            instance_type: Some("p5.48xlarge".into()),
+            efa_devices: 32,
+            efa_driver: Some("2.15.0g".into()),
+            libfabric: Some("2.1".into()),
+            efa_installer: Some("1.43.0".into()),
+            rdma_core: Some("58".into()),
+            kernel: Some("6.1".into()),
+            verdict: "usable".into(),
+            failed: None,
+        }
+    }
+
+    fn nodes(inspections: &[Option<Inspection>]) -> Vec<SurveyNode> {
+        let json = |i: &Inspection| serde_json::to_string(i).unwrap();
+        (0..)
+            .zip(inspections)
+            .map(|(number, inspection)| SurveyNode {
+                inspection: inspection.as_ref().map(json),
+                ..SurveyNode::new(format!("n{number}"))
+            })
+            .collect()
+    }
+
+    fn said(inspections: &[Option<Inspection>]) -> Vec<(Severity, String)> {
+        let found = differences(&nodes(inspections), "efa");
+        let name = |node| format!("n{node}");
+        let said = |d: &Difference| (d.severity, d.statement_with(name));
+        found.iter().map(said).collect()
+    }
+
+    #[test]
+    fn equal_nodes_do_not_differ() {
+        assert_eq!(said(&[Some(good()), Some(good()), None]), []);
+        assert_eq!(said(&[Some(good())]), []);
+        assert_eq!(said(&[]), []);
+    }
+
+    #[test]
+    fn every_difference_names_the_node_that_has_it() {
+        let cases: [(fn(&mut Inspection), Severity, &str); 8] = [
+            (
+                |i| i.efa_devices = 31,
+                Severity::Fault,
+                "EFA devices: 31 on n1 where most have 32",
+            ),
+            (
+                |i| i.verdict = "not_usable".into(),
+                Severity::Fault,
+                "EFA according to the doctor: not usable on n1 where most have usable",
+            ),
+            (
+                |i| i.instance_type = Some("p5e.48xlarge".into()),
+                Severity::Warning,
+                "instance type: p5e.48xlarge on n1 where most have p5.48xlarge",
+            ),
+            (
+                |i| i.efa_driver = Some("1.0".into()),
+                Severity::Warning,
+                "efa driver: 1.0 on n1 where most have 2.15.0g",
+            ),
+            (
+                |i| i.libfabric = Some("1.17".into()),
+                Severity::Warning,
+                "libfabric: 1.17 on n1 where most have 2.1",
+            ),
+            (
+                |i| i.efa_installer = None,
+                Severity::Warning,
+                "EFA installer: none on n1 where most have 1.43.0",
+            ),
+            (
+                |i| i.rdma_core = Some("27".into()),
+                Severity::Warning,
+                "rdma-core: 27 on n1 where most have 58",
+            ),
+            (
+                |i| i.kernel = Some("5.10".into()),
+                Severity::Warning,
+                "kernel: 5.10 on n1 where most have 6.1",
+            ),
+        ];
+        for (change, severity, expected) in cases {
+            let mut other = good();
+            change(&mut other);
+            let seen = said(&[Some(good()), Some(other), Some(good())]);
+            assert_eq!(seen, [(severity, expected.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_survey_of_another_network_only_warns() {
+        let mut other = good();
+        other.efa_devices = 0;
+        let found = differences(&nodes(&[Some(good()), Some(other), Some(good())]), "tcp");
+        assert_eq!(found[0].severity, Severity::Warning);
+        assert_eq!(found[0].to_drain().count(), 0);
+    }
+
+    #[test]
+    fn without_a_majority_nobody_is_to_blame() {
+        let mut other = good();
+        other.efa_devices = 1;
+        let found = differences(&nodes(&[Some(good()), Some(other)]), "efa");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].most_have, None);
+        assert_eq!(found[0].to_drain().count(), 0);
+        let text = found[0].statement_with(|node| format!("n{node}"));
+        assert_eq!(text, "EFA devices: 1 on n1; 32 on n0");
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_compared() {
+        let mut other = good();
+        (other.libfabric, other.kernel, other.rdma_core) = (None, None, None);
+        (other.efa_driver, other.instance_type) = (None, None);
+        assert_eq!(said(&[Some(good()), Some(other)]), []);
+    }
+
+    #[test]
+    fn an_inspection_of_another_kind_is_left_alone() {
+        let mut listed = nodes(&[Some(good()), Some(good())]);
+        listed[1].inspection = Some("{\"gpus\": 8}".into());
+        assert_eq!(differences(&listed, "efa"), []);
+        listed[1].inspection = Some("not JSON".into());
+        assert_eq!(differences(&listed, "efa"), []);
+    }
+
+    #[test]
+    fn this_machine_can_be_inspected() {
+        let root = NodeRoot::new("/");
+        let report = doctor(&DoctorOptions::recorded("/"));
+        let seen = Inspection::of(&Node::read(&root), &report);
+        assert_eq!(seen.verdict, report.verdict.as_str());
+        assert_eq!(seen.kernel, report.node.kernel_release);
+        let json = serde_json::to_string(&seen).unwrap();
+        assert_eq!(serde_json::from_str::<Inspection>(&json).unwrap(), seen);
+    }
+}
