@@ -25,8 +25,13 @@ pub struct SurveyNode {
     /// Rails that it offers for measuring; 0 where they are not told apart.
     #[serde(default)]
     pub rails: usize,
-    /// What an inspection of the node gave, as JSON.
+    /// What an inspection of the node gave, as JSON: an [`Inspection`](super::Inspection), which is
+    /// compared with that of others, or anything else.
     pub inspection: Option<String>,
+    /// Its network nodes from the top level down, as EC2's DescribeInstanceTopology lists them;
+    /// empty where unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_nodes: Vec<String>,
 }
 
 impl SurveyNode {
@@ -96,15 +101,20 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// A survey of these nodes over this provider. Names that come twice get a number.
+    /// A survey of these nodes over this provider. Names that come twice get a number. Where all
+    /// network nodes are known and there are no labels, the lowest level is the label.
     ///
     /// # Errors
     /// As [`Plan::new`].
     pub fn new(
         mut nodes: Vec<SurveyNode>,
         provider: impl Into<String>,
-        options: PlanOptions,
+        mut options: PlanOptions,
     ) -> Result<Self> {
+        if options.labels.is_none() {
+            let lowest = |node: &SurveyNode| node.network_nodes.last().cloned();
+            options.labels = nodes.iter().map(lowest).collect();
+        }
         let mut taken = BTreeSet::new();
         for node in &mut nodes {
             let mut name = node.name.clone();
@@ -516,6 +526,37 @@ mod tests {
         }
         let seen = choose(good(1.0), bad(Code::PeerFailed)).map(|sight| sight.outcome);
         assert!(matches!(seen, Some(Outcome::Measured(_))));
+    }
+
+    #[test]
+    fn a_known_topology_orders_and_labels() {
+        let below = |name: &str, spine: &str, leaf: &str| SurveyNode {
+            network_nodes: vec![spine.into(), leaf.into()],
+            ..SurveyNode::new(name)
+        };
+        let nodes = vec![
+            below("a", "s1", "l1"),
+            below("b", "s2", "l3"),
+            below("c", "s1", "l2"),
+            below("d", "s1", "l1"),
+        ];
+        let options = PlanOptions {
+            mode: Mode::WithinGroups,
+            ..PlanOptions::default()
+        };
+        let mut grouped = Survey::new(nodes.clone(), "efa", options.clone()).unwrap();
+        assert_eq!(grouped.next_pairs(), Some(vec![(0, 3)]));
+        let order = grouped.report(0.0).topology_order();
+        assert_eq!(
+            order,
+            Some(["a", "d", "c", "b"].map(str::to_owned).to_vec())
+        );
+
+        let mut partly = nodes;
+        partly[1].network_nodes.clear();
+        assert!(Survey::new(partly.clone(), "efa", options).is_err());
+        let plain = Survey::new(partly, "efa", PlanOptions::default()).unwrap();
+        assert_eq!(plain.report(0.0).topology_order(), None);
     }
 
     #[test]

@@ -114,6 +114,17 @@ impl SurveyReport {
         self.names_of(&rank::by_latency(&self.observations))
     }
 
+    /// Names of the nodes in an order in which those below the same network nodes are together;
+    /// `None` unless the network nodes of all are known.
+    #[must_use]
+    pub fn topology_order(&self) -> Option<Vec<String>> {
+        let levels: Vec<_> = (self.nodes.iter())
+            .map(|node| node.network_nodes.clone())
+            .collect();
+        let known = levels.iter().all(|levels| !levels.is_empty());
+        known.then(|| self.names_of(&rank::by_labels(&levels)))
+    }
+
     /// The statements of everything worse than a remark, with names, worst first.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
