@@ -16,7 +16,9 @@ mod nodes;
 mod plan;
 mod rails;
 mod runtime;
+mod store;
 mod survey;
+mod survey_report;
 mod value;
 
 use pyo3::pymodule;
@@ -75,10 +77,14 @@ mod _efa_sdk {
         simulated_rails,
     };
     #[pymodule_export]
+    use crate::store::{StoreClient, StoreServer};
+    #[pymodule_export]
     use crate::survey::{
-        PairOptions, PairSight, StoreClient, StoreServer, SurveyNode, SurveyPlan, SurveyProgress,
-        SurveyReport, run_rank, run_rank_async, survey_pair, survey_pair_async,
+        PairOptions, PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async, survey_pair,
+        survey_pair_async,
     };
+    #[pymodule_export]
+    use crate::survey_report::{NodeInspection, SurveyDifference, SurveyNode, SurveyReport};
 
     /// Version of the package.
     #[pymodule_export]

@@ -1,19 +1,17 @@
 //! Surveys: plans, what pairs saw, reports, and ranks that meet over an exchange.
 
-use std::sync::Mutex;
-use std::time::Duration;
-
 use efa_fabric as fabric;
 use fabric::survey as core;
 use fabric::survey_run as runs;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
 
 use crate::errors;
 use crate::exchange::Exchange;
 use crate::fabric::{Library, library, on_thread, seconds};
+use crate::rails::Rail;
 use crate::runtime::{awaitable, block_on};
+use crate::survey_report::{SurveyNode, SurveyReport, word};
 use crate::value::value_class;
 
 /// A word as serde writes it.
@@ -22,47 +20,11 @@ fn parse<T: serde::de::DeserializeOwned>(name: &str, word: &str) -> PyResult<T> 
         .map_err(|error| PyValueError::new_err(format!("{name} is '{word}': {error}")))
 }
 
-/// The word that serde writes.
-fn word<T: serde::Serialize>(value: T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => "unknown".to_owned(),
-    }
-}
-
-value_class! {
-    /// A node of a survey: its name, its address where known, and what an inspection of it gave,
-    /// as JSON.
-    SurveyNode(runs::SurveyNode) {
-        /// The name, which no other node of the survey has.
-        name: String = |node| node.name.clone();
-        /// The address, where known.
-        address: Option<String> = |node| node.address.clone();
-        /// What an inspection gave, as JSON.
-        inspection: Option<String> = |node| node.inspection.clone();
-    }
-}
-
-#[pymethods]
-impl SurveyNode {
-    #[new]
-    #[pyo3(signature = (name, *, address=None, inspection=None))]
-    fn new(name: String, address: Option<String>, inspection: Option<String>) -> Self {
-        let mut node = runs::SurveyNode::new(name);
-        node.address = address;
-        node.inspection = inspection;
-        Self(node)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("SurveyNode({:?})", self.0.name)
-    }
-}
-
 value_class! {
     /// What is measured between the two nodes of a pair, and within which time.
     ///
-    /// provider: such as `efa` or `tcp`. latency_bytes, message_bytes: of the messages for latency
+    /// provider: such as `efa` or `tcp`. rails: with two or more, rates are measured on all of them
+    /// at the same time, each and together; both nodes must give as many. latency_bytes, message_bytes: of the messages for latency
     /// and for rates. test_budget_s: seconds for latency and for the rate in each direction.
     /// connect_timeout_s: to reach the other node. deadline_s: for the whole pair.
     PairOptions(runs::PairOptions) {
@@ -72,6 +34,8 @@ value_class! {
         domain: Option<String> = |o| o.endpoint.domain.clone();
         /// The local address.
         source_address: Option<String> = |o| o.endpoint.source_address.clone();
+        /// The rails of this node by number.
+        rails: Vec<Rail> = |o| o.rails.iter().cloned().map(Rail).collect();
         /// Bytes of the messages for latency.
         latency_bytes: usize = |o| o.latency_bytes;
         /// Bytes of the messages for rates.
@@ -89,7 +53,8 @@ value_class! {
 impl PairOptions {
     #[new]
     #[pyo3(signature = (
-        provider, *, domain=None, source_address=None, latency_bytes=64, message_bytes=1_048_576,
+        provider, *, domain=None, source_address=None,
+        rails: "collections.abc.Sequence[Rail]"=vec![], latency_bytes=64, message_bytes=1_048_576,
         test_budget_s=0.2, connect_timeout_s=10.0, deadline_s=30.0
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
@@ -97,6 +62,7 @@ impl PairOptions {
         provider: String,
         domain: Option<String>,
         source_address: Option<String>,
+        rails: Vec<Rail>,
         latency_bytes: usize,
         message_bytes: usize,
         test_budget_s: f64,
@@ -106,6 +72,7 @@ impl PairOptions {
         let mut options = runs::PairOptions::new(provider);
         options.endpoint.domain = domain;
         options.endpoint.source_address = source_address;
+        options.rails = rails.into_iter().map(|rail| rail.0).collect();
         options.latency_bytes = latency_bytes;
         options.message_bytes = message_bytes;
         options.test_budget = seconds("test_budget_s", test_budget_s)?;
@@ -113,6 +80,11 @@ impl PairOptions {
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.check().map_err(errors::fabric)?;
         Ok(Self(options))
+    }
+
+    /// The same on the first so many rails.
+    fn with_rails(&self, count: usize) -> Self {
+        Self(self.0.clone().with_rails(count))
     }
 
     /// The same within a round that may take so many seconds.
@@ -157,6 +129,8 @@ value_class! {
         code: Option<String> = |sight| failure(sight).map(|f| f.code);
         /// The text of the error.
         message: Option<String> = |sight| sight.message.clone();
+        /// What each rail did, by number; empty where there is one only.
+        rails: Vec<PairSight> = |sight| sight.rails.iter().map(|o| PairSight(o.clone().into())).collect();
     }
 }
 
@@ -218,139 +192,38 @@ impl SurveyProgress {
     }
 }
 
-value_class! {
-    /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
-    SurveyReport(runs::SurveyReport) {
-        /// Whether the survey came to its end and found nothing worse than remarks.
-        healthy: bool = |report| report.is_healthy();
-        /// Whether it was stopped before its end.
-        partial: bool = |report| report.partial;
-        /// Nodes to take out, by name.
-        drain: Vec<String> = |report| report.drain();
-        /// Nodes that are slow themselves, or one of their rails is, by name.
-        slow_nodes: Vec<String> = |report| report.slow_nodes();
-        /// Links that are slow while both nodes are not, by names.
-        slow_links: Vec<(String, String)> = |report| report.slow_links();
-        /// Nodes that nobody reached, by name.
-        unreachable_nodes: Vec<String> = |report| report.unreachable_nodes();
-        /// Pairs that did not reach each other while both reach others, by names.
-        unreachable_links: Vec<(String, String)> = |report| report.unreachable_links();
-        /// All findings as sentences, worst first.
-        findings: Vec<String> = |report| report.findings();
-        /// Findings that are worse than remarks.
-        problems: Vec<String> = |report| report.problems();
-        /// The nodes, by number.
-        nodes: Vec<SurveyNode> = |report| report.nodes.iter().cloned().map(SurveyNode).collect();
-        /// The provider that was measured.
-        provider: String = |report| report.provider.clone();
-        /// Names of the nodes in an order in which neighbours are near by measured latency.
-        rank_order: Vec<String> = |report| report.rank_order();
-        /// Rounds that were measured.
-        rounds: usize = |report| report.rounds;
-        /// Measurements and failures.
-        measurements: usize = |report| report.observations.len();
-        /// Seconds that it took.
-        elapsed_s: f64 = |report| report.elapsed_s;
-    }
-}
-
-#[pymethods]
-impl SurveyReport {
-    /// Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
-    fn raise_for_health(&self) -> PyResult<()> {
-        self.0.check().map_err(errors::fabric)
-    }
-
-    /// Rates in Gbit/s by sending node, then receiving node; None where there is none.
-    fn matrix(&self) -> Vec<Vec<Option<f64>>> {
-        let rate = |cell: runs::Cell| match cell {
-            runs::Cell::Gbps(gbps) => Some(gbps),
-            _ => None,
-        };
-        let rows = self.0.matrix().into_iter();
-        rows.map(|row| row.into_iter().map(rate).collect())
-            .collect()
-    }
-
-    /// Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
-    /// `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
-    #[pyo3(signature = () -> "list[dict[str, typing.Any]]")]
-    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for o in self.0.observations.as_slice() {
-            let (m, f) = match &o.outcome {
-                core::Outcome::Measured(m) => (*m, None),
-                core::Outcome::Failed(f) => (core::Measured::default(), Some(f)),
-            };
-            let row = PyDict::new(py);
-            row.set_item("a", self.0.name(o.a))?;
-            row.set_item("b", self.0.name(o.b))?;
-            row.set_item("rail", o.rail)?;
-            row.set_item("round", o.round)?;
-            row.set_item("company", word(o.company))?;
-            row.set_item("latency_us", m.latency_us)?;
-            row.set_item("gbps_a_to_b", m.gbps_a_to_b)?;
-            row.set_item("gbps_b_to_a", m.gbps_b_to_a)?;
-            row.set_item("phase", f.map(|f| word(f.phase)))?;
-            row.set_item("code", f.map(|f| f.code.as_str()))?;
-            row.set_item("after_s", f.map(|f| f.after_s))?;
-            list.append(row)?;
-        }
-        Ok(list)
-    }
-
-    /// `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
-    #[pyo3(signature = () -> "typing.Any")]
-    fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let pandas = py.import("pandas").map_err(|_| {
-            errors::binding(
-                "python.missing_package",
-                "pandas is not installed",
-                "pip install pandas, or use rows()",
-            )
-        })?;
-        pandas.call_method1("DataFrame", (self.rows(py)?,))
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<SurveyReport: {}>", self.0.headline())
-    }
-}
-
 /// The options of a plan, from keywords.
 fn plan_options(
     mode: &str,
     seed: u64,
     labels: Option<Vec<String>>,
     expected_gbps: Option<f64>,
+    expected_rail_gbps: Option<f64>,
 ) -> PyResult<core::PlanOptions> {
     let mut options = core::PlanOptions::default();
     options.mode = parse("mode", mode)?;
     options.seed = seed;
     options.labels = labels;
     options.expected_gbps = expected_gbps;
+    options.expected_rail_gbps = expected_rail_gbps;
     Ok(options)
 }
 
 /// A survey that is driven by the caller: which pairs to measure next, and what came of it.
 ///
 /// mode: `full`, `sampled`, `ring`, `within_groups` or `between_groups`; the last two need
-/// labels, one for each node. expected_gbps: the rate that a pair should reach in each direction.
+/// labels, one for each node. expected_gbps: the rate that a pair should reach in each direction
+/// with all rails; expected_rail_gbps: with one.
 #[pyclass(module = "efa_sdk._efa_sdk")]
 pub(crate) struct SurveyPlan(runs::Survey);
 
 #[pymethods]
 impl SurveyPlan {
     #[new]
-    #[pyo3(signature = (nodes, provider, *, mode="full", seed=0, labels=None, expected_gbps=None))]
+    #[pyo3(signature = (
+        nodes, provider, *, mode="full", seed=0, labels=None, expected_gbps=None,
+        expected_rail_gbps=None
+    ))]
     fn new(
         nodes: Vec<SurveyNode>,
         provider: String,
@@ -358,9 +231,10 @@ impl SurveyPlan {
         seed: u64,
         labels: Option<Vec<String>>,
         expected_gbps: Option<f64>,
+        expected_rail_gbps: Option<f64>,
     ) -> PyResult<Self> {
         let nodes = nodes.into_iter().map(|node| node.0).collect();
-        let options = plan_options(mode, seed, labels, expected_gbps)?;
+        let options = plan_options(mode, seed, labels, expected_gbps, expected_rail_gbps)?;
         runs::Survey::new(nodes, provider, options)
             .map(Self)
             .map_err(errors::fabric)
@@ -370,6 +244,11 @@ impl SurveyPlan {
     #[getter]
     fn nodes(&self) -> Vec<SurveyNode> {
         self.0.nodes().iter().cloned().map(SurveyNode).collect()
+    }
+
+    /// Rails that a pair is measured on: as many as both nodes have.
+    fn rails_of(&self, pair: (usize, usize)) -> usize {
+        self.0.rails_of(pair)
     }
 
     /// The number of the current round.
@@ -531,24 +410,25 @@ fn rank_options(
     seed: u64,
     labels: Option<Vec<String>>,
     expected_gbps: Option<f64>,
+    expected_rail_gbps: Option<f64>,
     join_deadline_s: f64,
     round_deadline_s: f64,
 ) -> PyResult<runs::RankOptions> {
     let mut options = runs::RankOptions::new(node.0, pair.0);
-    options.plan = plan_options(mode, seed, labels, expected_gbps)?;
+    options.plan = plan_options(mode, seed, labels, expected_gbps, expected_rail_gbps)?;
     options.join_deadline = seconds("join_deadline_s", join_deadline_s)?;
     options.round_deadline = seconds("round_deadline_s", round_deadline_s)?;
     Ok(options)
 }
 
 /// Surveys all ranks: each of them calls this with the same exchange and name, and all get the
-/// same report. Rank 0's mode, seed, labels and expected_gbps count; its progress is called, from
+/// same report. Rank 0's mode, seed, labels and expected rates count; its progress is called, from
 /// the survey's own thread, with a SurveyProgress after each round.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
-    world_size, mode="full", seed=0, labels=None, expected_gbps=None, join_deadline_s=120.0,
-    round_deadline_s=30.0,
+    world_size, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
+    join_deadline_s=120.0, round_deadline_s=30.0,
     progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None
 ))]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
@@ -564,6 +444,7 @@ pub(crate) fn run_rank(
     seed: u64,
     labels: Option<Vec<String>>,
     expected_gbps: Option<f64>,
+    expected_rail_gbps: Option<f64>,
     join_deadline_s: f64,
     round_deadline_s: f64,
     progress: Option<Py<PyAny>>,
@@ -576,6 +457,7 @@ pub(crate) fn run_rank(
         seed,
         labels,
         expected_gbps,
+        expected_rail_gbps,
         join_deadline_s,
         round_deadline_s,
     )?;
@@ -594,8 +476,8 @@ pub(crate) fn run_rank(
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
-    world_size, mode="full", seed=0, labels=None, expected_gbps=None, join_deadline_s=120.0,
-    round_deadline_s=30.0,
+    world_size, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
+    join_deadline_s=120.0, round_deadline_s=30.0,
     progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None
 ) -> "collections.abc.Awaitable[SurveyReport]")]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
@@ -611,6 +493,7 @@ pub(crate) fn run_rank_async<'py>(
     seed: u64,
     labels: Option<Vec<String>>,
     expected_gbps: Option<f64>,
+    expected_rail_gbps: Option<f64>,
     join_deadline_s: f64,
     round_deadline_s: f64,
     progress: Option<Py<PyAny>>,
@@ -623,6 +506,7 @@ pub(crate) fn run_rank_async<'py>(
         seed,
         labels,
         expected_gbps,
+        expected_rail_gbps,
         join_deadline_s,
         round_deadline_s,
     )?;
@@ -635,107 +519,4 @@ pub(crate) fn run_rank_async<'py>(
         progress,
     };
     awaitable(py, rank_call(call, library)?)
-}
-
-/// A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
-///
-/// token: what every rank must know. address: `ip:port` to listen on.
-#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
-pub(crate) struct StoreServer {
-    server: Mutex<Option<fabric::StoreServer>>,
-    address: String,
-}
-
-#[pymethods]
-impl StoreServer {
-    #[new]
-    #[pyo3(signature = (token, *, address="127.0.0.1:0", deadline_s=86_400.0))]
-    fn new(token: &str, address: &str, deadline_s: f64) -> PyResult<Self> {
-        crate::runtime::refuse_after_fork()?;
-        let address = address.parse().map_err(|error| {
-            PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
-        })?;
-        let mut options = fabric::StoreOptions::default();
-        options.deadline = seconds("deadline_s", deadline_s)?;
-        let server =
-            fabric::StoreServer::start(address, token, &options).map_err(errors::fabric)?;
-        let address = server.address().to_string();
-        Ok(Self {
-            server: Mutex::new(Some(server)),
-            address,
-        })
-    }
-
-    /// What ranks connect to, as `ip:port`.
-    #[getter]
-    fn address(&self) -> String {
-        self.address.clone()
-    }
-
-    /// Ends it; more than once does nothing.
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(lock(&self.server).take()));
-    }
-
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        _kind: &Bound<'_, PyAny>,
-        _value: &Bound<'_, PyAny>,
-        _traceback: &Bound<'_, PyAny>,
-    ) {
-        self.close(py);
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<StoreServer on {}>", self.address)
-    }
-}
-
-/// A connection to a `StoreServer`; an exchange for probes and surveys.
-#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
-pub(crate) struct StoreClient(Mutex<fabric::StoreClient>);
-
-#[pymethods]
-impl StoreClient {
-    #[new]
-    #[pyo3(signature = (address, token, *, timeout_s=60.0))]
-    fn new(py: Python<'_>, address: String, token: String, timeout_s: f64) -> PyResult<Self> {
-        let timeout: Duration = seconds("timeout_s", timeout_s)?;
-        let connecting = async move {
-            on_thread(move |interrupt| {
-                fabric::StoreClient::connect(&address, &token, timeout, interrupt)
-            })
-            .await
-        };
-        block_on(py, connecting).map(|client| Self(Mutex::new(client)))
-    }
-
-    /// Leaves the bytes under a key that was not used before.
-    fn put(&self, py: Python<'_>, key: &str, value: &[u8]) -> PyResult<()> {
-        use fabric::Exchange as _;
-        py.detach(|| lock(&self.0).put(key, value))
-            .map_err(|error| store_failed(error.as_ref()))
-    }
-
-    /// Takes away what lies under the key; None while nothing does.
-    fn take(&self, py: Python<'_>, key: &str) -> PyResult<Option<Vec<u8>>> {
-        use fabric::Exchange as _;
-        py.detach(|| lock(&self.0).take(key))
-            .map_err(|error| store_failed(error.as_ref()))
-    }
-}
-
-fn store_failed(error: &(dyn std::error::Error + Send + Sync)) -> PyErr {
-    pyo3::exceptions::PyOSError::new_err(error.to_string())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

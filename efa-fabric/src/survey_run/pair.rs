@@ -165,6 +165,17 @@ impl Sight {
     }
 }
 
+impl From<Outcome> for Sight {
+    /// What one rail did.
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            rails: Vec::new(),
+            message: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Test {
     Latency,

@@ -11,7 +11,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 VERSION: Final[str]
 """
@@ -2736,6 +2736,76 @@ class Node:
         """
 
 @final
+class NodeInspection:
+    """
+    A node, as far as nodes of one cluster should be the same, and what its doctor says.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def efa_devices(self, /) -> int:
+        """
+        EFA devices that the kernel's driver made usable.
+        """
+    @property
+    def efa_driver(self, /) -> str | None:
+        """
+        Version of the kernel module `efa`.
+        """
+    @property
+    def efa_installer(self, /) -> str | None:
+        """
+        Version of the EFA installer that was run.
+        """
+    @property
+    def failed(self, /) -> str | None:
+        """
+        Why EFA cannot be used, in one line, where it cannot.
+        """
+    @staticmethod
+    def from_json(text: str) -> NodeInspection:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_type(self, /) -> str | None:
+        """
+        Such as `p5.48xlarge`.
+        """
+    @property
+    def kernel(self, /) -> str | None:
+        """
+        Release of the kernel.
+        """
+    @property
+    def libfabric(self, /) -> str | None:
+        """
+        Version of the libfabric that answered.
+        """
+    @staticmethod
+    def of(node: Node, doctor: DoctorReport) -> NodeInspection:
+        """
+        What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
+        """
+    @property
+    def rdma_core(self, /) -> str | None:
+        """
+        Version of rdma-core.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        The doctor's verdict: `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
+        """
+
+@final
 class NodeOutput:
     """
     How a script ended on one node.
@@ -2800,14 +2870,15 @@ class PairOptions:
     """
     What is measured between the two nodes of a pair, and within which time.
 
-    provider: such as `efa` or `tcp`. latency_bytes, message_bytes: of the messages for latency
+    provider: such as `efa` or `tcp`. rails: with two or more, rates are measured on all of them
+    at the same time, each and together; both nodes must give as many. latency_bytes, message_bytes: of the messages for latency
     and for rates. test_budget_s: seconds for latency and for the rate in each direction.
     connect_timeout_s: to reach the other node. deadline_s: for the whole pair.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, provider: str, *, domain: str | None = None, source_address: str | None = None, latency_bytes: SupportsIndex = 64, message_bytes: SupportsIndex = 1048576, test_budget_s: SupportsFloat | SupportsIndex = 0.2, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0, deadline_s: SupportsFloat | SupportsIndex = 30.0) -> PairOptions: ...
+    def __new__(cls, /, provider: str, *, domain: str | None = None, source_address: str | None = None, rails: "collections.abc.Sequence[Rail]" = ..., latency_bytes: SupportsIndex = 64, message_bytes: SupportsIndex = 1048576, test_budget_s: SupportsFloat | SupportsIndex = 0.2, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0, deadline_s: SupportsFloat | SupportsIndex = 30.0) -> PairOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -2846,6 +2917,11 @@ class PairOptions:
         The provider.
         """
     @property
+    def rails(self, /) -> list[Rail]:
+        """
+        The rails of this node by number.
+        """
+    @property
     def source_address(self, /) -> str | None:
         """
         The local address.
@@ -2858,6 +2934,10 @@ class PairOptions:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    def with_rails(self, /, count: SupportsIndex) -> PairOptions:
+        """
+        The same on the first so many rails.
         """
     def within(self, /, round_deadline_s: SupportsFloat | SupportsIndex) -> PairOptions:
         """
@@ -2923,6 +3003,11 @@ class PairSight:
     def phase(self, /) -> str | None:
         """
         What was going on when it failed: `join`, `open`, `contact`, `latency` or `bandwidth`.
+        """
+    @property
+    def rails(self, /) -> list[PairSight]:
+        """
+        What each rail did, by number; empty where there is one only.
         """
     def to_json(self, /) -> str:
         """
@@ -3970,15 +4055,56 @@ class StoreServer:
         """
 
 @final
-class SurveyNode:
+class SurveyDifference:
     """
-    A node of a survey: its name, its address where known, and what an inspection of it gave,
-    as JSON.
+    Something in which nodes of one survey should be the same, and are not.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, name: str, *, address: str | None = None, inspection: str | None = None) -> SurveyNode: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SurveyDifference:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def most_have(self, /) -> str | None:
+        """
+        What more than half of the nodes have; None where no value has that many.
+        """
+    @property
+    def others(self, /) -> dict[str, list[int]]:
+        """
+        Other values, each with the numbers of its nodes.
+        """
+    @property
+    def severity(self, /) -> str:
+        """
+        `fault` where jobs lose bandwidth or fail, else `warning`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def what(self, /) -> str:
+        """
+        What it is, such as `EFA devices`.
+        """
+
+@final
+class SurveyNode:
+    """
+    A node of a survey: its name, its address where known, what an inspection of it gave as JSON
+    (a `NodeInspection`, or anything else), how many rails it has, and its network nodes from
+    the top level down, as EC2 lists them.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, name: str, *, address: str | None = None, inspection: str | None = None, rails: SupportsIndex = 0, network_nodes: "collections.abc.Sequence[str]" = ...) -> SurveyNode: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -4001,6 +4127,16 @@ class SurveyNode:
         """
         The name, which no other node of the survey has.
         """
+    @property
+    def network_nodes(self, /) -> list[str]:
+        """
+        Its network nodes from the top level down.
+        """
+    @property
+    def rails(self, /) -> int:
+        """
+        Rails that it offers for measuring; 0 where they are not told apart.
+        """
     def to_json(self, /) -> str:
         """
         The value as JSON.
@@ -4012,9 +4148,10 @@ class SurveyPlan:
     A survey that is driven by the caller: which pairs to measure next, and what came of it.
 
     mode: `full`, `sampled`, `ring`, `within_groups` or `between_groups`; the last two need
-    labels, one for each node. expected_gbps: the rate that a pair should reach in each direction.
+    labels, one for each node. expected_gbps: the rate that a pair should reach in each direction
+    with all rails; expected_rail_gbps: with one.
     """
-    def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None) -> SurveyPlan: ...
+    def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None) -> SurveyPlan: ...
     def answers(self, /, node: SupportsIndex) -> bool:
         """
         Whether the node still answers, as far as is known.
@@ -4035,6 +4172,10 @@ class SurveyPlan:
     def progress(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0) -> SurveyProgress:
         """
         How far the survey is.
+        """
+    def rails_of(self, /, pair: tuple[SupportsIndex, SupportsIndex]) -> int:
+        """
+        Rails that a pair is measured on: as many as both nodes have.
         """
     def record(self, /, pair: tuple[SupportsIndex, SupportsIndex], low: PairSight | None, high: PairSight | None, *, after_s: SupportsFloat | SupportsIndex = 0.0) -> None:
         """
@@ -4119,6 +4260,11 @@ class SurveyReport:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
+    @property
+    def differences(self, /) -> list[SurveyDifference]:
+        """
+        Where the inspected nodes differ, and what their doctors say.
+        """
     @property
     def drain(self, /) -> list[str]:
         """
@@ -4209,6 +4355,12 @@ class SurveyReport:
     def to_pandas(self, /) -> "typing.Any":
         """
         `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
+        """
+    @property
+    def topology_order(self, /) -> list[str] | None:
+        """
+        Names of the nodes in an order in which those below the same network nodes are
+        together; None unless the network nodes of all are known.
         """
     @property
     def unreachable_links(self, /) -> list[tuple[str, str]]:
@@ -4508,14 +4660,14 @@ def rails(node: Node, *, library: Library | None = None) -> list[Rail]:
     knows of it.
     """
 
-def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> SurveyReport:
+def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> SurveyReport:
     """
     Surveys all ranks: each of them calls this with the same exchange and name, and all get the
-    same report. Rank 0's mode, seed, labels and expected_gbps count; its progress is called, from
+    same report. Rank 0's mode, seed, labels and expected rates count; its progress is called, from
     the survey's own thread, with a SurveyProgress after each round.
     """
 
-def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> "collections.abc.Awaitable[SurveyReport]":
+def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> "collections.abc.Awaitable[SurveyReport]":
     """
     As `run_rank`, as an awaitable.
     """

@@ -13,30 +13,43 @@ efa_sdk must be installed on every node.
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
-import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from efa_sdk import aio
+from efa_sdk import Topology, aio
 from efa_sdk.errors import BindingError, EfaError
-from efa_sdk.fabric import Library
+from efa_sdk.fabric import Library, Rail
 from efa_sdk.survey import (
     IP_PROVIDERS,
+    NodeInspection,
     PairOptions,
     PairSight,
     SurveyNode,
     SurveyPlan,
     SurveyProgress,
     SurveyReport,
+    choose_rails,
+    inspect_node,
 )
 
 __all__ = ["survey"]
 
 #: Seconds between two looks at Ctrl-C while actors measure.
 _SLICE_S = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Greeting:
+    """What a node says of itself."""
+
+    providers: frozenset[str]
+    efa_rails: list[Rail]
+    inspection: str | None
 
 
 class _Mail:
@@ -62,21 +75,16 @@ class _Node:
     async def deliver(self, key: str, value: bytes) -> None:
         self._box[key] = value
 
-    async def hello(
-        self, inspect: Callable[[], object] | None
-    ) -> tuple[str, list[str], str | None]:
-        """Host name, providers of libfabric, and what the inspection gave, as JSON."""
+    async def hello(self, inspect: Callable[[], object] | None) -> _Greeting:
         try:
             offered = {p.provider.partition(";")[0] for p in Library().providers()}
+            efa_rails = choose_rails("efa") if "efa" in offered else []
         except EfaError:
-            offered = set()  # each pair of this node then says what is wrong
+            offered, efa_rails = set(), []  # each pair of this node then says what is wrong
         found = None
         if inspect is not None:
-            try:
-                found = json.dumps(inspect())
-            except Exception as error:
-                found = json.dumps({"error": f"{type(error).__name__}: {error}"})
-        return socket.gethostname(), sorted(offered), found
+            found = await asyncio.to_thread(_inspection, inspect)
+        return _Greeting(frozenset(offered), efa_rails, found)
 
     async def probe(self, side: str, peer: Any, name: str, options: PairOptions) -> PairSight:
         try:
@@ -85,33 +93,50 @@ class _Node:
             return PairSight.failed("open", error.code, 0.0, str(error))
 
 
+def _inspection(inspect: Callable[[], object]) -> str:
+    """What it returns or raises, as JSON."""
+    try:
+        found = inspect()
+        return found.to_json() if isinstance(found, NodeInspection) else json.dumps(found)
+    except Exception as error:
+        return json.dumps({"error": f"{type(error).__name__}: {error}"})
+
+
 def survey(
     *,
     provider: str | None = None,
+    rails: int | None = None,
     mode: str = "full",
     seed: int = 0,
     labels: Sequence[str] | None = None,
+    topology: Topology | None = None,
     expected_gbps: float | None = None,
+    expected_rail_gbps: float | None = None,
     latency_bytes: int = 64,
     message_bytes: int = 1 << 20,
     test_budget_s: float = 0.2,
     start_deadline_s: float = 60.0,
     round_deadline_s: float = 30.0,
     reserve: bool = False,
-    inspect: Callable[[], object] | None = None,
+    inspect: Callable[[], object] | None = inspect_node,
     progress: Callable[[SurveyProgress], object] | None = None,
 ) -> SurveyReport:
     """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
 
-    provider: ``efa`` where a node has it, else ``tcp``, if not given. mode: ``full`` (every
-    pair), ``sampled`` (bad nodes of large clusters in few rounds) or ``ring``. labels: per node,
-    in the order of ``NodeManagerAddress`` and ``NodeID``, its network node. expected_gbps: what a
-    pair should reach in each direction. test_budget_s: seconds for latency and for the rate in
-    each direction. start_deadline_s: for the actors to start. round_deadline_s: a node that did
-    not answer by then counts as unreachable and is asked no more. reserve: take all CPUs of each
-    node, so that nothing else runs there; by default the actors take none. inspect: called on
-    every node; what it returns becomes the ``inspection`` of the node in the report, as JSON.
-    progress: called after each round.
+    provider: ``efa`` where a node has it, else ``tcp``, if not given. rails: at most so many of
+    each node, all its EFA devices if not given; with two or more, rates are measured on all at
+    the same time, each and together. mode: ``full`` (every pair), ``sampled`` (bad nodes of large
+    clusters in few rounds), ``ring``, or ``within_groups`` and ``between_groups`` of labels.
+    labels: per node, in the order of ``NodeManagerAddress`` and ``NodeID``, its network node.
+    topology: what ``Client.topology`` gave for these instances; where it knows all nodes, by
+    address, it stands in for labels and gives ``report.topology_order``. expected_gbps: what a
+    pair should reach in each direction with all rails; expected_rail_gbps: with one.
+    test_budget_s: seconds for latency and for the rate in each direction. start_deadline_s: for
+    the actors to start. round_deadline_s: a node that did not answer by then counts as
+    unreachable and is asked no more. reserve: take all CPUs of each node, so that nothing else
+    runs there; by default the actors take none. inspect: called on every node; what it returns
+    becomes the ``inspection`` of the node in the report, as JSON. By default the doctor, so that
+    the report says where nodes differ; None for nothing. progress: called after each round.
 
     Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
     ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
@@ -132,15 +157,31 @@ def survey(
         key=lambda node: (node["NodeManagerAddress"], node["NodeID"]),
     )
     actors: list[Any] = []
-    plan = _plan(nodes, {}, provider or "tcp", mode, seed, labels, expected_gbps)
+    plan_options: dict[str, Any] = {
+        "mode": mode,
+        "seed": seed,
+        "labels": labels,
+        "expected_gbps": expected_gbps,
+        "expected_rail_gbps": expected_rail_gbps,
+    }
+    known = _known(nodes, topology)
+    plan = SurveyPlan(known, provider or "tcp", **plan_options)
     try:
         actors.extend(_start(ray, node, reserve) for node in nodes)
         greetings = _greet(ray, actors, inspect, start + start_deadline_s)
         if provider is None:
-            has_efa = any("efa" in offered for _, offered, _ in greetings.values())
+            has_efa = any("efa" in greeting.providers for greeting in greetings.values())
             provider = "efa" if has_efa else "tcp"
-        plan = _plan(nodes, greetings, provider, mode, seed, labels, expected_gbps)
-        driver = _Driver(ray, plan, nodes, actors, _for_provider(options, provider))
+        each = [
+            _with_place(options, provider, node, _rails(provider, greetings.get(number), rails))
+            for number, node in enumerate(nodes)
+        ]
+        introduced = [
+            _introduced(node, greetings.get(number), each[number])
+            for number, node in enumerate(known)
+        ]
+        plan = SurveyPlan(introduced, provider, **plan_options)
+        driver = _Driver(ray, plan, actors, each)
         for number in set(range(len(nodes))) - set(greetings):
             driver.lose(number)
         while (pairs := plan.next()) is not None:
@@ -171,25 +212,27 @@ def _initialised_ray() -> Any:
     return ray
 
 
-def _for_provider(options: PairOptions, provider: str) -> PairOptions:
-    return _changed(options, provider=provider)
+def _with_place(
+    options: PairOptions, provider: str, node: dict[str, Any], rails: list[Rail]
+) -> PairOptions:
+    """The options for one node: its provider, its address, its rails."""
+    is_ip = provider.partition(";")[0] in IP_PROVIDERS
+    return PairOptions(
+        provider,
+        source_address=node["NodeManagerAddress"] if is_ip else None,
+        rails=rails,
+        latency_bytes=options.latency_bytes,
+        message_bytes=options.message_bytes,
+        test_budget_s=options.test_budget_s,
+        connect_timeout_s=options.connect_timeout_s,
+        deadline_s=options.deadline_s,
+    )
 
 
-def _changed(options: PairOptions, **changes: Any) -> PairOptions:
-    kept = {
-        name: getattr(options, name)
-        for name in (
-            "provider",
-            "source_address",
-            "latency_bytes",
-            "message_bytes",
-            "test_budget_s",
-            "connect_timeout_s",
-            "deadline_s",
-        )
-    }
-    kept.update(changes)
-    return PairOptions(kept.pop("provider"), **kept)
+def _rails(provider: str, greeting: _Greeting | None, count: int | None) -> list[Rail]:
+    if provider == "efa":
+        return greeting.efa_rails[:count] if greeting is not None else []
+    return choose_rails(provider, count)
 
 
 def _start(ray: Any, node: dict[str, Any], reserve: bool) -> Any:
@@ -206,10 +249,10 @@ def _start(ray: Any, node: dict[str, Any], reserve: bool) -> Any:
 
 def _greet(
     ray: Any, actors: list[Any], inspect: Callable[[], object] | None, end: float
-) -> dict[int, tuple[str, list[str], str | None]]:
+) -> dict[int, _Greeting]:
     """What the nodes say that start in time, by number."""
     asked = {actor.hello.remote(inspect): number for number, actor in enumerate(actors)}
-    answers: dict[int, tuple[str, list[str], str | None]] = {}
+    answers: dict[int, _Greeting] = {}
     for ref in _as_they_come(ray, list(asked), end):
         try:
             answers[asked[ref]] = ray.get(ref)
@@ -232,24 +275,29 @@ def _as_they_come(ray: Any, waiting: list[Any], end: float) -> Any:
             return
 
 
-def _plan(
-    nodes: list[dict[str, Any]],
-    greetings: dict[int, tuple[str, list[str], str | None]],
-    provider: str,
-    mode: str,
-    seed: int,
-    labels: Sequence[str] | None,
-    expected_gbps: float | None,
-) -> SurveyPlan:
+def _known(nodes: list[dict[str, Any]], topology: Topology | None) -> list[SurveyNode]:
+    """The nodes as Ray and EC2 know them."""
     names = [node["NodeManagerHostname"] for node in nodes]
-    listed = []
-    for number, (node, name) in enumerate(zip(nodes, names, strict=True)):
+    placed = {}
+    if topology is not None:
+        placed = {i.private_ip_address: i.network_nodes for i in topology.nodes}
+    known = []
+    for node, name in zip(nodes, names, strict=True):
         if names.count(name) > 1:
             name = f"{name}/{node['NodeID'][:6]}"
-        _, _, found = greetings.get(number, (None, None, None))
-        listed.append(SurveyNode(name, address=node["NodeManagerAddress"], inspection=found))
-    return SurveyPlan(
-        listed, provider, mode=mode, seed=seed, labels=labels, expected_gbps=expected_gbps
+        address = node["NodeManagerAddress"]
+        network_nodes = placed.get(address, [])
+        known.append(SurveyNode(name, address=address, network_nodes=network_nodes))
+    return known
+
+
+def _introduced(node: SurveyNode, greeting: _Greeting | None, pair: PairOptions) -> SurveyNode:
+    return SurveyNode(
+        node.name,
+        address=node.address,
+        inspection=None if greeting is None else greeting.inspection,
+        rails=len(pair.rails),
+        network_nodes=node.network_nodes,
     )
 
 
@@ -257,22 +305,13 @@ class _Driver:
     """Carries out rounds."""
 
     def __init__(
-        self,
-        ray: Any,
-        plan: SurveyPlan,
-        nodes: list[dict[str, Any]],
-        actors: list[Any],
-        options: PairOptions,
+        self, ray: Any, plan: SurveyPlan, actors: list[Any], options: list[PairOptions]
     ) -> None:
         self._ray = ray
         self._plan = plan
         self._actors = actors
+        self._options = options
         self._survey = uuid.uuid4().hex
-        is_ip = options.provider.partition(";")[0] in IP_PROVIDERS
-        self._options = [
-            _changed(options, source_address=node["NodeManagerAddress"]) if is_ip else options
-            for node in nodes
-        ]
 
     def lose(self, number: int) -> None:
         """The node is asked no more, and what it may still do ends."""
@@ -285,10 +324,10 @@ class _Driver:
         for pair in pairs:
             low, high = pair
             name = f"{self._survey}/{self._plan.round}/{low}-{high}"
+            rails = self._plan.rails_of(pair)
             for side, own, other in (("low", low, high), ("high", high, low)):
-                ref = self._actors[own].probe.remote(
-                    side, self._actors[other], name, self._options[own]
-                )
+                options = self._options[own].with_rails(rails)
+                ref = self._actors[own].probe.remote(side, self._actors[other], name, options)
                 asked[ref] = (pair, own)
         sights: dict[tuple[int, int], dict[int, PairSight]] = {pair: {} for pair in pairs}
         open_sides = {pair: 2 for pair in pairs}

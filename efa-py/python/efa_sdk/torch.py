@@ -26,6 +26,8 @@ from efa_sdk.survey import (
     SurveyProgress,
     SurveyReport,
     choose_provider,
+    choose_rails,
+    inspect_node,
     run_rank,
 )
 
@@ -93,16 +95,19 @@ def survey(
     name: str | None = None,
     provider: str | None = None,
     source_address: str | None = None,
+    rails: int | None = None,
     mode: str = "full",
     seed: int = 0,
     labels: Sequence[str] | None = None,
     expected_gbps: float | None = None,
+    expected_rail_gbps: float | None = None,
     latency_bytes: int = 64,
     message_bytes: int = 1 << 20,
     test_budget_s: float = 0.2,
     join_deadline_s: float = 120.0,
     round_deadline_s: float = 30.0,
     deadline_s: float = 3600.0,
+    inspect: bool = True,
     progress: Callable[[SurveyProgress], object] | None = None,
 ) -> SurveyReport:
     """Measures the pairs of a job's nodes. Every rank calls it, and gets the same report.
@@ -111,7 +116,8 @@ def survey(
     environment, if not given. per: ``node`` lets the first rank of each node measure while the
     others wait, ``rank`` every rank; by default ``node`` where there is more than one. name: the
     same on all ranks and new each time; by default ranks that make the same number of calls
-    meet. source_address: a local address, for providers with IP addresses. deadline_s: how long
+    meet. source_address: a local address, for providers with IP addresses. inspect: whether the
+    doctor looks at each node, so that the report says where nodes differ. deadline_s: how long
     ranks that do not measure wait for the report. Other options are as of
     ``efa_sdk.ray.survey``; ``labels`` has one for each that measures.
 
@@ -131,9 +137,11 @@ def survey(
     others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
     shared = b""
     try:
+        chosen = provider or choose_provider()
         pair = PairOptions(
-            provider or choose_provider(),
+            chosen,
             source_address=source_address,
+            rails=choose_rails(chosen, rails),
             latency_bytes=latency_bytes,
             message_bytes=message_bytes,
             test_budget_s=test_budget_s,
@@ -142,7 +150,10 @@ def survey(
         report = run_rank(
             exchange,
             key,
-            SurveyNode(f"{socket.gethostname()}/{own_rank}"),
+            SurveyNode(
+                f"{socket.gethostname()}/{own_rank}",
+                inspection=inspect_node().to_json() if inspect else None,
+            ),
             pair,
             rank=group,
             world_size=groups,
@@ -150,6 +161,7 @@ def survey(
             seed=seed,
             labels=labels,
             expected_gbps=expected_gbps,
+            expected_rail_gbps=expected_rail_gbps,
             join_deadline_s=join_deadline_s,
             round_deadline_s=round_deadline_s,
             progress=progress,

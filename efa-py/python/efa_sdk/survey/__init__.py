@@ -31,28 +31,38 @@ from collections.abc import Mapping
 
 from efa_sdk._efa_sdk import (
     Library,
+    NodeInspection,
     PairOptions,
     PairSight,
+    Rail,
     StoreClient,
     StoreServer,
+    SurveyDifference,
     SurveyNode,
     SurveyPlan,
     SurveyProgress,
     SurveyReport,
+    doctor,
+    node,
+    rails,
     run_rank,
     survey_pair,
 )
 
 __all__ = [
+    "NodeInspection",
     "PairOptions",
     "PairSight",
     "StoreClient",
     "StoreServer",
+    "SurveyDifference",
     "SurveyNode",
     "SurveyPlan",
     "SurveyProgress",
     "SurveyReport",
     "choose_provider",
+    "choose_rails",
+    "inspect_node",
     "rank_from_environment",
     "run_rank",
     "survey_pair",
@@ -76,6 +86,23 @@ def choose_provider() -> str:
     """
     offered = {provider.provider.partition(";")[0] for provider in Library().providers()}
     return "efa" if "efa" in offered else "tcp"
+
+
+def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
+    """The rails to measure on this machine, at most so many.
+
+    Of ``efa`` its devices, all if not told otherwise. Other providers have one; more are several
+    endpoints on the same network, to try what reads such reports. Raises FabricError without
+    libfabric.
+    """
+    if provider == "efa":
+        return rails(node())[:count]
+    return [Rail(f"{provider}-{number}", provider) for number in range(count or 0)]
+
+
+def inspect_node() -> NodeInspection:
+    """What counts of this machine, and what the doctor says of it. Takes about a second."""
+    return NodeInspection.of(node(), doctor())
 
 
 def rank_from_environment(environ: Mapping[str, str]) -> tuple[int | None, int | None]:

@@ -19,6 +19,8 @@ from efa_sdk.survey import (
     SurveyProgress,
     SurveyReport,
     choose_provider,
+    choose_rails,
+    inspect_node,
     rank_from_environment,
     run_rank,
 )
@@ -40,11 +42,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", default="survey", help="of this survey, the same on all ranks")
     parser.add_argument("--provider", help="efa where there is one, else tcp")
     parser.add_argument("--source-address", help="local address, for providers with IP addresses")
+    parser.add_argument("--rails", type=int, help="at most so many EFA devices; all by default")
     parser.add_argument("--mode", default="full", choices=("full", "sampled", "ring"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--message-bytes", type=int, default=1 << 20)
     parser.add_argument("--test-budget-s", type=float, default=0.2)
     parser.add_argument("--expected-gbps", type=float)
+    parser.add_argument("--expected-rail-gbps", type=float)
+    parser.add_argument("--no-inspection", action="store_true", help="leave out the doctor")
     parser.add_argument("--join-deadline-s", type=float, default=120.0)
     parser.add_argument("--round-deadline-s", type=float, default=30.0)
     parser.add_argument("--json", action="store_true", help="rank 0 prints JSON")
@@ -64,9 +69,11 @@ def _run(given: argparse.Namespace) -> SurveyReport:
     host, _, port = given.rendezvous.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"'{given.rendezvous}' is not HOST:PORT")
+    provider = given.provider or choose_provider()
     pair = PairOptions(
-        given.provider or choose_provider(),
+        provider,
         source_address=given.source_address,
+        rails=choose_rails(provider, given.rails),
         message_bytes=given.message_bytes,
         test_budget_s=given.test_budget_s,
     )
@@ -86,13 +93,17 @@ def _run(given: argparse.Namespace) -> SurveyReport:
         report = run_rank(
             client,
             given.name,
-            SurveyNode(f"{socket.gethostname()}/{given.rank}"),
+            SurveyNode(
+                f"{socket.gethostname()}/{given.rank}",
+                inspection=None if given.no_inspection else inspect_node().to_json(),
+            ),
             pair,
             rank=given.rank,
             world_size=given.world_size,
             mode=given.mode,
             seed=given.seed,
             expected_gbps=given.expected_gbps,
+            expected_rail_gbps=given.expected_rail_gbps,
             join_deadline_s=given.join_deadline_s,
             round_deadline_s=given.round_deadline_s,
             progress=progress,

@@ -1,0 +1,115 @@
+//! The TCP store where ranks of a survey meet.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use efa_fabric as fabric;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::fabric::{on_thread, seconds};
+use crate::runtime::block_on;
+
+/// A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
+///
+/// token: what every rank must know. address: `ip:port` to listen on.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct StoreServer {
+    server: Mutex<Option<fabric::StoreServer>>,
+    address: String,
+}
+
+#[pymethods]
+impl StoreServer {
+    #[new]
+    #[pyo3(signature = (token, *, address="127.0.0.1:0", deadline_s=86_400.0))]
+    fn new(token: &str, address: &str, deadline_s: f64) -> PyResult<Self> {
+        crate::runtime::refuse_after_fork()?;
+        let address = address.parse().map_err(|error| {
+            PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
+        })?;
+        let mut options = fabric::StoreOptions::default();
+        options.deadline = seconds("deadline_s", deadline_s)?;
+        let server =
+            fabric::StoreServer::start(address, token, &options).map_err(errors::fabric)?;
+        let address = server.address().to_string();
+        Ok(Self {
+            server: Mutex::new(Some(server)),
+            address,
+        })
+    }
+
+    /// What ranks connect to, as `ip:port`.
+    #[getter]
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// Ends it; more than once does nothing.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(lock(&self.server).take()));
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<StoreServer on {}>", self.address)
+    }
+}
+
+/// A connection to a `StoreServer`; an exchange for probes and surveys.
+#[pyclass(frozen, module = "efa_sdk._efa_sdk")]
+pub(crate) struct StoreClient(Mutex<fabric::StoreClient>);
+
+#[pymethods]
+impl StoreClient {
+    #[new]
+    #[pyo3(signature = (address, token, *, timeout_s=60.0))]
+    fn new(py: Python<'_>, address: String, token: String, timeout_s: f64) -> PyResult<Self> {
+        let timeout: Duration = seconds("timeout_s", timeout_s)?;
+        let connecting = async move {
+            on_thread(move |interrupt| {
+                fabric::StoreClient::connect(&address, &token, timeout, interrupt)
+            })
+            .await
+        };
+        block_on(py, connecting).map(|client| Self(Mutex::new(client)))
+    }
+
+    /// Leaves the bytes under a key that was not used before.
+    fn put(&self, py: Python<'_>, key: &str, value: &[u8]) -> PyResult<()> {
+        use fabric::Exchange as _;
+        py.detach(|| lock(&self.0).put(key, value))
+            .map_err(|error| store_failed(error.as_ref()))
+    }
+
+    /// Takes away what lies under the key; None while nothing does.
+    fn take(&self, py: Python<'_>, key: &str) -> PyResult<Option<Vec<u8>>> {
+        use fabric::Exchange as _;
+        py.detach(|| lock(&self.0).take(key))
+            .map_err(|error| store_failed(error.as_ref()))
+    }
+}
+
+fn store_failed(error: &(dyn std::error::Error + Send + Sync)) -> PyErr {
+    pyo3::exceptions::PyOSError::new_err(error.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

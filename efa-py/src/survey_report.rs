@@ -1,0 +1,241 @@
+//! Surveys as values: nodes, inspections, the report.
+
+use std::collections::BTreeMap;
+
+use efa_fabric::survey as core;
+use efa_fabric::survey_run as runs;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::doctor::DoctorReport;
+use crate::errors;
+use crate::node::Node;
+use crate::value::value_class;
+
+/// The word that serde writes.
+pub(crate) fn word<T: serde::Serialize>(value: T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "unknown".to_owned(),
+    }
+}
+
+value_class! {
+    /// A node of a survey: its name, its address where known, what an inspection of it gave as JSON
+    /// (a `NodeInspection`, or anything else), how many rails it has, and its network nodes from
+    /// the top level down, as EC2 lists them.
+    SurveyNode(runs::SurveyNode) {
+        /// The name, which no other node of the survey has.
+        name: String = |node| node.name.clone();
+        /// The address, where known.
+        address: Option<String> = |node| node.address.clone();
+        /// What an inspection gave, as JSON.
+        inspection: Option<String> = |node| node.inspection.clone();
+        /// Rails that it offers for measuring; 0 where they are not told apart.
+        rails: usize = |node| node.rails;
+        /// Its network nodes from the top level down.
+        network_nodes: Vec<String> = |node| node.network_nodes.clone();
+    }
+}
+
+#[pymethods]
+impl SurveyNode {
+    #[new]
+    #[pyo3(signature = (
+        name, *, address=None, inspection=None, rails=0,
+        network_nodes: "collections.abc.Sequence[str]"=vec![]
+    ))]
+    fn new(
+        name: String,
+        address: Option<String>,
+        inspection: Option<String>,
+        rails: usize,
+        network_nodes: Vec<String>,
+    ) -> Self {
+        let mut node = runs::SurveyNode::new(name);
+        node.address = address;
+        node.inspection = inspection;
+        node.rails = rails;
+        node.network_nodes = network_nodes;
+        Self(node)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("SurveyNode({:?})", self.0.name)
+    }
+}
+
+value_class! {
+    /// A node, as far as nodes of one cluster should be the same, and what its doctor says.
+    NodeInspection(runs::Inspection) {
+        /// Such as `p5.48xlarge`.
+        instance_type: Option<String> = |i| i.instance_type.clone();
+        /// EFA devices that the kernel's driver made usable.
+        efa_devices: usize = |i| i.efa_devices;
+        /// Version of the kernel module `efa`.
+        efa_driver: Option<String> = |i| i.efa_driver.clone();
+        /// Version of the libfabric that answered.
+        libfabric: Option<String> = |i| i.libfabric.clone();
+        /// Version of the EFA installer that was run.
+        efa_installer: Option<String> = |i| i.efa_installer.clone();
+        /// Version of rdma-core.
+        rdma_core: Option<String> = |i| i.rdma_core.clone();
+        /// Release of the kernel.
+        kernel: Option<String> = |i| i.kernel.clone();
+        /// The doctor's verdict: `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
+        verdict: String = |i| i.verdict.clone();
+        /// Why EFA cannot be used, in one line, where it cannot.
+        failed: Option<String> = |i| i.failed.clone();
+    }
+}
+
+#[pymethods]
+impl NodeInspection {
+    /// What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
+    #[staticmethod]
+    fn of(node: &Node, doctor: &DoctorReport) -> Self {
+        Self(runs::Inspection::of(&node.0, &doctor.0))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<NodeInspection {} EFA devices, {}>",
+            self.0.efa_devices, self.0.verdict
+        )
+    }
+}
+
+value_class! {
+    /// Something in which nodes of one survey should be the same, and are not.
+    SurveyDifference(runs::Difference) {
+        /// What it is, such as `EFA devices`.
+        what: String = |d| d.what.clone();
+        /// `fault` where jobs lose bandwidth or fail, else `warning`.
+        severity: String = |d| word(d.severity);
+        /// What more than half of the nodes have; None where no value has that many.
+        most_have: Option<String> = |d| d.most_have.clone();
+        /// Other values, each with the numbers of its nodes.
+        others: BTreeMap<String, Vec<usize>> = |d| d.others.clone();
+    }
+}
+
+#[pymethods]
+impl SurveyDifference {
+    fn __repr__(&self) -> String {
+        format!("<SurveyDifference in {}>", self.0.what)
+    }
+}
+
+value_class! {
+    /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
+    SurveyReport(runs::SurveyReport) {
+        /// Whether the survey came to its end and found nothing worse than remarks.
+        healthy: bool = |report| report.is_healthy();
+        /// Whether it was stopped before its end.
+        partial: bool = |report| report.partial;
+        /// Nodes to take out, by name.
+        drain: Vec<String> = |report| report.drain();
+        /// Nodes that are slow themselves, or one of their rails is, by name.
+        slow_nodes: Vec<String> = |report| report.slow_nodes();
+        /// Links that are slow while both nodes are not, by names.
+        slow_links: Vec<(String, String)> = |report| report.slow_links();
+        /// Nodes that nobody reached, by name.
+        unreachable_nodes: Vec<String> = |report| report.unreachable_nodes();
+        /// Pairs that did not reach each other while both reach others, by names.
+        unreachable_links: Vec<(String, String)> = |report| report.unreachable_links();
+        /// All findings as sentences, worst first.
+        findings: Vec<String> = |report| report.findings();
+        /// Findings that are worse than remarks.
+        problems: Vec<String> = |report| report.problems();
+        /// The nodes, by number.
+        nodes: Vec<SurveyNode> = |report| report.nodes.iter().cloned().map(SurveyNode).collect();
+        /// The provider that was measured.
+        provider: String = |report| report.provider.clone();
+        /// Names of the nodes in an order in which neighbours are near by measured latency.
+        rank_order: Vec<String> = |report| report.rank_order();
+        /// Names of the nodes in an order in which those below the same network nodes are
+        /// together; None unless the network nodes of all are known.
+        topology_order: Option<Vec<String>> = |report| report.topology_order();
+        /// Where the inspected nodes differ, and what their doctors say.
+        differences: Vec<SurveyDifference> = |report| {
+            report.differences().into_iter().map(SurveyDifference).collect()
+        };
+        /// Rounds that were measured.
+        rounds: usize = |report| report.rounds;
+        /// Measurements and failures.
+        measurements: usize = |report| report.observations.len();
+        /// Seconds that it took.
+        elapsed_s: f64 = |report| report.elapsed_s;
+    }
+}
+
+#[pymethods]
+impl SurveyReport {
+    /// Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
+    fn raise_for_health(&self) -> PyResult<()> {
+        self.0.check().map_err(errors::fabric)
+    }
+
+    /// Rates in Gbit/s by sending node, then receiving node; None where there is none.
+    fn matrix(&self) -> Vec<Vec<Option<f64>>> {
+        let rate = |cell: runs::Cell| match cell {
+            runs::Cell::Gbps(gbps) => Some(gbps),
+            _ => None,
+        };
+        let rows = self.0.matrix().into_iter();
+        rows.map(|row| row.into_iter().map(rate).collect())
+            .collect()
+    }
+
+    /// Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
+    /// `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
+    #[pyo3(signature = () -> "list[dict[str, typing.Any]]")]
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for o in self.0.observations.as_slice() {
+            let (m, f) = match &o.outcome {
+                core::Outcome::Measured(m) => (*m, None),
+                core::Outcome::Failed(f) => (core::Measured::default(), Some(f)),
+            };
+            let row = PyDict::new(py);
+            row.set_item("a", self.0.name(o.a))?;
+            row.set_item("b", self.0.name(o.b))?;
+            row.set_item("rail", o.rail)?;
+            row.set_item("round", o.round)?;
+            row.set_item("company", word(o.company))?;
+            row.set_item("latency_us", m.latency_us)?;
+            row.set_item("gbps_a_to_b", m.gbps_a_to_b)?;
+            row.set_item("gbps_b_to_a", m.gbps_b_to_a)?;
+            row.set_item("phase", f.map(|f| word(f.phase)))?;
+            row.set_item("code", f.map(|f| f.code.as_str()))?;
+            row.set_item("after_s", f.map(|f| f.after_s))?;
+            list.append(row)?;
+        }
+        Ok(list)
+    }
+
+    /// `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
+    #[pyo3(signature = () -> "typing.Any")]
+    fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pandas = py.import("pandas").map_err(|_| {
+            errors::binding(
+                "python.missing_package",
+                "pandas is not installed",
+                "pip install pandas, or use rows()",
+            )
+        })?;
+        pandas.call_method1("DataFrame", (self.rows(py)?,))
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<SurveyReport: {}>", self.0.headline())
+    }
+}
