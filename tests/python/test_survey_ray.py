@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import pickle
@@ -15,8 +16,8 @@ from typing import Any
 
 import efa_sdk
 import pytest
-from efa_sdk import errors
-from efa_sdk.survey import SurveyProgress
+from efa_sdk import Topology, errors
+from efa_sdk.survey import NodeInspection, SurveyProgress
 
 # Before Ray is imported: no usage reports, and no token in the home directory.
 os.environ.update(
@@ -87,6 +88,56 @@ def test_every_pair_is_measured(cluster: Any) -> None:
     assert pickle.loads(pickle.dumps(report)) == report
     assert ray.get(ray.put(report)) == report
     assert_gone(before)
+
+
+def test_the_doctor_looks_at_every_node(cluster: Any) -> None:
+    report = efa_sdk.ray.survey(**QUICK, mode="ring")
+    inspections = [NodeInspection.from_json(node.inspection or "") for node in report.nodes]
+    assert len(inspections) == 3
+    assert {i.efa_devices for i in inspections} == {len(efa_sdk.fabric.node().efa_devices)}
+    assert all(inspection.verdict for inspection in inspections)
+    # One machine, so that nothing can differ.
+    assert [d for d in report.differences if d.what != "the doctor says"] == []
+
+
+def test_an_inspection_that_raises_is_kept(cluster: Any) -> None:
+    report = efa_sdk.ray.survey(**QUICK, mode="ring", inspect=lambda: 1 / 0)
+    assert report.healthy
+    assert all("ZeroDivisionError" in (node.inspection or "") for node in report.nodes)
+    assert report.differences == []
+
+
+def test_rails_are_measured_together(cluster: Any) -> None:
+    report = efa_sdk.ray.survey(**QUICK, rails=3, inspect=None)
+    assert report.healthy, report
+    rows = report.rows()
+    assert {row["rail"] for row in rows} == {None, 0, 1, 2}
+    assert len(rows) == 3 * (1 + 3)
+    for row in rows:
+        assert min(row["gbps_a_to_b"], row["gbps_b_to_a"]) > 0
+        assert (row["latency_us"] is None) == (row["rail"] is not None)
+    assert [node.rails for node in report.nodes] == [3, 3, 3]
+
+
+def test_topology_orders_nodes(cluster: Any) -> None:
+    [address] = {node["NodeManagerAddress"] for node in ray.nodes()}
+
+    def topology(private_ip_address: str) -> Topology:
+        node = {
+            "rank": 0,
+            "instance_id": "i-0123456789abcdef0",
+            "private_ip_address": private_ip_address,
+            "availability_zone": "us-east-2a",
+            "capacity_block_id": None,
+            "network_nodes": ["nn-1", "nn-2", "nn-3"],
+        }
+        return Topology.from_json(json.dumps({"name": "c", "nodes": [node], "notes": []}))
+
+    report = efa_sdk.ray.survey(**QUICK, mode="ring", topology=topology(address), inspect=None)
+    assert sorted(report.topology_order or []) == sorted(node.name for node in report.nodes)
+    assert report.nodes[0].network_nodes == ["nn-1", "nn-2", "nn-3"]
+    other = efa_sdk.ray.survey(**QUICK, mode="ring", topology=topology("10.9.9.9"), inspect=None)
+    assert other.topology_order is None
 
 
 def test_provider_is_chosen(cluster: Any) -> None:
