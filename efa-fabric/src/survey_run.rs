@@ -11,13 +11,17 @@
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `report` | nodes, verdicts, measurements; a table, JSON |
+//! | `heat` | names, colours and numbers of heatmaps |
 //! | `html` | the heatmap for notebooks |
+//! | `svg` | the heatmap as a picture |
 
 mod driver;
+mod heat;
 mod html;
 mod pair;
 mod rank;
 mod report;
+mod svg;
 
 pub use driver::{Survey, SurveyNode, SurveyProgress};
 pub use pair::{PairOptions, Side, Sight, probe_pair};

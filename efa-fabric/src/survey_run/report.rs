@@ -60,6 +60,29 @@ pub enum Cell {
 }
 
 impl SurveyReport {
+    /// A report of measurements that were made elsewhere, such as by
+    /// [`simulate`](crate::survey::simulate), and what was concluded from them: complete, with no
+    /// silent node, and of unknown duration. Observations name nodes by number.
+    #[must_use]
+    pub fn of(
+        nodes: Vec<SurveyNode>,
+        provider: impl Into<String>,
+        observations: Observations,
+        conclusion: Conclusion,
+    ) -> Self {
+        let last = observations.as_slice().iter().map(|o| o.round).max();
+        Self {
+            nodes,
+            provider: provider.into(),
+            conclusion,
+            rounds: last.map_or(0, |round| round + 1),
+            observations,
+            silent: Vec::new(),
+            partial: false,
+            elapsed_s: 0.0,
+        }
+    }
+
     /// Whether the survey came to its end, measured something, lost no node and found no fault.
     /// There may be warnings: see [`problems`](Self::problems).
     #[must_use]
@@ -271,7 +294,7 @@ impl SurveyReport {
             .collect()
     }
 
-    /// One line: how many nodes, over what, how it went.
+    /// One line: how many nodes, over what, how it went, and how long where that is known.
     #[must_use]
     pub fn headline(&self) -> String {
         let failed = self
@@ -281,7 +304,7 @@ impl SurveyReport {
             .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
             .count();
         format!(
-            "{} nodes over {}: {}; {} measurements in {} rounds, {failed} failed, {:.1} s{}",
+            "{} nodes over {}: {}; {} measurements in {} rounds, {failed} failed{}{}",
             self.nodes.len(),
             self.provider,
             if self.is_healthy() {
@@ -293,7 +316,11 @@ impl SurveyReport {
             },
             self.observations.len(),
             self.rounds,
-            self.elapsed_s,
+            if self.elapsed_s > 0.0 {
+                format!(", {:.1} s", self.elapsed_s)
+            } else {
+                String::new()
+            },
             if self.partial { ", stopped early" } else { "" },
         )
     }

@@ -23,6 +23,7 @@ from typing import Any
 from efa_sdk import aio
 from efa_sdk.errors import BindingError, EfaError
 from efa_sdk.fabric import Library
+from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
     IP_PROVIDERS,
     PairOptions,
@@ -99,7 +100,7 @@ def survey(
     round_deadline_s: float = 30.0,
     reserve: bool = False,
     inspect: Callable[[], object] | None = None,
-    progress: Callable[[SurveyProgress], object] | None = None,
+    progress: Callable[[SurveyProgress], object] | bool | None = None,
 ) -> SurveyReport:
     """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
 
@@ -111,7 +112,8 @@ def survey(
     not answer by then counts as unreachable and is asked no more. reserve: take all CPUs of each
     node, so that nothing else runs there; by default the actors take none. inspect: called on
     every node; what it returns becomes the ``inspection`` of the node in the report, as JSON.
-    progress: called after each round.
+    progress: how far it is, shown on a terminal or in a notebook and nowhere else; True shows it
+    in files too, False nowhere, and a function is called after each round instead.
 
     Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
     ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
@@ -132,26 +134,33 @@ def survey(
         key=lambda node: (node["NodeManagerAddress"], node["NodeID"]),
     )
     actors: list[Any] = []
+    line, tell = survey_display(progress)
     plan = _plan(nodes, {}, provider or "tcp", mode, seed, labels, expected_gbps)
     try:
+        line.note(f"starting {len(nodes)} actors")
         actors.extend(_start(ray, node, reserve) for node in nodes)
         greetings = _greet(ray, actors, inspect, start + start_deadline_s)
         if provider is None:
             has_efa = any("efa" in offered for _, offered, _ in greetings.values())
             provider = "efa" if has_efa else "tcp"
         plan = _plan(nodes, greetings, provider, mode, seed, labels, expected_gbps)
-        driver = _Driver(ray, plan, nodes, actors, _for_provider(options, provider))
+
+        def on_pair() -> None:
+            if line.due():
+                line(plan.progress(elapsed_s=time.monotonic() - start))
+
+        driver = _Driver(ray, plan, nodes, actors, _for_provider(options, provider), on_pair)
         for number in set(range(len(nodes))) - set(greetings):
             driver.lose(number)
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
-            if progress is not None:
-                progress(plan.progress(elapsed_s=time.monotonic() - start))
+            tell(plan.progress(elapsed_s=time.monotonic() - start))
     except KeyboardInterrupt:
         pass  # the report says that it is partial
     finally:
         for actor in actors:
             ray.kill(actor)
+        line.close()
     return plan.report(elapsed_s=time.monotonic() - start)
 
 
@@ -263,8 +272,10 @@ class _Driver:
         nodes: list[dict[str, Any]],
         actors: list[Any],
         options: PairOptions,
+        on_pair: Callable[[], object],
     ) -> None:
         self._ray = ray
+        self._on_pair = on_pair
         self._plan = plan
         self._actors = actors
         self._survey = uuid.uuid4().hex
@@ -300,6 +311,7 @@ class _Driver:
             open_sides[pair] -= 1
             if open_sides[pair] == 0:
                 self._record(pair, sights.pop(pair), began)
+                self._on_pair()
         for pair, seen in sights.items():
             self._record(pair, seen, began)
 
