@@ -13,15 +13,19 @@
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `inspection` | where nodes differ, and what their doctors say |
 //! | `report` | nodes, verdicts, measurements; a table, JSON |
+//! | `heat` | names, colours and numbers of heatmaps |
 //! | `html` | the heatmap for notebooks |
+//! | `svg` | the heatmap as a picture |
 
 mod driver;
+mod heat;
 mod html;
 mod inspection;
 mod pair;
 mod rails;
 mod rank;
 mod report;
+mod svg;
 
 pub use driver::{Survey, SurveyNode, SurveyProgress};
 pub use inspection::{Difference, Inspection, differences};

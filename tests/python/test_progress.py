@@ -1,15 +1,23 @@
-"""The progress bar: on a terminal it shows what happens, elsewhere nothing."""
+"""The progress of clusters and surveys: on a terminal it shows what happens, elsewhere nothing."""
 
 from __future__ import annotations
 
 import fcntl
+import io
+import json
 import os
+import pathlib
 import pty
+import re
+import socket
 import struct
 import subprocess
 import sys
 import termios
 
+import pytest
+from efa_sdk import survey
+from efa_sdk.progress import SurveyLine
 from support import DEADLINE_S, Cloud
 
 SCRIPT = """
@@ -35,17 +43,10 @@ def test_silent_where_standard_error_is_no_terminal(cloud: Cloud) -> None:
 
 
 def test_a_terminal_shows_every_step(cloud: Cloud) -> None:
-    main, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-    process = subprocess.Popen(command(cloud), stdout=subprocess.DEVNULL, stderr=terminal)
-    os.close(terminal)
-    shown = b""
-    while chunk := _read(main):
-        shown += chunk
-    assert process.wait(DEADLINE_S) == 0
-    for part in (b"created security-group sg-", b"created placement-group", b"0 of 2 running"):
+    shown = on_terminal(command(cloud))
+    for part in ("created security-group sg-", "created placement-group", "0 of 2 running"):
         assert part in shown
-    assert b"| 0/2 " in shown
+    assert "| 0/2 " in shown
 
 
 def _read(descriptor: int) -> bytes:
@@ -53,3 +54,176 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 4096)
     except OSError:  # the other side is closed
         return b""
+
+
+def states(*, nodes: int = 6, slow: int | None = None) -> list[survey.SurveyProgress]:
+    """The states of a survey of a model, a second a round."""
+    plan = survey.SurveyPlan([survey.SurveyNode(f"node-{i}") for i in range(nodes)], "tcp")
+    told = []
+    while (pairs := plan.next()) is not None:
+        for low, high in pairs:
+            gbps = 50.0 if slow in (low, high) else 100.0
+            sight = survey.PairSight.measured(20.0, gbps, gbps)
+            plan.record((low, high), sight, sight)
+        told.append(plan.progress(elapsed_s=10.0 + len(told)))
+    return told
+
+
+def shown(*told: survey.SurveyProgress) -> list[str]:
+    file = io.StringIO()
+    with SurveyLine(disable=False, file=file) as line:
+        for state in told:
+            line(state)
+    return file.getvalue().splitlines()
+
+
+def test_a_healthy_survey_has_the_base_rounds_and_a_pace_from_the_second_on() -> None:
+    assert shown(*states()) == [
+        "round 1 of 5, 3 pairs, 10 s",
+        "round 2 of 5, 6 pairs, 11 s, at least 3 s left",
+        "round 3 of 5, 9 pairs, 12 s, at least 2 s left",
+        "round 4 of 5, 12 pairs, 13 s, at least 1 s left",
+        "round 5 of 5, 15 pairs, 14 s",
+        "round 6, control measurements, 16 pairs, 15 s",
+    ]
+
+
+def test_suspects_are_shown_and_have_no_time_left() -> None:
+    *_, last = lines = shown(*states(slow=4))
+    assert re.fullmatch(
+        r"round \d+, looking again at suspects, \d+ pairs, \d+ s, suspects: node-4", last
+    )
+    assert [line for line in lines[5:] if "left" in line] == []
+
+
+def test_within_a_round_the_time_left_falls_and_does_not_go_below_zero() -> None:
+    first, second, *_ = states()
+    for elapsed_s, expected in ((11.0, 3), (12.4, 2), (60.0, 0)):
+        later = survey.SurveyProgress.from_json(
+            json.dumps({**json.loads(second.to_json()), "elapsed_s": elapsed_s})
+        )
+        assert shown(first, second, later)[-1].endswith(f", at least {expected} s left")
+
+
+def test_failures_and_silent_nodes_are_shown_and_names_cannot_move_the_cursor() -> None:
+    plan = survey.SurveyPlan([survey.SurveyNode("a\x1b[2J\r"), survey.SurveyNode("b")], "tcp")
+    plan.next()
+    plan.record((0, 1), None, survey.PairSight.measured(1.0, 1.0, 1.0), after_s=3.0)
+    (line,) = shown(plan.progress(elapsed_s=3.0))
+    assert line == "round 1 of 1, 1 pairs, 1 failed, 3 s, silent: a?[2J?"
+
+
+def test_a_file_gets_nothing_unless_it_is_wanted() -> None:
+    for disable in (None, True):
+        file = io.StringIO()
+        with SurveyLine(disable=disable, file=file) as line:
+            line.note("starting")
+            for state in states():
+                line(state)
+        assert file.getvalue() == ""
+
+
+def test_a_terminal_that_is_gone_does_not_end_the_survey() -> None:
+    file = io.StringIO()
+    with SurveyLine(disable=False, file=file) as line:
+        file.close()
+        for state in states():
+            line(state)
+
+
+SURVEY = """
+import sys, time
+from efa_sdk import survey
+from efa_sdk.progress import SurveyLine
+plan = survey.SurveyPlan([survey.SurveyNode(f"node-{i}") for i in range(6)], "tcp")
+with SurveyLine() as line:
+    line.note("starting 6 actors")
+    while (pairs := plan.next()) is not None:
+        for low, high in pairs:
+            sight = survey.PairSight.measured(20.0, *[50.0 if 4 in (low, high) else 100.0] * 2)
+            plan.record((low, high), sight, sight)
+        line(plan.progress(elapsed_s=plan.round + 1.0))
+"""
+
+
+@pytest.mark.parametrize("columns", [120, 40])
+def test_a_survey_on_a_terminal_is_one_line_that_is_written_over(columns: int) -> None:
+    text = on_terminal([sys.executable, "-c", SURVEY], columns)
+    assert text.endswith("\r\n")  # the line ends with the survey
+    assert text.count("\n") == 1
+    pictures = text.strip().split("\r")
+    assert pictures[0] == "|....................| starting 6 actors"[: columns - 4] + (
+        "..." if columns == 40 else ""
+    )
+    assert pictures[1].startswith("|####................| round 1 of 5")
+    assert all(len(picture) < columns for picture in pictures)
+    last = pictures[-1].rstrip()
+    assert last.startswith("|####################| round ")
+    assert last.endswith("..." if columns == 40 else "suspects: node-4")
+
+
+def test_the_command_line_shows_it_on_a_terminal(tmp_path: pathlib.Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a secret of some length\n")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [sys.executable, "-m", "efa_sdk.survey", "--rendezvous", address]
+    command += ["--token-file", str(token), "--provider", "tcp", "--world-size", "2"]
+    command += ["--source-address", "127.0.0.1", "--test-budget-s", "0.02", "--rank"]
+    with subprocess.Popen(
+        [*command, "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as second:
+        text = on_terminal([*command, "0"])
+        assert second.communicate(timeout=DEADLINE_S) == ("", "")
+    assert re.fullmatch(r"\r\|#{20}\| round 1 of 1, 1 pairs, \d+ s\r\n", text), text
+
+
+RAY = """
+import os
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_USAGE_STATS_REPORT_URL="http://127.0.0.1:9/",
+    RAY_AUTH_MODE="disabled",
+)
+import sys
+import efa_sdk, ray
+from ray.cluster_utils import Cluster
+stderr, sys.stderr = sys.stderr, open(os.devnull, "w")
+cluster = Cluster()
+for _ in range(2):
+    cluster.add_node(num_cpus=1, object_store_memory=80_000_000, include_dashboard=False)
+ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+cluster.wait_for_nodes()
+sys.stderr = stderr
+quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02}
+efa_sdk.ray.survey(**quick)
+efa_sdk.ray.survey(**quick, progress=False)
+told = []
+efa_sdk.ray.survey(**quick, progress=told.append)
+assert [state.rounds for state in told] == [1], told
+sys.stderr = open(os.devnull, "w")
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+def test_a_ray_survey_on_a_terminal() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    text = on_terminal([sys.executable, "-c", RAY])
+    # Ray's own processes may write there too; of ours there is one line, of the first survey.
+    assert text.count("starting 2 actors") == 1, text
+    assert re.search(r"\r\|#{20}\| round 1 of 1, 1 pairs, \d+ s *\r\n", text), text
+
+
+def on_terminal(command: list[str], columns: int = 120) -> str:
+    """What the command shows on a terminal of this width as its standard error."""
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while chunk := _read(main):
+        shown += chunk
+    os.close(main)
+    assert process.wait(DEADLINE_S) == 0, shown.decode()
+    return shown.decode()

@@ -78,15 +78,50 @@ def test_report_as_text_html_and_rows() -> None:
     assert rows[0]["gbps_a_to_b"] in (50.0, 100.0)
 
 
-def test_to_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = driven({})
+def test_to_pandas_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(errors.BindingError) as caught:
-        report.to_pandas()
+        driven({}).to_pandas()
     assert caught.value.code == "python.missing_package"
-    monkeypatch.undo()
-    pytest.importorskip("pandas", reason="pandas is not installed")
-    assert len(report.to_pandas()) == report.measurements
+
+
+def test_to_pandas() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    named = [survey.SurveyNode(f"node-{i}") for i in range(6)]
+    plan = survey.SurveyPlan(named, "tcp")
+    failed = survey.PairSight.failed("contact", "fabric.unreachable", 1.5, "no")
+    while (pairs := plan.next()) is not None:
+        for pair in pairs:
+            seen = failed if pair == (1, 2) else survey.PairSight.measured(20.0, 90.0, 80.0)
+            plan.record(pair, seen, seen)
+    report = plan.report()
+    frame = report.to_pandas()
+    assert len(frame) == report.measurements
+    assert list(frame.columns) == list(report.rows()[0])
+    numbers = ["latency_us", "gbps_a_to_b", "gbps_b_to_a", "after_s"]
+    assert [str(frame[name].dtype) for name in numbers] == ["float64"] * 4
+    assert str(frame["round"].dtype) == "int64"
+    for name in ("a", "b", "company", "phase", "code"):
+        assert pandas.api.types.infer_dtype(frame[name], skipna=True) == "string", name
+    assert frame["rail"].isna().all()  # rails are not told apart
+
+    bad = frame[frame["code"].notna()]
+    assert len(bad) == 4  # once in company, three times alone
+    assert set(zip(bad["a"], bad["b"], strict=True)) == {("node-1", "node-2")}
+    assert set(bad["phase"]) == {"contact"}
+    assert set(bad["code"]) == {"fabric.unreachable"}
+    assert list(bad["after_s"]) == [1.5] * 4  # seconds
+    assert bad[["latency_us", "gbps_a_to_b", "gbps_b_to_a"]].isna().all(axis=None)
+    assert list(bad["company"]) == ["concurrent", "alone", "alone", "alone"]
+
+    good = frame[frame["code"].isna()]
+    assert good[["phase", "after_s"]].isna().all(axis=None)
+    # As they were given: half round trips in us, Gbit/s from a to b and back.
+    assert (
+        good[["latency_us", "gbps_a_to_b", "gbps_b_to_a"]].agg(["min", "max"]).to_numpy().tolist()
+        == [[20.0, 90.0, 80.0]] * 2
+    )
+    assert len(good[good["company"] == "concurrent"].groupby(["a", "b"])) == 14
 
 
 def test_a_node_without_an_answer_is_asked_once() -> None:
@@ -257,7 +292,8 @@ def command(*arguments: str, **environ: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_command_line(tmp_path: Path, wanted: bool) -> None:
     token = tmp_path / "token"
     token.write_text("a secret of some length\n")
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -265,11 +301,12 @@ def test_the_command_line(tmp_path: Path) -> None:
     common = ("--rendezvous", address, "--token-file", str(token), "--provider", "tcp")
     quick = ("--source-address", "127.0.0.1", "--test-budget-s", "0.02")
     second = command(*common, *quick, RANK="1", WORLD_SIZE="2")
-    first = command(*common, *quick, "--rank", "0", "--world-size", "2")
+    rank_0 = ("--rank", "0", "--world-size", "2")
+    first = command(*common, *quick, *rank_0, *(["--progress"] if wanted else []))
     out, err = first.communicate(timeout=120)
     assert first.returncode == 0, err
     assert "2 nodes over tcp: no fault was found" in out
-    assert "round 1 of 1" in err
+    assert ("round 1 of 1" in err) == wanted
     out, err = second.communicate(timeout=120)
     assert (second.returncode, out) == (0, ""), err
     assert "RuntimeWarning" not in err

@@ -70,6 +70,8 @@ impl fmt::Display for SurveyProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rounds <= self.base_rounds {
             write!(f, "round {} of {}", self.rounds, self.base_rounds)?;
+        } else if self.suspects.is_empty() {
+            write!(f, "round {}, control measurements", self.rounds)?;
         } else {
             write!(f, "round {}, looking again at suspects", self.rounds)?;
         }

@@ -2,25 +2,32 @@
 
 use std::fmt::Write;
 
-use super::report::{Cell, SurveyReport, median};
+use super::heat::{FAILED, Heat, MAX_NODES, colour, escape, short};
+use super::report::{Cell, SurveyReport};
 
-/// Nodes above which only the summary is drawn: a cell each would be too much for a page.
-const MAX_NODES: usize = 128;
-
+/// Colours of text and page are the notebook's, so that dark themes work; only cells with a
+/// colour of their own have a text colour. `!important` is against JupyterLab's striped tables.
 const STYLE: &str = "\
-.efa-survey{font:13px sans-serif}\
-.efa-survey table{border-collapse:separate;border-spacing:1px}\
-.efa-survey th{font-weight:normal;text-align:left;padding:1px 6px;white-space:nowrap}\
-.efa-survey th.to{writing-mode:vertical-rl;text-align:left;padding:4px 0}\
-.efa-survey td{min-width:34px;height:22px;text-align:center;color:#111;padding:0 3px}\
-.efa-survey td.same{background:transparent}\
-.efa-survey td.none{background:#e8e8e8;color:#777}\
-.efa-survey td.fail{background:#3a3a3a;color:#fff}\
-.efa-survey .bad{font-weight:bold}";
+.efa-survey{font:13px sans-serif;overflow-x:auto}\
+.efa-survey table{border-collapse:separate!important;border-spacing:1px!important;margin:4px 0;table-layout:auto}\
+.efa-survey tr{background:none!important}\
+.efa-survey th,.efa-survey td{font-size:12px;line-height:1.2;border:none;white-space:nowrap!important}\
+.efa-survey th{font-weight:normal;text-align:left!important;padding:1px 6px!important}\
+.efa-survey th.to{writing-mode:vertical-rl;transform:rotate(180deg);padding:4px 1px!important}\
+.efa-survey td{min-width:34px;height:22px;text-align:center!important;color:#111;padding:0 3px!important}\
+.efa-survey .small td{min-width:11px;width:11px;height:12px;padding:0!important;font-size:9px}\
+.efa-survey .small th{font-size:10px;line-height:1;padding:0 4px 0 0!important}\
+.efa-survey .small th.to{padding:4px 0!important}\
+.efa-survey td.none,.efa-survey i.none{background:rgba(128,128,128,.15);color:inherit}\
+.efa-survey td.fail,.efa-survey i.fail{color:#fff}\
+.efa-survey span{white-space:nowrap;margin-right:12px}\
+.efa-survey i{display:inline-block;font-style:normal;text-align:center;min-width:18px;margin-right:4px;color:#111}\
+.efa-survey th.bad{font-weight:bold!important}";
 
 impl SurveyReport {
     /// The report as HTML for notebooks: findings and a heatmap of rates. Names are escaped,
-    /// style is for this fragment only, and there are no scripts.
+    /// style is for this fragment only, and there are no scripts. Above 24 nodes the rates are
+    /// only in the cells' titles, above 128 there is a table of nodes instead.
     #[must_use]
     pub fn to_html(&self) -> String {
         let mut html = format!(
@@ -36,88 +43,159 @@ impl SurveyReport {
             html.push_str("</ul>");
         }
         if self.nodes.len() > MAX_NODES {
-            let _ = write!(html, "<pre>{}</pre>", escape(&self.to_string()));
+            html.push_str("<pre>");
+            // Line by line: escaping takes control characters away.
+            for line in self.to_string().lines() {
+                let _ = writeln!(html, "{}", escape(line));
+            }
+            html.push_str("</pre>");
         } else {
-            self.heatmap(&mut html);
+            self.table(&mut html);
         }
         html.push_str("</div>");
         html
     }
 
-    fn heatmap(&self, html: &mut String) {
-        let cells = self.matrix();
-        let mut rates: Vec<f64> = cells
-            .iter()
-            .flatten()
-            .filter_map(|cell| match cell {
-                Cell::Gbps(gbps) => Some(*gbps),
-                _ => None,
-            })
-            .collect();
-        let typical = median(&mut rates).unwrap_or(1.0);
-        let drain = &self.conclusion.drain;
-        html.push_str("<table><tr><th>Gbit/s from \\ to</th>");
-        for (number, node) in self.nodes.iter().enumerate() {
-            let bad = if drain.contains(&number) { " bad" } else { "" };
-            let _ = write!(html, "<th class=\"to{bad}\">{}</th>", escape(&node.name));
-        }
-        html.push_str("</tr>");
-        for (from, (node, row)) in self.nodes.iter().zip(&cells).enumerate() {
-            let bad = if drain.contains(&from) {
-                " class=\"bad\""
+    fn table(&self, html: &mut String) {
+        let heat = Heat::of(self);
+        let small = if heat.has_numbers() {
+            ""
+        } else {
+            " class=\"small\""
+        };
+        let bad = |node: usize| {
+            if self.conclusion.drain.contains(&node) {
+                " bad"
             } else {
                 ""
-            };
-            let _ = write!(html, "<tr><th{bad}>{}</th>", escape(&node.name));
+            }
+        };
+        let _ = write!(html, "<table{small}><tr><th>Gbit/s from \\ to</th>");
+        for (number, name) in heat.names.iter().enumerate() {
+            let (bad, title) = (bad(number), escape(self.name(number)));
+            let name = escape(name);
+            let _ = write!(html, "<th class=\"to{bad}\" title=\"{title}\">{name}</th>");
+        }
+        html.push_str("</tr>");
+        for (from, (name, row)) in heat.names.iter().zip(&heat.cells).enumerate() {
+            let (bad, title) = (bad(from), escape(self.name(from)));
+            let name = escape(name);
+            let _ = write!(
+                html,
+                "<tr><th class=\"from{bad}\" title=\"{title}\">{name}</th>"
+            );
             for (to, cell) in row.iter().enumerate() {
-                let title = format!("{} to {}", node.name, self.name(to));
-                let title = escape(&title);
-                let _ = match cell {
-                    _ if from == to => write!(html, "<td class=\"same\"></td>"),
-                    Cell::Unknown => {
-                        write!(
-                            html,
-                            "<td class=\"none\" title=\"{title}: not measured\">·</td>"
-                        )
-                    }
-                    Cell::Failed => {
-                        write!(html, "<td class=\"fail\" title=\"{title}: failed\">✕</td>")
-                    }
-                    Cell::Gbps(gbps) => write!(
-                        html,
-                        "<td style=\"background:{}\" title=\"{title}: {gbps:.2} Gbit/s\">{}</td>",
-                        colour(gbps / typical),
-                        short(*gbps)
-                    ),
-                };
+                self.cell(html, &heat, (from, to), *cell);
             }
             html.push_str("</tr>");
         }
         html.push_str("</table>");
+        legend(html, &heat);
+    }
+
+    fn cell(&self, html: &mut String, heat: &Heat, (from, to): (usize, usize), cell: Cell) {
+        if from == to {
+            html.push_str("<td class=\"same\"></td>");
+            return;
+        }
+        let title = escape(&format!("{} to {}", self.name(from), self.name(to)));
+        let _ = match cell {
+            Cell::Unknown => write!(
+                html,
+                "<td class=\"none\" title=\"{title}: not measured\">·</td>"
+            ),
+            Cell::Failed => write!(
+                html,
+                "<td class=\"fail\" style=\"background:{FAILED}\" title=\"{title}: failed\">✕</td>"
+            ),
+            Cell::Gbps(gbps) => write!(
+                html,
+                "<td style=\"background:{}\" title=\"{title}: {gbps:.2} Gbit/s\">{}</td>",
+                heat.colour(gbps),
+                if heat.has_numbers() {
+                    short(gbps)
+                } else {
+                    String::new()
+                }
+            ),
+        };
     }
 }
 
-/// From red at half of the typical rate or less, over yellow, to green at the typical rate.
-fn colour(share: f64) -> String {
-    let position = ((share - 0.5) / 0.5).clamp(0.0, 1.0);
-    format!("hsl({:.0},70%,72%)", position * 120.0)
-}
-
-/// Three digits at most where they say enough.
-fn short(gbps: f64) -> String {
-    if gbps >= 100.0 {
-        format!("{gbps:.0}")
-    } else if gbps >= 10.0 {
-        format!("{gbps:.1}")
-    } else {
-        format!("{gbps:.2}")
+/// What the colours mean.
+fn legend(html: &mut String, heat: &Heat) {
+    html.push_str("<p>");
+    if let Some(typical) = heat.typical_gbps {
+        for (share, text) in [
+            (1.0, "Gbit/s, the median, or more"),
+            (0.75, "Gbit/s, three quarters of it"),
+            (0.5, "Gbit/s, half of it, or less"),
+        ] {
+            let _ = write!(
+                html,
+                "<span><i style=\"background:{}\">&nbsp;</i>{} {text}</span> ",
+                colour(share),
+                short(typical * share)
+            );
+        }
     }
+    let _ = write!(
+        html,
+        "<span><i class=\"fail\" style=\"background:{FAILED}\">✕</i>failed</span> \
+         <span><i class=\"none\">·</i>not measured</span></p>"
+    );
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+#[cfg(test)]
+mod tests {
+    use super::super::svg::tests::{bad_cluster, unmeasured};
+
+    fn count(html: &str, part: &str) -> usize {
+        html.matches(part).count()
+    }
+
+    #[test]
+    fn a_cell_for_each_pair() {
+        let html = bad_cluster(8).to_html();
+        assert_eq!(count(&html, "<td"), 64);
+        assert_eq!(count(&html, "<td class=\"same\""), 8);
+        assert_eq!(count(&html, "<td class=\"fail\""), 2);
+        assert_eq!(count(&html, "<td style=\"background:#"), 54);
+        assert_eq!(count(&html, "title=\"node-1 to node-2: failed\""), 1);
+        assert_eq!(count(&html, "class=\"to bad\" title=\"node-5\""), 1);
+        assert_eq!(count(&html, "class=\"from bad\" title=\"node-5\""), 1);
+        assert!(html.contains("half of it, or less") && !html.contains("<script"));
+        assert!(html.starts_with("<div class=\"efa-survey\">") && html.ends_with("</div>"));
+    }
+
+    #[test]
+    fn many_nodes_have_small_cells_and_numbers_in_titles() {
+        let html = bad_cluster(32).to_html();
+        assert_eq!(count(&html, "<td"), 32 * 32);
+        assert_eq!(count(&html, "<table class=\"small\">"), 1);
+        assert_eq!(count(&html, " Gbit/s\"></td>"), 32 * 31 - 2);
+    }
+
+    #[test]
+    fn too_many_nodes_have_a_table() {
+        let html = unmeasured(129).to_html();
+        assert_eq!(count(&html, "<td"), 0);
+        assert!(html.contains("<pre>") && html.contains("node-128"));
+    }
+
+    #[test]
+    fn without_a_measurement_there_is_no_scale() {
+        let html = unmeasured(3).to_html();
+        assert_eq!(count(&html, "<td class=\"none\""), 6);
+        assert!(!html.contains("the median") && html.contains("not measured"));
+    }
+
+    #[test]
+    fn names_are_escaped_everywhere() {
+        let mut report = unmeasured(2);
+        report.nodes[0].name = "<b onload='x'>\"&".to_owned();
+        let html = report.to_html();
+        assert!(!html.contains("<b ") && !html.contains("'x'"), "{html}");
+        assert!(html.contains("&lt;b onload=&#39;x&#39;&gt;&quot;&amp; to node-1"));
+    }
 }

@@ -63,6 +63,29 @@ pub enum Cell {
 }
 
 impl SurveyReport {
+    /// A report of measurements that were made elsewhere, such as by
+    /// [`simulate`](crate::survey::simulate), and what was concluded from them: complete, with no
+    /// silent node, and of unknown duration. Observations name nodes by number.
+    #[must_use]
+    pub fn of(
+        nodes: Vec<SurveyNode>,
+        provider: impl Into<String>,
+        observations: Observations,
+        conclusion: Conclusion,
+    ) -> Self {
+        let last = observations.as_slice().iter().map(|o| o.round).max();
+        Self {
+            nodes,
+            provider: provider.into(),
+            conclusion,
+            rounds: last.map_or(0, |round| round + 1),
+            observations,
+            silent: Vec::new(),
+            partial: false,
+            elapsed_s: 0.0,
+        }
+    }
+
     /// Whether the survey came to its end, measured something, lost no node and found no fault.
     /// There may be warnings: see [`problems`](Self::problems).
     #[must_use]
@@ -309,7 +332,7 @@ impl SurveyReport {
             .collect()
     }
 
-    /// One line: how many nodes, over what, how it went.
+    /// One line: how many nodes, over what, how it went, and how long where that is known.
     #[must_use]
     pub fn headline(&self) -> String {
         let failed = self
@@ -317,7 +340,7 @@ impl SurveyReport {
             .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
             .count();
         format!(
-            "{} nodes over {}: {}; {} pairs measured in {} rounds, {failed} failed, {:.1} s{}",
+            "{} nodes over {}: {}; {} pairs measured in {} rounds, {failed} failed{}{}",
             self.nodes.len(),
             self.provider,
             if self.is_healthy() {
@@ -332,7 +355,11 @@ impl SurveyReport {
             },
             self.of_pairs().count(),
             self.rounds,
-            self.elapsed_s,
+            if self.elapsed_s > 0.0 {
+                format!(", {:.1} s", self.elapsed_s)
+            } else {
+                String::new()
+            },
             if self.partial { ", stopped early" } else { "" },
         )
     }

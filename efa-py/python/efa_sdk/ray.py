@@ -24,6 +24,7 @@ from typing import Any
 from efa_sdk import Topology, aio
 from efa_sdk.errors import BindingError, EfaError
 from efa_sdk.fabric import Library, Rail
+from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
     IP_PROVIDERS,
     NodeInspection,
@@ -119,7 +120,7 @@ def survey(
     round_deadline_s: float = 30.0,
     reserve: bool = False,
     inspect: Callable[[], object] | None = inspect_node,
-    progress: Callable[[SurveyProgress], object] | None = None,
+    progress: Callable[[SurveyProgress], object] | bool | None = None,
 ) -> SurveyReport:
     """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
 
@@ -136,7 +137,9 @@ def survey(
     unreachable and is asked no more. reserve: take all CPUs of each node, so that nothing else
     runs there; by default the actors take none. inspect: called on every node; what it returns
     becomes the ``inspection`` of the node in the report, as JSON. By default the doctor, so that
-    the report says where nodes differ; None for nothing. progress: called after each round.
+    the report says where nodes differ; None for nothing. progress: how far it
+    is, shown on a terminal or in a notebook and nowhere else; True shows it in files too, False
+    nowhere, and a function is called after each round instead.
 
     Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
     ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
@@ -166,7 +169,9 @@ def survey(
     }
     known = _known(nodes, topology)
     plan = SurveyPlan(known, provider or "tcp", **plan_options)
+    line, tell = survey_display(progress)
     try:
+        line.note(f"starting {len(nodes)} actors")
         actors.extend(_start(ray, node, reserve) for node in nodes)
         greetings = _greet(ray, actors, inspect, start + start_deadline_s)
         if provider is None:
@@ -181,18 +186,23 @@ def survey(
             for number, node in enumerate(known)
         ]
         plan = SurveyPlan(introduced, provider, **plan_options)
-        driver = _Driver(ray, plan, actors, each)
+
+        def on_pair() -> None:
+            if line.due():
+                line(plan.progress(elapsed_s=time.monotonic() - start))
+
+        driver = _Driver(ray, plan, actors, each, on_pair)
         for number in set(range(len(nodes))) - set(greetings):
             driver.lose(number)
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
-            if progress is not None:
-                progress(plan.progress(elapsed_s=time.monotonic() - start))
+            tell(plan.progress(elapsed_s=time.monotonic() - start))
     except KeyboardInterrupt:
         pass  # the report says that it is partial
     finally:
         for actor in actors:
             ray.kill(actor)
+        line.close()
     return plan.report(elapsed_s=time.monotonic() - start)
 
 
@@ -305,9 +315,15 @@ class _Driver:
     """Carries out rounds."""
 
     def __init__(
-        self, ray: Any, plan: SurveyPlan, actors: list[Any], options: list[PairOptions]
+        self,
+        ray: Any,
+        plan: SurveyPlan,
+        actors: list[Any],
+        options: list[PairOptions],
+        on_pair: Callable[[], object],
     ) -> None:
         self._ray = ray
+        self._on_pair = on_pair
         self._plan = plan
         self._actors = actors
         self._options = options
@@ -339,6 +355,7 @@ class _Driver:
             open_sides[pair] -= 1
             if open_sides[pair] == 0:
                 self._record(pair, sights.pop(pair), began)
+                self._on_pair()
         for pair, seen in sights.items():
             self._record(pair, seen, began)
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from efa_sdk.errors import BindingError
+from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
     PairOptions,
     SurveyNode,
@@ -108,7 +109,7 @@ def survey(
     round_deadline_s: float = 30.0,
     deadline_s: float = 3600.0,
     inspect: bool = True,
-    progress: Callable[[SurveyProgress], object] | None = None,
+    progress: Callable[[SurveyProgress], object] | bool | None = None,
 ) -> SurveyReport:
     """Measures the pairs of a job's nodes. Every rank calls it, and gets the same report.
 
@@ -118,8 +119,9 @@ def survey(
     same on all ranks and new each time; by default ranks that make the same number of calls
     meet. source_address: a local address, for providers with IP addresses. inspect: whether the
     doctor looks at each node, so that the report says where nodes differ. deadline_s: how long
-    ranks that do not measure wait for the report. Other options are as of
-    ``efa_sdk.ray.survey``; ``labels`` has one for each that measures.
+    ranks that do not measure wait for the report. progress: as of ``efa_sdk.ray.survey``, on rank
+    0; a function is called from the survey's own thread. Other options are as there; ``labels``
+    has one for each that measures.
 
     Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
     one deadline. Raises BindingError without torch, or when no job can be found; FabricError
@@ -136,6 +138,7 @@ def survey(
         return _wait_for_report(exchange, f"{key}/share/{own_rank}", deadline_s)
     others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
     shared = b""
+    line, tell = survey_display(progress)
     try:
         chosen = provider or choose_provider()
         pair = PairOptions(
@@ -164,10 +167,11 @@ def survey(
             expected_rail_gbps=expected_rail_gbps,
             join_deadline_s=join_deadline_s,
             round_deadline_s=round_deadline_s,
-            progress=progress,
+            progress=tell,
         )
         shared = report.to_json().encode()
     finally:
+        line.close()
         for other in others:
             exchange.put(f"{key}/share/{other}", shared)
     _leave(exchange, key, group, groups, report)

@@ -11,12 +11,12 @@ import time
 from collections.abc import Sequence
 
 from efa_sdk.errors import EfaError
+from efa_sdk.progress import SurveyLine
 from efa_sdk.survey import (
     PairOptions,
     StoreClient,
     StoreServer,
     SurveyNode,
-    SurveyProgress,
     SurveyReport,
     choose_provider,
     choose_rails,
@@ -53,7 +53,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--join-deadline-s", type=float, default=120.0)
     parser.add_argument("--round-deadline-s", type=float, default=30.0)
     parser.add_argument("--json", action="store_true", help="rank 0 prints JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--progress", action="store_true", help="of rank 0, not only when standard error is a tty"
+    )
+    shown.add_argument("--quiet", action="store_true", help="no progress, not on a tty either")
     given = parser.parse_args(argv)
     if given.rank is None or given.world_size is None:
         parser.error("--rank and --world-size are needed: no launcher's variables say them")
@@ -77,6 +81,7 @@ def _run(given: argparse.Namespace) -> SurveyReport:
         message_bytes=given.message_bytes,
         test_budget_s=given.test_budget_s,
     )
+    line = SurveyLine(disable=True if given.quiet else False if given.progress else None)
     server = None
     if given.rank == 0:
         # On the address that is named, and no other.
@@ -84,12 +89,6 @@ def _run(given: argparse.Namespace) -> SurveyReport:
         server = StoreServer(token, address=f"{address}:{port}")
     try:
         client = StoreClient(given.rendezvous, token, timeout_s=given.join_deadline_s)
-        progress = None
-        if given.rank == 0 and not given.quiet:
-
-            def progress(state: SurveyProgress) -> None:
-                print(state, file=sys.stderr, flush=True)
-
         report = run_rank(
             client,
             given.name,
@@ -106,11 +105,12 @@ def _run(given: argparse.Namespace) -> SurveyReport:
             expected_rail_gbps=given.expected_rail_gbps,
             join_deadline_s=given.join_deadline_s,
             round_deadline_s=given.round_deadline_s,
-            progress=progress,
+            progress=line,
         )
         _leave_last(client, given)
         return report
     finally:
+        line.close()
         if server is not None:
             server.close()
 

@@ -1,0 +1,344 @@
+//! The heatmap as a picture of its own: for documents, reports and issue trackers.
+
+use std::fmt::Write;
+
+use super::heat::{FAILED, Heat, MAX_NODES, colour, escape, short};
+use super::report::{Cell, SurveyReport};
+
+/// Around everything, in px.
+const PADDING: usize = 16;
+/// Of a line of text, in px.
+const LINE: usize = 18;
+/// Findings that are written out.
+const MAX_FINDINGS: usize = 6;
+/// Of the picture, in px, however few nodes there are.
+const MIN_WIDTH: usize = 640;
+/// Of the colour scale, in px.
+const SCALE_WIDTH: usize = 150;
+const SCALE_STEPS: usize = 30;
+
+/// The picture has a background of its own, so that text can be read wherever it is embedded,
+/// whether or not the page around follows the reader's choice of light or dark.
+const STYLE: &str = "\
+.page{fill:#fff;stroke:#d0d7de}\
+text{font:12px Helvetica,Arial,sans-serif;fill:#24292f}\
+.title{font-size:14px;font-weight:bold}\
+.bad{font-weight:bold}\
+.n{fill:#111;text-anchor:middle}\
+.x{fill:#fff;text-anchor:middle}\
+.end{text-anchor:end}\
+.none{fill:#808080;fill-opacity:.18}\
+@media(prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#30363d}text{fill:#e6edf3}.n{fill:#111}}";
+
+impl SurveyReport {
+    /// The report as a self-contained SVG: the headline, the findings (the first six), a heatmap
+    /// of rates by sending and receiving node, and its colour scale in Gbit/s. It is readable on
+    /// light and dark pages, names are escaped, and there are no scripts. Above 24 nodes the rates
+    /// are only in the cells' titles, above 128 there is no heatmap.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        let heat = (self.nodes.len() <= MAX_NODES).then(|| Heat::of(self));
+        let frame = heat.as_ref().map(Frame::of);
+        let width = frame.as_ref().map_or(MIN_WIDTH, Frame::width);
+        let mut body = String::new();
+        let mut y = PADDING + 14;
+        for line in wrap(&self.headline(), (width - 2 * PADDING) / 9) {
+            text(&mut body, "title", PADDING, y, &line);
+            y += LINE + 2;
+        }
+        for line in self.lines((width - 2 * PADDING) / 7) {
+            text(&mut body, "", PADDING, y, &line);
+            y += LINE;
+        }
+        if let (Some(heat), Some(frame)) = (&heat, &frame) {
+            y = self.cells(&mut body, heat, frame, y);
+            y = scale(&mut body, heat, y);
+        }
+        let (height, label) = (y, escape(&self.headline()));
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\n\
+             <title>{label}</title>\n<style>{STYLE}</style>\n\
+             <rect class=\"page\" x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
+             {body}</svg>\n",
+            width - 1,
+            height - 1
+        )
+    }
+
+    /// The findings, and what was left out, in lines of that many characters.
+    fn lines(&self, characters: usize) -> Vec<String> {
+        let findings = self.findings();
+        let mut lines: Vec<String> = findings
+            .iter()
+            .take(MAX_FINDINGS)
+            .flat_map(|finding| {
+                let wrapped = wrap(finding, characters.saturating_sub(2));
+                wrapped.into_iter().enumerate().map(|(number, line)| {
+                    let sign = if number == 0 { "•" } else { "\u{2002}" };
+                    format!("{sign} {line}")
+                })
+            })
+            .collect();
+        if findings.len() > MAX_FINDINGS {
+            lines.push(format!("• and {} more", findings.len() - MAX_FINDINGS));
+        }
+        if self.nodes.len() > MAX_NODES {
+            lines.push(format!(
+                "More than {MAX_NODES} nodes: no cell for each pair."
+            ));
+        }
+        lines
+    }
+
+    /// The heatmap below `y`; where it ends.
+    fn cells(&self, body: &mut String, heat: &Heat, frame: &Frame, y: usize) -> usize {
+        let class = |node: usize, base: &'static str| {
+            if self.conclusion.drain.contains(&node) {
+                format!("{base} bad")
+            } else {
+                base.to_owned()
+            }
+        };
+        let (size, left, top) = (frame.cell, frame.left, y + frame.above);
+        text(body, "end", left - 8, top - 8, "Gbit/s from ↓ to →");
+        for (node, name) in heat.names.iter().enumerate() {
+            let x = left + node * size + size / 2 + 4;
+            let _ = writeln!(
+                body,
+                "<text class=\"{}\" transform=\"translate({x} {}) rotate(-90)\">{}</text>",
+                class(node, "to"),
+                top - 6,
+                escape(name)
+            );
+        }
+        for (from, (name, row)) in heat.names.iter().zip(&heat.cells).enumerate() {
+            let y = top + from * size;
+            let middle = y + size / 2 + 4;
+            text(body, &class(from, "end"), left - 8, middle, name);
+            for (to, cell) in row.iter().enumerate() {
+                if from == to {
+                    continue;
+                }
+                let x = left + to * size;
+                let (paint, sign, said) = match *cell {
+                    Cell::Unknown => ("class=\"none\"".to_owned(), None, "not measured".to_owned()),
+                    Cell::Failed => (
+                        format!("fill=\"{FAILED}\""),
+                        Some(("x", "✕".to_owned())),
+                        "failed".to_owned(),
+                    ),
+                    Cell::Gbps(gbps) => (
+                        format!("fill=\"{}\"", heat.colour(gbps)),
+                        heat.has_numbers().then(|| ("n", short(gbps))),
+                        format!("{gbps:.2} Gbit/s"),
+                    ),
+                };
+                let _ = writeln!(
+                    body,
+                    "<rect {paint} x=\"{x}\" y=\"{y}\" width=\"{0}\" height=\"{0}\">\
+                     <title>{1} to {2}: {said}</title></rect>",
+                    size - 1,
+                    escape(self.name(from)),
+                    escape(self.name(to)),
+                );
+                if let Some((class, sign)) = sign {
+                    text(body, class, x + size / 2, middle, &sign);
+                }
+            }
+        }
+        top + heat.names.len() * size + PADDING
+    }
+}
+
+/// Where the heatmap is and how large, in px.
+struct Frame {
+    /// Side of a cell, with one px of space.
+    cell: usize,
+    /// Where cells begin.
+    left: usize,
+    /// For the names of columns.
+    above: usize,
+    nodes: usize,
+}
+
+impl Frame {
+    fn of(heat: &Heat) -> Self {
+        let nodes = heat.names.len();
+        let name = heat.names.iter().map(|name| name.chars().count()).max();
+        let name = name.unwrap_or(0) * 7 + 12;
+        Self {
+            cell: if heat.has_numbers() { 40 } else { 14 },
+            left: PADDING + name.max(120),
+            above: name + 4,
+            nodes,
+        }
+    }
+
+    fn width(&self) -> usize {
+        (self.left + self.nodes * self.cell + PADDING).max(MIN_WIDTH)
+    }
+}
+
+/// The colour scale below `y`; where the picture ends.
+fn scale(body: &mut String, heat: &Heat, y: usize) -> usize {
+    let mut x = PADDING;
+    let base = y + 11;
+    if let Some(typical) = heat.typical_gbps {
+        let least = format!("≤ {}", short(typical * 0.5));
+        text(body, "", x, base, &least);
+        x += least.chars().count() * 7 + 10;
+        let step = SCALE_WIDTH / SCALE_STEPS;
+        for number in 0..SCALE_STEPS {
+            let share = 0.5 + 0.5 * number as f64 / (SCALE_STEPS - 1) as f64;
+            let _ = writeln!(
+                body,
+                "<rect class=\"scale\" fill=\"{}\" x=\"{}\" y=\"{y}\" width=\"{step}\" height=\"14\"/>",
+                colour(share),
+                x + number * step
+            );
+        }
+        x += SCALE_WIDTH + 8;
+        let most = format!("≥ {} Gbit/s, the median", short(typical));
+        text(body, "", x, base, &most);
+        x += most.chars().count() * 7 + 6;
+    }
+    for (paint, sign, said) in [
+        (format!("fill=\"{FAILED}\""), "✕", "failed"),
+        ("class=\"none\"".to_owned(), "", "not measured"),
+    ] {
+        let _ = writeln!(
+            body,
+            "<rect {paint} x=\"{x}\" y=\"{y}\" width=\"18\" height=\"14\"/>"
+        );
+        text(body, "x", x + 9, base, sign);
+        text(body, "", x + 24, base, said);
+        x += 24 + said.chars().count() * 7 + 10;
+    }
+    y + 14 + PADDING
+}
+
+fn text(body: &mut String, class: &str, x: usize, y: usize, text: &str) {
+    let class = if class.is_empty() {
+        String::new()
+    } else {
+        format!(" class=\"{class}\"")
+    };
+    let text = escape(text);
+    let _ = writeln!(body, "<text{class} x=\"{x}\" y=\"{y}\">{text}</text>");
+}
+
+/// Lines of at most that many characters, broken at spaces; longer words stay whole.
+fn wrap(text: &str, characters: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= characters => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::survey::PlanOptions;
+    use crate::survey::simulate::{Cluster, Fault};
+    use crate::survey_run::{Survey, SurveyNode};
+
+    fn nodes(count: usize) -> Vec<SurveyNode> {
+        let name = |number: usize| SurveyNode::new(format!("node-{number}"));
+        (0..count).map(name).collect()
+    }
+
+    /// A survey that did not begin.
+    pub(in crate::survey_run) fn unmeasured(count: usize) -> SurveyReport {
+        let survey = Survey::new(nodes(count), "tcp", PlanOptions::default()).unwrap();
+        survey.report(0.0)
+    }
+
+    /// Node 5 has half of the others' rate, and nodes 1 and 2 do not reach each other.
+    pub(in crate::survey_run) fn bad_cluster(count: usize) -> SurveyReport {
+        let mut cluster = Cluster::healthy(count)
+            .with(Fault::SlowNode { node: 5, loss: 0.5 })
+            .with(Fault::DeadLink { pair: (1, 2) });
+        cluster.rails = 1;
+        let run = cluster.survey(PlanOptions::default(), 1).unwrap();
+        SurveyReport::of(nodes(count), "model", run.observations, run.conclusion)
+    }
+
+    fn count(svg: &str, part: &str) -> usize {
+        svg.matches(part).count()
+    }
+
+    #[test]
+    fn a_cell_for_each_pair_and_a_scale_with_units() {
+        let report = bad_cluster(8);
+        let svg = report.to_svg();
+        assert_eq!(count(&svg, " to node-"), 8 * 7);
+        assert_eq!(count(&svg, ": failed</title>"), 2);
+        assert_eq!(count(&svg, " Gbit/s</title>"), 8 * 7 - 2);
+        assert_eq!(count(&svg, "class=\"n\""), 8 * 7 - 2);
+        assert_eq!(count(&svg, "class=\"scale\""), SCALE_STEPS);
+        assert_eq!(count(&svg, "class=\"to bad\""), 1);
+        assert!(svg.contains("Gbit/s, the median"));
+        assert!(svg.contains(&format!("<title>{}</title>", report.headline())));
+        assert!(svg.contains("• node-5 has ") && svg.contains("• the link between node-1 and"));
+    }
+
+    #[test]
+    fn it_is_well_formed_and_loads_nothing() {
+        for count in [2, 8, 40, 130] {
+            let mut report = unmeasured(count);
+            report.nodes[0].name = "<i>\u{7}&'\"".to_owned();
+            let svg = report.to_svg();
+            balanced(&svg);
+            assert!(!svg.contains("<i>") && !svg.contains("<script") && !svg.contains("href"));
+            assert!(svg.contains("prefers-color-scheme:dark"));
+        }
+        balanced(&bad_cluster(30).to_svg());
+    }
+
+    /// Every element that is opened is closed, in order.
+    fn balanced(svg: &str) {
+        let mut open = Vec::new();
+        for part in svg.split('<').skip(1) {
+            let (tag, _) = part.split_once('>').unwrap();
+            if let Some(name) = tag.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(name));
+            } else if !tag.ends_with('/') {
+                open.push(tag.split_whitespace().next().unwrap());
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn many_nodes_have_small_cells_and_too_many_none() {
+        let svg = bad_cluster(30).to_svg();
+        assert_eq!(count(&svg, "width=\"13\" height=\"13\""), 30 * 29);
+        assert_eq!(count(&svg, "class=\"n\""), 0);
+        let svg = unmeasured(129).to_svg();
+        assert_eq!(count(&svg, "not measured"), 0);
+        assert!(svg.contains("no cell for each pair"));
+    }
+
+    #[test]
+    fn findings_are_wrapped_and_counted() {
+        for (text, characters, expected) in [
+            ("", 5, vec![]),
+            ("ab cd ef", 5, vec!["ab cd", "ef"]),
+            ("abcdefgh ij", 5, vec!["abcdefgh", "ij"]),
+        ] {
+            assert_eq!(wrap(text, characters), expected);
+        }
+        let mut report = bad_cluster(8);
+        let first = report.conclusion.verdicts[0].clone();
+        report.conclusion.verdicts = vec![first; 9];
+        assert_eq!(count(&report.to_svg(), "• and 3 more"), 1);
+    }
+}

@@ -1,0 +1,49 @@
+//! The heatmap of a survey as a picture: prints the SVG that is `docs/images/survey.svg`.
+//!
+//! `cargo run -p efa-fabric --example survey_picture > docs/images/survey.svg`. The cluster is
+//! simulated: eight nodes, one of which is slow, and two that do not reach each other. A report of
+//! a real survey draws the same with `SurveyReport::to_svg`; with the path of such a report as
+//! JSON, its picture is printed instead.
+
+use std::error::Error;
+
+use efa_fabric::survey::PlanOptions;
+use efa_fabric::survey::simulate::{Cluster, Fault};
+use efa_fabric::survey_run::{SurveyNode, SurveyReport};
+
+const NODES: usize = 8;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let report = match std::env::args().nth(1) {
+        Some(path) => serde_json::from_str(&std::fs::read_to_string(path)?)?,
+        None => simulated()?,
+    };
+    print!("{}", report.to_svg());
+    Ok(())
+}
+
+/// The survey of a cluster with two faults; the same each time.
+pub(crate) fn simulated() -> Result<SurveyReport, efa_fabric::Error> {
+    let cluster = Cluster {
+        nodes: NODES,
+        rails: 1,
+        rail_gbps: 400.0,
+        latency_us: 20.0,
+        noise: 0.02,
+        faults: vec![
+            Fault::SlowNode {
+                node: 5,
+                loss: 0.35,
+            },
+            Fault::DeadLink { pair: (1, 2) },
+        ],
+    };
+    let run = cluster.survey(PlanOptions::default(), 1)?;
+    let nodes = (0..NODES).map(|number| SurveyNode::new(format!("node-{number}")));
+    Ok(SurveyReport::of(
+        nodes.collect(),
+        "a simulated network",
+        run.observations,
+        run.conclusion,
+    ))
+}
