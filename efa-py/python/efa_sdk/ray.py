@@ -17,6 +17,7 @@ import json
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -134,7 +135,8 @@ def survey(
     actors: list[Any] = []
     plan = _plan(nodes, {}, provider or "tcp", mode, seed, labels, expected_gbps)
     try:
-        actors.extend(_start(ray, node, reserve) for node in nodes)
+        actor_class = ray.remote(_Node)  # once: Ray stores each class that it is given
+        actors.extend(_start(actor_class, node, reserve) for node in nodes)
         greetings = _greet(ray, actors, inspect, start + start_deadline_s)
         if provider is None:
             has_efa = any("efa" in offered for _, offered, _ in greetings.values())
@@ -150,8 +152,8 @@ def survey(
     except KeyboardInterrupt:
         pass  # the report says that it is partial
     finally:
-        for actor in actors:
-            ray.kill(actor)
+        for number in range(len(actors)):
+            _end(ray, actors, number)
     return plan.report(elapsed_s=time.monotonic() - start)
 
 
@@ -192,16 +194,24 @@ def _changed(options: PairOptions, **changes: Any) -> PairOptions:
     return PairOptions(kept.pop("provider"), **kept)
 
 
-def _start(ray: Any, node: dict[str, Any], reserve: bool) -> Any:
+def _start(actor_class: Any, node: dict[str, Any], reserve: bool) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     cpus = node["Resources"].get("CPU", 0) if reserve else 0
-    actor = ray.remote(_Node).options(
+    actor = actor_class.options(
         num_cpus=cpus,
         max_restarts=0,
         scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
     )
     return actor.remote()
+
+
+def _end(ray: Any, actors: list[Any], number: int) -> None:
+    """Kills the actor, once: a second time ends the driver's process with Ray 2.9."""
+    actor, actors[number] = actors[number], None
+    # A driver that lost its cluster would join another one: kill calls init where it is needed.
+    if actor is not None and ray.is_initialized():
+        ray.kill(actor)
 
 
 def _greet(
@@ -242,9 +252,10 @@ def _plan(
     expected_gbps: float | None,
 ) -> SurveyPlan:
     names = [node["NodeManagerHostname"] for node in nodes]
+    named = Counter(names)
     listed = []
     for number, (node, name) in enumerate(zip(nodes, names, strict=True)):
-        if names.count(name) > 1:
+        if named[name] > 1:
             name = f"{name}/{node['NodeID'][:6]}"
         _, _, found = greetings.get(number, (None, None, None))
         listed.append(SurveyNode(name, address=node["NodeManagerAddress"], inspection=found))
@@ -277,7 +288,7 @@ class _Driver:
     def lose(self, number: int) -> None:
         """The node is asked no more, and what it may still do ends."""
         self._plan.lost(number)
-        self._ray.kill(self._actors[number])
+        _end(self._ray, self._actors, number)
 
     def round(self, pairs: list[tuple[int, int]], deadline_s: float) -> None:
         began = time.monotonic()
