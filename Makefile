@@ -2,6 +2,7 @@
 # make test   sets everything up and runs every check and test
 # make wheel  builds the release wheel into dist/
 # make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
+# make bench-survey  what a survey costs its driver; BENCH="--write" puts the tables into docs/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,10 +14,12 @@ export PYO3_PYTHON := $(PYTHON)
 export EFA_TEST_PYTHON := $(PYTHON)
 # A second libfabric, to test against two versions: the one inside the PyPI wheel of mpich.
 export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
-# What tools/setup.sh installs is there: a test of efa-fabric that would be skipped fails.
+# The oldest Ray that surveys are tested with.
+export EFA_TEST_RAY_OLDEST := $(CURDIR)/.venv-ray-oldest/bin/python
+# What tools/setup.sh installs is there: a test that would be skipped for want of it fails.
 export EFA_TEST_NO_SKIPS := 1
 
-.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric bench-survey survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -72,6 +75,10 @@ test-python: setup build
 bench-fabric: build
 	$(PYTHON) tools/bench_fabric.py $(BENCH)
 
+# Time and memory of the driver, by number of nodes: docs/survey-scale.md.
+bench-survey: setup build
+	$(PYTHON) tools/bench_survey.py $(BENCH)
+
 # Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
 survey-long: setup-examples
 	cargo run -p efa-fabric --example survey_simulation -- long
@@ -88,4 +95,4 @@ fmt: setup
 	ruff check --fix .
 
 clean:
-	rm -rf target .venv dist
+	rm -rf target .venv .venv-ray-oldest dist

@@ -11,8 +11,11 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # libfabric to measure with, its headers and tools to compare with, a C compiler for both.
 debian_packages=(libfabric1 libfabric-dev libfabric-bin gcc libc6-dev python3-venv)
 # For the bootstrap tests: a throw-away key, a TLS server, and what the script itself uses. For the
-# tests of efa-fabric: a memory checker.
-if [ "$1" = tests ]; then debian_packages+=(gnupg openssl curl ca-certificates shellcheck valgrind); fi
+# tests of efa-fabric: a memory checker. For torch jobs: torch 1.13 for the CPU, 152 MB to download,
+# 652 MB on disk; PyPI's torch is 2.9 GB to download.
+if [ "$1" = tests ]; then
+    debian_packages+=(gnupg openssl curl ca-certificates shellcheck valgrind python3-torch)
+fi
 missing=()
 for package in "${debian_packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -28,12 +31,20 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-requirements=$1/requirements.txt
-stamp=.venv/setup-$1.sha256
-wanted=$(cat examples/requirements.txt "$requirements" | sha256sum)
-if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    say "installing Python packages into .venv"
-    [ -x .venv/bin/python ] || python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$requirements"
-    echo "$wanted" > "$stamp"
-fi
+# A virtual environment, the name of its stamp, and the files that say what is in it, the last of
+# which pip reads.
+install_into() {
+    local venv=$1 stamp=$1/setup-$2.sha256 wanted
+    shift 2
+    wanted=$(cat "$@" | sha256sum)
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        say "installing Python packages into $venv"
+        [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "${@: -1}"
+        echo "$wanted" > "$stamp"
+    fi
+}
+
+install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
+# Surveys are tested with two versions of Ray; this one is 60 MB to download, 230 MB on disk.
+if [ "$1" = tests ]; then install_into .venv-ray-oldest tests tests/requirements-ray-oldest.txt; fi

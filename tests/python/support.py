@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 import efa_sdk as efa
@@ -321,3 +321,10 @@ def check(error: efa.EfaError, *codes: str, **context: str) -> None:
 def lines(text: str) -> Iterator[str]:
     """The lines of a text without their indentation."""
     return (line.strip() for line in text.splitlines())
+
+
+def skip(reason: str) -> NoReturn:
+    """Skips the test; fails it where `EFA_TEST_NO_SKIPS` says that all must be there."""
+    if os.environ.get("EFA_TEST_NO_SKIPS"):
+        pytest.fail(f"EFA_TEST_NO_SKIPS is set, but {reason}")
+    pytest.skip(reason)

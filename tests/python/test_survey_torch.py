@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime
 import os
+import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import efa_sdk
 import efa_sdk.torch
 import pytest
 from efa_sdk import errors
 from efa_sdk.survey import SurveyReport
+from support import skip
 
 QUICK = {
     "provider": "tcp",
@@ -24,7 +27,7 @@ QUICK = {
 
 
 class OldStore:
-    """As torch 1.13: no check; wait raises RuntimeError; keys stay when delete_key cannot."""
+    """Neither check nor compare_set; wait raises RuntimeError; keys stay."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
@@ -45,6 +48,21 @@ class OldStore:
                 lambda: all(key in self.values for key in keys), timeout.total_seconds()
             ):
                 raise RuntimeError("Socket Timeout")
+
+
+class AskedStore(OldStore):
+    """As torch 1.13: compare_set; after some waits in vain its get never returns."""
+
+    def compare_set(self, key: str, expected: str, desired: str) -> bytes:
+        with self.changed:
+            if key not in self.values:
+                return expected.encode()
+            if self.values[key] == expected.encode():
+                self.values[key] = desired.encode()
+            return self.values[key]
+
+    def wait(self, keys: list[str], timeout: datetime.timedelta) -> None:
+        raise AssertionError("no wait here")
 
 
 class NewStore(OldStore):
@@ -71,7 +89,7 @@ def run_ranks(
         return list(pool.map(one, ranks))
 
 
-@pytest.mark.parametrize("kind", [OldStore, NewStore])
+@pytest.mark.parametrize("kind", [OldStore, AskedStore, NewStore])
 def test_every_rank_gets_the_report(kind: type[OldStore]) -> None:
     reports = run_ranks(kind(), [0, 1, 2, 3], 4)
     assert all(report == reports[0] for report in reports)
@@ -125,28 +143,162 @@ def test_per_is_checked() -> None:
         run_ranks(NewStore(), [0], 1, per="gpu")
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+#: A Python that has torch: Debian's python3-torch is the system's.
+TORCH_PYTHON = os.environ.get("EFA_TEST_TORCH_PYTHON", "/usr/bin/python3")
+EXAMPLE = Path(__file__).parents[2] / "examples/torch_survey.py"
+
+
+@pytest.fixture(scope="session")
+def torch_version() -> tuple[int, int]:
+    """That of the Python with torch."""
+    said = "import torch; print(torch.__version__)"
+    try:
+        done = subprocess.run(
+            [TORCH_PYTHON, "-c", said], capture_output=True, text=True, timeout=120
+        )
+    except FileNotFoundError:
+        skip(f"there is no {TORCH_PYTHON}: EFA_TEST_TORCH_PYTHON names a Python with torch")
+    if done.returncode != 0:
+        skip(f"{TORCH_PYTHON} has no torch: apt-get install python3-torch")
+    major, minor = done.stdout.split(".")[:2]
+    return int(major), int(minor)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Of a process that imports efa_sdk from here and is no rank yet."""
+    job = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    kept = {name: value for name, value in os.environ.items() if name not in job}
+    here = str(Path(efa_sdk.__file__).parents[1])
+    # Not numpy and MKL of another Python; a job of four need not start a thread per core each.
+    return {**kept, "PYTHONPATH": here, "OMP_NUM_THREADS": "1", "FI_TCP_IFACE": "lo", **more}
+
+
+def test_torchrun_runs_the_example(torch_version: tuple[int, int], tmp_path: Path) -> None:
+    logs: list[str] = []
+    if torch_version < (2, 0):  # its torchrun cannot do without on Python 3.11
+        logs = ["--log_dir", str(tmp_path), "--redirects", "0:1,1:1,2:1,3:1"]
+        logs += ["--tee", "0:1,1:1,2:1,3:1"]
+    torchrun = [TORCH_PYTHON, "-m", "torch.distributed.run", *logs, "--nproc_per_node", "4"]
+    done = subprocess.run(
+        [*torchrun, "--master_port", str(free_port()), str(EXAMPLE)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 nodes over tcp: no fault was found; 6 measurements in 3 rounds" in done.stdout
+
+
 RANK = """
+import datetime, hashlib, os, sys, time
+import torch.distributed as distributed
 import efa_sdk
+
+rank = int(os.environ["RANK"])
+store = distributed.TCPStore(
+    os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), 4, rank == 0,
+    wait_for_workers=False, timeout=datetime.timedelta(seconds=60))
+store.set("theirs", b"1")
+
+def tell(state):
+    print("round", state.rounds, flush=True)
+    sys.stdin.readline()
+
 report = efa_sdk.torch.survey(
-    provider="tcp", source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02)
-print(report.measurements, report.healthy)
+    store=store, rank=rank, world_size=4, name="test", provider="tcp",
+    source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02,
+    round_deadline_s=float(sys.argv[1]), progress=tell if rank == 0 else None)
+print(hashlib.sha256(report.to_json().encode()).hexdigest(), *report.unreachable_nodes)
+if rank == 0:
+    print("keys", store.num_keys(), flush=True)
+    sys.stdin.readline()
 """
 
 
-def test_torch_itself() -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    assert torch.distributed.is_available()
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "WORLD_SIZE": "4"}
-    ranks = [
+def start_ranks(count: int, *, round_deadline_s: float) -> list[subprocess.Popen[str]]:
+    """Ranks of a job that has no agent: rank 0 has the store, and asks before each round."""
+    port = str(free_port())
+    return [
         subprocess.Popen(
-            [sys.executable, "-c", RANK],
-            env={**common, "RANK": str(rank), "LOCAL_WORLD_SIZE": "4"},
+            [TORCH_PYTHON, "-c", RANK, str(round_deadline_s)],
+            env=environment(
+                RANK=str(rank), WORLD_SIZE="4", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+            ),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(4)
+        for rank in range(count)
     ]
+
+
+def end(ranks: list[subprocess.Popen[str]]) -> None:
     for rank in ranks:
-        out, err = rank.communicate(timeout=180)
-        assert (rank.returncode, out) == (0, "6 True\n"), err
+        rank.kill()
+        rank.communicate()
+
+
+def go_on(rank: subprocess.Popen[str]) -> None:
+    assert rank.stdin is not None
+    rank.stdin.write("\n" * 100)
+    rank.stdin.flush()
+
+
+def lines(rank: subprocess.Popen[str]) -> list[str]:
+    out, err = rank.communicate(timeout=120)
+    assert rank.returncode == 0, err
+    return [line for line in out.splitlines() if not line.startswith("round")]
+
+
+def test_ranks_get_one_report_and_leave_no_key(torch_version: tuple[int, int]) -> None:
+    ranks = start_ranks(4, round_deadline_s=60)
+    try:
+        go_on(ranks[0])
+        first, keys = lines(ranks[0])
+        # The key of the caller; torch counts one of its own.
+        assert keys in ("keys 1", "keys 2")
+        for rank in ranks[1:]:
+            assert lines(rank) == [first]
+        assert " " not in first
+    finally:
+        end(ranks)
+
+
+def test_a_rank_that_is_killed_is_named(torch_version: tuple[int, int]) -> None:
+    ranks = start_ranks(4, round_deadline_s=8)
+    try:
+        assert ranks[0].stdout is not None
+        assert ranks[0].stdout.readline() == "round 1\n"
+        ranks[2].kill()
+        go_on(ranks[0])
+        first, _ = lines(ranks[0])
+        digest, name = first.split()
+        assert name.endswith("/2")
+        for rank in (ranks[1], ranks[3]):
+            assert lines(rank) == [f"{digest} {name}"]
+    finally:
+        end(ranks)
+
+
+def test_without_rank_0_the_others_end_with_an_error(torch_version: tuple[int, int]) -> None:
+    ranks = start_ranks(4, round_deadline_s=8)
+    try:
+        assert ranks[0].stdout is not None
+        assert ranks[0].stdout.readline() == "round 1\n"
+        ranks[0].kill()
+        for rank in ranks[1:]:
+            _, err = rank.communicate(timeout=120)
+            assert rank.returncode == 1, err
+            last = err.strip().splitlines()[-1]
+            assert last.startswith("efa_sdk.errors.FabricError: "), err
+            assert "the exchange failed" in last
+    finally:
+        end(ranks)

@@ -18,6 +18,7 @@ import dataclasses
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -172,7 +173,8 @@ def survey(
     line, tell = survey_display(progress)
     try:
         line.note(f"starting {len(nodes)} actors")
-        actors.extend(_start(ray, node, reserve) for node in nodes)
+        actor_class = ray.remote(_Node)  # once: Ray stores each class that it is given
+        actors.extend(_start(actor_class, node, reserve) for node in nodes)
         greetings = _greet(ray, actors, inspect, start + start_deadline_s)
         if provider is None:
             has_efa = any("efa" in greeting.providers for greeting in greetings.values())
@@ -200,8 +202,8 @@ def survey(
     except KeyboardInterrupt:
         pass  # the report says that it is partial
     finally:
-        for actor in actors:
-            ray.kill(actor)
+        for number in range(len(actors)):
+            _end(ray, actors, number)
         line.close()
     return plan.report(elapsed_s=time.monotonic() - start)
 
@@ -245,16 +247,24 @@ def _rails(provider: str, greeting: _Greeting | None, count: int | None) -> list
     return choose_rails(provider, count)
 
 
-def _start(ray: Any, node: dict[str, Any], reserve: bool) -> Any:
+def _start(actor_class: Any, node: dict[str, Any], reserve: bool) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     cpus = node["Resources"].get("CPU", 0) if reserve else 0
-    actor = ray.remote(_Node).options(
+    actor = actor_class.options(
         num_cpus=cpus,
         max_restarts=0,
         scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
     )
     return actor.remote()
+
+
+def _end(ray: Any, actors: list[Any], number: int) -> None:
+    """Kills the actor, once: a second time ends the driver's process with Ray 2.9."""
+    actor, actors[number] = actors[number], None
+    # A driver that lost its cluster would join another one: kill calls init where it is needed.
+    if actor is not None and ray.is_initialized():
+        ray.kill(actor)
 
 
 def _greet(
@@ -288,12 +298,13 @@ def _as_they_come(ray: Any, waiting: list[Any], end: float) -> Any:
 def _known(nodes: list[dict[str, Any]], topology: Topology | None) -> list[SurveyNode]:
     """The nodes as Ray and EC2 know them."""
     names = [node["NodeManagerHostname"] for node in nodes]
+    named = Counter(names)
     placed = {}
     if topology is not None:
         placed = {i.private_ip_address: i.network_nodes for i in topology.nodes}
     known = []
     for node, name in zip(nodes, names, strict=True):
-        if names.count(name) > 1:
+        if named[name] > 1:
             name = f"{name}/{node['NodeID'][:6]}"
         address = node["NodeManagerAddress"]
         network_nodes = placed.get(address, [])
@@ -332,7 +343,7 @@ class _Driver:
     def lose(self, number: int) -> None:
         """The node is asked no more, and what it may still do ends."""
         self._plan.lost(number)
-        self._ray.kill(self._actors[number])
+        _end(self._ray, self._actors, number)
 
     def round(self, pairs: list[tuple[int, int]], deadline_s: float) -> None:
         began = time.monotonic()

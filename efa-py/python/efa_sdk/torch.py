@@ -6,7 +6,7 @@
 ...     report.raise_for_health()
 
 torch is imported only to find the job's store. Any object with torch's ``set``, ``get`` and
-``check`` (or ``wait``) can be given instead.
+``check`` (or ``compare_set``, or ``wait``) can be given instead. Tested with torch 1.13.
 """
 
 from __future__ import annotations
@@ -34,14 +34,18 @@ from efa_sdk.survey import (
 
 __all__ = ["Store", "StoreExchange", "survey"]
 
-#: Seconds that a store without ``check`` may wait for a key that is not there.
+#: What ``compare_set`` answers where nothing lies; no message of a survey is this.
+_NOTHING = "efa_sdk: nothing"
+#: Seconds that a store with ``wait`` only may wait for a key that is not there.
 _PEEK_S = 0.01
 #: Seconds that rank 0, which may have the store, waits for the others to be done.
 _LEAVE_S = 10.0
 
 
 class Store(Protocol):
-    """What is used of a ``torch.distributed.Store``: this, and ``check`` or ``wait``."""
+    """What is used of a ``torch.distributed.Store``: this, and a way to see whether a key is there:
+    ``check``, ``compare_set`` or ``wait``, the first that it has.
+    """
 
     def set(self, key: str, value: bytes, /) -> object:
         """Leaves a value."""
@@ -56,6 +60,7 @@ class StoreExchange:
     def __init__(self, store: Any) -> None:
         self._store = store
         self._check = getattr(store, "check", None)
+        self._compare_set = getattr(store, "compare_set", None)
         self._delete = getattr(store, "delete_key", None)
 
     def put(self, key: str, value: bytes) -> None:
@@ -64,24 +69,26 @@ class StoreExchange:
 
     def take(self, key: str) -> bytes | None:
         """Takes away what lies under the key; None while nothing does."""
-        if not self._is_there(key):
-            return None
-        value = bytes(self._store.get(key))
-        if self._delete is not None:
+        value = self._peek(key)
+        if value is not None and self._delete is not None:
             try:
                 self._delete(key)
             except (NotImplementedError, RuntimeError):
                 self._delete = None  # a FileStore cannot; keys are used once anyway
         return value
 
-    def _is_there(self, key: str) -> bool:
+    def _peek(self, key: str) -> bytes | None:
         if self._check is not None:
-            return bool(self._check([key]))
+            return bytes(self._store.get(key)) if self._check([key]) else None
+        # Not wait: after some that time out, get of torch 1.13's TCPStore never returns.
+        if self._compare_set is not None:
+            value = bytes(self._compare_set(key, _NOTHING, _NOTHING))
+            return None if value == _NOTHING.encode() else value
         try:
             self._store.wait([key], datetime.timedelta(seconds=_PEEK_S))
         except RuntimeError:  # DistStoreError since torch 2, which is one
-            return False
-        return True
+            return None
+        return bytes(self._store.get(key))
 
 
 _calls = 0
