@@ -227,6 +227,11 @@ impl SurveyReport {
         pandas.call_method1("DataFrame", (self.rows(py)?,))
     }
 
+    /// The heatmap as a picture: an SVG document.
+    fn to_svg(&self) -> String {
+        self.0.to_svg()
+    }
+
     fn _repr_html_(&self) -> String {
         self.0.to_html()
     }

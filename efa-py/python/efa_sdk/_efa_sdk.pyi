@@ -4356,6 +4356,10 @@ class SurveyReport:
         """
         `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
         """
+    def to_svg(self, /) -> str:
+        """
+        The heatmap as a picture: an SVG document.
+        """
     @property
     def topology_order(self, /) -> list[str] | None:
         """
