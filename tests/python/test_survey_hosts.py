@@ -1,0 +1,194 @@
+"""Surveys of a real Ray cluster on six hosts, over libfabric's tcp, with one thing wrong.
+
+The hosts are namespaces on this machine: see `hosts`. Ray's head and the driver are on host-1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import hosts
+import pytest
+from efa_sdk.survey import SurveyReport
+from hosts import Hosts
+from ray_hosts import RayHosts, Surveyed, wait_until
+
+#: Mbit/s of each host: far below what two cores carry, so that the network is what is measured.
+RATE_MBIT = 100
+START_DEADLINE_S = 60.0
+ROUND_DEADLINE_S = 12.0
+OPTIONS: dict[str, Any] = {
+    "provider": "tcp",
+    "message_bytes": 16384,
+    "test_budget_s": 0.1,
+    "start_deadline_s": START_DEADLINE_S,
+    "round_deadline_s": ROUND_DEADLINE_S,
+}
+
+
+def require(reason: str | None) -> None:
+    """Skips with the reason, if there is one; fails where nothing may be skipped."""
+    if reason is not None:
+        (pytest.fail if os.environ.get("EFA_TEST_NO_SKIPS") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def six() -> Iterator[Hosts]:
+    require(hosts.why_not())
+    require(None if importlib.util.find_spec("ray") else "Ray is not installed")
+    before = network_of_this_machine()
+    with Hosts(6, rate_mbit=RATE_MBIT) as six:
+        yield six
+    assert six.leftovers() == []
+    assert network_of_this_machine() == before
+
+
+def network_of_this_machine() -> set[str]:
+    """Names of the network devices outside of all hosts."""
+    return {entry.name for entry in pathlib.Path("/sys/class/net").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def nodes(six: Hosts) -> Iterator[RayHosts]:
+    with tempfile.TemporaryDirectory(prefix="efa-", ignore_cleanup_errors=True) as folder:
+        with RayHosts(six, pathlib.Path(folder)) as nodes:
+            yield nodes
+        assert all(not six.processes(number) for number in range(six.count))
+
+
+@pytest.fixture
+def cluster(nodes: RayHosts) -> Iterator[RayHosts]:
+    nodes.mend()
+    yield nodes
+    assert_nothing_of_ours_runs(nodes)
+
+
+def assert_nothing_of_ours_runs(nodes: RayHosts) -> None:
+    wait_until(lambda: not nodes.actors(), "no actor and no driver runs")
+
+
+#: Rows of the table, by case.
+MATRIX: dict[str, str] = {}
+
+
+@pytest.fixture
+def note(
+    request: pytest.FixtureRequest, print_at_end: Callable[[str, str], None]
+) -> Callable[[Surveyed], SurveyReport]:
+    """Takes what came of the survey of this test into the table, and checks its time."""
+
+    def take(surveyed: Surveyed) -> SurveyReport:
+        report, seconds = surveyed
+        print(report.to_json())
+        failed = [row for row in report.rows() if row["code"] is not None]
+        bound_s = START_DEADLINE_S + report.rounds * ROUND_DEADLINE_S
+        case = request.node.name.removeprefix("test_").replace("_", " ")
+        MATRIX[case] = (
+            f"{case:38}{named(report):38}{report.rounds:>6}{report.measurements:>6}"
+            f"{len(failed):>8}{seconds:>9.1f}{bound_s:>9.0f}"
+        )
+        head = (
+            f"{'case':38}{'named':38}{'rounds':>6}{'pairs':>6}{'failed':>8}{'s':>9}{'bound s':>9}"
+        )
+        print_at_end("surveys of six hosts", "\n".join([head, *MATRIX.values()]))
+        assert not report.partial
+        assert seconds <= bound_s
+        return report
+
+    return take
+
+
+def named(report: SurveyReport) -> str:
+    """Whom the report blames for what."""
+    lists = {
+        "silent or unreachable": report.unreachable_nodes,
+        "slow": report.slow_nodes,
+        "slow link": [" - ".join(pair) for pair in report.slow_links],
+        "unreachable link": [" - ".join(pair) for pair in report.unreachable_links],
+    }
+    words = [f"{word} {', '.join(names)}" for word, names in lists.items() if names]
+    return "; ".join(words) or ("nobody, healthy" if report.healthy else "nobody")
+
+
+def failures(report: SurveyReport) -> list[tuple[str, str]]:
+    """The pairs whose measurements failed, each as often as it did."""
+    return [(row["a"], row["b"]) for row in report.rows() if row["code"] is not None]
+
+
+Note = Callable[[Surveyed], SurveyReport]
+
+
+def test_all_well(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    report = note(cluster.survey(OPTIONS))
+    assert report.healthy, report
+    assert [node.name for node in report.nodes] == six.names
+    assert [node.address for node in report.nodes] == six.addresses
+    assert named(report) == "nobody, healthy"
+    assert report.drain == []
+
+
+def test_one_host_at_40_percent(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    with six.limited(2, 0.4 * RATE_MBIT):
+        report = note(cluster.survey(OPTIONS))
+    assert not report.healthy
+    assert report.slow_nodes == report.drain == ["host-3"], report
+    assert report.slow_links == report.unreachable_links == [], report
+
+
+def test_one_link_5_ms_later(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    with six.delayed(1, 4, delay_ms=5):
+        report = note(cluster.survey(OPTIONS))
+    assert not report.healthy
+    assert report.slow_links == [("host-2", "host-5")], report
+    assert report.slow_nodes == report.drain == report.unreachable_links == [], report
+    assert any("more latency" in problem for problem in report.problems), report
+
+
+def test_one_link_cut(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    with six.cut(1, 4):
+        report = note(cluster.survey(OPTIONS))
+    assert not report.healthy
+    assert report.unreachable_links == [("host-2", "host-5")], report
+    assert report.slow_nodes == report.drain == report.unreachable_nodes == [], report
+    assert set(failures(report)) == {("host-2", "host-5")}
+
+
+def test_one_host_stopped_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    victim = 3
+
+    def stop(finished: int) -> None:
+        if finished == 1:
+            six.signal(victim, signal.SIGSTOP)
+
+    try:
+        report = note(cluster.survey(OPTIONS, after_round=stop))
+        assert set(cluster.actors()) <= {"host-4"}
+        check_lost(report, "host-4")
+        # Awake, it learns that it was given up.
+        six.signal(victim, signal.SIGCONT)
+        assert_nothing_of_ours_runs(cluster)
+    finally:
+        cluster.end(victim)
+
+
+def test_one_node_killed_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    def kill(finished: int) -> None:
+        if finished == 1:
+            cluster.end(5)
+
+    check_lost(note(cluster.survey(OPTIONS, after_round=kill)), "host-6")
+
+
+def check_lost(report: SurveyReport, name: str) -> None:
+    """The node is named and nothing else, and it cost one deadline, not one per partner."""
+    assert not report.healthy
+    assert report.unreachable_nodes == report.drain == [name], report
+    assert report.slow_nodes == report.slow_links == report.unreachable_links == [], report
+    (failed,) = failures(report)
+    assert name in failed
