@@ -201,6 +201,32 @@ def test_interrupting_the_kernel_gives_the_partial_report(kernel: tuple[Any, Any
     assert run(client, AFTER).splitlines() == ["True False True 3", "False 3"]
 
 
+RANKS = """
+import threading
+from efa_sdk import survey
+from efa_sdk.progress import SurveyLine
+
+pair = survey.PairOptions("tcp", source_address="127.0.0.1", test_budget_s=0.02)
+
+def rank(number, progress=None):
+    client = survey.StoreClient(server.address, "secret")
+    node = survey.SurveyNode(str(number))
+    survey.run_rank(client, "a", node, pair, rank=number, world_size=2, progress=progress)
+
+with survey.StoreServer("secret") as server, SurveyLine() as line:
+    other = threading.Thread(target=rank, args=(1,))
+    other.start()
+    rank(0, line)
+    other.join()
+"""
+
+
+def test_ranks_show_their_progress_too(kernel: tuple[Any, Any]) -> None:
+    _, client = kernel
+    client.execute(RANKS)  # progress comes from a thread of the survey there
+    wait_for_output(client, "round 1 of 1, 1 pairs, ")
+
+
 def run(client: Any, code: str) -> str:
     """What the code prints."""
     printed: list[str] = []
@@ -221,6 +247,7 @@ def wait_for_output(client: Any, start: str) -> None:
         text = message["content"].get("data", {}).get("text/plain", "")
         if text.startswith(start):
             return
+        assert message["msg_type"] != "error", message["content"]
     raise AssertionError(f"no output starts with {start}")
 
 
