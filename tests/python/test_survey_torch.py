@@ -79,7 +79,7 @@ def test_the_progress_is_that_of_rank_0(capfd: pytest.CaptureFixture[str]) -> No
     assert told[-1].pairs == 3
     run_ranks(NewStore(), [0, 1], 2)
     assert capfd.readouterr().err == ""  # standard error is no terminal
-    run_ranks(NewStore(), [0, 1], 2, progress=True)
+    run_ranks(NewStore(), [0, 1], 2, progress=True, round_deadline_s=120)
     assert re.fullmatch(r"round 1 of 1, 1 pairs, \d+ s\n", capfd.readouterr().err)
 
 
