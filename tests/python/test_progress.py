@@ -169,7 +169,8 @@ def test_the_command_line_shows_it_on_a_terminal(tmp_path: pathlib.Path) -> None
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "efa_sdk.survey", "--rendezvous", address]
     command += ["--token-file", str(token), "--provider", "tcp", "--world-size", "2"]
-    command += ["--source-address", "127.0.0.1", "--test-budget-s", "0.02", "--rank"]
+    command += ["--source-address", "127.0.0.1", "--test-budget-s", "0.02"]
+    command += ["--round-deadline-s", "120", "--rank"]
     with subprocess.Popen(
         [*command, "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as second:
@@ -195,7 +196,7 @@ for _ in range(2):
 ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
 cluster.wait_for_nodes()
 sys.stderr = stderr
-quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02}
+quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02, "round_deadline_s": 120}
 efa_sdk.ray.survey(**quick)
 efa_sdk.ray.survey(**quick, progress=False)
 told = []

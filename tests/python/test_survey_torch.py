@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import efa_sdk
 import efa_sdk.torch
 import pytest
 from efa_sdk import errors
-from efa_sdk.survey import SurveyReport
+from efa_sdk.survey import SurveyProgress, SurveyReport
 from support import skip
 
 QUICK = {
@@ -87,6 +88,17 @@ def run_ranks(
 
     with ThreadPoolExecutor(len(ranks)) as pool:
         return list(pool.map(one, ranks))
+
+
+def test_the_progress_is_that_of_rank_0(capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[SurveyProgress] = []
+    run_ranks(NewStore(), [0, 1, 2], 3, progress=told.append)
+    assert [state.rounds for state in told] == list(range(1, len(told) + 1))
+    assert told[-1].pairs == 3
+    run_ranks(NewStore(), [0, 1], 2)
+    assert capfd.readouterr().err == ""  # standard error is no terminal
+    run_ranks(NewStore(), [0, 1], 2, progress=True, round_deadline_s=120)
+    assert re.fullmatch(r"round 1 of 1, 1 pairs, \d+ s\n", capfd.readouterr().err)
 
 
 @pytest.mark.parametrize("kind", [OldStore, AskedStore, NewStore])
