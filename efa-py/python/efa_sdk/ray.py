@@ -212,7 +212,7 @@ def _start(actor_class: Any, node: dict[str, Any], reserve: bool) -> Any:
 
 
 def _end(ray: Any, actors: list[Any], number: int) -> None:
-    """Kills the actor, once: a second time ends the driver's process with Ray 2.9."""
+    """Kills the actor. Ray's kill would join another cluster where this one is left."""
     actor, actors[number] = actors[number], None
     if actor is not None and ray.is_initialized():
         ray.kill(actor)
