@@ -232,3 +232,117 @@ def test_a_node_that_dies_during_the_survey_is_named(cluster: Any) -> None:
     assert len(report.nodes) == 4
     (name,) = report.unreachable_nodes
     assert name.endswith(f"/{victim.node_id[:6]}")
+
+
+@contextlib.contextmanager
+def busy(nodes: list[dict[str, Any]]) -> Iterator[None]:
+    """All CPUs of these nodes are taken."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    class Hog:
+        def sits(self) -> bool:
+            return True
+
+    pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    hogs = [ray.remote(Hog).options(num_cpus=1, scheduling_strategy=p).remote() for p in pinned]
+    try:
+        assert all(ray.get([hog.sits.remote() for hog in hogs], timeout=60))
+        yield
+    finally:
+        for hog in hogs:
+            ray.kill(hog)
+
+
+def alive() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def test_a_busy_cluster_is_surveyed(cluster: Any) -> None:
+    with busy(alive()):
+        report = efa_sdk.ray.survey(**QUICK)
+    assert report.healthy, report
+    assert report.measurements == 3
+
+
+def test_nodes_that_cannot_be_reserved_are_named_by_the_start_deadline(cluster: Any) -> None:
+    nodes = alive()
+    before = survey_processes()
+    with busy(nodes[:1]):
+        report = efa_sdk.ray.survey(**QUICK, reserve=True, start_deadline_s=8)
+    # On a slow machine the actors of others may not have started by then either.
+    assert nodes[0]["NodeID"][:6] in {name[-6:] for name in report.unreachable_nodes}
+    with busy(nodes):
+        report = efa_sdk.ray.survey(**QUICK, reserve=True, start_deadline_s=2)
+    assert len(report.unreachable_nodes) == len(nodes)
+    assert not report.healthy
+    assert_gone(before)
+    # What was asked for is given back.
+    with busy(nodes):
+        pass
+
+
+def test_a_probe_that_waits_is_cancelled_at_once(cluster: Any) -> None:
+    node, peer = (ray.remote(efa_sdk.ray._Node).options(num_cpus=0).remote() for _ in range(2))
+    try:
+        ray.get([node.hello.remote(None), peer.hello.remote(None)], timeout=60)
+        options = efa_sdk.survey.PairOptions(
+            "tcp", source_address="127.0.0.1", connect_timeout_s=600, deadline_s=600
+        )
+        probe = node.probe.remote("low", peer, "alone", options)
+        assert ray.wait([probe], timeout=1)[0] == []  # the peer was not asked
+        ray.cancel(probe)
+        with pytest.raises((ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError)):
+            ray.get(probe, timeout=60)
+        assert ray.get(node.hello.remote(None), timeout=60)[0]
+    finally:
+        ray.kill(node)
+        ray.kill(peer)
+
+
+def test_nobody_is_told(cluster: Any, tmp_path: pathlib.Path) -> None:
+    """The actors look no name up, and connect to no metadata or usage service."""
+    connects = tmp_path
+
+    def listen() -> int:
+        """From now on the process writes down where Python code of it connects to."""
+        file = connects / str(os.getpid())
+        file.touch()
+
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            if event in ("socket.connect", "socket.getaddrinfo", "urllib.Request"):
+                with file.open("a") as heard:
+                    heard.write(f"{event} {arguments[-1]}\n")
+
+        sys.addaudithook(hook)
+        return os.getpid()
+
+    environ = dict(os.environ)
+    report = efa_sdk.ray.survey(**QUICK, inspect=listen)
+    assert dict(os.environ) == environ
+    heard = [connects / str(node.inspection) for node in report.nodes]
+    assert [file.read_text() for file in heard] == ["", "", ""]
+
+
+def test_ray_is_not_imported_before_it_is_used() -> None:
+    code = "import sys, efa_sdk.ray, efa_sdk.torch; print({'ray', 'torch'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
+
+
+LOST = """
+import sys
+import ray, efa_sdk
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="error")
+try:
+    efa_sdk.ray.survey(
+        provider="tcp", message_bytes=65536, test_budget_s=0.02, progress=lambda _: ray.shutdown())
+except efa_sdk.EfaError as error:
+    print(error.code)
+print("joined", ray.is_initialized(), flush=True)
+"""
+
+
+def test_a_driver_that_left_its_cluster_joins_no_other(cluster: Any) -> None:
+    command = [sys.executable, "-c", LOST, cluster.address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["joined False"], done.stdout + done.stderr

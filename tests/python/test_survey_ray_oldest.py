@@ -28,8 +28,9 @@ try:
     node = dict(num_cpus=1, object_store_memory=100 * 2**20, include_dashboard=False)
     for _ in range(2):
         cluster.add_node(**node)
-    victim = cluster.add_node(**node, resources={"victim": 1})
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+    # After init: the driver may join through any node that is there, and ends with it.
+    victim = cluster.add_node(**node, resources={"victim": 1})
     cluster.wait_for_nodes()
     killed = []
 

@@ -144,8 +144,8 @@ def survey(
 
     Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
     ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
-    then. Raises BindingError when Ray is missing or not initialised, FabricError for options that
-    cannot be.
+    then. Raises BindingError when Ray is missing, or not initialised (any more), FabricError for
+    options that cannot be.
     """
     ray = _initialised_ray()
     start = time.monotonic()
@@ -215,13 +215,18 @@ def _initialised_ray() -> Any:
         raise BindingError(
             "python.missing_package", "Ray is not installed", "pip install ray"
         ) from error
+    _check_connected(ray)
+    return ray
+
+
+def _check_connected(ray: Any) -> None:
+    """Much of Ray's API starts or joins a cluster where there is none."""
     if not ray.is_initialized():
         raise BindingError(
             "python.ray_not_initialized",
             "this process is not connected to a Ray cluster",
             "call ray.init(address='auto') first, on a node of the cluster",
         )
-    return ray
 
 
 def _with_place(
@@ -260,9 +265,8 @@ def _start(actor_class: Any, node: dict[str, Any], reserve: bool) -> Any:
 
 
 def _end(ray: Any, actors: list[Any], number: int) -> None:
-    """Kills the actor, once: a second time ends the driver's process with Ray 2.9."""
+    """Kills the actor. Ray's kill would join another cluster where this one is left."""
     actor, actors[number] = actors[number], None
-    # A driver that lost its cluster would join another one: kill calls init where it is needed.
     if actor is not None and ray.is_initialized():
         ray.kill(actor)
 
@@ -346,6 +350,7 @@ class _Driver:
         _end(self._ray, self._actors, number)
 
     def round(self, pairs: list[tuple[int, int]], deadline_s: float) -> None:
+        _check_connected(self._ray)
         began = time.monotonic()
         asked: dict[Any, tuple[tuple[int, int], int]] = {}
         for pair in pairs:
