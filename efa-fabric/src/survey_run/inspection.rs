@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn every_difference_names_the_node_that_has_it() {
-        let cases: [(fn(&mut Inspection), Severity, &str); 8] = [
+        type Change = fn(&mut Inspection);
+        let cases: [(Change, Severity, &str); 8] = [
             (
                 |i| i.efa_devices = 31,
                 Severity::Fault,
