@@ -172,6 +172,7 @@ fn ranks_are_checked() {
 }
 
 /// Three ranks with this many rails each over `tcp`, which share one network.
+#[allow(clippy::unwrap_used)] // of a test
 fn with_rails(
     library: &Arc<Library>,
     rails: [usize; 3],

@@ -214,7 +214,8 @@ impl SurveyReport {
         Ok(list)
     }
 
-    /// `rows()` as a pandas.DataFrame. Raises BindingError without pandas.
+    /// `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises BindingError
+    /// without pandas.
     #[pyo3(signature = () -> "typing.Any")]
     fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let pandas = py.import("pandas").map_err(|_| {
@@ -224,7 +225,16 @@ impl SurveyReport {
                 "pip install pandas, or use rows()",
             )
         })?;
-        pandas.call_method1("DataFrame", (self.rows(py)?,))
+        let table = pandas.call_method1("DataFrame", (self.rows(py)?,))?;
+        if self.0.observations.is_empty() {
+            return Ok(table);
+        }
+        // Without this a column in which nothing was measured is one of objects.
+        let types = PyDict::new(py);
+        for number in ["latency_us", "gbps_a_to_b", "gbps_b_to_a", "after_s"] {
+            types.set_item(number, "float64")?;
+        }
+        table.call_method1("astype", (types,))
     }
 
     /// The heatmap as a picture: an SVG document.

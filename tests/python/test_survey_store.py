@@ -103,7 +103,7 @@ def test_to_pandas() -> None:
     assert str(frame["round"].dtype) == "int64"
     for name in ("a", "b", "company", "phase", "code"):
         assert pandas.api.types.infer_dtype(frame[name], skipna=True) == "string", name
-    assert frame["rail"].isna().all()  # rails are not told apart
+    assert frame["rail"].isna().all()  # there is one
 
     bad = frame[frame["code"].notna()]
     assert len(bad) == 4  # once in company, three times alone
@@ -122,6 +122,16 @@ def test_to_pandas() -> None:
         == [[20.0, 90.0, 80.0]] * 2
     )
     assert len(good[good["company"] == "concurrent"].groupby(["a", "b"])) == 14
+
+    # Nothing measured, or nothing at all: still numbers, or still a table.
+    plan = survey.SurveyPlan(named[:2], "tcp")
+    assert len(plan.report().to_pandas()) == 0
+    while (pairs := plan.next()) is not None:
+        for pair in pairs:
+            plan.record(pair, failed, failed)
+    frame = plan.report().to_pandas()
+    assert len(frame) > 0
+    assert [str(frame[name].dtype) for name in numbers] == ["float64"] * 4
 
 
 def test_a_node_without_an_answer_is_asked_once() -> None:
