@@ -36,6 +36,8 @@ _ENVIRONMENT = {
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_enable_metrics_collection": "0",
+    # By default workers give way to everything else (15).
+    "RAY_worker_niceness": "0",
 }
 
 _DRIVER = """
