@@ -9,6 +9,7 @@ and nftables to cut links.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import shlex
@@ -17,10 +18,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple
+
+import pytest
 
 TUN_RELAY = pathlib.Path(__file__).with_name("tun_relay.py")
 
@@ -41,6 +44,9 @@ _HTB_CLASS = (
     "tc class add dev {dev} parent 1: classid 1:{minor} htb rate {rate} ceil {rate} "
     "burst 32k cburst 32k quantum 60000"
 )
+
+#: Tells the hosts of one process apart.
+_COUNT = itertools.count()
 
 #: Runs as process 1 of a host: takes over what its programs leave behind, until it is killed.
 _INIT = """
@@ -68,6 +74,17 @@ def why_not() -> str | None:
     return f"no network namespaces: {(done.stderr.strip() or str(done.returncode)).splitlines()[0]}"
 
 
+def require_hosts() -> None:
+    """Skips a test where there can be no hosts; fails it where nothing may be skipped."""
+    if (reason := why_not()) is not None:
+        (pytest.fail if os.environ.get("EFA_TEST_NO_SKIPS") else pytest.skip)(reason)
+
+
+def network_of_this_machine() -> set[str]:
+    """Names of the network devices outside of all hosts."""
+    return {entry.name for entry in pathlib.Path("/sys/class/net").iterdir()}
+
+
 def has_netem() -> bool:
     """Whether this kernel can delay by itself."""
     script = "ip link add t0 type veth peer name t1 && tc qdisc add dev t0 root netem delay 1ms"
@@ -84,7 +101,7 @@ class Hosts:
         self.rate_mbit = rate_mbit
         self.names = [f"host-{number + 1}" for number in range(count)]
         self.addresses = [f"10.77.0.{number + 11}" for number in range(count)]
-        self._tag = f"efa{os.getpid()}"
+        self._tag = f"efa{os.getpid()}x{next(_COUNT)}"
         self._hosts: list[_Host] = []
         self._programs: list[subprocess.Popen[str]] = []
 
@@ -280,9 +297,8 @@ class Hosts:
             # nsenter stops when what it started is stopped, and then misses its end.
             program.kill()
             program.wait()
-        end = time.monotonic() + 30
-        while self._running() and time.monotonic() < end:
-            time.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: not self._running(), "nothing runs in hosts that are closed")
         for namespace in self._namespaces():
             _run("ip", "netns", "delete", namespace)
 
@@ -329,3 +345,12 @@ def _run(*command: str) -> str:
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
+
+
+def wait_until(what: Callable[[], bool], words: str, timeout_s: float = 30.0) -> None:
+    """Returns when it is so; raises TimeoutError when it does not come to be."""
+    end = time.monotonic() + timeout_s
+    while not what():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout_s} s: {words}")
+        time.sleep(0.05)

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from efa_sdk.survey import SurveyReport
-from hosts import Hosts
+from hosts import Hosts, wait_until
 
 #: The host of Ray's head, and of the driver.
 HEAD = 0
@@ -195,12 +194,3 @@ class RayHosts:
             wait_until(answers, "Ray's head answers", _START_S)
         except TimeoutError as error:
             raise TimeoutError(log.read_text()[-4000:]) from error
-
-
-def wait_until(what: Callable[[], bool], words: str, timeout_s: float = 30.0) -> None:
-    """Returns when it is so; raises TimeoutError when it does not come to be."""
-    end = time.monotonic() + timeout_s
-    while not what():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {timeout_s} s: {words}")
-        time.sleep(0.05)

@@ -5,19 +5,18 @@ The hosts are namespaces on this machine: see `hosts`. Ray's head and the driver
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import pathlib
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import hosts
 import pytest
 from efa_sdk.survey import SurveyReport
-from hosts import Hosts
-from ray_hosts import RayHosts, Surveyed, wait_until
+from hosts import Hosts, network_of_this_machine, require_hosts, wait_until
+from ray_hosts import RayHosts, Surveyed
+
+pytest.importorskip("ray", reason="Ray is not installed")
 
 #: Mbit/s of each host: far below what two cores carry, so that the network is what is measured.
 RATE_MBIT = 100
@@ -35,26 +34,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def require(reason: str | None) -> None:
-    """Skips with the reason, if there is one; fails where nothing may be skipped."""
-    if reason is not None:
-        (pytest.fail if os.environ.get("EFA_TEST_NO_SKIPS") else pytest.skip)(reason)
-
-
 @pytest.fixture(scope="module")
 def six() -> Iterator[Hosts]:
-    require(hosts.why_not())
-    require(None if importlib.util.find_spec("ray") else "Ray is not installed")
+    require_hosts()
     before = network_of_this_machine()
     with Hosts(6, rate_mbit=RATE_MBIT) as six:
         yield six
     assert six.leftovers() == []
     assert network_of_this_machine() == before
-
-
-def network_of_this_machine() -> set[str]:
-    """Names of the network devices outside of all hosts."""
-    return {entry.name for entry in pathlib.Path("/sys/class/net").iterdir()}
 
 
 @pytest.fixture(scope="module")
