@@ -11,8 +11,10 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # libfabric to measure with, its headers and tools to compare with, a C compiler for both.
 debian_packages=(libfabric1 libfabric-dev libfabric-bin gcc libc6-dev python3-venv)
 # For the bootstrap tests: a throw-away key, a TLS server, and what the script itself uses. For the
-# tests of efa-fabric: a memory checker.
-if [ "$1" = tests ]; then debian_packages+=(gnupg openssl curl ca-certificates shellcheck valgrind); fi
+# tests of efa-fabric: a memory checker. For surveys of hosts that are namespaces: their network.
+if [ "$1" = tests ]; then
+    debian_packages+=(gnupg openssl curl ca-certificates shellcheck valgrind iproute2 nftables)
+fi
 missing=()
 for package in "${debian_packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
