@@ -22,7 +22,7 @@ _PORT = 6379
 _START_S = 120.0
 
 #: What else runs on this machine is not what a survey is to find.
-PRIORITY = ("nice", "-n", "-10")
+PRIORITY = ("nice", "-n", "-20")
 
 #: No usage reports, no token in the home directory. A node is dead that did not answer for
 #: three checks: soon enough to be replaced, and late enough for a machine that is busy.
@@ -132,7 +132,7 @@ class RayHosts:
         """Starts the nodes anew that are not there any more."""
         for number in range(self._hosts.count):
             lines = self._hosts.processes(number).values()
-            if not any("/raylet/raylet " in line for line in lines):
+            if not any(" start --block " in line for line in lines):
                 self.end(number)
                 self.start(number)
 
