@@ -11,10 +11,11 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # libfabric to measure with, its headers and tools to compare with, a C compiler for both.
 debian_packages=(libfabric1 libfabric-dev libfabric-bin gcc libc6-dev python3-venv)
 # For the bootstrap tests: a throw-away key, a TLS server, and what the script itself uses. For the
-# tests of efa-fabric: a memory checker. For torch jobs: torch 1.13 for the CPU, 152 MB to download,
-# 652 MB on disk; PyPI's torch is 2.9 GB to download.
+# tests of efa-fabric: a memory checker. For surveys of hosts that are namespaces: their network.
+# For torch jobs: torch 1.13 for the CPU, 152 MB to download, 652 MB on disk; PyPI's torch is 2.9 GB
+# to download.
 if [ "$1" = tests ]; then
-    debian_packages+=(gnupg openssl curl ca-certificates shellcheck valgrind python3-torch)
+    debian_packages+=(gnupg openssl curl ca-certificates shellcheck valgrind iproute2 nftables python3-torch)
 fi
 missing=()
 for package in "${debian_packages[@]}"; do

@@ -2,8 +2,8 @@
 
 Each host has `eth0` in 10.77.0.0/24, a veth whose other end is on a bridge in one more namespace,
 the switch. HTB limits what a host sends and what it receives. Nothing is added to the network of
-the machine itself, and what runs in a host ends with it. Needs root, Linux, iproute2, util-linux,
-and nftables to cut links.
+the machine itself. No namespace has a name: all of it ends with the process that made it, even
+when that is killed. Needs root, Linux, iproute2, util-linux, and nftables to cut links.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple
+
+import pytest
 
 TUN_RELAY = pathlib.Path(__file__).with_name("tun_relay.py")
 
@@ -42,15 +44,15 @@ _HTB_CLASS = (
     "burst 32k cburst 32k quantum 60000"
 )
 
-#: Runs as process 1 of a host: takes over what its programs leave behind, until it is killed.
+#: Runs as process 1 of a host, which ends with it: when the tests let go of its input, or are
+#: gone.
 _INIT = """
 import signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-sys.stdout.write("up\\n")
-sys.stdout.flush()
-while True:
-    signal.pause()
+print("up", flush=True)
+sys.stdin.read()
 """
+_SPACES = ["--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def why_not() -> str | None:
@@ -61,11 +63,22 @@ def why_not() -> str | None:
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     script = " && ".join(_TRIAL.strip().splitlines())
-    trial = ["unshare", "--net", "--uts", "--pid", "--fork", "--mount-proc", "sh", "-c", script]
+    trial = ["unshare", *_SPACES, "sh", "-c", script]
     done = subprocess.run(trial, capture_output=True, text=True, timeout=60)
     if done.returncode == 0:
         return None
     return f"no network namespaces: {(done.stderr.strip() or str(done.returncode)).splitlines()[0]}"
+
+
+def require_hosts() -> None:
+    """Skips a test where there can be no hosts; fails it where nothing may be skipped."""
+    if (reason := why_not()) is not None:
+        (pytest.fail if os.environ.get("EFA_TEST_NO_SKIPS") else pytest.skip)(reason)
+
+
+def network_of_this_machine() -> set[str]:
+    """Names of the network devices outside of all hosts."""
+    return {entry.name for entry in pathlib.Path("/sys/class/net").iterdir()}
 
 
 def has_netem() -> bool:
@@ -84,13 +97,13 @@ class Hosts:
         self.rate_mbit = rate_mbit
         self.names = [f"host-{number + 1}" for number in range(count)]
         self.addresses = [f"10.77.0.{number + 11}" for number in range(count)]
-        self._tag = f"efa{os.getpid()}"
+        self._switch: _Host | None = None
         self._hosts: list[_Host] = []
         self._programs: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Hosts:
         try:
-            _run("ip", "netns", "add", self._switch)
+            self._switch = _new_host()
             self._at_switch("ip link add br0 type bridge")
             self._at_switch("ip link set br0 up")
             for number in range(self.count):
@@ -131,7 +144,7 @@ class Hosts:
     def processes(self, number: int) -> dict[int, str]:
         """What runs in the host: command lines by process id, without its process 1."""
         host = self._hosts[number]
-        found = _inside(host.pid_space)
+        found = _inside(host, "pid")
         found.pop(host.init, None)
         return found
 
@@ -227,35 +240,16 @@ class Hosts:
 
     # Building and ending.
 
-    @property
-    def _switch(self) -> str:
-        return f"{self._tag}-switch"
-
     def _at_switch(self, line: str) -> str:
-        return _run("ip", "netns", "exec", self._switch, *shlex.split(line))
+        assert self._switch is not None
+        # Only its network: hosts are told by the process ids of this machine.
+        return _run("nsenter", f"--target={self._switch.init}", "--net", *shlex.split(line))
 
     def _build(self, number: int) -> None:
-        namespace = f"{self._tag}-{number + 1}"
-        _run("ip", "netns", "add", namespace)
-        # --kill-child: the host ends with the process that is its handle here.
-        init = ["ip", "netns", "exec", namespace]
-        init += ["unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        init += [sys.executable, "-S", "-c", _INIT]
-        process = subprocess.Popen(
-            init, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
-        )
-        try:
-            assert process.stdout is not None
-            if process.stdout.readline() != "up\n":
-                raise RuntimeError(f"{self.names[number]} did not start")
-            children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            (child,) = children.read_text().split()
-            self._hosts.append(_Host(process, int(child), os.readlink(f"/proc/{child}/ns/pid")))
-        except BaseException:
-            process.kill()
-            raise
+        host = _new_host()
+        self._hosts.append(host)
         port = f"port{number}"
-        self._at_switch(f"ip link add {port} type veth peer name eth0 netns {namespace}")
+        self._at_switch(f"ip link add {port} type veth peer name eth0 netns {host.init}")
         self._at_switch(f"ip link set {port} master br0 up")
         for line in (
             f"hostname {self.names[number]}",
@@ -271,32 +265,24 @@ class Hosts:
             run(_HTB_CLASS.format(dev=device, minor=10, rate=f"{self.rate_mbit}mbit"))
 
     def close(self) -> None:
-        """Ends all that runs in the hosts, and takes them down."""
-        for host in self._hosts:
+        """Ends all that runs in the hosts. Their network has no other holder, and goes with it."""
+        for host in self._all():
             host.handle.kill()
-        for host in self._hosts:
+        for host in self._all():
             host.handle.communicate()
         for program in self._programs:
             # nsenter stops when what it started is stopped, and then misses its end.
             program.kill()
             program.wait()
-        end = time.monotonic() + 30
-        while self._running() and time.monotonic() < end:
-            time.sleep(0.05)
-        for namespace in self._namespaces():
-            _run("ip", "netns", "delete", namespace)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: not self.leftovers(), "nothing is left of hosts")
 
     def leftovers(self) -> list[str]:
-        """What is there of hosts, also after they were closed."""
-        return self._namespaces() + self._running()
+        """What runs in the hosts or in their networks, also after they were closed."""
+        return [line for host in self._all() for line in _inside(host, "pid", "net").values()]
 
-    def _running(self) -> list[str]:
-        running = (_inside(host.pid_space) for host in self._hosts)
-        return [line for found in running for line in found.values()]
-
-    def _namespaces(self) -> list[str]:
-        names = (line.split()[0] for line in _run("ip", "netns", "list").splitlines() if line)
-        return [name for name in names if name.startswith(f"{self._tag}-")]
+    def _all(self) -> list[_Host]:
+        return self._hosts + ([] if self._switch is None else [self._switch])
 
 
 class _Host(NamedTuple):
@@ -306,18 +292,42 @@ class _Host(NamedTuple):
     handle: subprocess.Popen[str]
     #: Its process 1, as seen from outside.
     init: int
-    #: What the kernel calls its processes' namespace.
-    pid_space: str
+    #: What the kernel calls its namespaces, by kind.
+    spaces: dict[str, str]
 
 
-def _inside(pid_space: str) -> dict[int, str]:
-    """Command lines of the processes in a namespace, by id, without those that have ended."""
+def _new_host() -> _Host:
+    # /sys shows the network of whoever mounts it.
+    line = f"mount -t sysfs sysfs /sys && exec {shlex.join([sys.executable, '-S', '-c', _INIT])}"
+    handle = subprocess.Popen(
+        ["unshare", *_SPACES, "sh", "-c", line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        assert handle.stdout is not None
+        if handle.stdout.readline() != "up\n":
+            raise RuntimeError("a host did not start")
+        children = pathlib.Path(f"/proc/{handle.pid}/task/{handle.pid}/children")
+        init = int(children.read_text())
+        spaces = {kind: os.readlink(f"/proc/{init}/ns/{kind}") for kind in ("pid", "net")}
+    except BaseException:
+        handle.kill()
+        raise
+    return _Host(handle, init, spaces)
+
+
+def _inside(host: _Host, *kinds: str) -> dict[int, str]:
+    """Command lines of the processes in any of these namespaces of the host, by id, without those
+    that have ended."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError):
-            if os.readlink(entry / "ns/pid") == pid_space:
+            if any(os.readlink(entry / "ns" / kind) == host.spaces[kind] for kind in kinds):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
                 if line := b" ".join(words).decode(errors="replace").strip():
                     found[int(entry.name)] = line
@@ -329,3 +339,12 @@ def _run(*command: str) -> str:
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(command)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
+
+
+def wait_until(what: Callable[[], bool], words: str, timeout_s: float = 30.0) -> None:
+    """Returns when it is so; raises TimeoutError when it does not come to be."""
+    end = time.monotonic() + timeout_s
+    while not what():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout_s} s: {words}")
+        time.sleep(0.05)

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from efa_sdk.survey import SurveyReport
-from hosts import Hosts
+from hosts import Hosts, wait_until
 
 #: The host of Ray's head, and of the driver.
 HEAD = 0
@@ -23,7 +22,7 @@ _PORT = 6379
 _START_S = 120.0
 
 #: What else runs on this machine is not what a survey is to find.
-PRIORITY = ("nice", "-n", "-10")
+PRIORITY = ("nice", "-n", "-20")
 
 #: No usage reports, no token in the home directory. A node is dead that did not answer for
 #: three checks: soon enough to be replaced, and late enough for a machine that is busy.
@@ -36,6 +35,8 @@ _ENVIRONMENT = {
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_enable_metrics_collection": "0",
+    # By default workers give way to everything else (15).
+    "RAY_worker_niceness": "0",
 }
 
 _DRIVER = """
@@ -131,7 +132,7 @@ class RayHosts:
         """Starts the nodes anew that are not there any more."""
         for number in range(self._hosts.count):
             lines = self._hosts.processes(number).values()
-            if not any("/raylet/raylet " in line for line in lines):
+            if not any(" start --block " in line for line in lines):
                 self.end(number)
                 self.start(number)
 
@@ -193,12 +194,3 @@ class RayHosts:
             wait_until(answers, "Ray's head answers", _START_S)
         except TimeoutError as error:
             raise TimeoutError(log.read_text()[-4000:]) from error
-
-
-def wait_until(what: Callable[[], bool], words: str, timeout_s: float = 30.0) -> None:
-    """Returns when it is so; raises TimeoutError when it does not come to be."""
-    end = time.monotonic() + timeout_s
-    while not what():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {timeout_s} s: {words}")
-        time.sleep(0.05)

@@ -5,53 +5,43 @@ The hosts are namespaces on this machine: see `hosts`. Ray's head and the driver
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import pathlib
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import hosts
 import pytest
 from efa_sdk.survey import SurveyReport
-from hosts import Hosts
-from ray_hosts import RayHosts, Surveyed, wait_until
+from hosts import Hosts, network_of_this_machine, require_hosts, wait_until
+from ray_hosts import RayHosts, Surveyed
 
-#: Mbit/s of each host: far below what two cores carry, so that the network is what is measured.
-RATE_MBIT = 100
+pytest.importorskip("ray", reason="Ray is not installed")
+
+#: Of each host: far below what two cores carry, so that the network is what is measured.
+RATE_MBIT = 50
 START_DEADLINE_S = 60.0
 ROUND_DEADLINE_S = 12.0
 OPTIONS: dict[str, Any] = {
     "provider": "tcp",
+    # Six programs that spin share two cores: small messages take 13 us or 500, by who runs. These
+    # take ms on the network, beside which that is little.
+    "latency_bytes": 65536,
     "message_bytes": 16384,
-    "test_budget_s": 0.1,
+    "test_budget_s": 0.3,
     "start_deadline_s": START_DEADLINE_S,
     "round_deadline_s": ROUND_DEADLINE_S,
 }
 
 
-def require(reason: str | None) -> None:
-    """Skips with the reason, if there is one; fails where nothing may be skipped."""
-    if reason is not None:
-        (pytest.fail if os.environ.get("EFA_TEST_NO_SKIPS") else pytest.skip)(reason)
-
-
 @pytest.fixture(scope="module")
 def six() -> Iterator[Hosts]:
-    require(hosts.why_not())
-    require(None if importlib.util.find_spec("ray") else "Ray is not installed")
+    require_hosts()
     before = network_of_this_machine()
     with Hosts(6, rate_mbit=RATE_MBIT) as six:
         yield six
     assert six.leftovers() == []
     assert network_of_this_machine() == before
-
-
-def network_of_this_machine() -> set[str]:
-    """Names of the network devices outside of all hosts."""
-    return {entry.name for entry in pathlib.Path("/sys/class/net").iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +131,10 @@ def test_one_host_at_40_percent(six: Hosts, cluster: RayHosts, note: Note) -> No
     assert report.slow_links == report.unreachable_links == [], report
 
 
-def test_one_link_5_ms_later(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    with six.delayed(1, 4, delay_ms=5):
+def test_one_link_10_ms_later(six: Hosts, cluster: RayHosts, note: Note) -> None:
+    with six.delayed(1, 4, delay_ms=10):
         report = note(cluster.survey(OPTIONS))
-    assert not report.healthy
+    # Not always a fault: it may be a warning, with which a report is healthy.
     assert report.slow_links == [("host-2", "host-5")], report
     assert report.slow_nodes == report.drain == report.unreachable_links == [], report
     assert any("more latency" in problem for problem in report.problems), report
