@@ -5,10 +5,15 @@
 //! missed said. Prints a Markdown table, then every target that was missed, and ends
 //! with 1 if there was one.
 
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
+use efa_fabric::Result;
 use efa_fabric::survey::Mode;
-use efa_fabric::survey::simulate::{Case, head, targets_missed, tell};
+use efa_fabric::survey::simulate::{Case, Row, head, targets_missed, tell};
 
 /// Mode, nodes, surveys per case.
 const SHORT: &[(Mode, usize, usize)] = &[
@@ -44,21 +49,21 @@ const LONG: &[(Mode, usize, usize)] = &[
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let long = arguments.first().is_some_and(|a| a == "long");
+    let only: Vec<usize> = arguments.iter().filter_map(|a| a.parse().ok()).collect();
     let mut missed = Vec::new();
     println!("{}", head());
     for &(mode, nodes, runs) in if long { LONG } else { SHORT } {
-        for case in Case::ALL {
-            let only = arguments.iter().filter_map(|a| a.parse::<usize>().ok());
-            if only.clone().count() > 0 && !only.clone().any(|only| only == nodes) {
-                continue;
+        if !only.is_empty() && !only.contains(&nodes) {
+            continue;
+        }
+        let rows = match rows(mode, nodes, runs) {
+            Ok(rows) => rows,
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
             }
-            let row = match tell(case, mode, nodes, runs, 1) {
-                Ok(row) => row,
-                Err(error) => {
-                    eprintln!("{error}");
-                    return ExitCode::FAILURE;
-                }
-            };
+        };
+        for (case, row) in rows {
             println!("{row}");
             for what in targets_missed(&row) {
                 missed.push(format!("{mode:?}, {nodes} nodes, {}: {what}", case.title()));
@@ -78,4 +83,30 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The rows of all cases, in their order, on as many threads as there are processors.
+fn rows(mode: Mode, nodes: usize, runs: usize) -> Result<Vec<(Case, Row)>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(&case) = Case::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((case, tell(case, mode, nodes, runs, 1)?));
+        }
+        Ok(done)
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let done: Vec<Result<Vec<(Case, Row)>>> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let mut rows = Vec::new();
+    for part in done {
+        rows.extend(part?);
+    }
+    rows.sort_by_key(|(case, _)| Case::ALL.iter().position(|other| other == case));
+    Ok(rows)
 }

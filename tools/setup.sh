@@ -47,5 +47,5 @@ install_into() {
 }
 
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
-# Surveys are tested with two versions of Ray; this one is 60 MB to download, 230 MB on disk.
+# Surveys are tested with two versions of Ray; this one has 290 MB on disk.
 if [ "$1" = tests ]; then install_into .venv-ray-oldest tests tests/requirements-ray-oldest.txt; fi
