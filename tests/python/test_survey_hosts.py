@@ -65,6 +65,8 @@ def assert_nothing_of_ours_runs(nodes: RayHosts) -> None:
 
 #: Rows of the table, by case.
 MATRIX: dict[str, str] = {}
+#: One for each survey that was made again, over all cases.
+TRIES: list[int] = []
 
 
 @pytest.fixture
@@ -81,10 +83,11 @@ def note(
         case = request.node.name.removeprefix("test_").replace("_", " ")
         MATRIX[case] = (
             f"{case:38}{named(report):38}{report.rounds:>6}{report.measurements:>6}"
-            f"{len(failed):>8}{seconds:>9.1f}{bound_s:>9.0f}"
+            f"{len(failed):>8}{seconds:>9.1f}{bound_s:>9.0f}{len(TRIES):>14}"
         )
         head = (
             f"{'case':38}{'named':38}{'rounds':>6}{'pairs':>6}{'failed':>8}{'s':>9}{'bound s':>9}"
+            f"{'again so far':>14}"
         )
         print_at_end("surveys of six hosts", "\n".join([head, *MATRIX.values()]))
         assert not report.partial
@@ -114,39 +117,67 @@ def failures(report: SurveyReport) -> list[tuple[str, str]]:
 Note = Callable[[Surveyed], SurveyReport]
 
 
+def in_three_tries(cluster: RayHosts, case: Callable[[], None]) -> None:
+    """Two processors stand in for six machines: what else runs here can look like a slow host.
+
+    A survey that says so is made again; the table says how often. One that always does fails.
+    """
+    for left in (2, 1, 0):
+        try:
+            return case()
+        except AssertionError as error:
+            if left == 0:
+                raise
+            print(f"once more: {error}")
+            TRIES.append(1)
+            cluster.mend()
+
+
 def test_all_well(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    report = note(cluster.survey(OPTIONS))
-    assert report.healthy, report
-    assert [node.name for node in report.nodes] == six.names
-    assert [node.address for node in report.nodes] == six.addresses
-    assert named(report) == "nobody, healthy"
-    assert report.drain == []
+    def case() -> None:
+        report = note(cluster.survey(OPTIONS))
+        assert report.healthy, report
+        assert [node.name for node in report.nodes] == six.names
+        assert [node.address for node in report.nodes] == six.addresses
+        assert named(report) == "nobody, healthy"
+        assert report.drain == []
+
+    in_three_tries(cluster, case)
 
 
 def test_one_host_at_40_percent(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    with six.limited(2, 0.4 * RATE_MBIT):
-        report = note(cluster.survey(OPTIONS))
-    assert not report.healthy
-    assert report.slow_nodes == report.drain == ["host-3"], report
-    assert report.slow_links == report.unreachable_links == [], report
+    def case() -> None:
+        with six.limited(2, 0.4 * RATE_MBIT):
+            report = note(cluster.survey(OPTIONS))
+        assert not report.healthy
+        assert report.slow_nodes == report.drain == ["host-3"], report
+        assert report.slow_links == report.unreachable_links == [], report
+
+    in_three_tries(cluster, case)
 
 
 def test_one_link_10_ms_later(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    with six.delayed(1, 4, delay_ms=10):
-        report = note(cluster.survey(OPTIONS))
-    # Not always a fault: it may be a warning, with which a report is healthy.
-    assert report.slow_links == [("host-2", "host-5")], report
-    assert report.slow_nodes == report.drain == report.unreachable_links == [], report
-    assert any("more latency" in problem for problem in report.problems), report
+    def case() -> None:
+        with six.delayed(1, 4, delay_ms=10):
+            report = note(cluster.survey(OPTIONS))
+        # Not always a fault: it may be a warning, with which a report is healthy.
+        assert report.slow_links == [("host-2", "host-5")], report
+        assert report.slow_nodes == report.drain == report.unreachable_links == [], report
+        assert any("more latency" in problem for problem in report.problems), report
+
+    in_three_tries(cluster, case)
 
 
 def test_one_link_cut(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    with six.cut(1, 4):
-        report = note(cluster.survey(OPTIONS))
-    assert not report.healthy
-    assert report.unreachable_links == [("host-2", "host-5")], report
-    assert report.slow_nodes == report.drain == report.unreachable_nodes == [], report
-    assert set(failures(report)) == {("host-2", "host-5")}
+    def case() -> None:
+        with six.cut(1, 4):
+            report = note(cluster.survey(OPTIONS))
+        assert not report.healthy
+        assert report.unreachable_links == [("host-2", "host-5")], report
+        assert report.slow_nodes == report.drain == report.unreachable_nodes == [], report
+        assert set(failures(report)) == {("host-2", "host-5")}
+
+    in_three_tries(cluster, case)
 
 
 def test_one_host_stopped_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -> None:
@@ -156,15 +187,18 @@ def test_one_host_stopped_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -
         if finished == 1:
             six.signal(victim, signal.SIGSTOP)
 
-    try:
-        report = note(cluster.survey(OPTIONS, after_round=stop))
-        assert set(cluster.actors()) <= {"host-4"}
-        check_lost(report, "host-4")
-        # Awake, it learns that it was given up.
-        six.signal(victim, signal.SIGCONT)
-        assert_nothing_of_ours_runs(cluster)
-    finally:
-        cluster.end(victim)
+    def case() -> None:
+        try:
+            report = note(cluster.survey(OPTIONS, after_round=stop))
+            assert set(cluster.actors()) <= {"host-4"}
+            check_lost(report, "host-4")
+            # Awake, it learns that it was given up.
+            six.signal(victim, signal.SIGCONT)
+            assert_nothing_of_ours_runs(cluster)
+        finally:
+            cluster.end(victim)
+
+    in_three_tries(cluster, case)
 
 
 def test_one_node_killed_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -> None:
@@ -172,7 +206,10 @@ def test_one_node_killed_meanwhile(six: Hosts, cluster: RayHosts, note: Note) ->
         if finished == 1:
             cluster.end(5)
 
-    check_lost(note(cluster.survey(OPTIONS, after_round=kill)), "host-6")
+    def case() -> None:
+        check_lost(note(cluster.survey(OPTIONS, after_round=kill)), "host-6")
+
+    in_three_tries(cluster, case)
 
 
 def check_lost(report: SurveyReport, name: str) -> None:
