@@ -118,11 +118,12 @@ const COMPARED: [(&str, Severity, Get); 8] = [
     ("kernel", Severity::Warning, |i| i.kernel.clone()),
 ];
 
-/// Where the inspected nodes differ, and what is wrong with each: faults first, and those only if
-/// the survey is of EFA. Nodes without an inspection, or with one of another kind, are left out.
+/// Where the inspected nodes differ: faults first. In a survey of EFA also what is wrong with each;
+/// otherwise all are warnings. Nodes without an inspection, or with one of another kind, are left out.
 #[must_use]
 pub fn differences(nodes: &[SurveyNode], provider: &str) -> Vec<Difference> {
-    let worst = match crate::info::base_provider(provider).eq_ignore_ascii_case("efa") {
+    let is_efa = crate::info::base_provider(provider).eq_ignore_ascii_case("efa");
+    let worst = match is_efa {
         true => Severity::Fault,
         false => Severity::Warning,
     };
@@ -138,15 +139,19 @@ pub fn differences(nodes: &[SurveyNode], provider: &str) -> Vec<Difference> {
         .iter()
         .filter_map(|&(what, severity, get)| compare(what, severity.min(worst), get, &inspected))
         .collect();
-    for (number, inspection) in &inspected {
+    let mut causes = BTreeMap::<String, Vec<usize>>::new();
+    for (number, inspection) in inspected.iter().filter(|_| is_efa) {
         if let Some(cause) = &inspection.failed {
-            found.push(Difference {
-                what: "the doctor says".into(),
-                severity: Severity::Warning,
-                most_have: None,
-                others: BTreeMap::from([(cause.clone(), vec![*number])]),
-            });
+            causes.entry(cause.clone()).or_default().push(*number);
         }
+    }
+    if !causes.is_empty() {
+        found.push(Difference {
+            what: "the doctor says".into(),
+            severity: Severity::Warning,
+            most_have: None,
+            others: causes,
+        });
     }
     found.sort_by_key(|difference| std::cmp::Reverse(difference.severity));
     found
@@ -288,6 +293,18 @@ mod tests {
         let found = differences(&nodes(&[Some(good()), Some(other), Some(good())]), "tcp");
         assert_eq!(found[0].severity, Severity::Warning);
         assert_eq!(found[0].to_drain().count(), 0);
+    }
+
+    #[test]
+    fn what_the_doctors_say_is_said_once_for_each_cause() {
+        let mut bad = good();
+        bad.failed = Some("no /dev/infiniband".into());
+        bad.verdict = "not_usable".into();
+        let all = vec![Some(bad.clone()), Some(bad.clone()), Some(bad)];
+        let said = said(&all);
+        let expected = "the doctor says: no /dev/infiniband on n0, n1, n2";
+        assert_eq!(said, [(Severity::Warning, expected.to_owned())]);
+        assert_eq!(differences(&nodes(&all), "tcp"), []);
     }
 
     #[test]
