@@ -27,8 +27,21 @@ mod rank;
 mod report;
 mod svg;
 
+use crate::error::{Code, Error};
+use crate::probe::ExchangeError;
+
 pub use driver::{Survey, SurveyNode, SurveyProgress};
 pub use inspection::{Difference, Inspection, differences};
 pub use pair::{PairOptions, Side, Sight, probe_pair};
 pub use rank::{RankOptions, Rendezvous, run_rank};
 pub use report::{Cell, NodeSummary, SurveyReport};
+
+fn exchange_failed(key: &str, error: ExchangeError) -> Error {
+    Error::new(
+        Code::RendezvousFailed,
+        format!("the exchange failed at {key}: {error}"),
+    )
+    .with_cure("check the exchange that all ranks were given")
+    .with_context("key", key)
+    .with_source(error)
+}

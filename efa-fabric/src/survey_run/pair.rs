@@ -9,10 +9,7 @@ use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
-use crate::probe::{
-    Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait, answer_through,
-    measure_through,
-};
+use crate::probe::{Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait};
 use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 
@@ -273,17 +270,8 @@ impl Pair<'_> {
     fn test(&mut self, test: Test, rail: Option<&Rail>) -> Result<ProbeReport> {
         let name = format!("{}/{}", self.name, test.word());
         let (library, interrupt) = (self.library, self.interrupt);
-        let domain = rail.and_then(|rail| rail.domain.clone());
-        match self.part(test, self.left()?) {
-            Part::Measure(mut options) => {
-                options.endpoint.domain = domain.or(options.endpoint.domain);
-                measure_through(library, self.exchange, &name, &options, interrupt)
-            }
-            Part::Answer(mut options) => {
-                options.endpoint.domain = domain.or(options.endpoint.domain);
-                answer_through(library, self.exchange, &name, &options, interrupt)
-            }
-        }
+        let part = self.part(test, self.left()?).on(rail);
+        part.run(library, self.exchange, &name, interrupt, None)
     }
 
     fn on_one(&mut self) -> Result<Sight, Failed> {

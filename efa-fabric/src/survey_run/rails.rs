@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::exchange_failed;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::node::NodeRoot;
@@ -87,16 +88,38 @@ fn on_rail(
 ) -> Result<ProbeReport> {
     let hook = || stop.load(Ordering::Relaxed);
     let (mut mail, interrupt) = (desk, Interrupt::new(&hook));
-    let named = |error: Error| error.with_context("rail", &rail.device);
-    match part.clone() {
-        Part::Measure(mut options) => {
-            options.endpoint.domain.clone_from(&rail.domain);
-            let line = Some(line);
-            measure_from(library, &mut mail, name, &options, interrupt, line).map_err(named)
+    part.clone()
+        .on(Some(rail))
+        .run(library, &mut mail, name, interrupt, Some(line))
+        .map_err(|error| error.with_context("rail", &rail.device))
+}
+
+impl Part {
+    /// The same on a rail's domain, where it has one.
+    pub(super) fn on(mut self, rail: Option<&Rail>) -> Self {
+        let endpoint = match &mut self {
+            Self::Measure(options) => &mut options.endpoint,
+            Self::Answer(options) => &mut options.endpoint,
+        };
+        if let Some(domain) = rail.and_then(|rail| rail.domain.clone()) {
+            endpoint.domain = Some(domain);
         }
-        Part::Answer(mut options) => {
-            options.endpoint.domain.clone_from(&rail.domain);
-            answer_through(library, &mut mail, name, &options, interrupt).map_err(named)
+        self
+    }
+
+    pub(super) fn run(
+        &self,
+        library: &Arc<Library>,
+        exchange: &mut dyn Exchange,
+        name: &str,
+        interrupt: Interrupt<'_>,
+        line: Option<&StartLine>,
+    ) -> Result<ProbeReport> {
+        match self {
+            Self::Measure(options) => {
+                measure_from(library, exchange, name, options, interrupt, line)
+            }
+            Self::Answer(options) => answer_through(library, exchange, name, options, interrupt),
         }
     }
 }
@@ -130,10 +153,13 @@ impl Desk {
         for (key, value) in outgoing {
             exchange
                 .put(&key, &value)
-                .map_err(|error| failed(&key, error))?;
+                .map_err(|error| exchange_failed(&key, error))?;
         }
         for key in wanted {
-            if let Some(value) = exchange.take(&key).map_err(|error| failed(&key, error))? {
+            if let Some(value) = exchange
+                .take(&key)
+                .map_err(|error| exchange_failed(&key, error))?
+            {
                 self.letters().incoming.insert(key, value);
             }
         }
@@ -157,16 +183,6 @@ impl Exchange for &Desk {
         }
         Ok(found)
     }
-}
-
-fn failed(key: &str, error: ExchangeError) -> Error {
-    Error::new(
-        Code::RendezvousFailed,
-        format!("the exchange failed at {key}: {error}"),
-    )
-    .with_cure("check the exchange that both nodes were given")
-    .with_context("key", key)
-    .with_source(error)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::driver::{Survey, SurveyNode, SurveyProgress};
+use super::exchange_failed;
 use super::pair::{PairOptions, Side, Sight, probe_pair};
 use super::report::SurveyReport;
 use crate::error::{Code, Error, Result};
@@ -321,14 +322,14 @@ impl Mail<'_> {
         let key = format!("{}/{key}", self.name);
         self.exchange
             .put(&key, bytes)
-            .map_err(|error| failed(&key, error))
+            .map_err(|error| exchange_failed(&key, error))
     }
 
     fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
         let key = format!("{}/{key}", self.name);
         self.exchange
             .take(&key)
-            .map_err(|error| failed(&key, error))
+            .map_err(|error| exchange_failed(&key, error))
             .map(|value| value.filter(|bytes| bytes.len() <= MAX_MESSAGE))
     }
 
@@ -395,14 +396,4 @@ impl Mail<'_> {
 
 fn unwritten(error: serde_json::Error) -> Error {
     Error::new(Code::RendezvousFailed, "a message cannot be written").with_source(error)
-}
-
-fn failed(key: &str, error: crate::probe::ExchangeError) -> Error {
-    Error::new(
-        Code::RendezvousFailed,
-        format!("the exchange failed at {key}: {error}"),
-    )
-    .with_cure("check the exchange that all ranks were given")
-    .with_context("key", key)
-    .with_source(error)
 }
