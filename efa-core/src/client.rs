@@ -154,6 +154,17 @@ impl Client {
         Ok(found)
     }
 
+    /// Makes what the plan needs beside the instances (security group, placement group, instance
+    /// profile) and no instance, for launchers other than this client; the plan as it is then, of
+    /// which every `to_*` writes the document. Calling it again is safe; `destroy` removes what was
+    /// made, once nothing uses it.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn prepare(&self, plan: &Plan) -> Result<Plan> {
+        provision::prepare(&self.steps(), plan).await
+    }
+
     /// Makes what the plan says and waits until all instances run. What exists already from an
     /// earlier `apply` of the same plan is used, so calling it again is safe and finishes an
     /// interrupted one.

@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Provision,
     /// What is running differs from what was asked for, or cannot be found.
     Verify,
+    /// A plan in another launcher's form, or a document of one.
+    Handoff,
     /// EC2 refused a call, or could not be reached.
     Ec2,
 }
@@ -123,6 +125,17 @@ codes! {
     VerifyInstanceNotFound = Verify, "verify.instance_not_found";
     /// What the cluster's tags say about its plan cannot be read.
     VerifyTagsUnreadable = Verify, "verify.tags_unreadable";
+
+    /// A document needs something that the plan would make and that does not exist yet.
+    HandoffNotPrepared = Handoff, "handoff.not_prepared";
+    /// A format cannot express the plan.
+    HandoffNotPossible = Handoff, "handoff.not_possible";
+    /// An option of a format has a missing or malformed value.
+    HandoffInvalidOption = Handoff, "handoff.invalid_option";
+    /// A document is neither JSON nor YAML.
+    HandoffUnreadable = Handoff, "handoff.unreadable";
+    /// A document is of no format that is checked here.
+    HandoffUnknownFormat = Handoff, "handoff.unknown_format";
 
     /// No AWS credentials were found.
     Ec2NoCredentials = Ec2, "ec2.no_credentials";
@@ -394,6 +407,11 @@ mod tests {
         "verify.cluster_not_found",
         "verify.instance_not_found",
         "verify.tags_unreadable",
+        "handoff.not_prepared",
+        "handoff.not_possible",
+        "handoff.invalid_option",
+        "handoff.unreadable",
+        "handoff.unknown_format",
         "ec2.no_credentials",
         "ec2.no_region",
         "ec2.unreachable",

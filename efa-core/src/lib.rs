@@ -41,6 +41,7 @@ mod ec2;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod handoff;
 mod html;
 mod iam;
 mod image;
@@ -84,6 +85,9 @@ pub use ec2::{
     SecurityGroup, Subnet, Tags, Vpc,
 };
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
+pub use handoff::{
+    DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor, Severity, check,
+};
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;
 pub use layout::{

@@ -40,7 +40,7 @@ pub(crate) use observe::{
 /// Key of the checksum in the serialised form.
 const DIGEST: &str = "sha256";
 /// Version of the serialised form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a plan is decided from, as read from AWS.
 #[derive(Debug, Clone)]
@@ -82,6 +82,8 @@ pub struct Plan {
     pub rejected_subnets: Vec<RejectedSubnet>,
     /// The image.
     pub image: Image,
+    /// The instance type, as EC2 described it when the plan was made.
+    pub instance_type: InstanceType,
     /// The interfaces of each instance.
     pub layout: Layout,
     /// The market and the reservation.
@@ -145,6 +147,7 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
         subnets,
         rejected_subnets,
         image: seen.image,
+        instance_type: seen.instance_type,
         layout,
         capacity,
         security_group,
@@ -299,7 +302,7 @@ impl Plan {
     }
 
     /// Tags of the instances, their volumes and interfaces, given what is known at launch.
-    fn instance_tags(&self, security_group_id: &str, subnet_id: &str) -> Tags {
+    pub(crate) fn instance_tags(&self, security_group_id: &str, subnet_id: &str) -> Tags {
         let mut all = self.shared_tags();
         let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
         put(tags::PLAN, &self.fingerprint);
@@ -327,6 +330,20 @@ impl Plan {
     #[must_use]
     pub fn shared_tags(&self) -> Tags {
         tags::shared(&self.spec.name, &self.spec.tags)
+    }
+
+    /// The plan once everything beside the instances exists.
+    pub(crate) fn prepared(mut self, security_group_id: String) -> Self {
+        self.security_group.group_id = Some(security_group_id);
+        self.security_group.missing_self_rules.clear();
+        self.security_group.missing_ssh_cidrs.clear();
+        if let Some(group) = &mut self.placement_group {
+            group.exists = true;
+        }
+        if let Some(profile) = &mut self.instance_profile {
+            profile.exists = true;
+        }
+        self
     }
 
     /// Whether instances get an Elastic IP after launch.

@@ -215,17 +215,7 @@ fn timeout(what: &str, waited: Duration) -> Error {
 /// Makes what is missing of `plan` and waits until all instances run. With `grow`, instances
 /// that are missing of a smaller cluster are launched into it.
 pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan, grow: bool) -> Result<Cluster> {
-    let region = steps.aws.region();
-    if plan.region != region {
-        return Err(Error::new(
-            Code::PlanConflict,
-            format!("the plan is for {}, the client calls {region}", plan.region),
-        )
-        .with_cure("use a client of the plan's region, or plan again")
-        .with_context("field", "region")
-        .with_context("value", region)
-        .with_context("limit", &plan.region));
-    }
+    check_region(steps, plan)?;
     terminate_instances::await_unfinished(steps, &plan.spec.name).await?;
     let mut exists = Vec::new();
     let result = make(steps, plan, grow, &mut exists).await;
@@ -234,6 +224,44 @@ pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan, grow: bool) -> Result<
         plan.spec.name
     );
     result.map_err(|error| steps.explain(error, exists, next))
+}
+
+fn check_region(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
+    let region = steps.aws.region();
+    if plan.region == region {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::PlanConflict,
+        format!("the plan is for {}, the client calls {region}", plan.region),
+    )
+    .with_cure("use a client of the plan's region, or plan again")
+    .with_context("field", "region")
+    .with_context("value", region)
+    .with_context("limit", &plan.region))
+}
+
+/// Makes what is missing of `plan` beside the instances; the plan with it.
+pub(crate) async fn prepare(steps: &Steps<'_>, plan: &Plan) -> Result<Plan> {
+    check_region(steps, plan)?;
+    let mut exists = Vec::new();
+    let result = make_groups(steps, plan, &mut exists).await;
+    let next = format!(
+        "prepare the same plan again to finish, or destroy('{}') to remove what exists",
+        plan.spec.name
+    );
+    match result {
+        Ok(group_id) => Ok(plan.clone().prepared(group_id)),
+        Err(error) => Err(steps.explain(error, exists, next)),
+    }
+}
+
+/// What instances need; the security group's id.
+async fn make_groups(steps: &Steps<'_>, plan: &Plan, exists: &mut Vec<Leftover>) -> Result<String> {
+    let group_id = create_security_group::ensure(steps, plan, exists).await?;
+    create_placement_group::ensure(steps, plan, exists).await?;
+    create_instance_profile::ensure(steps, plan, exists).await?;
+    Ok(group_id)
 }
 
 /// The steps of [`apply`] in order; `exists` lists what is there when a step fails.
@@ -245,9 +273,7 @@ async fn make(
 ) -> Result<Cluster> {
     let name = &plan.spec.name;
     let running = run_instances::find_running(steps, plan, grow, exists).await?;
-    let group_id = create_security_group::ensure(steps, plan, exists).await?;
-    create_placement_group::ensure(steps, plan, exists).await?;
-    create_instance_profile::ensure(steps, plan, exists).await?;
+    let group_id = make_groups(steps, plan, exists).await?;
     let instance_ids = run_instances::ensure(steps, plan, &group_id, running, grow, exists).await?;
     await_instances::await_running(steps, name, &instance_ids).await?;
     if plan.wants_elastic_ips() {

@@ -175,6 +175,7 @@ mod verbs {
         |found| found.into_iter().map(CapacityBlockOffering).collect(),
         |client| client.capacity_block_offerings(&search)
     );
+    verb!(stoppable prepare(plan: Plan) -> Plan, Plan, |client| client.prepare(&plan.0));
     verb!(stoppable apply(plan: Plan) -> Cluster, Cluster, |client| client.apply(&plan.0));
     verb!(stoppable grow(plan: Plan) -> Cluster, Cluster, |client| client.grow(&plan.0));
     verb!(stoppable destroy(name: String) -> DestroyReport, DestroyReport, |client| client.destroy(&name));
@@ -267,6 +268,15 @@ impl Client {
     ) -> PyResult<Vec<CapacityBlockOffering>> {
         let search = search(instance_type, instance_count, duration_hours);
         block_on(py, verbs::capacity_block_offerings(self.0.clone(), search))
+    }
+
+    /// Makes what the plan needs beside the instances (groups, instance profile) and no instance,
+    /// for launchers other than this client. The plan as it is then: its `to_*` methods write the
+    /// documents. Calling it again is safe; `destroy` removes what was made.
+    ///
+    /// Raises ProvisionError or Ec2Error, as `apply`.
+    fn prepare(&self, py: Python<'_>, plan: Plan) -> PyResult<Plan> {
+        stoppable(py, |cancel| verbs::prepare(self.0.clone(), cancel, plan))
     }
 
     /// Makes what the plan says and waits until all instances run. Calling it again is safe.
@@ -383,6 +393,17 @@ impl AsyncClient {
     ) -> PyResult<Bound<'py, PyAny>> {
         let search = search(instance_type, instance_count, duration_hours);
         awaitable(py, verbs::capacity_block_offerings(self.0.clone(), search))
+    }
+
+    /// As `Client.prepare`, until `cancel`.
+    #[pyo3(signature = (plan, cancel) -> "collections.abc.Awaitable[Plan]")]
+    fn prepare<'py>(
+        &self,
+        py: Python<'py>,
+        plan: Plan,
+        cancel: &Cancel,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        awaitable(py, verbs::prepare(self.0.clone(), cancel.0.clone(), plan))
     }
 
     /// As `Client.apply`, until `cancel`.

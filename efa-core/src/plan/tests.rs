@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{Direction, Rule};
+use crate::fixtures::{seen, subnet};
 use crate::selector::Selector;
 use crate::spec::{
     Capacity, ImageChoice, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
@@ -10,46 +11,6 @@ use crate::types::{Architecture, PlacementStrategy};
 
 fn spec(instance_type: &str) -> ClusterSpec {
     ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
-}
-
-fn seen(spec: &ClusterSpec) -> Observations {
-    Observations {
-        region: "us-east-1".to_owned(),
-        instance_type: Catalog::bundled()
-            .require(&spec.instance_type)
-            .unwrap()
-            .clone(),
-        zones_that_offer: vec!["us-east-1a".to_owned(), "us-east-1b".to_owned()],
-        account: "123456789012".to_owned(),
-        partition: "aws".to_owned(),
-        subnets: vec![subnet("subnet-1", "us-east-1a", 250)],
-        image: Image {
-            image_id: "ami-1".to_owned(),
-            name: "al2023".to_owned(),
-            owner_id: "137112412989".to_owned(),
-            owner_alias: Some("amazon".to_owned()),
-            creation_date: "2026-10-01T00:00:00.000Z".to_owned(),
-            architecture: Architecture::X86_64,
-            ena_support: true,
-            root_device_name: Some("/dev/xvda".to_owned()),
-            root_volume_size_gib: Some(8),
-        },
-        reservation: None,
-        instance_profile: None,
-        security_group: None,
-        placement_group: None,
-    }
-}
-
-fn subnet(subnet_id: &str, zone: &str, free: u32) -> Subnet {
-    Subnet {
-        subnet_id: subnet_id.to_owned(),
-        vpc_id: "vpc-1".to_owned(),
-        availability_zone: zone.to_owned(),
-        available_ip_address_count: free,
-        map_public_ip_on_launch: false,
-        tags: Tags::new(),
-    }
 }
 
 fn reservation(kind: &str) -> CapacityReservation {
@@ -593,7 +554,7 @@ fn a_stored_plan_is_read_back_and_a_changed_one_refused() {
 
     for (what, with) in [
         ("\"count\": 2", "\"count\": 200"),
-        ("\"format\": 1", "\"format\": 2"),
+        ("\"format\": 2", "\"format\": 1"),
         ("\"region\": \"us-east-1\"", "\"region\": \"eu-west-1\""),
         ("efa-only", "efa"),
         ("{", ""),

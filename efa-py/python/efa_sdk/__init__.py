@@ -31,6 +31,8 @@ from efa_sdk._efa_sdk import (
     ClusterSummary,
     CommandReport,
     DestroyReport,
+    DocumentFinding,
+    DocumentReport,
     Event,
     Finding,
     Gpu,
@@ -48,6 +50,7 @@ from efa_sdk._efa_sdk import (
     RankedInstance,
     Topology,
     VerifyReport,
+    check,
     instance_type_table,
 )
 from efa_sdk.errors import EfaError
@@ -70,6 +73,8 @@ __all__ = [
     "ClusterSummary",
     "CommandReport",
     "DestroyReport",
+    "DocumentFinding",
+    "DocumentReport",
     "EfaError",
     "Event",
     "Finding",
@@ -90,6 +95,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "aio",
+    "check",
     "errors",
     "fabric",
     "instance_type_table",

@@ -15,6 +15,7 @@ __all__ = [
     "Ec2Error",
     "EfaError",
     "FabricError",
+    "HandoffError",
     "LayoutError",
     "PlanError",
     "ProvisionError",
@@ -106,6 +107,10 @@ class Ec2Error(EfaError):
     """EC2 refused a call or could not be reached; see ``ec2_code``."""
 
 
+class HandoffError(EfaError):
+    """A plan that a format cannot express, or a document of no known format."""
+
+
 class FabricError(EfaError):
     """libfabric is absent, refused, or a peer did not answer."""
 
@@ -121,6 +126,7 @@ _CLASSES: dict[str, type[EfaError]] = {
     "provision": ProvisionError,
     "verify": VerifyError,
     "ec2": Ec2Error,
+    "handoff": HandoffError,
     "fabric": FabricError,
     "python": BindingError,
 }

@@ -108,6 +108,10 @@ class Client:
             instance_type, instance_count, duration_hours
         )
 
+    async def prepare(self, plan: Plan) -> Plan:
+        """Makes what the plan needs beside the instances, for launchers other than this client."""
+        return await _stoppable(lambda cancel: self._client.prepare(plan, cancel))
+
     async def apply(self, plan: Plan) -> Cluster:
         """Makes what the plan says and waits until all instances run."""
         return await _stoppable(lambda cancel: self._client.apply(plan, cancel))

@@ -1,0 +1,27 @@
+//! The same plan in the form that other launchers read, and the other way round: what is wrong
+//! with the EFA part of a document that exists.
+//!
+//! Every writer is a pure function of a [`Plan`](crate::Plan) and options, and deterministic. What
+//! a document needs from the account (a security group's id, say) is the plan's; where it does not
+//! exist yet the writer refuses with `handoff.not_prepared`, unless the format makes it itself.
+//!
+//! | module | job |
+//! |---|---|
+//! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
+//! | `references` | what a document names of the account: ids, or the format's own references |
+//! | `provenance` | which planner, profile and catalogue a document is from |
+//! | `document` | ordered values, and YAML with comments above keys |
+//! | `read` | text of any format as values |
+//! | `interfaces` | the interfaces of a document, back in our own type |
+//! | `check` | findings in an existing document, format by format |
+
+mod check;
+mod document;
+mod interfaces;
+mod launch_template;
+mod provenance;
+mod read;
+mod references;
+
+pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
+pub use launch_template::LaunchTemplateFor;

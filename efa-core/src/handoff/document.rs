@@ -1,0 +1,164 @@
+//! Ordered values, and YAML with comments above keys.
+
+use serde::Serialize;
+
+/// A value whose mappings keep the order in which they were written.
+pub(crate) type Node = yaml_serde::Value;
+
+/// A mapping with its keys in the order written; a value that is `None` is left out.
+macro_rules! mapping {
+    ($($key:expr => $value:expr),* $(,)?) => {{
+        #[allow(unused_mut)]
+        let mut map = yaml_serde::Mapping::new();
+        $($crate::handoff::document::put(&mut map, $key, $value);)*
+        yaml_serde::Value::Mapping(map)
+    }};
+}
+pub(crate) use mapping;
+
+pub(crate) fn put(map: &mut yaml_serde::Mapping, key: &str, value: impl Into<Node>) {
+    map.insert(key.into(), value.into());
+}
+
+/// Any plain data as a value, in the order of its fields.
+pub(crate) fn node(data: &impl Serialize) -> Node {
+    // Plain data with string keys: nothing that YAML cannot hold.
+    yaml_serde::to_value(data).unwrap_or(Node::Null)
+}
+
+/// JSON with two spaces of indentation and a line end.
+pub(crate) fn json_text(data: &impl Serialize) -> String {
+    // As in `node`.
+    let text = serde_json::to_string_pretty(data).unwrap_or_default();
+    text + "\n"
+}
+
+/// One YAML document, with comments above keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    value: Node,
+    comments: Vec<(String, String)>,
+}
+
+impl Document {
+    pub(crate) fn new(value: Node) -> Self {
+        Self {
+            value,
+            comments: Vec::new(),
+        }
+    }
+
+    /// A comment above the key at the end of this path of keys and list positions, with `.`
+    /// between: not above the first key of a list's entry. `path` must exist; keys with a dot in
+    /// them cannot be named.
+    pub(crate) fn comment(mut self, path: &str, text: &str) -> Self {
+        self.comments.push((path.to_owned(), text.to_owned()));
+        self
+    }
+
+    fn text(&self) -> String {
+        let mut value = self.value.clone();
+        let mark = self.free_mark();
+        for (number, (path, _)) in self.comments.iter().enumerate() {
+            let put = put_before(&mut value, path, &format!("{mark}{number}"));
+            debug_assert!(put, "no {path} to comment");
+        }
+        let mut text = String::new();
+        for line in yaml(&value).lines() {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let number = line.trim_start().strip_prefix(&mark);
+            let number = number.and_then(|rest| rest.strip_suffix(": null")?.parse::<usize>().ok());
+            match number.and_then(|number| self.comments.get(number)) {
+                Some((_, comment)) => {
+                    for part in comment.lines() {
+                        text += &format!("{indent}# {part}\n");
+                    }
+                }
+                None => {
+                    text += line;
+                    text += "\n";
+                }
+            }
+        }
+        text
+    }
+
+    /// A key for comments that stands nowhere in the value.
+    fn free_mark(&self) -> String {
+        let plain = yaml(&self.value);
+        let mut mark = "comment-".to_owned();
+        while plain.contains(&mark) {
+            mark += "-";
+        }
+        mark
+    }
+}
+
+fn yaml(value: &Node) -> String {
+    // As in `node`.
+    yaml_serde::to_string(value).unwrap_or_default()
+}
+
+/// Puts an empty entry of this name before the key at the end of the path; false without one.
+fn put_before(value: &mut Node, path: &str, name: &str) -> bool {
+    let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let Some(map) = at(value, parent).and_then(Node::as_mapping_mut) else {
+        return false;
+    };
+    if !map.contains_key(key) {
+        return false;
+    }
+    for (found, value) in std::mem::take(map) {
+        if found.as_str() == Some(key) {
+            map.insert(name.into(), Node::Null);
+        }
+        map.insert(found, value);
+    }
+    true
+}
+
+/// The value at a path with `.` between; the whole at an empty one.
+fn at<'a>(value: &'a mut Node, path: &str) -> Option<&'a mut Node> {
+    path.split('.')
+        .filter(|part| !part.is_empty())
+        .try_fold(value, |value, part| match value {
+            Node::Sequence(list) => list.get_mut(part.parse::<usize>().ok()?),
+            Node::Mapping(map) => map.get_mut(part),
+            _ => None,
+        })
+}
+
+/// YAML text: the header as comments, then the documents.
+pub(crate) fn yaml_text(header: &[String], documents: &[Document]) -> String {
+    let mut text: String = header.iter().map(|line| format!("# {line}\n")).collect();
+    for (number, document) in documents.iter().enumerate() {
+        if number > 0 {
+            text += "---\n";
+        }
+        text += &document.text();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_stand_above_their_keys_and_change_no_value() {
+        let value = mapping! {
+            "name" => "x",
+            "list" => vec![mapping! { "a" => 1, "b" => mapping! { "c" => "comment-0: null\n# no" } }],
+        };
+        let document = Document::new(value.clone())
+            .comment("name", "one\ntwo")
+            .comment("list.0.b", "three")
+            .comment("list.0.b.c", "four");
+        let text = yaml_text(&["top".to_owned()], &[document.clone(), document]);
+        assert!(text.starts_with("# top\n# one\n# two\nname: x\nlist:\n- a: 1\n  # three\n  b:\n    # four\n    c: |-\n"), "{text}");
+        for part in text.split("---\n") {
+            let read: Node = yaml_serde::from_str(part).unwrap();
+            assert_eq!(read, value);
+        }
+    }
+}

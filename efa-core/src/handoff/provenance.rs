@@ -1,0 +1,52 @@
+//! Which planner, profile and catalogue a document is from.
+
+use crate::catalog::Catalog;
+use crate::plan::Plan;
+
+/// Key of the tag that carries [`tag_value`] in documents without comments.
+pub(crate) const TAG: &str = "efa-sdk:planner";
+
+/// Version, profile and date of the catalogue's rules, as the value of a tag: at most 256
+/// characters of the set that every AWS service takes.
+pub(crate) fn tag_value(plan: &Plan) -> String {
+    format!(
+        "efa-sdk {} profile {} catalogue {}",
+        env!("CARGO_PKG_VERSION"),
+        profile(plan),
+        catalogue_date()
+    )
+}
+
+/// The lines, without comment signs, that stand on top of a document.
+pub(crate) fn header(plan: &Plan) -> Vec<String> {
+    vec![
+        format!(
+            "Written by efa-sdk {} from plan {} of cluster '{}' in {}.",
+            env!("CARGO_PKG_VERSION"),
+            plan.fingerprint,
+            plan.name(),
+            plan.region
+        ),
+        format!(
+            "{}. Catalogue of {}, {}.",
+            plan.layout,
+            catalogue_date(),
+            match plan.instance_type.origin {
+                crate::catalog::Origin::Live => "the type as DescribeInstanceTypes had it",
+                _ => "the type as in the catalogue",
+            }
+        ),
+    ]
+}
+
+/// The profile's name, or `user-supplied`.
+fn profile(plan: &Plan) -> &'static str {
+    plan.layout
+        .profile
+        .map_or("user-supplied", |profile| profile.as_str())
+}
+
+fn catalogue_date() -> &'static str {
+    let date = Catalog::bundled().source().date.as_deref();
+    date.unwrap_or("unknown date")
+}

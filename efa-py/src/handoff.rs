@@ -1,0 +1,93 @@
+//! Plans in the form that other launchers read, and checks of such documents: one file per
+//! format, each with its methods of `Plan`.
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::catalog::Catalog;
+use crate::errors;
+use crate::value::value_class;
+
+mod launch_template;
+
+value_class! {
+    /// One thing that is wrong with a document.
+    DocumentFinding(core::DocumentFinding) {
+        /// A stable dotted name, such as `ray.subnet_id_ignored`.
+        id: String = |finding| finding.id.clone();
+        /// `error` (it does not launch, or EFA does not work) or `warning`.
+        severity: &'static str = |finding| finding.severity.as_str();
+        /// Where: keys and list positions with dots between.
+        path: String = |finding| finding.path.clone();
+        /// What is wrong.
+        message: String = |finding| finding.message.clone();
+        /// What to do.
+        cure: String = |finding| finding.cure.clone();
+        /// What to put there instead, in the document's own language; None where only you know.
+        corrected: Option<String> = |finding| finding.corrected.clone();
+    }
+}
+
+#[pymethods]
+impl DocumentFinding {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DocumentFinding {} at {}>", self.0.id, self.0.path)
+    }
+}
+
+value_class! {
+    /// What `check` found in a document.
+    DocumentReport(core::DocumentReport) {
+        /// The format that the document was taken for, such as `ray-cluster`.
+        format: &'static str = |report| report.format.as_str();
+        /// Worst first.
+        findings: Vec<DocumentFinding> = |report| {
+            report.findings.iter().cloned().map(DocumentFinding).collect()
+        };
+        /// What the document cannot show, one sentence each.
+        out_of_sight: Vec<String> = |report| report.out_of_sight.clone();
+        /// Whether nothing is wrong, warnings included.
+        is_clean: bool = core::DocumentReport::is_clean;
+    }
+}
+
+#[pymethods]
+impl DocumentReport {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<DocumentReport of {}: {} findings>",
+            self.0.format.as_str(),
+            self.0.findings.len()
+        )
+    }
+
+    fn _repr_html_(&self) -> String {
+        self.0.to_html()
+    }
+}
+
+/// What is wrong with the EFA part of a document that exists: a Ray cluster YAML, Kubernetes
+/// manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or Terraform
+/// JSON, as text. catalog: the instance types to check against; the bundled ones when None.
+///
+/// Raises HandoffError for text of no such format.
+#[pyfunction]
+#[pyo3(signature = (document, *, catalog=None))]
+pub(crate) fn check(
+    document: &str,
+    catalog: Option<PyRef<'_, Catalog>>,
+) -> PyResult<DocumentReport> {
+    let checked = match catalog {
+        Some(catalog) => core::check(document, &catalog.0),
+        None => core::check(document, core::Catalog::bundled()),
+    };
+    checked.map(DocumentReport).map_err(errors::core)
+}
