@@ -8,6 +8,8 @@
 //! | module | job |
 //! |---|---|
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
+//! | `terraform` | `aws_launch_template` in Terraform's JSON syntax |
+//! | `cli` | the AWS CLI's commands, as a script |
 //! | `references` | what a document names of the account: ids, or the format's own references |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
@@ -16,12 +18,14 @@
 //! | `check` | findings in an existing document, format by format |
 
 mod check;
+mod cli;
 mod document;
 mod interfaces;
 mod launch_template;
 mod provenance;
 mod read;
 mod references;
+mod terraform;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
 pub use launch_template::LaunchTemplateFor;

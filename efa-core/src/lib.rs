@@ -56,6 +56,7 @@ mod quotas;
 mod run_command;
 mod security_group;
 mod selector;
+mod shell;
 mod spec;
 mod ssm;
 mod subnets;

@@ -8,7 +8,9 @@ use crate::catalog::Catalog;
 use crate::errors;
 use crate::value::value_class;
 
+mod cli;
 mod launch_template;
+mod terraform;
 
 value_class! {
     /// One thing that is wrong with a document.
