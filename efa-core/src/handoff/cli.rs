@@ -263,6 +263,9 @@ fn run_instances(plan: &Plan) -> Node {
             .map(|p| p.name.as_str().into()),
     };
     let minimum = plan.spec.minimum_count.unwrap_or(plan.spec.count);
+    let mut data = LaunchTemplateData::new(plan, &references);
+    // For RunInstances the AWS CLI encodes it itself.
+    data.user_data = plan.user_data();
     let mut request = mapping! {
         "ClientToken" => format!("efa-sdk-{}-cli", plan.fingerprint),
         "MinCount" => minimum,
