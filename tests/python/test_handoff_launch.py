@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +307,59 @@ class TestCheck:
         live = cloud.client.catalog()
         text = text.replace("p9", "p5")
         assert [f.id for f in efa.check(text, catalog=live).findings] == ["interfaces.no_efa"]
+
+
+class TestCommand:
+    def run(
+        self, *arguments: str, text: str = "", **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "efa_sdk.handoff", *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+            env={**os.environ, **environ},
+        )
+
+    def test_the_exit_status_says_how_bad_it_is(self, tmp_path: Path) -> None:
+        texts = {
+            "right": '{"InstanceType": "c7i.48xlarge", "NetworkInterfaces": [%s]}',
+            "one of 32": '{"InstanceType": "p5.48xlarge", "NetworkInterfaces": [%s]}',
+            "refused": '{"InstanceType": "p6-b300.48xlarge", "NetworkInterfaces": [%s]}',
+        }
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text % '{"DeviceIndex": 0, "InterfaceType": "efa"}')
+        (tmp_path / "binary").write_bytes(b"\xff\xfe")
+        files = {name: str(tmp_path / name) for name in [*texts, "binary", "absent"]}
+        assert self.run(files["right"]).returncode == 0
+        warned = self.run(files["one of 32"])
+        assert warned.returncode == 0
+        assert "interfaces.efa_left_out" in warned.stdout
+        assert self.run("--strict", files["one of 32"]).returncode == 1
+        both = self.run("--json", files["right"], files["refused"])
+        assert both.returncode == 1
+        shown = json.loads(both.stdout)
+        (finding,) = shown[files["refused"]]["findings"]
+        assert finding["id"] == "layout.interface_type_not_accepted"
+        for name in ("binary", "absent"):
+            done = self.run(files["right"], files[name])
+            assert done.returncode == 2
+            assert files[name] in done.stderr
+            assert "Traceback" not in done.stderr
+            assert "launch-template: 0 errors" in done.stdout
+        piped = self.run("-", text=texts["right"] % '{"DeviceIndex": 0, "InterfaceType": "efa"}')
+        assert piped.returncode == 0
+        assert self.run("-", text="a: 1").returncode == 2
+        assert self.run().returncode == 2
+
+    def test_asks_ec2_for_its_types(self, cloud: Cloud, tmp_path: Path) -> None:
+        (tmp_path / "x").write_text('{"InstanceType": "p5.48xlarge", "NetworkInterfaces": []}')
+        environ = {**cloud.stand_in.environ, "AWS_ENDPOINT_URL": cloud.stand_in.endpoint_url}
+        done = self.run("--region", "us-east-1", str(tmp_path / "x"), **environ)
+        assert done.returncode == 1, done.stderr
+        environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+        done = self.run("--region", "us-east-1", str(tmp_path / "x"), **environ)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr

@@ -271,10 +271,7 @@ fn run_instances(plan: &Plan) -> Node {
         "MinCount" => minimum,
         "MaxCount" => plan.spec.count,
     };
-    if let (Node::Mapping(request), Node::Mapping(data)) = (
-        &mut request,
-        node(&LaunchTemplateData::new(plan, &references)),
-    ) {
+    if let (Node::Mapping(request), Node::Mapping(data)) = (&mut request, node(&data)) {
         request.extend(data);
     }
     request
@@ -407,6 +404,7 @@ mod tests {
                 .any(|tag| tag["Value"] == "it's $HOME `x` \"y\" \\"),
             "{tags:?}"
         );
+        assert_eq!(request["UserData"], "#!/bin/sh\necho 'up'");
         assert_eq!(calls[9][4], "--dry-run");
         assert_eq!(calls[1][3], "sg-9");
     }

@@ -1,7 +1,8 @@
 """Plan, provision and verify EC2 clusters with Elastic Fabric Adapter (EFA).
 
 The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.plan`` ->
-``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``; on each node ``fabric`` measures
+``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``, or a document for another launcher
+(``Plan.to_ray_yaml`` and others; ``check`` reads existing ones); on each node ``fabric`` measures
 what libfabric sees, and ``nccl`` reads NCCL's log; ``survey``, ``ray.survey`` and
 ``torch.survey`` name the bad node of a cluster. ``aio.Client`` has the same verbs as coroutines,
 ``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses.
@@ -56,6 +57,7 @@ from efa_sdk._efa_sdk import (
 from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
+    from efa_sdk import handoff as handoff
     from efa_sdk import nccl as nccl
     from efa_sdk import ray as ray
     from efa_sdk import testing as testing
@@ -103,9 +105,9 @@ __all__ = [
     "survey",
 ]
 
-#: Imported when they are first asked for: they need packages of others, or, as ``nccl``, also run
-#: as ``python -m``.
-_LAZY = ("nccl", "ray", "testing", "torch")
+#: Imported when they are first asked for: they need packages of others, or, as ``nccl`` and
+#: ``handoff``, also run as ``python -m``.
+_LAZY = ("handoff", "nccl", "ray", "testing", "torch")
 
 
 def __getattr__(name: str) -> _typing.Any:
