@@ -370,6 +370,7 @@ mod tests {
         let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1");
         spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
         spec.ssh_cidrs = vec!["203.0.113.7/32".to_owned()];
+        spec.user_data = Some("#!/bin/sh\necho 'up'".to_owned());
         spec.tags
             .insert("who".to_owned(), "it's $HOME `x` \"y\" \\".to_owned());
         let plan = crate::plan::decide(&spec, seen(&spec)).unwrap();
