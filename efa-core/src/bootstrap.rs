@@ -14,7 +14,7 @@ use crate::tags;
 
 mod quote;
 
-use quote::quote;
+pub(crate) use quote::quote;
 
 const SCRIPT: &str = include_str!("bootstrap/bootstrap.sh");
 

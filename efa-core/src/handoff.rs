@@ -8,6 +8,7 @@
 //! | module | job |
 //! |---|---|
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
+//! | `ray` | Ray's cluster YAML |
 //! | `references` | what a document names of the account: ids, or the format's own references |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
@@ -20,8 +21,10 @@ mod document;
 mod interfaces;
 mod launch_template;
 mod provenance;
+mod ray;
 mod read;
 mod references;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
 pub use launch_template::LaunchTemplateFor;
+pub use ray::{RayClusterOptions, TESTED_RAY_VERSION};

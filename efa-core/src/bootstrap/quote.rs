@@ -2,7 +2,7 @@
 
 /// One shell word that stands for exactly this value; `None` for a value with a NUL character,
 /// which the shell cannot hold.
-pub(super) fn quote(value: &str) -> Option<String> {
+pub(crate) fn quote(value: &str) -> Option<String> {
     (!value.contains('\0')).then(|| format!("'{}'", value.replace('\'', r"'\''")))
 }
 
