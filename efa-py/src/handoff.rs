@@ -9,6 +9,7 @@ use crate::errors;
 use crate::value::value_class;
 
 mod launch_template;
+mod ray;
 
 value_class! {
     /// One thing that is wrong with a document.

@@ -20,6 +20,7 @@ from efa_sdk._efa_sdk import (
     VERSION as __version__,
 )
 from efa_sdk._efa_sdk import (
+    TESTED_RAY_VERSION,
     AttachedInterface,
     Bootstrap,
     CapacityBlockOffering,
@@ -62,6 +63,7 @@ if _typing.TYPE_CHECKING:
     from efa_sdk import torch as torch
 
 __all__ = [
+    "TESTED_RAY_VERSION",
     "AttachedInterface",
     "Bootstrap",
     "CapacityBlockOffering",
