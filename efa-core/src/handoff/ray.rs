@@ -193,8 +193,8 @@ fn worker_type(
         "resources" => resources(plan),
         "min_workers" => *workers.start(),
         "max_workers" => *workers.end(),
-        "worker_setup_commands" => commands::worker(plan, options)?,
         "node_config" => node(&data),
+        "worker_setup_commands" => commands::worker(plan, options)?,
     })
 }
 

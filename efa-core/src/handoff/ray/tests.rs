@@ -271,3 +271,19 @@ fn options_that_would_break_the_document_are_refused() {
         .unwrap_err();
     assert_eq!(error.context_value("field"), Some("ssh_private_key"));
 }
+
+/// A type that the stand-in of the Python tests does not offer: Ray's checks read this file.
+#[test]
+fn the_recorded_document_is_what_is_written() {
+    let plan = prepared("p6e-gb200.36xlarge");
+    let text = plan.to_ray_yaml(&RayClusterOptions::default()).unwrap();
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/data/ray/p6e-gb200.yaml"
+    );
+    if std::env::var_os("EFA_TEST_WRITE").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let recorded = std::fs::read_to_string(path).unwrap();
+    assert_eq!(recorded, text, "run again with EFA_TEST_WRITE=1");
+}
