@@ -1,38 +1,38 @@
 """Ray's own checks of cluster YAML, for a child process: its look-ups are cached by process.
 
-Reads a JSON list of texts from standard input, and writes what Ray says of each: the error that
-it raised or null, its log, and the document as its launcher has it then. Run by
+Reads a JSON list of texts from standard input, and writes as its last line what Ray says of each:
+the error that it raised or null, its log, and the document as its launcher has it then. Run by
 ``test_handoff_ray.py`` with an endpoint and a home directory of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import json
-import logging
 import sys
+import types
 from typing import Any
 
 import yaml
-from ray.autoscaler._private.aws.config import bootstrap_aws
+from ray.autoscaler._private.aws import config as aws_config
+from ray.autoscaler._private.aws import node_provider
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.cli_logger import cli_logger
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 
-class _Lines(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-def judge(text: str, log: list[str]) -> dict[str, Any]:
+def judge(text: str) -> dict[str, Any]:
     """What `ray up` does with a cluster YAML until it launches the head."""
-    log.clear()
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        answer = _judge(text)
+    # Some reasons are only printed.
+    return {**answer, "log": said.getvalue()}
+
+
+def _judge(text: str) -> dict[str, Any]:
     config: dict[str, Any] | None = None
     resources = {}
     error = None
@@ -42,19 +42,21 @@ def judge(text: str, log: list[str]) -> dict[str, Any]:
         types = config["available_node_types"]
         resources = {name: node["resources"] for name, node in types.items()}
         validate_config(config)
-        config = bootstrap_aws(config)
+        config = aws_config.bootstrap_aws(config)
     except Exception as raised:
         error = f"{type(raised).__name__}: {raised}".splitlines()[0]
-    said = "\n".join(log)
-    return {"error": error, "log": said, "config": config, "resources": resources}
+    return {"error": error, "config": config, "resources": resources}
 
 
 def main() -> None:
+    # Only time is saved: a list of all types, which does not change, is asked for once, and a role
+    # of the stand-in's is there at once.
+    listed = functools.lru_cache(node_provider.list_ec2_instances)
+    node_provider.list_ec2_instances = listed
+    aws_config.time = types.SimpleNamespace(sleep=lambda _: None)
     cli_logger.configure(log_style="record", color_mode="false", verbosity=1)
-    handler = _Lines()
-    logging.getLogger("ray").addHandler(handler)
-    answers = [judge(text, handler.lines) for text in json.load(sys.stdin)]
-    json.dump(answers, sys.stdout, default=str)
+    answers = [judge(text) for text in json.load(sys.stdin)]
+    print("\n" + json.dumps(answers, default=str))
 
 
 if __name__ == "__main__":

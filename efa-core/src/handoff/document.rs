@@ -100,7 +100,7 @@ impl Document {
     }
 }
 
-/// Puts names in place of the strings that YAML 1.1 takes for a date, a time or a number, and
+/// Puts names in place of the strings that YAML 1.1 takes for a date, a number or a Boolean, and
 /// YAML 1.2 does not: many readers know the former only (PyYAML, for one), and the writer does not
 /// quote for them.
 fn hide_ambiguous(value: &mut Node, mark: &str, hidden: &mut Vec<(String, String)>) {
@@ -123,8 +123,12 @@ fn hide_ambiguous(value: &mut Node, mark: &str, hidden: &mut Vec<(String, String
     }
 }
 
-/// Such as `2026-12-31`, `12:30` and `1_000`; a few more are harmless.
+/// Such as `2026-12-31`, `12:30`, `1_000` and `no`; a few more are harmless.
 fn is_ambiguous(text: &str) -> bool {
+    let boolean = ["y", "n", "yes", "no", "on", "off"];
+    if boolean.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return true;
+    }
     let number = |c: char| c.is_ascii_hexdigit() || "_:.+-xobTtZz ".contains(c);
     text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
         && text.chars().all(number)
@@ -184,8 +188,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_yaml_1_1_takes_for_a_date_or_a_number_is_quoted() {
-        for text in ["2026-12-31", "12:30", "1_000", "2026-12-31 12:00:00"] {
+    fn what_yaml_1_1_takes_for_something_else_is_quoted() {
+        for text in [
+            "2026-12-31",
+            "12:30",
+            "1_000",
+            "2026-12-31 12:00:00",
+            "No",
+            "y",
+        ] {
             let document = Document::new(mapping! { "a" => vec![mapping! { "b" => text }] });
             assert_eq!(document.text(), format!("a:\n- b: \"{text}\"\n"));
         }
