@@ -1,7 +1,8 @@
 """Ray's own checks of cluster YAML, for a child process: its look-ups are cached by process.
 
 Reads a JSON list of texts from standard input, and writes as its last line what Ray says of each:
-the error that it raised or null, its log, and the document as its launcher has it then. Run by
+the error that it raised or null, its log, and the document as its launcher has it then. With
+``launch-head`` it launches the heads too. Run by
 ``test_handoff_ray.py`` with an endpoint and a home directory of its own.
 """
 
@@ -16,6 +17,7 @@ import types
 from typing import Any
 
 import yaml
+from ray.autoscaler import tags
 from ray.autoscaler._private.aws import config as aws_config
 from ray.autoscaler._private.aws import node_provider
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
@@ -48,6 +50,20 @@ def _judge(text: str) -> dict[str, Any]:
     return {"error": error, "config": config, "resources": resources}
 
 
+def launch_head(config: dict[str, Any]) -> None:
+    """As `ray up` does: its autoscaler asks EC2 for the address of the head."""
+    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+    name = config["head_node_type"]
+    node_tags = {
+        tags.TAG_RAY_NODE_KIND: tags.NODE_KIND_HEAD,
+        tags.TAG_RAY_USER_NODE_TYPE: name,
+        tags.TAG_RAY_NODE_NAME: f"ray-{config['cluster_name']}-head",
+        tags.TAG_RAY_NODE_STATUS: tags.STATUS_UP_TO_DATE,
+    }
+    node_config = config["available_node_types"][name]["node_config"] | config["head_node"]
+    provider.create_node(node_config, node_tags, 1)
+
+
 def main() -> None:
     # Only time is saved: a list of all types, which does not change, is asked for once, and a role
     # of the stand-in's is there at once.
@@ -56,6 +72,9 @@ def main() -> None:
     aws_config.time = types.SimpleNamespace(sleep=lambda _: None)
     cli_logger.configure(log_style="record", color_mode="false", verbosity=1)
     answers = [judge(text) for text in json.load(sys.stdin)]
+    if sys.argv[1:] == ["launch-head"]:
+        for answer in answers:
+            launch_head(answer["config"])
     print("\n" + json.dumps(answers, default=str))
 
 

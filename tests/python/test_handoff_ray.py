@@ -6,6 +6,7 @@ process, so its checks run in child processes (`ray_judge.py`), many documents i
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -70,10 +71,10 @@ def ray_environment(cloud: Cloud, tmp_path: pathlib.Path) -> dict[str, str]:
     }
 
 
-def judged(texts: list[str], environment: dict[str, str]) -> list[dict[str, Any]]:
+def judged(texts: list[str], environment: dict[str, str], *more: str) -> list[dict[str, Any]]:
     """What Ray says of each document."""
     done = subprocess.run(
-        [sys.executable, str(JUDGE)],
+        [sys.executable, str(JUDGE), *more],
         input=json.dumps(texts),
         env=environment,
         capture_output=True,
@@ -389,7 +390,6 @@ class Head:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
         command += ["--num-cpus=0", f"--autoscaling-config={file}", f"--temp-dir={folder}/t"]
         command += [f"--port={free_port()}", "--node-ip-address=127.0.0.1"]
-        command += [f"--ray-client-server-port={free_port()}"]
         command += ["--include-dashboard=false", "--object-store-memory=80000000"]
         self._log = (folder / "start.log").open("w")
         self._process = subprocess.Popen(
@@ -407,13 +407,16 @@ class Head:
 
     def __exit__(self, *_: object) -> None:
         # Its own session: all that it started, and nothing else on this machine.
-        os.killpg(self._process.pid, signal.SIGTERM)
+        for process in self._left():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
         deadline = time.monotonic() + 10
         while self._left() and time.monotonic() < deadline:
             self._process.poll()
             time.sleep(0.1)
         for process in self._left():
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self._process.wait(DEADLINE_S)
         self._log.close()
 
@@ -453,48 +456,47 @@ def test_ray_launches_what_was_planned(
 ) -> None:
     """Ray's own autoscaler and updater, whose SSH answers; the doctor finds no EFA."""
     plan = prepared(cloud, "p5.48xlarge", count=2)
-    (answer,) = judged([plan.to_ray_yaml()], ray_environment)
+    (answer,) = judged([plan.to_ray_yaml()], ray_environment, "launch-head")
     assert answer["error"] is None, answer
 
-    def workers() -> list[dict[str, Any]]:
-        return [i for i in cloud.instances() if tags_of(i).get("ray-node-type") == "worker"]
+    def of_kind(kind: str) -> list[dict[str, Any]]:
+        """All that were launched, terminated ones too."""
+        pages = cloud.ec2.describe_instances()["Reservations"]
+        instances = [instance for page in pages for instance in page["Instances"]]
+        return [i for i in instances if tags_of(i).get("ray-node-type") == kind]
 
     def some_failed() -> bool:
-        every = cloud.ec2.describe_instances()["Reservations"]
-        instances = [i for page in every for i in page["Instances"]]
-        return any(tags_of(i).get("ray-node-status") == "update-failed" for i in instances)
+        return any(tags_of(i).get("ray-node-status") == "update-failed" for i in of_kind("worker"))
 
-    with Head(answer["config"], short_folder, ray_environment) as head:
-        head.wait(lambda: len(workers()) >= 2, "no two workers were launched")
-        seen = {worker["InstanceId"]: cloud.client.verify_instance(worker["InstanceId"])
-                for worker in workers()}
-        head.wait(some_failed, "no worker's setup failed")
-        said = head.said.read_text()
-    for instance_id, report in seen.items():
-        # Ray may have ended one already, whose setup failed.
-        causes = {finding.check for finding in report.findings} - {"state"}
-        assert not causes, (instance_id, str(report))
+    with Head(answer["config"], short_folder, ray_environment) as ray:
+        ray.wait(lambda: len(of_kind("worker")) >= 2, "no two workers were launched")
+        workers = [worker["InstanceId"] for worker in of_kind("worker")]
+        reports = [cloud.client.verify_instance(worker) for worker in workers]
+        ray.wait(some_failed, "no worker's setup failed")
+        said = ray.said.read_text()
+    for report in reports:
+        # A setup may have failed by then, and Ray ended the instance.
+        assert {finding.check for finding in report.findings} <= {"state"}, str(report)
         assert report.efa_interfaces == 32
-    every = cloud.ec2.describe_instances(InstanceIds=list(seen))["Reservations"]
-    for instance in (i for page in every for i in page["Instances"]):
-        assert tags_of(instance)["efa-sdk:layout"] == plan.layout.notation()
+    for instance in of_kind("worker"):
+        assert tags_of(instance)["efa-sdk:layout"] == plan.layout.notation
         assert "efa-sdk:cluster" not in tags_of(instance)
-    sent = cloud.sent("RunInstances")
-    assert sent[0]["InstanceType"] == "p5.48xlarge"
-    assert sent[0]["Placement.GroupName"] == plan.placement_group_name
-    assert "SubnetId" not in sent[0]
-    assert "SecurityGroupId.1" not in sent[0]
-    assert sent[0]["NetworkInterface.33.InterfaceType"] == "efa-only"
-    # The whole setup came before the doctor, and Ray did not start after it.
-    assert "END_OF_BOOTSTRAP" in said
-    assert "efa_sdk.doctor" in said
+    requests = cloud.sent("RunInstances")
+    head = next(request for request in requests if request["InstanceType"] == "m7i.xlarge")
+    assert head["SubnetId"] == plan.subnet_ids[0]
+    assert not [key for key in head if key.startswith("NetworkInterface")]
+    sent = next(request for request in requests if request["InstanceType"] == "p5.48xlarge")
+    assert sent["Placement.GroupName"] == plan.placement_group_name
+    assert not {"SubnetId", "SecurityGroupId.1"} & set(sent)
+    assert sent["NetworkInterface.33.InterfaceType"] == "efa-only"
+    # The whole setup came before the doctor, and Ray was not started after it.
+    assert said.index("END_OF_BOOTSTRAP") < said.index("efa_sdk.doctor")
     assert "ray start" not in said
-    # What prepare made goes, and Ray's instances are not the cluster's.
-    left = [i["InstanceId"] for i in workers()]
-    if left:
-        cloud.ec2.terminate_instances(InstanceIds=left)
+    # `ray down`; then what prepare made goes.
+    nodes = of_kind("worker") + of_kind("head")
+    cloud.ec2.terminate_instances(InstanceIds=[node["InstanceId"] for node in nodes])
     cloud.until(lambda: not cloud.instances())
-    assert cloud.client.destroy("train")
+    cloud.client.destroy("train")
     assert cloud.made() == set()
 
 
@@ -502,7 +504,7 @@ FAKES = {
     "sudo": 'exec "$@"\n',
     "dnf": "exit 0\n",
     "prlimit": 'echo "prlimit $*" >> ~/said\n',
-    "python3.11": 'mkdir -p ~/ray-env/bin; cp ~/fakes/python ~/ray-env/bin/python\n',
+    "python3.11": "mkdir -p ~/ray-env/bin; cp ~/fakes/python ~/ray-env/bin/python\n",
     "python": (
         'echo "python $* ($$ of $PPID)" >> ~/said\n'
         'case "$*" in *doctor*) exit "${DOCTOR:-0}";; esac\n'
@@ -522,7 +524,9 @@ class Shell:
             put(fakes / name, f"#!/bin/bash\n{text}")
         (fakes / "python").rename(home / "python")
         (home / ".bashrc").write_text('export PATH="$HOME/fakes:$PATH"\n')
-        put(fakes / "python3.11", "#!/bin/bash\nmkdir -p ~/ray-env/bin; cp ~/python ~/ray-env/bin\n")
+        put(
+            fakes / "python3.11", "#!/bin/bash\nmkdir -p ~/ray-env/bin; cp ~/python ~/ray-env/bin\n"
+        )
         # The bootstrap is not to run here.
         put(fakes / "bash", '#!/bin/sh\necho "bash $*" >> ~/said\n')
 
@@ -549,7 +553,9 @@ class Shell:
 
 def test_the_commands_run_as_ray_runs_them(cloud: Cloud, tmp_path: pathlib.Path) -> None:
     tricky = "echo \"it's\" '$HOME' `false` !! \\\n"
-    plan = prepared(cloud, bootstrap=efa.Bootstrap(extra_script=tricky), instance_type="c5n.18xlarge")
+    plan = prepared(
+        cloud, bootstrap=efa.Bootstrap(extra_script=tricky), instance_type="c5n.18xlarge"
+    )
     document = yaml.safe_load(plan.to_ray_yaml(python_packages=["it's; exit 3"]))
     commands = worker_of(document)["worker_setup_commands"]
     assert commands[:2] == document["setup_commands"]
@@ -558,7 +564,9 @@ def test_the_commands_run_as_ray_runs_them(cloud: Cloud, tmp_path: pathlib.Path)
     # The script arrives as the plan has it, whatever is in it.
     assert (shell.home / "efa-sdk-bootstrap.sh").read_text() == plan.user_data
     packages, bootstrap, doctor, limits, asked = shell.said
-    assert packages.startswith(f"python -m pip install ray[default]=={efa.TESTED_RAY_VERSION} boto3")
+    assert packages.startswith(
+        f"python -m pip install ray[default]=={efa.TESTED_RAY_VERSION} boto3"
+    )
     assert "it's; exit 3" in packages
     assert bootstrap == f"bash {shell.home}/efa-sdk-bootstrap.sh"
     assert doctor.startswith(f"python -m pip install efa-sdk=={efa.__version__}")
@@ -630,4 +638,3 @@ def test_dates_and_times_in_tags_stay_text(cloud: Cloud) -> None:
     for config in (worker_of(document), document["available_node_types"]["head"]):
         (pairs, *_) = config["node_config"]["TagSpecifications"]
         assert tags.items() <= tags_of(pairs).items()
-

@@ -17,9 +17,6 @@ import typing as _typing
 
 from efa_sdk import aio, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
-    VERSION as __version__,
-)
-from efa_sdk._efa_sdk import (
     TESTED_RAY_VERSION,
     AttachedInterface,
     Bootstrap,
@@ -53,6 +50,9 @@ from efa_sdk._efa_sdk import (
     VerifyReport,
     check,
     instance_type_table,
+)
+from efa_sdk._efa_sdk import (
+    VERSION as __version__,
 )
 from efa_sdk.errors import EfaError
 
