@@ -87,7 +87,8 @@ pub use ec2::{
 };
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
 pub use handoff::{
-    DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor, Severity, check,
+    DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor, RayClusterOptions,
+    Severity, TESTED_RAY_VERSION, check,
 };
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;

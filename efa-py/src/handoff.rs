@@ -10,6 +10,7 @@ use crate::value::value_class;
 
 mod cli;
 mod launch_template;
+mod ray;
 mod terraform;
 
 value_class! {

@@ -250,7 +250,7 @@ pub(crate) fn instance_tags(plan: &Plan, references: &References) -> Vec<(String
 }
 
 /// `TagSpecifications` of what a launch makes.
-fn tag_specifications(tags: &[(String, Node)]) -> Vec<Node> {
+pub(crate) fn tag_specifications(tags: &[(String, Node)]) -> Vec<Node> {
     ["instance", "volume", "network-interface"]
         .into_iter()
         .map(|resource| mapping! { "ResourceType" => resource, "Tags" => tag_list(tags) })

@@ -18,9 +18,7 @@ import typing as _typing
 
 from efa_sdk import aio, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
-    VERSION as __version__,
-)
-from efa_sdk._efa_sdk import (
+    TESTED_RAY_VERSION,
     AttachedInterface,
     Bootstrap,
     CapacityBlockOffering,
@@ -54,6 +52,9 @@ from efa_sdk._efa_sdk import (
     check,
     instance_type_table,
 )
+from efa_sdk._efa_sdk import (
+    VERSION as __version__,
+)
 from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
@@ -64,6 +65,7 @@ if _typing.TYPE_CHECKING:
     from efa_sdk import torch as torch
 
 __all__ = [
+    "TESTED_RAY_VERSION",
     "AttachedInterface",
     "Bootstrap",
     "CapacityBlockOffering",
