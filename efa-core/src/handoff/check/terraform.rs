@@ -150,7 +150,6 @@ fn corrected(layout: &Layout, like: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::catalog::Catalog;
 
     #[test]
