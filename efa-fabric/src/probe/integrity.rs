@@ -85,7 +85,7 @@ fn compare(
     size: usize,
     seed: u64,
 ) -> Result<()> {
-    let Some(wrong) = traffic.lane().mismatch(place, offset, size, seed) else {
+    let Some(wrong) = traffic.lane().mismatch(place, offset, size, seed)? else {
         return Ok(());
     };
     let (operation, info) = (traffic.operation(), traffic.endpoint().info());

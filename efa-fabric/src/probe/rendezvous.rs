@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 
 const MAGIC: [u8; 4] = *b"efaP";
 /// Changed whenever frames change.
-const PROTOCOL: u16 = 2;
+const PROTOCOL: u16 = 3;
 const HEADER: usize = 10;
 /// Room for the rows of the most sizes that a probe can have.
 const MAX_FRAME: usize = 512 << 10;
