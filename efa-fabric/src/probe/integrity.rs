@@ -68,7 +68,7 @@ pub(crate) fn answer(traffic: &mut Traffic, phase: &Phase, guard: &mut Guard<'_>
             None => traffic.idle(guard)?,
         }
         match guard.take() {
-            Some(Frame::End { .. }) => ended = true,
+            Some(Frame::End { count: 1 }) => ended = true,
             Some(frame) => return Err(guard.unexpected(&frame)),
             None => {}
         }

@@ -78,7 +78,7 @@ impl Tcp {
         }
     }
 
-    fn new(stream: TcpStream) -> Result<Self> {
+    pub(crate) fn new(stream: TcpStream) -> Result<Self> {
         let prepare = |stream: &TcpStream| {
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
@@ -228,39 +228,40 @@ impl Listener {
         self.address
     }
 
-    /// The next connection; `fabric.deadline` if none comes in this time.
-    pub(crate) fn accept(&self, end: Instant, interrupt: Interrupt<'_>) -> Result<Tcp> {
-        loop {
-            // One that was reset already cannot be prepared: a port scan, a health check.
-            if let Ok(tcp) = Tcp::new(self.accept_stream(end, interrupt)?) {
-                return Ok(tcp);
+    /// A connection, if one has come.
+    pub(crate) fn try_accept(&self) -> Result<Option<TcpStream>> {
+        match self.listener.accept() {
+            Ok((stream, _)) => Ok(Some(stream)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    // The last: the peer gave up between its connect and our accept.
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                ) =>
+            {
+                Ok(None)
             }
+            Err(error) => Err(failed("no connection can be accepted", error)),
         }
     }
 
-    /// As [`Self::accept`], as it comes.
+    /// The next connection; `fabric.deadline` if none comes in this time.
     pub(crate) fn accept_stream(
         &self,
         end: Instant,
         interrupt: Interrupt<'_>,
     ) -> Result<TcpStream> {
         loop {
-            match self.listener.accept() {
-                Ok((stream, _)) if Instant::now() < end => return Ok(stream),
-                Ok(_) => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                // The peer gave up between its connect and our accept.
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(failed("no connection can be accepted", error)),
+            match self.try_accept()? {
+                Some(stream) if Instant::now() < end => return Ok(stream),
+                _ => {}
             }
             interrupt.check()?;
             if Instant::now() >= end {
                 return Err(Error::new(
                     Code::Deadline,
-                    format!("no peer came to {} in time", self.address),
+                    format!("nobody came to {} in time", self.address),
                 )
-                .with_cure("start the connecting side, or wait longer for it")
                 .with_context("address", self.address)
                 .retryable(true));
             }
@@ -297,10 +298,9 @@ mod tests {
     fn pair() -> (Tcp, TcpStream) {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let stranger = TcpStream::connect(listener.address()).unwrap();
-        let tcp = listener
-            .accept(Instant::now() + Duration::from_secs(10), Interrupt::never())
-            .unwrap();
-        (tcp, stranger)
+        let end = Instant::now() + Duration::from_secs(10);
+        let stream = listener.accept_stream(end, Interrupt::never()).unwrap();
+        (Tcp::new(stream).unwrap(), stranger)
     }
 
     /// What comes of these bytes, within some seconds.
