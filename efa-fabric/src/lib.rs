@@ -65,6 +65,9 @@ mod error;
 #[forbid(unsafe_code)]
 mod fabric_log;
 mod ffi;
+#[doc(hidden)]
+#[forbid(unsafe_code)]
+pub mod fuzzing;
 #[forbid(unsafe_code)]
 mod gpu;
 mod handle;

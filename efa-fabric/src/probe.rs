@@ -41,8 +41,9 @@ pub use guard::Interrupt;
 use hall::Hall;
 pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions, Wait};
 use rendezvous::Tcp;
-pub(crate) use rendezvous::{Listener, after, same_token};
+pub(crate) use rendezvous::{Listener, after, parse as parse_frame, same_token};
 pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
+pub(crate) use session::peer_address;
 pub(crate) use start_line::StartLine;
 
 /// Providers whose addresses are IP addresses.

@@ -104,45 +104,45 @@ impl Tcp {
             .ok()
             .map(|address| address.ip().to_canonical())
     }
+}
 
-    /// Takes a frame off the buffer, if a whole one is there.
-    fn parse(&mut self) -> Result<Option<Frame>> {
-        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else {
-            // Strangers are recognised by their first bytes, without waiting for more.
-            let known = self.buffer.len().min(MAGIC.len());
-            if self.buffer[..known] != MAGIC[..known] {
-                return Err(self.stranger("does not speak this protocol"));
-            }
-            return Ok(None);
-        };
-        let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3] = *header;
-        if [m0, m1, m2, m3] != MAGIC {
-            return Err(self.stranger("does not speak this protocol"));
+/// Takes a frame off what has come from there, if a whole one is there.
+pub(crate) fn parse(buffer: &mut Vec<u8>, peer: SocketAddr) -> Result<Option<Frame>> {
+    let Some((header, rest)) = buffer.split_first_chunk::<HEADER>() else {
+        // Strangers are recognised by their first bytes, without waiting for more.
+        let known = buffer.len().min(MAGIC.len());
+        if buffer[..known] != MAGIC[..known] {
+            return Err(stranger(peer, "does not speak this protocol"));
         }
-        let protocol = u16::from_be_bytes([v0, v1]);
-        if protocol != PROTOCOL {
-            return Err(self.stranger(&format!("speaks version {protocol}, not {PROTOCOL}")));
-        }
-        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-        if length > MAX_FRAME {
-            return Err(self.stranger(&format!("announced a frame of {length} bytes")));
-        }
-        let Some(json) = rest.get(..length) else {
-            return Ok(None);
-        };
-        let frame = serde_json::from_slice(json).map_err(|error| {
-            self.stranger("sent a frame that cannot be read")
-                .with_source(error)
-        })?;
-        self.buffer.drain(..HEADER + length);
-        Ok(Some(frame))
+        return Ok(None);
+    };
+    let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3] = *header;
+    if [m0, m1, m2, m3] != MAGIC {
+        return Err(stranger(peer, "does not speak this protocol"));
     }
+    let protocol = u16::from_be_bytes([v0, v1]);
+    if protocol != PROTOCOL {
+        let what = format!("speaks version {protocol}, not {PROTOCOL}");
+        return Err(stranger(peer, &what));
+    }
+    let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    if length > MAX_FRAME {
+        let what = format!("announced a frame of {length} bytes");
+        return Err(stranger(peer, &what));
+    }
+    let Some(json) = rest.get(..length) else {
+        return Ok(None);
+    };
+    let frame = serde_json::from_slice(json)
+        .map_err(|error| stranger(peer, "sent a frame that cannot be read").with_source(error))?;
+    buffer.drain(..HEADER + length);
+    Ok(Some(frame))
+}
 
-    fn stranger(&self, what: &str) -> Error {
-        Error::new(Code::RendezvousRefused, format!("{} {what}", self.peer))
-            .with_cure("use the same version of efa-fabric on both sides, and its address and port")
-            .with_context("peer", self.peer)
-    }
+fn stranger(peer: SocketAddr, what: &str) -> Error {
+    Error::new(Code::RendezvousRefused, format!("{peer} {what}"))
+        .with_cure("use the same version of efa-fabric on both sides, and its address and port")
+        .with_context("peer", peer)
 }
 
 impl Channel for Tcp {
@@ -183,7 +183,7 @@ impl Channel for Tcp {
     }
 
     fn poll(&mut self) -> Result<Option<Frame>> {
-        if let Some(frame) = self.parse()? {
+        if let Some(frame) = parse(&mut self.buffer, self.peer)? {
             return Ok(Some(frame));
         }
         let mut chunk = [0; 4096];
@@ -191,7 +191,7 @@ impl Channel for Tcp {
             Ok(0) => Err(gone().with_context("peer", self.peer)),
             Ok(count) => {
                 self.buffer.extend_from_slice(&chunk[..count]);
-                self.parse()
+                parse(&mut self.buffer, self.peer)
             }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>

@@ -239,7 +239,7 @@ fn session(
     gpu: Option<Rc<Gpu>>,
     guard: &mut Guard<'_>,
 ) -> Result<Session> {
-    let address = peer_address(own, &theirs)?;
+    let address = peer_address(&own.address, &theirs.address_format, &theirs.address)?;
     // Receives for the acknowledgements that come between the messages of both sides.
     let spare = if options.is_bidirectional() {
         SPARE as u64
@@ -307,24 +307,25 @@ fn exchange_windows(lane: &mut Lane, guard: &mut Guard<'_>) -> Result<()> {
     }
 }
 
-/// The other side's address. Of a format with a fixed length it must be as long as ours.
-fn peer_address(own: &Side, theirs: &Side) -> Result<Vec<u8>> {
+/// The other side's address, from digits. Of a format with a fixed length it must be as long as
+/// ours.
+pub(crate) fn peer_address(own: &str, format: &str, digits: &str) -> Result<Vec<u8>> {
     let wrong = |why: &str| {
         Err(
             Error::new(Code::RendezvousRefused, format!("the peer's address {why}"))
-                .with_context("address", &theirs.address)
-                .with_context("address_format", &theirs.address_format),
+                .with_context("address", digits)
+                .with_context("address_format", format),
         )
     };
-    let Some(mut address) = unhex(&theirs.address) else {
+    let Some(mut address) = unhex(digits) else {
         return wrong("is not hexadecimal");
     };
     if address.is_empty() || address.len() > MAX_ADDRESS {
         return wrong("has an impossible length");
     }
-    if theirs.address_format == "FI_ADDR_STR" {
+    if format == "FI_ADDR_STR" {
         address.push(0);
-    } else if address.len() * 2 != own.address.len() {
+    } else if address.len() * 2 != own.len() {
         return wrong("is not as long as ours");
     }
     Ok(address)
@@ -432,27 +433,6 @@ fn gpu_report(session: &Session) -> Option<GpuReport> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::Version;
-
-    fn some_side(format: &str, address: &str) -> Side {
-        let version = Version::from_raw(0);
-        Side {
-            peer: Peer {
-                hostname: None,
-                library_version: version,
-                provider: "tcp".into(),
-                provider_version: version,
-                domain: "lo".into(),
-                memory: Memory::Host,
-            },
-            fabric: String::new(),
-            protocol: String::new(),
-            address_format: format.into(),
-            address: address.into(),
-            tx_size: 1,
-            rx_size: 1,
-        }
-    }
 
     #[test]
     fn hexadecimal_is_read_strictly() {
@@ -464,17 +444,14 @@ mod tests {
 
     #[test]
     fn addresses_of_a_wrong_length_are_refused() {
-        let own = some_side("FI_SOCKADDR_IN", "02001f907f0000010000000000000000");
+        let (format, own) = ("FI_SOCKADDR_IN", "02001f907f0000010000000000000000");
         for bad in ["", "0200", "02001f907f000001000000000000000000", "nothex"] {
-            let error = peer_address(&own, &some_side("FI_SOCKADDR_IN", bad)).unwrap_err();
+            let error = peer_address(own, format, bad).unwrap_err();
             assert_eq!(error.code(), Code::RendezvousRefused, "{bad}");
         }
-        assert_eq!(peer_address(&own, &own).unwrap().len(), 16);
-        let own = some_side("FI_ADDR_STR", "66");
-        assert_eq!(
-            peer_address(&own, &some_side("FI_ADDR_STR", "6669")).unwrap(),
-            b"fi\0"
-        );
-        assert!(peer_address(&own, &some_side("FI_ADDR_STR", &"66".repeat(2000))).is_err());
+        assert_eq!(peer_address(own, format, own).unwrap().len(), 16);
+        let text = "FI_ADDR_STR";
+        assert_eq!(peer_address("66", text, "6669").unwrap(), b"fi\0");
+        assert!(peer_address("66", text, &"66".repeat(2000)).is_err());
     }
 }
