@@ -60,6 +60,7 @@ test-rust: setup build
 	@echo "== Rust tests, with and without the feature aws"
 	cargo test --workspace
 	cargo test -p efa-core --no-default-features --features test-clock
+	cargo test -p efa-fabric --test gpu
 	tools/check_abi.sh
 	cargo run --quiet -p efa-core --example quickstart
 	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp

@@ -27,7 +27,10 @@ pub(crate) struct Demand {
 /// Messages carry acknowledgements in every case. For memory operations the modifiers are named
 /// one by one, since none would mean all: a device that reads but does not write serves reads.
 /// Both sides ask for both ends of the operation, so that either may act.
-pub(crate) fn demand(operation: Operation) -> Demand {
+///
+/// `FI_HMEM` leaves out every provider that needs to touch the buffers and cannot; that
+/// registration is then demanded (`FI_MR_HMEM`) is offered with it.
+pub(crate) fn demand(operation: Operation, is_device_memory: bool) -> Demand {
     let both = ffi::FI_SEND | ffi::FI_RECV;
     let (caps, op_flags) = match operation {
         Operation::Message => (0, 0),
@@ -43,14 +46,19 @@ pub(crate) fn demand(operation: Operation) -> Demand {
         Operation::WriteData => ffi::FI_MODE_RX_CQ_DATA,
         _ => 0,
     };
+    let (hmem, hmem_mode) = match is_device_memory {
+        false => (0, 0),
+        true => (ffi::FI_HMEM, ffi::FI_MR_HMEM),
+    };
     Demand {
-        caps: ffi::FI_MSG | caps,
+        caps: ffi::FI_MSG | caps | hmem,
         mode: ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2 | consumes,
         mr_mode: ffi::FI_MR_LOCAL
             | ffi::FI_MR_VIRT_ADDR
             | ffi::FI_MR_ALLOCATED
             | ffi::FI_MR_PROV_KEY
-            | ffi::FI_MR_ENDPOINT,
+            | ffi::FI_MR_ENDPOINT
+            | hmem_mode,
         op_flags,
     }
 }
@@ -99,7 +107,7 @@ mod tests {
         ];
         assert_eq!(cases.len(), Operation::ALL.len());
         for (operation, caps) in cases {
-            let demand = demand(operation);
+            let demand = demand(operation, false);
             assert_eq!(demand.caps, caps, "{operation}");
             let never = ffi::FI_HMEM | ffi::FI_LOCAL_COMM | ffi::FI_REMOTE_COMM | ffi::FI_SOURCE;
             assert_eq!(demand.caps & never, 0, "{operation}");
@@ -107,10 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn device_memory_adds_its_capability_and_mode_and_nothing_else() {
+        for &operation in Operation::ALL {
+            let (host, device) = (demand(operation, false), demand(operation, true));
+            assert_eq!(device.caps, host.caps | ffi::FI_HMEM);
+            assert_eq!(device.mr_mode, host.mr_mode | ffi::FI_MR_HMEM);
+            assert_eq!((device.mode, device.op_flags), (host.mode, host.op_flags));
+            assert_eq!(host.mr_mode & ffi::FI_MR_HMEM, 0);
+        }
+    }
+
+    #[test]
     fn only_tagged_messages_exclude_efa_direct_by_capability() {
         // What efa-direct has (fi_efa(7)): MSG, RMA, SOURCE, HMEM.
         for &operation in Operation::ALL {
-            let tagged = demand(operation).caps & ffi::FI_TAGGED != 0;
+            let tagged = demand(operation, false).caps & ffi::FI_TAGGED != 0;
             assert_eq!(tagged, operation == Operation::Tagged);
         }
     }
@@ -118,7 +137,7 @@ mod tests {
     #[test]
     fn modes_say_what_this_crate_can_do() {
         for &operation in Operation::ALL {
-            let demand = demand(operation);
+            let demand = demand(operation, false);
             let contexts = ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2;
             assert_eq!(demand.mode & contexts, contexts);
             let consumes = demand.mode & ffi::FI_MODE_RX_CQ_DATA != 0;

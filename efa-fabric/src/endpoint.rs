@@ -5,7 +5,7 @@
 //! event queue, domain, completion queue, address vector, endpoint, binds, options, enable,
 //! name. Closing goes the other way, by the order of the fields.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::ffi;
+use crate::gpu::{CudaMemory, Memory, Observed};
 use crate::handle::{
     AddressVector, CompletionQueue, Domain, EventQueue, Fabric, MemoryRegion, RawEndpoint,
 };
@@ -41,6 +42,9 @@ pub struct EndpointOptions {
     pub domain: Option<String>,
     /// A numeric local address to use, for providers with IP addresses.
     pub source_address: Option<String>,
+    /// Where this side's buffers lie; the other side has its own choice.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 impl EndpointOptions {
@@ -52,6 +56,7 @@ impl EndpointOptions {
             fabric: None,
             domain: None,
             source_address: None,
+            memory: Memory::Host,
         }
     }
 
@@ -61,6 +66,7 @@ impl EndpointOptions {
             fabric: self.fabric.as_deref(),
             domain: self.domain.as_deref(),
             source: self.source_address.as_deref(),
+            is_device_memory: self.memory != Memory::Host,
             ..Wanted::default()
         }
     }
@@ -94,7 +100,7 @@ pub struct OptionOutcome {
 struct OptionRow {
     provider: &'static str,
     name: &'static str,
-    number: std::ffi::c_int,
+    number: c_int,
     value: &'static [u8],
 }
 
@@ -141,6 +147,9 @@ pub struct Endpoint {
     address: Vec<u8>,
     shared_memory: SharedMemory,
     outcomes: Vec<OptionOutcome>,
+    memory: Memory,
+    /// What asking for peer-to-peer access to device memory returned, where that was tried.
+    p2p_required: Option<c_int>,
 }
 
 // SAFETY: libfabric's objects are not tied to a thread; FI_THREAD_DOMAIN asks that calls into
@@ -155,10 +164,10 @@ impl Endpoint {
     /// `fabric.provider_not_found` if libfabric has nothing for the options,
     /// `fabric.killer_environment`, `fabric.call_failed` with the call and libfabric's number.
     pub fn open(library: &Arc<Library>, options: &EndpointOptions) -> Result<Self> {
-        Self::open_entry(info::select(library, &options.wanted())?)
+        Self::open_entry(info::select(library, &options.wanted())?, options.memory)
     }
 
-    pub(crate) fn open_entry(entry: OwnedEntry) -> Result<Self> {
+    pub(crate) fn open_entry(entry: OwnedEntry, memory: Memory) -> Result<Self> {
         let info = ProviderInfo::from_entry(entry.entry());
         let fabric = Rc::new(Fabric::open(&entry)?);
         let eq = EventQueue::open(&fabric)?;
@@ -174,7 +183,8 @@ impl Endpoint {
         )?;
         handle.bind("fi_ep_bind(av)", av.handle(), 0)?;
         handle.bind("fi_ep_bind(eq)", eq.handle(), 0)?;
-        let outcomes = set_options(&raw, &info.provider);
+        let mut outcomes = set_options(&raw, &info.provider);
+        let p2p_required = set_memory_options(&raw, &info, memory, &mut outcomes);
         handle.enable("fi_enable")?;
         let address = raw.name()?;
         let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes);
@@ -189,6 +199,8 @@ impl Endpoint {
             address,
             shared_memory,
             outcomes,
+            memory,
+            p2p_required,
         })
     }
 
@@ -214,6 +226,32 @@ impl Endpoint {
     #[must_use]
     pub fn options(&self) -> &[OptionOutcome] {
         &self.outcomes
+    }
+
+    /// Where buffers for it lie.
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// What is seen of it that tells how a GPU's memory is reached; `p2p` is the file of its device
+    /// in sysfs.
+    pub(crate) fn observed(
+        &self,
+        cuda: CudaMemory,
+        p2p: impl Fn(&str) -> Option<String>,
+    ) -> Observed {
+        let provider = info::base_provider(&self.info.provider).to_owned();
+        let device = info::device_name(&provider, &self.info.domain).to_owned();
+        Observed {
+            p2p: p2p(&device),
+            device: Some(device),
+            fabric: self.info.fabric.clone(),
+            p2p_required: self.p2p_required,
+            emulated_write: self.raw.flag_option(ffi::FI_OPT_EFA_EMULATED_WRITE),
+            dmabuf: cuda.dmabuf,
+            is_stand_in: false,
+            provider,
+        }
     }
 
     /// Closes everything, these regions of the domain among it, in the order of fi_close(3);
@@ -325,6 +363,37 @@ fn set_options(raw: &RawEndpoint, provider: &str) -> Vec<OptionOutcome> {
             accepted: raw.set_option(row.number, row.value) == 0,
         })
         .collect()
+}
+
+/// Asks for what device memory needs (fi_endpoint(3)). Whether the provider can do without
+/// copies is told by what asking `efa` for that returns; `efa-direct` never copies, and accepts
+/// it without a look (prov/efa/src/efa_ep.c).
+fn set_memory_options(
+    raw: &RawEndpoint,
+    info: &ProviderInfo,
+    memory: Memory,
+    outcomes: &mut Vec<OptionOutcome>,
+) -> Option<c_int> {
+    let cuda = memory.as_cuda()?;
+    let mut set = |name: &str, number, value: &[u8]| {
+        let code = raw.set_option(number, value);
+        outcomes.push(OptionOutcome {
+            name: name.to_owned(),
+            accepted: code == 0,
+        });
+        code
+    };
+    if cuda.forbid_cuda_calls {
+        set(
+            "FI_OPT_CUDA_API_PERMITTED",
+            ffi::FI_OPT_CUDA_API_PERMITTED,
+            &[0],
+        );
+    }
+    let copies = info::base_provider(&info.provider).eq_ignore_ascii_case("efa")
+        && info.fabric != "efa-direct";
+    let required = ffi::FI_HMEM_P2P_REQUIRED.to_ne_bytes();
+    copies.then(|| set("FI_OPT_FI_HMEM_P2P", ffi::FI_OPT_FI_HMEM_P2P, &required))
 }
 
 fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> SharedMemory {

@@ -73,6 +73,9 @@ codes! {
     InvalidOption = Options, "fabric.invalid_option";
     /// The provider does not have the operation that is to be measured.
     UnsupportedOperation = Options, "fabric.unsupported_operation";
+    /// GPU memory cannot be used; the context's `missing` says for want of what: `feature`,
+    /// `libcuda`, `driver`, `device`, `dmabuf`, `hmem` or `registration`.
+    GpuUnavailable = Options, "fabric.gpu_unavailable";
 
     /// The rendezvous socket failed: bind, accept, read or write.
     RendezvousFailed = Rendezvous, "fabric.rendezvous_failed";
@@ -262,6 +265,7 @@ mod tests {
                 "fabric.bad_size",
                 "fabric.invalid_option",
                 "fabric.unsupported_operation",
+                "fabric.gpu_unavailable",
                 "fabric.rendezvous_failed",
                 "fabric.rendezvous_refused",
                 "fabric.version_mismatch",

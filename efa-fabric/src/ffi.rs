@@ -73,8 +73,18 @@ pub(crate) const FI_BUS_PCI: c_int = 1;
 /// `FI_ENABLE` of the control commands.
 pub(crate) const FI_ENABLE: c_int = 6;
 
+/// `FI_HMEM_CUDA` of the interfaces to device memory (fi_domain.h).
+pub(crate) const FI_HMEM_CUDA: c_int = 1;
+/// A flag of registration: the attribute has a DMA-BUF in place of its vector. Since API 1.20.
+pub(crate) const FI_MR_DMABUF: u64 = 1 << 40;
+/// `FI_HMEM_P2P_REQUIRED`: no copies through host memory (fi_endpoint.h).
+pub(crate) const FI_HMEM_P2P_REQUIRED: c_int = 1;
+
 // Endpoint options (fi_endpoint.h); the numbers are missing from headers older than noted.
 pub(crate) const FI_OPT_ENDPOINT: c_int = 0;
+pub(crate) const FI_OPT_FI_HMEM_P2P: c_int = 8;
+/// Since API 1.18.
+pub(crate) const FI_OPT_CUDA_API_PERMITTED: c_int = 10;
 /// Since API 1.21.
 pub(crate) const FI_OPT_SHARED_MEMORY_PERMITTED: c_int = 11;
 /// Since API 1.22, as the inject sizes.
@@ -86,6 +96,8 @@ pub(crate) const FI_OPT_INJECT_TAGGED_SIZE: c_int = 17;
 // The efa provider's own (fi_ext.h), counted from -(0xefa << 16).
 /// Since API 1.15.
 pub(crate) const FI_OPT_EFA_RNR_RETRY: c_int = -(0xefa << 16);
+/// Since API 1.18.
+pub(crate) const FI_OPT_EFA_EMULATED_WRITE: c_int = FI_OPT_EFA_RNR_RETRY + 2;
 /// Since API 2.2.
 pub(crate) const FI_OPT_EFA_HOMOGENEOUS_PEERS: c_int = FI_OPT_EFA_RNR_RETRY + 7;
 
@@ -392,7 +404,8 @@ c_structs! {
         fid: Fid;
         ops: *mut FiOpsAv;
     }
-    /// The device id, a union of integers in C, stays zero here: host memory only.
+    /// The device id is a union of integers in C, and so is the vector with a pointer to a
+    /// [`FiMrDmabuf`], under the flag that says so.
     FiMrAttr = "fi_mr_attr" {
         mr_iov: *const libc::iovec;
         iov_count: usize;
@@ -408,6 +421,13 @@ c_structs! {
         page_size: usize, since fi_version(1, 22);
         base_mr: *const FidMr, since fi_version(2, 0);
         sub_mr_cnt: usize, since fi_version(2, 0);
+    }
+    /// Since API 1.20 as a whole.
+    FiMrDmabuf = "fi_mr_dmabuf" {
+        fd: c_int, since fi_version(1, 20);
+        offset: u64, since fi_version(1, 20);
+        len: usize, since fi_version(1, 20);
+        base_addr: *mut c_void, since fi_version(1, 20);
     }
     FidMr = "fid_mr" {
         fid: Fid;

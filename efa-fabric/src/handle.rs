@@ -5,14 +5,16 @@
 //! it; the library, which many share, is an `Arc`.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::cuda::DmaBuf;
 use crate::error::Result;
 use crate::ffi::{
-    self, FiAvAttr, FiCqAttr, FiEqAttr, FiEqErrEntry, FiMrAttr, Fid, FidAv, FidCq, FidDomain,
-    FidEp, FidEq, FidFabric, FidMr, Object, Padded, checked_op,
+    self, FiAvAttr, FiCqAttr, FiEqAttr, FiEqErrEntry, FiMrAttr, FiMrDmabuf, Fid, FidAv, FidCq,
+    FidDomain, FidEp, FidEq, FidFabric, FidMr, Object, Padded, checked_op,
 };
 use crate::info_list::OwnedEntry;
 use crate::library::{Library, text};
@@ -381,7 +383,22 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `fi_mr_regattr` of host memory.
+/// What is to be registered.
+pub(crate) struct Registration {
+    pub(crate) start: *mut c_void,
+    pub(crate) length: usize,
+    pub(crate) access: u64,
+    pub(crate) key: u64,
+    pub(crate) device: Option<DeviceMemory>,
+}
+
+/// The CUDA device that has the memory, and its DMA-BUF where it is registered by one.
+pub(crate) struct DeviceMemory {
+    pub(crate) device: u32,
+    pub(crate) dma_buf: Option<DmaBuf>,
+}
+
+/// `fi_mr_regattr`.
 pub(crate) struct MemoryRegion {
     handle: Handle<FidMr>,
     _domain: Rc<Domain>,
@@ -390,29 +407,40 @@ pub(crate) struct MemoryRegion {
 impl MemoryRegion {
     /// # Safety
     /// The memory outlives the region.
-    pub(crate) unsafe fn register(
-        domain: &Rc<Domain>,
-        start: *mut c_void,
-        length: usize,
-        access: u64,
-        key: u64,
-    ) -> Result<Self> {
+    pub(crate) unsafe fn register(domain: &Rc<Domain>, what: &Registration) -> Result<Self> {
         let library = domain.handle.library();
         let vector = libc::iovec {
-            iov_base: start,
-            iov_len: length,
+            iov_base: what.start,
+            iov_len: what.length,
+        };
+        let dma_buf = what
+            .device
+            .as_ref()
+            .and_then(|device| device.dma_buf.as_ref())
+            .map(|dma_buf| FiMrDmabuf {
+                fd: dma_buf.fd.as_raw_fd(),
+                offset: dma_buf.offset,
+                len: what.length,
+                base_addr: dma_buf.base,
+            });
+        let (mr_iov, flags) = match &dma_buf {
+            None => (&raw const vector, 0),
+            Some(dma_buf) => ((&raw const *dma_buf).cast(), ffi::FI_MR_DMABUF),
         };
         let attribute = Padded::new(FiMrAttr {
-            mr_iov: &raw const vector,
+            mr_iov,
             iov_count: 1,
-            access,
+            access: what.access,
             offset: 0,
-            requested_key: key,
+            requested_key: what.key,
             context: std::ptr::null_mut(),
             auth_key_size: 0,
             auth_key: std::ptr::null_mut(),
-            iface: 0,
-            device: 0,
+            iface: what.device.as_ref().map_or(0, |_| ffi::FI_HMEM_CUDA),
+            device: what
+                .device
+                .as_ref()
+                .map_or(0, |device| device.device.into()),
             hmem_data: std::ptr::null_mut(),
             page_size: 0,
             base_mr: std::ptr::null(),
@@ -423,13 +451,13 @@ impl MemoryRegion {
         let register =
             checked_op!(table, FiOpsMr, regattr).ok_or_else(|| library.missing("fi_mr_regattr"))?;
         let mut object = std::ptr::null_mut();
-        // SAFETY: the domain is open; the attribute is zero-padded and its vector lives during
-        // the call; the memory outlives the region by this function's contract.
+        // SAFETY: the domain is open; the attribute is zero-padded, and its vector or DMA-BUF lives
+        // during the call, of the kind that the flags say; the memory outlives the region by this function's contract.
         let code = unsafe {
             register(
                 domain.handle.fid(),
                 &raw const attribute.value,
-                0,
+                flags,
                 &raw mut object,
             )
         };
@@ -530,6 +558,26 @@ impl RawEndpoint {
             )
         };
         (code == 0 && length == size_of::<usize>()).then_some(value)
+    }
+
+    /// `fi_getopt` of a C `bool`; `None` where the provider does not know the option.
+    pub(crate) fn flag_option(&self, option: c_int) -> Option<bool> {
+        // SAFETY: the endpoint is open.
+        let table = unsafe { (*self.handle.as_ptr()).ops };
+        let getopt = checked_op!(table, FiOpsEp, getopt)?;
+        let mut value = 0_u8;
+        let mut length = size_of::<u8>();
+        // SAFETY: the value is as long as is said.
+        let code = unsafe {
+            getopt(
+                self.handle.fid(),
+                ffi::FI_OPT_ENDPOINT,
+                option,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
+        };
+        (code == 0 && length == size_of::<u8>()).then_some(value != 0)
     }
 
     /// `fi_getname`: this endpoint's address, opaque bytes for the peer's address vector.

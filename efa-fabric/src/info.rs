@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cuda::{Missing, missing};
 use crate::demand;
 use crate::error::{Code, Error, Result};
 use crate::ffi;
@@ -266,7 +267,7 @@ pub(crate) fn base_provider(provider: &str) -> &str {
     provider.split(';').next().unwrap_or(provider)
 }
 
-fn device_name<'a>(provider: &str, domain: &'a str) -> &'a str {
+pub(crate) fn device_name<'a>(provider: &str, domain: &'a str) -> &'a str {
     if !provider.eq_ignore_ascii_case("efa") {
         return domain;
     }
@@ -285,6 +286,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) source: Option<&'a str>,
     /// What the endpoint is for.
     pub(crate) operation: Operation,
+    /// Whether messages lie in memory of a device.
+    pub(crate) is_device_memory: bool,
     /// The address format of the peer, which ours must have.
     pub(crate) address_format: Option<&'a str>,
     /// The wire protocol of the peer, which ours must have.
@@ -329,6 +332,7 @@ fn offered(
         fabric,
         source: wanted.source,
         operation: wanted.operation,
+        is_device_memory: wanted.is_device_memory,
     };
     let list = info_list::rdm(library, &hints)?;
     let found = list.as_ref().and_then(|list| best(list, wanted, fabric));
@@ -375,6 +379,19 @@ fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Op
 
 /// The typed form of `-FI_ENODATA`, with what there is instead.
 fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) -> Error {
+    if wanted.is_device_memory {
+        let host = Wanted {
+            is_device_memory: false,
+            ..*wanted
+        };
+        return match offered(library, &host, fabric) {
+            Ok(Some(entry)) => {
+                without_device_memory(library, &ProviderInfo::from_entry(entry.entry()))
+            }
+            // It is not the memory that is in the way.
+            _ => not_found(library, &host, fabric),
+        };
+    }
     if wanted.operation != Operation::Message {
         let plain = Wanted {
             operation: Operation::Message,
@@ -414,6 +431,20 @@ fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) 
         .with_cure(cure)
         .with_context("provider", wanted.provider)
         .with_context("available", available.join(", "))
+        .with_context("library", library.path().display())
+}
+
+/// The provider is there, and takes no messages from memory of a device.
+fn without_device_memory(library: &Arc<Library>, info: &ProviderInfo) -> Error {
+    let message = format!(
+        "{} (fabric {}) of libfabric {} has no FI_HMEM here: it takes no messages from GPU memory",
+        info.provider,
+        info.fabric,
+        library.version()
+    );
+    missing(Missing::Hmem, message)
+        .with_context("provider", &info.provider)
+        .with_context("fabric", &info.fabric)
         .with_context("library", library.path().display())
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Hints<'a> {
     pub(crate) source: Option<&'a str>,
     /// What the endpoints are for.
     pub(crate) operation: Operation,
+    /// Whether messages lie in memory of a device.
+    pub(crate) is_device_memory: bool,
 }
 
 /// One `fi_info`, borrowed from its list.
@@ -251,7 +253,7 @@ pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<In
         .source
         .map(|name| c_string("source_address", name))
         .transpose()?;
-    let demand = demand(hints.operation);
+    let demand = demand(hints.operation, hints.is_device_memory);
     let info = list.as_ptr();
     let copy = |name: Option<&CString>| -> *mut c_char {
         // SAFETY: strdup copies a terminated string with C's allocator; fi_freeinfo frees it.

@@ -33,6 +33,7 @@
 //! | `demand` | what is asked of a provider for an operation |
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
+//! | `cuda`, `gpu` | GPU memory for messages, and whether the network card reaches it |
 //! | `probe` | what is measured, how two sides meet and agree, the report |
 //! | `isolated` | the same questions in a child process, which libfabric may end |
 //! | `fabric_log` | libfabric's log, read |
@@ -48,9 +49,10 @@
 //! | `nccl_environment` | which variables NCCL needs on a node with EFA, and which must go |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
-//! `isolated::os` and the macro of `ffi` have `unsafe` code.
+//! `isolated::os`, `cuda` and the macro of `ffi` have `unsafe` code.
 
 mod clock;
+mod cuda;
 #[forbid(unsafe_code)]
 mod demand;
 #[forbid(unsafe_code)]
@@ -63,6 +65,11 @@ mod error;
 #[forbid(unsafe_code)]
 mod fabric_log;
 mod ffi;
+#[doc(hidden)]
+#[forbid(unsafe_code)]
+pub mod fuzzing;
+#[forbid(unsafe_code)]
+mod gpu;
 mod handle;
 #[forbid(unsafe_code)]
 mod info;
@@ -98,6 +105,7 @@ pub use doctor::{
 pub use endpoint::{Endpoint, EndpointOptions, OptionOutcome, SharedMemory};
 pub use error::{Code, Error, ErrorKind, Result};
 pub use fabric_log::{FabricLog, Fingerprint, FingerprintKind, LogLevel, LogLine};
+pub use gpu::{CudaMemory, GpuDirect, GpuEvidence, GpuReport, Memory};
 pub use info::{LinkState, Nic, NicInfo, ProviderInfo, nics, providers};
 pub use isolated::{
     Answer, ChildCommand, HintSet, LoadedLibrary, Outcome, Question, RegisteredProvider,

@@ -5,7 +5,9 @@
 use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
+use crate::cuda::{DmaBuf, Gpu, GpuBuffer, Missing, missing};
 use crate::error::{Code, Error, Result};
 
 const PAGE: usize = 4096;
@@ -99,6 +101,92 @@ impl Arena {
             }
         }
         None
+    }
+}
+
+/// Memory for messages, of the processors or of a GPU.
+pub(crate) struct Buffer {
+    start: *mut c_void,
+    length: usize,
+    storage: Storage,
+}
+
+enum Storage {
+    Host(Arena),
+    Gpu(GpuBuffer),
+}
+
+impl Buffer {
+    /// Memory of this many bytes: of the GPU, where one is given.
+    pub(crate) fn new(length: usize, gpu: Option<&Rc<Gpu>>) -> Result<Self> {
+        let storage = match gpu {
+            None => Storage::Host(Arena::new(length)?),
+            Some(gpu) => Storage::Gpu(GpuBuffer::new(gpu, length)?),
+        };
+        let (start, length) = match &storage {
+            Storage::Host(arena) => (arena.start(), arena.len()),
+            Storage::Gpu(buffer) => (buffer.start(), buffer.len()),
+        };
+        Ok(Self {
+            start,
+            length,
+            storage,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn start(&self) -> *mut c_void {
+        self.start
+    }
+
+    /// The address of a message, if it lies inside. Not to be followed: it may be a GPU's.
+    #[inline]
+    pub(crate) fn at(&self, offset: usize, length: usize) -> Option<*mut c_void> {
+        let end = offset.checked_add(length)?;
+        (end <= self.length).then(|| self.start.wrapping_byte_add(offset))
+    }
+
+    /// As [`Arena::fill`].
+    pub(crate) fn fill(&mut self, length: usize, seed: u64) -> Result<bool> {
+        match &mut self.storage {
+            Storage::Host(arena) => Ok(arena.fill(length, seed)),
+            Storage::Gpu(buffer) if length <= buffer.len() => {
+                let mut pattern: Vec<u8> = words(seed).take(length.div_ceil(8)).flatten().collect();
+                pattern.truncate(length);
+                buffer.write(0, &pattern)?;
+                Ok(true)
+            }
+            Storage::Gpu(_) => Ok(false),
+        }
+    }
+
+    /// As [`Arena::mismatch`]; a GPU's memory is copied here for it.
+    pub(crate) fn mismatch(
+        &self,
+        offset: usize,
+        length: usize,
+        seed: u64,
+    ) -> Result<Option<usize>> {
+        match &self.storage {
+            Storage::Host(arena) => Ok(arena.mismatch(offset, length, seed)),
+            Storage::Gpu(buffer) => {
+                let mut found = vec![0; length];
+                buffer.read(offset, &mut found)?;
+                let wanted = words(seed).flatten();
+                Ok(found.iter().zip(wanted).position(|(a, b)| *a != b))
+            }
+        }
+    }
+
+    /// A GPU's memory as a DMA-BUF.
+    pub(crate) fn dma_buf(&self) -> Result<DmaBuf> {
+        match &self.storage {
+            Storage::Host(_) => Err(missing(Missing::DmaBuf, "host memory is no DMA-BUF".into())),
+            Storage::Gpu(buffer) => buffer.dma_buf(),
+        }
     }
 }
 

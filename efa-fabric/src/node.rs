@@ -22,8 +22,8 @@ pub use container::Container;
 pub use expected::Expected;
 pub use limits::{Limit, Limits};
 pub use pci::{EfaGeneration, PciDevice};
-pub(crate) use rdma::counters;
 pub use rdma::{Access, EfaDevice, RdmaDevice, Uverbs};
+pub(crate) use rdma::{counters, p2p};
 pub use root::NodeRoot;
 pub use software::{KernelModule, LinkerDirectory, NcclPlugin, Software};
 

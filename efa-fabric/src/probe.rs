@@ -20,12 +20,14 @@ use crate::library::Library;
 mod channel;
 mod exchange;
 mod guard;
+mod hall;
 mod initiator;
 mod integrity;
 mod options;
 mod rendezvous;
 mod report;
 mod responder;
+mod samples;
 mod session;
 mod start_line;
 mod stream;
@@ -36,16 +38,16 @@ pub(crate) use exchange::measure_from;
 pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
 use guard::Guard;
 pub use guard::Interrupt;
+use hall::Hall;
 pub use options::{Buffers, Direction, MAX_SIZE, Operation, ProbeOptions, Wait};
 use rendezvous::Tcp;
-pub(crate) use rendezvous::{Listener, after, same_token};
+pub(crate) use rendezvous::{Listener, after, parse as parse_frame, same_token};
 pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
+pub(crate) use session::peer_address;
 pub(crate) use start_line::StartLine;
 
 /// Providers whose addresses are IP addresses.
 const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
-/// Time for a stranger to show its token, after which the next one is heard.
-const KNOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Measures between two endpoints of this process, each with a thread of its own.
 ///
@@ -291,8 +293,7 @@ impl Default for ServeOptions {
 
 /// The answering side of a probe: a listening socket and a token.
 pub struct Server {
-    listener: Listener,
-    token: String,
+    hall: Hall,
 }
 
 impl Server {
@@ -305,8 +306,7 @@ impl Server {
         let token = token.into();
         check_token(&token)?;
         Ok(Self {
-            listener: Listener::bind(address)?,
-            token,
+            hall: Hall::new(Listener::bind(address)?, token),
         })
     }
 
@@ -316,10 +316,12 @@ impl Server {
     /// The address that peers connect to, with the port that was free.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.listener.address()
+        self.hall.address()
     }
 
-    /// Answers the next peer that has the token. Others are refused, and do not end the wait.
+    /// Answers the next peer that has the token. Others are refused, and neither end the wait nor
+    /// hold it up: up to 32 connections are listened to at once, each for 2 s. Peers that come
+    /// meanwhile are answered by later calls, as long as they wait.
     ///
     /// # Errors
     /// `fabric.deadline` if no peer comes, or its probe takes too long; `fabric.unreachable`
@@ -334,12 +336,7 @@ impl Server {
         // Asked before anyone waits for the answer: the first time takes a while.
         let offered = info::rdm_providers(library)?;
         let end = rendezvous::after(options.accept_timeout);
-        let mut tcp = loop {
-            let mut tcp = self.listener.accept(end, interrupt)?;
-            if self.admit(&mut tcp, &offered, end, interrupt)? {
-                break tcp;
-            }
-        };
+        let mut tcp = self.hall.admit(&offered, end, interrupt)?;
         let (local, peer) = (tcp.local_ip(), tcp.peer());
         let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
         let provider = |provider: &str| with_source(&options.endpoint, provider, local);
@@ -351,35 +348,6 @@ impl Server {
             Ok(session::report(Role::Serve, library, session, measured?))
         });
         tell(&mut guard, result).map_err(|error| error.with_missing_context("peer", peer))
-    }
-
-    /// Whether a connection brought the token; it is told if not.
-    fn admit(
-        &self,
-        tcp: &mut Tcp,
-        offered: &[String],
-        end: Instant,
-        interrupt: Interrupt<'_>,
-    ) -> Result<bool> {
-        let left = end.saturating_duration_since(Instant::now());
-        let mut guard = Guard::new(tcp, interrupt, KNOCK_TIMEOUT.min(left), Wait::Adaptive);
-        let knock = match guard.wait(None) {
-            Ok(frame) => frame,
-            Err(error) if error.code() == Code::Interrupted => return Err(error),
-            Err(_) => return Ok(false),
-        };
-        let admitted = matches!(&knock, Frame::Knock { token } if same_token(token, &self.token));
-        let answer = if admitted {
-            Frame::Accepted {
-                providers: offered.to_vec(),
-            }
-        } else {
-            Frame::Refused {
-                code: Code::RendezvousRefused.as_str().into(),
-                message: "the token is wrong".into(),
-            }
-        };
-        Ok(guard.send(&answer).is_ok() && admitted)
     }
 }
 

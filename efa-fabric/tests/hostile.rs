@@ -6,16 +6,16 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use efa_fabric::Code;
+use efa_fabric::{Code, Interrupt, connect};
 use serde_json::json;
 
 #[path = "support/processes.rs"]
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
-use processes::{LIMIT, libraries};
+use processes::{LIMIT, libraries, quick};
 use rendezvous::{
-    MAX_SIZE, MEMORY_KIB, Recording, Target, Then, after_knocking, reset, until_closed,
+    MAX_SIZE, MEMORY_KIB, Recording, Target, Then, after_knocking, between, reset, until_closed,
 };
 
 /// Not a test: the server, in the process that a test starts.
@@ -153,6 +153,53 @@ fn strangers_do_not_end_the_wait() {
         assert_eq!(target.process.descriptors(), descriptors);
         let grown = target.process.status_kib("VmHWM") - before_kib;
         assert!(grown < MEMORY_KIB, "took {grown} KiB");
+    }
+}
+
+/// One after the other they would hold the server for longer than the honest one waits.
+#[test]
+fn strangers_who_say_nothing_do_not_hold_up_the_peer() {
+    for library in libraries("strangers_who_say_nothing_do_not_hold_up_the_peer") {
+        let target = Target::start(&library, 30);
+        let good = Recording::take(&target, "tcp");
+        // Fewer than are listened to at once, and more.
+        for count in [16, 40] {
+            let half = &good.prefix[..3];
+            let mut strangers: Vec<_> = (0..count).map(|_| target.connect()).collect();
+            for stranger in strangers.iter_mut().step_by(2) {
+                stranger.write_all(half).unwrap();
+            }
+            let mut options = quick("tcp");
+            options.connect_timeout = Duration::from_secs(10);
+            let never = Interrupt::never();
+            connect(&library, &target.address, "secret", &options, never)
+                .unwrap_or_else(|error| panic!("behind {count}: {error}"));
+            assert_eq!(target.outcome(), "ok");
+            for stranger in &mut strangers {
+                until_closed(stranger);
+            }
+        }
+    }
+}
+
+/// A peer that comes while another is answered is answered next.
+#[test]
+fn peers_wait_for_their_turn() {
+    for library in libraries("peers_wait_for_their_turn") {
+        let target = Target::start(&library, 30);
+        std::thread::scope(|scope| {
+            let probe = || {
+                let mut options = quick("tcp");
+                options.connect_timeout = LIMIT;
+                let never = Interrupt::never();
+                connect(&library, &target.address, "secret", &options, never).map(drop)
+            };
+            let probes: Vec<_> = (0..4).map(|_| scope.spawn(probe)).collect();
+            for probe in probes {
+                probe.join().unwrap().unwrap();
+                assert_eq!(target.outcome(), "ok");
+            }
+        });
     }
 }
 
@@ -368,5 +415,30 @@ fn who_has_the_token_and_sends_nonsense_is_a_typed_error() {
         assert_eq!(target.process.descriptors(), descriptors);
         let grown = target.process.status_kib("VmHWM") - before_kib;
         assert!(grown < MEMORY_KIB, "took {grown} KiB");
+    }
+}
+
+/// A count of what was sent that is below what came: before, the receiver waited for its deadline.
+#[test]
+fn an_end_that_is_too_low_is_a_typed_error_at_once() {
+    for library in libraries("an_end_that_is_too_low_is_a_typed_error_at_once") {
+        // Longer than the test may take: the deadline is not what ends it.
+        let target = Target::start(&library, 600);
+        for (latency, bandwidth) in [(true, false), (false, true)] {
+            let mut options = quick("tcp");
+            (options.latency, options.bandwidth) = (latency, bandwidth);
+            let address = between(&target, |frame| {
+                let count = frame.pointer_mut("/End/count")?;
+                // Of the warm-up and the samples, not of the first message alone.
+                let said = count.as_u64().filter(|&said| said > 1)?;
+                *count = json!(said - 2);
+                Some(())
+            });
+            let error = connect(&library, &address, "secret", &options, Interrupt::never());
+            let error = error.unwrap_err();
+            assert_eq!(target.outcome(), "fabric.peer_failed", "{error}");
+            assert_eq!(error.code(), Code::PeerFailed, "{error}");
+        }
+        target.still_serves("ends that were too low");
     }
 }

@@ -1,4 +1,5 @@
-//! Mutated frames of an honest client: thousands of them, from a seed.
+//! Mutated frames of an honest client, and of what every parser reads: thousands of them, from a
+//! seed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
+#[path = "support/targets.rs"]
+mod targets;
 use processes::libraries;
 use rendezvous::{MEMORY_KIB, Recording, Target, Then, after_knocking};
 
@@ -121,12 +124,71 @@ fn mutated(good: &Recording, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// `EFA_TEST_SEED` and `EFA_TEST_FUZZ_RUNS` choose another seed and number.
+/// A number of the environment: `EFA_TEST_SEED` and `EFA_TEST_FUZZ_RUNS` choose another seed, and
+/// another number of runs.
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).map_or(or, |value| value.parse().expect("a number"))
+}
+
+/// The fuzz targets, without a fuzzer: inputs from the seeds, one, two and more mutations away.
+#[test]
+fn mutated_inputs_of_parsers_keep_what_holds() {
+    let seed = number("EFA_TEST_SEED", 20_261_121);
+    for (name, target, seeds) in targets::TARGETS {
+        let mut random = Random(seed);
+        let mut pool: Vec<Vec<u8>> = seeds.iter().map(|bytes| bytes.to_vec()).collect();
+        for input in pool
+            .iter()
+            .map(Vec::as_slice)
+            .chain([&b""[..], b"\xff\xfe\0"])
+        {
+            target(input);
+        }
+        for run in 0..number("EFA_TEST_FUZZ_RUNS", 1000) {
+            let mut input = random.pick(&pool).clone();
+            mutate_bytes(&mut input, &mut random);
+            if let Err(panic) = std::panic::catch_unwind(|| target(&input)) {
+                eprintln!(
+                    "{name}, seed {seed}, run {run}: {:?}",
+                    String::from_utf8_lossy(&input)
+                );
+                std::panic::resume_unwind(panic);
+            }
+            // Some go on from where others ended.
+            if pool.len() < 64 && input.len() < 100_000 {
+                pool.push(input);
+            }
+        }
+    }
+}
+
+/// Every target has its file in `fuzz/`, and none is left over.
+#[test]
+fn every_target_is_one_of_libfuzzers() {
+    let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    let files = std::fs::read_dir(fuzz.join("fuzz_targets")).unwrap();
+    let mut names: Vec<String> = files
+        .map(|file| {
+            file.unwrap()
+                .file_name()
+                .to_string_lossy()
+                .replace(".rs", "")
+        })
+        .collect();
+    names.sort();
+    let mut targets = targets::TARGETS.map(|(name, ..)| name);
+    targets.sort_unstable();
+    assert_eq!(names, targets);
+    for name in targets {
+        let file = std::fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        assert!(file.contains(&format!("targets::{name}(bytes)")), "{name}");
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+    }
+}
+
 #[test]
 fn mutated_frames_are_typed_errors() {
-    let number = |name: &str, or: u64| {
-        std::env::var(name).map_or(or, |value| value.parse().expect("a number"))
-    };
     let seed = number("EFA_TEST_SEED", 20_261_121);
     for library in libraries("mutated_frames_are_typed_errors") {
         let target = Target::start(&library, 5);

@@ -109,7 +109,7 @@ pub(crate) fn measure_through_async<'py>(
 
 /// Answers one side that calls `measure_through` with the same exchange and name.
 ///
-/// probe: only its provider, fabric, domain and source address count. max_size: the largest
+/// probe: only its provider, fabric, domain, source address and memory count. max_size: the largest
 /// message in bytes that the other side may ask for.
 #[pyfunction]
 #[pyo3(signature = (

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 
 use crate::errors;
 use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
+use crate::gpu;
 use crate::runtime::{awaitable, block_on, refuse_after_fork};
 use crate::value::value_class;
 
@@ -100,6 +101,10 @@ value_class! {
     /// sides send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing
     /// happens, or `spin`. deadline_s: seconds for the whole
     /// probe. source_address: a numeric local address, for providers with IP addresses.
+    /// memory: where this side's buffers lie, `host`, or `cuda:0` for the memory of a GPU, which is
+    /// never replaced by host memory: FabricError `fabric.gpu_unavailable` says in its context
+    /// (`missing`) what it lacks. dmabuf: whether that is registered as a DMA-BUF.
+    /// forbid_cuda_calls: whether libfabric is told to call no CUDA.
     ///
     /// Raises FabricError that names the option.
     ProbeOptions(fabric::ProbeOptions) {
@@ -133,6 +138,13 @@ value_class! {
         direction: &'static str = |o| crate::fabric_report::direction_text(o.direction);
         /// `adaptive` or `spin`.
         wait: &'static str = |o| crate::fabric_report::wait_text(o.wait);
+        /// `host`, or `cuda:0`.
+        memory: String = |o| o.endpoint.memory.to_string();
+        /// Whether GPU memory is registered as a DMA-BUF.
+        dmabuf: bool = |o| gpu::cuda(o.endpoint.memory).is_some_and(|cuda| cuda.dmabuf);
+        /// Whether libfabric is told to call no CUDA.
+        forbid_cuda_calls: bool =
+            |o| gpu::cuda(o.endpoint.memory).is_some_and(|cuda| cuda.forbid_cuda_calls);
         /// Seconds for the whole probe.
         deadline_s: f64 = |o| o.deadline.as_secs_f64();
         /// Seconds to reach the peer.
@@ -147,7 +159,8 @@ impl ProbeOptions {
         provider, *, fabric=None, domain=None, source_address=None, sizes=None, latency=true,
         bandwidth=true, size_budget_s=0.25, min_iterations=10, max_iterations=1_000_000,
         window=64, buffers="reused", operation="message", direction="one_way", wait="adaptive",
-        deadline_s=60.0, connect_timeout_s=10.0
+        deadline_s=60.0, connect_timeout_s=10.0, memory="host", dmabuf=false,
+        forbid_cuda_calls=false
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
@@ -168,11 +181,15 @@ impl ProbeOptions {
         wait: &str,
         deadline_s: f64,
         connect_timeout_s: f64,
+        memory: &str,
+        dmabuf: bool,
+        forbid_cuda_calls: bool,
     ) -> PyResult<Self> {
         let mut options = fabric::ProbeOptions::new(provider);
         options.endpoint.fabric = fabric;
         options.endpoint.domain = domain;
         options.endpoint.source_address = source_address;
+        options.endpoint.memory = gpu::parse_memory(memory, dmabuf, forbid_cuda_calls)?;
         if let Some(sizes) = sizes {
             options.sizes = sizes;
         }
@@ -409,6 +426,7 @@ impl Server {
         deadline_s: f64,
         max_size: usize,
         wait: &str,
+        (memory, dmabuf): (&str, bool),
         library: Option<&Library>,
     ) -> PyResult<impl Future<Output = PyResult<ProbeReport>> + Send + use<>> {
         let mut options = fabric::ServeOptions::default();
@@ -416,6 +434,7 @@ impl Server {
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.max_size = max_size;
         options.wait = crate::fabric_report::parse_wait(wait)?;
+        options.endpoint.memory = gpu::parse_memory(memory, dmabuf, false)?;
         let (server, library) = (self.0.clone(), self::library(library)?);
         Ok(run(move |interrupt| {
             server.serve_one(&library, &options, interrupt)
@@ -444,8 +463,12 @@ impl Server {
 
     /// Answers the next peer that has the token; the report has what it measured. max_size: the
     /// largest message in bytes that the peer may ask for, which decides how much memory is taken.
-    /// wait: `adaptive` or `spin`.
-    #[pyo3(signature = (*, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive", library=None))]
+    /// wait: `adaptive` or `spin`. memory, dmabuf: of this side, as for `ProbeOptions`.
+    #[pyo3(signature = (
+        *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive",
+        memory="host", dmabuf=false, library=None
+    ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn serve_one(
         &self,
         py: Python<'_>,
@@ -453,19 +476,30 @@ impl Server {
         deadline_s: f64,
         max_size: usize,
         wait: &str,
+        memory: &str,
+        dmabuf: bool,
         library: Option<&Library>,
     ) -> PyResult<ProbeReport> {
+        let memory = (memory, dmabuf);
         block_on(
             py,
-            self.answer(accept_timeout_s, deadline_s, max_size, wait, library)?,
+            self.answer(
+                accept_timeout_s,
+                deadline_s,
+                max_size,
+                wait,
+                memory,
+                library,
+            )?,
         )
     }
 
     /// As `serve_one`, as an awaitable.
     #[pyo3(signature = (
         *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive",
-        library=None
+        memory="host", dmabuf=false, library=None
     ) -> "collections.abc.Awaitable[ProbeReport]")]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn serve_one_async<'py>(
         &self,
         py: Python<'py>,
@@ -473,11 +507,21 @@ impl Server {
         deadline_s: f64,
         max_size: usize,
         wait: &str,
+        memory: &str,
+        dmabuf: bool,
         library: Option<&Library>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let memory = (memory, dmabuf);
         awaitable(
             py,
-            self.answer(accept_timeout_s, deadline_s, max_size, wait, library)?,
+            self.answer(
+                accept_timeout_s,
+                deadline_s,
+                max_size,
+                wait,
+                memory,
+                library,
+            )?,
         )
     }
 

@@ -4,6 +4,7 @@ use efa_fabric as fabric;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::gpu::GpuReport;
 use crate::value::value_class;
 
 /// The word for a kind of buffers.
@@ -320,6 +321,12 @@ value_class! {
         };
         /// `reused` or `distinct`.
         buffers: &'static str = |report| buffers_text(report.buffers);
+        /// Where this side's buffers lay: `host`, or `cuda:0`.
+        memory: String = |report| report.memory.to_string();
+        /// Where the peer's lay.
+        peer_memory: String = |report| report.peer.memory.to_string();
+        /// The GPU memory of this side, where its buffers lay there.
+        gpu: Option<GpuReport> = |report| report.gpu.clone().map(GpuReport);
         /// From the very first post to the first reply, with the making of connections.
         time_to_first_message_us: f64 = |report| report.time_to_first_message_us;
         /// One row for each size.

@@ -9,6 +9,7 @@ mod exchange;
 mod fabric;
 mod fabric_child;
 mod fabric_report;
+mod gpu;
 mod handoff;
 mod layout;
 mod nccl;
@@ -57,6 +58,8 @@ mod _efa_sdk {
     use crate::fabric_report::{
         Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo, SideBandwidth,
     };
+    #[pymodule_export]
+    use crate::gpu::{GpuEvidence, GpuReport};
     #[pymodule_export]
     use crate::handoff::{DocumentFinding, DocumentReport, check};
     #[pymodule_export]

@@ -9,17 +9,24 @@ use std::rc::Rc;
 
 use super::calls::{Messages, Post, Remote, Rma};
 use super::{Endpoint, NO_DESCRIPTOR};
+use crate::cuda::{DmaBuf, Gpu, Missing, missing};
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiContext2, FiCqDataEntry, FiCqErrEntry, FidCq, FidEp, Padded, checked_op};
-use crate::handle::MemoryRegion;
-use crate::library::text;
-use crate::memory::Arena;
+use crate::handle::{DeviceMemory, MemoryRegion, Registration};
+use crate::library::{Version, text};
+use crate::memory::{Arena, Buffer};
 use crate::probe::Operation;
 
 /// Completions that one read takes at most.
 const BATCH: usize = 16;
 const CONTEXT: usize = size_of::<FiContext2>();
 const AGAIN: isize = -(libc::EAGAIN as isize);
+
+/// Memory is registered by DMA-BUF since this interface version (fi_mr(3)).
+const DMABUF_SINCE: Version = Version {
+    major: 1,
+    minor: 20,
+};
 
 /// What became of an operation that was to be posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,16 +109,17 @@ pub(crate) struct Lane {
 
 /// What the library refers to while operations are posted.
 struct Memory {
-    tx: Arena,
-    rx: Arena,
-    exposed: Option<Arena>,
+    tx: Buffer,
+    rx: Buffer,
+    exposed: Option<Buffer>,
     /// One `fi_context2` per slot, receives first: each outstanding operation has its own.
     contexts: Arena,
 }
 
 impl Lane {
     /// Inserts the peer, registers buffers of these lengths where the provider or the operation
-    /// demands it. `slots` are sends and receives.
+    /// demands it. `slots` are sends and receives. Buffers lie in the memory of the GPU, where
+    /// there is one.
     pub(crate) fn new(
         endpoint: Rc<Endpoint>,
         peer: &[u8],
@@ -119,14 +127,15 @@ impl Lane {
         operation: Operation,
         slots: (usize, usize),
         lengths: Lengths,
+        gpu: Option<&Rc<Gpu>>,
     ) -> Result<Self> {
         let (send_slots, receive_slots) = slots;
         let peer = endpoint.av.insert(peer)?;
         let memory = Memory {
-            tx: Arena::new(lengths.outgoing)?,
-            rx: Arena::new(lengths.incoming)?,
+            tx: Buffer::new(lengths.outgoing, gpu)?,
+            rx: Buffer::new(lengths.incoming, gpu)?,
             exposed: (lengths.exposed > 0)
-                .then(|| Arena::new(lengths.exposed))
+                .then(|| Buffer::new(lengths.exposed, gpu))
                 .transpose()?,
             contexts: Arena::new((send_slots + receive_slots) * CONTEXT)?,
         };
@@ -143,7 +152,11 @@ impl Lane {
         };
         let read =
             checked_op!(completions, FiOpsCq, read).ok_or_else(|| library.missing("fi_cq_read"))?;
-        let inject_size = endpoint.inject_size(operation);
+        // What is injected is copied at the call, by the processor.
+        let inject_size = match gpu {
+            None => endpoint.inject_size(operation),
+            Some(_) => 0,
+        };
         let data_takes_receives = endpoint.entry.entry().mode() & ffi::FI_MODE_RX_CQ_DATA != 0;
         let mut lane = Self {
             regions: ManuallyDrop::new(Vec::new()),
@@ -175,13 +188,13 @@ impl Lane {
             free_sends: (0..send_slots).map(|slot| slot as u32).collect(),
             send_slots,
         };
-        lane.register()?;
+        lane.register(gpu)?;
         Ok(lane)
     }
 
     /// Registers what is sent from and received into if the provider demands that, and what
     /// the peer addresses in any case.
-    fn register(&mut self) -> Result<()> {
+    fn register(&mut self, gpu: Option<&Rc<Gpu>>) -> Result<()> {
         let mode = self.endpoint.entry.entry().mr_mode();
         let (local, remote) = match self.operation {
             Operation::Message | Operation::Tagged => (ffi::FI_SEND, 0),
@@ -190,7 +203,8 @@ impl Lane {
             }
             Operation::Read => (ffi::FI_SEND | ffi::FI_READ, ffi::FI_REMOTE_READ),
         };
-        let is_local = mode & ffi::FI_MR_LOCAL != 0;
+        // Memory of a device is known to be such by its descriptor only.
+        let is_local = mode & ffi::FI_MR_LOCAL != 0 || gpu.is_some();
         let mut wanted = Vec::new();
         if is_local {
             wanted.push((1, &self.memory.tx, local));
@@ -199,17 +213,28 @@ impl Lane {
         if let Some(exposed) = &self.memory.exposed {
             wanted.push((3, exposed, remote));
         }
-        for (key, arena, access) in wanted {
+        let cuda = self.endpoint.memory().as_cuda();
+        for (key, buffer, access) in wanted {
+            let device = match (gpu, cuda) {
+                (Some(gpu), Some(cuda)) => Some(DeviceMemory {
+                    device: gpu.index(),
+                    dma_buf: cuda.dmabuf.then(|| self.dma_buf(buffer)).transpose()?,
+                }),
+                _ => None,
+            };
+            let registration = Registration {
+                start: buffer.start(),
+                length: buffer.len(),
+                access,
+                key,
+                device,
+            };
             // SAFETY: the regions are closed before the memory is freed, in `drop`.
-            let region = unsafe {
-                MemoryRegion::register(
-                    &self.endpoint.domain,
-                    arena.start(),
-                    arena.len(),
-                    access,
-                    key,
-                )
-            }?;
+            let region = unsafe { MemoryRegion::register(&self.endpoint.domain, &registration) };
+            let region = match (region, gpu) {
+                (Err(error), Some(gpu)) => return Err(self.unregistered(gpu, error)),
+                (region, _) => region?,
+            };
             if mode & ffi::FI_MR_ENDPOINT != 0 {
                 region
                     .handle()
@@ -233,6 +258,46 @@ impl Lane {
         Ok(())
     }
 
+    /// The memory as a DMA-BUF, if libfabric takes such.
+    fn dma_buf(&self, buffer: &Buffer) -> Result<DmaBuf> {
+        let library = self.endpoint.library();
+        let api = library.requested_api();
+        if api < DMABUF_SINCE {
+            let text = format!(
+                "libfabric {} knows no DMA-BUF: that is there since {DMABUF_SINCE}",
+                library.version()
+            );
+            return Err(missing(Missing::DmaBuf, text).with_context("library", library.version()));
+        }
+        buffer.dma_buf()
+    }
+
+    /// The provider does not take memory of this GPU.
+    #[cold]
+    fn unregistered(&self, gpu: &Gpu, error: Error) -> Error {
+        let info = &self.endpoint.info;
+        let text = format!(
+            "{} (fabric {}) of libfabric {} does not register memory of {} (CUDA device {}): {}",
+            info.provider,
+            info.fabric,
+            self.endpoint.library().version(),
+            gpu.name(),
+            gpu.index(),
+            error.message()
+        );
+        let number = error
+            .context_value("fi_errno")
+            .unwrap_or_default()
+            .to_owned();
+        missing(Missing::Registration, text)
+            .with_context("call", "fi_mr_regattr")
+            .with_context("fi_errno", number)
+            .with_context("provider", &info.provider)
+            .with_context("fabric", &info.fabric)
+            .with_context("driver_path", gpu.driver_path())
+            .with_source(error)
+    }
+
     /// The memory that the peer may reach.
     pub(crate) fn exposed(&self) -> Option<Remote> {
         self.exposed
@@ -246,12 +311,12 @@ impl Lane {
     /// Fills the begin of a buffer with a pattern. Nothing may be posted on it.
     pub(crate) fn fill(&mut self, place: Place, length: usize, seed: u64) -> Result<()> {
         let memory = &mut *self.memory;
-        let arena = match place {
+        let buffer = match place {
             Place::Outgoing => Some(&mut memory.tx),
             Place::Incoming => Some(&mut memory.rx),
             Place::Exposed => memory.exposed.as_mut(),
         };
-        match arena.is_some_and(|arena| arena.fill(length, seed)) {
+        match buffer.map_or(Ok(false), |buffer| buffer.fill(length, seed))? {
             true => Ok(()),
             false => Err(self.outside("the pattern", length)),
         }
@@ -264,13 +329,13 @@ impl Lane {
         offset: usize,
         length: usize,
         seed: u64,
-    ) -> Option<usize> {
-        let arena = match place {
+    ) -> Result<Option<usize>> {
+        let buffer = match place {
             Place::Outgoing => Some(&self.memory.tx),
             Place::Incoming => Some(&self.memory.rx),
             Place::Exposed => self.memory.exposed.as_ref(),
         };
-        arena.map_or(Some(0), |arena| arena.mismatch(offset, length, seed))
+        buffer.map_or(Ok(Some(0)), |buffer| buffer.mismatch(offset, length, seed))
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {

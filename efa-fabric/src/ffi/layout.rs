@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::{HEADER_VERSION, declared, fi_version};
+use super::{HEADER_VERSION, MINIMUM_VERSION, declared, fi_version};
 
 pub(crate) struct Struct {
     pub(crate) c_name: &'static str,
@@ -37,7 +37,7 @@ const CUT_SHORT: [&str; 13] = [
 ];
 
 /// Sizes of API 2.6 on 64-bit Linux.
-const SIZES: [(&str, usize); 25] = [
+const SIZES: [(&str, usize); 26] = [
     ("fi_info", 120),
     ("fi_tx_attr", 80),
     ("fi_rx_attr", 64),
@@ -61,6 +61,7 @@ const SIZES: [(&str, usize); 25] = [
     ("fid_cq", 32),
     ("fi_av_attr", 48),
     ("fi_mr_attr", 112),
+    ("fi_mr_dmabuf", 32),
     ("fid_mr", 40),
     ("fi_context2", 64),
 ];
@@ -120,7 +121,14 @@ fn program() -> String {
     for declared in declared() {
         let name = declared.c_name;
         let tag = format!("struct {name}");
-        writeln!(code, "printf(\"{name} . %zu\\n\", sizeof({tag}));").unwrap();
+        let first = declared.fields.iter().map(|field| field.since).min();
+        let first = first.unwrap_or(MINIMUM_VERSION);
+        let (major, minor) = (first >> 16, first & 0xffff);
+        writeln!(
+            code,
+            "#if HAS({major}, {minor})\nprintf(\"{name} . %zu\\n\", sizeof({tag}));\n#endif"
+        )
+        .unwrap();
         for field in declared.fields {
             let (major, minor) = (field.since >> 16, field.since & 0xffff);
             let c = field.c_name;
@@ -139,8 +147,8 @@ fn program() -> String {
     code
 }
 
-/// Constants that all headers since 1.9 have.
-const CONSTANTS: [(&str, i64); 33] = [
+/// Constants that all headers since 1.17 have, and most since 1.9.
+const CONSTANTS: [(&str, i64); 37] = [
     ("FI_MSG", super::FI_MSG as i64),
     ("FI_RMA", super::FI_RMA as i64),
     ("FI_TAGGED", super::FI_TAGGED as i64),
@@ -172,6 +180,10 @@ const CONSTANTS: [(&str, i64); 33] = [
     ("FI_WAIT_NONE", super::FI_WAIT_NONE as i64),
     ("FI_BUS_PCI", super::FI_BUS_PCI as i64),
     ("FI_ENABLE", super::FI_ENABLE as i64),
+    ("FI_MR_HMEM", super::FI_MR_HMEM as i64),
+    ("FI_HMEM_CUDA", super::FI_HMEM_CUDA as i64),
+    ("FI_HMEM_P2P_REQUIRED", super::FI_HMEM_P2P_REQUIRED as i64),
+    ("FI_OPT_FI_HMEM_P2P", super::FI_OPT_FI_HMEM_P2P as i64),
     ("FI_ETOOSMALL", super::FI_ETOOSMALL as i64),
     ("FI_EAVAIL", super::FI_EAVAIL as i64),
 ];

@@ -95,6 +95,16 @@ pub struct Uverbs {
     pub access: Access,
 }
 
+/// The file `p2p` of an EFA device; see [`EfaDevice::p2p`].
+pub(crate) fn p2p(root: &NodeRoot, device: &str) -> Option<String> {
+    // Not a path that a domain's name could lead elsewhere.
+    let is_name = !device.is_empty() && !device.contains(['/', '\0']) && device != "..";
+    let bytes = root.bytes(&format!("{CLASS}/{device}/device/p2p"), 64);
+    bytes
+        .filter(|_| is_name)
+        .map(|text| String::from_utf8_lossy(&text).trim().to_owned())
+}
+
 /// The EFA devices by PCI address, and the others by name.
 pub(super) fn read_devices(
     root: &NodeRoot,
@@ -133,9 +143,7 @@ pub(super) fn read_devices(
                 .iter()
                 .find(|verbs| verbs.ibdev.as_deref() == Some(&name))
                 .map(|verbs| verbs.name.clone()),
-            p2p: root
-                .bytes(&format!("{directory}/device/p2p"), 64)
-                .map(|text| String::from_utf8_lossy(&text).trim().to_owned()),
+            p2p: p2p(root, &name),
             node_guid: root.line(&format!("{directory}/node_guid")),
             counters: counters(root, &name),
             pci_address: pci.map(|pci| pci.address),
@@ -247,6 +255,43 @@ mod tests {
         for (line, expected) in [("4: ACTIVE", "ACTIVE"), ("1: DOWN", "DOWN"), ("odd", "odd")] {
             assert_eq!(port_state(line), expected);
         }
+    }
+
+    #[test]
+    fn peer_to_peer_is_read_of_one_device_and_nowhere_else() {
+        use crate::gpu::{GpuDirect, Observed, judge};
+        let root = std::env::temp_dir().join(format!("efa-p2p-{}", std::process::id()));
+        let devices = [
+            ("rdmap0s1", Some("NVIDIA\n"), GpuDirect::Unknown),
+            ("rdmap0s2", Some("NVIDIA peermem\n"), GpuDirect::Unknown),
+            ("rdmap0s3", Some("\n"), GpuDirect::Disproven),
+            ("rdmap0s4", Some("NEURON\n"), GpuDirect::Disproven),
+            ("rdmap0s5", None, GpuDirect::Unknown),
+        ];
+        for (name, text, _) in devices {
+            let directory = root.join(format!("sys/class/infiniband/{name}/device"));
+            std::fs::create_dir_all(&directory).unwrap();
+            if let Some(text) = text {
+                std::fs::write(directory.join("p2p"), text).unwrap();
+            }
+        }
+        let tree = NodeRoot::new(&root);
+        for (name, text, expected) in devices {
+            let found = p2p(&tree, name);
+            assert_eq!(found.as_deref(), text.map(str::trim), "{name}");
+            let seen = Observed {
+                provider: "efa".into(),
+                fabric: "efa".into(),
+                device: Some(name.into()),
+                p2p: found,
+                ..Observed::default()
+            };
+            assert_eq!(judge(&seen).0, expected, "{name}");
+        }
+        for other in ["", "rdmap0s9", "../infiniband/rdmap0s1", "..", "lo/.."] {
+            assert_eq!(p2p(&tree, other), None, "{other}");
+        }
+        std::fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::guard::{Guard, nanos};
 use super::integrity;
 use super::options::ProbeOptions;
 use super::report::{Bandwidth, Latency, ProbeRow};
+use super::samples::Samples;
 use super::stream::Stream;
 use super::traffic::Traffic;
 use crate::clock::now_ns;
@@ -129,7 +130,7 @@ fn latency(
         u64::from(options.min_iterations),
         u64::from(options.max_iterations),
     );
-    let mut samples: Vec<u64> = Vec::with_capacity(max as usize);
+    let mut samples = Samples::new(max);
 
     let start = now_ns();
     let mut warmup = 0;
@@ -144,18 +145,18 @@ fn latency(
     loop {
         exchange(traffic, size, guard)?;
         let mut now = now_ns();
-        samples.push(now - before);
-        let count = samples.len() as u64;
+        let has_grown = samples.push(now - before);
+        let count = samples.len();
         if count >= max || (count >= min && now - start >= budget) {
             break;
         }
-        if guard.tick(now)? {
+        if guard.tick(now)? || has_grown {
             now = now_ns();
         }
         before = now;
     }
-    end(traffic, warmup + samples.len() as u64, guard)?;
-    Latency::of(&mut samples, options.operation, warmup)
+    end(traffic, warmup + samples.len(), guard)?;
+    Latency::of(samples.as_mut_slice(), options.operation, warmup)
         .ok_or_else(|| Error::new(Code::InvalidOption, "no round trip was measured"))
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn answer(traffic: &mut Traffic, phase: &Phase, guard: &mut Guard<'_>
             None => traffic.idle(guard)?,
         }
         match guard.take() {
-            Some(Frame::End { .. }) => ended = true,
+            Some(Frame::End { count: 1 }) => ended = true,
             Some(frame) => return Err(guard.unexpected(&frame)),
             None => {}
         }
@@ -85,7 +85,7 @@ fn compare(
     size: usize,
     seed: u64,
 ) -> Result<()> {
-    let Some(wrong) = traffic.lane().mismatch(place, offset, size, seed) else {
+    let Some(wrong) = traffic.lane().mismatch(place, offset, size, seed)? else {
         return Ok(());
     };
     let (operation, info) = (traffic.operation(), traffic.endpoint().info());

@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 
 const MAGIC: [u8; 4] = *b"efaP";
 /// Changed whenever frames change.
-const PROTOCOL: u16 = 2;
+const PROTOCOL: u16 = 3;
 const HEADER: usize = 10;
 /// Room for the rows of the most sizes that a probe can have.
 const MAX_FRAME: usize = 512 << 10;
@@ -78,7 +78,7 @@ impl Tcp {
         }
     }
 
-    fn new(stream: TcpStream) -> Result<Self> {
+    pub(crate) fn new(stream: TcpStream) -> Result<Self> {
         let prepare = |stream: &TcpStream| {
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
@@ -104,45 +104,45 @@ impl Tcp {
             .ok()
             .map(|address| address.ip().to_canonical())
     }
+}
 
-    /// Takes a frame off the buffer, if a whole one is there.
-    fn parse(&mut self) -> Result<Option<Frame>> {
-        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else {
-            // Strangers are recognised by their first bytes, without waiting for more.
-            let known = self.buffer.len().min(MAGIC.len());
-            if self.buffer[..known] != MAGIC[..known] {
-                return Err(self.stranger("does not speak this protocol"));
-            }
-            return Ok(None);
-        };
-        let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3] = *header;
-        if [m0, m1, m2, m3] != MAGIC {
-            return Err(self.stranger("does not speak this protocol"));
+/// Takes a frame off what has come from there, if a whole one is there.
+pub(crate) fn parse(buffer: &mut Vec<u8>, peer: SocketAddr) -> Result<Option<Frame>> {
+    let Some((header, rest)) = buffer.split_first_chunk::<HEADER>() else {
+        // Strangers are recognised by their first bytes, without waiting for more.
+        let known = buffer.len().min(MAGIC.len());
+        if buffer[..known] != MAGIC[..known] {
+            return Err(stranger(peer, "does not speak this protocol"));
         }
-        let protocol = u16::from_be_bytes([v0, v1]);
-        if protocol != PROTOCOL {
-            return Err(self.stranger(&format!("speaks version {protocol}, not {PROTOCOL}")));
-        }
-        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-        if length > MAX_FRAME {
-            return Err(self.stranger(&format!("announced a frame of {length} bytes")));
-        }
-        let Some(json) = rest.get(..length) else {
-            return Ok(None);
-        };
-        let frame = serde_json::from_slice(json).map_err(|error| {
-            self.stranger("sent a frame that cannot be read")
-                .with_source(error)
-        })?;
-        self.buffer.drain(..HEADER + length);
-        Ok(Some(frame))
+        return Ok(None);
+    };
+    let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3] = *header;
+    if [m0, m1, m2, m3] != MAGIC {
+        return Err(stranger(peer, "does not speak this protocol"));
     }
+    let protocol = u16::from_be_bytes([v0, v1]);
+    if protocol != PROTOCOL {
+        let what = format!("speaks version {protocol}, not {PROTOCOL}");
+        return Err(stranger(peer, &what));
+    }
+    let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    if length > MAX_FRAME {
+        let what = format!("announced a frame of {length} bytes");
+        return Err(stranger(peer, &what));
+    }
+    let Some(json) = rest.get(..length) else {
+        return Ok(None);
+    };
+    let frame = serde_json::from_slice(json)
+        .map_err(|error| stranger(peer, "sent a frame that cannot be read").with_source(error))?;
+    buffer.drain(..HEADER + length);
+    Ok(Some(frame))
+}
 
-    fn stranger(&self, what: &str) -> Error {
-        Error::new(Code::RendezvousRefused, format!("{} {what}", self.peer))
-            .with_cure("use the same version of efa-fabric on both sides, and its address and port")
-            .with_context("peer", self.peer)
-    }
+fn stranger(peer: SocketAddr, what: &str) -> Error {
+    Error::new(Code::RendezvousRefused, format!("{peer} {what}"))
+        .with_cure("use the same version of efa-fabric on both sides, and its address and port")
+        .with_context("peer", peer)
 }
 
 impl Channel for Tcp {
@@ -183,7 +183,7 @@ impl Channel for Tcp {
     }
 
     fn poll(&mut self) -> Result<Option<Frame>> {
-        if let Some(frame) = self.parse()? {
+        if let Some(frame) = parse(&mut self.buffer, self.peer)? {
             return Ok(Some(frame));
         }
         let mut chunk = [0; 4096];
@@ -191,7 +191,7 @@ impl Channel for Tcp {
             Ok(0) => Err(gone().with_context("peer", self.peer)),
             Ok(count) => {
                 self.buffer.extend_from_slice(&chunk[..count]);
-                self.parse()
+                parse(&mut self.buffer, self.peer)
             }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
@@ -228,39 +228,40 @@ impl Listener {
         self.address
     }
 
-    /// The next connection; `fabric.deadline` if none comes in this time.
-    pub(crate) fn accept(&self, end: Instant, interrupt: Interrupt<'_>) -> Result<Tcp> {
-        loop {
-            // One that was reset already cannot be prepared: a port scan, a health check.
-            if let Ok(tcp) = Tcp::new(self.accept_stream(end, interrupt)?) {
-                return Ok(tcp);
+    /// A connection, if one has come.
+    pub(crate) fn try_accept(&self) -> Result<Option<TcpStream>> {
+        match self.listener.accept() {
+            Ok((stream, _)) => Ok(Some(stream)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    // The last: the peer gave up between its connect and our accept.
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                ) =>
+            {
+                Ok(None)
             }
+            Err(error) => Err(failed("no connection can be accepted", error)),
         }
     }
 
-    /// As [`Self::accept`], as it comes.
+    /// The next connection; `fabric.deadline` if none comes in this time.
     pub(crate) fn accept_stream(
         &self,
         end: Instant,
         interrupt: Interrupt<'_>,
     ) -> Result<TcpStream> {
         loop {
-            match self.listener.accept() {
-                Ok((stream, _)) if Instant::now() < end => return Ok(stream),
-                Ok(_) => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                // The peer gave up between its connect and our accept.
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(failed("no connection can be accepted", error)),
+            match self.try_accept()? {
+                Some(stream) if Instant::now() < end => return Ok(stream),
+                _ => {}
             }
             interrupt.check()?;
             if Instant::now() >= end {
                 return Err(Error::new(
                     Code::Deadline,
-                    format!("no peer came to {} in time", self.address),
+                    format!("nobody came to {} in time", self.address),
                 )
-                .with_cure("start the connecting side, or wait longer for it")
                 .with_context("address", self.address)
                 .retryable(true));
             }
@@ -297,10 +298,9 @@ mod tests {
     fn pair() -> (Tcp, TcpStream) {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let stranger = TcpStream::connect(listener.address()).unwrap();
-        let tcp = listener
-            .accept(Instant::now() + Duration::from_secs(10), Interrupt::never())
-            .unwrap();
-        (tcp, stranger)
+        let end = Instant::now() + Duration::from_secs(10);
+        let stream = listener.accept_stream(end, Interrupt::never()).unwrap();
+        (Tcp::new(stream).unwrap(), stranger)
     }
 
     /// What comes of these bytes, within some seconds.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::Flow;
 use super::options::{Buffers, Direction, Operation};
 use crate::endpoint::{OptionOutcome, SharedMemory};
+use crate::gpu::{GpuReport, Memory};
 use crate::library::Version;
 
 /// The sentence that every report carries.
@@ -127,6 +128,9 @@ pub struct Peer {
     pub provider_version: Version,
     /// Its domain.
     pub domain: String,
+    /// Where its buffers lie.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 /// The result of a probe.
@@ -163,8 +167,14 @@ pub struct ProbeReport {
     pub direction: Direction,
     /// What became of the options that were set on this side's endpoint.
     pub endpoint_options: Vec<OptionOutcome>,
-    /// Which memory was used.
+    /// How many buffers were used.
     pub buffers: Buffers,
+    /// Where this side's buffers lay; [`Peer::memory`] has the other's.
+    #[serde(default)]
+    pub memory: Memory,
+    /// The GPU memory of this side, where its buffers lay there.
+    #[serde(default)]
+    pub gpu: Option<GpuReport>,
     /// From the post of the very first transfer to the first reply, or to its completion where
     /// it is one-sided, in µs: a whole round trip, with the making of connections that it pays
     /// for.
@@ -309,6 +319,12 @@ impl fmt::Display for ProbeReport {
             SharedMemory::Disabled => ", shared memory disabled",
             SharedMemory::Unknown => ", shared memory not ruled out",
         };
+        if (self.memory, self.peer.memory) != (Memory::Host, Memory::Host) {
+            writeln!(f, "memory {}, the peer's {}", self.memory, self.peer.memory)?;
+        }
+        if let Some(gpu) = &self.gpu {
+            writeln!(f, "{gpu}")?;
+        }
         writeln!(
             f,
             "{}{both}; {}; {buffers}{shared}; first {first} {:.1} µs",

@@ -5,7 +5,7 @@ use super::guard::Guard;
 use super::integrity;
 use super::options::ProbeOptions;
 use super::report::ProbeRow;
-use super::stream::Stream;
+use super::stream::{Stream, is_all};
 use super::traffic::Traffic;
 use crate::clock::now_ns;
 use crate::error::{Code, Error, Result};
@@ -97,7 +97,9 @@ fn echo(traffic: &mut Traffic, size: usize, guard: &mut Guard<'_>) -> Result<()>
             Some(frame) => return Err(guard.unexpected(&frame)),
             None => {}
         }
-        if expected.is_some_and(|count| is_one_sided || count == received) {
+        if let Some(count) = expected
+            && is_all(count, received, is_one_sided)?
+        {
             break;
         }
         traffic.idle(guard)?;

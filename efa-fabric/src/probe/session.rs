@@ -8,10 +8,13 @@ use super::guard::Guard;
 use super::options::{Operation, ProbeOptions};
 use super::report::{Peer, ProbeReport, ProbeRow, Role, statement};
 use super::traffic::{SPARE, Traffic};
+use crate::cuda::Gpu;
 use crate::endpoint::{Endpoint, EndpointOptions, Lane, Remote};
 use crate::error::{Code, Error, Result};
+use crate::gpu::{self, GpuReport, Memory, Observed};
 use crate::info::{self, ProviderInfo, Wanted};
 use crate::library::Library;
+use crate::node::{self, NodeRoot};
 
 /// Longest address that is taken from a peer, in bytes; the longest known are about 100.
 const MAX_ADDRESS: usize = 1024;
@@ -25,6 +28,16 @@ pub(crate) struct Session {
     pub(crate) traffic: Traffic,
     pub(crate) options: ProbeOptions,
     pub(crate) peer: Peer,
+    /// The GPU that has this side's buffers.
+    gpu: Option<Rc<Gpu>>,
+}
+
+/// The GPU of this memory, if it is a GPU's.
+fn gpu_of(memory: Memory) -> Result<Option<Rc<Gpu>>> {
+    memory
+        .as_cuda()
+        .map(|cuda| Gpu::open(cuda.device))
+        .transpose()
 }
 
 /// The measuring side: opens what the options say, and says so. `offered` names the providers
@@ -36,6 +49,8 @@ pub(crate) fn initiate(
     guard: &mut Guard<'_>,
     keep: &mut Keep,
 ) -> Result<Session> {
+    let memory = options.endpoint.memory;
+    let gpu = gpu_of(memory)?;
     let entry = info::select(
         library,
         &Wanted {
@@ -47,7 +62,7 @@ pub(crate) fn initiate(
     let info = ProviderInfo::from_entry(entry.entry());
     check_faults(library, &info, options, offered.is_none())?;
     options.check_provider(info.max_message_size, &info.provider)?;
-    let endpoint = Rc::clone(keep.insert(Rc::new(Endpoint::open_entry(entry)?)));
+    let endpoint = Rc::clone(keep.insert(Rc::new(Endpoint::open_entry(entry, memory)?)));
     check_limit(options, &endpoint)?;
     let own = side(library, &endpoint);
     guard.send(&Frame::Hello {
@@ -59,7 +74,7 @@ pub(crate) fn initiate(
         Frame::Welcome { side } => side,
         frame => return Err(guard.unexpected(&frame)),
     };
-    session(endpoint, &own, side, options.clone(), guard)
+    session(endpoint, &own, side, options.clone(), gpu, guard)
 }
 
 /// The answering side: opens an endpoint that fits the other's, or refuses and says why.
@@ -76,11 +91,13 @@ pub(crate) fn respond(
         Frame::Hello { side, options } => (side, options),
         frame => return Err(guard.unexpected(&frame)),
     };
-    let opened = options
-        .check_limit(max_size)
-        .and_then(|()| open_for(library, &local(&theirs.peer.provider), &theirs, &options));
-    let endpoint = match opened {
-        Ok(endpoint) => Rc::clone(keep.insert(Rc::new(endpoint))),
+    let local = local(&theirs.peer.provider);
+    let opened = options.check_limit(max_size).and_then(|()| {
+        let gpu = gpu_of(local.memory)?;
+        Ok((open_for(library, &local, &theirs, &options)?, gpu))
+    });
+    let (endpoint, gpu) = match opened {
+        Ok((endpoint, gpu)) => (Rc::clone(keep.insert(Rc::new(endpoint))), gpu),
         Err(error) => {
             let (code, message) = (error.code().as_str().to_owned(), error.to_string());
             guard.send(&Frame::Refused { code, message })?;
@@ -90,7 +107,7 @@ pub(crate) fn respond(
     guard.shorten(options.deadline);
     let own = side(library, &endpoint);
     guard.send(&Frame::Welcome { side: own.clone() })?;
-    session(endpoint, &own, theirs, options, guard)
+    session(endpoint, &own, theirs, options, gpu, guard)
 }
 
 fn open_for(
@@ -125,13 +142,14 @@ fn open_for(
         protocol: Some(&theirs.protocol),
         offered: None,
         operation: options.operation,
+        is_device_memory: local.memory != Memory::Host,
     };
     let entry = info::select(library, &wanted)?;
     let info = ProviderInfo::from_entry(entry.entry());
     check_versions(library, &info, peer)?;
     check_faults(library, &info, options, false)?;
     options.check_provider(info.max_message_size, &info.provider)?;
-    let endpoint = Endpoint::open_entry(entry)?;
+    let endpoint = Endpoint::open_entry(entry, local.memory)?;
     check_limit(options, &endpoint)?;
     Ok(endpoint)
 }
@@ -218,9 +236,10 @@ fn session(
     own: &Side,
     theirs: Side,
     options: ProbeOptions,
+    gpu: Option<Rc<Gpu>>,
     guard: &mut Guard<'_>,
 ) -> Result<Session> {
-    let address = peer_address(own, &theirs)?;
+    let address = peer_address(&own.address, &theirs.address_format, &theirs.address)?;
     // Receives for the acknowledgements that come between the messages of both sides.
     let spare = if options.is_bidirectional() {
         SPARE as u64
@@ -237,12 +256,21 @@ fn session(
         Some(host) => format!("{host} ({} {})", theirs.peer.provider, theirs.peer.domain),
         None => format!("{} {}", theirs.peer.provider, theirs.peer.domain),
     };
-    let mut traffic = Traffic::new(endpoint, &address, name, window as usize, &options)?;
+    let gpu_used = gpu.as_ref();
+    let mut traffic = Traffic::new(
+        endpoint,
+        &address,
+        name,
+        window as usize,
+        &options,
+        gpu_used,
+    )?;
     exchange_windows(traffic.lane(), guard)?;
     Ok(Session {
         traffic,
         options,
         peer: theirs.peer,
+        gpu,
     })
 }
 
@@ -279,24 +307,25 @@ fn exchange_windows(lane: &mut Lane, guard: &mut Guard<'_>) -> Result<()> {
     }
 }
 
-/// The other side's address. Of a format with a fixed length it must be as long as ours.
-fn peer_address(own: &Side, theirs: &Side) -> Result<Vec<u8>> {
+/// The other side's address, from digits. Of a format with a fixed length it must be as long as
+/// ours.
+pub(crate) fn peer_address(own: &str, format: &str, digits: &str) -> Result<Vec<u8>> {
     let wrong = |why: &str| {
         Err(
             Error::new(Code::RendezvousRefused, format!("the peer's address {why}"))
-                .with_context("address", &theirs.address)
-                .with_context("address_format", &theirs.address_format),
+                .with_context("address", digits)
+                .with_context("address_format", format),
         )
     };
-    let Some(mut address) = unhex(&theirs.address) else {
+    let Some(mut address) = unhex(digits) else {
         return wrong("is not hexadecimal");
     };
     if address.is_empty() || address.len() > MAX_ADDRESS {
         return wrong("has an impossible length");
     }
-    if theirs.address_format == "FI_ADDR_STR" {
+    if format == "FI_ADDR_STR" {
         address.push(0);
-    } else if address.len() * 2 != own.address.len() {
+    } else if address.len() * 2 != own.len() {
         return wrong("is not as long as ours");
     }
     Ok(address)
@@ -311,6 +340,7 @@ fn side(library: &Library, endpoint: &Endpoint) -> Side {
             provider: info.provider.clone(),
             provider_version: info.provider_version,
             domain: info.domain.clone(),
+            memory: endpoint.memory(),
         },
         fabric: info.fabric.clone(),
         protocol: info.protocol.clone(),
@@ -351,6 +381,7 @@ pub(crate) fn report(
 ) -> ProbeReport {
     let endpoint = session.traffic.endpoint();
     let info = endpoint.info();
+    let gpu = gpu_report(&session);
     ProbeReport {
         role,
         library_path: library.path().display().to_string(),
@@ -370,35 +401,38 @@ pub(crate) fn report(
         direction: session.options.direction,
         endpoint_options: endpoint.options().to_vec(),
         buffers: session.options.buffers,
+        memory: endpoint.memory(),
+        gpu,
         time_to_first_message_us: first_us,
         rows,
         statement: statement(session.options.operation),
     }
 }
 
+/// The GPU memory of this side, if its buffers are there.
+fn gpu_report(session: &Session) -> Option<GpuReport> {
+    let endpoint = session.traffic.endpoint();
+    let (gpu, cuda) = (session.gpu.as_ref()?, endpoint.memory().as_cuda()?);
+    let root = NodeRoot::new("/");
+    let observed = Observed {
+        is_stand_in: gpu.is_stand_in(),
+        ..endpoint.observed(cuda, |device| node::p2p(&root, device))
+    };
+    let (gpudirect, evidence) = gpu::judge(&observed);
+    Some(GpuReport {
+        device: gpu.index(),
+        device_name: gpu.name().to_owned(),
+        driver_path: gpu.driver_path().to_owned(),
+        is_stand_in: gpu.is_stand_in(),
+        dmabuf: cuda.dmabuf,
+        gpudirect,
+        evidence,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::Version;
-
-    fn some_side(format: &str, address: &str) -> Side {
-        let version = Version::from_raw(0);
-        Side {
-            peer: Peer {
-                hostname: None,
-                library_version: version,
-                provider: "tcp".into(),
-                provider_version: version,
-                domain: "lo".into(),
-            },
-            fabric: String::new(),
-            protocol: String::new(),
-            address_format: format.into(),
-            address: address.into(),
-            tx_size: 1,
-            rx_size: 1,
-        }
-    }
 
     #[test]
     fn hexadecimal_is_read_strictly() {
@@ -410,17 +444,14 @@ mod tests {
 
     #[test]
     fn addresses_of_a_wrong_length_are_refused() {
-        let own = some_side("FI_SOCKADDR_IN", "02001f907f0000010000000000000000");
+        let (format, own) = ("FI_SOCKADDR_IN", "02001f907f0000010000000000000000");
         for bad in ["", "0200", "02001f907f000001000000000000000000", "nothex"] {
-            let error = peer_address(&own, &some_side("FI_SOCKADDR_IN", bad)).unwrap_err();
+            let error = peer_address(own, format, bad).unwrap_err();
             assert_eq!(error.code(), Code::RendezvousRefused, "{bad}");
         }
-        assert_eq!(peer_address(&own, &own).unwrap().len(), 16);
-        let own = some_side("FI_ADDR_STR", "66");
-        assert_eq!(
-            peer_address(&own, &some_side("FI_ADDR_STR", "6669")).unwrap(),
-            b"fi\0"
-        );
-        assert!(peer_address(&own, &some_side("FI_ADDR_STR", &"66".repeat(2000))).is_err());
+        assert_eq!(peer_address(own, format, own).unwrap().len(), 16);
+        let text = "FI_ADDR_STR";
+        assert_eq!(peer_address("66", text, "6669").unwrap(), b"fi\0");
+        assert!(peer_address("66", text, &"66".repeat(2000)).is_err());
     }
 }

@@ -115,7 +115,7 @@ impl Stream {
             if let Some(frame) = guard.take() {
                 self.note(frame, guard)?;
             }
-            if self.is_all_received() {
+            if self.is_all_received()? {
                 break;
             }
             traffic.idle(guard)?;
@@ -124,11 +124,10 @@ impl Stream {
         guard.send(&Frame::Done)
     }
 
-    fn is_all_received(&self) -> bool {
+    fn is_all_received(&self) -> Result<bool> {
         match self.expected {
-            Some(_) if self.is_one_sided => true,
-            Some(count) => count == self.received,
-            None => false,
+            Some(count) => is_all(count, self.received, self.is_one_sided),
+            None => Ok(false),
         }
     }
 
@@ -218,9 +217,42 @@ impl Stream {
     }
 }
 
+/// Whether all has come of what the other side says that it sent. More is an error: what is said
+/// to be the end would never come.
+pub(crate) fn is_all(count: u64, received: u64, is_one_sided: bool) -> Result<bool> {
+    if is_one_sided {
+        return Ok(true);
+    }
+    if received > count {
+        return Err(Error::new(
+            Code::PeerFailed,
+            format!("the peer sent {received} messages, and says that it was {count}"),
+        )
+        .with_cure("use the same version of efa-fabric on both sides")
+        .with_context("sent", count)
+        .with_context("received", received));
+    }
+    Ok(received == count)
+}
+
 fn more_acknowledged() -> Error {
     Error::new(
         Code::PeerFailed,
         "the peer acknowledged more messages than were sent",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_where_the_other_side_says_and_never_before_what_came() {
+        assert!(is_all(3, 3, false).unwrap() && !is_all(4, 3, false).unwrap());
+        assert!(is_all(0, 0, false).unwrap());
+        assert!(is_all(1000, 0, true).unwrap());
+        let error = is_all(2, 3, false).unwrap_err();
+        assert_eq!(error.code(), Code::PeerFailed);
+        assert_eq!(error.context_value("received"), Some("3"));
+    }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::guard::Guard;
 use super::options::{Buffers, Operation, ProbeOptions};
 use crate::clock::now_ns;
+use crate::cuda::Gpu;
 use crate::endpoint::{Arrival, Endpoint, Lane, Lengths, Place, Posted};
 use crate::error::Result;
 
@@ -57,6 +58,7 @@ impl Traffic {
         peer_name: String,
         window: usize,
         options: &ProbeOptions,
+        gpu: Option<&Rc<Gpu>>,
     ) -> Result<Self> {
         let (operation, largest) = (options.operation, options.largest());
         let span = match options.buffers {
@@ -86,7 +88,7 @@ impl Traffic {
             },
             exposed: if operation.is_rma() { buffers } else { 0 },
         };
-        let lane = Lane::new(endpoint, peer, peer_name, operation, slots, lengths)?;
+        let lane = Lane::new(endpoint, peer, peer_name, operation, slots, lengths, gpu)?;
         Ok(Self {
             lane,
             operation,

@@ -184,6 +184,46 @@ impl Recording {
     }
 }
 
+/// An address between a client and the target, where each frame of the client is changed on its way
+/// by what gives `Some` for it.
+pub(crate) fn between(
+    target: &Target,
+    change: impl Fn(&mut Value) -> Option<()> + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let onward = target.address.clone();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = TcpStream::connect(onward).unwrap();
+        let (mut from_server, mut to_client) =
+            (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || {
+            std::io::copy(&mut from_server, &mut to_client).ok();
+            to_client.shutdown(Shutdown::Both).ok();
+        });
+        let mut header = [0; HEADER];
+        while client.read_exact(&mut header).is_ok() {
+            let length = u32::from_be_bytes(header[6..].try_into().unwrap()) as usize;
+            let mut body = vec![0; length];
+            client.read_exact(&mut body).unwrap();
+            let mut frame: Value = serde_json::from_slice(&body).unwrap();
+            if change(&mut frame).is_some() {
+                body = frame.to_string().into_bytes();
+                header[6..].copy_from_slice(&(body.len() as u32).to_be_bytes());
+            }
+            if server
+                .write_all(&[&header, body.as_slice()].concat())
+                .is_err()
+            {
+                break;
+            }
+        }
+        server.shutdown(Shutdown::Both).ok();
+    });
+    address
+}
+
 pub(crate) enum Then {
     Close,
     Reset,

@@ -60,6 +60,8 @@ async def serve_one(
     deadline_s: float = 600.0,
     max_size: int = 67_108_864,
     wait: str = "adaptive",
+    memory: str = "host",
+    dmabuf: bool = False,
     library: Library | None = None,
 ) -> ProbeReport:
     """Answers the next peer that has the token; the report has what it measured."""
@@ -68,6 +70,8 @@ async def serve_one(
         deadline_s=deadline_s,
         max_size=max_size,
         wait=wait,
+        memory=memory,
+        dmabuf=dmabuf,
         library=library,
     )
 

@@ -1,0 +1,34 @@
+//! What fuzz targets need of parsers that nothing public reaches. Not part of the API: it changes
+//! with them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::probe::{parse_frame, peer_address};
+
+/// The address that a peer's digits of this format are, where ours has these digits; or the code of
+/// the refusal.
+///
+/// # Errors
+/// The code.
+pub fn address(own: &str, format: &str, digits: &str) -> Result<Vec<u8>, &'static str> {
+    peer_address(own, format, digits).map_err(|error| error.code().as_str())
+}
+
+/// The frames at the rendezvous that come of these pieces of a stream, as text, and the code of what
+/// ends it.
+#[must_use]
+pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<&'static str>) {
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let (mut buffer, mut frames) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        loop {
+            match parse_frame(&mut buffer, peer) {
+                Ok(Some(frame)) => frames.push(format!("{frame:?}")),
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error.code().as_str())),
+            }
+        }
+    }
+    (frames, None)
+}

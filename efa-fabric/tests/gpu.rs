@@ -1,0 +1,69 @@
+//! Probes with GPU memory, without a GPU: what is refused and why, and, over two stand-ins in C,
+//! that memory is allocated, registered, copied, compared and freed in order.
+//!
+//! `support/fake_libcuda.c` stands in for the driver, `support/hmem_libfabric.c` for a libfabric
+//! that takes GPU memory. Neither shows that anything works on a GPU.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use efa_fabric::{Code, Memory, loopback};
+
+#[path = "support/processes.rs"]
+mod processes;
+use processes::{libraries, quick};
+
+#[cfg(feature = "cuda")]
+#[path = "gpu/with_cuda.rs"]
+mod with_cuda;
+
+/// Not a test: a probe, in the process that a test starts.
+#[test]
+fn child() {
+    #[cfg(feature = "cuda")]
+    with_cuda::probe_if_child();
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn without_the_feature_gpu_memory_is_refused() {
+    for library in libraries("without_the_feature_gpu_memory_is_refused") {
+        let mut options = quick("shm");
+        options.endpoint.memory = Memory::cuda(0);
+        let error = loopback(&library, &options).unwrap_err();
+        assert_eq!(error.code(), Code::GpuUnavailable);
+        assert_eq!(error.context_value("missing"), Some("feature"));
+        assert!(error.cure().unwrap().contains("feature cuda"), "{error}");
+    }
+}
+
+#[test]
+fn host_memory_is_said_to_be_such() {
+    for library in libraries("host_memory_is_said_to_be_such") {
+        let report = loopback(&library, &quick("shm")).unwrap();
+        assert_eq!(
+            (report.memory, report.peer.memory, &report.gpu),
+            (Memory::Host, Memory::Host, &None)
+        );
+        assert!(!report.to_string().contains("GPU"), "{report}");
+        // Reports of before this field read back.
+        let mut json = serde_json::to_value(&report).unwrap();
+        json.as_object_mut().unwrap().remove("memory").unwrap();
+        json.as_object_mut().unwrap().remove("gpu").unwrap();
+        let read: efa_fabric::ProbeReport = serde_json::from_value(json).unwrap();
+        assert_eq!(read, report);
+    }
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_not_a_matter_of_memory() {
+    // Without the feature, or a GPU, memory is what is looked at first.
+    if cfg!(not(feature = "cuda")) {
+        return;
+    }
+    for library in libraries("a_provider_that_is_not_there_is_not_a_matter_of_memory") {
+        let mut options = efa_fabric::EndpointOptions::new("nosuch");
+        options.memory = Memory::cuda(0);
+        let error = efa_fabric::Endpoint::open(&library, &options).unwrap_err();
+        assert_eq!(error.code(), Code::ProviderNotFound, "{error}");
+    }
+}

@@ -1,0 +1,91 @@
+//! GPU memory in probes: the words of options, and what a report says of it.
+
+use efa_fabric as fabric;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::value::value_class;
+
+/// The memory for a word and its two switches.
+pub(crate) fn parse_memory(
+    text: &str,
+    dmabuf: bool,
+    forbid_cuda_calls: bool,
+) -> PyResult<fabric::Memory> {
+    let memory = text
+        .parse::<fabric::Memory>()
+        .map_err(|error: fabric::Error| PyValueError::new_err(error.message().to_owned()))?;
+    match memory {
+        fabric::Memory::Cuda(mut cuda) => {
+            cuda.dmabuf = dmabuf;
+            cuda.forbid_cuda_calls = forbid_cuda_calls;
+            Ok(fabric::Memory::Cuda(cuda))
+        }
+        memory if !dmabuf && !forbid_cuda_calls => Ok(memory),
+        _ => Err(PyValueError::new_err(
+            "dmabuf and forbid_cuda_calls are for memory='cuda:N'",
+        )),
+    }
+}
+
+/// The GPU memory of options, where they have such.
+pub(crate) fn cuda(memory: fabric::Memory) -> Option<fabric::CudaMemory> {
+    match memory {
+        fabric::Memory::Cuda(cuda) => Some(cuda),
+        _ => None,
+    }
+}
+
+value_class! {
+    /// One thing that was looked at to tell whether the network card reaches GPU memory.
+    GpuEvidence(fabric::GpuEvidence) {
+        /// Where: a path, a call, an option by libfabric's name.
+        source: String = |evidence| evidence.source.clone();
+        /// What was found there.
+        finding: String = |evidence| evidence.finding.clone();
+        /// What that says by itself: `proven`, `disproven` or `unknown`.
+        says: &'static str = |evidence| evidence.says.as_str();
+    }
+}
+
+#[pymethods]
+impl GpuEvidence {
+    fn __repr__(&self) -> String {
+        format!("<GpuEvidence {}: {}>", self.0.source, self.0.says)
+    }
+}
+
+value_class! {
+    /// The GPU memory of one side of a probe; `str()` has all the evidence.
+    GpuReport(fabric::GpuReport) {
+        /// The device by CUDA's number.
+        device: u32 = |gpu| gpu.device;
+        /// The device's name, as the driver says it.
+        device_name: String = |gpu| gpu.device_name.clone();
+        /// The file of the driver's library.
+        driver_path: String = |gpu| gpu.driver_path.clone();
+        /// Whether that is a test's library, and no GPU.
+        is_stand_in: bool = |gpu| gpu.is_stand_in;
+        /// Whether the memory was registered as a DMA-BUF.
+        dmabuf: bool = |gpu| gpu.dmabuf;
+        /// Whether the network card moves data from and to it by itself: `proven`, `disproven` or
+        /// `unknown`.
+        gpudirect: &'static str = |gpu| gpu.gpudirect.as_str();
+        /// All that was looked at.
+        evidence: Vec<GpuEvidence> = |gpu| gpu.evidence.iter().cloned().map(GpuEvidence).collect();
+    }
+}
+
+#[pymethods]
+impl GpuReport {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<GpuReport of cuda:{}, GPUDirect {}>",
+            self.0.device, self.0.gpudirect
+        )
+    }
+}
