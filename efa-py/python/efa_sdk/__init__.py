@@ -17,7 +17,9 @@ import typing as _typing
 
 from efa_sdk import aio, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
-    TESTED_RAY_VERSION,
+    VERSION as __version__,
+)
+from efa_sdk._efa_sdk import (
     AttachedInterface,
     Bootstrap,
     CapacityBlockOffering,
@@ -51,9 +53,6 @@ from efa_sdk._efa_sdk import (
     check,
     instance_type_table,
 )
-from efa_sdk._efa_sdk import (
-    VERSION as __version__,
-)
 from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
@@ -63,7 +62,6 @@ if _typing.TYPE_CHECKING:
     from efa_sdk import torch as torch
 
 __all__ = [
-    "TESTED_RAY_VERSION",
     "AttachedInterface",
     "Bootstrap",
     "CapacityBlockOffering",
