@@ -2,7 +2,7 @@
 
 Reads a JSON list of texts from standard input, and writes as its last line what Ray says of each:
 the error that it raised or null, its log, and the document as its launcher has it then. With
-``launch-head`` it launches the heads too. Run by
+``head`` or ``worker`` as an argument it launches one of each. Run by
 ``test_handoff_ray.py`` with an endpoint and a home directory of its own.
 """
 
@@ -50,18 +50,23 @@ def _judge(text: str) -> dict[str, Any]:
     return {"error": error, "config": config, "resources": resources}
 
 
-def launch_head(config: dict[str, Any]) -> None:
-    """As `ray up` does: its autoscaler asks EC2 for the address of the head."""
+def launch(config: dict[str, Any], kind: str) -> str:
+    """The id of a head, launched as `ray up` does it, or of a worker, as Ray's autoscaler does."""
     provider = AWSNodeProvider(config["provider"], config["cluster_name"])
-    name = config["head_node_type"]
+    head = config["head_node_type"]
+    workers = (name for name in config["available_node_types"] if name != head)
+    name = head if kind == tags.NODE_KIND_HEAD else next(workers)
     node_tags = {
-        tags.TAG_RAY_NODE_KIND: tags.NODE_KIND_HEAD,
+        tags.TAG_RAY_NODE_KIND: kind,
         tags.TAG_RAY_USER_NODE_TYPE: name,
-        tags.TAG_RAY_NODE_NAME: f"ray-{config['cluster_name']}-head",
+        tags.TAG_RAY_NODE_NAME: f"ray-{config['cluster_name']}-{kind}",
         tags.TAG_RAY_NODE_STATUS: tags.STATUS_UP_TO_DATE,
     }
-    node_config = config["available_node_types"][name]["node_config"] | config["head_node"]
-    provider.create_node(node_config, node_tags, 1)
+    node_config = config["available_node_types"][name]["node_config"]
+    if kind == tags.NODE_KIND_HEAD:
+        node_config = node_config | config["head_node"]
+    (instance_id,) = provider.create_node(node_config, node_tags, 1)
+    return str(instance_id)
 
 
 def main() -> None:
@@ -72,9 +77,9 @@ def main() -> None:
     aws_config.time = types.SimpleNamespace(sleep=lambda _: None)
     cli_logger.configure(log_style="record", color_mode="false", verbosity=1)
     answers = [judge(text) for text in json.load(sys.stdin)]
-    if sys.argv[1:] == ["launch-head"]:
+    for kind in sys.argv[1:]:
         for answer in answers:
-            launch_head(answer["config"])
+            answer["launched"] = launch(answer["config"], kind)
     print("\n" + json.dumps(answers, default=str))
 
 

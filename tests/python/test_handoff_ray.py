@@ -115,7 +115,9 @@ def planned(plan: efa.Plan) -> list[tuple[int, int, str]]:
 def test_the_stated_version_is_the_installed_one() -> None:
     import ray
 
-    assert ray.__version__ == efa.TESTED_RAY_VERSION, "test with it, then change TESTED_RAY_VERSION"
+    assert ray.__version__ == efa.ray.TESTED_RAY_VERSION, (
+        "test with it, then change TESTED_RAY_VERSION"
+    )
 
 
 def test_known_keys_are_those_of_ray_and_ec2() -> None:
@@ -139,8 +141,8 @@ def test_ray_takes_every_class_of_layouts(cloud: Cloud, ray_environment: dict[st
     plans = [prepared(cloud, t, name=t.split(".")[0]) for t in CLASSES]
     texts = [plan.to_ray_yaml() for plan in plans]
     assert [plan.to_ray_yaml() for plan in plans] == texts
-    answers = judged(texts + [without_resources(text) for text in texts], ray_environment)
-    for plan, text, answer in zip(plans, texts, answers, strict=False):
+    answers = judged(texts, ray_environment, "worker")
+    for plan, text, answer in zip(plans, texts, answers, strict=True):
         assert answer["error"] is None, (plan.spec.instance_type, answer)
         written, launched = worker_of(yaml.safe_load(text)), worker_of(answer["config"])
         assert slots(launched["node_config"]["NetworkInterfaces"]) == planned(plan)
@@ -152,8 +154,25 @@ def test_ray_takes_every_class_of_layouts(cloud: Cloud, ray_environment: dict[st
         assert head["SubnetIds"] == [plan.subnet_ids[0]]
         assert head["SecurityGroupIds"] == [plan.security_group_id]
         assert efa.check(text).is_clean, str(efa.check(text))
-    # What Ray finds where a file says nothing is what ours says, but for the kind of accelerator.
-    for text, answer in zip(texts, answers[len(texts) :], strict=True):
+        # And what its launcher launches is what was planned.
+        there = Cloud(cloud.stand_in, plan.region)
+        (instance,) = there.instances(instance_id=answer["launched"])
+        attached = [
+            (a["NetworkCardIndex"], a["DeviceIndex"], one["InterfaceType"])
+            for one in instance["NetworkInterfaces"]
+            for a in [one["Attachment"]]
+        ]
+        assert sorted(attached) == planned(plan)
+        report = there.client.verify_instance(answer["launched"])
+        assert {finding.check for finding in report.findings} <= {"state"}, str(report)
+
+
+def test_resources_are_what_ray_finds(cloud: Cloud, ray_environment: dict[str, str]) -> None:
+    plans = [prepared(cloud, t, name=t.split(".")[0]) for t in CLASSES]
+    texts = [plan.to_ray_yaml() for plan in plans]
+    answers = judged([without_resources(text) for text in texts], ray_environment)
+    # What it finds where a file says nothing is what ours says, but for the kind of accelerator.
+    for text, answer in zip(texts, answers, strict=True):
         (found,) = [r for name, r in answer["resources"].items() if name != "head"]
         found = {key: n for key, n in found.items() if not key.startswith("accelerator_type:")}
         mine = worker_of(yaml.safe_load(text))["resources"]
@@ -456,7 +475,7 @@ def test_ray_launches_what_was_planned(
 ) -> None:
     """Ray's own autoscaler and updater, whose SSH answers; the doctor finds no EFA."""
     plan = prepared(cloud, "p5.48xlarge", count=2)
-    (answer,) = judged([plan.to_ray_yaml()], ray_environment, "launch-head")
+    (answer,) = judged([plan.to_ray_yaml()], ray_environment, "head")
     assert answer["error"] is None, answer
 
     def of_kind(kind: str) -> list[dict[str, Any]]:
@@ -565,7 +584,7 @@ def test_the_commands_run_as_ray_runs_them(cloud: Cloud, tmp_path: pathlib.Path)
     assert (shell.home / "efa-sdk-bootstrap.sh").read_text() == plan.user_data
     packages, bootstrap, doctor, limits, asked = shell.said
     assert packages.startswith(
-        f"python -m pip install ray[default]=={efa.TESTED_RAY_VERSION} boto3"
+        f"python -m pip install ray[default]=={efa.ray.TESTED_RAY_VERSION} boto3"
     )
     assert "it's; exit 3" in packages
     assert bootstrap == f"bash {shell.home}/efa-sdk-bootstrap.sh"

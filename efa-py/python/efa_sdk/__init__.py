@@ -18,7 +18,9 @@ import typing as _typing
 
 from efa_sdk import aio, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
-    TESTED_RAY_VERSION,
+    VERSION as __version__,
+)
+from efa_sdk._efa_sdk import (
     AttachedInterface,
     Bootstrap,
     CapacityBlockOffering,
@@ -52,9 +54,6 @@ from efa_sdk._efa_sdk import (
     check,
     instance_type_table,
 )
-from efa_sdk._efa_sdk import (
-    VERSION as __version__,
-)
 from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
@@ -65,7 +64,6 @@ if _typing.TYPE_CHECKING:
     from efa_sdk import torch as torch
 
 __all__ = [
-    "TESTED_RAY_VERSION",
     "AttachedInterface",
     "Bootstrap",
     "CapacityBlockOffering",

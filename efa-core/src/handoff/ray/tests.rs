@@ -183,9 +183,11 @@ fn each_option_goes_where_ray_reads_it() {
 #[test]
 fn the_bootstrap_is_a_setup_command_and_no_user_data() {
     let mut spec = spec("c7i.48xlarge");
-    let mut own = Bootstrap::default();
-    own.extra_script = Some("cat <<'END_OF_BOOTSTRAP'\n!!\nEND_OF_BOOTSTRAP".to_owned());
-    own.huge_pages = Some(64);
+    let own = Bootstrap {
+        extra_script: Some("cat <<'END_OF_BOOTSTRAP'\n!!\nEND_OF_BOOTSTRAP".to_owned()),
+        huge_pages: Some(64),
+        ..Bootstrap::default()
+    };
     for bootstrap in [None, Some(own)] {
         spec.bootstrap.clone_from(&bootstrap);
         let (_, value) = written(&prepared_plan(&spec), &RayClusterOptions::default());

@@ -22,6 +22,7 @@ pub(super) fn check(document: &Checked<'_>, node_type: &NodeType<'_>, found: &mu
     match &user_data {
         _ if shown => {}
         Some(text) if installs(text) => {}
+        None if node_type.config.get("LaunchTemplate").is_some() => {}
         // A placeholder, or in a form that is not read here.
         Some(text) if !text.starts_with("#!") && !text.starts_with("#cloud-config") => {
             found.out_of_sight("whether user data installs EFA: log in and run the doctor");

@@ -13,8 +13,10 @@ use crate::spec::ClusterSpec;
 fn written(instance_type: &str) -> (Value, String) {
     let mut spec = ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1");
     spec.key_name = Some("mine".to_owned());
-    let mut options = RayClusterOptions::default();
-    options.ssh_private_key = Some("~/mine.pem".to_owned());
+    let options = RayClusterOptions {
+        ssh_private_key: Some("~/mine.pem".to_owned()),
+        ..RayClusterOptions::default()
+    };
     let text = prepared_plan(&spec).to_ray_yaml(&options).unwrap();
     let value = read::documents(&text).unwrap().remove(0);
     (value, instance_type.replace('.', "-"))
