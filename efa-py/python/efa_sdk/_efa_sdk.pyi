@@ -11,7 +11,12 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+
+TESTED_RAY_VERSION: Final[str]
+"""
+The version of Ray whose checks and autoscaler have taken what `Plan.to_ray_yaml` writes.
+"""
 
 VERSION: Final[str]
 """
@@ -1343,6 +1348,98 @@ class Gpu:
     def name(self, /) -> str:
         """
         Such as `H100`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class GpuEvidence:
+    """
+    One thing that was looked at to tell whether the network card reaches GPU memory.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def finding(self, /) -> str:
+        """
+        What was found there.
+        """
+    @staticmethod
+    def from_json(text: str) -> GpuEvidence:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def says(self, /) -> str:
+        """
+        What that says by itself: `proven`, `disproven` or `unknown`.
+        """
+    @property
+    def source(self, /) -> str:
+        """
+        Where: a path, a call, an option by libfabric's name.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class GpuReport:
+    """
+    The GPU memory of one side of a probe; `str()` has all the evidence.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def device(self, /) -> int:
+        """
+        The device by CUDA's number.
+        """
+    @property
+    def device_name(self, /) -> str:
+        """
+        The device's name, as the driver says it.
+        """
+    @property
+    def dmabuf(self, /) -> bool:
+        """
+        Whether the memory was registered as a DMA-BUF.
+        """
+    @property
+    def driver_path(self, /) -> str:
+        """
+        The file of the driver's library.
+        """
+    @property
+    def evidence(self, /) -> list[GpuEvidence]:
+        """
+        All that was looked at.
+        """
+    @staticmethod
+    def from_json(text: str) -> GpuReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gpudirect(self, /) -> str:
+        """
+        Whether the network card moves data from and to it by itself: `proven`, `disproven` or
+        `unknown`.
+        """
+    @property
+    def is_stand_in(self, /) -> bool:
+        """
+        Whether that is a test's library, and no GPU.
         """
     def to_json(self, /) -> str:
         """
@@ -3291,6 +3388,26 @@ class Plan:
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """
+    def to_ray_yaml(self, /, *, head_instance_type: str | None = None, head_image: str | None = None, head_subnet: str | None = None, head_instance_profile: str | None = None, min_workers: SupportsIndex | None = None, max_workers: SupportsIndex | None = None, idle_timeout_minutes: SupportsIndex = 5, ssh_user: str | None = None, ssh_private_key: str | None = None, ray_version: str | None = None, python_packages: SupportsGetItem[int, str] = ..., efa_sdk: str | None = None, efa_sdk_wheel: str | None = None) -> str:
+        """
+        A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
+        group, and one worker type with the plan's interfaces, named after the instance type. A
+        worker runs the plan's bootstrap (the verified EFA installer) and the doctor before it
+        joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
+
+        head_instance_type: `m7i.xlarge` (`m7g.xlarge` for arm64) when None. head_image,
+        head_subnet: ids; the plan's when None. head_instance_profile: Ray makes one that may do
+        everything in EC2 and S3 when None. min_workers, max_workers: the plan's minimum count and
+        count when None. idle_timeout_minutes: for workers above the minimum. ssh_user: `ubuntu`
+        or `ec2-user` by the image when None. ssh_private_key: path of the key of the plan's
+        key_name; Ray makes a key pair when None. ray_version: on every node; the tested one when
+        None. python_packages: what else pip installs on every node. efa_sdk: what pip installs
+        for the doctor; this version when None, which is not on PyPI yet. efa_sdk_wheel: path of a
+        wheel here, which Ray copies to the nodes instead.
+
+        Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
+        a plan with Elastic IPs, and for options that Ray would refuse.
+        """
     def to_terraform(self, /, *, launcher: str = "ec2") -> str:
         """
         One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
@@ -3363,13 +3480,17 @@ class ProbeOptions:
     sides send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing
     happens, or `spin`. deadline_s: seconds for the whole
     probe. source_address: a numeric local address, for providers with IP addresses.
+    memory: where this side's buffers lie, `host`, or `cuda:0` for the memory of a GPU, which is
+    never replaced by host memory: FabricError `fabric.gpu_unavailable` says in its context
+    (`missing`) what it lacks. dmabuf: whether that is registered as a DMA-BUF.
+    forbid_cuda_calls: whether libfabric is told to call no CUDA.
 
     Raises FabricError that names the option.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, provider: str, *, fabric: str | None = None, domain: str | None = None, source_address: str | None = None, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = True, bandwidth: bool = True, size_budget_s: SupportsFloat | SupportsIndex = 0.25, min_iterations: SupportsIndex = 10, max_iterations: SupportsIndex = 1000000, window: SupportsIndex = 64, buffers: str = "reused", operation: str = "message", direction: str = "one_way", wait: str = "adaptive", deadline_s: SupportsFloat | SupportsIndex = 60.0, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0) -> ProbeOptions: ...
+    def __new__(cls, /, provider: str, *, fabric: str | None = None, domain: str | None = None, source_address: str | None = None, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = True, bandwidth: bool = True, size_budget_s: SupportsFloat | SupportsIndex = 0.25, min_iterations: SupportsIndex = 10, max_iterations: SupportsIndex = 1000000, window: SupportsIndex = 64, buffers: str = "reused", operation: str = "message", direction: str = "one_way", wait: str = "adaptive", deadline_s: SupportsFloat | SupportsIndex = 60.0, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0, memory: str = "host", dmabuf: bool = False, forbid_cuda_calls: bool = False) -> ProbeOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -3398,6 +3519,11 @@ class ProbeOptions:
         `one_way` or `bidirectional`.
         """
     @property
+    def dmabuf(self, /) -> bool:
+        """
+        Whether GPU memory is registered as a DMA-BUF.
+        """
+    @property
     def domain(self, /) -> str | None:
         """
         The domain by name.
@@ -3406,6 +3532,11 @@ class ProbeOptions:
     def fabric(self, /) -> str | None:
         """
         The fabric by name.
+        """
+    @property
+    def forbid_cuda_calls(self, /) -> bool:
+        """
+        Whether libfabric is told to call no CUDA.
         """
     @staticmethod
     def from_json(text: str) -> ProbeOptions:
@@ -3421,6 +3552,11 @@ class ProbeOptions:
     def max_iterations(self, /) -> int:
         """
         Round trips or messages that are measured at most.
+        """
+    @property
+    def memory(self, /) -> str:
+        """
+        `host`, or `cuda:0`.
         """
     @property
     def min_iterations(self, /) -> int:
@@ -3510,6 +3646,11 @@ class ProbeReport:
         The value that `to_json` gave.
         """
     @property
+    def gpu(self, /) -> GpuReport | None:
+        """
+        The GPU memory of this side, where its buffers lay there.
+        """
+    @property
     def hostname(self, /) -> str | None:
         """
         Name of this machine.
@@ -3525,6 +3666,11 @@ class ProbeReport:
         Its version.
         """
     @property
+    def memory(self, /) -> str:
+        """
+        Where this side's buffers lay: `host`, or `cuda:0`.
+        """
+    @property
     def operation(self, /) -> str:
         """
         `message`, `tagged`, `write`, `write_data` or `read`.
@@ -3538,6 +3684,11 @@ class ProbeReport:
     def peer_library_version(self, /) -> str:
         """
         The peer's libfabric.
+        """
+    @property
+    def peer_memory(self, /) -> str:
+        """
+        Where the peer's lay.
         """
     @property
     def protocol(self, /) -> str:
@@ -4093,13 +4244,13 @@ class Server:
         """
         What peers connect to, as `ip:port`.
         """
-    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", library: Library | None = None) -> ProbeReport:
+    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", memory: str = "host", dmabuf: bool = False, library: Library | None = None) -> ProbeReport:
         """
         Answers the next peer that has the token; the report has what it measured. max_size: the
         largest message in bytes that the peer may ask for, which decides how much memory is taken.
-        wait: `adaptive` or `spin`.
+        wait: `adaptive` or `spin`. memory, dmabuf: of this side, as for `ProbeOptions`.
         """
-    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", memory: str = "host", dmabuf: bool = False, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
         As `serve_one`, as an awaitable.
         """
@@ -4684,7 +4835,7 @@ def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange",
     """
     Answers one side that calls `measure_through` with the same exchange and name.
 
-    probe: only its provider, fabric, domain and source address count. max_size: the largest
+    probe: only its provider, fabric, domain, source address and memory count. max_size: the largest
     message in bytes that the other side may ask for.
     """
 
