@@ -23,6 +23,7 @@ from typing import Any
 import efa_sdk as efa
 import pytest
 from efa_sdk import errors
+from ray_documents import prepared, put, worker_of
 from support import DEADLINE_S, Cloud, tags_of
 
 pytest.importorskip("ray", reason="Ray is not installed")
@@ -42,9 +43,6 @@ CLASSES = [
     "p6-b300.48xlarge",
     "p5.48xlarge",
 ]
-
-#: Where the stand-in offers the types that us-east-1 does not have.
-ELSEWHERE = {"hpc7a.96xlarge": "us-east-2", "hpc6id.32xlarge": "us-east-2"}
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -85,20 +83,6 @@ def judged(texts: list[str], environment: dict[str, str], *more: str) -> list[di
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers
-
-
-def prepared(cloud: Cloud, instance_type: str, **more: Any) -> efa.Plan:
-    """The plan, whose groups exist, in a region that offers the type."""
-    if region := ELSEWHERE.get(instance_type):
-        cloud = Cloud(cloud.stand_in, region)
-    return cloud.client.prepare(cloud.plan(instance_type, **more))
-
-
-def worker_of(document: dict[str, Any]) -> dict[str, Any]:
-    """The EFA worker type."""
-    (worker,) = [t for name, t in document["available_node_types"].items() if name != "head"]
-    assert isinstance(worker, dict)
-    return worker
 
 
 def slots(interfaces: list[dict[str, Any]]) -> list[tuple[int, int, str]]:
@@ -388,11 +372,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def put(path: pathlib.Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o755)
-
-
 class Head:
     """Ray's head with its autoscaler, on this machine. Afterwards nothing of it runs."""
 
@@ -517,104 +496,6 @@ def test_ray_launches_what_was_planned(
     cloud.until(lambda: not cloud.instances())
     cloud.client.destroy("train")
     assert cloud.made() == set()
-
-
-FAKES = {
-    "sudo": 'exec "$@"\n',
-    "dnf": "exit 0\n",
-    "prlimit": 'echo "prlimit $*" >> ~/said\n',
-    "python3.11": "mkdir -p ~/ray-env/bin; cp ~/fakes/python ~/ray-env/bin/python\n",
-    "python": (
-        'echo "python $* ($$ of $PPID)" >> ~/said\n'
-        'case "$*" in *doctor*) exit "${DOCTOR:-0}";; esac\n'
-    ),
-    "ray": 'echo "ray $* ($$ of $PPID)" >> ~/said\n',
-}
-
-
-class Shell:
-    """A home directory where Ray's commands run as Ray runs them, with harmless tools."""
-
-    def __init__(self, home: pathlib.Path) -> None:
-        self.home = home
-        fakes = home / "fakes"
-        fakes.mkdir(parents=True)
-        for name, text in FAKES.items():
-            put(fakes / name, f"#!/bin/bash\n{text}")
-        (fakes / "python").rename(home / "python")
-        (home / ".bashrc").write_text('export PATH="$HOME/fakes:$PATH"\n')
-        put(
-            fakes / "python3.11", "#!/bin/bash\nmkdir -p ~/ray-env/bin; cp ~/python ~/ray-env/bin\n"
-        )
-        # The bootstrap is not to run here.
-        put(fakes / "bash", '#!/bin/sh\necho "bash $*" >> ~/said\n')
-
-    def run(self, command: str, **environment: str) -> int:
-        """As Ray's updater does, after SSH; the exit status."""
-        from ray.autoscaler._private.command_runner import _with_interactive
-
-        line = " ".join(_with_interactive(f"export RAY_HEAD_IP=10.0.0.9; {command}"))
-        done = subprocess.run(
-            ["/bin/sh", "-c", line],
-            env={"HOME": str(self.home), "PATH": os.environ["PATH"], **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        return done.returncode
-
-    @property
-    def said(self) -> list[str]:
-        return (self.home / "said").read_text().splitlines()
-
-
-def test_the_commands_run_as_ray_runs_them(cloud: Cloud, tmp_path: pathlib.Path) -> None:
-    tricky = "echo \"it's\" '$HOME' `false` !! \\\n"
-    plan = prepared(
-        cloud, bootstrap=efa.Bootstrap(extra_script=tricky), instance_type="c5n.18xlarge"
-    )
-    document = yaml.safe_load(plan.to_ray_yaml(python_packages=["it's; exit 3"]))
-    commands = worker_of(document)["worker_setup_commands"]
-    assert commands[:2] == document["setup_commands"]
-    shell = Shell(tmp_path / "home")
-    assert [shell.run(command) for command in commands] == [0] * 5
-    # The script arrives as the plan has it, whatever is in it.
-    assert (shell.home / "efa-sdk-bootstrap.sh").read_text() == plan.user_data
-    packages, bootstrap, doctor, limits, asked = shell.said
-    assert packages.startswith(
-        f"python -m pip install ray[default]=={efa.ray.TESTED_RAY_VERSION} boto3"
-    )
-    assert "it's; exit 3" in packages
-    assert bootstrap == f"bash {shell.home}/efa-sdk-bootstrap.sh"
-    assert doctor.startswith(f"python -m pip install efa-sdk=={efa.__version__}")
-    assert asked.startswith("python -m efa_sdk.doctor --wait")
-    assert raised_for(limits, asked)
-    # Without working EFA the setup ends with the doctor's status.
-    assert shell.run(commands[-1], DOCTOR="1") == 1
-    # A second time nothing is added to ~/.bashrc.
-    before = (shell.home / ".bashrc").read_text()
-    assert shell.run(commands[0]) == 0
-    assert (shell.home / ".bashrc").read_text() == before
-
-
-def raised_for(limits: str, process: str) -> bool:
-    """Whether the limit was raised for the shell that a command ran in (or that became it)."""
-    _, _, pid, limit = limits.split()
-    assert limit == "--memlock=unlimited:unlimited"
-    own, _, parent = process[process.rindex("(") + 1 : -1].split()
-    return pid in (own, parent)
-
-
-def test_ray_starts_with_locked_memory(cloud: Cloud, tmp_path: pathlib.Path) -> None:
-    document = yaml.safe_load(prepared(cloud, "c5n.18xlarge").to_ray_yaml())
-    shell = Shell(tmp_path / "home")
-    assert [shell.run(c) for c in document["worker_start_ray_commands"]] == [0, 0]
-    stopped, limits, started = shell.said
-    assert stopped.startswith("ray stop")
-    assert started.startswith("ray start --address=10.0.0.9:6379 ")
-    assert raised_for(limits, started)
 
 
 def test_options_and_refusals(cloud: Cloud, tmp_path: pathlib.Path) -> None:
