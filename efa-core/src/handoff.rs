@@ -8,6 +8,8 @@
 //! | module | job |
 //! |---|---|
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
+//! | `karpenter` | EC2NodeClass, NodePool, workloads, and the device plugin's Helm values |
+//! | `eksctl` | a managed node group, where eksctl derives the right interfaces |
 //! | `references` | what a document names of the account: ids, or the format's own references |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
@@ -17,11 +19,15 @@
 
 mod check;
 mod document;
+mod eksctl;
 mod interfaces;
+mod karpenter;
 mod launch_template;
 mod provenance;
 mod read;
 mod references;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
+pub use eksctl::EksctlOptions;
+pub use karpenter::{KarpenterInterfaces, KarpenterOptions, KarpenterWorkload};
 pub use launch_template::LaunchTemplateFor;

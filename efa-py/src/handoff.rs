@@ -8,6 +8,8 @@ use crate::catalog::Catalog;
 use crate::errors;
 use crate::value::value_class;
 
+mod eksctl;
+mod karpenter;
 mod launch_template;
 
 value_class! {

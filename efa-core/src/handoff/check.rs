@@ -189,6 +189,8 @@ impl fmt::Display for DocumentReport {
 /// One document of a text under check.
 struct Checked<'a> {
     document: &'a Value,
+    /// All documents of the text, this one among them.
+    all: &'a [Value],
     /// What stands in front of paths: the document's number and a dot, where there are several.
     prefix: String,
     catalog: &'a Catalog,
@@ -241,6 +243,7 @@ pub fn check(text: &str, catalog: &Catalog) -> Result<DocumentReport> {
         };
         let document = Checked {
             document,
+            all: &documents,
             prefix,
             catalog,
         };
@@ -281,6 +284,15 @@ fn format_of(document: &Value) -> Option<DocumentFormat> {
         Some(DocumentFormat::Terraform)
     } else {
         None
+    }
+}
+
+/// A path of two parts, of which the first may be empty.
+fn join_path(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
     }
 }
 
