@@ -59,8 +59,11 @@ pub(super) fn listed_efas(node_class: &Value) -> Option<u64> {
 /// EFAs, or a pod of the text that requests EFA could run on it.
 pub(super) fn is_for_efa(pool: &Value, all: &[Value]) -> bool {
     let node_class = node_class(pool, all);
+    // As a word: "default" has it within.
     let says_efa = |value: Option<&Value>| {
-        value.is_some_and(|value| value.to_string().to_ascii_lowercase().contains("efa"))
+        let text = value.map(Value::to_string).unwrap_or_default();
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        words.any(|word| word.eq_ignore_ascii_case("efa"))
     };
     says_efa(pool.pointer("/metadata/name"))
         || says_efa(pool.pointer("/spec/template/metadata/labels"))
@@ -96,7 +99,6 @@ pub(super) fn intolerable<'a>(pool: &'a Value, pod: &Value) -> Vec<&'a Value> {
     taints
         .filter(|taint| {
             let effect = text(taint, "/effect");
-            // The plugin of the resource itself may tolerate it for all pods that request it.
             effect != Some("PreferNoSchedule") && !tolerations.iter().any(|t| tolerates(t, taint))
         })
         .collect()

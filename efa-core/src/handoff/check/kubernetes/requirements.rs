@@ -70,7 +70,7 @@ impl<'a> Requirements<'a> {
         let about_hardware = |requirement: &Value| {
             let key = requirement.get("key").and_then(Value::as_str);
             key.is_some_and(|key| {
-                key.starts_with("karpenter.k8s.aws/instance-") && name_label("a.b", key).is_none()
+                key.starts_with("karpenter.k8s.aws/instance-") && name_label("a1.b", key).is_none()
             })
         };
         if self.0.iter().any(about_hardware) {
