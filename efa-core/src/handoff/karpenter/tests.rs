@@ -4,10 +4,12 @@ use super::interfaces::node_class_interfaces;
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::CapacityReservation;
+use crate::error::Code;
 use crate::fixtures::{prepared_plan, seen};
 use crate::handoff::{check, read};
 use crate::layout::{Profile, PublicIp, violations};
 use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, InstanceRole};
+use crate::tags;
 
 const CLASSES: [&str; 9] = [
     "c7i.48xlarge",

@@ -110,13 +110,13 @@ fn fulfils(requirement: &Value, label: impl Fn(&str) -> Option<String>) -> Optio
     let key = requirement.get("key").and_then(Value::as_str)?;
     let label = label(key)?;
     let values = list(requirement, "/values");
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let listed = || {
         values.iter().any(|value| match value {
             Value::String(value) => *value == label,
-            other => other.to_string() == label,
+            other => number(other).is_some() && number(other) == label.parse().ok(),
         })
     };
-    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let compared = |holds: fn(u64, u64) -> bool| {
         let limit = values.first().and_then(number);
         let (value, limit) = (label.parse::<u64>().ok(), limit);
