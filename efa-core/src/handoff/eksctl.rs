@@ -87,8 +87,32 @@ impl Plan {
             "Interfaces as eksctl {EKSCTL_TESTED} (August 2026) derives them: {}.",
             planned.layout.notation()
         ));
+        header.extend(left_out(self));
         Ok(yaml_text(&header, &[document]))
     }
+}
+
+/// What of the plan a managed node group does not take from here.
+fn left_out(plan: &Plan) -> Option<String> {
+    let spec = &plan.spec;
+    let parts = [
+        (
+            spec.bootstrap.is_some() || spec.user_data.is_some(),
+            "user data",
+        ),
+        (spec.key_name.is_some(), "key pair"),
+        (plan.instance_profile.is_some(), "instance profile"),
+    ];
+    let parts: Vec<&str> = parts
+        .into_iter()
+        .filter_map(|(is_there, name)| is_there.then_some(name))
+        .collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Left out, since the node group has its own: {}.",
+            parts.join(", ")
+        )
+    })
 }
 
 fn node_group(plan: &Plan, options: &EksctlOptions, references: &References) -> Node {
@@ -336,8 +360,11 @@ mod tests {
     fn spot_is_eksctls_own_word() {
         let mut spot = spec("p4d.24xlarge");
         spot.capacity = Capacity::Spot;
+        spot.key_name = Some("key".to_owned());
         let text = prepared_plan(&spot).to_eksctl(&EksctlOptions::new("eks"));
-        let document: Value = yaml_serde::from_str(&text.unwrap()).unwrap();
+        let text = text.unwrap();
+        assert!(text.contains("has its own: key pair."), "{text}");
+        let document: Value = yaml_serde::from_str(&text).unwrap();
         assert_eq!(document["managedNodeGroups"][0]["spot"], true);
     }
 }

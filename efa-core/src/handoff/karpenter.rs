@@ -10,6 +10,7 @@ use super::provenance;
 use super::references::References;
 use crate::error::Result;
 use crate::plan::Plan;
+use crate::tags;
 
 mod interfaces;
 mod node_class;
@@ -120,6 +121,15 @@ impl<'a> Writer<'a> {
         let references = References::of(planned)?;
         let mut plan = planned.clone();
         plan.layout.interfaces = interfaces::of(planned, options.interfaces)?;
+        let notation = plan.layout.notation();
+        if notation.chars().count() > tags::VALUE_LIMIT {
+            return Err(not_possible(
+                "the interfaces without efa are too many to note in a tag",
+                "give runs of network cards the same interfaces",
+                "interfaces",
+                &notation,
+            ));
+        }
         Ok(Self {
             plan,
             planned,
@@ -149,6 +159,9 @@ impl<'a> Writer<'a> {
                     ""
                 }
             ));
+        }
+        if self.plan.spec.key_name.is_some() {
+            notes.push("The plan's key pair is left out: Karpenter gives nodes none.".to_owned());
         }
         if self.plan.spec.bootstrap.is_some() {
             notes.push(

@@ -9,7 +9,6 @@ use crate::fixtures::{prepared_plan, seen};
 use crate::handoff::{check, read};
 use crate::layout::{Profile, PublicIp, violations};
 use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, InstanceRole};
-use crate::tags;
 
 const CLASSES: [&str; 9] = [
     "c7i.48xlarge",

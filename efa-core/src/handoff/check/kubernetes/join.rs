@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::requirements::Requirements;
-use super::{kind, list, text};
+use super::{kind, list, text, workload};
 use crate::catalog::{Catalog, InstanceType};
 use crate::handoff::karpenter::{EFA_RESOURCE, node_class_interfaces};
 
@@ -55,26 +55,38 @@ pub(super) fn listed_efas(node_class: &Value) -> Option<u64> {
     Some(efas.count() as u64)
 }
 
-/// Whether a NodePool is meant for EFA: it or its class says so in its names, its class lists
-/// EFAs, or a pod of the text that requests EFA could run on it.
+/// Whether a NodePool is meant for EFA: it or its class says so in its names, or its class lists
+/// EFAs; or none of the text does, and a pod that requests EFA could run on this one.
 pub(super) fn is_for_efa(pool: &Value, all: &[Value]) -> bool {
-    let node_class = node_class(pool, all);
+    says_efa(pool, all)
+        || (!pools(all).any(|pool| says_efa(pool, all))
+            && all.iter().any(|document| {
+                workload::pods(document).iter().any(|pod| {
+                    pod.efas() > 0
+                        && could_run(pool, pod.spec)
+                        && intolerable(pool, pod.spec).is_empty()
+                })
+            }))
+}
+
+fn says_efa(pool: &Value, all: &[Value]) -> bool {
     // As a word: "default" has it within.
-    let says_efa = |value: Option<&Value>| {
-        let text = value.map(Value::to_string).unwrap_or_default();
+    let named = [
+        "/metadata/name",
+        "/spec/template/metadata/labels",
+        "/spec/template/spec/taints",
+        "/spec/template/spec/nodeClassRef/name",
+    ]
+    .iter()
+    .any(|at| {
+        let text = pool.pointer(at).map(Value::to_string).unwrap_or_default();
         let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
         words.any(|word| word.eq_ignore_ascii_case("efa"))
-    };
-    says_efa(pool.pointer("/metadata/name"))
-        || says_efa(pool.pointer("/spec/template/metadata/labels"))
-        || says_efa(pool.pointer("/spec/template/spec/taints"))
-        || says_efa(pool.pointer("/spec/template/spec/nodeClassRef/name"))
-        || node_class.and_then(listed_efas).is_some_and(|n| n > 0)
-        || all.iter().any(|document| {
-            super::workload::pods(document)
-                .iter()
-                .any(|pod| pod.efas() > 0 && could_run(pool, pod.spec))
-        })
+    });
+    named
+        || node_class(pool, all)
+            .and_then(listed_efas)
+            .is_some_and(|efas| efas > 0)
 }
 
 /// Whether a pod's node selector leaves the NodePool to it.

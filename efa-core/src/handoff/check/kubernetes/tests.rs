@@ -368,7 +368,42 @@ fn the_communitys_recipe_gives_exactly_its_findings() {
 
 #[test]
 fn what_has_nothing_to_do_with_efa_has_no_findings() {
-    let general = json!({
+    let quiet = pod(&json!({"limits": {"nvidia.com/gpu": 1}, "requests": {"cpu": 1}}));
+    let branch = pod(&json!({"limits": {"vpc.amazonaws.com/pod-eni": 1}}));
+    assert!(found(&[general_pool(), quiet, branch]).is_empty());
+}
+
+#[test]
+fn a_list_of_kubectl_is_its_items() {
+    let mut documents = right("p5.48xlarge", KarpenterInterfaces::Static);
+    documents[0]["spec"]["placementGroupName"] = "train".into();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": documents});
+    let report = check(&list.to_string(), Catalog::bundled()).unwrap();
+    let paths: Vec<&str> = report.findings.iter().map(|f| f.path.as_str()).collect();
+    assert_eq!(paths, ["items.0.spec.placementGroupName"]);
+}
+
+#[test]
+fn a_general_pool_beside_one_for_efa_is_left_alone() {
+    let mut documents = right("p5.48xlarge", KarpenterInterfaces::Static);
+    documents.push(general_pool());
+    assert!(found(&documents).is_empty());
+    // Alone it is the one on which the pod would run, were it not for its selector.
+    let mut documents = vec![documents.remove(3), general_pool()];
+    let pod = documents[0].pointer_mut(SPEC).unwrap();
+    pod.as_object_mut().unwrap().remove("nodeSelector");
+    let ids = [
+        "karpenter.admits_types_without_efa",
+        "karpenter.huge_pages_not_counted",
+        "kubernetes.efa_count_beyond_type",
+    ];
+    let mut ids_found = found(&documents);
+    ids_found.sort();
+    assert_eq!(ids_found, ids);
+}
+
+fn general_pool() -> Value {
+    json!({
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
         "metadata": {"name": "default"},
@@ -376,10 +411,7 @@ fn what_has_nothing_to_do_with_efa_has_no_findings() {
             "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
             "requirements": [requirement("karpenter.k8s.aws/instance-category", &["c", "m", "r"])],
         }}},
-    });
-    let quiet = pod(&json!({"limits": {"nvidia.com/gpu": 1}, "requests": {"cpu": 1}}));
-    let branch = pod(&json!({"limits": {"vpc.amazonaws.com/pod-eni": 1}}));
-    assert!(found(&[general, quiet, branch]).is_empty());
+    })
 }
 
 #[test]
