@@ -181,6 +181,65 @@ def test_dynamic_interfaces_where_they_work(
             plan.to_karpenter(**options)
 
 
+def launch(cloud: Cloud, instance_type: str, spec: dict[str, Any], count: int) -> None:
+    """RunInstances with what Karpenter's source makes of an EC2NodeClass (launchtemplate.go)."""
+    public = spec["associatePublicIPAddress"]
+    listed = notation(spec.get("networkInterfaces", []))
+    if not listed:
+        efas = efa.Catalog.bundled()[instance_type].maximum_efa_interfaces
+        listed = [(card, int(card > 0), "efa") for card in range(efas)]
+    interfaces = [
+        {
+            "NetworkCardIndex": card,
+            "DeviceIndex": device,
+            "InterfaceType": kind,
+            "SubnetId": spec["subnetSelectorTerms"][0]["id"],
+            "Groups": [term["id"] for term in spec["securityGroupSelectorTerms"]],
+            **({} if kind == "efa-only" else {"AssociatePublicIpAddress": public}),
+        }
+        for card, device, kind in listed
+    ]
+    tags = [{"Key": key, "Value": value} for key, value in spec["tags"].items()]
+    cloud.ec2.run_instances(
+        ImageId=cloud.network.image_for(instance_type),
+        InstanceType=instance_type,
+        MinCount=count,
+        MaxCount=count,
+        NetworkInterfaces=interfaces,
+        Placement={"GroupName": spec["placementGroupSelector"]["name"]},
+        MetadataOptions={"HttpTokens": spec["metadataOptions"]["httpTokens"]},
+        TagSpecifications=[
+            {"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "more", "interfaces"),
+    [
+        ("p5.48xlarge", {}, "static"),
+        ("p4d.24xlarge", {"profile": "combined"}, "static"),
+        ("p6-b300.48xlarge", {}, "static"),
+        ("p4d.24xlarge", {}, "dynamic"),
+        ("c7i.48xlarge", {"public_ip": "lone-efa"}, "dynamic"),
+    ],
+)
+def test_ec2_takes_what_karpenter_makes_of_them(
+    instance_type: str,
+    more: dict[str, Any],
+    interfaces: str,
+    cloud: Cloud,
+    prepared: Callable[..., efa.Plan],
+) -> None:
+    """And the nodes are as planned, by their tags; there is no Karpenter here."""
+    plan = prepared(instance_type, **more)
+    text = plan.to_karpenter(role=ROLE, ami_alias=ALIAS, interfaces=interfaces)
+    launch(cloud, instance_type, documents(text)[0]["spec"], 2)
+    cloud.until(lambda: all(i["State"]["Name"] == "running" for i in cloud.instances()))
+    report = cloud.client.verify("train")
+    assert report.is_as_planned, str(report)
+
+
 def test_options_reach_the_documents(prepared: Callable[..., efa.Plan]) -> None:
     plan = prepared("c7i.48xlarge", capacity="spot", tags={"team": "hpc"})
     text = plan.to_karpenter(

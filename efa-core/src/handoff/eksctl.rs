@@ -167,10 +167,13 @@ fn node_group(plan: &Plan, options: &EksctlOptions, references: &References) -> 
     put(&mut group, "volumeEncrypted", true);
     let mut all = yaml_serde::Mapping::new();
     for (key, value) in instance_tags(plan, references) {
-        // Image and instance profile are eksctl's own; its stack sets the name.
-        if ![tags::IMAGE, tags::INSTANCE_PROFILE, tags::NAME].contains(&key.as_str()) {
+        // eksctl names its nodes itself.
+        if key != tags::NAME {
             put(&mut all, &key, value);
         }
+    }
+    for key in [tags::IMAGE, tags::INSTANCE_PROFILE] {
+        put(&mut all, key, tags::BY_LAUNCHER);
     }
     put(&mut group, "tags", Node::Mapping(all));
     Node::Mapping(group)

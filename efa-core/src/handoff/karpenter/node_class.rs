@@ -191,11 +191,13 @@ impl Writer<'_> {
                     &key,
                 ));
             }
-            let other_image = key == tags::IMAGE && self.options.ami_alias.is_some();
-            let other_profile = key == tags::INSTANCE_PROFILE && self.options.role.is_some();
-            if !other_image && !other_profile {
-                put(&mut map, &key, value);
-            }
+            put(&mut map, &key, value);
+        }
+        if self.options.ami_alias.is_some() {
+            put(&mut map, tags::IMAGE, tags::BY_LAUNCHER);
+        }
+        if self.options.role.is_some() {
+            put(&mut map, tags::INSTANCE_PROFILE, tags::BY_LAUNCHER);
         }
         Ok(Node::Mapping(map))
     }

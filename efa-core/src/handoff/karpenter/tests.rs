@@ -201,7 +201,8 @@ fn a_node_class_says_everything_that_a_launch_of_ours_does() {
             .unwrap()
             .contains("save-ips")
     );
-    assert!(class["tags"].get(tags::IMAGE).is_none());
+    assert_eq!(class["tags"][tags::IMAGE], "launcher");
+    assert_eq!(class["tags"][tags::INSTANCE_PROFILE], "launcher");
     let pool = &documents[1]["spec"];
     assert_eq!(pool["limits"]["nodes"], 2);
     let keys: Vec<_> = pool["template"]["spec"]["requirements"]
