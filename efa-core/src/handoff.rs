@@ -10,6 +10,9 @@
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
 //! | `karpenter` | EC2NodeClass, NodePool, workloads, and the device plugin's Helm values |
 //! | `eksctl` | a managed node group, where eksctl derives the right interfaces |
+//! | `terraform` | `aws_launch_template` in Terraform's JSON syntax |
+//! | `cli` | the AWS CLI's commands, as a script |
+//! | `ray` | Ray's cluster YAML |
 //! | `references` | what a document names of the account: ids, or the format's own references |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
@@ -18,16 +21,22 @@
 //! | `check` | findings in an existing document, format by format |
 
 mod check;
+mod cli;
 mod document;
 mod eksctl;
 mod interfaces;
 mod karpenter;
 mod launch_template;
 mod provenance;
+mod ray;
 mod read;
 mod references;
+mod terraform;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
-pub use eksctl::EksctlOptions;
-pub use karpenter::{KarpenterInterfaces, KarpenterOptions, KarpenterWorkload};
+pub use eksctl::{EksctlOptions, TESTED_EKSCTL_VERSION};
+pub use karpenter::{
+    KarpenterInterfaces, KarpenterOptions, KarpenterWorkload, TESTED_KARPENTER_VERSION,
+};
 pub use launch_template::LaunchTemplateFor;
+pub use ray::{RayClusterOptions, TESTED_RAY_VERSION};

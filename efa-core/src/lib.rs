@@ -56,6 +56,7 @@ mod quotas;
 mod run_command;
 mod security_group;
 mod selector;
+mod shell;
 mod spec;
 mod ssm;
 mod subnets;
@@ -87,7 +88,8 @@ pub use ec2::{
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
 pub use handoff::{
     DocumentFinding, DocumentFormat, DocumentReport, EksctlOptions, KarpenterInterfaces,
-    KarpenterOptions, KarpenterWorkload, LaunchTemplateFor, Severity, check,
+    KarpenterOptions, KarpenterWorkload, LaunchTemplateFor, RayClusterOptions, Severity,
+    TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION, check,
 };
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;

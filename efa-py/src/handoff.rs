@@ -8,9 +8,12 @@ use crate::catalog::Catalog;
 use crate::errors;
 use crate::value::value_class;
 
+mod cli;
 mod eksctl;
 mod karpenter;
 mod launch_template;
+mod ray;
+mod terraform;
 
 value_class! {
     /// One thing that is wrong with a document.

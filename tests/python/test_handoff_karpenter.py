@@ -208,9 +208,7 @@ def launch(cloud: Cloud, instance_type: str, spec: dict[str, Any], count: int) -
         NetworkInterfaces=interfaces,
         Placement={"GroupName": spec["placementGroupSelector"]["name"]},
         MetadataOptions={"HttpTokens": spec["metadataOptions"]["httpTokens"]},
-        TagSpecifications=[
-            {"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")
-        ],
+        TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
     )
 
 
@@ -528,10 +526,15 @@ def test_eksctl_is_refused_where_its_interfaces_are_wrong(
 def test_versions_are_those_that_were_tested(prepared: Callable[..., efa.Plan]) -> None:
     """The documents say what the data in tests/data is of, and cel-python is the pinned one."""
     plan = prepared("p4d.24xlarge")
-    karpenter = re.search(r"CRDs of (v[\d.]+)\.", plan.to_karpenter(role=ROLE, ami_alias=ALIAS))
-    assert karpenter is not None
-    assert karpenter[1] in (DATA / "karpenter-crds" / "README.md").read_text()
-    eksctl = re.search(r"eksctl ([\d.]+) ", plan.to_eksctl(cluster="eks"))
-    assert eksctl is not None
-    assert f"v{eksctl[1]}" in (DATA / "eksctl" / "README.md").read_text()
-    assert importlib.metadata.version("cel-python") == "0.5.0"
+    for text, version, data in [
+        (
+            plan.to_karpenter(role=ROLE, ami_alias=ALIAS),
+            efa.TESTED_KARPENTER_VERSION,
+            "karpenter-crds",
+        ),
+        (plan.to_eksctl(cluster="eks"), efa.TESTED_EKSCTL_VERSION, "eksctl"),
+    ]:
+        assert re.search(rf"^# .*\bv?{re.escape(version)}\b", text, flags=re.MULTILINE)
+        assert f" v{version} " in (DATA / data / "README.md").read_text().replace("\n", " ")
+    pinned = (DATA.parent / "requirements.txt").read_text()
+    assert f"cel-python=={importlib.metadata.version('cel-python')}\n" in pinned

@@ -16,7 +16,7 @@ use crate::tags;
 use crate::types::InterfaceType;
 
 /// The version of eksctl whose rule for interfaces and whose schema this follows.
-pub(crate) const EKSCTL_TESTED: &str = "0.230.0";
+pub const TESTED_EKSCTL_VERSION: &str = "0.230.0";
 
 /// What [`Plan::to_eksctl`] is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ impl Plan {
         );
         let mut header = provenance::header(&planned);
         header.push(format!(
-            "Interfaces as eksctl {EKSCTL_TESTED} (August 2026) derives them: {}.",
+            "Interfaces as eksctl {TESTED_EKSCTL_VERSION} (August 2026) derives them: {}.",
             planned.layout.notation()
         ));
         header.extend(left_out(self));

@@ -27,7 +27,7 @@ pub(crate) use interfaces::{
 pub(crate) use workload::EFA_RESOURCE;
 
 /// The version of aws/karpenter-provider-aws whose CRDs the documents are tested against.
-pub(crate) const KARPENTER_TESTED: &str = "1.14.1";
+pub const TESTED_KARPENTER_VERSION: &str = "1.14.1";
 
 impl Plan {
     /// Karpenter's manifests for this plan as YAML: an EC2NodeClass and a NodePool of one type in
@@ -47,7 +47,7 @@ impl Plan {
         documents.extend(writer.workloads()?);
         let mut header = provenance::header(&writer.plan);
         header.push(format!(
-            "For Karpenter with the AWS provider, tested against the CRDs of v{KARPENTER_TESTED}."
+            "For Karpenter with the AWS provider, tested against the CRDs of v{TESTED_KARPENTER_VERSION}."
         ));
         header.extend(writer.notes());
         Ok(yaml_text(&header, &documents))

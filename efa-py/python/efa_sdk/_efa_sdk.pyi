@@ -11,7 +11,22 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+
+TESTED_EKSCTL_VERSION: Final[str]
+"""
+The version of eksctl whose rule for interfaces and whose schema `to_eksctl` follows.
+"""
+
+TESTED_KARPENTER_VERSION: Final[str]
+"""
+The version of Karpenter's AWS provider whose CRDs `to_karpenter` is tested against.
+"""
+
+TESTED_RAY_VERSION: Final[str]
+"""
+The version of Ray whose checks and autoscaler have taken what `Plan.to_ray_yaml` writes.
+"""
 
 VERSION: Final[str]
 """
@@ -3273,6 +3288,12 @@ class Plan:
         """
         The subnets that could take the cluster, by id, best first.
         """
+    def to_cli(self, /) -> str:
+        """
+        A bash script of AWS CLI commands that makes what `Client.apply` makes, groups that do not
+        exist included, in the plan's first subnet. To be run once; `verify` and `destroy` know the
+        cluster afterwards.
+        """
     def to_efa_device_plugin_values(self, /, *, taint: str = "vpc.amazonaws.com/efa") -> str:
         """
         Values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no node
@@ -3315,6 +3336,33 @@ class Plan:
         A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
         --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
         has no subnet, image, instance profile and user data.
+
+        Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
+        """
+    def to_ray_yaml(self, /, *, head_instance_type: str | None = None, head_image: str | None = None, head_subnet: str | None = None, head_instance_profile: str | None = None, min_workers: SupportsIndex | None = None, max_workers: SupportsIndex | None = None, idle_timeout_minutes: SupportsIndex = 5, ssh_user: str | None = None, ssh_private_key: str | None = None, ray_version: str | None = None, python_packages: SupportsGetItem[int, str] = ..., efa_sdk: str | None = None, efa_sdk_wheel: str | None = None) -> str:
+        """
+        A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
+        group, and one worker type with the plan's interfaces, named after the instance type. A
+        worker runs the plan's bootstrap (the verified EFA installer) and the doctor before it
+        joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
+
+        head_instance_type: `m7i.xlarge` (`m7g.xlarge` for arm64) when None. head_image,
+        head_subnet: ids; the plan's when None. head_instance_profile: Ray makes one that may do
+        everything in EC2 and S3 when None. min_workers, max_workers: the plan's minimum count and
+        count when None. idle_timeout_minutes: for workers above the minimum. ssh_user: `ubuntu`
+        or `ec2-user` by the image when None. ssh_private_key: path of the key of the plan's
+        key_name; Ray makes a key pair when None. ray_version: on every node; the tested one when
+        None. python_packages: what else pip installs on every node. efa_sdk: what pip installs
+        for the doctor; this version when None, which is not on PyPI yet. efa_sdk_wheel: path of a
+        wheel here, which Ray copies to the nodes instead.
+
+        Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
+        a plan with Elastic IPs, and for options that Ray would refuse.
+        """
+    def to_terraform(self, /, *, launcher: str = "ec2") -> str:
+        """
+        One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
+        of `to_launch_template`. launcher: as there.
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """

@@ -90,7 +90,13 @@ def merged_request(call: Call) -> dict[str, Any]:
     data = _template_data(call, chosen)
     shape = operation("RunInstances").input_shape
     known = set(shape.members) if shape is not None else set()
-    specs = list(data.get("TagSpecifications") or []) + list(request.get("TagSpecifications") or [])
+    # moto keeps the template's own tags among those that it gives to instances.
+    specs = [
+        spec
+        for spec in data.get("TagSpecifications") or []
+        if spec.get("ResourceType") != "launch-template"
+    ]
+    specs += request.get("TagSpecifications") or []
     for name, value in data.items():
         if name in known and request.get(name) is None:
             request[name] = value
