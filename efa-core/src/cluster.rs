@@ -41,7 +41,7 @@ pub struct Expected {
     pub instance_type: String,
     /// The subnets that the instances may be in, all in the same one.
     pub subnet_ids: Vec<String>,
-    /// `ami-…`
+    /// `ami-…`, or `launcher` where whoever launches chooses it.
     pub image_id: String,
     /// `sg-…` of every interface; `None` in a plan whose group is yet to be made.
     pub security_group_id: Option<String>,
@@ -51,7 +51,7 @@ pub struct Expected {
     pub public_ip: PublicIp,
     /// The market, or the id of the reservation.
     pub capacity: Capacity,
-    /// Name of the IAM instance profile, if any.
+    /// Name of the IAM instance profile, if any, or `launcher`.
     pub instance_profile_name: Option<String>,
     /// The ranges that may reach port 22.
     pub ssh_cidrs: Vec<String>,

@@ -8,6 +8,8 @@
 //! | module | job |
 //! |---|---|
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
+//! | `karpenter` | EC2NodeClass, NodePool, workloads, and the device plugin's Helm values |
+//! | `eksctl` | a managed node group, where eksctl derives the right interfaces |
 //! | `terraform` | `aws_launch_template` in Terraform's JSON syntax |
 //! | `cli` | the AWS CLI's commands, as a script |
 //! | `ray` | Ray's cluster YAML |
@@ -21,7 +23,9 @@
 mod check;
 mod cli;
 mod document;
+mod eksctl;
 mod interfaces;
+mod karpenter;
 mod launch_template;
 mod provenance;
 mod ray;
@@ -30,5 +34,9 @@ mod references;
 mod terraform;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
+pub use eksctl::{EksctlOptions, TESTED_EKSCTL_VERSION};
+pub use karpenter::{
+    KarpenterInterfaces, KarpenterOptions, KarpenterWorkload, TESTED_KARPENTER_VERSION,
+};
 pub use launch_template::LaunchTemplateFor;
 pub use ray::{RayClusterOptions, TESTED_RAY_VERSION};

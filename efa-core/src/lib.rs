@@ -87,8 +87,9 @@ pub use ec2::{
 };
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
 pub use handoff::{
-    DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor, RayClusterOptions,
-    Severity, TESTED_RAY_VERSION, check,
+    DocumentFinding, DocumentFormat, DocumentReport, EksctlOptions, KarpenterInterfaces,
+    KarpenterOptions, KarpenterWorkload, LaunchTemplateFor, RayClusterOptions, Severity,
+    TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION, check,
 };
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;

@@ -36,6 +36,9 @@ pub(crate) const CAPACITY: &str = "efa-sdk:capacity";
 /// The planned instance profile, by name; absent when there is none.
 pub(crate) const INSTANCE_PROFILE: &str = "efa-sdk:instance-profile";
 
+/// In place of an image or an instance profile: whoever launches chooses it, and any is right.
+pub(crate) const BY_LAUNCHER: &str = "launcher";
+
 /// The ranges that may reach port 22, separated by spaces; absent when there is none.
 pub(crate) const SSH_CIDRS: &str = "efa-sdk:ssh-cidrs";
 

@@ -142,13 +142,15 @@ fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &In
         &instance.instance_type,
         REPLACE,
     );
-    report.compare(
-        "image",
-        id,
-        expected.image_id.as_str(),
-        &instance.image_id,
-        REPLACE,
-    );
+    if expected.image_id != tags::BY_LAUNCHER {
+        report.compare(
+            "image",
+            id,
+            expected.image_id.as_str(),
+            &instance.image_id,
+            REPLACE,
+        );
+    }
     report.compare(
         "imds_v2_required",
         id,
@@ -166,13 +168,16 @@ fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &In
     verify_capacity(report, expected, instance);
     let profile = instance.iam_instance_profile_arn.as_deref();
     let profile = profile.and_then(|arn| arn.rsplit('/').next());
-    report.compare(
-        "instance_profile",
-        id,
-        expected.instance_profile_name.as_deref().unwrap_or("none"),
-        profile.unwrap_or("none"),
-        "replace it with ReplaceIamInstanceProfileAssociation",
-    );
+    let expected_profile = expected.instance_profile_name.as_deref().unwrap_or("none");
+    if expected_profile != tags::BY_LAUNCHER {
+        report.compare(
+            "instance_profile",
+            id,
+            expected_profile,
+            profile.unwrap_or("none"),
+            "replace it with ReplaceIamInstanceProfileAssociation",
+        );
+    }
     let planned: BTreeSet<(CardIndex, DeviceIndex)> = expected
         .interfaces
         .iter()

@@ -9,6 +9,8 @@ use crate::errors;
 use crate::value::value_class;
 
 mod cli;
+mod eksctl;
+mod karpenter;
 mod launch_template;
 mod ray;
 mod terraform;

@@ -22,7 +22,11 @@ from efa_sdk.testing.app import LoggedRequest
 DEADLINE_S = 120.0
 
 #: Where the stand-in offers a type that us-east-1 does not have.
-REGION_OF = {"hpc6id.32xlarge": "us-east-2", "trn2.48xlarge": "us-east-2"}
+REGION_OF = {
+    "hpc6id.32xlarge": "us-east-2",
+    "hpc7a.96xlarge": "us-east-2",
+    "trn2.48xlarge": "us-east-2",
+}
 
 #: Cheap to launch (two interfaces); p5 is for the tests that are about many cards.
 SMALL = "c5n.18xlarge"

@@ -99,7 +99,7 @@ def planned(plan: efa.Plan) -> list[tuple[int, int, str]]:
 def test_the_stated_version_is_the_installed_one() -> None:
     import ray
 
-    assert ray.__version__ == efa.ray.TESTED_RAY_VERSION, (
+    assert ray.__version__ == efa.handoff.TESTED_RAY_VERSION, (
         "test with it, then change TESTED_RAY_VERSION"
     )
 

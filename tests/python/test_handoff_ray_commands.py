@@ -82,7 +82,7 @@ def test_the_commands_run_as_ray_runs_them(
     assert (shell.home / "efa-sdk-bootstrap.sh").read_text() == plan.user_data
     packages, bootstrap, doctor, limits, asked = shell.said
     assert packages.startswith(
-        f"python -m pip install ray[default]=={efa.ray.TESTED_RAY_VERSION} boto3"
+        f"python -m pip install ray[default]=={efa.handoff.TESTED_RAY_VERSION} boto3"
     )
     assert "it's; exit 3" in packages
     assert bootstrap == f"bash {shell.home}/efa-sdk-bootstrap.sh"

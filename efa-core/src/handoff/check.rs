@@ -189,6 +189,8 @@ impl fmt::Display for DocumentReport {
 /// One document of a text under check.
 struct Checked<'a> {
     document: &'a Value,
+    /// All documents of the text, this one among them.
+    all: &'a [Value],
     /// What stands in front of paths: the document's number and a dot, where there are several.
     prefix: String,
     catalog: &'a Catalog,
@@ -227,20 +229,16 @@ impl Findings {
 /// `handoff.unreadable` for text that is neither, `handoff.unknown_format` for a document of a
 /// format that is not checked here. What is wrong with a document is in the report.
 pub fn check(text: &str, catalog: &Catalog) -> Result<DocumentReport> {
-    let documents = read::documents(text)?;
+    let (prefixes, documents) = flattened(read::documents(text)?);
     let format = documents
         .iter()
         .find_map(format_of)
         .ok_or_else(unknown_format)?;
     let mut found = Findings::default();
-    for (number, document) in documents.iter().enumerate() {
-        let prefix = if documents.len() > 1 {
-            format!("{number}.")
-        } else {
-            String::new()
-        };
+    for (prefix, document) in prefixes.into_iter().zip(&documents) {
         let document = Checked {
             document,
+            all: &documents,
             prefix,
             catalog,
         };
@@ -259,6 +257,36 @@ pub fn check(text: &str, catalog: &Catalog) -> Result<DocumentReport> {
         findings: found.findings,
         out_of_sight: found.out_of_sight,
     })
+}
+
+/// The documents, those of Kubernetes' lists one by one, and what stands in front of their paths.
+fn flattened(documents: Vec<Value>) -> (Vec<String>, Vec<Value>) {
+    let several = documents.len() > 1;
+    let mut flat = (Vec::new(), Vec::new());
+    for (number, mut document) in documents.into_iter().enumerate() {
+        let prefix = if several {
+            format!("{number}.")
+        } else {
+            String::new()
+        };
+        let is_list = document.get("kind").and_then(Value::as_str) == Some("List");
+        match document.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) if is_list => {
+                for (at, item) in items.into_iter().enumerate() {
+                    flat.0.push(format!("{prefix}items.{at}."));
+                    flat.1.push(item);
+                }
+            }
+            items => {
+                if let Some(items) = items {
+                    document["items"] = items;
+                }
+                flat.0.push(prefix);
+                flat.1.push(document);
+            }
+        }
+    }
+    flat
 }
 
 fn format_of(document: &Value) -> Option<DocumentFormat> {
@@ -281,6 +309,15 @@ fn format_of(document: &Value) -> Option<DocumentFormat> {
         Some(DocumentFormat::Terraform)
     } else {
         None
+    }
+}
+
+/// A path of two parts, of which the first may be empty.
+fn join_path(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
     }
 }
 

@@ -199,3 +199,17 @@ fn a_planned_public_address_must_be_there() {
         .collect();
     assert_eq!(found, [("public_ip", "i-1")]);
 }
+
+#[test]
+fn what_the_launcher_chooses_is_not_compared() {
+    let mut expected = expected();
+    let cluster = as_planned(&expected);
+    expected.image_id = "ami-of-before".to_owned();
+    expected.instance_profile_name = Some("profile-of-before".to_owned());
+    let differing = verify(&expected, &cluster);
+    assert_eq!(differing.findings.len(), 4, "{differing}");
+    expected.image_id = tags::BY_LAUNCHER.to_owned();
+    expected.instance_profile_name = Some(tags::BY_LAUNCHER.to_owned());
+    let report = verify(&expected, &cluster);
+    assert!(report.is_as_planned(), "{report}");
+}

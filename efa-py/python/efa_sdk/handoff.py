@@ -4,7 +4,8 @@ Ray cluster YAML, Kubernetes manifests (Karpenter's and workloads), CloudFormati
 launch templates, eksctl ClusterConfigs and Terraform JSON; ``-`` reads standard input. The exit
 status is 0 without findings of severity ``error`` (with ``--strict``: without any), 1 with, 2 for a
 file that cannot be read or is of no such format. The same from Python is ``efa_sdk.check(text)``;
-plans write such documents with their ``to_*`` methods (docs/handoff.md).
+plans write such documents with their ``to_*`` methods (docs/handoff.md), which are tested with
+``TESTED_RAY_VERSION``, ``TESTED_KARPENTER_VERSION`` and ``TESTED_EKSCTL_VERSION``.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from . import Catalog, Client, DocumentReport, check
+from ._efa_sdk import TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION
 from .errors import EfaError
 
-__all__ = ["main"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ One actor without CPUs is placed on every node that is alive; the actors find ea
 Ray, so that no port is opened for it. They are killed when the survey ends, however it ends.
 efa_sdk must be installed on every node.
 
-Clusters are written by ``Plan.to_ray_yaml``, and tested with ``TESTED_RAY_VERSION``.
+Clusters are written by ``Plan.to_ray_yaml``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from efa_sdk import Topology, aio
-from efa_sdk._efa_sdk import TESTED_RAY_VERSION
 from efa_sdk.errors import BindingError, EfaError
 from efa_sdk.fabric import Library, Rail
 from efa_sdk.progress import survey_display
@@ -42,7 +41,7 @@ from efa_sdk.survey import (
     inspect_node,
 )
 
-__all__ = ["TESTED_RAY_VERSION", "survey"]
+__all__ = ["survey"]
 
 #: Seconds between two looks at Ctrl-C while actors measure.
 _SLICE_S = 0.2

@@ -1,0 +1,249 @@
+//! Which instance types a NodePool's requirements admit.
+
+use serde_json::Value;
+
+use super::list;
+use crate::catalog::{Catalog, InstanceType};
+use crate::types::Architecture;
+
+/// Types without EFA that exist, to name some that requirements admit: the catalogue holds EFA
+/// types only. Origin: EC2 instance types guide.
+const WITHOUT_EFA: &[&str] = &[
+    "c5.large",
+    "c5.9xlarge",
+    "c5.24xlarge",
+    "c6a.8xlarge",
+    "c6a.24xlarge",
+    "c6i.8xlarge",
+    "c6i.16xlarge",
+    "c7g.8xlarge",
+    "c7i.8xlarge",
+    "c7i.24xlarge",
+    "g4dn.xlarge",
+    "g4dn.2xlarge",
+    "g5.xlarge",
+    "g5.4xlarge",
+    "g6.xlarge",
+    "g6.4xlarge",
+    "i4i.8xlarge",
+    "inf2.8xlarge",
+    "m5.large",
+    "m5.8xlarge",
+    "m5.24xlarge",
+    "m6i.8xlarge",
+    "m7i.8xlarge",
+    "m7i.24xlarge",
+    "p3.8xlarge",
+    "p3.16xlarge",
+    "r5.large",
+    "r5.8xlarge",
+    "r6i.8xlarge",
+    "r7i.24xlarge",
+    "t3.large",
+    "trn1.2xlarge",
+    "x1.32xlarge",
+];
+
+/// `spec.template.spec.requirements` of a NodePool.
+pub(super) struct Requirements<'a>(&'a [Value]);
+
+impl<'a> Requirements<'a> {
+    pub(super) fn of(pool: &'a Value) -> Self {
+        Self(list(pool, "/spec/template/spec/requirements"))
+    }
+
+    /// Whether a type fulfils them, as far as the catalogue can tell.
+    pub(super) fn admit(&self, instance_type: &InstanceType) -> bool {
+        self.0.iter().all(|requirement| {
+            fulfils(requirement, |key| label(instance_type, key)).unwrap_or(true)
+        })
+    }
+
+    /// Whether a type of which only the name is known fulfils those about names.
+    pub(super) fn admit_name(&self, name: &str) -> bool {
+        let named = |requirement| fulfils(requirement, |key| name_label(name, key));
+        self.0.iter().all(|r| named(r).unwrap_or(true))
+    }
+
+    /// Some types without EFA that fulfil them; none where that cannot be told.
+    pub(super) fn admitted_without_efa(&self, catalog: &Catalog) -> Vec<&'static str> {
+        let about_hardware = |requirement: &Value| {
+            let key = requirement.get("key").and_then(Value::as_str);
+            key.is_some_and(|key| {
+                key.starts_with("karpenter.k8s.aws/instance-") && name_label("a1.b", key).is_none()
+            })
+        };
+        if self.0.iter().any(about_hardware) {
+            return Vec::new();
+        }
+        WITHOUT_EFA
+            .iter()
+            .copied()
+            .filter(|name| catalog.get(name).is_none() && self.admit_name(name))
+            .collect()
+    }
+
+    /// Zones that a requirement lists; `None` where none does.
+    pub(super) fn zones(&self) -> Option<usize> {
+        let zone = |requirement: &&Value| {
+            let key = requirement.get("key").and_then(Value::as_str);
+            let operator = requirement.get("operator").and_then(Value::as_str);
+            operator == Some("In")
+                && key.is_some_and(|key| key.starts_with("topology.k") && key.contains("zone"))
+        };
+        let listed = self.0.iter().filter(zone);
+        listed.map(|r| list(r, "/values").len()).min()
+    }
+
+    /// Where in the list a key stands.
+    pub(super) fn position(&self, part: &str) -> Option<usize> {
+        self.0.iter().position(|requirement| {
+            let key = requirement.get("key").and_then(Value::as_str);
+            key.is_some_and(|key| key.contains(part))
+        })
+    }
+}
+
+/// Whether a label fulfils a requirement; `None` where the label is not known here. An empty
+/// label is one that the type does not have.
+fn fulfils(requirement: &Value, label: impl Fn(&str) -> Option<String>) -> Option<bool> {
+    let key = requirement.get("key").and_then(Value::as_str)?;
+    let label = label(key)?;
+    let values = list(requirement, "/values");
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let listed = || {
+        values.iter().any(|value| match value {
+            Value::String(value) => *value == label,
+            other => number(other).is_some() && number(other) == label.parse().ok(),
+        })
+    };
+    let compared = |holds: fn(u64, u64) -> bool| {
+        let limit = values.first().and_then(number);
+        let (value, limit) = (label.parse::<u64>().ok(), limit);
+        value
+            .zip(limit)
+            .is_some_and(|(value, limit)| holds(value, limit))
+    };
+    Some(match requirement.get("operator").and_then(Value::as_str)? {
+        "In" => listed(),
+        "NotIn" => !listed(),
+        "Exists" => !label.is_empty(),
+        "DoesNotExist" => label.is_empty(),
+        "Gt" => compared(|value, limit| value > limit),
+        "Lt" => compared(|value, limit| value < limit),
+        "Gte" => compared(|value, limit| value >= limit),
+        "Lte" => compared(|value, limit| value <= limit),
+        _ => return None,
+    })
+}
+
+/// A label of Karpenter's that the catalogue knows (`pkg/providers/instancetype/types.go`).
+fn label(instance_type: &InstanceType, key: &str) -> Option<String> {
+    let gpu = instance_type.gpus.first();
+    let lower = |text: &str| text.to_ascii_lowercase().replace(' ', "-");
+    match key
+        .strip_prefix("karpenter.k8s.aws/instance-")
+        .unwrap_or(key)
+    {
+        "cpu" => Some(instance_type.default_vcpus.to_string()),
+        "memory" => Some(instance_type.memory_mib.to_string()),
+        "gpu-count" => Some(gpu.map(|g| g.count.to_string()).unwrap_or_default()),
+        "gpu-name" => Some(gpu.map(|g| lower(&g.name)).unwrap_or_default()),
+        "gpu-manufacturer" => Some(gpu.map(|g| lower(&g.manufacturer)).unwrap_or_default()),
+        "gpu-memory" => Some(gpu.map(|g| g.memory_mib.to_string()).unwrap_or_default()),
+        "kubernetes.io/arch" => instance_type.architectures.first().map(|a| match a {
+            Architecture::X86_64 => "amd64".to_owned(),
+            other => other.as_str().to_owned(),
+        }),
+        _ => name_label(&instance_type.name, key),
+    }
+}
+
+/// A label that follows from the name.
+fn name_label(name: &str, key: &str) -> Option<String> {
+    let (family, size) = name.split_once('.')?;
+    let digit = family.find(|c: char| c.is_ascii_digit());
+    let letters = family.split(|c: char| !c.is_ascii_lowercase()).next();
+    Some(match key {
+        "node.kubernetes.io/instance-type" => name.to_owned(),
+        "karpenter.k8s.aws/instance-family" => family.to_owned(),
+        "karpenter.k8s.aws/instance-size" => size.to_owned(),
+        "karpenter.k8s.aws/instance-category" => letters.unwrap_or_default().to_owned(),
+        "karpenter.k8s.aws/instance-generation" => family[digit?..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pool(requirements: &Value) -> Value {
+        json!({"spec": {"template": {"spec": {"requirements": requirements}}}})
+    }
+
+    #[test]
+    fn the_types_without_efa_are_without() {
+        for name in WITHOUT_EFA {
+            assert!(Catalog::bundled().get(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn requirements_admit_what_karpenter_would() {
+        let is_in =
+            |key: &str, values: &[&str]| json!({"key": key, "operator": "In", "values": values});
+        let cases: &[(Value, &[&str], &[&str])] = &[
+            (
+                json!([is_in("node.kubernetes.io/instance-type", &["p5.48xlarge"])]),
+                &["p5.48xlarge"],
+                &["p5e.48xlarge"],
+            ),
+            (
+                json!([
+                    is_in("karpenter.k8s.aws/instance-category", &["p"]),
+                    {"key": "karpenter.k8s.aws/instance-generation", "operator": "Gt", "values": ["5"]},
+                ]),
+                &["p6-b200.48xlarge", "p6-b300.48xlarge", "p6e-gb200.36xlarge"],
+                &["p5.48xlarge", "hpc6id.32xlarge"],
+            ),
+            (
+                json!([
+                    is_in("karpenter.k8s.aws/instance-gpu-name", &["h100"]),
+                    {"key": "karpenter.k8s.aws/instance-family", "operator": "NotIn", "values": ["p5"]},
+                ]),
+                &[],
+                &["p5.48xlarge", "c7i.48xlarge"],
+            ),
+            (
+                json!([{"key": "karpenter.k8s.aws/instance-gpu-count", "operator": "DoesNotExist"}]),
+                &["c7i.48xlarge"],
+                &["p5.48xlarge"],
+            ),
+            (
+                json!([
+                    is_in("kubernetes.io/arch", &["arm64"]),
+                    is_in("karpenter.k8s.aws/instance-size", &["16xlarge"])
+                ]),
+                &["c7gn.16xlarge"],
+                &["g5.16xlarge"],
+            ),
+        ];
+        for (requirements, admitted, refused) in cases {
+            let pool = pool(requirements);
+            let requirements = Requirements::of(&pool);
+            let get = |name: &str| Catalog::bundled().require(name).unwrap();
+            for name in *admitted {
+                assert!(requirements.admit(get(name)), "{name}");
+            }
+            for name in *refused {
+                assert!(!requirements.admit(get(name)), "{name}");
+            }
+        }
+    }
+}
