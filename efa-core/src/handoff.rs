@@ -8,6 +8,7 @@
 //! | module | job |
 //! |---|---|
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
+//! | `cloudformation` | the whole stack as a CloudFormation template |
 //! | `references` | what a document names of the account: ids, or the format's own references |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
@@ -16,6 +17,7 @@
 //! | `check` | findings in an existing document, format by format |
 
 mod check;
+mod cloudformation;
 mod document;
 mod interfaces;
 mod launch_template;
@@ -24,4 +26,5 @@ mod read;
 mod references;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
+pub use cloudformation::{CloudFormationOptions, TemplateFormat};
 pub use launch_template::LaunchTemplateFor;

@@ -86,7 +86,8 @@ pub use ec2::{
 };
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
 pub use handoff::{
-    DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor, Severity, check,
+    CloudFormationOptions, DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor,
+    Severity, TemplateFormat, check,
 };
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;

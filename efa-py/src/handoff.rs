@@ -8,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::errors;
 use crate::value::value_class;
 
+mod cloudformation;
 mod launch_template;
 
 value_class! {

@@ -228,6 +228,8 @@ pub(crate) fn instance_tags(plan: &Plan, references: &References) -> Vec<(String
     let known = |(key, value): (String, String)| match key.as_str() {
         tags::SECURITY_GROUP => Some((key, references.security_group.clone())),
         tags::SUBNET => references.subnet.clone().map(|subnet| (key, subnet)),
+        tags::PLACEMENT_GROUP => references.placement_group.clone().map(|group| (key, group)),
+        tags::INSTANCE_PROFILE => references.instance_profile.clone().map(|name| (key, name)),
         _ => Some((key, value.into())),
     };
     planned.into_iter().filter_map(known).collect()
