@@ -90,9 +90,14 @@ def merged_request(call: Call) -> dict[str, Any]:
     data = _template_data(call, chosen)
     shape = operation("RunInstances").input_shape
     known = set(shape.members) if shape is not None else set()
-    specs = list(data.get("TagSpecifications") or []) + list(request.get("TagSpecifications") or [])
+    # moto keeps the template's own tags beside those of what is launched.
+    specs = [
+        spec
+        for spec in data.get("TagSpecifications") or []
+        if spec.get("ResourceType") != "launch-template"
+    ] + list(request.get("TagSpecifications") or [])
     for name, value in data.items():
-        if name in known and request.get(name) is None:
+        if name in known and name != "TagSpecifications" and request.get(name) is None:
             request[name] = value
     if specs:
         request["TagSpecifications"] = _merged_tags(specs)
