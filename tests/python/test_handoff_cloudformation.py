@@ -43,6 +43,9 @@ def test_the_version_that_judged_is_the_one_installed_and_documented() -> None:
     assert f"cfn-lint {CFN_LINT}" in PAGE.read_text()
 
 
+_clients: dict[tuple[str, str, str], Any] = {}
+
+
 class Stacks:
     """Stacks of a fresh EC2, and everything that exists in it."""
 
@@ -53,7 +56,10 @@ class Stacks:
         self.before = self.everything()
 
     def _client(self, service: str) -> Any:
-        return self.cloud.stand_in.client(service, region=self.region)
+        key = (self.cloud.stand_in.endpoint_url, self.region, service)
+        if key not in _clients:  # making one is slow
+            _clients[key] = self.cloud.stand_in.client(service, region=self.region)
+        return _clients[key]
 
     def create(self, body: str, name: str = "train", **more: Any) -> str:
         """Creates a stack and waits for it; its status."""
@@ -84,7 +90,7 @@ class Stacks:
         return {
             event["LogicalResourceId"]: event["ResourceStatusReason"]
             for event in events
-            if event["ResourceStatus"].endswith("_FAILED")
+            if event["ResourceStatus"].endswith("_FAILED") and event["LogicalResourceId"] != name
         }
 
     def everything(self) -> dict[str, Any]:
@@ -150,6 +156,9 @@ def test_cfn_lint_and_our_own_rules_have_nothing_to_say(cloud: Cloud, instance_t
     for form, read in (("yaml", yaml.safe_load), ("json", json.loads)):
         body = plan.to_cloudformation(format=form, **EVERYTHING)
         found = lint(body, regions=[home.network.region])
+        if instance_type == GB200:  # in a Local Zone, which cfn-lint's list of the Region lacks
+            assert [match.rule.id for match in found] == ["E3628"]
+            found = []
         assert [(match.rule.id, match.message) for match in found] == []
         report = efa.check(body)
         assert report.format == "cloud-formation"
@@ -203,12 +212,12 @@ _CHANCE = {
     "ClientToken",
     "CreateDate",
     "CreateTime",
-    "GroupName",
+    "Id",
+    "KmsKeyId",
     "LaunchTime",
     "MacAddress",
     "ReservationId",
     "RoleId",
-    "RootVolume",
     "UsageOperationUpdateTime",
 }
 _ID = re.compile(r"\b([a-z]+(?:-[a-z]+)*)-[0-9a-f]{8,17}\b")

@@ -11,7 +11,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 VERSION: Final[str]
 """
@@ -59,6 +59,10 @@ class AsyncClient:
     def preflight(self, /, plan: Plan) -> "collections.abc.Awaitable[PreflightReport]":
         """
         As `Client.preflight`.
+        """
+    def prepare(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Plan]":
+        """
+        As `Client.prepare`, until `cancel`.
         """
     def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> "collections.abc.Awaitable[CommandReport]":
         """
@@ -495,6 +499,14 @@ class Client:
         """
         Checks what can change between plan and launch: addresses, quotas, the reservation, and
         EC2's own check of the launch request. Changes nothing.
+        """
+    def prepare(self, /, plan: Plan) -> Plan:
+        """
+        Makes what the plan needs beside the instances (groups, instance profile) and no instance,
+        for launchers other than this client. The plan as it is then: its `to_*` methods write the
+        documents. Calling it again is safe; `destroy` removes what was made.
+
+        Raises ProvisionError or Ec2Error, as `apply`.
         """
     def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> CommandReport:
         """
@@ -986,6 +998,99 @@ class DoctorReport:
     def verdict(self, /) -> str:
         """
         `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
+        """
+
+@final
+class DocumentFinding:
+    """
+    One thing that is wrong with a document.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def corrected(self, /) -> str | None:
+        """
+        What to put there instead, in the document's own language; None where only you know.
+        """
+    @property
+    def cure(self, /) -> str:
+        """
+        What to do.
+        """
+    @staticmethod
+    def from_json(text: str) -> DocumentFinding:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def id(self, /) -> str:
+        """
+        A stable dotted name, such as `ray.subnet_id_ignored`.
+        """
+    @property
+    def message(self, /) -> str:
+        """
+        What is wrong.
+        """
+    @property
+    def path(self, /) -> str:
+        """
+        Where: keys and list positions with dots between.
+        """
+    @property
+    def severity(self, /) -> str:
+        """
+        `error` (it does not launch, or EFA does not work) or `warning`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class DocumentReport:
+    """
+    What `check` found in a document.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def findings(self, /) -> list[DocumentFinding]:
+        """
+        Worst first.
+        """
+    @property
+    def format(self, /) -> str:
+        """
+        The format that the document was taken for, such as `ray-cluster`.
+        """
+    @staticmethod
+    def from_json(text: str) -> DocumentReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def is_clean(self, /) -> bool:
+        """
+        Whether nothing is wrong, warnings included.
+        """
+    @property
+    def out_of_sight(self, /) -> list[str]:
+        """
+        What the document cannot show, one sentence each.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -3168,9 +3273,27 @@ class Plan:
         """
         The subnets that could take the cluster, by id, best first.
         """
+    def to_cloudformation(self, /, *, format: str = "yaml", scripts_bucket: bool = False, session_logs: bool = False) -> str:
+        """
+        A CloudFormation template of everything that `Client.apply` would make, and the launch
+        template that the instances come from; nothing has to exist. format: `yaml` or `json`.
+        scripts_bucket: make the bucket that the role may read, encrypted and not public.
+        session_logs: make a log group for SSM sessions, which the role may write.
+
+        Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
+        500 resources.
+        """
     def to_json(self, /) -> str:
         """
         The plan as JSON.
+        """
+    def to_launch_template(self, /, *, launcher: str = "ec2") -> str:
+        """
+        A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
+        --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
+        has no subnet, image, instance profile and user data.
+
+        Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """
     @property
     def user_data(self, /) -> str | None:
@@ -4565,6 +4688,15 @@ def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange",
 def answer_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, *, probe: str | ProbeOptions | None = None, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `answer_through`, as an awaitable.
+    """
+
+def check(document: str, *, catalog: Catalog | None = None) -> DocumentReport:
+    """
+    What is wrong with the EFA part of a document that exists: a Ray cluster YAML, Kubernetes
+    manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or Terraform
+    JSON, as text. catalog: the instance types to check against; the bundled ones when None.
+
+    Raises HandoffError for text of no such format.
     """
 
 def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:

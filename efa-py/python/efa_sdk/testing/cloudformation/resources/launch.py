@@ -78,7 +78,7 @@ def _create_instance(context: Context, name: str, properties: Mapping[str, Any])
         filters = [{"Name": "instance-id", "Values": [instance_id]}]
         for reservation in ec2.describe_instances(Filters=filters)["Reservations"]:
             shown.update(reservation["Instances"][0])
-        return shown.get("State", {}).get("Name") == "running"
+        return bool(shown.get("State", {}).get("Name") == "running")
 
     made = Made(name, "", {}, instance_id)
     if not context.until(running):
