@@ -78,7 +78,7 @@ const VOLUME_UNENCRYPTED: &str = "cloudformation.volume_unencrypted";
 
 pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
     let template = Template::new(document.document);
-    for section in ["Transform", "Rules", "Modules"] {
+    for section in ["Transform", "Modules"] {
         if document.document.get(section).is_some() {
             found.out_of_sight(&format!(
                 "what {section} makes of the template: check the processed one (aws \

@@ -252,6 +252,10 @@ fn check_instance(
         return;
     }
     check_data(document, template, resource, resource.properties, "", found);
+    found.out_of_sight(
+        "whether a Capacity Block or a reservation was meant: CDK drops both from \
+         AWS::EC2::Instance without a trace",
+    );
     let Some(kind) = kind.and_then(Value::as_str) else {
         found.out_of_sight(
             "the instance type where it is neither said nor a parameter with a default: the \

@@ -313,3 +313,21 @@ Resources:
     let found: Vec<&str> = report.findings.iter().map(|f| f.id.as_str()).collect();
     assert_eq!(found, [NO_SELF_EGRESS]);
 }
+
+#[test]
+fn the_page_lists_every_finding() {
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/handoff-cloudformation.md"
+    );
+    let page = std::fs::read_to_string(page).unwrap();
+    let listed: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `cloudformation."))
+        .collect();
+    let expected: Vec<String> = IDS
+        .iter()
+        .map(|(id, what)| format!("| `{id}` | {what} |"))
+        .collect();
+    assert_eq!(listed, expected);
+}
