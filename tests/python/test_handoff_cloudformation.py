@@ -439,6 +439,29 @@ Outputs:
     assert stacks.everything() == stacks.before
 
 
+def test_a_stack_goes_although_somebody_removed_a_part_of_it(stacks: Stacks) -> None:
+    assert stacks.create(stacks.cloud.plan(SMALL).to_cloudformation()) == "CREATE_COMPLETE"
+    stacks.cloud.client.destroy("train")
+    stacks.delete()
+    assert stacks.everything() == stacks.before
+
+
+def test_parts_of_resources_that_are_not_known_fail_them(stacks: Stacks) -> None:
+    template = json.loads(stacks.cloud.plan(SMALL).to_cloudformation(format="json"))
+    interface = template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"][
+        "NetworkInterfaces"
+    ][0]
+    interface["Colour"] = "red"
+    assert stacks.create(json.dumps(template)) == "ROLLBACK_COMPLETE"
+    assert "Colour" in stacks.reasons()["LaunchTemplate"]
+    del interface["Colour"]
+    rule = template["Resources"]["SecurityGroup"]["Properties"]["SecurityGroupEgress"][0]
+    rule["DestinationPrefixListId"] = "pl-1"
+    assert stacks.create(json.dumps(template), "two") == "ROLLBACK_COMPLETE"
+    assert "DestinationPrefixListId" in stacks.reasons("two")["SecurityGroup"]
+    assert stacks.everything() == stacks.before
+
+
 def test_a_failed_stack_can_be_kept_to_be_looked_at(stacks: Stacks) -> None:
     plan = stacks.cloud.plan(SMALL)
     stacks.cloud.stand_in.fail("CreateLaunchTemplate", "InternalError", "no", status=500)

@@ -37,9 +37,9 @@ pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Fin
     }
 }
 
-/// The security groups of interfaces that take an EFA, as the template names them.
-pub(super) fn efa_groups(template: &Template) -> Vec<&Value> {
-    let mut groups = Vec::new();
+/// For each interface that takes an EFA its security groups, as the template names them.
+pub(super) fn efa_groups(template: &Template) -> Vec<Vec<&Value>> {
+    let mut groups: Vec<Vec<&Value>> = Vec::new();
     for resource in template.all() {
         match resource.kind {
             LAUNCH_TEMPLATE => {
@@ -47,16 +47,18 @@ pub(super) fn efa_groups(template: &Template) -> Vec<&Value> {
                 let list = data.and_then(|data| data.get("NetworkInterfaces"));
                 for interface in entries(list) {
                     if is_efa(interface.get("InterfaceType")) {
-                        groups.extend(entries(interface.get("Groups")));
+                        groups.push(entries(interface.get("Groups")).collect());
                     }
                 }
             }
             INTERFACE if is_efa(resource.get("InterfaceType")) => {
-                groups.extend(entries(resource.get("GroupSet")));
+                groups.push(entries(resource.get("GroupSet")).collect());
             }
             _ => {}
         }
     }
+    groups.sort_by_key(Vec::len);
+    groups.dedup();
     groups
 }
 

@@ -22,14 +22,14 @@ struct Direction {
     missing: &'static str,
 }
 
-const INGRESS: Direction = Direction {
+static INGRESS: Direction = Direction {
     name: "ingress",
     list: "SecurityGroupIngress",
     resource: "AWS::EC2::SecurityGroupIngress",
     peer: "SourceSecurityGroupId",
     missing: NO_SELF_INGRESS,
 };
-const EGRESS: Direction = Direction {
+static EGRESS: Direction = Direction {
     name: "egress",
     list: "SecurityGroupEgress",
     resource: "AWS::EC2::SecurityGroupEgress",
@@ -50,45 +50,56 @@ pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Fin
     }
 }
 
-/// Each group that EFA interfaces have must allow everything with itself, both ways; where an
-/// interface has several, one of them is enough, but this looks at each group by itself.
+/// One group of each EFA interface must allow everything with itself, both ways: reports what the
+/// first of its groups lacks where none does.
 fn check_self_rules(document: &Checked<'_>, template: &Template, found: &mut Findings) {
-    let mut seen: Vec<&Value> = Vec::new();
-    for group in efa_groups(template) {
-        if seen.contains(&group) {
+    let mut judged: Vec<&Value> = Vec::new();
+    for groups in efa_groups(template) {
+        if groups
+            .iter()
+            .any(|group| lacking(template, group).is_empty())
+        {
             continue;
         }
-        seen.push(group);
-        let made = template.referred(group, GROUP);
-        let mut lacking = Vec::new();
-        for direction in [&INGRESS, &EGRESS] {
-            if let Some(made) = &made
-                && let Some(number) = circular(made, direction)
-            {
-                found.push(finding(
-                    Severity::Error,
-                    CIRCULAR_RULE,
-                    made.path(document, &format!("{}.{number}", direction.list)),
-                    "the group names itself inside itself, which CloudFormation refuses as circular",
-                    format!("make the rule a resource of its own, {}", direction.resource),
-                ));
-            } else if !allowed(template, group, direction) {
-                lacking.push(direction);
-            }
-        }
-        match &made {
-            Some(made) => {
-                for direction in lacking {
-                    found.push(missing(document, made, direction));
-                }
-            }
-            None if !lacking.is_empty() => found.out_of_sight(
+        let made: Option<Vec<Resource<'_>>> = groups
+            .iter()
+            .map(|group| template.referred(group, GROUP))
+            .collect();
+        let (Some(made), Some(first)) = (made, groups.first()) else {
+            found.out_of_sight(
                 "whether the security groups that the template does not make have the \
                  all-protocol rules with themselves both ways: Client.verify_instance reads them",
-            ),
-            None => {}
+            );
+            continue;
+        };
+        if judged.contains(first) {
+            continue;
+        }
+        judged.push(first);
+        for direction in lacking(template, first) {
+            let circular = made
+                .iter()
+                .find_map(|group| Some((group, circular(group, direction)?)));
+            found.push(match circular {
+                Some((group, number)) => finding(
+                    Severity::Error,
+                    CIRCULAR_RULE,
+                    group.path(document, &format!("{}.{number}", direction.list)),
+                    "the group names itself inside itself, which CloudFormation refuses as circular",
+                    format!("make the rule a resource of its own, {}", direction.resource),
+                ),
+                None => missing(document, &made[0], direction),
+            });
         }
     }
+}
+
+/// The directions in which no rule of its own allows a group everything with itself.
+fn lacking(template: &Template, group: &Value) -> Vec<&'static Direction> {
+    [&INGRESS, &EGRESS]
+        .into_iter()
+        .filter(|direction| !allowed(template, group, direction))
+        .collect()
 }
 
 fn missing(

@@ -80,6 +80,9 @@ fn with(changes: &[(&str, Value)]) -> Value {
     template
 }
 
+/// Name, changes of the good template, and the one finding.
+type Case = (&'static str, Vec<(String, Value)>, &'static str);
+
 #[test]
 fn broken_templates_have_the_one_finding_that_they_deserve() {
     let data = "/Template/Properties/LaunchTemplateData";
@@ -89,7 +92,7 @@ fn broken_templates_have_the_one_finding_that_they_deserve() {
     let inside = "/Group/Properties/SecurityGroupIngress";
     let efa = |card: u32, device: u32, kind: &str| json!({"NetworkCardIndex": card, "DeviceIndex": device, "InterfaceType": kind, "Groups": [group], "SubnetId": "s"});
     #[rustfmt::skip]
-    let cases: Vec<(&str, Vec<(String, Value)>, &str)> = vec![
+    let cases: Vec<Case> = vec![
         ("no rule from itself", vec![("/In".into(), Value::Null)], NO_SELF_INGRESS),
         ("no rule to itself", vec![("/Out".into(), Value::Null)], NO_SELF_EGRESS),
         ("a rule to itself for TCP only", vec![("/Out/Properties/IpProtocol".into(), json!("tcp"))], NO_SELF_EGRESS),
@@ -142,6 +145,15 @@ fn good_templates_have_no_finding() {
     assert!(report(&good()).out_of_sight.is_empty());
     let own = with(&[("/Eni", interface()), ("/Node", own_interfaces())]);
     assert!(report(&own).is_clean(), "{}", report(&own));
+    // One group with the rules is enough, whatever else the interface is in.
+    let groups = "/Template/Properties/LaunchTemplateData/NetworkInterfaces/0/Groups";
+    let ssh = json!({"Type": "AWS::EC2::SecurityGroup", "Properties": {"GroupDescription": "y"}});
+    let rules = json!({"Ref": "Group"});
+    for other in [json!({"Ref": "Ssh"}), json!("sg-2")] {
+        let both = with(&[("/Ssh", ssh.clone()), (groups, json!([other, rules]))]);
+        assert!(report(&both).is_clean(), "{}", report(&both));
+        assert!(report(&both).out_of_sight.is_empty());
+    }
     // A stack that has nothing to do with EFA may do as it likes with its instances.
     let other = json!({"Resources": {"Web": {"Type": "AWS::EC2::Instance", "Properties": {
         "InstanceType": "t3.micro", "BlockDeviceMappings": [{"Ebs": {}}]}}}});

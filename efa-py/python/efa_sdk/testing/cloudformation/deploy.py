@@ -21,6 +21,9 @@ _FAILURES = (
     ValueError,
 )
 
+#: How the codes end that say that something does not exist.
+_GONE = ("NotFound", "NotFoundException", ".Unknown", "NoSuchEntity", "NoSuchBucket")
+
 
 def create(context: Context, template: Template, scope: Scope, order: list[str]) -> None:
     """Makes everything in order; after a failure takes it down again."""
@@ -83,10 +86,19 @@ def _remove(context: Context) -> bool:
             try:
                 TYPES[made.kind].delete(context, made)
             except _FAILURES as error:
+                if _is_gone(error):
+                    stack.note(now(), "DELETE_COMPLETE", made)
+                    continue
                 stack.note(now(), "DELETE_FAILED", made, reason=_reason(error))
                 continue
         stack.note(now(), "DELETE_COMPLETE", made)
     return all(made.status == "DELETE_COMPLETE" for made in stack.made)
+
+
+def _is_gone(error: BaseException) -> bool:
+    """Whether somebody else has removed it before."""
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return str(code).endswith(_GONE)
 
 
 def _reason(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from .functions import Scope
 from .order import wanted
 from .parameters import resolve
 from .resources import TYPES, Context
+from .resources.context import only
 from .stack import Made, Stack
 from .template import Template, read
 
@@ -89,7 +90,10 @@ def _create_stack(call: Call, client: Client, form: Tree) -> Mapping[str, Any]:
     if body is None:
         refuse("request.missing_parameter", name="TemplateBody")
     template = read(body)
-    given = {str(p["ParameterKey"]): str(p["ParameterValue"]) for p in form.get("Parameters") or []}
+    given = {}
+    for one in form.get("Parameters") or []:
+        only(one, ("ParameterKey", "ParameterValue"), "a parameter of the request")
+        given[str(one["ParameterKey"])] = str(one.get("ParameterValue", ""))
     parameters = resolve(call, template.parameters, given)
     stack = Stack(
         id=f"arn:aws:cloudformation:{call.region}:{call.account}:stack/{name}/{uuid4()}",

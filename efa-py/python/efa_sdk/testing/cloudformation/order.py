@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..rules import refuse
@@ -23,6 +23,10 @@ def wanted(template: Template, scope: Scope) -> list[str]:
     ]
     for name in names:
         _check_type(name, template.resources[name])
+    for output in template.outputs.values():
+        if "Condition" not in output or scope.holds(str(output["Condition"])):
+            for one in references(output.get("Value")):
+                _check_name(one, scope, names)
     needs = {name: _needs(template, scope, name, set(names)) for name in names}
     ordered: list[str] = []
     while len(ordered) < len(names):
@@ -62,6 +66,12 @@ def _needs(template: Template, scope: Scope, name: str, names: set[str]) -> set[
             needed.add(one)
         elif one in after and one in template.resources:
             continue  # ruled out by its condition
-        elif one not in scope.parameters and one not in scope.pseudo and one != "AWS::NoValue":
-            refuse("cloudformation.unresolved", name=one)
+        else:
+            _check_name(one, scope, ())
     return needed
+
+
+def _check_name(name: str, scope: Scope, resources: Collection[str]) -> None:
+    known = (scope.parameters, scope.pseudo, resources, ("AWS::NoValue",))
+    if not any(name in names for names in known):
+        refuse("cloudformation.unresolved", name=name)

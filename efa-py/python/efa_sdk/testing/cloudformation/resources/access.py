@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..stack import Made
-from .context import Context, ResourceType
+from .context import Context, ResourceType, only
 from .groups import generated_name
 
 
@@ -34,6 +34,7 @@ def _create_role(context: Context, name: str, properties: Mapping[str, Any]) -> 
         for arn in properties.get("ManagedPolicyArns") or []:
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         for policy in properties.get("Policies") or []:
+            only(policy, ("PolicyName", "PolicyDocument"), "an inline policy")
             iam.put_role_policy(
                 RoleName=role,
                 PolicyName=policy["PolicyName"],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from ...call import Call
+from ...rules import refuse
 from ...tagging import set_tags
 from ..stack import Made, Stack
 
@@ -67,6 +68,14 @@ class ResourceType:
     absent: frozenset[str] = frozenset()
     #: Whether CloudFormation wants to be told that it may make it.
     capability: Callable[[Mapping[str, Any]], str | None] = lambda _properties: None
+
+
+def only(value: Mapping[str, Any], known: Iterable[str], what: str) -> Mapping[str, Any]:
+    """The value itself, if it has no keys but these."""
+    for key in value:
+        if key not in known:
+            refuse("request.not_in_stand_in", what=f"{key} of {what}")
+    return value
 
 
 def shaped(client: Any, operation: str, member: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from moto.moto_api._internal import mock_random
 
 from ..stack import Made
-from .context import Context, ResourceType, shaped
+from .context import Context, ResourceType, only, shaped
 
 _EVERYWHERE = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 _RULE = frozenset({"IpProtocol", "FromPort", "ToPort", "CidrIp", "CidrIpv6", "Description"})
@@ -63,7 +63,7 @@ def _delete_group(context: Context, made: Made) -> None:
             ec2.delete_security_group(GroupId=made.ref)
         except ClientError as error:
             if error.response["Error"]["Code"] == "InvalidGroup.NotFound":
-                return not context.call.settings.eventual or len(last) > 50
+                return not context.call.settings.eventual
             last.append(error)
             return False
         return True
@@ -74,6 +74,7 @@ def _delete_group(context: Context, made: Made) -> None:
 
 def permission(direction: str, rule: Mapping[str, Any]) -> dict[str, Any]:
     """One rule of a template as an IpPermission."""
+    only(rule, _RULE | {"GroupId", _PEERS[direction]}, f"an {direction} rule")
     asked: dict[str, Any] = {"IpProtocol": str(rule["IpProtocol"])}
     for port in ("FromPort", "ToPort"):
         if rule.get(port) is not None:

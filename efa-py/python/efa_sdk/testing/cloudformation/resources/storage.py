@@ -8,7 +8,7 @@ from typing import Any
 from moto.moto_api._internal import mock_random
 
 from ..stack import Made
-from .context import Context, ResourceType, shaped
+from .context import Context, ResourceType, only, shaped
 from .groups import generated_name
 
 
@@ -26,9 +26,13 @@ def _create_bucket(context: Context, name: str, properties: Mapping[str, Any]) -
     try:
         encryption = properties.get("BucketEncryption")
         if encryption:
+            key = "ServerSideEncryptionConfiguration"
+            only(encryption, (key,), "BucketEncryption")
+            for rule in encryption[key]:
+                only(rule, ("ServerSideEncryptionByDefault",), key)
             rules = [
                 {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
-                for rule in encryption["ServerSideEncryptionConfiguration"]
+                for rule in encryption[key]
             ]
             s3.put_bucket_encryption(
                 Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules}
@@ -63,8 +67,12 @@ def _create_log_group(context: Context, name: str, properties: Mapping[str, Any]
     logs.create_log_group(logGroupName=group, **({"tags": tags} if tags else {}))
     made = Made(name, "", {}, group)
     if properties.get("RetentionInDays") is not None:
-        days = int(properties["RetentionInDays"])
-        logs.put_retention_policy(logGroupName=group, retentionInDays=days)
+        try:
+            days = int(properties["RetentionInDays"])
+            logs.put_retention_policy(logGroupName=group, retentionInDays=days)
+        except Exception:
+            _delete_log_group(context, made)
+            raise
     found = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     made.attributes = {"Arn": found[0]["arn"]}
     return made
