@@ -9,12 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
+use crate::shell::quote;
 use crate::spec::{USER_DATA_LIMIT_BYTES, check_name, invalid};
 use crate::tags;
-
-mod quote;
-
-use quote::quote;
 
 const SCRIPT: &str = include_str!("bootstrap/bootstrap.sh");
 

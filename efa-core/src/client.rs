@@ -259,7 +259,8 @@ impl Client {
     }
 
     /// Checks one instance, whoever launched it: its EFA interfaces against what its type can
-    /// have (or against the plan, if it is of a cluster of ours), their security groups, and the
+    /// have (or against the plan, if it is of a cluster of ours or launched from a document of
+    /// ours, such as a Ray cluster YAML), their security groups, and the
     /// zone and placement group of the instances that share these groups.
     ///
     /// # Errors

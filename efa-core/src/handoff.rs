@@ -9,6 +9,9 @@
 //! |---|---|
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
 //! | `cloudformation` | the whole stack as a CloudFormation template |
+//! | `terraform` | `aws_launch_template` in Terraform's JSON syntax |
+//! | `cli` | the AWS CLI's commands, as a script |
+//! | `ray` | Ray's cluster YAML |
 //! | `references` | what a document names of the account: ids, or the format's own references |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
@@ -17,14 +20,18 @@
 //! | `check` | findings in an existing document, format by format |
 
 mod check;
+mod cli;
 mod cloudformation;
 mod document;
 mod interfaces;
 mod launch_template;
 mod provenance;
+mod ray;
 mod read;
 mod references;
+mod terraform;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
 pub use cloudformation::{CloudFormationOptions, TemplateFormat};
 pub use launch_template::LaunchTemplateFor;
+pub use ray::{RayClusterOptions, TESTED_RAY_VERSION};

@@ -56,6 +56,7 @@ mod quotas;
 mod run_command;
 mod security_group;
 mod selector;
+mod shell;
 mod spec;
 mod ssm;
 mod subnets;
@@ -87,7 +88,7 @@ pub use ec2::{
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
 pub use handoff::{
     CloudFormationOptions, DocumentFinding, DocumentFormat, DocumentReport, LaunchTemplateFor,
-    Severity, TemplateFormat, check,
+    RayClusterOptions, Severity, TESTED_RAY_VERSION, TemplateFormat, check,
 };
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;

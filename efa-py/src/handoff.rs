@@ -8,8 +8,11 @@ use crate::catalog::Catalog;
 use crate::errors;
 use crate::value::value_class;
 
+mod cli;
 mod cloudformation;
 mod launch_template;
+mod ray;
+mod terraform;
 
 value_class! {
     /// One thing that is wrong with a document.

@@ -92,4 +92,8 @@ mod _efa_sdk {
     /// Version of the package.
     #[pymodule_export]
     const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    /// The version of Ray whose checks and autoscaler have taken what `Plan.to_ray_yaml` writes.
+    #[pymodule_export]
+    const TESTED_RAY_VERSION: &str = efa_core::TESTED_RAY_VERSION;
 }

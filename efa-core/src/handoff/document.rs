@@ -63,8 +63,14 @@ impl Document {
             let put = put_before(&mut value, path, &format!("{mark}{number}"));
             debug_assert!(put, "no {path} to comment");
         }
+        let mut hidden = Vec::new();
+        hide_ambiguous(&mut value, &mark, &mut hidden);
+        let mut plain = yaml(&value);
+        for (name, text) in hidden {
+            plain = plain.replace(&name, &format!("\"{text}\""));
+        }
         let mut text = String::new();
-        for line in yaml(&value).lines() {
+        for line in plain.lines() {
             let indent = &line[..line.len() - line.trim_start().len()];
             let number = line.trim_start().strip_prefix(&mark);
             let number = number.and_then(|rest| rest.strip_suffix(": null")?.parse::<usize>().ok());
@@ -92,6 +98,43 @@ impl Document {
         }
         mark
     }
+}
+
+/// Puts names in place of the strings that YAML 1.1 takes for a date, a number or a Boolean, and
+/// YAML 1.2 does not: many readers know the former only (PyYAML, for one), and the writer does not
+/// quote for them.
+fn hide_ambiguous(value: &mut Node, mark: &str, hidden: &mut Vec<(String, String)>) {
+    match value {
+        Node::String(text) if is_ambiguous(text) => {
+            let name = format!("{mark}text-{}-", hidden.len());
+            hidden.push((name.clone(), std::mem::replace(text, name)));
+        }
+        Node::Sequence(list) => {
+            for item in list {
+                hide_ambiguous(item, mark, hidden);
+            }
+        }
+        Node::Mapping(map) => {
+            for item in map.values_mut() {
+                hide_ambiguous(item, mark, hidden);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Such as `2026-12-31`, `12:30`, `1_000` and `no`; a few more are harmless.
+fn is_ambiguous(text: &str) -> bool {
+    let boolean = ["y", "n", "yes", "no", "on", "off"];
+    if boolean.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return true;
+    }
+    let number = |c: char| c.is_ascii_hexdigit() || "_:.+-xobTtZz ".contains(c);
+    text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text.chars().all(number)
+        && text.contains([':', '_', '-'])
+        // A number in YAML 1.2 too, which the writer quotes itself.
+        && text.parse::<f64>().is_err()
 }
 
 fn yaml(value: &Node) -> String {
@@ -143,6 +186,35 @@ pub(crate) fn yaml_text(header: &[String], documents: &[Document]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_yaml_1_1_takes_for_something_else_is_quoted() {
+        for text in [
+            "2026-12-31",
+            "12:30",
+            "1_000",
+            "2026-12-31 12:00:00",
+            "No",
+            "y",
+        ] {
+            let document = Document::new(mapping! { "a" => vec![mapping! { "b" => text }] });
+            assert_eq!(document.text(), format!("a:\n- b: \"{text}\"\n"));
+        }
+        for text in [
+            "x",
+            "2.60.0",
+            "0:0=interface",
+            "10.0.0.0/16",
+            "sg-1",
+            "-",
+            "",
+        ] {
+            let written = Document::new(mapping! { "b" => text }).text();
+            let read: Node = yaml_serde::from_str(&written).unwrap();
+            assert_eq!(read["b"].as_str(), Some(text), "{written}");
+        }
+        assert_eq!(Document::new(mapping! { "b" => "-7" }).text(), "b: '-7'\n");
+    }
 
     #[test]
     fn comments_stand_above_their_keys_and_change_no_value() {

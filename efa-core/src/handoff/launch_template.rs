@@ -135,8 +135,24 @@ impl LaunchTemplateData {
         }
     }
 
-    /// What an EKS managed node group takes of it.
-    fn for_eks(mut self) -> Self {
+    /// What this launcher takes of it.
+    ///
+    /// # Errors
+    /// `handoff.not_possible`.
+    pub(crate) fn for_launcher(
+        plan: &Plan,
+        references: &References,
+        launcher: LaunchTemplateFor,
+    ) -> Result<Self> {
+        check_expressible(plan, launcher)?;
+        let data = Self::new(plan, references);
+        Ok(match launcher {
+            LaunchTemplateFor::Ec2 => data,
+            LaunchTemplateFor::EksManagedNodeGroup => data.without_what_eks_brings(),
+        })
+    }
+
+    fn without_what_eks_brings(mut self) -> Self {
         self.image_id = None;
         self.iam_instance_profile = None;
         self.user_data = None;
@@ -241,7 +257,7 @@ fn said(reference: &Option<Node>, planned: String) -> Node {
 }
 
 /// `TagSpecifications` of what a launch makes.
-fn tag_specifications(tags: &[(String, Node)]) -> Vec<Node> {
+pub(crate) fn tag_specifications(tags: &[(String, Node)]) -> Vec<Node> {
     ["instance", "volume", "network-interface"]
         .into_iter()
         .map(|resource| mapping! { "ResourceType" => resource, "Tags" => tag_list(tags) })
@@ -276,13 +292,9 @@ impl Plan {
     /// node group `handoff.not_possible` with spot (its capacity type says so) and with Elastic
     /// IPs, which no launch template can give.
     pub fn to_launch_template(&self, launcher: LaunchTemplateFor) -> Result<String> {
-        check_expressible(self, launcher)?;
-        let mut data = LaunchTemplateData::new(self, &References::of(self)?);
-        if launcher == LaunchTemplateFor::EksManagedNodeGroup {
-            data = data.for_eks();
-        }
+        let data = LaunchTemplateData::for_launcher(self, &References::of(self)?, launcher)?;
         Ok(json_text(&mapping! {
-            "LaunchTemplateName" => format!("efa-sdk-{}", self.name()),
+            "LaunchTemplateName" => name(self),
             "VersionDescription" => provenance::tag_value(self),
             "LaunchTemplateData" => node(&data),
             "TagSpecifications" => vec![mapping! {
@@ -291,6 +303,11 @@ impl Plan {
             }],
         }))
     }
+}
+
+/// The template's name.
+pub(crate) fn name(plan: &Plan) -> String {
+    tags::default_group_name(plan.name())
 }
 
 fn check_expressible(plan: &Plan, launcher: LaunchTemplateFor) -> Result<()> {

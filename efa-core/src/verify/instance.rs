@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Finding, RELAUNCH, VerifyReport};
 use crate::catalog::InstanceType;
 use crate::ec2::{AttachedInterface, Instance, InstanceState, SecurityGroup};
+use crate::layout;
 use crate::security_group::{commands_that_add, missing_self_rules};
+use crate::tags;
+use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
 /// How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,7 +134,7 @@ pub(crate) fn check(around: &Surroundings<'_>, cluster: Option<String>) -> Insta
         instance.state.to_string(),
     );
     report.expect("state", id, state, "start it");
-    check_interfaces(&mut report, instance_type);
+    check_interfaces(&mut report, instance, instance_type);
     let subnets: BTreeSet<&str> = attached.iter().map(|i| i.subnet_id.as_str()).collect();
     let subnets: Vec<&str> = subnets.into_iter().collect();
     let one_subnet = subnets.first().copied().unwrap_or("none").to_owned();
@@ -153,7 +156,41 @@ fn subnets_text(subnets: &[&str]) -> String {
     }
 }
 
-fn check_interfaces(report: &mut InstanceReport, instance_type: &InstanceType) {
+/// The interfaces that a tag of ours names, as a launcher of others puts it on what it launches
+/// from a document of ours, and those that are attached; `None` without such a tag.
+fn against_planned(instance: &Instance) -> Option<(String, String)> {
+    let planned = layout::parse_notation(instance.tags.get(tags::LAYOUT)?).ok()?;
+    let mut planned: Vec<_> = planned
+        .into_iter()
+        .map(|i| (i.network_card_index, i.device_index, i.interface_type))
+        .collect();
+    let mut attached: Vec<_> = instance
+        .interfaces
+        .iter()
+        .map(|i| {
+            (
+                i.network_card_index,
+                i.device_index,
+                i.interface_type.clone(),
+            )
+        })
+        .collect();
+    planned.sort_unstable_by_key(|i| (i.0, i.1));
+    attached.sort_unstable_by_key(|i| (i.0, i.1));
+    let text = |interfaces: Vec<(CardIndex, DeviceIndex, InterfaceType)>| {
+        let texts = interfaces
+            .iter()
+            .map(|(card, device, kind)| format!("{card}:{device}={}", kind.as_str()));
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    Some((text(planned), text(attached)))
+}
+
+fn check_interfaces(
+    report: &mut InstanceReport,
+    instance: &Instance,
+    instance_type: &InstanceType,
+) {
     let (id, maximum) = (report.instance_id.clone(), report.maximum_efa_interfaces);
     if !instance_type.efa_supported {
         let texts = (
@@ -170,6 +207,15 @@ fn check_interfaces(report: &mut InstanceReport, instance_type: &InstanceType) {
     }
     // In a cluster of ours the plan decides, which may ask for fewer.
     if report.cluster.is_some() && report.efa_interfaces > 0 {
+        return;
+    }
+    if let Some((planned, attached)) = against_planned(instance) {
+        report.expect(
+            "interfaces",
+            &id,
+            (planned, attached),
+            format!("{RELAUNCH}, with the planned interfaces"),
+        );
         return;
     }
     let texts = (
@@ -296,7 +342,6 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::ec2::{Rule, Tags};
     use crate::fixtures;
-    use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
     fn instance(id: &str, efas: u32) -> Instance {
         let interface = |card: u32| AttachedInterface {
@@ -403,6 +448,28 @@ mod tests {
             found,
             [("efa_interfaces".to_owned(), "0 EFA interfaces".to_owned())]
         );
+    }
+
+    #[test]
+    fn the_tag_of_a_document_says_what_was_planned() {
+        let legacy = "0:0=efa 1-3:1=efa";
+        let tagged = |layout: &'static str| {
+            findings(move |own, _, _| {
+                own.tags.insert(tags::LAYOUT.to_owned(), layout.to_owned());
+            })
+        };
+        assert_eq!(tagged(legacy), []);
+        let attached = "0:0=efa 1:1=efa 2:1=efa 3:1=efa".to_owned();
+        let expected = [("interfaces".to_owned(), attached)];
+        assert_eq!(tagged("0:0=interface 0:1=efa-only"), expected);
+        // Someone else's text: the type decides.
+        assert_eq!(tagged("none of ours"), []);
+        let fewer = findings(|own, _, _| {
+            own.interfaces.truncate(1);
+            own.tags
+                .insert(tags::LAYOUT.to_owned(), "0:0=efa".to_owned());
+        });
+        assert_eq!(fewer, []);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 """Plan, provision and verify EC2 clusters with Elastic Fabric Adapter (EFA).
 
 The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.plan`` ->
-``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``; on each node ``fabric`` measures
+``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``, or a document for another launcher
+(``Plan.to_ray_yaml`` and others; ``check`` reads existing ones); on each node ``fabric`` measures
 what libfabric sees, and ``nccl`` reads NCCL's log; ``survey``, ``ray.survey`` and
 ``torch.survey`` name the bad node of a cluster. ``aio.Client`` has the same verbs as coroutines,
 ``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses.
@@ -17,9 +18,7 @@ import typing as _typing
 
 from efa_sdk import aio, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
-    VERSION as __version__,
-)
-from efa_sdk._efa_sdk import (
+    TESTED_RAY_VERSION,
     AttachedInterface,
     Bootstrap,
     CapacityBlockOffering,
@@ -53,15 +52,20 @@ from efa_sdk._efa_sdk import (
     check,
     instance_type_table,
 )
+from efa_sdk._efa_sdk import (
+    VERSION as __version__,
+)
 from efa_sdk.errors import EfaError
 
 if _typing.TYPE_CHECKING:
+    from efa_sdk import handoff as handoff
     from efa_sdk import nccl as nccl
     from efa_sdk import ray as ray
     from efa_sdk import testing as testing
     from efa_sdk import torch as torch
 
 __all__ = [
+    "TESTED_RAY_VERSION",
     "AttachedInterface",
     "Bootstrap",
     "CapacityBlockOffering",
@@ -103,9 +107,9 @@ __all__ = [
     "survey",
 ]
 
-#: Imported when they are first asked for: they need packages of others, or, as ``nccl``, also run
-#: as ``python -m``.
-_LAZY = ("nccl", "ray", "testing", "torch")
+#: Imported when they are first asked for: they need packages of others, or, as ``nccl`` and
+#: ``handoff``, also run as ``python -m``.
+_LAZY = ("handoff", "nccl", "ray", "testing", "torch")
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -3273,15 +3273,11 @@ class Plan:
         """
         The subnets that could take the cluster, by id, best first.
         """
-    def to_cloudformation(self, /, *, format: str = "yaml", scripts_bucket: bool = False, session_logs: bool = False) -> str:
+    def to_cli(self, /) -> str:
         """
-        A CloudFormation template of everything that `Client.apply` would make, and the launch
-        template that the instances come from; nothing has to exist. format: `yaml` or `json`.
-        scripts_bucket: make the bucket that the role may read, encrypted and not public.
-        session_logs: make a log group for SSM sessions, which the role may write.
-
-        Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
-        500 resources.
+        A bash script of AWS CLI commands that makes what `Client.apply` makes, groups that do not
+        exist included, in the plan's first subnet. To be run once; `verify` and `destroy` know the
+        cluster afterwards.
         """
     def to_json(self, /) -> str:
         """
@@ -3292,6 +3288,13 @@ class Plan:
         A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
         --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
         has no subnet, image, instance profile and user data.
+
+        Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
+        """
+    def to_terraform(self, /, *, launcher: str = "ec2") -> str:
+        """
+        One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
+        of `to_launch_template`. launcher: as there.
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """

@@ -92,12 +92,13 @@ def merged_request(call: Call) -> dict[str, Any]:
     data = _template_data(call, chosen)
     shape = operation("RunInstances").input_shape
     known = set(shape.members) if shape is not None else set()
-    # moto keeps the template's own tags beside those of what is launched.
+    # moto keeps the template's own tags among those that it gives to instances.
     specs = [
         spec
         for spec in data.get("TagSpecifications") or []
         if spec.get("ResourceType") != "launch-template"
-    ] + list(request.get("TagSpecifications") or [])
+    ]
+    specs += request.get("TagSpecifications") or []
     for name, value in data.items():
         if name in known and name != "TagSpecifications" and request.get(name) is None:
             request[name] = str(value) if isinstance(value, Base64EncodedString) else value

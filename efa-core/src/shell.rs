@@ -1,8 +1,8 @@
-//! Quoting for the shell: the only way by which a value gets into the script.
+//! Quoting for the shell: the only way by which a value gets into a script.
 
 /// One shell word that stands for exactly this value; `None` for a value with a NUL character,
 /// which the shell cannot hold.
-pub(super) fn quote(value: &str) -> Option<String> {
+pub(crate) fn quote(value: &str) -> Option<String> {
     (!value.contains('\0')).then(|| format!("'{}'", value.replace('\'', r"'\''")))
 }
 

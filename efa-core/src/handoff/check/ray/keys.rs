@@ -1,0 +1,127 @@
+//! Keys that Ray or EC2 do not know, which are often misspelt or one level too high or low.
+
+use serde_json::Value;
+
+use super::{Checked, Findings, NodeType, entries, finding};
+
+/// Keys at the top level of ray-schema.json.
+pub(super) const TOP_LEVEL: &[&str] = &[
+    "auth",
+    "available_node_types",
+    "cluster_name",
+    "cluster_synced_files",
+    "docker",
+    "file_mounts",
+    "file_mounts_sync_continuously",
+    "head_node_type",
+    "head_setup_commands",
+    "head_start_ray_commands",
+    "idle_timeout_minutes",
+    "initialization_commands",
+    "max_workers",
+    "metadata",
+    "no_restart",
+    "provider",
+    "rsync_exclude",
+    "rsync_filter",
+    "setup_commands",
+    "upscaling_speed",
+    "worker_setup_commands",
+    "worker_start_ray_commands",
+];
+
+/// Keys of a node type in ray-schema.json.
+pub(super) const NODE_TYPE: &[&str] = &[
+    "docker",
+    "idle_timeout_s",
+    "initialization_commands",
+    "labels",
+    "max_workers",
+    "min_workers",
+    "node_config",
+    "priority",
+    "resources",
+    "worker_setup_commands",
+];
+
+/// Parameters of RunInstances (the API's model in botocore), and Ray's own SubnetIds.
+pub(super) const NODE_CONFIG: &[&str] = &[
+    "AdditionalInfo",
+    "BlockDeviceMappings",
+    "CapacityReservationSpecification",
+    "ClientToken",
+    "CpuOptions",
+    "CreditSpecification",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "DryRun",
+    "EbsOptimized",
+    "ElasticGpuSpecification",
+    "ElasticInferenceAccelerators",
+    "EnablePrimaryIpv6",
+    "EnclaveOptions",
+    "HibernationOptions",
+    "IamInstanceProfile",
+    "ImageId",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceMarketOptions",
+    "InstanceType",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
+    "KernelId",
+    "KeyName",
+    "LaunchTemplate",
+    "LicenseSpecifications",
+    "MaintenanceOptions",
+    "MaxCount",
+    "MetadataOptions",
+    "MinCount",
+    "Monitoring",
+    "NetworkInterfaces",
+    "NetworkPerformanceOptions",
+    "Operator",
+    "Placement",
+    "PrivateDnsNameOptions",
+    "PrivateIpAddress",
+    "RamdiskId",
+    "SecondaryInterfaces",
+    "SecurityGroupIds",
+    "SecurityGroups",
+    "SubnetId",
+    "SubnetIds",
+    "TagSpecifications",
+    "UserData",
+];
+
+pub(super) fn check(document: &Checked<'_>, types: &[NodeType<'_>], found: &mut Findings) {
+    let mut unknown = |value: &Value, known: &[&str], at: &dyn Fn(&str) -> String, id: &str| {
+        for (key, _) in entries(value) {
+            if !known.contains(&key.as_str()) {
+                let (message, cure) = match id {
+                    "ray.unknown_key" => (
+                        format!("Ray's schema has no {key} here, and Ray refuses the file"),
+                        "take it out, or put it where Ray has it",
+                    ),
+                    _ => (
+                        format!("RunInstances has no parameter {key}: the launch fails"),
+                        "spell it as the EC2 API does, or put it beside node_config",
+                    ),
+                };
+                found.push(finding(id, at(key), message, cure));
+            }
+        }
+    };
+    let top = |key: &str| document.path(key);
+    unknown(document.document, TOP_LEVEL, &top, "ray.unknown_key");
+    for node_type in types {
+        let beside = |key: &str| format!("{}.{key}", node_type.path);
+        unknown(node_type.value, NODE_TYPE, &beside, "ray.unknown_key");
+        let within = |key: &str| node_type.at(key);
+        unknown(
+            node_type.config,
+            NODE_CONFIG,
+            &within,
+            "ray.unknown_parameter",
+        );
+    }
+}

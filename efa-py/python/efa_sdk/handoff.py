@@ -1,0 +1,78 @@
+"""``python -m efa_sdk.handoff FILE...``: what is wrong with the EFA part of documents that exist.
+
+Ray cluster YAML, Kubernetes manifests (Karpenter's and workloads), CloudFormation templates,
+launch templates, eksctl ClusterConfigs and Terraform JSON; ``-`` reads standard input. The exit
+status is 0 without findings of severity ``error`` (with ``--strict``: without any), 1 with, 2 for a
+file that cannot be read or is of no such format. The same from Python is ``efa_sdk.check(text)``;
+plans write such documents with their ``to_*`` methods (docs/handoff.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import Catalog, Client, DocumentReport, check
+from .errors import EfaError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints a report for each file; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        catalog = _catalog(options)
+    except EfaError as error:
+        print(error, file=sys.stderr)
+        return 2
+    reports: dict[str, DocumentReport] = {}
+    unread = False
+    for name in options.files:
+        try:
+            reports[name] = check(_read(name), catalog=catalog)
+        except (EfaError, OSError, UnicodeDecodeError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            unread = True
+    if options.json:
+        shown: Any = {name: json.loads(report.to_json()) for name, report in reports.items()}
+        print(json.dumps(shown, indent=2))
+    else:
+        for name, report in reports.items():
+            print(f"{name}: {report}", end="")
+    if unread:
+        return 2
+    counted = [f for r in reports.values() for f in r.findings]
+    return int(any(options.strict or f.severity == "error" for f in counted))
+
+
+def _catalog(options: argparse.Namespace) -> Catalog | None:
+    return Client(region=options.region).catalog() if options.region else None
+
+
+def _read(name: str) -> str:
+    return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m efa_sdk.handoff",
+        description="What is wrong with the EFA part of documents that exist.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a document; - is standard input")
+    parser.add_argument("--json", action="store_true", help="print the reports as one JSON object")
+    parser.add_argument("--strict", action="store_true", help="warnings count as errors")
+    parser.add_argument(
+        "--region",
+        help="check against the instance types of this Region, as EC2 describes them now; the "
+        "bundled ones without it",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+//! `Plan.to_ray_yaml`.
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::plan::Plan;
+
+#[pymethods]
+impl Plan {
+    /// A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
+    /// group, and one worker type with the plan's interfaces, named after the instance type. A
+    /// worker runs the plan's bootstrap (the verified EFA installer) and the doctor before it
+    /// joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
+    ///
+    /// head_instance_type: `m7i.xlarge` (`m7g.xlarge` for arm64) when None. head_image,
+    /// head_subnet: ids; the plan's when None. head_instance_profile: Ray makes one that may do
+    /// everything in EC2 and S3 when None. min_workers, max_workers: the plan's minimum count and
+    /// count when None. idle_timeout_minutes: for workers above the minimum. ssh_user: `ubuntu`
+    /// or `ec2-user` by the image when None. ssh_private_key: path of the key of the plan's
+    /// key_name; Ray makes a key pair when None. ray_version: on every node; the tested one when
+    /// None. python_packages: what else pip installs on every node. efa_sdk: what pip installs
+    /// for the doctor; this version when None, which is not on PyPI yet. efa_sdk_wheel: path of a
+    /// wheel here, which Ray copies to the nodes instead.
+    ///
+    /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
+    /// a plan with Elastic IPs, and for options that Ray would refuse.
+    #[pyo3(signature = (
+        *,
+        head_instance_type=None,
+        head_image=None,
+        head_subnet=None,
+        head_instance_profile=None,
+        min_workers=None,
+        max_workers=None,
+        idle_timeout_minutes=5,
+        ssh_user=None,
+        ssh_private_key=None,
+        ray_version=None,
+        python_packages=Vec::new(),
+        efa_sdk=None,
+        efa_sdk_wheel=None,
+    ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
+    fn to_ray_yaml(
+        &self,
+        head_instance_type: Option<String>,
+        head_image: Option<String>,
+        head_subnet: Option<String>,
+        head_instance_profile: Option<String>,
+        min_workers: Option<u32>,
+        max_workers: Option<u32>,
+        idle_timeout_minutes: u32,
+        ssh_user: Option<String>,
+        ssh_private_key: Option<String>,
+        ray_version: Option<String>,
+        python_packages: Vec<String>,
+        efa_sdk: Option<String>,
+        efa_sdk_wheel: Option<String>,
+    ) -> PyResult<String> {
+        let mut options = core::RayClusterOptions::default();
+        options.head_instance_type = head_instance_type;
+        options.head_image = head_image;
+        options.head_subnet = head_subnet;
+        options.head_instance_profile = head_instance_profile;
+        options.min_workers = min_workers;
+        options.max_workers = max_workers;
+        options.idle_timeout_minutes = idle_timeout_minutes;
+        options.ssh_user = ssh_user;
+        options.ssh_private_key = ssh_private_key;
+        options.python_packages = python_packages;
+        options.efa_sdk_wheel = efa_sdk_wheel;
+        if let Some(version) = ray_version {
+            options.ray_version = version;
+        }
+        if let Some(requirement) = efa_sdk {
+            options.efa_sdk = requirement;
+        }
+        self.0.to_ray_yaml(&options).map_err(errors::core)
+    }
+}
