@@ -1,5 +1,8 @@
 //! The resources of a template as they are with its parameters' defaults.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 /// How deep functions and conditions may nest.
@@ -8,7 +11,10 @@ const DEPTH: usize = 64;
 /// The resources whose condition does not rule them out, with parameters that have a default and
 /// `Fn::If` in place. What cannot be known stays as it stands, an unknown condition counts as true.
 pub(super) fn resources(document: &Value) -> Map<String, Value> {
-    let scope = Scope { document };
+    let scope = Scope {
+        document,
+        conditions: RefCell::default(),
+    };
     let Some(resources) = document.get("Resources").and_then(Value::as_object) else {
         return Map::new();
     };
@@ -27,6 +33,9 @@ pub(super) fn resources(document: &Value) -> Map<String, Value> {
 
 struct Scope<'a> {
     document: &'a Value,
+    /// What is known of conditions; unknown while one is being looked at, so that it may name
+    /// itself, and each is looked at once however often it is named.
+    conditions: RefCell<HashMap<String, Option<bool>>>,
 }
 
 impl Scope<'_> {
@@ -106,7 +115,14 @@ impl Scope<'_> {
 
     /// Whether the named condition holds; `None` where that cannot be known.
     fn condition(&self, name: &str, depth: usize) -> Option<bool> {
-        self.holds(self.document.get("Conditions")?.get(name)?, depth)
+        if let Some(known) = self.conditions.borrow().get(name) {
+            return *known;
+        }
+        let condition = self.document.get("Conditions")?.get(name)?;
+        self.conditions.borrow_mut().insert(name.to_owned(), None);
+        let holds = self.holds(condition, depth);
+        self.conditions.borrow_mut().insert(name.to_owned(), holds);
+        holds
     }
 
     fn holds(&self, condition: &Value, depth: usize) -> Option<bool> {
@@ -148,6 +164,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn conditions_that_name_each_other_many_times_take_no_time() {
+        let mut conditions = Map::new();
+        for level in 0..30 {
+            let next = json!({"Condition": format!("C{}", level + 1)});
+            conditions.insert(format!("C{level}"), json!({"Fn::And": [next, next]}));
+        }
+        conditions.insert("C30".to_owned(), json!({"Fn::Equals": ["a", "b"]}));
+        let document = json!({"Conditions": conditions, "Resources": {"A": {"Condition": "C0"}}});
+        assert_eq!(resources(&document).len(), 0);
+    }
 
     #[test]
     fn what_is_known_is_in_place() {
