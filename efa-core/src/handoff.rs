@@ -10,6 +10,7 @@
 //! | `launch_template` | `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request |
 //! | `karpenter` | EC2NodeClass, NodePool, workloads, and the device plugin's Helm values |
 //! | `eksctl` | a managed node group, where eksctl derives the right interfaces |
+//! | `cloudformation` | the whole stack as a CloudFormation template |
 //! | `terraform` | `aws_launch_template` in Terraform's JSON syntax |
 //! | `cli` | the AWS CLI's commands, as a script |
 //! | `ray` | Ray's cluster YAML |
@@ -22,6 +23,7 @@
 
 mod check;
 mod cli;
+mod cloudformation;
 mod document;
 mod eksctl;
 mod interfaces;
@@ -34,6 +36,7 @@ mod references;
 mod terraform;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
+pub use cloudformation::{CloudFormationOptions, TemplateFormat};
 pub use eksctl::{EksctlOptions, TESTED_EKSCTL_VERSION};
 pub use karpenter::{
     KarpenterInterfaces, KarpenterOptions, KarpenterWorkload, TESTED_KARPENTER_VERSION,

@@ -87,9 +87,10 @@ pub use ec2::{
 };
 pub use error::{Code, Error, ErrorKind, Leftover, Result};
 pub use handoff::{
-    DocumentFinding, DocumentFormat, DocumentReport, EksctlOptions, KarpenterInterfaces,
-    KarpenterOptions, KarpenterWorkload, LaunchTemplateFor, RayClusterOptions, Severity,
-    TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION, check,
+    CloudFormationOptions, DocumentFinding, DocumentFormat, DocumentReport, EksctlOptions,
+    KarpenterInterfaces, KarpenterOptions, KarpenterWorkload, LaunchTemplateFor, RayClusterOptions,
+    Severity, TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION, TemplateFormat,
+    check,
 };
 pub use iam::{Iam, InstanceProfile, Role};
 pub use instance_role::PlannedInstanceProfile;

@@ -9,6 +9,7 @@ use crate::errors;
 use crate::value::value_class;
 
 mod cli;
+mod cloudformation;
 mod eksctl;
 mod karpenter;
 mod launch_template;

@@ -244,9 +244,16 @@ pub(crate) fn instance_tags(plan: &Plan, references: &References) -> Vec<(String
     let known = |(key, value): (String, String)| match key.as_str() {
         tags::SECURITY_GROUP => Some((key, references.security_group.clone())),
         tags::SUBNET => references.subnet.clone().map(|subnet| (key, subnet)),
+        tags::PLACEMENT_GROUP => Some((key, said(&references.placement_group, value))),
+        tags::INSTANCE_PROFILE => Some((key, said(&references.instance_profile, value))),
         _ => Some((key, value.into())),
     };
     planned.into_iter().filter_map(known).collect()
+}
+
+/// The document's own name for something, or the plan's.
+fn said(reference: &Option<Node>, planned: String) -> Node {
+    reference.clone().unwrap_or_else(|| planned.into())
 }
 
 /// `TagSpecifications` of what a launch makes.

@@ -17,14 +17,29 @@ pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
     }
 }
 
-/// Checks launch data in EC2's spelling; `path` is where it stands.
+/// Checks launch data in EC2's spelling, whose groups are only named; `path` is where it stands.
 pub(super) fn check_data(document: &Checked<'_>, data: &Value, path: &str, found: &mut Findings) {
+    if check_interfaces(document, data, path, found) {
+        found.out_of_sight(
+            "whether the security groups have the all-protocol rules with themselves both ways: \
+             Client.verify_instance reads them",
+        );
+    }
+}
+
+/// As `check_data`, without a word about the rules of groups; whether there are interfaces.
+pub(super) fn check_interfaces(
+    document: &Checked<'_>,
+    data: &Value,
+    path: &str,
+    found: &mut Findings,
+) -> bool {
     let at = |key: &str| join(path, key);
     let instance_type = field(data, "InstanceType").and_then(Value::as_str);
     let list = field(data, "NetworkInterfaces").and_then(Value::as_array);
     let (Some(instance_type), Some(list)) = (instance_type, list) else {
         check_without_interfaces(document, instance_type, path, found);
-        return;
+        return false;
     };
     let list = InterfaceList {
         instance_type,
@@ -46,10 +61,7 @@ pub(super) fn check_data(document: &Checked<'_>, data: &Value, path: &str, found
             ));
         }
     }
-    found.out_of_sight(
-        "whether the security groups have the all-protocol rules with themselves both ways: \
-         Client.verify_instance reads them",
-    );
+    true
 }
 
 fn check_without_interfaces(
@@ -75,7 +87,7 @@ fn check_without_interfaces(
 }
 
 /// The layout's entries, with groups and subnet of an entry of the document.
-fn corrected(layout: &Layout, like: &Value) -> String {
+pub(super) fn corrected(layout: &Layout, like: &Value) -> String {
     let node = |name: &str| field(like, name).map(super::super::document::node);
     let groups = node("Groups").and_then(|groups| match groups {
         Node::Sequence(groups) => groups.into_iter().next(),

@@ -27,6 +27,8 @@ from .authorization.authorizer import Authorizer
 from .authorization.ec2_needs import ec2_needs
 from .authorization.service_needs import service_needs
 from .call import Call, Reply
+from .cloudformation.caller import Clients
+from .cloudformation.handlers import answer as cloudformation_answer
 from .eventual import eventually
 from .faults import Fault, Faults
 from .iam import check_iam
@@ -73,6 +75,7 @@ class Application:
         self.controller: control.Controller | None = None
         self.lock = threading.RLock()
         self._moto = DomainDispatcherApplication(_backend_app)
+        self._clients = Clients(self._answer)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if self.closed:
@@ -138,6 +141,8 @@ class Application:
                 check_iam(entry.action, dict(entry.parameters), account)
                 if "Polic" in entry.action:
                     add_managed_policies(account)
+            if entry.service == "cloudformation":
+                return self._cloudformation(environ, entry, request_id)
             handler = JSON_HANDLERS.get(entry.service, {}).get(entry.action)
             if handler is not None:
                 return json_reply(handler, self._json_call(environ, entry))
@@ -185,6 +190,22 @@ class Application:
             self.authorizer.check(key, _user(account, key, entry.region), "ec2", ec2_needs(call))
         with eventually(call):
             return _carry_out(call)
+
+    def _cloudformation(self, environ: Environ, entry: LoggedRequest, request_id: str) -> Reply:
+        account, key = _account(environ), _access_key(environ)
+        call = Call(
+            action=entry.action,
+            request=dict(entry.parameters),
+            form=entry.parameters,
+            account=account,
+            region=entry.region,
+            request_id=request_id,
+            settings=self.settings,
+            forward=lambda _body: self._forward(environ, entry.body),
+            backend=ec2_backends[account][entry.region],
+        )
+        # What a stack is made of goes through the stand-in like any caller's requests.
+        return cloudformation_answer(call, self._clients.of(key or "testing", entry.region))
 
     def _json_call(self, environ: Environ, entry: LoggedRequest) -> Call:
         """A call of a JSON service; its backend is EC2's, where the instances are."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .cloudformation.stack import Stack
 from .ssm.command import Command
 from .ssm.job import Runner
 
@@ -111,6 +112,7 @@ class State:
     newborn: dict[tuple[str, str], int] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
     offerings: list[BlockOffering] = field(default_factory=list)
+    stacks: list[Stack] = field(default_factory=list)
 
 
 def state_of(backend: Any) -> State:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.core.types import Base64EncodedString
+
 from ..call import Call
 from ..rules import refuse
 from ..state import CapacityReservation, PlacementGroup
@@ -98,8 +100,8 @@ def merged_request(call: Call) -> dict[str, Any]:
     ]
     specs += request.get("TagSpecifications") or []
     for name, value in data.items():
-        if name in known and request.get(name) is None:
-            request[name] = value
+        if name in known and name != "TagSpecifications" and request.get(name) is None:
+            request[name] = str(value) if isinstance(value, Base64EncodedString) else value
     if specs:
         request["TagSpecifications"] = _merged_tags(specs)
     return request

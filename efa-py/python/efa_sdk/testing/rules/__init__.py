@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from .access import ACCESS_RULES
 from .addresses import ADDRESS_RULES
+from .cloudformation import CLOUDFORMATION_RULES
 from .iam import IAM_RULES
 from .interfaces import INTERFACE_RULES
 from .launch import LAUNCH_RULES
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     *QUOTA_RULES,
     *IAM_RULES,
     *SSM_RULES,
+    *CLOUDFORMATION_RULES,
 )
 
 _BY_ID = {rule.id: rule for rule in RULES}

@@ -1,0 +1,31 @@
+//! `Plan.to_cloudformation`.
+
+use efa_core as core;
+use pyo3::prelude::*;
+
+use crate::errors;
+use crate::plan::Plan;
+
+#[pymethods]
+impl Plan {
+    /// A CloudFormation template of everything that `Client.apply` would make, and the launch
+    /// template that the instances come from; nothing has to exist. format: `yaml` or `json`.
+    /// scripts_bucket: make the bucket that the role may read, encrypted and not public.
+    /// session_logs: make a log group for SSM sessions, which the role may write.
+    ///
+    /// Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
+    /// 500 resources.
+    #[pyo3(signature = (*, format="yaml", scripts_bucket=false, session_logs=false))]
+    fn to_cloudformation(
+        &self,
+        format: &str,
+        scripts_bucket: bool,
+        session_logs: bool,
+    ) -> PyResult<String> {
+        let mut options = core::CloudFormationOptions::default();
+        options.format = format.parse().map_err(errors::core)?;
+        options.scripts_bucket = scripts_bucket;
+        options.session_logs = session_logs;
+        self.0.to_cloudformation(&options).map_err(errors::core)
+    }
+}
