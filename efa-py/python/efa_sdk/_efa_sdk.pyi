@@ -11,7 +11,17 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+
+TESTED_EKSCTL_VERSION: Final[str]
+"""
+The version of eksctl whose rule for interfaces and whose schema `to_eksctl` follows.
+"""
+
+TESTED_KARPENTER_VERSION: Final[str]
+"""
+The version of Karpenter's AWS provider whose CRDs `to_karpenter` is tested against.
+"""
 
 TESTED_RAY_VERSION: Final[str]
 """
@@ -3376,9 +3386,52 @@ class Plan:
         exist included, in the plan's first subnet. To be run once; `verify` and `destroy` know the
         cluster afterwards.
         """
+    def to_cloudformation(self, /, *, format: str = "yaml", scripts_bucket: bool = False, session_logs: bool = False) -> str:
+        """
+        A CloudFormation template of everything that `Client.apply` would make, and the launch
+        template that the instances come from; nothing has to exist. format: `yaml` or `json`.
+        scripts_bucket: make the bucket that the role may read, encrypted and not public.
+        session_logs: make a log group for SSM sessions, which the role may write.
+
+        Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
+        500 resources.
+        """
+    def to_efa_device_plugin_values(self, /, *, taint: str = "vpc.amazonaws.com/efa") -> str:
+        """
+        Values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no node
+        offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
+
+        Raises HandoffError for a malformed taint.
+        """
+    def to_eksctl(self, /, *, cluster: str, name: str | None = None) -> str:
+        """
+        A ClusterConfig with one managed node group for `eksctl create nodegroup --config-file`, as
+        YAML. eksctl derives the interfaces itself, so it is written only where they are right.
+        cluster: name of the EKS cluster. name: of the node group; the plan's when None.
+
+        Raises HandoffError when a group does not exist yet (see `Client.prepare`), and where
+        eksctl would derive other interfaces than the type needs.
+        """
     def to_json(self, /) -> str:
         """
         The plan as JSON.
+        """
+    def to_karpenter(self, /, *, role: str | None = None, ami_alias: str | None = None, interfaces: str = "static", workloads: SupportsGetItem[int, str] = ..., image: str | None = None, name: str | None = None, namespace: str | None = None, taint: str = "vpc.amazonaws.com/efa", maximum_nodes: SupportsIndex | None = None, static_nodes: bool = False, huge_pages_mib: SupportsIndex = 5120, memory_mib: SupportsIndex | None = None) -> str:
+        """
+        Karpenter's manifests as YAML: an EC2NodeClass and a NodePool of one instance type in one
+        zone, then the workloads, and a NodeOverlay where pods request huge pages.
+
+        role: of the nodes; the plan's instance profile when None. ami_alias: a pinned EKS image
+        such as `al2023@v20260801`, instead of the plan's image. interfaces: `static` lists them in
+        the EC2NodeClass, with interface and efa-only in place of efa; `dynamic` leaves them to
+        Karpenter. workloads: of `pod`, `job` and `ray-cluster`, in order; image: their container
+        image. name: of the objects. namespace: of the workloads. taint: key of the nodes' taint.
+        maximum_nodes: the plan's number when None. static_nodes: keep that many nodes, whatever
+        pods want. huge_pages_mib: of each pod, 0 for none. memory_mib: of each pod, half of the
+        type's when None.
+
+        Raises HandoffError when a group does not exist yet (see `Client.prepare`), and for what
+        Karpenter cannot launch.
         """
     def to_launch_template(self, /, *, launcher: str = "ec2") -> str:
         """
