@@ -4,7 +4,7 @@
 //! `managed_launch_template.go`, and its JSON schema.
 
 use super::document::{Document, Node, mapping, put, yaml_text};
-use super::launch_template::{instance_tags, not_possible};
+use super::launch_template::{not_possible, tags_by_launcher};
 use super::provenance;
 use super::references::References;
 use crate::catalog::InstanceType;
@@ -166,14 +166,11 @@ fn node_group(plan: &Plan, options: &EksctlOptions, references: &References) -> 
     put(&mut group, "volumeType", "gp3");
     put(&mut group, "volumeEncrypted", true);
     let mut all = yaml_serde::Mapping::new();
-    for (key, value) in instance_tags(plan, references) {
+    for (key, value) in tags_by_launcher(plan, references) {
         // eksctl names its nodes itself.
         if key != tags::NAME {
             put(&mut all, &key, value);
         }
-    }
-    for key in [tags::IMAGE, tags::INSTANCE_PROFILE] {
-        put(&mut all, key, tags::BY_LAUNCHER);
     }
     put(&mut group, "tags", Node::Mapping(all));
     Node::Mapping(group)

@@ -148,7 +148,10 @@ impl LaunchTemplateData {
         let data = Self::new(plan, references);
         Ok(match launcher {
             LaunchTemplateFor::Ec2 => data,
-            LaunchTemplateFor::EksManagedNodeGroup => data.without_what_eks_brings(),
+            LaunchTemplateFor::EksManagedNodeGroup => Self {
+                tag_specifications: tag_specifications(&tags_by_launcher(plan, references)),
+                ..data.without_what_eks_brings()
+            },
         })
     }
 
@@ -254,6 +257,16 @@ pub(crate) fn instance_tags(plan: &Plan, references: &References) -> Vec<(String
 /// The document's own name for something, or the plan's.
 fn said(reference: &Option<Node>, planned: String) -> Node {
     reference.clone().unwrap_or_else(|| planned.into())
+}
+
+/// [`instance_tags`] where the launcher chooses the image and the instance profile.
+pub(crate) fn tags_by_launcher(plan: &Plan, references: &References) -> Vec<(String, Node)> {
+    let chosen = [tags::IMAGE, tags::INSTANCE_PROFILE];
+    let mut all = instance_tags(plan, references);
+    all.retain(|(key, _)| !chosen.contains(&key.as_str()));
+    all.extend(chosen.map(|key| (key.to_owned(), tags::BY_LAUNCHER.into())));
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all
 }
 
 /// `TagSpecifications` of what a launch makes.

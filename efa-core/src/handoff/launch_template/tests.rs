@@ -100,6 +100,10 @@ fn a_managed_node_group_gets_what_it_takes() {
     for absent in ["ImageId", "UserData", "IamInstanceProfile"] {
         assert!(data.get(absent).is_none(), "{absent}");
     }
+    let tags = data["TagSpecifications"][0]["Tags"].as_array().unwrap();
+    for key in ["efa-sdk:image", "efa-sdk:instance-profile"] {
+        assert!(tags.contains(&serde_json::json!({"Key": key, "Value": "launcher"})));
+    }
     for interface in data["NetworkInterfaces"].as_array().unwrap() {
         assert!(interface.get("SubnetId").is_none() && interface["Groups"][0] == "sg-1");
     }
