@@ -4,7 +4,7 @@
 //! looked up once, after enabling, and nothing allocates or locks.
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::rc::Rc;
 
 use super::calls::{Messages, Post, Remote, Rma};
@@ -100,6 +100,8 @@ pub(crate) struct Lane {
     posted: Vec<bool>,
     /// Where it posted them.
     offsets: Vec<usize>,
+    /// Where completions are read into.
+    entries: Box<[MaybeUninit<FiCqDataEntry>; BATCH]>,
     /// What has arrived and was not taken yet.
     arrived: Vec<Arrival>,
     /// Send contexts that the library does not hold.
@@ -183,6 +185,7 @@ impl Lane {
             receive_slots,
             posted: vec![false; receive_slots],
             offsets: vec![0; receive_slots],
+            entries: Box::new([const { MaybeUninit::uninit() }; BATCH]),
             // Immediate data may come without a receive, as much as there are sends over there.
             arrived: Vec::with_capacity(receive_slots + send_slots + BATCH),
             free_sends: (0..send_slots).map(|slot| slot as u32).collect(),
@@ -448,19 +451,26 @@ impl Lane {
     /// Reads completions, which also moves the provider on; how many there were.
     #[inline]
     pub(crate) fn poll(&mut self) -> Result<usize> {
-        let mut entries = [const { std::mem::MaybeUninit::<FiCqDataEntry>::uninit() }; BATCH];
         // SAFETY: the queue is open, with entries of this format, and there is room for BATCH.
-        let code = unsafe { (self.read)(self.cq, entries.as_mut_ptr().cast(), BATCH) };
-        if code == AGAIN || code == 0 {
+        let code = unsafe { (self.read)(self.cq, self.entries.as_mut_ptr().cast(), BATCH) };
+        if code == AGAIN {
             return Ok(0);
         }
+        self.take_entries(code)
+    }
+
+    /// What was read, or why nothing was. Apart from [`Self::poll`], so that asking in vain, which
+    /// is what waiting for a message is, costs a call and a comparison.
+    #[inline(never)]
+    fn take_entries(&mut self, code: isize) -> Result<usize> {
         if code < 0 {
             return Err(self.completion_error(code));
         }
         let count = code as usize;
-        for entry in &entries[..count.min(BATCH)] {
-            // SAFETY: the library filled this many entries.
-            self.complete(unsafe { entry.assume_init_ref() })?;
+        for index in 0..count.min(BATCH) {
+            // SAFETY: the library filled this many entries, which are plain values.
+            let entry = unsafe { self.entries[index].assume_init_read() };
+            self.complete(&entry)?;
         }
         Ok(count)
     }

@@ -11,8 +11,8 @@ use crate::error::{Code, Error, Result};
 
 /// Empty polls between two looks at the clock.
 const IDLE_POLLS: u32 = 64;
-/// Time between two looks at the other side's frames while idle, and until the processor is
-/// offered to others.
+/// Quiet time until, and then between, looks at the other side's frames, each with an offer of the
+/// processor to others: system calls, which messages that keep coming must not wait for.
 const LOOK_NS: u64 = 20_000;
 /// Time between two questions to the caller's hook, and two looks at the deadline.
 const CHECK_NS: u64 = 10_000_000;
@@ -139,15 +139,28 @@ impl<'a> Guard<'a> {
         self.idle = self.idle.wrapping_add(1);
         // Also between sleeps there are many polls: a provider may move a few KiB in each.
         if self.idle.is_multiple_of(IDLE_POLLS) {
-            self.look(now_ns())
+            self.still_idle()
         } else {
             Ok(false)
         }
     }
 
+    #[cold]
+    fn still_idle(&mut self) -> Result<bool> {
+        let now = now_ns();
+        if self.quiet_since_ns == 0 {
+            self.quiet_since_ns = now;
+        }
+        if now.saturating_sub(self.quiet_since_ns) < LOOK_NS {
+            return self.tick(now);
+        }
+        self.look(now)
+    }
+
     /// Something arrived, or was completed.
     #[inline]
     pub(crate) fn busy(&mut self) {
+        self.idle = 0;
         self.quiet_since_ns = 0;
         self.nap = Duration::ZERO;
     }
@@ -433,6 +446,46 @@ mod tests {
         assert_eq!(guard.nap, Duration::ZERO);
         guard.rest(1 + MEASURING_PATIENCE_NS + 10 * (1 << 20));
         assert_eq!(guard.nap, FIRST_NAP);
+    }
+
+    /// Counts how often it is asked for a frame.
+    struct Asked(u32);
+
+    impl Channel for Asked {
+        fn send(&mut self, _: &Frame) -> Result<()> {
+            Ok(())
+        }
+
+        fn poll(&mut self) -> Result<Option<Frame>> {
+            self.0 += 1;
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn messages_that_keep_coming_wait_for_no_look_at_frames() {
+        let mut asked = Asked(0);
+        let limit = Duration::from_secs(60);
+        let mut guard = Guard::new(&mut asked, Interrupt::never(), limit, Wait::Spin);
+        // As long as the next check of the deadline does not come.
+        guard.next_check_ns = u64::MAX;
+        for _ in 0..10_000 {
+            for _ in 0..IDLE_POLLS - 1 {
+                guard.idle().unwrap();
+            }
+            guard.busy();
+        }
+        assert_eq!(guard.quiet_since_ns, 0);
+        let start = now_ns();
+        while now_ns() - start < 2 * LOOK_NS {
+            guard.idle().unwrap();
+        }
+        // The clock was read each 64th time: at least once when it was late enough.
+        for _ in 0..IDLE_POLLS {
+            guard.idle().unwrap();
+        }
+        drop(guard);
+        assert!((1..100).contains(&asked.0), "{}", asked.0);
     }
 
     #[test]

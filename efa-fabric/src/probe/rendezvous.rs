@@ -16,6 +16,8 @@ const MAGIC: [u8; 4] = *b"efaP";
 /// Changed whenever frames change.
 const PROTOCOL: u16 = 3;
 const HEADER: usize = 10;
+/// Bytes that are read at once.
+const CHUNK: usize = 4096;
 /// Room for the rows of the most sizes that a probe can have.
 const MAX_FRAME: usize = 512 << 10;
 /// Time for a frame to leave when the socket's buffer is full.
@@ -27,6 +29,8 @@ const CONNECT_SLICE: Duration = Duration::from_millis(500);
 pub(crate) struct Tcp {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Where the next bytes are read into.
+    chunk: Box<[u8]>,
     peer: SocketAddr,
 }
 
@@ -89,6 +93,7 @@ impl Tcp {
         Ok(Self {
             stream,
             buffer: Vec::new(),
+            chunk: vec![0; CHUNK].into(),
             peer,
         })
     }
@@ -186,11 +191,10 @@ impl Channel for Tcp {
         if let Some(frame) = parse(&mut self.buffer, self.peer)? {
             return Ok(Some(frame));
         }
-        let mut chunk = [0; 4096];
-        match self.stream.read(&mut chunk) {
+        match self.stream.read(&mut self.chunk) {
             Ok(0) => Err(gone().with_context("peer", self.peer)),
             Ok(count) => {
-                self.buffer.extend_from_slice(&chunk[..count]);
+                self.buffer.extend_from_slice(&self.chunk[..count]);
                 parse(&mut self.buffer, self.peer)
             }
             Err(error)

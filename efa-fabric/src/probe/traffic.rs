@@ -269,7 +269,9 @@ impl Traffic {
         if let Some(arrival) = self.lane.take_arrived() {
             return Ok(Some(arrival));
         }
-        self.lane.poll()?;
+        if self.lane.poll()? == 0 {
+            return Ok(None);
+        }
         Ok(self.lane.take_arrived())
     }
 
