@@ -95,7 +95,7 @@ mod tests {
             json!({"networkCardIndex": 3, "deviceIndex": 1, "interfaceType": "efa-only"}),
             json!({"network_card_index": "3", "device_index": 1, "interface_type": "efa-only"}),
         ] {
-            assert_eq!(read(&[entry]).unwrap(), [expected.clone()]);
+            assert_eq!(read(&[entry]).unwrap(), std::slice::from_ref(&expected));
         }
         let lone = read(&[json!({"DeviceIndex": 0})]).unwrap();
         assert_eq!(lone[0].interface_type, InterfaceType::Interface);

@@ -92,7 +92,11 @@ mod tests {
             ("1: one\ntrue: yes", json!({"1": "one", "true": "yes"})),
         ];
         for (text, value) in cases {
-            assert_eq!(documents(text).unwrap(), [value.clone()], "{text}");
+            assert_eq!(
+                documents(text).unwrap(),
+                std::slice::from_ref(value),
+                "{text}"
+            );
         }
         assert_eq!(documents("a: 1\n---\n---\nb: 2\n").unwrap().len(), 2);
         assert_eq!(documents("").unwrap().len(), 0);
