@@ -10,6 +10,8 @@ use std::ffi::{c_char, c_int, c_void};
 
 #[cfg(test)]
 mod layout;
+mod op;
+pub(crate) use op::checked_op;
 
 /// The API version that the types below describe.
 pub(crate) const HEADER_VERSION: u32 = fi_version(2, 6);
@@ -587,21 +589,3 @@ macro_rules! objects {
 }
 
 objects! { FidFabric FidDomain FidEq FidCq FidAv FidMr FidEp }
-
-/// An entry of an ops table, or `None` where the table is absent, shorter, or lacks it: what
-/// C's `FI_CHECK_OP` tests.
-macro_rules! checked_op {
-    ($table:expr, $ty:ident, $op:ident) => {{
-        let table: *const $crate::ffi::$ty = $table;
-        // SAFETY: a table that is not null begins with its size, and lives as long as its
-        // object, which the caller holds; `$op` is read only where it lies inside that size.
-        unsafe {
-            if !table.is_null() && (*table).size > std::mem::offset_of!($crate::ffi::$ty, $op) {
-                (*table).$op
-            } else {
-                None
-            }
-        }
-    }};
-}
-pub(crate) use checked_op;
