@@ -14,8 +14,8 @@ from support import DEADLINE_S, P5, SMALL, Cloud, Gate
 
 # fmt: off
 VERBS = [
-    "catalog", "plan", "preflight", "capacity_block_offerings", "apply", "grow", "clusters",
-    "describe", "topology", "run_command", "verify", "verify_instance", "destroy",
+    "catalog", "plan", "preflight", "capacity_block_offerings", "prepare", "apply", "grow",
+    "clusters", "describe", "topology", "run_command", "verify", "verify_instance", "destroy",
 ]
 # fmt: on
 

@@ -268,7 +268,7 @@ fn check_expressible(plan: &Plan, options: &CloudFormationOptions) -> Result<()>
         if wanted && !makes_role {
             return Err(not_possible(
                 &format!("the stack makes no role that could {what}"),
-                "plan with an instance profile that is made, instance_profile=\"make\"",
+                "plan with an instance role that is made: give an InstanceRole as instance_profile",
                 field,
                 "true",
             ));
