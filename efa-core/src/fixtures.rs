@@ -4,7 +4,6 @@ use crate::catalog::Catalog;
 use crate::ec2::{Image, Instance, InstanceState, Subnet, Tags};
 use crate::plan::{self, Observations, Plan};
 use crate::spec::ClusterSpec;
-use crate::types::Architecture;
 
 /// A running instance, with address `10.0.0.{launch_index}`.
 pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
@@ -29,14 +28,33 @@ pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
     }
 }
 
+/// One type of each class of layouts: 1, 2, 2 with one interface per card, 4, 8, 16, 17 and 32 cards,
+/// and a type that the catalogue keeps by hand.
+pub(crate) const LAYOUT_CLASSES: [&str; 9] = [
+    "c7i.48xlarge",
+    "hpc7a.96xlarge",
+    "hpc6id.32xlarge",
+    "p4d.24xlarge",
+    "p6-b200.48xlarge",
+    "p5en.48xlarge",
+    "p6-b300.48xlarge",
+    "p5.48xlarge",
+    "p6e-gb200.36xlarge",
+];
+
+/// Two of a type, by ids.
+pub(crate) fn spec(instance_type: &str) -> ClusterSpec {
+    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
+}
+
 /// What EC2 shows for a specification in an empty account.
 pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
+    let found = Catalog::bundled().require(&spec.instance_type);
+    let instance_type = found.unwrap().clone();
+    let architecture = instance_type.architectures[0].clone();
     Observations {
+        instance_type,
         region: "us-east-1".to_owned(),
-        instance_type: Catalog::bundled()
-            .require(&spec.instance_type)
-            .unwrap()
-            .clone(),
         zones_that_offer: vec!["us-east-1a".to_owned(), "us-east-1b".to_owned()],
         account: "123456789012".to_owned(),
         partition: "aws".to_owned(),
@@ -47,7 +65,7 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
             owner_id: "137112412989".to_owned(),
             owner_alias: Some("amazon".to_owned()),
             creation_date: "2026-10-01T00:00:00.000Z".to_owned(),
-            architecture: Architecture::X86_64,
+            architecture,
             ena_support: true,
             root_device_name: Some("/dev/xvda".to_owned()),
             root_volume_size_gib: Some(8),
@@ -72,7 +90,7 @@ pub(crate) fn subnet(subnet_id: &str, zone: &str, free: u32) -> Subnet {
 
 /// A plan of two instances of this type in an account where nothing of it exists.
 pub(crate) fn plan(instance_type: &str) -> Plan {
-    let spec = ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1");
+    let spec = spec(instance_type);
     plan::decide(&spec, seen(&spec)).unwrap()
 }
 

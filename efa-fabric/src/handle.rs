@@ -441,32 +441,23 @@ impl RawEndpoint {
 
     /// `fi_getopt` of a size; `None` where the provider does not know the option.
     pub(crate) fn size_option(&self, option: c_int) -> Option<usize> {
-        // SAFETY: the endpoint is open.
-        let table = unsafe { (*self.handle.as_ptr()).ops };
-        let getopt = checked_op!(table, FiOpsEp, getopt)?;
-        let mut value = 0_usize;
-        let mut length = size_of::<usize>();
-        // SAFETY: the value is as long as is said.
-        let code = unsafe {
-            getopt(
-                self.handle.fid(),
-                ffi::FI_OPT_ENDPOINT,
-                option,
-                (&raw mut value).cast(),
-                &raw mut length,
-            )
-        };
-        (code == 0 && length == size_of::<usize>()).then_some(value)
+        self.option(option).map(usize::from_ne_bytes)
     }
 
     /// `fi_getopt` of a C `bool`; `None` where the provider does not know the option.
     pub(crate) fn flag_option(&self, option: c_int) -> Option<bool> {
+        self.option(option).map(|[byte]: [u8; 1]| byte != 0)
+    }
+
+    /// The bytes of an option that has so many; `None` where the provider does not know it.
+    fn option<const LENGTH: usize>(&self, option: c_int) -> Option<[u8; LENGTH]> {
         // SAFETY: the endpoint is open.
         let table = unsafe { (*self.handle.as_ptr()).ops };
         let getopt = checked_op!(table, FiOpsEp, getopt)?;
-        let mut value = 0_u8;
-        let mut length = size_of::<u8>();
-        // SAFETY: the value is as long as is said.
+        // A provider may write it as what it is, which a size's alignment suits.
+        let mut value = 0_usize;
+        let mut length = LENGTH.min(size_of_val(&value));
+        // SAFETY: the value is at least as long as is said.
         let code = unsafe {
             getopt(
                 self.handle.fid(),
@@ -476,7 +467,14 @@ impl RawEndpoint {
                 &raw mut length,
             )
         };
-        (code == 0 && length == size_of::<u8>()).then_some(value != 0)
+        if code != 0 || length != LENGTH {
+            return None;
+        }
+        let mut bytes = [0; LENGTH];
+        for (byte, from) in bytes.iter_mut().zip(value.to_ne_bytes()) {
+            *byte = from;
+        }
+        Some(bytes)
     }
 
     /// `fi_getname`: this endpoint's address, opaque bytes for the peer's address vector.

@@ -32,6 +32,19 @@ REGION_OF = {
 SMALL = "c5n.18xlarge"
 P5 = "p5.48xlarge"
 
+#: One type for each class of layouts that the stand-in offers: 1, 2, 2 with one interface per card,
+#: 4, 8, 16, 17 and 32 cards.
+LAYOUT_CLASSES = [
+    "c7i.48xlarge",
+    "hpc7a.96xlarge",
+    "hpc6id.32xlarge",
+    "p4d.24xlarge",
+    "p6-b200.48xlarge",
+    "p5en.48xlarge",
+    "p6-b300.48xlarge",
+    P5,
+]
+
 # fmt: off
 #: How the names of EC2's actions begin that change something.
 MUTATING = (

@@ -13,36 +13,11 @@ import efa_sdk as efa
 import pytest
 from efa_sdk.testing import StandIn
 from jsonschema import Draft202012Validator
-from support import DEADLINE_S, P5, SMALL, Cloud, tags_of
+from support import DEADLINE_S, LAYOUT_CLASSES, P5, SMALL, Cloud, tags_of
 from test_cli_parity import end_state
 from test_cli_reads_back import AWS
 
-#: One of each class of layouts that the stand-in offers: 1, 2 (one interface per card), 2, 4, 8,
-#: 16, 16 of 17, 32 cards.
-CLASSES = [
-    "c7i.48xlarge",
-    "hpc6id.32xlarge",
-    "hpc7a.96xlarge",
-    "p4d.24xlarge",
-    "p6-b200.48xlarge",
-    "p5en.48xlarge",
-    "p6-b300.48xlarge",
-    P5,
-]
 TERRAFORM = Path(__file__).parents[1] / "data" / "terraform" / "aws_launch_template.schema.json"
-
-
-def cloud_for(cloud: Cloud, instance_type: str) -> Cloud:
-    """The cloud in a region that offers the type."""
-    for region in ("us-east-1", "us-east-2", "us-west-2"):
-        there = Cloud(cloud.stand_in, region)
-        offered = there.ec2.describe_instance_type_offerings(
-            LocationType="availability-zone",
-            Filters=[{"Name": "instance-type", "Values": [instance_type]}],
-        )["InstanceTypeOfferings"]
-        if offered:
-            return there
-    raise AssertionError(f"no region of the stand-in offers {instance_type}")
 
 
 def slots(interfaces: Any) -> set[tuple[int, int, str]]:
@@ -57,9 +32,9 @@ def slots(interfaces: Any) -> set[tuple[int, int, str]]:
     return found
 
 
-@pytest.mark.parametrize("instance_type", CLASSES)
+@pytest.mark.parametrize("instance_type", LAYOUT_CLASSES)
 def test_a_launch_from_the_template_is_as_planned(cloud: Cloud, instance_type: str) -> None:
-    cloud = cloud_for(cloud, instance_type)
+    cloud = cloud.at_home_of(instance_type)
     plan = cloud.client.prepare(cloud.plan(instance_type))
     request = json.loads(plan.to_launch_template())
     assert efa.check(json.dumps(request)).is_clean
@@ -103,10 +78,10 @@ def test_nothing_is_written_of_what_does_not_exist(cloud: Cloud) -> None:
     assert refused.value.code == "handoff.not_possible"
 
 
-@pytest.mark.parametrize("instance_type", CLASSES)
+@pytest.mark.parametrize("instance_type", LAYOUT_CLASSES)
 def test_terraform_takes_the_configuration(cloud: Cloud, instance_type: str) -> None:
     """Judged by the provider's argument list: Terraform itself is not run here."""
-    cloud = cloud_for(cloud, instance_type)
+    cloud = cloud.at_home_of(instance_type)
     plan = cloud.client.prepare(cloud.plan(instance_type, key_name="k", volume_size_gib=300))
     text = plan.to_terraform()
     assert efa.check(text).is_clean

@@ -24,25 +24,13 @@ import efa_sdk as efa
 import pytest
 from efa_sdk import errors
 from ray_documents import prepared, put, worker_of
-from support import DEADLINE_S, Cloud, tags_of
+from support import DEADLINE_S, LAYOUT_CLASSES, Cloud, tags_of
 
 pytest.importorskip("ray", reason="Ray is not installed")
 yaml = pytest.importorskip("yaml", reason="Ray needs PyYAML")
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "ray"
 JUDGE = pathlib.Path(__file__).with_name("ray_judge.py")
-
-#: One type for each class of layouts: 1, 2, 2 with one interface each, 4, 8, 16, 17, 32 cards.
-CLASSES = [
-    "c7i.48xlarge",
-    "hpc7a.96xlarge",
-    "hpc6id.32xlarge",
-    "p4d.24xlarge",
-    "p6-b200.48xlarge",
-    "p5en.48xlarge",
-    "p6-b300.48xlarge",
-    "p5.48xlarge",
-]
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -122,7 +110,7 @@ def test_known_keys_are_those_of_ray_and_ec2() -> None:
 
 
 def test_ray_takes_every_class_of_layouts(cloud: Cloud, ray_environment: dict[str, str]) -> None:
-    plans = [prepared(cloud, t, name=t.split(".")[0]) for t in CLASSES]
+    plans = [prepared(cloud, t, name=t.split(".")[0]) for t in LAYOUT_CLASSES]
     texts = [plan.to_ray_yaml() for plan in plans]
     assert [plan.to_ray_yaml() for plan in plans] == texts
     answers = judged(texts, ray_environment, "worker")
@@ -152,7 +140,7 @@ def test_ray_takes_every_class_of_layouts(cloud: Cloud, ray_environment: dict[st
 
 
 def test_resources_are_what_ray_finds(cloud: Cloud, ray_environment: dict[str, str]) -> None:
-    plans = [prepared(cloud, t, name=t.split(".")[0]) for t in CLASSES]
+    plans = [prepared(cloud, t, name=t.split(".")[0]) for t in LAYOUT_CLASSES]
     texts = [plan.to_ray_yaml() for plan in plans]
     answers = judged([without_resources(text) for text in texts], ray_environment)
     # What it finds where a file says nothing is what ours says, but for the kind of accelerator.

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{Direction, SecurityGroup, Tags};
-use crate::fixtures::{plan, prepared_plan, seen};
+use crate::fixtures::{LAYOUT_CLASSES, plan, prepared_plan, seen, spec};
 use crate::handoff::{check, interfaces};
 use crate::plan::decide;
 use crate::spec::{
@@ -11,27 +11,8 @@ use crate::spec::{
     SecurityGroupChoice,
 };
 
-/// One type of each layout class.
-const TYPES: [&str; 9] = [
-    "c7i.48xlarge",
-    "hpc7a.96xlarge",
-    "hpc6id.32xlarge",
-    "p4d.24xlarge",
-    "p6-b200.48xlarge",
-    "p5en.48xlarge",
-    "p6-b300.48xlarge",
-    "p5.48xlarge",
-    "p6e-gb200.36xlarge",
-];
-
-fn spec(instance_type: &str) -> ClusterSpec {
-    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
-}
-
 fn decided(spec: &ClusterSpec) -> Plan {
-    let mut seen = seen(spec);
-    seen.image.architecture = seen.instance_type.architectures[0].clone();
-    decide(spec, seen).unwrap()
+    decide(spec, seen(spec)).unwrap()
 }
 
 /// A plan with everything that a stack can make.
@@ -68,7 +49,7 @@ fn refused(plan: &Plan, options: &CloudFormationOptions, field: &str) {
 
 #[test]
 fn every_layout_class_reads_back_as_planned_and_without_findings() {
-    for instance_type in TYPES {
+    for instance_type in LAYOUT_CLASSES {
         let plan = whole(instance_type);
         let yaml = plan
             .to_cloudformation(&options(TemplateFormat::Yaml))

@@ -5,33 +5,10 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::CapacityReservation;
 use crate::error::Code;
-use crate::fixtures::{prepared_plan, seen};
+use crate::fixtures::{LAYOUT_CLASSES, prepared_plan, seen, spec};
 use crate::handoff::{check, read};
 use crate::layout::{Profile, PublicIp, violations};
-use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, InstanceRole};
-
-const CLASSES: [&str; 9] = [
-    "c7i.48xlarge",
-    "hpc7a.96xlarge",
-    "hpc6id.32xlarge",
-    "p4d.24xlarge",
-    "p6-b200.48xlarge",
-    "p5en.48xlarge",
-    "p6-b300.48xlarge",
-    "p5.48xlarge",
-    "p6e-gb200.36xlarge",
-];
-
-fn spec(instance_type: &str) -> ClusterSpec {
-    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
-}
-
-fn prepared(spec: &ClusterSpec) -> Plan {
-    let mut seen = seen(spec);
-    seen.image.architecture = seen.instance_type.architectures[0].clone();
-    let plan = crate::plan::decide(spec, seen).unwrap();
-    plan.prepared("sg-1".to_owned())
-}
+use crate::spec::{Capacity, InstanceProfileChoice, InstanceRole};
 
 fn options() -> KarpenterOptions {
     KarpenterOptions {
@@ -59,7 +36,10 @@ fn documents(text: &str) -> Vec<Value> {
 
 #[test]
 fn the_interfaces_of_every_class_read_back_as_planned() {
-    for name in CLASSES.iter().filter(|name| **name != "hpc6id.32xlarge") {
+    for name in LAYOUT_CLASSES
+        .iter()
+        .filter(|name| **name != "hpc6id.32xlarge")
+    {
         for profile in Profile::ALL {
             let mut wanted = spec(name);
             wanted.profile = profile;
@@ -136,8 +116,8 @@ fn dynamic_interfaces_are_refused_where_they_fail() {
         interfaces: KarpenterInterfaces::Dynamic,
         ..with_workloads()
     };
-    for name in CLASSES {
-        let plan = prepared(&spec(name));
+    for name in LAYOUT_CLASSES {
+        let plan = prepared_plan(&spec(name));
         let written = plan.to_karpenter(&dynamic);
         if refused.contains(&name) {
             assert_eq!(written.unwrap_err().code(), Code::HandoffNotPossible);
@@ -156,7 +136,7 @@ fn dynamic_interfaces_are_refused_where_they_fail() {
     }
     let mut one = spec("p5.48xlarge");
     one.efa = Some(1);
-    let error = prepared(&one).to_karpenter(&dynamic).unwrap_err();
+    let error = prepared_plan(&one).to_karpenter(&dynamic).unwrap_err();
     assert!(error.to_string().contains("32 EFA"), "{error}");
 }
 
@@ -164,7 +144,7 @@ fn dynamic_interfaces_are_refused_where_they_fail() {
 fn a_public_address_needs_the_interface_that_karpenter_derives() {
     let mut lone = spec("c7i.48xlarge");
     lone.public_ip = PublicIp::LoneEfa;
-    let plan = prepared(&lone);
+    let plan = prepared_plan(&lone);
     let error = plan.to_karpenter(&options()).unwrap_err();
     assert_eq!(error.code(), Code::HandoffNotPossible);
     assert!(error.to_string().contains("dynamic"), "{error}");
@@ -177,13 +157,13 @@ fn a_public_address_needs_the_interface_that_karpenter_derives() {
     assert_eq!(documents[0]["spec"]["associatePublicIPAddress"], true);
     assert!(check(&text, Catalog::bundled()).unwrap().is_clean());
     lone.public_ip = PublicIp::ElasticIp;
-    let error = prepared(&lone).to_karpenter(&options()).unwrap_err();
+    let error = prepared_plan(&lone).to_karpenter(&options()).unwrap_err();
     assert_eq!(error.context_value("field"), Some("public_ip"));
 }
 
 #[test]
 fn a_node_class_says_everything_that_a_launch_of_ours_does() {
-    let text = prepared(&spec("p5.48xlarge"));
+    let text = prepared_plan(&spec("p5.48xlarge"));
     let text = text.to_karpenter(&with_workloads()).unwrap();
     let documents = documents(&text);
     let class = &documents[0]["spec"];
@@ -250,7 +230,7 @@ fn reservations_are_selected_by_id() {
         assert_eq!(text.contains("drained before it ends"), kind != "default");
     }
     wanted.capacity = Capacity::Open;
-    let text = prepared(&wanted).to_karpenter(&options()).unwrap();
+    let text = prepared_plan(&wanted).to_karpenter(&options()).unwrap();
     let terms = &documents(&text)[0]["spec"]["capacityReservationSelectorTerms"];
     assert_eq!(terms[0]["instanceMatchCriteria"], "open");
 }
@@ -279,7 +259,7 @@ fn static_nodes_need_no_overlay_and_count_nodes_alone() {
         static_nodes: true,
         ..with_workloads()
     };
-    let text = prepared(&spec("p5.48xlarge"));
+    let text = prepared_plan(&spec("p5.48xlarge"));
     let text = text.to_karpenter(&options).unwrap();
     let documents = documents(&text);
     assert_eq!(documents[1]["spec"]["replicas"], 2);
@@ -319,7 +299,7 @@ fn what_cannot_be_written_is_refused_with_the_field() {
             o.maximum_nodes = Some(0);
         }),
     ];
-    let plan = prepared(&spec("p5.48xlarge"));
+    let plan = prepared_plan(&spec("p5.48xlarge"));
     for (field, code, change) in cases {
         let mut options = options();
         change(&mut options);
@@ -337,7 +317,7 @@ fn what_cannot_be_written_is_refused_with_the_field() {
         role: None,
         ..options()
     };
-    let error = prepared(&ours).to_karpenter(&no_role).unwrap_err();
+    let error = prepared_plan(&ours).to_karpenter(&no_role).unwrap_err();
     assert!(
         error.to_string().contains("less than EKS nodes need"),
         "{error}"
@@ -345,7 +325,7 @@ fn what_cannot_be_written_is_refused_with_the_field() {
     let mut tagged = spec("p5.48xlarge");
     let key = "kubernetes.io/cluster/x".to_owned();
     tagged.tags.insert(key, "owned".to_owned());
-    let error = prepared(&tagged).to_karpenter(&options()).unwrap_err();
+    let error = prepared_plan(&tagged).to_karpenter(&options()).unwrap_err();
     assert_eq!(error.context_value("field"), Some("tags"));
 }
 

@@ -2,13 +2,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::fixtures::{plan, prepared_plan};
+use crate::fixtures::{plan, prepared_plan, spec};
 use crate::handoff::{check, interfaces};
-use crate::spec::{Capacity, ClusterSpec};
-
-fn spec(instance_type: &str) -> ClusterSpec {
-    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
-}
+use crate::spec::Capacity;
 
 fn written(plan: &Plan, launcher: LaunchTemplateFor) -> Value {
     let text = plan.to_launch_template(launcher).unwrap();
@@ -22,9 +18,7 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         if !instance_type.supports_cluster_placement() {
             spec.placement_group = crate::spec::PlacementGroupChoice::None;
         }
-        let mut seen = crate::fixtures::seen(&spec);
-        seen.image.architecture = instance_type.architectures[0].clone();
-        let Ok(fresh) = crate::plan::decide(&spec, seen) else {
+        let Ok(fresh) = crate::plan::decide(&spec, crate::fixtures::seen(&spec)) else {
             panic!("{} cannot be planned", instance_type.name);
         };
         let references = References {

@@ -6,36 +6,13 @@ use super::*;
 use crate::bootstrap::Bootstrap;
 use crate::catalog::Catalog;
 use crate::error::Code;
-use crate::fixtures::{plan, prepared_plan};
+use crate::fixtures::{LAYOUT_CLASSES, plan, prepared_plan, spec};
 use crate::handoff::{check, interfaces, read};
 use crate::layout::PublicIp;
-use crate::spec::{Capacity, ClusterSpec};
+use crate::spec::Capacity;
 
-/// One type for each class of layouts: 1, 2, 2 with one interface per card, 4, 8, 16, 17, 32
-/// cards, and a type that the catalogue keeps by hand.
-const CLASSES: [&str; 9] = [
-    "c7i.48xlarge",
-    "hpc7a.96xlarge",
-    "hpc6id.32xlarge",
-    "p4d.24xlarge",
-    "p6-b200.48xlarge",
-    "p5en.48xlarge",
-    "p6-b300.48xlarge",
-    "p5.48xlarge",
-    "p6e-gb200.36xlarge",
-];
-
-fn spec(instance_type: &str) -> ClusterSpec {
-    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
-}
-
-/// A prepared plan, with an image of the type's architecture.
 fn prepared(instance_type: &str) -> Plan {
-    let spec = spec(instance_type);
-    let mut seen = crate::fixtures::seen(&spec);
-    seen.image.architecture = seen.instance_type.architectures[0].clone();
-    let plan = crate::plan::decide(&spec, seen).unwrap();
-    plan.prepared("sg-1".to_owned())
+    prepared_plan(&spec(instance_type))
 }
 
 fn written(plan: &Plan, options: &RayClusterOptions) -> (String, Value) {
@@ -46,7 +23,7 @@ fn written(plan: &Plan, options: &RayClusterOptions) -> (String, Value) {
 
 #[test]
 fn the_interfaces_of_every_class_read_back_as_planned() {
-    for instance_type in CLASSES {
+    for instance_type in LAYOUT_CLASSES {
         let plan = prepared(instance_type);
         let (text, value) = written(&plan, &RayClusterOptions::default());
         assert_eq!(
