@@ -19,6 +19,10 @@ export EFA_TEST_RAY_OLDEST := $(CURDIR)/.venv-ray-oldest/bin/python
 # What tools/setup.sh installs is there: a test that would be skipped for want of it fails.
 export EFA_TEST_NO_SKIPS := 1
 
+# Not `cargo run -p efa-core`: alone it has other features, and aws-sdk-ec2 would be compiled again.
+RUN_QUICKSTART = cargo build --workspace --example quickstart && \
+	"$${CARGO_TARGET_DIR:-target}/debug/examples/quickstart"
+
 .PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric bench-survey survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
@@ -39,16 +43,18 @@ demo: build
 	$(PYTHON) examples/quickstart.py
 
 demo-rust: build
-	cargo run -p efa-core --example quickstart
+	$(RUN_QUICKSTART)
 
 test: lint test-rust test-python
 	@echo "== all checks passed"
 
 # clippy-driver in cargo build, not cargo clippy: the latter would compile aws-sdk-ec2 again.
+# Nothing of this build is run, so it is not optimised.
 lint: setup build
 	@echo "== lints"
 	cargo fmt --check
-	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" cargo build --workspace --all-targets
+	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
+		cargo build --workspace --all-targets --config profile.dev.package.efa-fabric.opt-level=0
 	ruff format --check .
 	ruff check .
 	mypy
@@ -62,7 +68,7 @@ test-rust: setup build
 	cargo test -p efa-core --no-default-features --features test-clock
 	cargo test -p efa-fabric --test gpu
 	tools/check_abi.sh
-	cargo run --quiet -p efa-core --example quickstart
+	$(RUN_QUICKSTART)
 	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric
 
@@ -70,7 +76,9 @@ test-python: setup build
 	@echo "== Python tests, on the wheel too"
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
-	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest
+	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest -m "not alone" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest -m alone
 
 # Extra arguments: make bench-fabric BENCH="--pairs 15 --write"
 bench-fabric: build

@@ -41,7 +41,7 @@ install_into() {
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         say "installing Python packages into $venv"
         [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "${@: -1}"
+        "$venv/bin/python" -m pip install --no-compile --quiet --disable-pip-version-check -r "${@: -1}"
         echo "$wanted" > "$stamp"
     fi
 }

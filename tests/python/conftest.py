@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from efa_sdk.testing import StandIn
@@ -26,14 +27,31 @@ def stand_in(_stand_in_server: StandIn) -> StandIn:
 _TABLES = pytest.StashKey[dict[str, str]]()
 
 
+def _tables(config: pytest.Config) -> dict[str, str]:
+    return config.stash.setdefault(_TABLES, {})
+
+
 @pytest.fixture
 def print_at_end(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Takes a title and a text that is printed after all tests; the last text of a title wins."""
-    return request.config.stash.setdefault(_TABLES, {}).__setitem__
+    return _tables(request.config).__setitem__
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist leaves its tables to the process that prints."""
+    left: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if left is not None:
+        left["tables"] = _tables(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes the tables of a worker; one that crashed left none."""
+    _tables(node.config).update(getattr(node, "workeroutput", {}).get("tables", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints what `print_at_end` was given, whatever the verbosity."""
-    for title, text in terminalreporter.config.stash.get(_TABLES, {}).items():
+    for title, text in _tables(terminalreporter.config).items():
         terminalreporter.section(title)
         terminalreporter.write_line(text)

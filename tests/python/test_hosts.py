@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from hosts import Hosts, network_of_this_machine, require_hosts, wait_until
 
+pytestmark = pytest.mark.alone
+
 RATE_MBIT = 100
 PORT = 5000
 

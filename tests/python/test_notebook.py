@@ -21,6 +21,8 @@ pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 pytest.importorskip("pandas", reason="pandas is not installed")
 pytest.importorskip("ray", reason="Ray is not installed")
 
+pytestmark = pytest.mark.alone
+
 NOTEBOOK = pathlib.Path(__file__).resolve().parents[2] / "examples" / "survey.ipynb"
 NODES = 6
 PAIRS = NODES * (NODES - 1) // 2

@@ -126,7 +126,8 @@ def tamper(document: Any, path: str, value: Any) -> str:
         ("region", "eu-west-1"),
         ("layout.interfaces.0.interface_type", "efa"),
         ("layout.interfaces.1.device_index", 7),
-        ("format", 2),
+        ("format", 1),
+        ("format", 3),
         ("fingerprint", "0" * 16),
         # What apply uses beside the intent: it must not become a way to send something else.
         ("security_group.group_name", "default"),

@@ -18,6 +18,8 @@ from ray_hosts import RayHosts, Surveyed
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
+pytestmark = pytest.mark.alone
+
 #: Of each host: far below what two cores carry, so that the network is what is measured.
 RATE_MBIT = 50
 START_DEADLINE_S = 60.0

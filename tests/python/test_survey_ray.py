@@ -27,6 +27,8 @@ os.environ.update(
 )
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
+pytestmark = pytest.mark.alone
+
 QUICK: dict[str, Any] = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02}
 NODE: dict[str, Any] = {
     "num_cpus": 1,

@@ -13,7 +13,10 @@ import subprocess
 from pathlib import Path
 
 import efa_sdk
+import pytest
 from support import skip
+
+pytestmark = pytest.mark.alone
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -19,6 +19,8 @@ from efa_sdk import errors
 from efa_sdk.survey import SurveyProgress, SurveyReport
 from support import skip
 
+pytestmark = pytest.mark.alone
+
 QUICK = {
     "provider": "tcp",
     "source_address": "127.0.0.1",
