@@ -24,6 +24,8 @@ NAMES = [
     "Cluster",
     "ClusterSpec",
     "DestroyReport",
+    "DocumentFinding",
+    "DocumentReport",
     "Event",
     "Finding",
     "Gpu",
@@ -48,6 +50,12 @@ NOT_MADE_HERE = {
     "RankedInstance",
     "Topology",
 }
+RAY_WITHOUT_EFA = """
+cluster_name: train
+provider: {type: aws, region: us-east-1}
+available_node_types: {worker: {node_config: {InstanceType: p5.48xlarge}}}
+head_node_type: worker
+"""
 each_class = pytest.mark.parametrize("name", NAMES)
 _made: dict[str, Any] = {}
 
@@ -76,6 +84,8 @@ def flow(cloud: Cloud) -> dict[str, Any]:
     values += [preflight, preflight.checks[0]]
     values += [client.destroy("train"), catalog, efa.InstanceRole(scripts_bucket="scripts")]
     values += [efa.Bootstrap(extra_script="echo ready")]
+    document = efa.check(RAY_WITHOUT_EFA)
+    values += [document, document.findings[0]]
     return {type(value).__name__: value for value in values}
 
 
