@@ -24,6 +24,11 @@ def stand_in(_stand_in_server: StandIn) -> StandIn:
     return _stand_in_server
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file comes first, so that at the end no worker is left alone with it."""
+    items.sort(key=lambda item: item.path.name != "test_fault_matrix.py")
+
+
 _TABLES = pytest.StashKey[dict[str, str]]()
 
 
