@@ -244,20 +244,30 @@ impl Probe {
     }
 }
 
-/// The probes that run now, by their wish to stop.
+/// The probes that run now.
+struct Probes {
+    /// Their wishes to stop.
+    stops: Vec<Arc<AtomicBool>>,
+    /// Whether the process ends, so that no probe may begin.
+    closed: bool,
+}
+
 struct Running {
-    stops: Mutex<Vec<Arc<AtomicBool>>>,
+    probes: Mutex<Probes>,
     ended: Condvar,
 }
 
 static RUNNING: Running = Running {
-    stops: Mutex::new(Vec::new()),
+    probes: Mutex::new(Probes {
+        stops: Vec::new(),
+        closed: false,
+    }),
     ended: Condvar::new(),
 };
 
 impl Running {
-    fn stops(&self) -> MutexGuard<'_, Vec<Arc<AtomicBool>>> {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    fn probes(&self) -> MutexGuard<'_, Probes> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -265,22 +275,30 @@ impl Running {
 struct Registered(Arc<AtomicBool>);
 
 impl Registered {
-    fn new(stop: &Arc<AtomicBool>) -> Self {
-        RUNNING.stops().push(stop.clone());
-        Self(stop.clone())
+    /// None while the process ends.
+    fn new(stop: &Arc<AtomicBool>) -> Option<Self> {
+        let mut probes = RUNNING.probes();
+        if probes.closed {
+            return None;
+        }
+        probes.stops.push(stop.clone());
+        Some(Self(stop.clone()))
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        RUNNING.stops().retain(|stop| !Arc::ptr_eq(stop, &self.0));
+        RUNNING
+            .probes()
+            .stops
+            .retain(|stop| !Arc::ptr_eq(stop, &self.0));
         RUNNING.ended.notify_all();
     }
 }
 
-/// Stops every probe and waits until it has ended. Called at exit: a library's destructors must
-/// not run under a probe, which ended one process in six with a segmentation fault. Not for
-/// callers.
+/// Stops every probe, waits until it has ended, and lets none begin. Called at exit: a library's
+/// destructors must not run under a probe, which ended one process in six with a segmentation
+/// fault. Not for callers.
 #[pyfunction]
 pub(crate) fn _stop_probes(py: Python<'_>) {
     // The threads of a forked process stayed with its parent.
@@ -288,14 +306,15 @@ pub(crate) fn _stop_probes(py: Python<'_>) {
         return;
     }
     py.detach(|| {
-        let stops = RUNNING.stops();
-        for stop in &*stops {
+        let mut probes = RUNNING.probes();
+        probes.closed = true;
+        for stop in &probes.stops {
             stop.store(true, Ordering::Relaxed);
         }
         drop(
             RUNNING
                 .ended
-                .wait_timeout_while(stops, STOP_TIMEOUT, |stops| !stops.is_empty()),
+                .wait_timeout_while(probes, STOP_TIMEOUT, |probes| !probes.stops.is_empty()),
         );
     });
 }
@@ -322,7 +341,9 @@ pub(crate) async fn on_thread<T: Send + 'static>(
 ) -> PyResult<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let _stop_on_drop = StopOnDrop(stop.clone());
-    let registered = Registered::new(&stop);
+    let Some(registered) = Registered::new(&stop) else {
+        return Err(PyRuntimeError::new_err("this process is ending"));
+    };
     let thread = tokio::task::spawn_blocking(move || {
         let _registered = registered;
         let hook = || stop.load(Ordering::Relaxed);

@@ -302,3 +302,20 @@ def test_a_process_that_ends_right_after_a_cancelled_probe() -> None:
     for tenths in range(1, 11):
         done = run_python(CANCELLED_AT_EXIT, str(tenths / 10))
         assert done.returncode == 0, done.stderr
+
+
+AFTER_THE_LAST_PROBE = """
+from efa_sdk import _efa_sdk, fabric
+
+fabric.loopback("tcp")
+_efa_sdk._stop_probes()
+try:
+    fabric.loopback("tcp")
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_no_probe_begins_while_the_process_ends() -> None:
+    done = run_python(AFTER_THE_LAST_PROBE)
+    assert (done.returncode, done.stdout) == (0, "this process is ending\n"), done.stderr
