@@ -191,11 +191,16 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Something happened at this time: looks at everything if it is time to. Whether it did,
-    /// so that a measuring loop can read its clock again.
+    /// Whether [`Self::tick`] would look at everything at this time.
+    #[inline]
+    pub(crate) fn is_check_due(&self, now: u64) -> bool {
+        now >= self.next_check_ns
+    }
+
+    /// Something happened at this time: looks at everything if it is time to. Whether it did.
     #[inline]
     pub(crate) fn tick(&mut self, now: u64) -> Result<bool> {
-        if now < self.next_check_ns {
+        if !self.is_check_due(now) {
             return Ok(false);
         }
         self.check(now)?;

@@ -9,6 +9,7 @@ use super::samples::Samples;
 use super::stream::Stream;
 use super::traffic::Traffic;
 use crate::clock::now_ns;
+use crate::endpoint::Arrival;
 use crate::error::{Code, Error, Result};
 
 /// Exchanges before latency is measured, unless they take half of the budget.
@@ -139,21 +140,33 @@ fn latency(
         warmup += 1;
     }
 
-    // Samples touch each other: posting receives and reading the clock is inside them.
+    // Samples touch each other: each ends when the next message is on its way. Reading the clock
+    // and posting the receive again happen while it is, as few things as can be between an answer
+    // and the message that follows it.
     let start = now_ns();
     let mut before = start;
+    traffic.transfer(size, guard)?;
     loop {
-        exchange(traffic, size, guard)?;
-        let mut now = now_ns();
-        let has_grown = samples.push(now - before);
-        let count = samples.len();
-        if count >= max || (count >= min && now - start >= budget) {
-            break;
+        let arrival = answer(traffic, guard)?;
+        let count = samples.len() + 1;
+        let is_last = count >= max || (count >= min && before - start >= budget);
+        if is_last || samples.is_filled_by_one() || guard.is_check_due(before) {
+            samples.push(now_ns() - before);
+            renew(traffic, arrival, guard)?;
+            if is_last {
+                break;
+            }
+            samples.make_room();
+            guard.tick(before)?;
+            before = now_ns();
+            traffic.transfer(size, guard)?;
+        } else {
+            traffic.transfer(size, guard)?;
+            let now = now_ns();
+            samples.push(now - before);
+            before = now;
+            renew(traffic, arrival, guard)?;
         }
-        if guard.tick(now)? || has_grown {
-            now = now_ns();
-        }
-        before = now;
     }
     end(traffic, warmup + samples.len(), guard)?;
     Latency::of(samples.as_mut_slice(), options.operation, warmup)
@@ -161,21 +174,38 @@ fn latency(
 }
 
 /// A transfer and its answer, or its completion where it is one-sided.
-#[inline]
 fn exchange(traffic: &mut Traffic, size: usize, guard: &mut Guard<'_>) -> Result<()> {
     traffic.transfer(size, guard)?;
+    let arrival = answer(traffic, guard)?;
+    renew(traffic, arrival, guard)
+}
+
+/// Waits for the answer to a transfer, or for its completion where it is one-sided.
+#[inline]
+fn answer(traffic: &mut Traffic, guard: &mut Guard<'_>) -> Result<Option<Arrival>> {
     if traffic.operation().is_one_sided() {
         while traffic.in_flight()? > 0 {
             traffic.idle(guard)?;
         }
-        guard.busy();
-        return Ok(());
+        return Ok(None);
     }
     loop {
         if let Some(arrival) = traffic.arrived()? {
-            return traffic.renew(arrival, guard);
+            return Ok(Some(arrival));
         }
         traffic.idle(guard)?;
+    }
+}
+
+/// Posts the receive again that the answer has used up.
+#[inline]
+fn renew(traffic: &mut Traffic, answer: Option<Arrival>, guard: &mut Guard<'_>) -> Result<()> {
+    match answer {
+        Some(arrival) => traffic.renew(arrival, guard),
+        None => {
+            guard.busy();
+            Ok(())
+        }
     }
 }
 

@@ -17,17 +17,24 @@ impl Samples {
         samples
     }
 
-    /// Adds a time. True if room was made for the next ones, which took a while: the clock must
-    /// be read again before the next exchange.
+    /// Adds a time, for which there is room.
     #[inline]
-    pub(crate) fn push(&mut self, ns: u64) -> bool {
-        // There is room: made at first, or after the one before.
+    pub(crate) fn push(&mut self, ns: u64) {
         self.ns.push(ns);
-        if self.ns.len() < self.ns.capacity() {
-            return false;
+    }
+
+    /// Whether one more takes the last room, so that [`Self::make_room`] must follow it.
+    #[inline]
+    pub(crate) fn is_filled_by_one(&self) -> bool {
+        self.ns.len() + 1 >= self.ns.capacity()
+    }
+
+    /// Makes room if there is none, which takes a while: the clock must be read again before the
+    /// next exchange.
+    pub(crate) fn make_room(&mut self) {
+        if self.ns.len() == self.ns.capacity() {
+            self.grow(self.ns.len());
         }
-        self.grow(self.ns.len());
-        true
     }
 
     /// Makes room for this many more, with every page present: the kernel would else bring one in
@@ -65,11 +72,14 @@ mod tests {
         let mut grown = 0;
         for ns in 0..1_000_000 {
             let capacity = samples.ns.capacity();
-            let grew = samples.push(ns);
+            let is_filled = samples.is_filled_by_one();
+            samples.push(ns);
             // The vector never grows by itself, which would be inside an exchange.
-            assert_eq!(grew, samples.ns.capacity() != capacity, "{ns}");
+            assert_eq!(samples.ns.capacity(), capacity, "{ns}");
+            samples.make_room();
+            assert_eq!(is_filled, samples.ns.capacity() != capacity, "{ns}");
             assert!(samples.ns.len() < samples.ns.capacity());
-            grown += u32::from(grew);
+            grown += u32::from(is_filled);
         }
         assert!((1..10).contains(&grown), "{grown}");
         assert_eq!(samples.len(), 1_000_000);
