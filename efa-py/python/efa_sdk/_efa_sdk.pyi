@@ -4874,9 +4874,9 @@ def _fabric_child() -> None:
 
 def _stop_probes() -> None:
     """
-    Stops every probe and waits until it has ended. Called at exit: a library's destructors must
-    not run under a probe, which ended one process in six with a segmentation fault. Not for
-    callers.
+    Stops every probe, waits until it has ended, and lets none begin. Called at exit: a library's
+    destructors must not run under a probe, which ended one process in six with a segmentation
+    fault. Not for callers.
     """
 
 def advise_nccl_environment(environment: dict[str, str], *, instance_type: str | None = None, efa_count: SupportsIndex | None = None, gpu_count: SupportsIndex | None = None, has_rdma: bool | None = None, libfabric_version: str | None = None, plugin_version: str | None = None, plugin_path: str | None = None, fork_is_safe: bool | None = None, require_efa: bool = False) -> NcclAdvice:
