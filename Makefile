@@ -16,6 +16,9 @@ export EFA_TEST_PYTHON := $(PYTHON)
 export EFA_TEST_LIBFABRIC_2 := $(CURDIR)/.venv/lib/mpich/libfabric.so.1
 # The oldest Ray that surveys are tested with.
 export EFA_TEST_RAY_OLDEST := $(CURDIR)/.venv-ray-oldest/bin/python
+# Packages are installed uncompiled (tools/setup.sh), and the first import of a module keeps what it
+# compiled, even where the environment forbids it: every process of Ray or moto would compile anew.
+export PYTHONDONTWRITEBYTECODE :=
 # What tools/setup.sh installs is there: a test that would be skipped for want of it fails.
 export EFA_TEST_NO_SKIPS := 1
 
