@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::clock::Clock;
+
 /// Asks `apply` or `destroy` to stop: the call under way is finished, no other is sent, and the
 /// error `provision.cancelled` says what exists. Clones are the same request.
 #[derive(Debug, Clone, Default)]
@@ -36,11 +38,14 @@ impl Cancel {
         self.0.requested.load(Ordering::SeqCst)
     }
 
-    /// Sleeps so long, or until the request is made.
-    pub(crate) async fn sleep(&self, time: Duration) {
+    /// Sleeps for `time` on `clock`, or until the request is made.
+    pub(crate) async fn sleep(&self, clock: &dyn Clock, time: Duration) {
         let changed = self.0.changed.notified();
         if !self.is_cancelled() {
-            drop(tokio::time::timeout(time, changed).await);
+            tokio::select! {
+                () = changed => {}
+                () = clock.sleep(time) => {}
+            }
         }
     }
 }
@@ -48,16 +53,18 @@ impl Cancel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::TokioClock;
 
     #[tokio::test]
     async fn a_request_ends_the_sleep() {
         let cancel = Cancel::new();
-        let asleep = cancel.sleep(Duration::from_secs(3600));
+        let clock = TokioClock::default();
+        let asleep = cancel.sleep(&clock, Duration::from_secs(3600));
         let other = cancel.clone();
         let waker = tokio::spawn(async move { other.cancel() });
         asleep.await;
         waker.await.unwrap();
         assert!(cancel.is_cancelled());
-        cancel.sleep(Duration::from_secs(3600)).await;
+        cancel.sleep(&clock, Duration::from_secs(3600)).await;
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::cancel::Cancel;
 use crate::catalog::Catalog;
+use crate::clock::{Clock, TokioClock};
 use crate::cluster::{Cluster, Expected, not_found};
 use crate::cluster_list::{self, ClusterSummary};
 use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Ec2, Filter};
@@ -51,6 +52,7 @@ impl<T: Ec2 + Iam + Ssm + Account> Aws for T {}
 #[derive(Clone)]
 pub struct Client {
     aws: Arc<dyn Aws>,
+    clock: Arc<dyn Clock>,
     wait: Wait,
     progress: Progress,
     cancel: Cancel,
@@ -62,6 +64,7 @@ impl Client {
     pub fn new(aws: Arc<dyn Aws>) -> Self {
         Self {
             aws,
+            clock: Arc::new(TokioClock::default()),
             cancel: Cancel::new(),
             wait: Wait::default(),
             progress: Arc::new(|_| {}),
@@ -83,6 +86,13 @@ impl Client {
     #[must_use]
     pub fn with_wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// Waits on `clock` instead of tokio's timer.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -227,8 +237,9 @@ impl Client {
         options: &RunCommandOptions,
     ) -> Result<CommandReport> {
         let cluster = self.describe(name).await?;
-        let (ssm, progress) = (self.aws.as_ref(), self.progress.as_ref());
-        run_command::run(ssm, &cluster, script, options, progress).await
+        let (ssm, clock) = (self.aws.as_ref(), self.clock.as_ref());
+        let progress = self.progress.as_ref();
+        run_command::run(ssm, clock, &cluster, script, options, progress).await
     }
 
     /// Compares the cluster with the plan that its tags record.
@@ -318,6 +329,7 @@ impl Client {
     fn steps(&self) -> Steps<'_> {
         Steps::new(
             self.aws.as_ref(),
+            self.clock.as_ref(),
             self.wait,
             self.progress.as_ref(),
             self.cancel.clone(),
@@ -329,6 +341,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("aws", &self.aws)
+            .field("clock", &self.clock)
             .field("wait", &self.wait)
             .finish_non_exhaustive()
     }

@@ -35,6 +35,7 @@ mod cancel;
 mod capacity;
 mod catalog;
 mod client;
+pub mod clock;
 mod cluster;
 mod cluster_list;
 mod ec2;
@@ -61,6 +62,8 @@ mod spec;
 mod ssm;
 mod subnets;
 mod tags;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod topology;
 mod types;
 mod verify;

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::cancel::Cancel;
 use crate::client::Aws;
+use crate::clock::Clock;
 use crate::cluster::{Cluster, live_instances};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::instance_role;
@@ -71,9 +71,10 @@ const LONGEST_POLL: Duration = Duration::from_secs(10);
 /// How long EC2 and IAM may take to see everywhere what was made moments ago.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// What every step needs: AWS, patience, someone to tell, and someone who may say stop.
+/// What every step needs: AWS, a clock, patience, someone to tell, and someone who may say stop.
 pub(crate) struct Steps<'a> {
     aws: &'a dyn Aws,
+    clock: &'a dyn Clock,
     wait: Wait,
     progress: &'a (dyn Fn(&Event) + Send + Sync),
     cancel: Cancel,
@@ -84,12 +85,14 @@ pub(crate) struct Steps<'a> {
 impl<'a> Steps<'a> {
     pub(crate) fn new(
         aws: &'a dyn Aws,
+        clock: &'a dyn Clock,
         wait: Wait,
         progress: &'a (dyn Fn(&Event) + Send + Sync),
         cancel: Cancel,
     ) -> Self {
         Self {
             aws,
+            clock,
             wait,
             progress,
             cancel,
@@ -136,18 +139,18 @@ impl<'a> Steps<'a> {
 
     fn poll_for(&self, limit: Duration) -> Poll {
         Poll {
-            deadline: Instant::now().checked_add(limit),
+            deadline: self.clock.now().checked_add(limit),
             next: self.wait.first_poll,
         }
     }
 
     /// Sleeps until the next look of a wait; false when its time is up.
     async fn pause(&self, poll: &mut Poll) -> Result<bool> {
-        let late = |deadline| Instant::now() + poll.next > deadline;
+        let late = |deadline| self.clock.now() + poll.next > deadline;
         if poll.deadline.is_some_and(late) {
             return Ok(false);
         }
-        self.cancel.sleep(poll.next).await;
+        self.cancel.sleep(self.clock, poll.next).await;
         self.check_cancelled()?;
         poll.next = (poll.next + poll.next / 2).min(LONGEST_POLL);
         Ok(true)
@@ -196,7 +199,7 @@ fn answered(error: &Error, codes: &[&str]) -> bool {
 /// Paces the looks of one wait.
 struct Poll {
     /// `None` where the clock does not reach so far.
-    deadline: Option<Instant>,
+    deadline: Option<Duration>,
     next: Duration,
 }
 

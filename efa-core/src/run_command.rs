@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
@@ -57,6 +56,7 @@ impl Default for RunCommandOptions {
 /// after the other. Dropping the future leaves the script running until its deadline.
 pub(crate) async fn run(
     ssm: &dyn Ssm,
+    clock: &dyn Clock,
     cluster: &Cluster,
     script: &str,
     options: &RunCommandOptions,
@@ -65,6 +65,7 @@ pub(crate) async fn run(
     check(script, options)?;
     let mut run = Run {
         ssm,
+        clock,
         progress,
         sent: Vec::new(),
     };
@@ -152,6 +153,7 @@ struct Outcome {
 
 struct Run<'a> {
     ssm: &'a dyn Ssm,
+    clock: &'a dyn Clock,
     progress: &'a (dyn Fn(&Event) + Send + Sync),
     sent: Vec<Sent>,
 }
@@ -159,7 +161,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// The instances whose agent came online in time, by launch index.
     async fn await_online(&self, cluster: &Cluster, wait: Duration) -> Result<Vec<String>> {
-        let until = Instant::now() + wait;
+        let until = self.clock.now() + wait;
         let mut pace = FIRST_POLL;
         let candidates: Vec<String> = cluster
             .instances
@@ -180,7 +182,7 @@ impl Run<'_> {
                 candidates.len()
             );
             self.tell(Action::Waiting, resource::INSTANCE, &cluster.name, detail);
-            if !pause(&mut pace, until).await {
+            if !self.pause(&mut pace, until).await {
                 break;
             }
         }
@@ -197,7 +199,7 @@ impl Run<'_> {
         script: &str,
         deadline: Duration,
     ) -> Result<BTreeMap<String, Outcome>> {
-        let until = Instant::now() + deadline;
+        let until = self.clock.now() + deadline;
         for batch in online.chunks(BATCH) {
             let command_id = self.ssm.send_command(batch, script, deadline).await?;
             let detail = format!("{} instances", batch.len());
@@ -215,9 +217,9 @@ impl Run<'_> {
                 self.tell(Action::Removed, COMMAND, &sent.command_id, "cancelled");
                 cancelled.extend(sent.unfinished.iter().cloned());
             }
-            self.await_ended(Instant::now() + SETTLE).await?;
+            self.await_ended(self.clock.now() + SETTLE).await?;
         }
-        let until = Instant::now() + SETTLE;
+        let until = self.clock.now() + SETTLE;
         let mut outcomes = BTreeMap::new();
         for sent in &self.sent {
             for id in &sent.instance_ids {
@@ -232,7 +234,7 @@ impl Run<'_> {
     }
 
     /// Looks until every command has ended on every instance; false when the time is up.
-    async fn await_ended(&mut self, until: Instant) -> Result<bool> {
+    async fn await_ended(&mut self, until: Duration) -> Result<bool> {
         let mut pace = FIRST_POLL;
         loop {
             for sent in &mut self.sent {
@@ -258,7 +260,7 @@ impl Run<'_> {
                 let detail = format!("{} of {all} ended", all - sent.unfinished.len());
                 self.tell(Action::Waiting, COMMAND, &sent.command_id, detail);
             }
-            if !pause(&mut pace, until).await {
+            if !self.pause(&mut pace, until).await {
                 return Ok(false);
             }
         }
@@ -270,7 +272,7 @@ impl Run<'_> {
         &self,
         sent: &Sent,
         instance_id: &str,
-        until: Instant,
+        until: Duration,
     ) -> Result<Option<CommandInvocation>> {
         let ended = !sent.unfinished.contains(instance_id);
         let mut pace = FIRST_POLL;
@@ -287,7 +289,7 @@ impl Run<'_> {
                 Err(error) if error.ec2_code() == Some(NOT_THERE_YET) => None,
                 Err(error) => return Err(error),
             };
-            if !pause(&mut pace, until).await {
+            if !self.pause(&mut pace, until).await {
                 return Ok(latest);
             }
         }
@@ -298,6 +300,17 @@ impl Run<'_> {
         for sent in self.unfinished() {
             let _ = self.ssm.cancel_command(&sent.command_id).await;
         }
+    }
+
+    /// Sleeps until the next look, each time half as long again; false when `until` has come.
+    async fn pause(&self, pace: &mut Duration, until: Duration) -> bool {
+        let left = until.saturating_sub(self.clock.now());
+        if left.is_zero() {
+            return false;
+        }
+        self.clock.sleep(left.min(*pace)).await;
+        *pace = (*pace + *pace / 2).min(LONGEST_POLL);
+        true
     }
 
     fn unfinished(&self) -> impl Iterator<Item = &Sent> {
@@ -339,16 +352,5 @@ fn has_ended(status: &CommandStatus) -> bool {
     )
 }
 
-/// Sleeps until the next look, each time half as long again; false when `until` has come.
-async fn pause(pace: &mut Duration, until: Instant) -> bool {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return false;
-    }
-    tokio::time::sleep(left.min(*pace)).await;
-    *pace = (*pace + *pace / 2).min(LONGEST_POLL);
-    true
-}
-
-#[cfg(all(test, feature = "test-clock"))]
+#[cfg(test)]
 mod tests;

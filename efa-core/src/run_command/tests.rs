@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::fixtures::instance;
+use crate::testing::PausedClock;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -38,10 +39,10 @@ impl Node {
     }
 }
 
-/// An SSM on tokio's paused clock. It answers about every instance in any command, as moto does.
+/// An SSM on a clock that does not run. It answers about every instance in any command, as moto does.
 #[derive(Debug)]
 struct Fake {
-    since: Instant,
+    clock: PausedClock,
     nodes: BTreeMap<String, Node>,
     /// SSM shows nothing of a command for so long.
     hidden_for: Duration,
@@ -51,8 +52,8 @@ struct Fake {
     failing_looks: Mutex<u32>,
     /// The call with this text fails for good.
     broken: Option<&'static str>,
-    sent_at: Mutex<Vec<Instant>>,
-    cancelled: Mutex<BTreeMap<String, Instant>>,
+    sent_at: Mutex<Vec<Duration>>,
+    cancelled: Mutex<BTreeMap<String, Duration>>,
     calls: Mutex<Vec<String>>,
 }
 
@@ -60,7 +61,7 @@ impl Fake {
     fn new(nodes: &[(&str, Node)]) -> Self {
         let nodes = nodes.iter();
         Self {
-            since: Instant::now(),
+            clock: PausedClock::new(),
             nodes: nodes.map(|(id, n)| ((*id).to_owned(), n.clone())).collect(),
             hidden_for: Duration::ZERO,
             lag: Duration::ZERO,
@@ -89,7 +90,7 @@ impl Fake {
 
     fn age(&self, command_id: &str) -> Duration {
         let n: usize = command_id.strip_prefix("cmd-").unwrap().parse().unwrap();
-        self.sent_at.lock().unwrap()[n].elapsed()
+        self.clock.now() - self.sent_at.lock().unwrap()[n]
     }
 
     fn status(&self, command_id: &str, node: &Node, age: Duration) -> CommandStatus {
@@ -97,7 +98,7 @@ impl Fake {
             return node.end.clone();
         }
         match self.cancelled.lock().unwrap().get(command_id) {
-            Some(at) if at.elapsed() >= 2 * S => CommandStatus::Cancelled,
+            Some(at) if self.clock.now() - *at >= 2 * S => CommandStatus::Cancelled,
             Some(_) => CommandStatus::Cancelling,
             None => CommandStatus::InProgress,
         }
@@ -113,7 +114,7 @@ impl Ssm for Fake {
     async fn online_instances(&self, ids: &[String]) -> Result<Vec<String>> {
         assert!(!ids.is_empty(), "that would ask for every instance");
         self.call(format!("online {}", ids.join(" ")))?;
-        let online = |id: &&String| self.nodes[*id].online_after <= self.since.elapsed();
+        let online = |id: &&String| self.nodes[*id].online_after <= self.clock.now();
         Ok(ids.iter().filter(online).cloned().collect())
     }
 
@@ -127,7 +128,7 @@ impl Ssm for Fake {
         let mut sent = self.sent_at.lock().unwrap();
         let id = format!("cmd-{}", sent.len());
         self.call(format!("send {id} {script} {timeout:?} {}", ids.join(" ")))?;
-        sent.push(Instant::now());
+        sent.push(self.clock.now());
         Ok(id)
     }
 
@@ -177,7 +178,7 @@ impl Ssm for Fake {
         self.cancelled
             .lock()
             .unwrap()
-            .insert(id.to_owned(), Instant::now());
+            .insert(id.to_owned(), self.clock.now());
         Ok(())
     }
 }
@@ -195,6 +196,7 @@ fn cluster(ids: &[&str]) -> Cluster {
 async fn run_on(fake: &Fake, cluster: &Cluster, script: &str) -> Result<CommandReport> {
     run(
         fake,
+        &fake.clock,
         cluster,
         script,
         &RunCommandOptions::default(),
@@ -208,7 +210,7 @@ async fn run_all(fake: &Fake) -> Result<CommandReport> {
     run_on(fake, &cluster(&ids), "true").await
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn every_node_runs_the_script_and_its_output_comes_back() {
     let mut late = Node::succeeds();
     late.online_after = 40 * S;
@@ -217,6 +219,7 @@ async fn every_node_runs_the_script_and_its_output_comes_back() {
     let events = Mutex::new(Vec::new());
     let report = run(
         &fake,
+        &fake.clock,
         &cluster(&["i-b", "i-a"]),
         "echo hello",
         &RunCommandOptions::default(),
@@ -252,7 +255,7 @@ async fn every_node_runs_the_script_and_its_output_comes_back() {
     assert_eq!(report.to_string(), text);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn looks_grow_apart_to_5_s() {
     let mut node = Node::succeeds();
     node.ends_after = 60 * S;
@@ -260,10 +263,10 @@ async fn looks_grow_apart_to_5_s() {
     run_all(&fake).await.unwrap();
     // 0, 0.5, 1.25, 2.4, 4.1, 6.6, 10.4 s, then every 5 s until the one after 60 s.
     assert_eq!(fake.calls("list").len(), 17);
-    assert!(fake.since.elapsed() < 66 * S);
+    assert!(fake.clock.now() < 66 * S);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn nodes_without_an_agent_are_reported_with_the_cure() {
     let mut never = Node::succeeds();
     never.online_after = 3600 * S;
@@ -285,11 +288,11 @@ async fn nodes_without_an_agent_are_reported_with_the_cure() {
             .contains("AmazonSSMManagedInstanceCore")
     );
     assert_eq!(report.nodes[2].detail, "the instance is stopped");
-    assert!(fake.since.elapsed() >= 300 * S, "waited for the agent");
+    assert!(fake.clock.now() >= 300 * S, "waited for the agent");
     assert_eq!(fake.calls("send"), ["send cmd-0 true 600s i-a"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn nothing_is_sent_when_no_agent_can_be_online() {
     let fake = Fake::new(&[]);
     let mut cluster = cluster(&["i-a"]);
@@ -299,7 +302,7 @@ async fn nothing_is_sent_when_no_agent_can_be_online() {
     assert!(report.command_ids.is_empty() && fake.calls("").is_empty());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn at_the_deadline_the_script_is_cancelled() {
     let mut slow = Node::succeeds();
     slow.ends_after = 3600 * S;
@@ -324,21 +327,21 @@ async fn at_the_deadline_the_script_is_cancelled() {
     assert_eq!(at_last.status, NodeStatus::Success);
     assert_eq!(fake.calls("cancel"), ["cancel cmd-0"]);
     let cancelled_at = fake.cancelled.lock().unwrap()["cmd-0"];
-    assert_eq!(cancelled_at - fake.since, 600 * S);
-    assert!(fake.since.elapsed() < 615 * S);
+    assert_eq!(cancelled_at, 600 * S);
+    assert!(fake.clock.now() < 615 * S);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_node_that_hangs_even_after_the_cancellation_ends_the_wait() {
     let mut hangs = Node::ends(CommandStatus::InProgress, 0);
     hangs.ends_after = Duration::ZERO;
     let fake = Fake::new(&[("i-a", hangs)]);
     let report = run_all(&fake).await.unwrap();
     assert_eq!(report.nodes[0].status, NodeStatus::NotFinished);
-    assert!(fake.since.elapsed() <= 620 * S);
+    assert!(fake.clock.now() <= 620 * S);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn ends_are_told_apart() {
     let mut undeliverable = Node::ends(CommandStatus::Failed, -1);
     undeliverable.details = "Undeliverable";
@@ -378,7 +381,7 @@ async fn ends_are_told_apart() {
     assert!(json.contains("timed-out"), "{json}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn cut_outputs_are_marked() {
     let cut = |stdout: usize, stderr: &str| {
         let mut node = Node::ends(CommandStatus::Failed, 1);
@@ -402,7 +405,7 @@ async fn cut_outputs_are_marked() {
     assert!(report.to_html().contains("stderr: &lt;line&gt;"));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_ssm_does_not_show_yet_is_asked_for_again() {
     let mut fake = Fake::new(&[("i-a", Node::succeeds()), ("i-b", Node::succeeds())]);
     fake.hidden_for = 5 * S;
@@ -423,7 +426,7 @@ async fn what_ssm_does_not_show_yet_is_asked_for_again() {
     assert_eq!(report.nodes[0].status, NodeStatus::NotFinished, "{report}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn many_nodes_go_in_batches_of_50() {
     let ids: Vec<String> = (0..120).map(|n| format!("i-{n:03}")).collect();
     let nodes: Vec<(&str, Node)> = ids.iter().map(|id| (&**id, Node::succeeds())).collect();
@@ -445,7 +448,7 @@ async fn many_nodes_go_in_batches_of_50() {
     assert_eq!(fake.calls("get cmd-2 i-119").len(), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn commands_that_ended_are_not_looked_at_again() {
     let ids: Vec<String> = (0..51).map(|n| format!("i-{n:03}")).collect();
     let mut nodes: Vec<(&str, Node)> = ids.iter().map(|id| (&**id, Node::succeeds())).collect();
@@ -456,7 +459,7 @@ async fn commands_that_ended_are_not_looked_at_again() {
     assert_eq!((looks("cmd-0"), looks("cmd-1")), (5, 17));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_failed_call_cancels_what_was_sent() {
     let ids: Vec<String> = (0..51).map(|n| format!("i-{n:03}")).collect();
     let nodes: Vec<(&str, Node)> = ids.iter().map(|id| (&**id, Node::succeeds())).collect();
@@ -479,7 +482,7 @@ async fn a_failed_call_cancels_what_was_sent() {
     assert!(!error.may_have_changed_aws() && fake.calls("cancel").is_empty());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_cannot_be_sent_is_refused_before_any_call() {
     let with = |deadline, wait_online| RunCommandOptions {
         deadline,
@@ -512,9 +515,16 @@ async fn what_cannot_be_sent_is_refused_before_any_call() {
         ),
     ] {
         let fake = Fake::new(&[("i-a", Node::succeeds())]);
-        let error = run(&fake, &cluster(&["i-a"]), script, &options, &|_| {})
-            .await
-            .unwrap_err();
+        let error = run(
+            &fake,
+            &fake.clock,
+            &cluster(&["i-a"]),
+            script,
+            &options,
+            &|_| {},
+        )
+        .await
+        .unwrap_err();
         assert_eq!(error.code(), Code::PlanInvalidSpec);
         assert_eq!(error.context_value("field"), Some(field));
         assert!(error.to_string().contains(text), "{error}");

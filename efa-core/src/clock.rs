@@ -1,0 +1,43 @@
+//! The time that waits go by: tokio's timer, or a test's own.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+/// What a [`Client`](crate::Client) reads the time from and sleeps on.
+#[async_trait]
+pub trait Clock: Send + Sync + Debug + 'static {
+    /// The time since a moment that is fixed for this clock. It never goes back.
+    fn now(&self) -> Duration;
+
+    /// Returns once `time` has passed.
+    async fn sleep(&self, time: Duration);
+}
+
+/// The clock of a client that is told nothing else: tokio's timer.
+#[derive(Debug, Clone, Copy)]
+pub struct TokioClock {
+    start: Instant,
+}
+
+impl Default for TokioClock {
+    /// A clock that starts now.
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for TokioClock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}

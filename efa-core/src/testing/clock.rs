@@ -1,0 +1,58 @@
+//! A clock that moves only when somebody sleeps on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+
+/// A clock that stands still, and is `time` further at once when somebody sleeps for `time` on
+/// it. A test of a wait of 15 minutes takes no time. Clones are the same clock.
+///
+/// Tasks that sleep at the same time move it one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct PausedClock(Arc<Mutex<Duration>>);
+
+impl PausedClock {
+    /// A clock at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, time: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.saturating_add(time);
+    }
+}
+
+#[async_trait]
+impl Clock for PausedClock {
+    fn now(&self) -> Duration {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.advance(time);
+        // Others may have waited for this task to wait.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sleeping_moves_it_and_nothing_else_does() {
+        let clock = PausedClock::new();
+        let same = clock.clone();
+        assert_eq!(clock.now(), Duration::ZERO);
+        clock.sleep(Duration::from_secs(3600)).await;
+        same.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), Duration::from_secs(3601));
+        assert_eq!(same.now(), clock.now());
+    }
+}
