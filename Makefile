@@ -22,9 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # What tools/setup.sh installs is there: a test that would be skipped for want of it fails.
 export EFA_TEST_NO_SKIPS := 1
 
-# Not `cargo run -p efa-core`: alone it has other features, and aws-sdk-ec2 would be compiled again.
-RUN_QUICKSTART = cargo build --workspace --example quickstart && \
-	"$${CARGO_TARGET_DIR:-target}/debug/examples/quickstart"
+RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
 .PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric bench-survey survey-long stubs wheel fmt clean
 
