@@ -1,10 +1,9 @@
 //! GPU memory: the driver, loaded at run time where the feature `cuda` is on, and a refusal that
 //! says what is missing where anything is. Nothing here falls back to host memory.
 
-use std::ffi::c_void;
-use std::os::fd::OwnedFd;
-
-use crate::error::{Code, Error};
+#[forbid(unsafe_code)]
+mod missing;
+pub(crate) use missing::{DmaBuf, Missing, missing};
 
 #[cfg(feature = "cuda")]
 mod driver;
@@ -19,115 +18,10 @@ mod absent;
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{Gpu, GpuBuffer};
 
-/// The driver's library, by the name under which every installation has it.
-#[cfg(feature = "cuda")]
-const LIBRARY: &str = "libcuda.so.1";
-/// For tests only: a library that stands in for the driver. Reports of such a run say so, and
-/// never that GPUDirect is proven.
-#[cfg(feature = "cuda")]
-const TEST_LIBRARY: &str = "EFA_FABRIC_TEST_LIBCUDA";
-
-/// What GPU memory cannot be used for want of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "cuda"), allow(dead_code))] // the others come from the driver
-pub(crate) enum Missing {
-    /// The cargo feature.
-    #[cfg_attr(feature = "cuda", allow(dead_code))]
-    Feature,
-    /// The driver's library.
-    Library,
-    /// A driver that works.
-    Driver,
-    /// The device.
-    Device,
-    /// DMA-BUF, by the driver or libfabric.
-    DmaBuf,
-    /// `FI_HMEM` of the provider.
-    Hmem,
-    /// Registration of the memory by the provider.
-    Registration,
-}
-
-impl Missing {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Feature => "feature",
-            Self::Library => "libcuda",
-            Self::Driver => "driver",
-            Self::Device => "device",
-            Self::DmaBuf => "dmabuf",
-            Self::Hmem => "hmem",
-            Self::Registration => "registration",
-        }
-    }
-
-    const fn cure(self) -> &'static str {
-        match self {
-            Self::Feature => {
-                "build efa-fabric with the feature cuda, or measure with buffers in host memory"
-            }
-            Self::Library => {
-                "install NVIDIA's driver; in a container, start it with NVIDIA's runtime (--gpus all), which mounts libcuda.so.1"
-            }
-            Self::Driver => {
-                "check that `nvidia-smi` works in the same place: the kernel module and libcuda.so.1 must be of one driver"
-            }
-            Self::Device => {
-                "use a device that `nvidia-smi -L` lists, and check CUDA_VISIBLE_DEVICES and the container's devices"
-            }
-            Self::DmaBuf => {
-                "use libfabric 1.20 or later, the open NVIDIA kernel modules and Linux 5.12 or later; or register without DMA-BUF"
-            }
-            Self::Hmem => {
-                "use efa with a libfabric that is built with CUDA, such as that of the EFA installer"
-            }
-            Self::Registration => {
-                "use a libfabric that is built with CUDA; on efa-direct check /sys/class/infiniband/*/device/p2p and nvidia_peermem, or register by DMA-BUF"
-            }
-        }
-    }
-}
-
-/// The error for GPU memory that cannot be used.
-pub(crate) fn missing(what: Missing, message: String) -> Error {
-    Error::new(Code::GpuUnavailable, message)
-        .with_cure(what.cure())
-        .with_context("missing", what.name())
-}
-
-/// Device memory as a file descriptor (linux: Documentation/driver-api/dma-buf.rst).
-pub(crate) struct DmaBuf {
-    pub(crate) fd: OwnedFd,
-    /// The address that the descriptor's begin has.
-    pub(crate) base: *mut c_void,
-    /// Where the memory begins in it.
-    pub(crate) offset: u64,
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(feature = "cuda")))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn whatever_is_missing_is_named_with_a_cure() {
-        let all = [
-            (Missing::Feature, "feature"),
-            (Missing::Library, "libcuda"),
-            (Missing::Driver, "driver"),
-            (Missing::Device, "device"),
-            (Missing::DmaBuf, "dmabuf"),
-            (Missing::Hmem, "hmem"),
-            (Missing::Registration, "registration"),
-        ];
-        for (what, name) in all {
-            let error = missing(what, "no".into());
-            assert_eq!(error.code(), Code::GpuUnavailable);
-            assert_eq!(error.context_value("missing"), Some(name));
-            assert!(error.cure().is_some_and(|cure| !cure.is_empty()));
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
     #[test]
     fn without_the_feature_no_gpu_opens() {
         let error = Gpu::open(0).map(drop).unwrap_err();

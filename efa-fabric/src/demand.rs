@@ -10,7 +10,7 @@ use std::ffi::c_int;
 
 use crate::ffi;
 use crate::library::Version;
-use crate::probe::Operation;
+use crate::operation::Operation;
 
 /// The bits of the hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

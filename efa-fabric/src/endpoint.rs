@@ -5,7 +5,7 @@
 //! event queue, domain, completion queue, address vector, endpoint, binds, options, enable,
 //! name. Closing goes the other way, by the order of the fields.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,18 +14,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::ffi;
 use crate::gpu::{CudaMemory, Memory, Observed};
-use crate::handle::{
-    AddressVector, CompletionQueue, Domain, EventQueue, Fabric, MemoryRegion, RawEndpoint,
-};
+use crate::handle::region::MemoryRegion;
+use crate::handle::{AddressVector, CompletionQueue, Domain, EventQueue, Fabric, RawEndpoint};
 use crate::info::{self, ProviderInfo, Wanted};
 use crate::info_list::OwnedEntry;
 use crate::library::Library;
-use crate::probe::Operation;
+use crate::operation::Operation;
 
 mod calls;
-mod lane;
-pub(crate) use calls::Remote;
-pub(crate) use lane::{Arrival, Lane, Lengths, Place, Posted};
+pub(crate) mod lane;
 
 /// Completions that may wait to be read; the efa provider rounds up to its own minimum.
 const CQ_SIZE: usize = 1024;
@@ -412,9 +409,6 @@ fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> Sh
         SharedMemory::Unknown
     }
 }
-
-/// The descriptor for memory that is not registered.
-const NO_DESCRIPTOR: *mut c_void = std::ptr::null_mut();
 
 #[cfg(test)]
 mod tests {

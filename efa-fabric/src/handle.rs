@@ -17,8 +17,7 @@ use crate::ffi::{
 use crate::info_list::OwnedEntry;
 use crate::library::{Library, text};
 
-mod region;
-pub(crate) use region::{DeviceMemory, MemoryRegion, Registration};
+pub(crate) mod region;
 
 /// An object of libfabric and the library it came from.
 pub(crate) struct Handle<T: Object> {

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::ffi;
 use crate::info_list::{self, Entry, Hints, OwnedEntry, RawNic};
 use crate::library::{InfoList, Library, Version};
-use crate::probe::Operation;
+use crate::operation::Operation;
 
 /// Capabilities worth showing, in the order of fabric.h.
 pub(crate) const CAPABILITIES: [(u64, &str); 13] = [

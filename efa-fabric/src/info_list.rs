@@ -8,7 +8,7 @@ use crate::demand::demand;
 use crate::error::Result;
 use crate::ffi::{self, FiInfo};
 use crate::library::{InfoList, Library, c_string, text};
-use crate::probe::Operation;
+use crate::operation::Operation;
 
 mod raw_hints;
 

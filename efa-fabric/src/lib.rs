@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `library` | finds and loads libfabric; entry points; return codes become errors |
 //! | `ffi` | C's types, checked against the headers by tests |
+//! | `operation` | what moves bytes: messages, writes, reads |
 //! | `demand` | what is asked of a provider for an operation |
 //! | `info_list`, `info` | reads what libfabric offers; chooses |
 //! | `handle`, `endpoint` | objects, closed in order; the calls of the measured loop |
@@ -83,6 +84,8 @@ mod nccl_environment;
 mod nccl_log;
 #[forbid(unsafe_code)]
 mod node;
+#[forbid(unsafe_code)]
+mod operation;
 #[forbid(unsafe_code)]
 mod probe;
 #[forbid(unsafe_code)]

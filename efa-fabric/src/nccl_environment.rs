@@ -4,6 +4,7 @@
 //! that the processes would have. With the plugin and libfabric of a current EFA installer hardly
 //! anything has to be set; most of what recipes set is obsolete, and some of it ends the process.
 
+mod node;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -14,32 +15,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use node::NcclNode;
+
 use crate::environment;
 use rules::{CHEAT_SHEET, NCCL_ENV, PLATFORM_AWS, UNSET, needs_device_rdma};
-
-/// What is known of a node; `None` is not known, and versions that are not known count as current.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NcclNode {
-    /// Such as `p5.48xlarge`.
-    pub instance_type: Option<String>,
-    /// EFA devices.
-    pub efa_count: Option<u32>,
-    /// GPUs.
-    pub gpu_count: Option<u32>,
-    /// Whether the EFA devices have RDMA.
-    pub has_rdma: Option<bool>,
-    /// Version of libfabric, such as `2.1` or `1.22.0amzn4.0`.
-    pub libfabric_version: Option<String>,
-    /// Version of aws-ofi-nccl, such as `1.16.0` or `1.7.4-aws`.
-    pub plugin_version: Option<String>,
-    /// The plugin's file, such as `/opt/amazon/ofi-nccl/lib/libnccl-net.so`, or its directory.
-    pub plugin_path: Option<String>,
-    /// Whether a process may fork after it opened EFA: kernel 5.13 and rdma-core 35, or later.
-    pub fork_is_safe: Option<bool>,
-    /// Fail where EFA cannot be used, instead of going on over TCP.
-    pub require_efa: bool,
-}
 
 /// What to do with a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -403,13 +382,4 @@ fn is_ours(name: &str) -> bool {
         .iter()
         .any(|start| name.starts_with(start))
         || name == "LD_LIBRARY_PATH"
-}
-
-/// Major and minor number of a version, whatever follows.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.trim().trim_start_matches('v').split('.').map(|part| {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        part[..digits].parse().ok()
-    });
-    Some((numbers.next()??, numbers.next().flatten().unwrap_or(0)))
 }

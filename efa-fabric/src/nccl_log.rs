@@ -16,6 +16,7 @@
 
 mod causes;
 mod channel;
+mod expectation;
 mod judge;
 mod lines;
 mod message;
@@ -27,10 +28,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use serde::{Deserialize, Serialize};
-
 pub use causes::{NcclCause, NcclSeverity};
 pub use channel::{NcclChannels, NumberSet};
+pub use expectation::NcclExpectation;
 pub use report::{
     NcclEvidence, NcclFinding, NcclHost, NcclNetwork, NcclRank, NcclReason, NcclReport, NcclVerdict,
 };
@@ -41,38 +41,6 @@ use state::Process;
 
 /// Processes that are kept; later ones are counted and left out.
 const PROCESS_LIMIT: usize = 16_384;
-
-/// What the caller knows of the nodes and the log cannot say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NcclExpectation {
-    /// EFA devices on each node, from the instance type.
-    pub nics: Option<u32>,
-    /// Whether the instance type has GPUDirect RDMA. `None`: channels without it are a warning.
-    pub gpudirect: Option<bool>,
-}
-
-impl NcclExpectation {
-    /// Nothing is expected.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// EFA devices that each node must have.
-    #[must_use]
-    pub fn nics(mut self, nics: u32) -> Self {
-        self.nics = Some(nics);
-        self
-    }
-
-    /// Whether channels must, or need not, use GPUDirect RDMA.
-    #[must_use]
-    pub fn gpudirect(mut self, gpudirect: bool) -> Self {
-        self.gpudirect = Some(gpudirect);
-        self
-    }
-}
 
 /// Reads a log as it comes.
 ///

@@ -8,6 +8,7 @@
 //! sysfs-class-infiniband, Documentation/infiniband/user_verbs.rst) and of Amazon's driver.
 
 mod container;
+mod cpu_list;
 mod expected;
 mod limits;
 mod pci;

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::rc::Rc;
 
-use super::{DmaBuf, Missing, missing};
+use super::missing::{DmaBuf, Missing, missing};
 use crate::error::Result;
 
 pub(crate) enum Gpu {}

@@ -6,9 +6,14 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ffi::{self, Address, Calls, Context, Device, Status};
-use super::{DmaBuf, LIBRARY, Missing, TEST_LIBRARY, missing};
+use super::missing::{DmaBuf, Missing, missing};
 use crate::error::{Code, Error, Result};
 
+/// The driver's library, by the name under which every installation has it.
+const LIBRARY: &str = "libcuda.so.1";
+/// For tests only: a library that stands in for the driver. Reports of such a run say so, and
+/// never that GPUDirect is proven.
+const TEST_LIBRARY: &str = "EFA_FABRIC_TEST_LIBCUDA";
 /// Allocations are whole pieces of this many bytes: memory for a device is mapped in them, and a
 /// DMA-BUF has whole pages.
 const PIECE: usize = 2 << 20;

@@ -9,7 +9,7 @@ use crate::ffi::{
     WriteDataFn, WriteFn, checked_op,
 };
 use crate::library::Library;
-use crate::probe::Operation;
+use crate::operation::Operation;
 
 /// The tag of every tagged message: a probe has one conversation.
 const TAG: u64 = 0x00ef_a0ef;

@@ -7,22 +7,27 @@ use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::rc::Rc;
 
-use super::calls::{Messages, Post, Remote, Rma};
-use super::{Endpoint, NO_DESCRIPTOR};
+use super::Endpoint;
+use super::calls::{Messages, Post, Rma};
 use crate::cuda::{DmaBuf, Gpu, Missing, missing};
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiContext2, FiCqDataEntry, FidCq, FidEp, checked_op};
-use crate::handle::{DeviceMemory, MemoryRegion, Registration};
+use crate::handle::region::{DeviceMemory, MemoryRegion, Registration};
 use crate::library::Version;
 use crate::memory::{Arena, Buffer};
-use crate::probe::Operation;
+use crate::operation::Operation;
 
 mod errors;
+
+pub(crate) use super::calls::Remote;
 
 /// Completions that one read takes at most.
 const BATCH: usize = 16;
 const CONTEXT: usize = size_of::<FiContext2>();
 const AGAIN: isize = -(libc::EAGAIN as isize);
+
+/// The descriptor for memory that is not registered.
+const NO_DESCRIPTOR: *mut c_void = std::ptr::null_mut();
 
 /// Memory is registered by DMA-BUF since this interface version (fi_mr(3)).
 const DMABUF_SINCE: Version = Version {

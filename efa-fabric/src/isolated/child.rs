@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::{LoadedLibrary, RegisteredProvider, Relaxation, Step, Trial};
 use super::hints::HintSet;
-use super::wire::{PROTOCOL, Report, Request, TRIAL_MARK};
-use super::{CHILD_VARIABLE, maps, os};
+use super::wire::{CHILD_VARIABLE, PROTOCOL, Report, Request, TRIAL_MARK};
+use super::{maps, os};
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::info::ProviderInfo;

@@ -8,9 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Outcome, Step};
+use super::command::{CALL_FIRST, ChildCommand};
+use super::maps;
 use super::os::{self, ChildState};
-use super::wire::{PROTOCOL, Report, Request, TRIAL_MARK};
-use super::{CALL_FIRST, CHILD_VARIABLE, ChildCommand, Question, maps};
+use super::question::Question;
+use super::wire::{CHILD_VARIABLE, PROTOCOL, Report, Request, TRIAL_MARK};
 use crate::error::{Code, Error, Result};
 use crate::fabric_log::FabricLog;
 use crate::library::c_string;

@@ -8,6 +8,9 @@ use super::answer::{LoadedLibrary, RegisteredProvider, Step, Trial};
 use super::hints::HintSet;
 use crate::info::ProviderInfo;
 
+/// The environment variable that tells a process that it is such a child.
+pub(super) const CHILD_VARIABLE: &str = "EFA_FABRIC_CHILD";
+
 /// Changes whenever either side would misread the other.
 pub(super) const PROTOCOL: u32 = 1;
 

@@ -1,6 +1,6 @@
 //! The table of variables that do harm, or nothing, with current software; with why and origin.
 
-use super::{NcclNode, version};
+use super::node::NcclNode;
 
 /// Variables that a rule is about: a name, or the start of names before `*`.
 pub(super) struct Rule {
@@ -263,22 +263,4 @@ fn is_false(value: &str) -> bool {
     ["0", "false", "no", "off"]
         .iter()
         .any(|word| value.eq_ignore_ascii_case(word))
-}
-
-impl NcclNode {
-    /// Whether the plugin is as new; one of unknown version counts as current.
-    pub(super) fn plugin_at_least(&self, major: u32, minor: u32) -> bool {
-        self.plugin_version
-            .as_deref()
-            .and_then(version)
-            .is_none_or(|v| v >= (major, minor))
-    }
-
-    /// Whether libfabric is as new; one of unknown version counts as current.
-    pub(super) fn libfabric_at_least(&self, major: u32, minor: u32) -> bool {
-        self.libfabric_version
-            .as_deref()
-            .and_then(version)
-            .is_none_or(|v| v >= (major, minor))
-    }
 }

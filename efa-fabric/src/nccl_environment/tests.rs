@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::node::version;
 use super::*;
 
 fn env(vars: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::NcclExpectation;
 use super::causes::{NcclCause, NcclSeverity, Stage};
 use super::channel::NcclChannels;
+use super::expectation::NcclExpectation;
 use super::report::{
     NcclEvidence, NcclFinding, NcclHost, NcclNetwork, NcclRank, NcclReason, NcclReport, NcclVerdict,
 };

@@ -161,7 +161,7 @@ impl NodeRoot {
 
     /// Processors in the kernel's form, such as `0-47,96-143`; `None` if there are none.
     pub(crate) fn cpu_list(&self, path: &str) -> Option<Vec<usize>> {
-        let cpus = crate::rails::parse_cpu_list(&self.text(path)?)?;
+        let cpus = super::cpu_list::parse_cpu_list(&self.text(path)?)?;
         (!cpus.is_empty()).then_some(cpus)
     }
 

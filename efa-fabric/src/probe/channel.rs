@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use serde::{Deserialize, Serialize};
 
+use super::flow::Flow;
 use super::options::ProbeOptions;
 use super::report::{Peer, ProbeRow};
 use crate::error::{Code, Error, Result};
@@ -40,13 +41,6 @@ pub(crate) struct Phase {
     pub(crate) quantum: u32,
     /// Of the pattern that is sent to be looked at.
     pub(crate) seed: u64,
-}
-
-/// What one side sent, from its first post to the last acknowledgement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Flow {
-    pub(crate) messages: u64,
-    pub(crate) elapsed_ns: u64,
 }
 
 /// One message beside the fabric.

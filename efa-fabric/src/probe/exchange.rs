@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Frame};
 use super::guard::{Guard, Interrupt};
+use super::options::{ProbeOptions, ServeOptions};
 use super::report::{ProbeReport, Role};
-use super::{ProbeOptions, ServeOptions, StartLine, initiator, responder, session, settle, tell};
+use super::session::{self, settle, tell};
+use super::start_line::StartLine;
+use super::{initiator, responder};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 

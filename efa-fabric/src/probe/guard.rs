@@ -6,7 +6,7 @@ use super::channel::{Channel, Frame, peer_error};
 use super::options::Wait;
 use super::start_line::{Signal, StartLine};
 use crate::clock::now_ns;
-use crate::endpoint::Lane;
+use crate::endpoint::lane::Lane;
 use crate::error::{Code, Error, Result};
 
 /// Empty polls between two looks at the clock.

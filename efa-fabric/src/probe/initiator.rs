@@ -4,12 +4,13 @@ use super::channel::{Frame, Kind, Phase};
 use super::guard::{Guard, nanos};
 use super::integrity;
 use super::options::ProbeOptions;
+use super::phase::{begin, end};
 use super::report::{Bandwidth, Latency, ProbeRow};
 use super::samples::Samples;
 use super::stream::Stream;
 use super::traffic::Traffic;
 use crate::clock::now_ns;
-use crate::endpoint::Arrival;
+use crate::endpoint::lane::Arrival;
 use crate::error::{Code, Error, Result};
 
 /// Exchanges before latency is measured, unless they take half of the budget.
@@ -235,30 +236,6 @@ fn bandwidth(
         window as u32,
         traffic.buffers() as u32,
     ))
-}
-
-pub(crate) fn begin(traffic: &mut Traffic, phase: Phase, guard: &mut Guard<'_>) -> Result<()> {
-    guard.doing = "preparing a measurement".into();
-    traffic.prepare(phase.size, guard)?;
-    guard.send(&Frame::Begin(phase))?;
-    match guard.wait(Some(traffic.lane()))? {
-        Frame::Ready => {
-            guard.measuring(phase.size);
-            Ok(())
-        }
-        frame => Err(guard.unexpected(&frame)),
-    }
-}
-
-/// Ends a phase when all that both sides sent has left them.
-pub(crate) fn end(traffic: &mut Traffic, count: u64, guard: &mut Guard<'_>) -> Result<()> {
-    traffic.drain(guard)?;
-    guard.measured();
-    guard.send(&Frame::End { count })?;
-    match guard.wait(Some(traffic.lane()))? {
-        Frame::Done => Ok(()),
-        frame => Err(guard.unexpected(&frame)),
-    }
 }
 
 #[cfg(test)]

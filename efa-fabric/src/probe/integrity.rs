@@ -3,12 +3,12 @@
 
 use super::channel::{Frame, Kind, Phase};
 use super::guard::Guard;
-use super::initiator::{begin, end};
-use super::options::Operation;
+use super::phase::{begin, end};
 use super::traffic::Traffic;
 use crate::clock::now_ns;
-use crate::endpoint::Place;
+use crate::endpoint::lane::Place;
 use crate::error::{Code, Error, Result};
+use crate::operation::Operation;
 
 /// Larger transfers are not compared: it would take longer than measuring them.
 const LARGEST: usize = 64 << 20;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::info;
+use crate::operation::Operation;
 
 /// Largest message that is measured, in bytes: 1 GiB.
 pub const MAX_SIZE: usize = 1 << 30;
@@ -54,70 +55,6 @@ pub enum Direction {
     OneWay,
     /// Both at once: each is timed by itself while the other goes on.
     Bidirectional,
-}
-
-/// What moves the bytes that are measured (fi_msg(3), fi_tagged(3), fi_rma(3)).
-///
-/// The measuring side chooses, and tells the other in the handshake. Acknowledgements always go
-/// by messages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Operation {
-    /// `fi_send` into a receive that the other side posted.
-    #[default]
-    Message,
-    /// `fi_tsend`, matched by a tag.
-    Tagged,
-    /// `fi_write` with delivery complete: its completion says that the data has arrived.
-    Write,
-    /// `fi_writedata`: the other side gets a completion with the immediate data
-    /// (`FI_REMOTE_CQ_DATA`).
-    WriteData,
-    /// `fi_read`: its completion says that the data is here.
-    Read,
-}
-
-impl Operation {
-    /// Every operation, in the order of the reference.
-    pub const ALL: &'static [Self] = &[
-        Self::Message,
-        Self::Tagged,
-        Self::Write,
-        Self::WriteData,
-        Self::Read,
-    ];
-
-    /// The name, as in JSON: `message`, `tagged`, `write`, `write_data`, `read`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::Tagged => "tagged",
-            Self::Write => "write",
-            Self::WriteData => "write_data",
-            Self::Read => "read",
-        }
-    }
-
-    /// Whether one side acts and the other takes no notice: its own completion is what is
-    /// measured.
-    #[must_use]
-    pub const fn is_one_sided(self) -> bool {
-        matches!(self, Self::Write | Self::Read)
-    }
-
-    /// Whether the other side's memory is addressed.
-    #[must_use]
-    pub const fn is_rma(self) -> bool {
-        matches!(self, Self::Write | Self::WriteData | Self::Read)
-    }
-}
-
-impl std::fmt::Display for Operation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// What a probe measures, and for how long.
@@ -270,6 +207,38 @@ impl ProbeOptions {
 
     pub(crate) fn is_bidirectional(&self) -> bool {
         self.direction == Direction::Bidirectional
+    }
+}
+
+/// How a [`Server`](super::Server) answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServeOptions {
+    /// The only provider to answer for; empty for any. Fabric, domain and source address
+    /// choose this side's endpoint.
+    pub endpoint: EndpointOptions,
+    /// Time to wait for a peer with the right token.
+    pub accept_timeout: Duration,
+    /// Time for a probe; the peer's own deadline counts as well.
+    pub deadline: Duration,
+    /// Largest message in bytes that a peer may ask for: it decides how much memory is taken,
+    /// up to four times this and half a GiB.
+    pub max_size: usize,
+    /// How this side waits.
+    pub wait: Wait,
+}
+
+impl Default for ServeOptions {
+    /// Any provider, a minute to wait for a peer, ten minutes for its probe, messages up to
+    /// 64 MiB.
+    fn default() -> Self {
+        Self {
+            endpoint: EndpointOptions::new(""),
+            accept_timeout: Duration::from_secs(60),
+            deadline: Duration::from_secs(600),
+            max_size: 64 << 20,
+            wait: Wait::Adaptive,
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::channel::Flow;
-use super::options::{Buffers, Direction, Operation};
+use super::flow::Flow;
+use super::options::{Buffers, Direction};
 use crate::endpoint::{OptionOutcome, SharedMemory};
 use crate::gpu::{GpuReport, Memory};
 use crate::library::Version;
+use crate::operation::Operation;
 
 /// The sentence that every report carries.
 pub(crate) fn statement(operation: Operation) -> String {

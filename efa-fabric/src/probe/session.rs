@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use super::channel::{Frame, Side};
 use super::guard::Guard;
-use super::options::{Operation, ProbeOptions};
+use super::options::ProbeOptions;
 use super::report::{Peer, ProbeReport, ProbeRow, Role, statement};
 use super::traffic::{SPARE, Traffic};
 use crate::cuda::Gpu;
-use crate::endpoint::{Endpoint, EndpointOptions, Lane, Remote};
+use crate::endpoint::lane::{Lane, Remote};
+use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::error::{Code, Error, Result};
 use crate::gpu::{self, GpuReport, Memory, Observed};
 use crate::info::{self, ProviderInfo, Wanted};
 use crate::library::Library;
 use crate::node::{self, NodeRoot};
+use crate::operation::Operation;
 
 /// Longest address that is taken from a peer, in bytes; the longest known are about 100.
 const MAX_ADDRESS: usize = 1024;
@@ -428,6 +430,36 @@ fn gpu_report(session: &Session) -> Option<GpuReport> {
         gpudirect,
         evidence,
     })
+}
+
+/// Makes a session that failed safe to close.
+pub(crate) fn settle<T>(result: &Result<T>, session: Option<&mut Session>) {
+    if let (Err(_), Some(session)) = (result, session) {
+        session.traffic.settle();
+    }
+}
+
+/// Tells the other side of an error of this side, so that it need not wait for its deadline.
+pub(crate) fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
+    let result = result.map_err(|error| {
+        let error = guard.explain(error);
+        error.with_missing_context("doing", &guard.doing)
+    });
+    if let Err(error) = &result {
+        let (code, message) = (error.code().as_str().to_owned(), error.to_string());
+        // If that fails as well, the other side is gone, which `error` is likely to say.
+        drop(guard.send(&Frame::Abort { code, message }));
+    }
+    result
+}
+
+/// Providers whose addresses are IP addresses.
+const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
+
+pub(crate) fn is_ip(provider: &str) -> bool {
+    IP_PROVIDERS
+        .iter()
+        .any(|name| info::base_provider(provider).eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

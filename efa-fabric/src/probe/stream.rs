@@ -8,7 +8,8 @@
 //! With both sides sending, each keeps sending until the other has measured too, so that what is
 //! timed always has the other's traffic beside it.
 
-use super::channel::{Flow, Frame, Phase};
+use super::channel::{Frame, Phase};
+use super::flow::Flow;
 use super::guard::{Guard, nanos};
 use super::options::ProbeOptions;
 use super::traffic::Traffic;

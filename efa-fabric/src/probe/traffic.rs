@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::guard::Guard;
-use super::options::{Buffers, Operation, ProbeOptions};
+use super::options::{Buffers, ProbeOptions};
 use crate::clock::now_ns;
 use crate::cuda::Gpu;
-use crate::endpoint::{Arrival, Endpoint, Lane, Lengths, Place, Posted};
+use crate::endpoint::Endpoint;
+use crate::endpoint::lane::{Arrival, Lane, Lengths, Place, Posted};
 use crate::error::Result;
+use crate::operation::Operation;
 
 /// Bytes of an acknowledgement, unless messages of the measurement are as long.
 const ACK_SIZE: usize = 8;

@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::node::NodeRoot;
 use crate::system;
 
-/// Processors that a list may name, as many as the kernel's set has.
-const MAX_CPUS: usize = 1024;
-
 /// Whether the threads of a rail ran on the NUMA node of its card.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
@@ -68,43 +65,9 @@ pub(crate) fn pin(root: &NodeRoot, numa_node: Option<u32>) -> Pinning {
     }
 }
 
-/// The numbers of the kernel's form `0-3,8,10-11`; `None` for anything else.
-pub(crate) fn parse_cpu_list(text: &str) -> Option<Vec<usize>> {
-    let mut cpus = Vec::new();
-    for part in text.trim().split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last >= MAX_CPUS {
-            return None;
-        }
-        cpus.extend(first..=last);
-        if cpus.len() > MAX_CPUS {
-            return None;
-        }
-    }
-    Some(cpus)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_of_processors() {
-        for (text, expected) in [
-            ("0-3", Some(vec![0, 1, 2, 3])),
-            ("0,2-3,7\n", Some(vec![0, 2, 3, 7])),
-            ("", Some(vec![])),
-            ("3-1", None),
-            ("0-99999999999", None),
-            ("0-1023,0-1023", None),
-            ("a", None),
-            ("-1", None),
-            ("1-", None),
-        ] {
-            assert_eq!(parse_cpu_list(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_thread_that_is_not_pinned_says_why() {

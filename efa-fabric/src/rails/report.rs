@@ -5,11 +5,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::affinity::Pinning;
 use super::evidence::{self, TrafficEvidence};
+use super::options::RailOptions;
+use super::rail::Rail;
 use super::statistics::{self, SLOW_SHARE};
-use super::{Outcome, Pinning, Rail, RailOptions};
 use crate::endpoint::SharedMemory;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::library::{Library, Version};
 use crate::probe::ProbeReport;
 
@@ -103,6 +105,13 @@ pub struct RailReport {
     pub simulated: bool,
     /// How to read the figures, and what they do not show.
     pub statements: Vec<String>,
+}
+
+/// What came of one rail in one round.
+pub(super) struct Outcome {
+    pub(super) pinning: Pinning,
+    pub(super) measured: Result<ProbeReport>,
+    pub(super) growth: BTreeMap<String, u64>,
 }
 
 pub(super) fn result(rail: &Rail, alone: Outcome, together: Option<Outcome>) -> RailResult {

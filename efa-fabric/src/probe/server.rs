@@ -1,0 +1,171 @@
+//! Two processes that meet over TCP.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::channel::Frame;
+use super::guard::{Guard, Interrupt};
+use super::hall::Hall;
+use super::options::{ProbeOptions, ServeOptions};
+use super::rendezvous::{self, Listener, Tcp};
+use super::report::{ProbeReport, Role};
+use super::session::{self, settle, tell};
+use super::{initiator, responder};
+use crate::endpoint::EndpointOptions;
+use crate::error::{Code, Error, Result};
+use crate::info;
+use crate::library::Library;
+
+/// Measures to a [`Server`] at `host:port`, which must have the same token.
+///
+/// Providers with IP addresses use the address over which the server is reached, unless the
+/// options name an address or a domain.
+///
+/// # Errors
+/// As [`loopback_with`](super::loopback_with); `fabric.unreachable` if nobody answers in `connect_timeout`,
+/// `fabric.rendezvous_refused` if the server refuses, for a wrong token or another reason,
+/// `fabric.version_mismatch` for `shm` between different libfabrics.
+pub fn connect(
+    library: &Arc<Library>,
+    address: &str,
+    token: &str,
+    options: &ProbeOptions,
+    interrupt: Interrupt<'_>,
+) -> Result<ProbeReport> {
+    options.check()?;
+    check_token(token)?;
+    let start = Instant::now();
+    let mut tcp = Tcp::connect(
+        address,
+        options.connect_timeout.min(options.deadline),
+        interrupt,
+    )?;
+    let mut options = options.clone();
+    options.endpoint = with_source(
+        &options.endpoint,
+        &options.endpoint.provider,
+        tcp.local_ip(),
+    );
+    let left = options.deadline.saturating_sub(start.elapsed());
+    let mut guard = Guard::new(&mut tcp, interrupt, left, options.wait);
+    let result = measure_with(library, token, &options, &mut guard);
+    tell(&mut guard, result).map_err(|error| {
+        error
+            .with_context("address", address)
+            .with_missing_context("peer", address)
+            .with_missing_context("provider", &options.endpoint.provider)
+    })
+}
+
+fn measure_with(
+    library: &Arc<Library>,
+    token: &str,
+    options: &ProbeOptions,
+    guard: &mut Guard<'_>,
+) -> Result<ProbeReport> {
+    guard.doing = "meeting the peer".into();
+    guard.expect_contact(options.connect_timeout);
+    guard.send(&Frame::Knock {
+        token: token.to_owned(),
+    })?;
+    let providers = match guard.wait(None)? {
+        Frame::Accepted { providers } => providers,
+        frame => return Err(guard.unexpected(&frame)),
+    };
+    let mut session = session::initiate(library, options, Some(&providers), guard, &mut None)?;
+    guard.contact();
+    let measured = initiator::measure(&mut session.traffic, options, guard);
+    settle(&measured, Some(&mut session));
+    Ok(session::report(Role::Connect, library, session, measured?))
+}
+
+/// The answering side of a probe: a listening socket and a token.
+pub struct Server {
+    hall: Hall,
+}
+
+impl Server {
+    /// Listens on this address; [`Server::LOOPBACK`] for any free port of this machine only.
+    ///
+    /// # Errors
+    /// `fabric.rendezvous_failed` if the address cannot be listened on,
+    /// `fabric.invalid_option` for an empty token.
+    pub fn bind(address: SocketAddr, token: impl Into<String>) -> Result<Self> {
+        let token = token.into();
+        check_token(&token)?;
+        Ok(Self {
+            hall: Hall::new(Listener::bind(address)?, token),
+        })
+    }
+
+    /// Any free port on 127.0.0.1.
+    pub const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    /// The address that peers connect to, with the port that was free.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.hall.address()
+    }
+
+    /// Answers the next peer that has the token. Others are refused, and neither end the wait nor
+    /// hold it up: up to 32 connections are listened to at once, each for 2 s. Peers that come
+    /// meanwhile are answered by later calls, as long as they wait.
+    ///
+    /// # Errors
+    /// `fabric.deadline` if no peer comes, or its probe takes too long; `fabric.unreachable`
+    /// or `fabric.peer_failed` if it goes away or fails; as [`loopback_with`](super::loopback_with) for this side's
+    /// own endpoint; `fabric.version_mismatch` for `shm` between different libfabrics.
+    pub fn serve_one(
+        &self,
+        library: &Arc<Library>,
+        options: &ServeOptions,
+        interrupt: Interrupt<'_>,
+    ) -> Result<ProbeReport> {
+        // Asked before anyone waits for the answer: the first time takes a while.
+        let offered = info::rdm_providers(library)?;
+        let end = rendezvous::after(options.accept_timeout);
+        let mut tcp = self.hall.admit(&offered, end, interrupt)?;
+        let (local, peer) = (tcp.local_ip(), tcp.peer());
+        let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
+        let provider = |provider: &str| with_source(&options.endpoint, provider, local);
+        // In two statements: what keeps the endpoint must go before the session does.
+        let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
+        let result = opened.and_then(|mut session| {
+            let measured = responder::answer(&mut session.traffic, &session.options, &mut guard);
+            settle(&measured, Some(&mut session));
+            Ok(session::report(Role::Serve, library, session, measured?))
+        });
+        tell(&mut guard, result).map_err(|error| error.with_missing_context("peer", peer))
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_token(token: &str) -> Result<()> {
+    if token.is_empty() {
+        return Err(Error::new(Code::InvalidOption, "the token is empty")
+            .with_cure("give both sides the same secret")
+            .with_context("option", "token"));
+    }
+    Ok(())
+}
+
+/// Options with this source address, where the provider has such and none is chosen.
+fn with_source(
+    options: &EndpointOptions,
+    provider: &str,
+    source: Option<IpAddr>,
+) -> EndpointOptions {
+    let mut options = options.clone();
+    if session::is_ip(provider) && options.source_address.is_none() && options.domain.is_none() {
+        options.source_address = source.map(|address| address.to_string());
+    }
+    options
+}
