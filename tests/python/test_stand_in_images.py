@@ -112,3 +112,24 @@ def test_pages_and_an_unknown_filter(stand_in: StandIn) -> None:
     ]
     with pytest.raises(ClientError, match="The filter 'colour' is invalid"):
         images(stand_in, colour="red")
+
+
+def test_a_reset_undoes_what_was_done_to_images(stand_in: StandIn) -> None:
+    ec2 = stand_in.client()
+
+    before = ec2.describe_images()["Images"]
+    assert len(before) > 1000
+    public, gone, disabled, tagged = (one["ImageId"] for one in before[:4])
+    snapshot = before[3]["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    more = {"OperationType": "add", "UserIds": ["123456789012"]}
+    ec2.modify_image_attribute(ImageId=public, Attribute="launchPermission", **more)
+    permission = {"SnapshotId": snapshot, "Attribute": "createVolumePermission"}
+    ec2.modify_snapshot_attribute(**permission, **more)
+    ec2.deregister_image(ImageId=gone)
+    ec2.disable_image(ImageId=disabled)
+    ec2.create_tags(Resources=[tagged], Tags=[{"Key": "k", "Value": "v"}])
+    stand_in.reset()
+    assert ec2.describe_images()["Images"] == before
+    assert ec2.describe_snapshot_attribute(**permission)["CreateVolumePermissions"] == []
+    launch = ec2.describe_image_attribute(ImageId=public, Attribute="launchPermission")
+    assert launch["LaunchPermissions"] == [{"Group": "all"}]

@@ -18,6 +18,7 @@ from .app import Application, LoggedRequest
 from .control import Controller
 from .faults import Faults
 from .knobs import SETTINGS, Knobs
+from .moto_images import install as install_images
 from .moto_state import forget
 from .network import Network, make_network
 from .server import StandInError, listen
@@ -105,6 +106,7 @@ class StandIn(Knobs):
                 )
             self._server = listen(self.host, self._port, self._app)
             StandIn._running = self
+        install_images()
         self._app.closed = False
         self.reset()
         self._thread = threading.Thread(
