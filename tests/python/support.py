@@ -70,8 +70,12 @@ class Cloud:
         return self if region is None else Cloud(self.stand_in, region)
 
     def connect(self, **options: Any) -> efa.Client:
-        """Another client of the same EC2."""
-        defaults = {"region": self.network.region, "endpoint_url": self.stand_in.endpoint_url}
+        """Another client of the same EC2, that looks often: here no state takes time."""
+        defaults: dict[str, Any] = {
+            "region": self.network.region,
+            "endpoint_url": self.stand_in.endpoint_url,
+            "poll_interval_s": 0.01,
+        }
         return efa.Client(**{**defaults, **options})
 
     def spec(self, instance_type: str = SMALL, **more: Any) -> efa.ClusterSpec:
