@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Result, not_implemented};
 
 /// Who calls, as GetCallerIdentity shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,14 @@ impl CallerIdentity {
 
 /// What this crate asks of STS and Service Quotas.
 #[async_trait]
+#[allow(unused_variables)] // the defaults use no argument
 pub trait Account: Send + Sync + std::fmt::Debug + 'static {
     /// GetCallerIdentity.
-    async fn caller_identity(&self) -> Result<CallerIdentity>;
+    async fn caller_identity(&self) -> Result<CallerIdentity> {
+        Err(not_implemented("GetCallerIdentity"))
+    }
     /// GetServiceQuota of a service such as `ec2`; `None` when it has no quota of this code.
-    async fn service_quota(&self, service_code: &str, quota_code: &str) -> Result<Option<f64>>;
+    async fn service_quota(&self, service_code: &str, quota_code: &str) -> Result<Option<f64>> {
+        Err(not_implemented("GetServiceQuota"))
+    }
 }

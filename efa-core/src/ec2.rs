@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
-use crate::error::Result;
+use crate::error::{Result, not_implemented};
 use crate::layout::NetworkInterface;
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
@@ -497,80 +497,139 @@ pub struct RootVolume {
 
 /// What this crate asks of EC2. Every method reads all pages and returns typed errors whose
 /// context holds EC2's own code as `ec2_code`.
+///
+/// A method that an implementation leaves out answers `ec2.not_implemented`, so that a test's own
+/// fake is as long as what it needs, and a further method here breaks none.
 #[async_trait]
+#[allow(unused_variables)] // the defaults use no argument
 pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     /// The region that the calls go to.
     fn region(&self) -> &str;
 
     /// DescribeInstanceTypes, in pages of 100.
-    async fn describe_instance_types(&self, filters: &[Filter]) -> Result<Vec<InstanceType>>;
+    async fn describe_instance_types(&self, filters: &[Filter]) -> Result<Vec<InstanceType>> {
+        Err(not_implemented("DescribeInstanceTypes"))
+    }
     /// DescribeInstanceTypeOfferings by Availability Zone.
-    async fn describe_instance_type_offerings(&self, filters: &[Filter]) -> Result<Vec<Offering>>;
+    async fn describe_instance_type_offerings(&self, filters: &[Filter]) -> Result<Vec<Offering>> {
+        Err(not_implemented("DescribeInstanceTypeOfferings"))
+    }
     /// DescribeVpcs.
-    async fn describe_vpcs(&self, filters: &[Filter]) -> Result<Vec<Vpc>>;
+    async fn describe_vpcs(&self, filters: &[Filter]) -> Result<Vec<Vpc>> {
+        Err(not_implemented("DescribeVpcs"))
+    }
     /// DescribeSubnets.
-    async fn describe_subnets(&self, filters: &[Filter]) -> Result<Vec<Subnet>>;
+    async fn describe_subnets(&self, filters: &[Filter]) -> Result<Vec<Subnet>> {
+        Err(not_implemented("DescribeSubnets"))
+    }
     /// DescribeImages of these owners (accounts, `amazon`, `self`); of any owner when empty.
-    async fn describe_images(&self, owners: &[String], filters: &[Filter]) -> Result<Vec<Image>>;
+    async fn describe_images(&self, owners: &[String], filters: &[Filter]) -> Result<Vec<Image>> {
+        Err(not_implemented("DescribeImages"))
+    }
     /// DescribeSecurityGroups.
-    async fn describe_security_groups(&self, filters: &[Filter]) -> Result<Vec<SecurityGroup>>;
+    async fn describe_security_groups(&self, filters: &[Filter]) -> Result<Vec<SecurityGroup>> {
+        Err(not_implemented("DescribeSecurityGroups"))
+    }
     /// DescribePlacementGroups.
-    async fn describe_placement_groups(&self, filters: &[Filter]) -> Result<Vec<PlacementGroup>>;
+    async fn describe_placement_groups(&self, filters: &[Filter]) -> Result<Vec<PlacementGroup>> {
+        Err(not_implemented("DescribePlacementGroups"))
+    }
     /// DescribeInstances.
-    async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>>;
+    async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>> {
+        Err(not_implemented("DescribeInstances"))
+    }
     /// DescribeNetworkInterfaces.
-    async fn describe_network_interfaces(&self, filters: &[Filter]) -> Result<Vec<FreeInterface>>;
+    async fn describe_network_interfaces(&self, filters: &[Filter]) -> Result<Vec<FreeInterface>> {
+        Err(not_implemented("DescribeNetworkInterfaces"))
+    }
     /// DescribeAddresses.
-    async fn describe_addresses(&self, filters: &[Filter]) -> Result<Vec<Address>>;
+    async fn describe_addresses(&self, filters: &[Filter]) -> Result<Vec<Address>> {
+        Err(not_implemented("DescribeAddresses"))
+    }
     /// DescribeCapacityReservations.
     async fn describe_capacity_reservations(
         &self,
         filters: &[Filter],
-    ) -> Result<Vec<CapacityReservation>>;
+    ) -> Result<Vec<CapacityReservation>> {
+        Err(not_implemented("DescribeCapacityReservations"))
+    }
     /// DescribeCapacityBlockOfferings.
     async fn describe_capacity_block_offerings(
         &self,
         search: &CapacityBlockSearch,
-    ) -> Result<Vec<CapacityBlockOffering>>;
+    ) -> Result<Vec<CapacityBlockOffering>> {
+        Err(not_implemented("DescribeCapacityBlockOfferings"))
+    }
     /// DescribeInstanceTopology, in batches of 100 instances.
     async fn describe_instance_topology(
         &self,
         instance_ids: &[String],
-    ) -> Result<Vec<InstanceTopology>>;
+    ) -> Result<Vec<InstanceTopology>> {
+        Err(not_implemented("DescribeInstanceTopology"))
+    }
 
     /// CreateSecurityGroup; the new group's id.
-    async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String>;
+    async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String> {
+        Err(not_implemented("CreateSecurityGroup"))
+    }
     /// AuthorizeSecurityGroupIngress or -Egress with one rule.
     async fn authorize_security_group(
         &self,
         group_id: &str,
         direction: Direction,
         rule: &Rule,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        Err(not_implemented(match direction {
+            Direction::Ingress => "AuthorizeSecurityGroupIngress",
+            Direction::Egress => "AuthorizeSecurityGroupEgress",
+        }))
+    }
     /// DeleteSecurityGroup.
-    async fn delete_security_group(&self, group_id: &str) -> Result<()>;
+    async fn delete_security_group(&self, group_id: &str) -> Result<()> {
+        Err(not_implemented("DeleteSecurityGroup"))
+    }
     /// CreatePlacementGroup with strategy `cluster`.
-    async fn create_cluster_placement_group(&self, group_name: &str, tags: &Tags) -> Result<()>;
+    async fn create_cluster_placement_group(&self, group_name: &str, tags: &Tags) -> Result<()> {
+        Err(not_implemented("CreatePlacementGroup"))
+    }
     /// DeletePlacementGroup.
-    async fn delete_placement_group(&self, group_name: &str) -> Result<()>;
+    async fn delete_placement_group(&self, group_name: &str) -> Result<()> {
+        Err(not_implemented("DeletePlacementGroup"))
+    }
     /// RunInstances with DryRun: EC2 checks permissions and parameters, and launches nothing.
-    async fn dry_run_instances(&self, request: &RunInstances) -> Result<()>;
+    async fn dry_run_instances(&self, request: &RunInstances) -> Result<()> {
+        Err(not_implemented("RunInstances"))
+    }
     /// RunInstances.
-    async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>>;
+    async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
+        Err(not_implemented("RunInstances"))
+    }
     /// TerminateInstances.
-    async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()>;
+    async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {
+        Err(not_implemented("TerminateInstances"))
+    }
     /// DeleteNetworkInterface.
-    async fn delete_network_interface(&self, network_interface_id: &str) -> Result<()>;
+    async fn delete_network_interface(&self, network_interface_id: &str) -> Result<()> {
+        Err(not_implemented("DeleteNetworkInterface"))
+    }
     /// AllocateAddress in the VPC scope.
-    async fn allocate_address(&self, tags: &Tags) -> Result<Address>;
+    async fn allocate_address(&self, tags: &Tags) -> Result<Address> {
+        Err(not_implemented("AllocateAddress"))
+    }
     /// AssociateAddress with a network interface.
     async fn associate_address(
         &self,
         allocation_id: &str,
         network_interface_id: &str,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        Err(not_implemented("AssociateAddress"))
+    }
     /// DisassociateAddress.
-    async fn disassociate_address(&self, association_id: &str) -> Result<()>;
+    async fn disassociate_address(&self, association_id: &str) -> Result<()> {
+        Err(not_implemented("DisassociateAddress"))
+    }
     /// ReleaseAddress.
-    async fn release_address(&self, allocation_id: &str) -> Result<()>;
+    async fn release_address(&self, allocation_id: &str) -> Result<()> {
+        Err(not_implemented("ReleaseAddress"))
+    }
 }

@@ -147,6 +147,8 @@ codes! {
     Ec2Refused = Ec2, "ec2.refused";
     /// EC2's answer lacks something that it must have.
     Ec2UnexpectedAnswer = Ec2, "ec2.unexpected_answer";
+    /// The implementation of the calls that the client was given lacks this one.
+    Ec2NotImplemented = Ec2, "ec2.not_implemented";
 }
 
 /// A resource in EC2 that a failed call left behind.
@@ -316,6 +318,16 @@ impl Error {
     }
 }
 
+/// The error of a call that an implementation of our traits leaves out, by AWS's name of it.
+pub(crate) fn not_implemented(action: &'static str) -> Error {
+    Error::new(
+        Code::Ec2NotImplemented,
+        format!("this AWS does not implement {action}"),
+    )
+    .with_cure("write that method of the trait, or use efa_core::testing::FakeAws")
+    .with_context("action", action)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.message)?;
@@ -417,5 +429,6 @@ mod tests {
         "ec2.unreachable",
         "ec2.refused",
         "ec2.unexpected_answer",
+        "ec2.not_implemented",
     ];
 }

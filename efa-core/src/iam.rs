@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::ec2::Tags;
-use crate::error::Result;
+use crate::error::{Result, not_implemented};
 
 /// An IAM role, as GetRole shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,44 +32,76 @@ pub struct InstanceProfile {
 /// What this crate asks of IAM. A read of what does not exist is `None` or empty; every other
 /// error is typed, with IAM's own code as `ec2_code` in its context.
 #[async_trait]
+#[allow(unused_variables)] // the defaults use no argument
 pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
     /// GetRole.
-    async fn get_role(&self, role_name: &str) -> Result<Option<Role>>;
+    async fn get_role(&self, role_name: &str) -> Result<Option<Role>> {
+        Err(not_implemented("GetRole"))
+    }
     /// GetInstanceProfile.
-    async fn get_instance_profile(&self, profile_name: &str) -> Result<Option<InstanceProfile>>;
+    async fn get_instance_profile(&self, profile_name: &str) -> Result<Option<InstanceProfile>> {
+        Err(not_implemented("GetInstanceProfile"))
+    }
     /// ListAttachedRolePolicies; ARNs.
-    async fn list_attached_role_policies(&self, role_name: &str) -> Result<Vec<String>>;
+    async fn list_attached_role_policies(&self, role_name: &str) -> Result<Vec<String>> {
+        Err(not_implemented("ListAttachedRolePolicies"))
+    }
     /// ListRolePolicies; names of inline policies.
-    async fn list_role_policies(&self, role_name: &str) -> Result<Vec<String>>;
+    async fn list_role_policies(&self, role_name: &str) -> Result<Vec<String>> {
+        Err(not_implemented("ListRolePolicies"))
+    }
 
     /// CreateRole that services named in `trust_policy` (JSON) can assume.
-    async fn create_role(&self, role_name: &str, trust_policy: &str, tags: &Tags) -> Result<()>;
+    async fn create_role(&self, role_name: &str, trust_policy: &str, tags: &Tags) -> Result<()> {
+        Err(not_implemented("CreateRole"))
+    }
     /// AttachRolePolicy.
-    async fn attach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()>;
+    async fn attach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()> {
+        Err(not_implemented("AttachRolePolicy"))
+    }
     /// PutRolePolicy; `document` is JSON.
     async fn put_role_policy(
         &self,
         role_name: &str,
         policy_name: &str,
         document: &str,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        Err(not_implemented("PutRolePolicy"))
+    }
     /// CreateInstanceProfile.
-    async fn create_instance_profile(&self, profile_name: &str, tags: &Tags) -> Result<()>;
+    async fn create_instance_profile(&self, profile_name: &str, tags: &Tags) -> Result<()> {
+        Err(not_implemented("CreateInstanceProfile"))
+    }
     /// AddRoleToInstanceProfile.
-    async fn add_role_to_instance_profile(&self, profile_name: &str, role_name: &str)
-    -> Result<()>;
+    async fn add_role_to_instance_profile(
+        &self,
+        profile_name: &str,
+        role_name: &str,
+    ) -> Result<()> {
+        Err(not_implemented("AddRoleToInstanceProfile"))
+    }
     /// RemoveRoleFromInstanceProfile.
     async fn remove_role_from_instance_profile(
         &self,
         profile_name: &str,
         role_name: &str,
-    ) -> Result<()>;
+    ) -> Result<()> {
+        Err(not_implemented("RemoveRoleFromInstanceProfile"))
+    }
     /// DeleteInstanceProfile.
-    async fn delete_instance_profile(&self, profile_name: &str) -> Result<()>;
+    async fn delete_instance_profile(&self, profile_name: &str) -> Result<()> {
+        Err(not_implemented("DeleteInstanceProfile"))
+    }
     /// DetachRolePolicy.
-    async fn detach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()>;
+    async fn detach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()> {
+        Err(not_implemented("DetachRolePolicy"))
+    }
     /// DeleteRolePolicy.
-    async fn delete_role_policy(&self, role_name: &str, policy_name: &str) -> Result<()>;
+    async fn delete_role_policy(&self, role_name: &str, policy_name: &str) -> Result<()> {
+        Err(not_implemented("DeleteRolePolicy"))
+    }
     /// DeleteRole.
-    async fn delete_role(&self, role_name: &str) -> Result<()>;
+    async fn delete_role(&self, role_name: &str) -> Result<()> {
+        Err(not_implemented("DeleteRole"))
+    }
 }

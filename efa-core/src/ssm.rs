@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Result, not_implemented};
 use crate::types::open_string_enum;
 
 open_string_enum! {
@@ -48,29 +48,42 @@ pub struct CommandInvocation {
 
 /// What this crate asks of Systems Manager.
 #[async_trait]
+#[allow(unused_variables)] // the defaults use no argument
 pub trait Ssm: Send + Sync + std::fmt::Debug + 'static {
     /// GetParameter; `None` when there is none of this name.
-    async fn get_parameter(&self, name: &str) -> Result<Option<String>>;
+    async fn get_parameter(&self, name: &str) -> Result<Option<String>> {
+        Err(not_implemented("GetParameter"))
+    }
     /// DescribeInstanceInformation: those of `instance_ids` whose agent is online, in batches of 50.
-    async fn online_instances(&self, instance_ids: &[String]) -> Result<Vec<String>>;
+    async fn online_instances(&self, instance_ids: &[String]) -> Result<Vec<String>> {
+        Err(not_implemented("DescribeInstanceInformation"))
+    }
     /// SendCommand with the document AWS-RunShellScript to at most 50 instances; the command's id.
     async fn send_command(
         &self,
         instance_ids: &[String],
         script: &str,
         timeout: Duration,
-    ) -> Result<String>;
+    ) -> Result<String> {
+        Err(not_implemented("SendCommand"))
+    }
     /// ListCommandInvocations: every instance of a command and how far it is.
     async fn list_command_invocations(
         &self,
         command_id: &str,
-    ) -> Result<Vec<(String, CommandStatus)>>;
+    ) -> Result<Vec<(String, CommandStatus)>> {
+        Err(not_implemented("ListCommandInvocations"))
+    }
     /// GetCommandInvocation.
     async fn get_command_invocation(
         &self,
         command_id: &str,
         instance_id: &str,
-    ) -> Result<CommandInvocation>;
+    ) -> Result<CommandInvocation> {
+        Err(not_implemented("GetCommandInvocation"))
+    }
     /// CancelCommand.
-    async fn cancel_command(&self, command_id: &str) -> Result<()>;
+    async fn cancel_command(&self, command_id: &str) -> Result<()> {
+        Err(not_implemented("CancelCommand"))
+    }
 }
