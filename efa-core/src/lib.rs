@@ -40,6 +40,8 @@ mod cluster;
 mod cluster_list;
 mod ec2;
 mod error;
+#[cfg(any(feature = "aws", feature = "testing", test))]
+mod failure;
 #[cfg(test)]
 mod fixtures;
 mod handoff;

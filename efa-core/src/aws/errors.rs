@@ -6,103 +6,7 @@ use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 
 use crate::error::{Code, Error, Result};
-
-/// Codes for "not now, not here": the same call may succeed later or elsewhere.
-/// Origin: Karpenter's list of capacity errors; throttling and server faults of EC2, IAM, Systems
-/// Manager, STS and Service Quotas.
-const RETRYABLE: &[&str] = &[
-    "InsufficientInstanceCapacity",
-    "InsufficientHostCapacity",
-    "InsufficientReservedInstanceCapacity",
-    "ReservationCapacityExceeded",
-    "UnfulfillableCapacity",
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "ConcurrentModification",
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "ServiceException",
-    "ServiceFailure",
-    "Unavailable",
-    "ServiceUnavailable",
-];
-
-/// What to do about a code, where it is always the same.
-const CURES: &[(&[&str], &str)] = &[
-    (
-        &[
-            "UnauthorizedOperation",
-            "AccessDenied",
-            "AccessDeniedException",
-        ],
-        "ask for the named action in your IAM policy",
-    ),
-    (
-        &[
-            "AuthFailure",
-            "InvalidClientTokenId",
-            "UnrecognizedClientException",
-            "SignatureDoesNotMatch",
-        ],
-        "check the access key, the secret and the clock",
-    ),
-    (
-        &["RequestExpired", "ExpiredToken", "ExpiredTokenException"],
-        "check the clock, or sign in again",
-    ),
-    (
-        &["InsufficientInstanceCapacity"],
-        "try another zone or time, or a capacity reservation",
-    ),
-    (
-        &["ReservationCapacityExceeded"],
-        "launch fewer instances, or wait until some of the reservation are free again",
-    ),
-    (
-        &["Unsupported"],
-        "try another zone: not every zone offers every instance type and configuration",
-    ),
-    (
-        &["VcpuLimitExceeded"],
-        "raise the vCPU quota of this instance family in Service Quotas",
-    ),
-    (
-        &["MaxSpotInstanceCountExceeded"],
-        "raise the Spot quota of this instance family in Service Quotas",
-    ),
-    (
-        &["InstanceLimitExceeded"],
-        "raise the instance quota in Service Quotas",
-    ),
-    (
-        &["AddressLimitExceeded"],
-        "raise the Elastic IP quota, or plan without public addresses",
-    ),
-    (
-        &["LimitExceeded"],
-        "raise the named IAM quota in Service Quotas, or remove what is not used",
-    ),
-    (
-        &["InsufficientFreeAddressesInSubnet"],
-        "choose a larger subnet, or free addresses in this one",
-    ),
-    (
-        &[
-            "RequestLimitExceeded",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-        ],
-        "call again later: AWS limits the rate of requests",
-    ),
-    (
-        &["OptInRequired"],
-        "enable the region or zone in your account",
-    ),
-];
+use crate::failure;
 
 /// The answer, or `None` when the service refused with this code.
 pub(super) fn absent<T>(answer: Result<T>, code: &str) -> Result<Option<T>> {
@@ -117,45 +21,22 @@ pub(super) fn from_sdk<E>(error: SdkError<E>, action: &str, endpoint: &str) -> E
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let changes = !["describe_", "get_", "list_"]
-        .iter()
-        .any(|read| action.starts_with(read));
     let action = action_name(action);
     let answer = error
         .as_service_error()
-        .and_then(ProvideErrorMetadata::code);
-    let took_effect = if answer.is_some_and(is_refusal) {
-        "no"
-    } else {
-        "unknown"
-    };
-    let ours = match &error {
-        SdkError::ServiceError(service) if service.err().code().is_some() => {
-            let code = service.err().code().unwrap_or_default();
+        .and_then(ProvideErrorMetadata::code)
+        .map(str::to_owned);
+    let ours = match (&error, &answer) {
+        (SdkError::ServiceError(service), Some(code)) => {
             let message = service.err().message().unwrap_or("no message");
-            let mut ours = Error::new(
-                Code::Ec2Refused,
-                format!("{action} refused: {code}: {message}"),
-            )
-            .with_context("ec2_code", code)
-            .with_context("ec2_message", message)
-            .retryable(RETRYABLE.contains(&code));
-            if let Some((_, cure)) = CURES.iter().find(|(codes, _)| codes.contains(&code)) {
-                ours = ours.with_cure(*cure);
+            let ours = failure::refused(&action, code, message);
+            match error.request_id() {
+                Some(id) => ours.with_context("request_id", id),
+                None => ours,
             }
-            if let Some(id) = error.request_id() {
-                ours = ours.with_context("request_id", id);
-            }
-            ours
         }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => {
-            let cause = root_cause(&error);
-            Error::new(
-                Code::Ec2Unreachable,
-                format!("{action} got no answer from {endpoint}: {cause}"),
-            )
-            .with_cure("check the network, the region and the endpoint")
-            .retryable(true)
+        (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_), _) => {
+            failure::unreachable(&action, endpoint, &root_cause(&error))
         }
         _ => {
             let cause = DisplayErrorContext(&error).to_string();
@@ -169,23 +50,7 @@ where
             .with_cure("check the endpoint: a proxy may have answered")
         }
     };
-    let ours = if changes {
-        ours.with_context("took_effect", took_effect)
-    } else {
-        ours
-    };
-    ours.with_context("action", action)
-        .with_context("endpoint", endpoint)
-        .with_source(error)
-}
-
-/// Whether the code says that the call changed nothing. "It exists already" may be the answer to
-/// the second sending of a call whose first took effect; a fault of the server says nothing.
-fn is_refusal(code: &str) -> bool {
-    let existed = code.contains("Duplicate") || code.contains("AlreadyExists");
-    let fault =
-        code.starts_with("Internal") || code.starts_with("Service") || code == "Unavailable";
-    !existed && !fault
+    failure::of_call(ours, &action, endpoint).with_source(error)
 }
 
 /// `describe_instances` as AWS spells it.
