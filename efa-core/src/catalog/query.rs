@@ -119,7 +119,7 @@ impl Query {
 
 /// Whether the whole text matches a pattern with EC2's wildcards. Linear in text × stars: on a
 /// mismatch only the last `*` takes one more character.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     enum Token {
         Any,
         One,

@@ -1,0 +1,190 @@
+//! What is in the fake's region, and how a call finds it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::iam::Identities;
+use super::instances::Held;
+use super::region;
+use super::ssm::Commands;
+use crate::catalog::Catalog;
+use crate::ec2::{
+    Address, CapacityBlockOffering, CapacityReservation, FreeInterface, Image, Instance,
+    PlacementGroup, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+};
+
+/// How the region behaves.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// From `pending` to `running`.
+    pub(super) launch_time: Duration,
+    /// From `shutting-down` to `terminated`.
+    pub(super) termination_time: Duration,
+    /// To how many calls that look for it a new resource is invisible.
+    pub(super) eventual: u32,
+    /// How many launches are refused before EC2 knows a new instance profile.
+    pub(super) profile_propagation: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            launch_time: Duration::from_secs(20),
+            termination_time: Duration::from_secs(40),
+            eventual: 0,
+            profile_propagation: 1,
+        }
+    }
+}
+
+/// A launch and the token that makes it one.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) zone: String,
+    pub(super) request: RunInstances,
+    pub(super) instance_ids: Vec<String>,
+}
+
+/// A network interface; among the leftovers, one that outlived its instance.
+#[derive(Debug, Clone)]
+pub(super) struct Leftover {
+    pub(super) interface: FreeInterface,
+    pub(super) group_ids: Vec<String>,
+    pub(super) tags: Tags,
+}
+
+/// Kinds of resource that are invisible for a while after they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Address,
+    Instance,
+    PlacementGroup,
+    SecurityGroup,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) region: String,
+    pub(super) now: Duration,
+    pub(super) settings: Settings,
+    pub(super) types: Catalog,
+    pub(super) zones: Vec<String>,
+    /// The zones of types that not all zones offer.
+    pub(super) offered: BTreeMap<String, Vec<String>>,
+    pub(super) vpcs: Vec<Vpc>,
+    /// With the addresses that are free while nothing runs.
+    pub(super) subnets: Vec<Subnet>,
+    pub(super) images: Vec<Image>,
+    pub(super) parameters: BTreeMap<String, String>,
+    pub(super) security_groups: Vec<SecurityGroup>,
+    pub(super) placement_groups: Vec<PlacementGroup>,
+    pub(super) instances: Vec<Held>,
+    pub(super) leftovers: Vec<Leftover>,
+    pub(super) addresses: Vec<Address>,
+    pub(super) reservations: Vec<CapacityReservation>,
+    pub(super) block_offerings: Vec<CapacityBlockOffering>,
+    pub(super) launches: Vec<Launched>,
+    /// Room by type and zone; unlimited where nothing is said.
+    pub(super) capacity: BTreeMap<(String, String), u32>,
+    pub(super) full_zones: BTreeSet<String>,
+    pub(super) quotas: BTreeMap<String, f64>,
+    pub(super) identities: Identities,
+    pub(super) commands: Commands,
+    newborn: BTreeMap<(Kind, String), u32>,
+    last_id: u64,
+}
+
+impl State {
+    /// A region with a default VPC, a subnet per zone, and images of Amazon.
+    pub(super) fn new(name: &str) -> Self {
+        let mut state = Self {
+            region: name.to_owned(),
+            now: Duration::ZERO,
+            settings: Settings::default(),
+            types: Catalog::bundled().clone(),
+            zones: ["a", "b", "c"].map(|zone| format!("{name}{zone}")).into(),
+            offered: BTreeMap::new(),
+            vpcs: Vec::new(),
+            subnets: Vec::new(),
+            images: Vec::new(),
+            parameters: BTreeMap::new(),
+            security_groups: Vec::new(),
+            placement_groups: Vec::new(),
+            instances: Vec::new(),
+            leftovers: Vec::new(),
+            addresses: Vec::new(),
+            reservations: Vec::new(),
+            block_offerings: Vec::new(),
+            launches: Vec::new(),
+            capacity: BTreeMap::new(),
+            full_zones: BTreeSet::new(),
+            quotas: BTreeMap::new(),
+            identities: Identities::default(),
+            commands: Commands::default(),
+            newborn: BTreeMap::new(),
+            last_id: 0,
+        };
+        region::furnish(&mut state);
+        state
+    }
+
+    /// A new id, such as `sg-00000000000000001`.
+    pub(super) fn id(&mut self, prefix: &str) -> String {
+        self.last_id += 1;
+        format!("{prefix}-{:017x}", self.last_id)
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Notes a new resource, which stays invisible as long as the settings say.
+    pub(super) fn born(&mut self, kind: Kind, id: &str) {
+        if self.settings.eventual > 0 {
+            let invisible = self.settings.eventual;
+            self.newborn.insert((kind, id.to_owned()), invisible);
+        }
+    }
+
+    /// Forgets that a resource was new.
+    pub(super) fn gone(&mut self, kind: Kind, id: &str) {
+        self.newborn.remove(&(kind, id.to_owned()));
+    }
+
+    /// Whether a call that names a resource sees it; each time one does not, it is nearer.
+    pub(super) fn sees(&mut self, kind: Kind, id: &str) -> bool {
+        let key = (kind, id.to_owned());
+        let Some(left) = self.newborn.get_mut(&key) else {
+            return true;
+        };
+        *left -= 1;
+        if *left == 0 {
+            self.newborn.remove(&key);
+        }
+        false
+    }
+
+    /// The ids that a listing of this kind does not show yet.
+    pub(super) fn unseen(&mut self, kind: Kind) -> BTreeSet<String> {
+        let new = self.newborn.keys().filter(|(of, _)| *of == kind);
+        let ids: Vec<String> = new.map(|(_, id)| id.clone()).collect();
+        ids.into_iter().filter(|id| !self.sees(kind, id)).collect()
+    }
+
+    /// The zones that offer an instance type.
+    pub(super) fn zones_of(&self, instance_type: &str) -> &[String] {
+        if !self.types.contains(instance_type) {
+            return &[];
+        }
+        self.offered.get(instance_type).unwrap_or(&self.zones)
+    }
+
+    /// The instances that are not terminated.
+    pub(super) fn live(&self) -> impl Iterator<Item = &Instance> {
+        self.instances
+            .iter()
+            .filter(|held| held.is_live())
+            .map(|held| &held.instance)
+    }
+}

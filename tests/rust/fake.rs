@@ -1,0 +1,280 @@
+//! The verbs over the AWS in memory, and that AWS's own rules.
+#![allow(clippy::unwrap_used)] // a failed set-up is a failed test
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use efa_core::clock::Clock;
+use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws, Fault};
+use efa_core::{
+    Cancel, CheckStatus, Code, InstanceProfileChoice, InstanceRole, InstanceState, NodeStatus,
+    PublicIp, RunCommandOptions, Tags,
+};
+
+const SMALL: &str = "c5n.18xlarge";
+
+#[tokio::test]
+async fn a_cluster_comes_up_as_planned_and_goes_without_a_trace() {
+    for instance_type in [
+        "p5.48xlarge",
+        "p6-b300.48xlarge",
+        "hpc6id.32xlarge",
+        "hpc7g.16xlarge",
+        SMALL,
+    ] {
+        let aws = FakeAws::new();
+        let client = aws.client();
+        let mut spec = aws.spec("flow", instance_type, 2);
+        if instance_type == SMALL {
+            spec.public_ip = PublicIp::ElasticIp;
+        }
+        let plan = client.plan(&spec).await.unwrap();
+        assert!(aws.resources().is_empty(), "planning changes nothing");
+        assert!(client.preflight(&plan).await.unwrap().is_ready());
+
+        let cluster = client.apply(&plan).await.unwrap();
+        let running = |state: &InstanceState| *state == InstanceState::Running;
+        assert!(cluster.instances.iter().all(|i| running(&i.state)));
+        let made = aws.resources();
+        assert_eq!(client.apply(&plan).await.unwrap(), cluster, "idempotent");
+        assert_eq!(aws.resources(), made);
+        for report in [client.verify("flow").await, client.verify_plan(&plan).await] {
+            let report = report.unwrap();
+            assert!(report.is_as_planned(), "{report}");
+        }
+        let report = client.destroy("flow").await.unwrap();
+        assert_eq!(report.removed.len(), made.len());
+        assert!(aws.resources().is_empty());
+        assert!(client.destroy("flow").await.unwrap().removed.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn every_verb_works_on_a_cluster_with_a_role() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let mut spec = aws.spec("train", SMALL, 5);
+    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
+        scripts_bucket: Some("scripts".to_owned()),
+        cloudwatch_logs: true,
+    });
+    let plan = client.plan(&spec).await.unwrap();
+    let prepared = client.prepare(&plan).await.unwrap();
+    assert_eq!(
+        aws.resources().len(),
+        4,
+        "both groups, the role, the profile"
+    );
+    client.apply(&prepared).await.unwrap();
+
+    let clusters = client.clusters().await.unwrap();
+    assert_eq!((clusters.len(), clusters[0].name.as_str()), (1, "train"));
+    let topology = client.topology("train").await.unwrap();
+    assert_eq!(topology.distance(0, 1), Some(0));
+    assert_eq!(topology.distance(0, 4), Some(1), "four below a bottom node");
+    let report = client.preflight(&plan).await.unwrap();
+    let quota = &report.checks[1];
+    assert_eq!(quota.status, CheckStatus::Passed, "{report}");
+    let id = &aws.instances()[0].instance_id;
+    assert!(
+        client
+            .verify_instance(id)
+            .await
+            .unwrap()
+            .to_string()
+            .contains(id.as_str())
+    );
+
+    aws.on_command(|id, script| CommandOutcome {
+        exit_code: i32::from(script == "false"),
+        stdout: format!("{id}\n"),
+        ..CommandOutcome::default()
+    });
+    let options = RunCommandOptions::default();
+    let report = client.run_command("train", "true", &options).await.unwrap();
+    assert!(report.succeeded() && report.nodes.len() == 5, "{report}");
+    assert_eq!(report.nodes[0].stdout.trim(), report.nodes[0].instance_id);
+    let report = client
+        .run_command("train", "false", &options)
+        .await
+        .unwrap();
+    assert_eq!(report.failed().len(), 5);
+    aws.on_command(|_, _| CommandOutcome {
+        takes: Duration::from_secs(3600),
+        ..CommandOutcome::default()
+    });
+    let report = client
+        .run_command("train", "sleep", &options)
+        .await
+        .unwrap();
+    assert_ne!(report.nodes[0].status, NodeStatus::Success, "{report}");
+
+    client.destroy("train").await.unwrap();
+    assert!(aws.resources().is_empty());
+}
+
+#[tokio::test]
+async fn a_larger_plan_grows_the_cluster() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let mut spec = aws.spec("train", SMALL, 2);
+    client
+        .apply(&client.plan(&spec).await.unwrap())
+        .await
+        .unwrap();
+    spec.count = 3;
+    let larger = client.plan(&spec).await.unwrap();
+    let error = client.apply(&larger).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionClusterDiffers);
+    let grown = client.grow(&larger).await.unwrap();
+    assert_eq!(grown.instances.len(), 3);
+    assert!(client.verify("train").await.unwrap().is_as_planned());
+}
+
+#[tokio::test]
+async fn the_next_zone_takes_what_a_full_one_does_not() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let plan = client.plan(&aws.spec("train", SMALL, 2)).await.unwrap();
+    aws.fill_zone("us-east-1a");
+    aws.set_capacity(SMALL, "us-east-1b", 1);
+    let cluster = client.apply(&plan).await.unwrap();
+    assert_eq!(cluster.instances[0].availability_zone, "us-east-1c");
+    client.destroy("train").await.unwrap();
+
+    aws.fill_zone("us-east-1c");
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionNoCapacity);
+    assert_eq!(error.ec2_code(), Some("InsufficientInstanceCapacity"));
+    assert_eq!(error.leftovers().len(), aws.resources().len());
+    client.destroy("train").await.unwrap();
+    assert!(aws.resources().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_new_is_invisible_for_a_while() {
+    for calls in 1..4 {
+        let aws = FakeAws::new();
+        aws.set_eventual(calls);
+        let client = aws.client();
+        let mut spec = aws.spec("train", SMALL, 2);
+        spec.public_ip = PublicIp::ElasticIp;
+        let plan = client.plan(&spec).await.unwrap();
+        let cluster = client.apply(&plan).await.unwrap();
+        assert_eq!(cluster.instances.len(), 2);
+        assert!(client.verify("train").await.unwrap().is_as_planned());
+        client.destroy("train").await.unwrap();
+        assert!(aws.resources().is_empty(), "{calls}: {:?}", aws.resources());
+    }
+}
+
+#[tokio::test]
+async fn a_token_belongs_to_one_launch() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let plan = client.plan(&aws.spec("train", SMALL, 2)).await.unwrap();
+    client.apply(&plan).await.unwrap();
+    client.destroy("train").await.unwrap();
+    // The token of the first launch is used up: apply takes the next.
+    let again = client.apply(&plan).await.unwrap();
+    assert_eq!(again.instances.len(), 2);
+}
+
+#[tokio::test]
+async fn a_lost_instance_is_an_error_with_its_reason() {
+    let aws = FakeAws::new();
+    let losing = aws.clone();
+    let client = aws.client().with_progress(move |_| {
+        for instance in losing.instances() {
+            losing.lose_instance(&instance.instance_id, "Server.SpotInstanceTermination");
+        }
+    });
+    let plan = client.plan(&aws.spec("train", SMALL, 1)).await.unwrap();
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionInstanceLost);
+    assert!(error.message().contains("Server.SpotInstanceTermination"));
+    client.destroy("train").await.unwrap();
+    assert!(aws.resources().is_empty());
+}
+
+#[tokio::test]
+async fn waits_end_on_the_clock_and_take_no_time() {
+    let aws = FakeAws::new();
+    aws.set_transitions(Duration::from_secs(3600), Duration::ZERO);
+    let client = aws.client();
+    let plan = client.plan(&aws.spec("train", SMALL, 1)).await.unwrap();
+    let began = std::time::Instant::now();
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionTimeout);
+    assert!(aws.clock().now() > Duration::from_secs(800));
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_request_to_stop_is_heard_between_two_calls() {
+    let aws = FakeAws::new();
+    let cancel = Cancel::new();
+    let stop = cancel.clone();
+    let client = aws
+        .client()
+        .with_cancel(cancel)
+        .with_progress(move |event| {
+            if event.resource_type == "placement-group" {
+                stop.cancel();
+            }
+        });
+    let plan = client.plan(&aws.spec("train", SMALL, 2)).await.unwrap();
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionCancelled);
+    assert_eq!(error.leftovers(), aws.resources());
+}
+
+#[tokio::test]
+async fn strangers_stay() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let other = Tags::from([("efa-sdk:cluster".to_owned(), "train-2".to_owned())]);
+    let stranger = aws.add_security_group("efa-sdk-train-2", other);
+    let plan = client.plan(&aws.spec("train", SMALL, 2)).await.unwrap();
+    client.apply(&plan).await.unwrap();
+    client.destroy("train").await.unwrap();
+    let left = aws.resources();
+    assert_eq!((left.len(), &left[0].id), (1, &stranger));
+    aws.add_security_group("efa-sdk-train", Tags::new());
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.code(), Code::PlanConflict);
+}
+
+#[tokio::test]
+async fn failures_come_on_order_and_are_logged() {
+    let aws = Failing::new(FakeAws::new());
+    let client = aws.client();
+    let plan = client
+        .plan(&aws.inner().spec("train", SMALL, 2))
+        .await
+        .unwrap();
+    aws.reset();
+    aws.fail(
+        Call::CreatePlacementGroup,
+        1,
+        Fault::refused("UnauthorizedOperation"),
+    );
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.ec2_code(), Some("UnauthorizedOperation"));
+    assert_eq!(error.context_value("action"), Some("CreatePlacementGroup"));
+    assert!(error.cure().unwrap().contains("IAM policy"));
+    assert_eq!((aws.struck(), aws.count(Call::CreateSecurityGroup)), (1, 1));
+    assert_eq!(aws.sent().last(), Some(&Call::CreatePlacementGroup));
+
+    let seen = Arc::new(Mutex::new(0));
+    let counted = seen.clone();
+    aws.fail_when(move |sent| {
+        *counted.lock().unwrap() += 1;
+        (sent.call == Call::RunInstances).then_some(Fault::Throttled)
+    });
+    let error = client.apply(&plan).await.unwrap_err();
+    assert!(error.is_retryable() && error.context_value("took_effect") == Some("no"));
+    assert!(*seen.lock().unwrap() > 5);
+    aws.reset();
+    assert_eq!(client.apply(&plan).await.unwrap().instances.len(), 2);
+}
