@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.alone
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "bench_fabric.py"
 
@@ -99,6 +97,7 @@ def test_the_table_goes_between_the_markers(tmp_path: pathlib.Path) -> None:
         assert document.read_text() == f"{before}{bench.BEGIN}\n{text}\n{bench.END}{after}"
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not shutil.which("fi_pingpong"), reason="fi_pingpong is not installed")
 @pytest.mark.skipif(not shutil.which("cargo"), reason="no cargo to build fabric_probe with")
 def test_a_quick_round(tmp_path: pathlib.Path) -> None:

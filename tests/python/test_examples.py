@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import re
@@ -9,8 +10,6 @@ import subprocess
 import sys
 
 import pytest
-
-pytestmark = pytest.mark.alone
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -25,7 +24,9 @@ BLOCKS = python_blocks(README)
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if python_blocks(path.read_text()))
 
 
+@functools.cache
 def run(*arguments: str) -> str:
+    """What it prints, in a process of its own; once, however many tests look at it."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, *arguments],

@@ -29,8 +29,6 @@ from support import DEADLINE_S, LAYOUT_CLASSES, Cloud, tags_of
 pytest.importorskip("ray", reason="Ray is not installed")
 yaml = pytest.importorskip("yaml", reason="Ray needs PyYAML")
 
-pytestmark = pytest.mark.alone
-
 DATA = pathlib.Path(__file__).parents[1] / "data" / "ray"
 JUDGE = pathlib.Path(__file__).with_name("ray_judge.py")
 

@@ -14,8 +14,6 @@ from support import DEADLINE_S, Cloud
 pytest.importorskip("ray", reason="Ray is not installed")
 yaml = pytest.importorskip("yaml", reason="Ray needs PyYAML")
 
-pytestmark = pytest.mark.alone
-
 #: What the commands call, each instead of the real one.
 TOOLS = {
     "sudo": 'exec "$@"\n',
