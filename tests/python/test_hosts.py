@@ -11,8 +11,6 @@ from collections.abc import Iterator
 import pytest
 from hosts import Hosts, network_of_this_machine, require_hosts, wait_until
 
-pytestmark = pytest.mark.alone
-
 RATE_MBIT = 100
 PORT = 5000
 
@@ -26,21 +24,26 @@ while True:
     s.sendto(*s.recvfrom(2048))
 """
 
-#: Prints the seconds to each answer that came within one.
+#: Asks this many times at once, and prints the seconds to each answer, until all are there or
+#: none has come for as long as this.
 ASK = f"""
 import socket, sys, time
+address, (times, size), patience_s = sys.argv[1], map(int, sys.argv[2:4]), float(sys.argv[4])
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(1.0)
-for number in range(int(sys.argv[2])):
-    start = time.monotonic()
-    s.sendto(str(number).encode().ljust(int(sys.argv[3])), (sys.argv[1], {PORT}))
-    try:
-        while s.recv(2048).split() != [str(number).encode()]:
-            pass
-        print(time.monotonic() - start)
-    except TimeoutError:
-        pass
+s.settimeout(patience_s)
+asked = {{}}
+for number in range(times):
+    asked[number] = time.monotonic()
+    s.sendto(str(number).encode().ljust(size), (address, {PORT}))
+try:
+    while asked:
+        number = int(s.recv(2048))
+        print(time.monotonic() - asked.pop(number))
+except TimeoutError:
+    pass
 """
+#: How long is waited for answers that are not to come.
+SILENCE_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,18 @@ def three() -> Iterator[Hosts]:
         yield three
 
 
-def ask(three: Hosts, own: int, other: int, *, times: int = 5, size: int = 64) -> list[float]:
+def ask(
+    three: Hosts,
+    own: int,
+    other: int,
+    *,
+    times: int = 5,
+    size: int = 64,
+    patience_s: float = 10.0,
+) -> list[float]:
     """Seconds to each answer that came."""
-    command = [sys.executable, "-S", "-c", ASK, three.addresses[other], str(times), str(size)]
+    command = [sys.executable, "-S", "-c", ASK, three.addresses[other]]
+    command += [str(times), str(size), str(patience_s)]
     done = subprocess.run(
         three.command(own, command), capture_output=True, text=True, timeout=120, check=True
     )
@@ -74,8 +86,8 @@ def test_each_has_a_name_an_address_and_processes_of_its_own(three: Hosts) -> No
 
 def test_a_cut_is_between_two_only_and_heals(three: Hosts) -> None:
     with three.cut(0, 2):
-        assert ask(three, 0, 2, times=2) == []
-        assert ask(three, 2, 0, times=2) == []
+        assert ask(three, 0, 2, patience_s=SILENCE_S) == []
+        assert ask(three, 2, 0, patience_s=SILENCE_S) == []
         assert ask(three, 0, 1)
         assert ask(three, 1, 2)
     assert ask(three, 0, 2)
@@ -91,27 +103,28 @@ def test_a_relay_delays_one_link(three: Hosts) -> None:
 
 def test_a_relay_loses(three: Hosts) -> None:
     with three.relayed(0, 1, loss=0.5):
-        answers = ask(three, 0, 1, times=20)
-    assert 0 < len(answers) < 20
+        answers = ask(three, 0, 1, times=60, patience_s=2 * SILENCE_S)
+    assert 0 < len(answers) < 60
 
 
 @pytest.mark.parametrize("host", [0, 1], ids=["the one that asks", "the one that answers"])
 def test_a_limited_host_sends_and_receives_less(three: Hosts, host: int) -> None:
     size = 1400
     with three.limited(host, 0.1):
-        # 14 kB/s beyond the burst of 32 KiB: the bits take their time, however fast the machine.
+        # Beyond the burst of 32 KiB, which one packet may overdraw, the bits take their time,
+        # however fast the machine.
         start = time.monotonic()
         answers = ask(three, 0, 1, times=40, size=size)
         took_s = time.monotonic() - start
-        assert took_s >= (40 * size - 2 * 32768) * 8 / 0.1e6
-        assert answers
+        assert len(answers) == 40
+        assert took_s >= (39 * size - 32768) * 8 / 0.1e6
     assert len(ask(three, 0, 1, size=size)) == 5
 
 
 def test_signals_reach_all_that_runs(three: Hosts) -> None:
     three.signal(2, signal.SIGSTOP)
     try:
-        assert ask(three, 0, 2, times=2) == []
+        assert ask(three, 0, 2, patience_s=SILENCE_S) == []
         assert ask(three, 0, 1)
     finally:
         three.signal(2, signal.SIGCONT)
