@@ -27,6 +27,8 @@
 //! | module | job |
 //! |---|---|
 //! | `schedule` | pairs that can run at the same time, round by round |
+//! | `round` | the pairs of one round, and why they are measured |
+//! | `options` | which pairs, which seed, what is expected, when a difference counts |
 //! | `observation` | what a driver saw |
 //! | `statistics` | medians, median polish, robust spread |
 //! | `reach` | what failed with whom |
@@ -42,22 +44,25 @@
 mod attribution;
 mod conclusion;
 mod observation;
+mod options;
 mod plan;
 mod random;
 pub mod rank;
 mod reach;
+mod round;
 pub mod schedule;
 pub mod simulate;
 pub mod statistics;
 mod verdict;
 mod wording;
 
-pub use attribution::Thresholds;
 pub use conclusion::Conclusion;
 pub use observation::{
     Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
 };
-pub use plan::{Mode, Plan, PlanOptions, Round, Stage};
+pub use options::{Mode, PlanOptions, Thresholds};
+pub use plan::Plan;
+pub use round::{Round, Stage};
 pub use verdict::{
     Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };

@@ -7,9 +7,12 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | `node` | a node, as it introduced itself |
 //! | `pair` | latency and both directions between two nodes; failures are data |
 //! | `rails` | all rails of a pair at the same time |
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
+//! | `progress` | how far a survey is |
+//! | `mail` | what ranks leave for each other on an exchange |
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `inspection` | where nodes differ, and what their doctors say |
 //! | `report` | nodes, verdicts, measurements; a table, JSON |
@@ -21,27 +24,21 @@ mod driver;
 mod heat;
 mod html;
 mod inspection;
+mod mail;
+mod node;
 mod pair;
+mod progress;
 mod rails;
 mod rank;
 mod report;
+#[cfg(test)]
+mod sample;
 mod svg;
 
-use crate::error::{Code, Error};
-use crate::probe::ExchangeError;
-
-pub use driver::{Survey, SurveyNode, SurveyProgress};
+pub use driver::Survey;
 pub use inspection::{Difference, Inspection, differences};
+pub use node::SurveyNode;
 pub use pair::{PairOptions, Side, Sight, probe_pair};
+pub use progress::SurveyProgress;
 pub use rank::{RankOptions, Rendezvous, run_rank};
 pub use report::{Cell, NodeSummary, SurveyReport};
-
-fn exchange_failed(key: &str, error: ExchangeError) -> Error {
-    Error::new(
-        Code::RendezvousFailed,
-        format!("the exchange failed at {key}: {error}"),
-    )
-    .with_cure("check the exchange that all ranks were given")
-    .with_context("key", key)
-    .with_source(error)
-}

@@ -2,49 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
-
 use super::observation::{Company, Observations, Outcome, PairObservation};
+use super::options::Thresholds;
 use super::reach::Reach;
 use super::schedule::Pair;
 use super::statistics::{Cell, Fit, LEAST_SPREAD, median, polish, polish_symmetric, spread};
 use super::verdict::{Direction, Quantity};
-
-/// When a difference counts. The defaults have the detection rates of docs/survey-statistics.md.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Thresholds {
-    /// Least loss of bandwidth, as a share of the cluster's median: 0.10. A verdict on a link
-    /// needs a third more.
-    pub loss: f64,
-    /// Least gain of a node's latency, as a share of the cluster's median: 0.10.
-    pub latency_excess: f64,
-    /// Least gain of a single link's latency to measure it again: 0.25. A verdict needs a third
-    /// more.
-    pub link_latency_excess: f64,
-    /// Least robust z: 3.5.
-    pub z: f64,
-    /// Least share of the expected rate: 0.90.
-    pub of_expected: f64,
-    /// Live nodes below which no outlier is claimed: 5.
-    pub least_nodes: usize,
-    /// Times that an outlier is measured again alone: 3.
-    pub alone: usize,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self {
-            loss: 0.10,
-            latency_excess: 0.10,
-            link_latency_excess: 0.25,
-            z: 3.5,
-            of_expected: 0.90,
-            least_nodes: 5,
-            alone: 3,
-        }
-    }
-}
 
 /// A claim needs at least this many measurements of a node, those alone included.
 const LEAST_OF_NODE: usize = 3;

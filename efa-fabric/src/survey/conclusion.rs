@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attribution::{Alone, Analysis, Channel, LinkFinding, Look, NodeFinding};
 use super::observation::Observations;
-use super::plan::PlanOptions;
+use super::options::PlanOptions;
 use super::reach::PairTally;
 use super::schedule::Pair;
 use super::verdict::{

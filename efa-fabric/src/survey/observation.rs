@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Round, Stage};
+use super::round::{Round, Stage};
 use super::schedule::ordered;
 use crate::error::{Code, Error, Result};
 

@@ -2,93 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use serde::{Deserialize, Serialize};
-
-use super::attribution::{Analysis, Look, Thresholds};
+use super::attribution::{Analysis, Look};
 use super::conclusion::{Conclusion, conclude};
 use super::observation::{Observations, Outcome};
+use super::options::{Mode, PlanOptions};
+use super::round::{Round, Stage};
 use super::schedule::{self, Pair, Schedule, ordered};
 use crate::error::{Code, Error, Result};
-
-/// Which pairs the base rounds cover.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Mode {
-    /// Every pair once: n − 1 rounds, n for an odd number of nodes.
-    #[default]
-    Full,
-    /// ⌊log2 n⌋ + 2 random perfect matchings. Names bad nodes and rails; of the links it sees a
-    /// share, which the conclusion states.
-    Sampled,
-    /// Each node with the next.
-    Ring,
-    /// Every pair with the same label.
-    WithinGroups,
-    /// Every pair with different labels.
-    BetweenGroups,
-}
-
-/// How to survey.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct PlanOptions {
-    /// Which pairs the base rounds cover.
-    pub mode: Mode,
-    /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2.
-    pub base_rounds: Option<usize>,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Per node, the label of its network node; needed for the modes by group. With labels, the
-    /// difference between pairs inside and across groups is taken out before comparing.
-    pub labels: Option<Vec<String>>,
-    /// The rate that a pair should reach in one direction with all rails, in Gbit/s.
-    pub expected_gbps: Option<f64>,
-    /// The rate that one rail should reach in one direction, in Gbit/s.
-    pub expected_rail_gbps: Option<f64>,
-    /// When a difference counts.
-    pub thresholds: Thresholds,
-}
-
-/// Why a round is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Stage {
-    /// To see every node.
-    Base,
-    /// To see suspects again, with proven partners.
-    Targeted,
-    /// To see a suspect while nothing else is measured.
-    Alone,
-    /// To see two proven nodes while nothing else is measured.
-    Control,
-}
-
-/// Pairs to measure at the same time. No node is in two of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Round {
-    /// Number of the round, from 0.
-    pub index: usize,
-    /// Why it is measured.
-    pub stage: Stage,
-    /// The pairs, the lower number first.
-    pub pairs: Vec<Pair>,
-}
-
-impl Round {
-    /// A round of these pairs.
-    #[must_use]
-    pub fn new(index: usize, stage: Stage, pairs: Vec<Pair>) -> Self {
-        Self {
-            index,
-            stage,
-            pairs,
-        }
-    }
-}
 
 /// Links measured again at most, and nodes.
 const MOST_LINKS: usize = 256;

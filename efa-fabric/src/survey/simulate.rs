@@ -10,8 +10,10 @@ mod study;
 use super::observation::{
     Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation,
 };
-use super::plan::{Plan, PlanOptions, Round};
+use super::options::PlanOptions;
+use super::plan::Plan;
 use super::random::Random;
+use super::round::Round;
 use super::schedule::Pair;
 use super::{Conclusion, Severity, Subject, VerdictKind};
 use crate::error::Result;

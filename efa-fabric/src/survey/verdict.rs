@@ -161,31 +161,6 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn new(
-        subject: Subject,
-        kind: VerdictKind,
-        severity: Severity,
-        confidence: Confidence,
-        evidence: Evidence,
-    ) -> Self {
-        let mut verdict = Self {
-            subject,
-            kind,
-            severity,
-            confidence,
-            evidence,
-            statement: String::new(),
-        };
-        verdict.statement = verdict.statement_with(&[]);
-        verdict
-    }
-
-    /// The statement with names (of hosts, say) instead of numbers, where there are such.
-    #[must_use]
-    pub fn statement_with(&self, names: &[String]) -> String {
-        super::wording::statement(self, names)
-    }
-
     /// The nodes that it is about: none for the cluster, two for a link.
     #[must_use]
     pub fn nodes(&self) -> Vec<usize> {

@@ -2,10 +2,39 @@
 
 use std::fmt::Write;
 
-use super::verdict::{Direction, Evidence, Quantity, Subject, Verdict, VerdictKind};
+use super::verdict::{
+    Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
+};
+
+impl Verdict {
+    pub(crate) fn new(
+        subject: Subject,
+        kind: VerdictKind,
+        severity: Severity,
+        confidence: Confidence,
+        evidence: Evidence,
+    ) -> Self {
+        let mut verdict = Self {
+            subject,
+            kind,
+            severity,
+            confidence,
+            evidence,
+            statement: String::new(),
+        };
+        verdict.statement = verdict.statement_with(&[]);
+        verdict
+    }
+
+    /// The statement with names (of hosts, say) instead of numbers, where there are such.
+    #[must_use]
+    pub fn statement_with(&self, names: &[String]) -> String {
+        statement(self, names)
+    }
+}
 
 /// The sentence of a verdict; nodes beyond `names` are called by number.
-pub(crate) fn statement(verdict: &Verdict, names: &[String]) -> String {
+fn statement(verdict: &Verdict, names: &[String]) -> String {
     let name = |node: usize| {
         names
             .get(node)

@@ -2,88 +2,16 @@
 //! nodes of a pair say, and never asks a node again that gave no answer.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use super::node::SurveyNode;
 use super::pair::Sight;
+use super::progress::SurveyProgress;
 use super::report::SurveyReport;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
     Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Outcome,
     PairObservation, Plan, PlanOptions, Round, Severity, Subject, Verdict, VerdictKind,
 };
-
-/// One node of a survey, as it introduced itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SurveyNode {
-    /// A name that no other node of the survey has.
-    pub name: String,
-    /// Its address, where known.
-    pub address: Option<String>,
-    /// Rails that it offers for measuring; 0 where they are not told apart.
-    #[serde(default)]
-    pub rails: usize,
-    /// What an inspection of the node gave, as JSON: an [`Inspection`](super::Inspection), which is
-    /// compared with that of others, or anything else.
-    pub inspection: Option<String>,
-    /// Its network nodes from the top level down, as EC2's DescribeInstanceTopology lists them;
-    /// empty where unknown.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub network_nodes: Vec<String>,
-}
-
-impl SurveyNode {
-    /// A node of this name.
-    #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ..Self::default()
-        }
-    }
-}
-
-/// How far a survey is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SurveyProgress {
-    /// Rounds that are done.
-    pub rounds: usize,
-    /// Pairs that are done, measured or not.
-    pub pairs: usize,
-    /// Pairs that failed.
-    pub failed: usize,
-    /// Rounds that the survey has at least: the base rounds. Suspects take more.
-    pub base_rounds: usize,
-    /// Nodes that gave no answer, by name.
-    pub silent: Vec<String>,
-    /// Nodes that are suspected so far, by name.
-    pub suspects: Vec<String>,
-    /// Time since the survey began, in s.
-    pub elapsed_s: f64,
-}
-
-impl fmt::Display for SurveyProgress {
-    /// One line, such as `round 3 of 7, 12 pairs, 1 failed, suspects: node-4, 9.1 s`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.rounds <= self.base_rounds {
-            write!(f, "round {} of {}", self.rounds, self.base_rounds)?;
-        } else if self.suspects.is_empty() {
-            write!(f, "round {}, control measurements", self.rounds)?;
-        } else {
-            write!(f, "round {}, looking again at suspects", self.rounds)?;
-        }
-        write!(f, ", {} pairs, {} failed", self.pairs, self.failed)?;
-        for (what, names) in [("suspects", &self.suspects), ("silent", &self.silent)] {
-            if !names.is_empty() {
-                write!(f, ", {what}: {}", names.join(" "))?;
-            }
-        }
-        write!(f, ", {:.1} s", self.elapsed_s)
-    }
-}
 
 /// A survey under way: no clock, nothing sent.
 #[derive(Debug)]

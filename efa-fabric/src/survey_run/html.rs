@@ -148,7 +148,7 @@ fn legend(html: &mut String, heat: &Heat) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::svg::tests::{bad_cluster, unmeasured};
+    use super::super::sample::{bad_cluster, unmeasured};
 
     fn count(html: &str, part: &str) -> usize {
         html.matches(part).count()

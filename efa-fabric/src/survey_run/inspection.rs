@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::driver::SurveyNode;
+use super::node::SurveyNode;
 use crate::doctor::{DoctorReport, Status, Verdict};
 use crate::node::Node;
 use crate::survey::Severity;

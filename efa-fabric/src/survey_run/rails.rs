@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::exchange_failed;
+use super::mail::exchange_failed;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::node::NodeRoot;

@@ -4,25 +4,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::driver::{Survey, SurveyNode, SurveyProgress};
-use super::exchange_failed;
+use super::driver::Survey;
+use super::mail::{Mail, unwritten};
+use super::node::SurveyNode;
 use super::pair::{PairOptions, Side, Sight, probe_pair};
+use super::progress::SurveyProgress;
 use super::report::SurveyReport;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{Exchange, Interrupt};
 use crate::survey::PlanOptions;
 
-/// Time between two questions to the exchange: it grows from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LAST_PAUSE: Duration = Duration::from_millis(20);
 /// What a rank waits longer for rank 0 than rank 0 may take.
 const SLACK: Duration = Duration::from_secs(15);
-/// Longest value that is taken, in bytes.
-const MAX_MESSAGE: usize = 256 << 20;
 
 /// How the ranks of a survey meet: an exchange that all share, and who this is.
 pub struct Rendezvous<'a> {
@@ -303,97 +299,4 @@ impl Rank<'_> {
         let pair = self.pair.clone().with_rails(rails);
         probe_pair(self.library, exchange, name, side, &pair, interrupt)
     }
-}
-
-/// Values of ours on the exchange, under the survey's name.
-struct Mail<'a> {
-    exchange: &'a mut dyn Exchange,
-    name: &'a str,
-    interrupt: Interrupt<'a>,
-}
-
-impl Mail<'_> {
-    fn put(&mut self, key: &str, value: &impl Serialize) -> Result<()> {
-        let bytes = serde_json::to_vec(value).map_err(unwritten)?;
-        self.put_bytes(key, &bytes)
-    }
-
-    fn put_bytes(&mut self, key: &str, bytes: &[u8]) -> Result<()> {
-        let key = format!("{}/{key}", self.name);
-        self.exchange
-            .put(&key, bytes)
-            .map_err(|error| exchange_failed(&key, error))
-    }
-
-    fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
-        let key = format!("{}/{key}", self.name);
-        self.exchange
-            .take(&key)
-            .map_err(|error| exchange_failed(&key, error))
-            .map(|value| value.filter(|bytes| bytes.len() <= MAX_MESSAGE))
-    }
-
-    /// A value that may be garbage: then it counts as not there.
-    fn take_lenient<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
-        let bytes = self.take_bytes(key)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
-    }
-
-    fn wait<T: DeserializeOwned>(&mut self, key: &str, limit: Duration) -> Result<T> {
-        let end = Instant::now() + limit;
-        let mut found = None;
-        self.sweep(vec![0], end, |mail, _| {
-            found = mail.take_bytes(key)?;
-            Ok(found.is_some())
-        })?;
-        let bytes = found.ok_or_else(|| {
-            Error::new(Code::Unreachable, "rank 0 says nothing any more")
-                .with_cure("check that rank 0 is running, with the same name and world size")
-                .with_context("key", key)
-                .retryable(true)
-        })?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(
-                Code::RendezvousRefused,
-                format!("what lies under {key} is not of a survey"),
-            )
-            .with_cure("use the same version of efa-fabric on all ranks, and a new name")
-            .with_context("key", key)
-            .with_source(error)
-        })
-    }
-
-    /// Asks for each of these until it is there, or the time is over.
-    fn sweep(
-        &mut self,
-        mut missing: Vec<usize>,
-        end: Instant,
-        mut found: impl FnMut(&mut Self, usize) -> Result<bool>,
-    ) -> Result<()> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let before = missing.len();
-            let mut still = Vec::with_capacity(before);
-            for which in missing {
-                self.interrupt.check()?;
-                if !found(self, which)? {
-                    still.push(which);
-                }
-            }
-            missing = still;
-            if missing.is_empty() || Instant::now() >= end {
-                return Ok(());
-            }
-            pause = if missing.len() < before {
-                FIRST_PAUSE
-            } else {
-                (pause * 2).min(LAST_PAUSE)
-            };
-            std::thread::sleep(pause);
-        }
-    }
-}
-
-fn unwritten(error: serde_json::Error) -> Error {
-    Error::new(Code::RendezvousFailed, "a message cannot be written").with_source(error)
 }

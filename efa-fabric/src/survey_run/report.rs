@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::driver::SurveyNode;
 use super::inspection::{Difference, differences};
+use super::node::SurveyNode;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
     Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,

@@ -244,32 +244,9 @@ fn wrap(text: &str, characters: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::sample::{bad_cluster, unmeasured};
     use super::*;
-    use crate::survey::PlanOptions;
-    use crate::survey::simulate::{Cluster, Fault};
-    use crate::survey_run::{Survey, SurveyNode};
-
-    fn nodes(count: usize) -> Vec<SurveyNode> {
-        let name = |number: usize| SurveyNode::new(format!("node-{number}"));
-        (0..count).map(name).collect()
-    }
-
-    /// A survey that did not begin.
-    pub(in crate::survey_run) fn unmeasured(count: usize) -> SurveyReport {
-        let survey = Survey::new(nodes(count), "tcp", PlanOptions::default()).unwrap();
-        survey.report(0.0)
-    }
-
-    /// Node 5 has half of the others' rate, and nodes 1 and 2 do not reach each other.
-    pub(in crate::survey_run) fn bad_cluster(count: usize) -> SurveyReport {
-        let mut cluster = Cluster::healthy(count)
-            .with(Fault::SlowNode { node: 5, loss: 0.5 })
-            .with(Fault::DeadLink { pair: (1, 2) });
-        cluster.rails = 1;
-        let run = cluster.survey(PlanOptions::default(), 1).unwrap();
-        SurveyReport::of(nodes(count), "model", run.observations, run.conclusion)
-    }
 
     fn count(svg: &str, part: &str) -> usize {
         svg.matches(part).count()

@@ -1,0 +1,34 @@
+//! A node of a survey, as it introduced itself.
+
+use serde::{Deserialize, Serialize};
+
+/// One node of a survey, as it introduced itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SurveyNode {
+    /// A name that no other node of the survey has.
+    pub name: String,
+    /// Its address, where known.
+    pub address: Option<String>,
+    /// Rails that it offers for measuring; 0 where they are not told apart.
+    #[serde(default)]
+    pub rails: usize,
+    /// What an inspection of the node gave, as JSON: an [`Inspection`](super::Inspection), which is
+    /// compared with that of others, or anything else.
+    pub inspection: Option<String>,
+    /// Its network nodes from the top level down, as EC2's DescribeInstanceTopology lists them;
+    /// empty where unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_nodes: Vec<String>,
+}
+
+impl SurveyNode {
+    /// A node of this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! How far a survey is, in one line.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How far a survey is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SurveyProgress {
+    /// Rounds that are done.
+    pub rounds: usize,
+    /// Pairs that are done, measured or not.
+    pub pairs: usize,
+    /// Pairs that failed.
+    pub failed: usize,
+    /// Rounds that the survey has at least: the base rounds. Suspects take more.
+    pub base_rounds: usize,
+    /// Nodes that gave no answer, by name.
+    pub silent: Vec<String>,
+    /// Nodes that are suspected so far, by name.
+    pub suspects: Vec<String>,
+    /// Time since the survey began, in s.
+    pub elapsed_s: f64,
+}
+
+impl fmt::Display for SurveyProgress {
+    /// One line, such as `round 3 of 7, 12 pairs, 1 failed, suspects: node-4, 9.1 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rounds <= self.base_rounds {
+            write!(f, "round {} of {}", self.rounds, self.base_rounds)?;
+        } else if self.suspects.is_empty() {
+            write!(f, "round {}, control measurements", self.rounds)?;
+        } else {
+            write!(f, "round {}, looking again at suspects", self.rounds)?;
+        }
+        write!(f, ", {} pairs, {} failed", self.pairs, self.failed)?;
+        for (what, names) in [("suspects", &self.suspects), ("silent", &self.silent)] {
+            if !names.is_empty() {
+                write!(f, ", {what}: {}", names.join(" "))?;
+            }
+        }
+        write!(f, ", {:.1} s", self.elapsed_s)
+    }
+}
