@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use super::super::options::{Mode, PlanOptions};
 use super::super::random::Random;
-use super::{Cluster, Fault};
+use super::cluster::Cluster;
+use super::fault::Fault;
 use crate::error::Result;
-use crate::survey::{Mode, PlanOptions};
 
 /// A kind of fault; where it is, is drawn anew for each run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

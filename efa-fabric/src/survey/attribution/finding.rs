@@ -1,0 +1,62 @@
+//! Nodes, rails and links that stand out, before anything is said of them.
+
+use super::super::schedule::Pair;
+use super::super::verdict::Direction;
+
+/// Suspects are measured again from this share of the claimed effect on.
+pub(super) const SCREEN_EFFECT: f64 = 0.85;
+/// There are many more links than nodes, and fewer measurements of each: a verdict on a link needs
+/// this multiple of the least effect.
+pub(super) const LINK_CLAIM: f64 = 1.32;
+
+/// How hard to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// What is worth measuring again.
+    Screen,
+    /// What is worth a verdict.
+    Verdict,
+}
+
+/// A node or rail that stands out.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeFinding {
+    pub(crate) node: usize,
+    pub(crate) channel: usize,
+    pub(crate) direction: Direction,
+    pub(crate) effect: f64,
+    pub(crate) z: f64,
+    pub(crate) count: usize,
+    pub(crate) alone: Option<(f64, usize)>,
+}
+
+/// A link that stands out.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkFinding {
+    pub(crate) pair: Pair,
+    pub(crate) channel: usize,
+    pub(crate) direction: Direction,
+    pub(crate) effect: f64,
+    pub(crate) z: f64,
+    pub(crate) count: usize,
+    pub(crate) alone: Option<(f64, usize)>,
+}
+
+/// What measuring alone said about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alone {
+    /// Still bad: a fault.
+    StillBad,
+    /// Good alone, and clearly bad in company.
+    Contention,
+    /// Not bad alone, and not clearly bad before.
+    Nothing,
+    /// Not measured alone often enough.
+    Unknown,
+}
+
+/// The mean of what was seen in company and alone, weighted by how often.
+pub(super) fn pooled(effect: f64, count: usize, alone: Option<(f64, usize)>) -> f64 {
+    let (alone, times) = alone.unwrap_or((0.0, 0));
+    (effect * count as f64 + alone * times as f64) / (count + times) as f64
+}

@@ -1,0 +1,66 @@
+//! Which nodes and rails stand out.
+
+use super::super::verdict::{Direction, Quantity};
+use super::analysis::Analysis;
+use super::finding::{Look, NodeFinding, SCREEN_EFFECT, pooled};
+
+/// A claim needs at least this many measurements of a node, those alone included.
+const LEAST_OF_NODE: usize = 3;
+/// A second look needs this many.
+const LEAST_OF_SUSPECT: usize = 2;
+/// Suspects are measured again from this z on, so that verdicts miss few.
+const SCREEN_Z: f64 = 2.5;
+/// A suspect beyond this multiple of the claimed effect is clear.
+const CLEAR_EFFECT: f64 = 1.4;
+
+impl Analysis {
+    /// Nodes and rails that stand out, worst first.
+    pub(crate) fn nodes(&self, look: Look) -> Vec<NodeFinding> {
+        let mut found = Vec::new();
+        if !self.outliers {
+            return found;
+        }
+        for (index, channel) in self.channels.iter().enumerate() {
+            let claim = self.claim(channel.quantity);
+            let directions: &[Direction] = match channel.quantity {
+                Quantity::Bandwidth => &[Direction::Sends, Direction::Receives],
+                Quantity::Latency => &[Direction::Both],
+            };
+            for node in 0..channel.fit.tx.len() {
+                for &direction in directions {
+                    let (effect, z, count) = channel.effect(node, direction);
+                    if count < LEAST_OF_SUSPECT || effect > claim * SCREEN_EFFECT || z > -SCREEN_Z {
+                        continue;
+                    }
+                    let alone = channel.alone_of_node(node, direction);
+                    // What was measured alone is as good as what was measured in company.
+                    let all = count + alone.map_or(0, |(_, count)| count);
+                    let share = pooled(effect, count, alone) / effect;
+                    let said = effect * share <= claim
+                        && z * share <= -self.thresholds.z
+                        && all >= LEAST_OF_NODE;
+                    if look == Look::Screen || said {
+                        found.push(NodeFinding {
+                            node,
+                            channel: index,
+                            direction,
+                            effect,
+                            z,
+                            count,
+                            alone,
+                        });
+                    }
+                }
+            }
+        }
+        found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
+        found
+    }
+
+    /// Whether a finding is so far beyond what is claimed that it is worth rounds beyond the
+    /// usual.
+    pub(crate) fn is_clear(&self, finding: &NodeFinding) -> bool {
+        let quantity = self.channels[finding.channel].quantity;
+        finding.effect <= self.claim(quantity) * CLEAR_EFFECT && finding.z <= -self.thresholds.z
+    }
+}

@@ -1,0 +1,187 @@
+//! From observations to channels: sorted by rail and quantity, evened out, polished.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::super::observation::{Company, Observations, Outcome, PairObservation};
+use super::super::schedule::Pair;
+use super::super::statistics::{Cell, LEAST_SPREAD, median, polish, polish_symmetric, spread};
+use super::super::verdict::Quantity;
+use super::channel::{Both, Channel};
+
+/// Below this many nodes, the spread between nodes is bounded by what the noise explains.
+const FEW_NODES: usize = 16;
+/// Small tables are corrected by this much at most.
+const MOST_FREEDOM: f64 = 2.0;
+/// Classes of pairs are told apart from this many pairs of each on.
+const LEAST_OF_CLASS: usize = 8;
+
+/// One channel per rail of bandwidth, and one of latency (all rails, or per rail without those).
+pub(super) fn channels(observations: &Observations, labels: Option<&[String]>) -> Vec<Channel> {
+    let items = observations.as_slice();
+    let measured = items
+        .iter()
+        .filter(|o| matches!(o.outcome, Outcome::Measured(_)));
+    let rails: BTreeSet<Option<u16>> = measured.clone().map(|o| o.rail).collect();
+    // Pairs of small clusters are always alone; then company says nothing.
+    let concurrent = measured
+        .clone()
+        .filter(|o| o.company == Company::Concurrent)
+        .count();
+    let mostly_alone = 2 * concurrent < measured.clone().count();
+    let mut wanted: Vec<(Option<u16>, Quantity)> = rails
+        .iter()
+        .map(|&rail| (rail, Quantity::Bandwidth))
+        .collect();
+    let together = rails.contains(&None);
+    wanted.extend(
+        rails
+            .iter()
+            .filter(|rail| rail.is_none() || !together)
+            .map(|&rail| (rail, Quantity::Latency)),
+    );
+    let mut sorted: HashMap<Option<u16>, (Vec<&PairObservation>, Vec<&PairObservation>)> =
+        HashMap::new();
+    for o in measured {
+        let (company, alone) = sorted.entry(o.rail).or_default();
+        match o.company {
+            Company::Alone if !mostly_alone => alone.push(o),
+            _ => company.push(o),
+        }
+    }
+    wanted
+        .into_iter()
+        .filter_map(|(rail, quantity)| {
+            let (company, alone) = sorted.get(&rail)?;
+            let read = |list: &[&PairObservation]| -> Vec<Both> {
+                list.iter().filter_map(|o| both(o, quantity)).collect()
+            };
+            channel(
+                observations.nodes(),
+                rail,
+                quantity,
+                read(company),
+                read(alone),
+                labels,
+            )
+        })
+        .collect()
+}
+
+fn both(observation: &PairObservation, quantity: Quantity) -> Option<Both> {
+    let Outcome::Measured(m) = &observation.outcome else {
+        return None;
+    };
+    let log = |value: Option<f64>| value.map_or(f64::NAN, f64::ln);
+    let (forth, back) = match quantity {
+        Quantity::Bandwidth => (log(m.gbps_a_to_b), log(m.gbps_b_to_a)),
+        Quantity::Latency => (-log(m.latency_us), f64::NAN),
+    };
+    (forth.is_finite() || back.is_finite()).then_some(Both {
+        pair: (observation.a, observation.b),
+        forth,
+        back,
+    })
+}
+
+fn channel(
+    nodes: usize,
+    rail: Option<u16>,
+    quantity: Quantity,
+    mut pairs: Vec<Both>,
+    mut alone: Vec<Both>,
+    labels: Option<&[String]>,
+) -> Option<Channel> {
+    if pairs.is_empty() {
+        return None;
+    }
+    if let Some(labels) = labels.filter(|labels| labels.len() == nodes) {
+        even_out_classes(labels, &mut pairs, &mut alone);
+    }
+    let cells = cells(&pairs);
+    let fit = match quantity {
+        Quantity::Bandwidth => polish(nodes, &cells),
+        Quantity::Latency => polish_symmetric(nodes, &cells),
+    };
+    let noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
+    let live = fit.tx.iter().filter(|e| e.is_finite()).count();
+    let effects = match quantity {
+        Quantity::Bandwidth => 2 * live,
+        Quantity::Latency => live,
+    };
+    let left = cells.len().saturating_sub(effects).max(1);
+    let freedom = (cells.len() as f64 / left as f64).sqrt().min(MOST_FREEDOM);
+    // The spread of few effects is itself hardly known; then what the noise explains is better.
+    let explained = |counts: &[usize]| {
+        let mut counts: Vec<f64> = counts
+            .iter()
+            .filter(|&&c| c > 0)
+            .map(|&c| c as f64)
+            .collect();
+        let count = median(&mut counts).unwrap_or(1.0);
+        (1.25 * freedom * noise / count.sqrt()).max(LEAST_SPREAD)
+    };
+    let scale = |effects: &[f64], counts: &[usize]| {
+        let seen = spread(effects.iter().copied(), LEAST_SPREAD);
+        if live < FEW_NODES {
+            seen.min(explained(counts))
+        } else {
+            seen
+        }
+    };
+    Some(Channel {
+        rail,
+        quantity,
+        spread_tx: scale(&fit.tx, &fit.tx_count),
+        spread_rx: scale(&fit.rx, &fit.rx_count),
+        noise,
+        freedom,
+        fit,
+        pairs,
+        alone,
+    })
+}
+
+/// One cell per direction of a pair, however often it was measured: a bad link that was measured
+/// again must not weigh more in the effects of its nodes.
+fn cells(pairs: &[Both]) -> Vec<Cell> {
+    let mut sums: BTreeMap<Pair, (f64, usize)> = BTreeMap::new();
+    for both in pairs {
+        let (a, b) = both.pair;
+        for (direction, value) in [((a, b), both.forth), ((b, a), both.back)] {
+            if value.is_finite() {
+                let sum = sums.entry(direction).or_default();
+                *sum = (sum.0 + value, sum.1 + 1);
+            }
+        }
+    }
+    let cell = |((from, to), (sum, count)): (Pair, (f64, usize))| {
+        let value = sum / count as f64;
+        Cell { from, to, value }
+    };
+    sums.into_iter().map(cell).collect()
+}
+
+/// Takes the difference between pairs inside and across network nodes out of the values.
+fn even_out_classes(labels: &[String], pairs: &mut [Both], alone: &mut [Both]) {
+    let same = |both: &Both| labels[both.pair.0] == labels[both.pair.1];
+    let class = |inside: bool| {
+        let mut values: Vec<f64> = pairs
+            .iter()
+            .filter(|both| same(both) == inside)
+            .flat_map(|both| [both.forth, both.back])
+            .filter(|v| v.is_finite())
+            .collect();
+        (values.len() >= LEAST_OF_CLASS)
+            .then(|| median(&mut values))
+            .flatten()
+    };
+    let (Some(inside), Some(across)) = (class(true), class(false)) else {
+        return;
+    };
+    for both in pairs.iter_mut().chain(alone) {
+        if same(both) {
+            both.forth -= inside - across;
+            both.back -= inside - across;
+        }
+    }
+}
