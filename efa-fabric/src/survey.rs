@@ -35,6 +35,7 @@
 //! | `attribution` | which effects stand out |
 //! | `verdict`, `wording` | what is said, with numbers and confidence |
 //! | `conclusion` | all verdicts of a survey, and which nodes to take out |
+//! | `heard` | which nodes answered so far |
 //! | `plan` | the order: base rounds, targeted rounds, pairs alone, done |
 //! | `rank` | an order of nodes in which neighbours are near |
 //! | `simulate` | clusters with known faults, to test all this and drivers of your own |
@@ -43,6 +44,7 @@
 
 mod attribution;
 mod conclusion;
+mod heard;
 mod observation;
 mod options;
 mod plan;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::attribution::{Analysis, Look};
 use super::conclusion::{Conclusion, conclude};
+use super::heard::Heard;
 use super::observation::{Observations, Outcome};
 use super::options::{Mode, PlanOptions};
 use super::round::{Round, Stage};
@@ -45,15 +46,6 @@ pub struct Plan {
     heard: Heard,
 }
 
-/// What came back so far, read once.
-#[derive(Debug, Clone)]
-struct Heard {
-    read: usize,
-    reached: Vec<bool>,
-    failed_with: Vec<BTreeSet<usize>>,
-    silent: Vec<bool>,
-}
-
 impl Plan {
     /// A survey of so many nodes.
     ///
@@ -87,12 +79,7 @@ impl Plan {
             proven: Vec::new(),
             links: VecDeque::new(),
             queue: VecDeque::new(),
-            heard: Heard {
-                read: 0,
-                reached: vec![false; nodes],
-                failed_with: vec![BTreeSet::new(); nodes],
-                silent: vec![false; nodes],
-            },
+            heard: Heard::new(nodes),
         })
     }
 
@@ -338,32 +325,6 @@ impl Plan {
     }
 }
 
-impl Heard {
-    fn read(&mut self, observations: &Observations) {
-        for o in &observations.as_slice()[self.read.min(observations.len())..] {
-            match &o.outcome {
-                Outcome::Measured(_) => {
-                    self.reached[o.a] = true;
-                    self.reached[o.b] = true;
-                }
-                Outcome::Failed(failure) => {
-                    self.failed_with[o.a].insert(o.b);
-                    self.failed_with[o.b].insert(o.a);
-                    if let Some(node) = failure.silent {
-                        self.silent[node] = true;
-                    }
-                }
-            }
-        }
-        self.read = observations.len();
-    }
-
-    /// Whether a node is left out of further base rounds.
-    fn out(&self, node: usize) -> bool {
-        self.silent[node] || (!self.reached[node] && self.failed_with[node].len() >= 2)
-    }
-}
-
 /// Nodes so bad that their links say nothing of their own.
 fn clear(analysis: &Analysis) -> BTreeSet<usize> {
     let found = analysis.nodes(Look::Screen);
@@ -432,173 +393,4 @@ fn check(nodes: usize, options: &PlanOptions) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::super::simulate::{Cluster, Fault};
-    use super::super::{Company, Subject, VerdictKind};
-    use super::super::{Failure, FailurePhase, Measured, PairObservation};
-    use super::*;
-
-    fn options(mode: Mode) -> PlanOptions {
-        PlanOptions {
-            mode,
-            ..PlanOptions::default()
-        }
-    }
-
-    fn quiet(nodes: usize) -> Cluster {
-        Cluster {
-            noise: 0.0,
-            ..Cluster::healthy(nodes)
-        }
-    }
-
-    #[test]
-    fn tiny_clusters_end() {
-        for mode in [Mode::Full, Mode::Sampled, Mode::Ring] {
-            for nodes in 0..6 {
-                let run = quiet(nodes).survey(options(mode), 1).unwrap();
-                assert!(run.rounds <= 8, "{mode:?} {nodes}: {}", run.rounds);
-                assert_eq!(run.conclusion.drain, [] as [usize; 0]);
-            }
-        }
-    }
-
-    #[test]
-    fn stages_follow_each_other_and_rounds_are_disjoint() {
-        let cluster = quiet(12).with(Fault::SlowNode { node: 5, loss: 0.3 });
-        let mut plan = Plan::new(12, options(Mode::Sampled)).unwrap();
-        let mut observations = Observations::new(12);
-        let mut stages = Vec::new();
-        while let Some(round) = plan.next(&observations) {
-            let mut busy = HashSet::new();
-            for &(a, b) in &round.pairs {
-                assert!(a < b && busy.insert(a) && busy.insert(b));
-                let slow = a == 5 || b == 5;
-                let gbps = cluster.expected_gbps() * if slow { 0.7 } else { 1.0 };
-                let m = Measured::new(20.0, gbps, gbps);
-                observations
-                    .add(PairObservation::measured(a, b, None, &round, m))
-                    .unwrap();
-            }
-            assert_eq!(round.index, stages.len());
-            stages.push(round.stage);
-        }
-        let count = |stage| stages.iter().filter(|&&s| s == stage).count();
-        assert_eq!(
-            (count(Stage::Base), count(Stage::Control)),
-            (5, 1),
-            "{stages:?}"
-        );
-        let alone = observations
-            .as_slice()
-            .iter()
-            .filter(|o| o.company == Company::Alone && (o.a == 5 || o.b == 5));
-        assert_eq!(alone.count(), 3);
-        assert_eq!(plan.suspects(), [5]);
-    }
-
-    #[test]
-    fn a_silent_node_costs_one_deadline() {
-        let mut plan = Plan::new(16, PlanOptions::default()).unwrap();
-        let mut observations = Observations::new(16);
-        let mut asked = 0;
-        while let Some(round) = plan.next(&observations) {
-            for &(a, b) in &round.pairs {
-                let seen = if a == 3 || b == 3 {
-                    asked += 1;
-                    let failure = Failure::new(FailurePhase::Join, "fabric.deadline", 30.0);
-                    PairObservation::failed(a, b, None, &round, failure.with_silent(3))
-                } else {
-                    let m = Measured::new(20.0, 100.0, 100.0);
-                    PairObservation::measured(a, b, None, &round, m)
-                };
-                observations.add(seen).unwrap();
-            }
-        }
-        assert_eq!(asked, 1);
-        assert_eq!(plan.conclude(&observations).drain, [3]);
-    }
-
-    #[test]
-    fn a_dead_node_costs_three_rounds_and_a_dead_link_is_not_a_node() {
-        let run = quiet(16)
-            .with(Fault::DeadNode { node: 9 })
-            .survey(options(Mode::Full), 1)
-            .unwrap();
-        assert_eq!((run.deadlines, run.conclusion.drain), (3, vec![9]));
-        let fault = Fault::DeadLink { pair: (2, 9) };
-        let run = quiet(16)
-            .with(fault)
-            .survey(options(Mode::Full), 1)
-            .unwrap();
-        assert!(run.names(&fault));
-        assert_eq!(run.conclusion.drain, [] as [usize; 0]);
-    }
-
-    #[test]
-    fn groups_and_labels() {
-        let labels = |n: usize| Some((0..n).map(|i| format!("nn-{}", i % 2)).collect());
-        for mode in [Mode::WithinGroups, Mode::BetweenGroups] {
-            let error = Plan::new(8, options(mode)).unwrap_err();
-            assert_eq!(error.code(), Code::InvalidOption);
-            let with = PlanOptions {
-                labels: labels(12),
-                ..options(mode)
-            };
-            let fault = Fault::SlowNode { node: 7, loss: 0.3 };
-            let run = quiet(12).with(fault).survey(with, 1).unwrap();
-            assert_eq!(run.conclusion.drain, [7], "{mode:?}");
-        }
-        let short = PlanOptions {
-            labels: labels(3),
-            ..PlanOptions::default()
-        };
-        assert_eq!(Plan::new(8, short).unwrap_err().code(), Code::InvalidOption);
-    }
-
-    #[test]
-    fn a_small_cluster_is_compared_with_what_is_expected() {
-        let with = PlanOptions {
-            expected_gbps: Some(400.0),
-            ..PlanOptions::default()
-        };
-        let run = quiet(3)
-            .with(Fault::SlowNode { node: 2, loss: 0.3 })
-            .survey(with, 1)
-            .unwrap();
-        let said: Vec<_> = run
-            .conclusion
-            .verdicts
-            .iter()
-            .map(|v| (v.subject, v.kind))
-            .collect();
-        assert!(
-            said.contains(&(Subject::Node { node: 2 }, VerdictKind::BelowExpected)),
-            "{said:?}"
-        );
-    }
-
-    #[test]
-    fn names_take_the_place_of_numbers() {
-        let run = quiet(8)
-            .with(Fault::SlowNode { node: 6, loss: 0.3 })
-            .survey(options(Mode::Full), 1)
-            .unwrap();
-        let names: Vec<String> = (0..8).map(|i| format!("ip-10-0-0-{i}")).collect();
-        let verdict = &run.conclusion.verdicts[0];
-        assert!(
-            verdict
-                .statement
-                .starts_with("node 6 has 30 % less bandwidth than typical"),
-            "{}",
-            verdict.statement
-        );
-        assert!(
-            verdict
-                .statement_with(&names)
-                .starts_with("ip-10-0-0-6 has")
-        );
-    }
-}
+mod tests;
