@@ -2,14 +2,14 @@
 //!
 //! `cargo run -p efa-fabric --example survey_picture > docs/images/survey.svg`. The cluster is
 //! simulated: eight nodes, one of which is slow, and two that do not reach each other. A report of
-//! a real survey draws the same with `SurveyReport::to_svg`; with the path of such a report as
+//! a real survey draws the same with `survey_run::Report::to_svg`; with the path of such a report as
 //! JSON, its picture is printed instead.
 
 use std::error::Error;
 
-use efa_fabric::survey::PlanOptions;
+use efa_fabric::survey::Options;
 use efa_fabric::survey::simulate::{Cluster, Fault};
-use efa_fabric::survey_run::{SurveyNode, SurveyReport};
+use efa_fabric::survey_run::{Node, Report};
 
 const NODES: usize = 8;
 
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The survey of a cluster with two faults; the same each time.
-pub(crate) fn simulated() -> Result<SurveyReport, efa_fabric::Error> {
+pub(crate) fn simulated() -> Result<Report, efa_fabric::Error> {
     let cluster = Cluster {
         nodes: NODES,
         rails: 1,
@@ -38,9 +38,9 @@ pub(crate) fn simulated() -> Result<SurveyReport, efa_fabric::Error> {
             Fault::DeadLink { pair: (1, 2) },
         ],
     };
-    let run = cluster.survey(PlanOptions::default(), 1)?;
-    let nodes = (0..NODES).map(|number| SurveyNode::new(format!("node-{number}")));
-    Ok(SurveyReport::of(
+    let run = cluster.survey(Options::default(), 1)?;
+    let nodes = (0..NODES).map(|number| Node::new(format!("node-{number}")));
+    Ok(Report::of(
         nodes.collect(),
         "a simulated network",
         run.observations,

@@ -7,9 +7,9 @@
 //! what was found; it can be asked at any time, for a partial answer.
 //!
 //! ```
-//! use efa_fabric::survey::{Company, Measured, Observations, PairObservation, Plan, PlanOptions};
+//! use efa_fabric::survey::{Company, Measured, Observations, Options, PairObservation, Plan};
 //!
-//! let mut plan = Plan::new(6, PlanOptions::default())?;
+//! let mut plan = Plan::new(6, Options::default())?;
 //! let mut observations = Observations::new(6);
 //! while let Some(round) = plan.next(&observations) {
 //!     for &(a, b) in &round.pairs {
@@ -62,7 +62,7 @@ pub use conclusion::Conclusion;
 pub use observation::{
     Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
 };
-pub use options::{Mode, PlanOptions, Thresholds};
+pub use options::{Mode, Options, Thresholds};
 pub use plan::Plan;
 pub use round::{Round, Stage};
 pub use verdict::{

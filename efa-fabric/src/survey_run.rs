@@ -37,8 +37,8 @@ mod svg;
 
 pub use driver::Survey;
 pub use inspection::{Difference, Inspection, differences};
-pub use node::SurveyNode;
+pub use node::Node;
 pub use pair::{PairOptions, Side, Sight, probe_pair};
-pub use progress::SurveyProgress;
+pub use progress::Progress;
 pub use rank::{RankOptions, Rendezvous, run_rank};
-pub use report::{Cell, NodeSummary, SurveyReport};
+pub use report::{Cell, NodeSummary, Report};

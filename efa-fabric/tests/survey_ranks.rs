@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use efa_fabric::survey::{Outcome, Subject, VerdictKind};
-use efa_fabric::survey_run::{
-    PairOptions, RankOptions, Rendezvous, SurveyNode, SurveyReport, run_rank,
-};
+use efa_fabric::survey_run::{Node, PairOptions, RankOptions, Rendezvous, Report, run_rank};
 use efa_fabric::{Code, Interrupt, Library, Rail, Result, StoreClient, StoreOptions, StoreServer};
 
 fn library() -> Option<Arc<Library>> {
@@ -26,7 +24,7 @@ fn options(rank: usize, round: Duration) -> RankOptions {
     pair.endpoint.source_address = Some("127.0.0.1".into());
     pair.message_bytes = 64 << 10;
     pair.test_budget = Duration::from_millis(20);
-    let mut options = RankOptions::new(SurveyNode::new(format!("rank-{rank}")), pair);
+    let mut options = RankOptions::new(Node::new(format!("rank-{rank}")), pair);
     options.round_deadline = round;
     options.join_deadline = round;
     options
@@ -38,7 +36,7 @@ fn meet(
     of: (usize, usize),
     round: Duration,
     interrupt: Interrupt<'_>,
-) -> Result<SurveyReport> {
+) -> Result<Report> {
     meet_with(library, address, of, &options(of.0, round), interrupt)
 }
 
@@ -48,7 +46,7 @@ fn meet_with(
     (rank, world_size): (usize, usize),
     options: &RankOptions,
     interrupt: Interrupt<'_>,
-) -> Result<SurveyReport> {
+) -> Result<Report> {
     let timeout = Duration::from_secs(30);
     let mut client = StoreClient::connect(address, "secret", timeout, Interrupt::never())?;
     let meeting = Rendezvous {
@@ -73,7 +71,7 @@ fn all_ranks_get_the_same_report() {
     let Some(library) = library() else { return };
     let (_store, address) = store();
     let round = Duration::from_secs(60);
-    let reports: Vec<SurveyReport> = std::thread::scope(|scope| {
+    let reports: Vec<Report> = std::thread::scope(|scope| {
         let ranks: Vec<_> = (0..3)
             .map(|rank| {
                 let (library, address) = (&library, &address);
@@ -97,7 +95,7 @@ fn a_rank_that_never_comes_is_named() {
     let Some(library) = library() else { return };
     let (_store, address) = store();
     let round = Duration::from_secs(4);
-    let reports: Vec<SurveyReport> = std::thread::scope(|scope| {
+    let reports: Vec<Report> = std::thread::scope(|scope| {
         let ranks: Vec<_> = [0, 2]
             .map(|rank| {
                 let (library, address) = (&library, &address);
@@ -177,7 +175,7 @@ fn with_rails(
     library: &Arc<Library>,
     rails: [usize; 3],
     change: impl Fn(usize, &mut RankOptions) + Sync,
-) -> SurveyReport {
+) -> Report {
     let (_store, address) = store();
     std::thread::scope(|scope| {
         let ranks = [0, 1, 2].map(|rank| {
@@ -198,7 +196,7 @@ fn with_rails(
     })
 }
 
-fn rails_seen(report: &SurveyReport, (a, b): (usize, usize)) -> BTreeSet<Option<u16>> {
+fn rails_seen(report: &Report, (a, b): (usize, usize)) -> BTreeSet<Option<u16>> {
     let observations = report.observations.as_slice().iter();
     observations
         .filter(|o| (o.a, o.b) == (a, b))

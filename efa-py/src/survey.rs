@@ -163,7 +163,7 @@ impl PairSight {
 
 value_class! {
     /// How far a survey is.
-    SurveyProgress(runs::SurveyProgress) {
+    SurveyProgress(runs::Progress) {
         /// Rounds that are done.
         rounds: usize = |p| p.rounds;
         /// Rounds that the survey has at least; suspects take more.
@@ -199,8 +199,8 @@ fn plan_options(
     labels: Option<Vec<String>>,
     expected_gbps: Option<f64>,
     expected_rail_gbps: Option<f64>,
-) -> PyResult<core::PlanOptions> {
-    let mut options = core::PlanOptions::default();
+) -> PyResult<core::Options> {
+    let mut options = core::Options::default();
     options.mode = parse("mode", mode)?;
     options.seed = seed;
     options.labels = labels;
@@ -385,7 +385,7 @@ fn rank_call(
                 world_size,
                 name: &name,
             };
-            let mut tell = |state: &runs::SurveyProgress| {
+            let mut tell = |state: &runs::Progress| {
                 if let Some(progress) = &progress {
                     Python::attach(|py| {
                         let told = progress.call1(py, (SurveyProgress(state.clone()),));

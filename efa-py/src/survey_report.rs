@@ -24,7 +24,7 @@ value_class! {
     /// A node of a survey: its name, its address where known, what an inspection of it gave as JSON
     /// (a `NodeInspection`, or anything else), how many rails it has, and its network nodes from
     /// the top level down, as EC2 lists them.
-    SurveyNode(runs::SurveyNode) {
+    SurveyNode(runs::Node) {
         /// The name, which no other node of the survey has.
         name: String = |node| node.name.clone();
         /// The address, where known.
@@ -52,7 +52,7 @@ impl SurveyNode {
         rails: usize,
         network_nodes: Vec<String>,
     ) -> Self {
-        let mut node = runs::SurveyNode::new(name);
+        let mut node = runs::Node::new(name);
         node.address = address;
         node.inspection = inspection;
         node.rails = rails;
@@ -128,7 +128,7 @@ impl SurveyDifference {
 
 value_class! {
     /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
-    SurveyReport(runs::SurveyReport) {
+    SurveyReport(runs::Report) {
         /// Whether the survey came to its end and found nothing worse than remarks.
         healthy: bool = |report| report.is_healthy();
         /// Whether it was stopped before its end.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attribution::{Alone, Analysis, Channel, LinkFinding, Look, NodeFinding};
 use super::observation::Observations;
-use super::options::PlanOptions;
+use super::options::Options;
 use super::reach::PairTally;
 use super::schedule::Pair;
 use super::verdict::{
@@ -56,7 +56,7 @@ impl Conclusion {
 }
 
 /// All that follows from the observations.
-pub(crate) fn conclude(observations: &Observations, options: &PlanOptions) -> Conclusion {
+pub(crate) fn conclude(observations: &Observations, options: &Options) -> Conclusion {
     let labels = options.labels.as_deref();
     let analysis = Analysis::new(observations, labels, &options.thresholds);
     let nodes = observations.nodes();
@@ -229,7 +229,7 @@ fn failures(analysis: &Analysis, observations: &Observations, verdicts: &mut Vec
 }
 
 /// Says that a small cluster has no outliers, and compares its pairs with what is expected.
-fn small(analysis: &Analysis, options: &PlanOptions, verdicts: &mut Vec<Verdict>) {
+fn small(analysis: &Analysis, options: &Options, verdicts: &mut Vec<Verdict>) {
     let live = analysis.reach.live_nodes();
     if analysis.tells_outliers() || live == 0 {
         return;
@@ -288,7 +288,7 @@ fn small(analysis: &Analysis, options: &PlanOptions, verdicts: &mut Vec<Verdict>
 }
 
 /// Compares the typical rates with the expected ones: no relative test sees a bad cluster.
-fn expected(analysis: &Analysis, options: &PlanOptions, verdicts: &mut Vec<Verdict>) {
+fn expected(analysis: &Analysis, options: &Options, verdicts: &mut Vec<Verdict>) {
     for (_, channel) in analysis.bandwidth() {
         let Some(expected) = expected_of(channel, options) else {
             continue;
@@ -309,7 +309,7 @@ fn expected(analysis: &Analysis, options: &PlanOptions, verdicts: &mut Vec<Verdi
     }
 }
 
-fn expected_of(channel: &Channel, options: &PlanOptions) -> Option<f64> {
+fn expected_of(channel: &Channel, options: &Options) -> Option<f64> {
     match channel.rail {
         None => options.expected_gbps,
         Some(_) => options.expected_rail_gbps,

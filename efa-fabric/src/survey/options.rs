@@ -25,7 +25,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
-pub struct PlanOptions {
+pub struct Options {
     /// Which pairs the base rounds cover.
     pub mode: Mode,
     /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2.

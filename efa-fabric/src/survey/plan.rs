@@ -6,7 +6,7 @@ use super::attribution::{Analysis, Look};
 use super::conclusion::{Conclusion, conclude};
 use super::heard::Heard;
 use super::observation::{Observations, Outcome};
-use super::options::{Mode, PlanOptions};
+use super::options::{Mode, Options};
 use super::round::{Round, Stage};
 use super::schedule::{self, Pair, Schedule, ordered};
 use crate::error::{Code, Error, Result};
@@ -32,7 +32,7 @@ enum Phase {
 #[derive(Debug, Clone)]
 pub struct Plan {
     nodes: usize,
-    options: PlanOptions,
+    options: Options,
     schedule: Schedule,
     phase: Phase,
     issued: usize,
@@ -52,7 +52,7 @@ impl Plan {
     /// # Errors
     /// `fabric.invalid_option` if a mode by group has no labels, labels are not one per node, or
     /// a threshold or expected rate is out of range.
-    pub fn new(nodes: usize, options: PlanOptions) -> Result<Self> {
+    pub fn new(nodes: usize, options: Options) -> Result<Self> {
         check(nodes, &options)?;
         let labels = options.labels.as_deref().unwrap_or(&[]);
         let schedule = match options.mode {
@@ -348,7 +348,7 @@ fn sampled_rounds(nodes: usize) -> usize {
     nodes.max(1).ilog2() as usize + 2
 }
 
-fn check(nodes: usize, options: &PlanOptions) -> Result<()> {
+fn check(nodes: usize, options: &Options) -> Result<()> {
     let wrong = |what: &str, cure: &str| {
         Err(Error::new(Code::InvalidOption, what)
             .with_cure(cure)

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use super::node::SurveyNode;
+use super::node::Node;
 use super::pair::Sight;
-use super::progress::SurveyProgress;
-use super::report::SurveyReport;
+use super::progress::Progress;
+use super::report::Report;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
-    Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Outcome,
-    PairObservation, Plan, PlanOptions, Round, Severity, Subject, Verdict, VerdictKind,
+    Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Options, Outcome,
+    PairObservation, Plan, Round, Severity, Subject, Verdict, VerdictKind,
 };
 
 /// A survey under way: no clock, nothing sent.
 #[derive(Debug)]
 pub struct Survey {
-    nodes: Vec<SurveyNode>,
+    nodes: Vec<Node>,
     provider: String,
     plan: Plan,
     observations: Observations,
@@ -37,12 +37,12 @@ impl Survey {
     /// # Errors
     /// As [`Plan::new`].
     pub fn new(
-        mut nodes: Vec<SurveyNode>,
+        mut nodes: Vec<Node>,
         provider: impl Into<String>,
-        mut options: PlanOptions,
+        mut options: Options,
     ) -> Result<Self> {
         if options.labels.is_none() {
-            let lowest = |node: &SurveyNode| node.network_nodes.last().cloned();
+            let lowest = |node: &Node| node.network_nodes.last().cloned();
             options.labels = nodes.iter().map(lowest).collect();
         }
         let mut taken = BTreeSet::new();
@@ -72,7 +72,7 @@ impl Survey {
 
     /// The nodes, by number.
     #[must_use]
-    pub fn nodes(&self) -> &[SurveyNode] {
+    pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
@@ -231,9 +231,9 @@ impl Survey {
 
     /// How far the survey is.
     #[must_use]
-    pub fn progress(&self, elapsed_s: f64) -> SurveyProgress {
+    pub fn progress(&self, elapsed_s: f64) -> Progress {
         let name = |&node: &usize| self.nodes[node].name.clone();
-        SurveyProgress {
+        Progress {
             rounds: self.rounds,
             pairs: self.pairs,
             failed: self.failed,
@@ -246,8 +246,8 @@ impl Survey {
 
     /// What is known so far. It is partial until there is no next round.
     #[must_use]
-    pub fn report(&self, elapsed_s: f64) -> SurveyReport {
-        SurveyReport {
+    pub fn report(&self, elapsed_s: f64) -> Report {
+        Report {
             nodes: self.nodes.clone(),
             provider: self.provider.clone(),
             conclusion: self.conclude(),
@@ -309,12 +309,10 @@ mod tests {
     use crate::survey::{Measured, Mode};
 
     fn survey(count: usize, mode: Mode) -> Survey {
-        let nodes = (0..count)
-            .map(|i| SurveyNode::new(format!("n{i}")))
-            .collect();
-        let options = PlanOptions {
+        let nodes = (0..count).map(|i| Node::new(format!("n{i}"))).collect();
+        let options = Options {
             mode,
-            ..PlanOptions::default()
+            ..Options::default()
         };
         Survey::new(nodes, "tcp", options).unwrap()
     }
@@ -460,9 +458,9 @@ mod tests {
 
     #[test]
     fn a_known_topology_orders_and_labels() {
-        let below = |name: &str, spine: &str, leaf: &str| SurveyNode {
+        let below = |name: &str, spine: &str, leaf: &str| Node {
             network_nodes: vec![spine.into(), leaf.into()],
-            ..SurveyNode::new(name)
+            ..Node::new(name)
         };
         let nodes = vec![
             below("a", "s1", "l1"),
@@ -470,9 +468,9 @@ mod tests {
             below("c", "s1", "l2"),
             below("d", "s1", "l1"),
         ];
-        let options = PlanOptions {
+        let options = Options {
             mode: Mode::WithinGroups,
-            ..PlanOptions::default()
+            ..Options::default()
         };
         let mut grouped = Survey::new(nodes.clone(), "efa", options.clone()).unwrap();
         assert_eq!(grouped.next_pairs(), Some(vec![(0, 3)]));
@@ -485,7 +483,7 @@ mod tests {
         let mut partly = nodes;
         partly[1].network_nodes.clear();
         assert!(Survey::new(partly.clone(), "efa", options).is_err());
-        let plain = Survey::new(partly, "efa", PlanOptions::default()).unwrap();
+        let plain = Survey::new(partly, "efa", Options::default()).unwrap();
         assert_eq!(plain.report(0.0).topology_order(), None);
     }
 
@@ -493,12 +491,12 @@ mod tests {
     fn a_node_with_fewer_devices_is_taken_out() {
         let inspected = |efa_devices: usize| {
             let json = format!("{{\"efa_devices\": {efa_devices}, \"verdict\": \"usable\"}}");
-            let mut node = SurveyNode::new(format!("n{efa_devices}"));
+            let mut node = Node::new(format!("n{efa_devices}"));
             node.inspection = Some(json);
             node
         };
         let nodes = [32, 32, 31, 32].map(inspected).to_vec();
-        let mut survey = Survey::new(nodes, "efa", PlanOptions::default()).unwrap();
+        let mut survey = Survey::new(nodes, "efa", Options::default()).unwrap();
         drive(&mut survey, |_, _| (good(100.0), good(100.0)));
         let report = survey.report(1.0);
         assert_eq!(report.drain(), ["n31"], "{report}");
@@ -520,8 +518,8 @@ mod tests {
 
     #[test]
     fn wrong_pairs_are_refused_and_names_made_unique() {
-        let nodes = ["a", "a", "b", "a"].map(SurveyNode::new).to_vec();
-        let mut survey = Survey::new(nodes, "tcp", PlanOptions::default()).unwrap();
+        let nodes = ["a", "a", "b", "a"].map(Node::new).to_vec();
+        let mut survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
         let names: Vec<_> = survey.nodes().iter().map(|n| n.name.as_str()).collect();
         assert_eq!(names, ["a", "a#2", "b", "a#3"]);
         assert!(survey.record((0, 1), None, None, 0.0).is_err());
@@ -539,12 +537,12 @@ mod tests {
 
     #[test]
     fn reports_survive_json_and_escape_names() {
-        let nodes = vec![SurveyNode::new("<b>&\"x"), SurveyNode::new("y")];
-        let mut survey = Survey::new(nodes, "tcp", PlanOptions::default()).unwrap();
+        let nodes = vec![Node::new("<b>&\"x"), Node::new("y")];
+        let mut survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
         drive(&mut survey, |_, _| (good(12.5), good(12.5)));
         let report = survey.report(1.0);
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<SurveyReport>(&json).unwrap(), report);
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
         let html = report.to_html();
         assert!(html.contains("&lt;b&gt;&amp;&quot;x") && !html.contains("<b>&"));
         assert!(html.contains("12.50 Gbit/s") && !html.contains("<script"));

@@ -1,6 +1,6 @@
 //! What the heatmaps of HTML and SVG share: names for the axes, colours, numbers.
 
-use super::report::{Cell, SurveyReport, median};
+use super::report::{Cell, Report, median};
 
 /// Nodes above which no heatmap is drawn: a cell for each pair would be too much for a page.
 pub(super) const MAX_NODES: usize = 128;
@@ -30,7 +30,7 @@ pub(super) struct Heat {
 }
 
 impl Heat {
-    pub(super) fn of(report: &SurveyReport) -> Self {
+    pub(super) fn of(report: &Report) -> Self {
         let cells = report.matrix();
         let mut rates: Vec<f64> = cells
             .iter()

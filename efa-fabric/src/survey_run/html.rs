@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::heat::{FAILED, Heat, MAX_NODES, colour, escape, short};
-use super::report::{Cell, SurveyReport};
+use super::report::{Cell, Report};
 
 /// Colours of text and page are the notebook's, so that dark themes work; only cells with a
 /// colour of their own have a text colour. `!important` is against JupyterLab's striped tables.
@@ -24,7 +24,7 @@ const STYLE: &str = "\
 .efa-survey i{display:inline-block;font-style:normal;text-align:center;min-width:18px;margin-right:4px;color:#111}\
 .efa-survey th.bad{font-weight:bold!important}";
 
-impl SurveyReport {
+impl Report {
     /// The report as HTML for notebooks: findings and a heatmap of rates. Names are escaped,
     /// style is for this fragment only, and there are no scripts. Above 24 nodes the rates are
     /// only in the cells' titles, above 128 there is a table of nodes instead.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::node::SurveyNode;
+use super::node::Node;
 use crate::doctor::{DoctorReport, Status, Verdict};
-use crate::node::Node;
+use crate::node;
 use crate::survey::Severity;
 
 /// A node, as far as nodes of one cluster should be the same, and what its doctor says.
@@ -36,21 +36,24 @@ pub struct Inspection {
 impl Inspection {
     /// What counts of a machine and its doctor's report.
     #[must_use]
-    pub fn of(node: &Node, doctor: &DoctorReport) -> Self {
-        let module = node.modules.iter().find(|module| module.name == "efa");
+    pub fn of(machine: &node::Node, doctor: &DoctorReport) -> Self {
+        let module = machine.modules.iter().find(|module| module.name == "efa");
         let failed = (doctor.findings.iter()).find(|finding| finding.status == Status::Failed);
         let failed = match doctor.verdict {
             Verdict::NotUsable { .. } => failed,
             _ => None,
         };
         Self {
-            instance_type: node.instance_type.clone(),
-            efa_devices: node.efa_devices.len(),
+            instance_type: machine.instance_type.clone(),
+            efa_devices: machine.efa_devices.len(),
             efa_driver: module.and_then(|module| module.version.clone()),
             libfabric: (doctor.libfabric.as_ref()).map(|seen| seen.version.to_string()),
-            efa_installer: node.software.efa_installer.clone(),
-            rdma_core: node.software.rdma_core.map(|version| version.to_string()),
-            kernel: node.kernel.clone(),
+            efa_installer: machine.software.efa_installer.clone(),
+            rdma_core: machine
+                .software
+                .rdma_core
+                .map(|version| version.to_string()),
+            kernel: machine.kernel.clone(),
             verdict: doctor.verdict.as_str().to_owned(),
             failed: failed.map(|finding| finding.title.clone()),
         }
@@ -121,7 +124,7 @@ const COMPARED: [(&str, Severity, Get); 8] = [
 /// Where the inspected nodes differ: faults first. In a survey of EFA also what is wrong with each;
 /// otherwise all are warnings. Nodes without an inspection, or with one of another kind, are left out.
 #[must_use]
-pub fn differences(nodes: &[SurveyNode], provider: &str) -> Vec<Difference> {
+pub fn differences(nodes: &[Node], provider: &str) -> Vec<Difference> {
     let is_efa = crate::info::base_provider(provider).eq_ignore_ascii_case("efa");
     let worst = match is_efa {
         true => Severity::Fault,
@@ -208,13 +211,13 @@ mod tests {
         }
     }
 
-    fn nodes(inspections: &[Option<Inspection>]) -> Vec<SurveyNode> {
+    fn nodes(inspections: &[Option<Inspection>]) -> Vec<Node> {
         let json = |i: &Inspection| serde_json::to_string(i).unwrap();
         (0..)
             .zip(inspections)
-            .map(|(number, inspection)| SurveyNode {
+            .map(|(number, inspection)| Node {
                 inspection: inspection.as_ref().map(json),
-                ..SurveyNode::new(format!("n{number}"))
+                ..Node::new(format!("n{number}"))
             })
             .collect()
     }
@@ -340,7 +343,7 @@ mod tests {
     fn this_machine_can_be_inspected() {
         let root = NodeRoot::new("/");
         let report = doctor(&DoctorOptions::recorded("/"));
-        let seen = Inspection::of(&Node::read(&root), &report);
+        let seen = Inspection::of(&node::Node::read(&root), &report);
         assert_eq!(seen.verdict, report.verdict.as_str());
         assert_eq!(seen.kernel, report.node.kernel_release);
         let json = serde_json::to_string(&seen).unwrap();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One node of a survey, as it introduced itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct SurveyNode {
+pub struct Node {
     /// A name that no other node of the survey has.
     pub name: String,
     /// Its address, where known.
@@ -22,7 +22,7 @@ pub struct SurveyNode {
     pub network_nodes: Vec<String>,
 }
 
-impl SurveyNode {
+impl Node {
     /// A node of this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {

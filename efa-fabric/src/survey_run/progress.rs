@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How far a survey is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct SurveyProgress {
+pub struct Progress {
     /// Rounds that are done.
     pub rounds: usize,
     /// Pairs that are done, measured or not.
@@ -24,7 +24,7 @@ pub struct SurveyProgress {
     pub elapsed_s: f64,
 }
 
-impl fmt::Display for SurveyProgress {
+impl fmt::Display for Progress {
     /// One line, such as `round 3 of 7, 12 pairs, 1 failed, suspects: node-4, 9.1 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rounds <= self.base_rounds {

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::Survey;
 use super::mail::{Mail, unwritten};
-use super::node::SurveyNode;
+use super::node::Node;
 use super::pair::{PairOptions, Side, Sight, probe_pair};
-use super::progress::SurveyProgress;
-use super::report::SurveyReport;
+use super::progress::Progress;
+use super::report::Report;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{Exchange, Interrupt};
-use crate::survey::PlanOptions;
+use crate::survey::Options;
 
 /// What a rank waits longer for rank 0 than rank 0 may take.
 const SLACK: Duration = Duration::from_secs(15);
@@ -43,11 +43,11 @@ impl std::fmt::Debug for Rendezvous<'_> {
 #[non_exhaustive]
 pub struct RankOptions {
     /// This node, as the report names it.
-    pub node: SurveyNode,
+    pub node: Node,
     /// What is measured in each pair.
     pub pair: PairOptions,
     /// Which pairs; what rank 0 has counts.
-    pub plan: PlanOptions,
+    pub plan: Options,
     /// Time for the ranks to come, from the moment that rank 0 asks.
     pub join_deadline: Duration,
     /// Time for each round. A rank that did not answer by then is left out from then on.
@@ -57,11 +57,11 @@ pub struct RankOptions {
 impl RankOptions {
     /// These nodes and pairs, two minutes to come, 30 s a round.
     #[must_use]
-    pub fn new(node: SurveyNode, pair: PairOptions) -> Self {
+    pub fn new(node: Node, pair: PairOptions) -> Self {
         Self {
             node,
             pair,
-            plan: PlanOptions::default(),
+            plan: Options::default(),
             join_deadline: Duration::from_secs(120),
             round_deadline: Duration::from_secs(30),
         }
@@ -78,7 +78,7 @@ enum Task {
     },
     /// Nothing to do yet: rank 0 is alive.
     Rest,
-    Over(Option<Box<SurveyReport>>),
+    Over(Option<Box<Report>>),
 }
 
 /// Surveys all ranks; each of them calls this. Every rank gets rank 0's report.
@@ -95,8 +95,8 @@ pub fn run_rank(
     meeting: Rendezvous<'_>,
     options: &RankOptions,
     interrupt: Interrupt<'_>,
-    progress: &mut dyn FnMut(&SurveyProgress),
-) -> Result<SurveyReport> {
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Report> {
     check(&meeting, options)?;
     let mut rank = Rank {
         library,
@@ -146,7 +146,7 @@ struct Rank<'a> {
 }
 
 impl Rank<'_> {
-    fn lead(&mut self, progress: &mut dyn FnMut(&SurveyProgress)) -> Result<SurveyReport> {
+    fn lead(&mut self, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
         let mut tasks = vec![0; self.world_size];
         let result = self.survey(&mut tasks, progress);
         let report = result.as_ref().ok().map(|report| Box::new(report.clone()));
@@ -164,8 +164,8 @@ impl Rank<'_> {
     fn survey(
         &mut self,
         tasks: &mut [usize],
-        progress: &mut dyn FnMut(&SurveyProgress),
-    ) -> Result<SurveyReport> {
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Report> {
         let start = Instant::now();
         let mut survey = self.gather(start)?;
         let mut told = vec![Instant::now(); self.world_size];
@@ -214,8 +214,8 @@ impl Rank<'_> {
         Ok(survey.report(start.elapsed().as_secs_f64()))
     }
 
-    fn own_node(&self) -> SurveyNode {
-        SurveyNode {
+    fn own_node(&self) -> Node {
+        Node {
             rails: self.pair.rails.len(),
             ..self.options.node.clone()
         }
@@ -223,7 +223,7 @@ impl Rank<'_> {
 
     /// Waits for the ranks to introduce themselves.
     fn gather(&mut self, start: Instant) -> Result<Survey> {
-        let mut nodes: Vec<Option<SurveyNode>> = vec![None; self.world_size];
+        let mut nodes: Vec<Option<Node>> = vec![None; self.world_size];
         nodes[0] = Some(self.own_node());
         let missing = (1..self.world_size).collect();
         let end = start + self.options.join_deadline;
@@ -237,7 +237,7 @@ impl Rank<'_> {
         let named = nodes
             .into_iter()
             .enumerate()
-            .map(|(rank, node)| node.unwrap_or_else(|| SurveyNode::new(format!("rank {rank}"))));
+            .map(|(rank, node)| node.unwrap_or_else(|| Node::new(format!("rank {rank}"))));
         let provider = self.pair.endpoint.provider.clone();
         let mut survey = Survey::new(named.collect(), provider, self.options.plan.clone())?;
         lost.into_iter().for_each(|rank| survey.lost(rank));
@@ -259,7 +259,7 @@ impl Rank<'_> {
         })
     }
 
-    fn follow(&mut self) -> Result<SurveyReport> {
+    fn follow(&mut self) -> Result<Report> {
         let rank = self.rank;
         self.mail.put(&format!("hello/{rank}"), &self.own_node())?;
         let mut limit = self.options.join_deadline;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::inspection::{Difference, differences};
-use super::node::SurveyNode;
+use super::node::Node;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
     Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
@@ -14,9 +14,9 @@ use crate::survey::{
 /// The result of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct SurveyReport {
+pub struct Report {
     /// The nodes, by number.
-    pub nodes: Vec<SurveyNode>,
+    pub nodes: Vec<Node>,
     /// The provider that was measured.
     pub provider: String,
     /// What was found, by numbers of nodes.
@@ -62,13 +62,13 @@ pub enum Cell {
     Gbps(f64),
 }
 
-impl SurveyReport {
+impl Report {
     /// A report of measurements that were made elsewhere, such as by
     /// [`simulate`](crate::survey::simulate), and what was concluded from them: complete, with no
     /// silent node, and of unknown duration. Observations name nodes by number.
     #[must_use]
     pub fn of(
-        nodes: Vec<SurveyNode>,
+        nodes: Vec<Node>,
         provider: impl Into<String>,
         observations: Observations,
         conclusion: Conclusion,
@@ -365,7 +365,7 @@ impl SurveyReport {
     }
 }
 
-impl fmt::Display for SurveyReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.headline())?;
         for finding in self.findings() {

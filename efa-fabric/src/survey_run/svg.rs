@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::heat::{FAILED, Heat, MAX_NODES, colour, escape, short};
-use super::report::{Cell, SurveyReport};
+use super::report::{Cell, Report};
 
 /// Around everything, in px.
 const PADDING: usize = 16;
@@ -30,7 +30,7 @@ text{font:12px Helvetica,Arial,sans-serif;fill:#24292f}\
 .none{fill:#808080;fill-opacity:.18}\
 @media(prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#30363d}text{fill:#e6edf3}.n{fill:#111}}";
 
-impl SurveyReport {
+impl Report {
     /// The report as a self-contained SVG: the headline, the findings (the first six), a heatmap
     /// of rates by sending and receiving node, and its colour scale in Gbit/s. It is readable on
     /// light and dark pages, names are escaped, and there are no scripts. Above 24 nodes the rates

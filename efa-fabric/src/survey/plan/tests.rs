@@ -7,10 +7,10 @@ use super::super::simulate::{Cluster, Fault};
 use super::super::verdict::{Subject, VerdictKind};
 use super::*;
 
-fn options(mode: Mode) -> PlanOptions {
-    PlanOptions {
+fn options(mode: Mode) -> Options {
+    Options {
         mode,
-        ..PlanOptions::default()
+        ..Options::default()
     }
 }
 
@@ -68,7 +68,7 @@ fn stages_follow_each_other_and_rounds_are_disjoint() {
 
 #[test]
 fn a_silent_node_costs_one_deadline() {
-    let mut plan = Plan::new(16, PlanOptions::default()).unwrap();
+    let mut plan = Plan::new(16, Options::default()).unwrap();
     let mut observations = Observations::new(16);
     let mut asked = 0;
     while let Some(round) = plan.next(&observations) {
@@ -110,7 +110,7 @@ fn groups_and_labels() {
     for mode in [Mode::WithinGroups, Mode::BetweenGroups] {
         let error = Plan::new(8, options(mode)).unwrap_err();
         assert_eq!(error.code(), Code::InvalidOption);
-        let with = PlanOptions {
+        let with = Options {
             labels: labels(12),
             ..options(mode)
         };
@@ -118,18 +118,18 @@ fn groups_and_labels() {
         let run = quiet(12).with(fault).survey(with, 1).unwrap();
         assert_eq!(run.conclusion.drain, [7], "{mode:?}");
     }
-    let short = PlanOptions {
+    let short = Options {
         labels: labels(3),
-        ..PlanOptions::default()
+        ..Options::default()
     };
     assert_eq!(Plan::new(8, short).unwrap_err().code(), Code::InvalidOption);
 }
 
 #[test]
 fn a_small_cluster_is_compared_with_what_is_expected() {
-    let with = PlanOptions {
+    let with = Options {
         expected_gbps: Some(400.0),
-        ..PlanOptions::default()
+        ..Options::default()
     };
     let run = quiet(3)
         .with(Fault::SlowNode { node: 2, loss: 0.3 })

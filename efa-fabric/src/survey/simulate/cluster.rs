@@ -3,7 +3,7 @@
 use super::super::observation::{
     Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation,
 };
-use super::super::options::PlanOptions;
+use super::super::options::Options;
 use super::super::plan::Plan;
 use super::super::random::Random;
 use super::super::round::Round;
@@ -63,7 +63,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Plan::new`].
-    pub fn survey(&self, options: PlanOptions, seed: u64) -> Result<Run> {
+    pub fn survey(&self, options: Options, seed: u64) -> Result<Run> {
         let mut plan = Plan::new(self.nodes, options)?;
         let mut random = Random::of(seed, 2);
         let mut observations = Observations::new(self.nodes);

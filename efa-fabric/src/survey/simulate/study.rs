@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::options::{Mode, PlanOptions};
+use super::super::options::{Mode, Options};
 use super::super::random::Random;
 use super::cluster::Cluster;
 use super::fault::Fault;
@@ -195,12 +195,12 @@ pub fn tell(case: Case, mode: Mode, nodes: usize, runs: usize, seed: u64) -> Res
         let mut random = Random::of(seed, 3);
         let mut cluster = Cluster::healthy(nodes);
         cluster.faults = case.faults(nodes, cluster.rails, &mut random);
-        let options = PlanOptions {
+        let options = Options {
             mode,
             seed,
             expected_gbps: Some(cluster.expected_gbps()),
             expected_rail_gbps: Some(cluster.rail_gbps),
-            ..PlanOptions::default()
+            ..Options::default()
         };
         let survey = cluster.survey(options, seed)?;
         let named = cluster.faults.iter().all(|fault| survey.names(fault));
@@ -368,10 +368,7 @@ mod tests {
                     faults: case.faults(nodes, 4, &mut Random::new(1)),
                     ..Cluster::healthy(nodes)
                 };
-                let conclusion = cluster
-                    .survey(PlanOptions::default(), 1)
-                    .unwrap()
-                    .conclusion;
+                let conclusion = cluster.survey(Options::default(), 1).unwrap().conclusion;
                 assert_eq!(conclusion.drain, [] as [usize; 0], "{nodes} {case:?}");
                 assert!(
                     conclusion.verdicts[0]
