@@ -40,7 +40,7 @@ pub(crate) fn simulated() -> Result<Report, efa_fabric::Error> {
     };
     let run = cluster.survey(Options::default(), 1)?;
     let nodes = (0..NODES).map(|number| Node::new(format!("node-{number}")));
-    Ok(Report::of(
+    Ok(Report::from_measurements(
         nodes.collect(),
         "a simulated network",
         run.observations,

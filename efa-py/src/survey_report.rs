@@ -94,7 +94,7 @@ impl NodeInspection {
     /// What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
     #[staticmethod]
     fn of(node: &Node, doctor: &DoctorReport) -> Self {
-        Self(runs::Inspection::of(&node.0, &doctor.0))
+        Self(runs::Inspection::new(&node.0, &doctor.0))
     }
 
     fn __repr__(&self) -> String {
@@ -173,7 +173,7 @@ value_class! {
 impl SurveyReport {
     /// Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
     fn raise_for_health(&self) -> PyResult<()> {
-        self.0.check().map_err(errors::fabric)
+        self.0.require_healthy().map_err(errors::fabric)
     }
 
     /// Rates in Gbit/s by sending node, then receiving node; None where there is none.

@@ -116,16 +116,16 @@ impl PairObservation {
                 ..m
             }
         };
-        Self::of(a, b, rail, round, Outcome::Measured(m))
+        Self::in_round(a, b, rail, round, Outcome::Measured(m))
     }
 
     /// A failure of a pair of this round.
     #[must_use]
     pub fn failed(a: usize, b: usize, rail: Option<u16>, round: &Round, failure: Failure) -> Self {
-        Self::of(a, b, rail, round, Outcome::Failed(failure))
+        Self::in_round(a, b, rail, round, Outcome::Failed(failure))
     }
 
-    fn of(a: usize, b: usize, rail: Option<u16>, round: &Round, outcome: Outcome) -> Self {
+    fn in_round(a: usize, b: usize, rail: Option<u16>, round: &Round, outcome: Outcome) -> Self {
         let (a, b) = ordered(a, b);
         Self {
             a,
@@ -301,7 +301,7 @@ mod tests {
             (0, 1, Outcome::Failed(failure.clone().with_silent(2))),
         ] {
             let error = all
-                .add(PairObservation::of(a, b, None, &round, outcome))
+                .add(PairObservation::in_round(a, b, None, &round, outcome))
                 .unwrap_err();
             assert_eq!(error.code(), Code::InvalidOption);
         }

@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// A generator for one of several purposes of the same seed.
-    pub(crate) fn of(seed: u64, purpose: u64) -> Self {
+    pub(crate) fn for_purpose(seed: u64, purpose: u64) -> Self {
         let mut random = Self::new(seed ^ purpose.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         random.next();
         random

@@ -32,8 +32,8 @@ pub fn by_latency(observations: &Observations) -> Vec<usize> {
         order.push(node);
         left.retain(|&n| n != node);
         at = left.iter().copied().min_by(|&x, &y| {
-            near.of(node, x)
-                .total_cmp(&near.of(node, y))
+            near.latency(node, x)
+                .total_cmp(&near.latency(node, y))
                 .then(x.cmp(&y))
         });
     }
@@ -104,7 +104,7 @@ impl Nearness {
         }
     }
 
-    fn of(&self, a: usize, b: usize) -> f64 {
+    fn latency(&self, a: usize, b: usize) -> f64 {
         let made_up = || self.center + self.node[a] + self.node[b];
         self.pairs
             .get(&ordered(a, b))
@@ -122,7 +122,7 @@ fn improve(order: &mut [usize], near: &Nearness) {
         for i in 0..n.saturating_sub(1) {
             for j in i + 1..n {
                 let edge = |x: Option<&usize>, y: Option<&usize>| match (x, y) {
-                    (Some(&x), Some(&y)) => near.of(x, y),
+                    (Some(&x), Some(&y)) => near.latency(x, y),
                     _ => 0.0,
                 };
                 let before = i.checked_sub(1).map(|k| order[k]);

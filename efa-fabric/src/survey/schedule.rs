@@ -51,7 +51,7 @@ pub fn full(nodes: usize) -> Schedule {
 /// method under a random labelling.
 #[must_use]
 pub fn sampled(nodes: usize, rounds: usize, seed: u64) -> Schedule {
-    let mut random = Random::of(seed, 1);
+    let mut random = Random::for_purpose(seed, 1);
     let mut labelling: Vec<usize> = (0..nodes).collect();
     random.shuffle(&mut labelling);
     let all = circle_rounds(nodes);

@@ -93,13 +93,15 @@ pub fn polish(nodes: usize, cells: &[Cell]) -> Fit {
     for _ in 0..MAX_SWEEPS {
         let mut moved: f64 = 0.0;
         for node in 0..nodes {
-            let values = sent.of(node).map(|i| cells[i].value - fit.rx[cells[i].to]);
+            let values = sent
+                .items_of(node)
+                .map(|i| cells[i].value - fit.rx[cells[i].to]);
             moved = moved.max(settle(&mut fit.tx[node], fit.center, values, &mut buffer));
         }
         fit.center += recenter(&mut fit.tx);
         for node in 0..nodes {
             let values = received
-                .of(node)
+                .items_of(node)
                 .map(|i| cells[i].value - fit.tx[cells[i].from]);
             moved = moved.max(settle(&mut fit.rx[node], fit.center, values, &mut buffer));
         }
@@ -133,7 +135,7 @@ pub fn polish_symmetric(nodes: usize, cells: &[Cell]) -> Fit {
         for node in 0..nodes {
             let effects = &fit.tx;
             buffer.clear();
-            buffer.extend(ends.of(node).map(|end| {
+            buffer.extend(ends.items_of(node).map(|end| {
                 let cell = &cells[end / 2];
                 let other = if end % 2 == 0 { cell.to } else { cell.from };
                 cell.value - fit.center - effects[other]
@@ -255,7 +257,7 @@ impl Index {
         Self { starts, items }
     }
 
-    fn of(&self, key: usize) -> impl Iterator<Item = usize> + '_ {
+    fn items_of(&self, key: usize) -> impl Iterator<Item = usize> + '_ {
         self.items[self.starts[key]..self.starts[key + 1]]
             .iter()
             .copied()

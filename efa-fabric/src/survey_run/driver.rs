@@ -352,7 +352,10 @@ mod tests {
         let mut survey = survey(6, Mode::Full);
         drive(&mut survey, |_, _| (good(100.0), good(100.0)));
         let report = survey.report(1.0);
-        assert!(report.is_healthy() && report.check().is_ok(), "{report}");
+        assert!(
+            report.is_healthy() && report.require_healthy().is_ok(),
+            "{report}"
+        );
         assert_eq!(report.rank_order().len(), 6);
         assert!(report.drain().is_empty() && report.slow_nodes().is_empty());
     }
@@ -367,7 +370,7 @@ mod tests {
         let report = survey.report(1.0);
         assert_eq!(report.drain(), ["n5"], "{report}");
         assert_eq!(report.slow_nodes(), ["n5"]);
-        let error = report.check().unwrap_err();
+        let error = report.require_healthy().unwrap_err();
         assert_eq!(error.code(), Code::Unhealthy);
         assert_eq!(error.context_value("drain"), Some("n5"));
     }
@@ -500,7 +503,7 @@ mod tests {
         drive(&mut survey, |_, _| (good(100.0), good(100.0)));
         let report = survey.report(1.0);
         assert_eq!(report.drain(), ["n31"], "{report}");
-        let error = report.check().unwrap_err();
+        let error = report.require_healthy().unwrap_err();
         let expected = "EFA devices: 31 on n31 where most have 32";
         assert!(error.to_string().contains(expected), "{error}");
         assert!(report.headline().contains("something is wrong"));

@@ -30,7 +30,7 @@ pub(super) struct Heat {
 }
 
 impl Heat {
-    pub(super) fn of(report: &Report) -> Self {
+    pub(super) fn from_report(report: &Report) -> Self {
         let cells = report.matrix();
         let mut rates: Vec<f64> = cells
             .iter()

@@ -57,7 +57,7 @@ impl Report {
     }
 
     fn table(&self, html: &mut String) {
-        let heat = Heat::of(self);
+        let heat = Heat::from_report(self);
         let small = if heat.has_numbers() {
             ""
         } else {

@@ -36,7 +36,7 @@ pub struct Inspection {
 impl Inspection {
     /// What counts of a machine and its doctor's report.
     #[must_use]
-    pub fn of(machine: &node::Node, doctor: &DoctorReport) -> Self {
+    pub fn new(machine: &node::Node, doctor: &DoctorReport) -> Self {
         let module = machine.modules.iter().find(|module| module.name == "efa");
         let failed = (doctor.findings.iter()).find(|finding| finding.status == Status::Failed);
         let failed = match doctor.verdict {
@@ -343,7 +343,7 @@ mod tests {
     fn this_machine_can_be_inspected() {
         let root = NodeRoot::new("/");
         let report = doctor(&DoctorOptions::recorded("/"));
-        let seen = Inspection::of(&node::Node::read(&root), &report);
+        let seen = Inspection::new(&node::Node::read(&root), &report);
         assert_eq!(seen.verdict, report.verdict.as_str());
         assert_eq!(seen.kernel, report.node.kernel_release);
         let json = serde_json::to_string(&seen).unwrap();

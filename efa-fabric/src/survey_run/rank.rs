@@ -97,7 +97,7 @@ pub fn run_rank(
     interrupt: Interrupt<'_>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report> {
-    check(&meeting, options)?;
+    check_call(&meeting, options)?;
     let mut rank = Rank {
         library,
         mail: Mail {
@@ -117,7 +117,7 @@ pub fn run_rank(
     }
 }
 
-fn check(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
+fn check_call(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
     let invalid = |option: &'static str, message: String| {
         Err(Error::new(Code::InvalidOption, message).with_context("option", option))
     };

@@ -67,7 +67,7 @@ impl Report {
     /// [`simulate`](crate::survey::simulate), and what was concluded from them: complete, with no
     /// silent node, and of unknown duration. Observations name nodes by number.
     #[must_use]
-    pub fn of(
+    pub fn from_measurements(
         nodes: Vec<Node>,
         provider: impl Into<String>,
         observations: Observations,
@@ -111,7 +111,7 @@ impl Report {
     ///
     /// # Errors
     /// `fabric.unhealthy` with the problems, and the nodes to take out as context `drain`.
-    pub fn check(&self) -> Result<()> {
+    pub fn require_healthy(&self) -> Result<()> {
         if self.is_healthy() {
             return Ok(());
         }

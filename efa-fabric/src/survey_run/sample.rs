@@ -24,5 +24,5 @@ pub(super) fn bad_cluster(count: usize) -> Report {
         .with(Fault::DeadLink { pair: (1, 2) });
     cluster.rails = 1;
     let run = cluster.survey(Options::default(), 1).unwrap();
-    Report::of(nodes(count), "model", run.observations, run.conclusion)
+    Report::from_measurements(nodes(count), "model", run.observations, run.conclusion)
 }

@@ -37,8 +37,8 @@ impl Report {
     /// are only in the cells' titles, above 128 there is no heatmap.
     #[must_use]
     pub fn to_svg(&self) -> String {
-        let heat = (self.nodes.len() <= MAX_NODES).then(|| Heat::of(self));
-        let frame = heat.as_ref().map(Frame::of);
+        let heat = (self.nodes.len() <= MAX_NODES).then(|| Heat::from_report(self));
+        let frame = heat.as_ref().map(Frame::around);
         let width = frame.as_ref().map_or(MIN_WIDTH, Frame::width);
         let mut body = String::new();
         let mut y = PADDING + 14;
@@ -163,7 +163,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn of(heat: &Heat) -> Self {
+    fn around(heat: &Heat) -> Self {
         let nodes = heat.names.len();
         let name = heat.names.iter().map(|name| name.chars().count()).max();
         let name = name.unwrap_or(0) * 7 + 12;

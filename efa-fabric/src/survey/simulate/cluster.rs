@@ -65,7 +65,7 @@ impl Cluster {
     /// As [`Plan::new`].
     pub fn survey(&self, options: Options, seed: u64) -> Result<Run> {
         let mut plan = Plan::new(self.nodes, options)?;
-        let mut random = Random::of(seed, 2);
+        let mut random = Random::for_purpose(seed, 2);
         let mut observations = Observations::new(self.nodes);
         let (mut rounds, mut messages, mut deadlines) = (0, self.nodes, 0);
         while let Some(round) = plan.next(&observations) {

@@ -192,7 +192,7 @@ pub fn tell(case: Case, mode: Mode, nodes: usize, runs: usize, seed: u64) -> Res
     };
     for run in 0..runs {
         let seed = seed.wrapping_add(run as u64);
-        let mut random = Random::of(seed, 3);
+        let mut random = Random::for_purpose(seed, 3);
         let mut cluster = Cluster::healthy(nodes);
         cluster.faults = case.faults(nodes, cluster.rails, &mut random);
         let options = Options {
