@@ -77,6 +77,8 @@ mod info;
 mod info_list;
 mod isolated;
 mod library;
+#[forbid(unsafe_code)]
+mod median;
 mod memory;
 #[forbid(unsafe_code)]
 mod nccl_environment;

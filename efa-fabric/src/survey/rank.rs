@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::observation::{Observations, Outcome};
 use super::schedule::{Pair, ordered};
-use super::statistics::{Cell, median, polish_symmetric};
+use super::statistics::{Cell, polish_symmetric};
+use crate::median::median;
 
 /// Above this many nodes, the order of nearest neighbours is not improved further.
 const MOST_IMPROVED: usize = 512;

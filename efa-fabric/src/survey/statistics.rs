@@ -1,6 +1,8 @@
 //! Medians, the robust spread, and the median polish that splits what was measured between the
 //! two nodes of a pair.
 
+use crate::median::median;
+
 /// 1.4826 × the median absolute deviation is the standard deviation of a normal distribution.
 pub const MAD_TO_SIGMA: f64 = 1.4826;
 
@@ -48,22 +50,6 @@ impl Fit {
     pub fn residual(&self, cell: &Cell) -> f64 {
         cell.value - self.center - self.tx[cell.from] - self.rx[cell.to]
     }
-}
-
-/// The median, in any order; `None` without values. Not-a-number sorts last.
-#[must_use]
-pub fn median(values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
-    let middle = values.len() / 2;
-    let odd = values.len() % 2 == 1;
-    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    if odd {
-        return Some(upper);
-    }
-    let lower = below.iter().copied().max_by(f64::total_cmp)?;
-    Some((lower + upper) / 2.0)
 }
 
 /// The robust standard deviation around the median: 1.4826 × MAD, but at least `least`.
@@ -301,11 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn medians() {
-        assert_eq!(median(&mut []), None);
-        assert_eq!(median(&mut [3.0]), Some(3.0));
-        assert_eq!(median(&mut [3.0, 1.0]), Some(2.0));
-        assert_eq!(median(&mut [9.0, 1.0, 2.0]), Some(2.0));
+    fn spreads() {
         assert_eq!(spread([1.0, 1.0, 1.0].into_iter(), 0.01), 0.01);
         assert!(
             (spread([1.0, 2.0, 3.0, 4.0, 100.0].into_iter(), 0.01) - MAD_TO_SIGMA).abs() < 1e-9

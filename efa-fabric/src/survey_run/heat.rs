@@ -1,6 +1,7 @@
 //! What the heatmaps of HTML and SVG share: names for the axes, colours, numbers.
 
-use super::report::{Cell, Report, median};
+use super::report::{Cell, Report};
+use crate::median::median;
 
 /// Nodes above which no heatmap is drawn: a cell for each pair would be too much for a page.
 pub(super) const MAX_NODES: usize = 128;

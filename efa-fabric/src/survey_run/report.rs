@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::inspection::{Difference, differences};
 use super::node::Node;
 use crate::error::{Code, Error, Result};
+use crate::median::median;
 use crate::survey::{
     Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
 };
@@ -406,18 +407,4 @@ impl fmt::Display for Report {
 
 fn is_slow(kind: VerdictKind) -> bool {
     matches!(kind, VerdictKind::SlowBandwidth | VerdictKind::HighLatency)
-}
-
-/// The middle value, of an even number the mean of both. Sorts.
-pub(super) fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = values.get(middle).copied()?;
-    if values.len().is_multiple_of(2) {
-        values
-            .get(middle - 1)
-            .map(|lower| f64::midpoint(*lower, upper))
-    } else {
-        Some(upper)
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::statistics::median;
 use super::super::verdict::Direction;
 use super::analysis::Analysis;
 use super::channel::Channel;
 use super::finding::{Alone, LINK_CLAIM, LinkFinding};
+use crate::median::median;
 
 /// An effect that keeps this share alone is not for the company.
 const KEPT_ALONE: f64 = 0.4;

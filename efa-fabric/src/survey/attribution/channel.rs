@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::schedule::Pair;
-use super::super::statistics::{Cell, Fit, median};
+use super::super::statistics::{Cell, Fit};
 use super::super::verdict::{Direction, Quantity};
+use crate::median::median;
 
 /// One quantity on one rail, with what the polish made of it.
 #[derive(Debug)]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::super::schedule::Pair;
-use super::super::statistics::{LEAST_SPREAD, median, spread};
+use super::super::statistics::{LEAST_SPREAD, spread};
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
 use super::finding::{LINK_CLAIM, LinkFinding, Look, SCREEN_EFFECT, pooled};
+use crate::median::median;
 
 /// A claim about one direction of a link needs this many partners of both nodes.
 const LEAST_OF_ONE_WAY: usize = 7;

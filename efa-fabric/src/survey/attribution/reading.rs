@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::observation::{Company, Observations, Outcome, PairObservation};
 use super::super::schedule::Pair;
-use super::super::statistics::{Cell, LEAST_SPREAD, median, polish, polish_symmetric, spread};
+use super::super::statistics::{Cell, LEAST_SPREAD, polish, polish_symmetric, spread};
 use super::super::verdict::Quantity;
 use super::channel::{Both, Channel};
+use crate::median::median;
 
 /// Below this many nodes, the spread between nodes is bounded by what the noise explains.
 const FEW_NODES: usize = 16;
