@@ -2,6 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `ways` | a value of a link, and of each of its directions |
 //! | `channel` | one quantity on one rail, with what the polish made of it |
 //! | `reading` | from observations to channels |
 //! | `finding` | what stands out, before anything is said of it |
@@ -16,6 +17,7 @@ mod finding;
 mod links;
 mod nodes;
 mod reading;
+mod ways;
 
 pub(crate) use analysis::Analysis;
 pub(crate) use channel::Channel;

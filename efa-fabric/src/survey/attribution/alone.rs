@@ -22,7 +22,7 @@ impl Analysis {
             .alone
             .iter()
             .filter(|b| !suspects.contains(&b.pair.0) && !suspects.contains(&b.pair.1))
-            .map(|b| channel.residual(b).2)
+            .map(|b| channel.residual(b).mean)
             .filter(|v| v.is_finite())
             .collect();
         median(&mut values)

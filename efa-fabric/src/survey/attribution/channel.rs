@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::schedule::Pair;
 use super::super::statistics::{Cell, Fit};
 use super::super::verdict::{Direction, Quantity};
+use super::ways::Ways;
 use crate::median::median;
 
 /// One quantity on one rail, with what the polish made of it.
@@ -41,11 +42,23 @@ impl Channel {
         (effect, effect / scale, count)
     }
 
-    /// Standard error of a link's residual, seen so many times: its own noise, and that of the
+    /// Standard error of a link's residual, seen this many times: its own noise, and that of the
     /// effects of its nodes, which measuring again does not lessen.
-    pub(super) fn link_error(&self, (a, b): Pair, k: usize, scale: f64, times: usize) -> f64 {
+    pub(super) fn link_error(
+        &self,
+        (a, b): Pair,
+        direction: Direction,
+        scale: f64,
+        times: usize,
+    ) -> f64 {
         let count = self.fit.tx_count[a].min(self.fit.tx_count[b]).max(1) as f64;
-        let nodes = self.noise.powi(2) * if k == 0 { 1.0 } else { 2.0 } / count;
+        // Both directions together are the mean of two.
+        let share = if direction == Direction::Both {
+            1.0
+        } else {
+            2.0
+        };
+        let nodes = self.noise.powi(2) * share / count;
         (scale.powi(2) / times.max(1) as f64 + nodes).sqrt() * self.freedom
     }
 
@@ -76,36 +89,21 @@ impl Channel {
             .collect()
     }
 
-    /// Residuals: forth, back, and their mean.
-    pub(super) fn residual(&self, both: &Both) -> (f64, f64, f64) {
+    /// What the fit leaves unexplained of a measurement.
+    pub(super) fn residual(&self, both: &Both) -> Ways<f64> {
         let (a, b) = both.pair;
-        let (forth, back) = if self.quantity == Quantity::Latency {
-            let value = self.fit.residual(&Cell {
-                from: a,
-                to: b,
-                value: both.forth,
-            });
-            (value, value)
-        } else {
-            (
-                self.fit.residual(&Cell {
-                    from: a,
-                    to: b,
-                    value: both.forth,
-                }),
-                self.fit.residual(&Cell {
-                    from: b,
-                    to: a,
-                    value: both.back,
-                }),
-            )
+        let left = |from, to, value| self.fit.residual(&Cell { from, to, value });
+        let forth = left(a, b, both.forth);
+        let back = match self.quantity {
+            Quantity::Latency => forth,
+            Quantity::Bandwidth => left(b, a, both.back),
         };
         let mean = match (forth.is_finite(), back.is_finite()) {
             (true, true) => f64::midpoint(forth, back),
             (true, false) => forth,
             (false, _) => back,
         };
-        (forth, back, mean)
+        Ways { mean, forth, back }
     }
 
     /// The median over partners of what was measured alone: a bad link that was measured alone
@@ -121,9 +119,9 @@ impl Channel {
             .iter()
             .filter(|b| b.pair.0 == node || b.pair.1 == node);
         for both in of_node {
-            let (forth, back, _) = self.residual(both);
+            let residual = self.residual(both);
             let sends = (both.pair.0 == node) == (direction != Direction::Receives);
-            let value = own + if sends { forth } else { back };
+            let value = own + if sends { residual.forth } else { residual.back };
             if value.is_finite() {
                 let sum = partners.entry(both.pair).or_default();
                 *sum = (sum.0 + value, sum.1 + 1);
@@ -137,15 +135,13 @@ impl Channel {
         median(&mut values).map(|v| (v, count))
     }
 
-    pub(super) fn alone_of_link(&self, pair: Pair, k: usize) -> Option<(f64, usize)> {
+    /// The median of what was measured of a link alone, and how often it was.
+    pub(super) fn alone_of_link(&self, pair: Pair, direction: Direction) -> Option<(f64, usize)> {
         let mut values: Vec<f64> = self
             .alone
             .iter()
-            .filter(|b| b.pair == pair)
-            .map(|b| {
-                let (forth, back, mean) = self.residual(b);
-                [mean, forth, back][k]
-            })
+            .filter(|both| both.pair == pair)
+            .map(|both| self.residual(both).along(direction))
             .filter(|v| v.is_finite())
             .collect();
         let count = values.len();

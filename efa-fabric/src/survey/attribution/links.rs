@@ -1,6 +1,6 @@
 //! Which links stand out, between nodes that do not.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::schedule::Pair;
 use super::super::statistics::{LEAST_SPREAD, spread};
@@ -8,15 +8,16 @@ use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
 use super::finding::{LINK_CLAIM, LinkFinding, Look, SCREEN_EFFECT, pooled};
+use super::ways::Ways;
 use crate::median::median;
 
 /// A claim about one direction of a link needs this many partners of both nodes.
 const LEAST_OF_ONE_WAY: usize = 7;
-/// The same for links, whose noise is known better.
+/// Links are measured again from this z on; their noise is known better than that of nodes.
 const SCREEN_LINK_Z: f64 = 2.0;
 /// A single direction of a link is judged by half of the measurements, so it has to be clearer.
 const SCREEN_ONE_WAY_Z: f64 = 3.0;
-/// The same for a single direction of a link.
+/// A verdict on a single direction of a link needs this multiple of the least effect.
 const ONE_WAY: f64 = 1.65;
 
 impl Analysis {
@@ -34,114 +35,146 @@ impl Analysis {
             if together && channel.rail.is_some() {
                 continue;
             }
-            self.links_of(index, channel, look, suspects, &mut found);
+            found.extend(self.links_of_channel(index, channel, look, suspects));
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
         found
     }
 
-    fn links_of(
+    fn links_of_channel(
         &self,
         index: usize,
         channel: &Channel,
         look: Look,
         suspects: &BTreeSet<usize>,
-        found: &mut Vec<LinkFinding>,
-    ) {
-        let residuals: Vec<(Pair, [f64; 3])> = channel
+    ) -> Vec<LinkFinding> {
+        let residuals: Vec<(Pair, Ways<f64>)> = channel
             .pairs
             .iter()
-            .map(|both| {
-                let (forth, back, mean) = channel.residual(both);
-                (both.pair, [mean, forth, back])
-            })
+            .map(|both| (both.pair, channel.residual(both)))
             .collect();
-        let scale_both = spread(residuals.iter().map(|r| r.1[0]), LEAST_SPREAD);
-        let scale_one = spread(
-            residuals.iter().flat_map(|r| [r.1[1], r.1[2]]),
-            LEAST_SPREAD,
-        );
-        // Only links that were bad once can be bad in the median.
-        let claim = self.link_claim(channel.quantity);
-        let near = claim * SCREEN_EFFECT;
-        let mut by_pair: HashMap<Pair, [Vec<f64>; 3]> = residuals
-            .iter()
-            .filter(|(pair, r)| {
-                !suspects.contains(&pair.0)
-                    && !suspects.contains(&pair.1)
-                    && r.iter().any(|v| *v <= near)
-            })
-            .map(|(pair, _)| (*pair, Default::default()))
-            .collect();
-        for (pair, r) in &residuals {
-            if let Some(values) = by_pair.get_mut(pair) {
-                (0..3)
-                    .filter(|&k| r[k].is_finite())
-                    .for_each(|k| values[k].push(r[k]));
-            }
-        }
-        let one_way: &[(usize, Direction)] = match channel.quantity {
-            Quantity::Bandwidth => &[
-                (0, Direction::Both),
-                (1, Direction::LowerToHigher),
-                (2, Direction::HigherToLower),
-            ],
-            Quantity::Latency => &[(0, Direction::Both)],
+        let test = LinkTest {
+            index,
+            channel,
+            look,
+            least_z: self.thresholds.z,
+            claim: self.link_claim(channel.quantity),
+            spread_of_mean: spread(residuals.iter().map(|(_, r)| r.mean), LEAST_SPREAD),
+            spread_of_one_way: spread(
+                residuals.iter().flat_map(|(_, r)| [r.forth, r.back]),
+                LEAST_SPREAD,
+            ),
         };
-        for (pair, mut values) in by_pair {
-            let mut worst: Option<LinkFinding> = None;
-            let (sent, got) = (&channel.fit.tx_count, &channel.fit.rx_count);
-            let partners = sent[pair.0]
-                .min(sent[pair.1])
-                .min(got[pair.0])
-                .min(got[pair.1]);
-            let ways = if partners < LEAST_OF_ONE_WAY {
-                1
-            } else {
-                one_way.len()
-            };
-            for &(k, direction) in &one_way[..ways] {
-                let count = values[k].len();
-                let Some(effect) = median(&mut values[k]) else {
-                    continue;
-                };
-                let alone = channel.alone_of_link(pair, k);
-                let all = count + alone.map_or(0, |(_, count)| count);
-                let scale = if k == 0 { scale_both } else { scale_one };
-                let z = effect / scale;
-                let (claim, near) = match k {
-                    0 => (claim * LINK_CLAIM, near),
-                    _ => (claim * ONE_WAY, claim),
-                };
-                let worth = match look {
-                    Look::Screen => {
-                        z <= if k == 0 {
-                            -SCREEN_LINK_Z
-                        } else {
-                            -SCREEN_ONE_WAY_Z
-                        }
-                    }
-                    Look::Verdict => {
-                        let pooled = pooled(effect, count, alone);
-                        let z = pooled / channel.link_error(pair, k, scale, all);
-                        pooled <= claim && z <= -self.thresholds.z
-                    }
-                };
-                // Where both directions are bad, that is what is said.
-                let clearer = worst.is_none();
-                if effect <= near && worth && clearer {
-                    worst = Some(LinkFinding {
-                        pair,
-                        channel: index,
-                        direction,
-                        effect,
-                        z,
-                        count,
-                        alone,
-                    });
-                }
+        test.candidates(&residuals, suspects)
+            .into_iter()
+            .filter_map(|(pair, residuals)| test.find(pair, residuals))
+            .collect()
+    }
+}
+
+/// What the links of one channel are judged by.
+struct LinkTest<'a> {
+    index: usize,
+    channel: &'a Channel,
+    look: Look,
+    /// Least robust z of a verdict.
+    least_z: f64,
+    /// Least effect, as a logarithm.
+    claim: f64,
+    spread_of_mean: f64,
+    spread_of_one_way: f64,
+}
+
+impl LinkTest<'_> {
+    /// The residuals of links between unsuspected nodes that were bad at least once: only those
+    /// can be bad in the median.
+    fn candidates(
+        &self,
+        residuals: &[(Pair, Ways<f64>)],
+        suspects: &BTreeSet<usize>,
+    ) -> BTreeMap<Pair, Ways<Vec<f64>>> {
+        let near = self.claim * SCREEN_EFFECT;
+        let mut by_pair: BTreeMap<Pair, Ways<Vec<f64>>> = residuals
+            .iter()
+            .filter(|((a, b), residual)| {
+                !suspects.contains(a)
+                    && !suspects.contains(b)
+                    && residual.each().iter().any(|value| *value <= near)
+            })
+            .map(|(pair, _)| (*pair, Ways::default()))
+            .collect();
+        for (pair, residual) in residuals {
+            if let Some(values) = by_pair.get_mut(pair) {
+                values.push_finite(*residual);
             }
-            found.extend(worst);
         }
+        by_pair
+    }
+
+    /// The finding of a link, if it stands out. Where both directions are bad, that is what is
+    /// said.
+    fn find(&self, pair: Pair, residuals: Ways<Vec<f64>>) -> Option<LinkFinding> {
+        let Ways { mean, forth, back } = residuals;
+        let both = self.find_in(pair, Direction::Both, mean);
+        if both.is_some() || !self.tells_directions(pair) {
+            return both;
+        }
+        self.find_in(pair, Direction::LowerToHigher, forth)
+            .or_else(|| self.find_in(pair, Direction::HigherToLower, back))
+    }
+
+    /// Whether enough is known of both nodes to speak of one direction between them.
+    fn tells_directions(&self, (a, b): Pair) -> bool {
+        let fit = &self.channel.fit;
+        let partners = fit.tx_count[a]
+            .min(fit.tx_count[b])
+            .min(fit.rx_count[a])
+            .min(fit.rx_count[b]);
+        self.channel.quantity == Quantity::Bandwidth && partners >= LEAST_OF_ONE_WAY
+    }
+
+    fn find_in(
+        &self,
+        pair: Pair,
+        direction: Direction,
+        mut residuals: Vec<f64>,
+    ) -> Option<LinkFinding> {
+        let count = residuals.len();
+        let effect = median(&mut residuals)?;
+        let alone = self.channel.alone_of_link(pair, direction);
+        let near_screen = self.claim * SCREEN_EFFECT;
+        let (spread, claim, near, screen_z) = match direction {
+            Direction::Both => (
+                self.spread_of_mean,
+                self.claim * LINK_CLAIM,
+                near_screen,
+                SCREEN_LINK_Z,
+            ),
+            _ => (
+                self.spread_of_one_way,
+                self.claim * ONE_WAY,
+                self.claim,
+                SCREEN_ONE_WAY_Z,
+            ),
+        };
+        let z = effect / spread;
+        let stands_out = match self.look {
+            Look::Screen => z <= -screen_z,
+            Look::Verdict => {
+                let all = count + alone.map_or(0, |(_, count)| count);
+                let pooled = pooled(effect, count, alone);
+                let z = pooled / self.channel.link_error(pair, direction, spread, all);
+                pooled <= claim && z <= -self.least_z
+            }
+        };
+        (effect <= near && stands_out).then_some(LinkFinding {
+            pair,
+            channel: self.index,
+            direction,
+            effect,
+            z,
+            count,
+            alone,
+        })
     }
 }
