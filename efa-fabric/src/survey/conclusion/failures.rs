@@ -13,101 +13,126 @@ pub(super) fn failures(
     observations: &Observations,
     verdicts: &mut Vec<Verdict>,
 ) {
-    let reach = &analysis.reach;
     if observations.is_empty() {
         verdicts.push(not_enough(Subject::Cluster, Evidence::default()));
         return;
     }
-    let fault = |subject, kind, confidence, evidence| {
-        Verdict::new(subject, kind, Severity::Fault, confidence, evidence)
-    };
-    let nobody = !reach.any_success();
-    let silent: Vec<usize> = (0..observations.nodes())
-        .filter(|&n| reach.silent(n))
-        .collect();
+    verdicts.extend(dead_nodes(analysis));
+    verdicts.extend(nobody_reached_anybody(analysis, observations));
+    let patchy = patchy_nodes(analysis);
+    let explained: BTreeSet<usize> = patchy.iter().flat_map(Verdict::nodes).collect();
+    verdicts.extend(patchy);
+    verdicts.extend(dead_rails(analysis));
+    verdicts.extend(failed_links(analysis, &explained));
+}
+
+fn fault(
+    subject: Subject,
+    kind: VerdictKind,
+    confidence: Confidence,
+    evidence: Evidence,
+) -> Verdict {
+    Verdict::new(subject, kind, Severity::Fault, confidence, evidence)
+}
+
+/// Nodes that reached nobody. One that was tried with one other only may be that one's fault;
+/// where nobody reached anybody, nothing is said of it.
+fn dead_nodes(analysis: &Analysis) -> Vec<Verdict> {
+    let reach = &analysis.reach;
+    let mut verdicts = Vec::new();
     for (node, failed) in reach.dead() {
-        let mut evidence = failure(reach.sample(node));
-        evidence.failed = failed;
-        evidence.tried = analysis.met[node];
+        let silent = reach.silent(node);
+        let evidence = Evidence {
+            failed: if silent { 0 } else { failed },
+            tried: analysis.met[node],
+            ..failure(reach.sample(node))
+        };
         let subject = Subject::Node { node };
-        if reach.silent(node) {
-            evidence.failed = 0;
-            verdicts.push(fault(
-                subject,
-                VerdictKind::Unreachable,
-                Confidence::High,
-                evidence,
-            ));
-        } else if failed >= 2 {
-            verdicts.push(fault(
-                subject,
-                VerdictKind::Unreachable,
-                Confidence::High,
-                evidence,
-            ));
-        } else if !nobody {
+        if silent || failed >= 2 {
+            let kind = VerdictKind::Unreachable;
+            verdicts.push(fault(subject, kind, Confidence::High, evidence));
+        } else if reach.any_success() {
             verdicts.push(not_enough(subject, evidence));
         }
     }
-    // Where silent nodes explain every failure, nothing more is known.
-    if nobody && silent.len() + 1 < observations.nodes() {
-        let first = observations.as_slice().first().map_or(0, |o| o.a);
-        let subject = match observations.nodes() {
-            2 => Subject::Link { a: 0, b: 1 },
-            _ => Subject::Cluster,
-        };
-        let evidence = failure(reach.sample(first));
-        let kind = match subject {
-            Subject::Link { .. } => VerdictKind::NotEnoughData,
-            _ => VerdictKind::Unreachable,
-        };
-        verdicts.push(fault(subject, kind, Confidence::Medium, evidence));
+    verdicts
+}
+
+/// A cluster in which nothing was measured. Where silent nodes explain every failure, nothing
+/// more is known.
+fn nobody_reached_anybody(analysis: &Analysis, observations: &Observations) -> Option<Verdict> {
+    let reach = &analysis.reach;
+    let nodes = observations.nodes();
+    let silent = (0..nodes).filter(|&node| reach.silent(node)).count();
+    if reach.any_success() || silent + 1 >= nodes {
+        return None;
     }
-    let mut explained: BTreeSet<usize> = BTreeSet::new();
-    for (node, failed) in reach.patchy(&analysis.met) {
-        explained.insert(node);
-        let mut evidence = failure(reach.sample(node));
-        evidence.failed = failed;
-        evidence.tried = analysis.met[node];
-        verdicts.push(fault(
-            Subject::Node { node },
-            VerdictKind::Intermittent,
-            Confidence::Medium,
-            evidence,
-        ));
-    }
-    for (node, rail, failed) in reach.dead_rails() {
+    let first = observations.as_slice().first().map_or(0, |o| o.a);
+    let (subject, kind) = match nodes {
+        2 => (Subject::Link { a: 0, b: 1 }, VerdictKind::NotEnoughData),
+        _ => (Subject::Cluster, VerdictKind::Unreachable),
+    };
+    let evidence = failure(reach.sample(first));
+    Some(fault(subject, kind, Confidence::Medium, evidence))
+}
+
+/// Nodes that fail with many, but not with all.
+fn patchy_nodes(analysis: &Analysis) -> Vec<Verdict> {
+    let reach = &analysis.reach;
+    let verdict = |(node, failed)| {
+        let evidence = Evidence {
+            failed,
+            tried: analysis.met[node],
+            ..failure(reach.sample(node))
+        };
+        let subject = Subject::Node { node };
+        let kind = VerdictKind::Intermittent;
+        fault(subject, kind, Confidence::Medium, evidence)
+    };
+    let patchy = reach.patchy(&analysis.met);
+    patchy.into_iter().map(verdict).collect()
+}
+
+/// Rails that work with nobody, of nodes that otherwise do.
+fn dead_rails(analysis: &Analysis) -> impl Iterator<Item = Verdict> {
+    let rails = analysis.reach.dead_rails();
+    rails.into_iter().map(|(node, rail, failed)| {
         let evidence = Evidence {
             rail: Some(rail),
             failed,
             tried: failed,
             ..Evidence::default()
         };
-        verdicts.push(fault(
-            Subject::Rail { node, rail },
-            VerdictKind::Unreachable,
-            Confidence::High,
-            evidence,
-        ));
-    }
-    for ((a, b), tally) in reach.failed_pairs() {
+        let subject = Subject::Rail { node, rail };
+        let kind = VerdictKind::Unreachable;
+        fault(subject, kind, Confidence::High, evidence)
+    })
+}
+
+/// Links that failed at least once, between nodes that do not explain it.
+fn failed_links(analysis: &Analysis, explained: &BTreeSet<usize>) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for ((a, b), tally) in analysis.reach.failed_pairs() {
         if explained.contains(&a) || explained.contains(&b) {
             continue;
         }
-        let mut evidence = failure(Some(tally));
-        evidence.failed = tally.failed;
-        evidence.tried = tally.failed + tally.reached;
-        let subject = Subject::Link { a, b };
+        let evidence = Evidence {
+            failed: tally.failed,
+            tried: tally.failed + tally.reached,
+            ..failure(Some(tally))
+        };
         let confidence = match tally.failed {
             1 => Confidence::Low,
             2 | 3 => Confidence::Medium,
             _ => Confidence::High,
         };
-        verdicts.push(if tally.reached == 0 {
-            fault(subject, VerdictKind::Unreachable, confidence, evidence)
+        let (kind, severity) = if tally.reached == 0 {
+            (VerdictKind::Unreachable, Severity::Fault)
         } else {
-            let kind = VerdictKind::Intermittent;
-            Verdict::new(subject, kind, Severity::Warning, confidence, evidence)
-        });
+            (VerdictKind::Intermittent, Severity::Warning)
+        };
+        let subject = Subject::Link { a, b };
+        verdicts.push(Verdict::new(subject, kind, severity, confidence, evidence));
     }
+    verdicts
 }
