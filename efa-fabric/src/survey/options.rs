@@ -1,6 +1,19 @@
 //! How to survey: which pairs, which seed, what is expected, when a difference counts.
+//!
+//! An [`Options`] goes whole from the caller to the [`Plan`](super::Plan) of the survey, through
+//! every driver, and its values are refused here and nowhere else.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+
+/// Times that an outlier may be measured again alone: each is a round.
+const ALONE: RangeInclusive<usize> = 1..=100;
+/// Below this many live nodes, the median is one of too few.
+const FEWEST_NODES: usize = 3;
 
 /// Which pairs the base rounds cover.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,14 +34,15 @@ pub enum Mode {
     BetweenGroups,
 }
 
-/// How to survey.
+/// How to survey: every setting of a plan, with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Options {
     /// Which pairs the base rounds cover.
     pub mode: Mode,
-    /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2.
+    /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2; at most as many as every pair
+    /// once takes.
     pub base_rounds: Option<usize>,
     /// Seed of everything random.
     pub seed: u64,
@@ -76,5 +90,202 @@ impl Default for Thresholds {
             least_nodes: 5,
             alone: 3,
         }
+    }
+}
+
+impl Options {
+    /// Refuses values that no survey can have, whatever its nodes.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` with the option, its value, the limit and the cure.
+    pub fn require_valid(&self) -> Result<()> {
+        if let Some(rounds) = self.base_rounds {
+            if self.mode != Mode::Sampled {
+                return Err(refused(
+                    "base_rounds",
+                    rounds,
+                    "left out unless the mode is sampled",
+                    "use the mode sampled",
+                ));
+            }
+            if rounds == 0 {
+                let limit = "1 or more";
+                let cure = "leave base_rounds out for ⌊log2 n⌋ + 2";
+                return Err(refused("base_rounds", rounds, limit, cure));
+            }
+        }
+        for (option, rate) in [
+            ("expected_gbps", self.expected_gbps),
+            ("expected_rail_gbps", self.expected_rail_gbps),
+        ] {
+            if let Some(rate) = rate {
+                require_positive(option, rate, "give the rate in Gbit/s, or leave it out")?;
+            }
+        }
+        self.thresholds.require_valid()
+    }
+
+    /// The same, and that labels fit a survey of this many nodes.
+    ///
+    /// # Errors
+    /// As [`require_valid`](Self::require_valid).
+    pub fn require_valid_for(&self, nodes: usize) -> Result<()> {
+        self.require_valid()?;
+        let by_group = matches!(self.mode, Mode::WithinGroups | Mode::BetweenGroups);
+        let limit = match &self.labels {
+            Some(labels) if labels.len() != nodes => format!("one for each of {nodes} nodes"),
+            None if by_group => format!("one for each of {nodes} nodes in a survey by group"),
+            _ => return Ok(()),
+        };
+        let given = self.labels.as_ref().map_or(0, Vec::len);
+        let message = format!("{given} labels were given, must be {limit}");
+        Err(Error::new(Code::InvalidOption, message)
+            .with_cure("give each node the label of its network node")
+            .with_context("option", "labels")
+            .with_context("value", given)
+            .with_context("limit", limit)
+            .with_context("nodes", nodes))
+    }
+}
+
+impl Thresholds {
+    /// Refuses values with which nothing could be told.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` with the option, its value, the limit and the cure.
+    pub fn require_valid(&self) -> Result<()> {
+        if !(self.loss > 0.0 && self.loss < 1.0) {
+            let limit = "a share above 0 and below 1";
+            return Err(refused("loss", self.loss, limit, "use 0.10 for 10 %"));
+        }
+        if !(self.of_expected > 0.0 && self.of_expected <= 1.0) {
+            let limit = "a share above 0, up to 1";
+            let cure = "use 0.90 for 90 %";
+            return Err(refused("of_expected", self.of_expected, limit, cure));
+        }
+        for (option, value, cure) in [
+            ("latency_excess", self.latency_excess, "use 0.10 for 10 %"),
+            (
+                "link_latency_excess",
+                self.link_latency_excess,
+                "use 0.25 for 25 %",
+            ),
+            ("z", self.z, "use 3.5 standard deviations"),
+        ] {
+            require_positive(option, value, cure)?;
+        }
+        if self.least_nodes < FEWEST_NODES {
+            let limit = format!("{FEWEST_NODES} or more");
+            let cure = "use 5: of fewer nodes none is an outlier";
+            return Err(refused("least_nodes", self.least_nodes, &limit, cure));
+        }
+        if !ALONE.contains(&self.alone) {
+            let limit = format!("{} to {}", ALONE.start(), ALONE.end());
+            let cure = "use 3: each is a round of its own";
+            return Err(refused("alone", self.alone, &limit, cure));
+        }
+        Ok(())
+    }
+}
+
+fn require_positive(option: &'static str, value: f64, cure: &str) -> Result<()> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(refused(option, value, "a finite number above 0", cure))
+}
+
+fn refused(option: &'static str, value: impl Display, limit: &str, cure: &str) -> Error {
+    Error::new(
+        Code::InvalidOption,
+        format!("{option} is {value}, must be {limit}"),
+    )
+    .with_cure(cure)
+    .with_context("option", option)
+    .with_context("value", value)
+    .with_context("limit", limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Options);
+
+    fn refusal(change: Change) -> Option<Error> {
+        let mut options = Options::default();
+        change(&mut options);
+        options.require_valid().err()
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_its_limit_and_a_cure() {
+        let cases: [(&str, Change); 18] = [
+            ("base_rounds", |o| o.base_rounds = Some(3)),
+            ("base_rounds", |o| {
+                (o.mode, o.base_rounds) = (Mode::Sampled, Some(0));
+            }),
+            ("expected_gbps", |o| o.expected_gbps = Some(0.0)),
+            ("expected_gbps", |o| o.expected_gbps = Some(f64::NAN)),
+            ("expected_rail_gbps", |o| o.expected_rail_gbps = Some(-1.0)),
+            ("loss", |o| o.thresholds.loss = 0.0),
+            ("loss", |o| o.thresholds.loss = 1.0),
+            ("loss", |o| o.thresholds.loss = f64::NAN),
+            ("latency_excess", |o| o.thresholds.latency_excess = 0.0),
+            ("link_latency_excess", |o| {
+                o.thresholds.link_latency_excess = f64::INFINITY;
+            }),
+            ("z", |o| o.thresholds.z = -3.5),
+            ("z", |o| o.thresholds.z = f64::NAN),
+            ("of_expected", |o| o.thresholds.of_expected = 1.1),
+            ("of_expected", |o| o.thresholds.of_expected = 0.0),
+            ("least_nodes", |o| o.thresholds.least_nodes = 2),
+            ("alone", |o| o.thresholds.alone = 0),
+            ("alone", |o| o.thresholds.alone = 101),
+            ("alone", |o| o.thresholds.alone = usize::MAX),
+        ];
+        for (option, change) in cases {
+            let error = refusal(change).unwrap();
+            assert_eq!(error.code(), Code::InvalidOption);
+            assert_eq!(error.context_value("option"), Some(option), "{error}");
+            for key in ["value", "limit"] {
+                let value = error.context_value(key).unwrap();
+                assert!(error.to_string().contains(value), "{error}");
+            }
+            assert!(error.cure().is_some(), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_at_the_limits_are_taken() {
+        let cases: [Change; 6] = [
+            |_| {},
+            |o| (o.mode, o.base_rounds) = (Mode::Sampled, Some(1)),
+            |o| o.thresholds.of_expected = 1.0,
+            |o| o.thresholds.least_nodes = 3,
+            |o| o.thresholds.alone = 100,
+            |o| o.thresholds.loss = 0.999,
+        ];
+        for change in cases {
+            assert!(refusal(change).is_none());
+        }
+    }
+
+    #[test]
+    fn labels_are_one_for_each_node() {
+        let labelled = |count: usize| Options {
+            labels: Some(vec!["nn-1".into(); count]),
+            ..Options::default()
+        };
+        assert!(labelled(3).require_valid_for(3).is_ok());
+        let error = labelled(2).require_valid_for(3).unwrap_err();
+        assert_eq!(error.context_value("option"), Some("labels"));
+        assert!(error.to_string().contains("2 labels were given"), "{error}");
+        let by_group = Options {
+            mode: Mode::BetweenGroups,
+            ..Options::default()
+        };
+        assert!(by_group.require_valid().is_ok());
+        assert!(by_group.require_valid_for(3).is_err());
     }
 }

@@ -9,7 +9,7 @@ use super::observation::{Observations, Outcome};
 use super::options::{Mode, Options};
 use super::round::{Round, Stage};
 use super::schedule::{self, Pair, Schedule, ordered};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// Links measured again at most, and nodes.
 const MOST_LINKS: usize = 256;
@@ -50,10 +50,9 @@ impl Plan {
     /// A survey of so many nodes.
     ///
     /// # Errors
-    /// `fabric.invalid_option` if a mode by group has no labels, labels are not one per node, or
-    /// a threshold or expected rate is out of range.
+    /// `fabric.invalid_option` as [`Options::require_valid_for`] says.
     pub fn new(nodes: usize, options: Options) -> Result<Self> {
-        check(nodes, &options)?;
+        options.require_valid_for(nodes)?;
         let labels = options.labels.as_deref().unwrap_or(&[]);
         let schedule = match options.mode {
             Mode::Full => schedule::full(nodes),
@@ -346,50 +345,6 @@ fn worked(observations: &Observations, pair: Pair) -> bool {
 /// ⌊log2 n⌋ + 2.
 fn sampled_rounds(nodes: usize) -> usize {
     nodes.max(1).ilog2() as usize + 2
-}
-
-fn check(nodes: usize, options: &Options) -> Result<()> {
-    let wrong = |what: &str, cure: &str| {
-        Err(Error::new(Code::InvalidOption, what)
-            .with_cure(cure)
-            .with_context("nodes", nodes))
-    };
-    match &options.labels {
-        Some(labels) if labels.len() != nodes => {
-            return wrong(
-                "labels are not one per node",
-                "give each node the label of its network node",
-            );
-        }
-        None if matches!(options.mode, Mode::WithinGroups | Mode::BetweenGroups) => {
-            return wrong(
-                "a survey by group needs labels",
-                "give each node the label of its network node",
-            );
-        }
-        _ => {}
-    }
-    let t = &options.thresholds;
-    let share = |value: f64| value > 0.0 && value < 1.0;
-    if !share(t.loss) || !(share(t.of_expected) || t.of_expected == 1.0) {
-        return wrong("a threshold is not a share", "use a value between 0 and 1");
-    }
-    let positive = |value: f64| value > 0.0 && value.is_finite();
-    let rates = [options.expected_gbps, options.expected_rail_gbps];
-    let others = [t.latency_excess, t.link_latency_excess, t.z];
-    if !rates.into_iter().flatten().chain(others).all(positive) {
-        return wrong(
-            "a threshold or expected rate is not positive",
-            "use a value above 0",
-        );
-    }
-    if t.alone == 0 || t.least_nodes < 3 {
-        return wrong(
-            "too few measurements are asked for to tell anything",
-            "use 1 or more times alone, and 3 or more nodes",
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::super::observation::{Company, Failure, FailurePhase, Measured, PairOb
 use super::super::simulate::{Cluster, Fault};
 use super::super::verdict::{Subject, VerdictKind};
 use super::*;
+use crate::error::Code;
 
 fn options(mode: Mode) -> Options {
     Options {
