@@ -1,4 +1,4 @@
-//! The one error type of the crate: a stable code, what was wrong, and the cure.
+//! The one error type of efa-core and efa-fabric: a stable code, what was wrong, and the cure.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,6 +7,254 @@ use serde::{Deserialize, Serialize};
 
 /// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The codes of one crate, listed by [`error_codes!`](crate::error_codes).
+pub trait ErrorCode: fmt::Debug + Copy + Eq + Send + Sync + 'static {
+    /// The stages of the crate's flow.
+    type Kind;
+
+    /// The dotted form, such as `layout.device_index_out_of_range`.
+    fn as_str(self) -> &'static str;
+
+    /// The stage of the flow that the code belongs to.
+    fn kind(self) -> Self::Kind;
+}
+
+/// Declares a crate's `Code`: each variant with its `ErrorKind` and its dotted form.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! error_codes {
+    ($vis:vis enum Code; $($(#[$doc:meta])* $variant:ident = $kind:ident, $code:literal;)+) => {
+        /// Every code that an [`Error`] of this crate can have. Codes are added, never renamed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        $vis enum Code { $($(#[$doc])* $variant,)+ }
+
+        impl Code {
+            /// All codes, in order of the flow.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The dotted form, which never changes.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The stage of the flow that the code belongs to.
+            #[must_use]
+            pub const fn kind(self) -> ErrorKind {
+                match self { $(Self::$variant => ErrorKind::$kind,)+ }
+            }
+        }
+
+        impl $crate::error::ErrorCode for Code {
+            type Kind = ErrorKind;
+
+            fn as_str(self) -> &'static str {
+                Self::as_str(self)
+            }
+
+            fn kind(self) -> ErrorKind {
+                Self::kind(self)
+            }
+        }
+    };
+}
+
+/// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
+///
+/// `Display` is one line: the message, then the cure. The type parameter is the crate's list of
+/// codes. The constructor and the `with_*` methods are public for your own implementations of
+/// this crate's traits, such as a fake of EC2 in a test.
+#[derive(Debug)]
+pub struct Error<C = Code> {
+    inner: Box<Inner<C>>,
+}
+
+#[derive(Debug)]
+struct Inner<C> {
+    code: C,
+    message: String,
+    cure: Option<String>,
+    context: Vec<(&'static str, String)>,
+    retryable: bool,
+    may_have_changed_aws: bool,
+    leftovers: Vec<Leftover>,
+    next_command: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl<C: ErrorCode> Error<C> {
+    /// An error with this code and message; add to it with the `with_*` methods.
+    #[must_use]
+    pub fn new(code: C, message: impl Into<String>) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                code,
+                message: message.into(),
+                cure: None,
+                context: Vec::new(),
+                retryable: false,
+                may_have_changed_aws: false,
+                leftovers: Vec::new(),
+                next_command: None,
+                source: None,
+            }),
+        }
+    }
+
+    /// Says what the caller can do about it.
+    #[must_use]
+    pub fn with_cure(mut self, cure: impl Into<String>) -> Self {
+        self.inner.cure = Some(cure.into());
+        self
+    }
+
+    /// Adds a key-value pair, such as the field, the value or the limit.
+    #[must_use]
+    pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.inner.context.push((key, value.to_string()));
+        self
+    }
+
+    /// As [`Error::with_context`], unless the key is there already: who is nearer to the cause
+    /// knows better.
+    #[must_use]
+    pub fn with_missing_context(self, key: &'static str, value: impl fmt::Display) -> Self {
+        if self.context_value(key).is_some() {
+            return self;
+        }
+        self.with_context(key, value)
+    }
+
+    /// Keeps the error that this one follows from.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// Says whether the same call can succeed later without a change by the caller.
+    #[must_use]
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.inner.retryable = retryable;
+        self
+    }
+
+    /// Says that the failed call may have changed resources.
+    #[must_use]
+    pub fn changed_aws(mut self) -> Self {
+        self.inner.may_have_changed_aws = true;
+        self
+    }
+
+    /// Lists what of the cluster exists.
+    #[must_use]
+    pub fn with_leftovers(mut self, leftovers: Vec<Leftover>) -> Self {
+        self.inner.leftovers = leftovers;
+        self
+    }
+
+    /// Says which call comes next.
+    #[must_use]
+    pub fn with_next_command(mut self, command: String) -> Self {
+        self.inner.next_command = Some(command);
+        self
+    }
+
+    /// The stage of the flow.
+    #[must_use]
+    pub fn kind(&self) -> C::Kind {
+        self.inner.code.kind()
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> C {
+        self.inner.code
+    }
+
+    /// The message without the cure.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// What the caller can do about it, where known.
+    #[must_use]
+    pub fn cure(&self) -> Option<&str> {
+        self.inner.cure.as_deref()
+    }
+
+    /// Key-value pairs: the field, the value, the limit, the code of EC2 or libfabric …
+    #[must_use]
+    pub fn context(&self) -> &[(&'static str, String)] {
+        &self.inner.context
+    }
+
+    /// The value of one context key.
+    #[must_use]
+    pub fn context_value(&self, key: &str) -> Option<&str> {
+        self.inner
+            .context
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// Whether the same call can succeed later without a change by the caller.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// Whether the failed call may have changed resources in AWS.
+    #[must_use]
+    pub fn may_have_changed_aws(&self) -> bool {
+        self.inner.may_have_changed_aws
+    }
+
+    /// What of the cluster is known to exist in AWS after a failed `apply` or `destroy`; `destroy`
+    /// removes it.
+    #[must_use]
+    pub fn leftovers(&self) -> &[Leftover] {
+        &self.inner.leftovers
+    }
+
+    /// After a failed `apply` or `destroy`: which call finishes or undoes it.
+    #[must_use]
+    pub fn next_command(&self) -> Option<&str> {
+        self.inner.next_command.as_deref()
+    }
+}
+
+impl<C> fmt::Display for Error<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)?;
+        if let Some(cure) = &self.inner.cure {
+            write!(f, "; {cure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<C: fmt::Debug> StdError for Error<C> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner
+            .source
+            .as_ref()
+            .map(|s| s.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+/// A resource in EC2 that a failed call left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leftover {
+    /// EC2's resource type, such as `security-group` or `instance`.
+    pub resource_type: String,
+    /// EC2's id of it.
+    pub id: String,
+}
 
 /// The stage of the flow that an error comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,33 +276,9 @@ pub enum ErrorKind {
     Ec2,
 }
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $kind:ident, $code:literal;)+) => {
-        /// Every code that an [`Error`] of this crate can have. Codes are added, never renamed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum Code { $($(#[$doc])* $variant,)+ }
+crate::error_codes! {
+    pub enum Code;
 
-        impl Code {
-            /// All codes, in order of the flow.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The dotted form, such as `layout.device_index_out_of_range`.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)+ }
-            }
-
-            /// The stage of the flow that the code belongs to.
-            #[must_use]
-            pub const fn kind(self) -> ErrorKind {
-                match self { $(Self::$variant => ErrorKind::$kind,)+ }
-            }
-        }
-    };
-}
-
-codes! {
     /// The catalog does not hold this instance type.
     CatalogUnknownInstanceType = Catalog, "catalog.unknown_instance_type";
     /// A query has a value out of its range, or a malformed pattern.
@@ -151,170 +375,11 @@ codes! {
     Ec2NotImplemented = Ec2, "ec2.not_implemented";
 }
 
-/// A resource in EC2 that a failed call left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Leftover {
-    /// EC2's resource type, such as `security-group` or `instance`.
-    pub resource_type: String,
-    /// EC2's id of it.
-    pub id: String,
-}
-
-/// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
-///
-/// `Display` is one line: the message, then the cure.
-#[derive(Debug)]
-pub struct Error {
-    inner: Box<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    code: Code,
-    message: String,
-    cure: Option<String>,
-    context: Vec<(&'static str, String)>,
-    retryable: bool,
-    may_have_changed_aws: bool,
-    leftovers: Vec<Leftover>,
-    next_command: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
 impl Error {
-    /// An error with this code and message; add to it with the `with_*` methods.
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            inner: Box::new(Inner {
-                code,
-                message: message.into(),
-                cure: None,
-                context: Vec::new(),
-                retryable: false,
-                may_have_changed_aws: false,
-                leftovers: Vec::new(),
-                next_command: None,
-                source: None,
-            }),
-        }
-    }
-
-    /// Says what the caller can do about it.
-    pub(crate) fn with_cure(mut self, cure: impl Into<String>) -> Self {
-        self.inner.cure = Some(cure.into());
-        self
-    }
-
-    /// Adds a key-value pair, such as the field, the value or the limit.
-    pub(crate) fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.inner.context.push((key, value.to_string()));
-        self
-    }
-
-    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
-    pub(crate) fn with_source(
-        mut self,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        self.inner.source = Some(source.into());
-        self
-    }
-
-    #[cfg_attr(not(feature = "aws"), allow(dead_code))]
-    pub(crate) fn retryable(mut self, retryable: bool) -> Self {
-        self.inner.retryable = retryable;
-        self
-    }
-
-    /// Says that the failed call may have changed resources.
-    pub(crate) fn changed_aws(mut self) -> Self {
-        self.inner.may_have_changed_aws = true;
-        self
-    }
-
-    /// Lists what of the cluster exists.
-    pub(crate) fn with_leftovers(mut self, leftovers: Vec<Leftover>) -> Self {
-        self.inner.leftovers = leftovers;
-        self
-    }
-
-    /// Says which call comes next.
-    pub(crate) fn with_next_command(mut self, command: String) -> Self {
-        self.inner.next_command = Some(command);
-        self
-    }
-
-    /// The stage of the flow.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        self.inner.code.kind()
-    }
-
-    /// The stable code.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        self.inner.code
-    }
-
-    /// The message without the cure.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.inner.message
-    }
-
-    /// What the caller can do about it, where known.
-    #[must_use]
-    pub fn cure(&self) -> Option<&str> {
-        self.inner.cure.as_deref()
-    }
-
-    /// Key-value pairs: the field, the value, the limit, EC2's own code …
-    #[must_use]
-    pub fn context(&self) -> &[(&'static str, String)] {
-        &self.inner.context
-    }
-
-    /// The value of one context key.
-    #[must_use]
-    pub fn context_value(&self, key: &str) -> Option<&str> {
-        self.inner
-            .context
-            .iter()
-            .find(|(k, _)| *k == key)
-            .map(|(_, v)| v.as_str())
-    }
-
     /// EC2's own error code, such as `InsufficientInstanceCapacity`, where EC2 answered with one.
     #[must_use]
     pub fn ec2_code(&self) -> Option<&str> {
         self.context_value("ec2_code")
-    }
-
-    /// Whether the same call can succeed later without a change by the caller.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        self.inner.retryable
-    }
-
-    /// Whether the failed call may have changed resources in AWS.
-    #[must_use]
-    pub fn may_have_changed_aws(&self) -> bool {
-        self.inner.may_have_changed_aws
-    }
-
-    /// What of the cluster is known to exist in AWS after a failed `apply` or `destroy`; `destroy`
-    /// removes it.
-    #[must_use]
-    pub fn leftovers(&self) -> &[Leftover] {
-        &self.inner.leftovers
-    }
-}
-
-impl Error {
-    /// After a failed `apply` or `destroy`: which call finishes or undoes it.
-    #[must_use]
-    pub fn next_command(&self) -> Option<&str> {
-        self.inner.next_command.as_deref()
     }
 }
 
@@ -326,25 +391,6 @@ pub(crate) fn not_implemented(action: &'static str) -> Error {
     )
     .with_cure("write that method of the trait, or use efa_core::testing::FakeAws")
     .with_context("action", action)
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.inner.message)?;
-        if let Some(cure) = &self.inner.cure {
-            write!(f, "; {cure}")?;
-        }
-        Ok(())
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner
-            .source
-            .as_ref()
-            .map(|s| s.as_ref() as &(dyn StdError + 'static))
-    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub mod clock;
 mod cluster;
 mod cluster_list;
 mod ec2;
-mod error;
+pub mod error;
 #[cfg(any(feature = "aws", feature = "testing", test))]
 mod failure;
 #[cfg(test)]

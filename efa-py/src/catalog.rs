@@ -249,7 +249,7 @@ impl Catalog {
         query.spot = spot;
         query.bare_metal = bare_metal;
         query.zone = zone;
-        let found = self.0.find(&query).map_err(errors::core)?;
+        let found = self.0.find(&query).map_err(errors::exception)?;
         Ok(found.into_iter().cloned().map(InstanceType).collect())
     }
 
@@ -281,7 +281,7 @@ impl Catalog {
             .require(name)
             .cloned()
             .map(InstanceType)
-            .map_err(errors::core)
+            .map_err(errors::exception)
     }
 
     fn __iter__(&self) -> InstanceTypes {

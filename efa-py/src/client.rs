@@ -54,7 +54,7 @@ impl Connection {
         self.client
             .get_or_try_init(|| self.connect())
             .await
-            .map_err(errors::core)
+            .map_err(errors::exception)
     }
 
     async fn connect(&self) -> core::Result<core::Client> {
@@ -135,7 +135,7 @@ mod verbs {
                 $($argument: $type),*
             ) -> PyResult<$result> {
                 let $client = connection.client().await?;
-                $call.await.map($convert).map_err(errors::core)
+                $call.await.map($convert).map_err(errors::exception)
             }
         };
         (stoppable $name:ident($argument:ident: $type:ty) -> $result:ty, $convert:expr, |$client:ident| $call:expr) => {
@@ -145,7 +145,7 @@ mod verbs {
                 $argument: $type,
             ) -> PyResult<$result> {
                 let $client = connection.client().await?.clone().with_cancel(cancel);
-                $call.await.map($convert).map_err(errors::core)
+                $call.await.map($convert).map_err(errors::exception)
             }
         };
     }
@@ -189,7 +189,7 @@ mod verbs {
             NameOrPlan::Name(name) => client.verify(name).await,
             NameOrPlan::Plan(plan) => client.verify_plan(&plan.0).await,
         };
-        report.map(VerifyReport).map_err(errors::core)
+        report.map(VerifyReport).map_err(errors::exception)
     }
 }
 

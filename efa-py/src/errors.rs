@@ -1,40 +1,36 @@
-//! Errors of the core crates as the Python classes of `efa_sdk.errors`.
+//! Errors of Rust as the Python classes of `efa_sdk.errors`.
 
+use efa_core::error::{Error, ErrorCode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// The parts of an error, whichever crate it comes from.
-pub(crate) struct Parts<'a> {
-    pub(crate) code: &'a str,
-    pub(crate) message: &'a str,
-    pub(crate) cure: Option<&'a str>,
-    pub(crate) context: Vec<(&'a str, &'a str)>,
-    pub(crate) retryable: bool,
-    pub(crate) may_have_changed_aws: bool,
-    pub(crate) leftovers: Vec<(&'a str, &'a str)>,
-    pub(crate) next_command: Option<&'a str>,
+/// The exception for an error of any crate: `efa_sdk.errors.from_parts` chooses the class by the
+/// code.
+#[allow(clippy::needless_pass_by_value)] // it is the argument of map_err
+pub(crate) fn exception<C: ErrorCode>(error: Error<C>) -> PyErr {
+    Python::attach(|py| build(py, &error).unwrap_or_else(|failure| failure))
 }
 
-/// The exception for these parts: `efa_sdk.errors.from_parts` chooses the class by the code.
-pub(crate) fn raise(parts: &Parts<'_>) -> PyErr {
-    Python::attach(|py| build(py, parts).unwrap_or_else(|error| error))
-}
-
-fn build(py: Python<'_>, parts: &Parts<'_>) -> PyResult<PyErr> {
+fn build<C: ErrorCode>(py: Python<'_>, error: &Error<C>) -> PyResult<PyErr> {
     let context = PyDict::new(py);
-    for (key, value) in &parts.context {
+    for (key, value) in error.context() {
         context.set_item(key, value)?;
     }
+    let leftovers: Vec<(&str, &str)> = error
+        .leftovers()
+        .iter()
+        .map(|leftover| (leftover.resource_type.as_str(), leftover.id.as_str()))
+        .collect();
     let arguments = (
-        parts.code,
-        parts.message,
-        parts.cure,
+        error.code().as_str(),
+        error.message(),
+        error.cure(),
         context,
-        parts.retryable,
-        parts.may_have_changed_aws,
-        parts.leftovers.clone(),
-        parts.next_command,
+        error.is_retryable(),
+        error.may_have_changed_aws(),
+        leftovers,
+        error.next_command(),
     );
     let exception = py
         .import("efa_sdk.errors")?
@@ -43,60 +39,9 @@ fn build(py: Python<'_>, parts: &Parts<'_>) -> PyResult<PyErr> {
     Ok(PyErr::from_value(exception))
 }
 
-/// An error of efa-core.
-#[allow(clippy::needless_pass_by_value)] // it is the argument of map_err
-pub(crate) fn core(error: efa_core::Error) -> PyErr {
-    raise(&Parts {
-        code: error.code().as_str(),
-        message: error.message(),
-        cure: error.cure(),
-        context: error
-            .context()
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect(),
-        retryable: error.is_retryable(),
-        may_have_changed_aws: error.may_have_changed_aws(),
-        leftovers: error
-            .leftovers()
-            .iter()
-            .map(|l| (l.resource_type.as_str(), l.id.as_str()))
-            .collect(),
-        next_command: error.next_command(),
-    })
-}
-
-/// An error of efa-fabric.
-#[allow(clippy::needless_pass_by_value)] // it is the argument of map_err
-pub(crate) fn fabric(error: efa_fabric::Error) -> PyErr {
-    raise(&Parts {
-        code: error.code().as_str(),
-        message: error.message(),
-        cure: error.cure(),
-        context: error
-            .context()
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect(),
-        retryable: error.is_retryable(),
-        may_have_changed_aws: false,
-        leftovers: Vec::new(),
-        next_command: None,
-    })
-}
-
-/// An error of the binding itself.
-pub(crate) fn binding(code: &str, message: &str, cure: &str) -> PyErr {
-    raise(&Parts {
-        code,
-        message,
-        cure: Some(cure),
-        context: Vec::new(),
-        retryable: false,
-        may_have_changed_aws: false,
-        leftovers: Vec::new(),
-        next_command: None,
-    })
+/// An error that arises here, with its cure.
+pub(crate) fn new<C: ErrorCode>(code: C, message: &str, cure: &str) -> PyErr {
+    exception(Error::new(code, message).with_cure(cure))
 }
 
 /// A failed conversion from or to JSON.
@@ -109,16 +54,32 @@ pub(crate) fn json<T>(result: serde_json::Result<T>) -> PyResult<T> {
 pub(crate) fn error_codes() -> Vec<&'static str> {
     let core = efa_core::Code::ALL.iter().map(|code| code.as_str());
     let fabric = efa_fabric::Code::ALL.iter().map(|code| code.as_str());
-    core.chain(fabric).chain(BINDING_CODES).collect()
+    let binding = Code::ALL.iter().map(|code| code.as_str());
+    core.chain(fabric).chain(binding).collect()
 }
 
-/// Codes of the binding itself.
-const BINDING_CODES: [&str; 7] = [
-    "python.forked",
-    "python.nested_call",
-    "python.call_abandoned",
-    "python.missing_package",
-    "python.ray_not_initialized",
-    "python.no_job",
-    "python.no_report",
-];
+/// The only kind of the codes below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ErrorKind {
+    /// The Python package itself.
+    Python,
+}
+
+efa_core::error_codes! {
+    pub(crate) enum Code;
+
+    /// A call in a forked child of a process that used the package.
+    Forked = Python, "python.forked";
+    /// A blocking call from within a progress callback.
+    NestedCall = Python, "python.nested_call";
+    /// A call to AWS did not end in time after Ctrl-C.
+    CallAbandoned = Python, "python.call_abandoned";
+    /// A Python package that the call needs is not installed.
+    MissingPackage = Python, "python.missing_package";
+    /// Ray was not initialized; raised by `efa_sdk.ray`.
+    RayNotInitialized = Python, "python.ray_not_initialized";
+    /// No job was found; raised by `efa_sdk.torch`.
+    NoJob = Python, "python.no_job";
+    /// No rank has a report; raised by `efa_sdk.torch`.
+    NoReport = Python, "python.no_report";
+}

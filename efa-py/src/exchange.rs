@@ -20,7 +20,7 @@ pub(crate) enum Exchange {
 impl Exchange {
     pub(crate) fn open(self) -> PyResult<Box<dyn fabric::Exchange + Send>> {
         Ok(match self {
-            Self::Folder(path) => Box::new(fabric::Folder::open(path).map_err(errors::fabric)?),
+            Self::Folder(path) => Box::new(fabric::Folder::open(path).map_err(errors::exception)?),
             Self::Object(object) => Box::new(Object(object)),
         })
     }

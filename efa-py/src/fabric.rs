@@ -38,7 +38,7 @@ impl Library {
             None => fabric::Library::find(),
         })
         .map(Self)
-        .map_err(errors::fabric)
+        .map_err(errors::exception)
     }
 
     /// The file that was loaded.
@@ -63,7 +63,7 @@ impl Library {
     fn providers(&self, py: Python<'_>) -> PyResult<Vec<ProviderInfo>> {
         let offered = py
             .detach(|| fabric::providers(&self.0))
-            .map_err(errors::fabric)?;
+            .map_err(errors::exception)?;
         Ok(offered.into_iter().map(ProviderInfo).collect())
     }
 
@@ -71,7 +71,7 @@ impl Library {
     fn nics(&self, py: Python<'_>) -> PyResult<Vec<Nic>> {
         let found = py
             .detach(|| fabric::nics(&self.0))
-            .map_err(errors::fabric)?;
+            .map_err(errors::exception)?;
         Ok(found.into_iter().map(Nic).collect())
     }
 
@@ -87,7 +87,7 @@ impl Library {
 pub(crate) fn library(given: Option<&Library>) -> PyResult<Arc<fabric::Library>> {
     match given {
         Some(library) => Ok(library.0.clone()),
-        None => fabric::Library::find().map_err(errors::fabric),
+        None => fabric::Library::find().map_err(errors::exception),
     }
 }
 
@@ -205,7 +205,7 @@ impl ProbeOptions {
         options.wait = crate::fabric_report::parse_wait(wait)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.connect_timeout = seconds("connect_timeout_s", connect_timeout_s)?;
-        options.check().map_err(errors::fabric)?;
+        options.check().map_err(errors::exception)?;
         Ok(Self(options))
     }
 
@@ -236,7 +236,7 @@ impl Probe {
         match self {
             Self::Provider(provider) => {
                 let options = fabric::ProbeOptions::new(provider);
-                options.check().map_err(errors::fabric)?;
+                options.check().map_err(errors::exception)?;
                 Ok(options)
             }
             Self::Options(options) => Ok(options.0),
@@ -350,7 +350,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(
         probe(fabric::Interrupt::new(&hook))
     });
     match thread.await {
-        Ok(result) => result.map_err(errors::fabric),
+        Ok(result) => result.map_err(errors::exception),
         Err(error) => Err(PyRuntimeError::new_err(format!(
             "the probe's thread ended: {error}"
         ))),
@@ -472,7 +472,7 @@ impl Server {
         let address: SocketAddr = address.parse().map_err(|error| {
             PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
         })?;
-        let server = fabric::Server::bind(address, token).map_err(errors::fabric)?;
+        let server = fabric::Server::bind(address, token).map_err(errors::exception)?;
         Ok(Self(Arc::new(server)))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use efa_fabric::{ChildCommand, Question, answer_if_child, ask};
+use efa_fabric::{ChildCommand, Code, Question, answer_if_child, ask};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -33,8 +33,8 @@ pub(crate) fn child_command(py: Python<'_>) -> PyResult<ChildCommand> {
     let executable = executable
         .filter(|path| path.is_absolute())
         .ok_or_else(|| {
-            errors::binding(
-                "fabric.child_unusable",
+            errors::new(
+                Code::ChildUnusable,
                 "this Python does not know its own executable",
                 "set sys.executable to a Python of the same version",
             )
@@ -78,6 +78,6 @@ pub(crate) fn _fabric_ask(
     question.deadline = seconds("deadline_s", deadline_s)?;
     let answer = py
         .detach(|| ask(&command, &question))
-        .map_err(errors::fabric)?;
+        .map_err(errors::exception)?;
     errors::json(serde_json::to_string(&answer))
 }

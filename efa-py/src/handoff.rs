@@ -95,5 +95,5 @@ pub(crate) fn check(
         Some(catalog) => core::check(document, &catalog.0),
         None => core::check(document, core::Catalog::bundled()),
     };
-    checked.map(DocumentReport).map_err(errors::core)
+    checked.map(DocumentReport).map_err(errors::exception)
 }

@@ -14,8 +14,8 @@ pub(crate) fn layout_request(
     public_ip: &str,
 ) -> PyResult<core::LayoutRequest> {
     let mut request = core::LayoutRequest::default()
-        .profile(profile.parse().map_err(errors::core)?)
-        .public_ip(public_ip.parse().map_err(errors::core)?);
+        .profile(profile.parse().map_err(errors::exception)?)
+        .public_ip(public_ip.parse().map_err(errors::exception)?);
     request.efa = efa;
     Ok(request)
 }
@@ -105,7 +105,10 @@ impl InstanceType {
     #[pyo3(signature = (*, profile="save-ips", efa=None, public_ip="none"))]
     fn layout(&self, profile: &str, efa: Option<u32>, public_ip: &str) -> PyResult<Layout> {
         let request = layout_request(profile, efa, public_ip)?;
-        self.0.layout(&request).map(Layout).map_err(errors::core)
+        self.0
+            .layout(&request)
+            .map(Layout)
+            .map_err(errors::exception)
     }
 }
 
@@ -122,7 +125,7 @@ impl Layout {
         let interfaces = interfaces.iter().map(|i| i.0.clone()).collect();
         core::Layout::from_interfaces(&instance_type.0, interfaces)
             .map(Self)
-            .map_err(errors::core)
+            .map_err(errors::exception)
     }
 
     /// The network cards and what sits on them, for a terminal.

@@ -90,13 +90,13 @@ impl Bootstrap {
         bootstrap.minimal = minimal;
         bootstrap.huge_pages = huge_pages;
         bootstrap.extra_script = extra_script;
-        bootstrap.user_data("check").map_err(errors::core)?;
+        bootstrap.user_data("check").map_err(errors::exception)?;
         Ok(Self(bootstrap))
     }
 
     /// The user data for a cluster of this name.
     fn user_data(&self, cluster: &str) -> PyResult<String> {
-        self.0.user_data(cluster).map_err(errors::core)
+        self.0.user_data(cluster).map_err(errors::exception)
     }
 
     fn __repr__(&self) -> String {
@@ -286,7 +286,7 @@ impl ClusterSpec {
             spec.validate()?;
             Ok(spec)
         };
-        build().map(Self).map_err(errors::core)
+        build().map(Self).map_err(errors::exception)
     }
 
     fn __repr__(&self) -> String {
@@ -433,7 +433,9 @@ impl Plan {
     /// Reads a stored plan. Raises PlanError when it is none, or was changed.
     #[staticmethod]
     fn from_json(text: &str) -> PyResult<Self> {
-        core::Plan::from_json(text).map(Self).map_err(errors::core)
+        core::Plan::from_json(text)
+            .map(Self)
+            .map_err(errors::exception)
     }
 
     /// Where another plan differs: path, this plan's value and the other's as JSON, None where

@@ -174,7 +174,7 @@ pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> P
     let library = self::library(library)?;
     let nics = py
         .detach(|| fabric::nics(&library))
-        .map_err(errors::fabric)?;
+        .map_err(errors::exception)?;
     let rails = fabric::rails(&node.0, &nics);
     Ok(rails.into_iter().map(Rail).collect())
 }

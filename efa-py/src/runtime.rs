@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::errors;
+use crate::errors::{self, Code};
 
 /// How often a blocked call looks whether Ctrl-C was pressed.
 const SIGNAL_POLL: Duration = Duration::from_millis(50);
@@ -23,8 +23,8 @@ pub(crate) fn refuse_after_fork() -> PyResult<()> {
     if *HOME_PID.get_or_init(process::id) == process::id() {
         return Ok(());
     }
-    Err(errors::binding(
-        "python.forked",
+    Err(errors::new(
+        Code::Forked,
         "efa_sdk was used before this process was forked",
         "start processes with the 'spawn' or 'forkserver' method, or use efa_sdk in the child only",
     ))
@@ -68,8 +68,8 @@ where
         let cause = tokio::select! {
             ended = &mut call => ended.err(),
             again = ctrl_c() => return Err(again),
-            () = tokio::time::sleep(GRACE) => Some(errors::binding(
-                "python.call_abandoned",
+            () = tokio::time::sleep(GRACE) => Some(errors::new(
+                Code::CallAbandoned,
                 "the call to AWS that was under way did not end in time; it may still take effect",
                 "apply the same plan again to finish, or destroy the cluster",
             )),
@@ -87,8 +87,8 @@ where
 {
     refuse_after_fork()?;
     if tokio::runtime::Handle::try_current().is_ok() {
-        return Err(errors::binding(
-            "python.nested_call",
+        return Err(errors::new(
+            Code::NestedCall,
             "a blocking call was made from within another call's progress callback",
             "collect the events and act after the outer call returns",
         ));

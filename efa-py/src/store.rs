@@ -32,7 +32,7 @@ impl StoreServer {
         let mut options = fabric::StoreOptions::default();
         options.deadline = seconds("deadline_s", deadline_s)?;
         let server =
-            fabric::StoreServer::start(address, token, &options).map_err(errors::fabric)?;
+            fabric::StoreServer::start(address, token, &options).map_err(errors::exception)?;
         let address = server.address().to_string();
         Ok(Self {
             server: Mutex::new(Some(server)),

@@ -78,7 +78,7 @@ impl PairOptions {
         options.test_budget = seconds("test_budget_s", test_budget_s)?;
         options.connect_timeout = seconds("connect_timeout_s", connect_timeout_s)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
-        options.check().map_err(errors::fabric)?;
+        options.check().map_err(errors::exception)?;
         Ok(Self(options))
     }
 
@@ -237,7 +237,7 @@ impl SurveyPlan {
         let options = plan_options(mode, seed, labels, expected_gbps, expected_rail_gbps)?;
         runs::Survey::new(nodes, provider, options)
             .map(Self)
-            .map_err(errors::fabric)
+            .map_err(errors::exception)
     }
 
     /// The nodes, by number; names that came twice have got a number.
@@ -284,7 +284,7 @@ impl SurveyPlan {
     ) -> PyResult<()> {
         self.0
             .record(pair, low.map(|s| s.0), high.map(|s| s.0), after_s)
-            .map_err(errors::fabric)
+            .map_err(errors::exception)
     }
 
     /// How far the survey is.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::doctor::DoctorReport;
-use crate::errors;
+use crate::errors::{self, Code};
 use crate::node::Node;
 use crate::value::value_class;
 
@@ -173,7 +173,7 @@ value_class! {
 impl SurveyReport {
     /// Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
     fn raise_for_health(&self) -> PyResult<()> {
-        self.0.require_healthy().map_err(errors::fabric)
+        self.0.require_healthy().map_err(errors::exception)
     }
 
     /// Rates in Gbit/s by sending node, then receiving node; None where there is none.
@@ -219,8 +219,8 @@ impl SurveyReport {
     #[pyo3(signature = () -> "typing.Any")]
     fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let pandas = py.import("pandas").map_err(|_| {
-            errors::binding(
-                "python.missing_package",
+            errors::new(
+                Code::MissingPackage,
                 "pandas is not installed",
                 "pip install pandas, or use rows()",
             )

@@ -23,9 +23,11 @@ impl Plan {
         session_logs: bool,
     ) -> PyResult<String> {
         let mut options = core::CloudFormationOptions::default();
-        options.format = format.parse().map_err(errors::core)?;
+        options.format = format.parse().map_err(errors::exception)?;
         options.scripts_bucket = scripts_bucket;
         options.session_logs = session_logs;
-        self.0.to_cloudformation(&options).map_err(errors::core)
+        self.0
+            .to_cloudformation(&options)
+            .map_err(errors::exception)
     }
 }

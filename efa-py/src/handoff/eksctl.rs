@@ -18,6 +18,6 @@ impl Plan {
     fn to_eksctl(&self, cluster: &str, name: Option<String>) -> PyResult<String> {
         let mut options = core::EksctlOptions::new(cluster);
         options.name = name;
-        self.0.to_eksctl(&options).map_err(errors::core)
+        self.0.to_eksctl(&options).map_err(errors::exception)
     }
 }

@@ -46,10 +46,10 @@ impl Plan {
         let mut options = core::KarpenterOptions::default();
         options.role = role;
         options.ami_alias = ami_alias;
-        options.interfaces = interfaces.parse().map_err(errors::core)?;
+        options.interfaces = interfaces.parse().map_err(errors::exception)?;
         options.workloads = workloads
             .iter()
-            .map(|workload| workload.parse().map_err(errors::core))
+            .map(|workload| workload.parse().map_err(errors::exception))
             .collect::<PyResult<_>>()?;
         options.image = image;
         options.name = name;
@@ -59,7 +59,7 @@ impl Plan {
         options.static_nodes = static_nodes;
         options.huge_pages_mib = huge_pages_mib;
         options.memory_mib = memory_mib;
-        self.0.to_karpenter(&options).map_err(errors::core)
+        self.0.to_karpenter(&options).map_err(errors::exception)
     }
 
     /// Values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no node
@@ -72,6 +72,6 @@ impl Plan {
         options.taint = taint.to_owned();
         self.0
             .to_efa_device_plugin_values(&options)
-            .map_err(errors::core)
+            .map_err(errors::exception)
     }
 }

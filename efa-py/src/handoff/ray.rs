@@ -76,6 +76,6 @@ impl Plan {
         if let Some(requirement) = efa_sdk {
             options.efa_sdk = requirement;
         }
-        self.0.to_ray_yaml(&options).map_err(errors::core)
+        self.0.to_ray_yaml(&options).map_err(errors::exception)
     }
 }

@@ -13,7 +13,7 @@ impl Plan {
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
     #[pyo3(signature = (*, launcher="ec2"))]
     fn to_terraform(&self, launcher: &str) -> PyResult<String> {
-        let launcher = launcher.parse().map_err(errors::core)?;
-        self.0.to_terraform(launcher).map_err(errors::core)
+        let launcher = launcher.parse().map_err(errors::exception)?;
+        self.0.to_terraform(launcher).map_err(errors::exception)
     }
 }
