@@ -3,20 +3,17 @@
 //! [`Ec2`] is the minimal contract: one method per EC2 action, all pages read, nothing retried
 //! beyond the transport. [`crate::Client`] builds the verbs on it. Reads are by filter, so that a missing resource is an empty list.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
 use crate::error::{Result, not_implemented};
-use crate::layout::NetworkInterface;
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
 };
 
-/// Tags as EC2 has them: unique keys, in order of key.
-pub type Tags = BTreeMap<String, String>;
+pub use crate::launch::RunInstances;
+pub use crate::types::Tags;
 
 /// One EC2 filter: the resource matches when any of the values does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -449,50 +446,13 @@ pub enum Market {
     CapacityBlock(String),
 }
 
-/// A RunInstances request.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct RunInstances {
-    /// Makes the request idempotent.
-    pub client_token: String,
-    /// The instance type's name.
-    pub instance_type: String,
-    /// How many instances at most: `MaxCount`.
-    pub count: u32,
-    /// With fewer than so many none is launched: `MinCount`.
-    pub minimum_count: u32,
-    /// Where the capacity comes from.
-    pub market: Market,
-    /// `dedicated`, where the reservation has it.
-    pub tenancy: Option<String>,
-    /// `ami-…`
-    pub image_id: String,
-    /// Subnet of every interface.
-    pub subnet_id: String,
-    /// Security group of every interface.
-    pub security_group_id: String,
-    /// The placement group's name.
-    pub placement_group_name: Option<String>,
-    /// The network interfaces of each instance.
-    pub interfaces: Vec<NetworkInterface>,
-    /// The root volume, where the image's own settings are overridden.
-    pub root_volume: Option<RootVolume>,
-    /// Name of an EC2 key pair.
-    pub key_name: Option<String>,
-    /// Name of an IAM instance profile.
-    pub iam_instance_profile: Option<String>,
-    /// User data, not yet encoded.
-    pub user_data: Option<String>,
-    /// Tags of instances, volumes and network interfaces from birth.
-    pub tags: Tags,
-}
-
-/// The root volume of a launch: always encrypted, gone with the instance.
+/// The root volume of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RootVolume {
     /// The root device's name, such as `/dev/xvda`.
     pub device_name: String,
-    /// Its size; the image's own when absent.
-    pub volume_size_gib: Option<u32>,
+    /// Its size.
+    pub volume_size_gib: u32,
 }
 
 /// What this crate asks of EC2. Every method reads all pages and returns typed errors whose

@@ -1,9 +1,11 @@
 //! Values that the tests of several modules use.
 
 use crate::catalog::Catalog;
-use crate::ec2::{Image, Instance, InstanceState, Subnet, Tags};
+use crate::ec2::{CapacityReservation, Image, Instance, InstanceState, Subnet, Tags};
 use crate::plan::{self, Observations, Plan};
-use crate::spec::ClusterSpec;
+use crate::spec::{
+    Capacity, ClusterSpec, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
+};
 
 /// A running instance, with address `10.0.0.{launch_index}`.
 pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
@@ -98,4 +100,70 @@ pub(crate) fn plan(instance_type: &str) -> Plan {
 pub(crate) fn prepared_plan(spec: &ClusterSpec) -> Plan {
     let plan = plan::decide(spec, seen(spec)).unwrap();
     plan.prepared("sg-1".to_owned())
+}
+
+/// A reservation of this kind (`default` or `capacity-block`) in the zone of `subnet-1`, with
+/// dedicated tenancy.
+fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
+    CapacityReservation {
+        capacity_reservation_id: "cr-1".to_owned(),
+        instance_type: instance_type.to_owned(),
+        availability_zone: "us-east-1a".to_owned(),
+        tenancy: "dedicated".to_owned(),
+        state: "active".to_owned(),
+        reservation_type: kind.to_owned(),
+        instance_match_criteria: "targeted".to_owned(),
+        total_instance_count: 4,
+        available_instance_count: 2,
+        placement_group_arn: None,
+        start_date: None,
+        end_date: None,
+    }
+}
+
+/// A prepared plan of each class of layouts in each market, and plans with everything that a
+/// launch can have, or nothing of it. The security group is `sg-1`, the subnet `subnet-1`.
+pub(crate) fn every_launch() -> Vec<Plan> {
+    type Change = fn(&mut ClusterSpec, &mut Observations);
+    let changes: [Change; 7] = [
+        |_, _| {},
+        |spec, _| spec.capacity = Capacity::Open,
+        |spec, _| spec.capacity = Capacity::Spot,
+        |spec, seen| {
+            spec.capacity = Capacity::Reservation("cr-1".to_owned());
+            seen.reservation = Some(reservation("default", &spec.instance_type));
+        },
+        |spec, seen| {
+            spec.capacity = Capacity::Reservation("cr-1".to_owned());
+            seen.reservation = Some(reservation("capacity-block", &spec.instance_type));
+        },
+        |spec, seen| {
+            spec.minimum_count = Some(1);
+            spec.key_name = Some("me".to_owned());
+            spec.user_data = Some("#!/bin/sh\necho 'up'".to_owned());
+            spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
+            spec.tags.insert("team".to_owned(), "it's $HOME".to_owned());
+            let mut own = seen.instance_type.layout(&spec.layout_request()).unwrap();
+            own.interfaces[0].ipv4_address_count = Some(2);
+            spec.interfaces = Some(own.interfaces);
+        },
+        |spec, seen| {
+            spec.placement_group = PlacementGroupChoice::None;
+            seen.image.root_device_name = None;
+        },
+    ];
+    let mut plans = Vec::new();
+    for instance_type in LAYOUT_CLASSES {
+        for change in changes {
+            let mut spec = spec(instance_type);
+            let mut seen = seen(&spec);
+            change(&mut spec, &mut seen);
+            match plan::decide(&spec, seen) {
+                Ok(plan) => plans.push(plan.prepared("sg-1".to_owned())),
+                // Some types are not sold as spot.
+                Err(error) => assert_eq!(spec.capacity, Capacity::Spot, "{error}"),
+            }
+        }
+    }
+    plans
 }

@@ -14,7 +14,7 @@
 //! | `terraform` | `aws_launch_template` in Terraform's JSON syntax |
 //! | `cli` | the AWS CLI's commands, as a script |
 //! | `ray` | Ray's cluster YAML |
-//! | `references` | what a document names of the account: ids, or the format's own references |
+//! | `prepared` | what of a plan exists, for documents that name it |
 //! | `provenance` | which planner, profile and catalogue a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
 //! | `read` | text of any format as values |
@@ -29,10 +29,10 @@ mod eksctl;
 mod interfaces;
 mod karpenter;
 mod launch_template;
+mod prepared;
 mod provenance;
 mod ray;
 mod read;
-mod references;
 mod terraform;
 
 pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
@@ -43,3 +43,6 @@ pub use karpenter::{
 };
 pub use launch_template::LaunchTemplateFor;
 pub use ray::{RayClusterOptions, TESTED_RAY_VERSION};
+
+#[cfg(test)]
+mod tests;

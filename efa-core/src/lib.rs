@@ -49,6 +49,7 @@ mod html;
 mod iam;
 mod image;
 mod instance_role;
+pub mod launch;
 mod layout;
 mod placement;
 mod plan;

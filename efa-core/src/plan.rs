@@ -7,7 +7,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::bootstrap::Bootstrap;
@@ -15,11 +15,12 @@ use crate::capacity::{self, PlannedCapacity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     CapacityReservation, CreateSecurityGroup, Image, Market, PlacementGroup, RootVolume,
-    RunInstances, SecurityGroup, Subnet, Tags,
+    SecurityGroup, Subnet, Tags,
 };
 use crate::error::{Code, Error, Result};
 use crate::iam::InstanceProfile;
 use crate::instance_role::{self, PlannedInstanceProfile};
+use crate::launch::{LaunchData, RunInstances};
 use crate::layout::{Layout, PublicIp};
 use crate::placement::{self, PlannedPlacementGroup};
 use crate::security_group::{self, PlannedSecurityGroup};
@@ -29,6 +30,7 @@ use crate::{caller_policy, image, tags, volume};
 
 mod diff;
 mod display;
+pub(crate) mod launch;
 mod observe;
 
 pub use diff::PlanDifference;
@@ -214,10 +216,15 @@ fn plan_layout(spec: &ClusterSpec, instance_type: &InstanceType) -> Result<Layou
 
 /// Sixteen hexadecimal digits of the SHA-256 of the intent.
 fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
-    // `Value` sorts its keys, and serialising plain data into it cannot fail.
-    let intent =
-        serde_json::json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
+    // `Value` sorts its keys.
+    let intent = json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
     hex(&Sha256::digest(intent.to_string().as_bytes())[..8])
+}
+
+/// Plain data as JSON. `json!` panics where serialising fails, which it cannot for data without a
+/// map of other keys than text and without a `Serialize` of its own that fails.
+fn form(data: &impl Serialize) -> Value {
+    json!(data)
 }
 
 fn conflict(message: String) -> Error {
@@ -228,8 +235,7 @@ impl Plan {
     /// The plan as JSON, to be stored and read back by [`Plan::from_json`].
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Plain data: no map with non-string keys, no failing Serialize.
-        let mut form = serde_json::to_value(self).unwrap_or_default();
+        let mut form = form(self);
         let digest = hex(&Sha256::digest(form.to_string().as_bytes()));
         form[DIGEST] = Value::String(digest);
         format!("{form:#}")
@@ -301,31 +307,6 @@ impl Plan {
         bootstrap.and_then(|_| Bootstrap::tag_permission(&self.spec.name).ok())
     }
 
-    /// Tags of the instances, their volumes and interfaces, given what is known at launch.
-    pub(crate) fn instance_tags(&self, security_group_id: &str, subnet_id: &str) -> Tags {
-        let mut all = self.shared_tags();
-        let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
-        put(tags::PLAN, &self.fingerprint);
-        put(tags::COUNT, &self.spec.count.to_string());
-        put(tags::LAYOUT, &self.layout.notation());
-        put(tags::PUBLIC_IP, self.layout.public_ip.as_str());
-        put(tags::INSTANCE_TYPE, &self.spec.instance_type);
-        put(tags::SUBNET, subnet_id);
-        put(tags::IMAGE, &self.image.image_id);
-        put(tags::SECURITY_GROUP, security_group_id);
-        put(tags::CAPACITY, &self.spec.capacity.to_string());
-        if let Some(group) = &self.placement_group {
-            put(tags::PLACEMENT_GROUP, &group.group_name);
-        }
-        if let Some(profile) = &self.instance_profile {
-            put(tags::INSTANCE_PROFILE, &profile.name);
-        }
-        if !self.spec.ssh_cidrs.is_empty() {
-            put(tags::SSH_CIDRS, &self.spec.ssh_cidrs.join(" "));
-        }
-        all
-    }
-
     /// Tags of the groups and addresses that are made.
     #[must_use]
     pub fn shared_tags(&self) -> Tags {
@@ -362,38 +343,36 @@ impl Plan {
         }
     }
 
+    /// What each instance is launched with, in one security group and subnet.
+    #[must_use]
+    pub fn launch_data(&self, security_group_id: &str, subnet_id: &str) -> LaunchData {
+        self.launch_data_with(&self.layout, security_group_id, subnet_id)
+    }
+
+    /// [`launch_data`](Self::launch_data) with the interfaces that another launcher makes of the
+    /// plan's.
+    pub(crate) fn launch_data_with(
+        &self,
+        layout: &Layout,
+        security_group_id: &str,
+        subnet_id: &str,
+    ) -> LaunchData {
+        launch::decide(self, layout, security_group_id, subnet_id)
+    }
+
     /// The RunInstances request of a launch.
     #[must_use]
     pub fn run_instances_request(&self, launch: &Launch<'_>) -> RunInstances {
         let mut request = RunInstances {
             client_token: String::new(),
-            instance_type: self.spec.instance_type.clone(),
-            count: launch.count,
-            minimum_count: launch.minimum_count,
-            market: self.capacity.market.clone(),
-            tenancy: self.capacity.tenancy.clone(),
-            image_id: self.image.image_id.clone(),
-            subnet_id: launch.subnet_id.to_owned(),
-            security_group_id: launch.security_group_id.to_owned(),
-            placement_group_name: self
-                .placement_group
-                .as_ref()
-                .map(|group| group.group_name.clone()),
-            interfaces: self.layout.interfaces.clone(),
-            root_volume: self.root_volume.clone(),
-            key_name: self.spec.key_name.clone(),
-            iam_instance_profile: self.instance_profile.as_ref().map(|p| p.name.clone()),
-            user_data: self.user_data(),
-            tags: self.instance_tags(launch.security_group_id, launch.subnet_id),
+            min_count: launch.minimum_count,
+            max_count: launch.count,
+            data: self.launch_data(launch.security_group_id, launch.subnet_id),
         };
         // EC2 refuses one token with two different requests, so the request is part of it.
-        let form = serde_json::to_vec(&request).unwrap_or_default();
-        request.client_token = format!(
-            "efa-sdk-{}-{}-{}",
-            self.fingerprint,
-            hex(&Sha256::digest(form)[..8]),
-            launch.number
-        );
+        let digest = hex(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
+        let (fingerprint, number) = (&self.fingerprint, launch.number);
+        request.client_token = format!("efa-sdk-{fingerprint}-{digest}-{number}");
         request
     }
 

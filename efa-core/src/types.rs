@@ -2,10 +2,14 @@
 //! own enumerations. They are made at the edge, so that nothing behind it checks them again.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
+
+/// Tags as EC2 has them: unique keys, in order of key.
+pub type Tags = BTreeMap<String, String>;
 
 /// An enumeration of EC2 that may grow: known values are variants, unknown ones survive as
 /// `Other`, and serde, `Display` and `as_str` speak EC2's spelling.

@@ -55,6 +55,6 @@ pub(crate) fn decide(
     }
     Ok(Some(RootVolume {
         device_name,
-        volume_size_gib: Some(size),
+        volume_size_gib: size,
     }))
 }

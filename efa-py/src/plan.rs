@@ -378,7 +378,7 @@ impl Plan {
     /// Size of the root volume, in GiB; None where the image decides.
     #[getter]
     fn volume_size_gib(&self) -> Option<u32> {
-        self.0.root_volume.as_ref().and_then(|v| v.volume_size_gib)
+        self.0.root_volume.as_ref().map(|v| v.volume_size_gib)
     }
 
     /// When the capacity reservation or Capacity Block begins and ends, in EC2's form; None

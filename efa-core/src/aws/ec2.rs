@@ -154,8 +154,8 @@ impl Ec2 for AwsSdk {
             self.ec2.describe_capacity_block_offerings,
             capacity::block_offering,
             instance_type(&search.instance_type),
-            instance_count(number(search.instance_count)),
-            capacity_duration_hours(number(search.duration_hours))
+            instance_count(number("instance_count", search.instance_count)?),
+            capacity_duration_hours(number("duration_hours", search.duration_hours)?)
         )
     }
 
@@ -230,7 +230,7 @@ impl Ec2 for AwsSdk {
 
     async fn dry_run_instances(&self, request: &RunInstances) -> Result<()> {
         match self
-            .launch(launch::builder(&self.ec2, request).dry_run(true))
+            .launch(launch::builder(&self.ec2, request)?.dry_run(true))
             .await
         {
             Err(error) if error.ec2_code() == Some("DryRunOperation") => Ok(()),
@@ -245,7 +245,7 @@ impl Ec2 for AwsSdk {
     }
 
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
-        let answer = self.launch(launch::builder(&self.ec2, request)).await?;
+        let answer = self.launch(launch::builder(&self.ec2, request)?).await?;
         let instances = answer.instances.unwrap_or_default();
         instances.into_iter().map(convert::instance).collect()
     }

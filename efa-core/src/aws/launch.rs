@@ -1,190 +1,212 @@
-//! A RunInstances request in the SDK's form.
+//! A RunInstances request in the SDK's form: field by field, nothing decided. Every struct is
+//! taken apart whole, so that a field cannot be forgotten.
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types as sdk;
 
 use super::request::{number, tag_specification};
-use crate::ec2::{Market, RootVolume, RunInstances};
-use crate::layout::NetworkInterface;
+use crate::error::Result;
+use crate::launch::{
+    BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, EbsVolume,
+    InstanceProfileSpecification, InterfaceSpecification, LaunchData, MarketOptions,
+    MetadataOptions, Placement, RunInstances, SpotOptions, TagSpecification,
+};
 
-/// The request, ready to send: IMDSv2 required, the root volume encrypted, tags on everything.
-pub(super) fn builder(client: &Client, request: &RunInstances) -> RunInstancesFluentBuilder {
-    let interfaces = request
-        .interfaces
-        .iter()
-        .map(|i| interface(request, i))
-        .collect();
-    let tagged = [
-        sdk::ResourceType::Instance,
-        sdk::ResourceType::Volume,
-        sdk::ResourceType::NetworkInterface,
-    ];
-    let tags = tagged
-        .into_iter()
-        .map(|resource| tag_specification(resource, &request.tags))
-        .collect();
-    client
+/// The request, ready to send.
+///
+/// # Errors
+/// `plan.invalid_spec` for a number that EC2's API cannot hold.
+pub(super) fn builder(
+    client: &Client,
+    request: &RunInstances,
+) -> Result<RunInstancesFluentBuilder> {
+    let RunInstances {
+        client_token,
+        min_count,
+        max_count,
+        data,
+    } = request;
+    let LaunchData {
+        instance_type,
+        image_id,
+        network_interfaces,
+        placement,
+        instance_market_options,
+        capacity_reservation_specification,
+        block_device_mappings,
+        metadata_options,
+        iam_instance_profile,
+        key_name,
+        tag_specifications,
+        user_data,
+    } = data;
+    let interfaces: Result<Vec<_>> = network_interfaces.iter().map(interface).collect();
+    let volumes: Result<Vec<_>> = block_device_mappings.iter().map(block_device).collect();
+    let tags = tag_specifications.iter().map(tags);
+    Ok(client
         .run_instances()
-        .client_token(&request.client_token)
-        .instance_type(sdk::InstanceType::from(request.instance_type.as_str()))
-        .min_count(number(request.minimum_count))
-        .max_count(number(request.count))
-        .set_instance_market_options(market_options(&request.market))
-        .set_capacity_reservation_specification(reservation(&request.market))
-        .image_id(&request.image_id)
-        .set_network_interfaces(Some(interfaces))
-        .set_placement(placement(request))
-        .set_block_device_mappings(
-            request
-                .root_volume
-                .as_ref()
-                .map(|volume| vec![root_volume(volume)]),
+        .client_token(client_token)
+        .min_count(number("min_count", *min_count)?)
+        .max_count(number("max_count", *max_count)?)
+        .instance_type(sdk::InstanceType::from(instance_type.as_str()))
+        .image_id(image_id)
+        .set_network_interfaces(some(interfaces?))
+        .set_placement(placement.as_ref().map(self::placement))
+        .set_instance_market_options(instance_market_options.as_ref().map(market))
+        .set_capacity_reservation_specification(
+            capacity_reservation_specification.as_ref().map(reservation),
         )
-        .set_key_name(request.key_name.clone())
-        .set_iam_instance_profile(request.iam_instance_profile.as_ref().map(|name| {
-            sdk::IamInstanceProfileSpecification::builder()
-                .name(name)
-                .build()
-        }))
-        .set_user_data(
-            request
-                .user_data
-                .as_ref()
-                .map(aws_smithy_types::base64::encode),
-        )
-        .metadata_options(
-            sdk::InstanceMetadataOptionsRequest::builder()
-                .http_tokens(sdk::HttpTokensState::Required)
-                .http_endpoint(sdk::InstanceMetadataEndpointState::Enabled)
-                // Containers on the instance are one hop further.
-                .http_put_response_hop_limit(2)
-                .build(),
-        )
-        .set_tag_specifications(Some(tags))
+        .set_block_device_mappings(some(volumes?))
+        .metadata_options(metadata(metadata_options)?)
+        .set_iam_instance_profile(iam_instance_profile.as_ref().map(profile))
+        .set_key_name(key_name.clone())
+        .set_tag_specifications(some(tags.collect()))
+        .set_user_data(user_data.as_ref().map(aws_smithy_types::base64::encode)))
 }
 
-/// Spot instances are terminated when EC2 takes them back: those that would stop or hibernate
-/// cannot be in a placement group.
-fn market_options(market: &Market) -> Option<sdk::InstanceMarketOptionsRequest> {
-    let options = sdk::InstanceMarketOptionsRequest::builder();
-    match market {
-        Market::OnDemand | Market::Open | Market::Reservation(_) => None,
-        Market::CapacityBlock(_) => Some(options.market_type(sdk::MarketType::CapacityBlock)),
-        Market::Spot => Some(
-            options.market_type(sdk::MarketType::Spot).spot_options(
-                sdk::SpotMarketOptions::builder()
-                    .spot_instance_type(sdk::SpotInstanceType::OneTime)
-                    .instance_interruption_behavior(sdk::InstanceInterruptionBehavior::Terminate)
-                    .build(),
-            ),
-        ),
-    }
-    .map(|options| options.build())
-}
-
-fn reservation(market: &Market) -> Option<sdk::CapacityReservationSpecification> {
-    let specification = sdk::CapacityReservationSpecification::builder();
-    match market {
-        Market::OnDemand | Market::Spot => None,
-        Market::Open => Some(
-            specification.capacity_reservation_preference(sdk::CapacityReservationPreference::Open),
-        ),
-        Market::Reservation(id) | Market::CapacityBlock(id) => Some(
-            specification.capacity_reservation_target(
-                sdk::CapacityReservationTarget::builder()
-                    .capacity_reservation_id(id)
-                    .build(),
-            ),
-        ),
-    }
-    .map(|specification| specification.build())
-}
-
-fn placement(request: &RunInstances) -> Option<sdk::Placement> {
-    let (group, tenancy) = (&request.placement_group_name, &request.tenancy);
-    (group.is_some() || tenancy.is_some()).then(|| {
-        sdk::Placement::builder()
-            .set_group_name(group.clone())
-            .set_tenancy(tenancy.as_deref().map(sdk::Tenancy::from))
-            .build()
-    })
+/// A list; none where it is empty.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 fn interface(
-    request: &RunInstances,
-    interface: &NetworkInterface,
-) -> sdk::InstanceNetworkInterfaceSpecification {
-    sdk::InstanceNetworkInterfaceSpecification::builder()
-        .network_card_index(number(interface.network_card_index.get()))
-        .device_index(number(interface.device_index.get()))
-        .interface_type(interface.interface_type.as_str())
-        .subnet_id(&request.subnet_id)
-        .groups(&request.security_group_id)
-        .delete_on_termination(true)
-        .set_associate_public_ip_address(interface.associate_public_ip_address)
-        .set_secondary_private_ip_address_count(interface.ipv4_address_count.map(number))
-        .set_ipv4_prefix_count(interface.ipv4_prefix_count.map(number))
+    interface: &InterfaceSpecification,
+) -> Result<sdk::InstanceNetworkInterfaceSpecification> {
+    let InterfaceSpecification {
+        network_card_index,
+        device_index,
+        interface_type,
+        subnet_id,
+        groups,
+        associate_public_ip_address,
+        secondary_private_ip_address_count,
+        ipv4_prefix_count,
+        delete_on_termination,
+    } = interface;
+    let further = secondary_private_ip_address_count
+        .map(|count| number("secondary_private_ip_address_count", count));
+    let prefixes = ipv4_prefix_count.map(|count| number("ipv4_prefix_count", count));
+    Ok(sdk::InstanceNetworkInterfaceSpecification::builder()
+        .network_card_index(number("network_card_index", network_card_index.get())?)
+        .device_index(number("device_index", device_index.get())?)
+        .interface_type(interface_type.as_str())
+        .set_subnet_id(subnet_id.clone())
+        .set_groups(Some(groups.clone()))
+        .set_associate_public_ip_address(*associate_public_ip_address)
+        .set_secondary_private_ip_address_count(further.transpose()?)
+        .set_ipv4_prefix_count(prefixes.transpose()?)
+        .delete_on_termination(*delete_on_termination)
+        .build())
+}
+
+fn placement(placement: &Placement) -> sdk::Placement {
+    let Placement {
+        group_name,
+        tenancy,
+    } = placement;
+    sdk::Placement::builder()
+        .set_group_name(group_name.clone())
+        .set_tenancy(tenancy.as_deref().map(sdk::Tenancy::from))
         .build()
 }
 
-fn root_volume(volume: &RootVolume) -> sdk::BlockDeviceMapping {
-    sdk::BlockDeviceMapping::builder()
-        .device_name(&volume.device_name)
-        .ebs(
-            sdk::EbsBlockDevice::builder()
-                .encrypted(true)
-                .delete_on_termination(true)
-                .volume_type(sdk::VolumeType::Gp3)
-                .set_volume_size(
-                    volume
-                        .volume_size_gib
-                        .and_then(|size| i32::try_from(size).ok()),
-                )
-                .build(),
-        )
+fn market(options: &MarketOptions) -> sdk::InstanceMarketOptionsRequest {
+    let MarketOptions {
+        market_type,
+        spot_options,
+    } = options;
+    sdk::InstanceMarketOptionsRequest::builder()
+        .market_type(sdk::MarketType::from(market_type.as_str()))
+        .set_spot_options(spot_options.as_ref().map(spot))
         .build()
+}
+
+fn spot(options: &SpotOptions) -> sdk::SpotMarketOptions {
+    let SpotOptions {
+        spot_instance_type,
+        instance_interruption_behavior: behavior,
+    } = options;
+    sdk::SpotMarketOptions::builder()
+        .spot_instance_type(sdk::SpotInstanceType::from(spot_instance_type.as_str()))
+        .instance_interruption_behavior(sdk::InstanceInterruptionBehavior::from(behavior.as_str()))
+        .build()
+}
+
+fn reservation(
+    specification: &CapacityReservationSpecification,
+) -> sdk::CapacityReservationSpecification {
+    let CapacityReservationSpecification {
+        capacity_reservation_preference,
+        capacity_reservation_target,
+    } = specification;
+    let preference = capacity_reservation_preference
+        .as_ref()
+        .map(|preference| sdk::CapacityReservationPreference::from(preference.as_str()));
+    sdk::CapacityReservationSpecification::builder()
+        .set_capacity_reservation_preference(preference)
+        .set_capacity_reservation_target(capacity_reservation_target.as_ref().map(target))
+        .build()
+}
+
+fn target(target: &CapacityReservationTarget) -> sdk::CapacityReservationTarget {
+    let CapacityReservationTarget {
+        capacity_reservation_id,
+    } = target;
+    sdk::CapacityReservationTarget::builder()
+        .capacity_reservation_id(capacity_reservation_id)
+        .build()
+}
+
+fn block_device(mapping: &BlockDeviceMapping) -> Result<sdk::BlockDeviceMapping> {
+    let BlockDeviceMapping { device_name, ebs } = mapping;
+    let EbsVolume {
+        volume_size,
+        volume_type,
+        encrypted,
+        delete_on_termination,
+    } = ebs;
+    let size = volume_size.map(|size| number("volume_size", size));
+    let volume = sdk::EbsBlockDevice::builder()
+        .set_volume_size(size.transpose()?)
+        .volume_type(sdk::VolumeType::from(volume_type.as_str()))
+        .encrypted(*encrypted)
+        .delete_on_termination(*delete_on_termination)
+        .build();
+    Ok(sdk::BlockDeviceMapping::builder()
+        .device_name(device_name)
+        .ebs(volume)
+        .build())
+}
+
+fn metadata(options: &MetadataOptions) -> Result<sdk::InstanceMetadataOptionsRequest> {
+    let MetadataOptions {
+        http_tokens,
+        http_endpoint,
+        http_put_response_hop_limit: hops,
+    } = options;
+    let endpoint = sdk::InstanceMetadataEndpointState::from(http_endpoint.as_str());
+    Ok(sdk::InstanceMetadataOptionsRequest::builder()
+        .http_tokens(sdk::HttpTokensState::from(http_tokens.as_str()))
+        .http_endpoint(endpoint)
+        .http_put_response_hop_limit(number("http_put_response_hop_limit", *hops)?)
+        .build())
+}
+
+fn profile(profile: &InstanceProfileSpecification) -> sdk::IamInstanceProfileSpecification {
+    let InstanceProfileSpecification { name } = profile;
+    sdk::IamInstanceProfileSpecification::builder()
+        .name(name)
+        .build()
+}
+
+fn tags(specification: &TagSpecification) -> sdk::TagSpecification {
+    let TagSpecification {
+        resource_type,
+        tags,
+    } = specification;
+    tag_specification(sdk::ResourceType::from(resource_type.as_str()), tags)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Sent = (Option<String>, Option<String>, Option<String>);
-
-    /// Market type, reservation preference and reservation target of a market.
-    fn sent(market: &Market) -> Sent {
-        let specification = reservation(market);
-        (
-            market_options(market)
-                .and_then(|options| options.market_type)
-                .map(|kind| kind.as_str().to_owned()),
-            specification
-                .as_ref()
-                .and_then(|s| s.capacity_reservation_preference.as_ref())
-                .map(|preference| preference.as_str().to_owned()),
-            specification
-                .and_then(|s| s.capacity_reservation_target)
-                .and_then(|target| target.capacity_reservation_id),
-        )
-    }
-
-    #[test]
-    fn markets_are_sent_as_ec2_wants_them() {
-        let some = |text: &str| Some(text.to_owned());
-        let id = || "cr-1".to_owned();
-        let cases = [
-            (Market::OnDemand, (None, None, None)),
-            (Market::Open, (None, some("open"), None)),
-            (Market::Reservation(id()), (None, None, some("cr-1"))),
-            (Market::Spot, (some("spot"), None, None)),
-            (
-                Market::CapacityBlock(id()),
-                (some("capacity-block"), None, some("cr-1")),
-            ),
-        ];
-        for (market, expected) in cases {
-            assert_eq!(sent(&market), expected, "{market:?}");
-        }
-    }
-}
+mod tests;

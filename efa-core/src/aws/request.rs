@@ -3,10 +3,23 @@
 use aws_sdk_ec2::types as sdk;
 
 use crate::ec2::{Filter, Peer, Rule, Tags};
+use crate::error::{Code, Error, Result};
 
-/// A count or an index as the SDK wants it.
-pub(super) fn number(value: u32) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
+/// A count or an index as EC2's API has them.
+///
+/// # Errors
+/// `plan.invalid_spec` for one that does not fit.
+pub(super) fn number(field: &'static str, value: u32) -> Result<i32> {
+    i32::try_from(value).map_err(|_| {
+        Error::new(
+            Code::PlanInvalidSpec,
+            format!("{field} is {value}, must be 0 to {}", i32::MAX),
+        )
+        .with_cure("choose a smaller number")
+        .with_context("field", field)
+        .with_context("value", value)
+        .with_context("limit", i32::MAX)
+    })
 }
 
 pub(super) fn filters(filters: &[Filter]) -> Option<Vec<sdk::Filter>> {

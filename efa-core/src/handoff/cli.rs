@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::document::{Node, mapping, node};
-use super::launch_template::{LaunchTemplateData, tag_list};
+use super::launch_template::{tag_list, tag_planner};
 use super::provenance;
-use super::references::References;
-use crate::ec2::{Direction, Tags};
+use crate::ec2::{Direction, RunInstances, Tags};
 use crate::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::plan::Plan;
 use crate::shell::quote;
@@ -45,7 +44,7 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     fn new(plan: &'a Plan) -> Self {
         let mut text = "#!/usr/bin/env bash\n".to_owned();
-        for line in provenance::header(plan) {
+        for line in provenance::header(plan, &plan.layout) {
             let _ = writeln!(text, "# {line}");
         }
         let _ = writeln!(
@@ -215,7 +214,7 @@ impl<'a> Script<'a> {
 
     fn launch(&mut self) {
         self.comment("One launch for all instances: all of them or, below MinCount, none.");
-        let request = quoted(&json(&run_instances(self.plan)));
+        let request = quoted(&json(&node(&run_instances(self.plan))));
         self.line(&format!("request={request}"));
         self.line(LAUNCH);
     }
@@ -248,32 +247,13 @@ const ADDRESSES: &str = r#"for instance in $instances; do
     aws ec2 associate-address --allocation-id "$address" --network-interface-id "$interface"
 done"#;
 
-/// The RunInstances request.
-fn run_instances(plan: &Plan) -> Node {
-    let references = References {
-        security_group: GROUP.into(),
-        subnet: Some(plan.subnet().subnet_id.as_str().into()),
-        placement_group: plan
-            .placement_group
-            .as_ref()
-            .map(|g| g.group_name.as_str().into()),
-        instance_profile: plan
-            .instance_profile
-            .as_ref()
-            .map(|p| p.name.as_str().into()),
-    };
-    let minimum = plan.spec.minimum_count.unwrap_or(plan.spec.count);
-    let mut data = LaunchTemplateData::new(plan, &references);
-    // For RunInstances the AWS CLI encodes it itself.
-    data.user_data = plan.user_data();
-    let mut request = mapping! {
-        "ClientToken" => format!("efa-sdk-{}-cli", plan.fingerprint),
-        "MinCount" => minimum,
-        "MaxCount" => plan.spec.count,
-    };
-    if let (Node::Mapping(request), Node::Mapping(data)) = (&mut request, node(&data)) {
-        request.extend(data);
-    }
+/// The RunInstances request that `apply` sends, with a token and a tag that say where it is from.
+/// The AWS CLI encodes the user data itself.
+fn run_instances(plan: &Plan) -> RunInstances {
+    let launch = plan.launch(GROUP, &plan.subnet().subnet_id);
+    let mut request = plan.run_instances_request(&launch);
+    request.client_token = format!("efa-sdk-{}-cli", plan.fingerprint);
+    tag_planner(plan, &mut request.data);
     request
 }
 
@@ -285,12 +265,8 @@ fn json(data: &Node) -> String {
 
 /// `--tag-specifications` of one resource.
 fn specification(resource: &str, tags: &Tags) -> String {
-    let tags: Vec<(String, Node)> = tags
-        .iter()
-        .map(|(k, v)| (k.clone(), v.as_str().into()))
-        .collect();
     json(&Node::Sequence(vec![
-        mapping! { "ResourceType" => resource, "Tags" => tag_list(&tags) },
+        mapping! { "ResourceType" => resource, "Tags" => tag_list(tags) },
     ]))
 }
 

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::document::{Document, Node, json_text, mapping, put, yaml_text};
 use super::launch_template::{not_possible, shared_tags, tag_list};
 use super::provenance;
-use super::references::References;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
 
@@ -148,7 +147,7 @@ impl Template<'_> {
             .fold(Document::new(body), |document, (path, text)| {
                 document.comment(path, text)
             });
-        yaml_text(&provenance::header(plan), &[document])
+        yaml_text(&provenance::header(plan, &plan.layout), &[document])
     }
 }
 
@@ -191,19 +190,19 @@ impl Plan {
             &self.subnet().subnet_id,
         );
         let (security_group, rules) = security_group::add(&mut template);
-        let references = References {
+        let names = instances::Names {
             security_group,
-            subnet: Some(subnet),
+            subnet,
             placement_group: placement_group(&mut template),
             instance_profile: role::add(&mut template),
         };
-        instances::add(&mut template, &references, &rules);
+        instances::add(&mut template, &names, &rules);
         template.output(
             "SecurityGroupId",
             "Security group of every interface",
-            references.security_group,
+            names.security_group,
         );
-        if let Some(name) = references.placement_group {
+        if let Some(name) = names.placement_group {
             template.output("PlacementGroupName", "Cluster placement group", name);
         }
         let resources = template.resources.len();

@@ -160,6 +160,24 @@ fn put_before(value: &mut Node, path: &str, name: &str) -> bool {
     true
 }
 
+/// Replaces what is at a path of keys, where there is something; `*` stands for every entry of a
+/// list.
+pub(crate) fn set(data: &mut Node, path: &[&str], value: &Node) {
+    match path {
+        [] => *data = value.clone(),
+        ["*", rest @ ..] => {
+            for entry in data.as_sequence_mut().into_iter().flatten() {
+                set(entry, rest, value);
+            }
+        }
+        [key, rest @ ..] => {
+            if let Some(found) = data.as_mapping_mut().and_then(|map| map.get_mut(*key)) {
+                set(found, rest, value);
+            }
+        }
+    }
+}
+
 /// The value at a path with `.` between; the whole at an empty one.
 fn at<'a>(value: &'a mut Node, path: &str) -> Option<&'a mut Node> {
     path.split('.')

@@ -3,15 +3,15 @@
 //! Origin: eksctl-io/eksctl v0.230.0 of August 2026, `pkg/cfn/builder/network_interfaces.go`,
 //! `managed_launch_template.go`, and its JSON schema.
 
-use super::document::{Document, Node, mapping, put, yaml_text};
-use super::launch_template::{not_possible, tags_by_launcher};
+use super::document::{Document, Node, mapping, node, put, yaml_text};
+use super::launch_template::{chosen_by_launcher, launch_data_with, not_possible};
 use super::provenance;
-use super::references::References;
 use crate::catalog::InstanceType;
 use crate::ec2::Market;
 use crate::error::{Code, Error, Result};
+use crate::launch::{LaunchData, MarketType};
 use crate::layout::{NetworkInterface, violations};
-use crate::plan::Plan;
+use crate::plan::{Plan, launch};
 use crate::tags;
 use crate::types::InterfaceType;
 
@@ -53,10 +53,11 @@ impl Plan {
     pub fn to_eksctl(&self, options: &EksctlOptions) -> Result<String> {
         check_options(options)?;
         check_expressible(self)?;
-        let references = References::of(self)?;
-        let mut planned = self.clone();
-        planned.layout.interfaces = derived_interfaces(&self.instance_type);
-        let group = node_group(&planned, options, &references);
+        let mut layout = self.layout.clone();
+        layout.interfaces = derived_interfaces(&self.instance_type);
+        let mut data = launch_data_with(self, &layout)?;
+        chosen_by_launcher(&mut data);
+        let group = node_group(self, options, &data);
         let document = Document::new(mapping! {
             "apiVersion" => "eksctl.io/v1alpha5",
             "kind" => "ClusterConfig",
@@ -82,10 +83,10 @@ impl Plan {
             "managedNodeGroups.0.subnets",
             "One subnet, so one zone: EFA does not cross zones.",
         );
-        let mut header = provenance::header(&planned);
+        let mut header = provenance::header(self, &layout);
         header.push(format!(
             "Interfaces as eksctl {TESTED_EKSCTL_VERSION} (August 2026) derives them: {}.",
-            planned.layout.notation()
+            layout.notation()
         ));
         header.extend(left_out(self));
         Ok(yaml_text(&header, &[document]))
@@ -115,65 +116,71 @@ fn left_out(plan: &Plan) -> Option<String> {
     })
 }
 
-fn node_group(plan: &Plan, options: &EksctlOptions, references: &References) -> Node {
+fn node_group(plan: &Plan, options: &EksctlOptions, data: &LaunchData) -> Node {
     let mut group = yaml_serde::Mapping::new();
     let name = options.name.as_deref().unwrap_or_else(|| plan.name());
     put(&mut group, "name", name);
-    put(&mut group, "instanceType", plan.spec.instance_type.as_str());
+    put(&mut group, "instanceType", data.instance_type.as_str());
     put(&mut group, "amiFamily", "AmazonLinux2023");
     put(&mut group, "minSize", plan.spec.count);
     put(&mut group, "maxSize", plan.spec.count);
     put(&mut group, "desiredCapacity", plan.spec.count);
     put(&mut group, "efaEnabled", true);
-    if let Some(subnet) = &references.subnet {
-        put(&mut group, "subnets", vec![subnet.clone()]);
+    if let Some(first) = data.network_interfaces.first() {
+        let subnets: Vec<&String> = first.subnet_id.iter().collect();
+        put(&mut group, "subnets", node(&subnets));
+        put(&mut group, "privateNetworking", true);
+        let attached = mapping! { "attachIDs" => node(&first.groups) };
+        put(&mut group, "securityGroups", attached);
     }
-    put(&mut group, "privateNetworking", true);
-    let attached = vec![references.security_group.clone()];
-    put(
-        &mut group,
-        "securityGroups",
-        mapping! { "attachIDs" => attached },
-    );
-    if let Some(placement) = &references.placement_group {
-        put(
-            &mut group,
-            "placement",
-            mapping! { "groupName" => placement.clone() },
-        );
+    if let Some(name) = data.placement_group_name() {
+        put(&mut group, "placement", mapping! { "groupName" => name });
     }
-    match &plan.capacity.market {
-        Market::OnDemand => {}
-        Market::Spot => put(&mut group, "spot", true),
-        Market::Open => {
-            let open = mapping! { "capacityReservationPreference" => "open" };
-            put(&mut group, "capacityReservation", open);
-        }
-        market @ (Market::Reservation(id) | Market::CapacityBlock(id)) => {
-            let target = mapping! { "capacityReservationID" => id.as_str() };
-            let target = mapping! { "capacityReservationTarget" => target };
-            put(&mut group, "capacityReservation", target);
-            if matches!(market, Market::CapacityBlock(_)) {
-                let block = mapping! { "marketType" => "capacity-block" };
-                put(&mut group, "instanceMarketOptions", block);
-            }
-        }
-    }
-    let size = plan.root_volume.as_ref().and_then(|v| v.volume_size_gib);
-    if let Some(size) = size {
+    put_capacity(&mut group, data);
+    // A node group's own image has a root volume too, where the plan's has none.
+    let root = data.block_device_mappings.first();
+    let volume = root.map_or_else(|| launch::volume(None), |root| root.ebs.clone());
+    if let Some(size) = volume.volume_size {
         put(&mut group, "volumeSize", size);
     }
-    put(&mut group, "volumeType", "gp3");
-    put(&mut group, "volumeEncrypted", true);
+    put(&mut group, "volumeType", volume.volume_type.as_str());
+    put(&mut group, "volumeEncrypted", volume.encrypted);
     let mut all = yaml_serde::Mapping::new();
-    for (key, value) in tags_by_launcher(plan, references) {
+    for (key, value) in data.instance_tags().into_iter().flatten() {
         // eksctl names its nodes itself.
         if key != tags::NAME {
-            put(&mut all, &key, value);
+            put(&mut all, key, value.as_str());
         }
     }
     put(&mut group, "tags", Node::Mapping(all));
     Node::Mapping(group)
+}
+
+/// Market and reservation in eksctl's words.
+fn put_capacity(group: &mut yaml_serde::Mapping, data: &LaunchData) {
+    let market = data.market_type();
+    if market == Some(&MarketType::Spot) {
+        put(group, "spot", true);
+    }
+    if let Some(wanted) = &data.capacity_reservation_specification {
+        let preference = wanted.capacity_reservation_preference.as_ref();
+        let target = wanted.capacity_reservation_target.as_ref();
+        let mut reservation = yaml_serde::Mapping::new();
+        if let Some(preference) = preference {
+            let key = "capacityReservationPreference";
+            put(&mut reservation, key, preference.as_str());
+        }
+        if let Some(target) = target {
+            let id = target.capacity_reservation_id.as_str();
+            let target = mapping! { "capacityReservationID" => id };
+            put(&mut reservation, "capacityReservationTarget", target);
+        }
+        put(group, "capacityReservation", Node::Mapping(reservation));
+    }
+    if let Some(block @ MarketType::CapacityBlock) = market {
+        let block = mapping! { "marketType" => block.as_str() };
+        put(group, "instanceMarketOptions", block);
+    }
 }
 
 /// `efa` on every network card, as eksctl has it.

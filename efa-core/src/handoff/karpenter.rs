@@ -5,10 +5,12 @@
 //! `pkg/providers/instancetype`).
 
 use super::document::{Document, Node, mapping, yaml_text};
-use super::launch_template::not_possible;
+use super::launch_template::{launch_data_with, not_possible};
+use super::prepared::check_prepared;
 use super::provenance;
-use super::references::References;
 use crate::error::Result;
+use crate::launch::LaunchData;
+use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::tags;
 
@@ -45,7 +47,7 @@ impl Plan {
         let mut documents = vec![writer.node_class()?, writer.node_pool()];
         documents.extend(writer.node_overlay());
         documents.extend(writer.workloads()?);
-        let mut header = provenance::header(&writer.plan);
+        let mut header = provenance::header(self, &writer.layout);
         header.push(format!(
             "For Karpenter with the AWS provider, tested against the CRDs of v{TESTED_KARPENTER_VERSION}."
         ));
@@ -77,7 +79,7 @@ impl Plan {
                 "tolerations",
                 "These replace the chart's own too: add one for each further taint of EFA nodes.",
             );
-        let mut header = provenance::header(self);
+        let mut header = provenance::header(self, &self.layout);
         header.push(
             "helm upgrade --install aws-efa-k8s-device-plugin eks/aws-efa-k8s-device-plugin \
              --namespace kube-system --values <this file>"
@@ -91,17 +93,18 @@ const INSTANCE_TYPE_LABEL: &str = "node.kubernetes.io/instance-type";
 
 /// A plan as Karpenter can launch it, and how.
 struct Writer<'a> {
-    /// With the interfaces that Karpenter gives.
-    plan: Plan,
-    planned: &'a Plan,
+    plan: &'a Plan,
+    /// The interfaces that Karpenter gives.
+    layout: Layout,
+    /// The launch with these interfaces.
+    data: LaunchData,
     options: &'a KarpenterOptions,
-    references: References,
     name: String,
 }
 
 impl<'a> Writer<'a> {
-    fn new(planned: &'a Plan, options: &'a KarpenterOptions) -> Result<Self> {
-        check_expressible(planned)?;
+    fn new(plan: &'a Plan, options: &'a KarpenterOptions) -> Result<Self> {
+        check_expressible(plan)?;
         check_taint(&options.taint)?;
         if !options.workloads.is_empty() && options.image.as_deref().unwrap_or_default().is_empty()
         {
@@ -118,10 +121,10 @@ impl<'a> Writer<'a> {
         if options.maximum_nodes.is_some_and(|nodes| nodes == 0) {
             return Err(invalid("maximum_nodes", "0", "1 or more"));
         }
-        let references = References::of(planned)?;
-        let mut plan = planned.clone();
-        plan.layout.interfaces = interfaces::of(planned, options.interfaces)?;
-        let notation = plan.layout.notation();
+        check_prepared(plan)?;
+        let mut layout = plan.layout.clone();
+        layout.interfaces = interfaces::of(plan, options.interfaces)?;
+        let notation = layout.notation();
         if notation.chars().count() > tags::VALUE_LIMIT {
             return Err(not_possible(
                 "the interfaces without efa are too many to note in a tag",
@@ -131,22 +134,22 @@ impl<'a> Writer<'a> {
             ));
         }
         Ok(Self {
+            data: launch_data_with(plan, &layout)?,
             plan,
-            planned,
+            layout,
             options,
-            references,
-            name: name(planned, options)?,
+            name: name(plan, options)?,
         })
     }
 
     /// What a reader must know before applying the documents.
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.plan.layout.interfaces != self.planned.layout.interfaces {
+        if self.layout.interfaces != self.plan.layout.interfaces {
             notes.push(format!(
                 "Interfaces: {} (the plan's are {}).",
-                self.plan.layout.notation(),
-                self.planned.layout.notation()
+                self.layout.notation(),
+                self.plan.layout.notation()
             ));
         }
         if let Some(pods) = self.maximum_pods() {
@@ -174,7 +177,7 @@ impl<'a> Writer<'a> {
     }
 
     fn efa_only_on_card_0(&self) -> bool {
-        let mut interfaces = self.plan.layout.interfaces.iter();
+        let mut interfaces = self.layout.interfaces.iter();
         interfaces.any(|i| i.network_card_index.get() == 0 && !i.interface_type.carries_ip())
     }
 

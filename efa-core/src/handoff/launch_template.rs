@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
-use super::document::{Node, json_text, mapping, node};
+use super::document::{Node, json_text, mapping, node, set};
+use super::prepared::{check_prepared, security_group_id};
 use super::provenance;
-use super::references::References;
 use crate::ec2::{Market, Tags};
 use crate::error::{Code, Error, Result};
-use crate::layout::{Layout, NetworkInterface};
+use crate::launch::LaunchData;
+use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::tags;
 
@@ -57,239 +58,93 @@ impl std::str::FromStr for LaunchTemplateFor {
     }
 }
 
-/// What a launch needs, in EC2's spelling and in an order to be read.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct LaunchTemplateData {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instance_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image_id: Option<Node>,
-    pub(crate) network_interfaces: Vec<InterfaceData>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) placement: Option<Node>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instance_market_options: Option<Node>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) capacity_reservation_specification: Option<Node>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) block_device_mappings: Option<Node>,
-    pub(crate) metadata_options: Node,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) iam_instance_profile: Option<Node>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key_name: Option<String>,
-    pub(crate) tag_specifications: Vec<Node>,
-    /// Base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) user_data: Option<String>,
+/// What this launcher takes of the plan's launch, as `LaunchTemplateData`.
+///
+/// # Errors
+/// `handoff.not_prepared` and `handoff.not_possible`.
+pub(crate) fn template_data(plan: &Plan, launcher: LaunchTemplateFor) -> Result<Node> {
+    let mut data = launch_data(plan)?;
+    check_expressible(plan, launcher)?;
+    Ok(match launcher {
+        LaunchTemplateFor::Ec2 => encoded(&data),
+        LaunchTemplateFor::EksManagedNodeGroup => {
+            chosen_by_launcher(&mut data);
+            without_what_eks_brings(&data)
+        }
+    })
 }
 
-/// One entry of `NetworkInterfaces`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct InterfaceData {
-    pub(crate) network_card_index: u32,
-    pub(crate) device_index: u32,
-    pub(crate) interface_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subnet_id: Option<Node>,
-    pub(crate) groups: Vec<Node>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) associate_public_ip_address: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) secondary_private_ip_address_count: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ipv4_prefix_count: Option<u32>,
-    pub(crate) delete_on_termination: bool,
+/// The plan's launch with the planner's tag, where everything beside the instances exists.
+///
+/// # Errors
+/// `handoff.not_prepared`.
+pub(crate) fn launch_data(plan: &Plan) -> Result<LaunchData> {
+    launch_data_with(plan, &plan.layout)
 }
 
-impl LaunchTemplateData {
-    /// The data of the plan's launch with these references, and tags on instances, volumes and
-    /// interfaces by which [`crate::Client::verify`] finds the cluster.
-    pub(crate) fn new(plan: &Plan, references: &References) -> Self {
-        let market = &plan.capacity.market;
-        Self {
-            instance_type: Some(plan.spec.instance_type.clone()),
-            image_id: Some(plan.image.image_id.as_str().into()),
-            network_interfaces: interface_data(&plan.layout, references),
-            placement: placement(plan, references),
-            instance_market_options: market_options(market),
-            capacity_reservation_specification: reservation(market),
-            block_device_mappings: root_volume(plan),
-            // Containers on the instance are one hop further.
-            metadata_options: mapping! {
-                "HttpTokens" => "required",
-                "HttpEndpoint" => "enabled",
-                "HttpPutResponseHopLimit" => 2,
-            },
-            iam_instance_profile: references
-                .instance_profile
-                .clone()
-                .map(|name| mapping! { "Name" => name }),
-            key_name: plan.spec.key_name.clone(),
-            tag_specifications: tag_specifications(&instance_tags(plan, references)),
-            user_data: plan
-                .user_data()
-                .map(|data| base64::engine::general_purpose::STANDARD.encode(data)),
+/// [`launch_data`] with the interfaces that the launcher makes of the plan's.
+///
+/// # Errors
+/// `handoff.not_prepared`.
+pub(crate) fn launch_data_with(plan: &Plan, layout: &Layout) -> Result<LaunchData> {
+    check_prepared(plan)?;
+    let (group, subnet) = (security_group_id(plan)?, &plan.subnet().subnet_id);
+    let mut data = plan.launch_data_with(layout, group, subnet);
+    tag_planner(plan, &mut data);
+    Ok(data)
+}
+
+/// Adds the planner's tag.
+pub(crate) fn tag_planner(plan: &Plan, data: &mut LaunchData) {
+    data.change_tags(|tags| {
+        tags.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
+    });
+}
+
+/// Tags that say that the launcher chooses the image and the instance profile.
+pub(crate) fn chosen_by_launcher(data: &mut LaunchData) {
+    data.change_tags(|all| {
+        for key in [tags::IMAGE, tags::INSTANCE_PROFILE] {
+            all.insert(key.to_owned(), tags::BY_LAUNCHER.to_owned());
+        }
+    });
+}
+
+/// The launch as `LaunchTemplateData`, whose user data is Base64.
+fn encoded(data: &LaunchData) -> Node {
+    let mut form = node(data);
+    if let Some(user_data) = &data.user_data {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(user_data);
+        set(&mut form, &["UserData"], &encoded.into());
+    }
+    form
+}
+
+fn without_what_eks_brings(data: &LaunchData) -> Node {
+    let mut data = data.clone();
+    for interface in &mut data.network_interfaces {
+        interface.subnet_id = None;
+    }
+    let mut form = node(&data);
+    if let Some(map) = form.as_mapping_mut() {
+        for brought in ["ImageId", "IamInstanceProfile", "UserData"] {
+            map.shift_remove(brought);
         }
     }
-
-    /// What this launcher takes of it.
-    ///
-    /// # Errors
-    /// `handoff.not_possible`.
-    pub(crate) fn for_launcher(
-        plan: &Plan,
-        references: &References,
-        launcher: LaunchTemplateFor,
-    ) -> Result<Self> {
-        check_expressible(plan, launcher)?;
-        let data = Self::new(plan, references);
-        Ok(match launcher {
-            LaunchTemplateFor::Ec2 => data,
-            LaunchTemplateFor::EksManagedNodeGroup => Self {
-                tag_specifications: tag_specifications(&tags_by_launcher(plan, references)),
-                ..data.without_what_eks_brings()
-            },
-        })
-    }
-
-    fn without_what_eks_brings(mut self) -> Self {
-        self.image_id = None;
-        self.iam_instance_profile = None;
-        self.user_data = None;
-        for interface in &mut self.network_interfaces {
-            interface.subnet_id = None;
-        }
-        self
-    }
-}
-
-/// `NetworkInterfaces` of a layout.
-pub(crate) fn interface_data(layout: &Layout, references: &References) -> Vec<InterfaceData> {
-    let interfaces = layout.interfaces.iter();
-    interfaces.map(|i| interface(i, references)).collect()
-}
-
-fn interface(interface: &NetworkInterface, references: &References) -> InterfaceData {
-    InterfaceData {
-        network_card_index: interface.network_card_index.get(),
-        device_index: interface.device_index.get(),
-        interface_type: interface.interface_type.as_str().to_owned(),
-        subnet_id: references.subnet.clone(),
-        groups: vec![references.security_group.clone()],
-        associate_public_ip_address: interface.associate_public_ip_address,
-        secondary_private_ip_address_count: interface.ipv4_address_count,
-        ipv4_prefix_count: interface.ipv4_prefix_count,
-        delete_on_termination: true,
-    }
-}
-
-fn placement(plan: &Plan, references: &References) -> Option<Node> {
-    let mut placement = yaml_serde::Mapping::new();
-    if let Some(group) = &references.placement_group {
-        placement.insert("GroupName".into(), group.clone());
-    }
-    if let Some(tenancy) = &plan.capacity.tenancy {
-        placement.insert("Tenancy".into(), tenancy.as_str().into());
-    }
-    (!placement.is_empty()).then_some(Node::Mapping(placement))
-}
-
-/// `InstanceMarketOptions`; `None` on demand.
-pub(crate) fn market_options(market: &Market) -> Option<Node> {
-    match market {
-        Market::OnDemand | Market::Open | Market::Reservation(_) => None,
-        Market::CapacityBlock(_) => Some(mapping! { "MarketType" => "capacity-block" }),
-        // One that stops or hibernates cannot be in a placement group.
-        Market::Spot => Some(mapping! {
-            "MarketType" => "spot",
-            "SpotOptions" => mapping! {
-                "SpotInstanceType" => "one-time",
-                "InstanceInterruptionBehavior" => "terminate",
-            },
-        }),
-    }
-}
-
-/// `CapacityReservationSpecification`; `None` without one.
-pub(crate) fn reservation(market: &Market) -> Option<Node> {
-    match market {
-        Market::OnDemand | Market::Spot => None,
-        Market::Open => Some(mapping! { "CapacityReservationPreference" => "open" }),
-        Market::Reservation(id) | Market::CapacityBlock(id) => Some(mapping! {
-            "CapacityReservationTarget" => mapping! { "CapacityReservationId" => id.as_str() },
-        }),
-    }
-}
-
-/// `BlockDeviceMappings`: the root volume, encrypted.
-pub(crate) fn root_volume(plan: &Plan) -> Option<Node> {
-    let volume = plan.root_volume.as_ref()?;
-    let mut ebs = yaml_serde::Mapping::new();
-    if let Some(size) = volume.volume_size_gib {
-        ebs.insert("VolumeSize".into(), size.into());
-    }
-    ebs.insert("VolumeType".into(), "gp3".into());
-    ebs.insert("Encrypted".into(), true.into());
-    ebs.insert("DeleteOnTermination".into(), true.into());
-    Some(Node::Sequence(vec![mapping! {
-        "DeviceName" => volume.device_name.as_str(),
-        "Ebs" => Node::Mapping(ebs),
-    }]))
-}
-
-/// Key and value of each tag of an instance: those of a launch of our own, and the planner's.
-pub(crate) fn instance_tags(plan: &Plan, references: &References) -> Vec<(String, Node)> {
-    let mut planned = plan.instance_tags("", "");
-    planned.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
-    let known = |(key, value): (String, String)| match key.as_str() {
-        tags::SECURITY_GROUP => Some((key, references.security_group.clone())),
-        tags::SUBNET => references.subnet.clone().map(|subnet| (key, subnet)),
-        tags::PLACEMENT_GROUP => Some((key, said(&references.placement_group, value))),
-        tags::INSTANCE_PROFILE => Some((key, said(&references.instance_profile, value))),
-        _ => Some((key, value.into())),
-    };
-    planned.into_iter().filter_map(known).collect()
-}
-
-/// The document's own name for something, or the plan's.
-fn said(reference: &Option<Node>, planned: String) -> Node {
-    reference.clone().unwrap_or_else(|| planned.into())
-}
-
-/// [`instance_tags`] where the launcher chooses the image and the instance profile.
-pub(crate) fn tags_by_launcher(plan: &Plan, references: &References) -> Vec<(String, Node)> {
-    let chosen = [tags::IMAGE, tags::INSTANCE_PROFILE];
-    let mut all = instance_tags(plan, references);
-    all.retain(|(key, _)| !chosen.contains(&key.as_str()));
-    all.extend(chosen.map(|key| (key.to_owned(), tags::BY_LAUNCHER.into())));
-    all.sort_by(|(one, _), (other, _)| one.cmp(other));
-    all
-}
-
-/// `TagSpecifications` of what a launch makes.
-pub(crate) fn tag_specifications(tags: &[(String, Node)]) -> Vec<Node> {
-    ["instance", "volume", "network-interface"]
-        .into_iter()
-        .map(|resource| mapping! { "ResourceType" => resource, "Tags" => tag_list(tags) })
-        .collect()
+    form
 }
 
 /// EC2's list of `Key` and `Value`.
-pub(crate) fn tag_list(tags: &[(String, Node)]) -> Node {
-    let tag = |(key, value): &(String, Node)| mapping! { "Key" => key.as_str(), "Value" => value.clone() };
+pub(crate) fn tag_list(tags: &Tags) -> Node {
+    let tag = |(key, value): (&String, &String)| mapping! { "Key" => key.as_str(), "Value" => value.as_str() };
     Node::Sequence(tags.iter().map(tag).collect())
 }
 
 /// Tags of ours on a resource that is not an instance, with the planner's.
-pub(crate) fn shared_tags(plan: &Plan) -> Vec<(String, Node)> {
-    let mut tags: Tags = plan.shared_tags();
+pub(crate) fn shared_tags(plan: &Plan) -> Tags {
+    let mut tags = plan.shared_tags();
     tags.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
-    tags.into_iter()
-        .map(|(key, value)| (key, value.into()))
-        .collect()
+    tags
 }
 
 impl Plan {
@@ -305,11 +160,11 @@ impl Plan {
     /// node group `handoff.not_possible` with spot (its capacity type says so) and with Elastic
     /// IPs, which no launch template can give.
     pub fn to_launch_template(&self, launcher: LaunchTemplateFor) -> Result<String> {
-        let data = LaunchTemplateData::for_launcher(self, &References::of(self)?, launcher)?;
+        let data = template_data(self, launcher)?;
         Ok(json_text(&mapping! {
             "LaunchTemplateName" => name(self),
             "VersionDescription" => provenance::tag_value(self),
-            "LaunchTemplateData" => node(&data),
+            "LaunchTemplateData" => data,
             "TagSpecifications" => vec![mapping! {
                 "ResourceType" => "launch-template",
                 "Tags" => tag_list(&shared_tags(self)),

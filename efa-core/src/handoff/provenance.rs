@@ -1,6 +1,7 @@
 //! Which planner, profile and catalogue a document is from.
 
 use crate::catalog::Catalog;
+use crate::layout::Layout;
 use crate::plan::Plan;
 
 /// Key of the tag that carries [`tag_value`] in documents without comments.
@@ -17,8 +18,8 @@ pub(crate) fn tag_value(plan: &Plan) -> String {
     )
 }
 
-/// The lines, without comment signs, that stand on top of a document.
-pub(crate) fn header(plan: &Plan) -> Vec<String> {
+/// The lines, without comment signs, that stand on top of a document with these interfaces.
+pub(crate) fn header(plan: &Plan, layout: &Layout) -> Vec<String> {
     vec![
         format!(
             "Written by efa-sdk {} from plan {} of cluster '{}' in {}.",
@@ -28,8 +29,7 @@ pub(crate) fn header(plan: &Plan) -> Vec<String> {
             plan.region
         ),
         format!(
-            "{}. Catalogue of {}, {}.",
-            plan.layout,
+            "{layout}. Catalogue of {}, {}.",
             catalogue_date(),
             match plan.instance_type.origin {
                 crate::catalog::Origin::Live => "the type as DescribeInstanceTypes had it",

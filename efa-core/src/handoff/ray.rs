@@ -5,10 +5,11 @@
 //! the head names them as lists, and the workers on every interface and nowhere else.
 
 use super::document::{Document, Node, mapping, node, put, yaml_text};
-use super::launch_template::{LaunchTemplateData, not_possible, tag_list, tag_specifications};
+use super::launch_template::{launch_data, not_possible, tag_list};
 use super::provenance;
-use super::references::References;
+use crate::ec2::Tags;
 use crate::error::Result;
+use crate::launch::LaunchData;
 use crate::plan::Plan;
 use crate::tags;
 use crate::types::Architecture;
@@ -53,11 +54,11 @@ impl Plan {
         }
         let workers = options.workers(self)?;
         options.validate(self)?;
-        let references = References::of(self)?;
+        let launch = launch_data(self)?;
         let worker = worker_name(&self.spec.instance_type);
         let mut types = yaml_serde::Mapping::new();
-        put(&mut types, HEAD, head(self, options, &references));
-        let worker_type = worker_type(self, options, &references, &workers)?;
+        put(&mut types, HEAD, head(self, options, &launch));
+        let worker_type = worker_type(self, options, launch, &workers)?;
         put(&mut types, &worker, worker_type);
         let mut cluster = yaml_serde::Mapping::new();
         put(&mut cluster, "cluster_name", self.name());
@@ -85,12 +86,10 @@ impl Plan {
 }
 
 /// Interfaces in Ray's own language, for corrections: entries of `NetworkInterfaces`.
-pub(crate) fn interfaces_yaml(entries: &[super::launch_template::InterfaceData]) -> String {
+pub(crate) fn interfaces_yaml(entries: Node) -> String {
     yaml_text(
         &[],
-        &[Document::new(
-            mapping! { "NetworkInterfaces" => node(&entries) },
-        )],
+        &[Document::new(mapping! { "NetworkInterfaces" => entries })],
     )
 }
 
@@ -100,7 +99,7 @@ fn worker_name(instance_type: &str) -> String {
 }
 
 fn header(plan: &Plan) -> Vec<String> {
-    let mut lines = provenance::header(plan);
+    let mut lines = provenance::header(plan, &plan.layout);
     lines.push(format!(
         "For Ray {TESTED_RAY_VERSION}: `ray up` this file from within the VPC, `ray down` it, then \
          destroy('{}') removes the groups.",
@@ -128,47 +127,41 @@ fn auth(plan: &Plan, options: &RayClusterOptions) -> Node {
     Node::Mapping(auth)
 }
 
-fn head(plan: &Plan, options: &RayClusterOptions, references: &References) -> Node {
+fn head(plan: &Plan, options: &RayClusterOptions, worker: &LaunchData) -> Node {
     let arm = plan.image.architecture == Architecture::Arm64;
     let default_type = if arm { "m7g.xlarge" } else { "m7i.xlarge" };
     let instance_type = options.head_instance_type.as_deref();
     let image = options.head_image.as_deref();
-    let subnet = options.head_subnet.as_deref();
-    let worker = LaunchTemplateData::new(plan, references);
     let mut config = yaml_serde::Mapping::new();
     put(
         &mut config,
         "InstanceType",
         instance_type.unwrap_or(default_type),
     );
-    put(
-        &mut config,
-        "ImageId",
-        image.unwrap_or(&plan.image.image_id),
-    );
-    let subnet = subnet.unwrap_or(&plan.subnet().subnet_id);
-    put(&mut config, "SubnetIds", vec![Node::from(subnet)]);
-    let groups = vec![references.security_group.clone()];
-    put(&mut config, "SecurityGroupIds", groups);
-    // Another image's root device may have another name.
-    if let Some(volume) = worker.block_device_mappings.filter(|_| image.is_none()) {
-        put(&mut config, "BlockDeviceMappings", volume);
+    put(&mut config, "ImageId", image.unwrap_or(&worker.image_id));
+    if let Some(first) = worker.network_interfaces.first() {
+        let subnet = options.head_subnet.as_ref().or(first.subnet_id.as_ref());
+        let subnets: Vec<&String> = subnet.into_iter().collect();
+        put(&mut config, "SubnetIds", node(&subnets));
+        put(&mut config, "SecurityGroupIds", node(&first.groups));
     }
-    put(&mut config, "MetadataOptions", worker.metadata_options);
+    // Another image's root device may have another name.
+    let volumes = &worker.block_device_mappings;
+    if image.is_none() && !volumes.is_empty() {
+        put(&mut config, "BlockDeviceMappings", node(volumes));
+    }
+    let metadata = node(&worker.metadata_options);
+    put(&mut config, "MetadataOptions", metadata);
     if let Some(profile) = &options.head_instance_profile {
         let profile = mapping! { "Name" => profile.as_str() };
         put(&mut config, "IamInstanceProfile", profile);
     }
-    if let Some(key) = &plan.spec.key_name {
+    if let Some(key) = &worker.key_name {
         put(&mut config, "KeyName", key.as_str());
     }
     let mut own = plan.spec.tags.clone();
     own.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
-    let tags: Vec<_> = own
-        .into_iter()
-        .map(|(key, value)| (key, value.into()))
-        .collect();
-    let tags = mapping! { "ResourceType" => "instance", "Tags" => tag_list(&tags) };
+    let tags = mapping! { "ResourceType" => "instance", "Tags" => tag_list(&own) };
     put(&mut config, "TagSpecifications", vec![tags]);
     mapping! {
         "resources" => mapping! { "CPU" => 0 },
@@ -181,14 +174,14 @@ fn head(plan: &Plan, options: &RayClusterOptions, references: &References) -> No
 fn worker_type(
     plan: &Plan,
     options: &RayClusterOptions,
-    references: &References,
+    mut data: LaunchData,
     workers: &std::ops::RangeInclusive<u32>,
 ) -> Result<Node> {
-    let mut data = LaunchTemplateData::new(plan, references);
     // The bootstrap is among the setup commands, where Ray sees it fail. The caller's own text
     // stays as it is: boto3 encodes it.
     data.user_data = plan.spec.user_data.clone();
-    data.tag_specifications = tag_specifications(&worker_tags(plan));
+    let tags = worker_tags(plan);
+    data.change_tags(|all| all.clone_from(&tags));
     Ok(mapping! {
         "resources" => resources(plan),
         "min_workers" => *workers.start(),
@@ -215,14 +208,12 @@ fn resources(plan: &Plan) -> Node {
 }
 
 /// Tags that say what was planned, and none by which our own verbs find a cluster to remove.
-fn worker_tags(plan: &Plan) -> Vec<(String, Node)> {
+fn worker_tags(plan: &Plan) -> Tags {
     let mut own = plan.spec.tags.clone();
     own.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
     own.insert(tags::PLAN.to_owned(), plan.fingerprint.clone());
     own.insert(tags::LAYOUT.to_owned(), plan.layout.notation());
-    own.into_iter()
-        .map(|(key, value)| (key, value.into()))
-        .collect()
+    own
 }
 
 fn commented(cluster: Node, plan: &Plan, options: &RayClusterOptions, worker: &str) -> Document {

@@ -1,10 +1,9 @@
 //! `aws_launch_template` in Terraform's JSON syntax.
 
-use super::document::{Node, json_text, mapping, node};
+use super::document::{Node, json_text, mapping};
 use super::interfaces::snake_case;
-use super::launch_template::{self, LaunchTemplateData, LaunchTemplateFor};
+use super::launch_template::{self, LaunchTemplateFor, template_data};
 use super::provenance;
-use super::references::References;
 use crate::error::Result;
 use crate::plan::Plan;
 
@@ -20,20 +19,20 @@ impl Plan {
     /// # Errors
     /// As [`to_launch_template`](Self::to_launch_template).
     pub fn to_terraform(&self, launcher: LaunchTemplateFor) -> Result<String> {
-        let data = LaunchTemplateData::for_launcher(self, &References::of(self)?, launcher)?;
+        let data = template_data(self, launcher)?;
         let mut template = mapping! {
             "name" => launch_template::name(self),
             "description" => provenance::tag_value(self),
             "update_default_version" => true,
         };
-        if let (Node::Mapping(template), Node::Mapping(data)) = (&mut template, node(&data)) {
+        if let (Node::Mapping(template), Node::Mapping(data)) = (&mut template, data) {
             template.extend(data.into_iter().map(argument));
             let tags = launch_template::tag_list(&launch_template::shared_tags(self));
             template.insert("tags".into(), tag_map(&tags));
         }
         // A resource's name has no hyphen by Terraform's own style.
         let resource = self.name().replace('-', "_");
-        let comment: Vec<Node> = provenance::header(self)
+        let comment: Vec<Node> = provenance::header(self, &self.layout)
             .into_iter()
             .map(Node::from)
             .collect();

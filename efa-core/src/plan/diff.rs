@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Plan;
+use super::{Plan, form};
 
 /// One value that two plans do not have alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,7 +21,6 @@ impl Plan {
     /// Where `other` differs, in order of the form; empty for equal plans.
     #[must_use]
     pub fn diff(&self, other: &Self) -> Vec<PlanDifference> {
-        let form = |plan: &Self| serde_json::to_value(plan).unwrap_or_default();
         let mut differences = Vec::new();
         compare("", Some(&form(self)), Some(&form(other)), &mut differences);
         differences

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::Plan;
+use super::{Plan, launch};
+use crate::ec2::RootVolume;
 
 /// Marks of the lines: what is used as it is, and what would be made.
 const USED: char = '=';
@@ -97,16 +98,13 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     };
     writeln!(
         f,
-        "  {MADE} {} x {}, {counts}, {}, IMDSv2 required, {}",
+        "  {MADE} {} x {}, {counts}, {}, IMDSv2 {}, {}",
         spec.count,
         spec.instance_type,
         spec.capacity,
+        launch::metadata_options().http_tokens,
         match &plan.root_volume {
-            Some(volume) => format!(
-                "{} GiB encrypted gp3 root volume {}",
-                volume.volume_size_gib.unwrap_or_default(),
-                volume.device_name
-            ),
+            Some(volume) => root_volume(volume),
             None => "volumes as the image has them".to_owned(),
         }
     )?;
@@ -133,4 +131,19 @@ pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "    note: {note}")?;
     }
     Ok(())
+}
+
+fn root_volume(volume: &RootVolume) -> String {
+    let device = launch::block_device(volume);
+    format!(
+        "{} GiB {}{} root volume {}",
+        volume.volume_size_gib,
+        if device.ebs.encrypted {
+            "encrypted "
+        } else {
+            ""
+        },
+        device.ebs.volume_type,
+        device.device_name
+    )
 }

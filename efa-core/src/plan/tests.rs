@@ -64,14 +64,18 @@ fn a_fresh_cluster_makes_both_groups_and_launches_the_layout() {
     );
 
     let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
-    assert_eq!(request.interfaces.len(), 33);
-    assert_eq!((request.count, request.client_token.len() <= 64), (2, true));
-    assert_eq!(request.tags["efa-sdk:cluster"], "train");
+    assert_eq!(request.data.network_interfaces.len(), 33);
     assert_eq!(
-        request.tags["efa-sdk:layout"],
+        (request.max_count, request.client_token.len() <= 64),
+        (2, true)
+    );
+    let tags = request.data.instance_tags().unwrap();
+    assert_eq!(tags["efa-sdk:cluster"], "train");
+    assert_eq!(
+        tags["efa-sdk:layout"],
         "0:0=interface 0:1=efa-only 1-31:0=efa-only"
     );
-    assert!(request.root_volume.is_some());
+    assert_eq!(request.data.block_device_mappings.len(), 1);
 
     let text = plan.to_string();
     for line in [
@@ -378,18 +382,16 @@ fn reserved_capacity_says_where_and_with_which_group() {
         block.placement_group, None,
         "a Capacity Block places its instances"
     );
-    assert_eq!(request(&block).market, Market::CapacityBlock("cr-1".into()));
-    assert_eq!(request(&block).tenancy.as_deref(), Some("dedicated"));
+    assert_eq!(block.capacity.market, Market::CapacityBlock("cr-1".into()));
+    let placement = request(&block).data.placement.unwrap();
+    assert_eq!(placement.tenancy.as_deref(), Some("dedicated"));
 
     let reserved = plan("default", None);
     assert_eq!(
         reserved.placement_group, None,
         "the reservation was made in none"
     );
-    assert_eq!(
-        request(&reserved).market,
-        Market::Reservation("cr-1".into())
-    );
+    assert_eq!(reserved.capacity.market, Market::Reservation("cr-1".into()));
 
     let arn = "arn:aws:ec2:us-east-1:123456789012:placement-group/mine";
     let grouped = plan("default", Some(arn)).placement_group.unwrap();

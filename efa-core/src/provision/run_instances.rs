@@ -74,8 +74,8 @@ fn fits(plan: &Plan, instance: &Instance, grow: bool) -> bool {
 /// Whether the instance differs from the plan's in nothing but the size of the cluster.
 fn like(plan: &Plan, instance: &Instance) -> bool {
     let place = |key: &str| instance.tags.get(key).map_or("", String::as_str);
-    let launch = plan.launch(place(tags::SECURITY_GROUP), place(tags::SUBNET));
-    let mut planned = plan.run_instances_request(&launch).tags;
+    let data = plan.launch_data(place(tags::SECURITY_GROUP), place(tags::SUBNET));
+    let mut planned = data.instance_tags().cloned().unwrap_or_default();
     let mut found: Tags = instance.tags.clone();
     for key in [tags::PLAN, tags::COUNT, tags::NAME] {
         planned.remove(key);

@@ -4,11 +4,10 @@ use serde_json::Value;
 
 use super::interfaces::{self, InterfaceList};
 use super::{Checked, DocumentFinding, Findings, Severity};
-use crate::handoff::document::{Node, json_text};
+use crate::handoff::document::{Node, json_text, node, set};
 use crate::handoff::interfaces::field;
-use crate::handoff::launch_template::{InterfaceData, interface_data};
-use crate::handoff::references::References;
 use crate::layout::Layout;
+use crate::plan::launch;
 
 pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
     match document.document.get("LaunchTemplateData") {
@@ -88,18 +87,20 @@ fn check_without_interfaces(
 
 /// The layout's entries, with groups and subnet of an entry of the document.
 pub(super) fn corrected(layout: &Layout, like: &Value) -> String {
-    let node = |name: &str| field(like, name).map(super::super::document::node);
-    let groups = node("Groups").and_then(|groups| match groups {
+    let own = |name: &str| field(like, name).map(node);
+    let groups = own("Groups").and_then(|groups| match groups {
         Node::Sequence(groups) => groups.into_iter().next(),
         _ => None,
     });
-    let references = References {
-        security_group: groups.unwrap_or_else(|| "sg-…".into()),
-        subnet: node("SubnetId"),
-        placement_group: None,
-        instance_profile: None,
-    };
-    let entries: Vec<InterfaceData> = interface_data(layout, &references);
+    let subnet = own("SubnetId");
+    let subnet_id = subnet.as_ref().map(|_| "subnet-…");
+    let mut entries = node(&launch::interfaces(layout, "sg-…", subnet_id));
+    if let Some(group) = groups {
+        set(&mut entries, &["*", "Groups", "*"], &group);
+    }
+    if let Some(subnet) = subnet {
+        set(&mut entries, &["*", "SubnetId"], &subnet);
+    }
     json_text(&entries)
 }
 

@@ -2,15 +2,22 @@
 
 use super::{Node, Template, attribute, mapping, put, reference};
 use crate::ec2::Market;
-use crate::handoff::document::node;
-use crate::handoff::launch_template::LaunchTemplateData;
+use crate::handoff::document::{node, set};
+use crate::handoff::launch_template::tag_planner;
 use crate::handoff::provenance;
-use crate::handoff::references::References;
 use crate::tags;
 
+/// The template's own names of what a launch needs, such as `{"Ref": "SecurityGroup"}`.
+pub(super) struct Names {
+    pub(super) security_group: Node,
+    pub(super) subnet: Node,
+    pub(super) placement_group: Option<Node>,
+    pub(super) instance_profile: Option<Node>,
+}
+
 /// Adds them; no instance is launched before the security group has its `rules`.
-pub(super) fn add(template: &mut Template<'_>, references: &References, rules: &[String]) {
-    let data = launch_template_data(template, references);
+pub(super) fn add(template: &mut Template<'_>, names: &Names, rules: &[String]) {
+    let data = launch_template_data(template, names);
     let tag_specification = mapping! {
         "ResourceType" => "launch-template",
         "Tags" => template.tags(),
@@ -28,8 +35,8 @@ pub(super) fn add(template: &mut Template<'_>, references: &References, rules: &
          CapacityReservationSpecification.",
     );
     let count = template.plan.spec.count;
-    let names: Vec<String> = (1..=count).map(|number| format!("Node{number}")).collect();
-    for name in &names {
+    let nodes: Vec<String> = (1..=count).map(|number| format!("Node{number}")).collect();
+    for name in &nodes {
         put(&mut template.resources, name, instance(rules));
     }
     template.explain(
@@ -38,7 +45,7 @@ pub(super) fn add(template: &mut Template<'_>, references: &References, rules: &
          stack rolls back.",
     );
     let joined = |what: &dyn Fn(&str) -> Node| {
-        let values: Vec<Node> = names.iter().map(|name| what(name)).collect();
+        let values: Vec<Node> = nodes.iter().map(|name| what(name)).collect();
         mapping! { "Fn::Join" => vec![Node::from(","), Node::Sequence(values)] }
     };
     let (ids, addresses) = (
@@ -73,17 +80,38 @@ fn instance(rules: &[String]) -> Node {
     Node::Mapping(instance)
 }
 
-/// `LaunchTemplateData` with parameters in place of what differs from account to account.
-fn launch_template_data(template: &mut Template<'_>, references: &References) -> Node {
+/// The plan's launch with the template's names and parameters in place of what differs from
+/// account to account.
+fn launch_template_data(template: &mut Template<'_>, names: &Names) -> Node {
     let plan = template.plan;
-    let mut data = node(&LaunchTemplateData::new(plan, references));
+    // Both ids are replaced below.
+    let mut launch = plan.launch_data("", &plan.subnet().subnet_id);
+    tag_planner(plan, &mut launch);
+    let mut data = node(&launch);
+    let groups = Node::Sequence(vec![names.security_group.clone()]);
+    set(&mut data, &["NetworkInterfaces", "*", "Groups"], &groups);
+    set_tag(&mut data, tags::SECURITY_GROUP, &names.security_group);
+    set(
+        &mut data,
+        &["NetworkInterfaces", "*", "SubnetId"],
+        &names.subnet,
+    );
+    set_tag(&mut data, tags::SUBNET, &names.subnet);
+    if let Some(group) = &names.placement_group {
+        set(&mut data, &["Placement", "GroupName"], group);
+        set_tag(&mut data, tags::PLACEMENT_GROUP, group);
+    }
+    if let Some(profile) = &names.instance_profile {
+        set(&mut data, &["IamInstanceProfile", "Name"], profile);
+        set_tag(&mut data, tags::INSTANCE_PROFILE, profile);
+    }
     let image = template.parameter(
         "ImageId",
         "AWS::EC2::Image::Id",
         "Image of the instances",
         &plan.image.image_id,
     );
-    set(&mut data, &["ImageId"], image.clone());
+    set(&mut data, &["ImageId"], &image);
     set_tag(&mut data, tags::IMAGE, &image);
     if let Some(name) = &plan.spec.key_name {
         let key = template.parameter(
@@ -92,7 +120,7 @@ fn launch_template_data(template: &mut Template<'_>, references: &References) ->
             "Key pair for SSH",
             name,
         );
-        set(&mut data, &["KeyName"], key);
+        set(&mut data, &["KeyName"], &key);
     }
     if let Market::Reservation(id) | Market::CapacityBlock(id) = &plan.capacity.market {
         let what = "Capacity reservation of the instances; a Capacity Block is one, too";
@@ -102,23 +130,14 @@ fn launch_template_data(template: &mut Template<'_>, references: &References) ->
             "CapacityReservationTarget",
             "CapacityReservationId",
         ];
-        set(&mut data, &path, reservation.clone());
+        set(&mut data, &path, &reservation);
         set_tag(&mut data, tags::CAPACITY, &reservation);
     }
-    if let Some(text) = plan.user_data() {
-        set(&mut data, &["UserData"], mapping! { "Fn::Base64" => text });
+    if let Some(text) = launch.user_data {
+        let encoded = mapping! { "Fn::Base64" => text };
+        set(&mut data, &["UserData"], &encoded);
     }
     data
-}
-
-/// Replaces the value at a path of keys, where there is one.
-fn set(data: &mut Node, path: &[&str], value: Node) {
-    let found = path
-        .iter()
-        .try_fold(data, |data, key| data.as_mapping_mut()?.get_mut(*key));
-    if let Some(found) = found {
-        *found = value;
-    }
 }
 
 /// Replaces the value of a tag on everything that the launch makes.
@@ -134,7 +153,7 @@ fn set_tag(data: &mut Node, key: &str, value: &Node) {
             .and_then(Node::as_sequence_mut);
         for tag in tags.into_iter().flatten() {
             if tag.get("Key").and_then(Node::as_str) == Some(key) {
-                set(tag, &["Value"], value.clone());
+                set(tag, &["Value"], value);
             }
         }
     }

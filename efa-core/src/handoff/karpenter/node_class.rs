@@ -2,11 +2,13 @@
 
 use super::options::invalid;
 use super::{Writer, interfaces};
-use crate::ec2::Market;
 use crate::error::Result;
 use crate::handoff::document::{Document, Node, mapping, put};
-use crate::handoff::launch_template::{instance_tags, not_possible};
-use crate::{tags, volume};
+use crate::handoff::launch_template::not_possible;
+use crate::launch::{
+    BlockDeviceMapping, CapacityReservationSpecification, MarketType, MetadataOptions,
+};
+use crate::tags;
 
 /// Tag keys that the CRD refuses: exact ones, and the first as a prefix.
 const RESTRICTED_TAGS: [&str; 5] = [
@@ -20,48 +22,48 @@ const RESTRICTED_TAGS: [&str; 5] = [
 impl Writer<'_> {
     /// The document.
     pub(super) fn node_class(&self) -> Result<Document> {
-        let plan = &self.plan;
+        let data = &self.data;
         let mut spec = yaml_serde::Mapping::new();
         self.put_image(&mut spec)?;
         self.put_identity(&mut spec)?;
-        let term = |id: &Node| Node::Sequence(vec![mapping! { "id" => id.clone() }]);
-        if let Some(subnet) = &self.references.subnet {
-            put(&mut spec, "subnetSelectorTerms", term(subnet));
-        }
-        let group = term(&self.references.security_group);
-        put(&mut spec, "securityGroupSelectorTerms", group);
-        let primary = plan.layout.interfaces.first();
-        if let Some(public) = primary.and_then(|i| i.associate_public_ip_address) {
-            put(&mut spec, "associatePublicIPAddress", public);
+        let term = |id: &String| mapping! { "id" => id.as_str() };
+        let terms = |ids: Vec<&String>| ids.into_iter().map(term).collect::<Vec<Node>>();
+        if let Some(primary) = data.network_interfaces.first() {
+            let subnets = primary.subnet_id.iter().collect();
+            put(&mut spec, "subnetSelectorTerms", terms(subnets));
+            let groups = primary.groups.iter().collect();
+            put(&mut spec, "securityGroupSelectorTerms", terms(groups));
+            if let Some(public) = primary.associate_public_ip_address {
+                put(&mut spec, "associatePublicIPAddress", public);
+            }
         }
         if !self.is_dynamic() {
             put(
                 &mut spec,
                 "networkInterfaces",
-                interfaces::nodes(&plan.layout),
+                interfaces::nodes(&self.layout),
             );
         }
-        if let Some(group) = &self.references.placement_group {
-            let selector = mapping! { "name" => group.clone() };
+        if let Some(name) = self.data.placement_group_name() {
+            let selector = mapping! { "name" => name };
             put(&mut spec, "placementGroupSelector", selector);
         }
-        if let Some(terms) = reservation_terms(&plan.capacity.market) {
+        if let Some(wanted) = &data.capacity_reservation_specification {
+            let terms = vec![reservation_term(wanted)];
             put(&mut spec, "capacityReservationSelectorTerms", terms);
         }
-        if let Some(volume) = self.root_volume() {
-            put(&mut spec, "blockDeviceMappings", volume);
+        if !data.block_device_mappings.is_empty() {
+            let roots = data.block_device_mappings.iter().map(root_volume);
+            let roots: Vec<Node> = roots.collect();
+            put(&mut spec, "blockDeviceMappings", roots);
         }
         put(
             &mut spec,
             "metadataOptions",
-            mapping! {
-                "httpEndpoint" => "enabled",
-                "httpProtocolIPv6" => "disabled",
-                "httpPutResponseHopLimit" => 2,
-                "httpTokens" => "required",
-            },
+            metadata(&data.metadata_options),
         );
-        if let Some(user_data) = &plan.spec.user_data {
+        // The bootstrap is not for EKS's images.
+        if let Some(user_data) = &self.plan.spec.user_data {
             put(&mut spec, "userData", user_data.as_str());
         }
         put(&mut spec, "tags", self.tags()?);
@@ -95,13 +97,13 @@ impl Writer<'_> {
                 "For this instance type only: every index is of its network cards.",
             );
         }
-        if self.references.placement_group.is_some() {
+        if self.data.placement_group_name().is_some() {
             document = document.comment(
                 "spec.placementGroupSelector",
                 "Karpenter must be allowed ec2:DescribePlacementGroups.",
             );
         }
-        if matches!(self.plan.capacity.market, Market::CapacityBlock(_)) {
+        if self.data.market_type() == Some(&MarketType::CapacityBlock) {
             document = document.comment(
                 "spec.capacityReservationSelectorTerms",
                 "A Capacity Block: nodes are drained before it ends.",
@@ -161,26 +163,9 @@ impl Writer<'_> {
         }
     }
 
-    fn root_volume(&self) -> Option<Node> {
-        let volume = self.plan.root_volume.as_ref()?;
-        let size = volume
-            .volume_size_gib
-            .unwrap_or_else(|| volume::recommended_gib(&self.plan.instance_type));
-        Some(Node::Sequence(vec![mapping! {
-            "deviceName" => volume.device_name.as_str(),
-            "rootVolume" => true,
-            "ebs" => mapping! {
-                "volumeSize" => format!("{size}Gi"),
-                "volumeType" => "gp3",
-                "encrypted" => true,
-                "deleteOnTermination" => true,
-            },
-        }]))
-    }
-
     fn tags(&self) -> Result<Node> {
         let mut map = yaml_serde::Mapping::new();
-        for (key, value) in instance_tags(&self.plan, &self.references) {
+        for (key, value) in self.data.instance_tags().into_iter().flatten() {
             let refused =
                 RESTRICTED_TAGS[1..].contains(&key.as_str()) || key.starts_with(RESTRICTED_TAGS[0]);
             if refused {
@@ -188,10 +173,10 @@ impl Writer<'_> {
                     &format!("Karpenter sets tag {key} itself"),
                     "plan without the tag",
                     "tags",
-                    &key,
+                    key,
                 ));
             }
-            put(&mut map, &key, value);
+            put(&mut map, key, value.as_str());
         }
         if self.options.ami_alias.is_some() {
             put(&mut map, tags::IMAGE, tags::BY_LAUNCHER);
@@ -203,12 +188,41 @@ impl Writer<'_> {
     }
 }
 
-/// `capacityReservationSelectorTerms`; `None` without a reservation.
-fn reservation_terms(market: &Market) -> Option<Vec<Node>> {
-    let term = match market {
-        Market::OnDemand | Market::Spot => return None,
-        Market::Open => mapping! { "instanceMatchCriteria" => "open" },
-        Market::Reservation(id) | Market::CapacityBlock(id) => mapping! { "id" => id.as_str() },
-    };
-    Some(vec![term])
+/// An entry of `capacityReservationSelectorTerms`.
+fn reservation_term(wanted: &CapacityReservationSpecification) -> Node {
+    let mut term = yaml_serde::Mapping::new();
+    if let Some(preference) = &wanted.capacity_reservation_preference {
+        put(&mut term, "instanceMatchCriteria", preference.as_str());
+    }
+    if let Some(target) = &wanted.capacity_reservation_target {
+        put(&mut term, "id", target.capacity_reservation_id.as_str());
+    }
+    Node::Mapping(term)
+}
+
+/// An entry of `blockDeviceMappings`, of which there is the root volume alone.
+fn root_volume(device: &BlockDeviceMapping) -> Node {
+    let mut ebs = yaml_serde::Mapping::new();
+    if let Some(size) = device.ebs.volume_size {
+        put(&mut ebs, "volumeSize", format!("{size}Gi"));
+    }
+    put(&mut ebs, "volumeType", device.ebs.volume_type.as_str());
+    put(&mut ebs, "encrypted", device.ebs.encrypted);
+    let goes = device.ebs.delete_on_termination;
+    put(&mut ebs, "deleteOnTermination", goes);
+    mapping! {
+        "deviceName" => device.device_name.as_str(),
+        "rootVolume" => true,
+        "ebs" => Node::Mapping(ebs),
+    }
+}
+
+fn metadata(options: &MetadataOptions) -> Node {
+    mapping! {
+        "httpEndpoint" => options.http_endpoint.as_str(),
+        // EC2's own default, which a launch of ours leaves as it is.
+        "httpProtocolIPv6" => "disabled",
+        "httpPutResponseHopLimit" => options.http_put_response_hop_limit,
+        "httpTokens" => options.http_tokens.as_str(),
+    }
 }

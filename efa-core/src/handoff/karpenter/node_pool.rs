@@ -8,7 +8,7 @@ use crate::types::Architecture;
 impl Writer<'_> {
     /// The document.
     pub(super) fn node_pool(&self) -> Document {
-        let plan = &self.plan;
+        let plan = self.plan;
         let nodes = self.options.maximum_nodes.unwrap_or(plan.spec.count);
         let mut spec = yaml_serde::Mapping::new();
         let mut limits = yaml_serde::Mapping::new();
@@ -78,7 +78,7 @@ impl Writer<'_> {
     }
 
     fn requirements(&self) -> Vec<Node> {
-        let plan = &self.plan;
+        let plan = self.plan;
         let is_in = |key: &str, values: &[&str]| {
             mapping! {
                 "key" => key,
@@ -86,6 +86,7 @@ impl Writer<'_> {
                 "values" => values.iter().map(|value| Node::from(*value)).collect::<Vec<_>>(),
             }
         };
+        // Karpenter's own words for where capacity comes from, which a launch has none of.
         let capacity: &[&str] = match &plan.capacity.market {
             Market::OnDemand => &["on-demand"],
             Market::Spot => &["spot"],
@@ -93,7 +94,7 @@ impl Writer<'_> {
             Market::Reservation(_) | Market::CapacityBlock(_) => &["reserved"],
         };
         let mut requirements = vec![
-            is_in(INSTANCE_TYPE_LABEL, &[&plan.spec.instance_type]),
+            is_in(INSTANCE_TYPE_LABEL, &[&self.data.instance_type]),
             is_in(
                 "topology.kubernetes.io/zone",
                 &[&plan.subnet().availability_zone],
@@ -108,7 +109,7 @@ impl Writer<'_> {
             requirements.push(is_in("kubernetes.io/arch", &[name]));
         }
         requirements.push(is_in("kubernetes.io/os", &["linux"]));
-        if let Some(tenancy) = &plan.capacity.tenancy {
+        if let Some(tenancy) = self.data.tenancy() {
             requirements.push(is_in("karpenter.k8s.aws/instance-tenancy", &[tenancy]));
         }
         requirements

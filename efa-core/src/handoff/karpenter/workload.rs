@@ -171,11 +171,7 @@ impl Writer<'_> {
 
     fn resources(&self) -> Node {
         let mut resources = yaml_serde::Mapping::new();
-        put(
-            &mut resources,
-            EFA_RESOURCE,
-            self.plan.layout.efa_count() as u64,
-        );
+        put(&mut resources, EFA_RESOURCE, self.layout.efa_count() as u64);
         if let Some((name, count)) = accelerators(&self.plan.instance_type) {
             put(&mut resources, name, count);
         }

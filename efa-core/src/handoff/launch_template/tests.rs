@@ -21,14 +21,7 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         let Ok(fresh) = crate::plan::decide(&spec, crate::fixtures::seen(&spec)) else {
             panic!("{} cannot be planned", instance_type.name);
         };
-        let references = References {
-            security_group: "sg-1".into(),
-            subnet: Some("subnet-1".into()),
-            placement_group: None,
-            instance_profile: None,
-        };
-        let data = LaunchTemplateData::new(&fresh, &references);
-        let text = json_text(&data);
+        let text = json_text(&encoded(&fresh.launch_data("sg-1", "subnet-1")));
         let value: Value = serde_json::from_str(&text).unwrap();
         let list = value["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(interfaces::read(list).unwrap(), fresh.layout.interfaces);

@@ -5,9 +5,9 @@ use super::interfaces;
 use super::refusal::{Answer, refusal, refuse};
 use super::state::{Kind, Launched, State};
 use crate::ec2::{
-    AttachedInterface, CapacityReservation, Image, Instance, InstanceState, Market, RunInstances,
-    Subnet,
+    AttachedInterface, CapacityReservation, Image, Instance, InstanceState, RunInstances, Subnet,
 };
+use crate::launch::{HttpTokens, InterfaceSpecification, MarketType};
 use crate::layout::NetworkInterface;
 use crate::quotas;
 use crate::spec::Capacity;
@@ -30,7 +30,7 @@ impl State {
 
     /// RunInstances. A token belongs to one launch in each zone.
     pub(super) fn run_instances(&mut self, request: &RunInstances) -> Answer<Vec<Instance>> {
-        let zone = self.zone_of(&request.subnet_id).unwrap_or_default();
+        let zone = self.zone_of(request.data.subnet_id()).unwrap_or_default();
         let known = self
             .launches
             .iter()
@@ -68,34 +68,35 @@ impl State {
         Ok(held.iter().map(|held| held.instance.clone()).collect())
     }
 
-    fn zone_of(&self, subnet_id: &str) -> Option<String> {
+    fn zone_of(&self, subnet_id: Option<&str>) -> Option<String> {
         let mut subnets = self.subnets.iter();
-        let found = subnets.find(|subnet| subnet.subnet_id == subnet_id)?;
+        let found = subnets.find(|subnet| Some(subnet.subnet_id.as_str()) == subnet_id)?;
         Some(found.availability_zone.clone())
     }
 
     /// Everything that EC2 checks before it looks for room.
     fn resolve(&mut self, request: &RunInstances) -> Answer<Launch> {
-        let Some(instance_type) = self.types.get(&request.instance_type).cloned() else {
-            let message = format!(
-                "Invalid value '{}' for InstanceType.",
-                request.instance_type
-            );
+        let data = &request.data;
+        let Some(instance_type) = self.types.get(&data.instance_type).cloned() else {
+            let message = format!("Invalid value '{}' for InstanceType.", data.instance_type);
             return refuse("InvalidParameterValue", message);
         };
-        let image = self.image(&request.image_id)?;
+        let image = self.image(&data.image_id)?;
         check_user_data(request)?;
         check_volume(request, &image)?;
         let subnets = self.subnets.iter();
-        let mut named = subnets.filter(|subnet| subnet.subnet_id == request.subnet_id);
+        let subnet_id = data.subnet_id().unwrap_or_default();
+        let mut named = subnets.filter(|subnet| subnet.subnet_id == subnet_id);
         let Some(subnet) = named.next().cloned() else {
-            let message = format!("The subnet ID '{}' does not exist", request.subnet_id);
+            let message = format!("The subnet ID '{subnet_id}' does not exist");
             return refuse("InvalidSubnetID.NotFound", message);
         };
         drop(named);
-        self.check_launch_group(&request.security_group_id, &subnet)?;
+        for group_id in data.network_interfaces.iter().flat_map(|i| &i.groups) {
+            self.check_launch_group(group_id, &subnet)?;
+        }
         let profile_arn = self.launch_profile(request)?;
-        self.check_zone(&request.instance_type, &subnet.availability_zone)?;
+        self.check_zone(&data.instance_type, &subnet.availability_zone)?;
         if !instance_type.architectures.contains(&image.architecture) {
             let message = format!(
                 "The architecture of the specified instance type does not match the architecture \
@@ -104,12 +105,13 @@ impl State {
             );
             return refuse("InvalidParameterValue", message);
         }
-        interfaces::check(&instance_type, &request.interfaces)?;
+        let wanted = data.layout_interfaces();
+        interfaces::check(&instance_type, &wanted)?;
         self.check_place(request, &instance_type, &subnet)?;
         check_market(request, &instance_type)?;
         let reservation = self.check_reservation(request, &subnet)?;
         Ok(Launch {
-            addresses: request.interfaces.iter().map(addresses).sum(),
+            addresses: wanted.iter().map(addresses).sum(),
             subnet,
             profile_arn,
             reservation,
@@ -141,11 +143,13 @@ impl State {
     }
 
     fn launch_profile(&mut self, request: &RunInstances) -> Answer<Option<String>> {
-        let Some(name) = &request.iam_instance_profile else {
+        let Some(profile) = &request.data.iam_instance_profile else {
             return Ok(None);
         };
         let propagation = self.settings.profile_propagation;
-        self.identities.launch_with(name, propagation).map(Some)
+        self.identities
+            .launch_with(&profile.name, propagation)
+            .map(Some)
     }
 
     fn check_zone(&self, instance_type: &str, zone: &String) -> Answer<()> {
@@ -174,13 +178,13 @@ impl State {
         instance_type: &crate::catalog::InstanceType,
         subnet: &Subnet,
     ) -> Answer<()> {
-        let Some(name) = &request.placement_group_name else {
+        let Some(name) = request.data.placement_group_name() else {
             return Ok(());
         };
         self.check_placement_group(name)?;
         let mut groups = self.placement_groups.iter();
         let clusters =
-            groups.any(|g| g.group_name == *name && g.strategy == PlacementStrategy::Cluster);
+            groups.any(|g| g.group_name == name && g.strategy == PlacementStrategy::Cluster);
         if !clusters {
             return Ok(());
         }
@@ -193,7 +197,7 @@ impl State {
             return refuse("InvalidParameterCombination", message);
         }
         let elsewhere = self.live().find(|member| {
-            member.placement_group_name.as_ref() == Some(name)
+            member.placement_group_name.as_deref() == Some(name)
                 && member.availability_zone != subnet.availability_zone
         });
         if let Some(member) = elsewhere {
@@ -211,13 +215,12 @@ impl State {
         request: &RunInstances,
         subnet: &Subnet,
     ) -> Answer<Option<CapacityReservation>> {
-        let (id, block) = match &request.market {
-            Market::Reservation(id) => (id, false),
-            Market::CapacityBlock(id) => (id, true),
-            _ => return Ok(None),
+        let Some(id) = request.data.capacity_reservation_id() else {
+            return Ok(None);
         };
+        let block = request.data.market_type() == Some(&MarketType::CapacityBlock);
         let mut reservations = self.reservations.iter();
-        let Some(found) = reservations.find(|r| r.capacity_reservation_id == *id) else {
+        let Some(found) = reservations.find(|r| r.capacity_reservation_id == id) else {
             let message = format!("The capacity reservation ID '{id}' does not exist");
             return refuse("InvalidCapacityReservationId.NotFound", message);
         };
@@ -238,7 +241,7 @@ impl State {
             );
             return refuse("InvalidParameterValue", message);
         }
-        let tenancy = request.tenancy.as_deref().unwrap_or("default");
+        let tenancy = request.data.tenancy().unwrap_or("default");
         if found.tenancy != tenancy {
             let message = format!(
                 "The tenancy {tenancy} is not the capacity reservation's ({}).",
@@ -250,13 +253,13 @@ impl State {
             let message = format!("Your Capacity Block reservation {id} is not active yet.");
             return refuse("InvalidParameterValue", message);
         }
-        if found.state != "active" || found.instance_type != request.instance_type {
+        if found.state != "active" || found.instance_type != request.data.instance_type {
             return Err(reservation_full());
         }
         let mut groups = self.placement_groups.iter();
-        let group = request.placement_group_name.as_ref();
+        let group = request.data.placement_group_name();
         let arn = groups
-            .find(|g| Some(&g.group_name) == group)
+            .find(|g| Some(g.group_name.as_str()) == group)
             .and_then(|g| g.group_arn.as_ref());
         if group.is_some() && (is_block || found.placement_group_arn.as_ref() != arn) {
             return Err(no_capacity(request, &subnet.availability_zone, &[]));
@@ -266,8 +269,9 @@ impl State {
 
     /// How many instances there is room for, between the minimum and the maximum.
     fn room(&self, request: &RunInstances, launch: &Launch) -> Answer<u32> {
-        let least = request.minimum_count;
-        let mut count = request.count;
+        let name = &request.data.instance_type;
+        let least = request.min_count;
+        let mut count = request.max_count;
         if launch.addresses > 0 {
             let free = self.free_addresses(&launch.subnet) / launch.addresses;
             count = count.min(u32::try_from(free).unwrap_or(u32::MAX));
@@ -286,13 +290,13 @@ impl State {
             return Ok(count);
         }
         let zone = &launch.subnet.availability_zone;
-        count = count.min(self.free_capacity(&request.instance_type, zone));
+        count = count.min(self.free_capacity(name, zone));
         if count < least {
             let others: Vec<&str> = self
-                .zones_of(&request.instance_type)
+                .zones_of(name)
                 .iter()
                 .filter(|other| *other != zone)
-                .filter(|other| self.free_capacity(&request.instance_type, other) >= least)
+                .filter(|other| self.free_capacity(name, other) >= least)
                 .map(String::as_str)
                 .collect();
             return Err(no_capacity(request, zone, &others));
@@ -338,13 +342,16 @@ impl State {
     }
 
     fn check_quota(&self, request: &RunInstances, least: u32) -> Answer<()> {
-        let capacity = match &request.market {
-            Market::OnDemand | Market::Open => Capacity::OnDemand,
-            Market::Spot => Capacity::Spot,
-            Market::Reservation(_) | Market::CapacityBlock(_) => return Ok(()),
+        if request.data.capacity_reservation_id().is_some() {
+            return Ok(());
+        }
+        let spot = request.data.market_type() == Some(&MarketType::Spot);
+        let capacity = if spot {
+            Capacity::Spot
+        } else {
+            Capacity::OnDemand
         };
-        let spot = capacity == Capacity::Spot;
-        let code = quotas::vcpu_quota_code(&request.instance_type, &capacity);
+        let code = quotas::vcpu_quota_code(&request.data.instance_type, &capacity);
         let Some((code, limit)) = code.and_then(|code| Some((code, self.quotas.get(code)?))) else {
             return Ok(());
         };
@@ -355,7 +362,7 @@ impl State {
             .filter(|i| (i.lifecycle.as_deref() == Some("spot")) == spot)
             .map(|i| vcpus(&i.instance_type))
             .sum();
-        if f64::from(used + least * vcpus(&request.instance_type)) <= *limit {
+        if f64::from(used + least * vcpus(&request.data.instance_type)) <= *limit {
             return Ok(());
         }
         if spot {
@@ -372,31 +379,29 @@ impl State {
     }
 
     fn make(&mut self, request: &RunInstances, launch: &Launch, index: u32) -> Instance {
-        let interfaces: Vec<AttachedInterface> = request
-            .interfaces
+        let data = &request.data;
+        let lone = data.network_interfaces.len() == 1;
+        let interfaces: Vec<AttachedInterface> = data
+            .network_interfaces
             .iter()
-            .map(|interface| self.attach(request, launch, interface))
+            .map(|interface| self.attach(lone, launch, interface))
             .collect();
         let mut ordered = interfaces;
         ordered.sort_by_key(|i| (i.network_card_index, i.device_index));
         let primary = ordered.first();
         let instance = Instance {
             instance_id: String::new(),
-            instance_type: request.instance_type.clone(),
+            instance_type: data.instance_type.clone(),
             state: InstanceState::Pending,
             state_reason: None,
-            image_id: request.image_id.clone(),
-            subnet_id: Some(request.subnet_id.clone()),
+            image_id: data.image_id.clone(),
+            subnet_id: Some(launch.subnet.subnet_id.clone()),
             availability_zone: launch.subnet.availability_zone.clone(),
-            placement_group_name: request.placement_group_name.clone(),
+            placement_group_name: data.placement_group_name().map(str::to_owned),
             private_ip_address: primary.and_then(|i| i.private_ip_address.clone()),
             public_ip_address: primary.and_then(|i| i.public_ip.clone()),
-            imds_v2_required: true,
-            lifecycle: match request.market {
-                Market::Spot => Some("spot".to_owned()),
-                Market::CapacityBlock(_) => Some("capacity-block".to_owned()),
-                _ => None,
-            },
+            imds_v2_required: data.metadata_options.http_tokens == HttpTokens::Required,
+            lifecycle: data.market_type().map(ToString::to_string),
             capacity_reservation_id: launch
                 .reservation
                 .as_ref()
@@ -404,7 +409,7 @@ impl State {
             iam_instance_profile_arn: launch.profile_arn.clone(),
             launch_index: index,
             interfaces: ordered,
-            tags: request.tags.clone(),
+            tags: data.instance_tags().cloned().unwrap_or_default(),
         };
         let instance = Instance {
             instance_id: self.id("i"),
@@ -421,27 +426,27 @@ impl State {
 
     fn attach(
         &mut self,
-        request: &RunInstances,
+        lone: bool,
         launch: &Launch,
-        interface: &NetworkInterface,
+        interface: &InterfaceSpecification,
     ) -> AttachedInterface {
         let has_ip = interface.interface_type.carries_ip();
         let public = interface
             .associate_public_ip_address
             .unwrap_or(launch.subnet.map_public_ip_on_launch);
         // Only a lone interface gets a public address at launch.
-        let public = has_ip && public && request.interfaces.len() == 1;
+        let public = has_ip && public && lone;
         let n = self.number();
         AttachedInterface {
             network_interface_id: self.id("eni"),
             network_card_index: interface.network_card_index,
             device_index: interface.device_index,
             interface_type: interface.interface_type.clone(),
-            subnet_id: request.subnet_id.clone(),
-            group_ids: vec![request.security_group_id.clone()],
+            subnet_id: launch.subnet.subnet_id.clone(),
+            group_ids: interface.groups.clone(),
             private_ip_address: has_ip.then(|| self.private_ip(&launch.subnet, n)),
             public_ip: public.then(|| format!("198.51.{}.{}", 100 + n / 254 % 100, 1 + n % 254)),
-            delete_on_termination: true,
+            delete_on_termination: interface.delete_on_termination,
         }
     }
 
@@ -464,7 +469,7 @@ fn addresses(interface: &NetworkInterface) -> u64 {
 
 fn check_user_data(request: &RunInstances) -> Answer<()> {
     let long = |text: &String| text.len() > crate::spec::USER_DATA_LIMIT_BYTES;
-    if request.user_data.as_ref().is_some_and(long) {
+    if request.data.user_data.as_ref().is_some_and(long) {
         return refuse(
             "InvalidParameterValue",
             "User data is limited to 16384 bytes",
@@ -474,7 +479,8 @@ fn check_user_data(request: &RunInstances) -> Answer<()> {
 }
 
 fn check_volume(request: &RunInstances, image: &Image) -> Answer<()> {
-    let asked = request.root_volume.as_ref().and_then(|v| v.volume_size_gib);
+    let devices = &request.data.block_device_mappings;
+    let asked = devices.first().and_then(|device| device.ebs.volume_size);
     if let (Some(size), Some(least)) = (asked, image.root_volume_size_gib)
         && size < least
     {
@@ -490,9 +496,9 @@ fn check_market(
     request: &RunInstances,
     instance_type: &crate::catalog::InstanceType,
 ) -> Answer<()> {
-    let sold = match request.market {
-        Market::Spot => instance_type.supports_spot(),
-        Market::CapacityBlock(_) => instance_type.supports_capacity_block(),
+    let sold = match request.data.market_type() {
+        Some(MarketType::Spot) => instance_type.supports_spot(),
+        Some(MarketType::CapacityBlock) => instance_type.supports_capacity_block(),
         _ => true,
     };
     if sold {
@@ -512,7 +518,7 @@ fn reservation_full() -> super::refusal::Refusal {
 }
 
 fn no_capacity(request: &RunInstances, zone: &str, others: &[&str]) -> super::refusal::Refusal {
-    let name = &request.instance_type;
+    let name = &request.data.instance_type;
     let mut message = format!(
         "We currently do not have sufficient {name} capacity in the Availability Zone you \
          requested ({zone}). Our system will be working on provisioning additional capacity."

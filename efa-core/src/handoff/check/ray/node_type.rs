@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use super::{Checked, Findings, NodeType, finding};
 use crate::handoff::check::interfaces::{self, InterfaceList};
-use crate::handoff::document::{Document, Node, mapping, node, yaml_text};
-use crate::handoff::launch_template::interface_data;
+use crate::handoff::document::{Document, Node, mapping, node, set, yaml_text};
 use crate::handoff::ray::interfaces_yaml;
-use crate::handoff::references::References;
 use crate::layout::{Layout, LayoutRequest};
+use crate::plan::launch;
 
 /// What Ray and EC2 take on interfaces only, once there are some.
 const ON_INTERFACES: [&str; 4] = [
@@ -213,18 +212,13 @@ fn corrected(layout: &Layout, node_type: &NodeType<'_>) -> String {
     let subnets = own("SubnetIds").and_then(|ids| ids.get(0));
     let subnet = first("SubnetId").or_else(|| own("SubnetId")).or(subnets);
     let groups = first("Groups").or_else(|| own("SecurityGroupIds"));
-    let references = References {
-        security_group: "sg-…".into(),
-        subnet: Some(subnet.map_or_else(|| "subnet-…".into(), node)),
-        placement_group: None,
-        instance_profile: None,
-    };
-    let mut entries = interface_data(layout, &references);
-    if let Some(Node::Sequence(groups)) = groups.map(node).filter(|g| *g != Node::Sequence(vec![]))
-    {
-        for entry in &mut entries {
-            entry.groups.clone_from(&groups);
-        }
+    let mut entries = node(&launch::interfaces(layout, "sg-…", Some("subnet-…")));
+    if let Some(subnet) = subnet {
+        set(&mut entries, &["*", "SubnetId"], &node(subnet));
     }
-    interfaces_yaml(&entries)
+    let groups = groups.filter(|groups| groups.as_array().is_some_and(|all| !all.is_empty()));
+    if let Some(groups) = groups {
+        set(&mut entries, &["*", "Groups"], &node(groups));
+    }
+    interfaces_yaml(entries)
 }

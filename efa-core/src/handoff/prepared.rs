@@ -1,40 +1,7 @@
-//! What a document names of the account: ids, or the format's own references.
+//! What of a plan exists, for documents that name it.
 
-use super::document::Node;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
-
-/// What a launch template names: ids as text, or what the format puts in their place, such as
-/// `{"Ref": "SecurityGroup"}`.
-#[derive(Debug, Clone)]
-pub(crate) struct References {
-    /// The security group of every interface, by id.
-    pub(crate) security_group: Node,
-    /// The subnet of every interface, by id; `None` leaves it to the launcher.
-    pub(crate) subnet: Option<Node>,
-    /// The placement group, by name.
-    pub(crate) placement_group: Option<Node>,
-    /// The instance profile, by name.
-    pub(crate) instance_profile: Option<Node>,
-}
-
-impl References {
-    /// The plan's own: everything must exist.
-    ///
-    /// # Errors
-    /// `handoff.not_prepared`.
-    pub(crate) fn of(plan: &Plan) -> Result<Self> {
-        check_prepared(plan)?;
-        let placement_group = plan.placement_group.as_ref();
-        let instance_profile = plan.instance_profile.as_ref();
-        Ok(Self {
-            security_group: security_group_id(plan)?.into(),
-            subnet: Some(plan.subnet().subnet_id.as_str().into()),
-            placement_group: placement_group.map(|group| group.group_name.as_str().into()),
-            instance_profile: instance_profile.map(|profile| profile.name.as_str().into()),
-        })
-    }
-}
 
 /// Id of the plan's security group.
 ///

@@ -1,0 +1,402 @@
+//! A launch: every parameter of RunInstances that this crate sends, as one value.
+//!
+//! A [`crate::Plan`] makes it, and decides every default in it. The `aws` adapter converts it
+//! field by field and the hand-off writers serialise it, so that a document has what `apply` sends.
+//! Its serialised form is EC2's own, as `aws ec2 run-instances --cli-input-json` takes it;
+//! [`LaunchData`] alone is the `LaunchTemplateData` of a launch template.
+
+use serde::{Deserialize, Serialize};
+
+use crate::layout::NetworkInterface;
+use crate::types::{CardIndex, DeviceIndex, InterfaceType, Tags, open_string_enum};
+
+/// A RunInstances request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct RunInstances {
+    /// Makes the request idempotent.
+    pub client_token: String,
+    /// With fewer instances none is launched.
+    pub min_count: u32,
+    /// How many instances at most.
+    pub max_count: u32,
+    /// What each instance is launched with.
+    #[serde(flatten)]
+    pub data: LaunchData,
+}
+
+/// What each instance of a launch is launched with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct LaunchData {
+    /// The instance type's name.
+    pub instance_type: String,
+    /// `ami-…`
+    pub image_id: String,
+    /// The network interfaces.
+    pub network_interfaces: Vec<InterfaceSpecification>,
+    /// The placement group and the tenancy; `None` leaves both to EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+    /// The market; `None` on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_market_options: Option<MarketOptions>,
+    /// The capacity reservation; `None` leaves it to EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation_specification: Option<CapacityReservationSpecification>,
+    /// The volumes that differ from the image's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub block_device_mappings: Vec<BlockDeviceMapping>,
+    /// The instance metadata service.
+    pub metadata_options: MetadataOptions,
+    /// The instance profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam_instance_profile: Option<InstanceProfileSpecification>,
+    /// Name of an EC2 key pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_name: Option<String>,
+    /// Tags from birth, for each kind of resource that a launch makes.
+    pub tag_specifications: Vec<TagSpecification>,
+    /// User data, not yet encoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+}
+
+impl LaunchData {
+    /// Tags of the instances.
+    #[must_use]
+    pub fn instance_tags(&self) -> Option<&Tags> {
+        self.tag_specifications
+            .iter()
+            .find(|specification| specification.resource_type == TaggedResource::Instance)
+            .map(|specification| &specification.tags)
+    }
+
+    /// The interfaces as a layout has them, without their place.
+    #[must_use]
+    pub fn layout_interfaces(&self) -> Vec<NetworkInterface> {
+        let interfaces = self.network_interfaces.iter();
+        interfaces
+            .map(InterfaceSpecification::layout_interface)
+            .collect()
+    }
+
+    /// The subnet of the first interface.
+    #[must_use]
+    pub fn subnet_id(&self) -> Option<&str> {
+        self.network_interfaces.first()?.subnet_id.as_deref()
+    }
+
+    /// The placement group's name.
+    #[must_use]
+    pub fn placement_group_name(&self) -> Option<&str> {
+        self.placement.as_ref()?.group_name.as_deref()
+    }
+
+    /// The tenancy.
+    #[must_use]
+    pub fn tenancy(&self) -> Option<&str> {
+        self.placement.as_ref()?.tenancy.as_deref()
+    }
+
+    /// The market; `None` on demand.
+    #[must_use]
+    pub fn market_type(&self) -> Option<&MarketType> {
+        let options = self.instance_market_options.as_ref()?;
+        Some(&options.market_type)
+    }
+
+    /// The capacity reservation or Capacity Block that the launch must use.
+    #[must_use]
+    pub fn capacity_reservation_id(&self) -> Option<&str> {
+        let specification = self.capacity_reservation_specification.as_ref()?;
+        let target = specification.capacity_reservation_target.as_ref()?;
+        Some(&target.capacity_reservation_id)
+    }
+
+    /// Changes the tags of everything that the launch makes.
+    pub(crate) fn change_tags(&mut self, change: impl Fn(&mut Tags)) {
+        for specification in &mut self.tag_specifications {
+            change(&mut specification.tags);
+        }
+    }
+}
+
+/// One network interface of each instance, with its place in the network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct InterfaceSpecification {
+    /// The network card.
+    pub network_card_index: CardIndex,
+    /// The device index on that card.
+    pub device_index: DeviceIndex,
+    /// `interface`, `efa` or `efa-only`.
+    pub interface_type: InterfaceType,
+    /// `subnet-…`; `None` leaves it to whoever launches from a template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet_id: Option<String>,
+    /// Ids of its security groups.
+    pub groups: Vec<String>,
+    /// Whether it gets a public address at launch; `None` leaves it to the subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub associate_public_ip_address: Option<bool>,
+    /// How many further private IPv4 addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secondary_private_ip_address_count: Option<u32>,
+    /// How many /28 prefixes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4_prefix_count: Option<u32>,
+    /// Whether it goes with the instance.
+    pub delete_on_termination: bool,
+}
+
+impl InterfaceSpecification {
+    /// The interface as a layout has it, without its place.
+    #[must_use]
+    pub fn layout_interface(&self) -> NetworkInterface {
+        let mut interface = NetworkInterface::new(
+            self.network_card_index.get(),
+            self.device_index.get(),
+            self.interface_type.clone(),
+        );
+        interface.associate_public_ip_address = self.associate_public_ip_address;
+        interface.ipv4_address_count = self.secondary_private_ip_address_count;
+        interface.ipv4_prefix_count = self.ipv4_prefix_count;
+        interface
+    }
+}
+
+/// Where EC2 places the instances.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Placement {
+    /// The placement group's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<String>,
+    /// `default` or `dedicated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenancy: Option<String>,
+}
+
+open_string_enum! {
+    /// A market other than on demand.
+    pub enum MarketType {
+        /// Spot.
+        Spot = "spot",
+        /// A Capacity Block.
+        CapacityBlock = "capacity-block",
+    }
+}
+
+open_string_enum! {
+    /// How long a spot request lives.
+    pub enum SpotInstanceType {
+        /// It ends with its instances.
+        OneTime = "one-time",
+        /// It launches again what was interrupted.
+        Persistent = "persistent",
+    }
+}
+
+open_string_enum! {
+    /// What becomes of a spot instance that EC2 takes back.
+    pub enum InterruptionBehavior {
+        /// It is hibernated.
+        Hibernate = "hibernate",
+        /// It is stopped.
+        Stop = "stop",
+        /// It is terminated.
+        Terminate = "terminate",
+    }
+}
+
+/// The market of a launch that is not on demand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct MarketOptions {
+    /// Which market.
+    pub market_type: MarketType,
+    /// More about spot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_options: Option<SpotOptions>,
+}
+
+/// More about a spot launch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct SpotOptions {
+    /// How long the request lives.
+    pub spot_instance_type: SpotInstanceType,
+    /// What becomes of an instance that EC2 takes back.
+    pub instance_interruption_behavior: InterruptionBehavior,
+}
+
+open_string_enum! {
+    /// Which reservations a launch without a target may use.
+    pub enum CapacityReservationPreference {
+        /// Any open one that matches.
+        Open = "open",
+        /// None.
+        None = "none",
+    }
+}
+
+/// The capacity reservation of a launch: a preference or a target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct CapacityReservationSpecification {
+    /// Any reservation of a kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation_preference: Option<CapacityReservationPreference>,
+    /// One reservation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation_target: Option<CapacityReservationTarget>,
+}
+
+/// One capacity reservation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct CapacityReservationTarget {
+    /// `cr-…`
+    pub capacity_reservation_id: String,
+}
+
+/// One block device of each instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct BlockDeviceMapping {
+    /// The device's name, such as `/dev/xvda`.
+    pub device_name: String,
+    /// The volume.
+    pub ebs: EbsVolume,
+}
+
+open_string_enum! {
+    /// EC2's kinds of EBS volumes.
+    pub enum VolumeType {
+        /// General purpose SSD of the second generation.
+        Gp2 = "gp2",
+        /// General purpose SSD of the third generation.
+        Gp3 = "gp3",
+        /// Provisioned IOPS SSD.
+        Io1 = "io1",
+        /// Provisioned IOPS SSD of the second generation.
+        Io2 = "io2",
+    }
+}
+
+/// An EBS volume that a launch makes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct EbsVolume {
+    /// Its size in GiB; the image's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_size: Option<u32>,
+    /// Its kind.
+    pub volume_type: VolumeType,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// Whether it goes with the instance.
+    pub delete_on_termination: bool,
+}
+
+open_string_enum! {
+    /// Whether the instance metadata service demands session tokens.
+    pub enum HttpTokens {
+        /// It takes requests without (IMDSv1).
+        Optional = "optional",
+        /// It does (IMDSv2).
+        Required = "required",
+    }
+}
+
+open_string_enum! {
+    /// Whether the instance metadata service answers.
+    pub enum HttpEndpoint {
+        /// It does not.
+        Disabled = "disabled",
+        /// It does.
+        Enabled = "enabled",
+    }
+}
+
+/// The instance metadata service of each instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct MetadataOptions {
+    /// Whether it demands session tokens.
+    pub http_tokens: HttpTokens,
+    /// Whether it answers.
+    pub http_endpoint: HttpEndpoint,
+    /// Over how many hops its answers travel.
+    pub http_put_response_hop_limit: u32,
+}
+
+/// The instance profile of each instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct InstanceProfileSpecification {
+    /// Its name.
+    pub name: String,
+}
+
+open_string_enum! {
+    /// What a launch makes and tags.
+    pub enum TaggedResource {
+        /// The instances.
+        Instance = "instance",
+        /// Their volumes.
+        Volume = "volume",
+        /// Their network interfaces.
+        NetworkInterface = "network-interface",
+    }
+}
+
+/// Tags of one kind of resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct TagSpecification {
+    /// The kind.
+    pub resource_type: TaggedResource,
+    /// Its tags.
+    #[serde(with = "tag_list")]
+    pub tags: Tags,
+}
+
+/// Tags as EC2's list of `Key` and `Value`.
+mod tag_list {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::types::Tags;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag<S> {
+        key: S,
+        value: S,
+    }
+
+    pub(super) fn serialize<S: Serializer>(tags: &Tags, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(tags.iter().map(|(key, value)| Tag { key, value }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Tags, D::Error> {
+        let tags = Vec::<Tag<String>>::deserialize(deserializer)?;
+        Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+    }
+}

@@ -1,0 +1,183 @@
+//! The launch of a plan. What an instance gets that nobody asked for (IMDSv2, hops, encryption,
+//! what goes with the instance, what is tagged) is decided here and in no other file.
+
+use super::Plan;
+use crate::ec2::{Market, RootVolume};
+use crate::launch::{
+    BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
+    CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceProfileSpecification,
+    InterfaceSpecification, InterruptionBehavior, LaunchData, MarketOptions, MarketType,
+    MetadataOptions, Placement, SpotInstanceType, SpotOptions, TagSpecification, TaggedResource,
+    VolumeType,
+};
+use crate::layout::Layout;
+use crate::tags;
+use crate::types::Tags;
+
+/// The launch of the plan's instances with these interfaces, into this security group and subnet.
+pub(super) fn decide(
+    plan: &Plan,
+    layout: &Layout,
+    security_group_id: &str,
+    subnet_id: &str,
+) -> LaunchData {
+    let market = &plan.capacity.market;
+    LaunchData {
+        instance_type: plan.spec.instance_type.clone(),
+        image_id: plan.image.image_id.clone(),
+        network_interfaces: interfaces(layout, security_group_id, Some(subnet_id)),
+        placement: placement(plan),
+        instance_market_options: market_options(market),
+        capacity_reservation_specification: reservation(market),
+        block_device_mappings: plan.root_volume.iter().map(block_device).collect(),
+        metadata_options: metadata_options(),
+        iam_instance_profile: plan.instance_profile.as_ref().map(|profile| {
+            InstanceProfileSpecification {
+                name: profile.name.clone(),
+            }
+        }),
+        key_name: plan.spec.key_name.clone(),
+        tag_specifications: tag_specifications(&instance_tags(
+            plan,
+            layout,
+            security_group_id,
+            subnet_id,
+        )),
+        user_data: plan.user_data(),
+    }
+}
+
+/// The interfaces of a layout, each in this security group and subnet.
+pub(crate) fn interfaces(
+    layout: &Layout,
+    security_group_id: &str,
+    subnet_id: Option<&str>,
+) -> Vec<InterfaceSpecification> {
+    let interfaces = layout.interfaces.iter();
+    interfaces
+        .map(|interface| InterfaceSpecification {
+            network_card_index: interface.network_card_index,
+            device_index: interface.device_index,
+            interface_type: interface.interface_type.clone(),
+            subnet_id: subnet_id.map(str::to_owned),
+            groups: vec![security_group_id.to_owned()],
+            associate_public_ip_address: interface.associate_public_ip_address,
+            secondary_private_ip_address_count: interface.ipv4_address_count,
+            ipv4_prefix_count: interface.ipv4_prefix_count,
+            delete_on_termination: true,
+        })
+        .collect()
+}
+
+fn placement(plan: &Plan) -> Option<Placement> {
+    let group_name = plan.placement_group.as_ref();
+    let group_name = group_name.map(|group| group.group_name.clone());
+    let tenancy = plan.capacity.tenancy.clone();
+    (group_name.is_some() || tenancy.is_some()).then_some(Placement {
+        group_name,
+        tenancy,
+    })
+}
+
+fn market_options(market: &Market) -> Option<MarketOptions> {
+    match market {
+        Market::OnDemand | Market::Open | Market::Reservation(_) => None,
+        Market::CapacityBlock(_) => Some(MarketOptions {
+            market_type: MarketType::CapacityBlock,
+            spot_options: None,
+        }),
+        Market::Spot => Some(MarketOptions {
+            market_type: MarketType::Spot,
+            spot_options: Some(SpotOptions {
+                spot_instance_type: SpotInstanceType::OneTime,
+                // One that stops or hibernates cannot be in a placement group.
+                instance_interruption_behavior: InterruptionBehavior::Terminate,
+            }),
+        }),
+    }
+}
+
+fn reservation(market: &Market) -> Option<CapacityReservationSpecification> {
+    match market {
+        Market::OnDemand | Market::Spot => None,
+        Market::Open => Some(CapacityReservationSpecification {
+            capacity_reservation_preference: Some(CapacityReservationPreference::Open),
+            capacity_reservation_target: None,
+        }),
+        Market::Reservation(id) | Market::CapacityBlock(id) => {
+            Some(CapacityReservationSpecification {
+                capacity_reservation_preference: None,
+                capacity_reservation_target: Some(CapacityReservationTarget {
+                    capacity_reservation_id: id.clone(),
+                }),
+            })
+        }
+    }
+}
+
+pub(super) fn block_device(root: &RootVolume) -> BlockDeviceMapping {
+    BlockDeviceMapping {
+        device_name: root.device_name.clone(),
+        ebs: volume(Some(root.volume_size_gib)),
+    }
+}
+
+/// A volume of this size; of the image's where there is none.
+pub(crate) fn volume(size_gib: Option<u32>) -> EbsVolume {
+    EbsVolume {
+        volume_size: size_gib,
+        volume_type: VolumeType::Gp3,
+        encrypted: true,
+        delete_on_termination: true,
+    }
+}
+
+pub(super) fn metadata_options() -> MetadataOptions {
+    MetadataOptions {
+        http_tokens: HttpTokens::Required,
+        http_endpoint: HttpEndpoint::Enabled,
+        // Containers on the instance are one hop further.
+        http_put_response_hop_limit: 2,
+    }
+}
+
+fn tag_specifications(tags: &Tags) -> Vec<TagSpecification> {
+    [
+        TaggedResource::Instance,
+        TaggedResource::Volume,
+        TaggedResource::NetworkInterface,
+    ]
+    .map(|resource_type| TagSpecification {
+        resource_type,
+        tags: tags.clone(),
+    })
+    .into()
+}
+
+/// Tags by which [`crate::Client::verify`] finds the cluster and knows what was planned.
+fn instance_tags(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> Tags {
+    let mut all = plan.shared_tags();
+    let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
+    put(tags::PLAN, &plan.fingerprint);
+    put(tags::COUNT, &plan.spec.count.to_string());
+    put(tags::LAYOUT, &layout.notation());
+    put(tags::PUBLIC_IP, layout.public_ip.as_str());
+    put(tags::INSTANCE_TYPE, &plan.spec.instance_type);
+    put(tags::SUBNET, subnet_id);
+    put(tags::IMAGE, &plan.image.image_id);
+    put(tags::SECURITY_GROUP, security_group_id);
+    put(tags::CAPACITY, &plan.spec.capacity.to_string());
+    if let Some(group) = &plan.placement_group {
+        put(tags::PLACEMENT_GROUP, &group.group_name);
+    }
+    if let Some(profile) = &plan.instance_profile {
+        put(tags::INSTANCE_PROFILE, &profile.name);
+    }
+    if !plan.spec.ssh_cidrs.is_empty() {
+        put(tags::SSH_CIDRS, &plan.spec.ssh_cidrs.join(" "));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;
