@@ -3,9 +3,7 @@ interrupted."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import pathlib
 import re
 import time
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from survey_actors import assert_gone, survey_actors
 
 jupyter_client = pytest.importorskip("jupyter_client", reason="jupyter_client is not installed")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
@@ -20,8 +19,6 @@ nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
 pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 pytest.importorskip("pandas", reason="pandas is not installed")
 pytest.importorskip("ray", reason="Ray is not installed")
-
-pytestmark = pytest.mark.alone
 
 NOTEBOOK = pathlib.Path(__file__).resolve().parents[2] / "examples" / "survey.ipynb"
 NODES = 6
@@ -198,7 +195,7 @@ cluster.shutdown()
 def test_interrupting_the_kernel_gives_the_partial_report(kernel: tuple[Any, Any]) -> None:
     manager, client = kernel
     run(client, START)
-    before = actors()
+    before = survey_actors()
     request = client.execute(LONG)
     wait_for_output(client, "round 1 of 3")
     manager.interrupt_kernel()
@@ -260,37 +257,3 @@ def wait_for_output(client: Any, start: str) -> None:
             return
         assert message["msg_type"] != "error", message["content"]
     raise AssertionError(f"no output starts with {start}")
-
-
-def actors() -> set[int]:
-    """Processes of survey actors on this machine."""
-    found = set()
-    for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and b"ray::_Node" in (entry / "cmdline").read_bytes():
-                found.add(int(entry.name))
-    return found
-
-
-def assert_gone(before: set[int]) -> None:
-    """Other tests may have actors of their own on this machine: ours descend from this process."""
-
-    def left() -> set[int]:
-        return {pid for pid in actors() - before if descends(pid)}
-
-    end = time.monotonic() + 30
-    while left() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert left() == set()
-
-
-def descends(pid: int) -> bool:
-    while pid > 1:
-        if pid == os.getpid():
-            return True
-        try:
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return False
-        pid = int(fields[1])
-    return False

@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pathlib
 import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import efa_sdk
 import pytest
 from efa_sdk import Topology, errors
-from efa_sdk.survey import NodeInspection, SurveyProgress
+from efa_sdk.survey import NodeInspection, SurveyProgress, SurveyReport
+from hosts import wait_until
+from survey_actors import assert_gone, survey_actors
 
 # Before Ray is imported: no usage reports, and no token in the home directory.
 os.environ.update(
@@ -27,9 +27,9 @@ os.environ.update(
 )
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
-pytestmark = pytest.mark.alone
-
 QUICK: dict[str, Any] = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02}
+#: Where nothing is to fail, however busy this machine is.
+PATIENT: dict[str, Any] = {**QUICK, "round_deadline_s": 120}
 NODE: dict[str, Any] = {
     "num_cpus": 1,
     "object_store_memory": 100 * 2**20,
@@ -61,56 +61,114 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
-def survey_processes() -> set[int]:
-    """Processes of survey actors on this machine."""
-    found = set()
-    for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and b"ray::_Node" in (entry / "cmdline").read_bytes():
-                found.add(int(entry.name))
-    return found
+class Listened(NamedTuple):
+    """A survey whose actors wrote down where they connect to."""
+
+    report: SurveyReport
+    told: list[SurveyProgress]
+    #: What each actor wrote.
+    heard: list[str]
+    #: Of this process, before and after.
+    environments: tuple[dict[str, str], dict[str, str]]
 
 
-def assert_gone(before: set[int]) -> None:
-    end = time.monotonic() + 30
-    while (left := survey_processes() - before) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert left == set()
+@pytest.fixture(scope="module")
+def listened(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Listened:
+    connects = tmp_path_factory.mktemp("connects")
 
+    def listen() -> int:
+        """From now on the process writes down where Python code of it connects to."""
+        file = connects / str(os.getpid())
+        file.touch()
 
-def test_every_pair_is_measured(cluster: Any) -> None:
-    before = survey_processes()
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            if event in ("socket.connect", "socket.getaddrinfo", "urllib.Request"):
+                with file.open("a") as heard:
+                    heard.write(f"{event} {arguments[-1]}\n")
+
+        sys.addaudithook(hook)
+        return os.getpid()
+
+    before, environ = survey_actors(), dict(os.environ)
     told: list[SurveyProgress] = []
-    report = efa_sdk.ray.survey(**QUICK, progress=told.append, inspect=os.getpid)
+    report = efa_sdk.ray.survey(**PATIENT, progress=told.append, inspect=listen)
+    after = dict(os.environ)
+    assert_gone(before)
+    heard = [(connects / str(node.inspection)).read_text() for node in report.nodes]
+    return Listened(report, told, heard, (environ, after))
+
+
+def test_every_pair_is_measured(listened: Listened) -> None:
+    report = listened.report
     assert report.healthy, report
-    assert report.measurements == 3
+    assert report.measurements == 3, report.rows()
     assert len({node.name for node in report.nodes}) == 3
     assert len({node.inspection for node in report.nodes}) == 3
-    assert told[-1].pairs == 3
+    assert listened.told[-1].pairs == 3
     assert pickle.loads(pickle.dumps(report)) == report
     assert ray.get(ray.put(report)) == report
-    assert_gone(before)
 
 
-def test_the_doctor_looks_at_every_node(cluster: Any) -> None:
-    report = efa_sdk.ray.survey(**QUICK, mode="ring")
-    inspections = [NodeInspection.from_json(node.inspection or "") for node in report.nodes]
+def test_nobody_is_told(listened: Listened) -> None:
+    """The actors look no name up, and connect to no metadata or usage service."""
+    before, after = listened.environments
+    assert after == before
+    assert listened.heard == ["", "", ""]
+
+
+def topology(private_ip_address: str) -> Topology:
+    """Of an instance with this address."""
+    node = {
+        "rank": 0,
+        "instance_id": "i-0123456789abcdef0",
+        "private_ip_address": private_ip_address,
+        "availability_zone": "us-east-2a",
+        "capacity_block_id": None,
+        "network_nodes": ["nn-1", "nn-2", "nn-3"],
+    }
+    return Topology.from_json(json.dumps({"name": "c", "nodes": [node], "notes": []}))
+
+
+@pytest.fixture(scope="module")
+def ring(cluster: Any) -> SurveyReport:
+    """A survey that chooses its provider, and is told of instances elsewhere."""
+    options = {**PATIENT, "mode": "ring", "topology": topology("10.9.9.9")}
+    del options["provider"]
+    return efa_sdk.ray.survey(**options)
+
+
+def test_the_doctor_looks_at_every_node(ring: SurveyReport) -> None:
+    inspections = [NodeInspection.from_json(node.inspection or "") for node in ring.nodes]
     assert len(inspections) == 3
     assert {i.efa_devices for i in inspections} == {len(efa_sdk.fabric.node().efa_devices)}
     assert all(inspection.verdict for inspection in inspections)
     # One machine, so that nothing can differ.
-    assert report.differences == []
+    assert ring.differences == []
+
+
+def test_provider_is_chosen(ring: SurveyReport) -> None:
+    assert ring.provider in ("efa", "tcp")
+    assert ring.measurements == 3, ring.rows()
+
+
+def test_topology_orders_nodes(cluster: Any, ring: SurveyReport) -> None:
+    [address] = {node["NodeManagerAddress"] for node in ray.nodes()}
+    report = efa_sdk.ray.survey(**PATIENT, mode="ring", topology=topology(address), inspect=None)
+    assert sorted(report.topology_order or []) == sorted(node.name for node in report.nodes)
+    assert report.nodes[0].network_nodes == ["nn-1", "nn-2", "nn-3"]
+    # The one that knows none of them.
+    assert ring.topology_order is None
 
 
 def test_an_inspection_that_raises_is_kept(cluster: Any) -> None:
-    report = efa_sdk.ray.survey(**QUICK, mode="ring", inspect=lambda: 1 / 0)
+    report = efa_sdk.ray.survey(**PATIENT, mode="ring", inspect=lambda: 1 / 0)
     assert report.healthy
     assert all("ZeroDivisionError" in (node.inspection or "") for node in report.nodes)
     assert report.differences == []
 
 
 def test_rails_are_measured_together(cluster: Any) -> None:
-    report = efa_sdk.ray.survey(**QUICK, rails=3, inspect=None)
+    report = efa_sdk.ray.survey(**PATIENT, rails=3, inspect=None)
     assert report.healthy, report
     rows = report.rows()
     assert {row["rail"] for row in rows} == {None, 0, 1, 2}
@@ -119,33 +177,6 @@ def test_rails_are_measured_together(cluster: Any) -> None:
         assert min(row["gbps_a_to_b"], row["gbps_b_to_a"]) > 0
         assert (row["latency_us"] is None) == (row["rail"] is not None)
     assert [node.rails for node in report.nodes] == [3, 3, 3]
-
-
-def test_topology_orders_nodes(cluster: Any) -> None:
-    [address] = {node["NodeManagerAddress"] for node in ray.nodes()}
-
-    def topology(private_ip_address: str) -> Topology:
-        node = {
-            "rank": 0,
-            "instance_id": "i-0123456789abcdef0",
-            "private_ip_address": private_ip_address,
-            "availability_zone": "us-east-2a",
-            "capacity_block_id": None,
-            "network_nodes": ["nn-1", "nn-2", "nn-3"],
-        }
-        return Topology.from_json(json.dumps({"name": "c", "nodes": [node], "notes": []}))
-
-    report = efa_sdk.ray.survey(**QUICK, mode="ring", topology=topology(address), inspect=None)
-    assert sorted(report.topology_order or []) == sorted(node.name for node in report.nodes)
-    assert report.nodes[0].network_nodes == ["nn-1", "nn-2", "nn-3"]
-    other = efa_sdk.ray.survey(**QUICK, mode="ring", topology=topology("10.9.9.9"), inspect=None)
-    assert other.topology_order is None
-
-
-def test_provider_is_chosen(cluster: Any) -> None:
-    report = efa_sdk.ray.survey(mode="ring", message_bytes=65536, test_budget_s=0.02)
-    assert report.provider in ("efa", "tcp")
-    assert report.measurements == 3
 
 
 def test_a_provider_that_is_nowhere_is_a_finding(cluster: Any) -> None:
@@ -157,7 +188,7 @@ def test_a_provider_that_is_nowhere_is_a_finding(cluster: Any) -> None:
 
 
 def test_an_exception_of_the_progress_leaves_nothing(cluster: Any) -> None:
-    before = survey_processes()
+    before = survey_actors()
 
     def fail(state: SurveyProgress) -> None:
         raise LookupError(str(state))
@@ -180,7 +211,7 @@ print("partial", report.partial, report.healthy, report.measurements < 3, flush=
 
 
 def test_ctrl_c_returns_what_is_known_and_leaves_no_actor(cluster: Any) -> None:
-    before = survey_processes()
+    before = survey_actors()
     command = [sys.executable, "-c", INTERRUPTED, cluster.address]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
@@ -195,12 +226,12 @@ def test_ctrl_c_returns_what_is_known_and_leaves_no_actor(cluster: Any) -> None:
 
 
 def test_a_node_that_hangs_costs_one_deadline(cluster: Any) -> None:
-    before = survey_processes()
+    before = survey_actors()
     stopped: list[int] = []
 
     def stop(state: SurveyProgress) -> None:
         if not stopped:
-            stopped.append(min(survey_processes() - before))
+            stopped.append(min(survey_actors() - before))
             os.kill(stopped[0], signal.SIGSTOP)
 
     try:
@@ -234,6 +265,8 @@ def test_a_node_that_dies_during_the_survey_is_named(cluster: Any) -> None:
     assert len(report.nodes) == 4
     (name,) = report.unreachable_nodes
     assert name.endswith(f"/{victim.node_id[:6]}")
+    # The cluster itself may not have noticed yet: other tests count on the nodes that are alive.
+    wait_until(lambda: len(alive()) == 3, "the node that died is not alive", 60)
 
 
 @contextlib.contextmanager
@@ -261,14 +294,14 @@ def alive() -> list[dict[str, Any]]:
 
 def test_a_busy_cluster_is_surveyed(cluster: Any) -> None:
     with busy(alive()):
-        report = efa_sdk.ray.survey(**QUICK)
+        report = efa_sdk.ray.survey(**PATIENT)
     assert report.healthy, report
-    assert report.measurements == 3
+    assert report.measurements == 3, report.rows()
 
 
 def test_nodes_that_cannot_be_reserved_are_named_by_the_start_deadline(cluster: Any) -> None:
     nodes = alive()
-    before = survey_processes()
+    before = survey_actors()
     with busy(nodes[:1]):
         report = efa_sdk.ray.survey(**QUICK, reserve=True, start_deadline_s=8)
     # On a slow machine the actors of others may not have started by then either.
@@ -299,30 +332,6 @@ def test_a_probe_that_waits_is_cancelled_at_once(cluster: Any) -> None:
     finally:
         ray.kill(node)
         ray.kill(peer)
-
-
-def test_nobody_is_told(cluster: Any, tmp_path: pathlib.Path) -> None:
-    """The actors look no name up, and connect to no metadata or usage service."""
-    connects = tmp_path
-
-    def listen() -> int:
-        """From now on the process writes down where Python code of it connects to."""
-        file = connects / str(os.getpid())
-        file.touch()
-
-        def hook(event: str, arguments: tuple[object, ...]) -> None:
-            if event in ("socket.connect", "socket.getaddrinfo", "urllib.Request"):
-                with file.open("a") as heard:
-                    heard.write(f"{event} {arguments[-1]}\n")
-
-        sys.addaudithook(hook)
-        return os.getpid()
-
-    environ = dict(os.environ)
-    report = efa_sdk.ray.survey(**QUICK, inspect=listen)
-    assert dict(os.environ) == environ
-    heard = [connects / str(node.inspection) for node in report.nodes]
-    assert [file.read_text() for file in heard] == ["", "", ""]
 
 
 def test_ray_is_not_imported_before_it_is_used() -> None:

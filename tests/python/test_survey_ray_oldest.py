@@ -13,10 +13,7 @@ import subprocess
 from pathlib import Path
 
 import efa_sdk
-import pytest
 from support import skip
-
-pytestmark = pytest.mark.alone
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -43,7 +40,7 @@ try:
             cluster.remove_node(victim, allow_graceful=False)
 
     quick = dict(provider="tcp", message_bytes=65536, test_budget_s=0.02)
-    healthy = efa_sdk.ray.survey(**quick)
+    healthy = efa_sdk.ray.survey(**quick, round_deadline_s=120)
     broken = efa_sdk.ray.survey(**quick, round_deadline_s=15, progress=kill_one)
     said = {
         "ray": ray.__version__,

@@ -19,13 +19,13 @@ from efa_sdk import errors
 from efa_sdk.survey import SurveyProgress, SurveyReport
 from support import skip
 
-pytestmark = pytest.mark.alone
-
 QUICK = {
     "provider": "tcp",
     "source_address": "127.0.0.1",
     "message_bytes": 65536,
     "test_budget_s": 0.02,
+    # Nothing is to fail only because this machine is busy.
+    "round_deadline_s": 120.0,
 }
 
 
