@@ -1,5 +1,8 @@
 //! The calls that an implementation of AWS has, by name.
 
+/// The endpoint in the errors of calls that go nowhere.
+pub(super) const ENDPOINT: &str = "efa_core::testing";
+
 macro_rules! calls {
     ($($variant:ident = $action:literal, $not_found:expr;)+) => {
         /// One call of the traits [`Ec2`](crate::ec2::Ec2), [`Iam`](crate::iam::Iam),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::call::ENDPOINT;
 use super::{Call, FakeAws};
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -24,6 +25,10 @@ pub enum Fault {
     /// The call is carried out, its reply is lost, and the SDK sends it again: the answer is the
     /// second one's.
     SentTwice,
+    /// The call never arrives and never ends: for tests of futures that are dropped.
+    Hangs,
+    /// The call is carried out and never ends.
+    HangsAfter,
     /// AWS limits the rate of requests, and the SDK has given up: `RequestLimitExceeded`.
     Throttled,
     /// The zone is full: `InsufficientInstanceCapacity`.
@@ -43,15 +48,13 @@ impl Fault {
 
     /// The error that the caller of `call` gets, where the fault is one.
     fn error(&self, call: Call) -> Option<Error> {
-        let action = match call {
-            Call::DryRunInstances => "RunInstances",
-            call => call.action(),
-        };
-        let refused = |code: &str, message: &str| failure::refused(action, code, message);
-        let error = match self {
+        let refused = |code: &str, message: &str| refusal(call, code, message);
+        Some(match self {
             Self::Refused(code, message) => refused(code, message),
             Self::Unreachable | Self::ReplyLost => {
-                failure::unreachable(action, ENDPOINT, "injected by a test")
+                let action = sent_as(call);
+                let error = failure::unreachable(action, ENDPOINT, "injected by a test");
+                failure::of_call(error, action, ENDPOINT)
             }
             Self::Throttled => refused("RequestLimitExceeded", "Request limit exceeded."),
             Self::NoCapacity => refused(
@@ -60,9 +63,8 @@ impl Fault {
                  requested.",
             ),
             Self::NotFound => refused(call.not_found()?, "It does not exist."),
-            Self::SentTwice => return None,
-        };
-        Some(failure::of_call(error, action, ENDPOINT))
+            Self::SentTwice | Self::Hangs | Self::HangsAfter => return None,
+        })
     }
 }
 
@@ -74,8 +76,21 @@ impl Failing<FakeAws> {
     }
 }
 
-/// The endpoint in the errors of calls that go nowhere.
-pub(super) const ENDPOINT: &str = "efa_core::testing";
+/// The error of a call that AWS refuses with this code and message, as the real implementation
+/// makes it: for fakes of your own.
+#[must_use]
+pub fn refusal(call: Call, code: &str, message: &str) -> Error {
+    let action = sent_as(call);
+    failure::of_call(failure::refused(action, code, message), action, ENDPOINT)
+}
+
+/// The action that AWS is asked for.
+const fn sent_as(call: Call) -> &'static str {
+    match call {
+        Call::DryRunInstances => Call::RunInstances.action(),
+        call => call.action(),
+    }
+}
 
 /// One call that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,9 +245,15 @@ impl<A> Failing<A> {
         let Some(fault) = fault else {
             return send().await;
         };
-        if matches!(fault, Fault::ReplyLost | Fault::SentTwice) {
+        if matches!(
+            fault,
+            Fault::ReplyLost | Fault::SentTwice | Fault::HangsAfter
+        ) {
             // Whatever came of it, nobody hears.
             drop(send().await);
+        }
+        if matches!(fault, Fault::Hangs | Fault::HangsAfter) {
+            return std::future::pending().await;
         }
         match fault.error(call) {
             Some(error) => Err(error),

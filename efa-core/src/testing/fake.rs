@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::PausedClock;
-use super::failing::ENDPOINT;
+use super::call::ENDPOINT;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::ec2::{
@@ -17,21 +17,26 @@ use crate::provision::resource;
 use crate::spec::ClusterSpec;
 use crate::types::Architecture;
 
+mod account;
 mod addresses;
 mod calls;
+mod commands;
 mod filters;
 mod groups;
 mod iam;
 mod instances;
 mod interfaces;
 mod launch;
+mod launch_checks;
 mod refusal;
 mod region;
-mod ssm;
+mod request;
+mod room;
+mod run_command;
 mod state;
 
+pub use commands::CommandOutcome;
 use refusal::Answer;
-pub use ssm::CommandOutcome;
 use state::State;
 
 /// One region of AWS in memory, for tests. Clones are the same region.
@@ -70,10 +75,12 @@ impl FakeAws {
     /// The region of this name with the zones `a`, `b` and `c`.
     #[must_use]
     pub fn in_region(region: &str) -> Self {
+        let mut state = State::empty(region);
+        region::furnish(&mut state);
         Self {
             region: region.to_owned(),
             clock: PausedClock::new(),
-            state: Arc::new(Mutex::new(State::new(region))),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 

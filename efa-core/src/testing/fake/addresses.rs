@@ -1,7 +1,7 @@
 //! Elastic IPs and the interfaces that they are on; interfaces that outlived their instance.
 
 use super::refusal::{Answer, refuse, unknown_allocation, unknown_interface};
-use super::state::{Kind, Leftover, State};
+use super::state::{Held, Kind, Leftover, State};
 use crate::ec2::{Address, FreeInterface, Tags};
 
 impl State {
@@ -132,7 +132,7 @@ impl State {
 }
 
 /// Shows an address, or none, on an interface and its instance.
-fn show_ip(instances: &mut [super::instances::Held], interface: &str, ip: Option<&str>) {
+fn show_ip(instances: &mut [Held], interface: &str, ip: Option<&str>) {
     for held in instances {
         let mut interfaces = held.instance.interfaces.iter_mut();
         if let Some(found) = interfaces.find(|i| i.network_interface_id == interface) {

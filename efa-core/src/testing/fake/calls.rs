@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::FakeAws;
+use super::account::ACCOUNT;
 use super::filters::select;
-use super::region::ACCOUNT;
 use crate::account::{Account, CallerIdentity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
@@ -17,6 +17,7 @@ use crate::ec2::{
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
 use crate::quotas;
+use crate::spec::Capacity;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 
 /// What a vCPU quota is when nobody set it: more than any test launches.
@@ -352,7 +353,13 @@ impl Account for FakeAws {
                 return Ok(None);
             }
             let set = state.quotas.get(code).copied();
-            Ok(set.or_else(|| (code != quotas::ELASTIC_IPS).then_some(UNLIMITED)))
+            let counts = |t: &InstanceType| {
+                [Capacity::OnDemand, Capacity::Spot]
+                    .iter()
+                    .any(|capacity| quotas::vcpu_quota_code(&t.name, capacity) == Some(code))
+            };
+            let exists = || state.types.iter().any(counts);
+            Ok(set.or_else(|| exists().then_some(UNLIMITED)))
         })
     }
 }

@@ -10,11 +10,16 @@ use crate::ec2::{
 
 /// A resource that can be listed by filter.
 pub(super) trait Filtered {
-    /// The values that the filter of this name looks at; `None` where there is no such filter.
-    fn values(&self, filter: &str) -> Option<Vec<String>>;
+    /// The filters besides those by tag.
+    const FILTERS: &'static [&'static str];
 
-    /// Its tags.
-    fn tags(&self) -> &Tags;
+    /// The values that one of these filters looks at.
+    fn values(&self, filter: &str) -> Vec<String>;
+
+    /// Its tags, where it can have any.
+    fn tags(&self) -> &Tags {
+        &NO_TAGS
+    }
 }
 
 /// Those that every filter matches; an unknown filter is refused, as EC2 does.
@@ -22,37 +27,25 @@ pub(super) fn select<T: Filtered + Clone>(
     all: impl IntoIterator<Item = T>,
     filters: &[Filter],
 ) -> Answer<Vec<T>> {
-    let mut found = Vec::new();
-    for one in all {
-        let mut fits = true;
-        for filter in filters {
-            fits &= matches(&one, filter)?;
-        }
-        if fits {
-            found.push(one);
-        }
+    let by_tag = |name: &str| name == "tag-key" || name.starts_with("tag:");
+    let unknown = |filter: &&Filter| !by_tag(&filter.name) && !T::FILTERS.contains(&&*filter.name);
+    if let Some(filter) = filters.iter().find(unknown) {
+        let message = format!("The filter '{}' is invalid", filter.name);
+        return refuse("InvalidParameterValue", message);
     }
-    Ok(found)
+    let fits = |one: &T| filters.iter().all(|filter| matches(one, filter));
+    Ok(all.into_iter().filter(fits).collect())
 }
 
-fn matches<T: Filtered>(one: &T, filter: &Filter) -> Answer<bool> {
-    let seen = if let Some(key) = filter.name.strip_prefix("tag:") {
-        one.tags().get(key).cloned().into_iter().collect()
-    } else if filter.name == "tag-key" {
-        one.tags().keys().cloned().collect()
-    } else {
-        match one.values(&filter.name) {
-            Some(values) => values,
-            None => {
-                let message = format!("The filter '{}' is invalid", filter.name);
-                return refuse("InvalidParameterValue", message);
-            }
-        }
+fn matches<T: Filtered>(one: &T, filter: &Filter) -> bool {
+    let seen = match filter.name.strip_prefix("tag:") {
+        Some(key) => one.tags().get(key).cloned().into_iter().collect(),
+        None if filter.name == "tag-key" => one.tags().keys().cloned().collect(),
+        None => one.values(&filter.name),
     };
-    Ok(filter
-        .values
-        .iter()
-        .any(|pattern| seen.iter().any(|value| matches_pattern(pattern, value))))
+    let values = filter.values.iter();
+    let mut matching = values.filter(|pattern| seen.iter().any(|v| matches_pattern(pattern, v)));
+    matching.next().is_some()
 }
 
 fn one(value: impl ToString) -> Vec<String> {
@@ -62,39 +55,37 @@ fn one(value: impl ToString) -> Vec<String> {
 static NO_TAGS: Tags = Tags::new();
 
 impl Filtered for InstanceType {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
-        match filter {
-            "instance-type" => Some(one(&self.name)),
-            "network-info.efa-supported" => Some(one(self.efa_supported)),
-            _ => None,
-        }
-    }
+    const FILTERS: &'static [&'static str] = &["instance-type", "network-info.efa-supported"];
 
-    fn tags(&self) -> &Tags {
-        &NO_TAGS
+    fn values(&self, filter: &str) -> Vec<String> {
+        match filter {
+            "instance-type" => one(&self.name),
+            "network-info.efa-supported" => one(self.efa_supported),
+            _ => Vec::new(),
+        }
     }
 }
 
 impl Filtered for Offering {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
-        match filter {
-            "instance-type" => Some(one(&self.instance_type)),
-            "location" => Some(one(&self.availability_zone)),
-            _ => None,
-        }
-    }
+    const FILTERS: &'static [&'static str] = &["instance-type", "location"];
 
-    fn tags(&self) -> &Tags {
-        &NO_TAGS
+    fn values(&self, filter: &str) -> Vec<String> {
+        match filter {
+            "instance-type" => one(&self.instance_type),
+            "location" => one(&self.availability_zone),
+            _ => Vec::new(),
+        }
     }
 }
 
 impl Filtered for Vpc {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &["vpc-id", "is-default"];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "vpc-id" => Some(one(&self.vpc_id)),
-            "is-default" => Some(one(self.is_default)),
-            _ => None,
+            "vpc-id" => one(&self.vpc_id),
+            "is-default" => one(self.is_default),
+            _ => Vec::new(),
         }
     }
 
@@ -104,12 +95,14 @@ impl Filtered for Vpc {
 }
 
 impl Filtered for Subnet {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &["subnet-id", "vpc-id", "availability-zone"];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "subnet-id" => Some(one(&self.subnet_id)),
-            "vpc-id" => Some(one(&self.vpc_id)),
-            "availability-zone" => Some(one(&self.availability_zone)),
-            _ => None,
+            "subnet-id" => one(&self.subnet_id),
+            "vpc-id" => one(&self.vpc_id),
+            "availability-zone" => one(&self.availability_zone),
+            _ => Vec::new(),
         }
     }
 
@@ -119,28 +112,28 @@ impl Filtered for Subnet {
 }
 
 impl Filtered for Image {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
-        match filter {
-            "image-id" => Some(one(&self.image_id)),
-            "name" => Some(one(&self.name)),
-            "architecture" => Some(one(self.architecture.as_str())),
-            "state" => Some(one("available")),
-            _ => None,
-        }
-    }
+    const FILTERS: &'static [&'static str] = &["image-id", "name", "architecture", "state"];
 
-    fn tags(&self) -> &Tags {
-        &NO_TAGS
+    fn values(&self, filter: &str) -> Vec<String> {
+        match filter {
+            "image-id" => one(&self.image_id),
+            "name" => one(&self.name),
+            "architecture" => one(self.architecture.as_str()),
+            "state" => one("available"),
+            _ => Vec::new(),
+        }
     }
 }
 
 impl Filtered for SecurityGroup {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &["group-id", "group-name", "vpc-id"];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "group-id" => Some(one(&self.group_id)),
-            "group-name" => Some(one(&self.group_name)),
-            "vpc-id" => Some(one(&self.vpc_id)),
-            _ => None,
+            "group-id" => one(&self.group_id),
+            "group-name" => one(&self.group_name),
+            "vpc-id" => one(&self.vpc_id),
+            _ => Vec::new(),
         }
     }
 
@@ -150,12 +143,14 @@ impl Filtered for SecurityGroup {
 }
 
 impl Filtered for PlacementGroup {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &["group-name", "strategy", "state"];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "group-name" => Some(one(&self.group_name)),
-            "strategy" => Some(one(self.strategy.as_str())),
-            "state" => Some(one(&self.state)),
-            _ => None,
+            "group-name" => one(&self.group_name),
+            "strategy" => one(self.strategy.as_str()),
+            "state" => one(&self.state),
+            _ => Vec::new(),
         }
     }
 
@@ -165,19 +160,26 @@ impl Filtered for PlacementGroup {
 }
 
 impl Filtered for Instance {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &[
+        "instance-id",
+        "instance-type",
+        "instance-state-name",
+        "subnet-id",
+        "instance.group-id",
+    ];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "instance-id" => Some(one(&self.instance_id)),
-            "instance-type" => Some(one(&self.instance_type)),
-            "instance-state-name" => Some(one(self.state.as_str())),
-            "subnet-id" => Some(self.subnet_id.iter().cloned().collect()),
-            "instance.group-id" => Some(
-                self.interfaces
-                    .iter()
-                    .flat_map(|interface| interface.group_ids.clone())
-                    .collect(),
-            ),
-            _ => None,
+            "instance-id" => one(&self.instance_id),
+            "instance-type" => one(&self.instance_type),
+            "instance-state-name" => one(self.state.as_str()),
+            "subnet-id" => self.subnet_id.iter().cloned().collect(),
+            "instance.group-id" => self
+                .interfaces
+                .iter()
+                .flat_map(|interface| interface.group_ids.clone())
+                .collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -187,12 +189,14 @@ impl Filtered for Instance {
 }
 
 impl Filtered for Address {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &["allocation-id", "public-ip", "instance-id"];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "allocation-id" => Some(one(&self.allocation_id)),
-            "public-ip" => Some(one(&self.public_ip)),
-            "instance-id" => Some(self.instance_id.iter().cloned().collect()),
-            _ => None,
+            "allocation-id" => one(&self.allocation_id),
+            "public-ip" => one(&self.public_ip),
+            "instance-id" => self.instance_id.iter().cloned().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -202,12 +206,14 @@ impl Filtered for Address {
 }
 
 impl Filtered for Leftover {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
+    const FILTERS: &'static [&'static str] = &["network-interface-id", "status", "group-id"];
+
+    fn values(&self, filter: &str) -> Vec<String> {
         match filter {
-            "network-interface-id" => Some(one(&self.interface.network_interface_id)),
-            "status" => Some(one(&self.interface.status)),
-            "group-id" => Some(self.group_ids.clone()),
-            _ => None,
+            "network-interface-id" => one(&self.interface.network_interface_id),
+            "status" => one(&self.interface.status),
+            "group-id" => self.group_ids.clone(),
+            _ => Vec::new(),
         }
     }
 
@@ -217,16 +223,14 @@ impl Filtered for Leftover {
 }
 
 impl Filtered for CapacityReservation {
-    fn values(&self, filter: &str) -> Option<Vec<String>> {
-        match filter {
-            "instance-type" => Some(one(&self.instance_type)),
-            "availability-zone" => Some(one(&self.availability_zone)),
-            "state" => Some(one(&self.state)),
-            _ => None,
-        }
-    }
+    const FILTERS: &'static [&'static str] = &["instance-type", "availability-zone", "state"];
 
-    fn tags(&self) -> &Tags {
-        &NO_TAGS
+    fn values(&self, filter: &str) -> Vec<String> {
+        match filter {
+            "instance-type" => one(&self.instance_type),
+            "availability-zone" => one(&self.availability_zone),
+            "state" => one(&self.state),
+            _ => Vec::new(),
+        }
     }
 }

@@ -131,7 +131,7 @@ impl State {
             group_arn: Some(format!(
                 "arn:aws:ec2:{}:{}:placement-group/{name}",
                 self.region,
-                super::region::ACCOUNT
+                super::account::ACCOUNT
             )),
             group_name: name.to_owned(),
             strategy: PlacementStrategy::Cluster,

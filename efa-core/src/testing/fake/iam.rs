@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::account::ACCOUNT;
 use super::refusal::{Answer, no_such_entity, refuse};
-use super::region::ACCOUNT;
 use crate::ec2::Tags;
 use crate::iam::{InstanceProfile, Role};
 

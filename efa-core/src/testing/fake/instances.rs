@@ -6,22 +6,6 @@ use super::refusal::{Answer, unknown_instance};
 use super::state::{Kind, State};
 use crate::ec2::{Instance, InstanceState, InstanceTopology};
 
-/// An instance and what only the fake knows of it.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) instance: Instance,
-    /// When it entered its state.
-    pub(super) since: Duration,
-    /// Addresses that it takes from its subnet.
-    pub(super) addresses: u64,
-}
-
-impl Held {
-    pub(super) fn is_live(&self) -> bool {
-        self.instance.state != InstanceState::Terminated
-    }
-}
-
 impl State {
     /// Moves every instance to where it is by now.
     pub(super) fn settle(&mut self, now: Duration) {

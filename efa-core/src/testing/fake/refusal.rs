@@ -53,3 +53,26 @@ pub(super) fn no_such_entity(kind: &str, name: &str) -> Refusal {
     let message = format!("The {kind} with name {name} cannot be found.");
     refusal("NoSuchEntity", message)
 }
+
+pub(super) fn reservation_full() -> Refusal {
+    refusal(
+        "ReservationCapacityExceeded",
+        "The requested reservation does not have sufficient compatible and available capacity for \
+         this request.",
+    )
+}
+
+pub(super) fn no_capacity(name: &str, zone: &str, others: &[&str]) -> Refusal {
+    let mut message = format!(
+        "We currently do not have sufficient {name} capacity in the Availability Zone you \
+         requested ({zone}). Our system will be working on provisioning additional capacity."
+    );
+    if !others.is_empty() {
+        message += &format!(
+            " You can currently get {name} capacity by not specifying an Availability Zone in your \
+             request or choosing {}.",
+            others.join(", ")
+        );
+    }
+    refusal("InsufficientInstanceCapacity", message)
+}

@@ -5,8 +5,6 @@ use crate::ec2::Peer;
 use crate::ec2::{Image, Rule, SecurityGroup, Subnet, Tags, Vpc};
 use crate::types::Architecture;
 
-/// The account of the caller.
-pub(super) const ACCOUNT: &str = "123456789012";
 /// Free addresses of a /20, less those that AWS keeps.
 const FREE_ADDRESSES: u32 = 4091;
 

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::commands::Commands;
 use super::iam::Identities;
-use super::instances::Held;
-use super::region;
-use super::ssm::Commands;
 use crate::catalog::Catalog;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityReservation, FreeInterface, Image, Instance,
-    PlacementGroup, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    InstanceState, PlacementGroup, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
 };
 
 /// How the region behaves.
@@ -34,6 +32,22 @@ impl Default for Settings {
             eventual: 0,
             profile_propagation: 1,
         }
+    }
+}
+
+/// An instance and what only the fake knows of it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) instance: Instance,
+    /// When it entered its state.
+    pub(super) since: Duration,
+    /// Addresses that it takes from its subnet.
+    pub(super) addresses: u64,
+}
+
+impl Held {
+    pub(super) fn is_live(&self) -> bool {
+        self.instance.state != InstanceState::Terminated
     }
 }
 
@@ -95,9 +109,9 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A region with a default VPC, a subnet per zone, and images of Amazon.
-    pub(super) fn new(name: &str) -> Self {
-        let mut state = Self {
+    /// A region with nothing in it but its zones.
+    pub(super) fn empty(name: &str) -> Self {
+        Self {
             region: name.to_owned(),
             now: Duration::ZERO,
             settings: Settings::default(),
@@ -123,9 +137,7 @@ impl State {
             commands: Commands::default(),
             newborn: BTreeMap::new(),
             last_id: 0,
-        };
-        region::furnish(&mut state);
-        state
+        }
     }
 
     /// A new id, such as `sg-00000000000000001`.

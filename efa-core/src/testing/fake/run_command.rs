@@ -1,81 +1,13 @@
 //! Systems Manager's Run Command on instances whose role lets the agent register.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::account::ACCOUNT;
+use super::commands::{CommandOutcome, Sent};
 use super::refusal::{Answer, refuse};
-use super::region::ACCOUNT;
 use super::state::State;
 use crate::ec2::InstanceState;
 use crate::ssm::{CommandInvocation, CommandStatus};
-
-/// What a script does on an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandOutcome {
-    /// How long it runs.
-    pub takes: Duration,
-    /// Its exit code.
-    pub exit_code: i32,
-    /// What it prints.
-    pub stdout: String,
-    /// What it prints as errors.
-    pub stderr: String,
-}
-
-impl Default for CommandOutcome {
-    /// Success after one second, without output.
-    fn default() -> Self {
-        Self {
-            takes: Duration::from_secs(1),
-            exit_code: 0,
-            stdout: String::new(),
-            stderr: String::new(),
-        }
-    }
-}
-
-type Script = Arc<dyn Fn(&str, &str) -> CommandOutcome + Send + Sync>;
-
-#[derive(Debug)]
-struct Sent {
-    id: String,
-    at: Duration,
-    limit: Duration,
-    cancelled: Option<Duration>,
-    outcomes: Vec<(String, CommandOutcome)>,
-}
-
-#[derive(Default)]
-pub(super) struct Commands {
-    pub(super) script: Option<Script>,
-    sent: Vec<Sent>,
-}
-
-impl fmt::Debug for Commands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Commands").field(&self.sent).finish()
-    }
-}
-
-impl Sent {
-    /// How far the script is on one instance.
-    fn status(&self, outcome: &CommandOutcome, now: Duration) -> CommandStatus {
-        let stopped = self.cancelled.unwrap_or(Duration::MAX);
-        let end = (self.at + outcome.takes).min(self.at + self.limit);
-        if end <= now && end <= stopped {
-            return match (outcome.takes <= self.limit, outcome.exit_code) {
-                (false, _) => CommandStatus::TimedOut,
-                (true, 0) => CommandStatus::Success,
-                (true, _) => CommandStatus::Failed,
-            };
-        }
-        if stopped <= now {
-            return CommandStatus::Cancelled;
-        }
-        CommandStatus::InProgress
-    }
-}
 
 impl State {
     /// Those of `ids` whose agent is online: running, with a role that lets it register.

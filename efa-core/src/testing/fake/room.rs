@@ -1,0 +1,118 @@
+//! How many instances of a launch there is room for: addresses, quota, reservation, capacity.
+
+use super::launch_checks::Launch;
+use super::refusal::{Answer, no_capacity, refuse, reservation_full};
+use super::request::Request;
+use super::state::State;
+use crate::ec2::{CapacityReservation, Market, Subnet};
+use crate::quotas;
+use crate::spec::Capacity;
+
+impl State {
+    /// How many instances there is room for, between the minimum and the maximum.
+    pub(super) fn room(&self, request: &Request, launch: &Launch) -> Answer<u32> {
+        let least = request.minimum_count;
+        let mut count = request.count;
+        if launch.addresses > 0 {
+            let free = self.free_addresses(&launch.subnet) / launch.addresses;
+            count = count.min(u32::try_from(free).unwrap_or(u32::MAX));
+        }
+        if count < least {
+            let message =
+                "The specified subnet does not have enough free addresses to satisfy the request.";
+            return refuse("InsufficientFreeAddressesInSubnet", message);
+        }
+        self.check_quota(request, least)?;
+        if let Some(reservation) = &launch.reservation {
+            count = count.min(self.available(reservation));
+            if count < least {
+                return Err(reservation_full());
+            }
+            return Ok(count);
+        }
+        let zone = &launch.subnet.availability_zone;
+        count = count.min(self.free_capacity(&request.instance_type, zone));
+        if count < least {
+            let others: Vec<&str> = self
+                .zones_of(&request.instance_type)
+                .iter()
+                .filter(|other| *other != zone)
+                .filter(|other| self.free_capacity(&request.instance_type, other) >= least)
+                .map(String::as_str)
+                .collect();
+            return Err(no_capacity(&request.instance_type, zone, &others));
+        }
+        Ok(count)
+    }
+
+    /// Free addresses of a subnet now.
+    pub(super) fn free_addresses(&self, subnet: &Subnet) -> u64 {
+        let used: u64 = self
+            .instances
+            .iter()
+            .filter(|held| held.instance.subnet_id.as_ref() == Some(&subnet.subnet_id))
+            .map(|held| held.addresses)
+            .sum();
+        u64::from(subnet.available_ip_address_count).saturating_sub(used)
+    }
+
+    /// The places of a reservation that nothing runs in.
+    pub(super) fn available(&self, reservation: &CapacityReservation) -> u32 {
+        let id = Some(&reservation.capacity_reservation_id);
+        let used = self
+            .live()
+            .filter(|i| i.capacity_reservation_id.as_ref() == id);
+        let used = u32::try_from(used.count()).unwrap_or(u32::MAX);
+        reservation.total_instance_count.saturating_sub(used)
+    }
+
+    fn free_capacity(&self, instance_type: &str, zone: &str) -> u32 {
+        if self.full_zones.contains(zone) {
+            return 0;
+        }
+        let key = (instance_type.to_owned(), zone.to_owned());
+        let Some(limit) = self.capacity.get(&key) else {
+            return u32::MAX;
+        };
+        let used = self.live().filter(|i| {
+            i.instance_type == instance_type
+                && i.availability_zone == zone
+                && i.capacity_reservation_id.is_none()
+        });
+        limit.saturating_sub(u32::try_from(used.count()).unwrap_or(u32::MAX))
+    }
+
+    fn check_quota(&self, request: &Request, least: u32) -> Answer<()> {
+        let capacity = match &request.market {
+            Market::OnDemand | Market::Open => Capacity::OnDemand,
+            Market::Spot => Capacity::Spot,
+            Market::Reservation(_) | Market::CapacityBlock(_) => return Ok(()),
+        };
+        let spot = capacity == Capacity::Spot;
+        let code = quotas::vcpu_quota_code(&request.instance_type, &capacity);
+        let Some((code, limit)) = code.and_then(|code| Some((code, self.quotas.get(code)?))) else {
+            return Ok(());
+        };
+        let vcpus = |name: &str| self.types.get(name).map_or(0, |t| t.default_vcpus);
+        let used: u32 = self
+            .live()
+            .filter(|i| quotas::vcpu_quota_code(&i.instance_type, &capacity) == Some(code))
+            .filter(|i| (i.lifecycle.as_deref() == Some("spot")) == spot)
+            .map(|i| vcpus(&i.instance_type))
+            .sum();
+        if f64::from(used + least * vcpus(&request.instance_type)) <= *limit {
+            return Ok(());
+        }
+        if spot {
+            return refuse(
+                "MaxSpotInstanceCountExceeded",
+                "Max spot instance count exceeded",
+            );
+        }
+        let message = format!(
+            "You have requested more vCPU capacity than your current vCPU limit of {limit} allows \
+             for the instance bucket that the specified instance type belongs to."
+        );
+        refuse("VcpuLimitExceeded", message)
+    }
+}
