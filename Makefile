@@ -67,6 +67,7 @@ test-rust: setup build
 	@echo "== Rust tests, with and without the feature aws"
 	cargo test --workspace
 	cargo test -p efa-core --no-default-features --features testing
+	cargo test -p efa-core --features testing --test scenarios
 	cargo test -p efa-fabric --test gpu
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use efa_core::clock::Clock;
-use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws, Fault};
+use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws, Fault, async_trait, refusal};
 use efa_core::{
-    Cancel, CheckStatus, Code, InstanceProfileChoice, InstanceRole, InstanceState, NodeStatus,
-    PublicIp, RunCommandOptions, Tags,
+    Account, Cancel, CheckStatus, Client, ClusterSpec, Code, Ec2, Filter, Iam, Instance,
+    InstanceProfileChoice, InstanceRole, InstanceState, NodeStatus, PublicIp, Result,
+    RunCommandOptions, Ssm, Tags,
 };
 
 const SMALL: &str = "c5n.18xlarge";
@@ -243,6 +244,44 @@ async fn strangers_stay() {
     aws.add_security_group("efa-sdk-train", Tags::new());
     let error = client.apply(&plan).await.unwrap_err();
     assert_eq!(error.code(), Code::PlanConflict);
+}
+
+/// A fake of a user: as long as what it needs.
+#[derive(Debug)]
+struct Mine;
+
+#[async_trait]
+impl Ec2 for Mine {
+    fn region(&self) -> &str {
+        "eu-west-1"
+    }
+
+    async fn describe_instances(&self, _: &[Filter]) -> Result<Vec<Instance>> {
+        let message = "You are not authorized to perform this operation.";
+        Err(refusal(
+            Call::DescribeInstances,
+            "UnauthorizedOperation",
+            message,
+        ))
+    }
+}
+
+impl Iam for Mine {}
+impl Ssm for Mine {}
+impl Account for Mine {}
+
+#[tokio::test]
+async fn a_fake_of_ones_own_implements_what_it_needs() {
+    let client = Client::new(Arc::new(Mine));
+    let error = client.describe("train").await.unwrap_err();
+    assert_eq!(error.ec2_code(), Some("UnauthorizedOperation"));
+    assert!(error.cure().is_some());
+    let spec = ClusterSpec::new("train", SMALL, 2, "subnet-1", "ami-1");
+    let error = client.plan(&spec).await.unwrap_err();
+    assert_eq!(error.code(), Code::Ec2NotImplemented);
+    let text = "this AWS does not implement GetCallerIdentity";
+    assert_eq!(error.message(), text);
+    assert!(!error.is_retryable() && !error.may_have_changed_aws());
 }
 
 #[tokio::test]
