@@ -8,7 +8,8 @@
 
 use std::process::ExitCode;
 
-use efa_fabric::{DoctorOptions, answer_if_child, doctor};
+use efa_fabric::doctor;
+use efa_fabric::isolated::answer_if_child;
 
 const USAGE: &str = "usage: fabric_doctor [--json] [--root DIR] [--instance-type TYPE]";
 
@@ -34,9 +35,9 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<u8, Box<dyn std::e
             _ => return Err(USAGE.into()),
         }
     }
-    let mut options = DoctorOptions::at(root);
+    let mut options = doctor::Options::at(root);
     options.instance_type = instance_type;
-    let report = doctor(&options);
+    let report = doctor::examine(&options);
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -14,9 +14,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use efa_fabric::probe::{Buffers, Direction, Operation, Wait};
 use efa_fabric::{
-    Buffers, Direction, Interrupt, Library, Operation, ProbeOptions, ProbeReport, ServeOptions,
-    Server, Wait, connect, loopback, nics, providers,
+    Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback, nics,
+    providers,
 };
 
 const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT | \

@@ -1,7 +1,7 @@
 //! Why EFA does not work on this node: checks of the machine, the environment and libfabric,
 //! and a decision over them that names one cause.
 //!
-//! [`doctor`] reads the machine (or a recorded tree of one), has a child process ask libfabric,
+//! [`examine`] reads the machine (or a recorded tree of one), has a child process ask libfabric,
 //! and calls [`diagnose`], which is a function of values. The checks are in files by subject;
 //! `decision` has their order. What is checked stands in docs/doctor.md.
 
@@ -25,8 +25,8 @@ mod verbs;
 
 pub use decision::diagnose;
 pub use environment::Environment;
-pub use finding::{Evidence, Finding, Status, doctor_checks};
-pub use report::{DoctorReport, LibfabricSeen, NodeSummary, Verdict};
+pub use finding::{Evidence, Finding, Status, checks};
+pub use report::{LibfabricSeen, NodeSummary, Report, Verdict};
 
 /// How often, and how long apart, devices that are missing are looked for again: those of p5en
 /// come up some seconds after boot (aws-samples/awsome-distributed-training,
@@ -37,7 +37,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 /// What the doctor is to look at.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct DoctorOptions {
+pub struct Options {
     /// The machine: `/`, or a directory with a recorded tree of one.
     pub root: PathBuf,
     /// The command that asks libfabric; `None` does not ask, and leaves the verdict open where
@@ -57,7 +57,7 @@ pub struct DoctorOptions {
     pub wait_for_devices: bool,
 }
 
-impl DoctorOptions {
+impl Options {
     /// [`live`](Self::live) for `/`, else [`recorded`](Self::recorded).
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
@@ -69,7 +69,7 @@ impl DoctorOptions {
     }
 
     /// This machine, with the environment of this process, and this program as the child: that
-    /// works if its `main` begins with [`answer_if_child`](crate::answer_if_child); else libfabric
+    /// works if its `main` begins with [`answer_if_child`](crate::isolated::answer_if_child); else libfabric
     /// is not asked.
     #[must_use]
     pub fn live() -> Self {
@@ -102,15 +102,15 @@ impl DoctorOptions {
 /// that what ends that one leaves the caller alone.
 ///
 /// ```
-/// use efa_fabric::{DoctorOptions, doctor};
+/// use efa_fabric::doctor::{self, Options};
 ///
-/// // In a program whose `main` begins with `answer_if_child`, `DoctorOptions::live()`.
-/// let report = doctor(&DoctorOptions::recorded("/"));
+/// // In a program whose `main` begins with `answer_if_child`, `Options::live()`.
+/// let report = doctor::examine(&Options::recorded("/"));
 /// println!("{report}");
 /// assert_ne!(report.exit_code(), 0, "libfabric was not asked");
 /// ```
 #[must_use]
-pub fn doctor(options: &DoctorOptions) -> DoctorReport {
+pub fn examine(options: &Options) -> Report {
     let service_host = options.environment.get("KUBERNETES_SERVICE_HOST").cloned();
     let root = NodeRoot::new(&options.root).with_kubernetes_service_host(service_host);
     let looks = match options.wait_for_devices && root.is_live() {
@@ -121,8 +121,8 @@ pub fn doctor(options: &DoctorOptions) -> DoctorReport {
     let environment = &options.environment;
     let expected = node.expected.as_ref();
     match answer(&root, options) {
-        Ok(answer) => DoctorReport::of(&node, environment, Some(&answer), expected),
-        Err(reason) => DoctorReport::without_answer(&node, environment, expected, &reason),
+        Ok(answer) => Report::of(&node, environment, Some(&answer), expected),
+        Err(reason) => Report::without_answer(&node, environment, expected, &reason),
     }
 }
 
@@ -139,7 +139,7 @@ fn look(mut read: impl FnMut() -> Node, again: u32, mut wait: impl FnMut(Duratio
     node
 }
 
-fn read(root: &NodeRoot, options: &DoctorOptions) -> Node {
+fn read(root: &NodeRoot, options: &Options) -> Node {
     let mut node = Node::read(root);
     if let Some(name) = &options.instance_type {
         node.expected = Expected::of(name);
@@ -155,7 +155,7 @@ fn misses_devices(node: &Node) -> bool {
 }
 
 /// What libfabric says, or why it was not asked.
-fn answer(root: &NodeRoot, options: &DoctorOptions) -> Result<Answer, String> {
+fn answer(root: &NodeRoot, options: &Options) -> Result<Answer, String> {
     if !root.is_live() {
         return Err("libfabric is not asked for a recorded tree".to_owned());
     }
@@ -202,8 +202,8 @@ mod tests {
     #[test]
     fn devices_that_are_late_are_waited_for() {
         let nothing = std::env::temp_dir().join("efa-doctor-no-such-machine");
-        let mut options = DoctorOptions::recorded(nothing);
-        let look_at = |options: &DoctorOptions, again| {
+        let mut options = Options::recorded(nothing);
+        let look_at = |options: &Options, again| {
             let (mut looks, mut waits) = (0, Vec::new());
             let root = NodeRoot::new(&options.root);
             look(

@@ -31,7 +31,7 @@ const CQ_SIZE: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EndpointOptions {
-    /// The provider, such as `efa`, `tcp` or `shm`; see [`crate::providers`].
+    /// The provider, such as `efa`, `tcp` or `shm`; see [`providers`](crate::info::providers).
     pub provider: String,
     /// The fabric by name. On `efa` the default is `efa`, not `efa-direct`.
     pub fabric: Option<String>,

@@ -12,7 +12,7 @@ mod fingerprint;
 mod line;
 
 pub use fingerprint::{Fingerprint, FingerprintKind};
-pub use line::{LogLevel, LogLine};
+pub use line::{Level, Line};
 
 /// How libfabric's lines begin.
 const HEAD: &str = "libfabric:";
@@ -26,11 +26,11 @@ const COUNTS_DEVICES_SINCE: u32 = 202;
 /// What a log of libfabric says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct FabricLog {
+pub struct Log {
     /// What the log tells of EFA, in order of first appearance, each once.
     pub fingerprints: Vec<Fingerprint>,
     /// The warnings of libfabric, in order of first appearance, each text once; at most 256.
-    pub warnings: Vec<LogLine>,
+    pub warnings: Vec<Line>,
     /// Providers that registered themselves, with their versions, such as `efa (205.10)`, in
     /// order, each once, those that `FI_PROVIDER` leaves out included. Empty below level info.
     pub registered: Vec<String>,
@@ -42,7 +42,7 @@ pub struct FabricLog {
     pub is_cut: bool,
 }
 
-impl FabricLog {
+impl Log {
     /// Reads a log: what is no line of libfabric is passed over, except the messages that the
     /// efa provider prints bare before it ends the process.
     #[must_use]
@@ -64,10 +64,10 @@ impl FabricLog {
             if raw.is_empty() {
                 continue;
             }
-            let line = LogLine::parse(raw);
+            let line = Line::parse(raw);
             if let Some(line) = &line {
                 log.note(line);
-                efa_speaks |= line.provider == "efa" && line.level == LogLevel::Info;
+                efa_speaks |= line.provider == "efa" && line.level == Level::Info;
                 if let Some((name, version)) = registration(&line.text) {
                     let provider = format!("{name} ({version})");
                     if name == "efa" && counts_devices(version) {
@@ -116,10 +116,10 @@ impl FabricLog {
         self.fingerprints.iter().find(|found| found.kind == kind)
     }
 
-    fn note(&mut self, line: &LogLine) {
+    fn note(&mut self, line: &Line) {
         self.lines += 1;
-        self.has_info |= line.level == LogLevel::Info;
-        if line.level != LogLevel::Warn {
+        self.has_info |= line.level == Level::Info;
+        if line.level != Level::Warn {
             return;
         }
         let is_known = self
@@ -159,7 +159,7 @@ impl FabricLog {
     }
 }
 
-impl fmt::Display for FabricLog {
+impl fmt::Display for Log {
     /// One line for each fingerprint: its kind, then the line of the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} lines of libfabric", self.lines)?;

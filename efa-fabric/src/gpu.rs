@@ -133,7 +133,7 @@ impl fmt::Display for GpuDirect {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct GpuEvidence {
+pub struct Evidence {
     /// Where: a path, a call, an option by libfabric's name.
     pub source: String,
     /// What was found there.
@@ -145,7 +145,7 @@ pub struct GpuEvidence {
 /// The GPU memory of one side of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct GpuReport {
+pub struct Report {
     /// The device by CUDA's number.
     pub device: u32,
     /// The device's name, as the driver says it.
@@ -159,10 +159,10 @@ pub struct GpuReport {
     /// What the evidence comes to.
     pub gpudirect: GpuDirect,
     /// All that was looked at.
-    pub evidence: Vec<GpuEvidence>,
+    pub evidence: Vec<Evidence>,
 }
 
-impl fmt::Display for GpuReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let registered = if self.dmabuf { "DMA-BUF" } else { "address" };
         write!(
@@ -210,10 +210,10 @@ const SOCKETS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
 ///
 /// A proof outweighs the rest: with DMA-BUF the card reaches a GPU although the driver's `p2p`
 /// names nothing.
-pub(crate) fn judge(seen: &Observed) -> (GpuDirect, Vec<GpuEvidence>) {
+pub(crate) fn judge(seen: &Observed) -> (GpuDirect, Vec<Evidence>) {
     let mut evidence = Vec::new();
     let mut add = |source: &str, finding: String, says| {
-        evidence.push(GpuEvidence {
+        evidence.push(Evidence {
             source: source.to_owned(),
             finding,
             says,
@@ -509,7 +509,7 @@ mod tests {
             is_stand_in: true,
             ..efa("efa")
         });
-        let report = GpuReport {
+        let report = Report {
             device: 1,
             device_name: "Fake".into(),
             driver_path: "/tmp/libfake.so".into(),

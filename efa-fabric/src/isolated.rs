@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use efa_fabric::{ChildCommand, Outcome, Question, answer_if_child, ask};
+//! use efa_fabric::isolated::{ChildCommand, Outcome, Question, answer_if_child, ask};
 //!
 //! fn main() -> efa_fabric::Result<()> {
 //!     answer_if_child();

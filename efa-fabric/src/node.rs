@@ -31,7 +31,7 @@ pub use software::{KernelModule, LinkerDirectory, NcclPlugin, Software};
 /// A machine, as far as its files tell. `Display` is a short text with a table of the devices.
 ///
 /// ```
-/// use efa_fabric::{Node, NodeRoot};
+/// use efa_fabric::node::{Node, NodeRoot};
 ///
 /// let node = Node::read(&NodeRoot::new("/"));
 /// println!("{node}");

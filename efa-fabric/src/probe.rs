@@ -35,7 +35,7 @@ pub(crate) use loopback::loopback_from;
 pub use loopback::{loopback, loopback_with};
 pub use options::{Buffers, Direction, MAX_SIZE, ProbeOptions, ServeOptions, Wait};
 pub(crate) use rendezvous::{Listener, after, parse as parse_frame, same_token};
-pub use report::{Bandwidth, Latency, Peer, ProbeReport, ProbeRow, Role, SideBandwidth};
+pub use report::{Bandwidth, Latency, Peer, ProbeReport, Role, Row, SideBandwidth};
 pub use server::{Server, connect};
 pub(crate) use session::peer_address;
 pub(crate) use start_line::StartLine;

@@ -1,6 +1,6 @@
 //! Rails: the EFA devices of one machine, each measured alone, then all together.
 //!
-//! [`rails`] pairs the devices of a [`Node`] with what libfabric offers; [`probe_rails`]
+//! [`list`] pairs the devices of a [`Node`](crate::node::Node) with what libfabric offers; [`probe`]
 //! measures each between two endpoints on itself, with threads and memory on the NUMA node of
 //! the card, and reads the device's counters before and after as evidence of the path.
 //!
@@ -17,8 +17,8 @@ mod statistics;
 
 pub use affinity::Pinning;
 pub(crate) use affinity::pin;
-pub use evidence::TrafficEvidence;
-pub use measure::probe_rails;
-pub use options::RailOptions;
-pub use rail::{Rail, rails, simulated_rails};
-pub use report::{RailFailure, RailMeasure, RailReport, RailResult};
+pub use evidence::Evidence;
+pub use measure::probe;
+pub use options::Options;
+pub use rail::{Rail, list, simulated};
+pub use report::{Failure, Measure, RailResult, Report};

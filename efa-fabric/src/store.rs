@@ -1,6 +1,6 @@
 //! A small key-value store over TCP, where the ranks of a survey meet when nothing else is there.
 //!
-//! One process has the [`StoreServer`], every rank a [`StoreClient`], which is an [`Exchange`].
+//! One process has the [`Server`], every rank a [`Client`], which is an [`Exchange`].
 //! The token keeps out whoever does not have it; it and the values are sent as they are, without
 //! encryption. Every length is bounded before memory is taken, and a stranger who says nothing
 //! costs one thread for two seconds.
@@ -9,8 +9,8 @@ mod client;
 mod server;
 mod wire;
 
-pub use client::StoreClient;
-pub use server::{StoreOptions, StoreServer};
+pub use client::Client;
+pub use server::{Options, Server};
 
 #[cfg(test)]
 mod tests {
@@ -26,19 +26,19 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], 0))
     }
 
-    fn server(options: StoreOptions) -> (StoreServer, String) {
-        let server = StoreServer::start(local(), "secret", &options).unwrap();
+    fn server(options: Options) -> (Server, String) {
+        let server = Server::start(local(), "secret", &options).unwrap();
         let address = server.address().to_string();
         (server, address)
     }
 
-    fn client(address: &str, token: &str) -> crate::error::Result<StoreClient> {
-        StoreClient::connect(address, token, Duration::from_secs(5), Interrupt::never())
+    fn client(address: &str, token: &str) -> crate::error::Result<Client> {
+        Client::connect(address, token, Duration::from_secs(5), Interrupt::never())
     }
 
     #[test]
     fn what_one_leaves_another_takes_once() {
-        let (_server, address) = server(StoreOptions::default());
+        let (_server, address) = server(Options::default());
         let mut left = client(&address, "secret").unwrap();
         let mut right = client(&address, "secret").unwrap();
         assert_eq!(right.take("a/0").unwrap(), None);
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_wrong_token_is_refused() {
-        let (_server, address) = server(StoreOptions::default());
+        let (_server, address) = server(Options::default());
         for token in ["", "secre", "secret2", "Secret"] {
             let error = client(&address, token).unwrap_err();
             assert_eq!(error.code(), Code::RendezvousRefused, "{token:?}");
@@ -65,14 +65,14 @@ mod tests {
     #[test]
     fn a_store_needs_a_token_of_some_length() {
         for token in ["", &"x".repeat(2000)] {
-            let error = StoreServer::start(local(), token, &StoreOptions::default()).unwrap_err();
+            let error = Server::start(local(), token, &Options::default()).unwrap_err();
             assert_eq!(error.code(), Code::InvalidOption);
         }
     }
 
     #[test]
     fn a_key_is_used_once() {
-        let (_server, address) = server(StoreOptions::default());
+        let (_server, address) = server(Options::default());
         let mut client = client(&address, "secret").unwrap();
         client.put("a", b"1").unwrap();
         let refused = client.put("a", b"2").unwrap_err().to_string();
@@ -82,11 +82,11 @@ mod tests {
 
     #[test]
     fn lengths_are_bounded() {
-        let options = StoreOptions {
+        let options = Options {
             max_value: 100,
             max_total: 250,
             room_timeout: Duration::from_millis(50),
-            ..StoreOptions::default()
+            ..Options::default()
         };
         let (_server, address) = server(options);
         let mut first = client(&address, "secret").unwrap();
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn strangers_are_sent_away_and_others_go_on() {
-        let (_server, address) = server(StoreOptions::default());
+        let (_server, address) = server(Options::default());
         let mut good = client(&address, "secret").unwrap();
         for bytes in [
             &b"GET / HTTP/1.1\r\n\r\n"[..],
@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_store_ends_at_its_deadline_and_when_dropped() {
-        let options = StoreOptions {
+        let options = Options {
             deadline: Duration::from_millis(50),
-            ..StoreOptions::default()
+            ..Options::default()
         };
         let (_server, address) = server(options);
         let mut late = client(&address, "secret");
@@ -139,7 +139,7 @@ mod tests {
             assert!(Instant::now() < end, "the store did not end");
             std::thread::sleep(Duration::from_millis(10));
         }
-        let (other, address) = server(StoreOptions::default());
+        let (other, address) = server(Options::default());
         let mut client = client(&address, "secret").unwrap();
         drop(other);
         assert!(client.take("a").is_err());
@@ -151,8 +151,7 @@ mod tests {
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let timeout = Duration::from_millis(100);
-        let error =
-            StoreClient::connect(&address, "secret", timeout, Interrupt::never()).unwrap_err();
+        let error = Client::connect(&address, "secret", timeout, Interrupt::never()).unwrap_err();
         assert_eq!(error.code(), Code::Unreachable);
     }
 }

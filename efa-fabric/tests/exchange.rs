@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use efa_fabric::{
-    Code, Folder, Interrupt, Library, ProbeOptions, Role, ServeOptions, answer_through,
-    measure_through,
-};
+use efa_fabric::probe::{Folder, Role, answer_through, measure_through};
+use efa_fabric::{Code, Interrupt, Library, ProbeOptions, ServeOptions};
 
 /// A new folder, removed at the end.
 struct Meeting(PathBuf);

@@ -6,7 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use efa_fabric::{Code, Memory, loopback};
+use efa_fabric::gpu::Memory;
+use efa_fabric::{Code, loopback};
 
 #[path = "support/processes.rs"]
 mod processes;
@@ -61,9 +62,9 @@ fn a_provider_that_is_not_there_is_not_a_matter_of_memory() {
         return;
     }
     for library in libraries("a_provider_that_is_not_there_is_not_a_matter_of_memory") {
-        let mut options = efa_fabric::EndpointOptions::new("nosuch");
+        let mut options = efa_fabric::endpoint::EndpointOptions::new("nosuch");
         options.memory = Memory::cuda(0);
-        let error = efa_fabric::Endpoint::open(&library, &options).unwrap_err();
+        let error = efa_fabric::endpoint::Endpoint::open(&library, &options).unwrap_err();
         assert_eq!(error.code(), Code::ProviderNotFound, "{error}");
     }
 }

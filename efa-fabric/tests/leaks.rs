@@ -18,7 +18,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use efa_fabric::{Endpoint, EndpointOptions, Library};
+use efa_fabric::Library;
+use efa_fabric::endpoint::{Endpoint, EndpointOptions};
 
 /// What the two halves may differ by for each cycle, in bytes of malloc, beyond what C's do.
 const BYTES_PER_CYCLE: i64 = 16;

@@ -11,9 +11,11 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use efa_fabric::endpoint::{Endpoint, EndpointOptions};
+use efa_fabric::probe::{Buffers, loopback_with};
 use efa_fabric::{
-    Buffers, Code, Endpoint, EndpointOptions, Interrupt, Library, ProbeOptions, ServeOptions,
-    Server, connect, loopback, loopback_with, nics, providers,
+    Code, Interrupt, Library, ProbeOptions, ServeOptions, Server, connect, loopback, nics,
+    providers,
 };
 
 /// What valgrind ends with if it found something, and no test binary does.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::node_trees::{self, MACHINES, NodeTree};
-use efa_fabric::{Access, Limit, Node, NodeRoot};
+use efa_fabric::node::{Access, Limit, Node, NodeRoot};
 
 fn read(tree: &NodeTree) -> Node {
     Node::read(&NodeRoot::new(tree.path()))

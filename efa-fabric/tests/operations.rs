@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use efa_fabric::probe::{Buffers, Direction, Operation};
 use efa_fabric::{
-    Buffers, Code, Direction, Interrupt, Library, Operation, ProbeOptions, ProbeReport,
-    ServeOptions, Server, connect, loopback,
+    Code, Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback,
 };
 
 const SIZES: [usize; 4] = [1, 64, 64 << 10, 1 << 20];

@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::node_trees::{self, NodeTree};
-use efa_fabric::{
-    Code, Interrupt, Library, Node, NodeRoot, Pinning, Rail, RailOptions, RailReport,
-    TrafficEvidence, nics, probe_rails, rails, simulated_rails,
-};
+use efa_fabric::node::{Node, NodeRoot};
+use efa_fabric::rails::{self, Pinning, Rail};
+use efa_fabric::{Code, Interrupt, Library, nics};
 
 fn libraries(test: &str) -> Vec<Arc<Library>> {
     let mut found = Vec::new();
@@ -38,15 +37,15 @@ fn p4d() -> (NodeTree, Node) {
     (tree, node)
 }
 
-fn quick(node: &Node) -> RailOptions {
-    let mut options = RailOptions::of(node);
+fn quick(node: &Node) -> rails::Options {
+    let mut options = rails::Options::of(node);
     options.probe.sizes = vec![64, 65_536];
     options.probe.size_budget = Duration::from_millis(20);
     options.probe.min_iterations = 3;
     options
 }
 
-fn measured(report: &RailReport) -> bool {
+fn measured(report: &rails::Report) -> bool {
     report.rails.iter().all(|rail| rail.failure.is_none())
 }
 
@@ -54,11 +53,11 @@ fn measured(report: &RailReport) -> bool {
 fn rails_alone_and_together() {
     for library in libraries("rails_alone_and_together") {
         let (_tree, node) = p4d();
-        let all = simulated_rails(&node, "tcp");
+        let all = rails::simulated(&node, "tcp");
         assert_eq!(all.len(), 4);
         let mut options = quick(&node);
         options.probe.latency = true;
-        let report = probe_rails(&library, &all, &options, Interrupt::never()).unwrap();
+        let report = rails::probe(&library, &all, &options, Interrupt::never()).unwrap();
         assert!(measured(&report), "{report}");
         assert_eq!((report.size, report.threads), (65_536, 8));
         assert_eq!(report.expected_gbps, Some(400.0));
@@ -73,7 +72,7 @@ fn rails_alone_and_together() {
             assert!(alone.gbps > 0.0 && together.gbps > 0.0);
             assert!(alone.latency_us.unwrap() > 0.0 && together.latency_us.is_none());
             // The counters of the files stand still.
-            let still = TrafficEvidence::NotProved {
+            let still = rails::Evidence::NotProved {
                 tx_bytes: 0,
                 rx_bytes: 0,
             };
@@ -110,7 +109,10 @@ fn rails_alone_and_together() {
             "{text}"
         );
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<RailReport>(&json).unwrap(), report);
+        assert_eq!(
+            serde_json::from_str::<rails::Report>(&json).unwrap(),
+            report
+        );
     }
 }
 
@@ -120,7 +122,7 @@ fn counters_are_the_evidence() {
         return;
     };
     let (tree, node) = p4d();
-    let rail = simulated_rails(&node, "tcp").swap_remove(0);
+    let rail = rails::simulated(&node, "tcp").swap_remove(0);
     assert_eq!(rail.device, "rdmap16s27");
     let mut options = quick(&node);
     options.together = false;
@@ -128,7 +130,7 @@ fn counters_are_the_evidence() {
     options.probe.sizes = vec![4096];
     let probe = |hook: &dyn Fn() -> bool| {
         let rails = std::slice::from_ref(&rail);
-        probe_rails(&library, rails, &options, Interrupt::new(hook)).unwrap()
+        rails::probe(&library, rails, &options, Interrupt::new(hook)).unwrap()
     };
     // The hook is asked again and again while the probe runs, and moves the counters then.
     let asked = AtomicU64::new(0);
@@ -143,7 +145,7 @@ fn counters_are_the_evidence() {
     assert!(asked.load(Ordering::Relaxed) > 1);
     let alone = report.rails[0].alone.as_ref().unwrap();
     assert!(
-        matches!(alone.evidence, TrafficEvidence::Proved { .. }),
+        matches!(alone.evidence, rails::Evidence::Proved { .. }),
         "{alone:?}"
     );
     assert!(
@@ -156,7 +158,7 @@ fn counters_are_the_evidence() {
     let report = probe(&|| false);
     assert_eq!(
         report.rails[0].alone.as_ref().unwrap().evidence,
-        TrafficEvidence::Unknown
+        rails::Evidence::Unknown
     );
     assert!(
         report.to_string().contains("nothing shows which way"),
@@ -168,10 +170,10 @@ fn counters_are_the_evidence() {
 fn a_rail_that_fails_does_not_stop_the_others() {
     for library in libraries("a_rail_that_fails_does_not_stop_the_others") {
         let (_tree, node) = p4d();
-        let mut all = simulated_rails(&node, "tcp");
+        let mut all = rails::simulated(&node, "tcp");
         all.truncate(3);
         all[1].domain = Some("no-such-domain".into());
-        let report = probe_rails(&library, &all, &quick(&node), Interrupt::never()).unwrap();
+        let report = rails::probe(&library, &all, &quick(&node), Interrupt::never()).unwrap();
         let failed: Vec<_> = report
             .rails
             .iter()
@@ -197,21 +199,21 @@ fn a_probe_of_rails_can_be_stopped() {
     options.probe.size_budget = Duration::from_secs(600);
     options.probe.deadline = Duration::from_secs(1200);
     let hook = || true;
-    let rails = simulated_rails(&node, "tcp");
-    let error = probe_rails(&library, &rails, &options, Interrupt::new(&hook)).unwrap_err();
+    let rails = rails::simulated(&node, "tcp");
+    let error = rails::probe(&library, &rails, &options, Interrupt::new(&hook)).unwrap_err();
     assert_eq!(error.code(), Code::Interrupted);
-    let error = probe_rails(&library, &[], &options, Interrupt::never()).unwrap_err();
+    let error = rails::probe(&library, &[], &options, Interrupt::never()).unwrap_err();
     assert_eq!(error.code(), Code::InvalidOption);
 }
 
 #[test]
 fn only_what_libfabric_offers_is_a_rail() {
     let (_tree, node) = p4d();
-    assert!(rails(&node, &[]).is_empty());
+    assert!(rails::list(&node, &[]).is_empty());
     for library in libraries("only_what_libfabric_offers_is_a_rail") {
         let offered = nics(&library).unwrap();
         let efa = offered.iter().filter(|nic| nic.provider == "efa").count();
-        assert_eq!(rails(&node, &offered).len(), efa);
+        assert_eq!(rails::list(&node, &offered).len(), efa);
     }
     let nic = |name: &str, provider: &str| {
         let text = format!(
@@ -227,7 +229,7 @@ fn only_what_libfabric_offers_is_a_rail() {
         nic("rdmap16s27", "efa"),
         nic("rdmap9s0", "efa"),
     ];
-    let found = rails(&node, &offered);
+    let found = rails::list(&node, &offered);
     let [known, unknown] = &found[..] else {
         panic!("{found:?}");
     };

@@ -13,9 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use efa_fabric::endpoint::{Endpoint, EndpointOptions};
 use efa_fabric::{
-    Code, Endpoint, EndpointOptions, Error, Interrupt, Library, ServeOptions, Server, connect,
-    loopback, providers,
+    Code, Error, Interrupt, Library, ServeOptions, Server, connect, loopback, providers,
 };
 
 #[path = "support/processes.rs"]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use efa_fabric::rails::Rail;
+use efa_fabric::store;
 use efa_fabric::survey::{Outcome, Subject, VerdictKind};
 use efa_fabric::survey_run::{Node, PairOptions, RankOptions, Rendezvous, Report, run_rank};
-use efa_fabric::{Code, Interrupt, Library, Rail, Result, StoreClient, StoreOptions, StoreServer};
+use efa_fabric::{Code, Interrupt, Library, Result};
 
 fn library() -> Option<Arc<Library>> {
     match Library::find() {
@@ -48,7 +50,7 @@ fn meet_with(
     interrupt: Interrupt<'_>,
 ) -> Result<Report> {
     let timeout = Duration::from_secs(30);
-    let mut client = StoreClient::connect(address, "secret", timeout, Interrupt::never())?;
+    let mut client = store::Client::connect(address, "secret", timeout, Interrupt::never())?;
     let meeting = Rendezvous {
         exchange: &mut client,
         rank,
@@ -59,9 +61,9 @@ fn meet_with(
 }
 
 #[allow(clippy::unwrap_used)] // of a test
-fn store() -> (StoreServer, String) {
+fn store() -> (store::Server, String) {
     let address = "127.0.0.1:0".parse().unwrap();
-    let server = StoreServer::start(address, "secret", &StoreOptions::default()).unwrap();
+    let server = store::Server::start(address, "secret", &store::Options::default()).unwrap();
     let address = server.address().to_string();
     (server, address)
 }

@@ -11,7 +11,7 @@ use crate::value::value_class;
 
 value_class! {
     /// What one check of the doctor found.
-    DoctorFinding(fabric::Finding) {
+    DoctorFinding(fabric::doctor::Finding) {
         /// The stable dotted name of the check, such as `verbs.unopenable`.
         id: String = |finding| finding.id.clone();
         /// `failed`, `warning`, `unknown`, `info`, `ok` or `not_applicable`.
@@ -44,17 +44,17 @@ impl DoctorFinding {
 
 value_class! {
     /// Whether EFA works on a node, and if not, why; `str()` is a short text.
-    DoctorReport(fabric::DoctorReport) {
+    DoctorReport(fabric::doctor::Report) {
         /// `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
         verdict: &'static str = |report| report.verdict.as_str();
         /// The id of the finding because of which EFA is not usable.
         cause: Option<String> = |report| match &report.verdict {
-            fabric::Verdict::NotUsable { cause } => Some(cause.clone()),
+            fabric::doctor::Verdict::NotUsable { cause } => Some(cause.clone()),
             _ => None,
         };
         /// What tells that there is no EFA by design, or why it could not be told.
         reason: Option<String> = |report| match &report.verdict {
-            fabric::Verdict::NoEfaByDesign { reason } | fabric::Verdict::Unknown { reason } => {
+            fabric::doctor::Verdict::NoEfaByDesign { reason } | fabric::doctor::Verdict::Unknown { reason } => {
                 Some(reason.clone())
             }
             _ => None,
@@ -108,8 +108,8 @@ fn options(
     instance_type: Option<String>,
     deadline_s: f64,
     wait_for_devices: bool,
-) -> PyResult<fabric::DoctorOptions> {
-    let mut options = fabric::DoctorOptions::at(root);
+) -> PyResult<fabric::doctor::Options> {
+    let mut options = fabric::doctor::Options::at(root);
     options.instance_type = instance_type;
     options.deadline = seconds("deadline_s", deadline_s)?;
     options.wait_for_devices = wait_for_devices;
@@ -118,8 +118,8 @@ fn options(
     Ok(options)
 }
 
-async fn run(options: fabric::DoctorOptions) -> PyResult<DoctorReport> {
-    match tokio::task::spawn_blocking(move || fabric::doctor(&options)).await {
+async fn run(options: fabric::doctor::Options) -> PyResult<DoctorReport> {
+    match tokio::task::spawn_blocking(move || fabric::doctor::examine(&options)).await {
         Ok(report) => Ok(DoctorReport(report)),
         Err(error) => Err(PyRuntimeError::new_err(format!(
             "the doctor's thread ended: {error}"
@@ -167,5 +167,5 @@ pub(crate) fn doctor_async<'py>(
 /// The id and the question of every check of the doctor, in order of the decision.
 #[pyfunction]
 pub(crate) fn doctor_checks() -> Vec<(&'static str, &'static str)> {
-    fabric::doctor_checks()
+    fabric::doctor::checks()
 }

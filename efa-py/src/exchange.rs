@@ -18,9 +18,11 @@ pub(crate) enum Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn open(self) -> PyResult<Box<dyn fabric::Exchange + Send>> {
+    pub(crate) fn open(self) -> PyResult<Box<dyn fabric::probe::Exchange + Send>> {
         Ok(match self {
-            Self::Folder(path) => Box::new(fabric::Folder::open(path).map_err(errors::exception)?),
+            Self::Folder(path) => {
+                Box::new(fabric::probe::Folder::open(path).map_err(errors::exception)?)
+            }
             Self::Object(object) => Box::new(Object(object)),
         })
     }
@@ -28,13 +30,13 @@ impl Exchange {
 
 struct Object(Py<PyAny>);
 
-impl fabric::Exchange for Object {
-    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), fabric::ExchangeError> {
+impl fabric::probe::Exchange for Object {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), fabric::probe::ExchangeError> {
         Python::attach(|py| self.0.call_method1(py, "put", (key, value)))?;
         Ok(())
     }
 
-    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, fabric::ExchangeError> {
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, fabric::probe::ExchangeError> {
         let taken = Python::attach(|py| self.0.call_method1(py, "take", (key,))?.extract(py))?;
         Ok(taken)
     }
@@ -49,7 +51,7 @@ fn measuring(
     let (options, library) = (probe.into_options()?, library(given)?);
     let mut exchange = exchange.open()?;
     Ok(run(move |interrupt| {
-        fabric::measure_through(&library, exchange.as_mut(), &name, &options, interrupt)
+        fabric::probe::measure_through(&library, exchange.as_mut(), &name, &options, interrupt)
     }))
 }
 
@@ -69,7 +71,7 @@ fn answering(
     options.max_size = max_size;
     let (mut exchange, library) = (exchange.open()?, library(given)?);
     Ok(run(move |interrupt| {
-        fabric::answer_through(&library, exchange.as_mut(), &name, &options, interrupt)
+        fabric::probe::answer_through(&library, exchange.as_mut(), &name, &options, interrupt)
     }))
 }
 

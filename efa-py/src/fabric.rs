@@ -361,7 +361,7 @@ async fn run_loopback(
     library: Arc<fabric::Library>,
     options: fabric::ProbeOptions,
 ) -> PyResult<ProbeReport> {
-    run(move |interrupt| fabric::loopback_with(&library, &options, interrupt)).await
+    run(move |interrupt| fabric::probe::loopback_with(&library, &options, interrupt)).await
 }
 
 async fn run_connect(

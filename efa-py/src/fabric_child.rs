@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use efa_fabric::{ChildCommand, Code, Question, answer_if_child, ask};
+use efa_fabric::Code;
+use efa_fabric::isolated::{ChildCommand, Question, answer_if_child, ask};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 

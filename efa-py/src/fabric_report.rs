@@ -8,19 +8,19 @@ use crate::gpu::GpuReport;
 use crate::value::value_class;
 
 /// The word for a kind of buffers.
-pub(crate) fn buffers_text(buffers: fabric::Buffers) -> &'static str {
+pub(crate) fn buffers_text(buffers: fabric::probe::Buffers) -> &'static str {
     match buffers {
-        fabric::Buffers::Reused => "reused",
-        fabric::Buffers::Distinct => "distinct",
+        fabric::probe::Buffers::Reused => "reused",
+        fabric::probe::Buffers::Distinct => "distinct",
         _ => "unknown",
     }
 }
 
 /// The kind of buffers for a word.
-pub(crate) fn parse_buffers(text: &str) -> PyResult<fabric::Buffers> {
+pub(crate) fn parse_buffers(text: &str) -> PyResult<fabric::probe::Buffers> {
     match text {
-        "reused" => Ok(fabric::Buffers::Reused),
-        "distinct" => Ok(fabric::Buffers::Distinct),
+        "reused" => Ok(fabric::probe::Buffers::Reused),
+        "distinct" => Ok(fabric::probe::Buffers::Distinct),
         other => Err(PyValueError::new_err(format!(
             "buffers is '{other}', must be reused or distinct"
         ))),
@@ -28,14 +28,14 @@ pub(crate) fn parse_buffers(text: &str) -> PyResult<fabric::Buffers> {
 }
 
 /// The word for an operation.
-pub(crate) fn operation_text(operation: fabric::Operation) -> &'static str {
+pub(crate) fn operation_text(operation: fabric::probe::Operation) -> &'static str {
     operation.as_str()
 }
 
 /// The operation for a word.
-pub(crate) fn parse_operation(text: &str) -> PyResult<fabric::Operation> {
-    let named = |operation: &&fabric::Operation| operation.as_str() == text;
-    fabric::Operation::ALL
+pub(crate) fn parse_operation(text: &str) -> PyResult<fabric::probe::Operation> {
+    let named = |operation: &&fabric::probe::Operation| operation.as_str() == text;
+    fabric::probe::Operation::ALL
         .iter()
         .find(named)
         .copied()
@@ -47,19 +47,19 @@ pub(crate) fn parse_operation(text: &str) -> PyResult<fabric::Operation> {
 }
 
 /// The word for a direction.
-pub(crate) fn direction_text(direction: fabric::Direction) -> &'static str {
+pub(crate) fn direction_text(direction: fabric::probe::Direction) -> &'static str {
     match direction {
-        fabric::Direction::OneWay => "one_way",
-        fabric::Direction::Bidirectional => "bidirectional",
+        fabric::probe::Direction::OneWay => "one_way",
+        fabric::probe::Direction::Bidirectional => "bidirectional",
         _ => "unknown",
     }
 }
 
 /// The direction for a word.
-pub(crate) fn parse_direction(text: &str) -> PyResult<fabric::Direction> {
+pub(crate) fn parse_direction(text: &str) -> PyResult<fabric::probe::Direction> {
     match text {
-        "one_way" => Ok(fabric::Direction::OneWay),
-        "bidirectional" => Ok(fabric::Direction::Bidirectional),
+        "one_way" => Ok(fabric::probe::Direction::OneWay),
+        "bidirectional" => Ok(fabric::probe::Direction::Bidirectional),
         other => Err(PyValueError::new_err(format!(
             "direction is '{other}', must be one_way or bidirectional"
         ))),
@@ -67,19 +67,19 @@ pub(crate) fn parse_direction(text: &str) -> PyResult<fabric::Direction> {
 }
 
 /// The word for a way of waiting.
-pub(crate) fn wait_text(wait: fabric::Wait) -> &'static str {
+pub(crate) fn wait_text(wait: fabric::probe::Wait) -> &'static str {
     match wait {
-        fabric::Wait::Spin => "spin",
-        fabric::Wait::Adaptive => "adaptive",
+        fabric::probe::Wait::Spin => "spin",
+        fabric::probe::Wait::Adaptive => "adaptive",
         _ => "unknown",
     }
 }
 
 /// The way of waiting for a word.
-pub(crate) fn parse_wait(text: &str) -> PyResult<fabric::Wait> {
+pub(crate) fn parse_wait(text: &str) -> PyResult<fabric::probe::Wait> {
     match text {
-        "spin" => Ok(fabric::Wait::Spin),
-        "adaptive" => Ok(fabric::Wait::Adaptive),
+        "spin" => Ok(fabric::probe::Wait::Spin),
+        "adaptive" => Ok(fabric::probe::Wait::Adaptive),
         other => Err(PyValueError::new_err(format!(
             "wait is '{other}', must be spin or adaptive"
         ))),
@@ -88,7 +88,7 @@ pub(crate) fn parse_wait(text: &str) -> PyResult<fabric::Wait> {
 
 value_class! {
     /// A network device that libfabric can use.
-    Nic(fabric::Nic) {
+    Nic(fabric::info::Nic) {
         /// The device, such as `rdmap0s6` on EFA.
         name: String = |nic| nic.name.clone();
         /// The provider.
@@ -101,8 +101,8 @@ value_class! {
         link_speed_bps: Option<u64> = |nic| nic.info.link_speed_bps;
         /// Whether the link is up, where the provider says.
         link_is_up: Option<bool> = |nic| match nic.info.link_state {
-            fabric::LinkState::Up => Some(true),
-            fabric::LinkState::Down => Some(false),
+            fabric::info::LinkState::Up => Some(true),
+            fabric::info::LinkState::Down => Some(false),
             _ => None,
         };
         /// The driver.
@@ -121,7 +121,7 @@ impl Nic {
 
 value_class! {
     /// One thing that libfabric offers.
-    ProviderInfo(fabric::ProviderInfo) {
+    ProviderInfo(fabric::info::ProviderInfo) {
         /// The provider, with layers: `efa`, `tcp`, `tcp;ofi_rxm`.
         provider: String = |p| p.provider.clone();
         /// The provider's own version.
@@ -167,7 +167,7 @@ impl ProviderInfo {
 
 value_class! {
     /// Half of the round-trip time of single messages, in µs.
-    Latency(fabric::Latency) {
+    Latency(fabric::probe::Latency) {
         /// Round trips measured.
         iterations: u64 = |l| l.iterations;
         /// Round trips before, which are not counted.
@@ -199,7 +199,7 @@ impl Latency {
 
 value_class! {
     /// What one side sent.
-    SideBandwidth(fabric::SideBandwidth) {
+    SideBandwidth(fabric::probe::SideBandwidth) {
         /// Messages sent.
         messages: u64 = |b| b.messages;
         /// Seconds.
@@ -221,7 +221,7 @@ impl SideBandwidth {
 value_class! {
     /// Transfers with many in flight, from the first post to the last acknowledgement or
     /// completion. With both sides sending, rates are the sum of both.
-    Bandwidth(fabric::Bandwidth) {
+    Bandwidth(fabric::probe::Bandwidth) {
         /// Messages sent.
         messages: u64 = |b| b.messages;
         /// Bytes sent, without headers.
@@ -254,7 +254,7 @@ impl Bandwidth {
 
 value_class! {
     /// One message size of a probe.
-    ProbeRow(fabric::ProbeRow) {
+    ProbeRow(fabric::probe::Row) {
         /// Bytes of each message.
         size: u64 = |row| row.size;
         /// Whether the bytes of one transfer were compared with what was sent; not above 64 MiB.
@@ -278,9 +278,9 @@ value_class! {
     ProbeReport(fabric::ProbeReport) {
         /// `loopback`, `connect` or `serve`.
         role: &'static str = |report| match report.role {
-            fabric::Role::Loopback => "loopback",
-            fabric::Role::Connect => "connect",
-            fabric::Role::Serve => "serve",
+            fabric::probe::Role::Loopback => "loopback",
+            fabric::probe::Role::Connect => "connect",
+            fabric::probe::Role::Serve => "serve",
             _ => "unknown",
         };
         /// The libfabric that was used.
@@ -300,8 +300,8 @@ value_class! {
         /// Whether shared memory may have been measured instead of the provider's network:
         /// `not_applicable`, `disabled` or `unknown`.
         shared_memory: &'static str = |report| match report.shared_memory {
-            fabric::SharedMemory::NotApplicable => "not_applicable",
-            fabric::SharedMemory::Disabled => "disabled",
+            fabric::endpoint::SharedMemory::NotApplicable => "not_applicable",
+            fabric::endpoint::SharedMemory::Disabled => "disabled",
             _ => "unknown",
         };
         /// Name of this machine.

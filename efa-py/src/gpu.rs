@@ -11,15 +11,15 @@ pub(crate) fn parse_memory(
     text: &str,
     dmabuf: bool,
     forbid_cuda_calls: bool,
-) -> PyResult<fabric::Memory> {
+) -> PyResult<fabric::gpu::Memory> {
     let memory = text
-        .parse::<fabric::Memory>()
+        .parse::<fabric::gpu::Memory>()
         .map_err(|error: fabric::Error| PyValueError::new_err(error.message().to_owned()))?;
     match memory {
-        fabric::Memory::Cuda(mut cuda) => {
+        fabric::gpu::Memory::Cuda(mut cuda) => {
             cuda.dmabuf = dmabuf;
             cuda.forbid_cuda_calls = forbid_cuda_calls;
-            Ok(fabric::Memory::Cuda(cuda))
+            Ok(fabric::gpu::Memory::Cuda(cuda))
         }
         memory if !dmabuf && !forbid_cuda_calls => Ok(memory),
         _ => Err(PyValueError::new_err(
@@ -29,16 +29,16 @@ pub(crate) fn parse_memory(
 }
 
 /// The GPU memory of options, where they have such.
-pub(crate) fn cuda(memory: fabric::Memory) -> Option<fabric::CudaMemory> {
+pub(crate) fn cuda(memory: fabric::gpu::Memory) -> Option<fabric::gpu::CudaMemory> {
     match memory {
-        fabric::Memory::Cuda(cuda) => Some(cuda),
+        fabric::gpu::Memory::Cuda(cuda) => Some(cuda),
         _ => None,
     }
 }
 
 value_class! {
     /// One thing that was looked at to tell whether the network card reaches GPU memory.
-    GpuEvidence(fabric::GpuEvidence) {
+    GpuEvidence(fabric::gpu::Evidence) {
         /// Where: a path, a call, an option by libfabric's name.
         source: String = |evidence| evidence.source.clone();
         /// What was found there.
@@ -57,7 +57,7 @@ impl GpuEvidence {
 
 value_class! {
     /// The GPU memory of one side of a probe; `str()` has all the evidence.
-    GpuReport(fabric::GpuReport) {
+    GpuReport(fabric::gpu::Report) {
         /// The device by CUDA's number.
         device: u32 = |gpu| gpu.device;
         /// The device's name, as the driver says it.

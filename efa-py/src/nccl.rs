@@ -12,7 +12,7 @@ use crate::value::value_class;
 
 value_class! {
     /// A line of a log.
-    NcclEvidence(fabric::NcclEvidence) {
+    NcclEvidence(fabric::nccl::Evidence) {
         /// Its number, from 1.
         line: u64 = |e| e.line;
         /// The message in it, at most 300 bytes.
@@ -29,7 +29,7 @@ impl NcclEvidence {
 
 value_class! {
     /// Why a process is not on EFA.
-    NcclReason(fabric::NcclReason) {
+    NcclReason(fabric::nccl::Reason) {
         /// The stable id of the cause, such as `plugin_not_found`.
         cause: &'static str = |r| r.cause.as_str();
         /// What that is, in one sentence.
@@ -52,7 +52,7 @@ impl NcclReason {
 
 value_class! {
     /// Something to act on, or to know.
-    NcclFinding(fabric::NcclFinding) {
+    NcclFinding(fabric::nccl::Finding) {
         /// The stable id of the cause.
         cause: &'static str = |f| f.cause.as_str();
         /// `failed`, `warning` or `note`.
@@ -81,7 +81,7 @@ impl NcclFinding {
 
 value_class! {
     /// Channels by what they run over. Each direction, each peer and each communicator counts.
-    NcclChannels(fabric::NcclChannels) {
+    NcclChannels(fabric::nccl::Channels) {
         /// Over a network, with GPUDirect RDMA.
         gpudirect: u64 = |c| c.gpudirect;
         /// Over a network, staged through host memory.
@@ -111,7 +111,7 @@ impl NcclChannels {
 
 value_class! {
     /// What a log says of a network; None where no line says it.
-    NcclNetwork(fabric::NcclNetwork) {
+    NcclNetwork(fabric::nccl::Network) {
         /// NCCL's name: `Libfabric`, `AWS Libfabric`, `Socket`, `IB`.
         name: Option<String> = |n| n.name.clone();
         /// libfabric's provider, such as `efa` or `tcp;ofi_rxm`.
@@ -150,7 +150,7 @@ impl NcclNetwork {
 
 value_class! {
     /// One process of a job.
-    NcclRank(fabric::NcclRank) {
+    NcclRank(fabric::nccl::Rank) {
         /// Its rank: the launcher's, else the one in the largest communicator.
         rank: Option<u32> = |r| r.rank;
         /// Its host, pod or address.
@@ -183,7 +183,7 @@ impl NcclRank {
 
 value_class! {
     /// The processes of one host.
-    NcclHost(fabric::NcclHost) {
+    NcclHost(fabric::nccl::Host) {
         /// Its name, or address.
         host: String = |h| h.host.clone();
         /// How many processes wrote to the log.
@@ -202,7 +202,7 @@ impl NcclHost {
 
 value_class! {
     /// What an NCCL log says of the network; `str()` is the text form.
-    NcclReport(fabric::NcclReport) {
+    NcclReport(fabric::nccl::Report) {
         /// `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
         /// `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
         verdict: &'static str = |r| r.verdict.as_str();
@@ -273,10 +273,10 @@ impl Piece<'_> {
 /// expected_nics: EFA devices that each node must have. expect_gpudirect: whether the instance
 /// type has GPUDirect RDMA; None takes channels without it as a warning.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
-pub(crate) struct NcclLog(Mutex<fabric::NcclLog>);
+pub(crate) struct NcclLog(Mutex<fabric::nccl::Log>);
 
 impl NcclLog {
-    fn log(&self) -> PyResult<MutexGuard<'_, fabric::NcclLog>> {
+    fn log(&self) -> PyResult<MutexGuard<'_, fabric::nccl::Log>> {
         self.0
             .lock()
             .map_err(|_| PyValueError::new_err("an earlier call on this log failed"))
@@ -288,10 +288,10 @@ impl NcclLog {
     #[new]
     #[pyo3(signature = (*, expected_nics=None, expect_gpudirect=None))]
     fn new(expected_nics: Option<u32>, expect_gpudirect: Option<bool>) -> Self {
-        let mut expectation = fabric::NcclExpectation::new();
+        let mut expectation = fabric::nccl::Expectation::new();
         expectation.nics = expected_nics;
         expectation.gpudirect = expect_gpudirect;
-        Self(Mutex::new(fabric::NcclLog::new(expectation)))
+        Self(Mutex::new(fabric::nccl::Log::new(expectation)))
     }
 
     /// Takes the next piece of a stream; where it is cut makes no difference.
@@ -324,7 +324,7 @@ impl NcclLog {
 
 value_class! {
     /// Why a variable should be set or go.
-    NcclNote(fabric::NcclNote) {
+    NcclNote(fabric::nccl::Note) {
         /// The variable.
         variable: String = |n| n.variable.clone();
         /// `set`, `unset` or `note`.
@@ -345,7 +345,7 @@ impl NcclNote {
 
 value_class! {
     /// What to do with an environment; `str()` is the text form.
-    NcclAdvice(fabric::NcclAdvice) {
+    NcclAdvice(fabric::nccl::Advice) {
         /// Variables that must have these values, for `env_vars` of Ray's `runtime_env`.
         env_vars: BTreeMap<String, String> = |a| a.env_vars().clone();
         /// Variables that are there and must go. A runtime_env cannot remove them: `unset_hint`.
@@ -355,7 +355,7 @@ value_class! {
         /// Why, for each variable that is set or must go, and what else is worth knowing.
         notes: Vec<NcclNote> = |a| a.notes.iter().cloned().map(NcclNote).collect();
         /// Where variables have to be removed; None where none has to.
-        unset_hint: Option<&'static str> = fabric::NcclAdvice::unset_hint;
+        unset_hint: Option<&'static str> = fabric::nccl::Advice::unset_hint;
     }
 }
 
@@ -403,7 +403,7 @@ pub(crate) fn advise_nccl_environment(
     fork_is_safe: Option<bool>,
     require_efa: bool,
 ) -> NcclAdvice {
-    let mut node = fabric::NcclNode::default();
+    let mut node = fabric::nccl::Node::default();
     node.instance_type = instance_type;
     node.efa_count = efa_count;
     node.gpu_count = gpu_count;
@@ -413,5 +413,5 @@ pub(crate) fn advise_nccl_environment(
     node.plugin_path = plugin_path;
     node.fork_is_safe = fork_is_safe;
     node.require_efa = require_efa;
-    NcclAdvice(fabric::advise_nccl_environment(&node, &environment))
+    NcclAdvice(fabric::nccl::advise_environment(&node, &environment))
 }

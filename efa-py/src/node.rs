@@ -8,17 +8,17 @@ use pyo3::prelude::*;
 use crate::value::value_class;
 
 /// Bytes, or -1 for unlimited.
-fn limit(limit: Option<fabric::Limit>) -> Option<i64> {
+fn limit(limit: Option<fabric::node::Limit>) -> Option<i64> {
     match limit? {
-        fabric::Limit::Unlimited => Some(-1),
-        fabric::Limit::Of(amount) => Some(i64::try_from(amount).unwrap_or(i64::MAX)),
+        fabric::node::Limit::Unlimited => Some(-1),
+        fabric::node::Limit::Of(amount) => Some(i64::try_from(amount).unwrap_or(i64::MAX)),
         _ => None,
     }
 }
 
 value_class! {
     /// A PCI device.
-    PciDevice(fabric::PciDevice) {
+    PciDevice(fabric::node::PciDevice) {
         /// Such as `0000:00:06.0`.
         address: String = |d| d.address.clone();
         /// Vendor id, such as `0x1d0f`.
@@ -45,7 +45,7 @@ impl PciDevice {
 
 value_class! {
     /// An EFA device as the kernel's driver shows it.
-    EfaDevice(fabric::EfaDevice) {
+    EfaDevice(fabric::node::EfaDevice) {
         /// Such as `rdmap0s6`.
         name: String = |d| d.name.clone();
         /// The PCI address.
@@ -84,7 +84,7 @@ impl EfaDevice {
 
 value_class! {
     /// An RDMA device that is not EFA.
-    RdmaDevice(fabric::RdmaDevice) {
+    RdmaDevice(fabric::node::RdmaDevice) {
         /// Such as `mlx5_0`.
         name: String = |d| d.name.clone();
         /// Vendor id.
@@ -107,7 +107,7 @@ impl RdmaDevice {
 
 value_class! {
     /// A verbs device, through which programs use an RDMA device.
-    Uverbs(fabric::Uverbs) {
+    Uverbs(fabric::node::Uverbs) {
         /// Such as `uverbs0`.
         name: String = |u| u.name.clone();
         /// The RDMA device that it belongs to.
@@ -116,14 +116,14 @@ value_class! {
         path: String = |u| u.path.clone();
         /// `openable`, `missing` or `denied`.
         access: &'static str = |u| match u.access {
-            fabric::Access::Openable => "openable",
-            fabric::Access::Missing => "missing",
-            fabric::Access::Denied { .. } => "denied",
+            fabric::node::Access::Openable => "openable",
+            fabric::node::Access::Missing => "missing",
+            fabric::node::Access::Denied { .. } => "denied",
             _ => "unknown",
         };
         /// The error number of what is denied.
         errno: Option<i32> = |u| match u.access {
-            fabric::Access::Denied { errno } => Some(errno),
+            fabric::node::Access::Denied { errno } => Some(errno),
             _ => None,
         };
     }
@@ -138,7 +138,7 @@ impl Uverbs {
 
 value_class! {
     /// A kernel module.
-    KernelModule(fabric::KernelModule) {
+    KernelModule(fabric::node::KernelModule) {
         /// Such as `efa`.
         name: String = |m| m.name.clone();
         /// Whether the kernel has it; None where that cannot be read.
@@ -157,7 +157,7 @@ impl KernelModule {
 
 value_class! {
     /// What a machine of an instance type should have.
-    ExpectedEfa(fabric::Expected) {
+    ExpectedEfa(fabric::node::Expected) {
         /// The instance type.
         instance_type: String = |e| e.instance_type.clone();
         /// EFA interfaces that it can have; a launch may attach fewer on purpose.
@@ -180,7 +180,7 @@ impl ExpectedEfa {
 
 value_class! {
     /// A machine, as far as its files tell; `str()` is a short text with a table.
-    Node(fabric::Node) {
+    Node(fabric::node::Node) {
         /// The directory that was read.
         root: String = |n| n.root.clone();
         /// Name of the machine.
@@ -254,8 +254,8 @@ impl Node {
 #[pyo3(signature = (root=PathBuf::from("/")))]
 pub(crate) fn node(py: Python<'_>, root: PathBuf) -> Node {
     py.detach(|| {
-        Node(fabric::Node::read(&fabric::NodeRoot::with_environment(
-            root,
-        )))
+        Node(fabric::node::Node::read(
+            &fabric::node::NodeRoot::with_environment(root),
+        ))
     })
 }

@@ -13,7 +13,7 @@ use crate::value::value_class;
 
 value_class! {
     /// One network device as a way out of the machine.
-    Rail(fabric::Rail) {
+    Rail(fabric::rails::Rail) {
         /// The device, such as `rdmap79s0`.
         device: String = |r| r.device.clone();
         /// libfabric's provider.
@@ -42,7 +42,7 @@ impl Rail {
         numa_node: Option<u32>,
         expected_gbps: Option<f64>,
     ) -> Self {
-        let mut rail = fabric::Rail::new(device, provider);
+        let mut rail = fabric::rails::Rail::new(device, provider);
         rail.domain = domain;
         rail.numa_node = numa_node;
         rail.expected_gbps = expected_gbps;
@@ -56,7 +56,7 @@ impl Rail {
 
 value_class! {
     /// One measurement of one rail.
-    RailMeasure(fabric::RailMeasure) {
+    RailMeasure(fabric::rails::Measure) {
         /// The provider as libfabric returned it.
         provider: String = |m| m.provider.clone();
         /// The domain.
@@ -71,8 +71,8 @@ value_class! {
         latency_us: Option<f64> = |m| m.latency_us;
         /// Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
         evidence: &'static str = |m| match m.evidence {
-            fabric::TrafficEvidence::Proved { .. } => "proved",
-            fabric::TrafficEvidence::NotProved { .. } => "not_proved",
+            fabric::rails::Evidence::Proved { .. } => "proved",
+            fabric::rails::Evidence::NotProved { .. } => "not_proved",
             _ => "unknown",
         };
         /// By how much the device's counters grew.
@@ -89,14 +89,14 @@ impl RailMeasure {
 
 value_class! {
     /// What came of one rail.
-    RailResult(fabric::RailResult) {
+    RailResult(fabric::rails::RailResult) {
         /// The rail.
         rail: Rail = |r| Rail(r.rail.clone());
         /// Whether its threads ran on the NUMA node of its card.
-        is_pinned: bool = |r| matches!(r.pinning, fabric::Pinning::Pinned { .. });
+        is_pinned: bool = |r| matches!(r.pinning, fabric::rails::Pinning::Pinned { .. });
         /// Why they did not.
         not_pinned_because: Option<String> = |r| match &r.pinning {
-            fabric::Pinning::NotPinned { reason } => Some(reason.clone()),
+            fabric::rails::Pinning::NotPinned { reason } => Some(reason.clone()),
             _ => None,
         };
         /// Measured while the other rails were idle.
@@ -119,7 +119,7 @@ impl RailResult {
 
 value_class! {
     /// All rails of a machine; `str()` is a table.
-    RailReport(fabric::RailReport) {
+    RailReport(fabric::rails::Report) {
         /// The libfabric that was used.
         library_path: String = |r| r.library_path.clone();
         /// Its version.
@@ -175,7 +175,7 @@ pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> P
     let nics = py
         .detach(|| fabric::nics(&library))
         .map_err(errors::exception)?;
-    let rails = fabric::rails(&node.0, &nics);
+    let rails = fabric::rails::list(&node.0, &nics);
     Ok(rails.into_iter().map(Rail).collect())
 }
 
@@ -183,7 +183,7 @@ pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> P
 /// as `tcp`. All rails then share one network.
 #[pyfunction]
 pub(crate) fn simulated_rails(node: &Node, provider: &str) -> Vec<Rail> {
-    let rails = fabric::simulated_rails(&node.0, provider);
+    let rails = fabric::rails::simulated(&node.0, provider);
     rails.into_iter().map(Rail).collect()
 }
 
@@ -199,7 +199,7 @@ fn probe(
     together: bool,
     library: Option<&Library>,
 ) -> PyResult<impl Future<Output = PyResult<RailReport>> + Send + use<>> {
-    let mut options = fabric::RailOptions::of(&node.0);
+    let mut options = fabric::rails::Options::of(&node.0);
     if let Some(sizes) = sizes {
         options.probe.sizes = sizes;
     }
@@ -208,10 +208,10 @@ fn probe(
     options.probe.deadline = seconds("deadline_s", deadline_s)?;
     options.pin = pin;
     options.together = together;
-    let rails: Vec<fabric::Rail> = rails.into_iter().map(|rail| rail.0).collect();
+    let rails: Vec<fabric::rails::Rail> = rails.into_iter().map(|rail| rail.0).collect();
     let library = self::library(library)?;
     Ok(async move {
-        on_thread(move |interrupt| fabric::probe_rails(&library, &rails, &options, interrupt))
+        on_thread(move |interrupt| fabric::rails::probe(&library, &rails, &options, interrupt))
             .await
             .map(RailReport)
     })

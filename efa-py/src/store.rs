@@ -16,7 +16,7 @@ use crate::runtime::block_on;
 /// token: what every rank must know. address: `ip:port` to listen on.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct StoreServer {
-    server: Mutex<Option<fabric::StoreServer>>,
+    server: Mutex<Option<fabric::store::Server>>,
     address: String,
 }
 
@@ -29,10 +29,10 @@ impl StoreServer {
         let address = address.parse().map_err(|error| {
             PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
         })?;
-        let mut options = fabric::StoreOptions::default();
+        let mut options = fabric::store::Options::default();
         options.deadline = seconds("deadline_s", deadline_s)?;
         let server =
-            fabric::StoreServer::start(address, token, &options).map_err(errors::exception)?;
+            fabric::store::Server::start(address, token, &options).map_err(errors::exception)?;
         let address = server.address().to_string();
         Ok(Self {
             server: Mutex::new(Some(server)),
@@ -72,7 +72,7 @@ impl StoreServer {
 
 /// A connection to a `StoreServer`; an exchange for probes and surveys.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
-pub(crate) struct StoreClient(Mutex<fabric::StoreClient>);
+pub(crate) struct StoreClient(Mutex<fabric::store::Client>);
 
 #[pymethods]
 impl StoreClient {
@@ -82,7 +82,7 @@ impl StoreClient {
         let timeout: Duration = seconds("timeout_s", timeout_s)?;
         let connecting = async move {
             on_thread(move |interrupt| {
-                fabric::StoreClient::connect(&address, &token, timeout, interrupt)
+                fabric::store::Client::connect(&address, &token, timeout, interrupt)
             })
             .await
         };
@@ -91,14 +91,14 @@ impl StoreClient {
 
     /// Leaves the bytes under a key that was not used before.
     fn put(&self, py: Python<'_>, key: &str, value: &[u8]) -> PyResult<()> {
-        use fabric::Exchange as _;
+        use fabric::probe::Exchange as _;
         py.detach(|| lock(&self.0).put(key, value))
             .map_err(|error| store_failed(error.as_ref()))
     }
 
     /// Takes away what lies under the key; None while nothing does.
     fn take(&self, py: Python<'_>, key: &str) -> PyResult<Option<Vec<u8>>> {
-        use fabric::Exchange as _;
+        use fabric::probe::Exchange as _;
         py.detach(|| lock(&self.0).take(key))
             .map_err(|error| store_failed(error.as_ref()))
     }

@@ -19,7 +19,7 @@ from efa_sdk import errors, nccl
 from hypothesis import given
 from hypothesis import strategies as st
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "efa-fabric/src/nccl_log/fixtures"
+FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "efa-fabric/src/nccl/log/fixtures"
 GOOD = (FIXTURES / "plugin_1_16_nccl_2_27.log").read_text()
 SOCKETS = (FIXTURES / "sockets_ray.log").read_text()
 

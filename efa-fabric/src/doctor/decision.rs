@@ -2,7 +2,7 @@
 
 use super::environment::{self, Environment};
 use super::finding::{Check, Finding, Status};
-use super::report::{DoctorReport, LibfabricSeen, NodeSummary, Verdict};
+use super::report::{LibfabricSeen, NodeSummary, Report, Verdict};
 use super::scene::Scene;
 use super::{hardware, libfabric, machine, verbs};
 use crate::fabric_log::FingerprintKind;
@@ -53,7 +53,7 @@ pub fn diagnose(
     findings
 }
 
-impl DoctorReport {
+impl Report {
     /// The report of a machine, an environment and an answer, wherever and whenever they were
     /// taken; the arguments are those of [`diagnose`].
     #[must_use]

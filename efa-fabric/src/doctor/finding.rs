@@ -164,7 +164,7 @@ checks! {
 
 /// The id and the question of every check, in order of the decision.
 #[must_use]
-pub fn doctor_checks() -> Vec<(&'static str, &'static str)> {
+pub fn checks() -> Vec<(&'static str, &'static str)> {
     Check::ALL
         .iter()
         .map(|check| (check.id(), check.question()))
@@ -175,7 +175,7 @@ pub fn doctor_checks() -> Vec<(&'static str, &'static str)> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The stable dotted name of the check; [`doctor_checks`] has all.
+    /// The stable dotted name of the check; [`checks`] has all.
     pub id: String,
     /// How it ended.
     pub status: Status,
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn ids_are_pinned() {
-        let ids: Vec<_> = doctor_checks().iter().map(|(id, _)| *id).collect();
+        let ids: Vec<_> = checks().iter().map(|(id, _)| *id).collect();
         assert_eq!(
             ids,
             [

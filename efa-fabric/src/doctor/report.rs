@@ -95,10 +95,10 @@ pub struct LibfabricSeen {
     pub version: Version,
 }
 
-/// What [`doctor`](crate::doctor) found; `Display` is a short text with the worst first.
+/// What [`examine`](super::examine) found; `Display` is a short text with the worst first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct DoctorReport {
+pub struct Report {
     /// Whether EFA can be used.
     pub verdict: Verdict,
     /// The machine.
@@ -109,7 +109,7 @@ pub struct DoctorReport {
     pub findings: Vec<Finding>,
 }
 
-impl DoctorReport {
+impl Report {
     pub(crate) fn new(
         verdict: Verdict,
         node: NodeSummary,
@@ -225,7 +225,7 @@ impl DoctorReport {
     }
 }
 
-impl fmt::Display for DoctorReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.headline())?;
         writeln!(f, "{}", self.machine())?;
@@ -289,8 +289,8 @@ mod tests {
     use super::super::finding::Check;
     use super::*;
 
-    fn report(verdict: Verdict) -> DoctorReport {
-        DoctorReport::new(
+    fn report(verdict: Verdict) -> Report {
+        Report::new(
             verdict,
             NodeSummary {
                 root: "/".into(),
@@ -366,9 +366,9 @@ mod tests {
             assert_eq!(report.exit_code(), code, "{:?}", report.verdict);
             assert!(!report.is_healthy());
             let text = serde_json::to_string(&report).unwrap();
-            assert_eq!(serde_json::from_str::<DoctorReport>(&text).unwrap(), report);
+            assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         }
-        let healthy = DoctorReport::new(Verdict::Usable, NodeSummary::default(), None, Vec::new());
+        let healthy = Report::new(Verdict::Usable, NodeSummary::default(), None, Vec::new());
         assert!(healthy.is_healthy());
     }
 }

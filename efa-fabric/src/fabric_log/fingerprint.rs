@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::line::LogLine;
+use super::line::Line;
 
 /// A line of the log that means something for EFA.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -154,7 +154,7 @@ type Recognised = (FingerprintKind, Option<String>, Option<i64>);
 
 /// What a line means: `text` is the text of `line`, or a whole line that libfabric did not
 /// write through its log.
-pub(super) fn recognise(line: Option<&LogLine>, text: &str) -> Option<Recognised> {
+pub(super) fn recognise(line: Option<&Line>, text: &str) -> Option<Recognised> {
     match line {
         Some(line) => logged(line, text).or_else(|| later(text)),
         None => printed(text),
@@ -200,7 +200,7 @@ fn printed(text: &str) -> Option<Recognised> {
 }
 
 /// Lines of the log about discovery.
-fn logged(line: &LogLine, text: &str) -> Option<Recognised> {
+fn logged(line: &Line, text: &str) -> Option<Recognised> {
     if let Some(rest) = text.strip_prefix("fi_getinfo: provider ") {
         return answer(rest);
     }
@@ -296,7 +296,7 @@ fn hmem(text: &str) -> Option<Recognised> {
 }
 
 /// Hints that do not fit (prov/util/src/util_attr.c, prov/efa/src/efa_user_info.c).
-fn hints(line: &LogLine, text: &str) -> Option<Recognised> {
+fn hints(line: &Line, text: &str) -> Option<Recognised> {
     use FingerprintKind as Kind;
     let provider = || owned(Some(&line.provider));
     if let Some(number) = after(text, "unsupported endpoint type: ") {

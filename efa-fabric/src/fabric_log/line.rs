@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum LogLevel {
+pub enum Level {
     /// Something is wrong.
     Warn,
     /// How calls went.
@@ -23,7 +23,7 @@ pub enum LogLevel {
 /// libfabric 1.13 without time and prefix (src/log.c of 1.9 to 2.6).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct LogLine {
+pub struct Line {
     /// The process that wrote it.
     pub pid: u32,
     /// When, in seconds since 1970; `None` before libfabric 1.13.
@@ -37,12 +37,12 @@ pub struct LogLine {
     /// The line of the C file.
     pub line: u32,
     /// Its level.
-    pub level: LogLevel,
+    pub level: Level,
     /// What it says.
     pub text: String,
 }
 
-impl LogLine {
+impl Line {
     /// Takes a line apart, wherever in the line libfabric's part begins; `None` if it has none.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
@@ -56,10 +56,10 @@ impl LogLine {
         let (number, tail) = tail.split_once('<')?;
         let (level, text) = tail.split_once('>')?;
         let level = match level {
-            "warn" => LogLevel::Warn,
-            "trace" => LogLevel::Trace,
-            "info" => LogLevel::Info,
-            "debug" => LogLevel::Debug,
+            "warn" => Level::Warn,
+            "trace" => Level::Trace,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
             _ => return None,
         };
         let mut from_right = head.rsplit(':');
@@ -82,7 +82,7 @@ impl LogLine {
     }
 }
 
-impl fmt::Display for LogLine {
+impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.provider, self.text)
     }

@@ -295,7 +295,7 @@ fn whole(line: &str) -> String {
 fn each_line_means_what_it_means() {
     for (line, kind, subject, number) in LINES {
         let line = whole(line);
-        let log = FabricLog::parse(&line);
+        let log = Log::parse(&line);
         let found: Vec<_> = log
             .fingerprints
             .iter()
@@ -303,7 +303,7 @@ fn each_line_means_what_it_means() {
             .collect();
         assert_eq!(found, [(kind, subject, number)], "{line}");
         assert_eq!(log.fingerprints[0].evidence, line);
-        let writer = LogLine::parse(&line).map(|line| line.provider);
+        let writer = Line::parse(&line).map(|line| line.provider);
         assert_eq!(log.fingerprints[0].provider, writer);
     }
 }
@@ -332,11 +332,11 @@ fn other_lines_mean_nothing() {
         "libfabric",
         "libfabric:",
     ] {
-        let log = FabricLog::parse(&whole(line));
+        let log = Log::parse(&whole(line));
         assert_eq!(log.fingerprints, [], "{line}");
     }
     let headless = "libfabric:x:y:z():1<warn> fi_getinfo: provider efa output empty list";
-    assert_eq!(FabricLog::parse(headless), FabricLog::default());
+    assert_eq!(Log::parse(headless), Log::default());
 }
 
 #[test]
@@ -356,15 +356,15 @@ fn heads_of_all_generations_are_read() {
             Some(1_795_245_378),
         ),
     ] {
-        let line = LogLine::parse(line).unwrap();
+        let line = Line::parse(line).unwrap();
         assert_eq!((line.pid, line.time_s, line.line), (17, time_s, 7));
         assert_eq!(line.provider, "efa");
         assert_eq!(line.subsystem, "fabric");
         assert_eq!(line.function, "efa_getinfo");
-        assert_eq!((line.level, line.text.as_str()), (LogLevel::Warn, "text"));
+        assert_eq!((line.level, line.text.as_str()), (Level::Warn, "text"));
     }
     let layered = "libfabric:17:1::tcp;ofi_rxm:core:f():1<info> libfabric: a text with its name";
-    let layered = LogLine::parse(layered).unwrap();
+    let layered = Line::parse(layered).unwrap();
     assert_eq!(layered.provider, "tcp;ofi_rxm");
     assert_eq!(layered.text, "libfabric: a text with its name");
 }
@@ -374,7 +374,7 @@ fn two_writers_on_one_line_are_told_apart() {
     let both = format!(
         "{PREFIX}core:core:f():1<warn> fi_getinfo: provider efa output empty list{PREFIX}efa:fabric:f():1<info> g_efa_selected_device_cnt=0, g_efa_ibv_gid_cnt=0"
     );
-    let log = FabricLog::parse(&both);
+    let log = Log::parse(&both);
     assert_eq!(log.lines, 2);
     assert_eq!(
         log.first(FingerprintKind::SelectedDevices).unwrap().number,
@@ -392,10 +392,10 @@ fn registered(version: &str) -> String {
 
 #[test]
 fn absence_of_the_count_is_a_fingerprint_where_the_count_belongs() {
-    let absent = |text: &str| FabricLog::parse(text).has(FingerprintKind::NoVerbsDevices);
+    let absent = |text: &str| Log::parse(text).has(FingerprintKind::NoVerbsDevices);
     assert!(absent(&registered("205.10")));
     assert!(absent(&registered("202.0")));
-    let log = FabricLog::parse(&registered("205.10"));
+    let log = Log::parse(&registered("205.10"));
     assert!(
         log.fingerprints[0]
             .evidence
@@ -420,15 +420,13 @@ fn absence_of_the_count_is_a_fingerprint_where_the_count_belongs() {
         "{}FI_EFA_IFACE is empty.",
         registered("205.10")
     )));
-    assert!(
-        !FabricLog::parse_part(&registered("205.10"), true).has(FingerprintKind::NoVerbsDevices)
-    );
+    assert!(!Log::parse_part(&registered("205.10"), true).has(FingerprintKind::NoVerbsDevices));
 }
 
 #[test]
 fn what_repeats_is_kept_once_and_all_is_bounded() {
     let line = format!("{}\n", whole(LINES[20].0));
-    let log = FabricLog::parse(&line.repeat(1000));
+    let log = Log::parse(&line.repeat(1000));
     assert_eq!(
         (log.lines, log.fingerprints.len(), log.warnings.len()),
         (1000, 1, 1)
@@ -440,7 +438,7 @@ fn what_repeats_is_kept_once_and_all_is_bounded() {
             format!("{PREFIX}core:core:f():1<warn> fi_getinfo: provider p{n} output empty list\n")
         })
         .collect();
-    let log = FabricLog::parse(&many);
+    let log = Log::parse(&many);
     assert_eq!((log.fingerprints.len(), log.warnings.len()), (256, 256));
     assert!(log.is_cut);
 
@@ -448,15 +446,15 @@ fn what_repeats_is_kept_once_and_all_is_bounded() {
         "{PREFIX}core:core:f():1<warn> fi_getinfo: provider {}",
         "ä".repeat(5000)
     );
-    let log = FabricLog::parse(&long);
+    let log = Log::parse(&long);
     assert!(log.warnings[0].text.len() <= 2048);
 }
 
 #[test]
 fn values_survive_json() {
     let text: String = LINES.iter().map(|(line, ..)| whole(line) + "\n").collect();
-    let log = FabricLog::parse(&(text + &registered("117.0")));
-    let writer = |line: &str| LogLine::parse(&whole(line)).map(|line| line.provider);
+    let log = Log::parse(&(text + &registered("117.0")));
+    let writer = |line: &str| Line::parse(&whole(line)).map(|line| line.provider);
     let distinct: std::collections::HashSet<_> = LINES
         .iter()
         .map(|(line, kind, subject, number)| (kind, writer(line), subject, number))
@@ -464,7 +462,7 @@ fn values_survive_json() {
     assert_eq!(log.fingerprints.len(), distinct.len());
     let json = serde_json::to_string(&log).unwrap();
     assert!(json.contains("\"kind\":\"empty_list\""));
-    assert_eq!(serde_json::from_str::<FabricLog>(&json).unwrap(), log);
+    assert_eq!(serde_json::from_str::<Log>(&json).unwrap(), log);
 }
 
 /// A real line with something done to it.
@@ -488,18 +486,18 @@ fn damaged() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_makes_it_fail(text in any::<String>()) {
-        let log = FabricLog::parse(&text);
-        let line = LogLine::parse(&text);
+        let log = Log::parse(&text);
+        let line = Line::parse(&text);
         prop_assert!(log.lines > 0 || line.is_none() || text.contains(['\n', '\r']));
     }
 
     #[test]
     fn no_damage_makes_it_fail(lines in prop::collection::vec(damaged(), 0..12), joint in "\n|\r\n|") {
         let text = lines.join(&joint);
-        let log = FabricLog::parse(&text);
+        let log = Log::parse(&text);
         prop_assert!(log.fingerprints.iter().all(|found| found.evidence.len() <= 2048));
         let json = serde_json::to_string(&log).unwrap();
-        prop_assert_eq!(serde_json::from_str::<FabricLog>(&json).unwrap(), log);
+        prop_assert_eq!(serde_json::from_str::<Log>(&json).unwrap(), log);
     }
 
     #[test]
@@ -509,7 +507,7 @@ proptest! {
         noise in "[a-zA-Z0-9 .,]{0,40}",
     ) {
         let kinds = |text: &str| -> Vec<_> {
-            let log = FabricLog::parse(text);
+            let log = Log::parse(text);
             log.fingerprints.iter().map(|f| (f.kind, f.subject.clone(), f.number)).collect()
         };
         let plain: String = lines.iter().map(|&n| whole(LINES[n].0) + "\n").collect();

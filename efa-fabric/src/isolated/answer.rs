@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fabric_log::{FabricLog, Fingerprint};
+use crate::fabric_log::{self, Fingerprint};
 use crate::info::ProviderInfo;
 use crate::library::Version;
 
@@ -34,7 +34,7 @@ pub struct Answer {
     /// Hints relaxed one at a time, in order; the first is [`Relaxation::Nothing`].
     pub trials: Vec<Trial>,
     /// libfabric's log up to the trials, at level info.
-    pub log: FabricLog,
+    pub log: fabric_log::Log,
     /// `FI_LOG_LEVEL` as the caller's environment has it; the child's is always `info`.
     pub user_log_level: Option<String>,
     /// The last of what the child wrote, at most 4096 bytes: for a child that ended early.

@@ -7,7 +7,7 @@ use super::child;
 use crate::error::{Code, Error, Result};
 
 /// What a program has to do for its own executable to be a child.
-pub(super) const CALL_FIRST: &str = "call efa_fabric::answer_if_child() first in main";
+pub(super) const CALL_FIRST: &str = "call efa_fabric::isolated::answer_if_child() first in main";
 
 /// The command that starts a child: a program that calls [`answer_if_child`](super::answer_if_child) before all else.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ use super::os::{self, ChildState};
 use super::question::Question;
 use super::wire::{CHILD_VARIABLE, PROTOCOL, Report, Request, TRIAL_MARK};
 use crate::error::{Code, Error, Result};
-use crate::fabric_log::FabricLog;
+use crate::fabric_log;
 use crate::library::c_string;
 use crate::probe::Interrupt;
 
@@ -290,7 +290,7 @@ impl Conversation {
             efa_infos: None,
             efa_errno: None,
             trials: Vec::new(),
-            log: FabricLog::default(),
+            log: fabric_log::Log::default(),
             user_log_level: match question.environment.get(LEVEL) {
                 Some(changed) => changed.clone(),
                 None => std::env::var_os(LEVEL).map(|level| level.to_string_lossy().into_owned()),
@@ -365,11 +365,11 @@ impl Conversation {
                 .ok()
                 .and_then(|number| answer.trials.get_mut(number));
             match trial {
-                Some(trial) => trial.fingerprints = FabricLog::parse(rest).fingerprints,
+                Some(trial) => trial.fingerprints = fabric_log::Log::parse(rest).fingerprints,
                 None => main.push_str(rest),
             }
         }
-        answer.log = FabricLog::parse_part(&main, is_cut);
+        answer.log = fabric_log::Log::parse_part(&main, is_cut);
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What a machine of an instance type should have with every EFA interface attached.
 ///
 /// ```
-/// let b200 = efa_fabric::Expected::of("p6-b200.48xlarge").unwrap();
+/// let b200 = efa_fabric::node::Expected::of("p6-b200.48xlarge").unwrap();
 /// assert_eq!((b200.efa_count, b200.efa_gbps), (8, Some(400.0)));
 /// assert_eq!(b200.gbps_of(8, None), Some(3200.0));
 /// ```

@@ -20,8 +20,8 @@ const MAX_ENTRIES: usize = 8192;
 /// Links are resolved inside it, so that a copy never shows parts of the machine that reads it.
 ///
 /// ```
-/// let copy = efa_fabric::NodeRoot::new("/tmp/copy-of-a-node");
-/// assert!(!copy.is_live() && efa_fabric::NodeRoot::new("/").is_live());
+/// let copy = efa_fabric::node::NodeRoot::new("/tmp/copy-of-a-node");
+/// assert!(!copy.is_live() && efa_fabric::node::NodeRoot::new("/").is_live());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRoot {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flow::Flow;
 use super::options::ProbeOptions;
-use super::report::{Peer, ProbeRow};
+use super::report::{Peer, Row};
 use crate::error::{Code, Error, Result};
 
 /// What one side tells the other of its endpoint.
@@ -90,7 +90,7 @@ pub(crate) enum Frame {
     /// All is measured.
     Bye {
         first_us: f64,
-        rows: Vec<ProbeRow>,
+        rows: Vec<Row>,
     },
     /// This side failed.
     Abort {

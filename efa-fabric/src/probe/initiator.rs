@@ -5,7 +5,7 @@ use super::guard::{Guard, nanos};
 use super::integrity;
 use super::options::ProbeOptions;
 use super::phase::{begin, end};
-use super::report::{Bandwidth, Latency, ProbeRow};
+use super::report::{Bandwidth, Latency, Row};
 use super::samples::Samples;
 use super::stream::Stream;
 use super::traffic::Traffic;
@@ -27,7 +27,7 @@ pub(crate) fn measure(
     traffic: &mut Traffic,
     options: &ProbeOptions,
     guard: &mut Guard<'_>,
-) -> Result<(f64, Vec<ProbeRow>)> {
+) -> Result<(f64, Vec<Row>)> {
     traffic.greet(guard)?;
     let first_us = first_message(traffic, options, guard)?;
     let mut rows = Vec::with_capacity(options.sizes.len());
@@ -45,7 +45,7 @@ pub(crate) fn measure(
         } else {
             None
         };
-        rows.push(ProbeRow {
+        rows.push(Row {
             size: size as u64,
             verified,
             latency,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::flow::Flow;
 use super::options::{Buffers, Direction};
 use crate::endpoint::{OptionOutcome, SharedMemory};
-use crate::gpu::{GpuReport, Memory};
+use crate::gpu::{self, Memory};
 use crate::library::Version;
 use crate::operation::Operation;
 
@@ -103,7 +103,7 @@ pub struct SideBandwidth {
 /// One message size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct ProbeRow {
+pub struct Row {
     /// Bytes of each message.
     pub size: u64,
     /// Whether the bytes of one transfer of this size were compared with what was sent, before
@@ -175,13 +175,13 @@ pub struct ProbeReport {
     pub memory: Memory,
     /// The GPU memory of this side, where its buffers lay there.
     #[serde(default)]
-    pub gpu: Option<GpuReport>,
+    pub gpu: Option<gpu::Report>,
     /// From the post of the very first transfer to the first reply, or to its completion where
     /// it is one-sided, in µs: a whole round trip, with the making of connections that it pays
     /// for.
     pub time_to_first_message_us: f64,
     /// One row for each size, in the order asked for.
-    pub rows: Vec<ProbeRow>,
+    pub rows: Vec<Row>,
     /// How to read the latencies.
     pub statement: String,
 }

@@ -4,7 +4,7 @@ use super::channel::{Frame, Kind, Phase};
 use super::guard::Guard;
 use super::integrity;
 use super::options::ProbeOptions;
-use super::report::ProbeRow;
+use super::report::Row;
 use super::stream::{Stream, is_all};
 use super::traffic::Traffic;
 use crate::clock::now_ns;
@@ -18,7 +18,7 @@ pub(crate) fn answer(
     traffic: &mut Traffic,
     options: &ProbeOptions,
     guard: &mut Guard<'_>,
-) -> Result<(f64, Vec<ProbeRow>)> {
+) -> Result<(f64, Vec<Row>)> {
     traffic.greet(guard)?;
     loop {
         guard.doing = "waiting for the next measurement".into();

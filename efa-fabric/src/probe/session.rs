@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::channel::{Frame, Side};
 use super::guard::Guard;
 use super::options::ProbeOptions;
-use super::report::{Peer, ProbeReport, ProbeRow, Role, statement};
+use super::report::{Peer, ProbeReport, Role, Row, statement};
 use super::traffic::{SPARE, Traffic};
 use crate::cuda::Gpu;
 use crate::endpoint::lane::{Lane, Remote};
 use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::error::{Code, Error, Result};
-use crate::gpu::{self, GpuReport, Memory, Observed};
+use crate::gpu::{self, Memory, Observed};
 use crate::info::{self, ProviderInfo, Wanted};
 use crate::library::Library;
 use crate::node::{self, NodeRoot};
@@ -379,7 +379,7 @@ pub(crate) fn report(
     role: Role,
     library: &Library,
     session: Session,
-    (first_us, rows): (f64, Vec<ProbeRow>),
+    (first_us, rows): (f64, Vec<Row>),
 ) -> ProbeReport {
     let endpoint = session.traffic.endpoint();
     let info = endpoint.info();
@@ -412,7 +412,7 @@ pub(crate) fn report(
 }
 
 /// The GPU memory of this side, if its buffers are there.
-fn gpu_report(session: &Session) -> Option<GpuReport> {
+fn gpu_report(session: &Session) -> Option<gpu::Report> {
     let endpoint = session.traffic.endpoint();
     let (gpu, cuda) = (session.gpu.as_ref()?, endpoint.memory().as_cuda()?);
     let root = NodeRoot::new("/");
@@ -421,7 +421,7 @@ fn gpu_report(session: &Session) -> Option<GpuReport> {
         ..endpoint.observed(cuda, |device| node::p2p(&root, device))
     };
     let (gpudirect, evidence) = gpu::judge(&observed);
-    Some(GpuReport {
+    Some(gpu::Report {
         device: gpu.index(),
         device_name: gpu.name().to_owned(),
         driver_path: gpu.driver_path().to_owned(),

@@ -15,7 +15,7 @@ const TRAFFIC: [&str; 3] = ["tx_bytes", "rx_bytes", "rx_drops"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum TrafficEvidence {
+pub enum Evidence {
     /// Both counters grew by at least what was measured.
     Proved {
         /// Growth of `tx_bytes`.
@@ -34,7 +34,7 @@ pub enum TrafficEvidence {
     Unknown,
 }
 
-impl fmt::Display for TrafficEvidence {
+impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Proved { .. } => "proved",
@@ -46,15 +46,15 @@ impl fmt::Display for TrafficEvidence {
 
 /// The evidence for a measurement of this many bytes between two endpoints on one device, which
 /// sends and receives them all. The device's bytes are with headers, and with the warm-up.
-pub(super) fn judge(growth: &BTreeMap<String, u64>, measured_bytes: u64) -> TrafficEvidence {
+pub(super) fn judge(growth: &BTreeMap<String, u64>, measured_bytes: u64) -> Evidence {
     let (Some(&tx_bytes), Some(&rx_bytes)) = (growth.get("tx_bytes"), growth.get("rx_bytes"))
     else {
-        return TrafficEvidence::Unknown;
+        return Evidence::Unknown;
     };
     if tx_bytes.min(rx_bytes) >= measured_bytes {
-        TrafficEvidence::Proved { tx_bytes, rx_bytes }
+        Evidence::Proved { tx_bytes, rx_bytes }
     } else {
-        TrafficEvidence::NotProved { tx_bytes, rx_bytes }
+        Evidence::NotProved { tx_bytes, rx_bytes }
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
             (
                 &[("tx_bytes", 10), ("rx_bytes", 5)][..],
                 &[("tx_bytes", 120), ("rx_bytes", 105)][..],
-                TrafficEvidence::Proved {
+                Evidence::Proved {
                     tx_bytes: 110,
                     rx_bytes: 100,
                 },
@@ -106,7 +106,7 @@ mod tests {
             (
                 &[("tx_bytes", 10), ("rx_bytes", 5)],
                 &[("tx_bytes", 120), ("rx_bytes", 104)],
-                TrafficEvidence::NotProved {
+                Evidence::NotProved {
                     tx_bytes: 110,
                     rx_bytes: 99,
                 },
@@ -114,7 +114,7 @@ mod tests {
             (
                 &[("tx_bytes", 10), ("rx_bytes", 5)],
                 &[("tx_bytes", 10), ("rx_bytes", 5)],
-                TrafficEvidence::NotProved {
+                Evidence::NotProved {
                     tx_bytes: 0,
                     rx_bytes: 0,
                 },
@@ -122,14 +122,14 @@ mod tests {
             (
                 &[("tx_bytes", 10), ("rx_bytes", 500)],
                 &[("tx_bytes", 120), ("rx_bytes", 5)],
-                TrafficEvidence::Unknown,
+                Evidence::Unknown,
             ),
             (
                 &[("tx_bytes", 10)],
                 &[("tx_bytes", 120), ("rx_bytes", 5)],
-                TrafficEvidence::Unknown,
+                Evidence::Unknown,
             ),
-            (&[], &[], TrafficEvidence::Unknown),
+            (&[], &[], Evidence::Unknown),
         ] {
             let growth = growth(&counters(before), &counters(after));
             assert_eq!(judge(&growth, 100), expected, "{growth:?}");

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::affinity::{self, Pinning};
 use super::evidence;
-use super::options::RailOptions;
+use super::options::Options;
 use super::rail::Rail;
-use super::report::{self, Outcome, RailReport};
+use super::report::{self, Outcome, Report};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::node::counters;
@@ -26,12 +26,12 @@ const POLL: Duration = Duration::from_millis(10);
 /// # Errors
 /// `fabric.invalid_option` without rails, with a rail twice, or without bandwidth to measure;
 /// as [`ProbeOptions::check`]; `fabric.interrupted`.
-pub fn probe_rails(
+pub fn probe(
     library: &Arc<Library>,
     rails: &[Rail],
-    options: &RailOptions,
+    options: &Options,
     interrupt: Interrupt<'_>,
-) -> Result<RailReport> {
+) -> Result<Report> {
     check(rails, options)?;
     let alone = options.probe.clone();
     let mut results = Vec::with_capacity(rails.len());
@@ -81,7 +81,7 @@ pub fn probe_rails(
     Ok(report::report(library, options, results, elapsed_ns))
 }
 
-fn check(rails: &[Rail], options: &RailOptions) -> Result<()> {
+fn check(rails: &[Rail], options: &Options) -> Result<()> {
     let invalid = |option: &'static str, message: String| {
         Error::new(Code::InvalidOption, message).with_context("option", option)
     };
@@ -121,7 +121,7 @@ fn of_rail(probe: &ProbeOptions, rail: &Rail) -> ProbeOptions {
 #[derive(Clone, Copy)]
 struct Work<'a> {
     library: &'a Arc<Library>,
-    options: &'a RailOptions,
+    options: &'a Options,
     probe: &'a ProbeOptions,
     line: Option<&'a StartLine>,
 }
@@ -192,8 +192,8 @@ fn measure(rail: &Rail, work: Work<'_>, stop: &AtomicBool) -> Outcome {
 mod tests {
     use super::*;
 
-    fn refused(rails: &[Rail], change: impl FnOnce(&mut RailOptions)) -> Option<String> {
-        let mut options = RailOptions::default();
+    fn refused(rails: &[Rail], change: impl FnOnce(&mut Options)) -> Option<String> {
+        let mut options = Options::default();
         change(&mut options);
         let error = check(rails, &options).err()?;
         assert!(matches!(error.code(), Code::InvalidOption | Code::BadSize));
@@ -212,8 +212,7 @@ mod tests {
                 .unwrap()
                 .contains("a is given twice")
         );
-        let latency_only =
-            |o: &mut RailOptions| (o.probe.latency, o.probe.bandwidth) = (true, false);
+        let latency_only = |o: &mut Options| (o.probe.latency, o.probe.bandwidth) = (true, false);
         assert!(refused(one, latency_only).unwrap().contains("bandwidth"));
         assert!(refused(one, |o| o.probe.sizes = vec![0]).is_some());
         assert!(

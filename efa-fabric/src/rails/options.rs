@@ -8,7 +8,7 @@ use crate::probe::ProbeOptions;
 /// How rails are measured.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct RailOptions {
+pub struct Options {
     /// What is measured on each rail; provider and domain are the rail's. Rails are compared
     /// by the bandwidth of the largest size, and it alone is measured of all together.
     pub probe: ProbeOptions,
@@ -19,11 +19,11 @@ pub struct RailOptions {
     /// Whether all rails are measured together as well.
     pub together: bool,
     /// Gbit/s of the whole instance, above which all rails together are not expected:
-    /// [`Expected::instance_gbps`](crate::Expected::instance_gbps).
+    /// [`Expected::instance_gbps`](crate::node::Expected::instance_gbps).
     pub instance_gbps: Option<f64>,
 }
 
-impl Default for RailOptions {
+impl Default for Options {
     /// Bandwidth of 1 MiB messages, half a second for each rail and for all together, pinned,
     /// on this machine.
     fn default() -> Self {
@@ -41,7 +41,7 @@ impl Default for RailOptions {
     }
 }
 
-impl RailOptions {
+impl Options {
     /// The defaults, with the machine that a node was read from.
     #[must_use]
     pub fn of(node: &Node) -> Self {

@@ -56,7 +56,7 @@ impl Rail {
 /// the inventory knows of it. Devices that only the inventory has are no rails: libfabric cannot
 /// use them.
 #[must_use]
-pub fn rails(node: &Node, nics: &[Nic]) -> Vec<Rail> {
+pub fn list(node: &Node, nics: &[Nic]) -> Vec<Rail> {
     nics.iter()
         .filter(|nic| nic.provider.eq_ignore_ascii_case("efa"))
         .map(|nic| {
@@ -80,7 +80,7 @@ pub fn rails(node: &Node, nics: &[Nic]) -> Vec<Rail> {
 /// One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
 /// as `tcp`: to try, without EFA, what reads such a report. All rails then share one network.
 #[must_use]
-pub fn simulated_rails(node: &Node, provider: &str) -> Vec<Rail> {
+pub fn simulated(node: &Node, provider: &str) -> Vec<Rail> {
     node.efa_devices
         .iter()
         .map(|device| Rail::of(device, node, provider))

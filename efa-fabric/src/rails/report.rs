@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::affinity::Pinning;
-use super::evidence::{self, TrafficEvidence};
-use super::options::RailOptions;
+use super::evidence::{self, Evidence};
+use super::options::Options;
 use super::rail::Rail;
 use super::statistics::{self, SLOW_SHARE};
 use crate::endpoint::SharedMemory;
@@ -18,7 +18,7 @@ use crate::probe::ProbeReport;
 /// One measurement of one rail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct RailMeasure {
+pub struct Measure {
     /// The provider as libfabric returned it.
     pub provider: String,
     /// The domain.
@@ -34,7 +34,7 @@ pub struct RailMeasure {
     /// Whether the provider may have used shared memory instead of the device.
     pub shared_memory: SharedMemory,
     /// Whether the device's counters show the traffic.
-    pub evidence: TrafficEvidence,
+    pub evidence: Evidence,
     /// By how much `tx_bytes`, `rx_bytes`, `rx_drops`, `retrans_*`, `unresponsive_*` and
     /// `impaired_*` grew, over the whole probe with its warm-up. Without those that the driver
     /// does not have.
@@ -44,7 +44,7 @@ pub struct RailMeasure {
 /// Why a rail has no figure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct RailFailure {
+pub struct Failure {
     /// The stable code, such as `fabric.provider_not_found`.
     pub code: String,
     /// What went wrong.
@@ -60,17 +60,17 @@ pub struct RailResult {
     /// Whether its threads ran next to its card.
     pub pinning: Pinning,
     /// Measured while the other rails were idle.
-    pub alone: Option<RailMeasure>,
+    pub alone: Option<Measure>,
     /// Measured together with all others.
-    pub together: Option<RailMeasure>,
+    pub together: Option<Measure>,
     /// Why one of these is missing.
-    pub failure: Option<RailFailure>,
+    pub failure: Option<Failure>,
 }
 
 /// All rails of a machine. `Display` is a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct RailReport {
+pub struct Report {
     /// The libfabric that was used.
     pub library_path: String,
     /// Its version.
@@ -127,7 +127,7 @@ pub(super) fn result(rail: &Rail, alone: Outcome, together: Option<Outcome>) -> 
     }
 }
 
-fn split(outcome: Outcome) -> (Option<RailMeasure>, Option<RailFailure>) {
+fn split(outcome: Outcome) -> (Option<Measure>, Option<Failure>) {
     let nothing = || Error::new(Code::CallFailed, "the probe measured no bandwidth");
     let measured = outcome
         .measured
@@ -136,7 +136,7 @@ fn split(outcome: Outcome) -> (Option<RailMeasure>, Option<RailFailure>) {
         Ok(measure) => (Some(measure), None),
         Err(error) => (
             None,
-            Some(RailFailure {
+            Some(Failure {
                 code: error.code().as_str().to_owned(),
                 message: error.to_string(),
             }),
@@ -144,7 +144,7 @@ fn split(outcome: Outcome) -> (Option<RailMeasure>, Option<RailFailure>) {
     }
 }
 
-fn measure(report: &ProbeReport, growth: BTreeMap<String, u64>) -> Option<RailMeasure> {
+fn measure(report: &ProbeReport, growth: BTreeMap<String, u64>) -> Option<Measure> {
     let bandwidth = report
         .rows
         .iter()
@@ -154,7 +154,7 @@ fn measure(report: &ProbeReport, growth: BTreeMap<String, u64>) -> Option<RailMe
     let bytes = report.rows.iter().filter_map(|row| row.bandwidth.as_ref());
     let all_bytes = bytes.map(|bandwidth| bandwidth.bytes).sum();
     let smallest = report.rows.iter().min_by_key(|row| row.size)?;
-    Some(RailMeasure {
+    Some(Measure {
         provider: report.provider.clone(),
         domain: report.domain.clone(),
         bytes: bandwidth.bytes,
@@ -169,10 +169,10 @@ fn measure(report: &ProbeReport, growth: BTreeMap<String, u64>) -> Option<RailMe
 
 pub(super) fn report(
     library: &Library,
-    options: &RailOptions,
+    options: &Options,
     rails: Vec<RailResult>,
     elapsed_ns: Option<u64>,
-) -> RailReport {
+) -> Report {
     let alone: Vec<_> = figures(&rails, |rail| rail.alone.as_ref());
     let together: Vec<_> = figures(&rails, |rail| rail.together.as_ref());
     let bytes: Option<u64> = rails
@@ -192,7 +192,7 @@ pub(super) fn report(
     let simulated = rails
         .iter()
         .any(|rail| !rail.rail.provider.eq_ignore_ascii_case("efa"));
-    let mut report = RailReport {
+    let mut report = Report {
         library_path: library.path().display().to_string(),
         library_version: library.version(),
         size: options.probe.sizes.iter().copied().max().unwrap_or(0) as u64,
@@ -219,17 +219,14 @@ pub(super) fn report(
     report
 }
 
-fn figures(
-    rails: &[RailResult],
-    of: impl Fn(&RailResult) -> Option<&RailMeasure>,
-) -> Vec<Option<f64>> {
+fn figures(rails: &[RailResult], of: impl Fn(&RailResult) -> Option<&Measure>) -> Vec<Option<f64>> {
     rails
         .iter()
         .map(|rail| of(rail).map(|measure| measure.gbps))
         .collect()
 }
 
-fn statements(report: &RailReport) -> Vec<String> {
+fn statements(report: &Report) -> Vec<String> {
     let mut statements = Vec::new();
     if report.simulated {
         let mut providers: Vec<_> = report
@@ -257,7 +254,7 @@ fn statements(report: &RailReport) -> Vec<String> {
             .flat_map(|rail| [rail.alone.as_ref(), rail.together.as_ref()])
             .flatten()
     };
-    if measures().any(|measure| measure.evidence == TrafficEvidence::Unknown) {
+    if measures().any(|measure| measure.evidence == Evidence::Unknown) {
         statements.push(
             "no traffic counters of some devices: nothing shows which way their messages took"
                 .into(),
@@ -276,7 +273,7 @@ fn statements(report: &RailReport) -> Vec<String> {
     statements
 }
 
-impl RailReport {
+impl Report {
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
@@ -284,7 +281,7 @@ impl RailReport {
     }
 }
 
-impl fmt::Display for RailReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -340,7 +337,7 @@ impl fmt::Display for RailReport {
     }
 }
 
-fn notes(report: &RailReport, rail: &RailResult) -> Vec<String> {
+fn notes(report: &Report, rail: &RailResult) -> Vec<String> {
     let mut notes = Vec::new();
     let device = &rail.rail.device;
     let below = |when: &str| format!("below {SLOW_SHARE} of the median {when}");

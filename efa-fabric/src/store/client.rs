@@ -17,13 +17,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a server that was reached to say whether the token is right.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection to a [`super::StoreServer`].
+/// A connection to a [`super::Server`].
 #[derive(Debug)]
-pub struct StoreClient {
+pub struct Client {
     stream: TcpStream,
 }
 
-impl StoreClient {
+impl Client {
     /// Connects to `host:port` within this time, and goes on trying while nobody listens yet.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ enum Answer {
     Failed(String),
 }
 
-impl Exchange for StoreClient {
+impl Exchange for Client {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
         if value.len() > MAX_VALUE {
             return Err("the value is longer than any store takes".into());
@@ -145,7 +145,7 @@ fn dial(address: &str, end: Instant) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
-fn greet(mut stream: TcpStream, address: &str, token: &str) -> Result<StoreClient> {
+fn greet(mut stream: TcpStream, address: &str, token: &str) -> Result<Client> {
     let mut hello = HELLO.to_vec();
     hello.extend((token.len() as u16).to_be_bytes());
     hello.extend(token.as_bytes());
@@ -163,7 +163,7 @@ fn greet(mut stream: TcpStream, address: &str, token: &str) -> Result<StoreClien
     if !answer.ends_with(&[WELCOME]) {
         return Err(refused(address, "the store refused the token"));
     }
-    Ok(StoreClient { stream })
+    Ok(Client { stream })
 }
 
 fn refused(address: &str, message: &str) -> Error {

@@ -18,10 +18,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const STACK: usize = 256 << 10;
 
-/// Bounds of a [`StoreServer`].
+/// Bounds of a [`Server`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StoreOptions {
+pub struct Options {
     /// Longest value in bytes, at most 256 MiB.
     pub max_value: usize,
     /// Bytes of all values together; a value beyond it waits for room.
@@ -34,7 +34,7 @@ pub struct StoreOptions {
     pub deadline: Duration,
 }
 
-impl Default for StoreOptions {
+impl Default for Options {
     /// 64 MiB a value, 512 MiB in all, 10 s for room, 8192 connections, one day.
     fn default() -> Self {
         Self {
@@ -49,19 +49,19 @@ impl Default for StoreOptions {
 
 /// A store that answers until it is dropped or its deadline passes.
 #[derive(Debug)]
-pub struct StoreServer {
+pub struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl StoreServer {
+impl Server {
     /// Listens on this address, with port 0 on any that is free.
     ///
     /// # Errors
     /// `fabric.invalid_option` if the token is empty or above 1,024 bytes, or a bound is out of
     /// range; `fabric.rendezvous_failed` if the address cannot be listened on.
-    pub fn start(address: SocketAddr, token: &str, options: &StoreOptions) -> Result<Self> {
+    pub fn start(address: SocketAddr, token: &str, options: &Options) -> Result<Self> {
         check(token, options)?;
         let listener = Listener::bind(address)?;
         let address = listener.address();
@@ -96,7 +96,7 @@ impl StoreServer {
     }
 }
 
-impl Drop for StoreServer {
+impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -106,7 +106,7 @@ impl Drop for StoreServer {
     }
 }
 
-fn check(token: &str, options: &StoreOptions) -> Result<()> {
+fn check(token: &str, options: &Options) -> Result<()> {
     let refuse = |option: &'static str, message: &str| {
         Err(Error::new(Code::InvalidOption, message).with_context("option", option))
     };
@@ -133,7 +133,7 @@ struct Values {
 
 struct Shared {
     token: String,
-    options: StoreOptions,
+    options: Options,
     end: Instant,
     stop: Arc<AtomicBool>,
     connections: AtomicUsize,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::node::Node;
-use crate::doctor::{DoctorReport, Status, Verdict};
+use crate::doctor::{self, Status, Verdict};
 use crate::node;
 use crate::survey::Severity;
 
@@ -36,7 +36,7 @@ pub struct Inspection {
 impl Inspection {
     /// What counts of a machine and its doctor's report.
     #[must_use]
-    pub fn new(machine: &node::Node, doctor: &DoctorReport) -> Self {
+    pub fn new(machine: &node::Node, doctor: &doctor::Report) -> Self {
         let module = machine.modules.iter().find(|module| module.name == "efa");
         let failed = (doctor.findings.iter()).find(|finding| finding.status == Status::Failed);
         let failed = match doctor.verdict {
@@ -194,7 +194,6 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::{DoctorOptions, doctor};
     use crate::node::NodeRoot;
 
     fn good() -> Inspection {
@@ -342,7 +341,7 @@ mod tests {
     #[test]
     fn this_machine_can_be_inspected() {
         let root = NodeRoot::new("/");
-        let report = doctor(&DoctorOptions::recorded("/"));
+        let report = doctor::examine(&doctor::Options::recorded("/"));
         let seen = Inspection::new(&node::Node::read(&root), &report);
         assert_eq!(seen.verdict, report.verdict.as_str());
         assert_eq!(seen.kernel, report.node.kernel_release);

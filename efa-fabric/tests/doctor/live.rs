@@ -8,8 +8,8 @@ fn child_entry() {
     answer_if_child();
 }
 
-fn asking(library: Option<&Path>) -> DoctorOptions {
-    let mut options = DoctorOptions::live();
+fn asking(library: Option<&Path>) -> doctor::Options {
+    let mut options = doctor::Options::live();
     options.child = Some(ChildCommand::new(
         std::env::current_exe().unwrap(),
         ["live::child_entry", "--exact", "--nocapture"],
@@ -41,7 +41,7 @@ fn this_machine_has_no_efa_and_libfabric_says_so() {
         return;
     }
     for library in [None, second(test)] {
-        let report = doctor(&asking(library.as_deref()));
+        let report = doctor::examine(&asking(library.as_deref()));
         match &report.verdict {
             Verdict::NotUsable { cause } => assert_eq!(cause, "pci.devices", "{report}"),
             verdict => assert!(matches!(verdict, Verdict::NoEfaByDesign { .. }), "{report}"),
@@ -72,7 +72,7 @@ fn a_killer_ends_the_child_and_not_the_caller() {
     for (name, value) in [("FI_EFA_MTU_SIZE", "4096"), ("FI_EFA_TX_IOV_LIMIT", "")] {
         let mut options = asking(Some(&library));
         options.environment.insert(name.into(), value.into());
-        let report = doctor(&options);
+        let report = doctor::examine(&options);
         let finding = report.finding("environment.killer").unwrap();
         assert_eq!(finding.status, Status::Failed, "{report}");
         let evidence: Vec<_> = finding.evidence.iter().map(|e| e.value.as_str()).collect();
@@ -97,7 +97,7 @@ fn the_environment_given_is_the_childs() {
     options
         .environment
         .insert("FI_PROVIDER".into(), "efaa".into());
-    let report = doctor(&options);
+    let report = doctor::examine(&options);
     let finding = report.finding("environment.fi_provider").unwrap();
     assert!(finding.title.contains("misspelled"), "{report}");
     assert!(
@@ -113,7 +113,7 @@ fn the_environment_given_is_the_childs() {
 fn a_child_that_cannot_be_started_leaves_the_verdict_to_the_files() {
     let mut options = asking(None);
     options.child = Some(ChildCommand::new("/no/such/program", [] as [&str; 0]));
-    let report = doctor(&options);
+    let report = doctor::examine(&options);
     assert!(report.libfabric.is_none());
     assert_eq!(
         report.finding("libfabric.found").unwrap().status,

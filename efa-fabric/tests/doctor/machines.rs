@@ -22,7 +22,7 @@ fn healthy_machines_give_no_warning() {
         assert_eq!(report.verdict, Verdict::Usable, "{name}");
         assert!(report.is_healthy() && report.exit_code() == 0, "{name}");
         assert_eq!(report.node.instance_type.as_deref(), Some(name));
-        assert_eq!(report.findings.len(), doctor_checks().len(), "{name}");
+        assert_eq!(report.findings.len(), doctor::checks().len(), "{name}");
         // Without libfabric the files alone prove nothing.
         let silent = diagnosed(&machine, &[], Reply::NotAsked);
         assert_eq!(silent.exit_code(), 2, "{name} {silent}");
@@ -222,14 +222,14 @@ fn machines_without_efa_by_design() {
 #[test]
 fn an_instance_type_can_be_given() {
     let machine = without_efa("HVM domU");
-    let mut options = DoctorOptions::recorded(machine.path());
+    let mut options = doctor::Options::recorded(machine.path());
     options.instance_type = Some("m5.large".into());
     assert!(matches!(
-        doctor(&options).verdict,
+        doctor::examine(&options).verdict,
         Verdict::NoEfaByDesign { .. }
     ));
     options.instance_type = Some("p5.48xlarge".into());
-    let report = doctor(&options);
+    let report = doctor::examine(&options);
     let cause = report
         .finding("pci.devices")
         .unwrap()
@@ -286,7 +286,7 @@ fn the_page_lists_every_check() {
     let page =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/doctor.md"))
             .unwrap();
-    let rows: Vec<String> = doctor_checks()
+    let rows: Vec<String> = doctor::checks()
         .iter()
         .map(|(id, question)| format!("| `{id}` | {question} |"))
         .collect();

@@ -9,10 +9,10 @@
 
 use std::path::{Path, PathBuf};
 
-use efa_fabric::{
-    Answer, ChildCommand, DoctorOptions, DoctorReport, Environment, Expected, FabricLog, Node,
-    NodeRoot, Status, Verdict, answer_if_child, doctor, doctor_checks,
-};
+use efa_fabric::doctor::{self, Environment, Status, Verdict};
+use efa_fabric::fabric_log;
+use efa_fabric::isolated::{Answer, ChildCommand, answer_if_child};
+use efa_fabric::node::{Expected, Node, NodeRoot};
 use serde_json::{Value, json};
 
 mod branches;
@@ -57,7 +57,7 @@ fn answer(reply: Reply, node: &Node) -> Option<Answer> {
                "version": {"major": major, "minor": minor},
                "requested_api": {"major": major, "minor": minor}})
     };
-    let log = |text: &str| serde_json::to_value(FabricLog::parse(text)).unwrap();
+    let log = |text: &str| serde_json::to_value(fabric_log::Log::parse(text)).unwrap();
     let no_efa = |answer: &mut Value, major, minor, lists_efa: bool, text: &str| {
         set(answer, "library", library(major, minor));
         let names = if lists_efa {
@@ -159,7 +159,7 @@ fn blank() -> Value {
     json!({
         "outcome": {"outcome": "answered"}, "library": null, "mapped_libraries": [],
         "caller_libraries": [], "providers": null, "infos": null, "efa_infos": null,
-        "efa_errno": null, "trials": [], "log": FabricLog::default(), "user_log_level": null,
+        "efa_errno": null, "trials": [], "log": fabric_log::Log::default(), "user_log_level": null,
         "output_tail": "",
     })
 }
@@ -167,7 +167,7 @@ fn blank() -> Value {
 fn trial(relaxed: Value, found: u32, text: &str) -> Value {
     json!({"relaxed": relaxed, "asked": "FI_EP_RDM FI_MSG", "found": found,
            "errno": if found == 0 { Some(61) } else { None },
-           "fingerprints": FabricLog::parse(text).fingerprints})
+           "fingerprints": fabric_log::Log::parse(text).fingerprints})
 }
 
 /// Every device on both fabrics, as libfabric from 2.1 lists them.
@@ -211,14 +211,14 @@ fn case(machine: NodeTree, environment: Pairs, reply: Reply, cause: &'static str
     }
 }
 
-fn diagnosed(machine: &NodeTree, environment: Pairs, reply: Reply) -> DoctorReport {
+fn diagnosed(machine: &NodeTree, environment: Pairs, reply: Reply) -> doctor::Report {
     let environment: Environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let node = Node::read(&NodeRoot::new(machine.path()));
     let answer = answer(reply, &node);
-    DoctorReport::of(&node, &environment, answer.as_ref(), node.expected.as_ref())
+    doctor::Report::of(&node, &environment, answer.as_ref(), node.expected.as_ref())
 }
 
 fn with(machine: NodeTree, change: impl Fn(&NodeTree)) -> NodeTree {
@@ -226,7 +226,7 @@ fn with(machine: NodeTree, change: impl Fn(&NodeTree)) -> NodeTree {
     machine
 }
 
-fn ids(report: &DoctorReport, status: Status) -> Vec<&str> {
+fn ids(report: &doctor::Report, status: Status) -> Vec<&str> {
     report
         .findings
         .iter()

@@ -14,10 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use efa_fabric::endpoint::{Endpoint, EndpointOptions, SharedMemory};
+use efa_fabric::probe::{Buffers, MAX_SIZE, Role, loopback_with};
 use efa_fabric::{
-    Buffers, Code, Endpoint, EndpointOptions, Interrupt, Library, MAX_SIZE, ProbeOptions,
-    ProbeReport, Role, ServeOptions, Server, SharedMemory, connect, loopback, loopback_with, nics,
-    providers,
+    Code, Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback,
+    nics, providers,
 };
 
 mod libraries;

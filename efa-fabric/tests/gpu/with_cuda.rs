@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use efa_fabric::gpu::{CudaMemory, GpuDirect, Memory};
+use efa_fabric::probe::Operation;
 use efa_fabric::{
-    CudaMemory, GpuDirect, Interrupt, Library, Memory, Operation, ProbeOptions, ProbeReport,
-    ServeOptions, Server, connect, loopback,
+    Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback,
 };
 use serde_json::Value;
 

@@ -1,8 +1,9 @@
 //! What is learned of libraries that answer.
 
-use efa_fabric::{
-    Answer, Code, FingerprintKind, HintSet, Library, Outcome, Question, Relaxation, Version, ask,
-};
+use efa_fabric::fabric_log::FingerprintKind;
+use efa_fabric::isolated::{Answer, HintSet, Outcome, Question, Relaxation, ask};
+use efa_fabric::library::Version;
+use efa_fabric::{Code, Library};
 
 use crate::support::{
     about, answer, child, count, has_verbs_devices, provider_names, second, system, with,

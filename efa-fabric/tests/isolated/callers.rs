@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use efa_fabric::{
-    ChildCommand, Code, FingerprintKind, Outcome, Question, Step, answer_if_child, ask,
-};
+use efa_fabric::Code;
+use efa_fabric::fabric_log::FingerprintKind;
+use efa_fabric::isolated::{ChildCommand, Outcome, Question, Step, answer_if_child, ask};
 
 use crate::support::{LIMIT, about, answer, child, is_role, run_role, second, shell, system, with};
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use efa_fabric::{
-    ChildCommand, Code, FingerprintKind, Interrupt, Outcome, Question, Step, Version, ask, ask_with,
-};
+use efa_fabric::fabric_log::FingerprintKind;
+use efa_fabric::isolated::{ChildCommand, Outcome, Question, Step, ask, ask_with};
+use efa_fabric::library::Version;
+use efa_fabric::{Code, Interrupt};
 
 use crate::support::{LIMIT, NOISE, about, answer, has_verbs_devices, second, shell, system, with};
 

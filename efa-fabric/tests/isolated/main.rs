@@ -14,7 +14,7 @@ mod support;
 
 use std::io::Write;
 
-use efa_fabric::answer_if_child;
+use efa_fabric::isolated::answer_if_child;
 
 /// Does nothing, except in a process that `ask` started.
 #[test]

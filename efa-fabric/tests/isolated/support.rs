@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use efa_fabric::{Answer, ChildCommand, Library, Question, Relaxation, ask};
+use efa_fabric::Library;
+use efa_fabric::isolated::{Answer, ChildCommand, Question, Relaxation, ask};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) const NOISE: &str = "EFA_TEST_NOISE_MIB";

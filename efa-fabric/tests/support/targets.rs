@@ -8,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use efa_core::{Catalog, Layout, Plan, parse_notation};
-use efa_fabric::{FabricLog, NcclExpectation, NcclLog, Node, NodeRoot, fuzzing};
+use efa_fabric::node::{Node, NodeRoot};
+use efa_fabric::{fabric_log, fuzzing, nccl};
 
 /// A name, the function, and inputs to begin with.
 pub(crate) type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
@@ -38,10 +39,10 @@ pub(crate) const TARGETS: [Target; 7] = [
         "nccl_log",
         nccl_log,
         &[
-            include_bytes!("../../src/nccl_log/fixtures/plugin_1_4_nccl_2_12.log"),
-            include_bytes!("../../src/nccl_log/fixtures/plugin_1_12_nccl_2_21.log"),
-            include_bytes!("../../src/nccl_log/fixtures/plugin_1_19_nccl_2_28.log"),
-            include_bytes!("../../src/nccl_log/fixtures/sockets_ray.log"),
+            include_bytes!("../../src/nccl/log/fixtures/plugin_1_4_nccl_2_12.log"),
+            include_bytes!("../../src/nccl/log/fixtures/plugin_1_12_nccl_2_21.log"),
+            include_bytes!("../../src/nccl/log/fixtures/plugin_1_19_nccl_2_28.log"),
+            include_bytes!("../../src/nccl/log/fixtures/sockets_ray.log"),
         ],
     ),
     (
@@ -115,11 +116,11 @@ pub(crate) fn rendezvous(bytes: &[u8]) {
 
 /// Where a log is cut makes no difference, and what it says reads back from JSON.
 pub(crate) fn nccl_log(bytes: &[u8]) {
-    let expectation = NcclExpectation::new().nics(4).gpudirect(true);
-    let mut whole = NcclLog::new(expectation.clone());
+    let expectation = nccl::Expectation::new().nics(4).gpudirect(true);
+    let mut whole = nccl::Log::new(expectation.clone());
     whole.push_bytes(bytes);
     let whole = whole.finish();
-    let mut pieces = NcclLog::new(expectation);
+    let mut pieces = nccl::Log::new(expectation);
     for piece in bytes.chunks(1 + bytes.len() % 61) {
         pieces.push_bytes(piece);
     }
@@ -131,7 +132,7 @@ pub(crate) fn nccl_log(bytes: &[u8]) {
 /// Whatever is quoted is in the log.
 pub(crate) fn fabric_log(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let log = FabricLog::parse(&text);
+    let log = fabric_log::Log::parse(&text);
     for found in &log.fingerprints {
         assert!(text.contains(&found.evidence), "{found:?}");
     }

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 /// What the caller knows of the nodes and the log cannot say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclExpectation {
+pub struct Expectation {
     /// EFA devices on each node, from the instance type.
     pub nics: Option<u32>,
     /// Whether the instance type has GPUDirect RDMA. `None`: channels without it are a warning.
     pub gpudirect: Option<bool>,
 }
 
-impl NcclExpectation {
+impl Expectation {
     /// Nothing is expected.
     #[must_use]
     pub fn new() -> Self {

@@ -4,14 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::causes::{NcclCause, NcclSeverity};
-use super::channel::NcclChannels;
+use super::causes::{Cause, Severity};
+use super::channel::Channels;
 
 /// What a job, or one process, runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum NcclVerdict {
+pub enum Verdict {
     /// The libfabric plugin with the efa provider, and nothing to complain about.
     OnEfa,
     /// EFA, with a finding that costs speed, or with an error on the way.
@@ -32,7 +32,7 @@ pub enum NcclVerdict {
     Mixed,
 }
 
-impl NcclVerdict {
+impl Verdict {
     /// The word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -87,7 +87,7 @@ impl NcclVerdict {
     }
 }
 
-impl fmt::Display for NcclVerdict {
+impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -96,14 +96,14 @@ impl fmt::Display for NcclVerdict {
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclEvidence {
+pub struct Evidence {
     /// Its number, from 1.
     pub line: u64,
     /// The message in it, at most 300 bytes.
     pub text: String,
 }
 
-impl NcclEvidence {
+impl Evidence {
     pub(super) fn new(line: u64, text: String) -> Self {
         Self { line, text }
     }
@@ -112,21 +112,21 @@ impl NcclEvidence {
 /// Why a process is not on EFA.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclReason {
+pub struct Reason {
     /// The most fundamental cause.
-    pub cause: NcclCause,
+    pub cause: Cause,
     /// The line that says so; none where the cause is that no line says anything.
-    pub evidence: Option<NcclEvidence>,
+    pub evidence: Option<Evidence>,
 }
 
 /// Something to act on, or to know.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclFinding {
+pub struct Finding {
     /// What it is.
-    pub cause: NcclCause,
+    pub cause: Cause,
     /// How bad it is.
-    pub severity: NcclSeverity,
+    pub severity: Severity,
     /// What it is, in one line, with the numbers of this log.
     pub message: String,
     /// What to do.
@@ -134,7 +134,7 @@ pub struct NcclFinding {
     /// Where that comes from.
     pub reference: String,
     /// The first line that shows it.
-    pub evidence: Option<NcclEvidence>,
+    pub evidence: Option<Evidence>,
     /// The first 8 processes that it concerns.
     pub ranks: Vec<String>,
     /// How many processes it concerns.
@@ -144,7 +144,7 @@ pub struct NcclFinding {
 /// What the log says of a network; a field is `None` where no line says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclNetwork {
+pub struct Network {
     /// NCCL's name: `Libfabric`, `AWS Libfabric`, `Socket`, `IB`.
     pub name: Option<String>,
     /// libfabric's provider, such as `efa` or `tcp;ofi_rxm`.
@@ -172,7 +172,7 @@ pub struct NcclNetwork {
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclRank {
+pub struct Rank {
     /// Its rank: the launcher's, else the one in the largest communicator.
     pub rank: Option<u32>,
     /// Its host, pod or address.
@@ -182,16 +182,16 @@ pub struct NcclRank {
     /// Its first CUDA device.
     pub gpu: Option<u32>,
     /// What it runs over.
-    pub verdict: NcclVerdict,
+    pub verdict: Verdict,
     /// Why it is not on EFA.
-    pub reason: Option<NcclReason>,
+    pub reason: Option<Reason>,
     /// What it says of its network.
-    pub network: NcclNetwork,
+    pub network: Network,
     /// Its channels.
-    pub channels: NcclChannels,
+    pub channels: Channels,
 }
 
-impl NcclRank {
+impl Rank {
     /// Such as `rank 3 (ip-10-0-0-1:512)`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -213,42 +213,42 @@ impl NcclRank {
 /// The processes of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclHost {
+pub struct Host {
     /// Its name, or address.
     pub host: String,
     /// How many processes wrote to the log.
     pub ranks: u32,
     /// What they run over.
-    pub verdict: NcclVerdict,
+    pub verdict: Verdict,
 }
 
 /// What an NCCL log says of the network; `Display` is the text form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclReport {
+pub struct Report {
     /// What the job runs over.
-    pub verdict: NcclVerdict,
+    pub verdict: Verdict,
     /// Why it is not on EFA.
-    pub reason: Option<NcclReason>,
+    pub reason: Option<Reason>,
     /// What most processes say; `nics_found` is the smallest.
-    pub network: NcclNetwork,
+    pub network: Network,
     /// Devices that the caller expects.
     pub nics_expected: Option<u32>,
     /// Channels of all processes.
-    pub channels: NcclChannels,
+    pub channels: Channels,
     /// Worst first.
-    pub findings: Vec<NcclFinding>,
+    pub findings: Vec<Finding>,
     /// Every process, by rank.
-    pub ranks: Vec<NcclRank>,
+    pub ranks: Vec<Rank>,
     /// Every host, by name.
-    pub hosts: Vec<NcclHost>,
+    pub hosts: Vec<Host>,
     /// Lines of the log.
     pub lines: u64,
     /// Messages of NCCL and its plugin in it.
     pub messages: u64,
 }
 
-impl NcclReport {
+impl Report {
     /// 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
@@ -267,7 +267,7 @@ impl NcclReport {
     }
 }
 
-impl fmt::Display for NcclReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.verdict, self.verdict.sentence())?;
         if let Some(reason) = &self.reason {
@@ -315,7 +315,7 @@ impl fmt::Display for NcclReport {
     }
 }
 
-impl NcclNetwork {
+impl Network {
     fn write(&self, f: &mut fmt::Formatter<'_>, expected: Option<u32>) -> fmt::Result {
         let named = [
             ("", &self.name),
@@ -356,7 +356,7 @@ fn write_list(
     writeln!(f, "  {title:<9}  {}", known.join(", "))
 }
 
-impl NcclFinding {
+impl Finding {
     fn write(&self, f: &mut fmt::Formatter<'_>, all: usize) -> fmt::Result {
         writeln!(f, "{} {}: {}", self.severity, self.cause, self.message)?;
         if let Some(evidence) = &self.evidence {
@@ -371,7 +371,7 @@ impl NcclFinding {
             }
             writeln!(f)?;
         }
-        if self.severity < NcclSeverity::Note {
+        if self.severity < Severity::Note {
             writeln!(f, "    cure: {}", self.cure)?;
         }
         Ok(())

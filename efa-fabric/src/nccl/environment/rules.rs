@@ -1,12 +1,12 @@
 //! The table of variables that do harm, or nothing, with current software; with why and origin.
 
-use super::node::NcclNode;
+use super::node::Node;
 
 /// Variables that a rule is about: a name, or the start of names before `*`.
 pub(super) struct Rule {
     pub(super) name: &'static str,
     /// Whether the variable should go, by its value and the node.
-    pub(super) applies: fn(&str, &NcclNode) -> bool,
+    pub(super) applies: fn(&str, &Node) -> bool,
     pub(super) why: &'static str,
     pub(super) reference: &'static str,
 }
@@ -241,13 +241,13 @@ pub(super) const UNSET: &[Rule] = &[
 ];
 
 /// aws-ofi-nccl before 1.7 or libfabric before 1.18, with a device that has RDMA.
-pub(super) fn needs_device_rdma(node: &NcclNode) -> bool {
+pub(super) fn needs_device_rdma(node: &Node) -> bool {
     node.has_rdma == Some(true) && !(node.plugin_at_least(1, 7) && node.libfabric_at_least(1, 18))
 }
 
 /// Up to aws-ofi-nccl 1.12 the network is called "AWS Libfabric"; later "Libfabric", and the old
 /// name is still taken.
-fn is_network_of_plugin(name: &str, node: &NcclNode) -> bool {
+fn is_network_of_plugin(name: &str, node: &Node) -> bool {
     name.eq_ignore_ascii_case("AWS Libfabric")
         || name.eq_ignore_ascii_case("Libfabric") && node.plugin_at_least(1, 13)
 }

@@ -11,15 +11,15 @@ fn env(vars: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn node(change: impl FnOnce(&mut NcclNode)) -> NcclNode {
-    let mut node = NcclNode {
+fn node(change: impl FnOnce(&mut Node)) -> Node {
+    let mut node = Node {
         instance_type: Some("p5.48xlarge".into()),
         efa_count: Some(32),
         gpu_count: Some(8),
         has_rdma: Some(true),
         libfabric_version: Some("2.1".into()),
         plugin_version: Some("1.16.0".into()),
-        ..NcclNode::default()
+        ..Node::default()
     };
     change(&mut node);
     node
@@ -27,7 +27,7 @@ fn node(change: impl FnOnce(&mut NcclNode)) -> NcclNode {
 
 #[test]
 fn current_software_needs_next_to_nothing() {
-    let advice = advise_nccl_environment(&node(|_| ()), &env(&[("PATH", "/bin")]));
+    let advice = advise_environment(&node(|_| ()), &env(&[("PATH", "/bin")]));
     assert_eq!(advice.set, env(&[("FI_PROVIDER", "efa")]));
     assert!(advice.unset.is_empty() && advice.keep.is_empty());
     assert_eq!(advice.unset_hint(), None);
@@ -81,14 +81,14 @@ fn what_recipes_set_must_go() {
         ("FI_EFA_IFACE", ""),
         ("FI_EFA_TX_MIN_CREDITS", "0"),
     ] {
-        let advice = advise_nccl_environment(&node(|_| ()), &env(&[(name, value)]));
+        let advice = advise_environment(&node(|_| ()), &env(&[(name, value)]));
         assert_eq!(advice.unset, [name], "{name}={value}");
         let note = advice
             .notes
             .iter()
             .find(|note| note.variable == name)
             .unwrap();
-        assert_eq!(note.action, NcclAction::Unset);
+        assert_eq!(note.action, Action::Unset);
         assert!(!note.why.is_empty() && !note.reference.is_empty());
         assert!(advice.unset_hint().is_some() && advice.keep.is_empty());
     }
@@ -116,12 +116,12 @@ fn what_does_no_harm_stays() {
         ("LD_LIBRARY_PATH", "/usr/lib"),
         ("OFI_NCCL_PLATFORM", "AWS"),
     ] {
-        let advice = advise_nccl_environment(&node(|_| ()), &env(&[(name, value)]));
+        let advice = advise_environment(&node(|_| ()), &env(&[(name, value)]));
         assert_eq!(advice.keep, [name], "{name}={value}");
         assert!(advice.unset.is_empty(), "{name}={value}");
         assert_eq!(advice.set, env(&[("FI_PROVIDER", "efa")]), "{name}={value}");
     }
-    let advice = advise_nccl_environment(&node(|_| ()), &env(&[("HOME", "/root")]));
+    let advice = advise_environment(&node(|_| ()), &env(&[("HOME", "/root")]));
     assert!(
         advice.keep.is_empty(),
         "variables of others are not ours to keep"
@@ -143,7 +143,7 @@ fn interfaces_that_reach_no_other_node() {
         ("^=docker0", "^=docker0,lo"),
         ("^", "^lo"),
     ] {
-        let advice = advise_nccl_environment(&node(|_| ()), &env(&[("NCCL_SOCKET_IFNAME", value)]));
+        let advice = advise_environment(&node(|_| ()), &env(&[("NCCL_SOCKET_IFNAME", value)]));
         assert_eq!(advice.set["NCCL_SOCKET_IFNAME"], expected, "{value}");
     }
 }
@@ -151,12 +151,12 @@ fn interfaces_that_reach_no_other_node() {
 #[test]
 fn the_provider_is_spelled_as_the_plugin_compares_it() {
     for value in ["EFA", "tcp", "^tcp", "efa,shm", ""] {
-        let advice = advise_nccl_environment(&node(|_| ()), &env(&[("FI_PROVIDER", value)]));
+        let advice = advise_environment(&node(|_| ()), &env(&[("FI_PROVIDER", value)]));
         assert_eq!(advice.set["FI_PROVIDER"], "efa");
         assert!(advice.keep.is_empty());
     }
     let without = node(|n| n.efa_count = Some(0));
-    let advice = advise_nccl_environment(&without, &env(&[]));
+    let advice = advise_environment(&without, &env(&[]));
     assert!(advice.set.is_empty());
     assert!(advice.notes[0].why.contains("no EFA device"));
 }
@@ -165,7 +165,7 @@ fn the_provider_is_spelled_as_the_plugin_compares_it() {
 fn the_plugin_is_found() {
     let with = |path: &str, current: &[(&str, &str)]| {
         let node = node(|n| n.plugin_path = Some(path.into()));
-        let mut set = advise_nccl_environment(&node, &env(current)).set;
+        let mut set = advise_environment(&node, &env(current)).set;
         set.remove("FI_PROVIDER");
         set
     };
@@ -208,7 +208,7 @@ fn older_software_needs_more() {
             n.libfabric_version = Some(libfabric.into());
             n.has_rdma = Some(rdma);
         });
-        advise_nccl_environment(&node, &env(&[])).set
+        advise_environment(&node, &env(&[])).set
     };
     let efa = ("FI_PROVIDER", "efa");
     let rdma = ("FI_EFA_USE_DEVICE_RDMA", "1");
@@ -220,7 +220,7 @@ fn older_software_needs_more() {
     assert_eq!(at("1.7.0-aws", "1.18.0amzn3.0", true), env(&[efa]));
     // A name that this plugin does not have yet.
     let old = node(|n| n.plugin_version = Some("1.12.1-aws".into()));
-    let advice = advise_nccl_environment(&old, &env(&[("NCCL_NET", "Libfabric")]));
+    let advice = advise_environment(&old, &env(&[("NCCL_NET", "Libfabric")]));
     assert_eq!(advice.unset, ["NCCL_NET"]);
 }
 
@@ -228,7 +228,7 @@ fn older_software_needs_more() {
 fn a_fall_back_to_tcp_can_be_made_an_error() {
     let strict = node(|n| n.require_efa = true);
     for current in [&[][..], &[("NCCL_NET", "Socket")]] {
-        let advice = advise_nccl_environment(&strict, &env(current));
+        let advice = advise_environment(&strict, &env(current));
         assert_eq!(advice.env_vars()["NCCL_NET"], "AWS Libfabric");
         assert!(advice.unset.is_empty());
     }
@@ -237,7 +237,7 @@ fn a_fall_back_to_tcp_can_be_made_an_error() {
 #[test]
 fn fork_support_never_meets_huge_pages() {
     let old = node(|n| n.fork_is_safe = Some(false));
-    let advice = advise_nccl_environment(&old, &env(&[("FI_EFA_USE_HUGE_PAGE", "1")]));
+    let advice = advise_environment(&old, &env(&[("FI_EFA_USE_HUGE_PAGE", "1")]));
     assert_eq!(advice.set["FI_EFA_FORK_SAFE"], "1");
     assert_eq!(advice.unset, ["FI_EFA_USE_HUGE_PAGE"]);
 }
@@ -245,7 +245,7 @@ fn fork_support_never_meets_huge_pages() {
 #[test]
 fn the_text_says_what_why_and_how() {
     let current = env(&[("NCCL_PROTO", "simple"), ("NCCL_DEBUG", "INFO")]);
-    let advice = advise_nccl_environment(&node(|_| ()), &current);
+    let advice = advise_environment(&node(|_| ()), &current);
     let text = advice.to_string();
     for part in [
         "set   FI_PROVIDER=efa\n",
@@ -257,7 +257,7 @@ fn the_text_says_what_why_and_how() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let json = serde_json::to_string(&advice).unwrap();
-    assert_eq!(serde_json::from_str::<NcclAdvice>(&json).unwrap(), advice);
+    assert_eq!(serde_json::from_str::<Advice>(&json).unwrap(), advice);
 }
 
 #[test]
@@ -302,14 +302,14 @@ proptest! {
         fork_is_safe in any::<Option<bool>>(),
         require_efa in any::<bool>(),
     ) {
-        let node = NcclNode {
+        let node = Node {
             efa_count, has_rdma, plugin_path, fork_is_safe, require_efa,
             plugin_version: plugin_version.map(str::to_owned),
-            ..NcclNode::default()
+            ..Node::default()
         };
-        let advice = advise_nccl_environment(&node, &vars);
+        let advice = advise_environment(&node, &vars);
         let after = advice.applied_to(&vars);
-        let again = advise_nccl_environment(&node, &after);
+        let again = advise_environment(&node, &after);
         prop_assert_eq!(&again.unset, &Vec::<String>::new());
         prop_assert_eq!(again.applied_to(&after), after.clone());
         prop_assert!(environment::check_with(&|name| after.get(name).map(OsString::from)).is_ok());

@@ -1,6 +1,6 @@
 //! Which environment variables NCCL and PyTorch need on a node with EFA, and which must go.
 //!
-//! [`advise_nccl_environment`] is a function of what is known of the node and of the environment
+//! [`advise_environment`] is a function of what is known of the node and of the environment
 //! that the processes would have. With the plugin and libfabric of a current EFA installer hardly
 //! anything has to be set; most of what recipes set is obsolete, and some of it ends the process.
 
@@ -15,7 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use node::NcclNode;
+pub use node::Node;
 
 use crate::environment;
 use rules::{CHEAT_SHEET, NCCL_ENV, PLATFORM_AWS, UNSET, needs_device_rdma};
@@ -24,7 +24,7 @@ use rules::{CHEAT_SHEET, NCCL_ENV, PLATFORM_AWS, UNSET, needs_device_rdma};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum NcclAction {
+pub enum Action {
     /// Give it this value.
     Set,
     /// Remove it.
@@ -33,7 +33,7 @@ pub enum NcclAction {
     Note,
 }
 
-impl NcclAction {
+impl Action {
     /// The word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -48,11 +48,11 @@ impl NcclAction {
 /// Why a variable should be set or go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclNote {
+pub struct Note {
     /// The variable.
     pub variable: String,
     /// What to do with it.
-    pub action: NcclAction,
+    pub action: Action,
     /// Why.
     pub why: String,
     /// Where that comes from: a repository's file or issue, or a page.
@@ -62,7 +62,7 @@ pub struct NcclNote {
 /// What to do with an environment; `Display` is the text form.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclAdvice {
+pub struct Advice {
     /// Variables that must have these values, those that already have them included.
     pub set: BTreeMap<String, String>,
     /// Variables that are there and must go, by name.
@@ -70,10 +70,10 @@ pub struct NcclAdvice {
     /// Variables of NCCL, its plugin and libfabric that are there and may stay, by name.
     pub keep: Vec<String>,
     /// Why, for each variable that is set or must go, and what else is worth knowing.
-    pub notes: Vec<NcclNote>,
+    pub notes: Vec<Note>,
 }
 
-impl NcclAdvice {
+impl Advice {
     /// What to give as `env_vars` of Ray's `runtime_env`, or to a launcher's environment.
     ///
     /// It cannot remove a variable: see [`unset_hint`](Self::unset_hint).
@@ -112,9 +112,9 @@ impl NcclAdvice {
         format!("<pre>{text}</pre>")
     }
 
-    fn note(&mut self, variable: &str, action: NcclAction, why: &str, reference: &str) {
+    fn note(&mut self, variable: &str, action: Action, why: &str, reference: &str) {
         self.notes.retain(|note| note.variable != variable);
-        self.notes.push(NcclNote {
+        self.notes.push(Note {
             variable: variable.to_owned(),
             action,
             why: why.to_owned(),
@@ -125,24 +125,24 @@ impl NcclAdvice {
     fn set(&mut self, name: &str, value: impl Into<String>, why: &str, reference: &str) {
         self.unset.retain(|unset| unset != name);
         self.set.insert(name.to_owned(), value.into());
-        self.note(name, NcclAction::Set, why, reference);
+        self.note(name, Action::Set, why, reference);
     }
 
     fn unset(&mut self, name: &str, why: &str, reference: &str) {
         self.set.remove(name);
         self.unset.push(name.to_owned());
-        self.note(name, NcclAction::Unset, why, reference);
+        self.note(name, Action::Unset, why, reference);
     }
 }
 
-impl fmt::Display for NcclAdvice {
+impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.set.is_empty() && self.unset.is_empty() {
             writeln!(f, "nothing to set, nothing to unset")?;
         }
         for note in &self.notes {
             match self.set.get(&note.variable) {
-                Some(value) if note.action == NcclAction::Set => {
+                Some(value) if note.action == Action::Set => {
                     writeln!(f, "set   {}={value}", note.variable)?;
                 }
                 _ => writeln!(f, "{:<5} {}", note.action.as_str(), note.variable)?,
@@ -164,19 +164,16 @@ impl fmt::Display for NcclAdvice {
 ///
 /// ```
 /// use std::collections::BTreeMap;
-/// use efa_fabric::{NcclNode, advise_nccl_environment};
+/// use efa_fabric::nccl::{Node, advise_environment};
 ///
 /// let environment = BTreeMap::from([("NCCL_PROTO".to_owned(), "simple".to_owned())]);
-/// let advice = advise_nccl_environment(&NcclNode::default(), &environment);
+/// let advice = advise_environment(&Node::default(), &environment);
 /// assert_eq!(advice.unset, ["NCCL_PROTO"]);
 /// assert_eq!(advice.env_vars().get("FI_PROVIDER").map(String::as_str), Some("efa"));
 /// ```
 #[must_use]
-pub fn advise_nccl_environment(
-    node: &NcclNode,
-    environment: &BTreeMap<String, String>,
-) -> NcclAdvice {
-    let mut advice = NcclAdvice::default();
+pub fn advise_environment(node: &Node, environment: &BTreeMap<String, String>) -> Advice {
+    let mut advice = Advice::default();
     for (name, value) in environment {
         let rule = UNSET
             .iter()
@@ -189,7 +186,7 @@ pub fn advise_nccl_environment(
     if node.efa_count == Some(0) {
         advice.note(
             "FI_PROVIDER",
-            NcclAction::Note,
+            Action::Note,
             "this node has no EFA device: NCCL will use TCP whatever is set",
             PLATFORM_AWS,
         );
@@ -225,7 +222,7 @@ pub fn advise_nccl_environment(
     advice
 }
 
-fn provider(node: &NcclNode, advice: &mut NcclAdvice) {
+fn provider(node: &Node, advice: &mut Advice) {
     let why = if node.plugin_at_least(1, 6) {
         "keeps libfabric from offering another provider; only in this spelling does the plugin still use its settings for the instance type"
     } else {
@@ -243,7 +240,7 @@ fn provider(node: &NcclNode, advice: &mut NcclAdvice) {
 }
 
 /// The loader must find the plugin, and NCCL must know it by name.
-fn plugin(node: &NcclNode, environment: &BTreeMap<String, String>, advice: &mut NcclAdvice) {
+fn plugin(node: &Node, environment: &BTreeMap<String, String>, advice: &mut Advice) {
     let Some(path) = node.plugin_path.as_deref().filter(|path| !path.is_empty()) else {
         return;
     };
@@ -287,7 +284,7 @@ fn plugin(node: &NcclNode, environment: &BTreeMap<String, String>, advice: &mut 
 }
 
 /// What only older plugins need.
-fn older_software(node: &NcclNode, advice: &mut NcclAdvice) {
+fn older_software(node: &Node, advice: &mut Advice) {
     if needs_device_rdma(node) {
         advice.set(
             "FI_EFA_USE_DEVICE_RDMA",
@@ -311,7 +308,7 @@ const UNREACHABLE: [&str; 5] = ["docker", "veth", "br-", "cni", "virbr"];
 
 /// NCCL makes its first contact over TCP, on EFA too. Without the variable it leaves lo and
 /// docker out; with a list that only excludes, it takes lo unless that is excluded.
-fn bootstrap_interface(environment: &BTreeMap<String, String>, advice: &mut NcclAdvice) {
+fn bootstrap_interface(environment: &BTreeMap<String, String>, advice: &mut Advice) {
     const NAME: &str = "NCCL_SOCKET_IFNAME";
     const SOCKET: &str = "NVIDIA/nccl src/misc/socket.cc";
     let Some(value) = environment.get(NAME) else {
@@ -357,7 +354,7 @@ fn bootstrap_interface(environment: &BTreeMap<String, String>, advice: &mut Nccl
 }
 
 /// Variables with which libfabric would end the process, in what the environment then is.
-fn killers(environment: &BTreeMap<String, String>, advice: &mut NcclAdvice) {
+fn killers(environment: &BTreeMap<String, String>, advice: &mut Advice) {
     // Each round removes a variable, so that there are no more rounds than variables.
     for _ in 0..environment.len() + advice.set.len() {
         let after = advice.applied_to(environment);

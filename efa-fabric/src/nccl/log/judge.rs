@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::causes::{NcclCause, NcclSeverity, Stage};
-use super::channel::NcclChannels;
-use super::expectation::NcclExpectation;
-use super::report::{
-    NcclEvidence, NcclFinding, NcclHost, NcclNetwork, NcclRank, NcclReason, NcclReport, NcclVerdict,
-};
+use super::causes::{Cause, Severity, Stage};
+use super::channel::Channels;
+use super::expectation::Expectation;
+use super::report::{Evidence, Finding, Host, Network, Rank, Reason, Report, Verdict};
 use super::state::{Process, is_efa, is_libfabric};
 
 /// How many processes a finding names.
 const NAMED_RANKS: usize = 8;
 
 /// Everything that was read.
-pub(super) struct Log<'a> {
+pub(super) struct Gathered<'a> {
     pub(super) processes: Vec<Process>,
-    pub(super) expectation: &'a NcclExpectation,
+    pub(super) expectation: &'a Expectation,
     pub(super) lines: u64,
     pub(super) messages: u64,
     pub(super) is_deduplicated: bool,
@@ -24,12 +22,12 @@ pub(super) struct Log<'a> {
 }
 
 /// The report of everything that was read.
-pub(super) fn report(log: Log<'_>) -> NcclReport {
+pub(super) fn report(log: Gathered<'_>) -> Report {
     let (processes, shared_version) = attributed(log.processes);
     let job = Job::of(&processes);
     let mut ranks = Vec::with_capacity(processes.len());
     let mut findings = Findings::default();
-    let mut channels = NcclChannels::default();
+    let mut channels = Channels::default();
     for process in &processes {
         channels.add(&process.channels);
         let rank = judge(process, &job, log.expectation, &mut findings);
@@ -42,23 +40,23 @@ pub(super) fn report(log: Log<'_>) -> NcclReport {
     network.nccl_version = network.nccl_version.or(shared_version);
     disagreements(&ranks, &mut findings);
     if log.is_deduplicated {
-        findings.note(NcclCause::LinesLeftOut);
+        findings.note(Cause::LinesLeftOut);
     }
     if log.processes_left_out > 0 {
-        findings.note(NcclCause::TooManyProcesses);
+        findings.note(Cause::TooManyProcesses);
     }
     let verdict = overall(ranks.iter());
     let mut findings = findings.sorted();
-    if verdict != NcclVerdict::NotInitialised {
-        findings.retain(|finding| finding.cause != NcclCause::NoInfoLines);
+    if verdict != Verdict::NotInitialised {
+        findings.retain(|finding| finding.cause != Cause::NoInfoLines);
     }
     let mut verdict = degraded_by(verdict, &findings);
     let mut reason = overall_reason(verdict, &ranks);
     if ranks.is_empty() && log.messages > 0 {
-        verdict = NcclVerdict::NotInitialised;
-        reason = Some(without_line(NcclCause::NoInfoLines));
+        verdict = Verdict::NotInitialised;
+        reason = Some(without_line(Cause::NoInfoLines));
     }
-    NcclReport {
+    Report {
         verdict,
         reason,
         network,
@@ -139,17 +137,12 @@ impl Job {
     }
 }
 
-fn judge(
-    process: &Process,
-    job: &Job,
-    expectation: &NcclExpectation,
-    findings: &mut Findings,
-) -> NcclRank {
+fn judge(process: &Process, job: &Job, expectation: &Expectation, findings: &mut Findings) -> Rank {
     let (mut verdict, mut reason) = network_verdict(process, job);
     let label_rank = process
         .label_rank
         .or(process.communicator.map(|(rank, _)| rank));
-    let mut rank = NcclRank {
+    let mut rank = Rank {
         rank: label_rank,
         host: (!process.host.is_empty()).then(|| process.host.clone()),
         pid: (process.pid != 0).then_some(process.pid),
@@ -165,7 +158,7 @@ fn judge(
         let is_reason = reason.as_ref().is_some_and(|r| r.cause == *cause);
         // What went wrong on the way to EFA is over once EFA was chosen, and of what kept EFA
         // from being chosen one line tells enough.
-        if !is_choice || is_reason || (cause.severity() == NcclSeverity::Note) {
+        if !is_choice || is_reason || (cause.severity() == Severity::Note) {
             own.add(*cause, None, Some(evidence), &rank);
         }
     }
@@ -175,14 +168,14 @@ fn judge(
     if verdict.is_on_efa() {
         device_findings(process, expectation, &rank, &mut own);
         if own.is_degrading() {
-            verdict = NcclVerdict::OnEfaDegraded;
+            verdict = Verdict::OnEfaDegraded;
         }
     }
-    if job.is_one_node && verdict != NcclVerdict::NotInitialised {
+    if job.is_one_node && verdict != Verdict::NotInitialised {
         if verdict.is_on_efa() {
             reason = None;
         }
-        verdict = NcclVerdict::SharedMemoryOnly;
+        verdict = Verdict::SharedMemoryOnly;
     }
     rank.verdict = verdict;
     rank.reason = reason;
@@ -191,65 +184,64 @@ fn judge(
 }
 
 /// What a process runs over, and why it is not EFA.
-fn network_verdict(process: &Process, job: &Job) -> (NcclVerdict, Option<NcclReason>) {
+fn network_verdict(process: &Process, job: &Job) -> (Verdict, Option<Reason>) {
     let provider = process.provider.as_deref();
     let chosen = process.network.clone().or_else(|| most_used(process));
     let Some(network) = chosen else {
         // Up to NCCL 2.5 no line names the network: the plugin is used unless it failed.
-        let failed = first_cause(process, |cause| cause < NcclCause::NoReasonLogged);
+        let failed = first_cause(process, |cause| cause < Cause::NoReasonLogged);
         return match (provider, failed) {
-            (Some(provider), None) if is_efa(provider) => (NcclVerdict::OnEfa, None),
-            (Some(provider), Some(failed)) if failed.cause == NcclCause::ProviderNotEfa => {
+            (Some(provider), None) if is_efa(provider) => (Verdict::OnEfa, None),
+            (Some(provider), Some(failed)) if failed.cause == Cause::ProviderNotEfa => {
                 (of_provider(provider), Some(failed))
             }
             (_, failed) => {
                 let reason = failed
                     .or_else(|| first_cause(process, |_| true))
-                    .unwrap_or(without_line(NcclCause::NoInfoLines));
-                (NcclVerdict::NotInitialised, Some(reason))
+                    .unwrap_or(without_line(Cause::NoInfoLines));
+                (Verdict::NotInitialised, Some(reason))
             }
         };
     };
     if is_libfabric(&network) {
         return match provider {
-            Some(provider) if is_efa(provider) => (NcclVerdict::OnEfa, None),
+            Some(provider) if is_efa(provider) => (Verdict::OnEfa, None),
             Some(provider) => {
-                let reason = first_cause(process, |cause| cause == NcclCause::ProviderNotEfa);
+                let reason = first_cause(process, |cause| cause == Cause::ProviderNotEfa);
                 (of_provider(provider), reason)
             }
-            None if job.is_efa => (NcclVerdict::OnEfa, None),
+            None if job.is_efa => (Verdict::OnEfa, None),
             None => (
-                NcclVerdict::OtherNetwork,
-                Some(without_line(NcclCause::ProviderNotLogged)),
+                Verdict::OtherNetwork,
+                Some(without_line(Cause::ProviderNotLogged)),
             ),
         };
     }
     let verdict = if network.eq_ignore_ascii_case("socket") {
-        NcclVerdict::TcpSockets
+        Verdict::TcpSockets
     } else if network.starts_with("IB") {
-        NcclVerdict::Infiniband
+        Verdict::Infiniband
     } else {
-        NcclVerdict::OtherNetwork
+        Verdict::OtherNetwork
     };
-    let reason =
-        first_cause(process, |cause| cause < NcclCause::NoReasonLogged).unwrap_or_else(|| {
-            without_line(if process.is_plugin_loaded && !process.has_plugin_lines {
-                NcclCause::PluginNotTried
-            } else {
-                NcclCause::NoReasonLogged
-            })
-        });
+    let reason = first_cause(process, |cause| cause < Cause::NoReasonLogged).unwrap_or_else(|| {
+        without_line(if process.is_plugin_loaded && !process.has_plugin_lines {
+            Cause::PluginNotTried
+        } else {
+            Cause::NoReasonLogged
+        })
+    });
     (verdict, Some(reason))
 }
 
-fn of_provider(provider: &str) -> NcclVerdict {
+fn of_provider(provider: &str) -> Verdict {
     let has = |names: &[&str]| provider.split(';').any(|layer| names.contains(&layer));
     if has(&["tcp", "sockets", "udp", "net"]) {
-        NcclVerdict::TcpSockets
+        Verdict::TcpSockets
     } else if has(&["verbs"]) {
-        NcclVerdict::Infiniband
+        Verdict::Infiniband
     } else {
-        NcclVerdict::OtherNetwork
+        Verdict::OtherNetwork
     }
 }
 
@@ -261,27 +253,27 @@ fn most_used(process: &Process) -> Option<String> {
         .map(|(name, _)| name.clone())
 }
 
-fn without_line(cause: NcclCause) -> NcclReason {
-    NcclReason {
+fn without_line(cause: Cause) -> Reason {
+    Reason {
         cause,
         evidence: None,
     }
 }
 
 /// The most fundamental failure among those that `fits`.
-fn first_cause(process: &Process, fits: impl Fn(NcclCause) -> bool) -> Option<NcclReason> {
+fn first_cause(process: &Process, fits: impl Fn(Cause) -> bool) -> Option<Reason> {
     process
         .causes
         .iter()
-        .find(|(cause, _)| cause.severity() == NcclSeverity::Failed && fits(**cause))
-        .map(|(cause, evidence)| NcclReason {
+        .find(|(cause, _)| cause.severity() == Severity::Failed && fits(**cause))
+        .map(|(cause, evidence)| Reason {
             cause: *cause,
             evidence: Some(evidence.clone()),
         })
 }
 
-fn network(process: &Process) -> NcclNetwork {
-    NcclNetwork {
+fn network(process: &Process) -> Network {
+    Network {
         name: process.network.clone().or_else(|| most_used(process)),
         provider: process.provider.clone(),
         fabric: process.fabric.clone(),
@@ -299,15 +291,15 @@ fn network(process: &Process) -> NcclNetwork {
 /// Findings about devices and GPUDirect of a process that is on EFA.
 fn device_findings(
     process: &Process,
-    expectation: &NcclExpectation,
-    rank: &NcclRank,
+    expectation: &Expectation,
+    rank: &Rank,
     findings: &mut Findings,
 ) {
     if let (Some(found), Some(expected)) = (process.nics, expectation.nics) {
         let cause = if found < expected {
-            Some(NcclCause::NicsMissing)
+            Some(Cause::NicsMissing)
         } else {
-            (found > expected).then_some(NcclCause::NicsUnexpected)
+            (found > expected).then_some(Cause::NicsUnexpected)
         };
         if let Some(cause) = cause {
             let message = format!("the plugin found {found} EFA devices, {expected} are expected");
@@ -317,17 +309,17 @@ fn device_findings(
     let channels = &process.channels;
     if channels.staged > 0 && expectation.gpudirect != Some(false) {
         let cause = if channels.gpudirect == 0 {
-            NcclCause::GpudirectMissing
+            Cause::GpudirectMissing
         } else {
-            NcclCause::GpudirectPartial
+            Cause::GpudirectPartial
         };
         findings.add(cause, None, None, rank);
     }
 }
 
 /// What the ranks together run over.
-fn overall<'a>(ranks: impl Iterator<Item = &'a NcclRank>) -> NcclVerdict {
-    let mut verdicts: Vec<NcclVerdict> = Vec::new();
+fn overall<'a>(ranks: impl Iterator<Item = &'a Rank>) -> Verdict {
+    let mut verdicts: Vec<Verdict> = Vec::new();
     let mut is_any = false;
     for rank in ranks {
         is_any = true;
@@ -335,7 +327,7 @@ fn overall<'a>(ranks: impl Iterator<Item = &'a NcclRank>) -> NcclVerdict {
         let is_silent = rank
             .reason
             .as_ref()
-            .is_some_and(|r| r.cause == NcclCause::NoInfoLines);
+            .is_some_and(|r| r.cause == Cause::NoInfoLines);
         if !is_silent {
             verdicts.push(rank.verdict);
         }
@@ -343,27 +335,27 @@ fn overall<'a>(ranks: impl Iterator<Item = &'a NcclRank>) -> NcclVerdict {
     verdicts.sort_unstable();
     verdicts.dedup();
     match verdicts[..] {
-        [] if is_any => NcclVerdict::NotInitialised,
-        [] => NcclVerdict::NoNcclLines,
+        [] if is_any => Verdict::NotInitialised,
+        [] => Verdict::NoNcclLines,
         [one] => one,
-        [NcclVerdict::OnEfa, NcclVerdict::OnEfaDegraded] => NcclVerdict::OnEfaDegraded,
-        _ => NcclVerdict::Mixed,
+        [Verdict::OnEfa, Verdict::OnEfaDegraded] => Verdict::OnEfaDegraded,
+        _ => Verdict::Mixed,
     }
 }
 
-fn degraded_by(verdict: NcclVerdict, findings: &[NcclFinding]) -> NcclVerdict {
-    let is_degraded = findings.iter().any(|f| f.severity < NcclSeverity::Note);
-    if verdict == NcclVerdict::OnEfa && is_degraded {
-        return NcclVerdict::OnEfaDegraded;
+fn degraded_by(verdict: Verdict, findings: &[Finding]) -> Verdict {
+    let is_degraded = findings.iter().any(|f| f.severity < Severity::Note);
+    if verdict == Verdict::OnEfa && is_degraded {
+        return Verdict::OnEfaDegraded;
     }
     verdict
 }
 
-fn overall_reason(verdict: NcclVerdict, ranks: &[NcclRank]) -> Option<NcclReason> {
+fn overall_reason(verdict: Verdict, ranks: &[Rank]) -> Option<Reason> {
     if verdict.is_on_efa() {
         return None;
     }
-    let line = |reason: &NcclReason| reason.evidence.as_ref().map_or(u64::MAX, |e| e.line);
+    let line = |reason: &Reason| reason.evidence.as_ref().map_or(u64::MAX, |e| e.line);
     ranks
         .iter()
         .filter_map(|rank| rank.reason.as_ref())
@@ -371,8 +363,8 @@ fn overall_reason(verdict: NcclVerdict, ranks: &[NcclRank]) -> Option<NcclReason
         .cloned()
 }
 
-fn hosts(ranks: &[NcclRank]) -> Vec<NcclHost> {
-    let mut by_host: BTreeMap<&str, Vec<&NcclRank>> = BTreeMap::new();
+fn hosts(ranks: &[Rank]) -> Vec<Host> {
+    let mut by_host: BTreeMap<&str, Vec<&Rank>> = BTreeMap::new();
     for rank in ranks {
         if let Some(host) = &rank.host {
             by_host.entry(host).or_default().push(rank);
@@ -380,7 +372,7 @@ fn hosts(ranks: &[NcclRank]) -> Vec<NcclHost> {
     }
     by_host
         .into_iter()
-        .map(|(host, ranks)| NcclHost {
+        .map(|(host, ranks)| Host {
             host: host.to_owned(),
             ranks: u32::try_from(ranks.len()).unwrap_or(u32::MAX),
             verdict: overall(ranks.into_iter()),
@@ -389,7 +381,7 @@ fn hosts(ranks: &[NcclRank]) -> Vec<NcclHost> {
 }
 
 /// What most ranks say.
-fn common_network(ranks: &[NcclRank]) -> NcclNetwork {
+fn common_network(ranks: &[Rank]) -> Network {
     fn common<T: Ord + Clone>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
         let mut counts: BTreeMap<T, usize> = BTreeMap::new();
         for value in values.flatten() {
@@ -400,10 +392,10 @@ fn common_network(ranks: &[NcclRank]) -> NcclNetwork {
             .max_by_key(|(_, count)| *count)
             .map(|(value, _)| value)
     }
-    let text = |get: fn(&NcclNetwork) -> &Option<String>| {
+    let text = |get: fn(&Network) -> &Option<String>| {
         common(ranks.iter().map(|rank| get(&rank.network).clone()))
     };
-    NcclNetwork {
+    Network {
         name: text(|n| &n.name),
         provider: text(|n| &n.provider),
         fabric: text(|n| &n.fabric),
@@ -426,8 +418,8 @@ fn common_network(ranks: &[NcclRank]) -> NcclNetwork {
 }
 
 /// One finding for each thing on which ranks differ.
-fn disagreements(ranks: &[NcclRank], findings: &mut Findings) {
-    type Field = fn(&NcclNetwork) -> Option<String>;
+fn disagreements(ranks: &[Rank], findings: &mut Findings) {
+    type Field = fn(&Network) -> Option<String>;
     let fields: [(&str, Field); 8] = [
         ("the network", |n| n.name.clone()),
         ("the provider", |n| n.provider.clone()),
@@ -441,7 +433,7 @@ fn disagreements(ranks: &[NcclRank], findings: &mut Findings) {
         ("the version of NCCL", |n| n.nccl_version.clone()),
     ];
     for (name, get) in fields {
-        let mut values: BTreeMap<String, Vec<&NcclRank>> = BTreeMap::new();
+        let mut values: BTreeMap<String, Vec<&Rank>> = BTreeMap::new();
         for rank in ranks {
             if let Some(value) = get(&rank.network) {
                 values.entry(value).or_default().push(rank);
@@ -469,16 +461,16 @@ fn disagreements(ranks: &[NcclRank], findings: &mut Findings) {
 /// Findings by cause, each with the processes that it concerns.
 #[derive(Default)]
 struct Findings {
-    by_cause: BTreeMap<(NcclCause, Option<String>), NcclFinding>,
+    by_cause: BTreeMap<(Cause, Option<String>), Finding>,
 }
 
 impl Findings {
     fn add(
         &mut self,
-        cause: NcclCause,
+        cause: Cause,
         message: Option<String>,
-        evidence: Option<&NcclEvidence>,
-        rank: &NcclRank,
+        evidence: Option<&Evidence>,
+        rank: &Rank,
     ) {
         let finding = self.entry(cause, message);
         finding.evidence = earlier(finding.evidence.take(), evidence.cloned());
@@ -489,12 +481,12 @@ impl Findings {
         }
     }
 
-    fn note(&mut self, cause: NcclCause) {
+    fn note(&mut self, cause: Cause) {
         self.entry(cause, None);
     }
 
-    fn disagreement(&mut self, message: String, ranks: &[&NcclRank]) {
-        let finding = self.entry(NcclCause::RanksDisagree, Some(message));
+    fn disagreement(&mut self, message: String, ranks: &[&Rank]) {
+        let finding = self.entry(Cause::RanksDisagree, Some(message));
         finding.rank_count = u32::try_from(ranks.len()).unwrap_or(u32::MAX);
         finding.ranks = ranks
             .iter()
@@ -503,10 +495,10 @@ impl Findings {
             .collect();
     }
 
-    fn entry(&mut self, cause: NcclCause, message: Option<String>) -> &mut NcclFinding {
+    fn entry(&mut self, cause: Cause, message: Option<String>) -> &mut Finding {
         self.by_cause
             .entry((cause, message.clone()))
-            .or_insert_with(|| NcclFinding {
+            .or_insert_with(|| Finding {
                 cause,
                 severity: cause.severity(),
                 message: message.unwrap_or_else(|| cause.explanation().to_owned()),
@@ -519,9 +511,7 @@ impl Findings {
     }
 
     fn is_degrading(&self) -> bool {
-        self.by_cause
-            .values()
-            .any(|f| f.severity < NcclSeverity::Note)
+        self.by_cause.values().any(|f| f.severity < Severity::Note)
     }
 
     /// Takes the findings of one process.
@@ -535,14 +525,14 @@ impl Findings {
         }
     }
 
-    fn sorted(self) -> Vec<NcclFinding> {
+    fn sorted(self) -> Vec<Finding> {
         let mut findings: Vec<_> = self.by_cause.into_values().collect();
         findings.sort_by_key(|finding| (finding.severity, finding.cause));
         findings
     }
 }
 
-fn earlier(a: Option<NcclEvidence>, b: Option<NcclEvidence>) -> Option<NcclEvidence> {
+fn earlier(a: Option<Evidence>, b: Option<Evidence>) -> Option<Evidence> {
     match (a, b) {
         (Some(a), Some(b)) => Some(if b.line < a.line { b } else { a }),
         (a, b) => a.or(b),

@@ -1,7 +1,7 @@
 //! Reads the log of NCCL with aws-ofi-nccl: is traffic on EFA, and if not, why.
 //!
-//! [`NcclLog`] takes a log as it comes, in chunks of any size; [`NcclReport::of_text`] and
-//! [`NcclReport::of_reader`] take a whole one. Memory is bounded by the number of processes in
+//! [`Log`] takes a log as it comes, in chunks of any size; [`Report::of_text`] and
+//! [`Report::of_reader`] take a whole one. Memory is bounded by the number of processes in
 //! the log (at most 16,384 are kept), never by its length. The log must have been written with
 //! `NCCL_DEBUG=INFO`.
 //!
@@ -28,12 +28,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-pub use causes::{NcclCause, NcclSeverity};
-pub use channel::{NcclChannels, NumberSet};
-pub use expectation::NcclExpectation;
-pub use report::{
-    NcclEvidence, NcclFinding, NcclHost, NcclNetwork, NcclRank, NcclReason, NcclReport, NcclVerdict,
-};
+pub use causes::{Cause, Severity};
+pub use channel::{Channels, NumberSet};
+pub use expectation::Expectation;
+pub use report::{Evidence, Finding, Host, Network, Rank, Reason, Report, Verdict};
 
 use lines::Lines;
 use message::{Message, messages};
@@ -45,26 +43,26 @@ const PROCESS_LIMIT: usize = 16_384;
 /// Reads a log as it comes.
 ///
 /// ```
-/// use efa_fabric::{NcclCause, NcclExpectation, NcclLog, NcclVerdict};
+/// use efa_fabric::nccl::{Cause, Expectation, Log, Verdict};
 ///
-/// let mut log = NcclLog::new(NcclExpectation::new().nics(32));
+/// let mut log = Log::new(Expectation::new().nics(32));
 /// log.push_bytes(b"n1:7:7 [0] NCCL INFO NET/Plugin: Could not find: libnccl-net.so.\nn1:7:7 ");
 /// log.push_bytes(b"[0] NCCL INFO Using network Socket\n");
 /// let report = log.finish();
-/// assert_eq!(report.verdict, NcclVerdict::TcpSockets);
-/// assert_eq!(report.reason.map(|reason| reason.cause), Some(NcclCause::PluginNotFound));
+/// assert_eq!(report.verdict, Verdict::TcpSockets);
+/// assert_eq!(report.reason.map(|reason| reason.cause), Some(Cause::PluginNotFound));
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct NcclLog {
-    expectation: NcclExpectation,
+pub struct Log {
+    expectation: Expectation,
     lines: Lines,
     reader: Reader,
 }
 
-impl NcclLog {
+impl Log {
     /// A log of which nothing was read.
     #[must_use]
-    pub fn new(expectation: NcclExpectation) -> Self {
+    pub fn new(expectation: Expectation) -> Self {
         Self {
             expectation,
             ..Self::default()
@@ -90,16 +88,16 @@ impl NcclLog {
 
     /// What the log says so far, an unfinished last line included.
     #[must_use]
-    pub fn report(&self) -> NcclReport {
+    pub fn report(&self) -> Report {
         self.clone().finish()
     }
 
     /// What the log says.
     #[must_use]
-    pub fn finish(mut self) -> NcclReport {
+    pub fn finish(mut self) -> Report {
         self.lines
             .end(&mut |number, line| self.reader.take(number, line));
-        judge::report(judge::Log {
+        judge::report(judge::Gathered {
             processes: self.reader.processes,
             expectation: &self.expectation,
             lines: self.lines.count(),
@@ -110,11 +108,11 @@ impl NcclLog {
     }
 }
 
-impl NcclReport {
+impl Report {
     /// What a log says.
     #[must_use]
-    pub fn of_text(text: &str, expectation: NcclExpectation) -> Self {
-        let mut log = NcclLog::new(expectation);
+    pub fn of_text(text: &str, expectation: Expectation) -> Self {
+        let mut log = Log::new(expectation);
         log.push_bytes(text.as_bytes());
         log.finish()
     }
@@ -123,8 +121,8 @@ impl NcclReport {
     ///
     /// # Errors
     /// What the reader returns.
-    pub fn of_reader(mut reader: impl BufRead, expectation: NcclExpectation) -> io::Result<Self> {
-        let mut log = NcclLog::new(expectation);
+    pub fn of_reader(mut reader: impl BufRead, expectation: Expectation) -> io::Result<Self> {
+        let mut log = Log::new(expectation);
         loop {
             let read = match reader.fill_buf() {
                 Ok([]) => return Ok(log.finish()),

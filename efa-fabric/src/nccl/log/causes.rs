@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum NcclSeverity {
+pub enum Severity {
     /// The job does not use EFA, or broke, because of this.
     Failed,
     /// EFA is used; this costs speed, or is likely to fail later.
@@ -21,7 +21,7 @@ pub enum NcclSeverity {
     Note,
 }
 
-impl NcclSeverity {
+impl Severity {
     /// The word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -33,7 +33,7 @@ impl NcclSeverity {
     }
 }
 
-impl fmt::Display for NcclSeverity {
+impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -62,9 +62,9 @@ macro_rules! causes {
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
         #[non_exhaustive]
-        pub enum NcclCause { $($(#[$doc])* #[serde(rename = $id)] $variant,)+ }
+        pub enum Cause { $($(#[$doc])* #[serde(rename = $id)] $variant,)+ }
 
-        impl NcclCause {
+        impl Cause {
             /// Every cause, in order of precedence.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
@@ -76,8 +76,8 @@ macro_rules! causes {
 
             /// How bad it is.
             #[must_use]
-            pub const fn severity(self) -> NcclSeverity {
-                match self { $(Self::$variant => NcclSeverity::$severity,)+ }
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)+ }
             }
 
             pub(super) const fn stage(self) -> Stage {
@@ -489,7 +489,7 @@ causes! {
     reference: "";
 }
 
-impl fmt::Display for NcclCause {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -518,7 +518,7 @@ const STEMS: [&str; 17] = [
 ];
 
 /// The one cause of a line, where it has one. `text` is in lower case.
-pub(super) fn cause_of(text: &str) -> Option<NcclCause> {
+pub(super) fn cause_of(text: &str) -> Option<Cause> {
     if !STEMS.iter().any(|stem| text.contains(stem)) {
         return None;
     }
@@ -529,12 +529,12 @@ pub(super) fn cause_of(text: &str) -> Option<NcclCause> {
     {
         let is_the_plugin = missing.contains("libnccl-net") || missing.contains("nccl-ofi");
         return Some(if is_the_plugin {
-            NcclCause::PluginNotFound
+            Cause::PluginNotFound
         } else {
-            NcclCause::PluginDependencyMissing
+            Cause::PluginDependencyMissing
         });
     }
-    NcclCause::ALL.iter().copied().find(|cause| {
+    Cause::ALL.iter().copied().find(|cause| {
         cause
             .lines()
             .iter()
@@ -554,7 +554,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_has_a_stem() {
-        for cause in NcclCause::ALL {
+        for cause in Cause::ALL {
             for group in cause.lines() {
                 let has_stem = STEMS
                     .iter()

@@ -60,7 +60,7 @@ pub(super) fn channel(text: &str, may_be_cut: bool) -> Option<(u32, Via<'_>)> {
 /// Channels by what they run over. Each direction, each peer and each communicator counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclChannels {
+pub struct Channels {
     /// Over a network, with GPUDirect RDMA.
     pub gpudirect: u64,
     /// Over a network, staged through host memory.
@@ -77,7 +77,7 @@ pub struct NcclChannels {
     pub devices: NumberSet,
 }
 
-impl NcclChannels {
+impl Channels {
     /// Channels over a network.
     #[must_use]
     pub fn network(&self) -> u64 {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::causes::{NcclCause, cause_of};
-use super::channel::{NcclChannels, Via, channel};
+use super::causes::{Cause, cause_of};
+use super::channel::{Channels, Via, channel};
 use super::message::{Message, digits, leading_number};
-use super::report::NcclEvidence;
+use super::report::Evidence;
 
 /// Bytes that are kept of a name, a version or a word.
 const WORD_LIMIT: usize = 64;
@@ -39,11 +39,11 @@ pub(super) struct Process {
     pub(super) has_plugin_lines: bool,
     pub(super) has_info_lines: bool,
     pub(super) has_nccl_lines: bool,
-    pub(super) channels: NcclChannels,
+    pub(super) channels: Channels,
     /// Channels over each network, by its name; a log has a few names.
     pub(super) channel_networks: BTreeMap<String, u64>,
     /// The first line of each cause.
-    pub(super) causes: BTreeMap<NcclCause, NcclEvidence>,
+    pub(super) causes: BTreeMap<Cause, Evidence>,
 }
 
 impl Process {
@@ -75,10 +75,10 @@ impl Process {
     }
 
     /// Remembers the first line of a cause.
-    pub(super) fn note(&mut self, cause: NcclCause, line: u64, text: &str) {
+    pub(super) fn note(&mut self, cause: Cause, line: u64, text: &str) {
         self.causes
             .entry(cause)
-            .or_insert_with(|| NcclEvidence::new(line, limited(text, EVIDENCE_LIMIT)));
+            .or_insert_with(|| Evidence::new(line, limited(text, EVIDENCE_LIMIT)));
     }
 
     fn take_channel(&mut self, number: u32, via: Via<'_>) {
@@ -123,7 +123,7 @@ impl Process {
             let name = using.trim_start().trim_start_matches("[0]");
             let is_local = |prefix: &&str| name.starts_with(prefix);
             if ["lo:", "docker", "veth"].iter().any(is_local) {
-                self.note(NcclCause::BootstrapOnLoopback, line, text.text);
+                self.note(Cause::BootstrapOnLoopback, line, text.text);
             }
         }
     }
@@ -197,7 +197,7 @@ impl Process {
         }
         if !is_efa(provider) {
             self.note(
-                NcclCause::ProviderNotEfa,
+                Cause::ProviderNotEfa,
                 line,
                 &format!("Selected provider is {rest}"),
             );

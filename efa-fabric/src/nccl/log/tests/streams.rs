@@ -52,8 +52,8 @@ fn a_long_log_is_read_in_bounded_memory() {
         buffer: Cursor::default(),
     };
     let reader = BufReader::with_capacity(4096, source);
-    let report = NcclReport::of_reader(reader, NcclExpectation::new().nics(16)).unwrap();
-    assert_eq!(report.verdict, NcclVerdict::OnEfa);
+    let report = Report::of_reader(reader, Expectation::new().nics(16)).unwrap();
+    assert_eq!(report.verdict, Verdict::OnEfa);
     assert_eq!((report.lines, report.messages), (200_000, 200_000));
     assert_eq!((report.ranks.len(), report.hosts.len()), (64, 8));
     assert_eq!(report.channels.gpudirect, 200_000 - 128);
@@ -64,13 +64,13 @@ fn a_long_log_is_read_in_bounded_memory() {
 
 #[test]
 fn processes_without_end_are_left_out() {
-    let mut log = NcclLog::new(NcclExpectation::new());
+    let mut log = Log::new(Expectation::new());
     for pid in 1..=PROCESS_LIMIT + 10 {
         log.push_line(&format!("h:{pid}:1 [0] NCCL INFO Using network Socket"));
     }
     let report = log.finish();
     assert_eq!(report.ranks.len(), PROCESS_LIMIT);
-    assert!(causes(&report).contains(&NcclCause::TooManyProcesses));
+    assert!(causes(&report).contains(&Cause::TooManyProcesses));
     let finding = &report.findings[0];
     assert_eq!(
         (finding.rank_count as usize, finding.ranks.len()),
@@ -115,7 +115,7 @@ fn piece() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn anything_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let mut log = NcclLog::new(NcclExpectation::new().nics(1).gpudirect(true));
+        let mut log = Log::new(Expectation::new().nics(1).gpudirect(true));
         log.push_bytes(&bytes);
         let report = log.finish();
         prop_assert!(!report.to_string().is_empty());
@@ -127,27 +127,27 @@ proptest! {
         cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
     ) {
         let bytes = pieces.concat().into_bytes();
-        let mut whole = NcclLog::new(NcclExpectation::new().nics(4));
+        let mut whole = Log::new(Expectation::new().nics(4));
         whole.push_bytes(&bytes);
         let mut at: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
         at.extend([0, bytes.len()]);
         at.sort_unstable();
-        let mut parts = NcclLog::new(NcclExpectation::new().nics(4));
+        let mut parts = Log::new(Expectation::new().nics(4));
         for pair in at.windows(2) {
             parts.push_bytes(&bytes[pair[0]..pair[1]]);
             let so_far = parts.report();
             prop_assert!(so_far.lines <= bytes.len() as u64 + 1);
         }
         prop_assert_eq!(whole.report(), parts.finish());
-        let read = NcclReport::of_reader(
-            BufReader::with_capacity(7, Cursor::new(&bytes)), NcclExpectation::new().nics(4));
+        let read = Report::of_reader(
+            BufReader::with_capacity(7, Cursor::new(&bytes)), Expectation::new().nics(4));
         prop_assert_eq!(whole.finish(), read.unwrap());
     }
 
     #[test]
     fn lines_and_bytes_agree(pieces in proptest::collection::vec(piece(), 0..20)) {
         let text = pieces.concat().replace('\n', "");
-        let mut by_line = NcclLog::new(NcclExpectation::new());
+        let mut by_line = Log::new(Expectation::new());
         by_line.push_line(&text);
         by_line.push_line(log("none"));
         let whole = read(&format!("{text}\n{}", log("none")));

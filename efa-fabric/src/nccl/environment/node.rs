@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What is known of a node; `None` is not known, and versions that are not known count as current.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct NcclNode {
+pub struct Node {
     /// Such as `p5.48xlarge`.
     pub instance_type: Option<String>,
     /// EFA devices.
@@ -26,7 +26,7 @@ pub struct NcclNode {
     pub require_efa: bool,
 }
 
-impl NcclNode {
+impl Node {
     /// Whether the plugin is as new; one of unknown version counts as current.
     pub(super) fn plugin_at_least(&self, major: u32, minor: u32) -> bool {
         self.plugin_version

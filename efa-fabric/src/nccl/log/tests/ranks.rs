@@ -5,17 +5,17 @@ use super::{causes, log, read, reason};
 
 #[test]
 fn devices_and_gpudirect_are_held_against_what_is_expected() {
-    use NcclCause as C;
+    use Cause as C;
     let with = |text: &str, expectation| {
-        let report = NcclReport::of_text(text, expectation);
+        let report = Report::of_text(text, expectation);
         (causes(&report), report.verdict, report.to_string())
     };
-    let any = NcclExpectation::new;
+    let any = Expectation::new;
     assert_eq!(with(log("1.7"), any().nics(32)).0, []);
     let (found, verdict, text) = with(log("1.13"), any().nics(32));
     assert_eq!(
         (found, verdict),
-        (vec![C::NicsMissing], NcclVerdict::OnEfaDegraded)
+        (vec![C::NicsMissing], Verdict::OnEfaDegraded)
     );
     assert!(text.contains("devices    16 of 32 expected"), "{text}");
     assert!(
@@ -23,10 +23,7 @@ fn devices_and_gpudirect_are_held_against_what_is_expected() {
         "{text}"
     );
     let (found, verdict, _) = with(log("1.13"), any().nics(8));
-    assert_eq!(
-        (found, verdict),
-        (vec![C::NicsUnexpected], NcclVerdict::OnEfa)
-    );
+    assert_eq!((found, verdict), (vec![C::NicsUnexpected], Verdict::OnEfa));
 
     let staged = log("1.16").replace("/GDRDMA", "");
     assert_eq!(with(&staged, any()).0, [C::GpudirectMissing]);
@@ -68,17 +65,17 @@ fn ranks_that_disagree_are_found() {
         let told: Vec<_> = report
             .findings
             .iter()
-            .filter(|f| f.cause == NcclCause::RanksDisagree)
+            .filter(|f| f.cause == Cause::RanksDisagree)
             .map(|f| (f.message.clone(), f.ranks.clone()))
             .collect();
         (report.verdict, told)
     };
-    assert_eq!(three(good, "1.16.0"), (NcclVerdict::OnEfa, vec![]));
+    assert_eq!(three(good, "1.16.0"), (Verdict::OnEfa, vec![]));
     let c = vec!["c:1".to_owned()];
     assert_eq!(
         three("efa, fabric is efa (found 16 nics)", "1.16.0"),
         (
-            NcclVerdict::OnEfaDegraded,
+            Verdict::OnEfaDegraded,
             vec![(
                 "the fabric differs: efa-direct on 2 ranks, efa on c:1".into(),
                 c.clone()
@@ -105,20 +102,14 @@ fn ranks_that_disagree_are_found() {
         one("a", good, "1.16.0")
     );
     let report = read(&text);
-    assert_eq!(
-        (report.verdict, report.exit_code()),
-        (NcclVerdict::Mixed, 2)
-    );
-    assert_eq!(reason(&report), Some(NcclCause::NoReasonLogged));
+    assert_eq!((report.verdict, report.exit_code()), (Verdict::Mixed, 2));
+    assert_eq!(reason(&report), Some(Cause::NoReasonLogged));
     let hosts: Vec<_> = report
         .hosts
         .iter()
         .map(|h| (h.host.as_str(), h.verdict))
         .collect();
-    assert_eq!(
-        hosts,
-        [("a", NcclVerdict::OnEfa), ("d", NcclVerdict::TcpSockets)]
-    );
+    assert_eq!(hosts, [("a", Verdict::OnEfa), ("d", Verdict::TcpSockets)]);
     assert!(
         report.to_string().contains("the network differs: "),
         "{report}"
@@ -128,7 +119,7 @@ fn ranks_that_disagree_are_found() {
         "{}d:1:1 [0] NCCL INFO cudaDriverVersion 12040\n",
         one("a", good, "1.16.0")
     );
-    assert_eq!(read(&text).verdict, NcclVerdict::OnEfa);
+    assert_eq!(read(&text).verdict, Verdict::OnEfa);
 }
 
 #[test]
@@ -141,7 +132,7 @@ fn interleaved_processes_are_told_apart() {
                 /GDRDMA\n\
                 n-1:1:1 [0] NCCL INFO Using network Sockn-1:1:1 [0] NCCL INFO Using network AWS Libfabric\n";
     let report = read(text);
-    assert_eq!(report.verdict, NcclVerdict::OnEfa, "{report}");
+    assert_eq!(report.verdict, Verdict::OnEfa, "{report}");
     assert_eq!(report.ranks.len(), 2, "{report}");
     assert_eq!((report.channels.gpudirect, report.channels.staged), (1, 0));
 }

@@ -15,19 +15,19 @@ const LOGS: [(&str, &str); 7] = [
     ("none", include_str!("fixtures/sockets_ray.log")),
 ];
 
-fn read(text: &str) -> NcclReport {
-    NcclReport::of_text(text, NcclExpectation::new())
+fn read(text: &str) -> Report {
+    Report::of_text(text, Expectation::new())
 }
 
 fn log(name: &str) -> &'static str {
     LOGS.iter().find(|(n, _)| *n == name).unwrap().1
 }
 
-fn causes(report: &NcclReport) -> Vec<NcclCause> {
+fn causes(report: &Report) -> Vec<Cause> {
     report.findings.iter().map(|f| f.cause).collect()
 }
 
-fn reason(report: &NcclReport) -> Option<NcclCause> {
+fn reason(report: &Report) -> Option<Cause> {
     report.reason.as_ref().map(|r| r.cause)
 }
 
@@ -47,7 +47,7 @@ fn every_generation_is_on_efa() {
         expected
     {
         let report = read(log(name));
-        assert_eq!(report.verdict, NcclVerdict::OnEfa, "{name}: {report}");
+        assert_eq!(report.verdict, Verdict::OnEfa, "{name}: {report}");
         assert_eq!(report.findings, [], "{name}");
         let n = &report.network;
         assert_eq!(n.provider.as_deref(), Some("efa"), "{name}");
@@ -82,14 +82,14 @@ fn ranks_and_hosts_are_named() {
         ("1.16", ["rank 0 (gpu-1:40)", "rank 8 (gpu-2:41)"]),
     ] {
         let report = read(log(name));
-        let found: Vec<_> = report.ranks.iter().map(NcclRank::label).collect();
+        let found: Vec<_> = report.ranks.iter().map(Rank::label).collect();
         assert_eq!(found, labels, "{name}");
         assert_eq!(report.hosts.len(), 2);
         assert!(
             report
                 .hosts
                 .iter()
-                .all(|h| h.verdict == NcclVerdict::OnEfa && h.ranks == 1)
+                .all(|h| h.verdict == Verdict::OnEfa && h.ranks == 1)
         );
     }
     let report = read(log("none"));
@@ -99,14 +99,14 @@ fn ranks_and_hosts_are_named() {
 #[test]
 fn sockets_say_why_and_where() {
     let report = read(log("none"));
-    assert_eq!(report.verdict, NcclVerdict::TcpSockets);
+    assert_eq!(report.verdict, Verdict::TcpSockets);
     assert_eq!(report.exit_code(), 2);
     let reason = report.reason.clone().unwrap();
-    assert_eq!(reason.cause, NcclCause::PluginNotFound);
+    assert_eq!(reason.cause, Cause::PluginNotFound);
     assert_eq!(reason.evidence.unwrap().line, 2);
     assert_eq!(
         causes(&report),
-        [NcclCause::PluginNotFound, NcclCause::LinesLeftOut]
+        [Cause::PluginNotFound, Cause::LinesLeftOut]
     );
     let text = report.to_string();
     assert!(
@@ -123,7 +123,7 @@ fn sockets_say_why_and_where() {
 /// Lines, and what follows when NCCL then uses sockets: one cause for each line.
 #[test]
 fn every_bad_line_has_its_one_cause() {
-    use NcclCause as C;
+    use Cause as C;
     #[rustfmt::skip]
     let table: &[(C, &str)] = &[
         (C::PluginDisabled, "NCCL_NET_PLUGIN set by environment to none"),
@@ -181,7 +181,7 @@ fn every_bad_line_has_its_one_cause() {
         );
         let report = read(&text);
         assert_eq!(reason(&report), Some(*cause), "{line}");
-        assert_eq!(report.verdict, NcclVerdict::TcpSockets, "{line}");
+        assert_eq!(report.verdict, Verdict::TcpSockets, "{line}");
         assert_eq!(causes(&report), [*cause], "{line}");
         let evidence = report.reason.unwrap().evidence.unwrap();
         assert_eq!(evidence.line, 2, "{line}");
@@ -195,7 +195,7 @@ fn every_bad_line_has_its_one_cause() {
 /// The same, for lines that matter on EFA too.
 #[test]
 fn every_line_about_a_job_on_efa_has_its_one_cause() {
-    use NcclCause as C;
+    use Cause as C;
     #[rustfmt::skip]
     let table: &[(C, &str)] = &[
         (C::SecurityGroup, "NET/OFI Request 0x7f (RECV) completed with error: err: 113, flags: 0, prov_errno: 15, strerror: x, len: 0"),
@@ -220,9 +220,9 @@ fn every_line_about_a_job_on_efa_has_its_one_cause() {
     for (cause, line) in table {
         let report = read(&format!("{good}gpu-1:40:90 [0] NCCL WARN {line}\n"));
         assert_eq!(causes(&report), [*cause], "{line}");
-        assert_eq!(report.verdict, NcclVerdict::OnEfaDegraded, "{line}");
+        assert_eq!(report.verdict, Verdict::OnEfaDegraded, "{line}");
         assert_eq!(report.findings[0].ranks, ["rank 0 (gpu-1:40)"], "{line}");
-        assert_eq!(report.ranks[1].verdict, NcclVerdict::OnEfa, "{line}");
+        assert_eq!(report.ranks[1].verdict, Verdict::OnEfa, "{line}");
         assert_eq!(report.reason, None);
         assert_eq!(report.exit_code(), 1);
     }
@@ -240,7 +240,7 @@ fn every_line_about_a_job_on_efa_has_its_one_cause() {
         assert_eq!(causes(&report), [cause], "{line}");
         assert_eq!(
             report.verdict,
-            NcclVerdict::OnEfa,
+            Verdict::OnEfa,
             "a note does not degrade: {line}"
         );
     }
@@ -280,13 +280,13 @@ fn harmless_lines_are_not_findings() {
             log("1.16")
         ));
         assert_eq!(causes(&report), [], "{line}");
-        assert_eq!(report.verdict, NcclVerdict::OnEfa, "{line}");
+        assert_eq!(report.verdict, Verdict::OnEfa, "{line}");
     }
 }
 
 #[test]
 fn the_most_fundamental_cause_is_the_reason() {
-    use NcclCause as C;
+    use Cause as C;
     for (lines, expected) in [
         (
             &[
@@ -361,7 +361,7 @@ fn the_most_fundamental_cause_is_the_reason() {
 
 #[test]
 fn verdicts_of_other_networks() {
-    use NcclVerdict as V;
+    use Verdict as V;
     let of = |lines: &[&str]| {
         let text: String = lines
             .iter()
@@ -372,7 +372,7 @@ fn verdicts_of_other_networks() {
     };
     assert_eq!(
         of(&["Using network IB"]),
-        (V::Infiniband, Some(NcclCause::NoReasonLogged))
+        (V::Infiniband, Some(Cause::NoReasonLogged))
     );
     assert_eq!(of(&["Using network IBext_v8"]).0, V::Infiniband);
     assert_eq!(of(&["Using network UCX"]).0, V::OtherNetwork);
@@ -380,29 +380,29 @@ fn verdicts_of_other_networks() {
     assert_eq!(of(&[repeated]).0, V::TcpSockets);
     assert_eq!(
         of(&["Using network Libfabric"]),
-        (V::OtherNetwork, Some(NcclCause::ProviderNotLogged))
+        (V::OtherNetwork, Some(Cause::ProviderNotLogged))
     );
     assert_eq!(
         of(&[
             "NET/OFI Selected Provider is verbs;ofi_rxm (found 8 nics)",
             "Using network Libfabric"
         ]),
-        (V::Infiniband, Some(NcclCause::ProviderNotEfa))
+        (V::Infiniband, Some(Cause::ProviderNotEfa))
     );
     assert_eq!(
         of(&["cudaDriverVersion 12040"]),
-        (V::NotInitialised, Some(NcclCause::NoInfoLines))
+        (V::NotInitialised, Some(Cause::NoInfoLines))
     );
     assert_eq!(
         of(&["Bootstrap : no socket interface found"]),
-        (V::NotInitialised, Some(NcclCause::BootstrapInterface))
+        (V::NotInitialised, Some(Cause::BootstrapInterface))
     );
     assert_eq!(
         of(&[
             "NET/OFI Selected Provider is efa (found 4 nics)",
             "NET/OFI aws-ofi-nccl initialization failed"
         ]),
-        (V::NotInitialised, Some(NcclCause::PluginFailed))
+        (V::NotInitialised, Some(Cause::PluginFailed))
     );
     // NCCL 2.4 does not name the network.
     assert_eq!(
@@ -432,7 +432,7 @@ fn verdicts_of_other_networks() {
     }
     let report = read("NCCL version 2.21.5+cuda12.8\n");
     assert_eq!(report.verdict, V::NotInitialised);
-    assert_eq!(reason(&report), Some(NcclCause::NoInfoLines));
+    assert_eq!(reason(&report), Some(Cause::NoInfoLines));
     assert_eq!(
         report.network.nccl_version.as_deref(),
         Some("2.21.5+cuda12.8")
@@ -449,9 +449,9 @@ fn one_node_says_nothing_of_efa() {
     ));
     assert_eq!(
         (report.verdict, report.exit_code()),
-        (NcclVerdict::SharedMemoryOnly, 3)
+        (Verdict::SharedMemoryOnly, 3)
     );
-    assert_eq!(reason(&report), Some(NcclCause::NoReasonLogged));
+    assert_eq!(reason(&report), Some(Cause::NoReasonLogged));
     let channels = (report.channels.peer_to_peer, report.channels.shared_memory);
     assert_eq!(channels, (1, 1));
     // The same channels of a rank in a job of two nodes say nothing against EFA.
@@ -460,15 +460,15 @@ fn one_node_says_nothing_of_efa() {
         log("1.19"),
         inside.replace("nNodes 1", "nNodes 2")
     ));
-    assert_ne!(report.verdict, NcclVerdict::SharedMemoryOnly);
+    assert_ne!(report.verdict, Verdict::SharedMemoryOnly);
 }
 
 #[test]
 fn reports_survive_json() {
     for (_, text) in LOGS {
-        let report = NcclReport::of_text(text, NcclExpectation::new().nics(99));
+        let report = Report::of_text(text, Expectation::new().nics(99));
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<NcclReport>(&json).unwrap(), report);
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
     }
     let json = serde_json::to_value(read(log("none"))).unwrap();
     assert_eq!(json["verdict"], "tcp_sockets");
@@ -490,8 +490,8 @@ fn html_is_escaped() {
 
 #[test]
 fn causes_are_pinned_and_whole() {
-    let ids: Vec<_> = NcclCause::ALL.iter().map(|cause| cause.as_str()).collect();
-    for cause in NcclCause::ALL {
+    let ids: Vec<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+    for cause in Cause::ALL {
         let json = serde_json::to_value(cause).unwrap();
         assert_eq!(json, cause.as_str());
         assert!(
@@ -564,7 +564,7 @@ fn noise_around_a_good_log_changes_nothing() {
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
     }
-    let mut reader = NcclLog::new(NcclExpectation::new());
+    let mut reader = Log::new(Expectation::new());
     reader.push_bytes(&bytes);
     let report = reader.finish();
     assert_eq!(

@@ -1,0 +1,14 @@
+//! NCCL on EFA: what its log says, and the environment that it needs.
+//!
+//! [`Log`] and [`Report`] read the log of NCCL with aws-ofi-nccl: is traffic on EFA, and if not,
+//! why. [`advise_environment`] says which variables to set and which to remove, from what is
+//! known of a [`Node`]. Both are functions of values: nothing here reads a machine.
+
+mod environment;
+mod log;
+
+pub use environment::{Action, Advice, Node, Note, advise_environment};
+pub use log::{
+    Cause, Channels, Evidence, Expectation, Finding, Host, Log, Network, NumberSet, Rank, Reason,
+    Report, Severity, Verdict,
+};
