@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import pytest
 from hosts import Hosts, network_of_this_machine, require_hosts, wait_until
 
+# The same three hosts for all of them.
+pytestmark = pytest.mark.xdist_group("hosts")
+
 RATE_MBIT = 100
 PORT = 5000
 

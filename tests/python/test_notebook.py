@@ -20,6 +20,9 @@ pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 pytest.importorskip("pandas", reason="pandas is not installed")
 pytest.importorskip("ray", reason="Ray is not installed")
 
+# One run of the notebook for all of them.
+pytestmark = pytest.mark.xdist_group("notebook")
+
 NOTEBOOK = pathlib.Path(__file__).resolve().parents[2] / "examples" / "survey.ipynb"
 NODES = 6
 PAIRS = NODES * (NODES - 1) // 2

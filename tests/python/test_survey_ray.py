@@ -27,6 +27,9 @@ os.environ.update(
 )
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
+# One cluster for all of them.
+pytestmark = pytest.mark.xdist_group("survey_ray")
+
 QUICK: dict[str, Any] = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02}
 #: Where nothing is to fail, however busy this machine is.
 PATIENT: dict[str, Any] = {**QUICK, "round_deadline_s": 120}

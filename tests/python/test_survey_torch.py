@@ -19,6 +19,9 @@ from efa_sdk import errors
 from efa_sdk.survey import SurveyProgress, SurveyReport
 from support import skip
 
+# The version of torch takes seconds to ask for.
+pytestmark = pytest.mark.xdist_group("torch")
+
 QUICK = {
     "provider": "tcp",
     "source_address": "127.0.0.1",
