@@ -3,7 +3,10 @@
 
 use std::error::Error;
 
-use efa_core::{AwsSdk, Catalog, Client, ClusterSpec, ConnectOptions, Ec2, Filter, Query};
+use efa_core::aws::AwsSdk;
+use efa_core::catalog::Query;
+use efa_core::ec2::{Ec2, Filter};
+use efa_core::{Catalog, Client, ClusterSpec, ConnectOptions};
 
 #[path = "../tests/rust/stand_in.rs"]
 mod stand_in;
@@ -14,10 +17,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     query.gpu_name = Some("h?00".to_owned());
     query.minimum_efa_interfaces = Some(16);
     let catalog = Catalog::bundled();
-    println!("{}", efa_core::instance_type_table(&catalog.find(&query)?));
+    println!(
+        "{}",
+        efa_core::catalog::instance_type_table(&catalog.find(&query)?)
+    );
 
     let p5 = catalog.require("p5.48xlarge")?;
-    println!("{}", p5.layout(&efa_core::LayoutRequest::default())?.draw());
+    println!(
+        "{}",
+        p5.layout(&efa_core::layout::Request::default())?.draw()
+    );
 
     let stand_in = stand_in::StandIn::start()?;
     println!("EC2 stand-in on {}\n", stand_in.endpoint_url);

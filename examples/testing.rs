@@ -4,8 +4,9 @@
 //! `cargo test -p efa-core --features testing --example testing` runs the tests, `cargo run` with
 //! the same words shows one run.
 
+use efa_core::error::Code;
 use efa_core::testing::FakeAws;
-use efa_core::{Client, Cluster, ClusterSpec, Code, Error};
+use efa_core::{Client, Cluster, ClusterSpec, Error};
 
 /// How a request for a cluster ended.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ Source: the copy of EC2's DescribeInstanceTypes answers that moto ships. Run it 
 
 The first line is a header: source, date of the source, digest of its data, script, number
 of types. Each other line is one type that has EFA, sorted; runs of equal network cards are
-one entry with a count. `efa-core/src/catalog/snapshot.rs` reads the file: keep both together.
+one entry with a count. `efa-core/src/catalog/bundled.rs` reads the file: keep both together.
 """
 
 import gzip

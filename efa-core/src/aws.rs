@@ -1,18 +1,6 @@
 //! The connection to AWS; below it, each service's trait over its SDK: requests out, this crate's
 //! own types back.
 
-use std::fmt;
-use std::time::Duration;
-
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_ec2::config::Credentials;
-
-use crate::error::{Code, Error, Result};
-
 mod account;
 mod call;
 mod capacity;
@@ -22,171 +10,12 @@ mod errors;
 mod iam;
 mod instance_type;
 mod launch;
+mod options;
 mod pace;
 mod request;
 mod retry;
+mod sdk;
 mod ssm;
 
-/// How often a call is sent before its error is the caller's, unless `AWS_MAX_ATTEMPTS` says.
-const ATTEMPTS: u32 = 5;
-
-/// Where and as whom to call AWS. Absent values come from the environment and the files that
-/// the AWS CLI uses.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ConnectOptions {
-    /// The region, such as `us-east-1`.
-    pub region: Option<String>,
-    /// Another endpoint for every service, such as a stand-in's `http://127.0.0.1:5000`.
-    pub endpoint_url: Option<String>,
-    /// A profile of the AWS CLI's configuration. It wins over credentials in the environment.
-    pub profile: Option<String>,
-    /// Credentials, instead of those that the AWS CLI finds.
-    pub access_key: Option<AccessKey>,
-}
-
-impl ConnectOptions {
-    /// For the EC2 stand-in at `endpoint_url`: its region and its made-up credentials, so that
-    /// no real ones are sent to it.
-    pub fn stand_in(endpoint_url: impl Into<String>) -> Self {
-        Self {
-            region: Some("us-east-1".to_owned()),
-            endpoint_url: Some(endpoint_url.into()),
-            profile: None,
-            access_key: Some(AccessKey::new("testing", "testing")),
-        }
-    }
-}
-
-/// An access key. `Debug` does not show the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccessKey {
-    id: String,
-    secret: String,
-}
-
-impl AccessKey {
-    /// The key with this id and secret.
-    pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            secret: secret.into(),
-        }
-    }
-}
-
-impl fmt::Debug for AccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// [`Ec2`](crate::Ec2), [`Iam`](crate::Iam), [`Ssm`](crate::Ssm) and [`Account`](crate::Account)
-/// over the AWS SDK: AWS itself, or whatever answers at the endpoint.
-///
-/// Cheap to clone. All concurrent calls of a process share one rate limiter with EC2's default
-/// token buckets per region and action, and the SDK's budget of retries. What is throttled
-/// nevertheless is sent again with growing, random pauses. The SDK's own "adaptive" mode is not
-/// used: one call that was throttled twice took 26 s with it, 2 s without (on the stand-in).
-#[derive(Debug, Clone)]
-pub struct AwsSdk {
-    ec2: aws_sdk_ec2::Client,
-    iam: aws_sdk_iam::Client,
-    ssm: aws_sdk_ssm::Client,
-    sts: aws_sdk_sts::Client,
-    quotas: aws_sdk_servicequotas::Client,
-    region: String,
-    /// For error messages.
-    endpoint: String,
-}
-
-impl AwsSdk {
-    /// Reads configuration and credentials; calls none of the services.
-    ///
-    /// # Errors
-    /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
-    pub async fn connect(options: &ConnectOptions) -> Result<Self> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(5))
-                .operation_attempt_timeout(Duration::from_secs(60))
-                .build(),
-        );
-        // Whoever sets these means them for every AWS client of the process.
-        let chosen = |name| std::env::var_os(name).is_some();
-        if !chosen("AWS_MAX_ATTEMPTS") && !chosen("AWS_RETRY_MODE") {
-            loader = loader.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        }
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &options.profile {
-            // The default chain asks the environment first, which would be another account.
-            let provider = ProfileFileCredentialsProvider::builder()
-                .configure(&ProviderConfig::with_default_region().await)
-                .profile_name(profile)
-                .build();
-            loader = loader.profile_name(profile).credentials_provider(provider);
-        }
-        if let Some(key) = &options.access_key {
-            loader = loader.credentials_provider(Credentials::new(
-                &key.id,
-                &key.secret,
-                None,
-                None,
-                "efa-sdk",
-            ));
-        }
-        if let Some(url) = &options.endpoint_url {
-            check_endpoint(url)?;
-            loader = loader.endpoint_url(url);
-        }
-        let config = loader.load().await;
-        let Some(region) = config.region().map(ToString::to_string) else {
-            return Err(Error::new(Code::Ec2NoRegion, "no AWS region is configured")
-                .with_cure("give region=…, or set AWS_REGION")
-                .with_context("field", "region"));
-        };
-        errors::check_credentials(&config, options.profile.as_deref()).await?;
-        let endpoint = options
-            .endpoint_url
-            .clone()
-            .unwrap_or_else(|| format!("AWS in {region}"));
-        Ok(Self {
-            ec2: aws_sdk_ec2::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
-            quotas: aws_sdk_servicequotas::Client::new(&config),
-            region,
-            endpoint,
-        })
-    }
-}
-
-fn check_endpoint(url: &str) -> Result<()> {
-    let host = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"))
-        .unwrap_or_default();
-    if host.contains('@') {
-        return Err(Error::new(
-            Code::PlanInvalidSpec,
-            "endpoint_url has a user or a password in it",
-        )
-        .with_cure("leave them out: calls are signed with AWS credentials")
-        .with_context("field", "endpoint_url"));
-    }
-    if !host.is_empty() && !host.starts_with(['/', ':']) && !host.contains(char::is_whitespace) {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::PlanInvalidSpec,
-        format!("endpoint_url '{url}' is not an http or https URL"),
-    )
-    .with_cure("give it as http://host:port")
-    .with_context("field", "endpoint_url")
-    .with_context("value", url))
-}
+pub use options::{AccessKey, ConnectOptions};
+pub use sdk::AwsSdk;

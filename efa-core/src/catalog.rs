@@ -13,7 +13,6 @@ mod rdma;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +27,8 @@ pub use self::table::instance_type_table;
 /// Instance types with EFA, sorted by family and then by size (`2xlarge`, `16xlarge`, `metal`).
 ///
 /// ```
-/// use efa_core::{Catalog, Query};
+/// use efa_core::Catalog;
+/// use efa_core::catalog::Query;
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let catalog = Catalog::bundled();
@@ -45,7 +45,7 @@ pub use self::table::instance_type_table;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Catalog {
-    source: CatalogSource,
+    source: Source,
     types: Vec<InstanceType>,
     zones: Option<BTreeMap<String, BTreeSet<String>>>,
 }
@@ -53,7 +53,7 @@ pub struct Catalog {
 /// Where the rows of a [`Catalog`] come from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct CatalogSource {
+pub struct Source {
     /// The origin of the data.
     pub source: String,
     /// The date of the data (`YYYY-MM-DD`), where known.
@@ -65,19 +65,10 @@ pub struct CatalogSource {
 }
 
 impl Catalog {
-    /// The catalog inside this crate: the snapshot of every EFA type of `DescribeInstanceTypes`
-    /// (303), and the rows kept by hand for types that the snapshot lacks. Both count in
-    /// [`len`](Self::len); [`InstanceType::origin`] tells them apart. No I/O; parsed once.
-    #[must_use]
-    pub fn bundled() -> &'static Self {
-        static BUNDLED: OnceLock<Catalog> = OnceLock::new();
-        BUNDLED.get_or_init(bundled::catalog)
-    }
-
     /// A catalog of these types, such as a live one. Of two types with one name the last wins.
     #[must_use]
     pub fn from_instance_types(types: Vec<InstanceType>) -> Self {
-        let source = CatalogSource {
+        let source = Source {
             source: "DescribeInstanceTypes".to_owned(),
             date: None,
             script: None,
@@ -86,7 +77,7 @@ impl Catalog {
         Self::new(source, types)
     }
 
-    fn new(source: CatalogSource, types: Vec<InstanceType>) -> Self {
+    fn new(source: Source, types: Vec<InstanceType>) -> Self {
         let mut sorted: Vec<InstanceType> = Vec::with_capacity(types.len());
         for instance_type in types {
             match sorted.binary_search_by(|t| order::natural(&t.name, &instance_type.name)) {
@@ -115,7 +106,7 @@ impl Catalog {
 
     /// Where the rows come from.
     #[must_use]
-    pub const fn source(&self) -> &CatalogSource {
+    pub const fn source(&self) -> &Source {
         &self.source
     }
 

@@ -3,32 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::account::Account;
-use crate::cancel::Cancel;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, TokioClock};
-use crate::cluster::{Cluster, Expected, not_found};
-use crate::cluster_list::{self, ClusterSummary};
-use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Ec2, Filter};
+use crate::cluster::{self, Cluster, Expected, not_found};
+use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Filter};
 use crate::error::{Code, Error, Result};
-use crate::iam::Iam;
 use crate::plan::{self, Plan};
-use crate::preflight::{self, PreflightReport};
-use crate::progress::Event;
-use crate::provision::{self, DestroyReport, Steps, Wait};
-use crate::run_command::{self, CommandReport, RunCommandOptions};
-use crate::spec::{ClusterSpec, check_name};
-use crate::ssm::Ssm;
+use crate::preflight;
+use crate::provision::{self, Cancel, DestroyReport, Event, Steps, Wait};
+use crate::run_command;
+use crate::services::Aws;
+use crate::spec::ClusterSpec;
 use crate::tags;
 use crate::topology::{self, Topology};
-use crate::verify::{self, InstanceReport, VerifyReport};
+use crate::types::ClusterName;
+use crate::verify::{self, InstanceReport};
 
 type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// All of AWS that the verbs call.
-pub trait Aws: Ec2 + Iam + Ssm + Account {}
-
-impl<T: Ec2 + Iam + Ssm + Account> Aws for T {}
 
 /// Plans, applies, verifies and destroys clusters in one region.
 ///
@@ -146,7 +137,7 @@ impl Client {
     ///
     /// # Errors
     /// Those of calls that the plan needed too; what a check itself finds is in the report.
-    pub async fn preflight(&self, plan: &Plan) -> Result<PreflightReport> {
+    pub async fn preflight(&self, plan: &Plan) -> Result<preflight::Report> {
         preflight::run(self.aws.as_ref(), plan).await
     }
 
@@ -201,7 +192,7 @@ impl Client {
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.
     pub async fn describe(&self, name: &str) -> Result<Cluster> {
-        check_name(name)?;
+        ClusterName::new(name)?;
         Cluster::find(self.aws.as_ref(), name)
             .await?
             .ok_or_else(|| not_found(name, self.region()))
@@ -211,8 +202,8 @@ impl Client {
     ///
     /// # Errors
     /// Those of EC2.
-    pub async fn clusters(&self) -> Result<Vec<ClusterSummary>> {
-        cluster_list::list(self.aws.as_ref()).await
+    pub async fn clusters(&self) -> Result<Vec<cluster::Summary>> {
+        cluster::list(self.aws.as_ref()).await
     }
 
     /// Where the cluster's running instances hang in the network, ranked by nearness.
@@ -234,8 +225,8 @@ impl Client {
         &self,
         name: &str,
         script: &str,
-        options: &RunCommandOptions,
-    ) -> Result<CommandReport> {
+        options: &run_command::Options,
+    ) -> Result<run_command::Report> {
         let cluster = self.describe(name).await?;
         let (ssm, clock) = (self.aws.as_ref(), self.clock.as_ref());
         let progress = self.progress.as_ref();
@@ -246,7 +237,7 @@ impl Client {
     ///
     /// # Errors
     /// `verify.cluster_not_found`, `verify.tags_unreadable`, or those of EC2.
-    pub async fn verify(&self, name: &str) -> Result<VerifyReport> {
+    pub async fn verify(&self, name: &str) -> Result<verify::Report> {
         let cluster = self.describe(name).await?;
         Ok(verify::verify(&Expected::from_cluster(&cluster)?, &cluster))
     }
@@ -255,7 +246,7 @@ impl Client {
     ///
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.
-    pub async fn verify_plan(&self, plan: &Plan) -> Result<VerifyReport> {
+    pub async fn verify_plan(&self, plan: &Plan) -> Result<verify::Report> {
         let mut cluster = self.describe(plan.name()).await?;
         let mut expected = Expected::from(plan);
         if expected.security_group_id.is_none() {

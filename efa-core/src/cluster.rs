@@ -11,6 +11,12 @@ use crate::plan::Plan;
 use crate::spec::Capacity;
 use crate::tags;
 
+mod summary;
+
+pub use summary::Summary;
+
+pub(crate) use summary::list;
+
 /// A cluster as it stands in EC2.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]

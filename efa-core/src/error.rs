@@ -276,7 +276,7 @@ pub enum ErrorKind {
     Ec2,
 }
 
-crate::error_codes! {
+error_codes! {
     pub enum Code;
 
     /// The catalog does not hold this instance type.
@@ -376,6 +376,23 @@ crate::error_codes! {
 }
 
 impl Error {
+    /// A value of a specification that is out of its limit.
+    pub(crate) fn invalid_spec(
+        field: &'static str,
+        value: impl fmt::Display,
+        limit: impl fmt::Display,
+        cure: &str,
+    ) -> Self {
+        Self::new(
+            Code::PlanInvalidSpec,
+            format!("{field} is '{value}', must be {limit}"),
+        )
+        .with_cure(cure)
+        .with_context("field", field)
+        .with_context("value", value)
+        .with_context("limit", limit)
+    }
+
     /// EC2's own error code, such as `InsufficientInstanceCapacity`, where EC2 answered with one.
     #[must_use]
     pub fn ec2_code(&self) -> Option<&str> {

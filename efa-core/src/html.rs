@@ -1,7 +1,7 @@
 //! Text as HTML for notebooks: escaped, without scripts.
 
 /// The text with everything escaped that HTML gives a meaning.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -10,6 +10,6 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// The text as it is, in a fixed-width font.
-pub(crate) fn preformatted(text: &str) -> String {
+pub fn preformatted(text: &str) -> String {
     format!("<pre>{}</pre>", escape(text))
 }

@@ -9,6 +9,7 @@
 //! the tags of a cluster keep its [`notation`](Layout::notation).
 
 mod drawing;
+mod interface;
 mod notation;
 mod planner;
 mod policy;
@@ -21,83 +22,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
 use crate::error::{Code, Error, Result};
-use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
+pub use self::interface::NetworkInterface;
 pub use self::notation::parse_notation;
-pub use self::profile::{LayoutRequest, Profile, PublicIp};
+pub use self::profile::{Profile, PublicIp, Request};
 pub use self::rules::{Violation, violations};
-
-/// One network interface of a launch, in the terms of `RunInstances`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct NetworkInterface {
-    /// `NetworkCardIndex`.
-    #[serde(default)]
-    pub network_card_index: CardIndex,
-    /// `DeviceIndex`: counts from 0 on each card.
-    pub device_index: DeviceIndex,
-    /// `InterfaceType`.
-    pub interface_type: InterfaceType,
-    /// `AssociatePublicIpAddress`. `None` leaves it out of the request: always so for
-    /// `efa-only`, and for others the subnet then decides.
-    #[serde(default)]
-    pub associate_public_ip_address: Option<bool>,
-    /// How many further private IPv4 addresses (`SecondaryPrivateIpAddressCount`). Never planned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ipv4_address_count: Option<u32>,
-    /// `Ipv4PrefixCount`: how many /28 prefixes. Never planned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ipv4_prefix_count: Option<u32>,
-}
-
-impl NetworkInterface {
-    /// An interface without a public IP address: `false` is sent for it where the type carries
-    /// IP, nothing for `efa-only`.
-    #[must_use]
-    pub fn new(network_card_index: u32, device_index: u32, interface_type: InterfaceType) -> Self {
-        Self {
-            network_card_index: CardIndex::new(network_card_index),
-            device_index: DeviceIndex::new(device_index),
-            associate_public_ip_address: default_public_ip(&interface_type),
-            interface_type,
-            ipv4_address_count: None,
-            ipv4_prefix_count: None,
-        }
-    }
-
-    /// Whether it is the primary one: network card 0, device 0.
-    #[must_use]
-    pub fn is_primary(&self) -> bool {
-        self.slot() == (CardIndex::new(0), DeviceIndex::new(0))
-    }
-
-    const fn slot(&self) -> (CardIndex, DeviceIndex) {
-        (self.network_card_index, self.device_index)
-    }
-}
-
-/// What is sent as `AssociatePublicIpAddress` unless the caller says otherwise.
-const fn default_public_ip(interface_type: &InterfaceType) -> Option<bool> {
-    if matches!(interface_type, InterfaceType::EfaOnly) {
-        None
-    } else {
-        Some(false)
-    }
-}
 
 /// The network interfaces of every instance of a launch, and what they mean.
 ///
 /// ```
-/// use efa_core::{Catalog, LayoutRequest, Profile};
+/// use efa_core::Catalog;
+/// use efa_core::layout::{Profile, Request};
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let p5 = Catalog::bundled().require("p5.48xlarge")?;
-/// let layout = p5.layout(&LayoutRequest::default())?;
+/// let layout = p5.layout(&Request::default())?;
 /// assert_eq!(layout.to_string(), "p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP");
 /// assert_eq!(layout.notation(), "0:0=interface 0:1=efa-only 1-31:0=efa-only");
 ///
-/// let wide = p5.layout(&LayoutRequest::default().profile(Profile::IpBandwidth))?;
+/// let wide = p5.layout(&Request::default().profile(Profile::IpBandwidth))?;
 /// assert_eq!((wide.len(), wide.efa_count(), wide.ip_count()), (40, 32, 8));
 ///
 /// // hpc6id has one slot per network card, so device index 1 exists on none of them.
@@ -125,57 +68,7 @@ pub struct Layout {
     pub notes: Vec<String>,
 }
 
-impl InstanceType {
-    /// Plans the interfaces of a launch of this type.
-    ///
-    /// # Errors
-    /// [`Code::LayoutEfaNotSupported`], [`Code::LayoutEfaCountOutOfRange`],
-    /// [`Code::LayoutProfileNotPossible`] and [`Code::LayoutPublicIpNotPossible`], each with
-    /// the type, the limit and the cure. The layout is never silently a smaller one.
-    pub fn layout(&self, request: &LayoutRequest) -> Result<Layout> {
-        Layout::plan(self, request)
-    }
-}
-
 impl Layout {
-    /// Plans the interfaces of a launch; the same as [`InstanceType::layout`].
-    ///
-    /// # Errors
-    /// As [`InstanceType::layout`].
-    pub fn plan(instance_type: &InstanceType, request: &LayoutRequest) -> Result<Self> {
-        let layout = planner::plan(instance_type, request)?;
-        layout.check(instance_type)?;
-        Ok(layout)
-    }
-
-    /// A layout of the caller's own interfaces, in any order.
-    ///
-    /// # Errors
-    /// The first rule that EC2 would refuse the interfaces for; see [`violations`] for all.
-    pub fn from_interfaces(
-        instance_type: &InstanceType,
-        mut interfaces: Vec<NetworkInterface>,
-    ) -> Result<Self> {
-        interfaces.sort_by_key(NetworkInterface::slot);
-        let public = interfaces
-            .iter()
-            .any(|i| i.associate_public_ip_address == Some(true));
-        let mut layout = Self {
-            instance_type: instance_type.name.clone(),
-            profile: None,
-            public_ip: if public {
-                PublicIp::LoneEfa
-            } else {
-                PublicIp::None
-            },
-            interfaces,
-            notes: Vec::new(),
-        };
-        layout.check(instance_type)?;
-        layout.notes = planner::notes(instance_type, &layout);
-        Ok(layout)
-    }
-
     /// Checks a layout against a type, such as one that was read from JSON.
     ///
     /// # Errors
@@ -194,6 +87,27 @@ impl Layout {
             .with_context("value", &self.instance_type));
         }
         rules::check(instance_type, &self.interfaces)
+    }
+
+    /// The interfaces as one short line of characters that EC2 tags allow; at most 256 for every
+    /// planned layout of the bundled catalog. [`parse_notation`] reads it back exactly.
+    ///
+    /// ```
+    /// use efa_core::Catalog;
+    /// use efa_core::layout::{Profile, Request, parse_notation};
+    ///
+    /// # fn main() -> efa_core::Result<()> {
+    /// let p5 = Catalog::bundled().require("p5.48xlarge")?;
+    /// let layout = p5.layout(&Request::default().profile(Profile::IpBandwidth))?;
+    /// let line = layout.notation();
+    /// assert_eq!(line, "0:0=interface 0:1=efa-only 1-31:0=efa-only 4-28/4:1=interface");
+    /// assert_eq!(parse_notation(&line)?, layout.interfaces);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn notation(&self) -> String {
+        notation::write_notation(&self.interfaces)
     }
 
     /// How many interfaces.

@@ -1,126 +1,97 @@
 //! Plan, provision and verify EC2 clusters with Elastic Fabric Adapter (EFA).
 //!
-//! One flow, no stage reaching back:
+//! # The flow
+//!
+//! One direction, no stage reaching back. Catalog, layout, plan and verify are pure functions of
+//! values; only a [`Client`] calls AWS, through the trait [`services::Aws`]. Its implementation
+//! over the AWS SDK is the default feature `aws`.
 //!
 //! | stage | type | what it decides |
 //! |---|---|---|
 //! | catalog | [`Catalog`], [`InstanceType`] | which types have EFA, and how much |
 //! | layout | [`Layout`] | which interface goes to which network card and device index |
 //! | plan | [`ClusterSpec`] → [`Plan`] | what exists and what would be made |
-//! | provision | [`Client::apply`], [`Client::destroy`] | makes it, removes it |
-//! | verify | [`VerifyReport`] | whether what came up is what was planned |
-//!
-//! Catalog, layout, plan and verify are pure. EC2 is behind the trait [`Ec2`]; its
-//! implementation over aws-sdk-ec2 is the default feature `aws`.
+//! | provision | [`Client::apply`] → [`Cluster`] | makes it; [`Client::destroy`] removes it |
+//! | verify | [`verify::Report`] | whether what runs is what was planned |
 //!
 //! ```
-//! use efa_core::{Catalog, LayoutRequest};
+//! use efa_core::{Catalog, layout};
 //!
 //! # fn main() -> efa_core::Result<()> {
 //! let p5 = Catalog::bundled().require("p5.48xlarge")?;
-//! let layout = p5.layout(&LayoutRequest::default())?;
+//! let layout = p5.layout(&layout::Request::default())?;
 //! assert_eq!((layout.interfaces.len(), layout.efa_count()), (33, 32));
 //! println!("{}", layout.draw());
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # The modules
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`catalog`] | instance types with EFA, and queries of them |
+//! | [`layout`] | the network interfaces of an instance, and EC2's rules for them |
+//! | [`spec`] | what a caller asks for: a cluster and its choices |
+//! | [`plan`] | everything that a launch would use and make, and the policy for it |
+//! | [`preflight`] | what can change between plan and launch |
+//! | [`provision`] | makes what a plan says, and removes it |
+//! | [`cluster`] | a cluster as it stands in EC2, and the list of them |
+//! | [`verify`] | compares a cluster, or one instance, with what it should be |
+//! | [`launch`] | the parameters of a launch, as EC2 takes them |
+//! | [`topology`] | where instances are connected in the network |
+//! | [`run_command`] | runs a script on every node |
+//! | [`handoff`] | the plan in other launchers' forms, and checks of their documents |
+//! | [`services`] | everything of AWS that the verbs call, as one trait |
+//! | [`ec2`], [`iam`], [`ssm`], [`account`] | the trait of each service, and its values |
+//! | `aws` | these traits over the AWS SDK (feature `aws`) |
+//! | [`clock`] | the time that waits go by |
+//! | `testing` | parts for your own tests (feature `testing`) |
+//! | [`types`] | values that have one meaning everywhere, such as [`types::CardIndex`] |
+//! | [`error`] | the error, its codes, and what a failed call left behind |
+//! | [`html`] | text as HTML for notebooks |
 #![forbid(unsafe_code)]
 
-mod account;
+pub mod account;
 #[cfg(feature = "aws")]
-mod aws;
-mod bootstrap;
-mod caller_policy;
-mod cancel;
-mod capacity;
-mod catalog;
+pub mod aws;
+pub mod catalog;
 mod client;
 pub mod clock;
-mod cluster;
-mod cluster_list;
-mod ec2;
+pub mod cluster;
+pub mod ec2;
 pub mod error;
 #[cfg(any(feature = "aws", feature = "testing", test))]
 mod failure;
 #[cfg(test)]
 mod fixtures;
-mod handoff;
-mod html;
-mod iam;
-mod image;
-mod instance_role;
+pub mod handoff;
+pub mod html;
+pub mod iam;
 pub mod launch;
-mod layout;
-mod placement;
-mod plan;
-mod preflight;
-mod progress;
-mod provision;
-mod quotas;
-mod run_command;
-mod security_group;
-mod selector;
+pub mod layout;
+pub mod plan;
+pub mod preflight;
+pub mod provision;
+mod resource;
+pub mod run_command;
+pub mod services;
 mod shell;
-mod spec;
-mod ssm;
-mod subnets;
+pub mod spec;
+pub mod ssm;
 mod tags;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod topology;
-mod types;
-mod verify;
-mod volume;
+pub mod topology;
+pub mod types;
+pub mod verify;
 
-pub use account::{Account, CallerIdentity};
 #[cfg(feature = "aws")]
-pub use aws::{AccessKey, AwsSdk, ConnectOptions};
-pub use bootstrap::{Bootstrap, EfaInstaller};
-pub use cancel::Cancel;
-pub use capacity::PlannedCapacity;
-pub use catalog::{
-    Catalog, CatalogSource, Gpu, InstanceType, NetworkCard, NeuronDevice, Origin, Query,
-    instance_type_table,
-};
-pub use client::{Aws, Client};
-pub use cluster::{Cluster, Expected};
-pub use cluster_list::ClusterSummary;
-pub use ec2::{
-    Address, AttachedInterface, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation,
-    CreateSecurityGroup, Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState,
-    InstanceTopology, Market, Offering, Peer, PlacementGroup, RootVolume, Rule, RunInstances,
-    SecurityGroup, Subnet, Tags, Vpc,
-};
-pub use error::{Code, Error, ErrorKind, Leftover, Result};
-pub use handoff::{
-    CloudFormationOptions, DocumentFinding, DocumentFormat, DocumentReport, EksctlOptions,
-    KarpenterInterfaces, KarpenterOptions, KarpenterWorkload, LaunchTemplateFor, RayClusterOptions,
-    Severity, TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION, TemplateFormat,
-    check,
-};
-pub use iam::{Iam, InstanceProfile, Role};
-pub use instance_role::PlannedInstanceProfile;
-pub use layout::{
-    Layout, LayoutRequest, NetworkInterface, Profile, PublicIp, Violation, parse_notation,
-    violations,
-};
-pub use placement::PlannedPlacementGroup;
-pub use plan::{Launch, Plan, PlanDifference};
-pub use preflight::{Check, CheckStatus, PreflightReport};
-pub use progress::{Action, Event};
-pub use provision::{DestroyReport, Wait};
-pub use run_command::{CommandReport, NodeOutput, NodeStatus, RunCommandOptions};
-pub use security_group::PlannedSecurityGroup;
-pub use selector::Selector;
-pub use spec::{
-    Capacity, ClusterSpec, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
-    PlacementGroupChoice, SecurityGroupChoice,
-};
-pub use ssm::{CommandInvocation, CommandStatus, Ssm};
-pub use subnets::RejectedSubnet;
-pub use topology::{RankedInstance, Topology};
-pub use types::{
-    Architecture, CardIndex, DeviceIndex, Gbps, InterfaceType, PlacementStrategy, RdmaSupport,
-    UsageClass,
-};
-pub use verify::{Finding, InstanceReport, VerifyReport};
+pub use aws::ConnectOptions;
+pub use catalog::{Catalog, InstanceType};
+pub use client::Client;
+pub use cluster::Cluster;
+pub use error::{Error, Result};
+pub use layout::Layout;
+pub use plan::Plan;
+pub use spec::ClusterSpec;

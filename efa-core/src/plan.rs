@@ -1,69 +1,50 @@
 //! The plan: everything that `apply` would use and make, decided before anything is changed.
 //!
-//! [`observe`] reads EC2, [`decide`] is a pure function of the specification and what was
+//! `observe` reads EC2, `decide` is a pure function of the specification and what was
 //! read. The plan's fingerprint covers the intent only (specification, region, layout), so that
 //! it stays the same while an interrupted `apply` is finished.
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::bootstrap::Bootstrap;
-use crate::capacity::{self, PlannedCapacity};
 use crate::catalog::InstanceType;
-use crate::ec2::{
-    CapacityReservation, CreateSecurityGroup, Image, Market, PlacementGroup, RootVolume,
-    SecurityGroup, Subnet, Tags,
-};
+use crate::ec2::{CreateSecurityGroup, Image, Market, RootVolume, Subnet, Tags};
 use crate::error::{Code, Error, Result};
-use crate::iam::InstanceProfile;
-use crate::instance_role::{self, PlannedInstanceProfile};
 use crate::launch::{LaunchData, RunInstances};
 use crate::layout::{Layout, PublicIp};
-use crate::placement::{self, PlannedPlacementGroup};
-use crate::security_group::{self, PlannedSecurityGroup};
-use crate::spec::ClusterSpec;
-use crate::subnets::{self, RejectedSubnet};
-use crate::{caller_policy, image, tags, volume};
+use crate::spec::{Bootstrap, ClusterSpec};
+use crate::tags;
 
-mod diff;
+mod caller_policy;
+mod capacity;
+mod difference;
 mod display;
+pub(crate) mod image;
+pub(crate) mod instance_role;
+mod interfaces;
 pub(crate) mod launch;
 mod observe;
+mod placement;
+pub(crate) mod security_group;
+mod subnets;
+pub(crate) mod volume;
 
-pub use diff::PlanDifference;
+pub use capacity::PlannedCapacity;
+pub use difference::Difference;
+pub use instance_role::PlannedInstanceProfile;
+pub use placement::PlannedPlacementGroup;
+pub use security_group::PlannedSecurityGroup;
+pub use subnets::RejectedSubnet;
 
 pub(crate) use observe::{
-    find_placement_group, find_security_group, observe, select_security_group,
+    Observations, find_placement_group, find_security_group, observe, select_security_group,
 };
 
 /// Key of the checksum in the serialised form.
 const DIGEST: &str = "sha256";
 /// Version of the serialised form.
 const FORMAT: u32 = 2;
-
-/// What a plan is decided from, as read from AWS.
-#[derive(Debug, Clone)]
-pub(crate) struct Observations {
-    pub(crate) region: String,
-    pub(crate) account: String,
-    pub(crate) partition: String,
-    pub(crate) instance_type: InstanceType,
-    pub(crate) zones_that_offer: Vec<String>,
-    /// What the specification's selectors name.
-    pub(crate) subnets: Vec<Subnet>,
-    pub(crate) image: Image,
-    /// The reservation that the specification names.
-    pub(crate) reservation: Option<CapacityReservation>,
-    /// The group that the specification names, or the one that we would make if it exists.
-    pub(crate) security_group: Option<SecurityGroup>,
-    /// The group that the specification names, the reservation's, or the one that we would make.
-    pub(crate) placement_group: Option<PlacementGroup>,
-    /// The profile that the specification names, or the one that we would make if it exists.
-    pub(crate) instance_profile: Option<InstanceProfile>,
-}
 
 /// Everything that `apply` would use and make. Data: compare it, print it, store it as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,7 +89,7 @@ pub struct Plan {
 pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
     spec.validate()?;
     let mut warnings = Vec::new();
-    let layout = plan_layout(spec, &seen.instance_type)?;
+    let layout = interfaces::decide(spec, &seen.instance_type)?;
     let capacity = capacity::decide(spec, &seen.instance_type, seen.reservation)?;
     let demand = subnets::Demand {
         spec,
@@ -190,30 +171,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn plan_layout(spec: &ClusterSpec, instance_type: &InstanceType) -> Result<Layout> {
-    let Some(interfaces) = &spec.interfaces else {
-        return instance_type.layout(&spec.layout_request());
-    };
-    let mut layout = Layout::from_interfaces(instance_type, interfaces.clone())?;
-    let notation = layout.notation();
-    if notation.chars().count() > tags::VALUE_LIMIT {
-        return Err(conflict(format!(
-            "the interfaces take {} characters to note in a tag, EC2 takes {}",
-            notation.chars().count(),
-            tags::VALUE_LIMIT
-        ))
-        .with_cure("give runs of network cards the same interfaces")
-        .with_context("field", "interfaces")
-        .with_context("value", notation)
-        .with_context("limit", tags::VALUE_LIMIT));
-    }
-    // The interfaces themselves say whether there is a public address at launch.
-    if spec.public_ip == PublicIp::ElasticIp {
-        layout.public_ip = PublicIp::ElasticIp;
-    }
-    Ok(layout)
-}
-
 /// Sixteen hexadecimal digits of the SHA-256 of the intent.
 fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
     // `Value` sorts its keys.
@@ -225,10 +182,6 @@ fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
 /// map of other keys than text and without a `Serialize` of its own that fails.
 fn form(data: &impl Serialize) -> Value {
     json!(data)
-}
-
-fn conflict(message: String) -> Error {
-    Error::new(Code::PlanConflict, message)
 }
 
 impl Plan {
@@ -268,6 +221,12 @@ impl Plan {
             return Err(unreadable("it has no subnet".to_owned()));
         }
         Ok(plan)
+    }
+
+    /// Where `other` differs, in order of the form; empty for equal plans.
+    #[must_use]
+    pub fn diff(&self, other: &Self) -> Vec<Difference> {
+        difference::differences(&form(self), &form(other))
     }
 
     /// Name of the cluster.
@@ -403,28 +362,6 @@ pub struct Launch<'a> {
     /// 0, and one more for each earlier launch whose instances were terminated since: their
     /// token cannot be used again.
     pub number: u32,
-}
-
-impl Plan {
-    /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify
-    /// and destroy the cluster. What is made must carry the cluster's tag, and only what
-    /// carries it can be changed or removed.
-    #[must_use]
-    pub fn caller_policy(&self) -> String {
-        format!("{:#}", caller_policy::document(self))
-    }
-
-    /// The text form as HTML, for notebooks.
-    #[must_use]
-    pub fn to_html(&self) -> String {
-        crate::html::preformatted(&self.to_string())
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display::plan(self, f)
-    }
 }
 
 #[cfg(test)]

@@ -4,18 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::Aws;
 use crate::cluster::live_instances;
 use crate::ec2::{Ec2, Filter};
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::quotas;
+use crate::services::Aws;
+
+pub(crate) mod quotas;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum CheckStatus {
+pub enum Status {
     /// Nothing is in the way.
     Passed,
     /// The launch would fail.
@@ -24,7 +25,7 @@ pub enum CheckStatus {
     Skipped,
 }
 
-impl CheckStatus {
+impl Status {
     /// The word that is printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -43,7 +44,7 @@ pub struct Check {
     /// What was looked at, such as `free_addresses` or `dry_run`.
     pub name: String,
     /// How it ended.
-    pub status: CheckStatus,
+    pub status: Status,
     /// What was seen.
     pub detail: String,
     /// What to do about a failed check.
@@ -53,18 +54,18 @@ pub struct Check {
 /// The result of looking before a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct PreflightReport {
+pub struct Report {
     /// Name of the cluster.
     pub name: String,
     /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
-impl PreflightReport {
+impl Report {
     /// Whether no check failed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.checks.iter().any(|c| c.status == CheckStatus::Failed)
+        !self.checks.iter().any(|c| c.status == Status::Failed)
     }
 
     /// The text form as HTML, for notebooks.
@@ -74,7 +75,7 @@ impl PreflightReport {
     }
 }
 
-impl fmt::Display for PreflightReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.is_ready() {
             "ready"
@@ -93,7 +94,7 @@ impl fmt::Display for PreflightReport {
     }
 }
 
-fn check(name: &str, status: CheckStatus, detail: String, cure: Option<&str>) -> Check {
+fn check(name: &str, status: Status, detail: String, cure: Option<&str>) -> Check {
     Check {
         name: name.to_owned(),
         status,
@@ -104,14 +105,14 @@ fn check(name: &str, status: CheckStatus, detail: String, cure: Option<&str>) ->
 
 fn passed_if(passed: bool, name: &str, detail: String, cure: &str) -> Check {
     if passed {
-        check(name, CheckStatus::Passed, detail, None)
+        check(name, Status::Passed, detail, None)
     } else {
-        check(name, CheckStatus::Failed, detail, Some(cure))
+        check(name, Status::Failed, detail, Some(cure))
     }
 }
 
 /// Makes all checks.
-pub(crate) async fn run(aws: &dyn Aws, plan: &Plan) -> Result<PreflightReport> {
+pub(crate) async fn run(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
     let mut checks = vec![free_addresses(aws, plan).await?];
     checks.extend(reservation(aws, plan).await?);
     checks.push(vcpu_quota(aws, plan).await?);
@@ -119,7 +120,7 @@ pub(crate) async fn run(aws: &dyn Aws, plan: &Plan) -> Result<PreflightReport> {
         checks.push(elastic_ip_quota(aws, plan).await);
     }
     checks.push(dry_run(aws, plan).await?);
-    Ok(PreflightReport {
+    Ok(Report {
         name: plan.name().to_owned(),
         checks,
     })
@@ -168,7 +169,7 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let spec = &plan.spec;
     let Some(code) = quotas::vcpu_quota_code(&spec.instance_type, &spec.capacity) else {
         let why = "the capacity is reserved, or the quota of the type is not known";
-        return Ok(check(name, CheckStatus::Skipped, why.to_owned(), None));
+        return Ok(check(name, Status::Skipped, why.to_owned(), None));
     };
     let filter = Filter::new("instance-type", &spec.instance_type);
     let types = aws.describe_instance_types(&[filter]).await?;
@@ -183,8 +184,8 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
             ),
             "raise the quota in Service Quotas",
         ),
-        Ok(None) => check(name, CheckStatus::Skipped, format!("no quota {code}"), None),
-        Err(error) => check(name, CheckStatus::Skipped, error.message().to_owned(), None),
+        Ok(None) => check(name, Status::Skipped, format!("no quota {code}"), None),
+        Err(error) => check(name, Status::Skipped, error.message().to_owned(), None),
     })
 }
 
@@ -198,11 +199,11 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
     ) {
         (Ok(used), Ok(Some(limit))) => (used.len(), limit),
         (Err(error), _) | (_, Err(error)) => {
-            return check(name, CheckStatus::Skipped, error.message().to_owned(), None);
+            return check(name, Status::Skipped, error.message().to_owned(), None);
         }
         (_, Ok(None)) => {
             let why = format!("no quota {}", quotas::ELASTIC_IPS);
-            return check(name, CheckStatus::Skipped, why, None);
+            return check(name, Status::Skipped, why, None);
         }
     };
     let needed = plan.spec.count;
@@ -219,7 +220,7 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
 /// EC2's own check of the very request that `apply` sends, once what it names exists.
 async fn dry_run(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let name = "dry_run";
-    let skipped = |why: &str| Ok(check(name, CheckStatus::Skipped, why.to_owned(), None));
+    let skipped = |why: &str| Ok(check(name, Status::Skipped, why.to_owned(), None));
     if !live_instances(aws, plan.name()).await?.is_empty() {
         return skipped("the cluster runs already");
     }
@@ -231,11 +232,11 @@ async fn dry_run(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     Ok(match aws.dry_run_instances(&request).await {
         Ok(()) => {
             let detail = "EC2 would take the request".to_owned();
-            check(name, CheckStatus::Passed, detail, None)
+            check(name, Status::Passed, detail, None)
         }
         Err(error) => check(
             name,
-            CheckStatus::Failed,
+            Status::Failed,
             error.message().to_owned(),
             error
                 .cure()

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
-use crate::progress::{Action, Event};
-use crate::provision::resource;
+use crate::provision::{Action, Event};
+use crate::resource;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 
 mod report;
-pub use report::{CommandReport, NodeOutput, NodeStatus};
+pub use report::{NodeOutput, NodeStatus, Report};
+use report::{Outcome, may_come_online};
 
 /// SendCommand takes so many instance ids.
 const BATCH: usize = 50;
@@ -31,7 +31,7 @@ const NOT_THERE_YET: &str = "InvocationDoesNotExist";
 /// How long to wait for the agents and for the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RunCommandOptions {
+pub struct Options {
     /// From sending the script until it is cancelled: 1 s to 48 h.
     pub deadline: Duration,
     /// How long the SSM agents may take to come online before the script is sent to those that
@@ -39,7 +39,7 @@ pub struct RunCommandOptions {
     pub wait_online: Duration,
 }
 
-impl Default for RunCommandOptions {
+impl Default for Options {
     /// 10 minutes for the script, 5 minutes for the agents.
     fn default() -> Self {
         Self {
@@ -59,9 +59,9 @@ pub(crate) async fn run(
     clock: &dyn Clock,
     cluster: &Cluster,
     script: &str,
-    options: &RunCommandOptions,
+    options: &Options,
     progress: &(dyn Fn(&Event) + Send + Sync),
-) -> Result<CommandReport> {
+) -> Result<Report> {
     check(script, options)?;
     let mut run = Run {
         ssm,
@@ -79,7 +79,7 @@ pub(crate) async fn run(
         }
     };
     let nodes = cluster.instances.iter();
-    Ok(CommandReport {
+    Ok(Report {
         name: cluster.name.clone(),
         command_ids: run.command_ids(),
         nodes: nodes
@@ -95,7 +95,7 @@ pub(crate) async fn run(
 }
 
 /// Refuses what SSM would refuse or misunderstand.
-fn check(script: &str, options: &RunCommandOptions) -> Result<()> {
+fn check(script: &str, options: &Options) -> Result<()> {
     let refuse = |field, value: String, limit: &str, cure: &str| {
         Err(Error::new(
             Code::PlanInvalidSpec,
@@ -142,13 +142,6 @@ struct Sent {
     instance_ids: Vec<String>,
     /// Those of `instance_ids` that have not ended.
     unfinished: BTreeSet<String>,
-}
-
-/// What is known of one instance when all is over.
-struct Outcome {
-    invocation: Option<CommandInvocation>,
-    /// How long after sending we cancelled the command on this instance.
-    cancelled_after: Option<Duration>,
 }
 
 struct Run<'a> {
@@ -334,13 +327,6 @@ impl Run<'_> {
 
 /// The resource type of a command in our events.
 const COMMAND: &str = "command";
-
-fn may_come_online(instance: &Instance) -> bool {
-    matches!(
-        instance.state,
-        InstanceState::Pending | InstanceState::Running
-    )
-}
 
 fn has_ended(status: &CommandStatus) -> bool {
     matches!(

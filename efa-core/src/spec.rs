@@ -4,29 +4,31 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::Bootstrap;
 use crate::ec2::Tags;
-use crate::error::{Code, Error, Result};
-use crate::layout::{LayoutRequest, NetworkInterface, Profile, PublicIp};
-use crate::selector::{self, Selector};
+use crate::error::{Error, Result};
+use crate::layout::{self, NetworkInterface, Profile, PublicIp};
 use crate::tags;
+use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
 
+mod bootstrap;
 mod choices;
+pub(crate) mod selector;
 
+pub use bootstrap::{Bootstrap, EfaInstaller};
 pub use choices::{
     Capacity, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
     PlacementGroupChoice, SecurityGroupChoice,
 };
+pub use selector::Selector;
 
-/// EC2's limit on user data before encoding, in bytes.
-pub(crate) const USER_DATA_LIMIT_BYTES: usize = 16_384;
 /// EC2's limit on tags per resource; ours are taken off it.
 const TAG_LIMIT: usize = 50;
 
 /// A cluster of `count` identical instances in one subnet of several that may do.
 ///
 /// ```
-/// use efa_core::{ClusterSpec, Profile};
+/// use efa_core::ClusterSpec;
+/// use efa_core::layout::Profile;
 ///
 /// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
 /// spec.profile = Profile::IpBandwidth;
@@ -158,7 +160,7 @@ impl ClusterSpec {
     pub fn parse_count(count: i64) -> Result<u32> {
         match u32::try_from(count) {
             Ok(count @ 1..=1000) => Ok(count),
-            _ => Err(invalid(
+            _ => Err(Error::invalid_spec(
                 "count",
                 count,
                 "1 to 1000",
@@ -174,7 +176,7 @@ impl ClusterSpec {
     pub fn parse_minimum_count(minimum: i64, count: u32) -> Result<u32> {
         match u32::try_from(minimum) {
             Ok(minimum) if (1..=count).contains(&minimum) => Ok(minimum),
-            _ => Err(invalid(
+            _ => Err(Error::invalid_spec(
                 "minimum_count",
                 minimum,
                 format_args!("1 to count ({count})"),
@@ -185,8 +187,8 @@ impl ClusterSpec {
 
     /// What the layout planner is asked for.
     #[must_use]
-    pub fn layout_request(&self) -> LayoutRequest {
-        LayoutRequest {
+    pub fn layout_request(&self) -> layout::Request {
+        layout::Request {
             profile: self.profile,
             efa: self.efa,
             public_ip: self.public_ip,
@@ -198,7 +200,7 @@ impl ClusterSpec {
     /// # Errors
     /// `plan.invalid_spec` with the field, the value, the limit and the cure.
     pub fn validate(&self) -> Result<()> {
-        check_name(&self.name)?;
+        ClusterName::new(&self.name)?;
         Self::parse_count(i64::from(self.count))?;
         if let Some(minimum) = self.minimum_count {
             Self::parse_minimum_count(i64::from(minimum), self.count)?;
@@ -209,7 +211,7 @@ impl ClusterSpec {
         if let PlacementGroupChoice::Use(name) = &self.placement_group
             && (name.is_empty() || name.contains(['*', '?', '\\']))
         {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "placement_group_name",
                 "",
                 "a name",
@@ -217,7 +219,7 @@ impl ClusterSpec {
             ));
         }
         if self.interfaces.is_some() && (self.efa.is_some() || self.profile != Profile::default()) {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "interfaces",
                 "given beside profile or efa",
                 "one of them",
@@ -231,7 +233,7 @@ impl ClusterSpec {
             if self.public_ip == PublicIp::LoneEfa
                 || (self.public_ip == PublicIp::ElasticIp && at_launch)
             {
-                return Err(invalid(
+                return Err(Error::invalid_spec(
                     "public_ip",
                     self.public_ip.as_str(),
                     "none or elastic-ip beside your own interfaces, and one of both ways",
@@ -242,7 +244,7 @@ impl ClusterSpec {
         if let Some(size) = self.volume_size_gib
             && !(1..=65_536).contains(&size)
         {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "volume_size_gib",
                 size,
                 "1 to 65536 GiB (gp3)",
@@ -252,7 +254,7 @@ impl ClusterSpec {
         if let Some(data) = &self.user_data
             && data.len() > USER_DATA_LIMIT_BYTES
         {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "user_data",
                 format_args!("{} bytes", data.len()),
                 "16384 bytes before encoding",
@@ -261,7 +263,7 @@ impl ClusterSpec {
         }
         if let Some(bootstrap) = &self.bootstrap {
             if self.user_data.is_some() {
-                return Err(invalid(
+                return Err(Error::invalid_spec(
                     "user_data",
                     "given beside bootstrap",
                     "one of the two",
@@ -275,7 +277,7 @@ impl ClusterSpec {
 
     fn validate_network(&self) -> Result<()> {
         if self.subnets.is_empty() && self.vpc.is_none() {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "subnet",
                 "",
                 "a subnet, several, or a VPC",
@@ -297,7 +299,7 @@ impl ClusterSpec {
         };
         let noted = self.ssh_cidrs.join(" ").len();
         if noted > tags::VALUE_LIMIT {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "ssh_cidrs",
                 format_args!("{noted} characters"),
                 format_args!(
@@ -309,7 +311,7 @@ impl ClusterSpec {
         }
         for cidr in &self.ssh_cidrs {
             if !is_cidr(cidr) {
-                return Err(invalid(
+                return Err(Error::invalid_spec(
                     "ssh_cidrs",
                     cidr,
                     "IPv4 or IPv6 ranges without bits behind the prefix, such as 203.0.113.7/32",
@@ -317,7 +319,7 @@ impl ClusterSpec {
                 ));
             }
             if !made {
-                return Err(invalid(
+                return Err(Error::invalid_spec(
                     "ssh_cidrs",
                     cidr,
                     "left out beside a security group of yours",
@@ -356,7 +358,7 @@ impl ClusterSpec {
         if well_formed {
             return Ok(());
         }
-        Err(invalid(
+        Err(Error::invalid_spec(
             field,
             value,
             "a name with the characters that AWS allows there",
@@ -367,7 +369,7 @@ impl ClusterSpec {
     fn validate_tags(&self) -> Result<()> {
         let limit = TAG_LIMIT - tags::OURS.len();
         if self.tags.len() > limit {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "tags",
                 self.tags.len(),
                 format_args!("{limit} beside our own"),
@@ -376,7 +378,7 @@ impl ClusterSpec {
         }
         for (key, value) in &self.tags {
             if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-                return Err(invalid(
+                return Err(Error::invalid_spec(
                     "tags",
                     key,
                     "key of 1 to 128, value of 0 to 256 characters",
@@ -384,7 +386,7 @@ impl ClusterSpec {
                 ));
             }
             if key.starts_with("aws:") || key.starts_with(tags::PREFIX) || key == tags::NAME {
-                return Err(invalid(
+                return Err(Error::invalid_spec(
                     "tags",
                     key,
                     "keys other than Name, aws:… and efa-sdk:…",
@@ -394,22 +396,6 @@ impl ClusterSpec {
         }
         Ok(())
     }
-}
-
-/// Checks the name of a cluster, which becomes part of the names of what is made.
-pub(crate) fn check_name(name: &str) -> Result<()> {
-    let well_formed = name.len() <= 63
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if well_formed {
-        return Ok(());
-    }
-    Err(invalid(
-        "name",
-        name,
-        "1 to 63 letters, digits and hyphens, starting with a letter",
-        "choose a name such as train-1",
-    ))
 }
 
 /// `address/prefix length` of either family, as EC2 writes it: EC2 clears the bits behind the
@@ -426,23 +412,6 @@ fn is_cidr(text: &str) -> bool {
         IpAddr::V6(v6) => length <= 128 && v6.to_bits().checked_shl(length).unwrap_or(0) == 0,
     };
     no_bits_behind && text == format!("{address}/{length}")
-}
-
-/// The error of a value that is out of its limit.
-pub(crate) fn invalid(
-    field: &'static str,
-    value: impl std::fmt::Display,
-    limit: impl std::fmt::Display,
-    cure: &str,
-) -> Error {
-    Error::new(
-        Code::PlanInvalidSpec,
-        format!("{field} is '{value}', must be {limit}"),
-    )
-    .with_cure(cure)
-    .with_context("field", field)
-    .with_context("value", value)
-    .with_context("limit", limit)
 }
 
 #[cfg(test)]

@@ -8,8 +8,13 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// Tags as EC2 has them: unique keys, in order of key.
 pub type Tags = BTreeMap<String, String>;
+
+/// EC2's limit on user data before encoding, in bytes.
+pub(crate) const USER_DATA_LIMIT_BYTES: usize = 16_384;
 
 /// An enumeration of EC2 that may grow: known values are variants, unknown ones survive as
 /// `Other`, and serde, `Display` and `as_str` speak EC2's spelling.
@@ -73,6 +78,44 @@ macro_rules! open_string_enum {
 }
 pub(crate) use open_string_enum;
 
+/// The name of a cluster, which becomes part of the names of what is made: 1 to 63 letters, digits
+/// and hyphens, starting with a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterName(String);
+
+impl ClusterName {
+    /// The name of this spelling.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for any other character, or too many of them.
+    pub fn new(name: &str) -> Result<Self> {
+        let well_formed = name.len() <= 63
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if well_formed {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(Error::invalid_spec(
+            "name",
+            name,
+            "1 to 63 letters, digits and hyphens, starting with a letter",
+            "choose a name such as train-1",
+        ))
+    }
+
+    /// The name's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 macro_rules! index {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
@@ -123,7 +166,7 @@ index! {
 /// A bandwidth in gigabit per second (10⁹ bit/s): finite and not negative.
 ///
 /// ```
-/// use efa_core::Gbps;
+/// use efa_core::types::Gbps;
 ///
 /// assert_eq!(Gbps::new(3200.0).map(|g| g.to_string()).as_deref(), Some("3200"));
 /// assert_eq!(Gbps::new(-1.0), None);
@@ -210,7 +253,7 @@ open_string_enum! {
     /// EC2's `InterfaceType` of a network interface, as far as instances are launched with it.
     ///
     /// ```
-    /// use efa_core::InterfaceType;
+    /// use efa_core::types::InterfaceType;
     ///
     /// assert_eq!(InterfaceType::from("efa-only"), InterfaceType::EfaOnly);
     /// assert!(InterfaceType::Efa.is_efa() && InterfaceType::Efa.carries_ip());

@@ -1,14 +1,11 @@
 //! Compares a cluster with what it should be. Pure: no calls, no clock.
 
 use std::collections::BTreeSet;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use crate::cluster::{Cluster, Expected};
 use crate::ec2::{AttachedInterface, Instance, InstanceState, Rule, SecurityGroup};
 use crate::layout::PublicIp;
-use crate::security_group::{
+use crate::plan::security_group::{
     command_that_revokes, commands_that_add, missing_self_rules, ssh_rule,
 };
 use crate::spec::Capacity;
@@ -16,79 +13,19 @@ use crate::tags;
 use crate::types::{CardIndex, DeviceIndex, PlacementStrategy};
 
 mod instance;
+mod report;
 
 pub use instance::InstanceReport;
 pub(crate) use instance::{Surroundings, check, efa_group_ids};
+pub use report::{Finding, Report};
 
-/// One difference between a cluster and what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Finding {
-    /// What was compared, such as `interface`, `placement_group` or `security_group_rule`.
-    pub check: String,
-    /// The resource, such as an instance id with card and device.
-    pub subject: String,
-    /// What it should be.
-    pub expected: String,
-    /// What it is.
-    pub actual: String,
-    /// What to do about it.
-    pub cure: String,
-}
+use report::RELAUNCH;
 
-/// The result of comparing a cluster with what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct VerifyReport {
-    /// Name of the cluster.
-    pub name: String,
-    /// The fingerprint of the plan that it was compared with.
-    pub fingerprint: String,
-    /// How many instances were looked at.
-    pub instances: usize,
-    /// How many interfaces were looked at.
-    pub interfaces: usize,
-    /// How many comparisons were made.
-    pub checks: usize,
-    /// The differences; empty when the cluster is as planned.
-    pub findings: Vec<Finding>,
-}
-
-impl VerifyReport {
-    /// Whether nothing differs.
-    #[must_use]
-    pub fn is_as_planned(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    fn compare<T: PartialEq + fmt::Display>(
-        &mut self,
-        check: &str,
-        subject: &str,
-        expected: T,
-        actual: T,
-        cure: &str,
-    ) {
-        self.checks += 1;
-        if expected != actual {
-            self.findings.push(Finding {
-                check: check.to_owned(),
-                subject: subject.to_owned(),
-                expected: expected.to_string(),
-                actual: actual.to_string(),
-                cure: cure.to_owned(),
-            });
-        }
-    }
-}
-
-const RELAUNCH: &str =
-    "EFA interfaces cannot be changed on a running instance: destroy and apply again";
 const REPLACE: &str = "destroy and apply again";
 
 /// Compares `cluster` with `expected`.
-pub(crate) fn verify(expected: &Expected, cluster: &Cluster) -> VerifyReport {
-    let mut report = VerifyReport {
+pub(crate) fn verify(expected: &Expected, cluster: &Cluster) -> Report {
+    let mut report = Report {
         name: expected.name.clone(),
         fingerprint: expected.fingerprint.clone(),
         instances: cluster.instances.len(),
@@ -122,7 +59,7 @@ pub(crate) fn verify(expected: &Expected, cluster: &Cluster) -> VerifyReport {
     report
 }
 
-fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &Instance) {
+fn verify_instance(report: &mut Report, expected: &Expected, instance: &Instance) {
     let id = instance.instance_id.as_str();
     let state_cure = instance
         .state_reason
@@ -214,7 +151,7 @@ fn verify_instance(report: &mut VerifyReport, expected: &Expected, instance: &In
     verify_public_ip(report, expected, instance);
 }
 
-fn verify_capacity(report: &mut VerifyReport, expected: &Expected, instance: &Instance) {
+fn verify_capacity(report: &mut Report, expected: &Expected, instance: &Instance) {
     let reservation = instance.capacity_reservation_id.as_deref();
     let (expected, actual) = match &expected.capacity {
         Capacity::Spot => ("spot", instance.lifecycle.as_deref().unwrap_or("on-demand")),
@@ -229,7 +166,7 @@ fn verify_capacity(report: &mut VerifyReport, expected: &Expected, instance: &In
 }
 
 fn verify_attached(
-    report: &mut VerifyReport,
+    report: &mut Report,
     expected: &Expected,
     attached: &AttachedInterface,
     subject: &str,
@@ -269,7 +206,7 @@ fn verify_attached(
     }
 }
 
-fn verify_public_ip(report: &mut VerifyReport, expected: &Expected, instance: &Instance) {
+fn verify_public_ip(report: &mut Report, expected: &Expected, instance: &Instance) {
     let primary = instance.interfaces.iter().find(|i| {
         i.network_card_index == CardIndex::new(0) && i.device_index == DeviceIndex::new(0)
     });
@@ -290,7 +227,7 @@ fn verify_public_ip(report: &mut VerifyReport, expected: &Expected, instance: &I
     }
 }
 
-fn verify_groups(report: &mut VerifyReport, expected: &Expected, cluster: &Cluster) {
+fn verify_groups(report: &mut Report, expected: &Expected, cluster: &Cluster) {
     if let Some(id) = &expected.security_group_id {
         let group = cluster
             .security_group
@@ -318,7 +255,7 @@ fn verify_groups(report: &mut VerifyReport, expected: &Expected, cluster: &Clust
     }
 }
 
-fn verify_self_rules(report: &mut VerifyReport, expected: &Expected, group: &SecurityGroup) {
+fn verify_self_rules(report: &mut Report, expected: &Expected, group: &SecurityGroup) {
     let missing = missing_self_rules(group);
     let names: Vec<&str> = missing.iter().map(|direction| direction.as_str()).collect();
     let both = "ingress and egress of all protocols with itself";
@@ -341,7 +278,7 @@ fn verify_self_rules(report: &mut VerifyReport, expected: &Expected, group: &Sec
 }
 
 /// A group of ours lets in nothing but itself and what the plan says.
-fn verify_ingress(report: &mut VerifyReport, expected: &Expected, group: &SecurityGroup) {
+fn verify_ingress(report: &mut Report, expected: &Expected, group: &SecurityGroup) {
     if !tags::is_ours(&group.tags, &expected.name) {
         return;
     }
@@ -369,36 +306,6 @@ fn verify_ingress(report: &mut VerifyReport, expected: &Expected, group: &Securi
 
 fn subject(instance_id: &str, card: CardIndex, device: DeviceIndex) -> String {
     format!("{instance_id} card {card} device {device}")
-}
-
-impl VerifyReport {
-    /// The text form as HTML, for notebooks.
-    #[must_use]
-    pub fn to_html(&self) -> String {
-        crate::html::preformatted(&self.to_string())
-    }
-}
-
-impl fmt::Display for VerifyReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cluster '{}' against plan {}: {} instances, {} interfaces, {} checks, ",
-            self.name, self.fingerprint, self.instances, self.interfaces, self.checks
-        )?;
-        if self.is_as_planned() {
-            return writeln!(f, "as planned");
-        }
-        writeln!(f, "{} findings", self.findings.len())?;
-        for finding in &self.findings {
-            writeln!(
-                f,
-                "  {} of {}: expected {}, is {}; {}",
-                finding.check, finding.subject, finding.expected, finding.actual, finding.cure
-            )?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn texts<T: ToString>(values: &[T]) -> Vec<String> {
 
 value_class! {
     /// One network card of an instance type.
-    NetworkCard(core::NetworkCard) {
+    NetworkCard(core::catalog::NetworkCard) {
         /// Its index.
         network_card_index: u32 = |card| card.network_card_index.get();
         /// Interface types that it takes, such as `efa-only`; None where EC2 does not say.
@@ -22,9 +22,9 @@ value_class! {
         /// How many interfaces it holds.
         maximum_network_interfaces: u32 = |card| card.maximum_network_interfaces;
         /// EC2's baseline figure in Gbps. Never sum it over cards.
-        baseline_bandwidth_gbps: Option<f64> = |card| card.baseline_bandwidth.map(core::Gbps::get);
+        baseline_bandwidth_gbps: Option<f64> = |card| card.baseline_bandwidth.map(core::types::Gbps::get);
         /// EC2's peak figure in Gbps. Never sum it over cards.
-        peak_bandwidth_gbps: Option<f64> = |card| card.peak_bandwidth.map(core::Gbps::get);
+        peak_bandwidth_gbps: Option<f64> = |card| card.peak_bandwidth.map(core::types::Gbps::get);
         /// EC2's text, such as `100 Gigabit`.
         network_performance: Option<String> = |card| card.network_performance.clone();
     }
@@ -42,7 +42,7 @@ impl NetworkCard {
 
 value_class! {
     /// The GPUs of one kind in an instance.
-    Gpu(core::Gpu) {
+    Gpu(core::catalog::Gpu) {
         /// Such as `NVIDIA`.
         manufacturer: String = |gpu| gpu.manufacturer.clone();
         /// Such as `H100`.
@@ -66,7 +66,7 @@ impl Gpu {
 
 value_class! {
     /// The Neuron devices of one kind in an instance.
-    NeuronDevice(core::NeuronDevice) {
+    NeuronDevice(core::catalog::NeuronDevice) {
         /// Such as `Trainium2`.
         name: String = |device| device.name.clone();
         /// How many.
@@ -94,9 +94,9 @@ value_class! {
         family: String = |t| t.family().to_owned();
         /// `snapshot`, `live`, or why the row is kept by hand.
         origin: String = |t| match &t.origin {
-            core::Origin::Snapshot => "snapshot".to_owned(),
-            core::Origin::Live => "live".to_owned(),
-            core::Origin::Override(why) => why.clone(),
+            core::catalog::Origin::Snapshot => "snapshot".to_owned(),
+            core::catalog::Origin::Live => "live".to_owned(),
+            core::catalog::Origin::Override(why) => why.clone(),
             _ => "unknown".to_owned(),
         };
         /// Whether AWS counts it among the current generation.
@@ -128,7 +128,7 @@ value_class! {
         /// EC2's text for the whole instance, such as `3200 Gigabit`.
         network_performance: Option<String> = |t| t.network_performance.clone();
         /// The figure in `network_performance`, in Gbps: for EFA and IP together.
-        network_bandwidth_gbps: Option<f64> = |t| t.network_bandwidth.map(core::Gbps::get);
+        network_bandwidth_gbps: Option<f64> = |t| t.network_bandwidth.map(core::types::Gbps::get);
         /// How many network interfaces it holds, over all cards.
         maximum_network_interfaces: u32 = |t| t.maximum_network_interfaces;
         /// IPv4 addresses that one interface can have.
@@ -235,9 +235,9 @@ impl Catalog {
         bare_metal: Option<bool>,
         zone: Option<String>,
     ) -> PyResult<Vec<InstanceType>> {
-        let mut query = core::Query::default();
+        let mut query = core::catalog::Query::default();
         query.names = name.map(Names::into_vec).unwrap_or_default();
-        query.architecture = architecture.map(core::Architecture::from);
+        query.architecture = architecture.map(core::types::Architecture::from);
         query.gpu_name = gpu_name;
         query.minimum_gpus = minimum_gpus;
         query.minimum_vcpus = minimum_vcpus;
@@ -328,8 +328,8 @@ impl Names {
     }
 }
 
-fn gbps(value: f64) -> PyResult<core::Gbps> {
-    core::Gbps::new(value).ok_or_else(|| {
+fn gbps(value: f64) -> PyResult<core::types::Gbps> {
+    core::types::Gbps::new(value).ok_or_else(|| {
         pyo3::exceptions::PyValueError::new_err(format!(
             "{value} is no bandwidth: give a finite number of Gbps, 0 or more"
         ))
@@ -340,5 +340,5 @@ fn gbps(value: f64) -> PyResult<core::Gbps> {
 #[pyfunction]
 pub(crate) fn instance_type_table(types: Vec<PyRef<'_, InstanceType>>) -> String {
     let types: Vec<&core::InstanceType> = types.iter().map(|t| &t.0).collect();
-    core::instance_type_table(&types)
+    core::catalog::instance_type_table(&types)
 }

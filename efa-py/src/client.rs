@@ -21,7 +21,7 @@ use crate::runtime::{awaitable, block_on, stoppable};
 /// A core client that is connected at the first call.
 struct Connection {
     options: core::ConnectOptions,
-    wait: core::Wait,
+    wait: core::provision::Wait,
     progress: Option<Py<PyAny>>,
     client: OnceCell<core::Client>,
 }
@@ -39,7 +39,7 @@ impl Connection {
         options.region = region;
         options.endpoint_url = endpoint_url;
         options.profile = profile;
-        let mut wait = core::Wait::default();
+        let mut wait = core::provision::Wait::default();
         wait.timeout = seconds("wait_timeout_s", wait_timeout_s)?;
         wait.first_poll = seconds("poll_interval_s", poll_interval_s)?;
         Ok(Arc::new(Self {
@@ -80,7 +80,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 }
 
 /// Calls the progress callback; what it raises is reported, and does not stop the call.
-fn tell(callback: &Py<PyAny>, event: &core::Event) {
+fn tell(callback: &Py<PyAny>, event: &core::provision::Event) {
     Python::attach(|py| {
         let Err(error) = callback.call1(py, (Event(event.clone()),)) else {
             return;
@@ -109,13 +109,13 @@ enum NameOrPlan {
 
 /// A request to stop `apply`, `grow` or `destroy` at the next safe point.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
-pub(crate) struct Cancel(core::Cancel);
+pub(crate) struct Cancel(core::provision::Cancel);
 
 #[pymethods]
 impl Cancel {
     #[new]
     fn new() -> Self {
-        Self(core::Cancel::new())
+        Self(core::provision::Cancel::new())
     }
 
     /// Makes the request.
@@ -141,7 +141,7 @@ mod verbs {
         (stoppable $name:ident($argument:ident: $type:ty) -> $result:ty, $convert:expr, |$client:ident| $call:expr) => {
             pub(super) async fn $name(
                 connection: Arc<Connection>,
-                cancel: core::Cancel,
+                cancel: core::provision::Cancel,
                 $argument: $type,
             ) -> PyResult<$result> {
                 let $client = connection.client().await?.clone().with_cancel(cancel);
@@ -165,13 +165,13 @@ mod verbs {
     );
     verb!(topology(name: String) -> Topology, Topology, |client| client.topology(&name));
     verb!(
-        run_command(name: String, script: String, options: core::RunCommandOptions) -> CommandReport,
+        run_command(name: String, script: String, options: core::run_command::Options) -> CommandReport,
         CommandReport,
         |client| client.run_command(&name, &script, &options)
     );
     verb!(describe(name: String) -> Cluster, Cluster, |client| client.describe(&name));
     verb!(
-        capacity_block_offerings(search: core::CapacityBlockSearch) -> Vec<CapacityBlockOffering>,
+        capacity_block_offerings(search: core::ec2::CapacityBlockSearch) -> Vec<CapacityBlockOffering>,
         |found| found.into_iter().map(CapacityBlockOffering).collect(),
         |client| client.capacity_block_offerings(&search)
     );
@@ -193,7 +193,7 @@ mod verbs {
     }
 }
 
-fn command_options(deadline_s: f64, wait_online_s: f64) -> PyResult<core::RunCommandOptions> {
+fn command_options(deadline_s: f64, wait_online_s: f64) -> PyResult<core::run_command::Options> {
     let deadline = seconds("deadline_s", deadline_s)?;
     Ok(nodes::options(
         deadline,
@@ -205,8 +205,8 @@ fn search(
     instance_type: String,
     instance_count: u32,
     duration_hours: u32,
-) -> core::CapacityBlockSearch {
-    core::CapacityBlockSearch {
+) -> core::ec2::CapacityBlockSearch {
+    core::ec2::CapacityBlockSearch {
         instance_type,
         instance_count,
         duration_hours,

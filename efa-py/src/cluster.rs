@@ -9,7 +9,7 @@ use crate::value::value_class;
 
 value_class! {
     /// A network interface of an instance, as DescribeInstances shows it.
-    AttachedInterface(core::AttachedInterface) {
+    AttachedInterface(core::ec2::AttachedInterface) {
         /// `eni-…`
         network_interface_id: String = |i| i.network_interface_id.clone();
         /// Index of the network card.
@@ -46,7 +46,7 @@ impl AttachedInterface {
 
 value_class! {
     /// An instance, as DescribeInstances shows it.
-    Instance(core::Instance) {
+    Instance(core::ec2::Instance) {
         /// `i-…`
         instance_id: String = |i| i.instance_id.clone();
         /// The instance type's name.
@@ -143,7 +143,7 @@ impl Cluster {
 
 value_class! {
     /// One difference between a cluster and its plan.
-    Finding(core::Finding) {
+    Finding(core::verify::Finding) {
         /// What was compared, such as `interface` or `placement_group`.
         check: String = |finding| finding.check.clone();
         /// The resource.
@@ -169,7 +169,7 @@ impl Finding {
 
 value_class! {
     /// The result of comparing a cluster with its plan.
-    VerifyReport(core::VerifyReport) {
+    VerifyReport(core::verify::Report) {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// The fingerprint of the plan.
@@ -183,7 +183,7 @@ value_class! {
         /// The differences.
         findings: Vec<Finding> = |report| report.findings.iter().cloned().map(Finding).collect();
         /// Whether nothing differs.
-        is_as_planned: bool = core::VerifyReport::is_as_planned;
+        is_as_planned: bool = core::verify::Report::is_as_planned;
     }
 }
 
@@ -208,7 +208,7 @@ impl VerifyReport {
 
 value_class! {
     /// How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
-    InstanceReport(core::InstanceReport) {
+    InstanceReport(core::verify::InstanceReport) {
         /// `i-...`
         instance_id: String = |report| report.instance_id.clone();
         /// Its type.
@@ -226,7 +226,7 @@ value_class! {
         /// What is wrong.
         findings: Vec<Finding> = |report| report.findings.iter().cloned().map(Finding).collect();
         /// Whether nothing is wrong.
-        is_healthy: bool = core::InstanceReport::is_healthy;
+        is_healthy: bool = core::verify::InstanceReport::is_healthy;
     }
 }
 
@@ -251,7 +251,7 @@ impl InstanceReport {
 
 value_class! {
     /// What `destroy` removed.
-    DestroyReport(core::DestroyReport) {
+    DestroyReport(core::provision::DestroyReport) {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// Pairs of resource type and id, in order.
@@ -280,7 +280,7 @@ impl DestroyReport {
 
 value_class! {
     /// One look before a launch.
-    Check(core::Check) {
+    Check(core::preflight::Check) {
         /// What was looked at, such as `free_addresses` or `dry_run`.
         name: String = |check| check.name.clone();
         /// `passed`, `failed` or `skipped`.
@@ -302,13 +302,13 @@ impl Check {
 
 value_class! {
     /// The result of looking before a launch.
-    PreflightReport(core::PreflightReport) {
+    PreflightReport(core::preflight::Report) {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// The checks, in order.
         checks: Vec<Check> = |report| report.checks.iter().cloned().map(Check).collect();
         /// Whether no check failed.
-        is_ready: bool = core::PreflightReport::is_ready;
+        is_ready: bool = core::preflight::Report::is_ready;
     }
 }
 
@@ -330,7 +330,7 @@ impl PreflightReport {
 
 value_class! {
     /// A Capacity Block that can be bought.
-    CapacityBlockOffering(core::CapacityBlockOffering) {
+    CapacityBlockOffering(core::ec2::CapacityBlockOffering) {
         /// `cbo-…`, for PurchaseCapacityBlock.
         capacity_block_offering_id: String = |o| o.capacity_block_offering_id.clone();
         /// The instance type's name.
@@ -369,7 +369,7 @@ impl CapacityBlockOffering {
 
 value_class! {
     /// One step of `apply` or `destroy`, as `progress` gets it.
-    Event(core::Event) {
+    Event(core::provision::Event) {
         /// `found`, `created`, `changed`, `waiting for`, `removed` or `refused by`.
         action: &'static str = |event| event.action.as_str();
         /// EC2's resource type, such as `security-group`.

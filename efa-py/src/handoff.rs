@@ -18,7 +18,7 @@ mod terraform;
 
 value_class! {
     /// One thing that is wrong with a document.
-    DocumentFinding(core::DocumentFinding) {
+    DocumentFinding(core::handoff::DocumentFinding) {
         /// A stable dotted name, such as `ray.subnet_id_ignored`.
         id: String = |finding| finding.id.clone();
         /// `error` (it does not launch, or EFA does not work) or `warning`.
@@ -47,7 +47,7 @@ impl DocumentFinding {
 
 value_class! {
     /// What `check` found in a document.
-    DocumentReport(core::DocumentReport) {
+    DocumentReport(core::handoff::DocumentReport) {
         /// The format that the document was taken for, such as `ray-cluster`.
         format: &'static str = |report| report.format.as_str();
         /// Worst first.
@@ -57,7 +57,7 @@ value_class! {
         /// What the document cannot show, one sentence each.
         out_of_sight: Vec<String> = |report| report.out_of_sight.clone();
         /// Whether nothing is wrong, warnings included.
-        is_clean: bool = core::DocumentReport::is_clean;
+        is_clean: bool = core::handoff::DocumentReport::is_clean;
     }
 }
 
@@ -92,8 +92,8 @@ pub(crate) fn check(
     catalog: Option<PyRef<'_, Catalog>>,
 ) -> PyResult<DocumentReport> {
     let checked = match catalog {
-        Some(catalog) => core::check(document, &catalog.0),
-        None => core::check(document, core::Catalog::bundled()),
+        Some(catalog) => core::handoff::check(document, &catalog.0),
+        None => core::handoff::check(document, core::Catalog::bundled()),
     };
     checked.map(DocumentReport).map_err(errors::exception)
 }

@@ -12,8 +12,8 @@ pub(crate) fn layout_request(
     profile: &str,
     efa: Option<u32>,
     public_ip: &str,
-) -> PyResult<core::LayoutRequest> {
-    let mut request = core::LayoutRequest::default()
+) -> PyResult<core::layout::Request> {
+    let mut request = core::layout::Request::default()
         .profile(profile.parse().map_err(errors::exception)?)
         .public_ip(public_ip.parse().map_err(errors::exception)?);
     request.efa = efa;
@@ -22,7 +22,7 @@ pub(crate) fn layout_request(
 
 value_class! {
     /// One network interface of a launch, in the terms of RunInstances.
-    NetworkInterface(core::NetworkInterface) {
+    NetworkInterface(core::layout::NetworkInterface) {
         /// Index of the network card.
         network_card_index: u32 = |i| i.network_card_index.get();
         /// Device index, counted from 0 on each card.
@@ -53,8 +53,11 @@ impl NetworkInterface {
         ipv4_address_count: Option<u32>,
         ipv4_prefix_count: Option<u32>,
     ) -> Self {
-        let mut interface =
-            core::NetworkInterface::new(network_card_index, device_index, interface_type.into());
+        let mut interface = core::layout::NetworkInterface::new(
+            network_card_index,
+            device_index,
+            interface_type.into(),
+        );
         if associate_public_ip_address.is_some() {
             interface.associate_public_ip_address = associate_public_ip_address;
         }
@@ -77,7 +80,7 @@ value_class! {
         /// The instance type that it is for.
         instance_type: String = |layout| layout.instance_type.clone();
         /// The profile that it was planned with; None for the caller's own interfaces.
-        profile: Option<&'static str> = |layout| layout.profile.map(core::Profile::as_str);
+        profile: Option<&'static str> = |layout| layout.profile.map(core::layout::Profile::as_str);
         /// How instances get a public address: `none`, `lone-efa` or `elastic-ip`.
         public_ip: &'static str = |layout| layout.public_ip.as_str();
         /// The interfaces, by card and device index.

@@ -98,13 +98,13 @@ mod _efa_sdk {
 
     /// The version of eksctl whose rule for interfaces and whose schema `to_eksctl` follows.
     #[pymodule_export]
-    const TESTED_EKSCTL_VERSION: &str = efa_core::TESTED_EKSCTL_VERSION;
+    const TESTED_EKSCTL_VERSION: &str = efa_core::handoff::TESTED_EKSCTL_VERSION;
 
     /// The version of Karpenter's AWS provider whose CRDs `to_karpenter` is tested against.
     #[pymodule_export]
-    const TESTED_KARPENTER_VERSION: &str = efa_core::TESTED_KARPENTER_VERSION;
+    const TESTED_KARPENTER_VERSION: &str = efa_core::handoff::TESTED_KARPENTER_VERSION;
 
     /// The version of Ray whose checks and autoscaler have taken what `Plan.to_ray_yaml` writes.
     #[pymodule_export]
-    const TESTED_RAY_VERSION: &str = efa_core::TESTED_RAY_VERSION;
+    const TESTED_RAY_VERSION: &str = efa_core::handoff::TESTED_RAY_VERSION;
 }

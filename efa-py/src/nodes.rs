@@ -10,7 +10,7 @@ use crate::value::value_class;
 
 value_class! {
     /// What of one cluster is there.
-    ClusterSummary(core::ClusterSummary) {
+    ClusterSummary(core::cluster::Summary) {
         /// Its name.
         name: String = |summary| summary.name.clone();
         /// The types of its instances.
@@ -47,7 +47,7 @@ impl ClusterSummary {
 
 value_class! {
     /// One instance and its place in the network.
-    RankedInstance(core::RankedInstance) {
+    RankedInstance(core::topology::RankedInstance) {
         /// 0 to N-1, by nearness.
         rank: u32 = |node| node.rank;
         /// `i-…`
@@ -72,7 +72,7 @@ impl RankedInstance {
 
 value_class! {
     /// Where a cluster's running instances hang in the network, by rank.
-    Topology(core::Topology) {
+    Topology(core::topology::Topology) {
         /// Name of the cluster.
         name: String = |topology| topology.name.clone();
         /// The instances, rank 0 first.
@@ -83,7 +83,7 @@ value_class! {
         notes: Vec<String> = |topology| topology.notes.clone();
         /// The instances below each bottom network node, nearest groups side by side.
         groups: Vec<Vec<RankedInstance>> = |topology| {
-            let owned = |group: &[core::RankedInstance]| {
+            let owned = |group: &[core::topology::RankedInstance]| {
                 group.iter().cloned().map(RankedInstance).collect()
             };
             topology.groups().into_iter().map(owned).collect()
@@ -122,7 +122,7 @@ impl Topology {
 
 value_class! {
     /// How a script ended on one node.
-    NodeOutput(core::NodeOutput) {
+    NodeOutput(core::run_command::NodeOutput) {
         /// `i-…`
         instance_id: String = |node| node.instance_id.clone();
         /// Its primary private address.
@@ -152,7 +152,7 @@ impl NodeOutput {
 
 value_class! {
     /// How a script ended on every node of a cluster.
-    CommandReport(core::CommandReport) {
+    CommandReport(core::run_command::Report) {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// SSM's ids of the commands, one per 50 nodes.
@@ -160,7 +160,7 @@ value_class! {
         /// The nodes, by launch index.
         nodes: Vec<NodeOutput> = |report| report.nodes.iter().cloned().map(NodeOutput).collect();
         /// Whether it ended with exit code 0 on all.
-        succeeded: bool = core::CommandReport::succeeded;
+        succeeded: bool = core::run_command::Report::succeeded;
         /// The nodes where it did not.
         failed: Vec<NodeOutput> = |report| {
             report.failed().into_iter().cloned().map(NodeOutput).collect()
@@ -189,8 +189,8 @@ impl CommandReport {
 }
 
 /// The options of `run_command`.
-pub(crate) fn options(deadline: Duration, wait_online: Duration) -> core::RunCommandOptions {
-    let mut options = core::RunCommandOptions::default();
+pub(crate) fn options(deadline: Duration, wait_online: Duration) -> core::run_command::Options {
+    let mut options = core::run_command::Options::default();
     options.deadline = deadline;
     options.wait_online = wait_online;
     options

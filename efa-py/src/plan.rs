@@ -13,7 +13,7 @@ value_class! {
     /// What the role that is made for the instances allows, beside being managed by SSM.
     ///
     /// scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
-    InstanceRole(core::InstanceRole) {
+    InstanceRole(core::spec::InstanceRole) {
         /// The S3 bucket to read.
         scripts_bucket: Option<String> = |role| role.scripts_bucket.clone();
         /// Whether session logs can be written.
@@ -26,7 +26,7 @@ impl InstanceRole {
     #[new]
     #[pyo3(signature = (*, scripts_bucket=None, cloudwatch_logs=false))]
     fn new(scripts_bucket: Option<String>, cloudwatch_logs: bool) -> Self {
-        Self(core::InstanceRole {
+        Self(core::spec::InstanceRole {
             scripts_bucket,
             cloudwatch_logs,
         })
@@ -52,7 +52,7 @@ value_class! {
     ///
     /// minimal: kernel module and rdma-core only. huge_pages: reserve so many. extra_script: your
     /// own commands after a successful installation.
-    Bootstrap(core::Bootstrap) {
+    Bootstrap(core::spec::Bootstrap) {
         /// The installer's version.
         installer_version: String = |b| b.installer.version.clone();
         /// SHA-256 of its tarball.
@@ -80,7 +80,7 @@ impl Bootstrap {
         huge_pages: Option<u32>,
         extra_script: Option<String>,
     ) -> PyResult<Self> {
-        let mut bootstrap = core::Bootstrap::default();
+        let mut bootstrap = core::spec::Bootstrap::default();
         if let Some(version) = installer_version {
             bootstrap.installer.version = version;
         }
@@ -156,25 +156,25 @@ value_class! {
         capacity: String = |spec| spec.capacity.to_string();
         /// The security group to use: an id, a tag or a name; None when one is made.
         security_group: Option<String> = |spec| match &spec.security_group {
-            core::SecurityGroupChoice::Use(group) | core::SecurityGroupChoice::Adopt(group) => {
+            core::spec::SecurityGroupChoice::Use(group) | core::spec::SecurityGroupChoice::Adopt(group) => {
                 Some(group.to_string())
             }
             _ => None,
         };
         /// Whether missing self rules are added to the group that is used.
         adopt_security_group: bool = |spec| {
-            matches!(spec.security_group, core::SecurityGroupChoice::Adopt(_))
+            matches!(spec.security_group, core::spec::SecurityGroupChoice::Adopt(_))
         };
         /// The ranges that may reach port 22.
         ssh_cidrs: Vec<String> = |spec| spec.ssh_cidrs.clone();
         /// `cluster` or `none`.
         placement: &'static str = |spec| match &spec.placement_group {
-            core::PlacementGroupChoice::None => "none",
+            core::spec::PlacementGroupChoice::None => "none",
             _ => "cluster",
         };
         /// The placement group to use; None when one is made.
         placement_group_name: Option<String> = |spec| match &spec.placement_group {
-            core::PlacementGroupChoice::Use(name) => Some(name.clone()),
+            core::spec::PlacementGroupChoice::Use(name) => Some(name.clone()),
             _ => None,
         };
         /// The layout profile.
@@ -193,12 +193,12 @@ value_class! {
         key_name: Option<String> = |spec| spec.key_name.clone();
         /// Name of the instance profile to use.
         instance_profile: Option<String> = |spec| match &spec.instance_profile {
-            core::InstanceProfileChoice::Use(name) => Some(name.clone()),
+            core::spec::InstanceProfileChoice::Use(name) => Some(name.clone()),
             _ => None,
         };
         /// What the role that is made allows; None when none is made.
         instance_role: Option<InstanceRole> = |spec| match &spec.instance_profile {
-            core::InstanceProfileChoice::Make(role) => Some(InstanceRole(role.clone())),
+            core::spec::InstanceProfileChoice::Make(role) => Some(InstanceRole(role.clone())),
             _ => None,
         };
         /// What installs the EFA software at the first boot.
@@ -257,18 +257,18 @@ impl ClusterSpec {
                 Some(Subnets::Several(several)) => several,
             };
             for subnet in subnets {
-                spec.subnets.push(core::Selector::subnet(&subnet)?);
+                spec.subnets.push(core::spec::Selector::subnet(&subnet)?);
             }
-            spec.vpc = vpc.map(core::Selector::vpc).transpose()?;
+            spec.vpc = vpc.map(core::spec::Selector::vpc).transpose()?;
             spec.minimum_count = minimum_count
                 .map(|minimum| core::ClusterSpec::parse_minimum_count(minimum, count))
                 .transpose()?;
             spec.capacity = capacity.parse()?;
             spec.security_group =
-                core::SecurityGroupChoice::parse(security_group, adopt_security_group)?;
+                core::spec::SecurityGroupChoice::parse(security_group, adopt_security_group)?;
             spec.ssh_cidrs = ssh_cidrs.unwrap_or_default();
             spec.placement_group =
-                core::PlacementGroupChoice::parse(placement, placement_group_name)?;
+                core::spec::PlacementGroupChoice::parse(placement, placement_group_name)?;
             spec.profile = layout.profile;
             spec.efa = layout.efa;
             spec.public_ip = layout.public_ip;
@@ -276,9 +276,9 @@ impl ClusterSpec {
             spec.volume_size_gib = volume_size_gib;
             spec.key_name = key_name;
             spec.instance_profile = match instance_profile {
-                None => core::InstanceProfileChoice::None,
-                Some(Profile::Use(name)) => core::InstanceProfileChoice::Use(name),
-                Some(Profile::Make(role)) => core::InstanceProfileChoice::Make(role.0),
+                None => core::spec::InstanceProfileChoice::None,
+                Some(Profile::Use(name)) => core::spec::InstanceProfileChoice::Use(name),
+                Some(Profile::Make(role)) => core::spec::InstanceProfileChoice::Make(role.0),
             };
             spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;

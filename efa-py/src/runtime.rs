@@ -50,13 +50,13 @@ where
 /// what exists. A second Ctrl-C does not wait.
 pub(crate) fn stoppable<F, T>(
     py: Python<'_>,
-    start: impl FnOnce(efa_core::Cancel) -> F,
+    start: impl FnOnce(efa_core::provision::Cancel) -> F,
 ) -> PyResult<T>
 where
     F: Future<Output = PyResult<T>> + Send,
     T: Send,
 {
-    let cancel = efa_core::Cancel::new();
+    let cancel = efa_core::provision::Cancel::new();
     let call = start(cancel.clone());
     run(py, async move {
         let mut call = std::pin::pin!(call);

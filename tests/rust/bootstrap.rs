@@ -9,7 +9,7 @@ use std::process::Command;
 
 use bootstrap_machine::Machine;
 use bootstrap_release::{Release, VERSION};
-use efa_core::Bootstrap;
+use efa_core::spec::Bootstrap;
 
 const AL2023: &str = "NAME=\"Amazon Linux\"\nID=\"amzn\"\nVERSION_ID=\"2023\"\n";
 const UBUNTU: &str = "NAME=Ubuntu\nVERSION_ID=\"24.04\"\nID=ubuntu\nID_LIKE=debian\n";

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use efa_core::Bootstrap;
+use efa_core::spec::Bootstrap;
 use serde_json::Value;
 
 use crate::bootstrap_release::Release;

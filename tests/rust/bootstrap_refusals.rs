@@ -1,6 +1,6 @@
 //! What the bootstrap refuses to install, and how it says what failed.
 
-use efa_core::Bootstrap;
+use efa_core::spec::Bootstrap;
 
 use crate::bootstrap_machine::Machine;
 use crate::bootstrap_release::{EXPIRED, Release, STRANGER, VERSION};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use efa_core::Bootstrap;
+use efa_core::spec::Bootstrap;
 use sha2::{Digest, Sha256};
 
 use crate::bootstrap_machine::must;

@@ -4,13 +4,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use efa_core::account::Account;
 use efa_core::clock::Clock;
+use efa_core::ec2::{Ec2, Filter, Instance, InstanceState, Tags};
+use efa_core::error::Code;
+use efa_core::iam::Iam;
+use efa_core::layout::PublicIp;
+use efa_core::provision::Cancel;
+use efa_core::run_command::NodeStatus;
+use efa_core::spec::{InstanceProfileChoice, InstanceRole};
+use efa_core::ssm::Ssm;
 use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws, Fault, async_trait, refusal};
-use efa_core::{
-    Account, Cancel, CheckStatus, Client, ClusterSpec, Code, Ec2, Filter, Iam, Instance,
-    InstanceProfileChoice, InstanceRole, InstanceState, NodeStatus, PublicIp, Result,
-    RunCommandOptions, Ssm, Tags,
-};
+use efa_core::{Client, ClusterSpec, Result, preflight, run_command};
 
 const SMALL: &str = "c5n.18xlarge";
 
@@ -75,7 +80,7 @@ async fn every_verb_works_on_a_cluster_with_a_role() {
     assert_eq!(topology.distance(0, 4), Some(1), "four below a bottom node");
     let report = client.preflight(&plan).await.unwrap();
     let quota = &report.checks[1];
-    assert_eq!(quota.status, CheckStatus::Passed, "{report}");
+    assert_eq!(quota.status, preflight::Status::Passed, "{report}");
     let id = &aws.instances()[0].instance_id;
     assert!(
         client
@@ -91,7 +96,7 @@ async fn every_verb_works_on_a_cluster_with_a_role() {
         stdout: format!("{id}\n"),
         ..CommandOutcome::default()
     });
-    let options = RunCommandOptions::default();
+    let options = run_command::Options::default();
     let report = client.run_command("train", "true", &options).await.unwrap();
     assert!(report.succeeded() && report.nodes.len() == 5, "{report}");
     assert_eq!(report.nodes[0].stdout.trim(), report.nodes[0].instance_id);

@@ -10,10 +10,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use efa_core::ec2::Tags;
+use efa_core::error::{Code, Leftover};
+use efa_core::layout::PublicIp;
+use efa_core::spec::{InstanceProfileChoice, InstanceRole};
 use efa_core::testing::{Call, Failing, FakeAws, Fault};
-use efa_core::{
-    ClusterSpec, Code, Error, InstanceProfileChoice, InstanceRole, Leftover, Plan, PublicIp, Tags,
-};
+use efa_core::{ClusterSpec, Error, Plan};
 
 const SMALL: &str = "c5n.18xlarge";
 const NAME: &str = "train";

@@ -4,10 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use efa_core::{
-    Aws, AwsSdk, Cancel, Catalog, Client, ClusterSpec, Code, ConnectOptions, Ec2, Error, Filter,
-    Iam, InstanceProfileChoice, InstanceRole, PublicIp, RunCommandOptions, Selector, Wait,
-};
+use efa_core::aws::AwsSdk;
+use efa_core::ec2::{Ec2, Filter};
+use efa_core::error::Code;
+use efa_core::iam::Iam;
+use efa_core::layout::PublicIp;
+use efa_core::provision::{Cancel, Wait};
+use efa_core::services::Aws;
+use efa_core::spec::{InstanceProfileChoice, InstanceRole, Selector};
+use efa_core::{Catalog, Client, ClusterSpec, ConnectOptions, Error, run_command};
 
 mod stand_in;
 
@@ -252,7 +257,7 @@ async fn any_zone_of_a_vpc_the_newest_image_and_a_role() {
         Some(0),
         "one placement group, one bottom node"
     );
-    let options = RunCommandOptions::default();
+    let options = run_command::Options::default();
     let report = client.run_command("named", "true", &options).await.unwrap();
     assert!(report.succeeded() && report.nodes.len() == 2, "{report}");
     let policy = plan.caller_policy();

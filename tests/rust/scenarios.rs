@@ -5,10 +5,11 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use efa_core::{
-    CreateSecurityGroup, Direction, Filter, InstanceProfileChoice, InstanceRole, InterfaceType,
-    NetworkInterface, Peer, PublicIp, Result, Rule, RunCommandOptions, Tags,
-};
+use efa_core::ec2::{CreateSecurityGroup, Direction, Filter, Peer, Rule, Tags};
+use efa_core::layout::{NetworkInterface, PublicIp};
+use efa_core::spec::{InstanceProfileChoice, InstanceRole};
+use efa_core::types::InterfaceType;
+use efa_core::{Result, run_command};
 
 mod stand_in;
 #[path = "scenarios/world.rs"]
@@ -558,7 +559,7 @@ async fn commands(world: &World, base: &Base, log: &mut Log) {
         .apply(&client.plan(&spec).await.unwrap())
         .await
         .unwrap();
-    let options = RunCommandOptions::default();
+    let options = run_command::Options::default();
     let report = client.run_command("train", "true", &options).await.unwrap();
     for node in &report.nodes {
         log.see(

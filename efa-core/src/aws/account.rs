@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::AwsSdk;
 use super::call::call;
 use super::convert::present;
 use super::errors::absent;
+use super::sdk::AwsSdk;
 use crate::account::{Account, CallerIdentity};
 use crate::error::Result;
 

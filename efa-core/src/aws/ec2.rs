@@ -11,7 +11,8 @@ use super::errors::from_sdk;
 use super::pace;
 use super::request::{filters, ip_permission, number, tag_specification};
 use super::retry::NoCapacityIsFinal;
-use super::{AwsSdk, capacity, convert, instance_type, launch};
+use super::sdk::AwsSdk;
+use super::{capacity, convert, instance_type, launch};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,

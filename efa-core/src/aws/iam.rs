@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use aws_sdk_iam::types as sdk;
 
-use super::AwsSdk;
 use super::call::{call, read_pages};
 use super::convert::present;
 use super::errors::absent;
+use super::sdk::AwsSdk;
 use crate::ec2::Tags;
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};

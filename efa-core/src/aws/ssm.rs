@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_ssm::types as sdk;
 
-use super::AwsSdk;
 use super::call::{call, read_pages};
 use super::convert::present;
 use super::errors::absent;
+use super::sdk::AwsSdk;
 use crate::error::Result;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 

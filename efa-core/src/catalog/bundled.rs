@@ -3,10 +3,13 @@
 //! `snapshot.jsonl` is written by `tools/generate_catalog.py`: a header, then one type per
 //! line, with runs of equal network cards folded. Change both together.
 
+use std::sync::OnceLock;
+
 use serde::Deserialize;
 
 use super::instance_type::{Gpu, InstanceType, NetworkCard, NeuronDevice, Origin};
-use super::{Catalog, CatalogSource, overrides};
+use super::overrides;
+use super::{Catalog, Source};
 use crate::types::{Architecture, CardIndex, Gbps, InterfaceType, PlacementStrategy, UsageClass};
 
 const SNAPSHOT: &str = include_str!("snapshot.jsonl");
@@ -57,15 +60,23 @@ struct Cards {
     text: String,
 }
 
-/// The bundled catalog.
-pub(super) fn catalog() -> Catalog {
-    let (header, mut types) = read(SNAPSHOT);
-    types.extend(overrides::instance_types());
-    Catalog::new(header, types)
+impl Catalog {
+    /// The catalog inside this crate: the snapshot of every EFA type of `DescribeInstanceTypes`
+    /// (303), and the rows kept by hand for types that the snapshot lacks. Both count in
+    /// [`len`](Self::len); [`InstanceType::origin`] tells them apart. No I/O; parsed once.
+    #[must_use]
+    pub fn bundled() -> &'static Self {
+        static BUNDLED: OnceLock<Catalog> = OnceLock::new();
+        BUNDLED.get_or_init(|| {
+            let (header, mut types) = read(SNAPSHOT);
+            types.extend(overrides::instance_types());
+            Self::new(header, types)
+        })
+    }
 }
 
 #[allow(clippy::expect_used)] // the text is part of this crate, and the test below reads all of it
-fn read(text: &str) -> (CatalogSource, Vec<InstanceType>) {
+fn read(text: &str) -> (Source, Vec<InstanceType>) {
     let mut lines = text.lines();
     let header: Header =
         serde_json::from_str(lines.next().unwrap_or_default()).expect("the snapshot has a header");
@@ -74,7 +85,7 @@ fn read(text: &str) -> (CatalogSource, Vec<InstanceType>) {
             .expect("the snapshot is well formed")
             .into()
     });
-    let source = CatalogSource {
+    let source = Source {
         source: header.source,
         date: Some(header.date),
         script: Some(header.script),

@@ -73,7 +73,8 @@ pub struct NetworkCard {
 /// says otherwise. Names follow the API.
 ///
 /// ```
-/// use efa_core::{Catalog, CardIndex, InterfaceType};
+/// use efa_core::Catalog;
+/// use efa_core::types::{CardIndex, InterfaceType};
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let b300 = Catalog::bundled().require("p6-b300.48xlarge")?;

@@ -13,7 +13,8 @@ use crate::types::{Architecture, Gbps};
 /// wildcard that is meant literally.
 ///
 /// ```
-/// use efa_core::{Catalog, Query};
+/// use efa_core::Catalog;
+/// use efa_core::catalog::Query;
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let mut query = Query::default();

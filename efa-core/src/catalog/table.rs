@@ -19,7 +19,8 @@ const HEAD: [&str; 7] = [
 /// EC2 does not say.
 ///
 /// ```
-/// use efa_core::{Catalog, instance_type_table};
+/// use efa_core::Catalog;
+/// use efa_core::catalog::instance_type_table;
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let catalog = Catalog::bundled();

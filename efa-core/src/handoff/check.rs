@@ -83,7 +83,7 @@ impl Severity {
 #[non_exhaustive]
 pub struct DocumentFinding {
     /// A stable dotted name, such as `ray.subnet_id_ignored`; those of interfaces are the codes of
-    /// [`violations`](crate::violations).
+    /// [`violations`](crate::layout::violations).
     pub id: String,
     /// How bad it is.
     pub severity: Severity,

@@ -8,8 +8,8 @@ use super::document::{Node, mapping, node};
 use super::launch_template::{tag_list, tag_planner};
 use super::provenance;
 use crate::ec2::{Direction, RunInstances, Tags};
-use crate::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::plan::Plan;
+use crate::plan::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::shell::quote;
 use crate::spec::SecurityGroupChoice;
 

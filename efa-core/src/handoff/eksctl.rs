@@ -356,7 +356,7 @@ mod tests {
         one.efa = Some(1);
         assert_eq!(code(prepared_plan(&one)), Code::HandoffNotPossible);
         let mut alone = spec("p5.48xlarge");
-        alone.placement_group = crate::PlacementGroupChoice::None;
+        alone.placement_group = crate::spec::PlacementGroupChoice::None;
         assert_eq!(code(prepared_plan(&alone)), Code::HandoffNotPossible);
         let plan = prepared_plan(&spec("p5.48xlarge"));
         let error = plan.to_eksctl(&EksctlOptions::new("")).unwrap_err();

@@ -32,7 +32,7 @@ impl Plan {
     /// A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
     /// group, and one worker type with the plan's interfaces, named after the instance type.
     ///
-    /// A worker runs the plan's [`Bootstrap`](crate::Bootstrap) (the pinned, verified EFA
+    /// A worker runs the plan's [`Bootstrap`](crate::spec::Bootstrap) (the pinned, verified EFA
     /// installer, unless the image has EFA) and the doctor before it joins; where EFA does not
     /// work its setup fails with the reason. The bootstrap is a setup command, not user data.
     ///

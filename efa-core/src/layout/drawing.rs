@@ -21,11 +21,12 @@ impl Layout {
     /// in one row, for a terminal with a fixed-width font.
     ///
     /// ```
-    /// use efa_core::{Catalog, LayoutRequest};
+    /// use efa_core::Catalog;
+    /// use efa_core::layout::Request;
     ///
     /// # fn main() -> efa_core::Result<()> {
     /// let p5 = Catalog::bundled().require("p5.48xlarge")?;
-    /// assert_eq!(p5.layout(&LayoutRequest::default())?.draw(), "\
+    /// assert_eq!(p5.layout(&Request::default())?.draw(), "\
     /// p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
     ///
     /// network cards  device 0     device 1

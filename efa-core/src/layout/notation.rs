@@ -16,58 +16,41 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Layout, NetworkInterface, default_public_ip};
+use super::interface::{NetworkInterface, default_public_ip};
 use crate::error::{Code, Error, Result};
 use crate::types::InterfaceType;
 
 /// No instance has so many interfaces; guards against `0-4294967295`.
 const MAXIMUM_INTERFACES: usize = 4096;
 
-impl Layout {
-    /// The interfaces as one short line of characters that EC2 tags allow; at most 256 for every
-    /// planned layout of the bundled catalog. [`parse_notation`] reads it back exactly.
-    ///
-    /// ```
-    /// use efa_core::{Catalog, LayoutRequest, Profile, parse_notation};
-    ///
-    /// # fn main() -> efa_core::Result<()> {
-    /// let p5 = Catalog::bundled().require("p5.48xlarge")?;
-    /// let layout = p5.layout(&LayoutRequest::default().profile(Profile::IpBandwidth))?;
-    /// let line = layout.notation();
-    /// assert_eq!(line, "0:0=interface 0:1=efa-only 1-31:0=efa-only 4-28/4:1=interface");
-    /// assert_eq!(parse_notation(&line)?, layout.interfaces);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn notation(&self) -> String {
-        let mut cards: BTreeMap<(u32, String), Vec<u32>> = BTreeMap::new();
-        for interface in &self.interfaces {
-            let key = (interface.device_index.get(), kind(interface));
-            cards
-                .entry(key)
-                .or_default()
-                .push(interface.network_card_index.get());
-        }
-        let mut items: Vec<(u32, u32, String)> = Vec::new();
-        for ((device, kind), mut indices) in cards {
-            indices.sort_unstable();
-            items.extend(
-                runs(&indices)
-                    .into_iter()
-                    .map(|run| (run.0, device, format!("{}:{device}={kind}", run_text(run)))),
-            );
-        }
-        items.sort();
-        items
-            .into_iter()
-            .map(|(_, _, item)| item)
-            .collect::<Vec<_>>()
-            .join(" ")
+/// The interfaces as one line; [`parse_notation`] reads it back.
+pub(super) fn write_notation(interfaces: &[NetworkInterface]) -> String {
+    let mut cards: BTreeMap<(u32, String), Vec<u32>> = BTreeMap::new();
+    for interface in interfaces {
+        let key = (interface.device_index.get(), kind(interface));
+        cards
+            .entry(key)
+            .or_default()
+            .push(interface.network_card_index.get());
     }
+    let mut items: Vec<(u32, u32, String)> = Vec::new();
+    for ((device, kind), mut indices) in cards {
+        indices.sort_unstable();
+        items.extend(
+            runs(&indices)
+                .into_iter()
+                .map(|run| (run.0, device, format!("{}:{device}={kind}", run_text(run)))),
+        );
+    }
+    items.sort();
+    items
+        .into_iter()
+        .map(|(_, _, item)| item)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
-/// The interfaces of a line that [`Layout::notation`] wrote, sorted by network card and device.
+/// The interfaces of a line that [`Layout::notation`](super::Layout::notation) wrote, sorted by network card and device.
 /// They are data, not yet checked against a type.
 ///
 /// # Errors
@@ -206,7 +189,7 @@ fn number(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::PublicIp;
+    use crate::layout::{Layout, PublicIp};
     use proptest::prelude::*;
 
     fn layout(interfaces: Vec<NetworkInterface>) -> Layout {

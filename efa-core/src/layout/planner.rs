@@ -2,13 +2,65 @@
 //! `MaximumEfaInterfaces`, never by lists of types (those are in `policy`).
 
 use super::policy::Policy;
-use super::{Layout, LayoutRequest, NetworkInterface, Profile, PublicIp};
+use super::{Layout, NetworkInterface, Profile, PublicIp, Request};
 use crate::catalog::{InstanceType, NetworkCard};
 use crate::error::{Code, Error, Result};
 use crate::types::InterfaceType;
 
+impl InstanceType {
+    /// Plans the interfaces of a launch of this type.
+    ///
+    /// # Errors
+    /// [`Code::LayoutEfaNotSupported`], [`Code::LayoutEfaCountOutOfRange`],
+    /// [`Code::LayoutProfileNotPossible`] and [`Code::LayoutPublicIpNotPossible`], each with
+    /// the type, the limit and the cure. The layout is never silently a smaller one.
+    pub fn layout(&self, request: &Request) -> Result<Layout> {
+        Layout::plan(self, request)
+    }
+}
+
+impl Layout {
+    /// Plans the interfaces of a launch; the same as [`InstanceType::layout`].
+    ///
+    /// # Errors
+    /// As [`InstanceType::layout`].
+    pub fn plan(instance_type: &InstanceType, request: &Request) -> Result<Self> {
+        let layout = planned(instance_type, request)?;
+        layout.check(instance_type)?;
+        Ok(layout)
+    }
+
+    /// A layout of the caller's own interfaces, in any order.
+    ///
+    /// # Errors
+    /// The first rule that EC2 would refuse the interfaces for; see [`violations`](super::violations) for all.
+    pub fn from_interfaces(
+        instance_type: &InstanceType,
+        mut interfaces: Vec<NetworkInterface>,
+    ) -> Result<Self> {
+        interfaces.sort_by_key(NetworkInterface::slot);
+        let public = interfaces
+            .iter()
+            .any(|i| i.associate_public_ip_address == Some(true));
+        let mut layout = Self {
+            instance_type: instance_type.name.clone(),
+            profile: None,
+            public_ip: if public {
+                PublicIp::LoneEfa
+            } else {
+                PublicIp::None
+            },
+            interfaces,
+            notes: Vec::new(),
+        };
+        layout.check(instance_type)?;
+        layout.notes = notes(instance_type, &layout);
+        Ok(layout)
+    }
+}
+
 /// The layout of a request. Its interfaces are not yet checked against the rules.
-pub(super) fn plan(t: &InstanceType, request: &LayoutRequest) -> Result<Layout> {
+fn planned(t: &InstanceType, request: &Request) -> Result<Layout> {
     let policy = Policy::of(t);
     let wanted = efa_count(t, &policy, request)?;
     let mut interfaces = match request.public_ip {
@@ -28,7 +80,7 @@ pub(super) fn plan(t: &InstanceType, request: &LayoutRequest) -> Result<Layout> 
 }
 
 /// How many EFAs the request is for.
-fn efa_count(t: &InstanceType, policy: &Policy, request: &LayoutRequest) -> Result<u32> {
+fn efa_count(t: &InstanceType, policy: &Policy, request: &Request) -> Result<u32> {
     if !t.efa_supported || t.maximum_efa_interfaces == 0 || t.network_cards.is_empty() {
         return Err(Error::new(
             Code::LayoutEfaNotSupported,
@@ -76,7 +128,7 @@ fn count_error(t: &InstanceType, value: u32, limit: u32, message: String) -> Err
 }
 
 /// One interface with EFA and a public IP address from the launch.
-fn lone_efa(t: &InstanceType, request: &LayoutRequest) -> Result<Vec<NetworkInterface>> {
+fn lone_efa(t: &InstanceType, request: &Request) -> Result<Vec<NetworkInterface>> {
     let refuse = |message: String, cure: String| {
         Error::new(Code::LayoutPublicIpNotPossible, message)
             .with_cure(cure)
@@ -272,7 +324,7 @@ fn secondaries_at_1(
 }
 
 /// What a reader of the layout should know.
-pub(super) fn notes(t: &InstanceType, layout: &Layout) -> Vec<String> {
+fn notes(t: &InstanceType, layout: &Layout) -> Vec<String> {
     let policy = Policy::of(t);
     let efa = u32::try_from(layout.efa_count()).unwrap_or(u32::MAX);
     let maximum = t.maximum_efa_interfaces;

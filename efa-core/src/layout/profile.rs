@@ -84,7 +84,7 @@ impl PublicIp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct LayoutRequest {
+pub struct Request {
     /// The profile.
     pub profile: Profile,
     /// How many EFA interfaces; `None` for as many as the type makes use of.
@@ -93,7 +93,7 @@ pub struct LayoutRequest {
     pub public_ip: PublicIp,
 }
 
-impl LayoutRequest {
+impl Request {
     /// With this profile.
     #[must_use]
     pub const fn profile(mut self, profile: Profile) -> Self {

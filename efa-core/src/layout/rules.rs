@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::NetworkInterface;
+use super::interface::NetworkInterface;
 use crate::catalog::InstanceType;
 use crate::error::{Code, Error, Result};
 use crate::types::{CardIndex, DeviceIndex, InterfaceType};
@@ -80,7 +80,9 @@ pub(super) fn check(t: &InstanceType, interfaces: &[NetworkInterface]) -> Result
 /// Every rule that the interfaces break on this type; none if EC2 takes them.
 ///
 /// ```
-/// use efa_core::{Catalog, InterfaceType, NetworkInterface, violations};
+/// use efa_core::Catalog;
+/// use efa_core::layout::{NetworkInterface, violations};
+/// use efa_core::types::InterfaceType;
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let b300 = Catalog::bundled().require("p6-b300.48xlarge")?;

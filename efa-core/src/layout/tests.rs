@@ -5,6 +5,7 @@ mod properties;
 
 use super::*;
 use crate::Catalog;
+use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
 fn catalog() -> &'static Catalog {
     Catalog::bundled()
@@ -14,8 +15,8 @@ fn get(name: &str) -> &'static InstanceType {
     catalog().get(name).unwrap()
 }
 
-fn request(profile: Profile) -> LayoutRequest {
-    LayoutRequest::default().profile(profile)
+fn request(profile: Profile) -> Request {
+    Request::default().profile(profile)
 }
 
 fn interface(card: u32, device: u32, kind: InterfaceType) -> NetworkInterface {
@@ -32,7 +33,7 @@ fn codes(t: &InstanceType, interfaces: &[NetworkInterface]) -> Vec<Code> {
 #[test]
 fn every_type_gets_all_its_efas_by_default() {
     for t in catalog() {
-        let layout = t.layout(&LayoutRequest::default()).unwrap();
+        let layout = t.layout(&Request::default()).unwrap();
         let expected = if t.family() == "p6e-gb200" {
             4
         } else {
@@ -61,7 +62,7 @@ fn only_interfaces_that_carry_ip_say_something_about_public_ip() {
 
 #[test]
 fn a_public_ip_is_an_explicit_choice() {
-    let lone = LayoutRequest::default().public_ip(PublicIp::LoneEfa);
+    let lone = Request::default().public_ip(PublicIp::LoneEfa);
     let c5n = get("c5n.18xlarge").layout(&lone).unwrap();
     assert_eq!(c5n.notation(), "0:0=efa+public-ip");
     assert_eq!(c5n.notes, [""; 0]);
@@ -90,11 +91,9 @@ fn a_public_ip_is_an_explicit_choice() {
     assert_eq!(error.code(), Code::LayoutPublicIpNotPossible);
     assert_eq!(error.context_value("network_card_index"), Some("0"));
 
-    let plain = get("p5.48xlarge")
-        .layout(&LayoutRequest::default())
-        .unwrap();
+    let plain = get("p5.48xlarge").layout(&Request::default()).unwrap();
     let elastic = get("p5.48xlarge")
-        .layout(&LayoutRequest::default().public_ip(PublicIp::ElasticIp))
+        .layout(&Request::default().public_ip(PublicIp::ElasticIp))
         .unwrap();
     assert_eq!(elastic.interfaces, plain.interfaces);
     assert!(
@@ -107,7 +106,7 @@ fn a_public_ip_is_an_explicit_choice() {
 /// `(0,0,efa)` still has all the EFA of the types with one.
 #[test]
 fn a_lone_efa_is_full_efa_on_the_types_with_one() {
-    let lone = LayoutRequest::default().public_ip(PublicIp::LoneEfa);
+    let lone = Request::default().public_ip(PublicIp::LoneEfa);
     let full = catalog().iter().filter(|t| t.layout(&lone).is_ok()).count();
     assert_eq!(full, 236);
 }
@@ -115,7 +114,7 @@ fn a_lone_efa_is_full_efa_on_the_types_with_one() {
 #[test]
 fn a_part_of_the_efas() {
     let four = get("p5.48xlarge")
-        .layout(&LayoutRequest::default().efa(4))
+        .layout(&Request::default().efa(4))
         .unwrap();
     assert_eq!(four.notation(), "0:0=interface 0:1=efa-only 1-3:0=efa-only");
     assert_eq!(
@@ -130,9 +129,7 @@ fn a_part_of_the_efas() {
         ("p6e-gb200.36xlarge", 9, "8"),
         ("p6e-gb200.36xlarge", 0, "8"),
     ] {
-        let error = get(name)
-            .layout(&LayoutRequest::default().efa(efa))
-            .unwrap_err();
+        let error = get(name).layout(&Request::default().efa(efa)).unwrap_err();
         assert_eq!(error.code(), Code::LayoutEfaCountOutOfRange, "{name} {efa}");
         assert_eq!(error.context_value("limit"), Some(limit));
         assert_eq!(error.context_value("instance_type"), Some(name));
@@ -152,15 +149,13 @@ fn gb200_uses_the_cards_that_its_gpus_reach() {
         (8, "0:0=interface 1-15/2:0=efa-only"),
     ] {
         assert_eq!(
-            t.layout(&LayoutRequest::default().efa(efa))
-                .unwrap()
-                .notation(),
+            t.layout(&Request::default().efa(efa)).unwrap().notation(),
             notation
         );
     }
-    let error = t.layout(&LayoutRequest::default().efa(16)).unwrap_err();
+    let error = t.layout(&Request::default().efa(16)).unwrap_err();
     assert!(error.message().contains("1600 Gbps"), "{error}");
-    assert!(t.layout(&LayoutRequest::default()).unwrap().notes[0].contains("1600 Gbps"));
+    assert!(t.layout(&Request::default()).unwrap().notes[0].contains("1600 Gbps"));
 }
 
 #[test]
@@ -199,7 +194,7 @@ fn profiles_that_a_type_does_not_allow() {
 #[test]
 fn a_type_without_efa_is_refused() {
     let error = InstanceType::unknown("t3.micro")
-        .layout(&LayoutRequest::default())
+        .layout(&Request::default())
         .unwrap_err();
     assert_eq!(error.code(), Code::LayoutEfaNotSupported);
 }
@@ -209,15 +204,10 @@ fn a_type_without_efa_is_refused() {
 fn cards_that_take_fewer_efas_than_the_type_states() {
     let mut t = get("hpc7a.96xlarge").clone();
     t.network_cards[1].interface_types = Some(vec![InterfaceType::Interface]);
-    let error = t.layout(&LayoutRequest::default()).unwrap_err();
+    let error = t.layout(&Request::default()).unwrap_err();
     assert_eq!(error.code(), Code::LayoutEfaCountOutOfRange);
     assert_eq!(error.context_value("limit"), Some("1"));
-    assert_eq!(
-        t.layout(&LayoutRequest::default().efa(1))
-            .unwrap()
-            .efa_count(),
-        1
-    );
+    assert_eq!(t.layout(&Request::default().efa(1)).unwrap().efa_count(), 1);
 }
 
 /// Without `InterfaceTypes` (older APIs) only the types with fewer EFAs than cards, all of
@@ -230,7 +220,7 @@ fn interface_types_are_inferred_where_ec2_does_not_say() {
         for card in &mut old.network_cards {
             card.interface_types = None;
         }
-        let plan = |t: &InstanceType| t.layout(&LayoutRequest::default()).unwrap().interfaces;
+        let plan = |t: &InstanceType| t.layout(&Request::default()).unwrap().interfaces;
         assert_eq!(codes(t, &plan(&old)), []);
         if plan(&old) != plan(t) {
             other.push(t.name.as_str());
@@ -279,7 +269,7 @@ fn a_violation_names_type_card_limit_and_cure() {
 #[test]
 fn a_layout_from_json_is_data_until_it_is_checked() {
     let t = get("p4d.24xlarge");
-    let layout = t.layout(&LayoutRequest::default()).unwrap();
+    let layout = t.layout(&Request::default()).unwrap();
     let json = serde_json::to_string(&layout).unwrap();
     let read: Layout = serde_json::from_str(&json).unwrap();
     assert_eq!(read, layout);
@@ -358,7 +348,7 @@ fn drawings_fold_equal_cards_and_escape() {
     );
 
     let lone = get("c5n.18xlarge")
-        .layout(&LayoutRequest::default().public_ip(PublicIp::LoneEfa))
+        .layout(&Request::default().public_ip(PublicIp::LoneEfa))
         .unwrap();
     assert!(lone.draw().contains("[efa + public IP]"));
     let mut forged = lone;

@@ -11,7 +11,21 @@ const MADE: char = '+';
 /// A subnet for the case that the one before has no capacity.
 const ELSE: char = '|';
 
-pub(super) fn plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Plan {
+    /// The text form as HTML, for notebooks.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        crate::html::preformatted(&self.to_string())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_plan(self, f)
+    }
+}
+
+fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let spec = &plan.spec;
     writeln!(
         f,

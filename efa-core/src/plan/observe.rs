@@ -1,19 +1,40 @@
 //! Reads from AWS what a plan is decided from; changes nothing.
 
-use super::Observations;
-use crate::capacity::{self, PlannedCapacity};
+use super::capacity::{self, PlannedCapacity};
+use super::placement::{self, Wanted};
+use super::subnets::{self, Demand};
+use super::{image, instance_role, interfaces};
 use crate::catalog::InstanceType;
-use crate::client::Aws;
-use crate::ec2::{CapacityReservation, Ec2, Filter, PlacementGroup, SecurityGroup, Subnet};
+use crate::ec2::{CapacityReservation, Ec2, Filter, Image, PlacementGroup, SecurityGroup, Subnet};
 use crate::error::{Code, Error, Result};
 use crate::iam::InstanceProfile;
-use crate::placement::{self, Wanted};
-use crate::selector::{self, Selectable, Selector};
+use crate::services::Aws;
+use crate::spec::selector::{self, Selectable, Selector};
 use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, SecurityGroupChoice};
-use crate::subnets::{self, Demand};
-use crate::{image, instance_role, tags};
+use crate::tags;
 
-/// Everything that [`super::decide`] needs for `spec`.
+/// What a plan is decided from, as read from AWS.
+#[derive(Debug, Clone)]
+pub(crate) struct Observations {
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) partition: String,
+    pub(crate) instance_type: InstanceType,
+    pub(crate) zones_that_offer: Vec<String>,
+    /// What the specification's selectors name.
+    pub(crate) subnets: Vec<Subnet>,
+    pub(crate) image: Image,
+    /// The reservation that the specification names.
+    pub(crate) reservation: Option<CapacityReservation>,
+    /// The group that the specification names, or the one that we would make if it exists.
+    pub(crate) security_group: Option<SecurityGroup>,
+    /// The group that the specification names, the reservation's, or the one that we would make.
+    pub(crate) placement_group: Option<PlacementGroup>,
+    /// The profile that the specification names, or the one that we would make if it exists.
+    pub(crate) instance_profile: Option<InstanceProfile>,
+}
+
+/// Everything that `decide` needs for `spec`.
 pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observations> {
     let ec2: &dyn Ec2 = aws;
     let caller = aws.caller_identity().await?;
@@ -28,7 +49,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observa
     let subnets = subnets(ec2, spec).await?;
     let image = image::find(ec2, aws, spec, &instance_type).await?;
     let capacity = capacity::decide(spec, &instance_type, reservation.clone())?;
-    let layout = super::plan_layout(spec, &instance_type)?;
+    let layout = interfaces::decide(spec, &instance_type)?;
     let demand = Demand {
         spec,
         layout: &layout,

@@ -1,11 +1,11 @@
 use super::*;
 use crate::catalog::Catalog;
-use crate::ec2::{Direction, Rule};
+use crate::ec2::{CapacityReservation, Direction, PlacementGroup, Rule, SecurityGroup};
 use crate::fixtures::{seen, subnet};
-use crate::selector::Selector;
+use crate::iam::InstanceProfile;
 use crate::spec::{
     Capacity, ImageChoice, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
-    SecurityGroupChoice,
+    SecurityGroupChoice, Selector,
 };
 use crate::types::{Architecture, PlacementStrategy};
 
@@ -122,7 +122,7 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         |s| s.name = "other".to_owned(),
         |s| s.user_data = Some("#!/bin/sh".to_owned()),
         |s| drop(s.tags.insert("a".to_owned(), "b".to_owned())),
-        |s| s.profile = crate::Profile::IpBandwidth,
+        |s| s.profile = crate::layout::Profile::IpBandwidth,
     ];
     for change in changes {
         let mut changed = spec_.clone();
@@ -532,7 +532,9 @@ fn groups_that_are_there_are_used() {
 #[test]
 fn own_interfaces_meet_the_layout_rules() {
     let mut spec_ = spec("c5n.18xlarge");
-    let efa = |card, device| crate::NetworkInterface::new(card, device, crate::InterfaceType::Efa);
+    let efa = |card, device| {
+        crate::layout::NetworkInterface::new(card, device, crate::types::InterfaceType::Efa)
+    };
     spec_.interfaces = Some(vec![efa(0, 0)]);
     spec_.public_ip = PublicIp::ElasticIp;
     let plan = decide(&spec_, seen(&spec_)).unwrap();
@@ -544,7 +546,7 @@ fn own_interfaces_meet_the_layout_rules() {
 
     spec_.interfaces = Some(vec![efa(0, 0), efa(1, 1)]);
     let error = decide(&spec_, seen(&spec_)).unwrap_err();
-    assert_eq!(error.kind(), crate::ErrorKind::Layout, "{error}");
+    assert_eq!(error.kind(), crate::error::ErrorKind::Layout, "{error}");
 }
 
 #[test]

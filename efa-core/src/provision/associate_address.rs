@@ -4,12 +4,14 @@
 //! over. They carry our tag, are used before new ones are allocated, and what is left over at the
 //! end is released.
 
-use super::{SETTLING, Steps, answered, note, release_address, resource, timeout};
+use super::progress::Action;
+use super::release_address;
+use super::steps::{SETTLING, Steps, answered, note, timeout};
 use crate::cluster::live_instances;
 use crate::ec2::{Address, AttachedInterface, Instance};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::Plan;
-use crate::progress::Action;
+use crate::resource;
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex};
 

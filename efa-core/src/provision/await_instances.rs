@@ -1,9 +1,10 @@
 //! DescribeInstances until all instances run.
 
-use super::{Steps, resource, timeout};
+use super::progress::Action;
+use super::steps::{Steps, timeout};
 use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
-use crate::progress::Action;
+use crate::resource;
 use crate::tags;
 
 /// Waits until every one of `instance_ids` runs; fails at once when one is on its way out.

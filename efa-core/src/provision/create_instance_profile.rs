@@ -1,11 +1,12 @@
 //! CreateRole, its policies, and CreateInstanceProfile: what lets SSM manage the instances.
 
-use super::{Steps, answered, note, resource};
+use super::progress::Action;
+use super::steps::{Steps, answered, note};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::iam::Iam;
-use crate::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::plan::Plan;
-use crate::progress::Action;
+use crate::plan::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
+use crate::resource;
 use crate::tags;
 
 /// IAM's words for what another call made, and for what it does not see yet.

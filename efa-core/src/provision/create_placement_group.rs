@@ -1,9 +1,10 @@
 //! CreatePlacementGroup: instances close together.
 
-use super::{Steps, note, resource};
+use super::progress::Action;
+use super::steps::{Steps, note};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::{Plan, find_placement_group};
-use crate::progress::Action;
+use crate::resource;
 use crate::tags;
 
 /// Makes the plan's placement group where it is missing.

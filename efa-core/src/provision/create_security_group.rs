@@ -1,11 +1,14 @@
 //! CreateSecurityGroup and AuthorizeSecurityGroup{Ingress,Egress}: the group that lets EFA traffic pass.
 
-use super::{Steps, answered, note, resource};
+use super::progress::Action;
+use super::steps::{Steps, answered, note};
 use crate::ec2::{Direction, Rule, SecurityGroup};
 use crate::error::{Code, Error, Leftover, Result};
+use crate::plan::security_group::{
+    check_self_rules, missing_self_rules, missing_ssh_cidrs, ssh_rule,
+};
 use crate::plan::{Plan, find_security_group, select_security_group};
-use crate::progress::Action;
-use crate::security_group::{check_self_rules, missing_self_rules, missing_ssh_cidrs, ssh_rule};
+use crate::resource;
 use crate::spec::SecurityGroupChoice;
 use crate::tags;
 

@@ -1,9 +1,11 @@
 //! DeleteInstanceProfile and DeleteRole, emptied first.
 
-use super::{DestroyReport, Steps, answered, resource};
-use crate::client::Aws;
+use super::destroy_report::DestroyReport;
+use super::steps::{Steps, answered};
 use crate::error::{Error, Result};
-use crate::instance_role;
+use crate::plan::instance_role;
+use crate::resource;
+use crate::services::Aws;
 use crate::tags;
 
 const GONE: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];

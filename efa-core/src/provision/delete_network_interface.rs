@@ -1,8 +1,10 @@
 //! DeleteNetworkInterface: interfaces that outlived their instance.
 
-use super::{DestroyReport, Steps, resource};
+use super::destroy_report::DestroyReport;
+use super::steps::Steps;
 use crate::ec2::Filter;
 use crate::error::Result;
+use crate::resource;
 use crate::tags;
 
 /// Deletes every unattached interface that carries the cluster's tag.

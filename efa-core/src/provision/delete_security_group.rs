@@ -1,7 +1,9 @@
 //! DeleteSecurityGroup, once EC2 has noticed that nothing uses it.
 
-use super::{DeletionCodes, DestroyReport, Steps, resource};
+use super::destroy_report::{DeletionCodes, DestroyReport};
+use super::steps::Steps;
 use crate::error::{Error, Result};
+use crate::resource;
 use crate::tags;
 
 const CODES: DeletionCodes = DeletionCodes {

@@ -1,9 +1,11 @@
 //! ReleaseAddress: the cluster's Elastic IPs.
 
-use super::{DestroyReport, Steps, answered, resource};
-use crate::client::Aws;
+use super::destroy_report::DestroyReport;
+use super::steps::{Steps, answered};
 use crate::ec2::Address;
 use crate::error::Result;
+use crate::resource;
+use crate::services::Aws;
 use crate::tags;
 
 /// EC2's words for an address or association that is gone: by another call, or by one whose

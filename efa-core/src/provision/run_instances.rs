@@ -1,11 +1,13 @@
 //! RunInstances: all instances of the plan in one launch, in the first subnet that has room.
 
-use super::{Steps, answered, no_capacity, note, resource};
+use super::no_capacity;
+use super::progress::Action;
+use super::steps::{Steps, answered, note};
 use crate::cluster::live_instances;
 use crate::ec2::{Instance, Tags};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::{Launch, Plan};
-use crate::progress::Action;
+use crate::resource;
 use crate::tags;
 
 /// How many launches of one plan, each terminated since, are looked past.

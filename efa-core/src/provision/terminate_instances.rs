@@ -1,11 +1,13 @@
 //! TerminateInstances, and waiting until they are gone.
 
-use super::{DestroyReport, Steps, answered, resource, timeout};
+use super::destroy_report::DestroyReport;
+use super::progress::Action;
+use super::steps::{Steps, answered, timeout};
 use crate::cluster::live_instances;
 use crate::ec2::{Instance, InstanceState};
 use crate::error::Result;
-use crate::instance_role;
-use crate::progress::Action;
+use crate::plan::instance_role;
+use crate::resource;
 use crate::tags;
 
 /// Terminates the cluster's instances and waits until EC2 calls them terminated: until then

@@ -1,11 +1,11 @@
 //! What a script did on every node, and its text form.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, may_come_online};
-use crate::ec2::Instance;
+use crate::ec2::{Instance, InstanceState};
 use crate::ssm::{CommandInvocation, CommandStatus};
 
 /// SSM keeps so many characters of a node's output; its agent counts bytes.
@@ -22,7 +22,7 @@ const AGENT_CURE: &str = "its SSM agent is not online: the instance needs an ins
 /// What a script did on the nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct CommandReport {
+pub struct Report {
     /// The cluster's name.
     pub name: String,
     /// SSM's ids of the commands, one per 50 nodes that were online.
@@ -112,6 +112,21 @@ impl NodeOutput {
     }
 }
 
+/// What is known of one instance when all is over.
+pub(super) struct Outcome {
+    pub(super) invocation: Option<CommandInvocation>,
+    /// How long after sending we cancelled the command on this instance.
+    pub(super) cancelled_after: Option<Duration>,
+}
+
+/// Whether the instance can still get an agent that is online.
+pub(super) fn may_come_online(instance: &Instance) -> bool {
+    matches!(
+        instance.state,
+        InstanceState::Pending | InstanceState::Running
+    )
+}
+
 impl Outcome {
     /// The outcome as what the script did on `instance`.
     pub(super) fn of(self, instance: &Instance) -> NodeOutput {
@@ -159,7 +174,7 @@ fn is_cut(output: &str, limit: usize) -> bool {
     output.len() >= limit || output.trim_end().ends_with(TRUNCATED)
 }
 
-impl CommandReport {
+impl Report {
     /// Whether the script ended with exit code 0 on every node.
     #[must_use]
     pub fn succeeded(&self) -> bool {
@@ -182,7 +197,7 @@ impl CommandReport {
     }
 }
 
-impl fmt::Display for CommandReport {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::*;
+use crate::ec2::InstanceState;
 use crate::fixtures::instance;
 use crate::testing::PausedClock;
 
@@ -193,19 +194,19 @@ fn cluster(ids: &[&str]) -> Cluster {
     }
 }
 
-async fn run_on(fake: &Fake, cluster: &Cluster, script: &str) -> Result<CommandReport> {
+async fn run_on(fake: &Fake, cluster: &Cluster, script: &str) -> Result<Report> {
     run(
         fake,
         &fake.clock,
         cluster,
         script,
-        &RunCommandOptions::default(),
+        &Options::default(),
         &|_| {},
     )
     .await
 }
 
-async fn run_all(fake: &Fake) -> Result<CommandReport> {
+async fn run_all(fake: &Fake) -> Result<Report> {
     let ids: Vec<&str> = fake.nodes.keys().map(String::as_str).collect();
     run_on(fake, &cluster(&ids), "true").await
 }
@@ -222,7 +223,7 @@ async fn every_node_runs_the_script_and_its_output_comes_back() {
         &fake.clock,
         &cluster(&["i-b", "i-a"]),
         "echo hello",
-        &RunCommandOptions::default(),
+        &Options::default(),
         &|event| events.lock().unwrap().push(event.to_string()),
     )
     .await
@@ -374,10 +375,7 @@ async fn ends_are_told_apart() {
         "{text}"
     );
     let json = serde_json::to_string(&report).unwrap();
-    assert_eq!(
-        serde_json::from_str::<CommandReport>(&json).unwrap(),
-        report
-    );
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
     assert!(json.contains("timed-out"), "{json}");
 }
 
@@ -484,11 +482,11 @@ async fn a_failed_call_cancels_what_was_sent() {
 
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused_before_any_call() {
-    let with = |deadline, wait_online| RunCommandOptions {
+    let with = |deadline, wait_online| Options {
         deadline,
         wait_online,
     };
-    let fine = RunCommandOptions::default();
+    let fine = Options::default();
     let long = "x".repeat(65_537);
     for (script, options, field, text) in [
         ("", fine, "script", "script is empty"),

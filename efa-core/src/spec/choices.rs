@@ -5,9 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::invalid;
+use super::selector::Selector;
 use crate::error::{Error, Result};
-use crate::selector::Selector;
 
 /// A security group to use, or one to make.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -31,7 +30,7 @@ impl SecurityGroupChoice {
     pub fn parse(group: Option<&str>, adopt: bool) -> Result<Self> {
         match (group, adopt) {
             (None, false) => Ok(Self::Make),
-            (None, true) => Err(invalid(
+            (None, true) => Err(Error::invalid_spec(
                 "adopt_security_group",
                 "true",
                 "false without a security_group",
@@ -68,13 +67,13 @@ impl PlacementGroupChoice {
             ("cluster", None) => Ok(Self::Make),
             ("cluster", Some(name)) => Ok(Self::Use(name)),
             ("none", None) => Ok(Self::None),
-            ("none", Some(name)) => Err(invalid(
+            ("none", Some(name)) => Err(Error::invalid_spec(
                 "placement_group_name",
                 name,
                 "left out when placement is none",
                 "leave one of the two out",
             )),
-            (other, _) => Err(invalid(
+            (other, _) => Err(Error::invalid_spec(
                 "placement",
                 other,
                 "cluster or none",
@@ -118,7 +117,7 @@ impl FromStr for Capacity {
             text if text.strip_prefix("cr-").is_some_and(id) => {
                 Ok(Self::Reservation(text.to_owned()))
             }
-            other => Err(invalid(
+            other => Err(Error::invalid_spec(
                 "capacity",
                 other,
                 "on-demand, spot, open, or the id of a reservation or Capacity Block (cr-…)",
@@ -254,7 +253,7 @@ impl ImageChoice {
         if well_formed {
             return Ok(());
         }
-        Err(invalid(
+        Err(Error::invalid_spec(
             "image",
             self,
             "ami-…, al2023, dlami-al2023, dlami-ubuntu-22.04, dlami-ubuntu-24.04, ssm:/parameter, \

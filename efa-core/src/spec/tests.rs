@@ -1,6 +1,7 @@
 //! Each bad value is named.
 
 use super::*;
+use crate::error::Code;
 
 fn spec() -> ClusterSpec {
     ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1")

@@ -13,7 +13,7 @@ use crate::ec2::{
 };
 use crate::error::{Leftover, Result};
 use crate::failure;
-use crate::provision::resource;
+use crate::resource;
 use crate::spec::ClusterSpec;
 use crate::types::Architecture;
 
@@ -113,7 +113,7 @@ impl FakeAws {
         let mut spec = ClusterSpec::new(name, instance_type, count, ids[0], image);
         spec.subnets = ids
             .iter()
-            .map(|id| crate::selector::Selector::Id((*id).to_owned()))
+            .map(|id| crate::spec::Selector::Id((*id).to_owned()))
             .collect();
         spec
     }

@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, RELAUNCH, VerifyReport};
+use super::report::{Finding, RELAUNCH, Report};
 use crate::catalog::InstanceType;
 use crate::ec2::{AttachedInterface, Instance, InstanceState, SecurityGroup};
 use crate::layout;
-use crate::security_group::{commands_that_add, missing_self_rules};
+use crate::plan::security_group::{commands_that_add, missing_self_rules};
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
@@ -60,7 +60,7 @@ impl InstanceReport {
     }
 
     /// Adds what the plan of its cluster says of this instance.
-    pub(crate) fn add_plan(&mut self, plan: &VerifyReport) {
+    pub(crate) fn add_plan(&mut self, plan: &Report) {
         self.checks += plan.checks;
         for finding in &plan.findings {
             let same = |known: &Finding| {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{PlacementGroup, Rule, SecurityGroup, Tags};
-use crate::layout::LayoutRequest;
+use crate::layout;
 use crate::spec::Capacity;
 use crate::types::InterfaceType;
 
@@ -9,7 +9,7 @@ fn expected() -> Expected {
     let layout = Catalog::bundled()
         .require("p5.48xlarge")
         .unwrap()
-        .layout(&LayoutRequest::default())
+        .layout(&layout::Request::default())
         .unwrap();
     Expected {
         name: "train".to_owned(),
@@ -29,7 +29,7 @@ fn expected() -> Expected {
 }
 
 fn as_planned(expected: &Expected) -> Cluster {
-    let attached = |i: &crate::NetworkInterface| AttachedInterface {
+    let attached = |i: &crate::layout::NetworkInterface| AttachedInterface {
         network_interface_id: format!("eni-{}-{}", i.network_card_index, i.device_index),
         network_card_index: i.network_card_index,
         device_index: i.device_index,

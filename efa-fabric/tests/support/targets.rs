@@ -7,7 +7,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use efa_core::{Catalog, Layout, Plan, parse_notation};
+use efa_core::layout::parse_notation;
+use efa_core::{Catalog, Layout, Plan};
 use efa_fabric::node::{Node, NodeRoot};
 use efa_fabric::{fabric_log, fuzzing, nccl};
 

@@ -22,7 +22,7 @@ impl Plan {
         scripts_bucket: bool,
         session_logs: bool,
     ) -> PyResult<String> {
-        let mut options = core::CloudFormationOptions::default();
+        let mut options = core::handoff::CloudFormationOptions::default();
         options.format = format.parse().map_err(errors::exception)?;
         options.scripts_bucket = scripts_bucket;
         options.session_logs = session_logs;

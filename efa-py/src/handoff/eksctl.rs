@@ -16,7 +16,7 @@ impl Plan {
     /// eksctl would derive other interfaces than the type needs.
     #[pyo3(signature = (*, cluster, name=None))]
     fn to_eksctl(&self, cluster: &str, name: Option<String>) -> PyResult<String> {
-        let mut options = core::EksctlOptions::new(cluster);
+        let mut options = core::handoff::EksctlOptions::new(cluster);
         options.name = name;
         self.0.to_eksctl(&options).map_err(errors::exception)
     }

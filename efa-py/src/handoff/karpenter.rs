@@ -43,7 +43,7 @@ impl Plan {
         huge_pages_mib: u32,
         memory_mib: Option<u64>,
     ) -> PyResult<String> {
-        let mut options = core::KarpenterOptions::default();
+        let mut options = core::handoff::KarpenterOptions::default();
         options.role = role;
         options.ami_alias = ami_alias;
         options.interfaces = interfaces.parse().map_err(errors::exception)?;
@@ -68,7 +68,7 @@ impl Plan {
     /// Raises HandoffError for a malformed taint.
     #[pyo3(signature = (*, taint="vpc.amazonaws.com/efa"))]
     fn to_efa_device_plugin_values(&self, taint: &str) -> PyResult<String> {
-        let mut options = core::KarpenterOptions::default();
+        let mut options = core::handoff::KarpenterOptions::default();
         options.taint = taint.to_owned();
         self.0
             .to_efa_device_plugin_values(&options)

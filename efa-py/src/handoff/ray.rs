@@ -58,7 +58,7 @@ impl Plan {
         efa_sdk: Option<String>,
         efa_sdk_wheel: Option<String>,
     ) -> PyResult<String> {
-        let mut options = core::RayClusterOptions::default();
+        let mut options = core::handoff::RayClusterOptions::default();
         options.head_instance_type = head_instance_type;
         options.head_image = head_image;
         options.head_subnet = head_subnet;

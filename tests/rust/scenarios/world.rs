@@ -5,11 +5,13 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use efa_core::aws::AwsSdk;
+use efa_core::ec2::{Ec2, Filter, RunInstances, Tags};
+use efa_core::layout::NetworkInterface;
+use efa_core::provision::Wait;
+use efa_core::services::Aws;
 use efa_core::testing::FakeAws;
-use efa_core::{
-    Aws, AwsSdk, Client, ClusterSpec, ConnectOptions, Ec2, Filter, NetworkInterface, Result,
-    RunInstances, Tags, Wait,
-};
+use efa_core::{Client, ClusterSpec, ConnectOptions, Result};
 
 use super::stand_in::StandIn;
 
@@ -193,7 +195,11 @@ impl Base {
             market: "on-demand",
             volume_gib: None,
             user_data: None,
-            interfaces: vec![NetworkInterface::new(0, 0, efa_core::InterfaceType::Efa)],
+            interfaces: vec![NetworkInterface::new(
+                0,
+                0,
+                efa_core::types::InterfaceType::Efa,
+            )],
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{DocumentFinding, Findings, Severity};
 use crate::catalog::{Catalog, InstanceType};
 use crate::handoff::interfaces;
-use crate::layout::{Layout, LayoutRequest, violations};
+use crate::layout::{self, Layout, violations};
 
 /// A list of interfaces in a document.
 pub(super) struct InterfaceList<'a> {
@@ -33,7 +33,7 @@ pub(super) fn check(
         ));
         return;
     };
-    let planned = instance_type.layout(&LayoutRequest::default()).ok();
+    let planned = instance_type.layout(&layout::Request::default()).ok();
     let corrected = || planned.as_ref().map(&corrected);
     let interfaces = match interfaces::read(list.list) {
         Ok(interfaces) => interfaces,
@@ -79,7 +79,7 @@ pub(super) fn too_few(
 ) -> Option<DocumentFinding> {
     let maximum = instance_type.maximum_efa_interfaces as usize;
     let wanted = instance_type
-        .layout(&LayoutRequest::default())
+        .layout(&layout::Request::default())
         .map_or(maximum, |layout| layout.efa_count());
     (efas < wanted).then(|| {
         let name = &instance_type.name;

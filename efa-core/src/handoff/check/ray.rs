@@ -1,6 +1,6 @@
 //! The EFA part of a Ray cluster YAML, as Ray's AWS launcher takes it
 //! (ray/autoscaler/_private/aws in the version of
-//! [`TESTED_RAY_VERSION`](crate::TESTED_RAY_VERSION)).
+//! [`TESTED_RAY_VERSION`](crate::handoff::TESTED_RAY_VERSION)).
 
 use serde_json::{Map, Value};
 

@@ -181,14 +181,15 @@ mod tests {
         for (name, template, id) in cases {
             for body in [template.clone(), json!([template])] {
                 let document = json!({"resource": [{"aws_launch_template": {"efa": body}}]});
-                let report = crate::check(&document.to_string(), Catalog::bundled()).unwrap();
+                let report =
+                    crate::handoff::check(&document.to_string(), Catalog::bundled()).unwrap();
                 let ids: Vec<&str> = report.findings.iter().map(|f| f.id.as_str()).collect();
                 assert_eq!(ids, [id], "{name}: {report}");
             }
         }
         let document =
             json!({"resource": {"aws_instance": {"n": {"instance_type": "p5.48xlarge"}}}});
-        let report = crate::check(&document.to_string(), Catalog::bundled()).unwrap();
+        let report = crate::handoff::check(&document.to_string(), Catalog::bundled()).unwrap();
         assert_eq!(report.findings[0].id, "terraform.instance_without_efa");
         assert_eq!(report.findings[0].path, "resource.aws_instance.n");
     }

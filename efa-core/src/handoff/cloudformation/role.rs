@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Node, Template, attribute, mapping, put, reference};
 use crate::handoff::document::node;
-use crate::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
+use crate::plan::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::spec::InstanceRole;
 
 /// Stands in ARNs for the partition of the account that the stack is deployed in.

@@ -21,7 +21,7 @@ fn whole(instance_type: &str) -> Plan {
     spec.ssh_cidrs = vec!["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned()];
     spec.key_name = Some("me".to_owned());
     spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
-    spec.bootstrap = Some(crate::Bootstrap::default());
+    spec.bootstrap = Some(crate::spec::Bootstrap::default());
     decided(&spec)
 }
 
@@ -231,7 +231,7 @@ fn reserved_capacity_is_in_the_launch_template_and_nowhere_else() {
 fn what_a_stack_cannot_do_is_refused() {
     let plain = CloudFormationOptions::default();
     let mut wanted = spec("c5n.18xlarge");
-    wanted.public_ip = crate::PublicIp::ElasticIp;
+    wanted.public_ip = crate::layout::PublicIp::ElasticIp;
     refused(&decided(&wanted), &plain, "public_ip");
     let mut wanted = spec("c5n.18xlarge");
     wanted.minimum_count = Some(1);

@@ -85,7 +85,7 @@ pub struct KarpenterOptions {
     /// Name of the objects, as Kubernetes takes it; the cluster's in lower case when absent.
     pub name: Option<String>,
     /// IAM role of the nodes. Absent: the instance profile that the plan uses. The one that
-    /// [`crate::InstanceProfileChoice::Make`] makes is refused: nodes of EKS need more.
+    /// [`crate::spec::InstanceProfileChoice::Make`] makes is refused: nodes of EKS need more.
     pub role: Option<String>,
     /// An EKS image by its pinned name, such as `al2023@v20260801`, instead of the plan's image.
     pub ami_alias: Option<String>,

@@ -95,7 +95,7 @@ fn hpc6id_is_refused_either_way_and_half_of_it_is_not() {
         assert!(error.to_string().contains("launch_template"), "{error}");
     }
     let mut half = spec("hpc6id.32xlarge");
-    half.interfaces = Some(crate::parse_notation("0:0=interface 1:0=efa-only").unwrap());
+    half.interfaces = Some(crate::layout::parse_notation("0:0=interface 1:0=efa-only").unwrap());
     let text = prepared_plan(&half).to_karpenter(&options()).unwrap();
     let read = node_class_interfaces(&documents(&text)[0])
         .unwrap()
@@ -129,7 +129,7 @@ fn dynamic_interfaces_are_refused_where_they_fail() {
         let tag = documents[0]["spec"]["tags"]["efa-sdk:layout"]
             .as_str()
             .unwrap();
-        let launched = crate::parse_notation(tag).unwrap();
+        let launched = crate::layout::parse_notation(tag).unwrap();
         assert_eq!(launched.len(), plan.layout.efa_count());
         let report = check(&text, Catalog::bundled()).unwrap();
         assert!(report.is_clean(), "{name}: {report}");

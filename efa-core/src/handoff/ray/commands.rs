@@ -1,11 +1,11 @@
 //! What Ray runs on its nodes by SSH, each command in a login shell of its own, until one fails.
 
 use super::RayClusterOptions;
-use crate::bootstrap::Bootstrap;
 use crate::error::Result;
 use crate::handoff::document::Node;
 use crate::plan::Plan;
 use crate::shell::quote;
+use crate::spec::Bootstrap;
 
 /// A virtual environment, as Amazon Linux 2023's own Python is older than Ray and efa-sdk take,
 /// and Ubuntu's refuses pip. Ray sources `~/.bashrc` before each command.

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 /// Options of [`Plan::to_ray_yaml`].
 ///
 /// ```
-/// let mut options = efa_core::RayClusterOptions::default();
+/// let mut options = efa_core::handoff::RayClusterOptions::default();
 /// options.python_packages = vec!["torch".to_owned()];
 /// assert_eq!(options.idle_timeout_minutes, 5);
 /// ```

@@ -3,12 +3,12 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::*;
-use crate::bootstrap::Bootstrap;
 use crate::catalog::Catalog;
 use crate::error::Code;
 use crate::fixtures::{LAYOUT_CLASSES, plan, prepared_plan, spec};
 use crate::handoff::{check, interfaces, read};
 use crate::layout::PublicIp;
+use crate::spec::Bootstrap;
 use crate::spec::Capacity;
 
 fn prepared(instance_type: &str) -> Plan {

@@ -142,8 +142,9 @@ fn layouts_of_other_tools_fail_where_expected() {
     assert_eq!(failing(&dstack), ["hpc6id.32xlarge", "p6e-gb200.36xlarge"]);
     // AWS's general rule, taken literally on every card
     let literal = |t: &InstanceType| {
-        let efa =
-            |card: &crate::NetworkCard| t.accepts(card.network_card_index, &InterfaceType::EfaOnly);
+        let efa = |card: &crate::catalog::NetworkCard| {
+            t.accepts(card.network_card_index, &InterfaceType::EfaOnly)
+        };
         let mut interfaces = vec![interface(0, 0, InterfaceType::Interface)];
         for card in t.network_cards.iter().filter(|card| efa(card)) {
             let index = card.network_card_index.get();

@@ -24,8 +24,8 @@ prop_compose! {
         profile in select(Profile::ALL.to_vec()),
         efa in proptest::option::of(0u32..34),
         public_ip in select(PublicIp::ALL.to_vec()),
-    ) -> LayoutRequest {
-        LayoutRequest { profile, efa, public_ip }
+    ) -> Request {
+        Request { profile, efa, public_ip }
     }
 }
 
@@ -35,7 +35,7 @@ prop_compose! {
         -> (&'static InstanceType, Layout)
     {
         let efa = part.min(t.maximum_efa_interfaces);
-        let layout = t.layout(&request(profile).efa(efa)).or_else(|_| t.layout(&LayoutRequest::default()));
+        let layout = t.layout(&request(profile).efa(efa)).or_else(|_| t.layout(&Request::default()));
         (t, layout.unwrap())
     }
 }

@@ -16,7 +16,7 @@ use crate::ec2::{
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
-use crate::quotas;
+use crate::preflight::quotas;
 use crate::spec::Capacity;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 

@@ -223,7 +223,7 @@ fn addresses(interface: &NetworkInterface) -> u64 {
 }
 
 fn check_user_data(request: &Request) -> Answer<()> {
-    let long = |text: &String| text.len() > crate::spec::USER_DATA_LIMIT_BYTES;
+    let long = |text: &String| text.len() > crate::types::USER_DATA_LIMIT_BYTES;
     if request.user_data.as_ref().is_some_and(long) {
         return refuse(
             "InvalidParameterValue",

@@ -5,7 +5,7 @@ use super::refusal::{Answer, no_capacity, refuse, reservation_full};
 use super::request::Request;
 use super::state::State;
 use crate::ec2::{CapacityReservation, Market, Subnet};
-use crate::quotas;
+use crate::preflight::quotas;
 use crate::spec::Capacity;
 
 impl State {

@@ -55,7 +55,7 @@ fn interface() -> Value {
         "GroupSet": [{"Fn::GetAtt": ["Group", "GroupId"]}]}})
 }
 
-fn report(template: &Value) -> crate::DocumentReport {
+fn report(template: &Value) -> crate::handoff::DocumentReport {
     check_text(&template.to_string(), Catalog::bundled()).unwrap()
 }
 

@@ -10,7 +10,7 @@ use crate::catalog::InstanceType;
 use crate::handoff::check::interfaces::{self, InterfaceList};
 use crate::handoff::interfaces::read;
 use crate::handoff::karpenter::{interfaces_text, rewritten};
-use crate::layout::{LayoutRequest, NetworkInterface, violations};
+use crate::layout::{self, NetworkInterface, violations};
 use crate::types::InterfaceType;
 
 /// The fields of `spec` in the CRD of aws/karpenter-provider-aws v1.14.1; a test compares.
@@ -287,7 +287,7 @@ fn check_crd(
 /// What a type would have, or the listed interfaces in Karpenter's words.
 fn corrected(interfaces: &[NetworkInterface], types: &[&InstanceType]) -> String {
     let planned = match types {
-        [only] => only.layout(&LayoutRequest::default()).ok(),
+        [only] => only.layout(&layout::Request::default()).ok(),
         _ => None,
     };
     let list = planned.map_or_else(|| interfaces.to_vec(), |layout| layout.interfaces);

@@ -8,7 +8,7 @@ use super::{Checked, Findings, NodeType, finding};
 use crate::handoff::check::interfaces::{self, InterfaceList};
 use crate::handoff::document::{Document, Node, mapping, node, set, yaml_text};
 use crate::handoff::ray::interfaces_yaml;
-use crate::layout::{Layout, LayoutRequest};
+use crate::layout::{self, Layout};
 use crate::plan::launch;
 
 /// What Ray and EC2 take on interfaces only, once there are some.
@@ -74,7 +74,7 @@ fn with_interfaces(
         interfaces::check(&to_check, document.catalog, found, fragment);
     }
     let planned = document.catalog.get(instance_type);
-    let planned = planned.and_then(|t| t.layout(&LayoutRequest::default()).ok());
+    let planned = planned.and_then(|t| t.layout(&layout::Request::default()).ok());
     let mut push = |id: &str, path: String, message: String, cure: &str| {
         let mut finding = finding(id, path, message, cure);
         finding.corrected = planned.as_ref().map(fragment);
@@ -141,7 +141,7 @@ fn without_interfaces(document: &Checked<'_>, node_type: &NodeType<'_>, found: &
     };
     let path = node_type.at("NetworkInterfaces");
     if let Some(mut finding) = interfaces::too_few(instance_type, 0, &path) {
-        let layout = instance_type.layout(&LayoutRequest::default()).ok();
+        let layout = instance_type.layout(&layout::Request::default()).ok();
         finding.corrected = layout.map(|layout| corrected(&layout, node_type));
         found.push(finding);
     }

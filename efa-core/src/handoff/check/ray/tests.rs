@@ -6,7 +6,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::fixtures::prepared_plan;
 use crate::handoff::{check, interfaces, ray::RayClusterOptions, read};
-use crate::layout::LayoutRequest;
+use crate::layout;
 use crate::spec::ClusterSpec;
 
 /// The document that we write for this type, with the worker type's name.
@@ -269,7 +269,7 @@ fn corrections_are_yaml_that_fits() {
         .remove(0);
     let list = corrected["NetworkInterfaces"].as_array().unwrap();
     let p5 = Catalog::bundled().require("p5.48xlarge").unwrap();
-    let planned = p5.layout(&LayoutRequest::default()).unwrap().interfaces;
+    let planned = p5.layout(&layout::Request::default()).unwrap().interfaces;
     assert_eq!(interfaces::read(list).unwrap(), planned);
     assert_eq!(list[32]["Groups"], json!(["sg-8", "sg-9"]));
     assert_eq!(list[32]["SubnetId"], "${SUBNET}");

@@ -2,14 +2,24 @@
 
 use serde_json::{Value, json};
 
-use crate::plan::Plan;
-use crate::selector::Selector;
+use super::{Plan, image, instance_role};
+use crate::spec::Selector;
 use crate::spec::{InstanceProfileChoice, SecurityGroupChoice};
+use crate::tags;
 use crate::types::Architecture;
-use crate::{image, instance_role, tags};
+
+impl Plan {
+    /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify
+    /// and destroy the cluster. What is made must carry the cluster's tag, and only what
+    /// carries it can be changed or removed.
+    #[must_use]
+    pub fn caller_policy(&self) -> String {
+        format!("{:#}", document(self))
+    }
+}
 
 /// The policy document, with a statement per kind of call.
-pub(crate) fn document(plan: &Plan) -> Value {
+fn document(plan: &Plan) -> Value {
     let mut statements = vec![reads(plan)];
     statements.extend(parameter(plan));
     statements.extend(security_group(plan));

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::ec2::Subnet;
 use crate::error::{Code, Error, Result};
 use crate::layout::Layout;
-use crate::selector::Selector;
 use crate::spec::ClusterSpec;
+use crate::spec::Selector;
 
 /// A subnet that cannot take the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,8 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ec2::Filter;
-use crate::error::Result;
-use crate::spec::invalid;
+use crate::error::{Error, Result};
 
 /// Names a resource that exists: `subnet-0123`, `karpenter.sh/discovery=prod`, or `RayVPC`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,7 +100,7 @@ impl Selector {
         if well_formed {
             return Ok(());
         }
-        Err(invalid(
+        Err(Error::invalid_spec(
             kind.field,
             self,
             format_args!("an id ({}…), a tag (key=value) or a name", kind.id_prefix),

@@ -3,12 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Plan, form};
-
 /// One value that two plans do not have alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct PlanDifference {
+pub struct Difference {
     /// Where, such as `spec.count` or `layout.interfaces.0.interface_type`.
     pub path: String,
     /// The value in the one plan, as JSON; `None` where it has none.
@@ -17,22 +15,14 @@ pub struct PlanDifference {
     pub right: Option<String>,
 }
 
-impl Plan {
-    /// Where `other` differs, in order of the form; empty for equal plans.
-    #[must_use]
-    pub fn diff(&self, other: &Self) -> Vec<PlanDifference> {
-        let mut differences = Vec::new();
-        compare("", Some(&form(self)), Some(&form(other)), &mut differences);
-        differences
-    }
+/// Where two JSON forms differ, in order of the form.
+pub(super) fn differences(left: &Value, right: &Value) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    compare("", Some(left), Some(right), &mut differences);
+    differences
 }
 
-fn compare(
-    path: &str,
-    left: Option<&Value>,
-    right: Option<&Value>,
-    found: &mut Vec<PlanDifference>,
-) {
+fn compare(path: &str, left: Option<&Value>, right: Option<&Value>, found: &mut Vec<Difference>) {
     if left == right {
         return;
     }
@@ -53,7 +43,7 @@ fn compare(
                 compare(&path, left.get(index), right.get(index), found);
             }
         }
-        _ => found.push(PlanDifference {
+        _ => found.push(Difference {
             path: path.to_owned(),
             left: left.map(Value::to_string),
             right: right.map(Value::to_string),

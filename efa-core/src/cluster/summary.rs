@@ -9,13 +9,13 @@ use crate::ec2::{
     Address, Ec2, Filter, Instance, InstanceState, PlacementGroup, SecurityGroup, Tags,
 };
 use crate::error::{Leftover, Result};
-use crate::provision::resource;
+use crate::resource;
 use crate::tags;
 
 /// What of one cluster is in the region.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct ClusterSummary {
+pub struct Summary {
     /// Its name: the value of the tag `efa-sdk:cluster`.
     pub name: String,
     /// The types of its instances.
@@ -29,7 +29,7 @@ pub struct ClusterSummary {
 }
 
 /// Everything of the region that carries our tag and is not terminated, by cluster: four calls.
-pub(crate) async fn list(ec2: &dyn Ec2) -> Result<Vec<ClusterSummary>> {
+pub(crate) async fn list(ec2: &dyn Ec2) -> Result<Vec<Summary>> {
     let ours = [Filter::new("tag-key", tags::CLUSTER)];
     Ok(summarise(
         &ec2.describe_instances(&ours).await?,
@@ -45,7 +45,7 @@ fn summarise(
     addresses: &[Address],
     placement_groups: &[PlacementGroup],
     security_groups: &[SecurityGroup],
-) -> Vec<ClusterSummary> {
+) -> Vec<Summary> {
     let mut clusters = Clusters::default();
     for i in instances {
         if i.state == InstanceState::Terminated {
@@ -71,11 +71,11 @@ fn summarise(
 }
 
 #[derive(Default)]
-struct Clusters(BTreeMap<String, ClusterSummary>);
+struct Clusters(BTreeMap<String, Summary>);
 
 impl Clusters {
     /// Adds a resource to the cluster that its tags name; `None` where they name none.
-    fn add(&mut self, tags: &Tags, resource_type: &str, id: &str) -> Option<&mut ClusterSummary> {
+    fn add(&mut self, tags: &Tags, resource_type: &str, id: &str) -> Option<&mut Summary> {
         let name = tags.get(tags::CLUSTER)?;
         let cluster = self.0.entry(name.clone()).or_default();
         cluster.name.clone_from(name);
@@ -87,7 +87,7 @@ impl Clusters {
     }
 }
 
-impl ClusterSummary {
+impl Summary {
     /// The text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
@@ -95,7 +95,7 @@ impl ClusterSummary {
     }
 }
 
-impl fmt::Display for ClusterSummary {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cluster '{}': ", self.name)?;
         if self.instances.is_empty() {
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    fn region() -> Vec<ClusterSummary> {
+    fn region() -> Vec<Summary> {
         let mut other_zone = instance("train", 2, InstanceState::Pending);
         other_zone.availability_zone = "us-east-1b".to_owned();
         other_zone.instance_type = "p4d.24xlarge".to_owned();
@@ -204,7 +204,7 @@ mod tests {
         let clusters = region();
         let json = serde_json::to_string(&clusters).unwrap();
         assert!(json.contains(r#""running":2"#), "{json}");
-        let read: Vec<ClusterSummary> = serde_json::from_str(&json).unwrap();
+        let read: Vec<Summary> = serde_json::from_str(&json).unwrap();
         assert_eq!(read, clusters);
     }
 }

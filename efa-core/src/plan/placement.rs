@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::capacity::PlannedCapacity;
+use super::capacity::PlannedCapacity;
 use crate::catalog::InstanceType;
 use crate::ec2::{Market, PlacementGroup};
 use crate::error::{Code, Error, Result};

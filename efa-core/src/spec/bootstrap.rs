@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
-use crate::spec::{USER_DATA_LIMIT_BYTES, check_name, invalid};
 use crate::tags;
+use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
 
 const SCRIPT: &str = include_str!("bootstrap/bootstrap.sh");
 
@@ -54,7 +54,7 @@ impl Default for EfaInstaller {
 /// Locked memory is always made unlimited, as EFA needs it.
 ///
 /// ```
-/// use efa_core::Bootstrap;
+/// use efa_core::spec::Bootstrap;
 ///
 /// # fn main() -> efa_core::Result<()> {
 /// let mut bootstrap = Bootstrap::default();
@@ -91,7 +91,7 @@ impl Bootstrap {
     pub fn user_data(&self, cluster: &str) -> Result<String> {
         let script = format!("#!/bin/bash\n{}{SCRIPT}", self.assignments(cluster)?);
         if script.len() > USER_DATA_LIMIT_BYTES {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "user_data",
                 format_args!("{} bytes", script.len()),
                 format_args!("{USER_DATA_LIMIT_BYTES} bytes before encoding"),
@@ -108,7 +108,7 @@ impl Bootstrap {
     /// # Errors
     /// `plan.invalid_spec` for a malformed name.
     pub fn tag_permission(cluster: &str) -> Result<Value> {
-        check_name(cluster)?;
+        ClusterName::new(cluster)?;
         let cluster_tag = format!("aws:ResourceTag/{}", tags::CLUSTER);
         Ok(json!({
             "Effect": "Allow",
@@ -122,7 +122,7 @@ impl Bootstrap {
     }
 
     fn assignments(&self, cluster: &str) -> Result<String> {
-        check_name(cluster)?;
+        ClusterName::new(cluster)?;
         self.installer.validate()?;
         let huge_pages = self.huge_pages.map(|pages| pages.to_string());
         let values = [
@@ -157,7 +157,7 @@ impl EfaInstaller {
         let numbers: Vec<&str> = self.version.split('.').collect();
         let digits = |n: &&str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
         if numbers.len() != 3 || !numbers.iter().all(digits) {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "installer.version",
                 &self.version,
                 "three numbers with dots between",
@@ -169,7 +169,7 @@ impl EfaInstaller {
         if !host.is_some_and(|host| {
             host.starts_with(|c: char| c.is_ascii_alphanumeric()) && host.bytes().all(plain)
         }) {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "installer.base_url",
                 &self.base_url,
                 "an https URL of letters, digits and -._~:/%",
@@ -179,7 +179,7 @@ impl EfaInstaller {
         check_hex("installer.sha256", &self.sha256, 64)?;
         let pinned = Self::default();
         if self.version != pinned.version && self.sha256.eq_ignore_ascii_case(&pinned.sha256) {
-            return Err(invalid(
+            return Err(Error::invalid_spec(
                 "installer.sha256",
                 &self.sha256,
                 format_args!("the checksum of {}", self.version),
@@ -194,7 +194,7 @@ fn check_hex(field: &'static str, value: &str, digits: usize) -> Result<()> {
     if value.len() == digits && value.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(());
     }
-    Err(invalid(
+    Err(Error::invalid_spec(
         field,
         value,
         format_args!("{digits} hexadecimal digits without spaces"),
