@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +21,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from efa_sdk.testing import StandIn, StandInError, rules_markdown
 from iam_support import TRUST
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 
 P5, C5N, PLAIN = "p5.48xlarge", "c5n.18xlarge", "m5.2xlarge"
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -492,6 +496,15 @@ def test_reset_clears_everything(stand_in: StandIn) -> None:
     stand_in.reset()
     again, _ = p5_cluster(stand_in, 1, ClientToken="a")
     assert ids(again) == ids(made), "the seed makes ids repeat"
+
+
+def test_a_reset_keeps_nothing_in_memory(stand_in: StandIn) -> None:
+    p5_cluster(stand_in, 1)
+    before = weakref.ref(ec2_backends[DEFAULT_ACCOUNT_ID]["us-east-1"])
+    stand_in.reset()
+    stand_in.default_network()
+    gc.collect()
+    assert before() is None
 
 
 def test_eight_launches_at_once(stand_in: StandIn) -> None:

@@ -144,3 +144,24 @@ def test_a_space_in_an_action_is_named(stand_in: StandIn) -> None:
     )
     assert "logs: CreateLogGroup" in text
     assert iam.list_role_policies(RoleName="node")["PolicyNames"] == []
+
+
+def test_a_reset_undoes_what_was_done_to_policies_of_aws(stand_in: StandIn) -> None:
+    iam = stand_in.client("iam")
+    policy = {"PolicyArn": SSM_CORE}
+    statement = {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}
+    other = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def shown() -> list[Any]:
+        tags = iam.list_policy_tags(**policy)["Tags"]
+        versions = iam.list_policy_versions(**policy)["Versions"]
+        return [iam.get_policy(**policy)["Policy"], tags, versions]
+
+    before = shown()
+    iam.create_role(RoleName="node", AssumeRolePolicyDocument=TRUST)
+    iam.attach_role_policy(RoleName="node", **policy)
+    iam.create_policy_version(**policy, PolicyDocument=other, SetAsDefault=True)
+    iam.tag_policy(**policy, Tags=TAGS)
+    assert [a == b for a, b in zip(before, shown(), strict=True)] == [False] * 3
+    stand_in.reset()
+    assert shown() == before

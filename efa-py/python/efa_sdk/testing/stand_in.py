@@ -14,11 +14,11 @@ from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 from werkzeug.serving import BaseWSGIServer
 
+from . import moto_quick
 from .app import Application, LoggedRequest
 from .control import Controller
 from .faults import Faults
 from .knobs import SETTINGS, Knobs
-from .moto_images import install as install_images
 from .moto_state import forget
 from .network import Network, make_network
 from .server import StandInError, listen
@@ -106,7 +106,7 @@ class StandIn(Knobs):
                 )
             self._server = listen(self.host, self._port, self._app)
             StandIn._running = self
-        install_images()
+        moto_quick.install()
         self._app.closed = False
         self.reset()
         self._thread = threading.Thread(
