@@ -220,15 +220,17 @@ WRONG += [True, "-", {"x": 1}]
 @each_class
 def test_altered_json_is_a_value_or_refused(value: Any) -> None:
     document = json.loads(value.to_json())
+    if isinstance(value, efa.Catalog):  # the first two are altered: the others only cost time
+        document["types"] = document["types"][:3]
     refused = 0
     for path in leaves(document):
         for wrong in WRONG:
-            altered = copy.deepcopy(document)
-            node = altered
+            node = document
             for key in path[:-1]:
                 node = node[key]
-            node[path[-1]] = wrong
-            refused += not survives(type(value), json.dumps(altered))
+            right, node[path[-1]] = node[path[-1]], wrong
+            refused += not survives(type(value), json.dumps(document))
+            node[path[-1]] = right
     assert refused, "something of it must be refused"
 
 
