@@ -79,7 +79,7 @@ test-python: setup build
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
 	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest -m "not alone" \
-		--numprocesses 3 --dist loadfile --no-loadscope-reorder
+		--numprocesses 3 --dist loadgroup --no-loadscope-reorder
 	$(PYTHON) -m pytest -m alone
 
 # Extra arguments: make bench-fabric BENCH="--pairs 15 --write"

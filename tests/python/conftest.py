@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -25,38 +27,81 @@ def stand_in(_stand_in_server: StandIn) -> StandIn:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file comes first, so that at the end no worker is left alone with it."""
+    """The longest tests come first, so that at the end no worker is left alone with one."""
     items.sort(key=lambda item: item.path.name != "test_fault_matrix.py")
 
 
-_TABLES = pytest.StashKey[dict[str, str]]()
+Cells = dict[tuple[str, ...], str]
 
 
-def _tables(config: pytest.Config) -> dict[str, str]:
-    return config.stash.setdefault(_TABLES, {})
+@dataclass
+class Tables:
+    """What is printed after all tests."""
+
+    #: Texts by title; the last one wins.
+    texts: dict[str, str] = field(default_factory=dict)
+    #: Cells by title and by the module and function that lay them out.
+    cells: dict[tuple[str, str, str], Cells] = field(default_factory=dict)
+
+    def take(self, texts: dict[str, str], cells: dict[tuple[str, str, str], Cells]) -> None:
+        """Adds what another process has collected."""
+        self.texts.update(texts)
+        for key, more in cells.items():
+            self.cells.setdefault(key, {}).update(more)
+
+    def laid_out(self) -> dict[str, str]:
+        """Every text by title."""
+        found = dict(self.texts)
+        for (title, module, function), cells in self.cells.items():
+            found[title] = getattr(importlib.import_module(module), function)(cells)
+        return found
+
+
+_TABLES = pytest.StashKey[Tables]()
+
+
+def _tables(config: pytest.Config) -> Tables:
+    return config.stash.setdefault(_TABLES, Tables())
 
 
 @pytest.fixture
 def print_at_end(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Takes a title and a text that is printed after all tests; the last text of a title wins."""
-    return _tables(request.config).__setitem__
+    return _tables(request.config).texts.__setitem__
+
+
+@pytest.fixture
+def lay_out_at_end(
+    request: pytest.FixtureRequest,
+) -> Callable[[str, Callable[[Cells], str], Cells], None]:
+    """Takes a title, a function of a test module, and cells for it.
+
+    It gets the cells that the tests of all workers gave, in no order, and its text is printed.
+    """
+    tables = _tables(request.config)
+
+    def take(title: str, layout: Callable[[Cells], str], cells: Cells) -> None:
+        tables.take({}, {(title, layout.__module__, layout.__name__): cells})
+
+    return take
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist leaves its tables to the process that prints."""
     left: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if left is not None:
-        left["tables"] = _tables(session.config)
+        tables = _tables(session.config)
+        left["tables"] = (tables.texts, tables.cells)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Takes the tables of a worker; one that crashed left none."""
-    _tables(node.config).update(getattr(node, "workeroutput", {}).get("tables", {}))
+    _tables(node.config).take(*getattr(node, "workeroutput", {}).get("tables", ({}, {})))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what `print_at_end` was given, whatever the verbosity."""
-    for title, text in _tables(terminalreporter.config).items():
+    """Prints what the tests gave, whatever the verbosity."""
+    for title, text in _tables(terminalreporter.config).laid_out().items():
         terminalreporter.section(title)
         terminalreporter.write_line(text)

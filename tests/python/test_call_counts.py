@@ -9,6 +9,9 @@ import efa_sdk as efa
 import pytest
 from support import Cloud
 
+#: One worker, since they fill one table.
+pytestmark = pytest.mark.xdist_group("call counts")
+
 #: What one listing holds at most, of what the library asks for.
 PAGE = 1000
 

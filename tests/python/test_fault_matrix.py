@@ -25,6 +25,9 @@ from support import DEADLINE_S, MUTATING, SMALL, Cloud
 OPERATIONS = ["apply", "destroy"]
 KINDS: list[Kind] = list(get_args(Kind))
 
+#: Outcomes by operation, number and label of the call, and fault.
+Cells = dict[tuple[str, ...], str]
+
 #: What the library must get over by itself: the fault goes away within the run.
 PASSING = ("throttle", "lost", "not-found", "stale")
 
@@ -323,25 +326,26 @@ def test_every_call(
     bench: Bench,
     operation: str,
     kind: Kind,
-    print_at_end: Callable[[str, str], None],
+    lay_out_at_end: Callable[[str, Callable[[Cells], str], Cells], None],
 ) -> None:
+    cells: Cells = {}
     calls = bench.record(operation)
     failed: dict[str, str] = {}
     broken: dict[str, str] = {}
-    for label, request in zip(labels(calls), calls, strict=True):
+    for number, (label, request) in enumerate(zip(labels(calls), calls, strict=True)):
+        key = (operation, f"{number:03}", label, kind)
         if not applies(kind, request):
-            MATRIX[operation, label, kind] = "n.a."
+            cells[key] = "n.a."
             continue
         try:
-            outcome = bench.cell(operation, kind, request.call)
+            cells[key] = bench.cell(operation, kind, request.call)
         except Dishonest as failure:
-            outcome = "known" if (operation, kind, label) in KNOWN else "FAILS"
+            cells[key] = "known" if (operation, kind, label) in KNOWN else "FAILS"
             failed[label] = str(failure)
         except (AssertionError, pytest.fail.Exception, efa.EfaError) as failure:
-            outcome = "BROKEN"
+            cells[key] = "BROKEN"
             broken[label] = f"{type(failure).__name__}: {failure}".splitlines()[0]
-        MATRIX[operation, label, kind] = outcome
-    print_at_end("fault matrix", matrix())
+    lay_out_at_end("fault matrix", matrix, cells)
     known = {label for (o, k, label) in KNOWN if (o, k) == (operation, kind)}
     new = {label: why for label, why in failed.items() if label not in known}
     assert not broken, json.dumps(broken, indent=1)
@@ -349,19 +353,16 @@ def test_every_call(
     assert known <= failed.keys(), f"pass now, so take them out of KNOWN: {known - failed.keys()}"
 
 
-#: Outcomes by operation, call and fault, in order.
-MATRIX: dict[tuple[str, str, Kind], str] = {}
-
-
-def matrix() -> str:
-    """The outcomes as a table."""
-    rows = list(dict.fromkeys((operation, label) for operation, label, _ in MATRIX))
-    kinds = [kind for kind in KINDS if any(k == kind for _, _, k in MATRIX)]
+def matrix(outcomes: Cells) -> str:
+    """The outcomes, by operation, number and label of the call, and fault, as a table."""
+    rows = sorted({key[:-1] for key in outcomes})
+    kinds = [kind for kind in KINDS if any(key[-1] == kind for key in outcomes)]
     lines = [f"{'':8}{'call':34}" + "".join(f"{kind:13}" for kind in kinds)]
-    for operation, label in rows:
-        cells = [MATRIX.get((operation, label, kind), "") for kind in kinds]
+    for row in rows:
+        operation, _, label = row
+        cells = [outcomes.get((*row, kind), "") for kind in kinds]
         lines.append(f"{operation:8}{label:34}" + "".join(f"{cell:13}" for cell in cells))
-    count = Counter(MATRIX.values())
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in sorted(count.items()))
-    lines.append(f"{len(rows)} calls x {len(kinds)} faults = {len(MATRIX)} cells: {outcomes}")
+    count = Counter(outcomes.values())
+    words = ", ".join(f"{n} {outcome}" for outcome, n in sorted(count.items()))
+    lines.append(f"{len(rows)} calls x {len(kinds)} faults = {len(outcomes)} cells: {words}")
     return "\n".join(lines)

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from support import DEADLINE_S
 
+#: One worker, so that mypy runs once.
+pytestmark = pytest.mark.xdist_group("typing")
+
 SNIPPETS = Path(__file__).parent / "typing"
 RIGHT = sorted(path.name for path in SNIPPETS.glob("right_*.py"))
 WRONG = sorted(path.name for path in SNIPPETS.glob("wrong_*.py"))

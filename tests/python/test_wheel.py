@@ -13,9 +13,13 @@ import pytest
 from support import DEADLINE_S
 
 WHEEL = os.environ.get("EFA_WHEEL", "")
-pytestmark = pytest.mark.skipif(
-    not WHEEL, reason="EFA_WHEEL names no wheel (`make test` builds one and sets it)"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not WHEEL, reason="EFA_WHEEL names no wheel (`make test` builds one and sets it)"
+    ),
+    # One worker, so that it is installed once.
+    pytest.mark.xdist_group("wheel"),
+]
 
 USE = """
 import json, pathlib, sys
