@@ -28,6 +28,9 @@ def stand_in(_stand_in_server: StandIn) -> StandIn:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests come first, so that at the end no worker is left alone with one."""
+    for item in items:
+        if item.get_closest_marker("unit") and "stand_in" in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid} is marked unit, but needs a server")
     items.sort(key=lambda item: item.path.name != "test_fault_matrix.py")
 
 

@@ -11,6 +11,8 @@ import efa_sdk as efa
 import pytest
 from support import raised
 
+pytestmark = pytest.mark.unit
+
 CATALOG = efa.Catalog.bundled()
 SNAPSHOT = 303
 

@@ -7,6 +7,8 @@ import pickle
 import pytest
 from efa_sdk import errors
 
+pytestmark = pytest.mark.unit
+
 CODES = errors.codes()
 
 

@@ -14,10 +14,13 @@ import efa_sdk
 import pytest
 from support import run_python
 
+pytestmark = pytest.mark.unit
+
 REPORT = """
 import json, sys
 import efa_sdk
 from efa_sdk import aio, errors, fabric
+
 mapped = sorted({line.split()[-1] for line in open("/proc/self/maps") if "/" in line})
 print(json.dumps({"modules": sorted(sys.modules), "mapped": mapped}))
 """

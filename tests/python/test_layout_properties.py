@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import check
 
+pytestmark = pytest.mark.unit
+
 CATALOG = efa.Catalog.bundled()
 PROFILES = ["save-ips", "ip-bandwidth", "combined", "efa-only-secondary"]
 PUBLIC_IP = ["none", "lone-efa", "elastic-ip"]

@@ -19,6 +19,8 @@ from efa_sdk import errors, nccl
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.unit
+
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "efa-fabric/src/nccl/log/fixtures"
 GOOD = (FIXTURES / "plugin_1_16_nccl_2_27.log").read_text()
 SOCKETS = (FIXTURES / "sockets_ray.log").read_text()

@@ -10,6 +10,8 @@ import pickle
 import pytest
 from efa_sdk import aio, errors, fabric
 
+pytestmark = pytest.mark.unit
+
 QUICK = {"sizes": [4096], "size_budget_s": 0.02}
 
 

@@ -186,6 +186,7 @@ GARBAGE += ["9" * 4000, '{"name": "x"', '{"name": null}', '{"a":' * 5000, '["\\u
 GARBAGE += ["[" * 100_000]
 
 
+@pytest.mark.unit
 @each_class
 @pytest.mark.parametrize("text", GARBAGE, ids=lambda text: repr(text[:12]))
 def test_garbage_is_refused(name: str, text: str) -> None:
@@ -194,6 +195,7 @@ def test_garbage_is_refused(name: str, text: str) -> None:
     assert str(caught.value)
 
 
+@pytest.mark.unit
 @each_class
 @pytest.mark.parametrize("wrong", [None, 1, b"{}", object()])
 def test_other_than_text_is_a_type_error(name: str, wrong: object) -> None:
@@ -255,6 +257,7 @@ def survives(cls: Any, text: str) -> bool:
     return True
 
 
+@pytest.mark.unit
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.text(max_size=60) | st.from_regex(r"\{(\"[a-z_]{1,9}\":[0-9\[\]{}\"]{0,5},?)*\}?"))
 def test_random_text_is_refused(text: str) -> None:
@@ -276,6 +279,7 @@ except (ValueError, efa.EfaError) as error:
 """
 
 
+@pytest.mark.unit
 def test_drawing_an_altered_layout_does_not_end_the_process() -> None:
     done = run_python(DRAW)
     assert done.returncode == 0, done.stderr[-300:]
