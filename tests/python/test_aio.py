@@ -22,7 +22,8 @@ VERBS = [
 
 def connect(cloud: Cloud, **options: Any) -> aio.Client:
     endpoint_url = options.pop("endpoint_url", cloud.stand_in.endpoint_url)
-    return aio.Client(region=cloud.network.region, endpoint_url=endpoint_url, **options)
+    defaults: dict[str, Any] = {"region": cloud.network.region, "poll_interval_s": 0.01}
+    return aio.Client(**{**defaults, **options}, endpoint_url=endpoint_url)
 
 
 async def reached(gate: Gate) -> None:
