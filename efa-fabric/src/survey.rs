@@ -62,7 +62,7 @@ pub use conclusion::Conclusion;
 pub use observation::{
     Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
 };
-pub use options::{Mode, Options, Thresholds};
+pub use options::{Mode, Options, Thresholds, require_count};
 pub use plan::Plan;
 pub use round::{Round, Stage};
 pub use verdict::{

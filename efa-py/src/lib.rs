@@ -20,6 +20,7 @@ mod rails;
 mod runtime;
 mod store;
 mod survey;
+mod survey_options;
 mod survey_report;
 mod value;
 
@@ -89,6 +90,8 @@ mod _efa_sdk {
         PairOptions, PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async, survey_pair,
         survey_pair_async,
     };
+    #[pymodule_export]
+    use crate::survey_options::{SurveyOptions, SurveyThresholds, chosen_options};
     #[pymodule_export]
     use crate::survey_report::{NodeInspection, SurveyDifference, SurveyNode, SurveyReport};
 

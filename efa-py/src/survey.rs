@@ -3,7 +3,6 @@
 use efa_fabric as fabric;
 use fabric::survey as core;
 use fabric::survey_run as runs;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -11,14 +10,9 @@ use crate::exchange::Exchange;
 use crate::fabric::{Library, library, on_thread, seconds};
 use crate::rails::Rail;
 use crate::runtime::{awaitable, block_on};
-use crate::survey_report::{SurveyNode, SurveyReport, word};
+use crate::survey_options::{SurveyOptions, chosen_options};
+use crate::survey_report::{SurveyNode, SurveyReport, parse, word};
 use crate::value::value_class;
-
-/// A word as serde writes it.
-fn parse<T: serde::de::DeserializeOwned>(name: &str, word: &str) -> PyResult<T> {
-    serde_json::from_value(serde_json::Value::String(word.to_owned()))
-        .map_err(|error| PyValueError::new_err(format!("{name} is '{word}': {error}")))
-}
 
 value_class! {
     /// What is measured between the two nodes of a pair, and within which time.
@@ -192,28 +186,12 @@ impl SurveyProgress {
     }
 }
 
-/// The options of a plan, from keywords.
-fn plan_options(
-    mode: &str,
-    seed: u64,
-    labels: Option<Vec<String>>,
-    expected_gbps: Option<f64>,
-    expected_rail_gbps: Option<f64>,
-) -> PyResult<core::Options> {
-    let mut options = core::Options::default();
-    options.mode = parse("mode", mode)?;
-    options.seed = seed;
-    options.labels = labels;
-    options.expected_gbps = expected_gbps;
-    options.expected_rail_gbps = expected_rail_gbps;
-    Ok(options)
-}
-
 /// A survey that is driven by the caller: which pairs to measure next, and what came of it.
 ///
-/// mode: `full`, `sampled`, `ring`, `within_groups` or `between_groups`; the last two need
-/// labels, one for each node. expected_gbps: the rate that a pair should reach in each direction
-/// with all rails; expected_rail_gbps: with one.
+/// options: a SurveyOptions with every setting; mode, seed, labels, expected_gbps and
+/// expected_rail_gbps are the same as there, for callers that need no others. Raises FabricError
+/// with the code `fabric.invalid_option` for both at once, and for labels that are not one for
+/// each node.
 #[pyclass(module = "efa_sdk._efa_sdk")]
 pub(crate) struct SurveyPlan(runs::Survey);
 
@@ -222,8 +200,9 @@ impl SurveyPlan {
     #[new]
     #[pyo3(signature = (
         nodes, provider, *, mode="full", seed=0, labels=None, expected_gbps=None,
-        expected_rail_gbps=None
+        expected_rail_gbps=None, options=None
     ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
         nodes: Vec<SurveyNode>,
         provider: String,
@@ -232,10 +211,18 @@ impl SurveyPlan {
         labels: Option<Vec<String>>,
         expected_gbps: Option<f64>,
         expected_rail_gbps: Option<f64>,
+        options: Option<SurveyOptions>,
     ) -> PyResult<Self> {
         let nodes = nodes.into_iter().map(|node| node.0).collect();
-        let options = plan_options(mode, seed, labels, expected_gbps, expected_rail_gbps)?;
-        runs::Survey::new(nodes, provider, options)
+        let options = chosen_options(
+            options,
+            mode,
+            seed,
+            labels,
+            expected_gbps,
+            expected_rail_gbps,
+        )?;
+        runs::Survey::new(nodes, provider, options.0)
             .map(Self)
             .map_err(errors::exception)
     }
@@ -402,34 +389,33 @@ fn rank_call(
     })
 }
 
-#[allow(clippy::too_many_arguments)] // each is a keyword of its own
 fn rank_options(
     node: SurveyNode,
     pair: PairOptions,
-    mode: &str,
-    seed: u64,
-    labels: Option<Vec<String>>,
-    expected_gbps: Option<f64>,
-    expected_rail_gbps: Option<f64>,
+    options: SurveyOptions,
     join_deadline_s: f64,
     round_deadline_s: f64,
 ) -> PyResult<runs::RankOptions> {
-    let mut options = runs::RankOptions::new(node.0, pair.0);
-    options.plan = plan_options(mode, seed, labels, expected_gbps, expected_rail_gbps)?;
-    options.join_deadline = seconds("join_deadline_s", join_deadline_s)?;
-    options.round_deadline = seconds("round_deadline_s", round_deadline_s)?;
-    Ok(options)
+    let mut rank = runs::RankOptions::new(node.0, pair.0);
+    rank.survey = options.0;
+    rank.join_deadline = seconds("join_deadline_s", join_deadline_s)?;
+    rank.round_deadline = seconds("round_deadline_s", round_deadline_s)?;
+    Ok(rank)
 }
 
 /// Surveys all ranks: each of them calls this with the same exchange and name, and all get the
-/// same report. Rank 0's mode, seed, labels and expected rates count; its progress is called, from
-/// the survey's own thread, with a SurveyProgress after each round.
+/// same report. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
+/// expected_gbps and expected_rail_gbps as there. Rank 0's progress is called, from the survey's
+/// own thread, with a SurveyProgress after each round. join_deadline_s: seconds for the ranks to
+/// come; round_deadline_s: for each round. Raises FabricError; with the code
+/// `fabric.invalid_option` for options and single settings at once.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
     world_size, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
     join_deadline_s=120.0, round_deadline_s=30.0,
-    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None
+    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None,
+    options=None
 ))]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn run_rank(
@@ -449,18 +435,17 @@ pub(crate) fn run_rank(
     round_deadline_s: f64,
     progress: Option<Py<PyAny>>,
     library: Option<&Library>,
+    options: Option<SurveyOptions>,
 ) -> PyResult<SurveyReport> {
-    let options = rank_options(
-        node,
-        pair,
+    let options = chosen_options(
+        options,
         mode,
         seed,
         labels,
         expected_gbps,
         expected_rail_gbps,
-        join_deadline_s,
-        round_deadline_s,
     )?;
+    let options = rank_options(node, pair, options, join_deadline_s, round_deadline_s)?;
     let call = RankCall {
         exchange,
         name,
@@ -478,7 +463,8 @@ pub(crate) fn run_rank(
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
     world_size, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
     join_deadline_s=120.0, round_deadline_s=30.0,
-    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None
+    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None,
+    options=None
 ) -> "collections.abc.Awaitable[SurveyReport]")]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn run_rank_async<'py>(
@@ -498,18 +484,17 @@ pub(crate) fn run_rank_async<'py>(
     round_deadline_s: f64,
     progress: Option<Py<PyAny>>,
     library: Option<&Library>,
+    options: Option<SurveyOptions>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let options = rank_options(
-        node,
-        pair,
+    let options = chosen_options(
+        options,
         mode,
         seed,
         labels,
         expected_gbps,
         expected_rail_gbps,
-        join_deadline_s,
-        round_deadline_s,
     )?;
+    let options = rank_options(node, pair, options, join_deadline_s, round_deadline_s)?;
     let call = RankCall {
         exchange,
         name,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use efa_fabric::survey as core;
 use efa_fabric::survey_run as runs;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -18,6 +19,12 @@ pub(crate) fn word<T: serde::Serialize>(value: T) -> String {
         Ok(serde_json::Value::String(word)) => word,
         _ => "unknown".to_owned(),
     }
+}
+
+/// A word as serde writes it.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(name: &str, word: &str) -> PyResult<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned()))
+        .map_err(|error| PyValueError::new_err(format!("{name} is '{word}': {error}")))
 }
 
 value_class! {

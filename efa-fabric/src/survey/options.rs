@@ -94,6 +94,23 @@ impl Default for Thresholds {
 }
 
 impl Options {
+    /// Of options given whole and single settings beside them, those that were given.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` if both were: settings that are not the defaults, and options.
+    pub fn whole_or_settings(whole: Option<Self>, settings: Self) -> Result<Self> {
+        match whole {
+            None => Ok(settings),
+            Some(whole) if settings == Self::default() => Ok(whole),
+            Some(_) => Err(Error::new(
+                Code::InvalidOption,
+                "options were given, and single settings besides",
+            )
+            .with_cure("put the settings into the options")
+            .with_context("option", "options")),
+        }
+    }
+
     /// Refuses values that no survey can have, whatever its nodes.
     ///
     /// # Errors
@@ -188,6 +205,15 @@ impl Thresholds {
     }
 }
 
+/// A number of rounds, nodes or times, from a caller whose numbers can be negative.
+///
+/// # Errors
+/// `fabric.invalid_option` below 0.
+pub fn require_count(option: &'static str, value: i64) -> Result<usize> {
+    let count = usize::try_from(value);
+    count.map_err(|_| refused(option, value, "1 or more", "use a whole number above 0"))
+}
+
 fn require_positive(option: &'static str, value: f64, cure: &str) -> Result<()> {
     if value > 0.0 && value.is_finite() {
         return Ok(());
@@ -269,6 +295,30 @@ mod tests {
         for change in cases {
             assert!(refusal(change).is_none());
         }
+    }
+
+    #[test]
+    fn options_are_given_whole_or_as_settings() {
+        let seeded = |seed| Options {
+            seed,
+            ..Options::default()
+        };
+        for (whole, settings, seed) in [
+            (None, 0, Some(0)),
+            (None, 7, Some(7)),
+            (Some(seeded(3)), 0, Some(3)),
+            (Some(seeded(3)), 3, None),
+        ] {
+            let chosen = Options::whole_or_settings(whole, seeded(settings));
+            assert_eq!(chosen.ok().map(|options| options.seed), seed);
+        }
+    }
+
+    #[test]
+    fn counts_are_not_negative() {
+        assert_eq!(require_count("alone", 3).unwrap(), 3);
+        let error = require_count("alone", -3).unwrap_err();
+        assert_eq!(error.context_value("value"), Some("-3"));
     }
 
     #[test]

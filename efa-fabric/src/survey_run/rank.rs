@@ -46,8 +46,8 @@ pub struct RankOptions {
     pub node: Node,
     /// What is measured in each pair.
     pub pair: PairOptions,
-    /// Which pairs; what rank 0 has counts.
-    pub plan: Options,
+    /// How to survey; what rank 0 has counts.
+    pub survey: Options,
     /// Time for the ranks to come, from the moment that rank 0 asks.
     pub join_deadline: Duration,
     /// Time for each round. A rank that did not answer by then is left out from then on.
@@ -61,7 +61,7 @@ impl RankOptions {
         Self {
             node,
             pair,
-            plan: Options::default(),
+            survey: Options::default(),
             join_deadline: Duration::from_secs(120),
             round_deadline: Duration::from_secs(30),
         }
@@ -239,7 +239,7 @@ impl Rank<'_> {
             .enumerate()
             .map(|(rank, node)| node.unwrap_or_else(|| Node::new(format!("rank {rank}"))));
         let provider = self.pair.endpoint.provider.clone();
-        let mut survey = Survey::new(named.collect(), provider, self.options.plan.clone())?;
+        let mut survey = Survey::new(named.collect(), provider, self.options.survey.clone())?;
         lost.into_iter().for_each(|rank| survey.lost(rank));
         Ok(survey)
     }

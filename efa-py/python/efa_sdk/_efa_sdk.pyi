@@ -11,7 +11,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyPlan", "SurveyProgress", "SurveyReport", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -4473,15 +4473,84 @@ class SurveyNode:
         """
 
 @final
+class SurveyOptions:
+    """
+    How to survey: every setting of a plan. The whole is what `SurveyPlan`, `run_rank`,
+    `efa_sdk.ray.survey` and `efa_sdk.torch.survey` take as `options`.
+
+    mode: `full` (every pair), `sampled` (bad nodes of large clusters in few rounds), `ring`,
+    or `within_groups` and `between_groups`, which need labels. seed: of everything random.
+    labels: one for each node, its network node. expected_gbps: the rate that a pair should
+    reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one rail.
+    base_rounds: rounds of a sampled survey before suspects are measured again, 1 or more;
+    log2 of the number of nodes, rounded down, and 2, if not given. thresholds: when a
+    difference counts; the defaults if not given.
+
+    Raises FabricError with the code `fabric.invalid_option`, whose context has `option`,
+    `value` and `limit`; ValueError for an unknown mode.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, base_rounds: SupportsIndex | None = None, thresholds: SurveyThresholds | None = None) -> SurveyOptions: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def base_rounds(self, /) -> int | None:
+        """
+        Base rounds of a sampled survey.
+        """
+    @property
+    def expected_gbps(self, /) -> float | None:
+        """
+        The rate of a pair in each direction with all rails, in Gbit/s.
+        """
+    @property
+    def expected_rail_gbps(self, /) -> float | None:
+        """
+        The rate of one rail in each direction, in Gbit/s.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveyOptions:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def labels(self, /) -> list[str] | None:
+        """
+        Per node, the label of its network node.
+        """
+    @property
+    def mode(self, /) -> str:
+        """
+        Which pairs the base rounds cover.
+        """
+    @property
+    def seed(self, /) -> int:
+        """
+        Seed of everything random.
+        """
+    @property
+    def thresholds(self, /) -> SurveyThresholds:
+        """
+        When a difference counts.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class SurveyPlan:
     """
     A survey that is driven by the caller: which pairs to measure next, and what came of it.
 
-    mode: `full`, `sampled`, `ring`, `within_groups` or `between_groups`; the last two need
-    labels, one for each node. expected_gbps: the rate that a pair should reach in each direction
-    with all rails; expected_rail_gbps: with one.
+    options: a SurveyOptions with every setting; mode, seed, labels, expected_gbps and
+    expected_rail_gbps are the same as there, for callers that need no others. Raises FabricError
+    with the code `fabric.invalid_option` for both at once, and for labels that are not one for
+    each node.
     """
-    def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None) -> SurveyPlan: ...
+    def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, options: SurveyOptions | None = None) -> SurveyPlan: ...
     def answers(self, /, node: SupportsIndex) -> bool:
         """
         Whether the node still answers, as far as is known.
@@ -4709,6 +4778,74 @@ class SurveyReport:
         """
 
 @final
+class SurveyThresholds:
+    """
+    When a difference counts. Shares are from 0 to 1; the defaults have the detection rates of
+    docs/survey-statistics.md.
+
+    loss: least loss of bandwidth, as a share of the cluster's median (above 0, below 1); a
+    verdict on a link needs a third more. latency_excess: least gain of a node's latency, as a
+    share of the median (above 0). link_latency_excess: least gain of a single link's latency to
+    measure it again, as a share of the median (above 0); a verdict needs a third more. z:
+    least robust z, in standard deviations (above 0). of_expected: least share of the expected
+    rate (above 0, up to 1). least_nodes: live nodes below which no outlier is named (3 or
+    more). alone: times that an outlier is measured again alone, each a round (1 to 100).
+
+    Raises FabricError with the code `fabric.invalid_option`; its context has `option`,
+    `value` and `limit`.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, *, loss: SupportsFloat | SupportsIndex = 0.10, latency_excess: SupportsFloat | SupportsIndex = 0.10, link_latency_excess: SupportsFloat | SupportsIndex = 0.25, z: SupportsFloat | SupportsIndex = 3.5, of_expected: SupportsFloat | SupportsIndex = 0.90, least_nodes: SupportsIndex = 5, alone: SupportsIndex = 3) -> SurveyThresholds: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def alone(self, /) -> int:
+        """
+        Times that an outlier is measured again alone.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveyThresholds:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def latency_excess(self, /) -> float:
+        """
+        Least gain of a node's latency, as a share of the cluster's median.
+        """
+    @property
+    def least_nodes(self, /) -> int:
+        """
+        Live nodes below which no outlier is named.
+        """
+    @property
+    def link_latency_excess(self, /) -> float:
+        """
+        Least gain of a link's latency to measure it again, as a share of the cluster's median.
+        """
+    @property
+    def loss(self, /) -> float:
+        """
+        Least loss of bandwidth, as a share of the cluster's median.
+        """
+    @property
+    def of_expected(self, /) -> float:
+        """
+        Least share of the expected rate.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def z(self, /) -> float:
+        """
+        Least robust z, in standard deviations.
+        """
+
+@final
 class Topology:
     """
     Where a cluster's running instances hang in the network, by rank.
@@ -4879,6 +5016,11 @@ def _stop_probes() -> None:
     fault. Not for callers.
     """
 
+def _survey_options(options: SurveyOptions | None, *, mode: str, seed: SupportsIndex, labels: SupportsGetItem[int, str] | None, expected_gbps: SupportsFloat | SupportsIndex | None, expected_rail_gbps: SupportsFloat | SupportsIndex | None) -> SurveyOptions:
+    """
+    Options given whole, or the settings that callers may give as keywords instead.
+    """
+
 def advise_nccl_environment(environment: dict[str, str], *, instance_type: str | None = None, efa_count: SupportsIndex | None = None, gpu_count: SupportsIndex | None = None, has_rdma: bool | None = None, libfabric_version: str | None = None, plugin_version: str | None = None, plugin_path: str | None = None, fork_is_safe: bool | None = None, require_efa: bool = False) -> NcclAdvice:
     """
     What to set and what to unset for NCCL over EFA, for processes with this environment.
@@ -5004,14 +5146,17 @@ def rails(node: Node, *, library: Library | None = None) -> list[Rail]:
     knows of it.
     """
 
-def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> SurveyReport:
+def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> SurveyReport:
     """
     Surveys all ranks: each of them calls this with the same exchange and name, and all get the
-    same report. Rank 0's mode, seed, labels and expected rates count; its progress is called, from
-    the survey's own thread, with a SurveyProgress after each round.
+    same report. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
+    expected_gbps and expected_rail_gbps as there. Rank 0's progress is called, from the survey's
+    own thread, with a SurveyProgress after each round. join_deadline_s: seconds for the ranks to
+    come; round_deadline_s: for each round. Raises FabricError; with the code
+    `fabric.invalid_option` for options and single settings at once.
     """
 
-def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None) -> "collections.abc.Awaitable[SurveyReport]":
+def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> "collections.abc.Awaitable[SurveyReport]":
     """
     As `run_rank`, as an awaitable.
     """

@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from efa_sdk import Topology, aio
+from efa_sdk._efa_sdk import _survey_options
 from efa_sdk.errors import BindingError, EfaError
 from efa_sdk.fabric import Library, Rail
 from efa_sdk.progress import survey_display
@@ -34,6 +35,7 @@ from efa_sdk.survey import (
     PairOptions,
     PairSight,
     SurveyNode,
+    SurveyOptions,
     SurveyPlan,
     SurveyProgress,
     SurveyReport,
@@ -124,6 +126,7 @@ def survey(
     reserve: bool = False,
     inspect: Callable[[], object] | None = inspect_node,
     progress: Callable[[SurveyProgress], object] | bool | None = None,
+    options: SurveyOptions | None = None,
 ) -> SurveyReport:
     """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
 
@@ -134,15 +137,16 @@ def survey(
     labels: per node, in the order of ``NodeManagerAddress`` and ``NodeID``, its network node.
     topology: what ``Client.topology`` gave for these instances; where it knows all nodes, by
     address, it stands in for labels and gives ``report.topology_order``. expected_gbps: what a
-    pair should reach in each direction with all rails; expected_rail_gbps: with one.
-    test_budget_s: seconds for latency and for the rate in each direction. start_deadline_s: for
-    the actors to start. round_deadline_s: a node that did not answer by then counts as
-    unreachable and is asked no more. reserve: take all CPUs of each node, so that nothing else
-    runs there; by default the actors take none. inspect: called on every node; what it returns
-    becomes the ``inspection`` of the node in the report, as JSON. By default the doctor, so that
-    the report says where nodes differ; None for nothing. progress: how far it
-    is, shown on a terminal or in a notebook and nowhere else; True shows it in files too, False
-    nowhere, and a function is called after each round instead.
+    pair should reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one.
+    options: a ``SurveyOptions`` with all of these settings, base rounds and thresholds too; then
+    mode, seed, labels and expected rates are left out. test_budget_s: seconds for latency and for
+    the rate in each direction. start_deadline_s: for the actors to start. round_deadline_s: a node
+    that did not answer by then counts as unreachable and is asked no more. reserve: take all CPUs
+    of each node, so that nothing else runs there; by default the actors take none. inspect: called
+    on every node; what it returns becomes the ``inspection`` of the node in the report, as JSON.
+    By default the doctor, so that the report says where nodes differ; None for nothing. progress:
+    how far it is, shown on a terminal or in a notebook and nowhere else; True shows it in files
+    too, False nowhere, and a function is called after each round instead.
 
     Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
     ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
@@ -151,7 +155,15 @@ def survey(
     """
     ray = _initialised_ray()
     start = time.monotonic()
-    options = PairOptions(
+    chosen = _survey_options(
+        options,
+        mode=mode,
+        seed=seed,
+        labels=labels,
+        expected_gbps=expected_gbps,
+        expected_rail_gbps=expected_rail_gbps,
+    )
+    pair = PairOptions(
         provider or "tcp",
         latency_bytes=latency_bytes,
         message_bytes=message_bytes,
@@ -163,15 +175,8 @@ def survey(
         key=lambda node: (node["NodeManagerAddress"], node["NodeID"]),
     )
     actors: list[Any] = []
-    plan_options: dict[str, Any] = {
-        "mode": mode,
-        "seed": seed,
-        "labels": labels,
-        "expected_gbps": expected_gbps,
-        "expected_rail_gbps": expected_rail_gbps,
-    }
     known = _known(nodes, topology)
-    plan = SurveyPlan(known, provider or "tcp", **plan_options)
+    plan = SurveyPlan(known, provider or "tcp", options=chosen)
     line, tell = survey_display(progress)
     try:
         line.note(f"starting {len(nodes)} actors")
@@ -182,14 +187,14 @@ def survey(
             has_efa = any("efa" in greeting.providers for greeting in greetings.values())
             provider = "efa" if has_efa else "tcp"
         each = [
-            _with_place(options, provider, node, _rails(provider, greetings.get(number), rails))
+            _with_place(pair, provider, node, _rails(provider, greetings.get(number), rails))
             for number, node in enumerate(nodes)
         ]
         introduced = [
             _introduced(node, greetings.get(number), each[number])
             for number, node in enumerate(known)
         ]
-        plan = SurveyPlan(introduced, provider, **plan_options)
+        plan = SurveyPlan(introduced, provider, options=chosen)
 
         def on_pair() -> None:
             if line.due():

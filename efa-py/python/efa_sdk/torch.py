@@ -19,11 +19,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from efa_sdk._efa_sdk import _survey_options
 from efa_sdk.errors import BindingError
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
     PairOptions,
     SurveyNode,
+    SurveyOptions,
     SurveyProgress,
     SurveyReport,
     choose_provider,
@@ -117,6 +119,7 @@ def survey(
     deadline_s: float = 3600.0,
     inspect: bool = True,
     progress: Callable[[SurveyProgress], object] | bool | None = None,
+    options: SurveyOptions | None = None,
 ) -> SurveyReport:
     """Measures the pairs of a job's nodes. Every rank calls it, and gets the same report.
 
@@ -127,13 +130,21 @@ def survey(
     meet. source_address: a local address, for providers with IP addresses. inspect: whether the
     doctor looks at each node, so that the report says where nodes differ. deadline_s: how long
     ranks that do not measure wait for the report. progress: as of ``efa_sdk.ray.survey``, on rank
-    0; a function is called from the survey's own thread. Other options are as there; ``labels``
-    has one for each that measures.
+    0; a function is called from the survey's own thread. Other settings are as there, ``options``
+    too, and rank 0's count; ``labels`` has one for each that measures.
 
     Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
     one deadline. Raises BindingError without torch, or when no job can be found; FabricError
     with the code ``fabric.unreachable`` when rank 0 says nothing.
     """
+    chosen_options = _survey_options(
+        options,
+        mode=mode,
+        seed=seed,
+        labels=labels,
+        expected_gbps=expected_gbps,
+        expected_rail_gbps=expected_rail_gbps,
+    )
     global _calls
     _calls += 1
     own_rank, size = _place(rank, world_size, os.environ)
@@ -167,11 +178,7 @@ def survey(
             pair,
             rank=group,
             world_size=groups,
-            mode=mode,
-            seed=seed,
-            labels=labels,
-            expected_gbps=expected_gbps,
-            expected_rail_gbps=expected_rail_gbps,
+            options=chosen_options,
             join_deadline_s=join_deadline_s,
             round_deadline_s=round_deadline_s,
             progress=tell,

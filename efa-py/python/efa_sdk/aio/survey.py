@@ -22,6 +22,7 @@ from efa_sdk._efa_sdk import (
     PairOptions,
     PairSight,
     SurveyNode,
+    SurveyOptions,
     SurveyProgress,
     SurveyReport,
     run_rank_async,
@@ -61,8 +62,15 @@ async def run_rank(
     round_deadline_s: float = 30.0,
     progress: Callable[[SurveyProgress], object] | None = None,
     library: Library | None = None,
+    options: SurveyOptions | None = None,
 ) -> SurveyReport:
-    """Surveys all ranks: each of them calls this, and all get the same report."""
+    """Surveys all ranks: each of them calls this, and all get the same report.
+
+    options: a SurveyOptions with every setting; mode, seed, labels, expected_gbps and
+    expected_rail_gbps are the same as there. join_deadline_s: seconds for the ranks to come;
+    round_deadline_s: for each round. Raises FabricError; with the code ``fabric.invalid_option``
+    for options and single settings at once.
+    """
     return await run_rank_async(
         exchange,
         name,
@@ -79,4 +87,5 @@ async def run_rank(
         round_deadline_s=round_deadline_s,
         progress=progress,
         library=library,
+        options=options,
     )

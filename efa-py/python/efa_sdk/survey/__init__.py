@@ -15,6 +15,15 @@ TCP. ``SurveyPlan`` is for drivers of your own: it says which pairs to measure n
 >>> plan.report().drain
 ['node-4']
 
+``SurveyOptions`` has every setting, thresholds included; each way to run a survey takes it whole:
+
+>>> options = survey.SurveyOptions(
+...     mode="sampled", base_rounds=12, thresholds=survey.SurveyThresholds(loss=0.05)
+... )
+>>> plan = survey.SurveyPlan([survey.SurveyNode(f"{i}") for i in range(64)], "efa", options=options)
+>>> plan.progress().base_rounds
+12
+
 From a shell, on each machine, with the same file of a token that is private to you::
 
     python -m efa_sdk.survey --rank 0 --world-size 2 --rendezvous 10.0.0.4:7777 --token-file token
@@ -39,9 +48,11 @@ from efa_sdk._efa_sdk import (
     StoreServer,
     SurveyDifference,
     SurveyNode,
+    SurveyOptions,
     SurveyPlan,
     SurveyProgress,
     SurveyReport,
+    SurveyThresholds,
     doctor,
     node,
     rails,
@@ -57,9 +68,11 @@ __all__ = [
     "StoreServer",
     "SurveyDifference",
     "SurveyNode",
+    "SurveyOptions",
     "SurveyPlan",
     "SurveyProgress",
     "SurveyReport",
+    "SurveyThresholds",
     "choose_provider",
     "choose_rails",
     "inspect_node",

@@ -17,12 +17,25 @@ from efa_sdk.survey import (
     StoreClient,
     StoreServer,
     SurveyNode,
+    SurveyOptions,
     SurveyReport,
+    SurveyThresholds,
     choose_provider,
     choose_rails,
     inspect_node,
     rank_from_environment,
     run_rank,
+)
+
+#: Thresholds: option of the command line, type, and what it is.
+_THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
+    ("loss", float, "least loss of bandwidth, as a share of the median; 0.10"),
+    ("latency-excess", float, "least gain of a node's latency, as a share of the median; 0.10"),
+    ("link-latency-excess", float, "the same of a link, to measure it again; 0.25"),
+    ("z", float, "least robust z, in standard deviations; 3.5"),
+    ("of-expected", float, "least share of the expected rate; 0.90"),
+    ("least-nodes", int, "live nodes below which no outlier is named; 5"),
+    ("alone", int, "times that an outlier is measured again alone; 3"),
 )
 
 
@@ -45,6 +58,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rails", type=int, help="at most so many EFA devices; all by default")
     parser.add_argument("--mode", default="full", choices=("full", "sampled", "ring"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--base-rounds", type=int, help="of a sampled survey; log2(nodes) + 2")
+    thresholds = parser.add_argument_group("when a difference counts; rank 0's are used")
+    for name, kind, meaning in _THRESHOLDS:
+        thresholds.add_argument(f"--{name}", type=kind, help=meaning)
     parser.add_argument("--message-bytes", type=int, default=1 << 20)
     parser.add_argument("--test-budget-s", type=float, default=0.2)
     parser.add_argument("--expected-gbps", type=float)
@@ -66,6 +83,19 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
+def _options(given: argparse.Namespace) -> SurveyOptions:
+    names = [name.replace("-", "_") for name, _, _ in _THRESHOLDS]
+    thresholds = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    return SurveyOptions(
+        mode=given.mode,
+        seed=given.seed,
+        expected_gbps=given.expected_gbps,
+        expected_rail_gbps=given.expected_rail_gbps,
+        base_rounds=given.base_rounds,
+        thresholds=SurveyThresholds(**thresholds),
+    )
+
+
 def _run(given: argparse.Namespace) -> SurveyReport:
     token = given.token_file.read_text().strip()
     if not token:
@@ -73,6 +103,7 @@ def _run(given: argparse.Namespace) -> SurveyReport:
     host, _, port = given.rendezvous.rpartition(":")
     if not host or not port.isdecimal():
         raise ValueError(f"'{given.rendezvous}' is not HOST:PORT")
+    options = _options(given)
     provider = given.provider or choose_provider()
     pair = PairOptions(
         provider,
@@ -99,10 +130,7 @@ def _run(given: argparse.Namespace) -> SurveyReport:
             pair,
             rank=given.rank,
             world_size=given.world_size,
-            mode=given.mode,
-            seed=given.seed,
-            expected_gbps=given.expected_gbps,
-            expected_rail_gbps=given.expected_rail_gbps,
+            options=options,
             join_deadline_s=given.join_deadline_s,
             round_deadline_s=given.round_deadline_s,
             progress=line,
