@@ -216,10 +216,10 @@ impl<A> Failing<A> {
     }
 
     /// A call that reads: to one that finds nothing, the answer is empty.
-    async fn read<T: Default, F>(&self, call: Call, send: impl Fn() -> F + Send) -> Result<T>
+    async fn read<T, F>(&self, call: Call, send: impl Fn() -> F + Send) -> Result<T>
     where
+        T: Default + Send,
         F: Future<Output = Result<T>> + Send,
-        T: Send,
     {
         match self.next(call) {
             Some(Fault::NotFound) if call.not_found().is_none() => Ok(T::default()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use efa_core::aws::AwsSdk;
-use efa_core::ec2::{Ec2, Filter, RunInstances, Tags};
+use efa_core::ec2::{Ec2, Filter, RunInstances};
 use efa_core::layout::NetworkInterface;
 use efa_core::provision::Wait;
 use efa_core::services::Aws;

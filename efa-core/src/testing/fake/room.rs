@@ -13,9 +13,9 @@ impl State {
     pub(super) fn room(&self, request: &Request, launch: &Launch) -> Answer<u32> {
         let least = request.minimum_count;
         let mut count = request.count;
-        if launch.addresses > 0 {
-            let free = self.free_addresses(&launch.subnet) / launch.addresses;
-            count = count.min(u32::try_from(free).unwrap_or(u32::MAX));
+        let free = self.free_addresses(&launch.subnet);
+        if let Some(fit) = free.checked_div(launch.addresses) {
+            count = count.min(u32::try_from(fit).unwrap_or(u32::MAX));
         }
         if count < least {
             let message =

@@ -89,6 +89,9 @@ impl State {
         };
         let status = sent.status(outcome, self.now);
         let ended = matches!(status, CommandStatus::Success | CommandStatus::Failed);
+        let printed = |text: &String| {
+            if ended { text.clone() } else { String::new() }
+        };
         let details = match status {
             CommandStatus::TimedOut => "ExecutionTimedOut",
             ref status => status.as_str(),
@@ -100,8 +103,8 @@ impl State {
                 CommandStatus::TimedOut => Some(137),
                 _ => ended.then_some(outcome.exit_code),
             },
-            stdout: ended.then(|| outcome.stdout.clone()).unwrap_or_default(),
-            stderr: ended.then(|| outcome.stderr.clone()).unwrap_or_default(),
+            stdout: printed(&outcome.stdout),
+            stderr: printed(&outcome.stderr),
             status,
         })
     }
