@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use crate::catalog::InstanceType;
 use crate::ec2::{CreateSecurityGroup, Image, Market, RootVolume, Subnet, Tags};
 use crate::error::{Code, Error, Result};
-use crate::launch::{LaunchData, RunInstances};
 use crate::layout::{Layout, PublicIp};
 use crate::spec::{Bootstrap, ClusterSpec};
 use crate::tags;
@@ -299,51 +298,6 @@ impl Plan {
             description: format!("EFA traffic within cluster {}", self.spec.name),
             vpc_id: self.subnet().vpc_id.clone(),
             tags: self.shared_tags(),
-        }
-    }
-
-    /// What each instance is launched with, in one security group and subnet.
-    #[must_use]
-    pub fn launch_data(&self, security_group_id: &str, subnet_id: &str) -> LaunchData {
-        self.launch_data_with(&self.layout, security_group_id, subnet_id)
-    }
-
-    /// [`launch_data`](Self::launch_data) with the interfaces that another launcher makes of the
-    /// plan's.
-    pub(crate) fn launch_data_with(
-        &self,
-        layout: &Layout,
-        security_group_id: &str,
-        subnet_id: &str,
-    ) -> LaunchData {
-        launch::decide(self, layout, security_group_id, subnet_id)
-    }
-
-    /// The RunInstances request of a launch.
-    #[must_use]
-    pub fn run_instances_request(&self, launch: &Launch<'_>) -> RunInstances {
-        let mut request = RunInstances {
-            client_token: String::new(),
-            min_count: launch.minimum_count,
-            max_count: launch.count,
-            data: self.launch_data(launch.security_group_id, launch.subnet_id),
-        };
-        // EC2 refuses one token with two different requests, so the request is part of it.
-        let digest = hex(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
-        let (fingerprint, number) = (&self.fingerprint, launch.number);
-        request.client_token = format!("efa-sdk-{fingerprint}-{digest}-{number}");
-        request
-    }
-
-    /// The first launch of the whole cluster into one security group and subnet.
-    #[must_use]
-    pub fn launch<'a>(&self, security_group_id: &'a str, subnet_id: &'a str) -> Launch<'a> {
-        Launch {
-            security_group_id,
-            subnet_id,
-            count: self.spec.count,
-            minimum_count: self.spec.minimum_count.unwrap_or(self.spec.count),
-            number: 0,
         }
     }
 }

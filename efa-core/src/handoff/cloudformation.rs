@@ -1,165 +1,23 @@
 //! The whole stack as a CloudFormation template: groups, role, launch template and instances.
 
-use serde::{Deserialize, Serialize};
-
-use super::document::{Document, Node, json_text, mapping, put, yaml_text};
-use super::launch_template::{not_possible, shared_tags, tag_list};
-use super::provenance;
-use crate::error::{Code, Error, Result};
+use super::document::{Node, mapping};
+use super::launch_template::not_possible;
+use crate::error::Result;
 use crate::plan::Plan;
 
 mod instances;
+mod options;
 mod role;
 mod security_group;
+mod template;
+
+pub use options::{CloudFormationOptions, TemplateFormat};
+
+use template::Template;
 
 /// CloudFormation's limit on the resources of one template (User Guide, "Understand
 /// CloudFormation quotas").
 const RESOURCE_LIMIT: usize = 500;
-
-/// How a template is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum TemplateFormat {
-    /// YAML, with comments where people edit.
-    #[default]
-    Yaml,
-    /// JSON, which has no comments; the template's description says where it is from.
-    Json,
-}
-
-impl TemplateFormat {
-    /// `yaml` or `json`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Yaml => "yaml",
-            Self::Json => "json",
-        }
-    }
-}
-
-impl std::str::FromStr for TemplateFormat {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        [Self::Yaml, Self::Json]
-            .into_iter()
-            .find(|format| format.as_str() == text)
-            .ok_or_else(|| {
-                Error::new(
-                    Code::HandoffInvalidOption,
-                    format!("no format '{text}' of templates"),
-                )
-                .with_cure("choose yaml or json")
-                .with_context("field", "format")
-                .with_context("value", text)
-                .with_context("limit", "yaml, json")
-            })
-    }
-}
-
-/// What a stack has beside what the plan says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CloudFormationOptions {
-    /// How the template is written down.
-    pub format: TemplateFormat,
-    /// Make the bucket that the role may read: encrypted, not public. It has the name that the
-    /// plan's role has for it, or one that CloudFormation chooses.
-    pub scripts_bucket: bool,
-    /// Make a log group for SSM session logs, `/aws/ssm/efa-sdk-` and the cluster's name, which
-    /// the role may write.
-    pub session_logs: bool,
-}
-
-/// A template in the making.
-struct Template<'a> {
-    plan: &'a Plan,
-    options: &'a CloudFormationOptions,
-    parameters: yaml_serde::Mapping,
-    resources: yaml_serde::Mapping,
-    outputs: yaml_serde::Mapping,
-    comments: Vec<(String, &'static str)>,
-}
-
-impl Template<'_> {
-    /// Adds a parameter with the plan's value as its default; what refers to it.
-    fn parameter(&mut self, name: &str, kind: &str, description: &str, default: &str) -> Node {
-        let parameter = mapping! {
-            "Type" => kind,
-            "Description" => description,
-            "Default" => default,
-        };
-        put(&mut self.parameters, name, parameter);
-        reference(name)
-    }
-
-    /// Adds a resource; what refers to it.
-    fn resource(&mut self, name: &str, kind: &str, properties: Node) -> Node {
-        let resource = mapping! { "Type" => kind, "Properties" => properties };
-        put(&mut self.resources, name, resource);
-        reference(name)
-    }
-
-    /// A comment above a resource.
-    fn explain(&mut self, resource: &str, text: &'static str) {
-        self.comments.push((format!("Resources.{resource}"), text));
-    }
-
-    fn output(&mut self, name: &str, description: &str, value: Node) {
-        let output = mapping! { "Description" => description, "Value" => value };
-        put(&mut self.outputs, name, output);
-    }
-
-    /// Tags of ours on everything that can be tagged.
-    fn tags(&self) -> Node {
-        tag_list(&shared_tags(self.plan))
-    }
-
-    fn text(self) -> String {
-        let plan = self.plan;
-        let body = mapping! {
-            "AWSTemplateFormatVersion" => "2010-09-09",
-            "Description" => format!(
-                "EFA cluster {} of {} {}. Written by {} for plan {}.",
-                plan.name(),
-                plan.spec.count,
-                plan.spec.instance_type,
-                provenance::tag_value(plan),
-                plan.fingerprint
-            ),
-            "Metadata" => mapping! { "efa-sdk" => mapping! {
-                "Planner" => provenance::tag_value(plan),
-                "Plan" => plan.fingerprint.as_str(),
-                "Interfaces" => plan.layout.notation(),
-            } },
-            "Parameters" => Node::Mapping(self.parameters),
-            "Resources" => Node::Mapping(self.resources),
-            "Outputs" => Node::Mapping(self.outputs),
-        };
-        if self.options.format == TemplateFormat::Json {
-            return json_text(&body);
-        }
-        let document = self
-            .comments
-            .iter()
-            .fold(Document::new(body), |document, (path, text)| {
-                document.comment(path, text)
-            });
-        yaml_text(&provenance::header(plan, &plan.layout), &[document])
-    }
-}
-
-/// `{"Ref": name}`.
-fn reference(name: &str) -> Node {
-    mapping! { "Ref" => name }
-}
-
-/// `{"Fn::GetAtt": [name, attribute]}`.
-fn attribute(name: &str, attribute: &str) -> Node {
-    mapping! { "Fn::GetAtt" => vec![Node::from(name), Node::from(attribute)] }
-}
 
 impl Plan {
     /// A CloudFormation template of everything that [`apply`](crate::Client::apply) would make,
@@ -175,14 +33,7 @@ impl Plan {
     /// a bucket or a log group without a role of the stack's own.
     pub fn to_cloudformation(&self, options: &CloudFormationOptions) -> Result<String> {
         check_expressible(self, options)?;
-        let mut template = Template {
-            plan: self,
-            options,
-            parameters: yaml_serde::Mapping::new(),
-            resources: yaml_serde::Mapping::new(),
-            outputs: yaml_serde::Mapping::new(),
-            comments: Vec::new(),
-        };
+        let mut template = Template::new(self, options);
         let subnet = template.parameter(
             "SubnetId",
             "AWS::EC2::Subnet::Id",

@@ -17,10 +17,7 @@ use crate::types::Architecture;
 mod commands;
 mod options;
 
-pub use options::RayClusterOptions;
-
-/// The version of Ray whose own checks and autoscaler have taken what is written here.
-pub const TESTED_RAY_VERSION: &str = "2.60.0";
+pub use options::{RayClusterOptions, TESTED_RAY_VERSION};
 
 /// The name of the head's node type.
 const HEAD: &str = "head";

@@ -1,26 +1,70 @@
 //! The launch of a plan. What an instance gets that nobody asked for (IMDSv2, hops, encryption,
 //! what goes with the instance, what is tagged) is decided here and in no other file.
 
-use super::Plan;
+use sha2::{Digest, Sha256};
+
+use super::{Launch, Plan, form, hex};
 use crate::ec2::{Market, RootVolume};
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
     CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceProfileSpecification,
     InterfaceSpecification, InterruptionBehavior, LaunchData, MarketOptions, MarketType,
-    MetadataOptions, Placement, SpotInstanceType, SpotOptions, TagSpecification, TaggedResource,
-    VolumeType,
+    MetadataOptions, Placement, RunInstances, SpotInstanceType, SpotOptions, TagSpecification,
+    TaggedResource, VolumeType,
 };
 use crate::layout::Layout;
 use crate::tags;
 use crate::types::Tags;
 
+impl Plan {
+    /// What each instance is launched with, in one security group and subnet.
+    #[must_use]
+    pub fn launch_data(&self, security_group_id: &str, subnet_id: &str) -> LaunchData {
+        self.launch_data_with(&self.layout, security_group_id, subnet_id)
+    }
+
+    /// [`launch_data`](Self::launch_data) with the interfaces that another launcher makes of the
+    /// plan's.
+    pub(crate) fn launch_data_with(
+        &self,
+        layout: &Layout,
+        security_group_id: &str,
+        subnet_id: &str,
+    ) -> LaunchData {
+        data(self, layout, security_group_id, subnet_id)
+    }
+
+    /// The RunInstances request of a launch.
+    #[must_use]
+    pub fn run_instances_request(&self, launch: &Launch<'_>) -> RunInstances {
+        let mut request = RunInstances {
+            client_token: String::new(),
+            min_count: launch.minimum_count,
+            max_count: launch.count,
+            data: self.launch_data(launch.security_group_id, launch.subnet_id),
+        };
+        // EC2 refuses one token with two different requests, so the request is part of it.
+        let digest = hex(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
+        let (fingerprint, number) = (&self.fingerprint, launch.number);
+        request.client_token = format!("efa-sdk-{fingerprint}-{digest}-{number}");
+        request
+    }
+
+    /// The first launch of the whole cluster into one security group and subnet.
+    #[must_use]
+    pub fn launch<'a>(&self, security_group_id: &'a str, subnet_id: &'a str) -> Launch<'a> {
+        Launch {
+            security_group_id,
+            subnet_id,
+            count: self.spec.count,
+            minimum_count: self.spec.minimum_count.unwrap_or(self.spec.count),
+            number: 0,
+        }
+    }
+}
+
 /// The launch of the plan's instances with these interfaces, into this security group and subnet.
-pub(super) fn decide(
-    plan: &Plan,
-    layout: &Layout,
-    security_group_id: &str,
-    subnet_id: &str,
-) -> LaunchData {
+fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> LaunchData {
     let market = &plan.capacity.market;
     LaunchData {
         instance_type: plan.spec.instance_type.clone(),

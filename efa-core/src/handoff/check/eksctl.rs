@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::document::{Checked, Findings};
 use super::interfaces::too_few;
-use super::{Checked, DocumentFinding, Findings, Severity};
+use super::report::{DocumentFinding, Severity};
 use crate::catalog::InstanceType;
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;

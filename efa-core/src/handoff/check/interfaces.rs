@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{DocumentFinding, Findings, Severity};
+use super::document::Findings;
+use super::report::{DocumentFinding, Severity};
 use crate::catalog::{Catalog, InstanceType};
 use crate::handoff::interfaces;
 use crate::layout::{self, Layout, violations};

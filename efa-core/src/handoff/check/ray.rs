@@ -2,161 +2,18 @@
 //! (ray/autoscaler/_private/aws in the version of
 //! [`TESTED_RAY_VERSION`](crate::handoff::TESTED_RAY_VERSION)).
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Checked, DocumentFinding, Findings, Severity};
+use super::document::{Checked, Findings};
 
 mod commands;
+mod findings;
 mod keys;
 mod node_type;
+mod parts;
 
-use Severity::{Error, Warning};
-
-/// Every finding of this format, its severity, and what it is about. Findings of interfaces have
-/// the ids of `interfaces.*` and `layout.*`.
-const FINDINGS: &[(&str, Severity, &str)] = &[
-    (
-        "ray.beside_interfaces",
-        Error,
-        "groups or a subnet beside `NetworkInterfaces`: Ray refuses them",
-    ),
-    (
-        "ray.docker_without_devices",
-        Error,
-        "a container without `--device=/dev/infiniband` sees no EFA",
-    ),
-    (
-        "ray.external_ips",
-        Error,
-        "`use_internal_ips` is not true, and the instances get no public address",
-    ),
-    (
-        "ray.head_node_type",
-        Error,
-        "`head_node_type` is missing or names no node type",
-    ),
-    (
-        "ray.installer_url",
-        Error,
-        "the installer's URL names no file",
-    ),
-    (
-        "ray.interface_without_group",
-        Error,
-        "an interface without `Groups`: Ray refuses it",
-    ),
-    (
-        "ray.interface_without_subnet",
-        Error,
-        "an interface without `SubnetId`: Ray refuses it",
-    ),
-    (
-        "ray.key_name_missing",
-        Error,
-        "`ssh_private_key` without `KeyName`: Ray refuses it",
-    ),
-    (
-        "ray.min_workers_over_max",
-        Error,
-        "the sum of `min_workers` is over `max_workers`: Ray refuses it",
-    ),
-    (
-        "ray.unknown_key",
-        Error,
-        "a key that Ray's schema does not have",
-    ),
-    (
-        "ray.unknown_parameter",
-        Error,
-        "a key of `node_config` that RunInstances does not have",
-    ),
-    (
-        "ray.imds_v1",
-        Warning,
-        "the metadata service answers without a token",
-    ),
-    (
-        "ray.no_efa_installer",
-        Warning,
-        "nothing installs EFA: it must be in the image",
-    ),
-    (
-        "ray.no_placement_group",
-        Warning,
-        "no placement group, and no capacity that is placed already",
-    ),
-    (
-        "ray.resources_missing",
-        Warning,
-        "`resources` missing: Ray looks them up, and fails where it cannot",
-    ),
-    (
-        "ray.several_zones",
-        Warning,
-        "several zones: EFA traffic crosses none",
-    ),
-    (
-        "ray.subnet_id_ignored",
-        Warning,
-        "`SubnetId` without interfaces: Ray takes another subnet (ray#14551)",
-    ),
-    (
-        "ray.subnets_differ",
-        Warning,
-        "interfaces of a node type in several subnets",
-    ),
-    (
-        "ray.unverified_download",
-        Warning,
-        "the EFA installer runs as root without a look at its signature",
-    ),
-    (
-        "ray.volume_not_encrypted",
-        Warning,
-        "a root volume that is not encrypted",
-    ),
-];
-
-/// A finding of the list.
-fn finding(id: &str, path: String, message: impl Into<String>, cure: &str) -> DocumentFinding {
-    let listed = FINDINGS.iter().find(|(listed, ..)| *listed == id);
-    debug_assert!(listed.is_some(), "{id} is not listed");
-    let severity = listed.map_or(Error, |(_, severity, _)| *severity);
-    DocumentFinding::new(severity, id, path, message, cure)
-}
-
-/// One of `available_node_types`.
-struct NodeType<'a> {
-    value: &'a Value,
-    config: &'a Value,
-    /// Where it stands.
-    path: String,
-    is_head: bool,
-}
-
-impl<'a> NodeType<'a> {
-    fn at(&self, key: &str) -> String {
-        format!("{}.node_config.{key}", self.path)
-    }
-
-    fn text(&self, key: &str) -> Option<&'a str> {
-        self.config.get(key).and_then(Value::as_str)
-    }
-
-    /// Its interfaces, where it has a list of them.
-    fn interfaces(&self) -> Option<&'a [Value]> {
-        let list = self.config.get("NetworkInterfaces")?.as_array()?;
-        Some(list.as_slice())
-    }
-
-    fn has_efa(&self) -> bool {
-        let efa = |interface: &Value| {
-            let kind = interface.get("InterfaceType").and_then(Value::as_str);
-            kind.is_some_and(|kind| kind.starts_with("efa"))
-        };
-        self.interfaces().is_some_and(|list| list.iter().any(efa))
-    }
-}
+use findings::finding;
+use parts::NodeType;
 
 pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
     let cluster = document.document;
@@ -272,11 +129,6 @@ fn check_worker_counts(document: &Checked<'_>, types: &[NodeType<'_>], found: &m
             "raise max_workers to their sum or more",
         ));
     }
-}
-
-/// The entries of a mapping; none where it is something else.
-fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flat_map(Map::iter)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::document::{Checked, Findings};
 use super::interfaces::{self, InterfaceList};
-use super::{Checked, DocumentFinding, Findings, Severity};
+use super::report::{DocumentFinding, Severity};
 use crate::handoff::document::json_text;
 use crate::layout::Layout;
 

@@ -1,8 +1,8 @@
 //! The launch template and the instances that come from it.
 
-use super::{Node, Template, attribute, mapping, put, reference};
+use super::template::{Template, attribute, reference};
 use crate::ec2::Market;
-use crate::handoff::document::{node, set};
+use crate::handoff::document::{Node, mapping, node, put, set};
 use crate::handoff::launch_template::tag_planner;
 use crate::handoff::provenance;
 use crate::tags;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Node, Template, attribute, mapping, put, reference};
-use crate::handoff::document::node;
+use super::template::{Template, attribute, reference};
+use crate::handoff::document::{Node, mapping, node, put};
 use crate::plan::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::spec::InstanceRole;
 

@@ -1,7 +1,8 @@
 //! The security group and its rules.
 
-use super::{Node, Template, attribute, mapping, reference};
+use super::template::{Template, attribute, reference};
 use crate::ec2::Direction;
+use crate::handoff::document::{Node, mapping};
 
 /// Adds the group, or a parameter for the caller's, and the rules that it lacks; the group's id
 /// and the names of the rules.

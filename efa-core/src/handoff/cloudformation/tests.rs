@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{Direction, SecurityGroup, Tags};
+use crate::error::Code;
 use crate::fixtures::{LAYOUT_CLASSES, plan, prepared_plan, seen, spec};
 use crate::handoff::{check, interfaces};
 use crate::plan::decide;

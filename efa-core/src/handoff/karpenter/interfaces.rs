@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::KarpenterInterfaces;
+use super::options::KarpenterInterfaces;
 use crate::catalog::InstanceType;
 use crate::error::{Error, Result};
 use crate::handoff::document::{Document, Node, mapping, yaml_text};

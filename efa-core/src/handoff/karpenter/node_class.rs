@@ -1,7 +1,8 @@
 //! The EC2NodeClass: how a node is launched.
 
+use super::interfaces;
 use super::options::invalid;
-use super::{Writer, interfaces};
+use super::writer::Writer;
 use crate::error::Result;
 use crate::handoff::document::{Document, Node, mapping, put};
 use crate::handoff::launch_template::not_possible;

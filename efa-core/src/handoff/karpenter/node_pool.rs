@@ -1,6 +1,6 @@
 //! The NodePool: which nodes there may be, and how many; and their huge pages.
 
-use super::{INSTANCE_TYPE_LABEL, Writer};
+use super::writer::{INSTANCE_TYPE_LABEL, Writer};
 use crate::ec2::Market;
 use crate::handoff::document::{Document, Node, mapping, put};
 use crate::types::Architecture;

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EFA_RESOURCE;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
+
+/// The resource that the EFA device plugin offers.
+pub(crate) const EFA_RESOURCE: &str = "vpc.amazonaws.com/efa";
 
 /// Who says which interfaces a node gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

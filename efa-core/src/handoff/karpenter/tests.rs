@@ -9,6 +9,7 @@ use crate::fixtures::{LAYOUT_CLASSES, prepared_plan, seen, spec};
 use crate::handoff::{check, read};
 use crate::layout::{Profile, PublicIp, violations};
 use crate::spec::{Capacity, InstanceProfileChoice, InstanceRole};
+use crate::tags;
 
 fn options() -> KarpenterOptions {
     KarpenterOptions {

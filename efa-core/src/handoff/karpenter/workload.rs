@@ -1,12 +1,10 @@
 //! What runs on the nodes: pods that request all EFAs of a node and ask the doctor first.
 
-use super::{KarpenterWorkload, Writer, toleration};
+use super::options::{EFA_RESOURCE, KarpenterWorkload};
+use super::writer::{Writer, toleration};
 use crate::catalog::InstanceType;
 use crate::error::Result;
 use crate::handoff::document::{Document, Node, mapping, put};
-
-/// The resource that the EFA device plugin offers.
-pub(crate) const EFA_RESOURCE: &str = "vpc.amazonaws.com/efa";
 
 impl Writer<'_> {
     /// The documents of the workloads that the options name.

@@ -1,6 +1,6 @@
 //! What Ray runs on its nodes by SSH, each command in a login shell of its own, until one fails.
 
-use super::RayClusterOptions;
+use super::options::RayClusterOptions;
 use crate::error::Result;
 use crate::handoff::document::Node;
 use crate::plan::Plan;

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{
-    BUCKET_PUBLIC, BUCKET_UNENCRYPTED, Checked, Findings, IAM_ACTION, Severity, Template, finding,
-    is_true,
-};
+use super::findings::{BUCKET_PUBLIC, BUCKET_UNENCRYPTED, IAM_ACTION, finding};
+use super::template::{Template, is_true};
+use crate::handoff::check::document::{Checked, Findings};
+use crate::handoff::check::report::Severity;
 
 const BLOCKS: [&str; 4] = [
     "BlockPublicAcls",

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::super::interfaces::{self, InterfaceList};
 use super::super::launch_template::{self, corrected};
-use super::{
-    BLOCK_WITH_GROUP, Checked, EFA_ATTACHED_LATER, Findings, IMDS_V1, INTERFACE_TYPE_ON_INSTANCE,
-    PLACEMENT_STRATEGY, PROPERTY_DROPPED, Resource, Severity, Template, VOLUME_UNENCRYPTED,
-    finding, is_true,
+use super::findings::{
+    BLOCK_WITH_GROUP, EFA_ATTACHED_LATER, IMDS_V1, INTERFACE_TYPE_ON_INSTANCE, PLACEMENT_STRATEGY,
+    PROPERTY_DROPPED, VOLUME_UNENCRYPTED, finding,
 };
+use super::template::{Resource, Template, is_true};
+use crate::handoff::check::document::{Checked, Findings};
+use crate::handoff::check::report::Severity;
 
 pub(super) const LAUNCH_TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
 const INSTANCE: &str = "AWS::EC2::Instance";

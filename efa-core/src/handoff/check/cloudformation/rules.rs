@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
+use super::findings::{CIRCULAR_RULE, NO_SELF_EGRESS, NO_SELF_INGRESS, SSH_OPEN, finding};
 use super::launches::efa_groups;
-use super::{
-    CIRCULAR_RULE, Checked, Findings, NO_SELF_EGRESS, NO_SELF_INGRESS, Resource, SSH_OPEN,
-    Severity, Template, finding, referred_name,
-};
+use super::template::{Resource, Template, referred_name};
+use crate::handoff::check::document::{Checked, Findings};
+use crate::handoff::check::report::Severity;
 
 const GROUP: &str = "AWS::EC2::SecurityGroup";
 
@@ -106,7 +106,7 @@ fn missing(
     document: &Checked<'_>,
     group: &Resource<'_>,
     direction: &Direction,
-) -> super::DocumentFinding {
+) -> crate::handoff::check::report::DocumentFinding {
     let name = group.name;
     let id = format!("{{\"Fn::GetAtt\": [\"{name}\", \"GroupId\"]}}");
     let message = match direction.name {

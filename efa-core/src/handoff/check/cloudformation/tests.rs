@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::*;
+use super::findings::*;
 use crate::catalog::Catalog;
 use crate::handoff::check as check_text;
 

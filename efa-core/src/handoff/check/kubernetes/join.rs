@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use super::pod::pods;
 use super::requirements::Requirements;
-use super::{kind, list, text, workload};
+use super::values::{kind, list, text};
 use crate::catalog::{Catalog, InstanceType};
-use crate::handoff::karpenter::{EFA_RESOURCE, node_class_interfaces};
+use crate::handoff::karpenter::node_class_interfaces;
 
 /// The NodePools of a text.
 pub(super) fn pools(all: &[Value]) -> impl Iterator<Item = &Value> {
@@ -61,7 +62,7 @@ pub(super) fn is_for_efa(pool: &Value, all: &[Value]) -> bool {
     says_efa(pool, all)
         || (!pools(all).any(|pool| says_efa(pool, all))
             && all.iter().any(|document| {
-                workload::pods(document).iter().any(|pod| {
+                pods(document).iter().any(|pod| {
                     pod.efas() > 0
                         && could_run(pool, pod.spec)
                         && intolerable(pool, pod.spec).is_empty()
@@ -137,12 +138,4 @@ pub(super) fn has_huge_pages_overlay(all: &[Value]) -> bool {
                 .pointer("/spec/capacity")
                 .is_some_and(|capacity| capacity.get("hugepages-2Mi").is_some())
     })
-}
-
-/// The count of the EFA resource in a list of resources; 0 without one.
-pub(super) fn efa_count(resources: Option<&Value>) -> u64 {
-    resources
-        .and_then(|resources| resources.get(EFA_RESOURCE))
-        .and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()))
-        .unwrap_or(0)
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::findings::{error, warning};
+use super::join;
 use super::node_pool::first;
-use super::{Checked, Findings, error, join, list, text, warning};
+use super::values::{list, text};
 use crate::catalog::InstanceType;
+use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::{self, InterfaceList};
 use crate::handoff::interfaces::read;
 use crate::handoff::karpenter::{interfaces_text, rewritten};

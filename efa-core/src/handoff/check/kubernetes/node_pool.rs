@@ -2,9 +2,13 @@
 
 use serde_json::Value;
 
+use super::findings::{error, finding, warning};
+use super::join;
 use super::requirements::Requirements;
-use super::{Checked, Findings, Severity, error, finding, join, list, text, warning};
+use super::values::{list, text};
 use crate::catalog::InstanceType;
+use crate::handoff::check::document::{Checked, Findings};
+use crate::handoff::check::report::Severity;
 use crate::handoff::karpenter::dynamic_interfaces;
 use crate::layout::violations;
 

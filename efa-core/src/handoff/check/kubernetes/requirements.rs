@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::list;
+use super::values::list;
 use crate::catalog::{Catalog, InstanceType};
 use crate::types::Architecture;
 

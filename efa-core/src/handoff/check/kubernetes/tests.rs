@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::FINDINGS;
+use super::findings::FINDINGS;
 use crate::catalog::Catalog;
 use crate::fixtures::prepared_plan;
 use crate::handoff::check;

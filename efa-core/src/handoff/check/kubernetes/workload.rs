@@ -2,82 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Checked, Findings, error, join, list, text, warning};
+use super::findings::{error, warning};
+use super::join;
+use super::pod::{Pod, efas, join_path, pods};
+use super::values::{list, text};
+use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::karpenter::EFA_RESOURCE;
-
-/// A pod's specification in a document.
-pub(super) struct Pod<'a> {
-    /// Where it stands.
-    path: String,
-    pub(super) spec: &'a Value,
-}
-
-impl<'a> Pod<'a> {
-    /// Containers with their paths, those that run first in front.
-    fn containers(&self) -> impl Iterator<Item = (String, &'a Value)> {
-        let spec = self.spec;
-        let path = self.path.clone();
-        ["initContainers", "containers"]
-            .into_iter()
-            .flat_map(move |key| {
-                let path = path.clone();
-                let containers = list(spec, &format!("/{key}")).iter().enumerate();
-                containers.map(move |(at, container)| {
-                    (
-                        super::super::join_path(&path, &format!("{key}.{at}")),
-                        container,
-                    )
-                })
-            })
-    }
-
-    /// How many EFAs it takes of a node: its containers' together, or those of an init container.
-    pub(super) fn efas(&self) -> u64 {
-        let of = |key: &str| list(self.spec, key).iter().map(efas).collect::<Vec<_>>();
-        let together: u64 = of("/containers").iter().sum();
-        of("/initContainers")
-            .into_iter()
-            .max()
-            .unwrap_or(0)
-            .max(together)
-    }
-}
-
-fn efas(container: &Value) -> u64 {
-    let limits = join::efa_count(container.pointer("/resources/limits"));
-    limits.max(join::efa_count(container.pointer("/resources/requests")))
-}
-
-/// The pods of a document: every mapping with a list of containers.
-pub(super) fn pods(document: &Value) -> Vec<Pod<'_>> {
-    let mut found = Vec::new();
-    collect(document, "", &mut found);
-    found
-}
-
-fn collect<'a>(value: &'a Value, path: &str, found: &mut Vec<Pod<'a>>) {
-    let join = |key: &str| super::super::join_path(path, key);
-    match value {
-        Value::Object(map) => {
-            if map.get("containers").is_some_and(Value::is_array) {
-                found.push(Pod {
-                    path: path.to_owned(),
-                    spec: value,
-                });
-                return;
-            }
-            for (key, value) in map {
-                collect(value, &join(key), found);
-            }
-        }
-        Value::Array(list) => {
-            for (at, value) in list.iter().enumerate() {
-                collect(value, &join(&at.to_string()), found);
-            }
-        }
-        _ => {}
-    }
-}
 
 pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
     for pod in pods(document.document) {
@@ -180,7 +110,7 @@ fn does_without_huge_pages(container: &Value) -> bool {
 
 /// What the NodePools of the text say about a pod that requests EFA.
 fn check_against_pools(document: &Checked<'_>, pod: &Pod<'_>, found: &mut Findings) {
-    let at = |part: &str| document.path(&super::super::join_path(&pod.path, part));
+    let at = |part: &str| document.path(&join_path(&pod.path, part));
     let could_run = |pool: &&Value| join::could_run(pool, pod.spec);
     let pools: Vec<&Value> = join::pools(document.all).filter(could_run).collect();
     check_count(document, pod, &pools, found);
@@ -243,7 +173,7 @@ fn check_count(document: &Checked<'_>, pod: &Pod<'_>, pools: &[&Value], found: &
     if wanted > limit {
         found.push(error(
             "kubernetes.efa_count_beyond_type",
-            document.path(&super::super::join_path(&pod.path, "containers")),
+            document.path(&join_path(&pod.path, "containers")),
             format!("the pod requests {wanted} EFA, a node has {limit}"),
             "request no more than a node has",
         ));

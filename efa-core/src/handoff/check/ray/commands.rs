@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::{Checked, Findings, NodeType, finding};
+use super::findings::finding;
+use super::parts::NodeType;
+use crate::handoff::check::document::{Checked, Findings};
 
 const SITE: &str = "efa-installer.amazonaws.com";
 

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Checked, Findings, NodeType, entries, finding};
+use super::findings::finding;
+use super::parts::{NodeType, entries};
+use crate::handoff::check::document::{Checked, Findings};
 
 /// Keys at the top level of ray-schema.json.
 pub(super) const TOP_LEVEL: &[&str] = &[

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Checked, Findings, NodeType, finding};
+use super::findings::finding;
+use super::parts::NodeType;
+use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::{self, InterfaceList};
 use crate::handoff::document::{Document, Node, mapping, node, set, yaml_text};
 use crate::handoff::ray::interfaces_yaml;

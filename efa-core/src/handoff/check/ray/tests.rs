@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::findings::FINDINGS;
 use crate::catalog::Catalog;
 use crate::fixtures::prepared_plan;
 use crate::handoff::{check, interfaces, ray::RayClusterOptions, read};

@@ -1,0 +1,21 @@
+//! Values of a manifest, by JSON pointer.
+
+use serde_json::Value;
+
+/// The kind of a manifest; empty without one.
+pub(super) fn kind(document: &Value) -> &str {
+    text(document, "/kind").unwrap_or_default()
+}
+
+/// The text at a JSON pointer.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// The list at a JSON pointer; empty without one.
+pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
