@@ -20,6 +20,7 @@ use crate::info::{self, ProviderInfo, Wanted};
 use crate::info_list::OwnedEntry;
 use crate::library::Library;
 use crate::operation::Operation;
+use crate::provider;
 
 mod calls;
 pub(crate) mod lane;
@@ -237,8 +238,8 @@ impl Endpoint {
         cuda: CudaMemory,
         p2p: impl Fn(&str) -> Option<String>,
     ) -> Observed {
-        let provider = info::base_provider(&self.info.provider).to_owned();
-        let device = info::device_name(&provider, &self.info.domain).to_owned();
+        let provider = provider::base(&self.info.provider).to_owned();
+        let device = provider::device_name(&provider, &self.info.domain).to_owned();
         Observed {
             p2p: p2p(&device),
             device: Some(device),
@@ -354,7 +355,7 @@ impl std::fmt::Debug for Endpoint {
 fn set_options(raw: &RawEndpoint, provider: &str) -> Vec<OptionOutcome> {
     OPTIONS
         .iter()
-        .filter(|row| info::base_provider(provider).eq_ignore_ascii_case(row.provider))
+        .filter(|row| provider::is(provider, row.provider))
         .map(|row| OptionOutcome {
             name: row.name.to_owned(),
             accepted: raw.set_option(row.number, row.value) == 0,
@@ -387,14 +388,13 @@ fn set_memory_options(
             &[0],
         );
     }
-    let copies = info::base_provider(&info.provider).eq_ignore_ascii_case("efa")
-        && info.fabric != "efa-direct";
+    let copies = provider::is(&info.provider, "efa") && info.fabric != "efa-direct";
     let required = ffi::FI_HMEM_P2P_REQUIRED.to_ne_bytes();
     copies.then(|| set("FI_OPT_FI_HMEM_P2P", ffi::FI_OPT_FI_HMEM_P2P, &required))
 }
 
 fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> SharedMemory {
-    if !info::base_provider(provider).eq_ignore_ascii_case("efa") || fabric == "efa-direct" {
+    if !provider::is(provider, "efa") || fabric == "efa-direct" {
         return SharedMemory::NotApplicable;
     }
     let by_option = outcomes

@@ -13,6 +13,7 @@ use crate::ffi;
 use crate::info_list::{self, Entry, Hints, OwnedEntry, RawNic};
 use crate::library::{InfoList, Library, Version};
 use crate::operation::Operation;
+use crate::provider;
 
 /// Capabilities worth showing, in the order of fabric.h.
 pub(crate) const CAPABILITIES: [(u64, &str); 13] = [
@@ -245,8 +246,8 @@ pub fn nics(library: &Arc<Library>) -> Result<Vec<Nic>> {
     let mut nics: BTreeMap<(String, String), Nic> = BTreeMap::new();
     for info in providers(library)? {
         let Some(card) = info.nic else { continue };
-        let provider = base_provider(&info.provider).to_owned();
-        let name = device_name(&provider, &info.domain).to_owned();
+        let provider = provider::base(&info.provider).to_owned();
+        let name = provider::device_name(&provider, &info.domain).to_owned();
         let nic = nics
             .entry((provider.clone(), name.clone()))
             .or_insert_with(|| Nic {
@@ -260,21 +261,6 @@ pub fn nics(library: &Arc<Library>) -> Result<Vec<Nic>> {
         }
     }
     Ok(nics.into_values().collect())
-}
-
-/// The provider without the layers above it: `tcp` of `tcp;ofi_rxm`.
-pub(crate) fn base_provider(provider: &str) -> &str {
-    provider.split(';').next().unwrap_or(provider)
-}
-
-pub(crate) fn device_name<'a>(provider: &str, domain: &'a str) -> &'a str {
-    if !provider.eq_ignore_ascii_case("efa") {
-        return domain;
-    }
-    domain
-        .strip_suffix("-rdm")
-        .or_else(|| domain.strip_suffix("-dgrm"))
-        .unwrap_or(domain)
 }
 
 /// What a caller wants an endpoint on.
@@ -348,15 +334,15 @@ fn best<'a>(list: &'a InfoList, wanted: &Wanted<'_>, fabric: Option<&str>) -> Op
         let named = if wanted.provider.contains(';') {
             provider.as_str()
         } else {
-            base_provider(&provider)
+            provider::base(&provider)
         };
         let domain = entry.domain();
         named.eq_ignore_ascii_case(wanted.provider)
             && entry.endpoint_type() == ffi::FI_EP_RDM
             && fabric.is_none_or(|fabric| fabric == entry.fabric())
-            && wanted
-                .domain
-                .is_none_or(|name| name == domain || name == device_name(wanted.provider, &domain))
+            && wanted.domain.is_none_or(|name| {
+                name == domain || name == provider::device_name(wanted.provider, &domain)
+            })
             && wanted
                 .address_format
                 .is_none_or(|format| format == name_of(&ADDRESS_FORMATS, entry.addr_format()))
@@ -547,14 +533,6 @@ fn name_of(names: &[&str], value: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_compared_without_layers_and_suffixes() {
-        assert_eq!(base_provider("tcp;ofi_rxm"), "tcp");
-        assert_eq!(device_name("efa", "rdmap0s6-rdm"), "rdmap0s6");
-        assert_eq!(device_name("EFA", "rdmap0s6-dgrm"), "rdmap0s6");
-        assert_eq!(device_name("verbs", "mlx5_0-rdm"), "mlx5_0-rdm");
-    }
 
     #[test]
     fn unknown_enumerators_stay_visible() {

@@ -50,6 +50,7 @@
 //! | inside | job |
 //! |---|---|
 //! | `operation` | what moves bytes: messages, writes, reads |
+//! | `provider` | what a provider's name says |
 //! | `environment` | variables with which libfabric would end the process |
 //! | `clock`, `signals`, `system` | the measuring clock, the caller's signal handlers, system calls |
 //! | `median` | the median, of which there is one |
@@ -98,6 +99,8 @@ pub mod node;
 mod operation;
 #[forbid(unsafe_code)]
 pub mod probe;
+#[forbid(unsafe_code)]
+mod provider;
 #[forbid(unsafe_code)]
 pub mod rails;
 mod signals;

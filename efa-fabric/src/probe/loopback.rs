@@ -13,6 +13,7 @@ use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::info::{self, Wanted};
 use crate::library::Library;
+use crate::provider;
 
 /// Measures between two endpoints of this process, each with a thread of its own.
 ///
@@ -49,7 +50,7 @@ pub(crate) fn loopback_from(
     options.check()?;
     let mut options = options.clone();
     let endpoint = &mut options.endpoint;
-    if session::is_ip(&endpoint.provider)
+    if provider::uses_sockets(&endpoint.provider)
         && endpoint.source_address.is_none()
         && endpoint.domain.is_none()
     {

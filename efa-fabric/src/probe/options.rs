@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
-use crate::info;
 use crate::operation::Operation;
+use crate::provider;
 
 /// Largest message that is measured, in bytes: 1 GiB.
 pub const MAX_SIZE: usize = 1 << 30;
@@ -127,7 +127,7 @@ impl ProbeOptions {
         if self.endpoint.provider.is_empty() {
             return invalid("provider", "the provider has no name".into());
         }
-        let layered = info::base_provider(&self.endpoint.provider);
+        let layered = provider::base(&self.endpoint.provider);
         if self.endpoint.source_address.is_some() && layered.eq_ignore_ascii_case("shm") {
             return invalid("source_address", "shm has no network addresses".into());
         }

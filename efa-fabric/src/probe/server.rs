@@ -16,6 +16,7 @@ use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::info;
 use crate::library::Library;
+use crate::provider;
 
 /// Measures to a [`Server`] at `host:port`, which must have the same token.
 ///
@@ -164,7 +165,10 @@ fn with_source(
     source: Option<IpAddr>,
 ) -> EndpointOptions {
     let mut options = options.clone();
-    if session::is_ip(provider) && options.source_address.is_none() && options.domain.is_none() {
+    if provider::uses_sockets(provider)
+        && options.source_address.is_none()
+        && options.domain.is_none()
+    {
         options.source_address = source.map(|address| address.to_string());
     }
     options

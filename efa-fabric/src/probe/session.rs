@@ -17,6 +17,7 @@ use crate::info::{self, ProviderInfo, Wanted};
 use crate::library::Library;
 use crate::node::{self, NodeRoot};
 use crate::operation::Operation;
+use crate::provider;
 
 /// Longest address that is taken from a peer, in bytes; the longest known are about 100.
 const MAX_ADDRESS: usize = 1024;
@@ -120,8 +121,8 @@ fn open_for(
 ) -> Result<Endpoint> {
     options.check()?;
     let peer = &theirs.peer;
-    let base = info::base_provider(&peer.provider);
-    let allowed = info::base_provider(&local.provider);
+    let base = provider::base(&peer.provider);
+    let allowed = provider::base(&local.provider);
     if !allowed.is_empty() && !allowed.eq_ignore_ascii_case(base) {
         return Err(Error::new(
             Code::InvalidOption,
@@ -170,7 +171,7 @@ fn check_limit(options: &ProbeOptions, endpoint: &Endpoint) -> Result<()> {
 fn check_versions(library: &Library, info: &ProviderInfo, peer: &Peer) -> Result<()> {
     let same =
         library.version() == peer.library_version && info.provider_version == peer.provider_version;
-    if !info::base_provider(&info.provider).eq_ignore_ascii_case("shm") || same {
+    if !provider::is(&info.provider, "shm") || same {
         return Ok(());
     }
     Err(Error::new(
@@ -207,8 +208,8 @@ fn check_faults(
 ) -> Result<()> {
     let is_rma = options.operation.is_rma();
     let both = is_rma && options.bandwidth && options.is_bidirectional();
-    let is_shm = info::base_provider(&info.provider).eq_ignore_ascii_case("shm");
-    let is_tcp = info::base_provider(&info.provider).eq_ignore_ascii_case("tcp");
+    let is_shm = provider::is(&info.provider, "shm");
+    let is_tcp = provider::is(&info.provider, "tcp");
     let faulty = if is_shm && library.version().major >= 2 && is_rma && is_one_process {
         "between two endpoints of one process"
     } else if (is_shm && library.version().major >= 2 && both)
@@ -451,15 +452,6 @@ pub(crate) fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
         drop(guard.send(&Frame::Abort { code, message }));
     }
     result
-}
-
-/// Providers whose addresses are IP addresses.
-const IP_PROVIDERS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
-
-pub(crate) fn is_ip(provider: &str) -> bool {
-    IP_PROVIDERS
-        .iter()
-        .any(|name| info::base_provider(provider).eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

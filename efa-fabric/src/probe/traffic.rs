@@ -10,6 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::lane::{Arrival, Lane, Lengths, Place, Posted};
 use crate::error::Result;
 use crate::operation::Operation;
+use crate::provider;
 
 /// Bytes of an acknowledgement, unless messages of the measurement are as long.
 const ACK_SIZE: usize = 8;
@@ -106,7 +107,7 @@ impl Traffic {
 
     /// Exchanges one message in each direction, where the provider needs that first.
     pub(crate) fn greet(&mut self, guard: &mut Guard<'_>) -> Result<()> {
-        let provider = crate::info::base_provider(&self.endpoint().info().provider);
+        let provider = provider::base(&self.endpoint().info().provider);
         if !GREETERS
             .iter()
             .any(|name| provider.eq_ignore_ascii_case(name))

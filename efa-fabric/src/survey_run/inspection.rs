@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::node::Node;
 use crate::doctor::{self, Status, Verdict};
 use crate::node;
+use crate::provider;
 use crate::survey::Severity;
 
 /// A node, as far as nodes of one cluster should be the same, and what its doctor says.
@@ -125,7 +126,7 @@ const COMPARED: [(&str, Severity, Get); 8] = [
 /// otherwise all are warnings. Nodes without an inspection, or with one of another kind, are left out.
 #[must_use]
 pub fn differences(nodes: &[Node], provider: &str) -> Vec<Difference> {
-    let is_efa = crate::info::base_provider(provider).eq_ignore_ascii_case("efa");
+    let is_efa = provider::is(provider, "efa");
     let worst = match is_efa {
         true => Severity::Fault,
         false => Severity::Warning,

@@ -7,6 +7,7 @@ use super::channel::Channels;
 use super::expectation::Expectation;
 use super::report::{Evidence, Finding, Host, Network, Rank, Reason, Report, Verdict};
 use super::state::{Process, is_efa, is_libfabric};
+use crate::provider;
 
 /// How many processes a finding names.
 const NAMED_RANKS: usize = 8;
@@ -235,10 +236,10 @@ fn network_verdict(process: &Process, job: &Job) -> (Verdict, Option<Reason>) {
 }
 
 fn of_provider(provider: &str) -> Verdict {
-    let has = |names: &[&str]| provider.split(';').any(|layer| names.contains(&layer));
-    if has(&["tcp", "sockets", "udp", "net"]) {
+    let mut layers = provider.split(';');
+    if layers.clone().any(provider::uses_sockets) {
         Verdict::TcpSockets
-    } else if has(&["verbs"]) {
+    } else if layers.any(|layer| layer == "verbs") {
         Verdict::Infiniband
     } else {
         Verdict::OtherNetwork
