@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::provider;
 
 /// Where the buffers lie that one side sends from and receives into.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -202,127 +203,161 @@ pub(crate) struct Observed {
     pub(crate) is_stand_in: bool,
 }
 
-/// Providers that move data through the kernel's sockets.
-const SOCKETS: [&str; 4] = ["tcp", "net", "udp", "sockets"];
-
 /// The verdict, and what it stands on (libfabric: prov/efa/src/efa_hmem.c, rdm/efa_rdm_ep_fiops.c,
 /// efa_ep.c; amzn-drivers: efa_nvmem_impl.h, efa_neuronmem.c).
-///
+pub(crate) fn judge(seen: &Observed) -> (GpuDirect, Vec<Evidence>) {
+    let evidence: Vec<Evidence> = [
+        device_file(seen),
+        peer_to_peer_option(seen),
+        emulated_write(seen),
+        Some(registration(seen)),
+        kernel_sockets(seen),
+        seen.is_stand_in.then(stand_in),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let verdict = match seen.is_stand_in {
+        true => GpuDirect::Unknown,
+        false => outweigh(&evidence),
+    };
+    (verdict, evidence)
+}
+
 /// A proof outweighs the rest: with DMA-BUF the card reaches a GPU although the driver's `p2p`
 /// names nothing.
-pub(crate) fn judge(seen: &Observed) -> (GpuDirect, Vec<Evidence>) {
-    let mut evidence = Vec::new();
-    let mut add = |source: &str, finding: String, says| {
-        evidence.push(Evidence {
-            source: source.to_owned(),
-            finding,
-            says,
-        });
-    };
-    let is_efa = seen.provider.eq_ignore_ascii_case("efa");
-    let is_direct = is_efa && seen.fabric == "efa-direct";
-    if is_efa && let Some(device) = &seen.device {
-        let path = format!("/sys/class/infiniband/{device}/device/p2p");
-        match seen.p2p.as_deref() {
-            None => add(&path, "no such file".into(), GpuDirect::Unknown),
-            Some("") => add(
-                &path,
-                "empty: the driver reaches no device memory by its address".into(),
-                GpuDirect::Disproven,
-            ),
-            Some(text) if text.to_ascii_uppercase().starts_with("NVIDIA") => add(
-                &path,
-                format!("{text}: the driver can reach memory of GPUs; not whether it does here"),
-                GpuDirect::Unknown,
-            ),
-            Some(text) => add(
-                &path,
-                format!("{text}: not memory of NVIDIA's GPUs"),
-                GpuDirect::Disproven,
-            ),
-        }
-    }
-    if is_efa && !is_direct {
-        let option = "FI_OPT_FI_HMEM_P2P";
-        match seen.p2p_required {
-            Some(0) => add(
-                option,
-                "FI_HMEM_P2P_REQUIRED was accepted".into(),
-                GpuDirect::Proven,
-            ),
-            Some(code) if -code == libc::EOPNOTSUPP => add(
-                option,
-                "FI_HMEM_P2P_REQUIRED was refused as not supported: data is copied".into(),
-                GpuDirect::Disproven,
-            ),
-            Some(code) => add(
-                option,
-                format!("FI_HMEM_P2P_REQUIRED returned {code}"),
-                GpuDirect::Unknown,
-            ),
-            None => {}
-        }
-        if let Some(emulated) = seen.emulated_write {
-            let finding = match emulated {
-                false => "false: the device writes by itself; not whether from memory of GPUs",
-                true => "true: writes are messages, which may be copied",
-            };
-            add(
-                "FI_OPT_EFA_EMULATED_WRITE",
-                finding.into(),
-                GpuDirect::Unknown,
-            );
-        }
-    }
-    let registered = if seen.dmabuf {
-        "a DMA-BUF"
+fn outweigh(evidence: &[Evidence]) -> GpuDirect {
+    let says = |what| evidence.iter().any(|evidence| evidence.says == what);
+    if says(GpuDirect::Proven) {
+        GpuDirect::Proven
+    } else if says(GpuDirect::Disproven) {
+        GpuDirect::Disproven
     } else {
-        "its address"
+        GpuDirect::Unknown
+    }
+}
+
+impl Evidence {
+    fn new(source: impl Into<String>, finding: impl Into<String>, says: GpuDirect) -> Self {
+        Self {
+            source: source.into(),
+            finding: finding.into(),
+            says,
+        }
+    }
+}
+
+impl Observed {
+    fn is_efa(&self) -> bool {
+        self.provider.eq_ignore_ascii_case("efa")
+    }
+
+    fn is_efa_direct(&self) -> bool {
+        self.is_efa() && self.fabric == "efa-direct"
+    }
+
+    /// What the options of the fabric efa say; efa-direct accepts them without a look.
+    fn has_telling_options(&self) -> bool {
+        self.is_efa() && !self.is_efa_direct()
+    }
+}
+
+/// What the driver's file `p2p` says of the device.
+fn device_file(seen: &Observed) -> Option<Evidence> {
+    let device = seen.device.as_ref().filter(|_| seen.is_efa())?;
+    let (finding, says) = match seen.p2p.as_deref() {
+        None => ("no such file".into(), GpuDirect::Unknown),
+        Some("") => (
+            "empty: the driver reaches no device memory by its address".into(),
+            GpuDirect::Disproven,
+        ),
+        Some(text) if text.to_ascii_uppercase().starts_with("NVIDIA") => (
+            format!("{text}: the driver can reach memory of GPUs; not whether it does here"),
+            GpuDirect::Unknown,
+        ),
+        Some(text) => (
+            format!("{text}: not memory of NVIDIA's GPUs"),
+            GpuDirect::Disproven,
+        ),
     };
-    if is_direct {
-        add(
-            "fi_mr_regattr",
+    let path = format!("/sys/class/infiniband/{device}/device/p2p");
+    Some(Evidence::new(path, finding, says))
+}
+
+/// What asking for peer-to-peer access returned.
+fn peer_to_peer_option(seen: &Observed) -> Option<Evidence> {
+    let code = seen.p2p_required.filter(|_| seen.has_telling_options())?;
+    let (finding, says) = match code {
+        0 => (
+            "FI_HMEM_P2P_REQUIRED was accepted".into(),
+            GpuDirect::Proven,
+        ),
+        code if -code == libc::EOPNOTSUPP => (
+            "FI_HMEM_P2P_REQUIRED was refused as not supported: data is copied".into(),
+            GpuDirect::Disproven,
+        ),
+        code => (
+            format!("FI_HMEM_P2P_REQUIRED returned {code}"),
+            GpuDirect::Unknown,
+        ),
+    };
+    Some(Evidence::new("FI_OPT_FI_HMEM_P2P", finding, says))
+}
+
+/// Whether writes are messages in truth.
+fn emulated_write(seen: &Observed) -> Option<Evidence> {
+    let emulated = seen.emulated_write.filter(|_| seen.has_telling_options())?;
+    let finding = match emulated {
+        false => "false: the device writes by itself; not whether from memory of GPUs",
+        true => "true: writes are messages, which may be copied",
+    };
+    Some(Evidence::new(
+        "FI_OPT_EFA_EMULATED_WRITE",
+        finding,
+        GpuDirect::Unknown,
+    ))
+}
+
+/// What it says that the provider registered the memory.
+fn registration(seen: &Observed) -> Evidence {
+    let registered = match seen.dmabuf {
+        true => "a DMA-BUF",
+        false => "its address",
+    };
+    let (finding, says) = match seen.is_efa_direct() {
+        true => (
             format!("efa-direct, which never copies, registered the memory by {registered}"),
             GpuDirect::Proven,
-        );
-    } else {
-        add(
-            "fi_mr_regattr",
+        ),
+        false => (
             format!("registered by {registered}, which this provider may do and still copy"),
             GpuDirect::Unknown,
-        );
-    }
-    if SOCKETS
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(&seen.provider))
-    {
-        add(
+        ),
+    };
+    Evidence::new("fi_mr_regattr", finding, says)
+}
+
+/// Whether the provider reaches host memory only.
+fn kernel_sockets(seen: &Observed) -> Option<Evidence> {
+    provider::uses_sockets(&seen.provider).then(|| {
+        Evidence::new(
             "provider",
             format!(
                 "{} goes through the kernel's sockets, from host memory",
                 seen.provider
             ),
             GpuDirect::Disproven,
-        );
-    }
-    if seen.is_stand_in {
-        add(
-            "driver",
-            "a test's library stands in for the driver: there is no GPU".into(),
-            GpuDirect::Unknown,
-        );
-    }
-    let says = |what| evidence.iter().any(|evidence| evidence.says == what);
-    let verdict = if seen.is_stand_in {
-        GpuDirect::Unknown
-    } else if says(GpuDirect::Proven) {
-        GpuDirect::Proven
-    } else if says(GpuDirect::Disproven) {
-        GpuDirect::Disproven
-    } else {
-        GpuDirect::Unknown
-    };
-    (verdict, evidence)
+        )
+    })
+}
+
+/// No GPU: nothing that was seen is of one.
+fn stand_in() -> Evidence {
+    Evidence::new(
+        "driver",
+        "a test's library stands in for the driver: there is no GPU",
+        GpuDirect::Unknown,
+    )
 }
 
 #[cfg(test)]
