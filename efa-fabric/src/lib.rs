@@ -49,6 +49,7 @@
 //!
 //! | inside | job |
 //! |---|---|
+//! | `interrupt` | the caller's wish to stop |
 //! | `operation` | what moves bytes: messages, writes, reads |
 //! | `provider` | what a provider's name says |
 //! | `environment` | variables with which libfabric would end the process |
@@ -86,6 +87,8 @@ mod handle;
 #[forbid(unsafe_code)]
 pub mod info;
 mod info_list;
+#[forbid(unsafe_code)]
+mod interrupt;
 pub mod isolated;
 pub mod library;
 #[forbid(unsafe_code)]

@@ -27,10 +27,10 @@ mod start_line;
 mod stream;
 mod traffic;
 
+pub use crate::interrupt::Interrupt;
 pub use crate::operation::Operation;
 pub(crate) use exchange::measure_from;
 pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
-pub use guard::Interrupt;
 pub(crate) use loopback::loopback_from;
 pub use loopback::{loopback, loopback_with};
 pub use options::{Buffers, Direction, MAX_SIZE, ProbeOptions, ServeOptions, Wait};

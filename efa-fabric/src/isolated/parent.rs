@@ -15,8 +15,8 @@ use super::question::Question;
 use super::wire::{CHILD_VARIABLE, PROTOCOL, Report, Request, TRIAL_MARK};
 use crate::error::{Code, Error, Result};
 use crate::fabric_log;
+use crate::interrupt::Interrupt;
 use crate::library::c_string;
-use crate::probe::Interrupt;
 
 mod output;
 

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Frame};
-use super::guard::{Guard, Interrupt};
+use super::guard::Guard;
 use super::options::{ProbeOptions, ServeOptions};
 use super::report::{ProbeReport, Role};
 use super::session::{self, settle, tell};
 use super::start_line::StartLine;
 use super::{initiator, responder};
 use crate::error::{Code, Error, Result};
+use crate::interrupt::Interrupt;
 use crate::library::Library;
 
 /// Longest message that is taken from the other side, in bytes.

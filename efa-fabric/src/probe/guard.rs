@@ -8,6 +8,7 @@ use super::start_line::{Signal, StartLine};
 use crate::clock::now_ns;
 use crate::endpoint::lane::Lane;
 use crate::error::{Code, Error, Result};
+use crate::interrupt::Interrupt;
 
 /// Empty polls between two looks at the clock.
 const IDLE_POLLS: u32 = 64;
@@ -28,41 +29,6 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// Time for the end of the other side to show after a call failed.
 const GONE_NS: u64 = 200_000_000;
-
-/// The caller's wish to stop: polled about every 10 ms, on the thread that called the probe.
-#[derive(Clone, Copy)]
-pub struct Interrupt<'a> {
-    hook: &'a dyn Fn() -> bool,
-}
-
-impl<'a> Interrupt<'a> {
-    /// Stops the probe with `fabric.interrupted` when the hook returns `true`.
-    #[must_use]
-    pub fn new(hook: &'a dyn Fn() -> bool) -> Self {
-        Self { hook }
-    }
-
-    pub(crate) fn check(self) -> Result<()> {
-        if (self.hook)() {
-            return Err(Error::new(Code::Interrupted, "the probe was interrupted").retryable(true));
-        }
-        Ok(())
-    }
-}
-
-impl Interrupt<'static> {
-    /// Never stops the probe.
-    #[must_use]
-    pub fn never() -> Self {
-        Self { hook: &|| false }
-    }
-}
-
-impl std::fmt::Debug for Interrupt<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Interrupt")
-    }
-}
 
 /// Deadline, interrupt and the other side, watched together.
 pub(crate) struct Guard<'a> {

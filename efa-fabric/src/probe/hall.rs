@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Frame};
-use super::guard::Interrupt;
 use super::rendezvous::{Listener, Tcp, same_token};
 use crate::error::{Code, Error, Result};
+use crate::interrupt::Interrupt;
 
 /// Time for a connection to show the token.
 const KNOCK_TIMEOUT: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::channel::Local;
-use super::guard::{Guard, Interrupt};
+use super::guard::Guard;
 use super::options::{MAX_SIZE, ProbeOptions};
 use super::report::{ProbeReport, Role};
 use super::start_line::StartLine;
@@ -12,6 +12,7 @@ use super::{initiator, responder, session};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::info::{self, Wanted};
+use crate::interrupt::Interrupt;
 use crate::library::Library;
 use crate::provider;
 

@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Frame, gone};
-use super::guard::Interrupt;
 use crate::error::{Code, Error, Result};
+use crate::interrupt::Interrupt;
 
 const MAGIC: [u8; 4] = *b"efaP";
 /// Changed whenever frames change.

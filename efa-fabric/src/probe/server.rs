@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::channel::Frame;
-use super::guard::{Guard, Interrupt};
+use super::guard::Guard;
 use super::hall::Hall;
 use super::options::{ProbeOptions, ServeOptions};
 use super::rendezvous::{self, Listener, Tcp};
@@ -15,6 +15,7 @@ use super::{initiator, responder};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::info;
+use crate::interrupt::Interrupt;
 use crate::library::Library;
 use crate::provider;
 

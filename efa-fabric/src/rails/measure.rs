@@ -11,9 +11,10 @@ use super::options::Options;
 use super::rail::Rail;
 use super::report::{self, Outcome, Report};
 use crate::error::{Code, Error, Result};
+use crate::interrupt::Interrupt;
 use crate::library::Library;
 use crate::node::counters;
-use crate::probe::{Interrupt, ProbeOptions, StartLine, loopback_from};
+use crate::probe::{ProbeOptions, StartLine, loopback_from};
 
 /// How often the caller's hook is asked while rails are measured on other threads.
 const POLL: Duration = Duration::from_millis(10);

@@ -8,7 +8,8 @@ use super::wire::{
     self, FAILED, HELLO, MAX_KEY, MAX_TOKEN, MAX_VALUE, NOTHING, PUT, TAKE, VALUE, WELCOME,
 };
 use crate::error::{Code, Error, Result};
-use crate::probe::{Exchange, ExchangeError, Interrupt, after};
+use crate::interrupt::Interrupt;
+use crate::probe::{Exchange, ExchangeError, after};
 
 /// One attempt to connect, after which the caller's hook is asked again.
 const CONNECT_SLICE: Duration = Duration::from_millis(500);

@@ -10,7 +10,8 @@ use super::wire::{
     self, FAILED, HELLO, MAX_KEY, MAX_TOKEN, MAX_VALUE, NOTHING, PUT, REFUSED, TAKE, VALUE, WELCOME,
 };
 use crate::error::{Code, Error, Result};
-use crate::probe::{Interrupt, Listener, after, same_token};
+use crate::interrupt::Interrupt;
+use crate::probe::{Listener, after, same_token};
 
 /// Time for a stranger to say its token.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
