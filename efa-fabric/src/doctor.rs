@@ -24,6 +24,7 @@ mod scene;
 mod verbs;
 
 pub use decision::diagnose;
+use decision::diagnose_unasked;
 pub use environment::Environment;
 pub use finding::{Evidence, Finding, Status, checks};
 pub use report::{LibfabricSeen, NodeSummary, Report, Verdict};
@@ -121,8 +122,8 @@ pub fn examine(options: &Options) -> Report {
     let environment = &options.environment;
     let expected = node.expected.as_ref();
     match answer(&root, options) {
-        Ok(answer) => Report::of(&node, environment, Some(&answer), expected),
-        Err(reason) => Report::without_answer(&node, environment, expected, &reason),
+        Ok(answer) => diagnose(&node, environment, Some(&answer), expected),
+        Err(reason) => diagnose_unasked(&node, environment, expected, &reason),
     }
 }
 
@@ -142,7 +143,7 @@ fn look(mut read: impl FnMut() -> Node, again: u32, mut wait: impl FnMut(Duratio
 fn read(root: &NodeRoot, options: &Options) -> Node {
     let mut node = Node::read(root);
     if let Some(name) = &options.instance_type {
-        node.expected = Expected::of(name);
+        node.expected = Expected::for_type(name);
         node.instance_type = Some(name.clone());
     }
     node

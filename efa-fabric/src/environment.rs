@@ -19,11 +19,12 @@ const DEPRECATED: [&str; 3] = [
 
 /// Fails with `fabric.killer_environment` if this process's environment would make libfabric
 /// end it.
-pub(crate) fn check() -> Result<()> {
-    check_with(&|name| std::env::var_os(name))
+pub(crate) fn refuse_killers() -> Result<()> {
+    refuse_killers_in(&|name| std::env::var_os(name))
 }
 
-pub(crate) fn check_with(get: &dyn Fn(&str) -> Option<OsString>) -> Result<()> {
+/// The same for an environment that is given.
+pub(crate) fn refuse_killers_in(get: &dyn Fn(&str) -> Option<OsString>) -> Result<()> {
     for name in DEPRECATED {
         if get(name).is_some() {
             return Err(killer(name, "set at all", format!("unset {name}")));
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     fn refused(vars: &[(&str, &str)]) -> Option<String> {
-        check_with(&|name| {
+        refuse_killers_in(&|name| {
             vars.iter()
                 .find(|(n, _)| *n == name)
                 .map(|(_, v)| OsString::from(v))

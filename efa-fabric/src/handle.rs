@@ -33,7 +33,7 @@ impl<T: Object> Handle<T> {
         code: c_int,
         object: *mut T,
     ) -> Result<Self> {
-        library.check(call, code as isize)?;
+        library.check_code(call, code as isize)?;
         let object = NonNull::new(object).ok_or_else(|| library.missing(call))?;
         Ok(Self {
             object,
@@ -68,7 +68,7 @@ impl<T: Object> Handle<T> {
             checked_op!(self.ops(), FiOps, bind).ok_or_else(|| self.library.missing(call))?;
         // SAFETY: both objects are open, and of the same library.
         let code = unsafe { bind(self.fid(), other.fid(), flags) };
-        self.library.check(call, code as isize).map(drop)
+        self.library.check_code(call, code as isize).map(drop)
     }
 
     pub(crate) fn enable(&self, call: &'static str) -> Result<()> {
@@ -76,7 +76,7 @@ impl<T: Object> Handle<T> {
             checked_op!(self.ops(), FiOps, control).ok_or_else(|| self.library.missing(call))?;
         // SAFETY: the object is open; FI_ENABLE takes no argument.
         let code = unsafe { control(self.fid(), ffi::FI_ENABLE, std::ptr::null_mut()) };
-        self.library.check(call, code as isize).map(drop)
+        self.library.check_code(call, code as isize).map(drop)
     }
 
     /// Closes the object; whether the library agreed. The handle must not be used afterwards.
@@ -370,7 +370,7 @@ impl AddressVector {
                 std::ptr::null_mut(),
             )
         };
-        match library.check("fi_av_insert", code as isize)? {
+        match library.check_code("fi_av_insert", code as isize)? {
             1 => Ok(peer),
             _ => Err(library
                 .failed("fi_av_insert", -(libc::EINVAL as isize))
@@ -487,12 +487,12 @@ impl RawEndpoint {
         // SAFETY: nothing is written into a buffer of length 0; the length needed comes back.
         let code = unsafe { getname(self.handle.fid(), std::ptr::null_mut(), &raw mut length) };
         if code != -ffi::FI_ETOOSMALL {
-            library.check("fi_getname", code as isize)?;
+            library.check_code("fi_getname", code as isize)?;
         }
         let mut name = vec![0_u8; length];
         // SAFETY: the buffer is as long as is said.
         let code = unsafe { getname(self.handle.fid(), name.as_mut_ptr().cast(), &raw mut length) };
-        library.check("fi_getname", code as isize)?;
+        library.check_code("fi_getname", code as isize)?;
         name.truncate(length);
         Ok(name)
     }

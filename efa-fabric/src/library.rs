@@ -224,7 +224,7 @@ impl Library {
     }
 
     /// Turns the return code of `call` into a `Result`: zero and above is success.
-    pub(crate) fn check(&self, call: &'static str, code: isize) -> Result<usize> {
+    pub(crate) fn check_code(&self, call: &'static str, code: isize) -> Result<usize> {
         usize::try_from(code).map_err(|_| self.failed(call, code))
     }
 
@@ -260,7 +260,7 @@ impl Library {
         hints: Option<&InfoList>,
         source: Option<&CStr>,
     ) -> Result<Option<InfoList>> {
-        environment::check()?;
+        environment::refuse_killers()?;
         let flags = if source.is_some() { ffi::FI_SOURCE } else { 0 };
         self.getinfo_unchecked(self.raw_api(), source, flags, hints)
             .map_err(|code| self.failed("fi_getinfo", code as isize))
@@ -343,7 +343,7 @@ impl Library {
         // SAFETY: by this function's contract; `fabric` takes the new object.
         let code =
             unsafe { (self.symbols.fabric)(attribute, &raw mut fabric, std::ptr::null_mut()) };
-        self.check("fi_fabric", code as isize)?;
+        self.check_code("fi_fabric", code as isize)?;
         NonNull::new(fabric).ok_or_else(|| self.missing("fi_fabric"))
     }
 }

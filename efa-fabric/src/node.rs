@@ -94,7 +94,7 @@ impl Node {
             root: root.path().display().to_string(),
             hostname: root.line("/proc/sys/kernel/hostname"),
             kernel: root.line("/proc/sys/kernel/osrelease"),
-            expected: instance_type.as_deref().and_then(Expected::of),
+            expected: instance_type.as_deref().and_then(Expected::for_type),
             instance_id: dmi("board_asset_tag").filter(|tag| on_ec2 && tag.starts_with("i-")),
             system_vendor,
             product_name,

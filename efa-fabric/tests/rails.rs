@@ -38,7 +38,7 @@ fn p4d() -> (NodeTree, Node) {
 }
 
 fn quick(node: &Node) -> rails::Options {
-    let mut options = rails::Options::of(node);
+    let mut options = rails::Options::for_node(node);
     options.probe.sizes = vec![64, 65_536];
     options.probe.size_budget = Duration::from_millis(20);
     options.probe.min_iterations = 3;

@@ -199,7 +199,7 @@ fn probe(
     together: bool,
     library: Option<&Library>,
 ) -> PyResult<impl Future<Output = PyResult<RailReport>> + Send + use<>> {
-    let mut options = fabric::rails::Options::of(&node.0);
+    let mut options = fabric::rails::Options::for_node(&node.0);
     if let Some(sizes) = sizes {
         options.probe.sizes = sizes;
     }

@@ -71,7 +71,7 @@ impl Driver {
     }
 
     /// The error of a call, where it failed.
-    fn check(&self, call: &'static str, status: Status) -> Result<()> {
+    fn check_status(&self, call: &'static str, status: Status) -> Result<()> {
         if status == 0 {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Gpu {
     fn make_current(&self) -> Result<()> {
         // SAFETY: the context is retained until `drop`.
         let status = unsafe { (self.driver.calls.set_current)(self.context) };
-        self.driver.check("cuCtxSetCurrent", status)
+        self.driver.check_status("cuCtxSetCurrent", status)
     }
 }
 
@@ -204,7 +204,7 @@ impl GpuBuffer {
         let whole = length.max(1).next_multiple_of(PIECE);
         // SAFETY: the context is current; the result goes into a variable of its type.
         let status = unsafe { (calls.allocate)(&raw mut start, whole) };
-        driver.check("cuMemAlloc", status).map_err(|error| {
+        driver.check_status("cuMemAlloc", status).map_err(|error| {
             error
                 .with_cure("measure smaller messages, or reuse one buffer")
                 .with_context("bytes", whole)
@@ -221,7 +221,10 @@ impl GpuBuffer {
         let status = unsafe {
             (calls.set_attribute)((&raw const yes).cast(), ffi::SYNC_MEMOPS, buffer.start)
         };
-        buffer.gpu.driver.check("cuPointerSetAttribute", status)?;
+        buffer
+            .gpu
+            .driver
+            .check_status("cuPointerSetAttribute", status)?;
         let chunk = vec![0x5a; buffer.length.min(PIECE)];
         for offset in (0..buffer.length).step_by(PIECE) {
             let count = (buffer.length - offset).min(PIECE);
@@ -246,7 +249,7 @@ impl GpuBuffer {
         // SAFETY: the range lies inside the allocation, and the context is current.
         let status =
             unsafe { (self.gpu.driver.calls.to_device)(to, bytes.as_ptr().cast(), bytes.len()) };
-        self.gpu.driver.check("cuMemcpyHtoD", status)
+        self.gpu.driver.check_status("cuMemcpyHtoD", status)
     }
 
     /// Copies from the device.
@@ -257,7 +260,7 @@ impl GpuBuffer {
         let status = unsafe {
             (self.gpu.driver.calls.to_host)(bytes.as_mut_ptr().cast(), from, bytes.len())
         };
-        self.gpu.driver.check("cuMemcpyDtoH", status)
+        self.gpu.driver.check_status("cuMemcpyDtoH", status)
     }
 
     /// The whole allocation as a DMA-BUF, for a network card's driver to map.

@@ -35,7 +35,7 @@ macro_rules! calls {
         }
 
         impl Calls {
-            fn of(dl: Dl) -> Result<Self, String> {
+            fn look_up(dl: Dl) -> Result<Self, String> {
                 let text = |error: libloading::Error| error.to_string();
                 // SAFETY: the types are those of cuda.h, whose calls keep their meaning under a
                 // name; the library is never unloaded.
@@ -74,7 +74,7 @@ impl Calls {
         // SAFETY: loading runs the constructors of the system's CUDA driver library, or of the
         // one that a test names.
         let dl = unsafe { Dl::open(Some(name), RTLD_NOW | RTLD_LOCAL) };
-        Self::of(dl.map_err(|error| error.to_string())?)
+        Self::look_up(dl.map_err(|error| error.to_string())?)
     }
 
     /// The file that was loaded, where the loader says.

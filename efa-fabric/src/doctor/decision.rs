@@ -9,34 +9,72 @@ use crate::fabric_log::FingerprintKind;
 use crate::isolated::Answer;
 use crate::node::{Expected, Node};
 
-/// Every finding about a machine, in order of the decision: a function of values.
+/// What a machine, an environment and libfabric's answer come to, wherever and whenever they were
+/// taken: a function of values.
 ///
 /// `environment` is that of the process that is to use EFA, `answer` what libfabric said there
-/// (`None` if it was not asked), `expected` what the instance type should have. A finding that
-/// another one makes pointless is [`Status::NotApplicable`]; what libfabric's answer disproves
-/// does not fail.
+/// (`None` if it was not asked), `expected` what the instance type should have.
 #[must_use]
 pub fn diagnose(
     node: &Node,
     environment: &Environment,
     answer: Option<&Answer>,
     expected: Option<&Expected>,
-) -> Vec<Finding> {
+) -> Report {
     let scene = Scene {
         node,
         environment,
         answer,
         expected,
     };
-    let mut findings = independent(&scene);
+    match answer {
+        Some(_) => report(&scene, "libfabric did not answer"),
+        None => report(&scene, "libfabric was not asked"),
+    }
+}
+
+/// As [`diagnose`] where libfabric could not be asked, for this reason.
+pub(super) fn diagnose_unasked(
+    node: &Node,
+    environment: &Environment,
+    expected: Option<&Expected>,
+    reason: &str,
+) -> Report {
+    let scene = Scene {
+        node,
+        environment,
+        answer: None,
+        expected,
+    };
+    report(&scene, reason)
+}
+
+fn report(scene: &Scene<'_>, no_answer: &str) -> Report {
+    let findings = findings(scene);
+    let library = scene.answer.and_then(|answer| answer.library.as_ref());
+    Report::new(
+        verdict(scene, &findings, no_answer),
+        NodeSummary::of(scene.node),
+        library.map(|library| LibfabricSeen {
+            path: library.path.display().to_string(),
+            version: library.version,
+        }),
+        findings,
+    )
+}
+
+/// Every finding, in order of the decision. One that another makes pointless is
+/// [`Status::NotApplicable`]; what libfabric's answer disproves does not fail.
+fn findings(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut findings = independent(scene);
     if scene.offers_efa() {
         findings.iter_mut().for_each(believe_libfabric);
     }
     let rest_is_fine = !has_failed(&findings);
-    findings.push(libfabric::efa_provider(&scene, rest_is_fine));
-    findings.push(libfabric::hints(&scene));
+    findings.push(libfabric::efa_provider(scene, rest_is_fine));
+    findings.push(libfabric::hints(scene));
     let is_explained = has_failed(&findings);
-    findings.push(libfabric::offer(&scene, is_explained));
+    findings.push(libfabric::offer(scene, is_explained));
     for check in [
         machine::memlock,
         machine::hugepages,
@@ -47,63 +85,10 @@ pub fn diagnose(
         machine::retransmissions,
         machine::unresponsive,
     ] {
-        findings.push(check(&scene));
+        findings.push(check(scene));
     }
     findings.sort_by_key(Finding::step);
     findings
-}
-
-impl Report {
-    /// The report of a machine, an environment and an answer, wherever and whenever they were
-    /// taken; the arguments are those of [`diagnose`].
-    #[must_use]
-    pub fn of(
-        node: &Node,
-        environment: &Environment,
-        answer: Option<&Answer>,
-        expected: Option<&Expected>,
-    ) -> Self {
-        let Some(answer) = answer else {
-            return Self::without_answer(node, environment, expected, "libfabric was not asked");
-        };
-        let scene = Scene {
-            node,
-            environment,
-            answer: Some(answer),
-            expected,
-        };
-        Self::judged(&scene, "libfabric did not answer")
-    }
-
-    /// The report where libfabric was not asked, for this reason.
-    pub(crate) fn without_answer(
-        node: &Node,
-        environment: &Environment,
-        expected: Option<&Expected>,
-        reason: &str,
-    ) -> Self {
-        let scene = Scene {
-            node,
-            environment,
-            answer: None,
-            expected,
-        };
-        Self::judged(&scene, reason)
-    }
-
-    fn judged(scene: &Scene<'_>, no_answer: &str) -> Self {
-        let findings = diagnose(scene.node, scene.environment, scene.answer, scene.expected);
-        let library = scene.answer.and_then(|answer| answer.library.as_ref());
-        Self::new(
-            verdict(scene, &findings, no_answer),
-            NodeSummary::of(scene.node),
-            library.map(|library| LibfabricSeen {
-                path: library.path.display().to_string(),
-                version: library.version,
-            }),
-            findings,
-        )
-    }
 }
 
 /// By design first, then the first failure in order of the decision.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::finding::{Check, Finding, Status};
-use crate::environment::check_with;
+use crate::environment::refuse_killers_in;
 
 /// The variables of a process, by name.
 pub type Environment = BTreeMap<String, String>;
@@ -23,7 +23,7 @@ pub(crate) struct Killer {
 pub(crate) fn killers(environment: &Environment) -> Vec<Killer> {
     let mut left = environment.clone();
     let mut found = Vec::new();
-    while let Err(error) = check_with(&|name| left.get(name).map(OsString::from)) {
+    while let Err(error) = refuse_killers_in(&|name| left.get(name).map(OsString::from)) {
         let variable = error
             .context_value("variable")
             .unwrap_or_default()

@@ -63,7 +63,7 @@ pub(super) struct Post {
 impl Messages {
     /// # Safety
     /// The endpoint is enabled.
-    pub(super) unsafe fn of(
+    pub(super) unsafe fn look_up(
         ep: *mut FidEp,
         operation: Operation,
         library: &Library,
@@ -166,7 +166,7 @@ impl Rma {
     ///
     /// # Safety
     /// The endpoint is enabled.
-    pub(super) unsafe fn of(
+    pub(super) unsafe fn look_up(
         ep: *mut FidEp,
         operation: Operation,
         library: &Library,

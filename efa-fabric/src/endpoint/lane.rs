@@ -154,8 +154,8 @@ impl Lane {
         // SAFETY: both objects are open and enabled.
         let (messages, rma, completions) = unsafe {
             (
-                Messages::of(ep, operation, library)?,
-                Rma::of(ep, operation, library)?,
+                Messages::look_up(ep, operation, library)?,
+                Rma::look_up(ep, operation, library)?,
                 (*cq).ops,
             )
         };

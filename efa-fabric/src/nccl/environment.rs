@@ -359,7 +359,7 @@ fn killers(environment: &BTreeMap<String, String>, advice: &mut Advice) {
     for _ in 0..environment.len() + advice.set.len() {
         let after = advice.applied_to(environment);
         let get = |name: &str| after.get(name).map(OsString::from);
-        let Err(error) = environment::check_with(&get) else {
+        let Err(error) = environment::refuse_killers_in(&get) else {
             return;
         };
         let Some(name) = error.context_value("variable") else {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What a machine of an instance type should have with every EFA interface attached.
 ///
 /// ```
-/// let b200 = efa_fabric::node::Expected::of("p6-b200.48xlarge").unwrap();
+/// let b200 = efa_fabric::node::Expected::for_type("p6-b200.48xlarge").unwrap();
 /// assert_eq!((b200.efa_count, b200.efa_gbps), (8, Some(400.0)));
 /// assert_eq!(b200.gbps_of(8, None), Some(3200.0));
 /// ```
@@ -72,7 +72,7 @@ impl Expected {
     /// What this type should have, by the bundled catalog of efa-core. `None` for types without
     /// EFA and unknown ones.
     #[must_use]
-    pub fn of(instance_type: &str) -> Option<Self> {
+    pub fn for_type(instance_type: &str) -> Option<Self> {
         let row = Catalog::bundled().get(instance_type)?;
         let rate = RATES.iter().find(|rate| {
             rate.name == instance_type
@@ -121,7 +121,7 @@ mod tests {
             ("g6e.48xlarge", 4, None, Some(400.0)),
             ("hpc7a.96xlarge", 2, Some(150.0), Some(300.0)),
         ] {
-            let expected = Expected::of(name).unwrap();
+            let expected = Expected::for_type(name).unwrap();
             assert_eq!(
                 (
                     expected.efa_count,
@@ -133,8 +133,8 @@ mod tests {
             );
             assert_eq!(expected.efa_gbps_origin.is_some(), each.is_some());
         }
-        assert_eq!(Expected::of("t3.micro"), None);
-        assert_eq!(Expected::of(""), None);
+        assert_eq!(Expected::for_type("t3.micro"), None);
+        assert_eq!(Expected::for_type(""), None);
     }
 
     #[test]

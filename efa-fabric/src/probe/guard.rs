@@ -169,7 +169,7 @@ impl<'a> Guard<'a> {
         if !self.is_check_due(now) {
             return Ok(false);
         }
-        self.check(now)?;
+        self.check_limits(now)?;
         Ok(true)
     }
 
@@ -188,7 +188,7 @@ impl<'a> Guard<'a> {
     }
 
     #[cold]
-    fn check(&mut self, now: u64) -> Result<()> {
+    fn check_limits(&mut self, now: u64) -> Result<()> {
         self.next_check_ns = now.saturating_add(CHECK_NS);
         self.receive()?;
         self.interrupt.check()?;

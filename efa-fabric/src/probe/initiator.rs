@@ -170,7 +170,7 @@ fn latency(
         }
     }
     end(traffic, warmup + samples.len(), guard)?;
-    Latency::of(samples.as_mut_slice(), options.operation, warmup)
+    Latency::from_samples(samples.as_mut_slice(), options.operation, warmup)
         .ok_or_else(|| Error::new(Code::InvalidOption, "no round trip was measured"))
 }
 

@@ -189,7 +189,7 @@ pub struct ProbeReport {
 impl Latency {
     /// From times in ns, which this sorts: halved where they are round trips. `None` without
     /// samples.
-    pub(crate) fn of(
+    pub(crate) fn from_samples(
         samples: &mut [u64],
         operation: Operation,
         warmup_iterations: u64,
@@ -388,7 +388,7 @@ mod tests {
     #[test]
     fn percentiles_are_nearest_rank_of_half_the_round_trip() {
         let mut samples: Vec<u64> = (1..=100).rev().map(|i| i * 2000).collect();
-        let latency = Latency::of(&mut samples, Operation::Tagged, 7).unwrap();
+        let latency = Latency::from_samples(&mut samples, Operation::Tagged, 7).unwrap();
         assert_eq!(latency.iterations, 100);
         assert_eq!(latency.warmup_iterations, 7);
         assert_eq!(
@@ -399,15 +399,15 @@ mod tests {
             [latency.p99_us, latency.max_us, latency.mean_us],
             [99.0, 100.0, 50.5]
         );
-        let one = Latency::of(&mut [3000], Operation::WriteData, 0).unwrap();
+        let one = Latency::from_samples(&mut [3000], Operation::WriteData, 0).unwrap();
         assert_eq!([one.min_us, one.p50_us, one.p99_us, one.max_us], [1.5; 4]);
-        assert!(Latency::of(&mut [], Operation::Message, 0).is_none());
+        assert!(Latency::from_samples(&mut [], Operation::Message, 0).is_none());
     }
 
     #[test]
     fn one_sided_operations_are_not_halved() {
         for (operation, us) in [(Operation::Write, 3.0), (Operation::Message, 1.5)] {
-            let latency = Latency::of(&mut [3000], operation, 0).unwrap();
+            let latency = Latency::from_samples(&mut [3000], operation, 0).unwrap();
             assert_eq!(latency.p50_us, us, "{operation}");
             let halved = !statement(operation).contains("not halved");
             assert_eq!(halved, us == 1.5, "{operation}");
@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn percentiles_of_few_samples_are_samples() {
         let mut samples = [10_000, 2000, 6000];
-        let latency = Latency::of(&mut samples, Operation::Message, 0).unwrap();
+        let latency = Latency::from_samples(&mut samples, Operation::Message, 0).unwrap();
         assert_eq!(
             [latency.p50_us, latency.p90_us, latency.p99_us],
             [3.0, 5.0, 5.0]

@@ -33,7 +33,7 @@ pub fn probe(
     options: &Options,
     interrupt: Interrupt<'_>,
 ) -> Result<Report> {
-    check(rails, options)?;
+    check_rails(rails, options)?;
     let alone = options.probe.clone();
     let mut results = Vec::with_capacity(rails.len());
     for rail in rails {
@@ -82,7 +82,7 @@ pub fn probe(
     Ok(report::report(library, options, results, elapsed_ns))
 }
 
-fn check(rails: &[Rail], options: &Options) -> Result<()> {
+fn check_rails(rails: &[Rail], options: &Options) -> Result<()> {
     let invalid = |option: &'static str, message: String| {
         Error::new(Code::InvalidOption, message).with_context("option", option)
     };
@@ -100,7 +100,7 @@ fn check(rails: &[Rail], options: &Options) -> Result<()> {
                 format!("rail {} is given twice", rail.device),
             ));
         }
-        of_rail(&options.probe, rail).check()?;
+        for_rail(&options.probe, rail).check()?;
     }
     if !options.probe.bandwidth {
         return Err(invalid(
@@ -111,7 +111,7 @@ fn check(rails: &[Rail], options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn of_rail(probe: &ProbeOptions, rail: &Rail) -> ProbeOptions {
+fn for_rail(probe: &ProbeOptions, rail: &Rail) -> ProbeOptions {
     let mut probe = probe.clone();
     probe.endpoint.provider.clone_from(&rail.provider);
     probe.endpoint.domain.clone_from(&rail.domain);
@@ -175,7 +175,7 @@ fn measure(rail: &Rail, work: Work<'_>, stop: &AtomicBool) -> Outcome {
     let hook = || stop.load(Ordering::Relaxed);
     let measured = loopback_from(
         work.library,
-        &of_rail(work.probe, rail),
+        &for_rail(work.probe, rail),
         Interrupt::new(&hook),
         work.line,
     );
@@ -196,7 +196,7 @@ mod tests {
     fn refused(rails: &[Rail], change: impl FnOnce(&mut Options)) -> Option<String> {
         let mut options = Options::default();
         change(&mut options);
-        let error = check(rails, &options).err()?;
+        let error = check_rails(rails, &options).err()?;
         assert!(matches!(error.code(), Code::InvalidOption | Code::BadSize));
         Some(error.to_string())
     }

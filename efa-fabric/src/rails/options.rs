@@ -44,7 +44,7 @@ impl Default for Options {
 impl Options {
     /// The defaults, with the machine that a node was read from.
     #[must_use]
-    pub fn of(node: &Node) -> Self {
+    pub fn for_node(node: &Node) -> Self {
         Self {
             root: NodeRoot::new(&node.root),
             instance_gbps: node.expected.as_ref().and_then(|e| e.instance_gbps),

@@ -40,7 +40,7 @@ impl Rail {
         }
     }
 
-    fn of(device: &EfaDevice, node: &Node, provider: &str) -> Self {
+    fn from_device(device: &EfaDevice, node: &Node, provider: &str) -> Self {
         let by_type = || node.expected.as_ref()?.efa_gbps;
         Self {
             pci_address: device.pci_address.clone(),
@@ -61,7 +61,7 @@ pub fn list(node: &Node, nics: &[Nic]) -> Vec<Rail> {
         .filter(|nic| nic.provider.eq_ignore_ascii_case("efa"))
         .map(|nic| {
             let known = match node.efa_device(&nic.name) {
-                Some(device) => Rail::of(device, node, &nic.provider),
+                Some(device) => Rail::from_device(device, node, &nic.provider),
                 // In a container sysfs may be hidden; libfabric then knows more.
                 None => Rail {
                     pci_address: nic.info.pci_address.clone(),
@@ -83,6 +83,6 @@ pub fn list(node: &Node, nics: &[Nic]) -> Vec<Rail> {
 pub fn simulated(node: &Node, provider: &str) -> Vec<Rail> {
     node.efa_devices
         .iter()
-        .map(|device| Rail::of(device, node, provider))
+        .map(|device| Rail::from_device(device, node, provider))
         .collect()
 }

@@ -63,7 +63,7 @@ impl Server {
     /// `fabric.invalid_option` if the token is empty or above 1,024 bytes, or a bound is out of
     /// range; `fabric.rendezvous_failed` if the address cannot be listened on.
     pub fn start(address: SocketAddr, token: &str, options: &Options) -> Result<Self> {
-        check(token, options)?;
+        check_start(token, options)?;
         let listener = Listener::bind(address)?;
         let address = listener.address();
         let stop = Arc::new(AtomicBool::new(false));
@@ -107,7 +107,7 @@ impl Drop for Server {
     }
 }
 
-fn check(token: &str, options: &Options) -> Result<()> {
+fn check_start(token: &str, options: &Options) -> Result<()> {
     let refuse = |option: &'static str, message: &str| {
         Err(Error::new(Code::InvalidOption, message).with_context("option", option))
     };

@@ -237,7 +237,7 @@ fn an_instance_type_can_be_given() {
         .as_ref()
         .unwrap();
     assert!(cause.contains("p5.48xlarge takes 32"), "{cause}");
-    assert_eq!(Expected::of("p5.48xlarge").unwrap().efa_count, 32);
+    assert_eq!(Expected::for_type("p5.48xlarge").unwrap().efa_count, 32);
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn diagnosed(machine: &NodeTree, environment: Pairs, reply: Reply) -> doctor::Re
         .collect();
     let node = Node::read(&NodeRoot::new(machine.path()));
     let answer = answer(reply, &node);
-    doctor::Report::of(&node, &environment, answer.as_ref(), node.expected.as_ref())
+    doctor::diagnose(&node, &environment, answer.as_ref(), node.expected.as_ref())
 }
 
 fn with(machine: NodeTree, change: impl Fn(&NodeTree)) -> NodeTree {
