@@ -77,8 +77,8 @@ fn killer(name: &'static str, how: &str, cure: String) -> Error {
     .with_context("variable", name)
 }
 
-/// libfabric's idea of a boolean (src/var.c).
-fn boolean(value: &OsStr) -> Option<bool> {
+/// libfabric's idea of a boolean (src/var.c), which aws-ofi-nccl shares.
+pub(crate) fn boolean(value: &OsStr) -> Option<bool> {
     let value = value.to_str()?.to_ascii_lowercase();
     match value.as_str() {
         "0" | "false" | "no" | "off" => Some(false),

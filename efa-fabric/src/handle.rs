@@ -374,13 +374,9 @@ impl AddressVector {
             1 => Ok(peer),
             _ => Err(library
                 .failed("fi_av_insert", -(libc::EINVAL as isize))
-                .with_context("address", hex(address))),
+                .with_context("address", hex::encode(address))),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `fi_endpoint`.

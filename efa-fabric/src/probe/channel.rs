@@ -164,3 +164,11 @@ pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
     let verb = if refused { "refused" } else { "failed" };
     Error::new(own, format!("the peer {verb}: {message}")).with_context("peer_code", code)
 }
+
+/// Whether an error with this code says no more than that the other side failed, refused or is
+/// gone: the cause is what the other side says, or neither knows it.
+pub(crate) fn is_echo(code: &str) -> bool {
+    [Code::PeerFailed, Code::RendezvousRefused, Code::Unreachable]
+        .iter()
+        .any(|echo| echo.as_str() == code)
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::channel::{Channel, Frame, peer_error};
+use super::channel::{Channel, Frame, is_echo, peer_error};
 use super::options::Wait;
 use super::start_line::{Signal, StartLine};
 use crate::clock::now_ns;
@@ -329,13 +329,6 @@ impl<'a> Guard<'a> {
         )
         .with_cure("use the same version of efa-fabric on both sides")
     }
-}
-
-/// Whether a code of the other side says no more than that this side failed or refused.
-fn is_echo(code: &str) -> bool {
-    [Code::PeerFailed, Code::RendezvousRefused]
-        .iter()
-        .any(|echo| echo.as_str() == code)
 }
 
 pub(crate) fn nanos(duration: Duration) -> u64 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::channel::Local;
+use super::channel::{Local, is_echo};
 use super::guard::Guard;
 use super::options::{MAX_SIZE, ProbeOptions};
 use super::report::{ProbeReport, Role};
@@ -117,7 +117,11 @@ pub(crate) fn loopback_from(
         match (report, answering.join()) {
             (Ok(Some(report)), Ok(Ok(()))) => Ok(report),
             // Where one side only saw the other fail, the other knows why.
-            (Err(error), Ok(Err(cause))) if is_echo(&error) && !is_echo(&cause) => Err(cause),
+            (Err(error), Ok(Err(cause)))
+                if is_echo(error.code().as_str()) && !is_echo(cause.code().as_str()) =>
+            {
+                Err(cause)
+            }
             (Err(error), _) | (_, Ok(Err(error))) => Err(error),
             _ => Err(Error::new(
                 Code::PeerFailed,
@@ -125,14 +129,6 @@ pub(crate) fn loopback_from(
             )),
         }
     })
-}
-
-/// Whether an error says no more than that the other side stopped.
-fn is_echo(error: &Error) -> bool {
-    matches!(
-        error.code(),
-        Code::PeerFailed | Code::Unreachable | Code::RendezvousRefused
-    )
 }
 
 /// The two threads of a loopback close nothing before both have stopped: endpoints of one

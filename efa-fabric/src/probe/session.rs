@@ -320,7 +320,7 @@ pub(crate) fn peer_address(own: &str, format: &str, digits: &str) -> Result<Vec<
                 .with_context("address_format", format),
         )
     };
-    let Some(mut address) = unhex(digits) else {
+    let Ok(mut address) = hex::decode(digits) else {
         return wrong("is not hexadecimal");
     };
     if address.is_empty() || address.len() > MAX_ADDRESS {
@@ -348,25 +348,10 @@ fn side(library: &Library, endpoint: &Endpoint) -> Side {
         fabric: info.fabric.clone(),
         protocol: info.protocol.clone(),
         address_format: info.address_format.clone(),
-        address: endpoint
-            .address()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        address: hex::encode(endpoint.address()),
         tx_size: info.tx_size,
         rx_size: info.rx_size,
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect();
-    let digits = digits?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty()
-        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 fn hostname() -> Option<String> {
@@ -460,9 +445,14 @@ mod tests {
 
     #[test]
     fn hexadecimal_is_read_strictly() {
-        assert_eq!(unhex("00ff1a"), Some(vec![0, 255, 26]));
+        let text = "FI_ADDR_STR";
+        assert_eq!(
+            peer_address("ff", text, "4fff1A").unwrap(),
+            [0x4f, 0xff, 0x1a, 0]
+        );
         for bad in ["0", "zz", "0x", "é1"] {
-            assert_eq!(unhex(bad), None, "{bad}");
+            let error = peer_address("ff", text, bad).unwrap_err();
+            assert_eq!(error.code(), Code::RendezvousRefused, "{bad}");
         }
     }
 

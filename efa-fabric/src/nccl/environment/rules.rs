@@ -1,6 +1,7 @@
 //! The table of variables that do harm, or nothing, with current software; with why and origin.
 
 use super::node::Node;
+use crate::environment::boolean;
 
 /// Variables that a rule is about: a name, or the start of names before `*`.
 pub(super) struct Rule {
@@ -252,15 +253,10 @@ fn is_network_of_plugin(name: &str, node: &Node) -> bool {
         || name.eq_ignore_ascii_case("Libfabric") && node.plugin_at_least(1, 13)
 }
 
-/// libfabric's and the plugin's idea of true.
-pub(super) fn is_true(value: &str) -> bool {
-    ["1", "true", "yes", "on"]
-        .iter()
-        .any(|word| value.eq_ignore_ascii_case(word))
+fn is_true(value: &str) -> bool {
+    boolean(value.as_ref()) == Some(true)
 }
 
 fn is_false(value: &str) -> bool {
-    ["0", "false", "no", "off"]
-        .iter()
-        .any(|word| value.eq_ignore_ascii_case(word))
+    boolean(value.as_ref()) == Some(false)
 }
