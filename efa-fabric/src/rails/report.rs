@@ -13,6 +13,7 @@ use super::statistics::{self, SLOW_SHARE};
 use crate::endpoint::SharedMemory;
 use crate::error::{Code, Error, Result};
 use crate::library::{Library, Version};
+use crate::median::median;
 use crate::probe::ProbeReport;
 
 /// One measurement of one rail.
@@ -186,9 +187,8 @@ pub(super) fn report(
             .map(|at| rails[at].rail.device.clone())
             .collect()
     };
-    let middle = |values: &[Option<f64>]| {
-        statistics::median(&values.iter().copied().flatten().collect::<Vec<_>>())
-    };
+    let middle =
+        |values: &[Option<f64>]| median(&mut values.iter().copied().flatten().collect::<Vec<_>>());
     let simulated = rails
         .iter()
         .any(|rail| !rail.rail.provider.eq_ignore_ascii_case("efa"));
