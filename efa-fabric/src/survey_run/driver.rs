@@ -295,7 +295,7 @@ impl Survey {
 /// Of what two nodes say of the same pair, the one that says more.
 fn choose(low: Option<Sight>, high: Option<Sight>) -> Option<Sight> {
     let mut sights: Vec<Sight> = [low, high].into_iter().flatten().collect();
-    sights.sort_by_key(|sight| match (&sight.outcome, sight.is_echo()) {
+    sights.sort_by_key(|sight| match (&sight.outcome, sight.names_no_cause()) {
         (Outcome::Measured(_), _) => 0,
         (Outcome::Failed(_), false) => 1,
         (Outcome::Failed(_), true) => 2,

@@ -145,8 +145,9 @@ impl Sight {
         }
     }
 
-    /// Whether it says no more than that the other node failed or is not there.
-    pub(crate) fn is_echo(&self) -> bool {
+    /// Whether it says no more than that the other node failed or is not there. A refusal says
+    /// more: what was refused.
+    pub(crate) fn names_no_cause(&self) -> bool {
         match &self.outcome {
             Outcome::Measured(_) => false,
             Outcome::Failed(failure) => {
