@@ -59,7 +59,7 @@
 //! | `demand`, `info_list` | what is asked of a provider for an operation; libfabric's lists, read |
 //! | `cuda`, `memory` | the GPU's driver; the buffers of messages |
 //! | `handle` | libfabric's objects, closed in order |
-//! | `text` | text that several reports share |
+//! | `text` | text as HTML |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
 //! `isolated::os`, `cuda` and the macro of `ffi` have `unsafe` code.

@@ -1,18 +1,26 @@
-//! Text that several reports share.
+//! Text as HTML for notebooks: escaped, without scripts.
 
-/// Text with fixed width as HTML: escaped, without scripts.
-pub(crate) fn preformatted(text: &str) -> String {
-    let text = text
-        .replace('&', "&amp;")
+/// The text with everything escaped that HTML gives a meaning.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
         .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    format!("<pre>{text}</pre>")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+/// The text as it is, in a fixed-width font.
+pub(crate) fn preformatted(text: &str) -> String {
+    format!("<pre>{}</pre>", escape(text))
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn text_is_escaped() {
-        assert_eq!(super::preformatted("a<b>&"), "<pre>a&lt;b&gt;&amp;</pre>");
+        assert_eq!(
+            super::preformatted("a<b c='\"'>&"),
+            "<pre>a&lt;b c=&#39;&quot;&#39;&gt;&amp;</pre>"
+        );
     }
 }

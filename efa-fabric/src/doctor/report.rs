@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Finding, Status};
 use crate::library::Version;
 use crate::node::Node;
+use crate::text::escape;
 
 /// Whether EFA can be used here, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,18 +157,18 @@ impl Report {
     pub fn to_html(&self) -> String {
         let mut html = format!(
             "<p><b>{}</b><br>{}</p><table><tr><th>status</th><th>check</th><th>finding</th></tr>",
-            escaped(&self.headline()),
-            escaped(&self.machine())
+            escape(&self.headline()),
+            escape(&self.machine())
         );
         for finding in self.shown() {
             html.push_str(&format!(
                 "<tr><td>{}</td><td><code>{}</code></td><td>{}",
                 finding.status,
-                escaped(&finding.id),
-                escaped(&finding.title)
+                escape(&finding.id),
+                escape(&finding.title)
             ));
             for (label, text) in details(finding) {
-                html.push_str(&format!("<br><i>{label}</i> {}", escaped(&text)));
+                html.push_str(&format!("<br><i>{label}</i> {}", escape(&text)));
             }
             html.push_str("</td></tr>");
         }
@@ -275,13 +276,6 @@ fn details(finding: &Finding) -> Vec<(&'static str, String)> {
         lines.push(("see", reference.clone()));
     }
     lines
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

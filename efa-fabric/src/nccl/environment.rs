@@ -104,12 +104,7 @@ impl Advice {
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
-        let text = self
-            .to_string()
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;");
-        format!("<pre>{text}</pre>")
+        crate::text::preformatted(&self.to_string())
     }
 
     fn note(&mut self, variable: &str, action: Action, why: &str, reference: &str) {

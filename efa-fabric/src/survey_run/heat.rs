@@ -122,14 +122,8 @@ fn elide(name: &str) -> String {
 /// Text inside of HTML or XML, quotes included. Control characters, which XML cannot have, are
 /// left out.
 pub(super) fn escape(text: &str) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control())
-        .collect::<String>()
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    let seen: String = text.chars().filter(|c| !c.is_control()).collect();
+    crate::text::escape(&seen)
 }
 
 #[cfg(test)]

@@ -258,12 +258,7 @@ impl Report {
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
-        let text = self
-            .to_string()
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;");
-        format!("<pre>{text}</pre>")
+        crate::text::preformatted(&self.to_string())
     }
 }
 
