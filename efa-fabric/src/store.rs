@@ -1,6 +1,7 @@
 //! A small key-value store over TCP, where the ranks of a survey meet when nothing else is there.
 //!
-//! One process has the [`Server`], every rank a [`Client`], which is an [`Exchange`].
+//! One process has the [`Server`], every rank a [`Client`], which is an
+//! [`Exchange`](crate::probe::Exchange).
 //! The token keeps out whoever does not have it; it and the values are sent as they are, without
 //! encryption. Every length is bounded before memory is taken, and a stranger who says nothing
 //! costs one thread for two seconds.

@@ -2,7 +2,7 @@
 //!
 //! [`crate::survey`] says what to measure next and what it means. Here [`probe_pair`] measures a
 //! pair, [`Survey`] is the part that every driver shares, and [`run_rank`] is the driver for
-//! ranks that run the same program and meet over any [`crate::Exchange`]. Drivers with
+//! ranks that run the same program and meet over any [`Exchange`](crate::probe::Exchange). Drivers with
 //! a process of their own, such as one on Ray, use [`Survey`] themselves.
 //!
 //! | module | job |
