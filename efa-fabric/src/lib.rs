@@ -59,7 +59,6 @@
 //! | `demand`, `info_list` | what is asked of a provider for an operation; libfabric's lists, read |
 //! | `cuda`, `memory` | the GPU's driver; the buffers of messages |
 //! | `handle` | libfabric's objects, closed in order |
-//! | `text` | text as HTML |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
 //! `isolated::os`, `cuda` and the macro of `ffi` have `unsafe` code.
@@ -114,8 +113,6 @@ pub mod survey;
 #[forbid(unsafe_code)]
 pub mod survey_run;
 mod system;
-#[forbid(unsafe_code)]
-mod text;
 
 pub use error::{Code, Error, Result};
 pub use info::{nics, providers};

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use efa_core::html::escape;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Status};
 use crate::library::Version;
 use crate::node::Node;
-use crate::text::escape;
 
 /// Whether EFA can be used here, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -104,7 +104,7 @@ impl Advice {
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
-        crate::text::preformatted(&self.to_string())
+        efa_core::html::preformatted(&self.to_string())
     }
 
     fn note(&mut self, variable: &str, action: Action, why: &str, reference: &str) {

@@ -8,7 +8,7 @@ impl Node {
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
-        crate::text::preformatted(&self.to_string())
+        efa_core::html::preformatted(&self.to_string())
     }
 }
 

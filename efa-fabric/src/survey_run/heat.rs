@@ -123,7 +123,7 @@ fn elide(name: &str) -> String {
 /// left out.
 pub(super) fn escape(text: &str) -> String {
     let seen: String = text.chars().filter(|c| !c.is_control()).collect();
-    crate::text::escape(&seen)
+    efa_core::html::escape(&seen)
 }
 
 #[cfg(test)]
