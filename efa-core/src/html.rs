@@ -13,3 +13,16 @@ pub fn escape(text: &str) -> String {
 pub fn preformatted(text: &str) -> String {
     format!("<pre>{}</pre>", escape(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped() {
+        assert_eq!(
+            preformatted("a<b c='\"'>&"),
+            "<pre>a&lt;b c=&#39;&quot;&#39;&gt;&amp;</pre>"
+        );
+    }
+}
