@@ -1,7 +1,7 @@
 //! How to survey: which pairs, which seed, what is expected, when a difference counts.
 //!
-//! An [`Options`] goes whole from the caller to the [`Plan`](super::Plan) of the survey, through
-//! every driver, and its values are refused here and nowhere else.
+//! An [`Options`] goes whole from the caller to the plan of the survey, through every driver, and its
+//! values are refused here and nowhere else.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

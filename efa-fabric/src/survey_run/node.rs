@@ -13,7 +13,7 @@ pub struct Node {
     /// Rails that it offers for measuring; 0 where they are not told apart.
     #[serde(default)]
     pub rails: usize,
-    /// What an inspection of the node gave, as JSON: an [`Inspection`](super::Inspection), which is
+    /// What an inspection of the node gave, as JSON: an `Inspection`, which is
     /// compared with that of others, or anything else.
     pub inspection: Option<String>,
     /// Its network nodes from the top level down, as EC2's DescribeInstanceTopology lists them;

@@ -217,35 +217,13 @@ impl Report {
     /// Medians for each node.
     #[must_use]
     pub fn summaries(&self) -> Vec<NodeSummary> {
-        let count = self.nodes.len();
-        let mut found = vec![NodeSummary::default(); count];
-        let mut values = vec![[const { Vec::new() }; 3]; count];
+        let mut seen = vec![OfNode::default(); self.nodes.len()];
         for o in self.of_pairs() {
             for (node, is_low) in [(o.a, true), (o.b, false)] {
-                found[node].pairs += 1;
-                match &o.outcome {
-                    Outcome::Failed(_) => found[node].failed += 1,
-                    Outcome::Measured(m) => {
-                        let (sends, receives) = if is_low {
-                            (m.gbps_a_to_b, m.gbps_b_to_a)
-                        } else {
-                            (m.gbps_b_to_a, m.gbps_a_to_b)
-                        };
-                        for (list, value) in
-                            values[node].iter_mut().zip([sends, receives, m.latency_us])
-                        {
-                            list.extend(value);
-                        }
-                    }
-                }
+                seen[node].add(&o.outcome, is_low);
             }
         }
-        for (summary, [sends, receives, latency]) in found.iter_mut().zip(&mut values) {
-            summary.sends_gbps = median(sends);
-            summary.receives_gbps = median(receives);
-            summary.latency_us = median(latency);
-        }
-        found
+        seen.into_iter().map(OfNode::summary).collect()
     }
 
     /// Rates by sending node, then receiving node, of all rails together.
@@ -402,6 +380,45 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+/// What was seen of one node.
+#[derive(Debug, Clone, Default)]
+struct OfNode {
+    sends_gbps: Vec<f64>,
+    receives_gbps: Vec<f64>,
+    latency_us: Vec<f64>,
+    failed: usize,
+    pairs: usize,
+}
+
+impl OfNode {
+    /// Adds a pair of it, in which it has the lower number or the higher.
+    fn add(&mut self, outcome: &Outcome, is_low: bool) {
+        self.pairs += 1;
+        let Outcome::Measured(m) = outcome else {
+            self.failed += 1;
+            return;
+        };
+        let (sends, receives) = if is_low {
+            (m.gbps_a_to_b, m.gbps_b_to_a)
+        } else {
+            (m.gbps_b_to_a, m.gbps_a_to_b)
+        };
+        self.sends_gbps.extend(sends);
+        self.receives_gbps.extend(receives);
+        self.latency_us.extend(m.latency_us);
+    }
+
+    fn summary(mut self) -> NodeSummary {
+        NodeSummary {
+            sends_gbps: median(&mut self.sends_gbps),
+            receives_gbps: median(&mut self.receives_gbps),
+            latency_us: median(&mut self.latency_us),
+            failed: self.failed,
+            pairs: self.pairs,
+        }
     }
 }
 
