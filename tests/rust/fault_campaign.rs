@@ -59,20 +59,16 @@ fn full_spec(aws: &FakeAws, count: u32) -> ClusterSpec {
 }
 
 /// A region with strangers in it: another cluster whose name begins like this one's.
-async fn region() -> FakeAws {
+async fn region(other: &Plan) -> FakeAws {
     let aws = FakeAws::new();
-    let client = aws.client();
-    let other = aws.spec("train-2", SMALL, 1);
-    client
-        .apply(&client.plan(&other).await.unwrap())
-        .await
-        .unwrap();
+    aws.client().apply(other).await.unwrap();
     aws.add_security_group("train", Tags::new());
     aws
 }
 
 /// The plans of the smaller and of the whole cluster: the same in every region of the campaign.
 struct Plans {
+    other: Plan,
     small: Plan,
     whole: Plan,
     strangers: BTreeSet<String>,
@@ -80,8 +76,15 @@ struct Plans {
 
 impl Plans {
     async fn new() -> Self {
-        let aws = region().await;
+        let aws = FakeAws::new();
+        let other = aws
+            .client()
+            .plan(&aws.spec("train-2", SMALL, 1))
+            .await
+            .unwrap();
+        let aws = region(&other).await;
         Self {
+            other,
             small: aws.client().plan(&full_spec(&aws, 2)).await.unwrap(),
             whole: aws.client().plan(&full_spec(&aws, 3)).await.unwrap(),
             strangers: ids(&aws.resources()),
@@ -90,7 +93,7 @@ impl Plans {
 
     /// What the verb finds.
     async fn region_for(&self, verb: Verb) -> Failing<FakeAws> {
-        let aws = region().await;
+        let aws = region(&self.other).await;
         match verb {
             Verb::Prepare | Verb::Apply => {}
             Verb::Grow | Verb::Destroy => drop(aws.client().apply(&self.small).await.unwrap()),

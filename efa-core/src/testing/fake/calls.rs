@@ -31,7 +31,7 @@ impl Ec2 for FakeAws {
 
     async fn describe_instance_types(&self, by: &[Filter]) -> Result<Vec<InstanceType>> {
         self.on("DescribeInstanceTypes", |state| {
-            select(state.types.iter().cloned(), by)
+            select(state.types.iter(), by)
         })
     }
 
@@ -44,12 +44,12 @@ impl Ec2 for FakeAws {
                     availability_zone: zone.clone(),
                 }));
             }
-            select(offerings, by)
+            select(&offerings, by)
         })
     }
 
     async fn describe_vpcs(&self, by: &[Filter]) -> Result<Vec<Vpc>> {
-        self.on("DescribeVpcs", |state| select(state.vpcs.clone(), by))
+        self.on("DescribeVpcs", |state| select(&state.vpcs, by))
     }
 
     async fn describe_subnets(&self, by: &[Filter]) -> Result<Vec<Subnet>> {
@@ -59,7 +59,7 @@ impl Ec2 for FakeAws {
                 let free = u32::try_from(state.free_addresses(subnet));
                 subnet.available_ip_address_count = free.unwrap_or(u32::MAX);
             }
-            select(subnets, by)
+            select(&subnets, by)
         })
     }
 
@@ -71,38 +71,38 @@ impl Ec2 for FakeAws {
             };
             let mut images = state.images.clone();
             images.retain(|i| owners.is_empty() || owners.iter().any(|owner| owned(i, owner)));
-            select(images, by)
+            select(&images, by)
         })
     }
 
     async fn describe_security_groups(&self, by: &[Filter]) -> Result<Vec<SecurityGroup>> {
         self.on("DescribeSecurityGroups", |state| {
-            select(state.listed_security_groups(), by)
+            select(&state.listed_security_groups(), by)
         })
     }
 
     async fn describe_placement_groups(&self, by: &[Filter]) -> Result<Vec<PlacementGroup>> {
         self.on("DescribePlacementGroups", |state| {
-            select(state.listed_placement_groups(), by)
+            select(&state.listed_placement_groups(), by)
         })
     }
 
     async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {
         self.on("DescribeInstances", |state| {
-            select(state.listed_instances(), by)
+            select(&state.listed_instances(), by)
         })
     }
 
     async fn describe_network_interfaces(&self, by: &[Filter]) -> Result<Vec<FreeInterface>> {
         self.on("DescribeNetworkInterfaces", |state| {
-            let found = select(state.all_interfaces(), by)?;
+            let found = select(&state.all_interfaces(), by)?;
             Ok(found.into_iter().map(|one| one.interface).collect())
         })
     }
 
     async fn describe_addresses(&self, by: &[Filter]) -> Result<Vec<Address>> {
         self.on("DescribeAddresses", |state| {
-            select(state.listed_addresses(), by)
+            select(&state.listed_addresses(), by)
         })
     }
 
@@ -115,7 +115,7 @@ impl Ec2 for FakeAws {
             for reservation in &mut reservations {
                 reservation.available_instance_count = state.available(reservation);
             }
-            select(reservations, by)
+            select(&reservations, by)
         })
     }
 

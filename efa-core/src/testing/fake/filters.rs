@@ -23,8 +23,8 @@ pub(super) trait Filtered {
 }
 
 /// Those that every filter matches; an unknown filter is refused, as EC2 does.
-pub(super) fn select<T: Filtered + Clone>(
-    all: impl IntoIterator<Item = T>,
+pub(super) fn select<'a, T: Filtered + Clone + 'a>(
+    all: impl IntoIterator<Item = &'a T>,
     filters: &[Filter],
 ) -> Answer<Vec<T>> {
     let by_tag = |name: &str| name == "tag-key" || name.starts_with("tag:");
@@ -33,8 +33,8 @@ pub(super) fn select<T: Filtered + Clone>(
         let message = format!("The filter '{}' is invalid", filter.name);
         return refuse("InvalidParameterValue", message);
     }
-    let fits = |one: &T| filters.iter().all(|filter| matches(one, filter));
-    Ok(all.into_iter().filter(fits).collect())
+    let fits = |one: &&T| filters.iter().all(|filter| matches(*one, filter));
+    Ok(all.into_iter().filter(fits).cloned().collect())
 }
 
 fn matches<T: Filtered>(one: &T, filter: &Filter) -> bool {

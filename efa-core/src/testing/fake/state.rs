@@ -81,7 +81,7 @@ pub(super) struct State {
     pub(super) region: String,
     pub(super) now: Duration,
     pub(super) settings: Settings,
-    pub(super) types: Catalog,
+    pub(super) types: &'static Catalog,
     pub(super) zones: Vec<String>,
     /// The zones of types that not all zones offer.
     pub(super) offered: BTreeMap<String, Vec<String>>,
@@ -115,7 +115,7 @@ impl State {
             region: name.to_owned(),
             now: Duration::ZERO,
             settings: Settings::default(),
-            types: Catalog::bundled().clone(),
+            types: Catalog::bundled(),
             zones: ["a", "b", "c"].map(|zone| format!("{name}{zone}")).into(),
             offered: BTreeMap::new(),
             vpcs: Vec::new(),
