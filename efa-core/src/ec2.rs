@@ -15,6 +15,16 @@ use crate::types::{
 pub use crate::launch::RunInstances;
 pub use crate::types::Tags;
 
+/// EC2's codes for lack of capacity: the same launch may succeed later, or in another zone.
+/// Origin: Karpenter's list of capacity errors, without those that are about the whole region.
+pub(crate) const NO_CAPACITY: &[&str] = &[
+    "InsufficientInstanceCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientReservedInstanceCapacity",
+    "ReservationCapacityExceeded",
+    "UnfulfillableCapacity",
+];
+
 /// One EC2 filter: the resource matches when any of the values does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {

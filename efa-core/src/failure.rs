@@ -1,16 +1,11 @@
 //! What AWS's refusals mean to a caller: one set of errors for every implementation of the calls.
 
+use crate::ec2::NO_CAPACITY;
 use crate::error::{Code, Error};
 
-/// Codes for "not now, not here": the same call may succeed later or elsewhere.
-/// Origin: Karpenter's list of capacity errors; throttling and server faults of EC2, IAM, Systems
-/// Manager, STS and Service Quotas.
+/// Codes for "not now", beside those for lack of capacity: the same call may succeed later.
+/// Origin: throttling and server faults of EC2, IAM, Systems Manager, STS and Service Quotas.
 const RETRYABLE: &[&str] = &[
-    "InsufficientInstanceCapacity",
-    "InsufficientHostCapacity",
-    "InsufficientReservedInstanceCapacity",
-    "ReservationCapacityExceeded",
-    "UnfulfillableCapacity",
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",
@@ -107,7 +102,7 @@ pub(crate) fn refused(action: &str, code: &str, message: &str) -> Error {
     )
     .with_context("ec2_code", code)
     .with_context("ec2_message", message)
-    .retryable(RETRYABLE.contains(&code));
+    .retryable(NO_CAPACITY.contains(&code) || RETRYABLE.contains(&code));
     match CURES.iter().find(|(codes, _)| codes.contains(&code)) {
         Some((_, cure)) => error.with_cure(*cure),
         None => error,

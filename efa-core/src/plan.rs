@@ -166,15 +166,11 @@ fn warn(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Vec<String> {
     warnings
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Sixteen hexadecimal digits of the SHA-256 of the intent.
 fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
     // `Value` sorts its keys.
     let intent = json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
-    hex(&Sha256::digest(intent.to_string().as_bytes())[..8])
+    hex::encode(&Sha256::digest(intent.to_string().as_bytes())[..8])
 }
 
 /// Plain data as JSON. `json!` panics where serialising fails, which it cannot for data without a
@@ -188,7 +184,7 @@ impl Plan {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut form = form(self);
-        let digest = hex(&Sha256::digest(form.to_string().as_bytes()));
+        let digest = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
         form[DIGEST] = Value::String(digest);
         format!("{form:#}")
     }
@@ -206,7 +202,7 @@ impl Plan {
         let mut form: Value =
             serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
         let digest = form.as_object_mut().and_then(|form| form.remove(DIGEST));
-        let expected = hex(&Sha256::digest(form.to_string().as_bytes()));
+        let expected = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
         let plan: Self =
             serde_json::from_value(form).map_err(|error| unreadable(error.to_string()))?;
         if plan.format != FORMAT {

@@ -34,10 +34,7 @@ pub(crate) fn name(cluster: &str, region: &str) -> String {
         return name;
     }
     let digest = Sha256::digest(name.as_bytes());
-    let tail: String = digest[..4]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let tail = hex::encode(&digest[..4]);
     let room = NAME_LIMIT - tail.len() - 1;
     format!("{}-{tail}", &name[..room])
 }

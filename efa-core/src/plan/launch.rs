@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Launch, Plan, form, hex};
+use super::{Launch, Plan, form};
 use crate::ec2::{Market, RootVolume};
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
@@ -44,7 +44,7 @@ impl Plan {
             data: self.launch_data(launch.security_group_id, launch.subnet_id),
         };
         // EC2 refuses one token with two different requests, so the request is part of it.
-        let digest = hex(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
+        let digest = hex::encode(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
         let (fingerprint, number) = (&self.fingerprint, launch.number);
         request.client_token = format!("efa-sdk-{fingerprint}-{digest}-{number}");
         request

@@ -1,18 +1,13 @@
 //! What EC2 says when a zone has no room, and what we make of all zones' answers.
 
+use crate::ec2::NO_CAPACITY;
 use crate::error::{Code, Error};
 use crate::plan::Plan;
 
-/// EC2's codes for "not here, perhaps elsewhere". Origin: Karpenter's list of capacity errors,
-/// without those that are about the whole region.
+/// EC2's further codes for "not here, perhaps elsewhere", beside those for lack of capacity.
 const ELSEWHERE: &[&str] = &[
-    "InsufficientInstanceCapacity",
-    "InsufficientHostCapacity",
-    "InsufficientReservedInstanceCapacity",
     "InsufficientFreeAddressesInSubnet",
-    "ReservationCapacityExceeded",
     "SpotMaxPriceTooLow",
-    "UnfulfillableCapacity",
     "Unsupported",
 ];
 
@@ -20,7 +15,7 @@ const ELSEWHERE: &[&str] = &[
 pub(super) fn is(error: &Error) -> bool {
     error
         .ec2_code()
-        .is_some_and(|code| ELSEWHERE.contains(&code))
+        .is_some_and(|code| NO_CAPACITY.contains(&code) || ELSEWHERE.contains(&code))
 }
 
 /// The error of a launch that no subnet had room for; a single refusal stays what it is.
