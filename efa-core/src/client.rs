@@ -138,7 +138,7 @@ impl Client {
     /// # Errors
     /// Those of calls that the plan needed too; what a check itself finds is in the report.
     pub async fn preflight(&self, plan: &Plan) -> Result<preflight::Report> {
-        preflight::run(self.aws.as_ref(), plan).await
+        preflight::check_plan(self.aws.as_ref(), plan).await
     }
 
     /// Capacity Blocks that can be bought for so many instances and hours (a multiple of 24),
@@ -203,7 +203,7 @@ impl Client {
     /// # Errors
     /// Those of EC2.
     pub async fn clusters(&self) -> Result<Vec<cluster::Summary>> {
-        cluster::list(self.aws.as_ref()).await
+        cluster::list_clusters(self.aws.as_ref()).await
     }
 
     /// Where the cluster's running instances hang in the network, ranked by nearness.
@@ -212,7 +212,7 @@ impl Client {
     /// `verify.cluster_not_found`, or those of EC2.
     pub async fn topology(&self, name: &str) -> Result<Topology> {
         let cluster = self.describe(name).await?;
-        topology::read(self.aws.as_ref(), &cluster).await
+        topology::read_topology(self.aws.as_ref(), &cluster).await
     }
 
     /// Runs a shell script as root on every instance of the cluster through SSM, and collects
@@ -230,7 +230,7 @@ impl Client {
         let cluster = self.describe(name).await?;
         let (ssm, clock) = (self.aws.as_ref(), self.clock.as_ref());
         let progress = self.progress.as_ref();
-        run_command::run(ssm, clock, &cluster, script, options, progress).await
+        run_command::run_script(ssm, clock, &cluster, script, options, progress).await
     }
 
     /// Compares the cluster with the plan that its tags record.
@@ -239,7 +239,10 @@ impl Client {
     /// `verify.cluster_not_found`, `verify.tags_unreadable`, or those of EC2.
     pub async fn verify(&self, name: &str) -> Result<verify::Report> {
         let cluster = self.describe(name).await?;
-        Ok(verify::verify(&Expected::from_cluster(&cluster)?, &cluster))
+        Ok(verify::compare_cluster(
+            &Expected::from_cluster(&cluster)?,
+            &cluster,
+        ))
     }
 
     /// Compares the cluster with this plan, whatever its tags say.
@@ -257,7 +260,7 @@ impl Client {
             expected.security_group_id = Some(id.clone());
             cluster.security_group = found;
         }
-        Ok(verify::verify(&expected, &cluster))
+        Ok(verify::compare_cluster(&expected, &cluster))
     }
 
     /// Checks one instance, whoever launched it: its EFA interfaces against what its type can
@@ -301,7 +304,7 @@ impl Client {
             groups: &groups,
             members: &members,
         };
-        let mut report = verify::check(&around, cluster.clone());
+        let mut report = verify::check_instance(&around, cluster.clone());
         if let Some(name) = cluster {
             report.add_plan(&self.verify(&name).await?);
         }

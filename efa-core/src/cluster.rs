@@ -15,7 +15,7 @@ mod summary;
 
 pub use summary::Summary;
 
-pub(crate) use summary::list;
+pub(crate) use summary::list_clusters;
 
 /// A cluster as it stands in EC2.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

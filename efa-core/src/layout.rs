@@ -86,7 +86,7 @@ impl Layout {
             .with_context("instance_type", &instance_type.name)
             .with_context("value", &self.instance_type));
         }
-        rules::check(instance_type, &self.interfaces)
+        rules::require_no_violation(instance_type, &self.interfaces)
     }
 
     /// The interfaces as one short line of characters that EC2 tags allow; at most 256 for every

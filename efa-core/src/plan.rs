@@ -88,8 +88,8 @@ pub struct Plan {
 pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
     spec.validate()?;
     let mut warnings = Vec::new();
-    let layout = interfaces::decide(spec, &seen.instance_type)?;
-    let capacity = capacity::decide(spec, &seen.instance_type, seen.reservation)?;
+    let layout = interfaces::plan_interfaces(spec, &seen.instance_type)?;
+    let capacity = capacity::plan_capacity(spec, &seen.instance_type, seen.reservation)?;
     let demand = subnets::Demand {
         spec,
         layout: &layout,
@@ -100,24 +100,26 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
             .as_ref()
             .map(|r| r.availability_zone.as_str()),
     };
-    let (subnets, rejected_subnets) = subnets::decide(&demand, seen.subnets)?;
-    image::check(
+    let (subnets, rejected_subnets) = subnets::rank_subnets(&demand, seen.subnets)?;
+    image::require_fit(
         spec,
         &seen.instance_type,
         &seen.image,
         &seen.account,
         &mut warnings,
     )?;
-    let security_group = security_group::decide(spec, &subnets[0], seen.security_group.as_ref())?;
-    let placement_group = placement::decide(
+    let security_group =
+        security_group::plan_security_group(spec, &subnets[0], seen.security_group.as_ref())?;
+    let placement_group = placement::plan_placement_group(
         spec,
         &seen.instance_type,
         placement::wanted(spec, &capacity)?,
         seen.placement_group.as_ref(),
     )?;
     let instance_profile =
-        instance_role::decide(spec, &seen.region, seen.instance_profile.as_ref())?;
-    let root_volume = volume::decide(spec, &seen.instance_type, &seen.image, &mut warnings)?;
+        instance_role::plan_instance_profile(spec, &seen.region, seen.instance_profile.as_ref())?;
+    let root_volume =
+        volume::plan_root_volume(spec, &seen.instance_type, &seen.image, &mut warnings)?;
     warnings.extend(warn(spec, &capacity));
     Ok(Plan {
         format: FORMAT,

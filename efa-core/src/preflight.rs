@@ -94,7 +94,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn check(name: &str, status: Status, detail: String, cure: Option<&str>) -> Check {
+fn new_check(name: &str, status: Status, detail: String, cure: Option<&str>) -> Check {
     Check {
         name: name.to_owned(),
         status,
@@ -105,14 +105,14 @@ fn check(name: &str, status: Status, detail: String, cure: Option<&str>) -> Chec
 
 fn passed_if(passed: bool, name: &str, detail: String, cure: &str) -> Check {
     if passed {
-        check(name, Status::Passed, detail, None)
+        new_check(name, Status::Passed, detail, None)
     } else {
-        check(name, Status::Failed, detail, Some(cure))
+        new_check(name, Status::Failed, detail, Some(cure))
     }
 }
 
 /// Makes all checks.
-pub(crate) async fn run(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
+pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
     let mut checks = vec![free_addresses(aws, plan).await?];
     checks.extend(reservation(aws, plan).await?);
     checks.push(vcpu_quota(aws, plan).await?);
@@ -169,7 +169,7 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let spec = &plan.spec;
     let Some(code) = quotas::vcpu_quota_code(&spec.instance_type, &spec.capacity) else {
         let why = "the capacity is reserved, or the quota of the type is not known";
-        return Ok(check(name, Status::Skipped, why.to_owned(), None));
+        return Ok(new_check(name, Status::Skipped, why.to_owned(), None));
     };
     let filter = Filter::new("instance-type", &spec.instance_type);
     let types = aws.describe_instance_types(&[filter]).await?;
@@ -184,8 +184,8 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
             ),
             "raise the quota in Service Quotas",
         ),
-        Ok(None) => check(name, Status::Skipped, format!("no quota {code}"), None),
-        Err(error) => check(name, Status::Skipped, error.message().to_owned(), None),
+        Ok(None) => new_check(name, Status::Skipped, format!("no quota {code}"), None),
+        Err(error) => new_check(name, Status::Skipped, error.message().to_owned(), None),
     })
 }
 
@@ -199,11 +199,11 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
     ) {
         (Ok(used), Ok(Some(limit))) => (used.len(), limit),
         (Err(error), _) | (_, Err(error)) => {
-            return check(name, Status::Skipped, error.message().to_owned(), None);
+            return new_check(name, Status::Skipped, error.message().to_owned(), None);
         }
         (_, Ok(None)) => {
             let why = format!("no quota {}", quotas::ELASTIC_IPS);
-            return check(name, Status::Skipped, why, None);
+            return new_check(name, Status::Skipped, why, None);
         }
     };
     let needed = plan.spec.count;
@@ -220,7 +220,7 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
 /// EC2's own check of the very request that `apply` sends, once what it names exists.
 async fn dry_run(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let name = "dry_run";
-    let skipped = |why: &str| Ok(check(name, Status::Skipped, why.to_owned(), None));
+    let skipped = |why: &str| Ok(new_check(name, Status::Skipped, why.to_owned(), None));
     if !live_instances(aws, plan.name()).await?.is_empty() {
         return skipped("the cluster runs already");
     }
@@ -232,9 +232,9 @@ async fn dry_run(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     Ok(match aws.dry_run_instances(&request).await {
         Ok(()) => {
             let detail = "EC2 would take the request".to_owned();
-            check(name, Status::Passed, detail, None)
+            new_check(name, Status::Passed, detail, None)
         }
-        Err(error) => check(
+        Err(error) => new_check(
             name,
             Status::Failed,
             error.message().to_owned(),

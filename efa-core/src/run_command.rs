@@ -54,7 +54,7 @@ impl Default for Options {
 /// Calls: looks until all agents are online, one SendCommand per 50 instances, one
 /// ListCommandInvocations per such batch and look, then one GetCommandInvocation per instance, one
 /// after the other. Dropping the future leaves the script running until its deadline.
-pub(crate) async fn run(
+pub(crate) async fn run_script(
     ssm: &dyn Ssm,
     clock: &dyn Clock,
     cluster: &Cluster,
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     options: &Options,
     progress: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<Report> {
-    check(script, options)?;
+    check_request(script, options)?;
     let mut run = Run {
         ssm,
         clock,
@@ -95,7 +95,7 @@ pub(crate) async fn run(
 }
 
 /// Refuses what SSM would refuse or misunderstand.
-fn check(script: &str, options: &Options) -> Result<()> {
+fn check_request(script: &str, options: &Options) -> Result<()> {
     let refuse = |field, value: String, limit: &str, cure: &str| {
         Err(Error::new(
             Code::PlanInvalidSpec,

@@ -183,7 +183,7 @@ fn shared_levels(a: &[String], b: &[String]) -> usize {
 }
 
 /// DescribeInstanceTopology of the cluster's running instances, ranked.
-pub(crate) async fn read(ec2: &dyn Ec2, cluster: &Cluster) -> Result<Topology> {
+pub(crate) async fn read_topology(ec2: &dyn Ec2, cluster: &Cluster) -> Result<Topology> {
     let running: Vec<String> = cluster
         .instances
         .iter()

@@ -16,7 +16,7 @@ mod instance;
 mod report;
 
 pub use instance::InstanceReport;
-pub(crate) use instance::{Surroundings, check, efa_group_ids};
+pub(crate) use instance::{Surroundings, check_instance, efa_group_ids};
 pub use report::{Finding, Report};
 
 use report::RELAUNCH;
@@ -24,7 +24,7 @@ use report::RELAUNCH;
 const REPLACE: &str = "destroy and apply again";
 
 /// Compares `cluster` with `expected`.
-pub(crate) fn verify(expected: &Expected, cluster: &Cluster) -> Report {
+pub(crate) fn compare_cluster(expected: &Expected, cluster: &Cluster) -> Report {
     let mut report = Report {
         name: expected.name.clone(),
         fingerprint: expected.fingerprint.clone(),

@@ -29,7 +29,7 @@ pub struct Summary {
 }
 
 /// Everything of the region that carries our tag and is not terminated, by cluster: four calls.
-pub(crate) async fn list(ec2: &dyn Ec2) -> Result<Vec<Summary>> {
+pub(crate) async fn list_clusters(ec2: &dyn Ec2) -> Result<Vec<Summary>> {
     let ours = [Filter::new("tag-key", tags::CLUSTER)];
     Ok(summarise(
         &ec2.describe_instances(&ours).await?,

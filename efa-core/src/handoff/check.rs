@@ -44,12 +44,14 @@ pub fn check(text: &str, catalog: &Catalog) -> Result<DocumentReport> {
             catalog,
         };
         match format {
-            DocumentFormat::RayCluster => ray::check(&document, &mut found),
-            DocumentFormat::Kubernetes => kubernetes::check(&document, &mut found),
-            DocumentFormat::CloudFormation => cloudformation::check(&document, &mut found),
-            DocumentFormat::LaunchTemplate => launch_template::check(&document, &mut found),
-            DocumentFormat::Eksctl => eksctl::check(&document, &mut found),
-            DocumentFormat::Terraform => terraform::check(&document, &mut found),
+            DocumentFormat::RayCluster => ray::check_cluster_yaml(&document, &mut found),
+            DocumentFormat::Kubernetes => kubernetes::check_manifest(&document, &mut found),
+            DocumentFormat::CloudFormation => cloudformation::check_template(&document, &mut found),
+            DocumentFormat::LaunchTemplate => {
+                launch_template::check_launch_template(&document, &mut found)
+            }
+            DocumentFormat::Eksctl => eksctl::check_cluster_config(&document, &mut found),
+            DocumentFormat::Terraform => terraform::check_launch_templates(&document, &mut found),
         }
     }
     found.findings.sort_by_key(|finding| finding.severity);

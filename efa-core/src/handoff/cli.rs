@@ -371,7 +371,7 @@ mod tests {
         let request: Value = serde_json::from_str(&calls[10][3]).unwrap();
         let interfaces = request["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(
-            crate::handoff::interfaces::read(interfaces).unwrap(),
+            crate::handoff::interfaces::read_interfaces(interfaces).unwrap(),
             plan.layout.interfaces
         );
         assert!(interfaces.iter().all(|i| i["Groups"][0] == "sg-9"));

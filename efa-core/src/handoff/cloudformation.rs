@@ -40,14 +40,14 @@ impl Plan {
             "Subnet of every interface; EFA traffic does not leave its Availability Zone",
             &self.subnet().subnet_id,
         );
-        let (security_group, rules) = security_group::add(&mut template);
+        let (security_group, rules) = security_group::add_security_group(&mut template);
         let names = instances::Names {
             security_group,
             subnet,
             placement_group: placement_group(&mut template),
             instance_profile: role::add(&mut template),
         };
-        instances::add(&mut template, &names, &rules);
+        instances::add_instances(&mut template, &names, &rules);
         template.output(
             "SecurityGroupId",
             "Security group of every interface",

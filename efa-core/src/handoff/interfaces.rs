@@ -17,7 +17,7 @@ pub(crate) struct Malformed {
 /// Reads EC2's `NetworkInterfaces`, in the spelling of its API (`NetworkCardIndex`) or of
 /// Kubernetes and Terraform-like documents (`networkCardIndex`, `network_card_index`). A card that
 /// is left out is 0 and a type that is left out `interface`, as EC2 takes them.
-pub(crate) fn read(list: &[Value]) -> Result<Vec<NetworkInterface>, Malformed> {
+pub(crate) fn read_interfaces(list: &[Value]) -> Result<Vec<NetworkInterface>, Malformed> {
     list.iter()
         .enumerate()
         .map(|(at, entry)| interface(entry).map_err(|message| Malformed { at, message }))
@@ -95,9 +95,12 @@ mod tests {
             json!({"networkCardIndex": 3, "deviceIndex": 1, "interfaceType": "efa-only"}),
             json!({"network_card_index": "3", "device_index": 1, "interface_type": "efa-only"}),
         ] {
-            assert_eq!(read(&[entry]).unwrap(), std::slice::from_ref(&expected));
+            assert_eq!(
+                read_interfaces(&[entry]).unwrap(),
+                std::slice::from_ref(&expected)
+            );
         }
-        let lone = read(&[json!({"DeviceIndex": 0})]).unwrap();
+        let lone = read_interfaces(&[json!({"DeviceIndex": 0})]).unwrap();
         assert_eq!(lone[0].interface_type, InterfaceType::Interface);
         assert_eq!(lone[0].associate_public_ip_address, None);
     }
@@ -116,7 +119,7 @@ mod tests {
                 "InterfaceType is 3, must be text",
             ),
         ] {
-            let error = read(&[json!({"DeviceIndex": 0}), entry]).unwrap_err();
+            let error = read_interfaces(&[json!({"DeviceIndex": 0}), entry]).unwrap_err();
             assert_eq!((error.at, error.message.as_str()), (1, message));
         }
     }

@@ -109,7 +109,10 @@ mod tests {
         let template = &document["resource"]["aws_launch_template"]["train_1"];
         assert_eq!(template["name"], "efa-sdk-train-1");
         let list = template["network_interfaces"].as_array().unwrap();
-        assert_eq!(interfaces::read(list).unwrap(), plan.layout.interfaces);
+        assert_eq!(
+            interfaces::read_interfaces(list).unwrap(),
+            plan.layout.interfaces
+        );
         assert_eq!(list[32]["security_groups"][0], "sg-1");
         assert_eq!(template["placement"][0]["group_name"], "efa-sdk-train-1");
         assert_eq!(template["metadata_options"][0]["http_tokens"], "required");

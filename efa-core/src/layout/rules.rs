@@ -60,7 +60,10 @@ impl From<Violation> for Error {
 }
 
 /// The first violation as an error; its context counts the `further_violations`.
-pub(super) fn check(t: &InstanceType, interfaces: &[NetworkInterface]) -> Result<()> {
+pub(super) fn require_no_violation(
+    t: &InstanceType,
+    interfaces: &[NetworkInterface],
+) -> Result<()> {
     let mut found = violations(t, interfaces).into_iter();
     match found.next() {
         None => Ok(()),

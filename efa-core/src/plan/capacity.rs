@@ -35,7 +35,7 @@ impl PlannedCapacity {
 }
 
 /// Decides the capacity of a plan; a reservation that the specification names must exist.
-pub(crate) fn decide(
+pub(crate) fn plan_capacity(
     spec: &ClusterSpec,
     instance_type: &InstanceType,
     reservation: Option<CapacityReservation>,
@@ -52,7 +52,7 @@ pub(crate) fn decide(
         (Capacity::Spot, _) => Market::Spot,
         (Capacity::Open, _) => Market::Open,
         (Capacity::Reservation(id), Some(found)) => {
-            check(spec, found)?;
+            check_reservation(spec, found)?;
             if found.reservation_type == CAPACITY_BLOCK {
                 Market::CapacityBlock(id.clone())
             } else {
@@ -78,7 +78,7 @@ pub(crate) fn decide(
     })
 }
 
-fn check(spec: &ClusterSpec, found: &CapacityReservation) -> Result<()> {
+fn check_reservation(spec: &ClusterSpec, found: &CapacityReservation) -> Result<()> {
     let id = &found.capacity_reservation_id;
     if found.instance_type != spec.instance_type {
         return Err(refused(

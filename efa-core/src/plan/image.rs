@@ -29,7 +29,7 @@ pub(crate) fn parameter_name(choice: &ImageChoice, architecture: &Architecture) 
 }
 
 /// Looks the image up.
-pub(crate) async fn find(
+pub(crate) async fn find_image(
     ec2: &dyn Ec2,
     ssm: &dyn Ssm,
     spec: &ClusterSpec,
@@ -87,7 +87,7 @@ fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
 
 /// Refuses an image that the type cannot run, and warns of one that a stranger owns or that
 /// seems to lack the EFA software.
-pub(crate) fn check(
+pub(crate) fn require_fit(
     spec: &ClusterSpec,
     instance_type: &InstanceType,
     image: &Image,

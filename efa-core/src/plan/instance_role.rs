@@ -77,7 +77,7 @@ pub(crate) fn inline_policy(
 }
 
 /// Decides the instance profile of a plan from what exists under the name in question.
-pub(crate) fn decide(
+pub(crate) fn plan_instance_profile(
     spec: &ClusterSpec,
     region: &str,
     existing: Option<&InstanceProfile>,

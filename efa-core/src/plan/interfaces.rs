@@ -7,7 +7,7 @@ use crate::spec::ClusterSpec;
 use crate::tags;
 
 /// The layout of every instance.
-pub(super) fn decide(spec: &ClusterSpec, instance_type: &InstanceType) -> Result<Layout> {
+pub(super) fn plan_interfaces(spec: &ClusterSpec, instance_type: &InstanceType) -> Result<Layout> {
     let Some(interfaces) = &spec.interfaces else {
         return instance_type.layout(&spec.layout_request());
     };

@@ -47,9 +47,9 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observa
     zones_that_offer.sort();
     let reservation = reservation(ec2, spec).await?;
     let subnets = subnets(ec2, spec).await?;
-    let image = image::find(ec2, aws, spec, &instance_type).await?;
-    let capacity = capacity::decide(spec, &instance_type, reservation.clone())?;
-    let layout = interfaces::decide(spec, &instance_type)?;
+    let image = image::find_image(ec2, aws, spec, &instance_type).await?;
+    let capacity = capacity::plan_capacity(spec, &instance_type, reservation.clone())?;
+    let layout = interfaces::plan_interfaces(spec, &instance_type)?;
     let demand = Demand {
         spec,
         layout: &layout,
@@ -57,7 +57,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observa
         zones_that_offer: &zones_that_offer,
         reserved_zone: reservation.as_ref().map(|r| r.availability_zone.as_str()),
     };
-    let (usable, _) = subnets::decide(&demand, subnets.clone())?;
+    let (usable, _) = subnets::rank_subnets(&demand, subnets.clone())?;
     let security_group = security_group(ec2, spec, &usable[0].vpc_id).await?;
     let placement_group = placement_group(ec2, spec, &capacity).await?;
     let instance_profile = instance_profile(aws, spec).await?;

@@ -72,7 +72,7 @@ pub(crate) fn wanted(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Result<W
 }
 
 /// Decides the placement group of a plan from what exists under the name in question.
-pub(crate) fn decide(
+pub(crate) fn plan_placement_group(
     spec: &ClusterSpec,
     instance_type: &InstanceType,
     wanted: Wanted,

@@ -24,7 +24,7 @@ pub struct PlannedSecurityGroup {
 
 /// Decides the security group of a plan from what exists under the id or name in question; a
 /// group that the specification names must exist.
-pub(crate) fn decide(
+pub(crate) fn plan_security_group(
     spec: &ClusterSpec,
     subnet: &Subnet,
     existing: Option<&SecurityGroup>,

@@ -30,7 +30,7 @@ pub(crate) struct Demand<'a> {
 }
 
 /// Splits the subnets into those that could take the cluster, best first, and the others.
-pub(crate) fn decide(
+pub(crate) fn rank_subnets(
     demand: &Demand<'_>,
     seen: Vec<Subnet>,
 ) -> Result<(Vec<Subnet>, Vec<RejectedSubnet>)> {

@@ -22,7 +22,7 @@ pub(crate) fn recommended_gib(instance_type: &InstanceType) -> u32 {
 
 /// Decides the root volume, with a warning where the caller's is small; `None` where the image
 /// has no root device to override.
-pub(crate) fn decide(
+pub(crate) fn plan_root_volume(
     spec: &ClusterSpec,
     instance_type: &InstanceType,
     image: &Image,

@@ -12,14 +12,14 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 /// Whether another zone may have what this one has not.
-pub(super) fn is(error: &Error) -> bool {
+pub(super) fn may_fit_elsewhere(error: &Error) -> bool {
     error
         .ec2_code()
         .is_some_and(|code| NO_CAPACITY.contains(&code) || ELSEWHERE.contains(&code))
 }
 
 /// The error of a launch that no subnet had room for; a single refusal stays what it is.
-pub(super) fn error(plan: &Plan, mut refusals: Vec<(&str, Error)>) -> Error {
+pub(super) fn no_capacity_error(plan: &Plan, mut refusals: Vec<(&str, Error)>) -> Error {
     let zone_of = |subnet_id: &str| {
         let found = plan.subnets.iter().find(|s| s.subnet_id == subnet_id);
         found.map_or("its zone", |subnet| subnet.availability_zone.as_str())

@@ -120,7 +120,7 @@ pub(super) async fn ensure(
             false => Ok(()),
         };
         let launched = match checked {
-            Ok(()) => run(steps, plan, launch).await,
+            Ok(()) => launch_instances(steps, plan, launch).await,
             Err(error) => Err(error),
         };
         match launched {
@@ -139,7 +139,7 @@ pub(super) async fn ensure(
                 ids.extend(launched.into_iter().map(|instance| instance.instance_id));
                 return Ok(ids);
             }
-            Err(error) if no_capacity::is(&error) => {
+            Err(error) if no_capacity::may_fit_elsewhere(&error) => {
                 let detail = error.ec2_code().unwrap_or_default().to_owned();
                 steps.tell(Action::Refused, resource::SUBNET, subnet_id, detail);
                 refusals.push((subnet_id, error));
@@ -147,7 +147,7 @@ pub(super) async fn ensure(
             Err(error) => return Err(error),
         }
     }
-    Err(no_capacity::error(plan, refusals))
+    Err(no_capacity::no_capacity_error(plan, refusals))
 }
 
 /// EC2's check of the very request that is sent next.
@@ -162,7 +162,11 @@ async fn dry_run(steps: &Steps<'_>, plan: &Plan, launch: &Launch<'_>) -> Result<
         .await
 }
 
-async fn run(steps: &Steps<'_>, plan: &Plan, mut launch: Launch<'_>) -> Result<Vec<Instance>> {
+async fn launch_instances(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    mut launch: Launch<'_>,
+) -> Result<Vec<Instance>> {
     loop {
         let request = plan.run_instances_request(&launch);
         let request = &request;

@@ -195,7 +195,7 @@ fn cluster(ids: &[&str]) -> Cluster {
 }
 
 async fn run_on(fake: &Fake, cluster: &Cluster, script: &str) -> Result<Report> {
-    run(
+    run_script(
         fake,
         &fake.clock,
         cluster,
@@ -218,7 +218,7 @@ async fn every_node_runs_the_script_and_its_output_comes_back() {
     late.stdout = "late\n".to_owned();
     let fake = Fake::new(&[("i-a", late), ("i-b", Node::succeeds())]);
     let events = Mutex::new(Vec::new());
-    let report = run(
+    let report = run_script(
         &fake,
         &fake.clock,
         &cluster(&["i-b", "i-a"]),
@@ -513,7 +513,7 @@ async fn what_cannot_be_sent_is_refused_before_any_call() {
         ),
     ] {
         let fake = Fake::new(&[("i-a", Node::succeeds())]);
-        let error = run(
+        let error = run_script(
             &fake,
             &fake.clock,
             &cluster(&["i-a"]),

@@ -111,7 +111,7 @@ pub(crate) fn efa_group_ids(instance: &Instance) -> BTreeSet<&str> {
 }
 
 /// Checks one instance.
-pub(crate) fn check(around: &Surroundings<'_>, cluster: Option<String>) -> InstanceReport {
+pub(crate) fn check_instance(around: &Surroundings<'_>, cluster: Option<String>) -> InstanceReport {
     let Surroundings {
         instance,
         instance_type,
@@ -381,7 +381,7 @@ mod tests {
             (instance("i-1", 4), instance("i-2", 4), vec![group()]);
         change(&mut own, &mut groups, &mut peer);
         let members = [own.clone(), peer];
-        let report = check(
+        let report = check_instance(
             &Surroundings {
                 instance: &own,
                 instance_type: Catalog::bundled().require(&own.instance_type).unwrap(),

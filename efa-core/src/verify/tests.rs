@@ -86,7 +86,7 @@ fn as_planned(expected: &Expected) -> Cluster {
 #[test]
 fn a_cluster_as_planned_has_no_findings() {
     let expected = expected();
-    let report = verify(&expected, &as_planned(&expected));
+    let report = compare_cluster(&expected, &as_planned(&expected));
     assert!(report.is_as_planned(), "{report}");
     assert_eq!((report.instances, report.interfaces), (2, 66));
     assert!(report.checks > 200, "{}", report.checks);
@@ -174,7 +174,7 @@ fn each_drift_is_exactly_one_finding() {
     for (check, actual, drift) in cases {
         let mut cluster = as_planned(&expected);
         drift(&mut cluster);
-        let report = verify(&expected, &cluster);
+        let report = compare_cluster(&expected, &cluster);
         let found: Vec<_> = report
             .findings
             .iter()
@@ -191,7 +191,7 @@ fn a_planned_public_address_must_be_there() {
     expected.public_ip = PublicIp::ElasticIp;
     let mut cluster = as_planned(&expected);
     cluster.instances[0].interfaces[0].public_ip = Some("192.0.2.1".to_owned());
-    let report = verify(&expected, &cluster);
+    let report = compare_cluster(&expected, &cluster);
     let found: Vec<_> = report
         .findings
         .iter()
@@ -206,10 +206,10 @@ fn what_the_launcher_chooses_is_not_compared() {
     let cluster = as_planned(&expected);
     expected.image_id = "ami-of-before".to_owned();
     expected.instance_profile_name = Some("profile-of-before".to_owned());
-    let differing = verify(&expected, &cluster);
+    let differing = compare_cluster(&expected, &cluster);
     assert_eq!(differing.findings.len(), 4, "{differing}");
     expected.image_id = tags::BY_LAUNCHER.to_owned();
     expected.instance_profile_name = Some(tags::BY_LAUNCHER.to_owned());
-    let report = verify(&expected, &cluster);
+    let report = compare_cluster(&expected, &cluster);
     assert!(report.is_as_planned(), "{report}");
 }

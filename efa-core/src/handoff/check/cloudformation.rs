@@ -14,7 +14,7 @@ use template::Template;
 #[cfg(test)]
 mod tests;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_template(document: &Checked<'_>, found: &mut Findings) {
     let template = Template::new(document.document);
     for section in ["Transform", "Modules"] {
         if document.document.get(section).is_some() {
@@ -27,7 +27,7 @@ pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
     if template.of("AWS::CloudFormation::Stack").next().is_some() {
         found.out_of_sight("the nested stacks: check their templates, too");
     }
-    launches::check(document, &template, found);
-    rules::check(document, &template, found);
-    access::check(document, &template, found);
+    launches::check_launches(document, &template, found);
+    rules::check_rules(document, &template, found);
+    access::check_access(document, &template, found);
 }

@@ -20,7 +20,7 @@ pub(crate) const FINDINGS: &[&str] = &[
     "eksctl.several_zones",
 ];
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings) {
     for key in ["nodeGroups", "managedNodeGroups"] {
         let groups = document.document.get(key).and_then(Value::as_array);
         for (at, group) in groups.into_iter().flatten().enumerate() {

@@ -20,7 +20,7 @@ pub(super) struct InterfaceList<'a> {
 
 /// Reports what EC2 would refuse, and EFA that the type has and the list leaves out; `corrected`
 /// writes a layout in the document's language.
-pub(super) fn check(
+pub(super) fn check_interfaces(
     list: &InterfaceList<'_>,
     catalog: &Catalog,
     found: &mut Findings,
@@ -36,7 +36,7 @@ pub(super) fn check(
     };
     let planned = instance_type.layout(&layout::Request::default()).ok();
     let corrected = || planned.as_ref().map(&corrected);
-    let interfaces = match interfaces::read(list.list) {
+    let interfaces = match interfaces::read_interfaces(list.list) {
         Ok(interfaces) => interfaces,
         Err(malformed) => {
             found.push(DocumentFinding::new(

@@ -16,12 +16,12 @@ mod workload;
 
 use values::kind;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_manifest(document: &Checked<'_>, found: &mut Findings) {
     match kind(document.document) {
-        "EC2NodeClass" => node_class::check(document, found),
-        "NodePool" => node_pool::check(document, found),
+        "EC2NodeClass" => node_class::check_node_class(document, found),
+        "NodePool" => node_pool::check_node_pool(document, found),
         "NodeOverlay" | "NodeClaim" => {}
-        _ => workload::check(document, found),
+        _ => workload::check_pods(document, found),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::handoff::interfaces::field;
 use crate::layout::Layout;
 use crate::plan::launch;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_launch_template(document: &Checked<'_>, found: &mut Findings) {
     match document.document.get("LaunchTemplateData") {
         Some(data) => check_data(document, data, &document.path("LaunchTemplateData"), found),
         None => check_data(document, document.document, &document.prefix, found),
@@ -47,7 +47,7 @@ pub(super) fn check_interfaces(
         path: at("NetworkInterfaces"),
     };
     let first = list.list.first().cloned().unwrap_or_default();
-    interfaces::check(&list, document.catalog, found, |layout| {
+    interfaces::check_interfaces(&list, document.catalog, found, |layout| {
         corrected(layout, &first)
     });
     for key in ["SecurityGroupIds", "SecurityGroups", "SubnetId"] {

@@ -15,7 +15,7 @@ mod parts;
 use findings::finding;
 use parts::NodeType;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
     let cluster = document.document;
     let provider = cluster.get("provider");
     let cloud = provider.and_then(|p| p.get("type")).and_then(Value::as_str);
@@ -43,13 +43,13 @@ pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
             is_head: head == Some(name),
         })
         .collect();
-    keys::check(document, &types, found);
+    keys::check_keys(document, &types, found);
     check_cluster(document, head, &types, found);
     for node_type in &types {
-        node_type::check(document, node_type, found);
+        node_type::check_node_type(document, node_type, found);
     }
     for node_type in types.iter().filter(|node_type| node_type.has_efa()) {
-        commands::check(document, node_type, found);
+        commands::check_commands(document, node_type, found);
     }
     found.out_of_sight(
         "whether the security groups have the all-protocol rules with themselves both ways, and \

@@ -8,7 +8,7 @@ use super::report::{DocumentFinding, Severity};
 use crate::handoff::document::json_text;
 use crate::layout::Layout;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_launch_templates(document: &Checked<'_>, found: &mut Findings) {
     for (name, template) in resources(document.document, "aws_launch_template") {
         check_template(
             document,
@@ -77,7 +77,7 @@ fn check_template(document: &Checked<'_>, at: &str, template: &Value, found: &mu
         list: &list,
         path: path("network_interfaces"),
     };
-    interfaces::check(&list, document.catalog, found, |layout| {
+    interfaces::check_interfaces(&list, document.catalog, found, |layout| {
         corrected(layout, &like)
     });
     for key in ["vpc_security_group_ids", "security_group_names"] {

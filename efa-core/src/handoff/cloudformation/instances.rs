@@ -16,7 +16,7 @@ pub(super) struct Names {
 }
 
 /// Adds them; no instance is launched before the security group has its `rules`.
-pub(super) fn add(template: &mut Template<'_>, names: &Names, rules: &[String]) {
+pub(super) fn add_instances(template: &mut Template<'_>, names: &Names, rules: &[String]) {
     let data = launch_template_data(template, names);
     let tag_specification = mapping! {
         "ResourceType" => "launch-template",

@@ -6,7 +6,7 @@ use crate::handoff::document::{Node, mapping};
 
 /// Adds the group, or a parameter for the caller's, and the rules that it lacks; the group's id
 /// and the names of the rules.
-pub(super) fn add(template: &mut Template<'_>) -> (Node, Vec<String>) {
+pub(super) fn add_security_group(template: &mut Template<'_>) -> (Node, Vec<String>) {
     let plan = template.plan;
     let group = match &plan.security_group.group_id {
         Some(id) => template.parameter(

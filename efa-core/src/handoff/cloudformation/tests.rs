@@ -62,7 +62,10 @@ fn every_layout_class_reads_back_as_planned_and_without_findings() {
         assert_eq!(read, template, "{instance_type}");
         let data = &template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"];
         let list = data["NetworkInterfaces"].as_array().unwrap();
-        assert_eq!(interfaces::read(list).unwrap(), plan.layout.interfaces);
+        assert_eq!(
+            interfaces::read_interfaces(list).unwrap(),
+            plan.layout.interfaces
+        );
         for text in [&yaml, &template.to_string()] {
             let report = check(text, Catalog::bundled()).unwrap();
             assert!(report.is_clean(), "{instance_type}: {report}");

@@ -6,7 +6,7 @@ use super::options::KarpenterInterfaces;
 use crate::catalog::InstanceType;
 use crate::error::{Error, Result};
 use crate::handoff::document::{Document, Node, mapping, yaml_text};
-use crate::handoff::interfaces::{Malformed, read};
+use crate::handoff::interfaces::{Malformed, read_interfaces};
 use crate::handoff::launch_template::not_possible;
 use crate::layout::{Layout, NetworkInterface, violations};
 use crate::plan::Plan;
@@ -16,7 +16,10 @@ use crate::types::InterfaceType;
 const LIMIT: usize = 150;
 
 /// The interfaces of a node; as many EFAs as planned, and EC2 takes them.
-pub(super) fn of(plan: &Plan, choice: KarpenterInterfaces) -> Result<Vec<NetworkInterface>> {
+pub(super) fn node_interfaces(
+    plan: &Plan,
+    choice: KarpenterInterfaces,
+) -> Result<Vec<NetworkInterface>> {
     match choice {
         KarpenterInterfaces::Static => listed(plan),
         KarpenterInterfaces::Dynamic => derived(plan),
@@ -191,7 +194,7 @@ pub(crate) fn node_class_interfaces(
     let public = spec
         .get("associatePublicIPAddress")
         .and_then(Value::as_bool);
-    Some(read(list).map(|mut interfaces| {
+    Some(read_interfaces(list).map(|mut interfaces| {
         for interface in &mut interfaces {
             if interface.interface_type.carries_ip() {
                 interface.associate_public_ip_address = public;

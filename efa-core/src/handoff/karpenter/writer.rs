@@ -46,7 +46,7 @@ impl<'a> Writer<'a> {
         }
         check_prepared(plan)?;
         let mut layout = plan.layout.clone();
-        layout.interfaces = interfaces::of(plan, options.interfaces)?;
+        layout.interfaces = interfaces::node_interfaces(plan, options.interfaces)?;
         let notation = layout.notation();
         if notation.chars().count() > tags::VALUE_LIMIT {
             return Err(not_possible(

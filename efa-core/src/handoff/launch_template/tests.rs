@@ -24,7 +24,10 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         let text = json_text(&encoded(&fresh.launch_data("sg-1", "subnet-1")));
         let value: Value = serde_json::from_str(&text).unwrap();
         let list = value["NetworkInterfaces"].as_array().unwrap();
-        assert_eq!(interfaces::read(list).unwrap(), fresh.layout.interfaces);
+        assert_eq!(
+            interfaces::read_interfaces(list).unwrap(),
+            fresh.layout.interfaces
+        );
         let report = check(&text, Catalog::bundled()).unwrap();
         assert!(report.is_clean(), "{}: {report}", instance_type.name);
     }

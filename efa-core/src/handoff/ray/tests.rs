@@ -33,7 +33,10 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
         let worker = &value["available_node_types"][worker_name(instance_type)];
         let config = &worker["node_config"];
         let list = config["NetworkInterfaces"].as_array().unwrap();
-        assert_eq!(interfaces::read(list).unwrap(), plan.layout.interfaces);
+        assert_eq!(
+            interfaces::read_interfaces(list).unwrap(),
+            plan.layout.interfaces
+        );
         for interface in list {
             assert_eq!(interface["Groups"], serde_json::json!(["sg-1"]));
             assert_eq!(interface["SubnetId"], "subnet-1");

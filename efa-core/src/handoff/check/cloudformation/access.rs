@@ -14,7 +14,7 @@ const BLOCKS: [&str; 4] = [
     "RestrictPublicBuckets",
 ];
 
-pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Findings) {
+pub(super) fn check_access(document: &Checked<'_>, template: &Template, found: &mut Findings) {
     for bucket in template.of("AWS::S3::Bucket") {
         let path = document.path(&format!("Resources.{}", bucket.name));
         if bucket.get("BucketEncryption").is_none() {

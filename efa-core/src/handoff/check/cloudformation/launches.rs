@@ -17,7 +17,7 @@ const INSTANCE: &str = "AWS::EC2::Instance";
 const INTERFACE: &str = "AWS::EC2::NetworkInterface";
 const ATTACHMENT: &str = "AWS::EC2::NetworkInterfaceAttachment";
 
-pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Findings) {
+pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found: &mut Findings) {
     for resource in template.of(LAUNCH_TEMPLATE) {
         check_launch_template(document, template, &resource, found);
     }
@@ -280,7 +280,7 @@ fn check_instance(
         path,
     };
     // In the form of a launch template, the only place that has all of it.
-    interfaces::check(&list, document.catalog, found, |layout| {
+    interfaces::check_interfaces(&list, document.catalog, found, |layout| {
         corrected(layout, &merged[0])
     });
 }

@@ -37,7 +37,7 @@ static EGRESS: Direction = Direction {
     missing: NO_SELF_EGRESS,
 };
 
-pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Findings) {
+pub(super) fn check_rules(document: &Checked<'_>, template: &Template, found: &mut Findings) {
     check_self_rules(document, template, found);
     for group in template.of(GROUP) {
         for (number, rule) in rules_inside(&group, &INGRESS).enumerate() {

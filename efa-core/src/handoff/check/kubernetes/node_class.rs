@@ -11,7 +11,7 @@ use super::values::{list, text};
 use crate::catalog::InstanceType;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::{self, InterfaceList};
-use crate::handoff::interfaces::read;
+use crate::handoff::interfaces::read_interfaces;
 use crate::handoff::karpenter::{interfaces_text, rewritten};
 use crate::layout::{self, NetworkInterface, violations};
 use crate::types::InterfaceType;
@@ -41,7 +41,7 @@ const FIELDS: &[&str] = &[
     "userData",
 ];
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_node_class(document: &Checked<'_>, found: &mut Findings) {
     let spec = &document.document["spec"];
     check_fields(document, spec, found);
     check_image(document, spec, found);
@@ -185,14 +185,14 @@ fn check_interfaces(
         return;
     };
     let at = document.path("spec.networkInterfaces");
-    let Ok(interfaces) = read(entries) else {
+    let Ok(interfaces) = read_interfaces(entries) else {
         // Says which entry, for any type.
         let list = InterfaceList {
             instance_type: types.first().map_or("c7i.48xlarge", |t| t.name.as_str()),
             list: entries,
             path: at,
         };
-        interfaces::check(&list, document.catalog, found, |_| String::new());
+        interfaces::check_interfaces(&list, document.catalog, found, |_| String::new());
         return;
     };
     let before = found.findings.len();
@@ -211,7 +211,7 @@ fn check_interfaces(
                 list: entries,
                 path: at,
             };
-            interfaces::check(&list, document.catalog, found, |layout| {
+            interfaces::check_interfaces(&list, document.catalog, found, |layout| {
                 interfaces_text(&rewritten(&layout.interfaces))
             });
         }

@@ -15,7 +15,7 @@ use crate::layout::violations;
 /// How many types a message names.
 const NAMED: usize = 4;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_node_pool(document: &Checked<'_>, found: &mut Findings) {
     let pool = document.document;
     let node_class = join::node_class(pool, document.all);
     check_reference(document, node_class, found);

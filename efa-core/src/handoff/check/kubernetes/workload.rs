@@ -9,7 +9,7 @@ use super::values::{list, text};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::karpenter::EFA_RESOURCE;
 
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_pods(document: &Checked<'_>, found: &mut Findings) {
     for pod in pods(document.document) {
         for (path, container) in pod.containers() {
             check_container(document, &path, container, found);

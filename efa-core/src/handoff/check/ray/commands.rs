@@ -15,7 +15,11 @@ struct Commands {
     text: String,
 }
 
-pub(super) fn check(document: &Checked<'_>, node_type: &NodeType<'_>, found: &mut Findings) {
+pub(super) fn check_commands(
+    document: &Checked<'_>,
+    node_type: &NodeType<'_>,
+    found: &mut Findings,
+) {
     check_container(document, node_type, found);
     let lists = commands(document, node_type);
     let user_data = user_data(node_type);

@@ -95,7 +95,7 @@ pub(super) const NODE_CONFIG: &[&str] = &[
     "UserData",
 ];
 
-pub(super) fn check(document: &Checked<'_>, types: &[NodeType<'_>], found: &mut Findings) {
+pub(super) fn check_keys(document: &Checked<'_>, types: &[NodeType<'_>], found: &mut Findings) {
     let mut unknown = |value: &Value, known: &[&str], at: &dyn Fn(&str) -> String, id: &str| {
         for (key, _) in entries(value) {
             if !known.contains(&key.as_str()) {

@@ -21,7 +21,11 @@ const ON_INTERFACES: [&str; 4] = [
     "SubnetIds",
 ];
 
-pub(super) fn check(document: &Checked<'_>, node_type: &NodeType<'_>, found: &mut Findings) {
+pub(super) fn check_node_type(
+    document: &Checked<'_>,
+    node_type: &NodeType<'_>,
+    found: &mut Findings,
+) {
     if node_type.config.get("LaunchTemplate").is_some() {
         found.out_of_sight("what launch templates say that node types name: check them too");
     }
@@ -73,7 +77,7 @@ fn with_interfaces(
     if instance_type.is_empty() {
         found.out_of_sight("whether interfaces fit node types without an InstanceType");
     } else {
-        interfaces::check(&to_check, document.catalog, found, fragment);
+        interfaces::check_interfaces(&to_check, document.catalog, found, fragment);
     }
     let planned = document.catalog.get(instance_type);
     let planned = planned.and_then(|t| t.layout(&layout::Request::default()).ok());

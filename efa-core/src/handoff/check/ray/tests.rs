@@ -270,7 +270,7 @@ fn corrections_are_yaml_that_fits() {
     let list = corrected["NetworkInterfaces"].as_array().unwrap();
     let p5 = Catalog::bundled().require("p5.48xlarge").unwrap();
     let planned = p5.layout(&layout::Request::default()).unwrap().interfaces;
-    assert_eq!(interfaces::read(list).unwrap(), planned);
+    assert_eq!(interfaces::read_interfaces(list).unwrap(), planned);
     assert_eq!(list[32]["Groups"], json!(["sg-8", "sg-9"]));
     assert_eq!(list[32]["SubnetId"], "${SUBNET}");
     // With the fragment in its place nothing is wrong any more.
