@@ -13,7 +13,7 @@ use serde_json::json;
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
-use processes::{LIMIT, libraries, quick};
+use processes::{LIMIT, quick, with_each_library};
 use rendezvous::{
     MAX_SIZE, MEMORY_KIB, Recording, Target, Then, after_knocking, between, reset, until_closed,
 };
@@ -122,7 +122,7 @@ fn without_a_token(good: &Recording) -> Vec<(&'static str, Vec<u8>, Then)> {
 
 #[test]
 fn strangers_do_not_end_the_wait() {
-    for library in libraries("strangers_do_not_end_the_wait") {
+    with_each_library("strangers_do_not_end_the_wait", |library| {
         let target = Target::start(&library, 30);
         let good = Recording::take(&target, "tcp");
         let descriptors = target.process.descriptors();
@@ -153,39 +153,42 @@ fn strangers_do_not_end_the_wait() {
         assert_eq!(target.process.descriptors(), descriptors);
         let grown = target.process.status_kib("VmHWM") - before_kib;
         assert!(grown < MEMORY_KIB, "took {grown} KiB");
-    }
+    });
 }
 
 /// One after the other they would hold the server for longer than the honest one waits.
 #[test]
 fn strangers_who_say_nothing_do_not_hold_up_the_peer() {
-    for library in libraries("strangers_who_say_nothing_do_not_hold_up_the_peer") {
-        let target = Target::start(&library, 30);
-        let good = Recording::take(&target, "tcp");
-        // Fewer than are listened to at once, and more.
-        for count in [16, 40] {
-            let half = &good.prefix[..3];
-            let mut strangers: Vec<_> = (0..count).map(|_| target.connect()).collect();
-            for stranger in strangers.iter_mut().step_by(2) {
-                stranger.write_all(half).unwrap();
+    with_each_library(
+        "strangers_who_say_nothing_do_not_hold_up_the_peer",
+        |library| {
+            let target = Target::start(&library, 30);
+            let good = Recording::take(&target, "tcp");
+            // Fewer than are listened to at once, and more.
+            for count in [16, 40] {
+                let half = &good.prefix[..3];
+                let mut strangers: Vec<_> = (0..count).map(|_| target.connect()).collect();
+                for stranger in strangers.iter_mut().step_by(2) {
+                    stranger.write_all(half).unwrap();
+                }
+                let mut options = quick("tcp");
+                options.connect_timeout = Duration::from_secs(10);
+                let never = Interrupt::never();
+                connect(&library, &target.address, "secret", &options, never)
+                    .unwrap_or_else(|error| panic!("behind {count}: {error}"));
+                assert_eq!(target.outcome(), "ok");
+                for stranger in &mut strangers {
+                    until_closed(stranger);
+                }
             }
-            let mut options = quick("tcp");
-            options.connect_timeout = Duration::from_secs(10);
-            let never = Interrupt::never();
-            connect(&library, &target.address, "secret", &options, never)
-                .unwrap_or_else(|error| panic!("behind {count}: {error}"));
-            assert_eq!(target.outcome(), "ok");
-            for stranger in &mut strangers {
-                until_closed(stranger);
-            }
-        }
-    }
+        },
+    );
 }
 
 /// A peer that comes while another is answered is answered next.
 #[test]
 fn peers_wait_for_their_turn() {
-    for library in libraries("peers_wait_for_their_turn") {
+    with_each_library("peers_wait_for_their_turn", |library| {
         let target = Target::start(&library, 30);
         std::thread::scope(|scope| {
             let probe = || {
@@ -200,7 +203,7 @@ fn peers_wait_for_their_turn() {
                 assert_eq!(target.outcome(), "ok");
             }
         });
-    }
+    });
 }
 
 // ------------------------------------------------------------------------- with the token
@@ -390,7 +393,7 @@ fn with_the_token(good: &Recording, address_digits: usize) -> Vec<Case> {
 
 #[test]
 fn who_has_the_token_and_sends_nonsense_is_a_typed_error() {
-    for library in libraries("who_has_the_token_and_sends_nonsense") {
+    with_each_library("who_has_the_token_and_sends_nonsense", |library| {
         let target = Target::start(&library, 5);
         let good = Recording::take(&target, "tcp");
         let digits = good.frame("Hello")["Hello"]["side"]["address"]
@@ -415,30 +418,33 @@ fn who_has_the_token_and_sends_nonsense_is_a_typed_error() {
         assert_eq!(target.process.descriptors(), descriptors);
         let grown = target.process.status_kib("VmHWM") - before_kib;
         assert!(grown < MEMORY_KIB, "took {grown} KiB");
-    }
+    });
 }
 
 /// A count of what was sent that is below what came: before, the receiver waited for its deadline.
 #[test]
 fn an_end_that_is_too_low_is_a_typed_error_at_once() {
-    for library in libraries("an_end_that_is_too_low_is_a_typed_error_at_once") {
-        // Longer than the test may take: the deadline is not what ends it.
-        let target = Target::start(&library, 600);
-        for (latency, bandwidth) in [(true, false), (false, true)] {
-            let mut options = quick("tcp");
-            (options.latency, options.bandwidth) = (latency, bandwidth);
-            let address = between(&target, |frame| {
-                let count = frame.pointer_mut("/End/count")?;
-                // Of the warm-up and the samples, not of the first message alone.
-                let said = count.as_u64().filter(|&said| said > 1)?;
-                *count = json!(said - 2);
-                Some(())
-            });
-            let error = connect(&library, &address, "secret", &options, Interrupt::never());
-            let error = error.unwrap_err();
-            assert_eq!(target.outcome(), "fabric.peer_failed", "{error}");
-            assert_eq!(error.code(), Code::PeerFailed, "{error}");
-        }
-        target.still_serves("ends that were too low");
-    }
+    with_each_library(
+        "an_end_that_is_too_low_is_a_typed_error_at_once",
+        |library| {
+            // Longer than the test may take: the deadline is not what ends it.
+            let target = Target::start(&library, 600);
+            for (latency, bandwidth) in [(true, false), (false, true)] {
+                let mut options = quick("tcp");
+                (options.latency, options.bandwidth) = (latency, bandwidth);
+                let address = between(&target, |frame| {
+                    let count = frame.pointer_mut("/End/count")?;
+                    // Of the warm-up and the samples, not of the first message alone.
+                    let said = count.as_u64().filter(|&said| said > 1)?;
+                    *count = json!(said - 2);
+                    Some(())
+                });
+                let error = connect(&library, &address, "secret", &options, Interrupt::never());
+                let error = error.unwrap_err();
+                assert_eq!(target.outcome(), "fabric.peer_failed", "{error}");
+                assert_eq!(error.code(), Code::PeerFailed, "{error}");
+            }
+            target.still_serves("ends that were too low");
+        },
+    );
 }

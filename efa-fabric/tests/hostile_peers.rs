@@ -13,7 +13,7 @@ use serde_json::json;
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
-use processes::{LIMIT, libraries, quick};
+use processes::{LIMIT, quick, with_each_library};
 use rendezvous::{HEADER, Recording, Target, Then, after_knocking, until_closed};
 
 const REFUSED: &[Code] = &[Code::RendezvousRefused];
@@ -33,7 +33,7 @@ fn child() {
 /// the process (docs/robustness.md).
 #[test]
 fn names_of_shared_memory_that_is_none() {
-    for library in libraries("names_of_shared_memory_that_is_none") {
+    with_each_library("names_of_shared_memory_that_is_none", |library| {
         let target = Target::start(&library, 3);
         let good = Recording::take(&target, "shm");
         let names = [
@@ -55,7 +55,7 @@ fn names_of_shared_memory_that_is_none() {
             assert!(typed, "{shown}: {outcome}");
         }
         target.still_serves("all names");
-    }
+    });
 }
 
 // ------------------------------------------------------------------------- a hostile server
@@ -83,7 +83,7 @@ fn false_server(answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<()>) 
 
 #[test]
 fn a_server_that_sends_nonsense_is_a_typed_error() {
-    for library in libraries("a_server_that_sends_nonsense") {
+    with_each_library("a_server_that_sends_nonsense", |library| {
         let target = Target::start(&library, 5);
         let good = Recording::take(&target, "tcp");
         let accepted = good.encode(br#"{"Accepted":{"providers":["tcp","tcp;ofi_rxm"]}}"#);
@@ -141,5 +141,5 @@ fn a_server_that_sends_nonsense_is_a_typed_error() {
             assert!(start.elapsed() < LIMIT, "{name}");
             serving.join().unwrap();
         }
-    }
+    });
 }

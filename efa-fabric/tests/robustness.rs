@@ -20,7 +20,7 @@ use efa_fabric::{
 
 #[path = "support/processes.rs"]
 mod processes;
-use processes::{LIMIT, Process, argument, endless, libraries, quick};
+use processes::{LIMIT, Process, argument, endless, libraries, quick, with_each_library};
 
 // -------------------------------------------------------------------------------- the child
 
@@ -129,7 +129,7 @@ fn end_server_after(
 
 #[test]
 fn a_killed_server_is_unreachable() {
-    for library in libraries("a_killed_server") {
+    with_each_library("a_killed_server", |library| {
         for (bandwidth, doing) in [
             (false, "measuring the latency"),
             (true, "measuring the band"),
@@ -138,12 +138,12 @@ fn a_killed_server_is_unreachable() {
             assert_eq!(error.code(), Code::Unreachable, "{error:?}");
             names(&error, "", doing);
         }
-    }
+    });
 }
 
 #[test]
 fn a_stopped_server_meets_the_deadline() {
-    for library in libraries("a_stopped_server") {
+    with_each_library("a_stopped_server", |library| {
         for (bandwidth, doing) in [
             (false, "measuring the latency"),
             (true, "measuring the band"),
@@ -152,7 +152,7 @@ fn a_stopped_server_meets_the_deadline() {
             assert_eq!(error.code(), Code::Deadline, "{error:?}");
             names(&error, "127.0.0.1", doing);
         }
-    }
+    });
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn end_client_after(
 
 #[test]
 fn a_server_outlives_clients_that_die_or_stop() {
-    for library in libraries("a_server_outlives_clients") {
+    with_each_library("a_server_outlives_clients", |library| {
         let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
         for (signal, code) in [
             (libc::SIGKILL, Code::Unreachable),
@@ -253,7 +253,7 @@ fn a_server_outlives_clients_that_die_or_stop() {
             connect(&library, &address, "secret", &options, Interrupt::never()).unwrap();
             serving.join().unwrap().unwrap();
         });
-    }
+    });
 }
 
 // ---------------------------------------------------------------------- library and provider
@@ -311,7 +311,7 @@ fn vanished(library: &Arc<Library>) -> Result<(), Error> {
 
 #[test]
 fn a_provider_that_vanishes_is_typed() {
-    for library in libraries("a_provider_that_vanishes") {
+    with_each_library("a_provider_that_vanishes", |library| {
         let ended = outcome(Process::start("vanished", library.path(), &[]));
         assert!(
             ["ok", "fabric.provider_not_found"].contains(&ended.as_str()),
@@ -327,7 +327,7 @@ fn a_provider_that_vanishes_is_typed() {
             connect(&library, &address, "secret", &options, Interrupt::never()).unwrap_err();
         assert_eq!(error.code(), Code::ProviderNotFound, "{error:?}");
         assert!(error.context_value("peer").is_some());
-    }
+    });
 }
 
 // --------------------------------------------------------------------------- what runs out
@@ -406,7 +406,7 @@ fn check_limit(library: &Library, provider: &str, resource: &str, amounts: &[u64
 
 #[test]
 fn memory_that_runs_out_is_typed() {
-    for library in libraries("memory_that_runs_out") {
+    with_each_library("memory_that_runs_out", |library| {
         for provider in ["tcp", "shm"] {
             check_limit(
                 &library,
@@ -418,24 +418,24 @@ fn memory_that_runs_out_is_typed() {
             let ended = limited(&library, provider, "as", 700 << 20, 1 << 30);
             assert_eq!(ended, "fabric.call_failed", "{provider}");
         }
-    }
+    });
 }
 
 #[test]
 fn descriptors_that_run_out_are_typed() {
-    for library in libraries("descriptors_that_run_out") {
+    with_each_library("descriptors_that_run_out", |library| {
         for provider in ["tcp", "shm"] {
             check_limit(&library, provider, "nofile", &[0, 3, 8, 200]);
         }
-    }
+    });
 }
 
 /// `tcp` and `shm` lock no memory; what the efa provider says to this limit needs its hardware.
 #[test]
 fn no_memory_to_lock_does_not_matter_to_tcp_and_shm() {
-    for library in libraries("no_memory_to_lock") {
+    with_each_library("no_memory_to_lock", |library| {
         for provider in ["tcp", "shm"] {
             check_limit(&library, provider, "memlock", &[0]);
         }
-    }
+    });
 }

@@ -33,6 +33,16 @@ pub(crate) fn libraries(test: &str) -> Vec<Arc<Library>> {
     system.into_iter().chain(second).collect()
 }
 
+/// Runs this with each of [`libraries`] at the same time: most of it waits.
+pub(crate) fn with_each_library(test: &str, check: impl Fn(Arc<Library>) + Sync) {
+    std::thread::scope(|scope| {
+        for library in libraries(test) {
+            let check = &check;
+            scope.spawn(move || check(library));
+        }
+    });
+}
+
 /// A probe of some milliseconds.
 pub(crate) fn quick(provider: &str) -> ProbeOptions {
     let mut options = ProbeOptions::new(provider);
