@@ -26,12 +26,23 @@ def stand_in(_stand_in_server: StandIn) -> StandIn:
     return _stand_in_server
 
 
+#: Files that come first: those whose tests stay together for a minute, and the largest one.
+_FIRST = (
+    "test_survey_ray.py",
+    "test_fault_matrix.py",
+    "test_notebook.py",
+    "test_survey_torch.py",
+    "test_survey_ray_oldest.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests come first, so that at the end no worker is left alone with one."""
     for item in items:
         if item.get_closest_marker("unit") and "stand_in" in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(f"{item.nodeid} is marked unit, but needs a server")
-    items.sort(key=lambda item: item.path.name != "test_fault_matrix.py")
+    order = {name: number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 Cells = dict[tuple[str, ...], str]
