@@ -1,4 +1,5 @@
 # make demo   sets everything up and runs the main job end to end: no AWS account, no EFA
+# make check  formatting, lints, types, and the tests that need no server: after every change
 # make test   sets everything up and runs every check and test
 # make wheel  builds the release wheel into dist/
 # make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
@@ -22,9 +23,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # What tools/setup.sh installs is there: a test that would be skipped for want of it fails.
 export EFA_TEST_NO_SKIPS := 1
 
+STAGE := tools/stage.sh
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples build demo demo-rust test lint test-rust test-python bench-fabric bench-survey survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python bench-fabric bench-survey survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -46,13 +48,21 @@ demo: build
 demo-rust: build
 	$(RUN_QUICKSTART)
 
-test: lint test-rust test-python
+check: first-stage lint test-unit
+	@$(STAGE) --last
+
+test: first-stage lint test-unit test-rust test-python
+	@$(STAGE) --last
 	@echo "== all checks passed"
+
+first-stage:
+	@$(STAGE) --first
+	@$(STAGE) setup and build
 
 # clippy-driver in cargo build, not cargo clippy: the latter would compile aws-sdk-ec2 again.
 # Nothing of this build is run, so it is not optimised.
 lint: setup build
-	@echo "== lints"
+	@$(STAGE) lints and types
 	cargo fmt --check
 	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
 		cargo build --workspace --all-targets --config profile.dev.package.efa-fabric.opt-level=0
@@ -63,23 +73,34 @@ lint: setup build
 	$(PYTHON) tools/generate_stubs.py --check
 	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
 
+# What needs no server, no process and no network, on the build of the whole workspace.
+test-unit: setup build
+	@$(STAGE) unit tests
+	cargo test --workspace --lib
+	$(PYTHON) -m pytest -m unit
+
+# efa-core a second time: without AWS, and with the fake that is the feature testing.
 test-rust: setup build
-	@echo "== Rust tests, with and without the feature aws"
-	cargo test --workspace
+	@$(STAGE) Rust tests
+	cargo test --workspace --test '*' --examples
+	cargo test --workspace --doc
 	cargo test -p efa-core --no-default-features --features testing
 	cargo test -p efa-core --features testing --test scenarios
 	cargo test -p efa-fabric --test gpu
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
 	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp
+	@$(STAGE) rustdoc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric
 
 test-python: setup build
-	@echo "== Python tests, on the wheel too"
+	@$(STAGE) wheel
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
-	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest -m "not alone" \
+	@$(STAGE) Python tests side by side
+	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest -m "not alone and not unit" \
 		--numprocesses 3 --dist loadgroup --no-loadscope-reorder
+	@$(STAGE) Python tests alone
 	$(PYTHON) -m pytest -m alone
 
 # Extra arguments: make bench-fabric BENCH="--pairs 15 --write"
