@@ -24,6 +24,7 @@ _QUIET = re.compile(
 )
 _TEST_ONLY = re.compile(r"#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*")
 _CHILD = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+);", re.MULTILINE)
+_INLINE = re.compile(r"\bmod\s+\w+\s*\{")
 _USE = re.compile(r"\buse\s+([^;]+);")
 _PATH = re.compile(r"(?<![\w:$])(?:crate|super|self)(?:::\w+)+|\$crate(?:::\w+)+")
 
@@ -50,7 +51,7 @@ def rust_arrows(source: Path) -> Arrows:
 
 
 def _read(file: Path, folder: Path, path: tuple[str, ...]) -> _Module:
-    text = _without_tests(_QUIET.sub(" ", file.read_text()))
+    text = _flat(_without_tests(_QUIET.sub(" ", file.read_text())))
     module = _Module(file, path)
     for name in _CHILD.findall(text):
         child = folder / f"{name}.rs"
@@ -72,6 +73,15 @@ def _without_tests(text: str) -> str:
     while found := _TEST_ONLY.search(text):
         text = text[: found.start()] + text[_end_of_item(text, found.end()) :]
     return text
+
+
+def _flat(text: str) -> str:
+    """The text with its inline modules read as part of the file: what is above them is itself."""
+    for found in _INLINE.finditer(text):
+        end = _end_of_item(text, found.start())
+        inside = text[found.start() : end].replace("super::", "self:::")
+        text = text[: found.start()] + inside + text[end:]
+    return text.replace("self:::", "self::")
 
 
 def _end_of_item(text: str, start: int) -> int:
@@ -206,9 +216,13 @@ def _python_file(
 ) -> Path | None:
     """The file that defines `name` of `module`, through the imports at the top of packages."""
     for _ in range(10):
+        if module not in files:
+            return None
         if name is not None and f"{module}.{name}" in files:
             return files[f"{module}.{name}"]
-        if name is None or module not in trees:
+        if name is not None and (files[module].parent / f"{name}.pyi").exists():
+            return None  # the compiled module, below all of them
+        if name is None:
             break
         inside = module if files[module].name == "__init__.py" else module.rpartition(".")[0]
         taken = {what: origin for origin, what in _imports(trees[module], inside) if what == name}
