@@ -13,15 +13,20 @@ from moto.ec2.models.amis import AmiBackend
 from .moto_state import Kept, ids_of_its_own
 
 _make = AmiBackend._load_amis
+_describe = AmiBackend.describe_images
 
 #: The images, each with its snapshot, by account and Region.
 _images: dict[tuple[str, str], list[tuple[Kept, Kept]]] = {}
 
 
 def install() -> None:
-    """Lets every EC2 backend of moto's load its images so. One per account and Region lives."""
+    """Lets every EC2 backend of moto's load its images, and find one, so.
+
+    One backend per account and Region lives at a time.
+    """
     patched: Any = AmiBackend
     patched._load_amis = _load_amis
+    patched.describe_images = _describe_images
 
 
 def _load_amis(backend: Any) -> None:
@@ -39,3 +44,18 @@ def _load_amis(backend: Any) -> None:
             one.ec2_backend = backend
         backend.amis[image.id] = image
         backend.snapshots[snapshot.id] = snapshot
+
+
+def _describe_images(
+    backend: Any,
+    ami_ids: Any = None,
+    filters: Any = None,
+    exec_users: Any = None,
+    owners: Any = None,
+) -> list[Any]:
+    """moto's, but for how each new instance looks for its image: among all of them, by a filter."""
+    wanted = (filters or {}).get("image-id")
+    if isinstance(wanted, str) and len(filters) == 1 and not (ami_ids or exec_users or owners):
+        return [backend.amis[wanted]] if wanted in backend.amis else []
+    found: list[Any] = _describe(backend, ami_ids, filters, exec_users, owners)
+    return found
