@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::convert::{list, texts, word};
 use crate::errors;
 use crate::value::value_class;
-
-fn texts<T: ToString>(values: &[T]) -> Vec<String> {
-    values.iter().map(ToString::to_string).collect()
-}
 
 value_class! {
     /// One network card of an instance type.
@@ -28,16 +25,10 @@ value_class! {
         /// EC2's text, such as `100 Gigabit`.
         network_performance: Option<String> = |card| card.network_performance.clone();
     }
-}
-
-#[pymethods]
-impl NetworkCard {
-    fn __repr__(&self) -> String {
-        format!(
-            "<NetworkCard {} for {} interfaces>",
-            self.0.network_card_index, self.0.maximum_network_interfaces
-        )
-    }
+    repr = |card| format!(
+        "<NetworkCard {} for {} interfaces>",
+        card.network_card_index, card.maximum_network_interfaces
+    );
 }
 
 value_class! {
@@ -52,16 +43,7 @@ value_class! {
         /// Memory of each, in MiB.
         memory_mib: u64 = |gpu| gpu.memory_mib;
     }
-}
-
-#[pymethods]
-impl Gpu {
-    fn __repr__(&self) -> String {
-        format!(
-            "<Gpu {} x {} {}>",
-            self.0.count, self.0.manufacturer, self.0.name
-        )
-    }
+    repr = |gpu| format!("<Gpu {} x {} {}>", gpu.count, gpu.manufacturer, gpu.name);
 }
 
 value_class! {
@@ -76,13 +58,7 @@ value_class! {
         /// Memory of each, in MiB.
         memory_mib: u64 = |device| device.memory_mib;
     }
-}
-
-#[pymethods]
-impl NeuronDevice {
-    fn __repr__(&self) -> String {
-        format!("<NeuronDevice {} x {}>", self.0.count, self.0.name)
-    }
+    repr = |device| format!("<NeuronDevice {} x {}>", device.count, device.name);
 }
 
 value_class! {
@@ -93,11 +69,9 @@ value_class! {
         /// The family, such as `p5`.
         family: String = |t| t.family().to_owned();
         /// `snapshot`, `live`, or why the row is kept by hand.
-        origin: String = |t| match &t.origin {
-            core::catalog::Origin::Snapshot => "snapshot".to_owned(),
-            core::catalog::Origin::Live => "live".to_owned(),
-            core::catalog::Origin::Override(why) => why.clone(),
-            _ => "unknown".to_owned(),
+        origin: PyResult<String> = |t| match &t.origin {
+            core::catalog::Origin::Override(why) => Ok(why.clone()),
+            named => word(named),
         };
         /// Whether AWS counts it among the current generation.
         current_generation: Option<bool> = |t| t.current_generation;
@@ -116,15 +90,15 @@ value_class! {
         /// Such as `nitro`; None on bare metal.
         hypervisor: Option<String> = |t| t.hypervisor.clone();
         /// GPUs.
-        gpus: Vec<Gpu> = |t| t.gpus.iter().cloned().map(Gpu).collect();
+        gpus: Vec<Gpu> = |t| list(&t.gpus);
         /// Neuron devices.
-        neuron_devices: Vec<NeuronDevice> = |t| t.neuron_devices.iter().cloned().map(NeuronDevice).collect();
+        neuron_devices: Vec<NeuronDevice> = |t| list(&t.neuron_devices);
         /// Whether it supports EFA.
         efa_supported: bool = |t| t.efa_supported;
         /// How many EFA interfaces it holds; may be less than the number of cards.
         maximum_efa_interfaces: u32 = |t| t.maximum_efa_interfaces;
         /// All network cards, by index.
-        network_cards: Vec<NetworkCard> = |t| t.network_cards.iter().cloned().map(NetworkCard).collect();
+        network_cards: Vec<NetworkCard> = |t| list(&t.network_cards);
         /// EC2's text for the whole instance, such as `3200 Gigabit`.
         network_performance: Option<String> = |t| t.network_performance.clone();
         /// The figure in `network_performance`, in Gbps: for EFA and IP together.
@@ -152,6 +126,15 @@ value_class! {
         /// Whether it can be bought as a Capacity Block.
         supports_capacity_block: bool = core::InstanceType::supports_capacity_block;
     }
+    repr = |t| format!(
+        "InstanceType('{}', efa={}, cards={}, vcpus={})",
+        t.name,
+        t.maximum_efa_interfaces,
+        t.network_cards.len(),
+        t.default_vcpus
+    );
+    str = |t| t.name.clone();
+    html = core::InstanceType::to_html;
 }
 
 #[pymethods]
@@ -159,24 +142,6 @@ impl InstanceType {
     /// The network cards and what they take, for a terminal.
     fn draw(&self) -> String {
         self.0.draw()
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "InstanceType('{}', efa={}, cards={}, vcpus={})",
-            self.0.name,
-            self.0.maximum_efa_interfaces,
-            self.0.network_cards.len(),
-            self.0.default_vcpus
-        )
-    }
-
-    fn __str__(&self) -> &str {
-        &self.0.name
     }
 }
 
@@ -195,6 +160,11 @@ value_class! {
             .into()
         };
     }
+    repr = |catalog| format!(
+        "<Catalog of {} types from {}>",
+        catalog.len(),
+        catalog.source().source
+    );
 }
 
 #[pymethods]
@@ -286,14 +256,6 @@ impl Catalog {
 
     fn __iter__(&self) -> InstanceTypes {
         InstanceTypes(self.0.iter().cloned().collect::<Vec<_>>().into_iter())
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<Catalog of {} types from {}>",
-            self.0.len(),
-            self.0.source().source
-        )
     }
 }
 

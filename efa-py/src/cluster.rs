@@ -5,7 +5,15 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::convert::list;
 use crate::value::value_class;
+
+/// Each resource as its type and its id.
+pub(crate) fn resources(all: &[core::error::Leftover]) -> Vec<(String, String)> {
+    all.iter()
+        .map(|one| (one.resource_type.clone(), one.id.clone()))
+        .collect()
+}
 
 value_class! {
     /// A network interface of an instance, as DescribeInstances shows it.
@@ -29,19 +37,13 @@ value_class! {
         /// Whether it goes with the instance.
         delete_on_termination: bool = |i| i.delete_on_termination;
     }
-}
-
-#[pymethods]
-impl AttachedInterface {
-    fn __repr__(&self) -> String {
-        format!(
-            "<AttachedInterface {} card {} device {} {}>",
-            self.0.network_interface_id,
-            self.0.network_card_index,
-            self.0.device_index,
-            self.0.interface_type
-        )
-    }
+    repr = |i| format!(
+        "<AttachedInterface {} card {} device {} {}>",
+        i.network_interface_id,
+        i.network_card_index,
+        i.device_index,
+        i.interface_type
+    );
 }
 
 value_class! {
@@ -78,20 +80,11 @@ value_class! {
         /// Its number in the launch, counted from 0.
         launch_index: u32 = |i| i.launch_index;
         /// Its interfaces, by card and device.
-        interfaces: Vec<AttachedInterface> = |i| i.interfaces.iter().cloned().map(AttachedInterface).collect();
+        interfaces: Vec<AttachedInterface> = |i| list(&i.interfaces);
         /// Its tags.
         tags: BTreeMap<String, String> = |i| i.tags.clone();
     }
-}
-
-#[pymethods]
-impl Instance {
-    fn __repr__(&self) -> String {
-        format!(
-            "<Instance {} {} {}>",
-            self.0.instance_id, self.0.instance_type, self.0.state
-        )
-    }
+    repr = |i| format!("<Instance {} {} {}>", i.instance_id, i.instance_type, i.state);
 }
 
 value_class! {
@@ -102,7 +95,7 @@ value_class! {
         /// The region that it was found in.
         region: String = |cluster| cluster.region.clone();
         /// Its instances, by launch index.
-        instances: Vec<Instance> = |cluster| cluster.instances.iter().cloned().map(Instance).collect();
+        instances: Vec<Instance> = |cluster| list(&cluster.instances);
         /// The security group that its tags name.
         security_group_id: Option<String> = |cluster| {
             cluster.security_group.as_ref().map(|group| group.group_id.clone())
@@ -116,28 +109,19 @@ value_class! {
             cluster.private_ip_addresses().into_iter().map(str::to_owned).collect()
         };
     }
+    repr = |cluster| format!(
+        "<Cluster '{}' of {} instances>",
+        cluster.name,
+        cluster.instances.len()
+    );
+    str = ToString::to_string;
+    html = core::Cluster::to_html;
 }
 
 #[pymethods]
 impl Cluster {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
     fn __len__(&self) -> usize {
         self.0.instances.len()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<Cluster '{}' of {} instances>",
-            self.0.name,
-            self.0.instances.len()
-        )
     }
 }
 
@@ -155,16 +139,10 @@ value_class! {
         /// What to do about it.
         cure: String = |finding| finding.cure.clone();
     }
-}
-
-#[pymethods]
-impl Finding {
-    fn __repr__(&self) -> String {
-        format!(
-            "<Finding {} of {}: expected {}, is {}>",
-            self.0.check, self.0.subject, self.0.expected, self.0.actual
-        )
-    }
+    repr = |finding| format!(
+        "<Finding {} of {}: expected {}, is {}>",
+        finding.check, finding.subject, finding.expected, finding.actual
+    );
 }
 
 value_class! {
@@ -181,29 +159,17 @@ value_class! {
         /// How many comparisons were made.
         checks: usize = |report| report.checks;
         /// The differences.
-        findings: Vec<Finding> = |report| report.findings.iter().cloned().map(Finding).collect();
+        findings: Vec<Finding> = |report| list(&report.findings);
         /// Whether nothing differs.
         is_as_planned: bool = core::verify::Report::is_as_planned;
     }
-}
-
-#[pymethods]
-impl VerifyReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<VerifyReport of '{}': {} findings>",
-            self.0.name,
-            self.0.findings.len()
-        )
-    }
+    repr = |report| format!(
+        "<VerifyReport of '{}': {} findings>",
+        report.name,
+        report.findings.len()
+    );
+    str = ToString::to_string;
+    html = core::verify::Report::to_html;
 }
 
 value_class! {
@@ -224,29 +190,17 @@ value_class! {
         /// How many comparisons were made.
         checks: usize = |report| report.checks;
         /// What is wrong.
-        findings: Vec<Finding> = |report| report.findings.iter().cloned().map(Finding).collect();
+        findings: Vec<Finding> = |report| list(&report.findings);
         /// Whether nothing is wrong.
         is_healthy: bool = core::verify::InstanceReport::is_healthy;
     }
-}
-
-#[pymethods]
-impl InstanceReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<InstanceReport of {}: {} findings>",
-            self.0.instance_id,
-            self.0.findings.len()
-        )
-    }
+    repr = |report| format!(
+        "<InstanceReport of {}: {} findings>",
+        report.instance_id,
+        report.findings.len()
+    );
+    str = ToString::to_string;
+    html = core::verify::InstanceReport::to_html;
 }
 
 value_class! {
@@ -255,27 +209,16 @@ value_class! {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// Pairs of resource type and id, in order.
-        removed: Vec<(String, String)> = |report| {
-            report.removed.iter().map(|r| (r.resource_type.clone(), r.id.clone())).collect()
-        };
+        removed: Vec<(String, String)> = |report| resources(&report.removed);
         /// What could not be looked at, such as IAM without the permission to.
         notes: Vec<String> = |report| report.notes.clone();
     }
-}
-
-#[pymethods]
-impl DestroyReport {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<DestroyReport of '{}': {} removed>",
-            self.0.name,
-            self.0.removed.len()
-        )
-    }
+    repr = |report| format!(
+        "<DestroyReport of '{}': {} removed>",
+        report.name,
+        report.removed.len()
+    );
+    str = ToString::to_string;
 }
 
 value_class! {
@@ -290,14 +233,10 @@ value_class! {
         /// What to do about a failed check.
         cure: Option<String> = |check| check.cure.clone();
     }
-}
-
-#[pymethods]
-impl Check {
-    fn __repr__(&self) -> String {
-        let status = self.0.status.as_str();
-        format!("<Check {} {status}: {}>", self.0.name, self.0.detail)
-    }
+    repr = |check| {
+        let status = check.status.as_str();
+        format!("<Check {} {status}: {}>", check.name, check.detail)
+    };
 }
 
 value_class! {
@@ -306,26 +245,16 @@ value_class! {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// The checks, in order.
-        checks: Vec<Check> = |report| report.checks.iter().cloned().map(Check).collect();
+        checks: Vec<Check> = |report| list(&report.checks);
         /// Whether no check failed.
         is_ready: bool = core::preflight::Report::is_ready;
     }
-}
-
-#[pymethods]
-impl PreflightReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        let checks = self.0.checks.len();
-        format!("<PreflightReport of '{}': {checks} checks>", self.0.name)
-    }
+    repr = |report| {
+        let checks = report.checks.len();
+        format!("<PreflightReport of '{}': {checks} checks>", report.name)
+    };
+    str = ToString::to_string;
+    html = core::preflight::Report::to_html;
 }
 
 value_class! {
@@ -350,21 +279,14 @@ value_class! {
         /// The fee's currency.
         currency_code: Option<String> = |o| o.currency_code.clone();
     }
-}
-
-#[pymethods]
-impl CapacityBlockOffering {
-    fn __repr__(&self) -> String {
-        let o = &self.0;
-        format!(
-            "<CapacityBlockOffering {} {} x {} in {} from {}>",
-            o.capacity_block_offering_id,
-            o.instance_count,
-            o.instance_type,
-            o.availability_zone,
-            o.start_date.as_deref().unwrap_or("?")
-        )
-    }
+    repr = |o| format!(
+        "<CapacityBlockOffering {} {} x {} in {} from {}>",
+        o.capacity_block_offering_id,
+        o.instance_count,
+        o.instance_type,
+        o.availability_zone,
+        o.start_date.as_deref().unwrap_or("?")
+    );
 }
 
 value_class! {
@@ -379,15 +301,6 @@ value_class! {
         /// More, such as `1 of 2 running`.
         detail: String = |event| event.detail.clone();
     }
-}
-
-#[pymethods]
-impl Event {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Event {}>", self.0)
-    }
+    repr = |event| format!("<Event {event}>");
+    str = ToString::to_string;
 }

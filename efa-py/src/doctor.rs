@@ -4,9 +4,9 @@ use efa_fabric as fabric;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::fabric::seconds;
+use crate::convert::{list, seconds};
 use crate::fabric_child::child_command;
-use crate::runtime::{awaitable, block_on};
+use crate::runtime::twins;
 use crate::value::value_class;
 
 value_class! {
@@ -29,17 +29,8 @@ value_class! {
         /// A page, an issue or a man page about it.
         reference: Option<String> = |finding| finding.reference.clone();
     }
-}
-
-#[pymethods]
-impl DoctorFinding {
-    fn __str__(&self) -> String {
-        format!("{} {}: {}", self.0.status, self.0.id, self.0.title)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<DoctorFinding {} {}>", self.0.id, self.0.status)
-    }
+    repr = |finding| format!("<DoctorFinding {} {}>", finding.id, finding.status);
+    str = |finding| format!("{} {}: {}", finding.status, finding.id, finding.title);
 }
 
 value_class! {
@@ -64,9 +55,7 @@ value_class! {
         /// For a process: 0 usable, 1 not usable, 2 could not tell.
         exit_code: u8 = |report| report.exit_code();
         /// One for each check, the worst first.
-        findings: Vec<DoctorFinding> = |report| {
-            report.findings.iter().cloned().map(DoctorFinding).collect()
-        };
+        findings: Vec<DoctorFinding> = |report| list(&report.findings);
         /// The instance type, as given or read.
         instance_type: Option<String> = |report| report.node.instance_type.clone();
         /// The RDMA devices that are EFA, by name.
@@ -80,6 +69,9 @@ value_class! {
             report.libfabric.as_ref().map(|seen| seen.version.to_string())
         };
     }
+    repr = |report| format!("<DoctorReport {}>", report.verdict.as_str());
+    str = ToString::to_string;
+    html = fabric::doctor::Report::to_html;
 }
 
 #[pymethods]
@@ -87,18 +79,6 @@ impl DoctorReport {
     /// The finding of a check by its id; None for an id that is no check.
     fn finding(&self, id: &str) -> Option<DoctorFinding> {
         self.0.finding(id).cloned().map(DoctorFinding)
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<DoctorReport {}>", self.0.verdict.as_str())
     }
 }
 
@@ -127,41 +107,23 @@ async fn run(options: fabric::doctor::Options) -> PyResult<DoctorReport> {
     }
 }
 
-/// Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
-///
-/// root: this machine, or a directory with a recorded tree of one, for which libfabric is not
-/// asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
-/// seconds for the child process in which libfabric is asked, because some environments make it
-/// end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
-///
-/// docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
-#[pyfunction]
-#[pyo3(signature = (*, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false))]
-pub(crate) fn doctor(
-    py: Python<'_>,
-    root: &str,
-    instance_type: Option<String>,
-    deadline_s: f64,
-    wait_for_devices: bool,
-) -> PyResult<DoctorReport> {
-    let options = options(py, root, instance_type, deadline_s, wait_for_devices)?;
-    block_on(py, run(options))
-}
-
-/// As `doctor`, as an awaitable.
-#[pyfunction]
-#[pyo3(signature = (
-    *, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false
-) -> "collections.abc.Awaitable[DoctorReport]")]
-pub(crate) fn doctor_async<'py>(
-    py: Python<'py>,
-    root: &str,
-    instance_type: Option<String>,
-    deadline_s: f64,
-    wait_for_devices: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    let options = options(py, root, instance_type, deadline_s, wait_for_devices)?;
-    awaitable(py, run(options))
+twins! {
+    /// Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
+    ///
+    /// root: this machine, or a directory with a recorded tree of one, for which libfabric is not
+    /// asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
+    /// seconds for the child process in which libfabric is asked, because some environments make it
+    /// end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
+    ///
+    /// docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
+    doctor, doctor_async(
+        root: &str,
+        instance_type: Option<String>,
+        deadline_s: f64,
+        wait_for_devices: bool,
+    ) -> DoctorReport, "collections.abc.Awaitable[DoctorReport]";
+    signature (*, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false);
+    |py| run(options(py, root, instance_type, deadline_s, wait_for_devices)?)
 }
 
 /// The id and the question of every check of the doctor, in order of the decision.

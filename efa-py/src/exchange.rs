@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::convert::seconds;
 use crate::errors;
-use crate::fabric::{Library, Probe, library, run, seconds};
+use crate::fabric::{Library, Probe, library, run};
 use crate::fabric_report::ProbeReport;
-use crate::runtime::{awaitable, block_on};
+use crate::runtime::twins;
 
 /// A folder, or an object with `put` and `take`.
 #[derive(FromPyObject)]
@@ -75,81 +76,44 @@ fn answering(
     }))
 }
 
-/// Measures to a side that calls `answer_through` with the same exchange and name.
-///
-/// exchange: a folder that both sides see, or an object with `put(key, value)` and
-/// `take(key)`, which gives what lies there and removes it, or None. name: of this pair, new each
-/// time.
-#[pyfunction]
-#[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, probe, *, library=None
-))]
-pub(crate) fn measure_through(
-    py: Python<'_>,
-    exchange: Exchange,
-    name: String,
-    probe: Probe,
-    library: Option<&Library>,
-) -> PyResult<ProbeReport> {
-    block_on(py, measuring(exchange, name, probe, library)?)
+twins! {
+    /// Measures to a side that calls `answer_through` with the same exchange and name.
+    ///
+    /// exchange: a folder that both sides see, or an object with `put(key, value)` and
+    /// `take(key)`, which gives what lies there and removes it, or None. name: of this pair, new each
+    /// time.
+    measure_through, measure_through_async(
+        exchange: Exchange,
+        name: String,
+        probe: Probe,
+        library: Option<&Library>,
+    ) -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
+    signature (
+        exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, probe, *, library=None
+    );
+    |py| measuring(exchange, name, probe, library)?
 }
 
-/// As `measure_through`, as an awaitable.
-#[pyfunction]
-#[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, probe, *, library=None
-) -> "collections.abc.Awaitable[ProbeReport]")]
-pub(crate) fn measure_through_async<'py>(
-    py: Python<'py>,
-    exchange: Exchange,
-    name: String,
-    probe: Probe,
-    library: Option<&Library>,
-) -> PyResult<Bound<'py, PyAny>> {
-    awaitable(py, measuring(exchange, name, probe, library)?)
-}
-
-/// Answers one side that calls `measure_through` with the same exchange and name.
-///
-/// probe: only its provider, fabric, domain, source address and memory count. max_size: the largest
-/// message in bytes that the other side may ask for.
-#[pyfunction]
-#[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, *, probe=None,
-    accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
-))]
-#[allow(clippy::too_many_arguments)] // each is a keyword of its own
-pub(crate) fn answer_through(
-    py: Python<'_>,
-    exchange: Exchange,
-    name: String,
-    probe: Option<Probe>,
-    accept_timeout_s: f64,
-    deadline_s: f64,
-    max_size: usize,
-    library: Option<&Library>,
-) -> PyResult<ProbeReport> {
-    let limits = (accept_timeout_s, deadline_s, max_size);
-    block_on(py, answering(exchange, name, probe, limits, library)?)
-}
-
-/// As `answer_through`, as an awaitable.
-#[pyfunction]
-#[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, *, probe=None,
-    accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
-) -> "collections.abc.Awaitable[ProbeReport]")]
-#[allow(clippy::too_many_arguments)] // each is a keyword of its own
-pub(crate) fn answer_through_async<'py>(
-    py: Python<'py>,
-    exchange: Exchange,
-    name: String,
-    probe: Option<Probe>,
-    accept_timeout_s: f64,
-    deadline_s: f64,
-    max_size: usize,
-    library: Option<&Library>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let limits = (accept_timeout_s, deadline_s, max_size);
-    awaitable(py, answering(exchange, name, probe, limits, library)?)
+twins! {
+    /// Answers one side that calls `measure_through` with the same exchange and name.
+    ///
+    /// probe: only its provider, fabric, domain, source address and memory count. max_size: the largest
+    /// message in bytes that the other side may ask for.
+    answer_through, answer_through_async(
+        exchange: Exchange,
+        name: String,
+        probe: Option<Probe>,
+        accept_timeout_s: f64,
+        deadline_s: f64,
+        max_size: usize,
+        library: Option<&Library>,
+    ) -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
+    signature (
+        exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, *, probe=None,
+        accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
+    );
+    |py| {
+        let limits = (accept_timeout_s, deadline_s, max_size);
+        answering(exchange, name, probe, limits, library)?
+    }
 }

@@ -1,19 +1,19 @@
 //! libfabric: what there is, what it offers, and probes of it.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use efa_fabric as fabric;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::convert::{self, list, parse, seconds, word};
 use crate::errors;
 use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
 use crate::gpu;
-use crate::runtime::{awaitable, block_on, refuse_after_fork};
+use crate::runtime::{awaitable, block_on, refuse_after_fork, twins};
 use crate::value::value_class;
 
 /// Time for probes to end at exit; they look every 10 ms whether they should.
@@ -64,7 +64,7 @@ impl Library {
         let offered = py
             .detach(|| fabric::providers(&self.0))
             .map_err(errors::exception)?;
-        Ok(offered.into_iter().map(ProviderInfo).collect())
+        Ok(list(&offered))
     }
 
     /// The network devices that it can use, each once.
@@ -72,7 +72,7 @@ impl Library {
         let found = py
             .detach(|| fabric::nics(&self.0))
             .map_err(errors::exception)?;
-        Ok(found.into_iter().map(Nic).collect())
+        Ok(list(&found))
     }
 
     fn __repr__(&self) -> String {
@@ -131,13 +131,13 @@ value_class! {
         /// Messages in flight for bandwidth.
         window: u32 = |o| o.window;
         /// `reused` or `distinct`.
-        buffers: &'static str = |o| crate::fabric_report::buffers_text(o.buffers);
+        buffers: PyResult<String> = |o| word(&o.buffers);
         /// `message`, `tagged`, `write`, `write_data` or `read`.
-        operation: &'static str = |o| crate::fabric_report::operation_text(o.operation);
+        operation: PyResult<String> = |o| word(&o.operation);
         /// `one_way` or `bidirectional`.
-        direction: &'static str = |o| crate::fabric_report::direction_text(o.direction);
+        direction: PyResult<String> = |o| word(&o.direction);
         /// `adaptive` or `spin`.
-        wait: &'static str = |o| crate::fabric_report::wait_text(o.wait);
+        wait: PyResult<String> = |o| word(&o.wait);
         /// `host`, or `cuda:0`.
         memory: String = |o| o.endpoint.memory.to_string();
         /// Whether GPU memory is registered as a DMA-BUF.
@@ -150,6 +150,7 @@ value_class! {
         /// Seconds to reach the peer.
         connect_timeout_s: f64 = |o| o.connect_timeout.as_secs_f64();
     }
+    repr = |o| format!("ProbeOptions('{}', sizes={:?})", o.endpoint.provider, o.sizes);
 }
 
 #[pymethods]
@@ -199,27 +200,15 @@ impl ProbeOptions {
         options.min_iterations = min_iterations;
         options.max_iterations = max_iterations;
         options.window = window;
-        options.buffers = crate::fabric_report::parse_buffers(buffers)?;
-        options.operation = crate::fabric_report::parse_operation(operation)?;
-        options.direction = crate::fabric_report::parse_direction(direction)?;
-        options.wait = crate::fabric_report::parse_wait(wait)?;
+        options.buffers = parse("buffers", buffers)?;
+        options.operation = parse("operation", operation)?;
+        options.direction = parse("direction", direction)?;
+        options.wait = parse("wait", wait)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.connect_timeout = seconds("connect_timeout_s", connect_timeout_s)?;
         options.check().map_err(errors::exception)?;
         Ok(Self(options))
     }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "ProbeOptions('{}', sizes={:?})",
-            self.0.endpoint.provider, self.0.sizes
-        )
-    }
-}
-
-pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value)
-        .map_err(|error| PyValueError::new_err(format!("{name} is {value}: {error}")))
 }
 
 /// A provider's name, or options.
@@ -373,64 +362,30 @@ async fn run_connect(
     run(move |interrupt| fabric::connect(&library, &address, &token, &options, interrupt)).await
 }
 
-/// Measures between two endpoints of this process.
-///
-/// probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
-#[pyfunction]
-#[pyo3(signature = (probe, *, library=None))]
-pub(crate) fn loopback(
-    py: Python<'_>,
-    probe: Probe,
-    library: Option<&Library>,
-) -> PyResult<ProbeReport> {
-    let options = probe.into_options()?;
-    block_on(py, run_loopback(self::library(library)?, options))
+twins! {
+    /// Measures between two endpoints of this process.
+    ///
+    /// probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
+    loopback, loopback_async(probe: Probe, library: Option<&Library>)
+
+        -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
+    signature (probe, *, library=None);
+    |py| {
+        let options = probe.into_options()?;
+        run_loopback(self::library(library)?, options)
+    }
 }
 
-/// As `loopback`, as an awaitable.
-#[pyfunction]
-#[pyo3(signature = (probe, *, library=None) -> "collections.abc.Awaitable[ProbeReport]")]
-pub(crate) fn loopback_async<'py>(
-    py: Python<'py>,
-    probe: Probe,
-    library: Option<&Library>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let options = probe.into_options()?;
-    awaitable(py, run_loopback(self::library(library)?, options))
-}
+twins! {
+    /// Measures to a `Server` at `host:port`, which must have the same token.
+    connect, connect_async(address: String, token: String, probe: Probe, library: Option<&Library>)
 
-/// Measures to a `Server` at `host:port`, which must have the same token.
-#[pyfunction]
-#[pyo3(signature = (address, token, probe, *, library=None))]
-pub(crate) fn connect(
-    py: Python<'_>,
-    address: String,
-    token: String,
-    probe: Probe,
-    library: Option<&Library>,
-) -> PyResult<ProbeReport> {
-    let options = probe.into_options()?;
-    block_on(
-        py,
-        run_connect(self::library(library)?, address, token, options),
-    )
-}
-
-/// As `connect`, as an awaitable.
-#[pyfunction]
-#[pyo3(signature = (address, token, probe, *, library=None) -> "collections.abc.Awaitable[ProbeReport]")]
-pub(crate) fn connect_async<'py>(
-    py: Python<'py>,
-    address: String,
-    token: String,
-    probe: Probe,
-    library: Option<&Library>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let options = probe.into_options()?;
-    awaitable(
-        py,
-        run_connect(self::library(library)?, address, token, options),
-    )
+        -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
+    signature (address, token, probe, *, library=None);
+    |py| {
+        let options = probe.into_options()?;
+        run_connect(self::library(library)?, address, token, options)
+    }
 }
 
 /// The answering side of a probe between two processes.
@@ -454,7 +409,7 @@ impl Server {
         options.accept_timeout = seconds("accept_timeout_s", accept_timeout_s)?;
         options.deadline = seconds("deadline_s", deadline_s)?;
         options.max_size = max_size;
-        options.wait = crate::fabric_report::parse_wait(wait)?;
+        options.wait = parse("wait", wait)?;
         options.endpoint.memory = gpu::parse_memory(memory, dmabuf, false)?;
         let (server, library) = (self.0.clone(), self::library(library)?);
         Ok(run(move |interrupt| {
@@ -469,10 +424,8 @@ impl Server {
     #[pyo3(signature = (token, *, address="127.0.0.1:0"))]
     fn new(token: String, address: &str) -> PyResult<Self> {
         refuse_after_fork()?;
-        let address: SocketAddr = address.parse().map_err(|error| {
-            PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
-        })?;
-        let server = fabric::Server::bind(address, token).map_err(errors::exception)?;
+        let server =
+            fabric::Server::bind(convert::address(address)?, token).map_err(errors::exception)?;
         Ok(Self(Arc::new(server)))
     }
 

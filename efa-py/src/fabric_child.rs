@@ -9,8 +9,8 @@ use efa_fabric::isolated::{ChildCommand, Question, answer_if_child, ask};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::convert::seconds;
 use crate::errors;
-use crate::fabric::seconds;
 
 /// Loads the compiled module from its file alone: no package, no search path, no site module,
 /// so neither an editable install nor an environment of the caller matters. Its argument is

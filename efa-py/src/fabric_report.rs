@@ -1,90 +1,11 @@
 //! What libfabric offers, and what a probe of it found.
 
 use efa_fabric as fabric;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::convert::{list, word};
 use crate::gpu::GpuReport;
 use crate::value::value_class;
-
-/// The word for a kind of buffers.
-pub(crate) fn buffers_text(buffers: fabric::probe::Buffers) -> &'static str {
-    match buffers {
-        fabric::probe::Buffers::Reused => "reused",
-        fabric::probe::Buffers::Distinct => "distinct",
-        _ => "unknown",
-    }
-}
-
-/// The kind of buffers for a word.
-pub(crate) fn parse_buffers(text: &str) -> PyResult<fabric::probe::Buffers> {
-    match text {
-        "reused" => Ok(fabric::probe::Buffers::Reused),
-        "distinct" => Ok(fabric::probe::Buffers::Distinct),
-        other => Err(PyValueError::new_err(format!(
-            "buffers is '{other}', must be reused or distinct"
-        ))),
-    }
-}
-
-/// The word for an operation.
-pub(crate) fn operation_text(operation: fabric::probe::Operation) -> &'static str {
-    operation.as_str()
-}
-
-/// The operation for a word.
-pub(crate) fn parse_operation(text: &str) -> PyResult<fabric::probe::Operation> {
-    let named = |operation: &&fabric::probe::Operation| operation.as_str() == text;
-    fabric::probe::Operation::ALL
-        .iter()
-        .find(named)
-        .copied()
-        .ok_or_else(|| {
-            PyValueError::new_err(format!(
-                "operation is '{text}', must be message, tagged, write, write_data or read"
-            ))
-        })
-}
-
-/// The word for a direction.
-pub(crate) fn direction_text(direction: fabric::probe::Direction) -> &'static str {
-    match direction {
-        fabric::probe::Direction::OneWay => "one_way",
-        fabric::probe::Direction::Bidirectional => "bidirectional",
-        _ => "unknown",
-    }
-}
-
-/// The direction for a word.
-pub(crate) fn parse_direction(text: &str) -> PyResult<fabric::probe::Direction> {
-    match text {
-        "one_way" => Ok(fabric::probe::Direction::OneWay),
-        "bidirectional" => Ok(fabric::probe::Direction::Bidirectional),
-        other => Err(PyValueError::new_err(format!(
-            "direction is '{other}', must be one_way or bidirectional"
-        ))),
-    }
-}
-
-/// The word for a way of waiting.
-pub(crate) fn wait_text(wait: fabric::probe::Wait) -> &'static str {
-    match wait {
-        fabric::probe::Wait::Spin => "spin",
-        fabric::probe::Wait::Adaptive => "adaptive",
-        _ => "unknown",
-    }
-}
-
-/// The way of waiting for a word.
-pub(crate) fn parse_wait(text: &str) -> PyResult<fabric::probe::Wait> {
-    match text {
-        "spin" => Ok(fabric::probe::Wait::Spin),
-        "adaptive" => Ok(fabric::probe::Wait::Adaptive),
-        other => Err(PyValueError::new_err(format!(
-            "wait is '{other}', must be spin or adaptive"
-        ))),
-    }
-}
 
 value_class! {
     /// A network device that libfabric can use.
@@ -110,13 +31,7 @@ value_class! {
         /// The vendor, such as `0x1d0f`.
         vendor_id: Option<String> = |nic| nic.info.vendor_id.clone();
     }
-}
-
-#[pymethods]
-impl Nic {
-    fn __repr__(&self) -> String {
-        format!("<Nic {} of {}>", self.0.name, self.0.provider)
-    }
+    repr = |nic| format!("<Nic {} of {}>", nic.name, nic.provider);
 }
 
 value_class! {
@@ -153,16 +68,7 @@ value_class! {
         /// The device behind it, where the provider says.
         device_name: Option<String> = |p| p.nic.as_ref().and_then(|nic| nic.device_name.clone());
     }
-}
-
-#[pymethods]
-impl ProviderInfo {
-    fn __repr__(&self) -> String {
-        format!(
-            "<ProviderInfo {} {} {}>",
-            self.0.provider, self.0.domain, self.0.endpoint_type
-        )
-    }
+    repr = |p| format!("<ProviderInfo {} {} {}>", p.provider, p.domain, p.endpoint_type);
 }
 
 value_class! {
@@ -185,16 +91,7 @@ value_class! {
         /// Arithmetic mean.
         mean_us: f64 = |l| l.mean_us;
     }
-}
-
-#[pymethods]
-impl Latency {
-    fn __repr__(&self) -> String {
-        format!(
-            "<Latency p50 {:.2} µs, p99 {:.2} µs>",
-            self.0.p50_us, self.0.p99_us
-        )
-    }
+    repr = |l| format!("<Latency p50 {:.2} µs, p99 {:.2} µs>", l.p50_us, l.p99_us);
 }
 
 value_class! {
@@ -209,13 +106,7 @@ value_class! {
         /// 10^9 bits per second.
         gbit_per_s: f64 = |b| b.gbit_per_s;
     }
-}
-
-#[pymethods]
-impl SideBandwidth {
-    fn __repr__(&self) -> String {
-        format!("<SideBandwidth {:.3} GB/s>", self.0.gb_per_s)
-    }
+    repr = |b| format!("<SideBandwidth {:.3} GB/s>", b.gb_per_s);
 }
 
 value_class! {
@@ -237,19 +128,13 @@ value_class! {
         /// Messages of the measuring side before, which are not counted.
         warmup_messages: u64 = |b| b.warmup_messages;
         /// The measuring side's part, then the answering side's where both sent.
-        sides: Vec<SideBandwidth> = |b| b.sides.iter().cloned().map(SideBandwidth).collect();
+        sides: Vec<SideBandwidth> = |b| list(&b.sides);
         /// Messages in flight at most.
         window: u32 = |b| b.window;
         /// Buffers that were sent from, and received into.
         buffers: u32 = |b| b.buffers;
     }
-}
-
-#[pymethods]
-impl Bandwidth {
-    fn __repr__(&self) -> String {
-        format!("<Bandwidth {:.3} GB/s>", self.0.gb_per_s)
-    }
+    repr = |b| format!("<Bandwidth {:.3} GB/s>", b.gb_per_s);
 }
 
 value_class! {
@@ -264,25 +149,14 @@ value_class! {
         /// Bandwidth, where it was asked for.
         bandwidth: Option<Bandwidth> = |row| row.bandwidth.clone().map(Bandwidth);
     }
-}
-
-#[pymethods]
-impl ProbeRow {
-    fn __repr__(&self) -> String {
-        format!("<ProbeRow of {} bytes>", self.0.size)
-    }
+    repr = |row| format!("<ProbeRow of {} bytes>", row.size);
 }
 
 value_class! {
     /// The result of a probe; `str()` is a table.
     ProbeReport(fabric::ProbeReport) {
         /// `loopback`, `connect` or `serve`.
-        role: &'static str = |report| match report.role {
-            fabric::probe::Role::Loopback => "loopback",
-            fabric::probe::Role::Connect => "connect",
-            fabric::probe::Role::Serve => "serve",
-            _ => "unknown",
-        };
+        role: PyResult<String> = |report| word(&report.role);
         /// The libfabric that was used.
         library_path: String = |report| report.library_path.clone();
         /// Its version.
@@ -299,11 +173,7 @@ value_class! {
         protocol: String = |report| report.protocol.clone();
         /// Whether shared memory may have been measured instead of the provider's network:
         /// `not_applicable`, `disabled` or `unknown`.
-        shared_memory: &'static str = |report| match report.shared_memory {
-            fabric::endpoint::SharedMemory::NotApplicable => "not_applicable",
-            fabric::endpoint::SharedMemory::Disabled => "disabled",
-            _ => "unknown",
-        };
+        shared_memory: PyResult<String> = |report| word(&report.shared_memory);
         /// Name of this machine.
         hostname: Option<String> = |report| report.hostname.clone();
         /// Name of the peer's machine.
@@ -311,16 +181,16 @@ value_class! {
         /// The peer's libfabric.
         peer_library_version: String = |report| report.peer.library_version.to_string();
         /// `message`, `tagged`, `write`, `write_data` or `read`.
-        operation: &'static str = |report| operation_text(report.operation);
+        operation: PyResult<String> = |report| word(&report.operation);
         /// `one_way` or `bidirectional`.
-        direction: &'static str = |report| direction_text(report.direction);
+        direction: PyResult<String> = |report| word(&report.direction);
         /// What was set on the endpoint, by libfabric's name, and whether the provider took it.
         endpoint_options: Vec<(String, bool)> = |report| {
             let outcomes = report.endpoint_options.iter();
             outcomes.map(|option| (option.name.clone(), option.accepted)).collect()
         };
         /// `reused` or `distinct`.
-        buffers: &'static str = |report| buffers_text(report.buffers);
+        buffers: PyResult<String> = |report| word(&report.buffers);
         /// Where this side's buffers lay: `host`, or `cuda:0`.
         memory: String = |report| report.memory.to_string();
         /// Where the peer's lay.
@@ -330,27 +200,11 @@ value_class! {
         /// From the very first post to the first reply, with the making of connections.
         time_to_first_message_us: f64 = |report| report.time_to_first_message_us;
         /// One row for each size.
-        rows: Vec<ProbeRow> = |report| report.rows.iter().cloned().map(ProbeRow).collect();
+        rows: Vec<ProbeRow> = |report| list(&report.rows);
         /// How to read the latencies.
         statement: String = |report| report.statement.clone();
     }
-}
-
-#[pymethods]
-impl ProbeReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<ProbeReport of {}: {} sizes>",
-            self.0.provider,
-            self.0.rows.len()
-        )
-    }
+    repr = |report| format!("<ProbeReport of {}: {} sizes>", report.provider, report.rows.len());
+    str = ToString::to_string;
+    html = fabric::ProbeReport::to_html;
 }

@@ -4,6 +4,7 @@ use efa_fabric as fabric;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::convert::list;
 use crate::value::value_class;
 
 /// The memory for a word and its two switches.
@@ -46,13 +47,7 @@ value_class! {
         /// What that says by itself: `proven`, `disproven` or `unknown`.
         says: &'static str = |evidence| evidence.says.as_str();
     }
-}
-
-#[pymethods]
-impl GpuEvidence {
-    fn __repr__(&self) -> String {
-        format!("<GpuEvidence {}: {}>", self.0.source, self.0.says)
-    }
+    repr = |evidence| format!("<GpuEvidence {}: {}>", evidence.source, evidence.says);
 }
 
 value_class! {
@@ -72,20 +67,8 @@ value_class! {
         /// `unknown`.
         gpudirect: &'static str = |gpu| gpu.gpudirect.as_str();
         /// All that was looked at.
-        evidence: Vec<GpuEvidence> = |gpu| gpu.evidence.iter().cloned().map(GpuEvidence).collect();
+        evidence: Vec<GpuEvidence> = |gpu| list(&gpu.evidence);
     }
-}
-
-#[pymethods]
-impl GpuReport {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<GpuReport of cuda:{}, GPUDirect {}>",
-            self.0.device, self.0.gpudirect
-        )
-    }
+    repr = |gpu| format!("<GpuReport of cuda:{}, GPUDirect {}>", gpu.device, gpu.gpudirect);
+    str = ToString::to_string;
 }

@@ -5,6 +5,7 @@ use efa_core as core;
 use pyo3::prelude::*;
 
 use crate::catalog::Catalog;
+use crate::convert::list;
 use crate::errors;
 use crate::value::value_class;
 
@@ -32,17 +33,8 @@ value_class! {
         /// What to put there instead, in the document's own language; None where only you know.
         corrected: Option<String> = |finding| finding.corrected.clone();
     }
-}
-
-#[pymethods]
-impl DocumentFinding {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<DocumentFinding {} at {}>", self.0.id, self.0.path)
-    }
+    repr = |finding| format!("<DocumentFinding {} at {}>", finding.id, finding.path);
+    str = ToString::to_string;
 }
 
 value_class! {
@@ -51,33 +43,19 @@ value_class! {
         /// The format that the document was taken for, such as `ray-cluster`.
         format: &'static str = |report| report.format.as_str();
         /// Worst first.
-        findings: Vec<DocumentFinding> = |report| {
-            report.findings.iter().cloned().map(DocumentFinding).collect()
-        };
+        findings: Vec<DocumentFinding> = |report| list(&report.findings);
         /// What the document cannot show, one sentence each.
         out_of_sight: Vec<String> = |report| report.out_of_sight.clone();
         /// Whether nothing is wrong, warnings included.
         is_clean: bool = core::handoff::DocumentReport::is_clean;
     }
-}
-
-#[pymethods]
-impl DocumentReport {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<DocumentReport of {}: {} findings>",
-            self.0.format.as_str(),
-            self.0.findings.len()
-        )
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
+    repr = |report| format!(
+        "<DocumentReport of {}: {} findings>",
+        report.format.as_str(),
+        report.findings.len()
+    );
+    str = ToString::to_string;
+    html = core::handoff::DocumentReport::to_html;
 }
 
 /// What is wrong with the EFA part of a document that exists: a Ray cluster YAML, Kubernetes

@@ -4,6 +4,7 @@ use efa_core as core;
 use pyo3::prelude::*;
 
 use crate::catalog::InstanceType;
+use crate::convert::list;
 use crate::errors;
 use crate::value::value_class;
 
@@ -36,6 +37,10 @@ value_class! {
         /// How many /28 IPv4 prefixes.
         ipv4_prefix_count: Option<u32> = |i| i.ipv4_prefix_count;
     }
+    repr = |i| format!(
+        "NetworkInterface({}, {}, '{}')",
+        i.network_card_index, i.device_index, i.interface_type
+    );
 }
 
 #[pymethods]
@@ -65,13 +70,6 @@ impl NetworkInterface {
         interface.ipv4_prefix_count = ipv4_prefix_count;
         Self(interface)
     }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "NetworkInterface({}, {}, '{}')",
-            self.0.network_card_index, self.0.device_index, self.0.interface_type
-        )
-    }
 }
 
 value_class! {
@@ -84,7 +82,7 @@ value_class! {
         /// How instances get a public address: `none`, `lone-efa` or `elastic-ip`.
         public_ip: &'static str = |layout| layout.public_ip.as_str();
         /// The interfaces, by card and device index.
-        interfaces: Vec<NetworkInterface> = |layout| layout.interfaces.iter().cloned().map(NetworkInterface).collect();
+        interfaces: Vec<NetworkInterface> = |layout| list(&layout.interfaces);
         /// Consequences that a reader should know.
         notes: Vec<String> = |layout| layout.notes.clone();
         /// How many EFA interfaces.
@@ -94,6 +92,9 @@ value_class! {
         /// All interfaces in one line, such as `0:0=interface 0:1=efa-only 1-31:0=efa-only`.
         notation: String = core::Layout::notation;
     }
+    repr = |layout| format!("<Layout {layout}>");
+    str = ToString::to_string;
+    html = core::Layout::to_html;
 }
 
 #[pymethods]
@@ -136,19 +137,7 @@ impl Layout {
         self.0.draw()
     }
 
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
     fn __len__(&self) -> usize {
         self.0.len()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Layout {}>", self.0)
     }
 }

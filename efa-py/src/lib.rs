@@ -3,6 +3,7 @@
 mod catalog;
 mod client;
 mod cluster;
+mod convert;
 mod doctor;
 mod errors;
 mod exchange;

@@ -8,6 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::convert::list;
 use crate::value::value_class;
 
 value_class! {
@@ -18,13 +19,7 @@ value_class! {
         /// The message in it, at most 300 bytes.
         text: String = |e| e.text.clone();
     }
-}
-
-#[pymethods]
-impl NcclEvidence {
-    fn __repr__(&self) -> String {
-        format!("<NcclEvidence line {}: {}>", self.0.line, self.0.text)
-    }
+    repr = |e| format!("<NcclEvidence line {}: {}>", e.line, e.text);
 }
 
 value_class! {
@@ -41,13 +36,7 @@ value_class! {
         /// The line that says so; None where the cause is that no line says anything.
         evidence: Option<NcclEvidence> = |r| r.evidence.clone().map(NcclEvidence);
     }
-}
-
-#[pymethods]
-impl NcclReason {
-    fn __repr__(&self) -> String {
-        format!("<NcclReason {}>", self.0.cause)
-    }
+    repr = |r| format!("<NcclReason {}>", r.cause);
 }
 
 value_class! {
@@ -70,13 +59,7 @@ value_class! {
         /// How many processes it concerns.
         rank_count: u32 = |f| f.rank_count;
     }
-}
-
-#[pymethods]
-impl NcclFinding {
-    fn __repr__(&self) -> String {
-        format!("<NcclFinding {}: {}>", self.0.severity, self.0.cause)
-    }
+    repr = |f| format!("<NcclFinding {}: {}>", f.severity, f.cause);
 }
 
 value_class! {
@@ -97,16 +80,7 @@ value_class! {
         /// Network devices that channels use, up to 255.
         devices: Vec<u32> = |c| c.devices.to_vec();
     }
-}
-
-#[pymethods]
-impl NcclChannels {
-    fn __repr__(&self) -> String {
-        format!(
-            "<NcclChannels: {} with GPUDirect, {} staged>",
-            self.0.gpudirect, self.0.staged
-        )
-    }
+    repr = |c| format!("<NcclChannels: {} with GPUDirect, {} staged>", c.gpudirect, c.staged);
 }
 
 value_class! {
@@ -135,17 +109,11 @@ value_class! {
         /// Version of NCCL.
         nccl_version: Option<String> = |n| n.nccl_version.clone();
     }
-}
-
-#[pymethods]
-impl NcclNetwork {
-    fn __repr__(&self) -> String {
-        format!(
-            "<NcclNetwork {}, provider {}>",
-            self.0.name.as_deref().unwrap_or("unknown"),
-            self.0.provider.as_deref().unwrap_or("unknown")
-        )
-    }
+    repr = |n| format!(
+        "<NcclNetwork {}, provider {}>",
+        n.name.as_deref().unwrap_or("unknown"),
+        n.provider.as_deref().unwrap_or("unknown")
+    );
 }
 
 value_class! {
@@ -168,17 +136,8 @@ value_class! {
         /// Its channels.
         channels: NcclChannels = |r| NcclChannels(r.channels.clone());
     }
-}
-
-#[pymethods]
-impl NcclRank {
-    fn __str__(&self) -> String {
-        self.0.label()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<NcclRank {}: {}>", self.0.label(), self.0.verdict)
-    }
+    repr = |r| format!("<NcclRank {}: {}>", r.label(), r.verdict);
+    str = |r| r.label();
 }
 
 value_class! {
@@ -191,13 +150,7 @@ value_class! {
         /// What they run over.
         verdict: &'static str = |h| h.verdict.as_str();
     }
-}
-
-#[pymethods]
-impl NcclHost {
-    fn __repr__(&self) -> String {
-        format!("<NcclHost {}: {}>", self.0.host, self.0.verdict)
-    }
+    repr = |h| format!("<NcclHost {}: {}>", h.host, h.verdict);
 }
 
 value_class! {
@@ -219,35 +172,19 @@ value_class! {
         /// Channels of all processes.
         channels: NcclChannels = |r| NcclChannels(r.channels.clone());
         /// Worst first.
-        findings: Vec<NcclFinding> = |r| r.findings.iter().cloned().map(NcclFinding).collect();
+        findings: Vec<NcclFinding> = |r| list(&r.findings);
         /// Every process, by rank.
-        ranks: Vec<NcclRank> = |r| r.ranks.iter().cloned().map(NcclRank).collect();
+        ranks: Vec<NcclRank> = |r| list(&r.ranks);
         /// Every host, by name.
-        hosts: Vec<NcclHost> = |r| r.hosts.iter().cloned().map(NcclHost).collect();
+        hosts: Vec<NcclHost> = |r| list(&r.hosts);
         /// Lines of the log.
         lines: u64 = |r| r.lines;
         /// Messages of NCCL and its plugin in it.
         messages: u64 = |r| r.messages;
     }
-}
-
-#[pymethods]
-impl NcclReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<NcclReport {}: {} processes>",
-            self.0.verdict,
-            self.0.ranks.len()
-        )
-    }
+    repr = |r| format!("<NcclReport {}: {} processes>", r.verdict, r.ranks.len());
+    str = ToString::to_string;
+    html = fabric::nccl::Report::to_html;
 }
 
 /// A piece of a log.
@@ -334,13 +271,7 @@ value_class! {
         /// Where that comes from: a repository's file or issue, or a page.
         reference: String = |n| n.reference.clone();
     }
-}
-
-#[pymethods]
-impl NcclNote {
-    fn __repr__(&self) -> String {
-        format!("<NcclNote {} {}>", self.0.action.as_str(), self.0.variable)
-    }
+    repr = |n| format!("<NcclNote {} {}>", n.action.as_str(), n.variable);
 }
 
 value_class! {
@@ -353,10 +284,13 @@ value_class! {
         /// Variables of NCCL, its plugin and libfabric that are there and may stay.
         keep: Vec<String> = |a| a.keep.clone();
         /// Why, for each variable that is set or must go, and what else is worth knowing.
-        notes: Vec<NcclNote> = |a| a.notes.iter().cloned().map(NcclNote).collect();
+        notes: Vec<NcclNote> = |a| list(&a.notes);
         /// Where variables have to be removed; None where none has to.
         unset_hint: Option<&'static str> = fabric::nccl::Advice::unset_hint;
     }
+    repr = |a| format!("<NcclAdvice: {} to set, {} to unset>", a.set.len(), a.unset.len());
+    str = ToString::to_string;
+    html = fabric::nccl::Advice::to_html;
 }
 
 #[pymethods]
@@ -364,22 +298,6 @@ impl NcclAdvice {
     /// The environment that follows when the advice is taken.
     fn applied_to(&self, environment: BTreeMap<String, String>) -> BTreeMap<String, String> {
         self.0.applied_to(&environment)
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<NcclAdvice: {} to set, {} to unset>",
-            self.0.set.len(),
-            self.0.unset.len()
-        )
     }
 }
 

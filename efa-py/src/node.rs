@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::convert::{list, word};
 use crate::value::value_class;
 
 /// Bytes, or -1 for unlimited.
@@ -34,13 +35,7 @@ value_class! {
         /// The PCI addresses on the way to it: host bridge, bridges, itself.
         path: Vec<String> = |d| d.path.clone();
     }
-}
-
-#[pymethods]
-impl PciDevice {
-    fn __repr__(&self) -> String {
-        format!("<PciDevice {}>", self.0.address)
-    }
+    repr = |d| format!("<PciDevice {}>", d.address);
 }
 
 value_class! {
@@ -73,13 +68,7 @@ value_class! {
         /// PCI addresses of the nearest GPUs: all that are equally near.
         nearest_gpus: Vec<String> = |d| d.nearest_gpus.clone();
     }
-}
-
-#[pymethods]
-impl EfaDevice {
-    fn __repr__(&self) -> String {
-        format!("<EfaDevice {}>", self.0.name)
-    }
+    repr = |d| format!("<EfaDevice {}>", d.name);
 }
 
 value_class! {
@@ -96,13 +85,7 @@ value_class! {
         /// The PCI address.
         pci_address: Option<String> = |d| d.pci_address.clone();
     }
-}
-
-#[pymethods]
-impl RdmaDevice {
-    fn __repr__(&self) -> String {
-        format!("<RdmaDevice {}>", self.0.name)
-    }
+    repr = |d| format!("<RdmaDevice {}>", d.name);
 }
 
 value_class! {
@@ -115,25 +98,17 @@ value_class! {
         /// Such as `/dev/infiniband/uverbs0`.
         path: String = |u| u.path.clone();
         /// `openable`, `missing` or `denied`.
-        access: &'static str = |u| match u.access {
-            fabric::node::Access::Openable => "openable",
-            fabric::node::Access::Missing => "missing",
-            fabric::node::Access::Denied { .. } => "denied",
-            _ => "unknown",
-        };
+        access: PyResult<String> = |u| word(&u.access);
         /// The error number of what is denied.
         errno: Option<i32> = |u| match u.access {
             fabric::node::Access::Denied { errno } => Some(errno),
             _ => None,
         };
     }
-}
-
-#[pymethods]
-impl Uverbs {
-    fn __repr__(&self) -> String {
-        format!("<Uverbs {} {}>", self.0.name, self.access())
-    }
+    repr = |u| {
+        let access = word(&u.access).unwrap_or_else(|error| error.to_string());
+        format!("<Uverbs {} {access}>", u.name)
+    };
 }
 
 value_class! {
@@ -146,13 +121,7 @@ value_class! {
         /// Its version, where it has one of its own.
         version: Option<String> = |m| m.version.clone();
     }
-}
-
-#[pymethods]
-impl KernelModule {
-    fn __repr__(&self) -> String {
-        format!("<KernelModule {}>", self.0.name)
-    }
+    repr = |m| format!("<KernelModule {}>", m.name);
 }
 
 value_class! {
@@ -169,13 +138,7 @@ value_class! {
         /// Gbit/s of the whole instance.
         instance_gbps: Option<f64> = |e| e.instance_gbps;
     }
-}
-
-#[pymethods]
-impl ExpectedEfa {
-    fn __repr__(&self) -> String {
-        format!("<ExpectedEfa of {}>", self.0.instance_type)
-    }
+    repr = |e| format!("<ExpectedEfa of {}>", e.instance_type);
 }
 
 value_class! {
@@ -196,18 +159,17 @@ value_class! {
         /// What the instance type should have.
         expected: Option<ExpectedEfa> = |n| n.expected.clone().map(ExpectedEfa);
         /// EFA devices on the PCI bus, with or without a driver.
-        pci_efa: Vec<PciDevice> = |n| n.pci_efa.iter().cloned().map(PciDevice).collect();
+        pci_efa: Vec<PciDevice> = |n| list(&n.pci_efa);
         /// EFA devices that the kernel's driver made usable.
-        efa_devices: Vec<EfaDevice> = |n| n.efa_devices.iter().cloned().map(EfaDevice).collect();
+        efa_devices: Vec<EfaDevice> = |n| list(&n.efa_devices);
         /// Other RDMA devices.
-        other_rdma_devices: Vec<RdmaDevice> =
-            |n| n.other_rdma_devices.iter().cloned().map(RdmaDevice).collect();
+        other_rdma_devices: Vec<RdmaDevice> = |n| list(&n.other_rdma_devices);
         /// NVIDIA GPUs on the PCI bus.
-        gpus: Vec<PciDevice> = |n| n.gpus.iter().cloned().map(PciDevice).collect();
+        gpus: Vec<PciDevice> = |n| list(&n.gpus);
         /// Verbs devices.
-        uverbs: Vec<Uverbs> = |n| n.uverbs.iter().cloned().map(Uverbs).collect();
+        uverbs: Vec<Uverbs> = |n| list(&n.uverbs);
         /// The kernel modules that matter, loaded or not.
-        modules: Vec<KernelModule> = |n| n.modules.iter().cloned().map(KernelModule).collect();
+        modules: Vec<KernelModule> = |n| list(&n.modules);
         /// Bytes that may be locked; -1 for unlimited.
         memlock_bytes: Option<i64> = |n| limit(n.limits.memlock_bytes);
         /// Huge pages of the default size that are free.
@@ -230,21 +192,9 @@ value_class! {
         /// Whether anything says that this is a pod of Kubernetes.
         is_kubernetes: bool = |n| n.container.is_kubernetes();
     }
-}
-
-#[pymethods]
-impl Node {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Node with {} EFA devices>", self.0.efa_devices.len())
-    }
+    repr = |n| format!("<Node with {} EFA devices>", n.efa_devices.len());
+    str = ToString::to_string;
+    html = fabric::node::Node::to_html;
 }
 
 /// The inventory of a machine: this one, or one in a directory with a copy of its files.

@@ -1,11 +1,12 @@
 //! What `clusters`, `topology` and `run_command` give: data about the nodes of a cluster.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::cluster::resources;
+use crate::convert::{list, seconds};
 use crate::value::value_class;
 
 value_class! {
@@ -24,25 +25,11 @@ value_class! {
             summary.instances.iter().map(|(state, count)| (state.to_string(), *count)).collect()
         };
         /// Pairs of resource type and id: everything that carries the cluster's tag.
-        resources: Vec<(String, String)> = |summary| {
-            summary.resources.iter().map(|r| (r.resource_type.clone(), r.id.clone())).collect()
-        };
+        resources: Vec<(String, String)> = |summary| resources(&summary.resources);
     }
-}
-
-#[pymethods]
-impl ClusterSummary {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<ClusterSummary of '{}'>", self.0.name)
-    }
+    repr = |summary| format!("<ClusterSummary of '{}'>", summary.name);
+    str = ToString::to_string;
+    html = core::cluster::Summary::to_html;
 }
 
 value_class! {
@@ -61,13 +48,7 @@ value_class! {
         /// The Capacity Block's or UltraServer's domain.
         capacity_block_id: Option<String> = |node| node.capacity_block_id.clone();
     }
-}
-
-#[pymethods]
-impl RankedInstance {
-    fn __repr__(&self) -> String {
-        format!("<RankedInstance {} {}>", self.0.rank, self.0.instance_id)
-    }
+    repr = |node| format!("<RankedInstance {} {}>", node.rank, node.instance_id);
 }
 
 value_class! {
@@ -76,9 +57,7 @@ value_class! {
         /// Name of the cluster.
         name: String = |topology| topology.name.clone();
         /// The instances, rank 0 first.
-        nodes: Vec<RankedInstance> = |topology| {
-            topology.nodes.iter().cloned().map(RankedInstance).collect()
-        };
+        nodes: Vec<RankedInstance> = |topology| list(&topology.nodes);
         /// What could not be ranked, and why.
         notes: Vec<String> = |topology| topology.notes.clone();
         /// The instances below each bottom network node, nearest groups side by side.
@@ -89,6 +68,12 @@ value_class! {
             topology.groups().into_iter().map(owned).collect()
         };
     }
+    repr = |topology| {
+        let nodes = topology.nodes.len();
+        format!("<Topology of '{}': {nodes} instances>", topology.name)
+    };
+    str = ToString::to_string;
+    html = core::topology::Topology::to_html;
 }
 
 #[pymethods]
@@ -104,19 +89,6 @@ impl Topology {
     /// node; None when it is not known.
     fn distance(&self, a: u32, b: u32) -> Option<usize> {
         self.0.distance(a, b)
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        let nodes = self.0.nodes.len();
-        format!("<Topology of '{}': {nodes} instances>", self.0.name)
     }
 }
 
@@ -140,14 +112,10 @@ value_class! {
         /// Whether SSM cut one of them off.
         truncated: bool = |node| node.truncated;
     }
-}
-
-#[pymethods]
-impl NodeOutput {
-    fn __repr__(&self) -> String {
-        let status = self.0.status.as_str();
-        format!("<NodeOutput {} {status}>", self.0.instance_id)
-    }
+    repr = |node| {
+        let status = node.status.as_str();
+        format!("<NodeOutput {} {status}>", node.instance_id)
+    };
 }
 
 value_class! {
@@ -158,7 +126,7 @@ value_class! {
         /// SSM's ids of the commands, one per 50 nodes.
         command_ids: Vec<String> = |report| report.command_ids.clone();
         /// The nodes, by launch index.
-        nodes: Vec<NodeOutput> = |report| report.nodes.iter().cloned().map(NodeOutput).collect();
+        nodes: Vec<NodeOutput> = |report| list(&report.nodes);
         /// Whether it ended with exit code 0 on all.
         succeeded: bool = core::run_command::Report::succeeded;
         /// The nodes where it did not.
@@ -166,32 +134,25 @@ value_class! {
             report.failed().into_iter().cloned().map(NodeOutput).collect()
         };
     }
-}
-
-#[pymethods]
-impl CommandReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        let failed = self.0.failed().len();
+    repr = |report| {
+        let failed = report.failed().len();
         format!(
             "<CommandReport of '{}': {failed} of {} nodes failed>",
-            self.0.name,
-            self.0.nodes.len()
+            report.name,
+            report.nodes.len()
         )
-    }
+    };
+    str = ToString::to_string;
+    html = core::run_command::Report::to_html;
 }
 
 /// The options of `run_command`.
-pub(crate) fn options(deadline: Duration, wait_online: Duration) -> core::run_command::Options {
+pub(crate) fn command_options(
+    deadline_s: f64,
+    wait_online_s: f64,
+) -> PyResult<core::run_command::Options> {
     let mut options = core::run_command::Options::default();
-    options.deadline = deadline;
-    options.wait_online = wait_online;
-    options
+    options.deadline = seconds("deadline_s", deadline_s)?;
+    options.wait_online = seconds("wait_online_s", wait_online_s)?;
+    Ok(options)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::convert::{list, texts};
 use crate::errors;
 use crate::layout::{Layout, NetworkInterface, layout_request};
 use crate::value::value_class;
@@ -19,6 +20,18 @@ value_class! {
         /// Whether session logs can be written.
         cloudwatch_logs: bool = |role| role.cloudwatch_logs;
     }
+    repr = |role| {
+        let bucket = role.scripts_bucket.as_deref();
+        format!(
+            "InstanceRole(scripts_bucket={}, cloudwatch_logs={})",
+            bucket.map_or_else(|| "None".to_owned(), |name| format!("'{name}'")),
+            if role.cloudwatch_logs {
+                "True"
+            } else {
+                "False"
+            }
+        )
+    };
 }
 
 #[pymethods]
@@ -30,19 +43,6 @@ impl InstanceRole {
             scripts_bucket,
             cloudwatch_logs,
         })
-    }
-
-    fn __repr__(&self) -> String {
-        let bucket = self.0.scripts_bucket.as_deref();
-        format!(
-            "InstanceRole(scripts_bucket={}, cloudwatch_logs={})",
-            bucket.map_or_else(|| "None".to_owned(), |name| format!("'{name}'")),
-            if self.0.cloudwatch_logs {
-                "True"
-            } else {
-                "False"
-            }
-        )
     }
 }
 
@@ -64,6 +64,7 @@ value_class! {
         /// Commands after a successful installation.
         extra_script: Option<String> = |b| b.extra_script.clone();
     }
+    repr = |b| format!("<Bootstrap of EFA installer {}>", b.installer.version);
 }
 
 #[pymethods]
@@ -97,10 +98,6 @@ impl Bootstrap {
     /// The user data for a cluster of this name.
     fn user_data(&self, cluster: &str) -> PyResult<String> {
         self.0.user_data(cluster).map_err(errors::exception)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Bootstrap of EFA installer {}>", self.0.installer.version)
     }
 }
 
@@ -147,7 +144,7 @@ value_class! {
         /// With fewer nothing is launched; None: all or nothing.
         minimum_count: Option<u32> = |spec| spec.minimum_count;
         /// The subnets that may be used: ids, tags or names.
-        subnets: Vec<String> = |spec| spec.subnets.iter().map(ToString::to_string).collect();
+        subnets: Vec<String> = |spec| texts(&spec.subnets);
         /// The VPC: an id, a tag or a name.
         vpc: Option<String> = |spec| spec.vpc.as_ref().map(ToString::to_string);
         /// The machine image, as it was given.
@@ -184,9 +181,7 @@ value_class! {
         /// `none`, `lone-efa` or `elastic-ip`.
         public_ip: &'static str = |spec| spec.public_ip.as_str();
         /// The caller's own interfaces.
-        interfaces: Option<Vec<NetworkInterface>> = |spec| {
-            spec.interfaces.as_ref().map(|all| all.iter().cloned().map(NetworkInterface).collect())
-        };
+        interfaces: Option<Vec<NetworkInterface>> = |spec| spec.interfaces.as_deref().map(list);
         /// Size of the root volume, in GiB.
         volume_size_gib: Option<u32> = |spec| spec.volume_size_gib;
         /// Name of an EC2 key pair.
@@ -208,6 +203,10 @@ value_class! {
         /// The caller's own tags.
         tags: BTreeMap<String, String> = |spec| spec.tags.clone();
     }
+    repr = |spec| format!(
+        "ClusterSpec(name='{}', instance_type='{}', count={})",
+        spec.name, spec.instance_type, spec.count
+    );
 }
 
 #[pymethods]
@@ -287,13 +286,6 @@ impl ClusterSpec {
             Ok(spec)
         };
         build().map(Self).map_err(errors::exception)
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "ClusterSpec(name='{}', instance_type='{}', count={})",
-            self.0.name, self.0.instance_type, self.0.count
-        )
     }
 }
 

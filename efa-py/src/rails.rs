@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::convert::{list, seconds};
 use crate::errors;
-use crate::fabric::{Library, library, on_thread, seconds};
+use crate::fabric::{Library, library, on_thread};
 use crate::node::Node;
-use crate::runtime::{awaitable, block_on};
+use crate::runtime::twins;
 use crate::value::value_class;
 
 value_class! {
@@ -29,6 +30,7 @@ value_class! {
         /// Gbit/s that it should reach in one direction.
         expected_gbps: Option<f64> = |r| r.expected_gbps;
     }
+    repr = |r| format!("<Rail {} of {}>", r.device, r.provider);
 }
 
 #[pymethods]
@@ -48,10 +50,6 @@ impl Rail {
         rail.expected_gbps = expected_gbps;
         Self(rail)
     }
-
-    fn __repr__(&self) -> String {
-        format!("<Rail {} of {}>", self.0.device, self.0.provider)
-    }
 }
 
 value_class! {
@@ -70,21 +68,11 @@ value_class! {
         /// Median of half of the round trip of the smallest size, where latency was measured.
         latency_us: Option<f64> = |m| m.latency_us;
         /// Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
-        evidence: &'static str = |m| match m.evidence {
-            fabric::rails::Evidence::Proved { .. } => "proved",
-            fabric::rails::Evidence::NotProved { .. } => "not_proved",
-            _ => "unknown",
-        };
+        evidence: String = |m| m.evidence.to_string();
         /// By how much the device's counters grew.
         counter_growth: BTreeMap<String, u64> = |m| m.counter_growth.clone();
     }
-}
-
-#[pymethods]
-impl RailMeasure {
-    fn __repr__(&self) -> String {
-        format!("<RailMeasure {:.3} Gbit/s>", self.0.gbps)
-    }
+    repr = |m| format!("<RailMeasure {:.3} Gbit/s>", m.gbps);
 }
 
 value_class! {
@@ -108,13 +96,7 @@ value_class! {
         /// That error's text.
         failure: Option<String> = |r| r.failure.as_ref().map(|f| f.message.clone());
     }
-}
-
-#[pymethods]
-impl RailResult {
-    fn __repr__(&self) -> String {
-        format!("<RailResult of {}>", self.0.rail.device)
-    }
+    repr = |r| format!("<RailResult of {}>", r.rail.device);
 }
 
 value_class! {
@@ -127,7 +109,7 @@ value_class! {
         /// Bytes of each message.
         size: u64 = |r| r.size;
         /// The rails, in the order given.
-        rails: Vec<RailResult> = |r| r.rails.iter().cloned().map(RailResult).collect();
+        rails: Vec<RailResult> = |r| list(&r.rails);
         /// Gbit/s of all rails, each measured alone, added up; None if one failed.
         sum_gbps: Option<f64> = |r| r.sum_gbps;
         /// Gbit/s of all rails together.
@@ -149,21 +131,9 @@ value_class! {
         /// How to read the figures, and what they do not show.
         statements: Vec<String> = |r| r.statements.clone();
     }
-}
-
-#[pymethods]
-impl RailReport {
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<RailReport of {} rails>", self.0.rails.len())
-    }
+    repr = |r| format!("<RailReport of {} rails>", r.rails.len());
+    str = ToString::to_string;
+    html = fabric::rails::Report::to_html;
 }
 
 /// The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
@@ -176,15 +146,14 @@ pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> P
         .detach(|| fabric::nics(&library))
         .map_err(errors::exception)?;
     let rails = fabric::rails::list(&node.0, &nics);
-    Ok(rails.into_iter().map(Rail).collect())
+    Ok(list(&rails))
 }
 
 /// One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
 /// as `tcp`. All rails then share one network.
 #[pyfunction]
 pub(crate) fn simulated_rails(node: &Node, provider: &str) -> Vec<Rail> {
-    let rails = fabric::rails::simulated(&node.0, provider);
-    rails.into_iter().map(Rail).collect()
+    list(&fabric::rails::simulated(&node.0, provider))
 }
 
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
@@ -217,79 +186,31 @@ fn probe(
     })
 }
 
-/// Measures each rail alone, one after the other, then all together.
-///
-/// node: where counters and processors are read. sizes: of messages, in bytes; rails are
-/// compared by the largest. size_budget_s: seconds for each size of each rail, and for all
-/// together. deadline_s: for each rail. pin: keep threads to the NUMA node of the card.
-///
-/// A rail that fails is in the report with its error. Raises FabricError without rails, or for
-/// options that cannot be.
-#[pyfunction]
-#[pyo3(signature = (
-    rails, node, *, sizes=None, latency=false, size_budget_s=0.5, deadline_s=60.0, pin=true,
-    together=true, library=None
-))]
-#[allow(clippy::too_many_arguments)] // each is a keyword of its own
-pub(crate) fn probe_rails(
-    py: Python<'_>,
-    rails: Vec<Rail>,
-    node: &Node,
-    sizes: Option<Vec<usize>>,
-    latency: bool,
-    size_budget_s: f64,
-    deadline_s: f64,
-    pin: bool,
-    together: bool,
-    library: Option<&Library>,
-) -> PyResult<RailReport> {
-    block_on(
-        py,
-        probe(
-            rails,
-            node,
-            sizes,
-            latency,
-            size_budget_s,
-            deadline_s,
-            pin,
-            together,
-            library,
-        )?,
-    )
-}
-
-/// As `probe_rails`, as an awaitable.
-#[pyfunction]
-#[pyo3(signature = (
-    rails, node, *, sizes=None, latency=false, size_budget_s=0.5, deadline_s=60.0, pin=true,
-    together=true, library=None
-) -> "collections.abc.Awaitable[RailReport]")]
-#[allow(clippy::too_many_arguments)] // each is a keyword of its own
-pub(crate) fn probe_rails_async<'py>(
-    py: Python<'py>,
-    rails: Vec<Rail>,
-    node: &Node,
-    sizes: Option<Vec<usize>>,
-    latency: bool,
-    size_budget_s: f64,
-    deadline_s: f64,
-    pin: bool,
-    together: bool,
-    library: Option<&Library>,
-) -> PyResult<Bound<'py, PyAny>> {
-    awaitable(
-        py,
-        probe(
-            rails,
-            node,
-            sizes,
-            latency,
-            size_budget_s,
-            deadline_s,
-            pin,
-            together,
-            library,
-        )?,
-    )
+twins! {
+    /// Measures each rail alone, one after the other, then all together.
+    ///
+    /// node: where counters and processors are read. sizes: of messages, in bytes; rails are
+    /// compared by the largest. size_budget_s: seconds for each size of each rail, and for all
+    /// together. deadline_s: for each rail. pin: keep threads to the NUMA node of the card.
+    ///
+    /// A rail that fails is in the report with its error. Raises FabricError without rails, or for
+    /// options that cannot be.
+    probe_rails, probe_rails_async(
+        rails: Vec<Rail>,
+        node: &Node,
+        sizes: Option<Vec<usize>>,
+        latency: bool,
+        size_budget_s: f64,
+        deadline_s: f64,
+        pin: bool,
+        together: bool,
+        library: Option<&Library>,
+    ) -> RailReport, "collections.abc.Awaitable[RailReport]";
+    signature (
+        rails, node, *, sizes=None, latency=false, size_budget_s=0.5, deadline_s=60.0, pin=true,
+        together=true, library=None
+    );
+    |py| probe(
+        rails, node, sizes, latency, size_budget_s, deadline_s, pin, together, library,
+    )?
 }

@@ -106,6 +106,38 @@ async fn ctrl_c() -> PyErr {
     }
 }
 
+/// A function that blocks, and its twin that returns an awaitable. What comes after `|py|` makes
+/// the future; it may fail, and does so at the call.
+macro_rules! twins {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $twin:ident($($argument:ident: $type:ty),* $(,)?)
+            -> $result:ty, $awaitable:tt;
+        signature ($($signature:tt)*);
+        |$py:ident| $future:expr
+    ) => {
+        $(#[$doc])*
+        #[pyo3::pyfunction]
+        #[pyo3(signature = ($($signature)*))]
+        #[allow(clippy::too_many_arguments)] // each is an argument of its own in Python
+        pub(crate) fn $name($py: pyo3::Python<'_>, $($argument: $type),*) -> pyo3::PyResult<$result> {
+            crate::runtime::block_on($py, $future)
+        }
+
+        #[doc = concat!("As `", stringify!($name), "`, as an awaitable.")]
+        #[pyo3::pyfunction]
+        #[pyo3(signature = ($($signature)*) -> $awaitable)]
+        #[allow(clippy::too_many_arguments)] // each is an argument of its own in Python
+        pub(crate) fn $twin<'py>(
+            $py: pyo3::Python<'py>,
+            $($argument: $type),*
+        ) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::PyAny>> {
+            crate::runtime::awaitable($py, $future)
+        }
+    };
+}
+pub(crate) use twins;
+
 /// The future as a Python awaitable on the running event loop; cancelling it drops the future.
 pub(crate) fn awaitable<'py, F, T>(py: Python<'py>, future: F) -> PyResult<Bound<'py, PyAny>>
 where

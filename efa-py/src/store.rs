@@ -4,11 +4,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use efa_fabric as fabric;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::convert::{self, seconds};
 use crate::errors;
-use crate::fabric::{on_thread, seconds};
+use crate::fabric::on_thread;
 use crate::runtime::block_on;
 
 /// A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
@@ -26,9 +26,7 @@ impl StoreServer {
     #[pyo3(signature = (token, *, address="127.0.0.1:0", deadline_s=86_400.0))]
     fn new(token: &str, address: &str, deadline_s: f64) -> PyResult<Self> {
         crate::runtime::refuse_after_fork()?;
-        let address = address.parse().map_err(|error| {
-            PyValueError::new_err(format!("address '{address}' is not ip:port: {error}"))
-        })?;
+        let address = convert::address(address)?;
         let mut options = fabric::store::Options::default();
         options.deadline = seconds("deadline_s", deadline_s)?;
         let server =

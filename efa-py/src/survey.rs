@@ -5,13 +5,14 @@ use fabric::survey as core;
 use fabric::survey_run as runs;
 use pyo3::prelude::*;
 
+use crate::convert::{list, parse, seconds, word};
 use crate::errors;
 use crate::exchange::Exchange;
-use crate::fabric::{Library, library, on_thread, seconds};
+use crate::fabric::{Library, library, on_thread};
 use crate::rails::Rail;
 use crate::runtime::{awaitable, block_on};
 use crate::survey_options::{SurveyOptions, chosen_options};
-use crate::survey_report::{SurveyNode, SurveyReport, parse, word};
+use crate::survey_report::{SurveyNode, SurveyReport};
 use crate::value::value_class;
 
 value_class! {
@@ -29,7 +30,7 @@ value_class! {
         /// The local address.
         source_address: Option<String> = |o| o.endpoint.source_address.clone();
         /// The rails of this node by number.
-        rails: Vec<Rail> = |o| o.rails.iter().cloned().map(Rail).collect();
+        rails: Vec<Rail> = |o| list(&o.rails);
         /// Bytes of the messages for latency.
         latency_bytes: usize = |o| o.latency_bytes;
         /// Bytes of the messages for rates.
@@ -41,6 +42,7 @@ value_class! {
         /// Seconds for the whole pair.
         deadline_s: f64 = |o| o.deadline.as_secs_f64();
     }
+    repr = |o| format!("PairOptions('{}')", o.endpoint.provider);
 }
 
 #[pymethods]
@@ -86,10 +88,6 @@ impl PairOptions {
         let round = seconds("round_deadline_s", round_deadline_s)?;
         Ok(Self(self.0.clone().within(round)))
     }
-
-    fn __repr__(&self) -> String {
-        format!("PairOptions('{}')", self.0.endpoint.provider)
-    }
 }
 
 fn measured(sight: &runs::Sight) -> Option<core::Measured> {
@@ -118,7 +116,7 @@ value_class! {
         /// From the node with the higher number to the other, in Gbit/s.
         gbps_high_to_low: Option<f64> = |sight| measured(sight).and_then(|m| m.gbps_b_to_a);
         /// What was going on when it failed: `join`, `open`, `contact`, `latency` or `bandwidth`.
-        phase: Option<String> = |sight| failure(sight).map(|f| word(f.phase));
+        phase: PyResult<Option<String>> = |sight| failure(sight).map(|f| word(&f.phase)).transpose();
         /// The code of the error.
         code: Option<String> = |sight| failure(sight).map(|f| f.code);
         /// The text of the error.
@@ -126,6 +124,10 @@ value_class! {
         /// What each rail did, by number; empty where there is one only.
         rails: Vec<PairSight> = |sight| sight.rails.iter().map(|o| PairSight(o.clone().into())).collect();
     }
+    repr = |sight| match failure(sight) {
+        None => "<PairSight measured>".to_owned(),
+        Some(failure) => format!("<PairSight failed: {}>", failure.code),
+    };
 }
 
 #[pymethods]
@@ -145,13 +147,6 @@ impl PairSight {
     fn failed(phase: &str, code: &str, after_s: f64, message: String) -> PyResult<Self> {
         let phase = parse("phase", phase)?;
         Ok(Self(runs::Sight::failed(phase, code, after_s, message)))
-    }
-
-    fn __repr__(&self) -> String {
-        match failure(&self.0) {
-            None => "<PairSight measured>".to_owned(),
-            Some(failure) => format!("<PairSight failed: {}>", failure.code),
-        }
     }
 }
 
@@ -173,17 +168,8 @@ value_class! {
         /// Seconds since the survey began.
         elapsed_s: f64 = |p| p.elapsed_s;
     }
-}
-
-#[pymethods]
-impl SurveyProgress {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<SurveyProgress {}>", self.0)
-    }
+    repr = |p| format!("<SurveyProgress {p}>");
+    str = ToString::to_string;
 }
 
 /// A survey that is driven by the caller: which pairs to measure next, and what came of it.

@@ -3,8 +3,8 @@
 use efa_fabric::survey as core;
 use pyo3::prelude::*;
 
+use crate::convert::{parse, word};
 use crate::errors;
-use crate::survey_report::{parse, word};
 use crate::value::value_class;
 
 value_class! {
@@ -37,6 +37,17 @@ value_class! {
         /// Times that an outlier is measured again alone.
         alone: usize = |t| t.alone;
     }
+    repr = |t| format!(
+        "SurveyThresholds(loss={:?}, latency_excess={:?}, link_latency_excess={:?}, z={:?}, \
+         of_expected={:?}, least_nodes={}, alone={})",
+        t.loss,
+        t.latency_excess,
+        t.link_latency_excess,
+        t.z,
+        t.of_expected,
+        t.least_nodes,
+        t.alone
+    );
 }
 
 #[pymethods]
@@ -66,21 +77,6 @@ impl SurveyThresholds {
         thresholds.require_valid().map_err(errors::exception)?;
         Ok(Self(thresholds))
     }
-
-    fn __repr__(&self) -> String {
-        let t = &self.0;
-        format!(
-            "SurveyThresholds(loss={:?}, latency_excess={:?}, link_latency_excess={:?}, z={:?}, \
-             of_expected={:?}, least_nodes={}, alone={})",
-            t.loss,
-            t.latency_excess,
-            t.link_latency_excess,
-            t.z,
-            t.of_expected,
-            t.least_nodes,
-            t.alone
-        )
-    }
 }
 
 value_class! {
@@ -99,7 +95,7 @@ value_class! {
     /// `value` and `limit`; ValueError for an unknown mode.
     SurveyOptions(core::Options) {
         /// Which pairs the base rounds cover.
-        mode: String = |o| word(o.mode);
+        mode: PyResult<String> = |o| word(&o.mode);
         /// Seed of everything random.
         seed: u64 = |o| o.seed;
         /// Per node, the label of its network node.
@@ -113,6 +109,10 @@ value_class! {
         /// When a difference counts.
         thresholds: SurveyThresholds = |o| SurveyThresholds(o.thresholds.clone());
     }
+    repr = |o| {
+        let mode = word(&o.mode).unwrap_or_else(|error| error.to_string());
+        format!("SurveyOptions(mode='{mode}', seed={})", o.seed)
+    };
 }
 
 #[pymethods]
@@ -143,14 +143,6 @@ impl SurveyOptions {
         options.thresholds = thresholds.map(|t| t.0).unwrap_or_default();
         options.require_valid().map_err(errors::exception)?;
         Ok(Self(options))
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "SurveyOptions(mode='{}', seed={})",
-            word(self.0.mode),
-            self.0.seed
-        )
     }
 }
 

@@ -4,28 +4,14 @@ use std::collections::BTreeMap;
 
 use efa_fabric::survey as core;
 use efa_fabric::survey_run as runs;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::convert::{list, word};
 use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
 use crate::node::Node;
 use crate::value::value_class;
-
-/// The word that serde writes.
-pub(crate) fn word<T: serde::Serialize>(value: T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => "unknown".to_owned(),
-    }
-}
-
-/// A word as serde writes it.
-pub(crate) fn parse<T: serde::de::DeserializeOwned>(name: &str, word: &str) -> PyResult<T> {
-    serde_json::from_value(serde_json::Value::String(word.to_owned()))
-        .map_err(|error| PyValueError::new_err(format!("{name} is '{word}': {error}")))
-}
 
 value_class! {
     /// A node of a survey: its name, its address where known, what an inspection of it gave as JSON
@@ -43,6 +29,7 @@ value_class! {
         /// Its network nodes from the top level down.
         network_nodes: Vec<String> = |node| node.network_nodes.clone();
     }
+    repr = |node| format!("SurveyNode({:?})", node.name);
 }
 
 #[pymethods]
@@ -65,10 +52,6 @@ impl SurveyNode {
         node.rails = rails;
         node.network_nodes = network_nodes;
         Self(node)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("SurveyNode({:?})", self.0.name)
     }
 }
 
@@ -94,6 +77,7 @@ value_class! {
         /// Why EFA cannot be used, in one line, where it cannot.
         failed: Option<String> = |i| i.failed.clone();
     }
+    repr = |i| format!("<NodeInspection {} EFA devices, {}>", i.efa_devices, i.verdict);
 }
 
 #[pymethods]
@@ -103,13 +87,6 @@ impl NodeInspection {
     fn of(node: &Node, doctor: &DoctorReport) -> Self {
         Self(runs::Inspection::new(&node.0, &doctor.0))
     }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<NodeInspection {} EFA devices, {}>",
-            self.0.efa_devices, self.0.verdict
-        )
-    }
 }
 
 value_class! {
@@ -118,19 +95,13 @@ value_class! {
         /// What it is, such as `EFA devices`.
         what: String = |d| d.what.clone();
         /// `fault` where jobs lose bandwidth or fail, else `warning`.
-        severity: String = |d| word(d.severity);
+        severity: PyResult<String> = |d| word(&d.severity);
         /// What more than half of the nodes have; None where no value has that many.
         most_have: Option<String> = |d| d.most_have.clone();
         /// Other values, each with the numbers of its nodes.
         others: BTreeMap<String, Vec<usize>> = |d| d.others.clone();
     }
-}
-
-#[pymethods]
-impl SurveyDifference {
-    fn __repr__(&self) -> String {
-        format!("<SurveyDifference in {}>", self.0.what)
-    }
+    repr = |d| format!("<SurveyDifference in {}>", d.what);
 }
 
 value_class! {
@@ -155,7 +126,7 @@ value_class! {
         /// Findings that are worse than remarks.
         problems: Vec<String> = |report| report.problems();
         /// The nodes, by number.
-        nodes: Vec<SurveyNode> = |report| report.nodes.iter().cloned().map(SurveyNode).collect();
+        nodes: Vec<SurveyNode> = |report| list(&report.nodes);
         /// The provider that was measured.
         provider: String = |report| report.provider.clone();
         /// Names of the nodes in an order in which neighbours are near by measured latency.
@@ -174,6 +145,9 @@ value_class! {
         /// Seconds that it took.
         elapsed_s: f64 = |report| report.elapsed_s;
     }
+    repr = |report| format!("<SurveyReport: {}>", report.headline());
+    str = ToString::to_string;
+    html = runs::Report::to_html;
 }
 
 #[pymethods]
@@ -209,11 +183,11 @@ impl SurveyReport {
             row.set_item("b", self.0.name(o.b))?;
             row.set_item("rail", o.rail)?;
             row.set_item("round", o.round)?;
-            row.set_item("company", word(o.company))?;
+            row.set_item("company", word(&o.company)?)?;
             row.set_item("latency_us", m.latency_us)?;
             row.set_item("gbps_a_to_b", m.gbps_a_to_b)?;
             row.set_item("gbps_b_to_a", m.gbps_b_to_a)?;
-            row.set_item("phase", f.map(|f| word(f.phase)))?;
+            row.set_item("phase", f.map(|f| word(&f.phase)).transpose()?)?;
             row.set_item("code", f.map(|f| f.code.as_str()))?;
             row.set_item("after_s", f.map(|f| f.after_s))?;
             list.append(row)?;
@@ -247,17 +221,5 @@ impl SurveyReport {
     /// The heatmap as a picture: an SVG document.
     fn to_svg(&self) -> String {
         self.0.to_svg()
-    }
-
-    fn _repr_html_(&self) -> String {
-        self.0.to_html()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<SurveyReport: {}>", self.0.headline())
     }
 }

@@ -1,13 +1,17 @@
 //! The macro that makes a frozen, hashable, picklable Python class of a core value.
 
-/// Wraps a core value: properties by conversion, equality by the value, and hash, pickling,
-/// `to_json` and `from_json` by its JSON (values with measured numbers have no hash of their own).
+/// Wraps a core value: properties, `repr()`, and where given `str()` and the notebook's HTML by
+/// conversion, equality by the value, and hash, pickling, `to_json` and `from_json` by its JSON
+/// (values with measured numbers have no hash of their own).
 macro_rules! value_class {
     (
         $(#[$meta:meta])*
         $name:ident($core:ty) {
             $($(#[$doc:meta])* $field:ident: $type:ty = $get:expr;)*
         }
+        repr = $repr:expr;
+        $(str = $str:expr;)?
+        $(html = $html:expr;)?
     ) => {
         $(#[$meta])*
         #[pyo3::pyclass(frozen, eq, from_py_object, module = "efa_sdk._efa_sdk")]
@@ -30,6 +34,25 @@ macro_rules! value_class {
                     get(&self.0)
                 }
             )*
+
+            fn __repr__(&self) -> String {
+                let repr: fn(&$core) -> String = $repr;
+                repr(&self.0)
+            }
+
+            $(
+                fn __str__(&self) -> String {
+                    let str: fn(&$core) -> String = $str;
+                    str(&self.0)
+                }
+            )?
+
+            $(
+                fn _repr_html_(&self) -> String {
+                    let html: fn(&$core) -> String = $html;
+                    html(&self.0)
+                }
+            )?
 
             /// The value as JSON.
             fn to_json(&self) -> pyo3::PyResult<String> {

@@ -1,0 +1,77 @@
+//! Plain values of Python as Rust's, and back: seconds, addresses, lists, the words of enums.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde::de::value::StrDeserializer;
+use serde::de::{self, Deserialize};
+use serde_json::Value;
+
+/// The argument of this name, in seconds.
+pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| PyValueError::new_err(format!("{name} is {value}: {error}")))
+}
+
+/// An address to listen on.
+pub(crate) fn address(text: &str) -> PyResult<SocketAddr> {
+    text.parse()
+        .map_err(|error| PyValueError::new_err(format!("address '{text}' is not ip:port: {error}")))
+}
+
+/// Core values as their Python classes.
+pub(crate) fn list<T: Clone, P: From<T>>(values: &[T]) -> Vec<P> {
+    values.iter().cloned().map(P::from).collect()
+}
+
+/// Each value as its text.
+pub(crate) fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
+/// The word that serde writes for an enum's variant, without what the variant holds.
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> PyResult<String> {
+    let written = serde_json::to_value(value)
+        .map_err(|error| PyValueError::new_err(format!("no word: {error}")))?;
+    match written {
+        Value::String(word) => Ok(word),
+        Value::Object(variant) if variant.len() == 1 => {
+            Ok(variant.into_iter().map(|(word, _)| word).collect())
+        }
+        other => Err(PyValueError::new_err(format!("no word: {other}"))),
+    }
+}
+
+/// The enum's variant for the word that the argument of this name has.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(name: &str, word: &'a str) -> PyResult<T> {
+    T::deserialize(StrDeserializer::<WordError>::new(word))
+        .map_err(|error| PyValueError::new_err(format!("{name} is '{word}', {}", error.0)))
+}
+
+/// Why a word is none of the enum's.
+#[derive(Debug)]
+struct WordError(String);
+
+impl std::fmt::Display for WordError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WordError {}
+
+impl de::Error for WordError {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+
+    fn unknown_variant(_word: &str, expected: &'static [&'static str]) -> Self {
+        Self(match expected {
+            [] => "and there is no word for it".to_owned(),
+            [only] => format!("must be {only}"),
+            [firsts @ .., last] => format!("must be {} or {last}", firsts.join(", ")),
+        })
+    }
+}
