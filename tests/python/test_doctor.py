@@ -1,6 +1,6 @@
 """The doctor from Python: the function, the coroutine, the command and its exit statuses.
 
-What it decides is tested in efa-fabric/tests/doctor.rs, branch by branch.
+What it decides is tested in efa-fabric/tests/doctor, branch by branch.
 """
 
 from __future__ import annotations
