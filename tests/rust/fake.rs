@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use efa_core::account::Account;
 use efa_core::clock::Clock;
-use efa_core::ec2::{Ec2, Filter, Instance, InstanceState, Tags};
+use efa_core::ec2::{CapacityReservation, Ec2, Filter, Instance, InstanceState, Tags};
 use efa_core::error::Code;
 use efa_core::iam::Iam;
 use efa_core::layout::PublicIp;
 use efa_core::provision::Cancel;
 use efa_core::run_command::NodeStatus;
-use efa_core::spec::{InstanceProfileChoice, InstanceRole};
+use efa_core::spec::{Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice};
 use efa_core::ssm::Ssm;
 use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws, Fault, async_trait, refusal};
 use efa_core::{Client, ClusterSpec, Result, preflight, run_command};
@@ -249,6 +249,55 @@ async fn strangers_stay() {
     aws.add_security_group("efa-sdk-train", Tags::new());
     let error = client.apply(&plan).await.unwrap_err();
     assert_eq!(error.code(), Code::PlanConflict);
+}
+
+fn reservation(id: &str, count: u32) -> CapacityReservation {
+    CapacityReservation {
+        capacity_reservation_id: id.to_owned(),
+        instance_type: SMALL.to_owned(),
+        availability_zone: "us-east-1b".to_owned(),
+        tenancy: "default".to_owned(),
+        state: "active".to_owned(),
+        reservation_type: "default".to_owned(),
+        instance_match_criteria: "open".to_owned(),
+        total_instance_count: count,
+        available_instance_count: count,
+        placement_group_arn: None,
+        start_date: None,
+        end_date: None,
+    }
+}
+
+#[tokio::test]
+async fn reservations_have_room_where_zones_have_none() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    for zone in ["us-east-1a", "us-east-1b", "us-east-1c"] {
+        aws.fill_zone(zone);
+    }
+    aws.add_reservation(reservation("cr-1", 2));
+    let spec = aws.spec("train", SMALL, 2);
+    let plan = client.plan(&spec).await.unwrap();
+    let cluster = client.apply(&plan).await.unwrap();
+    let runs_in = |id: &str| {
+        let mut instances = aws.instances().into_iter();
+        instances.all(|i| i.capacity_reservation_id.as_deref() == Some(id))
+    };
+    assert_eq!(cluster.instances[0].availability_zone, "us-east-1b");
+    assert!(runs_in("cr-1"), "an open reservation takes what matches it");
+    client.destroy("train").await.unwrap();
+
+    let mut targeted = aws.spec("train", SMALL, 3);
+    aws.add_reservation(reservation("cr-2", 2));
+    targeted.capacity = Capacity::Reservation("cr-2".to_owned());
+    targeted.placement_group = PlacementGroupChoice::None;
+    let error = client.plan(&targeted).await.unwrap_err();
+    assert!(error.message().contains("room for 2"), "{error}");
+    targeted.count = 2;
+    let plan = client.plan(&targeted).await.unwrap();
+    assert!(client.preflight(&plan).await.unwrap().is_ready());
+    client.apply(&plan).await.unwrap();
+    assert!(runs_in("cr-2"));
 }
 
 /// A fake of a user: as long as what it needs.

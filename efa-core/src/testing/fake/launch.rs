@@ -25,9 +25,10 @@ impl State {
             return self.again(known, sent);
         }
         let launch = self.resolve(request)?;
-        let count = self.room(request, &launch)?;
-        let made: Vec<Instance> = (0..count)
-            .map(|index| self.make(request, &launch, index))
+        let granted = self.room(request, &launch)?;
+        let made: Vec<Instance> = (0..)
+            .zip(granted)
+            .map(|(index, reservation)| self.make(request, &launch, index, reservation))
             .collect();
         self.launches.push(Launched {
             zone,
@@ -60,17 +61,22 @@ impl State {
         Some(found.availability_zone.clone())
     }
 
-    fn make(&mut self, request: &Request, launch: &Launch, index: u32) -> Instance {
-        let interfaces: Vec<AttachedInterface> = request
+    fn make(
+        &mut self,
+        request: &Request,
+        launch: &Launch,
+        index: u32,
+        reservation: Option<String>,
+    ) -> Instance {
+        let mut interfaces: Vec<AttachedInterface> = request
             .interfaces
             .iter()
             .map(|interface| self.attach(request, launch, interface))
             .collect();
-        let mut ordered = interfaces;
-        ordered.sort_by_key(|i| (i.network_card_index, i.device_index));
-        let primary = ordered.first();
+        interfaces.sort_by_key(|i| (i.network_card_index, i.device_index));
+        let primary = interfaces.first();
         let instance = Instance {
-            instance_id: String::new(),
+            instance_id: self.id("i"),
             instance_type: request.instance_type.clone(),
             state: InstanceState::Pending,
             state_reason: None,
@@ -86,18 +92,11 @@ impl State {
                 Market::CapacityBlock(_) => Some("capacity-block".to_owned()),
                 _ => None,
             },
-            capacity_reservation_id: launch
-                .reservation
-                .as_ref()
-                .map(|reservation| reservation.capacity_reservation_id.clone()),
+            capacity_reservation_id: reservation,
             iam_instance_profile_arn: launch.profile_arn.clone(),
             launch_index: index,
-            interfaces: ordered,
+            interfaces,
             tags: request.tags.clone(),
-        };
-        let instance = Instance {
-            instance_id: self.id("i"),
-            ..instance
         };
         self.instances.push(Held {
             instance: instance.clone(),

@@ -9,8 +9,9 @@ use crate::preflight::quotas;
 use crate::spec::Capacity;
 
 impl State {
-    /// How many instances there is room for, between the minimum and the maximum.
-    pub(super) fn room(&self, request: &Request, launch: &Launch) -> Answer<u32> {
+    /// As many instances as there is room for, between the minimum and the maximum: for each, the
+    /// reservation that it runs in.
+    pub(super) fn room(&self, request: &Request, launch: &Launch) -> Answer<Vec<Option<String>>> {
         let least = request.minimum_count;
         let mut count = request.count;
         let free = self.free_addresses(&launch.subnet);
@@ -28,11 +29,16 @@ impl State {
             if count < least {
                 return Err(reservation_full());
             }
-            return Ok(count);
+            let id = Some(reservation.capacity_reservation_id.clone());
+            return Ok((0..count).map(|_| id.clone()).collect());
         }
         let zone = &launch.subnet.availability_zone;
-        count = count.min(self.free_capacity(&request.instance_type, zone));
-        if count < least {
+        let places = self.open_places(request, zone).into_iter().map(Some);
+        let mut granted: Vec<Option<String>> = places.take(count as usize).collect();
+        let rest = (granted.len()..count as usize).map(|_| None);
+        let free = self.free_capacity(&request.instance_type, zone);
+        granted.extend(rest.take(free as usize));
+        if granted.len() < least as usize {
             let others: Vec<&str> = self
                 .zones_of(&request.instance_type)
                 .iter()
@@ -42,7 +48,33 @@ impl State {
                 .collect();
             return Err(no_capacity(&request.instance_type, zone, &others));
         }
-        Ok(count)
+        Ok(granted)
+    }
+
+    /// The free places of open reservations that the launch matches, each with the reservation's
+    /// id. One that was made in a placement group takes only launches into it.
+    fn open_places(&self, request: &Request, zone: &str) -> Vec<String> {
+        if request.market != Market::OnDemand {
+            return Vec::new();
+        }
+        let group = request.placement_group_name.as_ref();
+        let mut groups = self.placement_groups.iter();
+        let arn = groups
+            .find(|one| Some(&one.group_name) == group)
+            .and_then(|one| one.group_arn.as_ref());
+        let fits = |one: &&CapacityReservation| {
+            one.instance_match_criteria == "open"
+                && one.reservation_type != "capacity-block"
+                && one.state == "active"
+                && one.instance_type == request.instance_type
+                && one.availability_zone == zone
+                && one.tenancy == request.tenancy.as_deref().unwrap_or("default")
+                && (one.placement_group_arn.is_none() || one.placement_group_arn.as_ref() == arn)
+        };
+        let fitting = self.reservations.iter().filter(fits);
+        fitting
+            .flat_map(|one| (0..self.available(one)).map(|_| one.capacity_reservation_id.clone()))
+            .collect()
     }
 
     /// Free addresses of a subnet now.
