@@ -13,7 +13,7 @@ use crate::preflight;
 use crate::provision::{self, Cancel, DestroyReport, Event, Steps, Wait};
 use crate::run_command;
 use crate::services::Aws;
-use crate::spec::ClusterSpec;
+use crate::spec::{CheckedSpec, ClusterSpec};
 use crate::tags;
 use crate::topology::{self, Topology};
 use crate::types::ClusterName;
@@ -128,7 +128,7 @@ impl Client {
     /// # Errors
     /// `plan.*`, `layout.*` or `catalog.*` for what cannot work, `ec2.*` for failed calls.
     pub async fn plan(&self, spec: &ClusterSpec) -> Result<Plan> {
-        spec.validate()?;
+        let spec = &CheckedSpec::parse(spec)?;
         plan::decide(spec, plan::observe(self.aws.as_ref(), spec).await?)
     }
 
@@ -254,7 +254,7 @@ impl Client {
         let mut expected = Expected::from(plan);
         if expected.security_group_id.is_none() {
             // The plan is older than its group, which is then known by name.
-            let (name, vpc_id) = (&plan.security_group.group_name, &plan.subnet().vpc_id);
+            let (name, vpc_id) = (&plan.security_group().group_name, &plan.subnet().vpc_id);
             let found = plan::find_security_group(self.aws.as_ref(), name, vpc_id).await?;
             let id = found.as_ref().map_or(name, |group| &group.group_id);
             expected.security_group_id = Some(id.clone());

@@ -186,22 +186,19 @@ impl Expected {
 impl From<&Plan> for Expected {
     fn from(plan: &Plan) -> Self {
         Self {
-            name: plan.spec.name.clone(),
-            fingerprint: plan.fingerprint.clone(),
-            count: plan.spec.count,
-            instance_type: plan.spec.instance_type.clone(),
-            subnet_ids: plan.subnets.iter().map(|s| s.subnet_id.clone()).collect(),
-            image_id: plan.image.image_id.clone(),
-            security_group_id: plan.security_group.group_id.clone(),
-            placement_group_name: plan
-                .placement_group
-                .as_ref()
-                .map(|group| group.group_name.clone()),
-            public_ip: plan.layout.public_ip,
-            capacity: plan.spec.capacity.clone(),
-            instance_profile_name: plan.instance_profile.as_ref().map(|p| p.name.clone()),
-            ssh_cidrs: plan.spec.ssh_cidrs.clone(),
-            interfaces: plan.layout.interfaces.clone(),
+            name: plan.spec().name.clone(),
+            fingerprint: plan.fingerprint().to_owned(),
+            count: plan.spec().count,
+            instance_type: plan.spec().instance_type.clone(),
+            subnet_ids: plan.subnets().iter().map(|s| s.subnet_id.clone()).collect(),
+            image_id: plan.image().image_id.clone(),
+            security_group_id: plan.security_group().group_id.clone(),
+            placement_group_name: plan.placement_group().map(|group| group.group_name.clone()),
+            public_ip: plan.layout().public_ip,
+            capacity: plan.spec().capacity.clone(),
+            instance_profile_name: plan.instance_profile().map(|p| p.name.clone()),
+            ssh_cidrs: plan.spec().ssh_cidrs.clone(),
+            interfaces: plan.layout().interfaces.clone(),
         }
     }
 }

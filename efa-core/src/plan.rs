@@ -4,7 +4,7 @@
 //! read. The plan's fingerprint covers the intent only (specification, region, layout), so that
 //! it stays the same while an interrupted `apply` is finished.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,11 +12,12 @@ use crate::catalog::InstanceType;
 use crate::ec2::{CreateSecurityGroup, Image, Market, RootVolume, Subnet, Tags};
 use crate::error::{Code, Error, Result};
 use crate::layout::{Layout, PublicIp};
-use crate::spec::{Bootstrap, ClusterSpec};
+use crate::spec::{Bootstrap, CheckedSpec};
 use crate::tags;
 
 mod caller_policy;
 mod capacity;
+mod decided;
 mod difference;
 mod display;
 pub(crate) mod image;
@@ -40,53 +41,25 @@ pub(crate) use observe::{
     Observations, find_placement_group, find_security_group, observe, select_security_group,
 };
 
+use decided::Decided;
+
 /// Key of the checksum in the serialised form.
 const DIGEST: &str = "sha256";
 /// Version of the serialised form.
 const FORMAT: u32 = 2;
 
 /// Everything that `apply` would use and make. Data: compare it, print it, store it as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
+///
+/// A plan is made by [`crate::Client::plan`] or read by [`Plan::from_json`] and never changed:
+/// what it says of itself, and the launch that it makes, stay true.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Plan {
-    format: u32,
-    /// What the caller asked for.
-    pub spec: ClusterSpec,
-    /// The region that the plan was made for.
-    pub region: String,
-    /// The account that the plan was made in.
-    pub account: String,
-    /// The partition of its ARNs, such as `aws`.
-    pub partition: String,
-    /// The subnets that could take the cluster, best first, as they were when the plan was made.
-    pub subnets: Vec<Subnet>,
-    /// The other subnets that the specification names.
-    pub rejected_subnets: Vec<RejectedSubnet>,
-    /// The image.
-    pub image: Image,
-    /// The instance type, as EC2 described it when the plan was made.
-    pub instance_type: InstanceType,
-    /// The interfaces of each instance.
-    pub layout: Layout,
-    /// The market and the reservation.
-    pub capacity: PlannedCapacity,
-    /// The security group of every interface.
-    pub security_group: PlannedSecurityGroup,
-    /// The cluster placement group, if any.
-    pub placement_group: Option<PlannedPlacementGroup>,
-    /// The IAM instance profile, if any.
-    pub instance_profile: Option<PlannedInstanceProfile>,
-    /// The root volume; `None` where the image has no root device to override.
-    pub root_volume: Option<RootVolume>,
-    /// What works, but is seldom wanted.
-    pub warnings: Vec<String>,
-    /// Identifies the intent: equal for equal specification, region and layout.
-    pub fingerprint: String,
+    decided: Decided,
 }
 
 /// Decides a plan. Pure: the same arguments give the same plan.
-pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
-    spec.validate()?;
+pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     let mut warnings = Vec::new();
     let layout = interfaces::plan_interfaces(spec, &seen.instance_type)?;
     let capacity = capacity::plan_capacity(spec, &seen.instance_type, seen.reservation)?;
@@ -109,7 +82,7 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
         &mut warnings,
     )?;
     let security_group =
-        security_group::plan_security_group(spec, &subnets[0], seen.security_group.as_ref())?;
+        security_group::plan_security_group(spec, subnets.first(), seen.security_group.as_ref())?;
     let placement_group = placement::plan_placement_group(
         spec,
         &seen.instance_type,
@@ -121,7 +94,7 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
     let root_volume =
         volume::plan_root_volume(spec, &seen.instance_type, &seen.image, &mut warnings)?;
     warnings.extend(warn(spec, &capacity));
-    Ok(Plan {
+    let decided = Decided {
         format: FORMAT,
         fingerprint: fingerprint(spec, &seen.region, &layout),
         spec: spec.clone(),
@@ -139,10 +112,11 @@ pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
         instance_profile,
         root_volume,
         warnings,
-    })
+    };
+    Ok(Plan { decided })
 }
 
-fn warn(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Vec<String> {
+fn warn(spec: &CheckedSpec, capacity: &PlannedCapacity) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(reservation) = &capacity.reservation
         && reservation.state != "active"
@@ -169,7 +143,7 @@ fn warn(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Vec<String> {
 }
 
 /// Sixteen hexadecimal digits of the SHA-256 of the intent.
-fn fingerprint(spec: &ClusterSpec, region: &str, layout: &Layout) -> String {
+fn fingerprint(spec: &CheckedSpec, region: &str, layout: &Layout) -> String {
     // `Value` sorts its keys.
     let intent = json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
     hex::encode(&Sha256::digest(intent.to_string().as_bytes())[..8])
@@ -205,19 +179,16 @@ impl Plan {
             serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
         let digest = form.as_object_mut().and_then(|form| form.remove(DIGEST));
         let expected = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
-        let plan: Self =
+        let decided: Decided =
             serde_json::from_value(form).map_err(|error| unreadable(error.to_string()))?;
-        if plan.format != FORMAT {
-            return Err(unreadable(format!("form {} is not {FORMAT}", plan.format)));
+        if decided.format != FORMAT {
+            let found = decided.format;
+            return Err(unreadable(format!("form {found} is not {FORMAT}")));
         }
         if digest != Some(Value::String(expected)) {
             return Err(unreadable("it was changed after it was written".to_owned()));
         }
-        plan.spec.validate()?;
-        if plan.subnets.is_empty() {
-            return Err(unreadable("it has no subnet".to_owned()));
-        }
-        Ok(plan)
+        Ok(Self { decided })
     }
 
     /// Where `other` differs, in order of the form; empty for equal plans.
@@ -229,55 +200,148 @@ impl Plan {
     /// Name of the cluster.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.spec.name
+        &self.decided.spec.name
     }
 
-    /// Whether `apply` would make something beside the instances.
+    /// What the caller asked for.
     #[must_use]
-    pub fn makes_groups(&self) -> bool {
-        self.security_group.group_id.is_none()
-            || self.placement_group.as_ref().is_some_and(|g| !g.exists)
-            || self.instance_profile.as_ref().is_some_and(|p| !p.exists)
+    pub fn spec(&self) -> &CheckedSpec {
+        &self.decided.spec
+    }
+
+    /// The region that the plan was made for.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.decided.region
+    }
+
+    /// The account that the plan was made in.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.decided.account
+    }
+
+    /// The partition of its ARNs, such as `aws`.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        &self.decided.partition
+    }
+
+    /// The subnets that could take the cluster, best first, as they were when the plan was made.
+    #[must_use]
+    pub fn subnets(&self) -> &[Subnet] {
+        self.decided.subnets.all()
     }
 
     /// The subnet that is tried first.
     #[must_use]
     pub fn subnet(&self) -> &Subnet {
-        // `decide` refuses a plan without one, and `from_json` one that was changed.
-        &self.subnets[0]
+        self.decided.subnets.first()
+    }
+
+    /// The other subnets that the specification names.
+    #[must_use]
+    pub fn rejected_subnets(&self) -> &[RejectedSubnet] {
+        &self.decided.rejected_subnets
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.decided.image
+    }
+
+    /// The instance type, as EC2 described it when the plan was made.
+    #[must_use]
+    pub fn instance_type(&self) -> &InstanceType {
+        &self.decided.instance_type
+    }
+
+    /// The interfaces of each instance.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.decided.layout
+    }
+
+    /// The market and the reservation.
+    #[must_use]
+    pub fn capacity(&self) -> &PlannedCapacity {
+        &self.decided.capacity
+    }
+
+    /// The security group of every interface.
+    #[must_use]
+    pub fn security_group(&self) -> &PlannedSecurityGroup {
+        &self.decided.security_group
+    }
+
+    /// The cluster placement group, if any.
+    #[must_use]
+    pub fn placement_group(&self) -> Option<&PlannedPlacementGroup> {
+        self.decided.placement_group.as_ref()
+    }
+
+    /// The IAM instance profile, if any.
+    #[must_use]
+    pub fn instance_profile(&self) -> Option<&PlannedInstanceProfile> {
+        self.decided.instance_profile.as_ref()
+    }
+
+    /// The root volume; `None` where the image has no root device to override.
+    #[must_use]
+    pub fn root_volume(&self) -> Option<&RootVolume> {
+        self.decided.root_volume.as_ref()
+    }
+
+    /// What works, but is seldom wanted.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.decided.warnings
+    }
+
+    /// Identifies the intent: equal for equal specification, region and layout.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.decided.fingerprint
     }
 
     /// User data of the instances, not yet encoded.
     #[must_use]
-    pub fn user_data(&self) -> Option<String> {
-        match &self.spec.bootstrap {
-            // `validate` has rendered it once already.
-            Some(bootstrap) => bootstrap.user_data(&self.spec.name).ok(),
-            None => self.spec.user_data.clone(),
-        }
+    pub fn user_data(&self) -> Option<&str> {
+        self.decided.spec.rendered_user_data()
+    }
+
+    /// Whether `apply` would make something beside the instances.
+    #[must_use]
+    pub fn makes_groups(&self) -> bool {
+        self.security_group().group_id.is_none()
+            || self.placement_group().is_some_and(|g| !g.exists)
+            || self.instance_profile().is_some_and(|p| !p.exists)
     }
 
     /// The statement that the bootstrap needs in the role of the instances.
     pub(crate) fn bootstrap_statement(&self) -> Option<Value> {
-        let bootstrap = self.spec.bootstrap.as_ref();
-        bootstrap.and_then(|_| Bootstrap::tag_permission(&self.spec.name).ok())
+        let spec = self.spec();
+        let bootstrap = spec.bootstrap.as_ref();
+        bootstrap.map(|_| Bootstrap::tag_statement(spec.cluster_name()))
     }
 
     /// Tags of the groups and addresses that are made.
     #[must_use]
     pub fn shared_tags(&self) -> Tags {
-        tags::shared(&self.spec.name, &self.spec.tags)
+        tags::shared(self.name(), &self.spec().tags)
     }
 
     /// The plan once everything beside the instances exists.
     pub(crate) fn prepared(mut self, security_group_id: String) -> Self {
-        self.security_group.group_id = Some(security_group_id);
-        self.security_group.missing_self_rules.clear();
-        self.security_group.missing_ssh_cidrs.clear();
-        if let Some(group) = &mut self.placement_group {
+        let decided = &mut self.decided;
+        decided.security_group.group_id = Some(security_group_id);
+        decided.security_group.missing_self_rules.clear();
+        decided.security_group.missing_ssh_cidrs.clear();
+        if let Some(group) = &mut decided.placement_group {
             group.exists = true;
         }
-        if let Some(profile) = &mut self.instance_profile {
+        if let Some(profile) = &mut decided.instance_profile {
             profile.exists = true;
         }
         self
@@ -285,15 +349,15 @@ impl Plan {
 
     /// Whether instances get an Elastic IP after launch.
     pub(crate) fn wants_elastic_ips(&self) -> bool {
-        self.layout.public_ip == PublicIp::ElasticIp
+        self.layout().public_ip == PublicIp::ElasticIp
     }
 
     /// The CreateSecurityGroup request that `apply` sends when the group does not exist.
     #[must_use]
     pub fn create_security_group_request(&self) -> CreateSecurityGroup {
         CreateSecurityGroup {
-            group_name: self.security_group.group_name.clone(),
-            description: format!("EFA traffic within cluster {}", self.spec.name),
+            group_name: self.security_group().group_name.clone(),
+            description: format!("EFA traffic within cluster {}", self.name()),
             vpc_id: self.subnet().vpc_id.clone(),
             tags: self.shared_tags(),
         }

@@ -127,11 +127,11 @@ pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
 }
 
 async fn free_addresses(ec2: &dyn Aws, plan: &Plan) -> Result<Check> {
-    let ids = plan.subnets.iter().map(|subnet| &subnet.subnet_id);
+    let ids = plan.subnets().iter().map(|subnet| &subnet.subnet_id);
     let now = ec2
         .describe_subnets(&[Filter::any("subnet-id", ids)])
         .await?;
-    let needed = u64::from(plan.spec.count) * plan.layout.private_ip_address_count();
+    let needed = u64::from(plan.spec().count) * plan.layout().private_ip_address_count();
     let most = now.iter().max_by_key(|s| s.available_ip_address_count);
     let (id, free) = most.map_or(("no subnet", 0), |subnet| {
         (subnet.subnet_id.as_str(), subnet.available_ip_address_count)
@@ -145,10 +145,10 @@ async fn free_addresses(ec2: &dyn Aws, plan: &Plan) -> Result<Check> {
 }
 
 async fn reservation(ec2: &dyn Aws, plan: &Plan) -> Result<Option<Check>> {
-    let Some(planned) = &plan.capacity.reservation else {
+    let Some(planned) = &plan.capacity().reservation else {
         return Ok(None);
     };
-    let filter = Filter::new("instance-type", &plan.spec.instance_type);
+    let filter = Filter::new("instance-type", &plan.spec().instance_type);
     let now = ec2.describe_capacity_reservations(&[filter]).await?;
     let id = &planned.capacity_reservation_id;
     let now = now.iter().find(|r| r.capacity_reservation_id == *id);
@@ -157,7 +157,7 @@ async fn reservation(ec2: &dyn Aws, plan: &Plan) -> Result<Option<Check>> {
     let begins = planned.start_date.as_deref().unwrap_or("an unknown time");
     let ends = planned.end_date.as_deref().unwrap_or("no planned time");
     Ok(Some(passed_if(
-        state == "active" && free >= plan.spec.minimum_count.unwrap_or(plan.spec.count),
+        state == "active" && free >= plan.spec().minimum_count.unwrap_or(plan.spec().count),
         "reservation",
         format!("{id} is {state}, {free} free; it begins at {begins} and ends at {ends}"),
         "wait until it has begun and its places are free, or choose other capacity",
@@ -166,7 +166,7 @@ async fn reservation(ec2: &dyn Aws, plan: &Plan) -> Result<Option<Check>> {
 
 async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let name = "vcpu_quota";
-    let spec = &plan.spec;
+    let spec = plan.spec();
     let Some(code) = quotas::vcpu_quota_code(&spec.instance_type, &spec.capacity) else {
         let why = "the capacity is reserved, or the quota of the type is not known";
         return Ok(new_check(name, Status::Skipped, why.to_owned(), None));
@@ -206,7 +206,7 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
             return new_check(name, Status::Skipped, why, None);
         }
     };
-    let needed = plan.spec.count;
+    let needed = plan.spec().count;
     #[allow(clippy::cast_precision_loss)] // a count of addresses
     let fits = used as f64 + f64::from(needed) <= limit;
     passed_if(
@@ -224,7 +224,7 @@ async fn dry_run(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     if !live_instances(aws, plan.name()).await?.is_empty() {
         return skipped("the cluster runs already");
     }
-    let group = plan.security_group.group_id.as_deref();
+    let group = plan.security_group().group_id.as_deref();
     let (Some(group), false) = (group, plan.makes_groups()) else {
         return skipped("groups or profile are yet to be made; apply asks EC2 before it launches");
     };

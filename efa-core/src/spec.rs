@@ -32,7 +32,7 @@ const TAG_LIMIT: usize = 50;
 ///
 /// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
 /// spec.profile = Profile::IpBandwidth;
-/// spec.validate().unwrap();
+/// assert_eq!(spec.layout_request().profile, Profile::IpBandwidth);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -195,19 +195,21 @@ impl ClusterSpec {
         }
     }
 
-    /// Checks every value that needs no look at EC2.
-    ///
-    /// # Errors
-    /// `plan.invalid_spec` with the field, the value, the limit and the cure.
-    pub fn validate(&self) -> Result<()> {
-        ClusterName::new(&self.name)?;
+    /// With fewer instances nothing is launched: `minimum_count`, or all.
+    #[must_use]
+    pub fn least_count(&self) -> u32 {
+        self.minimum_count.unwrap_or(self.count)
+    }
+
+    /// Checks everything but the name and the user data.
+    fn check_values(&self) -> Result<()> {
         Self::parse_count(i64::from(self.count))?;
         if let Some(minimum) = self.minimum_count {
             Self::parse_minimum_count(i64::from(minimum), self.count)?;
         }
         self.image.check()?;
-        self.validate_network()?;
-        self.validate_instance_profile()?;
+        self.check_network()?;
+        self.check_instance_profile()?;
         if let PlacementGroupChoice::Use(name) = &self.placement_group
             && (name.is_empty() || name.contains(['*', '?', '\\']))
         {
@@ -251,6 +253,11 @@ impl ClusterSpec {
                 "choose a size in that range",
             ));
         }
+        Ok(())
+    }
+
+    /// The user data of the instances: the caller's, or the bootstrap's script.
+    fn render_user_data(&self) -> Result<Option<String>> {
         if let Some(data) = &self.user_data
             && data.len() > USER_DATA_LIMIT_BYTES
         {
@@ -261,21 +268,21 @@ impl ClusterSpec {
                 "put the script in S3 and fetch it from a short one",
             ));
         }
-        if let Some(bootstrap) = &self.bootstrap {
-            if self.user_data.is_some() {
-                return Err(Error::invalid_spec(
-                    "user_data",
-                    "given beside bootstrap",
-                    "one of the two",
-                    "put your commands into the bootstrap's extra_script",
-                ));
-            }
-            bootstrap.user_data(&self.name)?;
+        let Some(bootstrap) = &self.bootstrap else {
+            return Ok(self.user_data.clone());
+        };
+        if self.user_data.is_some() {
+            return Err(Error::invalid_spec(
+                "user_data",
+                "given beside bootstrap",
+                "one of the two",
+                "put your commands into the bootstrap's extra_script",
+            ));
         }
-        self.validate_tags()
+        bootstrap.user_data(&self.name).map(Some)
     }
 
-    fn validate_network(&self) -> Result<()> {
+    fn check_network(&self) -> Result<()> {
         if self.subnets.is_empty() && self.vpc.is_none() {
             return Err(Error::invalid_spec(
                 "subnet",
@@ -330,7 +337,7 @@ impl ClusterSpec {
         Ok(())
     }
 
-    fn validate_instance_profile(&self) -> Result<()> {
+    fn check_instance_profile(&self) -> Result<()> {
         let (field, value, well_formed) = match &self.instance_profile {
             InstanceProfileChoice::None => return Ok(()),
             // IAM's characters of a name.
@@ -366,7 +373,7 @@ impl ClusterSpec {
         ))
     }
 
-    fn validate_tags(&self) -> Result<()> {
+    fn check_tags(&self) -> Result<()> {
         let limit = TAG_LIMIT - tags::OURS.len();
         if self.tags.len() > limit {
             return Err(Error::invalid_spec(
@@ -395,6 +402,89 @@ impl ClusterSpec {
             }
         }
         Ok(())
+    }
+}
+
+/// A [`ClusterSpec`] of which every value that needs no look at EC2 is checked, with the user data
+/// that its instances get. A plan is decided from this form alone.
+///
+/// ```
+/// use efa_core::ClusterSpec;
+/// use efa_core::spec::CheckedSpec;
+///
+/// # fn main() -> efa_core::Result<()> {
+/// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+/// assert_eq!(CheckedSpec::parse(&spec)?.count, 2);
+///
+/// spec.count = 0;
+/// let error = CheckedSpec::parse(&spec).unwrap_err();
+/// assert_eq!(error.context_value("field"), Some("count"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "ClusterSpec", into = "ClusterSpec")]
+pub struct CheckedSpec {
+    spec: ClusterSpec,
+    name: ClusterName,
+    user_data: Option<String>,
+}
+
+impl CheckedSpec {
+    /// Checks a specification.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` with the field, the value, the limit and the cure.
+    pub fn parse(spec: &ClusterSpec) -> Result<Self> {
+        let name = ClusterName::new(&spec.name)?;
+        spec.check_values()?;
+        let user_data = spec.render_user_data()?;
+        spec.check_tags()?;
+        Ok(Self {
+            spec: spec.clone(),
+            name,
+            user_data,
+        })
+    }
+
+    /// The specification as the caller gave it.
+    #[must_use]
+    pub fn as_spec(&self) -> &ClusterSpec {
+        &self.spec
+    }
+
+    /// The name of the cluster.
+    #[must_use]
+    pub fn cluster_name(&self) -> &ClusterName {
+        &self.name
+    }
+
+    /// User data of the instances, not yet encoded: the caller's, or the bootstrap's script.
+    #[must_use]
+    pub fn rendered_user_data(&self) -> Option<&str> {
+        self.user_data.as_deref()
+    }
+}
+
+impl std::ops::Deref for CheckedSpec {
+    type Target = ClusterSpec;
+
+    fn deref(&self) -> &ClusterSpec {
+        &self.spec
+    }
+}
+
+impl TryFrom<ClusterSpec> for CheckedSpec {
+    type Error = Error;
+
+    fn try_from(spec: ClusterSpec) -> Result<Self> {
+        Self::parse(&spec)
+    }
+}
+
+impl From<CheckedSpec> for ClusterSpec {
+    fn from(checked: CheckedSpec) -> Self {
+        checked.spec
     }
 }
 

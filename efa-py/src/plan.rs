@@ -282,8 +282,7 @@ impl ClusterSpec {
             spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;
             spec.tags = tags.unwrap_or_default();
-            spec.validate()?;
-            Ok(spec)
+            Ok(core::spec::CheckedSpec::parse(&spec)?.into())
         };
         build().map(Self).map_err(errors::exception)
     }
@@ -306,44 +305,44 @@ impl Plan {
     /// The region that it was made for.
     #[getter]
     fn region(&self) -> &str {
-        &self.0.region
+        self.0.region()
     }
 
     /// What was asked for.
     #[getter]
     fn spec(&self) -> ClusterSpec {
-        ClusterSpec(self.0.spec.clone())
+        ClusterSpec(self.0.spec().as_spec().clone())
     }
 
     /// The interfaces of each instance.
     #[getter]
     fn layout(&self) -> Layout {
-        Layout(self.0.layout.clone())
+        Layout(self.0.layout().clone())
     }
 
     /// Identifies the intent: equal for equal specification, region and layout.
     #[getter]
     fn fingerprint(&self) -> &str {
-        &self.0.fingerprint
+        self.0.fingerprint()
     }
 
     /// The account that it was made in.
     #[getter]
     fn account(&self) -> &str {
-        &self.0.account
+        self.0.account()
     }
 
     /// The subnets that could take the cluster, by id, best first.
     #[getter]
     fn subnet_ids(&self) -> Vec<&str> {
-        let subnets = self.0.subnets.iter();
+        let subnets = self.0.subnets().iter();
         subnets.map(|subnet| subnet.subnet_id.as_str()).collect()
     }
 
     /// The other subnets that were named: pairs of id and reason.
     #[getter]
     fn rejected_subnets(&self) -> Vec<(&str, &str)> {
-        let rejected = self.0.rejected_subnets.iter();
+        let rejected = self.0.rejected_subnets().iter();
         rejected
             .map(|r| (r.subnet_id.as_str(), r.reason.as_str()))
             .collect()
@@ -358,26 +357,26 @@ impl Plan {
     /// The machine image's id.
     #[getter]
     fn image_id(&self) -> &str {
-        &self.0.image.image_id
+        &self.0.image().image_id
     }
 
     /// Name of the instance profile; None without one.
     #[getter]
     fn instance_profile_name(&self) -> Option<&str> {
-        self.0.instance_profile.as_ref().map(|p| p.name.as_str())
+        self.0.instance_profile().map(|p| p.name.as_str())
     }
 
     /// Size of the root volume, in GiB; None where the image decides.
     #[getter]
     fn volume_size_gib(&self) -> Option<u32> {
-        self.0.root_volume.as_ref().map(|v| v.volume_size_gib)
+        self.0.root_volume().map(|v| v.volume_size_gib)
     }
 
     /// When the capacity reservation or Capacity Block begins and ends, in EC2's form; None
     /// without one.
     #[getter]
     fn reserved_from_to(&self) -> Option<(Option<&str>, Option<&str>)> {
-        let reservation = self.0.capacity.reservation.as_ref()?;
+        let reservation = self.0.capacity().reservation.as_ref()?;
         Some((
             reservation.start_date.as_deref(),
             reservation.end_date.as_deref(),
@@ -387,12 +386,12 @@ impl Plan {
     /// What works, but is seldom wanted.
     #[getter]
     fn warnings(&self) -> Vec<&str> {
-        self.0.warnings.iter().map(String::as_str).collect()
+        self.0.warnings().iter().map(String::as_str).collect()
     }
 
     /// User data of the instances, not encoded.
     #[getter]
-    fn user_data(&self) -> Option<String> {
+    fn user_data(&self) -> Option<&str> {
         self.0.user_data()
     }
 
@@ -405,15 +404,14 @@ impl Plan {
     /// The existing security group; None when one would be made.
     #[getter]
     fn security_group_id(&self) -> Option<&str> {
-        self.0.security_group.group_id.as_deref()
+        self.0.security_group().group_id.as_deref()
     }
 
     /// The placement group's name; None without one.
     #[getter]
     fn placement_group_name(&self) -> Option<&str> {
         self.0
-            .placement_group
-            .as_ref()
+            .placement_group()
             .map(|group| group.group_name.as_str())
     }
 
@@ -458,7 +456,9 @@ impl Plan {
     fn __repr__(&self) -> String {
         format!(
             "<Plan {} of {} x {}>",
-            self.0.fingerprint, self.0.spec.count, self.0.spec.instance_type
+            self.0.fingerprint(),
+            self.0.spec().count,
+            self.0.spec().instance_type
         )
     }
 }

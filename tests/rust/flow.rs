@@ -154,7 +154,7 @@ async fn a_cluster_comes_up_as_planned_and_goes_without_a_trace() {
             })
             .collect();
         let planned: Vec<_> = plan
-            .layout
+            .layout()
             .interfaces
             .iter()
             .map(|i| {
@@ -214,11 +214,11 @@ async fn any_zone_of_a_vpc_the_newest_image_and_a_role() {
         cloudwatch_logs: false,
     });
     let plan = client.plan(&spec).await.unwrap();
-    assert!(plan.subnets.len() > 1, "every zone that offers the type");
+    assert!(plan.subnets().len() > 1, "every zone that offers the type");
     assert!(
-        plan.image.name.starts_with("al2023-ami-"),
+        plan.image().name.starts_with("al2023-ami-"),
         "{}",
-        plan.image.name
+        plan.image().name
     );
     let skipped = client.preflight(&plan).await.unwrap();
     assert!(skipped.is_ready(), "{skipped}");

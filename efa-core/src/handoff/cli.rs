@@ -44,7 +44,7 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     fn new(plan: &'a Plan) -> Self {
         let mut text = "#!/usr/bin/env bash\n".to_owned();
-        for line in provenance::header(plan, &plan.layout) {
+        for line in provenance::header(plan, plan.layout()) {
             let _ = writeln!(text, "# {line}");
         }
         let _ = writeln!(
@@ -53,7 +53,7 @@ impl<'a> Script<'a> {
              set -euo pipefail\n\
              export AWS_PAGER='' AWS_REGION={1} AWS_DEFAULT_REGION={1}",
             plan.name(),
-            quoted(&plan.region)
+            quoted(plan.region())
         );
         Self { plan, text }
     }
@@ -73,7 +73,7 @@ impl<'a> Script<'a> {
     }
 
     fn security_group(&mut self) {
-        let planned = &self.plan.security_group;
+        let planned = self.plan.security_group();
         match &planned.group_id {
             Some(id) => {
                 self.comment("The security group that exists.");
@@ -101,7 +101,7 @@ impl<'a> Script<'a> {
                 self.line(&format!("group=$({made})"));
             }
         }
-        if matches!(self.plan.spec.security_group, SecurityGroupChoice::Use(_)) {
+        if matches!(self.plan.spec().security_group, SecurityGroupChoice::Use(_)) {
             return;
         }
         if !planned.missing_self_rules.is_empty() {
@@ -139,7 +139,7 @@ impl<'a> Script<'a> {
     }
 
     fn placement_group(&mut self) {
-        let Some(group) = self.plan.placement_group.as_ref().filter(|g| !g.exists) else {
+        let Some(group) = self.plan.placement_group().filter(|g| !g.exists) else {
             return;
         };
         self.comment("The cluster placement group.");
@@ -157,13 +157,13 @@ impl<'a> Script<'a> {
     }
 
     fn instance_profile(&mut self) {
-        let Some(profile) = self.plan.instance_profile.as_ref().filter(|p| !p.exists) else {
+        let Some(profile) = self.plan.instance_profile().filter(|p| !p.exists) else {
             return;
         };
         let Some(role) = &profile.role else { return };
         self.comment("The role of the instances, and the instance profile that carries it.");
         let name = profile.name.as_str();
-        let (tags, partition) = (iam_tags(&self.plan.shared_tags()), &self.plan.partition);
+        let (tags, partition) = (iam_tags(&self.plan.shared_tags()), self.plan.partition());
         self.command(&[
             "iam",
             "create-role",
@@ -252,7 +252,7 @@ done"#;
 fn run_instances(plan: &Plan) -> RunInstances {
     let launch = plan.launch(GROUP, &plan.subnet().subnet_id);
     let mut request = plan.run_instances_request(&launch);
-    request.client_token = format!("efa-sdk-{}-cli", plan.fingerprint);
+    request.client_token = format!("efa-sdk-{}-cli", plan.fingerprint());
     tag_planner(plan, &mut request.data);
     request
 }
@@ -349,7 +349,7 @@ mod tests {
         spec.user_data = Some("#!/bin/sh\necho 'up'".to_owned());
         spec.tags
             .insert("who".to_owned(), "it's $HOME `x` \"y\" \\".to_owned());
-        let plan = crate::plan::decide(&spec, seen(&spec)).unwrap();
+        let plan = crate::fixtures::decide(&spec, seen(&spec)).unwrap();
         let calls = run(&plan.to_cli());
         assert_eq!(
             verbs(&calls),
@@ -372,7 +372,7 @@ mod tests {
         let interfaces = request["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(
             crate::handoff::interfaces::read_interfaces(interfaces).unwrap(),
-            plan.layout.interfaces
+            plan.layout().interfaces
         );
         assert!(interfaces.iter().all(|i| i["Groups"][0] == "sg-9"));
         let tags = request["TagSpecifications"][0]["Tags"].as_array().unwrap();

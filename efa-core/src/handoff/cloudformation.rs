@@ -62,7 +62,7 @@ impl Plan {
                 &format!("the stack has {resources} resources, CloudFormation takes {RESOURCE_LIMIT}"),
                 "plan several smaller clusters, or use Client.apply, which launches all instances at once",
                 "count",
-                &self.spec.count.to_string(),
+                &self.spec().count.to_string(),
             )
             .with_context("limit", RESOURCE_LIMIT));
         }
@@ -72,7 +72,7 @@ impl Plan {
 
 /// The placement group by name: made, or the caller's as a parameter.
 fn placement_group(template: &mut Template<'_>) -> Option<Node> {
-    let group = template.plan.placement_group.as_ref()?;
+    let group = template.plan.placement_group()?;
     if group.exists {
         return Some(template.parameter(
             "PlacementGroupName",
@@ -96,10 +96,10 @@ fn check_expressible(plan: &Plan, options: &CloudFormationOptions) -> Result<()>
              of an instance that has several",
             "plan with public_ip none, or use Client.apply or to_cli",
             "public_ip",
-            plan.layout.public_ip.as_str(),
+            plan.layout().public_ip.as_str(),
         ));
     }
-    if let Some(minimum) = plan.spec.minimum_count.filter(|&m| m < plan.spec.count) {
+    if let Some(minimum) = plan.spec().minimum_count.filter(|&m| m < plan.spec().count) {
         return Err(not_possible(
             "a stack makes all its instances or rolls back, it cannot do with fewer",
             "plan without a minimum count, or use Client.apply",
@@ -108,8 +108,7 @@ fn check_expressible(plan: &Plan, options: &CloudFormationOptions) -> Result<()>
         ));
     }
     let makes_role = plan
-        .instance_profile
-        .as_ref()
+        .instance_profile()
         .is_some_and(|profile| profile.role.is_some() && !profile.exists);
     for (wanted, field, what) in [
         (options.scripts_bucket, "scripts_bucket", "read the bucket"),

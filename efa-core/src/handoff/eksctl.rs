@@ -53,8 +53,8 @@ impl Plan {
     pub fn to_eksctl(&self, options: &EksctlOptions) -> Result<String> {
         check_options(options)?;
         check_expressible(self)?;
-        let mut layout = self.layout.clone();
-        layout.interfaces = derived_interfaces(&self.instance_type);
+        let mut layout = self.layout().clone();
+        layout.interfaces = derived_interfaces(self.instance_type());
         let mut data = launch_data_with(self, &layout)?;
         chosen_by_launcher(&mut data);
         let group = node_group(self, options, &data);
@@ -63,7 +63,7 @@ impl Plan {
             "kind" => "ClusterConfig",
             "metadata" => mapping! {
                 "name" => options.cluster.as_str(),
-                "region" => self.region.as_str(),
+                "region" => self.region(),
             },
             "managedNodeGroups" => vec![group],
         })
@@ -95,14 +95,14 @@ impl Plan {
 
 /// What of the plan a managed node group does not take from here.
 fn left_out(plan: &Plan) -> Option<String> {
-    let spec = &plan.spec;
+    let spec = plan.spec();
     let parts = [
         (
             spec.bootstrap.is_some() || spec.user_data.is_some(),
             "user data",
         ),
         (spec.key_name.is_some(), "key pair"),
-        (plan.instance_profile.is_some(), "instance profile"),
+        (plan.instance_profile().is_some(), "instance profile"),
     ];
     let parts: Vec<&str> = parts
         .into_iter()
@@ -122,9 +122,9 @@ fn node_group(plan: &Plan, options: &EksctlOptions, data: &LaunchData) -> Node {
     put(&mut group, "name", name);
     put(&mut group, "instanceType", data.instance_type.as_str());
     put(&mut group, "amiFamily", "AmazonLinux2023");
-    put(&mut group, "minSize", plan.spec.count);
-    put(&mut group, "maxSize", plan.spec.count);
-    put(&mut group, "desiredCapacity", plan.spec.count);
+    put(&mut group, "minSize", plan.spec().count);
+    put(&mut group, "maxSize", plan.spec().count);
+    put(&mut group, "desiredCapacity", plan.spec().count);
     put(&mut group, "efaEnabled", true);
     if let Some(first) = data.network_interfaces.first() {
         let subnets: Vec<&String> = first.subnet_id.iter().collect();
@@ -231,7 +231,7 @@ const TEMPLATE: &str = "write a launch template with \
                         node group (launchTemplate.id)";
 
 fn check_expressible(plan: &Plan) -> Result<()> {
-    let instance_type = &plan.instance_type;
+    let instance_type = plan.instance_type();
     let derived = derived_interfaces(instance_type);
     if let Some(violation) = violations(instance_type, &derived).first() {
         return Err(not_possible(
@@ -244,7 +244,7 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             &instance_type.name,
         ));
     }
-    let planned = plan.layout.efa_count();
+    let planned = plan.layout().efa_count();
     if planned != derived.len() {
         return Err(not_possible(
             &format!(
@@ -256,7 +256,7 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             &planned.to_string(),
         ));
     }
-    let public = plan.layout.public_ip;
+    let public = plan.layout().public_ip;
     if public != crate::layout::PublicIp::None {
         return Err(not_possible(
             "eksctl leaves public IP addresses to the subnet",
@@ -265,8 +265,8 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             public.as_str(),
         ));
     }
-    if plan.placement_group.is_none()
-        && matches!(plan.capacity.market, Market::OnDemand | Market::Spot)
+    if plan.placement_group().is_none()
+        && matches!(plan.capacity().market, Market::OnDemand | Market::Spot)
     {
         return Err(not_possible(
             "eksctl makes a cluster placement group where none is named, and the plan has none",
@@ -312,7 +312,7 @@ mod tests {
             let notation = group["tags"]["efa-sdk:layout"].as_str().unwrap();
             let derived = crate::layout::parse_notation(notation).unwrap();
             assert_eq!(derived.len(), efas);
-            assert!(violations(&plan.instance_type, &derived).is_empty());
+            assert!(violations(plan.instance_type(), &derived).is_empty());
             let report = check(&text, Catalog::bundled()).unwrap();
             assert!(report.is_clean(), "{report}");
         }

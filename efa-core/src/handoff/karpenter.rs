@@ -62,7 +62,7 @@ impl Plan {
         let values = mapping! {
             "supportedInstanceLabels" => mapping! {
                 "keys" => vec![Node::from(INSTANCE_TYPE_LABEL)],
-                "values" => vec![Node::from(self.spec.instance_type.as_str())],
+                "values" => vec![Node::from(self.spec().instance_type.as_str())],
             },
             "tolerations" => vec![toleration(&options.taint)],
         };
@@ -76,7 +76,7 @@ impl Plan {
                 "tolerations",
                 "These replace the chart's own too: add one for each further taint of EFA nodes.",
             );
-        let mut header = provenance::header(self, &self.layout);
+        let mut header = provenance::header(self, self.layout());
         header.push(
             "helm upgrade --install aws-efa-k8s-device-plugin eks/aws-efa-k8s-device-plugin \
              --namespace kube-system --values <this file>"

@@ -79,7 +79,7 @@ pub(crate) fn template_data(plan: &Plan, launcher: LaunchTemplateFor) -> Result<
 /// # Errors
 /// `handoff.not_prepared`.
 pub(crate) fn launch_data(plan: &Plan) -> Result<LaunchData> {
-    launch_data_with(plan, &plan.layout)
+    launch_data_with(plan, plan.layout())
 }
 
 /// [`launch_data`] with the interfaces that the launcher makes of the plan's.
@@ -184,10 +184,11 @@ fn check_expressible(plan: &Plan, launcher: LaunchTemplateFor) -> Result<()> {
             "a launch template cannot give Elastic IPs",
             "plan with public_ip none, or use Client.apply or to_cli",
             "public_ip",
-            plan.layout.public_ip.as_str(),
+            plan.layout().public_ip.as_str(),
         ));
     }
-    if launcher == LaunchTemplateFor::EksManagedNodeGroup && plan.capacity.market == Market::Spot {
+    if launcher == LaunchTemplateFor::EksManagedNodeGroup && plan.capacity().market == Market::Spot
+    {
         return Err(not_possible(
             "an EKS managed node group refuses spot options in its launch template",
             "plan with capacity on-demand, and give the node group capacityType SPOT",

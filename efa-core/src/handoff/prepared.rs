@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// # Errors
 /// `handoff.not_prepared` when it does not exist.
 pub(crate) fn security_group_id(plan: &Plan) -> Result<&str> {
-    let group = &plan.security_group;
+    let group = plan.security_group();
     group
         .group_id
         .as_deref()
@@ -21,7 +21,7 @@ pub(crate) fn security_group_id(plan: &Plan) -> Result<&str> {
 /// `handoff.not_prepared` for the first that does not.
 pub(crate) fn check_prepared(plan: &Plan) -> Result<()> {
     security_group_id(plan)?;
-    let group = &plan.security_group;
+    let group = plan.security_group();
     let lacking: Vec<&str> = group
         .missing_self_rules
         .iter()
@@ -43,10 +43,10 @@ pub(crate) fn check_prepared(plan: &Plan) -> Result<()> {
             ),
         ));
     }
-    if let Some(group) = plan.placement_group.as_ref().filter(|group| !group.exists) {
+    if let Some(group) = plan.placement_group().filter(|group| !group.exists) {
         return Err(missing("placement_group", &group.group_name));
     }
-    if let Some(profile) = plan.instance_profile.as_ref().filter(|p| !p.exists) {
+    if let Some(profile) = plan.instance_profile().filter(|p| !p.exists) {
         return Err(missing("instance_profile", &profile.name));
     }
     Ok(())

@@ -24,14 +24,14 @@ pub(crate) fn header(plan: &Plan, layout: &Layout) -> Vec<String> {
         format!(
             "Written by efa-sdk {} from plan {} of cluster '{}' in {}.",
             env!("CARGO_PKG_VERSION"),
-            plan.fingerprint,
+            plan.fingerprint(),
             plan.name(),
-            plan.region
+            plan.region()
         ),
         format!(
             "{layout}. Catalogue of {}, {}.",
             catalogue_date(),
-            match plan.instance_type.origin {
+            match plan.instance_type().origin {
                 crate::catalog::Origin::Live => "the type as DescribeInstanceTypes had it",
                 _ => "the type as in the catalogue",
             }
@@ -41,7 +41,7 @@ pub(crate) fn header(plan: &Plan, layout: &Layout) -> Vec<String> {
 
 /// The profile's name, or `user-supplied`.
 fn profile(plan: &Plan) -> &'static str {
-    plan.layout
+    plan.layout()
         .profile
         .map_or("user-supplied", |profile| profile.as_str())
 }

@@ -46,13 +46,13 @@ impl Plan {
                 "Ray cannot give its workers Elastic IPs",
                 "plan with public_ip none: Ray reaches its workers by their private addresses",
                 "public_ip",
-                self.layout.public_ip.as_str(),
+                self.layout().public_ip.as_str(),
             ));
         }
         let workers = options.workers(self)?;
         options.validate(self)?;
         let launch = launch_data(self)?;
-        let worker = worker_name(&self.spec.instance_type);
+        let worker = worker_name(&self.spec().instance_type);
         let mut types = yaml_serde::Mapping::new();
         put(&mut types, HEAD, head(self, options, &launch));
         let worker_type = worker_type(self, options, launch, &workers)?;
@@ -96,7 +96,7 @@ fn worker_name(instance_type: &str) -> String {
 }
 
 fn header(plan: &Plan) -> Vec<String> {
-    let mut lines = provenance::header(plan, &plan.layout);
+    let mut lines = provenance::header(plan, plan.layout());
     lines.push(format!(
         "For Ray {TESTED_RAY_VERSION}: `ray up` this file from within the VPC, `ray down` it, then \
          destroy('{}') removes the groups.",
@@ -108,7 +108,7 @@ fn header(plan: &Plan) -> Vec<String> {
 fn provider(plan: &Plan) -> Node {
     mapping! {
         "type" => "aws",
-        "region" => plan.region.as_str(),
+        "region" => plan.region(),
         "availability_zone" => plan.subnet().availability_zone.as_str(),
         "use_internal_ips" => true,
         "cache_stopped_nodes" => false,
@@ -117,7 +117,7 @@ fn provider(plan: &Plan) -> Node {
 
 fn auth(plan: &Plan, options: &RayClusterOptions) -> Node {
     let mut auth = yaml_serde::Mapping::new();
-    put(&mut auth, "ssh_user", options.ssh_user(&plan.image));
+    put(&mut auth, "ssh_user", options.ssh_user(plan.image()));
     if let Some(key) = &options.ssh_private_key {
         put(&mut auth, "ssh_private_key", key.as_str());
     }
@@ -125,7 +125,7 @@ fn auth(plan: &Plan, options: &RayClusterOptions) -> Node {
 }
 
 fn head(plan: &Plan, options: &RayClusterOptions, worker: &LaunchData) -> Node {
-    let arm = plan.image.architecture == Architecture::Arm64;
+    let arm = plan.image().architecture == Architecture::Arm64;
     let default_type = if arm { "m7g.xlarge" } else { "m7i.xlarge" };
     let instance_type = options.head_instance_type.as_deref();
     let image = options.head_image.as_deref();
@@ -156,7 +156,7 @@ fn head(plan: &Plan, options: &RayClusterOptions, worker: &LaunchData) -> Node {
     if let Some(key) = &worker.key_name {
         put(&mut config, "KeyName", key.as_str());
     }
-    let mut own = plan.spec.tags.clone();
+    let mut own = plan.spec().tags.clone();
     own.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
     let tags = mapping! { "ResourceType" => "instance", "Tags" => tag_list(&own) };
     put(&mut config, "TagSpecifications", vec![tags]);
@@ -176,7 +176,7 @@ fn worker_type(
 ) -> Result<Node> {
     // The bootstrap is among the setup commands, where Ray sees it fail. The caller's own text
     // stays as it is: boto3 encodes it.
-    data.user_data = plan.spec.user_data.clone();
+    data.user_data = plan.spec().user_data.clone();
     let tags = worker_tags(plan);
     data.change_tags(|all| all.clone_from(&tags));
     Ok(mapping! {
@@ -191,7 +191,7 @@ fn worker_type(
 /// What a task can ask for. Ray finds out the rest itself (the kind of accelerator, say), where
 /// the caller may describe instance types.
 fn resources(plan: &Plan) -> Node {
-    let instance_type = &plan.instance_type;
+    let instance_type = plan.instance_type();
     let mut resources = yaml_serde::Mapping::new();
     put(&mut resources, "CPU", instance_type.default_vcpus);
     let gpus: u32 = instance_type.gpus.iter().map(|gpu| gpu.count).sum();
@@ -200,16 +200,16 @@ fn resources(plan: &Plan) -> Node {
     }
     let memory = instance_type.memory_mib * 1024 * 1024 / 10 * TASK_MEMORY_TENTHS;
     put(&mut resources, "memory", memory);
-    put(&mut resources, "efa", plan.layout.efa_count());
+    put(&mut resources, "efa", plan.layout().efa_count());
     Node::Mapping(resources)
 }
 
 /// Tags that say what was planned, and none by which our own verbs find a cluster to remove.
 fn worker_tags(plan: &Plan) -> Tags {
-    let mut own = plan.spec.tags.clone();
+    let mut own = plan.spec().tags.clone();
     own.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));
-    own.insert(tags::PLAN.to_owned(), plan.fingerprint.clone());
-    own.insert(tags::LAYOUT.to_owned(), plan.layout.notation());
+    own.insert(tags::PLAN.to_owned(), plan.fingerprint().to_owned());
+    own.insert(tags::LAYOUT.to_owned(), plan.layout().notation());
     own
 }
 
@@ -225,7 +225,7 @@ fn commented(cluster: Node, plan: &Plan, options: &RayClusterOptions, worker: &s
              ~/.ssh/ray-autoscaler_<region>.pem on the machine that runs `ray up`."
         }
     };
-    let several = if plan.layout.len() > 1 {
+    let several = if plan.layout().len() > 1 {
         "Must stay true: EC2 gives no public address to an instance of several interfaces."
     } else {
         "Ray reaches its nodes by their private addresses."

@@ -32,7 +32,7 @@ impl Plan {
         }
         // A resource's name has no hyphen by Terraform's own style.
         let resource = self.name().replace('-', "_");
-        let comment: Vec<Node> = provenance::header(self, &self.layout)
+        let comment: Vec<Node> = provenance::header(self, self.layout())
             .into_iter()
             .map(Node::from)
             .collect();
@@ -111,7 +111,7 @@ mod tests {
         let list = template["network_interfaces"].as_array().unwrap();
         assert_eq!(
             interfaces::read_interfaces(list).unwrap(),
-            plan.layout.interfaces
+            plan.layout().interfaces
         );
         assert_eq!(list[32]["security_groups"][0], "sg-1");
         assert_eq!(template["placement"][0]["group_name"], "efa-sdk-train-1");

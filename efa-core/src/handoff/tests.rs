@@ -47,7 +47,7 @@ fn tag(data: &mut Value, key: &str, value: &str) {
 }
 
 fn is_spot(plan: &Plan) -> bool {
-    plan.spec.capacity == Capacity::Spot
+    plan.spec().capacity == Capacity::Spot
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn the_aws_cli_sends_what_apply_sends() {
             .unwrap()
             .remove("ClientToken")
             .unwrap();
-        assert!(token.as_str().unwrap().contains(&plan.fingerprint));
+        assert!(token.as_str().unwrap().contains(plan.fingerprint()));
         assert_eq!(request, expected);
     }
 }
@@ -189,11 +189,11 @@ fn cloudformation_has_what_is_sent() {
 fn rays_nodes_have_what_is_sent() {
     for plan in every_launch() {
         let mut options = RayClusterOptions::default();
-        options.ssh_private_key = plan.spec.key_name.as_ref().map(|_| "~/key".to_owned());
+        options.ssh_private_key = plan.spec().key_name.as_ref().map(|_| "~/key".to_owned());
         let text = plan.to_ray_yaml(&options).unwrap();
         let cluster = read::documents(&text).unwrap().remove(0);
         let types = &cluster["available_node_types"];
-        let name = plan.spec.instance_type.replace('.', "-");
+        let name = plan.spec().instance_type.replace('.', "-");
         let mut worker = types[name]["node_config"].clone();
         let head = &types["head"]["node_config"];
         let mut expected = printed(&plan, false);

@@ -43,27 +43,28 @@ fn reads(plan: &Plan) -> Value {
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
     ];
-    if plan.spec.vpc.is_some() {
+    if plan.spec().vpc.is_some() {
         actions.push("ec2:DescribeVpcs");
     }
-    if plan.capacity.reservation.is_some() {
+    if plan.capacity().reservation.is_some() {
         actions.push("ec2:DescribeCapacityReservations");
     }
     allow("Read", &actions, &json!("*"), None)
 }
 
 fn parameter(plan: &Plan) -> Option<Value> {
-    let architecture: &Architecture = &plan.image.architecture;
-    let name = image::parameter_name(&plan.spec.image, architecture)?;
+    let architecture: &Architecture = &plan.image().architecture;
+    let name = image::parameter_name(&plan.spec().image, architecture)?;
     // AWS's own parameters have no account in their ARN.
     let account = if name.starts_with("/aws/service/") {
         ""
     } else {
-        &plan.account
+        plan.account()
     };
     let arn = format!(
         "arn:{}:ssm:{}:{account}:parameter{name}",
-        plan.partition, plan.region
+        plan.partition(),
+        plan.region()
     );
     Some(allow(
         "ImageParameter",
@@ -79,7 +80,7 @@ fn security_group(plan: &Plan) -> Vec<Value> {
         "ec2:AuthorizeSecurityGroupEgress",
         "ec2:AuthorizeSecurityGroupIngress",
     ];
-    match &plan.spec.security_group {
+    match &plan.spec().security_group {
         SecurityGroupChoice::Use(_) => Vec::new(),
         SecurityGroupChoice::Adopt(Selector::Id(id)) => {
             let group = arn(plan, &format!("security-group/{id}"));
@@ -113,7 +114,7 @@ fn security_group(plan: &Plan) -> Vec<Value> {
 }
 
 fn placement_group(plan: &Plan) -> Vec<Value> {
-    let Some(group) = plan.placement_group.as_ref().filter(|group| group.ours) else {
+    let Some(group) = plan.placement_group().filter(|group| group.ours) else {
         return Vec::new();
     };
     let group = json!(arn(plan, &format!("placement-group/{}", group.group_name)));
@@ -139,22 +140,24 @@ fn instances(plan: &Plan) -> Vec<Value> {
     let mut used = vec![
         format!(
             "arn:{}:ec2:{}::image/{}",
-            plan.partition, plan.region, plan.image.image_id
+            plan.partition(),
+            plan.region(),
+            plan.image().image_id
         ),
         arn(plan, "security-group/*"),
     ];
     used.extend(
-        plan.subnets
+        plan.subnets()
             .iter()
             .map(|s| arn(plan, &format!("subnet/{}", s.subnet_id))),
     );
-    if let Some(group) = &plan.placement_group {
+    if let Some(group) = plan.placement_group() {
         used.push(arn(plan, &format!("placement-group/{}", group.group_name)));
     }
-    if let Some(key) = &plan.spec.key_name {
+    if let Some(key) = &plan.spec().key_name {
         used.push(arn(plan, &format!("key-pair/{key}")));
     }
-    if let Some(reservation) = &plan.capacity.reservation {
+    if let Some(reservation) = &plan.capacity().reservation {
         let id = &reservation.capacity_reservation_id;
         used.push(arn(plan, &format!("capacity-reservation/{id}")));
     }
@@ -215,13 +218,15 @@ fn addresses(plan: &Plan) -> Vec<Value> {
 }
 
 fn instance_profile(plan: &Plan) -> Vec<Value> {
-    let Some(planned) = &plan.instance_profile else {
+    let Some(planned) = plan.instance_profile() else {
         return Vec::new();
     };
     let iam = |what: &str| {
         format!(
             "arn:{}:iam::{}:{what}/{}",
-            plan.partition, plan.account, planned.name
+            plan.partition(),
+            plan.account(),
+            planned.name
         )
     };
     let (role, profile) = (iam("role"), iam("instance-profile"));
@@ -229,9 +234,9 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
         let to_ec2 = json!({ "StringEquals": { "iam:PassedToService": "ec2.amazonaws.com" } });
         allow("PassRole", &["iam:PassRole"], &json!(role), Some(to_ec2))
     };
-    let InstanceProfileChoice::Make(wanted) = &plan.spec.instance_profile else {
+    let InstanceProfileChoice::Make(wanted) = &plan.spec().instance_profile else {
         // The role's name is the caller's to know; EC2 alone can be given it.
-        let any = format!("arn:{}:iam::{}:role/*", plan.partition, plan.account);
+        let any = format!("arn:{}:iam::{}:role/*", plan.partition(), plan.account());
         let read = allow(
             "ReadInstanceProfile",
             &["iam:GetInstanceProfile"],
@@ -240,7 +245,7 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
         );
         return vec![read, pass(&any)];
     };
-    let managed = instance_role::ssm_policy_arn(&plan.partition);
+    let managed = instance_role::ssm_policy_arn(plan.partition());
     let attached = json!({ "ArnEquals": { "iam:PolicyARN": managed } });
     let mut on_role = vec![
         "iam:CreateRole",
@@ -251,7 +256,7 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
         "iam:TagRole",
     ];
     let statement = plan.bootstrap_statement();
-    if instance_role::inline_policy(wanted, &plan.partition, statement).is_some() {
+    if instance_role::inline_policy(wanted, plan.partition(), statement).is_some() {
         on_role.extend(["iam:DeleteRolePolicy", "iam:PutRolePolicy"]);
     }
     vec![
@@ -282,7 +287,9 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
 fn arn(plan: &Plan, resource: &str) -> String {
     format!(
         "arn:{}:ec2:{}:{}:{resource}",
-        plan.partition, plan.region, plan.account
+        plan.partition(),
+        plan.region(),
+        plan.account()
     )
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::InstanceType;
 use crate::ec2::{CapacityReservation, Market};
 use crate::error::{Code, Error, Result};
-use crate::spec::{Capacity, ClusterSpec};
+use crate::spec::{Capacity, CheckedSpec};
 
 /// EC2's word for a Capacity Block among the types of reservation.
 const CAPACITY_BLOCK: &str = "capacity-block";
@@ -36,7 +36,7 @@ impl PlannedCapacity {
 
 /// Decides the capacity of a plan; a reservation that the specification names must exist.
 pub(crate) fn plan_capacity(
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     instance_type: &InstanceType,
     reservation: Option<CapacityReservation>,
 ) -> Result<PlannedCapacity> {
@@ -78,7 +78,7 @@ pub(crate) fn plan_capacity(
     })
 }
 
-fn check_reservation(spec: &ClusterSpec, found: &CapacityReservation) -> Result<()> {
+fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation) -> Result<()> {
     let id = &found.capacity_reservation_id;
     if found.instance_type != spec.instance_type {
         return Err(refused(

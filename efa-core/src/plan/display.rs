@@ -26,13 +26,15 @@ impl fmt::Display for Plan {
 }
 
 fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let spec = &plan.spec;
+    let spec = plan.spec();
     writeln!(
         f,
         "plan {} for cluster '{}' in {}",
-        plan.fingerprint, spec.name, plan.region
+        plan.fingerprint(),
+        spec.name,
+        plan.region()
     )?;
-    for (index, subnet) in plan.subnets.iter().enumerate() {
+    for (index, subnet) in plan.subnets().iter().enumerate() {
         let mark = if index == 0 { USED } else { ELSE };
         writeln!(
             f,
@@ -43,15 +45,18 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             subnet.available_ip_address_count
         )?;
     }
-    for subnet in &plan.rejected_subnets {
+    for subnet in plan.rejected_subnets() {
         writeln!(f, "    not {}", subnet.reason)?;
     }
     writeln!(
         f,
         "  {USED} image            {} {} ({}, owner {})",
-        plan.image.image_id, plan.image.name, plan.image.architecture, plan.image.owner_id
+        plan.image().image_id,
+        plan.image().name,
+        plan.image().architecture,
+        plan.image().owner_id
     )?;
-    let group = &plan.security_group;
+    let group = plan.security_group();
     match &group.group_id {
         Some(id) => writeln!(f, "  {USED} security group   {id} {}", group.group_name)?,
         None => writeln!(f, "  {MADE} security group   {}", group.group_name)?,
@@ -69,7 +74,7 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "  {MADE}   ingress rule    tcp port 22 (SSH) from {cidr}"
         )?;
     }
-    match &plan.placement_group {
+    match plan.placement_group() {
         Some(group) if group.exists => writeln!(
             f,
             "  {USED} placement group  {} (cluster)",
@@ -82,7 +87,7 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?,
         None => writeln!(f, "    placement group  none")?,
     }
-    match &plan.instance_profile {
+    match plan.instance_profile() {
         Some(profile) if profile.exists => {
             writeln!(f, "  {USED} instance profile {}", profile.name)?;
         }
@@ -93,7 +98,7 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?,
         None => {}
     }
-    if let Some(reservation) = &plan.capacity.reservation {
+    if let Some(reservation) = &plan.capacity().reservation {
         writeln!(
             f,
             "  {USED} capacity         {} ({}, {}, {} of {} free, {} to {})",
@@ -117,7 +122,7 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         spec.instance_type,
         spec.capacity,
         launch::metadata_options().http_tokens,
-        match &plan.root_volume {
+        match plan.root_volume() {
             Some(volume) => root_volume(volume),
             None => "volumes as the image has them".to_owned(),
         }
@@ -129,8 +134,8 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             bootstrap.installer.version
         )?;
     }
-    writeln!(f, "      interfaces     {}", plan.layout)?;
-    writeln!(f, "                     {}", plan.layout.notation())?;
+    writeln!(f, "      interfaces     {}", plan.layout())?;
+    writeln!(f, "                     {}", plan.layout().notation())?;
     if plan.wants_elastic_ips() {
         writeln!(
             f,
@@ -138,10 +143,10 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             spec.count
         )?;
     }
-    for warning in &plan.warnings {
+    for warning in plan.warnings() {
         writeln!(f, "  ! {warning}")?;
     }
-    for note in &plan.layout.notes {
+    for note in &plan.layout().notes {
         writeln!(f, "    note: {note}")?;
     }
     Ok(())

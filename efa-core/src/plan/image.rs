@@ -3,7 +3,7 @@
 use crate::catalog::InstanceType;
 use crate::ec2::{Ec2, Filter, Image};
 use crate::error::{Code, Error, Result};
-use crate::spec::{ClusterSpec, ImageChoice};
+use crate::spec::{CheckedSpec, ImageChoice};
 use crate::ssm::Ssm;
 use crate::types::Architecture;
 
@@ -32,7 +32,7 @@ pub(crate) fn parameter_name(choice: &ImageChoice, architecture: &Architecture) 
 pub(crate) async fn find_image(
     ec2: &dyn Ec2,
     ssm: &dyn Ssm,
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     instance_type: &InstanceType,
 ) -> Result<Image> {
     let architecture = instance_type
@@ -88,7 +88,7 @@ fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
 /// Refuses an image that the type cannot run, and warns of one that a stranger owns or that
 /// seems to lack the EFA software.
 pub(crate) fn require_fit(
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     instance_type: &InstanceType,
     image: &Image,
     account: &str,

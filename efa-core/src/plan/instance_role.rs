@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error, Result};
 use crate::iam::InstanceProfile;
-use crate::spec::{ClusterSpec, InstanceProfileChoice, InstanceRole};
+use crate::spec::{CheckedSpec, InstanceProfileChoice, InstanceRole};
 use crate::tags;
 
 /// IAM's limit on the name of a role, in characters.
@@ -78,7 +78,7 @@ pub(crate) fn inline_policy(
 
 /// Decides the instance profile of a plan from what exists under the name in question.
 pub(crate) fn plan_instance_profile(
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     region: &str,
     existing: Option<&InstanceProfile>,
 ) -> Result<Option<PlannedInstanceProfile>> {

@@ -3,11 +3,11 @@
 use crate::catalog::InstanceType;
 use crate::error::{Code, Error, Result};
 use crate::layout::{Layout, PublicIp};
-use crate::spec::ClusterSpec;
+use crate::spec::CheckedSpec;
 use crate::tags;
 
 /// The layout of every instance.
-pub(super) fn plan_interfaces(spec: &ClusterSpec, instance_type: &InstanceType) -> Result<Layout> {
+pub(super) fn plan_interfaces(spec: &CheckedSpec, instance_type: &InstanceType) -> Result<Layout> {
     let Some(interfaces) = &spec.interfaces else {
         return instance_type.layout(&spec.layout_request());
     };

@@ -20,7 +20,7 @@ impl Plan {
     /// What each instance is launched with, in one security group and subnet.
     #[must_use]
     pub fn launch_data(&self, security_group_id: &str, subnet_id: &str) -> LaunchData {
-        self.launch_data_with(&self.layout, security_group_id, subnet_id)
+        self.launch_data_with(self.layout(), security_group_id, subnet_id)
     }
 
     /// [`launch_data`](Self::launch_data) with the interfaces that another launcher makes of the
@@ -45,7 +45,7 @@ impl Plan {
         };
         // EC2 refuses one token with two different requests, so the request is part of it.
         let digest = hex::encode(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
-        let (fingerprint, number) = (&self.fingerprint, launch.number);
+        let (fingerprint, number) = (self.fingerprint(), launch.number);
         request.client_token = format!("efa-sdk-{fingerprint}-{digest}-{number}");
         request
     }
@@ -56,8 +56,8 @@ impl Plan {
         Launch {
             security_group_id,
             subnet_id,
-            count: self.spec.count,
-            minimum_count: self.spec.minimum_count.unwrap_or(self.spec.count),
+            count: self.spec().count,
+            minimum_count: self.spec().minimum_count.unwrap_or(self.spec().count),
             number: 0,
         }
     }
@@ -65,29 +65,29 @@ impl Plan {
 
 /// The launch of the plan's instances with these interfaces, into this security group and subnet.
 fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> LaunchData {
-    let market = &plan.capacity.market;
+    let market = &plan.capacity().market;
     LaunchData {
-        instance_type: plan.spec.instance_type.clone(),
-        image_id: plan.image.image_id.clone(),
+        instance_type: plan.spec().instance_type.clone(),
+        image_id: plan.image().image_id.clone(),
         network_interfaces: interfaces(layout, security_group_id, Some(subnet_id)),
         placement: placement(plan),
         instance_market_options: market_options(market),
         capacity_reservation_specification: reservation(market),
-        block_device_mappings: plan.root_volume.iter().map(block_device).collect(),
+        block_device_mappings: plan.root_volume().into_iter().map(block_device).collect(),
         metadata_options: metadata_options(),
-        iam_instance_profile: plan.instance_profile.as_ref().map(|profile| {
-            InstanceProfileSpecification {
+        iam_instance_profile: plan
+            .instance_profile()
+            .map(|profile| InstanceProfileSpecification {
                 name: profile.name.clone(),
-            }
-        }),
-        key_name: plan.spec.key_name.clone(),
+            }),
+        key_name: plan.spec().key_name.clone(),
         tag_specifications: tag_specifications(&instance_tags(
             plan,
             layout,
             security_group_id,
             subnet_id,
         )),
-        user_data: plan.user_data(),
+        user_data: plan.user_data().map(str::to_owned),
     }
 }
 
@@ -114,9 +114,9 @@ pub(crate) fn interfaces(
 }
 
 fn placement(plan: &Plan) -> Option<Placement> {
-    let group_name = plan.placement_group.as_ref();
+    let group_name = plan.placement_group();
     let group_name = group_name.map(|group| group.group_name.clone());
-    let tenancy = plan.capacity.tenancy.clone();
+    let tenancy = plan.capacity().tenancy.clone();
     (group_name.is_some() || tenancy.is_some()).then_some(Placement {
         group_name,
         tenancy,
@@ -202,23 +202,23 @@ fn tag_specifications(tags: &Tags) -> Vec<TagSpecification> {
 fn instance_tags(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> Tags {
     let mut all = plan.shared_tags();
     let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
-    put(tags::PLAN, &plan.fingerprint);
-    put(tags::COUNT, &plan.spec.count.to_string());
+    put(tags::PLAN, plan.fingerprint());
+    put(tags::COUNT, &plan.spec().count.to_string());
     put(tags::LAYOUT, &layout.notation());
     put(tags::PUBLIC_IP, layout.public_ip.as_str());
-    put(tags::INSTANCE_TYPE, &plan.spec.instance_type);
+    put(tags::INSTANCE_TYPE, &plan.spec().instance_type);
     put(tags::SUBNET, subnet_id);
-    put(tags::IMAGE, &plan.image.image_id);
+    put(tags::IMAGE, &plan.image().image_id);
     put(tags::SECURITY_GROUP, security_group_id);
-    put(tags::CAPACITY, &plan.spec.capacity.to_string());
-    if let Some(group) = &plan.placement_group {
+    put(tags::CAPACITY, &plan.spec().capacity.to_string());
+    if let Some(group) = plan.placement_group() {
         put(tags::PLACEMENT_GROUP, &group.group_name);
     }
-    if let Some(profile) = &plan.instance_profile {
+    if let Some(profile) = plan.instance_profile() {
         put(tags::INSTANCE_PROFILE, &profile.name);
     }
-    if !plan.spec.ssh_cidrs.is_empty() {
-        put(tags::SSH_CIDRS, &plan.spec.ssh_cidrs.join(" "));
+    if !plan.spec().ssh_cidrs.is_empty() {
+        put(tags::SSH_CIDRS, &plan.spec().ssh_cidrs.join(" "));
     }
     all
 }

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::iam::InstanceProfile;
 use crate::services::Aws;
 use crate::spec::selector::{self, Selectable, Selector};
-use crate::spec::{Capacity, ClusterSpec, InstanceProfileChoice, SecurityGroupChoice};
+use crate::spec::{Capacity, CheckedSpec, InstanceProfileChoice, SecurityGroupChoice};
 use crate::tags;
 
 /// What a plan is decided from, as read from AWS.
@@ -35,7 +35,7 @@ pub(crate) struct Observations {
 }
 
 /// Everything that `decide` needs for `spec`.
-pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observations> {
+pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Observations> {
     let ec2: &dyn Ec2 = aws;
     let caller = aws.caller_identity().await?;
     let instance_type = instance_type(ec2, &spec.instance_type).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Observa
         reserved_zone: reservation.as_ref().map(|r| r.availability_zone.as_str()),
     };
     let (usable, _) = subnets::rank_subnets(&demand, subnets.clone())?;
-    let security_group = security_group(ec2, spec, &usable[0].vpc_id).await?;
+    let security_group = security_group(ec2, spec, &usable.first().vpc_id).await?;
     let placement_group = placement_group(ec2, spec, &capacity).await?;
     let instance_profile = instance_profile(aws, spec).await?;
     Ok(Observations {
@@ -91,7 +91,7 @@ async fn instance_type(ec2: &dyn Ec2, name: &str) -> Result<InstanceType> {
     })
 }
 
-async fn reservation(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Option<CapacityReservation>> {
+async fn reservation(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Option<CapacityReservation>> {
     let Capacity::Reservation(id) = &spec.capacity else {
         return Ok(None);
     };
@@ -102,7 +102,7 @@ async fn reservation(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Option<Capacit
         .find(|reservation| reservation.capacity_reservation_id == *id))
 }
 
-async fn subnets(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Vec<Subnet>> {
+async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Vec<Subnet>> {
     let mut in_vpc = Vec::new();
     if let Some(vpc) = &spec.vpc {
         let found = ec2.describe_vpcs(&[vpc.filter(selector::VPC)]).await?;
@@ -138,7 +138,7 @@ async fn subnets(ec2: &dyn Ec2, spec: &ClusterSpec) -> Result<Vec<Subnet>> {
 
 async fn security_group(
     ec2: &dyn Ec2,
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     vpc_id: &str,
 ) -> Result<Option<SecurityGroup>> {
     match &spec.security_group {
@@ -199,7 +199,7 @@ pub(crate) async fn find_security_group(
 
 async fn placement_group(
     ec2: &dyn Ec2,
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     capacity: &PlannedCapacity,
 ) -> Result<Option<PlacementGroup>> {
     match placement::wanted(spec, capacity)? {
@@ -221,7 +221,7 @@ pub(crate) async fn find_placement_group(
         .find(|group| !group.state.starts_with("delet")))
 }
 
-async fn instance_profile(aws: &dyn Aws, spec: &ClusterSpec) -> Result<Option<InstanceProfile>> {
+async fn instance_profile(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Option<InstanceProfile>> {
     match &spec.instance_profile {
         InstanceProfileChoice::None => Ok(None),
         InstanceProfileChoice::Use(name) => aws.get_instance_profile(name).await,

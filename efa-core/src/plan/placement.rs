@@ -6,7 +6,7 @@ use super::capacity::PlannedCapacity;
 use crate::catalog::InstanceType;
 use crate::ec2::{Market, PlacementGroup};
 use crate::error::{Code, Error, Result};
-use crate::spec::{ClusterSpec, PlacementGroupChoice};
+use crate::spec::{CheckedSpec, PlacementGroupChoice};
 use crate::tags;
 use crate::types::PlacementStrategy;
 
@@ -34,7 +34,7 @@ pub(crate) enum Wanted {
 /// What a plan wants before anything is looked up. A new group never fits capacity that was
 /// reserved without it: EC2 then has none although the reservation is free
 /// (terraform-aws-eks#3730).
-pub(crate) fn wanted(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Result<Wanted> {
+pub(crate) fn wanted(spec: &CheckedSpec, capacity: &PlannedCapacity) -> Result<Wanted> {
     let reserved = capacity.placement_group_name();
     match &spec.placement_group {
         PlacementGroupChoice::None => match reserved {
@@ -73,7 +73,7 @@ pub(crate) fn wanted(spec: &ClusterSpec, capacity: &PlannedCapacity) -> Result<W
 
 /// Decides the placement group of a plan from what exists under the name in question.
 pub(crate) fn plan_placement_group(
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     instance_type: &InstanceType,
     wanted: Wanted,
     existing: Option<&PlacementGroup>,

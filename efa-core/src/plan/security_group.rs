@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ec2::{Direction, Peer, Rule, SecurityGroup, Subnet};
 use crate::error::{Code, Error, Result};
-use crate::spec::{ClusterSpec, SecurityGroupChoice};
+use crate::spec::{CheckedSpec, SecurityGroupChoice};
 use crate::tags;
 
 /// A security group of the plan.
@@ -25,7 +25,7 @@ pub struct PlannedSecurityGroup {
 /// Decides the security group of a plan from what exists under the id or name in question; a
 /// group that the specification names must exist.
 pub(crate) fn plan_security_group(
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     subnet: &Subnet,
     existing: Option<&SecurityGroup>,
 ) -> Result<PlannedSecurityGroup> {
@@ -155,7 +155,7 @@ pub(crate) fn ssh_rule(cidr: &str) -> Rule {
 }
 
 /// The ranges that the specification lets reach port 22 and the group does not.
-pub(crate) fn missing_ssh_cidrs(spec: &ClusterSpec, group: &SecurityGroup) -> Vec<String> {
+pub(crate) fn missing_ssh_cidrs(spec: &CheckedSpec, group: &SecurityGroup) -> Vec<String> {
     let missing = |cidr: &&String| !group.ingress.contains(&ssh_rule(cidr));
     spec.ssh_cidrs.iter().filter(missing).cloned().collect()
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ec2::Subnet;
 use crate::error::{Code, Error, Result};
 use crate::layout::Layout;
-use crate::spec::ClusterSpec;
+use crate::spec::CheckedSpec;
 use crate::spec::Selector;
 
 /// A subnet that cannot take the cluster.
@@ -19,9 +19,42 @@ pub struct RejectedSubnet {
     pub cure: String,
 }
 
+/// The subnets that could take the cluster, best first: one at least.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Subnet>", into = "Vec<Subnet>")]
+pub(crate) struct UsableSubnets(Vec<Subnet>);
+
+impl UsableSubnets {
+    pub(crate) fn first(&self) -> &Subnet {
+        // `try_from` takes no empty list.
+        &self.0[0]
+    }
+
+    pub(crate) fn all(&self) -> &[Subnet] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<Subnet>> for UsableSubnets {
+    type Error = &'static str;
+
+    fn try_from(subnets: Vec<Subnet>) -> std::result::Result<Self, &'static str> {
+        if subnets.is_empty() {
+            return Err("it has no subnet");
+        }
+        Ok(Self(subnets))
+    }
+}
+
+impl From<UsableSubnets> for Vec<Subnet> {
+    fn from(subnets: UsableSubnets) -> Self {
+        subnets.0
+    }
+}
+
 /// What a subnet must fit.
 pub(crate) struct Demand<'a> {
-    pub(crate) spec: &'a ClusterSpec,
+    pub(crate) spec: &'a CheckedSpec,
     pub(crate) layout: &'a Layout,
     pub(crate) region: &'a str,
     pub(crate) zones_that_offer: &'a [String],
@@ -33,7 +66,7 @@ pub(crate) struct Demand<'a> {
 pub(crate) fn rank_subnets(
     demand: &Demand<'_>,
     seen: Vec<Subnet>,
-) -> Result<(Vec<Subnet>, Vec<RejectedSubnet>)> {
+) -> Result<(UsableSubnets, Vec<RejectedSubnet>)> {
     let (mut usable, mut refusals) = (Vec::new(), Vec::new());
     for subnet in seen {
         match demand.refusal(&subnet) {
@@ -79,7 +112,7 @@ pub(crate) fn rank_subnets(
     };
     let mut rejected: Vec<RejectedSubnet> = refusals.into_iter().map(reject).collect();
     rejected.sort_by(|a, b| a.subnet_id.cmp(&b.subnet_id));
-    Ok((usable, rejected))
+    Ok((UsableSubnets(usable), rejected))
 }
 
 impl Demand<'_> {

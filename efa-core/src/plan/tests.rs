@@ -1,10 +1,10 @@
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{CapacityReservation, Direction, PlacementGroup, Rule, SecurityGroup};
-use crate::fixtures::{seen, subnet};
+use crate::fixtures::{decide, seen, subnet};
 use crate::iam::InstanceProfile;
 use crate::spec::{
-    Capacity, ImageChoice, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
+    Capacity, ClusterSpec, ImageChoice, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
     SecurityGroupChoice, Selector,
 };
 use crate::types::{Architecture, PlacementStrategy};
@@ -52,14 +52,14 @@ fn all_with_itself() -> Vec<Rule> {
 fn a_fresh_cluster_makes_both_groups_and_launches_the_layout() {
     let spec = spec("p5.48xlarge");
     let plan = decide(&spec, seen(&spec)).unwrap();
-    assert_eq!(plan.layout.efa_count(), 32);
+    assert_eq!(plan.layout().efa_count(), 32);
     assert!(plan.makes_groups());
     assert_eq!(
-        plan.security_group.missing_self_rules,
+        plan.security_group().missing_self_rules,
         [Direction::Ingress, Direction::Egress]
     );
     assert_eq!(
-        plan.placement_group.as_ref().map(|g| g.group_name.as_str()),
+        plan.placement_group().map(|g| g.group_name.as_str()),
         Some("efa-sdk-train")
     );
 
@@ -108,9 +108,9 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
     ));
     half_made.subnets[0].available_ip_address_count = 100;
     let half_made = decide(&spec_, half_made).unwrap();
-    assert_eq!(fresh.fingerprint, half_made.fingerprint);
+    assert_eq!(fresh.fingerprint(), half_made.fingerprint());
     assert_eq!(
-        half_made.security_group.missing_self_rules,
+        half_made.security_group().missing_self_rules,
         [Direction::Egress]
     );
     assert_ne!(fresh, half_made);
@@ -128,7 +128,7 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         let mut changed = spec_.clone();
         change(&mut changed);
         let plan = decide(&changed, seen(&changed)).unwrap();
-        assert_ne!(plan.fingerprint, fresh.fingerprint, "{changed:?}");
+        assert_ne!(plan.fingerprint(), fresh.fingerprint(), "{changed:?}");
         assert_ne!(
             token(&plan, "sg-1", "subnet-1", 0),
             token(&fresh, "sg-1", "subnet-1", 0)
@@ -377,24 +377,35 @@ fn reserved_capacity_says_where_and_with_which_group() {
 
     let block = plan("capacity-block", None);
     assert_eq!(block.subnet().subnet_id, "subnet-2");
-    assert_eq!(block.rejected_subnets.len(), 1);
+    assert_eq!(block.rejected_subnets().len(), 1);
     assert_eq!(
-        block.placement_group, None,
+        block.placement_group(),
+        None,
         "a Capacity Block places its instances"
     );
-    assert_eq!(block.capacity.market, Market::CapacityBlock("cr-1".into()));
+    assert_eq!(
+        block.capacity().market,
+        Market::CapacityBlock("cr-1".into())
+    );
     let placement = request(&block).data.placement.unwrap();
     assert_eq!(placement.tenancy.as_deref(), Some("dedicated"));
 
     let reserved = plan("default", None);
     assert_eq!(
-        reserved.placement_group, None,
+        reserved.placement_group(),
+        None,
         "the reservation was made in none"
     );
-    assert_eq!(reserved.capacity.market, Market::Reservation("cr-1".into()));
+    assert_eq!(
+        reserved.capacity().market,
+        Market::Reservation("cr-1".into())
+    );
 
     let arn = "arn:aws:ec2:us-east-1:123456789012:placement-group/mine";
-    let grouped = plan("default", Some(arn)).placement_group.unwrap();
+    let grouped = plan("default", Some(arn))
+        .placement_group()
+        .cloned()
+        .unwrap();
     assert_eq!(
         (grouped.group_name.as_str(), grouped.exists, grouped.ours),
         ("mine", true, false)
@@ -412,10 +423,10 @@ fn subnets_are_tried_in_the_order_of_their_ids_or_of_their_room() {
             subnet("subnet-3", "us-east-1c", 250),
         ];
         let plan = decide(spec, seen).unwrap();
-        assert_eq!(plan.rejected_subnets[0].subnet_id, "subnet-3");
-        plan.subnets
+        assert_eq!(plan.rejected_subnets()[0].subnet_id, "subnet-3");
+        plan.subnets()
             .into_iter()
-            .map(|s| s.subnet_id)
+            .map(|s| s.subnet_id.clone())
             .collect::<Vec<_>>()
     };
     let ids = ["subnet-1", "subnet-2"].map(|id| Selector::Id(id.to_owned()));
@@ -459,15 +470,16 @@ fn what_is_seldom_wanted_is_warned_of() {
         change(&mut spec, &mut seen);
         let plan = decide(&spec, seen).unwrap();
         assert!(
-            plan.to_string().contains("  ! ") && plan.warnings.iter().any(|w| w.contains(warning)),
+            plan.to_string().contains("  ! ")
+                && plan.warnings().iter().any(|w| w.contains(warning)),
             "'{warning}' is not in {:?}",
-            plan.warnings
+            plan.warnings()
         );
     }
     let mut quiet = seen(&spec("p5.48xlarge"));
     quiet.image.name = "Deep Learning Base OSS Nvidia Driver GPU AMI".into();
     assert_eq!(
-        decide(&spec("p5.48xlarge"), quiet).unwrap().warnings,
+        decide(&spec("p5.48xlarge"), quiet).unwrap().warnings(),
         Vec::<String>::new()
     );
 }
@@ -479,14 +491,14 @@ fn an_adopted_group_is_repaired_and_ssh_needs_a_range() {
     let mut seen_ = seen(&spec_);
     seen_.security_group = Some(group(&[], Vec::new(), Vec::new()));
     let plan = decide(&spec_, seen_).unwrap();
-    assert_eq!(plan.security_group.missing_self_rules.len(), 2);
-    assert!(!plan.security_group.ours);
+    assert_eq!(plan.security_group().missing_self_rules.len(), 2);
+    assert!(!plan.security_group().ours);
 
     let mut spec_ = spec("p5.48xlarge");
     assert!(
         decide(&spec_, seen(&spec_))
             .unwrap()
-            .security_group
+            .security_group()
             .missing_ssh_cidrs
             .is_empty()
     );
@@ -522,7 +534,7 @@ fn groups_that_are_there_are_used() {
     seen.placement_group = Some(placement_group(PlacementStrategy::Cluster, &[]));
     let plan = decide(&spec, seen).unwrap();
     assert!(!plan.makes_groups());
-    assert!(!plan.security_group.ours && plan.placement_group.as_ref().is_some_and(|g| !g.ours));
+    assert!(!plan.security_group().ours && plan.placement_group().is_some_and(|g| !g.ours));
     assert!(
         plan.to_string().contains("= security group   sg-1"),
         "{plan}"
@@ -539,7 +551,7 @@ fn own_interfaces_meet_the_layout_rules() {
     spec_.public_ip = PublicIp::ElasticIp;
     let plan = decide(&spec_, seen(&spec_)).unwrap();
     assert_eq!(
-        (plan.layout.profile, plan.layout.public_ip),
+        (plan.layout().profile, plan.layout().public_ip),
         (None, PublicIp::ElasticIp)
     );
     assert!(plan.to_string().contains("+ 2 Elastic IPs"), "{plan}");
@@ -571,6 +583,58 @@ fn a_stored_plan_is_read_back_and_a_changed_one_refused() {
             "{what}"
         );
     }
+}
+
+/// The stored form with a change, and the checksum of the changed form.
+fn stored_with(plan: &Plan, change: impl Fn(&mut Value)) -> String {
+    let mut form = form(plan);
+    change(&mut form);
+    let digest = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
+    form[DIGEST] = Value::String(digest);
+    form.to_string()
+}
+
+#[test]
+fn a_plan_is_read_as_it_is_decided_or_not_at_all() {
+    let spec = spec("p5.48xlarge");
+    let plan = decide(&spec, seen(&spec)).unwrap();
+    assert_eq!(Plan::from_json(&stored_with(&plan, |_| {})).unwrap(), plan);
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 4] = [
+        ("count", |form| form["spec"]["count"] = 0.into()),
+        ("no subnet", |form| form["subnets"] = json!([])),
+        ("user_data", |form| {
+            form["spec"]["user_data"] = "x".repeat(20_000).into();
+        }),
+        ("user_data", |form| {
+            let mut bootstrap = json!(Bootstrap::default());
+            bootstrap["extra_script"] = "x".repeat(20_000).into();
+            form["spec"]["bootstrap"] = bootstrap;
+        }),
+    ];
+    for (message, change) in changes {
+        let error = Plan::from_json(&stored_with(&plan, change)).unwrap_err();
+        assert_eq!(error.code(), Code::PlanUnreadable, "{error}");
+        assert!(error.message().contains(message), "{error}");
+    }
+}
+
+#[test]
+fn user_data_that_is_too_long_is_no_plan() {
+    let mut spec = spec("p5.48xlarge");
+    let mut bootstrap = Bootstrap::default();
+    bootstrap.extra_script = Some("touch /tmp/x".to_owned());
+    spec.bootstrap = Some(bootstrap.clone());
+    let plan = decide(&spec, seen(&spec)).unwrap();
+    let script = bootstrap.user_data("train").unwrap();
+    let data = plan.launch_data("sg-1", "subnet-1");
+    assert_eq!(data.user_data.as_deref(), Some(script.as_str()));
+
+    bootstrap.extra_script = Some("x".repeat(20_000));
+    spec.bootstrap = Some(bootstrap);
+    let error = decide(&spec, seen(&spec)).unwrap_err();
+    assert_eq!(error.code(), Code::PlanInvalidSpec);
+    assert_eq!(error.context_value("field"), Some("user_data"));
 }
 
 #[test]

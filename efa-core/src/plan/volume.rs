@@ -3,7 +3,7 @@
 use crate::catalog::InstanceType;
 use crate::ec2::{Image, RootVolume};
 use crate::error::{Code, Error, Result};
-use crate::spec::ClusterSpec;
+use crate::spec::CheckedSpec;
 
 /// For types with GPUs or Neuron devices: frameworks, containers and drivers. Origin: the
 /// default of the community's CDK stack, 200 GB; our choice for types without.
@@ -23,7 +23,7 @@ pub(crate) fn recommended_gib(instance_type: &InstanceType) -> u32 {
 /// Decides the root volume, with a warning where the caller's is small; `None` where the image
 /// has no root device to override.
 pub(crate) fn plan_root_volume(
-    spec: &ClusterSpec,
+    spec: &CheckedSpec,
     instance_type: &InstanceType,
     image: &Image,
     warnings: &mut Vec<String>,

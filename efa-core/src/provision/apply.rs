@@ -13,29 +13,32 @@ use crate::plan::Plan;
 /// that are missing of a smaller cluster are launched into it.
 pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan, grow: bool) -> Result<Cluster> {
     check_region(steps, plan)?;
-    terminate_instances::await_unfinished(steps, &plan.spec.name).await?;
+    terminate_instances::await_unfinished(steps, &plan.spec().name).await?;
     let mut exists = Vec::new();
     let result = make(steps, plan, grow, &mut exists).await;
     let next = format!(
         "apply the same plan again to finish, or destroy('{}') to remove what exists",
-        plan.spec.name
+        plan.spec().name
     );
     result.map_err(|error| steps.explain(error, exists, next))
 }
 
 fn check_region(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
     let region = steps.aws.region();
-    if plan.region == region {
+    if plan.region() == region {
         return Ok(());
     }
     Err(Error::new(
         Code::PlanConflict,
-        format!("the plan is for {}, the client calls {region}", plan.region),
+        format!(
+            "the plan is for {}, the client calls {region}",
+            plan.region()
+        ),
     )
     .with_cure("use a client of the plan's region, or plan again")
     .with_context("field", "region")
     .with_context("value", region)
-    .with_context("limit", &plan.region))
+    .with_context("limit", plan.region()))
 }
 
 /// Makes what is missing of `plan` beside the instances; the plan with it.
@@ -45,7 +48,7 @@ pub(crate) async fn prepare(steps: &Steps<'_>, plan: &Plan) -> Result<Plan> {
     let result = make_groups(steps, plan, &mut exists).await;
     let next = format!(
         "prepare the same plan again to finish, or destroy('{}') to remove what exists",
-        plan.spec.name
+        plan.spec().name
     );
     match result {
         Ok(group_id) => Ok(plan.clone().prepared(group_id)),
@@ -68,7 +71,7 @@ async fn make(
     grow: bool,
     exists: &mut Vec<Leftover>,
 ) -> Result<Cluster> {
-    let name = &plan.spec.name;
+    let name = &plan.spec().name;
     let running = run_instances::find_running(steps, plan, grow, exists).await?;
     let group_id = make_groups(steps, plan, exists).await?;
     let instance_ids = run_instances::ensure(steps, plan, &group_id, running, grow, exists).await?;
@@ -88,7 +91,7 @@ async fn whole_cluster(steps: &Steps<'_>, plan: &Plan, ids: &[String]) -> Result
         let whole = |cluster: &Cluster| {
             ids.len() == cluster.instances.len()
                 && cluster.security_group.is_some()
-                && cluster.placement_group.is_some() == plan.placement_group.is_some()
+                && cluster.placement_group.is_some() == plan.placement_group().is_some()
         };
         if found.as_ref().is_some_and(whole) || !steps.pause(&mut poll).await? {
             return found.ok_or_else(|| crate::cluster::not_found(name, steps.aws.region()));

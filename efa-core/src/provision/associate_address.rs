@@ -53,7 +53,7 @@ pub(super) async fn ensure(
 }
 
 async fn ours(steps: &Steps<'_>, plan: &Plan) -> Result<Vec<Address>> {
-    let filter = tags::cluster_filter(&plan.spec.name);
+    let filter = tags::cluster_filter(&plan.spec().name);
     steps.aws.describe_addresses(&[filter]).await
 }
 

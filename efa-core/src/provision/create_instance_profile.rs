@@ -19,7 +19,7 @@ pub(super) async fn ensure(
     plan: &Plan,
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
-    let Some(planned) = &plan.instance_profile else {
+    let Some(planned) = plan.instance_profile() else {
         return Ok(());
     };
     let name = planned.name.as_str();
@@ -28,7 +28,7 @@ pub(super) async fn ensure(
         steps.tell(Action::Found, resource::INSTANCE_PROFILE, name, detail);
         return Ok(());
     };
-    let partition = plan.partition.as_str();
+    let partition = plan.partition();
     ensure_role(steps, plan, name, exists).await?;
     let managed = ssm_policy_arn(partition);
     if !attached(steps, name).await?.contains(&managed) {
@@ -95,7 +95,7 @@ async fn ensure_role(
             Err(error) => return Err(error),
         }
     }
-    let ours = found.is_some_and(|role| tags::is_ours(&role.tags, &plan.spec.name));
+    let ours = found.is_some_and(|role| tags::is_ours(&role.tags, &plan.spec().name));
     found_ours(steps, exists, resource::ROLE, name, ours)
 }
 
@@ -124,7 +124,7 @@ async fn ensure_profile(
         .as_ref()
         .is_some_and(|profile| profile.role_names.iter().any(|role| role == name));
     if let Some(profile) = found {
-        let ours = tags::is_ours(&profile.tags, &plan.spec.name);
+        let ours = tags::is_ours(&profile.tags, &plan.spec().name);
         found_ours(steps, exists, kind, name, ours)?;
     }
     if has_role {

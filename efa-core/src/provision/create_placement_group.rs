@@ -13,7 +13,7 @@ pub(super) async fn ensure(
     plan: &Plan,
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
-    let Some(planned) = &plan.placement_group else {
+    let Some(planned) = plan.placement_group() else {
         return Ok(());
     };
     if !planned.ours {
@@ -72,7 +72,7 @@ async fn find_ours(steps: &Steps<'_>, plan: &Plan, group_name: &str) -> Result<b
     let Some(group) = find_placement_group(steps.aws, group_name).await? else {
         return Ok(false);
     };
-    if tags::is_ours(&group.tags, &plan.spec.name) {
+    if tags::is_ours(&group.tags, &plan.spec().name) {
         return Ok(true);
     }
     Err(Error::new(

@@ -19,7 +19,7 @@ pub(super) async fn ensure(
     exists: &mut Vec<Leftover>,
 ) -> Result<String> {
     let vpc_id = &plan.subnet().vpc_id;
-    let group = match &plan.spec.security_group {
+    let group = match &plan.spec().security_group {
         SecurityGroupChoice::Use(named) => {
             let group = select_security_group(steps.aws, named, vpc_id).await?;
             check_self_rules(&group)?;
@@ -37,7 +37,7 @@ pub(super) async fn ensure(
         let rule = Rule::all_traffic_with_group(&group.group_id);
         authorize(steps, &group.group_id, direction, &rule).await?;
     }
-    for cidr in missing_ssh_cidrs(&plan.spec, &group) {
+    for cidr in missing_ssh_cidrs(plan.spec(), &group) {
         authorize(steps, &group.group_id, Direction::Ingress, &ssh_rule(&cidr)).await?;
     }
     Ok(group.group_id)
@@ -79,12 +79,12 @@ async fn find_or_create(
 async fn find_ours(steps: &Steps<'_>, plan: &Plan) -> Result<Option<SecurityGroup>> {
     let found = find_security_group(
         steps.aws,
-        &plan.security_group.group_name,
+        &plan.security_group().group_name,
         &plan.subnet().vpc_id,
     )
     .await?;
     match found {
-        Some(group) if !tags::is_ours(&group.tags, &plan.spec.name) => Err(Error::new(
+        Some(group) if !tags::is_ours(&group.tags, &plan.spec().name) => Err(Error::new(
             Code::PlanConflict,
             format!(
                 "security group {} ({}) is not tagged as this cluster's",

@@ -21,7 +21,7 @@ pub(super) fn may_fit_elsewhere(error: &Error) -> bool {
 /// The error of a launch that no subnet had room for; a single refusal stays what it is.
 pub(super) fn no_capacity_error(plan: &Plan, mut refusals: Vec<(&str, Error)>) -> Error {
     let zone_of = |subnet_id: &str| {
-        let found = plan.subnets.iter().find(|s| s.subnet_id == subnet_id);
+        let found = plan.subnets().iter().find(|s| s.subnet_id == subnet_id);
         found.map_or("its zone", |subnet| subnet.availability_zone.as_str())
     };
     let tried: Vec<String> = refusals
@@ -51,13 +51,13 @@ pub(super) fn no_capacity_error(plan: &Plan, mut refusals: Vec<(&str, Error)>) -
         Code::ProvisionNoCapacity,
         format!(
             "no capacity for {} x {} in {}: {message}",
-            plan.spec.count,
-            plan.spec.instance_type,
+            plan.spec().count,
+            plan.spec().instance_type,
             tried.join(", ")
         ),
     )
     .with_cure(cure)
-    .with_context("instance_type", &plan.spec.instance_type)
+    .with_context("instance_type", &plan.spec().instance_type)
     .with_context("tried", tried.join(", "))
     .with_context("zones_named_by_ec2", elsewhere.join(", "))
     .retryable(true);

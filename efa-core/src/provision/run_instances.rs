@@ -23,7 +23,7 @@ pub(super) async fn find_running(
     grow: bool,
     exists: &mut Vec<Leftover>,
 ) -> Result<Vec<Instance>> {
-    let instances = live_instances(steps.aws, &plan.spec.name).await?;
+    let instances = live_instances(steps.aws, &plan.spec().name).await?;
     for instance in &instances {
         let state = instance.state.as_str();
         let kind = resource::INSTANCE;
@@ -36,8 +36,8 @@ pub(super) async fn find_running(
             state,
         );
     }
-    let (wanted, found) = (plan.spec.count as usize, instances.len());
-    let least = plan.spec.minimum_count.unwrap_or(plan.spec.count) as usize;
+    let (wanted, found) = (plan.spec().count as usize, instances.len());
+    let least = plan.spec().minimum_count.unwrap_or(plan.spec().count) as usize;
     let fits = |instance: &&Instance| fits(plan, instance, grow);
     let matching = instances.iter().filter(fits).count();
     if found == 0 || (matching == found && (least..=wanted).contains(&found)) {
@@ -51,10 +51,10 @@ pub(super) async fn find_running(
         format!(
             "cluster '{}' has {found} instances, {matching} of them from this plan, which asks \
              for {wanted}",
-            plan.spec.name
+            plan.spec().name
         ),
     )
-    .with_context("name", &plan.spec.name)
+    .with_context("name", &plan.spec().name)
     .with_context("value", found)
     .with_context("limit", wanted);
     Err(
@@ -70,7 +70,8 @@ pub(super) async fn find_running(
 }
 
 fn fits(plan: &Plan, instance: &Instance, grow: bool) -> bool {
-    instance.tags.get(tags::PLAN) == Some(&plan.fingerprint) || (grow && like(plan, instance))
+    instance.tags.get(tags::PLAN).map(String::as_str) == Some(plan.fingerprint())
+        || (grow && like(plan, instance))
 }
 
 /// Whether the instance differs from the plan's in nothing but the size of the cluster.
@@ -98,8 +99,8 @@ pub(super) async fn ensure(
 ) -> Result<Vec<String>> {
     let mut ids: Vec<String> = running.iter().map(|i| i.instance_id.clone()).collect();
     let have = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let least = plan.spec.minimum_count.unwrap_or(plan.spec.count);
-    if have >= plan.spec.count || (!grow && have >= least) {
+    let least = plan.spec().minimum_count.unwrap_or(plan.spec().count);
+    if have >= plan.spec().count || (!grow && have >= least) {
         return Ok(ids);
     }
     // Instances that join others go where these are.
@@ -108,12 +109,16 @@ pub(super) async fn ensure(
         .and_then(|instance| instance.subnet_id.clone());
     let subnets: Vec<&str> = match &place {
         Some(subnet) => vec![subnet],
-        None => plan.subnets.iter().map(|s| s.subnet_id.as_str()).collect(),
+        None => plan
+            .subnets()
+            .iter()
+            .map(|s| s.subnet_id.as_str())
+            .collect(),
     };
     let mut refusals = Vec::new();
     for subnet_id in subnets {
         let mut launch = plan.launch(security_group_id, subnet_id);
-        launch.count = plan.spec.count.saturating_sub(have);
+        launch.count = plan.spec().count.saturating_sub(have);
         launch.minimum_count = least.saturating_sub(have).max(1);
         let checked = match refusals.is_empty() {
             true => dry_run(steps, plan, &launch).await,
@@ -191,7 +196,7 @@ async fn launch_instances(
 
 /// Whether a launch fails because something that we made moments ago is not seen yet.
 fn unseen(plan: &Plan, error: &Error) -> bool {
-    let profile = plan.instance_profile.as_ref();
+    let profile = plan.instance_profile();
     let made_profile = profile.is_some_and(|profile| profile.role.is_some());
     let invalid_profile = error
         .context_value("ec2_message")

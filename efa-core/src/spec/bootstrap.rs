@@ -108,17 +108,21 @@ impl Bootstrap {
     /// # Errors
     /// `plan.invalid_spec` for a malformed name.
     pub fn tag_permission(cluster: &str) -> Result<Value> {
-        ClusterName::new(cluster)?;
+        Ok(Self::tag_statement(&ClusterName::new(cluster)?))
+    }
+
+    /// [`tag_permission`](Self::tag_permission) of a name that is known to be one.
+    pub(crate) fn tag_statement(cluster: &ClusterName) -> Value {
         let cluster_tag = format!("aws:ResourceTag/{}", tags::CLUSTER);
-        Ok(json!({
+        json!({
             "Effect": "Allow",
             "Action": "ec2:CreateTags",
             "Resource": "arn:*:ec2:*:*:instance/*",
             "Condition": {
-                "StringEquals": { cluster_tag: cluster },
+                "StringEquals": { cluster_tag: cluster.as_str() },
                 "ForAllValues:StringEquals": { "aws:TagKeys": [tags::BOOTSTRAP] },
             },
-        }))
+        })
     }
 
     fn assignments(&self, cluster: &str) -> Result<String> {

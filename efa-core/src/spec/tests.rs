@@ -84,7 +84,7 @@ fn each_bad_value_is_named() {
             (s.interfaces, s.efa) = (Some(Vec::new()), Some(1))
         }),
     ];
-    assert!(spec().validate().is_ok());
+    assert!(CheckedSpec::parse(&spec()).is_ok());
     for cidr in [
         "203.0.113.7/32",
         "0.0.0.0/0",
@@ -94,12 +94,12 @@ fn each_bad_value_is_named() {
     ] {
         let mut open = spec();
         open.ssh_cidrs = vec![cidr.to_owned()];
-        assert!(open.validate().is_ok(), "{cidr}");
+        assert!(CheckedSpec::parse(&open).is_ok(), "{cidr}");
     }
     for (field, break_it) in cases {
         let mut broken = spec();
         break_it(&mut broken);
-        let error = broken.validate().unwrap_err();
+        let error = CheckedSpec::parse(&broken).unwrap_err();
         assert_eq!(error.code(), Code::PlanInvalidSpec);
         assert_eq!(error.context_value("field"), Some(*field), "{error}");
         assert!(error.cure().is_some());

@@ -34,7 +34,7 @@ pub(super) fn add_instances(template: &mut Template<'_>, names: &Names, rules: &
          AWS::EC2::Instance has no\nInterfaceType, InstanceMarketOptions and \
          CapacityReservationSpecification.",
     );
-    let count = template.plan.spec.count;
+    let count = template.plan.spec().count;
     let nodes: Vec<String> = (1..=count).map(|number| format!("Node{number}")).collect();
     for name in &nodes {
         put(&mut template.resources, name, instance(rules));
@@ -109,11 +109,11 @@ fn launch_template_data(template: &mut Template<'_>, names: &Names) -> Node {
         "ImageId",
         "AWS::EC2::Image::Id",
         "Image of the instances",
-        &plan.image.image_id,
+        &plan.image().image_id,
     );
     set(&mut data, &["ImageId"], &image);
     set_tag(&mut data, tags::IMAGE, &image);
-    if let Some(name) = &plan.spec.key_name {
+    if let Some(name) = &plan.spec().key_name {
         let key = template.parameter(
             "KeyName",
             "AWS::EC2::KeyPair::KeyName",
@@ -122,7 +122,7 @@ fn launch_template_data(template: &mut Template<'_>, names: &Names) -> Node {
         );
         set(&mut data, &["KeyName"], &key);
     }
-    if let Market::Reservation(id) | Market::CapacityBlock(id) = &plan.capacity.market {
+    if let Market::Reservation(id) | Market::CapacityBlock(id) = &plan.capacity().market {
         let what = "Capacity reservation of the instances; a Capacity Block is one, too";
         let reservation = template.parameter("CapacityReservationId", "String", what, id);
         let path = [

@@ -12,7 +12,7 @@ const PARTITION: &str = "${AWS::Partition}";
 
 /// Adds what the instance profile needs; its name, or that of the caller's as a parameter.
 pub(super) fn add(template: &mut Template<'_>) -> Option<Node> {
-    let planned = template.plan.instance_profile.as_ref()?;
+    let planned = template.plan.instance_profile()?;
     let Some(role) = planned.role.as_ref().filter(|_| !planned.exists) else {
         return Some(template.parameter(
             "InstanceProfileName",

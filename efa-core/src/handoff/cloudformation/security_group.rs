@@ -8,7 +8,7 @@ use crate::handoff::document::{Node, mapping};
 /// and the names of the rules.
 pub(super) fn add_security_group(template: &mut Template<'_>) -> (Node, Vec<String>) {
     let plan = template.plan;
-    let group = match &plan.security_group.group_id {
+    let group = match &plan.security_group().group_id {
         Some(id) => template.parameter(
             "SecurityGroupId",
             "AWS::EC2::SecurityGroup::Id",
@@ -18,7 +18,7 @@ pub(super) fn add_security_group(template: &mut Template<'_>) -> (Node, Vec<Stri
         None => make(template),
     };
     let mut names = Vec::new();
-    for direction in &plan.security_group.missing_self_rules {
+    for direction in &plan.security_group().missing_self_rules {
         let (name, kind, peer) = match direction {
             Direction::Ingress => ("SelfIngress", "Ingress", "SourceSecurityGroupId"),
             Direction::Egress => ("SelfEgress", "Egress", "DestinationSecurityGroupId"),
@@ -39,7 +39,7 @@ pub(super) fn add_security_group(template: &mut Template<'_>) -> (Node, Vec<Stri
              itself would be circular.",
         );
     }
-    for (at, cidr) in plan.security_group.missing_ssh_cidrs.iter().enumerate() {
+    for (at, cidr) in plan.security_group().missing_ssh_cidrs.iter().enumerate() {
         let name = format!("SshIngress{}", at + 1);
         let range = if cidr.contains(':') {
             "CidrIpv6"

@@ -75,15 +75,15 @@ impl<'a> Template<'a> {
             "Description" => format!(
                 "EFA cluster {} of {} {}. Written by {} for plan {}.",
                 plan.name(),
-                plan.spec.count,
-                plan.spec.instance_type,
+                plan.spec().count,
+                plan.spec().instance_type,
                 provenance::tag_value(plan),
-                plan.fingerprint
+                plan.fingerprint()
             ),
             "Metadata" => mapping! { "efa-sdk" => mapping! {
                 "Planner" => provenance::tag_value(plan),
-                "Plan" => plan.fingerprint.as_str(),
-                "Interfaces" => plan.layout.notation(),
+                "Plan" => plan.fingerprint(),
+                "Interfaces" => plan.layout().notation(),
             } },
             "Parameters" => Node::Mapping(self.parameters),
             "Resources" => Node::Mapping(self.resources),
@@ -98,7 +98,7 @@ impl<'a> Template<'a> {
             .fold(Document::new(body), |document, (path, text)| {
                 document.comment(path, text)
             });
-        yaml_text(&provenance::header(plan, &plan.layout), &[document])
+        yaml_text(&provenance::header(plan, plan.layout()), &[document])
     }
 }
 

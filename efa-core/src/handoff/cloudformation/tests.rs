@@ -4,9 +4,8 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{Direction, SecurityGroup, Tags};
 use crate::error::Code;
-use crate::fixtures::{LAYOUT_CLASSES, plan, prepared_plan, seen, spec};
+use crate::fixtures::{LAYOUT_CLASSES, decide, plan, prepared_plan, seen, spec};
 use crate::handoff::{check, interfaces};
-use crate::plan::decide;
 use crate::spec::{
     Capacity, ClusterSpec, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
     SecurityGroupChoice,
@@ -64,7 +63,7 @@ fn every_layout_class_reads_back_as_planned_and_without_findings() {
         let list = data["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(
             interfaces::read_interfaces(list).unwrap(),
-            plan.layout.interfaces
+            plan.layout().interfaces
         );
         for text in [&yaml, &template.to_string()] {
             let report = check(text, Catalog::bundled()).unwrap();
@@ -143,7 +142,10 @@ fn a_group_that_is_adopted_gets_the_rules_that_it_lacks() {
         tags: Tags::new(),
     });
     let plan = decide(&wanted, seen).unwrap();
-    assert_eq!(plan.security_group.missing_self_rules, [Direction::Egress]);
+    assert_eq!(
+        plan.security_group().missing_self_rules,
+        [Direction::Egress]
+    );
     let template = json(&plan, &CloudFormationOptions::default());
     let resources = template["Resources"].as_object().unwrap();
     assert!(!resources.contains_key("SelfIngress") && !resources.contains_key("SecurityGroup"));

@@ -27,7 +27,7 @@ pub(super) fn node_interfaces(
 }
 
 fn listed(plan: &Plan) -> Result<Vec<NetworkInterface>> {
-    let planned = &plan.layout;
+    let planned = plan.layout();
     let public = planned
         .interfaces
         .iter()
@@ -54,7 +54,7 @@ fn listed(plan: &Plan) -> Result<Vec<NetworkInterface>> {
     if let Some(reason) = karpenter_refuses(&interfaces) {
         return Err(refused(plan, &reason));
     }
-    if let Some(violation) = violations(&plan.instance_type, &interfaces).first() {
+    if let Some(violation) = violations(plan.instance_type(), &interfaces).first() {
         let efa = "Karpenter takes no interface of type efa, and there is no room for interface \
                    and efa-only in its place";
         return Err(refused(plan, &format!("{efa}: {}", violation.message)));
@@ -63,21 +63,22 @@ fn listed(plan: &Plan) -> Result<Vec<NetworkInterface>> {
 }
 
 fn derived(plan: &Plan) -> Result<Vec<NetworkInterface>> {
-    let public = plan.layout.interfaces.first();
+    let public = plan.layout().interfaces.first();
     let public = public.and_then(|i| i.associate_public_ip_address) == Some(true);
-    let interfaces = dynamic_interfaces(&plan.instance_type, public);
-    if let Some(violation) = violations(&plan.instance_type, &interfaces).first() {
+    let interfaces = dynamic_interfaces(plan.instance_type(), public);
+    if let Some(violation) = violations(plan.instance_type(), &interfaces).first() {
         return Err(not_possible(
             &format!(
                 "the interfaces that Karpenter derives fail for {}: {}",
-                plan.instance_type.name, violation.message
+                plan.instance_type().name,
+                violation.message
             ),
-            alternatives(&plan.instance_type),
+            alternatives(plan.instance_type()),
             "interfaces",
             "dynamic",
         ));
     }
-    let planned = plan.layout.efa_count();
+    let planned = plan.layout().efa_count();
     if planned != interfaces.len() {
         return Err(not_possible(
             &format!(
@@ -95,9 +96,9 @@ fn derived(plan: &Plan) -> Result<Vec<NetworkInterface>> {
 fn refused(plan: &Plan, reason: &str) -> Error {
     not_possible(
         reason,
-        alternatives(&plan.instance_type),
+        alternatives(plan.instance_type()),
         "interfaces",
-        &plan.layout.notation(),
+        &plan.layout().notation(),
     )
 }
 

@@ -64,7 +64,7 @@ impl Writer<'_> {
             metadata(&data.metadata_options),
         );
         // The bootstrap is not for EKS's images.
-        if let Some(user_data) = &self.plan.spec.user_data {
+        if let Some(user_data) = &self.plan.spec().user_data {
             put(&mut spec, "userData", user_data.as_str());
         }
         put(&mut spec, "tags", self.tags()?);
@@ -124,7 +124,7 @@ impl Writer<'_> {
             put(spec, "amiSelectorTerms", vec![term]);
             return Ok(());
         }
-        let image = &self.plan.image;
+        let image = self.plan.image();
         // Amazon's images for EKS nodes have it in their names; its others never join a cluster.
         if image.owner_alias.as_deref() == Some("amazon") && !image.name.contains("eks") {
             return Err(not_possible(
@@ -150,7 +150,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let ours = "the instance profile of efa-sdk allows less than EKS nodes need";
-        match &self.plan.instance_profile {
+        match self.plan.instance_profile() {
             Some(profile) if profile.role.is_none() => {
                 put(spec, "instanceProfile", profile.name.as_str());
                 Ok(())

@@ -9,13 +9,17 @@ impl Writer<'_> {
     /// The document.
     pub(super) fn node_pool(&self) -> Document {
         let plan = self.plan;
-        let nodes = self.options.maximum_nodes.unwrap_or(plan.spec.count);
+        let nodes = self.options.maximum_nodes.unwrap_or(plan.spec().count);
         let mut spec = yaml_serde::Mapping::new();
         let mut limits = yaml_serde::Mapping::new();
         if self.options.static_nodes {
-            put(&mut spec, "replicas", plan.spec.count.min(nodes));
+            put(&mut spec, "replicas", plan.spec().count.min(nodes));
         } else {
-            put(&mut limits, "cpu", plan.instance_type.default_vcpus * nodes);
+            put(
+                &mut limits,
+                "cpu",
+                plan.instance_type().default_vcpus * nodes,
+            );
         }
         put(&mut limits, "nodes", nodes);
         put(&mut spec, "limits", Node::Mapping(limits));
@@ -87,7 +91,7 @@ impl Writer<'_> {
             }
         };
         // Karpenter's own words for where capacity comes from, which a launch has none of.
-        let capacity: &[&str] = match &plan.capacity.market {
+        let capacity: &[&str] = match &plan.capacity().market {
             Market::OnDemand => &["on-demand"],
             Market::Spot => &["spot"],
             Market::Open => &["reserved", "on-demand"],
@@ -101,7 +105,7 @@ impl Writer<'_> {
             ),
             is_in("karpenter.sh/capacity-type", capacity),
         ];
-        if let Some(architecture) = plan.instance_type.architectures.first() {
+        if let Some(architecture) = plan.instance_type().architectures.first() {
             let name = match architecture {
                 Architecture::X86_64 => "amd64",
                 other => other.as_str(),
@@ -130,7 +134,7 @@ impl Writer<'_> {
                 "requirements" => vec![mapping! {
                     "key" => INSTANCE_TYPE_LABEL,
                     "operator" => "In",
-                    "values" => vec![Node::from(self.plan.spec.instance_type.as_str())],
+                    "values" => vec![Node::from(self.plan.spec().instance_type.as_str())],
                 }],
                 "capacity" => mapping! {
                     "hugepages-2Mi" => format!("{}Mi", options.huge_pages_mib),

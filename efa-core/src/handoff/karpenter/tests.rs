@@ -46,7 +46,7 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
             wanted.profile = profile;
             let mut seen = seen(&wanted);
             seen.image.architecture = seen.instance_type.architectures[0].clone();
-            let Ok(plan) = crate::plan::decide(&wanted, seen) else {
+            let Ok(plan) = crate::fixtures::decide(&wanted, seen) else {
                 continue; // a profile that the type cannot have
             };
             let plan = plan.prepared("sg-1".to_owned());
@@ -68,14 +68,14 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
             let read = node_class_interfaces(&documents[0]).unwrap().unwrap();
             assert_eq!(
                 read,
-                rewritten(&plan.layout.interfaces),
+                rewritten(&plan.layout().interfaces),
                 "{name} {profile:?}"
             );
-            assert!(violations(&plan.instance_type, &read).is_empty());
+            assert!(violations(plan.instance_type(), &read).is_empty());
             let efas = read.iter().filter(|i| i.interface_type.is_efa()).count();
-            assert_eq!(efas, plan.layout.efa_count());
+            assert_eq!(efas, plan.layout().efa_count());
             if profile == Profile::SaveIps {
-                assert_eq!(read, plan.layout.interfaces, "{name}");
+                assert_eq!(read, plan.layout().interfaces, "{name}");
             }
             let report = check(&text, Catalog::bundled()).unwrap();
             assert!(report.is_clean(), "{name} {profile:?}: {report}");
@@ -131,7 +131,7 @@ fn dynamic_interfaces_are_refused_where_they_fail() {
             .as_str()
             .unwrap();
         let launched = crate::layout::parse_notation(tag).unwrap();
-        assert_eq!(launched.len(), plan.layout.efa_count());
+        assert_eq!(launched.len(), plan.layout().efa_count());
         let report = check(&text, Catalog::bundled()).unwrap();
         assert!(report.is_clean(), "{name}: {report}");
     }
@@ -219,7 +219,7 @@ fn reservations_are_selected_by_id() {
             reservation_type: kind.to_owned(),
             ..reservation()
         });
-        let plan = crate::plan::decide(&wanted, seen).unwrap();
+        let plan = crate::fixtures::decide(&wanted, seen).unwrap();
         let text = plan.prepared("sg-1".to_owned());
         let text = text.to_karpenter(&options()).unwrap();
         let documents = documents(&text);

@@ -31,7 +31,7 @@ impl Writer<'_> {
     }
 
     fn job(&self) -> Document {
-        let nodes = self.plan.spec.count;
+        let nodes = self.plan.spec().count;
         let document = Document::new(mapping! {
             "apiVersion" => "batch/v1",
             "kind" => "Job",
@@ -48,7 +48,7 @@ impl Writer<'_> {
     }
 
     fn ray_cluster(&self) -> Document {
-        let nodes = self.plan.spec.count;
+        let nodes = self.plan.spec().count;
         let head = mapping! {
             "name" => "ray-head",
             "image" => self.image(),
@@ -170,11 +170,11 @@ impl Writer<'_> {
     fn resources(&self) -> Node {
         let mut resources = yaml_serde::Mapping::new();
         put(&mut resources, EFA_RESOURCE, self.layout.efa_count() as u64);
-        if let Some((name, count)) = accelerators(&self.plan.instance_type) {
+        if let Some((name, count)) = accelerators(self.plan.instance_type()) {
             put(&mut resources, name, count);
         }
         let memory = self.options.memory_mib;
-        let memory = memory.unwrap_or(self.plan.instance_type.memory_mib / 2);
+        let memory = memory.unwrap_or(self.plan.instance_type().memory_mib / 2);
         put(&mut resources, "memory", format!("{memory}Mi"));
         if self.options.huge_pages_mib > 0 {
             let pages = format!("{}Mi", self.options.huge_pages_mib);

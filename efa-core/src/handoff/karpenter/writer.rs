@@ -45,7 +45,7 @@ impl<'a> Writer<'a> {
             return Err(invalid("maximum_nodes", "0", "1 or more"));
         }
         check_prepared(plan)?;
-        let mut layout = plan.layout.clone();
+        let mut layout = plan.layout().clone();
         layout.interfaces = interfaces::node_interfaces(plan, options.interfaces)?;
         let notation = layout.notation();
         if notation.chars().count() > tags::VALUE_LIMIT {
@@ -68,11 +68,11 @@ impl<'a> Writer<'a> {
     /// What a reader must know before applying the documents.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.layout.interfaces != self.plan.layout.interfaces {
+        if self.layout.interfaces != self.plan.layout().interfaces {
             notes.push(format!(
                 "Interfaces: {} (the plan's are {}).",
                 self.layout.notation(),
-                self.plan.layout.notation()
+                self.plan.layout().notation()
             ));
         }
         if let Some(pods) = self.maximum_pods() {
@@ -86,10 +86,10 @@ impl<'a> Writer<'a> {
                 }
             ));
         }
-        if self.plan.spec.key_name.is_some() {
+        if self.plan.spec().key_name.is_some() {
             notes.push("The plan's key pair is left out: Karpenter gives nodes none.".to_owned());
         }
-        if self.plan.spec.bootstrap.is_some() {
+        if self.plan.spec().bootstrap.is_some() {
             notes.push(
                 "The plan's bootstrap is left out: EKS's images for EFA bring the driver, and \
                  containers the rest."
@@ -106,7 +106,7 @@ impl<'a> Writer<'a> {
 
     /// `ENILimitedPods` of Karpenter's `pkg/providers/instancetype/types.go`.
     pub(super) fn maximum_pods(&self) -> Option<u32> {
-        let instance_type = &self.plan.instance_type;
+        let instance_type = self.plan.instance_type();
         let card = instance_type.network_cards.first()?;
         let addresses = instance_type.ipv4_addresses_per_interface?;
         let usable = card
@@ -126,7 +126,7 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             "Karpenter cannot give Elastic IPs",
             "plan with public_ip none, or use Client.apply",
             "public_ip",
-            plan.layout.public_ip.as_str(),
+            plan.layout().public_ip.as_str(),
         ));
     }
     Ok(())

@@ -18,7 +18,7 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         if !instance_type.supports_cluster_placement() {
             spec.placement_group = crate::spec::PlacementGroupChoice::None;
         }
-        let Ok(fresh) = crate::plan::decide(&spec, crate::fixtures::seen(&spec)) else {
+        let Ok(fresh) = crate::fixtures::decide(&spec, crate::fixtures::seen(&spec)) else {
             panic!("{} cannot be planned", instance_type.name);
         };
         let text = json_text(&encoded(&fresh.launch_data("sg-1", "subnet-1")));
@@ -26,7 +26,7 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         let list = value["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(
             interfaces::read_interfaces(list).unwrap(),
-            fresh.layout.interfaces
+            fresh.layout().interfaces
         );
         let report = check(&text, Catalog::bundled()).unwrap();
         assert!(report.is_clean(), "{}: {report}", instance_type.name);

@@ -40,7 +40,7 @@ pub(super) fn every_node(options: &RayClusterOptions) -> Vec<Node> {
 /// The EFA workers' whole setup.
 pub(super) fn worker(plan: &Plan, options: &RayClusterOptions) -> Result<Vec<Node>> {
     let default = Bootstrap::default();
-    let bootstrap = plan.spec.bootstrap.as_ref().unwrap_or(&default);
+    let bootstrap = plan.spec().bootstrap.as_ref().unwrap_or(&default);
     let script = bootstrap.user_data(plan.name())?;
     let install_efa_sdk = match options.wheel() {
         // The shell is to expand the tilde, and nothing after it.

@@ -75,7 +75,7 @@ impl Default for RayClusterOptions {
 impl RayClusterOptions {
     /// The least and the most workers.
     pub(super) fn workers(&self, plan: &Plan) -> Result<RangeInclusive<u32>> {
-        let spec = &plan.spec;
+        let spec = plan.spec();
         let most = self.max_workers.unwrap_or(spec.count);
         let planned = spec.minimum_count.unwrap_or(spec.count);
         let least = self.min_workers.unwrap_or_else(|| planned.min(most));
@@ -158,7 +158,7 @@ impl RayClusterOptions {
             wheel,
             "the path of a .whl file",
         )?;
-        match (&self.ssh_private_key, &plan.spec.key_name) {
+        match (&self.ssh_private_key, &plan.spec().key_name) {
             (Some(path), None) => Err(invalid(
                 "ssh_private_key",
                 path,

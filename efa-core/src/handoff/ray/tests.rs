@@ -35,7 +35,7 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
         let list = config["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(
             interfaces::read_interfaces(list).unwrap(),
-            plan.layout.interfaces
+            plan.layout().interfaces
         );
         for interface in list {
             assert_eq!(interface["Groups"], serde_json::json!(["sg-1"]));
@@ -44,7 +44,7 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
         for absent in ["SubnetId", "SubnetIds", "SecurityGroupIds", "UserData"] {
             assert!(config.get(absent).is_none(), "{absent}");
         }
-        assert_eq!(worker["resources"]["efa"], plan.layout.efa_count());
+        assert_eq!(worker["resources"]["efa"], plan.layout().efa_count());
         let report = check(&text, Catalog::bundled()).unwrap();
         assert!(report.is_clean(), "{instance_type}: {report}");
     }
