@@ -157,7 +157,7 @@ async fn reservation(ec2: &dyn Aws, plan: &Plan) -> Result<Option<Check>> {
     let begins = planned.start_date.as_deref().unwrap_or("an unknown time");
     let ends = planned.end_date.as_deref().unwrap_or("no planned time");
     Ok(Some(passed_if(
-        state == "active" && free >= plan.spec().minimum_count.unwrap_or(plan.spec().count),
+        state == "active" && free >= plan.spec().least_count(),
         "reservation",
         format!("{id} is {state}, {free} free; it begins at {begins} and ends at {ends}"),
         "wait until it has begun and its places are free, or choose other capacity",

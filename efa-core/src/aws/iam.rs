@@ -6,6 +6,7 @@ use aws_sdk_iam::types as sdk;
 use super::call::{call, read_pages};
 use super::convert::present;
 use super::errors::absent;
+use super::request::built;
 use super::sdk::AwsSdk;
 use crate::ec2::Tags;
 use crate::error::Result;
@@ -19,10 +20,9 @@ fn tags_of(tags: Option<Vec<sdk::Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().map(pair).collect()
 }
 
-fn sdk_tags(tags: &Tags) -> Vec<sdk::Tag> {
-    // Building fails only without a key or a value.
+fn sdk_tags(tags: &Tags) -> Result<Vec<sdk::Tag>> {
     tags.iter()
-        .filter_map(|(key, value)| sdk::Tag::builder().key(key).value(value).build().ok())
+        .map(|(key, value)| built(sdk::Tag::builder().key(key).value(value).build(), "tags"))
         .collect()
 }
 
@@ -81,7 +81,7 @@ impl Iam for AwsSdk {
             self.iam.create_role,
             role_name(name),
             assume_role_policy_document(trust_policy),
-            set_tags(Some(sdk_tags(tags)))
+            set_tags(Some(sdk_tags(tags)?))
         )
         .map(drop)
     }
@@ -109,7 +109,7 @@ impl Iam for AwsSdk {
         call!(
             self.iam.create_instance_profile,
             instance_profile_name(name),
-            set_tags(Some(sdk_tags(tags)))
+            set_tags(Some(sdk_tags(tags)?))
         )
         .map(drop)
     }

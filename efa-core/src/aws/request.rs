@@ -1,5 +1,7 @@
 //! Parts of EC2 requests in the SDK's form.
 
+use std::fmt::Display;
+
 use aws_sdk_ec2::types as sdk;
 
 use crate::ec2::{Filter, Peer, Rule, Tags};
@@ -9,8 +11,11 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 /// `plan.invalid_spec` for one that does not fit.
-pub(super) fn number(field: &'static str, value: u32) -> Result<i32> {
-    i32::try_from(value).map_err(|_| {
+pub(super) fn number<N>(field: &'static str, value: N) -> Result<i32>
+where
+    N: Copy + Display + TryInto<i32>,
+{
+    value.try_into().map_err(|_| {
         Error::new(
             Code::PlanInvalidSpec,
             format!("{field} is {value}, must be 0 to {}", i32::MAX),
@@ -19,6 +24,23 @@ pub(super) fn number(field: &'static str, value: u32) -> Result<i32> {
         .with_context("field", field)
         .with_context("value", value)
         .with_context("limit", i32::MAX)
+    })
+}
+
+/// A part of a request that the SDK has put together.
+///
+/// # Errors
+/// `plan.invalid_spec` where it lacks something that it must have.
+pub(super) fn built<T, E: Display>(
+    part: std::result::Result<T, E>,
+    field: &'static str,
+) -> Result<T> {
+    part.map_err(|error| {
+        Error::new(
+            Code::PlanInvalidSpec,
+            format!("{field} cannot be sent: {error}"),
+        )
+        .with_context("field", field)
     })
 }
 

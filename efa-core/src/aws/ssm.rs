@@ -8,6 +8,7 @@ use aws_sdk_ssm::types as sdk;
 use super::call::{call, read_pages};
 use super::convert::present;
 use super::errors::absent;
+use super::request::{built, number};
 use super::sdk::AwsSdk;
 use crate::error::Result;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
@@ -48,16 +49,15 @@ impl Ssm for AwsSdk {
     async fn online_instances(&self, ids: &[String]) -> Result<Vec<String>> {
         let mut online = Vec::with_capacity(ids.len());
         for batch in ids.chunks(BATCH) {
-            // Building fails only without a key or values.
             let by_id = sdk::InstanceInformationStringFilter::builder()
                 .key("InstanceIds")
                 .set_values(Some(batch.to_vec()))
-                .build()
-                .ok();
+                .build();
+            let by_id = built(by_id, "instance_ids")?;
             let found: Result<Vec<sdk::InstanceInformation>> = read_pages!(
                 self.ssm.describe_instance_information,
                 Ok,
-                set_filters(by_id.map(|filter| vec![filter])),
+                set_filters(Some(vec![by_id])),
                 max_results(PAGE)
             );
             online.extend(
@@ -76,7 +76,7 @@ impl Ssm for AwsSdk {
         script: &str,
         timeout: Duration,
     ) -> Result<String> {
-        let delivery = i32::try_from(within(DELIVERY, timeout)).unwrap_or(i32::MAX);
+        let delivery = number("timeout", within(DELIVERY, timeout))?;
         let answer = call!(
             self.ssm.send_command,
             document_name("AWS-RunShellScript"),

@@ -98,14 +98,8 @@ fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation) -> Result<
         ));
     }
     let (needed, limit) = match found.state.as_str() {
-        "active" => (
-            spec.minimum_count.unwrap_or(spec.count),
-            found.available_instance_count,
-        ),
-        _ => (
-            spec.minimum_count.unwrap_or(spec.count),
-            found.total_instance_count,
-        ),
+        "active" => (spec.least_count(), found.available_instance_count),
+        _ => (spec.least_count(), found.total_instance_count),
     };
     if needed > limit {
         return Err(refused(

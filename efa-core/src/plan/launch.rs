@@ -57,7 +57,7 @@ impl Plan {
             security_group_id,
             subnet_id,
             count: self.spec().count,
-            minimum_count: self.spec().minimum_count.unwrap_or(self.spec().count),
+            minimum_count: self.spec().least_count(),
             number: 0,
         }
     }

@@ -151,7 +151,7 @@ impl Demand<'_> {
             return Some(refuse(message, cure).with_context("value", &subnet.subnet_id));
         }
         let each = self.layout.private_ip_address_count();
-        let needed = u64::from(self.spec.minimum_count.unwrap_or(self.spec.count)) * each;
+        let needed = u64::from(self.spec.least_count()) * each;
         let free = subnet.available_ip_address_count;
         if needed > u64::from(free) {
             let message = format!(

@@ -37,7 +37,7 @@ pub(super) async fn find_running(
         );
     }
     let (wanted, found) = (plan.spec().count as usize, instances.len());
-    let least = plan.spec().minimum_count.unwrap_or(plan.spec().count) as usize;
+    let least = plan.spec().least_count() as usize;
     let fits = |instance: &&Instance| fits(plan, instance, grow);
     let matching = instances.iter().filter(fits).count();
     if found == 0 || (matching == found && (least..=wanted).contains(&found)) {
@@ -99,7 +99,7 @@ pub(super) async fn ensure(
 ) -> Result<Vec<String>> {
     let mut ids: Vec<String> = running.iter().map(|i| i.instance_id.clone()).collect();
     let have = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let least = plan.spec().minimum_count.unwrap_or(plan.spec().count);
+    let least = plan.spec().least_count();
     if have >= plan.spec().count || (!grow && have >= least) {
         return Ok(ids);
     }

@@ -77,7 +77,7 @@ impl RayClusterOptions {
     pub(super) fn workers(&self, plan: &Plan) -> Result<RangeInclusive<u32>> {
         let spec = plan.spec();
         let most = self.max_workers.unwrap_or(spec.count);
-        let planned = spec.minimum_count.unwrap_or(spec.count);
+        let planned = spec.least_count();
         let least = self.min_workers.unwrap_or_else(|| planned.min(most));
         if most == 0 {
             return Err(invalid("max_workers", "0", "give at least 1", "1"));
