@@ -160,7 +160,7 @@ impl Plan {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut form = form(self);
-        let digest = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
+        let digest = hex::encode(Sha256::digest(form.to_string().as_bytes()));
         form[DIGEST] = Value::String(digest);
         format!("{form:#}")
     }
@@ -178,7 +178,7 @@ impl Plan {
         let mut form: Value =
             serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
         let digest = form.as_object_mut().and_then(|form| form.remove(DIGEST));
-        let expected = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
+        let expected = hex::encode(Sha256::digest(form.to_string().as_bytes()));
         let decided: Decided =
             serde_json::from_value(form).map_err(|error| unreadable(error.to_string()))?;
         if decided.format != FORMAT {

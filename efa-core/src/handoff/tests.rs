@@ -167,8 +167,10 @@ fn resolved(value: &Value, parameters: &Value) -> Value {
 #[test]
 fn cloudformation_has_what_is_sent() {
     for plan in every_launch() {
-        let mut options = CloudFormationOptions::default();
-        options.format = TemplateFormat::Json;
+        let options = CloudFormationOptions {
+            format: TemplateFormat::Json,
+            ..CloudFormationOptions::default()
+        };
         let text = match plan.to_cloudformation(&options) {
             Ok(text) => text,
             Err(error) => {
@@ -188,8 +190,10 @@ fn cloudformation_has_what_is_sent() {
 #[test]
 fn rays_nodes_have_what_is_sent() {
     for plan in every_launch() {
-        let mut options = RayClusterOptions::default();
-        options.ssh_private_key = plan.spec().key_name.as_ref().map(|_| "~/key".to_owned());
+        let options = RayClusterOptions {
+            ssh_private_key: plan.spec().key_name.as_ref().map(|_| "~/key".to_owned()),
+            ..RayClusterOptions::default()
+        };
         let text = plan.to_ray_yaml(&options).unwrap();
         let cluster = read::documents(&text).unwrap().remove(0);
         let types = &cluster["available_node_types"];
@@ -218,9 +222,11 @@ fn rays_nodes_have_what_is_sent() {
 
 #[test]
 fn karpenter_says_in_its_words_what_is_sent() {
-    let mut options = KarpenterOptions::default();
-    options.role = Some("nodes".to_owned());
-    options.ami_alias = Some("al2023@v20260801".to_owned());
+    let options = KarpenterOptions {
+        role: Some("nodes".to_owned()),
+        ami_alias: Some("al2023@v20260801".to_owned()),
+        ..KarpenterOptions::default()
+    };
     let mut written = 0;
     for plan in every_launch() {
         let text = match plan.to_karpenter(&options) {

@@ -425,7 +425,7 @@ fn subnets_are_tried_in_the_order_of_their_ids_or_of_their_room() {
         let plan = decide(spec, seen).unwrap();
         assert_eq!(plan.rejected_subnets()[0].subnet_id, "subnet-3");
         plan.subnets()
-            .into_iter()
+            .iter()
             .map(|s| s.subnet_id.clone())
             .collect::<Vec<_>>()
     };
@@ -589,7 +589,7 @@ fn a_stored_plan_is_read_back_and_a_changed_one_refused() {
 fn stored_with(plan: &Plan, change: impl Fn(&mut Value)) -> String {
     let mut form = form(plan);
     change(&mut form);
-    let digest = hex::encode(&Sha256::digest(form.to_string().as_bytes()));
+    let digest = hex::encode(Sha256::digest(form.to_string().as_bytes()));
     form[DIGEST] = Value::String(digest);
     form.to_string()
 }
@@ -622,8 +622,10 @@ fn a_plan_is_read_as_it_is_decided_or_not_at_all() {
 #[test]
 fn user_data_that_is_too_long_is_no_plan() {
     let mut spec = spec("p5.48xlarge");
-    let mut bootstrap = Bootstrap::default();
-    bootstrap.extra_script = Some("touch /tmp/x".to_owned());
+    let mut bootstrap = Bootstrap {
+        extra_script: Some("touch /tmp/x".to_owned()),
+        ..Bootstrap::default()
+    };
     spec.bootstrap = Some(bootstrap.clone());
     let plan = decide(&spec, seen(&spec)).unwrap();
     let script = bootstrap.user_data("train").unwrap();
