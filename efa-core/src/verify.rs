@@ -115,6 +115,12 @@ fn verify_instance(report: &mut Report, expected: &Expected, instance: &Instance
             "replace it with ReplaceIamInstanceProfileAssociation",
         );
     }
+    verify_interfaces(report, expected, instance);
+    verify_public_ip(report, expected, instance);
+}
+
+fn verify_interfaces(report: &mut Report, expected: &Expected, instance: &Instance) {
+    let id = instance.instance_id.as_str();
     let planned: BTreeSet<(CardIndex, DeviceIndex)> = expected
         .interfaces
         .iter()
@@ -148,7 +154,6 @@ fn verify_instance(report: &mut Report, expected: &Expected, instance: &Instance
         }
         verify_attached(report, expected, attached, &subject);
     }
-    verify_public_ip(report, expected, instance);
 }
 
 fn verify_capacity(report: &mut Report, expected: &Expected, instance: &Instance) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Plan, launch};
+use super::{Plan, PlannedSecurityGroup, launch};
 use crate::ec2::RootVolume;
 
 /// Marks of the lines: what is used as it is, and what would be made.
@@ -21,19 +21,22 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_plan(self, f)
+        writeln!(
+            f,
+            "plan {} for cluster '{}' in {}",
+            self.fingerprint(),
+            self.spec().name,
+            self.region()
+        )?;
+        write_subnets_and_image(self, f)?;
+        write_security_group(self.security_group(), f)?;
+        write_other_resources(self, f)?;
+        write_instances(self, f)?;
+        write_remarks(self, f)
     }
 }
 
-fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let spec = plan.spec();
-    writeln!(
-        f,
-        "plan {} for cluster '{}' in {}",
-        plan.fingerprint(),
-        spec.name,
-        plan.region()
-    )?;
+fn write_subnets_and_image(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (index, subnet) in plan.subnets().iter().enumerate() {
         let mark = if index == 0 { USED } else { ELSE };
         writeln!(
@@ -55,8 +58,10 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         plan.image().name,
         plan.image().architecture,
         plan.image().owner_id
-    )?;
-    let group = plan.security_group();
+    )
+}
+
+fn write_security_group(group: &PlannedSecurityGroup, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match &group.group_id {
         Some(id) => writeln!(f, "  {USED} security group   {id} {}", group.group_name)?,
         None => writeln!(f, "  {MADE} security group   {}", group.group_name)?,
@@ -74,6 +79,11 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "  {MADE}   ingress rule    tcp port 22 (SSH) from {cidr}"
         )?;
     }
+    Ok(())
+}
+
+/// The placement group, the instance profile, the capacity reservation.
+fn write_other_resources(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match plan.placement_group() {
         Some(group) if group.exists => writeln!(
             f,
@@ -111,6 +121,11 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             reservation.end_date.as_deref().unwrap_or("no end"),
         )?;
     }
+    Ok(())
+}
+
+fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let spec = plan.spec();
     let counts = match spec.minimum_count {
         Some(minimum) if minimum < spec.count => format!("at least {minimum}"),
         _ => "all or nothing".to_owned(),
@@ -143,6 +158,10 @@ fn write_plan(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             spec.count
         )?;
     }
+    Ok(())
+}
+
+fn write_remarks(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for warning in plan.warnings() {
         writeln!(f, "  ! {warning}")?;
     }
