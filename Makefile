@@ -84,7 +84,9 @@ test-rust: setup build
 	@$(STAGE) Rust tests
 	cargo test --workspace --test '*' --examples
 	cargo test --workspace --doc
-	cargo test -p efa-core --no-default-features --features testing
+	cargo test -p efa-core --no-default-features --features testing --lib --examples \
+		--test fake --test fault_campaign
+	cargo test -p efa-core --no-default-features --features testing --doc
 	cargo test -p efa-core --features testing --test scenarios
 	cargo test -p efa-fabric --test gpu
 	tools/check_abi.sh
