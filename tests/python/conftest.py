@@ -36,11 +36,38 @@ _FIRST = (
 )
 
 
+#: Files whose tests share what takes long to make, as their mark `xdist_group` says.
+_TOGETHER = {
+    "test_call_counts.py",
+    "test_hosts.py",
+    "test_notebook.py",
+    "test_survey_ray.py",
+    "test_survey_torch.py",
+    "test_typing.py",
+    "test_wheel.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups by file: xdist 3.8 writes a group into the id of a test, which pytest 9.2 ignores."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file.rpartition("/")[2] in _TOGETHER else nodeid
+
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests come first, so that at the end no worker is left alone with one."""
     for item in items:
         if item.get_closest_marker("unit") and "stand_in" in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(f"{item.nodeid} is marked unit, but needs a server")
+        if item.get_closest_marker("xdist_group") and item.path.name not in _TOGETHER:
+            raise pytest.UsageError(f"{item.nodeid} is of a group: name its file in _TOGETHER")
     order = {name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
