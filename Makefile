@@ -82,7 +82,7 @@ test-unit: setup build
 # efa-core a second time: without AWS, and with the fake that is the feature testing.
 test-rust: setup build
 	@$(STAGE) Rust tests
-	cargo test --workspace --test '*' --examples
+	cargo test --workspace --tests --examples
 	cargo test --workspace --doc
 	cargo test -p efa-core --no-default-features --features testing --lib --examples \
 		--test fake --test fault_campaign

@@ -68,7 +68,7 @@ value_class! {
         /// Median of half of the round trip of the smallest size, where latency was measured.
         latency_us: Option<f64> = |m| m.latency_us;
         /// Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
-        evidence: String = |m| m.evidence.to_string();
+        evidence: &'static str = |m| m.evidence.as_str();
         /// By how much the device's counters grew.
         counter_growth: BTreeMap<String, u64> = |m| m.counter_growth.clone();
     }

@@ -34,6 +34,18 @@ pub enum Evidence {
     Unknown,
 }
 
+impl Evidence {
+    /// The name as it is written in JSON: `proved`, `not_proved` or `unknown`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Proved { .. } => "proved",
+            Self::NotProved { .. } => "not_proved",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
