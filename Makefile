@@ -61,11 +61,13 @@ first-stage:
 
 # clippy-driver in cargo build, not cargo clippy: the latter would compile aws-sdk-ec2 again.
 # Nothing of this build is run, so it is not optimised.
+CLIPPY = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" cargo build
+
 lint: setup build
 	@$(STAGE) lints and types
 	cargo fmt --check
-	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" \
-		cargo build --workspace --all-targets --config profile.dev.package.efa-fabric.opt-level=0
+	$(CLIPPY) --workspace --all-targets --config profile.dev.package.efa-fabric.opt-level=0
+	$(CLIPPY) -p efa-core --all-targets --no-default-features --features testing
 	ruff format --check .
 	ruff check .
 	mypy
@@ -101,7 +103,7 @@ test-python: setup build
 	maturin build --profile dev --out target/test-wheel
 	@$(STAGE) Python tests side by side
 	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest -m "not alone and not unit" \
-		--numprocesses 3 --dist loadgroup --no-loadscope-reorder
+		--numprocesses 6 --dist loadgroup --no-loadscope-reorder
 	@$(STAGE) Python tests alone
 	$(PYTHON) -m pytest -m alone
 

@@ -10,6 +10,7 @@ use efa_core::{Client, Cluster, ClusterSpec, Error};
 
 /// How a request for a cluster ended.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // there is one in a program
 enum Request {
     /// The cluster runs, as planned.
     Running(Cluster),
