@@ -1,4 +1,4 @@
-"""Every call of `apply` and `destroy` disturbed in every way: what is healed, and what is said.
+"""Calls of `apply` and `destroy` disturbed in every way: what is healed, and what is said.
 
 Proof by exhaustion, over real HTTP and with the SDK's own retries: see `fault_proxy`. After each
 disturbance another client finishes the job; the end state is that of an undisturbed run, nothing
@@ -320,6 +320,15 @@ def applies(kind: Kind, request: Request) -> bool:
     return kind != "stale" or request.shows_new
 
 
+def needs_http(kind: Kind, label: str) -> bool:
+    """Whether the SDK's own stack, or a real process, decides: else the cell is in memory only.
+
+    `tests/rust/fault_campaign.rs` has every call with every fault, and asserts the same.
+    """
+    first = label.endswith("#1")
+    return first and (not kind.startswith("kill") or label.startswith(MUTATING))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_call(
@@ -336,6 +345,9 @@ def test_every_call(
         key = (operation, f"{number:03}", label, kind)
         if not applies(kind, request):
             cells[key] = "n.a."
+            continue
+        if not needs_http(kind, label):
+            cells[key] = "in memory"
             continue
         try:
             cells[key] = bench.cell(operation, kind, request.call)
