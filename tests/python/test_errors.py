@@ -15,7 +15,8 @@ CODES = errors.codes()
 def test_codes_are_unique_and_cover_every_stage() -> None:
     assert len(CODES) == len(set(CODES)) > 40
     assert {code.split(".")[0] for code in CODES} == {
-        *("catalog", "layout", "plan", "provision", "verify", "handoff", "ec2", "fabric", "python")
+        *("catalog", "layout", "plan", "provision", "verify", "handoff", "ec2", "fabric"),
+        *("python", "soft_efa"),
     }
 
 
@@ -25,7 +26,8 @@ def test_each_code_has_its_class_and_survives_pickling(code: str) -> None:
     kind = type(error)
     assert kind is not errors.EfaError
     assert issubclass(kind, errors.EfaError)
-    assert kind.__name__.lower().startswith(code.split(".")[0].replace("python", "binding"))
+    stage = code.split(".")[0].replace("python", "binding").replace("_", "")
+    assert kind.__name__.lower().startswith(stage)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert vars(again) == vars(error)

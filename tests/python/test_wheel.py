@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -85,6 +86,8 @@ def test_contents(names: list[str]) -> None:
     package = {n.removeprefix("efa_sdk/") for n in names if n.startswith("efa_sdk/")}
     assert {"__init__.py", "_efa_sdk.abi3.so", "_efa_sdk.pyi", "py.typed", "errors.py"} <= package
     assert {"testing/__init__.py", "testing/__main__.py"} <= package, "users test with it too"
+    soft = {n.removeprefix("testing/soft_efa/") for n in package if "/soft_efa/" in n}
+    assert {"__main__.py", "enter.py", "lib/libibverbs.so.1", "lib/libefa.so.1"} <= soft
     assert [n for n in names if n.endswith((".pyc", ".rs", ".toml"))] == []
     assert [n for n in names if n.startswith("tests")] == []
     assert {n.split("/")[0] for n in names} == {
@@ -121,9 +124,32 @@ def test_it_works_in_a_clean_environment(installed: Path, tmp_path: Path) -> Non
 
 
 def test_testing_says_what_it_needs(installed: Path, tmp_path: Path) -> None:
-    done = run([installed, "-c", "import efa_sdk.testing"], tmp_path)
+    done = run([installed, "-c", "import efa_sdk.testing; efa_sdk.testing.StandIn"], tmp_path)
     assert done.returncode == 1
     assert "pip install 'efa-sdk[testing]'" in done.stderr.splitlines()[-1]
+
+
+PINGPONG = """
+fi_pingpong -p efa -e rdm -I 10 -S 4096 >server.log &
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    fi_pingpong -p efa -e rdm -I 10 -S 4096 127.0.0.1 2>client.log && break
+    sleep 0.2
+done
+wait
+"""
+
+
+def test_software_efa_devices_in_a_clean_environment(installed: Path, tmp_path: Path) -> None:
+    """The wheel alone, and Debian's libfabric with its tools."""
+    soft = [installed, "-m", "efa_sdk.testing.soft_efa", "--devices"]
+    done = run([*soft, "4", "--", "fi_info", "-p", "efa"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    domains = re.findall(r"domain: (rdmap\d+s\d+)-rdm", done.stdout)
+    assert domains == ["rdmap67s0", "rdmap68s0", "rdmap69s0", "rdmap70s0"]
+    done = run([*soft, "2", "--", "bash", "-c", PINGPONG], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4k      10" in done.stdout, done.stdout + done.stderr
+    assert "4k      10" in (tmp_path / "server.log").read_text()
 
 
 def test_it_links_no_fabric_library(tmp_path: Path) -> None:

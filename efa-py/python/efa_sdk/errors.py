@@ -19,6 +19,7 @@ __all__ = [
     "LayoutError",
     "PlanError",
     "ProvisionError",
+    "SoftEfaError",
     "VerifyError",
     "codes",
 ]
@@ -119,6 +120,25 @@ class BindingError(EfaError):
     """The call cannot be made from here: a forked child, or within another call."""
 
 
+class SoftEfaError(EfaError):
+    """``testing.SoftEfa`` cannot be set up or changed as asked."""
+
+
+#: The codes that the package itself raises; all others are the compiled module's.
+_SOFT_EFA_CODES = (
+    "soft_efa.device_not_found",
+    "soft_efa.invalid_address",
+    "soft_efa.invalid_fault",
+    "soft_efa.libfabric_not_found",
+    "soft_efa.libraries_missing",
+    "soft_efa.no_namespace",
+    "soft_efa.not_linux",
+    "soft_efa.not_running",
+    "soft_efa.too_many_devices",
+    "soft_efa.tree_not_empty",
+    "soft_efa.unknown_type",
+)
+
 _CLASSES: dict[str, type[EfaError]] = {
     "catalog": CatalogError,
     "layout": LayoutError,
@@ -129,6 +149,7 @@ _CLASSES: dict[str, type[EfaError]] = {
     "handoff": HandoffError,
     "fabric": FabricError,
     "python": BindingError,
+    "soft_efa": SoftEfaError,
 }
 
 
@@ -136,7 +157,7 @@ def codes() -> list[str]:
     """Every code that an error of this package can have."""
     from efa_sdk._efa_sdk import error_codes  # it imports this module when it raises
 
-    return error_codes()
+    return [*error_codes(), *_SOFT_EFA_CODES]
 
 
 def from_parts(

@@ -1,21 +1,23 @@
-"""An EC2 to test against: moto underneath, EC2's own EFA rules on top, over real HTTP."""
+"""Stand-ins to test against, without AWS and without EFA.
+
+`StandIn` is an EC2: moto underneath, EC2's own EFA rules on top, over real HTTP. It needs the
+packages of ``pip install 'efa-sdk[testing]'``. `SoftEfa` is a host with EFA devices in software,
+and needs nothing but Linux.
+"""
 
 from __future__ import annotations
 
-try:
-    import flask as _flask  # noqa: F401
-    import moto as _moto  # noqa: F401
-except ImportError as error:
-    raise ImportError(
-        f"efa_sdk.testing needs moto and its server ({error}): pip install 'efa-sdk[testing]'"
-    ) from error
+import importlib
+import typing
 
-from .app import LoggedRequest
-from .faults import Fault
-from .network import Network
-from .rules import RULES, Rule, rules_markdown
-from .server import StandInError
-from .stand_in import StandIn
+if typing.TYPE_CHECKING:
+    from .app import LoggedRequest
+    from .faults import Fault
+    from .network import Network
+    from .rules import RULES, Rule, rules_markdown
+    from .server import StandInError
+    from .soft_efa import SoftEfa, SoftEfaError
+    from .stand_in import StandIn
 
 __all__ = [
     "RULES",
@@ -23,7 +25,37 @@ __all__ = [
     "LoggedRequest",
     "Network",
     "Rule",
+    "SoftEfa",
+    "SoftEfaError",
     "StandIn",
     "StandInError",
     "rules_markdown",
 ]
+
+#: Where each name is. They are imported when they are first asked for: most need moto.
+_HOMES = {
+    "RULES": "rules",
+    "Fault": "faults",
+    "LoggedRequest": "app",
+    "Network": "network",
+    "Rule": "rules",
+    "SoftEfa": "soft_efa",
+    "SoftEfaError": "soft_efa",
+    "StandIn": "stand_in",
+    "StandInError": "server",
+    "rules_markdown": "rules",
+}
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Names of ``_HOMES`` are imported when they are first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'efa_sdk.testing' has no attribute {name!r}")
+    try:
+        home = importlib.import_module(f"efa_sdk.testing.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"efa_sdk.testing.{name} needs moto and its server ({error}): pip install"
+            " 'efa-sdk[testing]'"
+        ) from error
+    return getattr(home, name)
