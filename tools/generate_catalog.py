@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write efa-core/src/catalog/snapshot.jsonl, the bundled catalog of EFA instance types.
+"""Write the bundled catalog of instance types, two files in efa-core/src/catalog.
 
 Source: the copy of EC2's DescribeInstanceTypes answers that moto ships. Run it with
 
@@ -7,9 +7,11 @@ Source: the copy of EC2's DescribeInstanceTypes answers that moto ships. Run it 
     python tools/generate_catalog.py            # write the snapshot
     python tools/generate_catalog.py --check    # exit 1 if the snapshot differs
 
-The first line is a header: source, date of the source, digest of its data, script, number
-of types. Each other line is one type that has EFA, sorted; runs of equal network cards are
-one entry with a count. `efa-core/src/catalog/bundled.rs` reads the file: keep both together.
+The first line of snapshot.jsonl is a header: source, date of the source, digest of its data,
+script, number of types. Each other line is one type that has EFA, sorted; runs of equal network
+cards are one entry with a count. without_efa.txt names the types of the same data that have no
+EFA, one family per line with its sizes: what neither file names is unknown, not without EFA.
+`efa-core/src/catalog/bundled.rs` and `lookup.rs` read them: keep them together.
 """
 
 import gzip
@@ -24,7 +26,9 @@ import sys
 
 MOTO_VERSION = "5.2.5"
 MOTO_DATE = "2026-10-27"  # of the data file inside the wheel on PyPI
-SNAPSHOT = pathlib.Path(__file__).parents[1] / "efa-core/src/catalog/snapshot.jsonl"
+CATALOG = pathlib.Path(__file__).parents[1] / "efa-core/src/catalog"
+SNAPSHOT = CATALOG / "snapshot.jsonl"
+WITHOUT_EFA = CATALOG / "without_efa.txt"
 
 
 def natural(name: str) -> list:
@@ -96,7 +100,8 @@ def row(data: dict) -> dict:
     return out
 
 
-def snapshot() -> str:
+def answers() -> tuple[dict, str]:
+    """What EC2 answered, by type, and the digest of its packed form."""
     installed = importlib.metadata.version("moto")
     if installed != MOTO_VERSION:
         raise SystemExit(f"moto {MOTO_VERSION} is needed, {installed} is installed")
@@ -105,14 +110,29 @@ def snapshot() -> str:
         .joinpath("ec2/resources/instance_types.json.gz")
         .read_bytes()
     )
-    types = json.loads(gzip.decompress(packed))
+    return json.loads(gzip.decompress(packed)), hashlib.sha256(packed).hexdigest()
+
+
+def without_efa(types: dict) -> str:
+    """The types without EFA: a family and its sizes per line."""
+    names = [name for name, data in types.items() if not data["NetworkInfo"].get("EfaSupported")]
+    families = itertools.groupby(sorted(names, key=natural), key=lambda name: name.split(".")[0])
+    lines = [" ".join([family, *(n.split(".")[1] for n in sizes)]) for family, sizes in families]
+    header = (
+        f"# moto {MOTO_VERSION} (DescribeInstanceTypes), {MOTO_DATE}; tools/generate_catalog.py;"
+        f" {len(names)} types without EFA"
+    )
+    return "\n".join([header, *lines, ""])
+
+
+def snapshot(types: dict, digest: str) -> str:
     efa = [data for data in types.values() if data["NetworkInfo"].get("EfaSupported")]
     efa.sort(key=lambda data: natural(data["InstanceType"]))
     header = {
         "source": f"moto {MOTO_VERSION}, moto/ec2/resources/instance_types.json.gz"
         " (DescribeInstanceTypes)",
         "date": MOTO_DATE,
-        "sha256": hashlib.sha256(packed).hexdigest(),
+        "sha256": digest,
         "script": "tools/generate_catalog.py",
         "types": len(efa),
     }
@@ -121,16 +141,18 @@ def snapshot() -> str:
 
 
 def main() -> None:
-    text = snapshot()
-    if sys.argv[1:] == ["--check"]:
-        if SNAPSHOT.read_text() != text:
-            raise SystemExit(f"{SNAPSHOT} is not what {sys.argv[0]} writes")
-        print(f"{SNAPSHOT}: up to date")
-    elif sys.argv[1:]:
+    types, digest = answers()
+    files = {SNAPSHOT: snapshot(types, digest), WITHOUT_EFA: without_efa(types)}
+    if sys.argv[1:] not in ([], ["--check"]):
         raise SystemExit(__doc__)
-    else:
-        SNAPSHOT.write_text(text)
-        print(f"{SNAPSHOT}: {len(text.splitlines()) - 1} types, {len(text.encode())} bytes")
+    for path, text in files.items():
+        if sys.argv[1:]:
+            if not path.exists() or path.read_text() != text:
+                raise SystemExit(f"{path} is not what {sys.argv[0]} writes")
+            print(f"{path}: up to date")
+        else:
+            path.write_text(text)
+            print(f"{path}: {len(text.splitlines()) - 1} lines, {len(text.encode())} bytes")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 
 mod bundled;
 mod instance_type;
+mod lookup;
 mod order;
 mod overrides;
 mod query;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 
 pub use self::instance_type::{Gpu, InstanceType, NetworkCard, NeuronDevice, Origin};
+pub use self::lookup::Lookup;
 pub use self::query::Query;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::query::matches as matches_pattern;
@@ -155,12 +157,20 @@ impl Catalog {
             } else {
                 format!("did you mean {}?", nearest.join(", "))
             };
-            Error::new(
-                Code::CatalogUnknownInstanceType,
-                format!("no instance type {name:?} with EFA is in the catalog"),
-            )
-            .with_cure(cure)
-            .with_context("instance_type", name)
+            let message = match self.look_up(name) {
+                Lookup::NoEfa => format!("{name} has no EFA"),
+                Lookup::Misspelt => format!("{name:?} is not the name of an instance type"),
+                Lookup::Efa(_) | Lookup::Unknown => match &self.source.date {
+                    Some(date) => format!(
+                        "the catalog, of {date}, does not have the instance type {name:?}: whether \
+                         it has EFA is not known"
+                    ),
+                    None => format!("EC2 lists no instance type {name:?} with EFA in this region"),
+                },
+            };
+            Error::new(Code::CatalogUnknownInstanceType, message)
+                .with_cure(cure)
+                .with_context("instance_type", name)
         })
     }
 
@@ -222,6 +232,20 @@ impl<'a> IntoIterator for &'a Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_that_is_missing_is_not_called_without_efa() {
+        let live = Catalog::from_instance_types(Vec::new());
+        for (catalog, name, words) in [
+            (Catalog::bundled(), "t3.micro", "t3.micro has no EFA"),
+            (Catalog::bundled(), "p7.48xlarge", "is not known"),
+            (Catalog::bundled(), "p5.48xlage", "is not the name"),
+            (&live, "p5.48xlarge", "in this region"),
+        ] {
+            let error = catalog.require(name).unwrap_err();
+            assert!(error.message().contains(words), "{error}");
+        }
+    }
 
     #[test]
     fn unknown_types_come_with_near_names() {
