@@ -157,17 +157,7 @@ impl Catalog {
             } else {
                 format!("did you mean {}?", nearest.join(", "))
             };
-            let message = match self.look_up(name) {
-                Lookup::NoEfa => format!("{name} has no EFA"),
-                Lookup::Misspelt => format!("{name:?} is not the name of an instance type"),
-                Lookup::Efa(_) | Lookup::Unknown => match &self.source.date {
-                    Some(date) => format!(
-                        "the catalog, of {date}, does not have the instance type {name:?}: whether \
-                         it has EFA is not known"
-                    ),
-                    None => format!("EC2 lists no instance type {name:?} with EFA in this region"),
-                },
-            };
+            let message = self.why_missing(name);
             Error::new(Code::CatalogUnknownInstanceType, message)
                 .with_cure(cure)
                 .with_context("instance_type", name)

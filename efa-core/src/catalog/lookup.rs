@@ -104,6 +104,19 @@ impl Catalog {
         .with_context("instance_type", name))
     }
 
+    /// What a name that this catalog does not have comes to.
+    pub(super) fn why_missing(&self, name: &str) -> String {
+        match (self.look_up(name), &self.source().date) {
+            (Lookup::NoEfa, _) => format!("{name} has no EFA"),
+            (Lookup::Misspelt, _) => format!("{name:?} is not the name of an instance type"),
+            (_, Some(date)) => format!(
+                "the catalog, of {date}, does not have the instance type {name:?}: whether it has \
+                 EFA is not known"
+            ),
+            (_, None) => format!("EC2 lists no instance type {name:?} with EFA in this region"),
+        }
+    }
+
     /// The date of the bundled data: what EC2 added later is unknown here.
     #[must_use]
     pub fn bundled_date() -> &'static str {
