@@ -11,7 +11,7 @@ The first line of snapshot.jsonl is a header: source, date of the source, digest
 script, number of types. Each other line is one type that has EFA, sorted; runs of equal network
 cards are one entry with a count. without_efa.txt names the types of the same data that have no
 EFA, one family per line with its sizes: what neither file names is unknown, not without EFA.
-`efa-core/src/catalog/bundled.rs` and `lookup.rs` read them: keep them together.
+`efa-core/src/catalog/bundled.rs` and `names.rs` read them: keep them together.
 """
 
 import gzip

@@ -7,6 +7,7 @@
 mod bundled;
 mod instance_type;
 mod lookup;
+mod names;
 mod order;
 mod overrides;
 mod query;
