@@ -26,6 +26,7 @@ mod session;
 mod start_line;
 mod stream;
 mod traffic;
+mod trips;
 
 pub use crate::interrupt::Interrupt;
 pub use crate::operation::Operation;

@@ -9,6 +9,7 @@ use super::report::{Bandwidth, Latency, Row};
 use super::samples::Samples;
 use super::stream::Stream;
 use super::traffic::Traffic;
+use super::trips::{self, Limits, Trip};
 use crate::clock::now_ns;
 use crate::endpoint::lane::Arrival;
 use crate::error::{Code, Error, Result};
@@ -128,11 +129,7 @@ fn latency(
     )?;
     guard.doing = format!("measuring the latency of {size} bytes");
     let budget = nanos(options.size_budget);
-    let (min, max) = (
-        u64::from(options.min_iterations),
-        u64::from(options.max_iterations),
-    );
-    let mut samples = Samples::new(max);
+    let mut samples = Samples::new(u64::from(options.max_iterations));
 
     let start = now_ns();
     let mut warmup = 0;
@@ -141,37 +138,60 @@ fn latency(
         warmup += 1;
     }
 
-    // Samples touch each other: each ends when the next message is on its way. Reading the clock
-    // and posting the receive again happen while it is, as few things as can be between an answer
-    // and the message that follows it.
-    let start = now_ns();
-    let mut before = start;
-    traffic.transfer(size, guard)?;
-    loop {
-        let arrival = answer(traffic, guard)?;
-        let count = samples.len() + 1;
-        let is_last = count >= max || (count >= min && before - start >= budget);
-        if is_last || samples.is_filled_by_one() || guard.is_check_due(before) {
-            samples.push(now_ns() - before);
-            renew(traffic, arrival, guard)?;
-            if is_last {
-                break;
-            }
-            samples.make_room();
-            guard.tick(before)?;
-            before = now_ns();
-            traffic.transfer(size, guard)?;
-        } else {
-            traffic.transfer(size, guard)?;
-            let now = now_ns();
-            samples.push(now - before);
-            before = now;
-            renew(traffic, arrival, guard)?;
-        }
-    }
+    let limits = Limits {
+        min: u64::from(options.min_iterations),
+        max: u64::from(options.max_iterations),
+        budget_ns: budget,
+    };
+    let mut trip = Measured {
+        traffic: &mut *traffic,
+        guard: &mut *guard,
+        size,
+    };
+    trips::measure(&mut trip, limits, &mut samples)?;
     end(traffic, warmup + samples.len(), guard)?;
     Latency::from_samples(samples.as_mut_slice(), options.operation, warmup)
         .ok_or_else(|| Error::new(Code::InvalidOption, "no round trip was measured"))
+}
+
+/// Transfers of one size, on the clock of this machine.
+struct Measured<'a, 'b> {
+    traffic: &'a mut Traffic,
+    guard: &'a mut Guard<'b>,
+    size: usize,
+}
+
+impl Trip for Measured<'_, '_> {
+    type Answer = Option<Arrival>;
+
+    #[inline]
+    fn now(&mut self) -> u64 {
+        now_ns()
+    }
+
+    #[inline]
+    fn post(&mut self) -> Result<()> {
+        self.traffic.transfer(self.size, self.guard)
+    }
+
+    #[inline]
+    fn answer(&mut self) -> Result<Self::Answer> {
+        answer(self.traffic, self.guard)
+    }
+
+    #[inline]
+    fn renew(&mut self, answer: Self::Answer) -> Result<()> {
+        renew(self.traffic, answer, self.guard)
+    }
+
+    #[inline]
+    fn is_check_due(&self, now: u64) -> bool {
+        self.guard.is_check_due(now)
+    }
+
+    fn check(&mut self, now: u64) -> Result<()> {
+        self.guard.tick(now).map(drop)
+    }
 }
 
 /// A transfer and its answer, or its completion where it is one-sided.
