@@ -3,8 +3,8 @@
 //! Capabilities are demands, and a provider that lacks one offers nothing: only what the
 //! operation uses is asked for. Modes and memory registration modes say what this crate can do,
 //! so they are generous (fi_getinfo(3), fi_domain(3)). `FI_LOCAL_COMM` and `FI_REMOTE_COMM` stay
-//! unset: together they leave `shm` with nothing to offer. No order of messages is asked for,
-//! which would exclude `efa-direct`.
+//! unset, since together they leave `shm` with nothing to offer, but for [`remote_only`]. No order
+//! of messages is asked for, which would exclude `efa-direct`.
 
 use std::ffi::c_int;
 
@@ -42,9 +42,11 @@ pub(crate) fn demand(operation: Operation, is_device_memory: bool) -> Demand {
         Operation::WriteData => (ffi::FI_RMA | both | ffi::FI_WRITE | ffi::FI_REMOTE_WRITE, 0),
         Operation::Read => (ffi::FI_RMA | both | ffi::FI_READ | ffi::FI_REMOTE_READ, 0),
     };
-    let consumes = match operation {
-        Operation::WriteData => ffi::FI_MODE_RX_CQ_DATA,
-        _ => 0,
+    // efa-direct demands it for any memory operation where the device or the build has no
+    // unsolicited write receives (prov/efa/src/efa_user_info.c).
+    let consumes = match operation.is_rma() {
+        true => ffi::FI_MODE_RX_CQ_DATA,
+        false => 0,
     };
     let (hmem, hmem_mode) = match is_device_memory {
         false => (0, 0),
@@ -62,6 +64,23 @@ pub(crate) fn demand(operation: Operation, is_device_memory: bool) -> Demand {
         op_flags,
     }
 }
+
+/// `FI_REMOTE_COMM` where it is the only way to keep `efa` from moving messages of one machine
+/// through shared memory: before 1.21 there is no endpoint option for that, and an endpoint
+/// without `FI_LOCAL_COMM` does not use it (prov/efa/src/rxr/rxr_ep.c, `rxr_ep_use_shm_for_tx`).
+pub(crate) fn remote_only(provider: Option<&str>, library: Version) -> u64 {
+    let is_efa = provider.is_some_and(|name| name.eq_ignore_ascii_case("efa"));
+    match is_efa && library < SHARED_MEMORY_OPTION {
+        true => ffi::FI_REMOTE_COMM,
+        false => 0,
+    }
+}
+
+/// `FI_OPT_SHARED_MEMORY_PERMITTED` is there since this version (fi_endpoint(3)).
+pub(crate) const SHARED_MEMORY_OPTION: Version = Version {
+    major: 1,
+    minor: 21,
+};
 
 /// The fabric to ask for by name.
 ///
@@ -141,7 +160,7 @@ mod tests {
             let contexts = ffi::FI_MODE_CONTEXT | ffi::FI_MODE_CONTEXT2;
             assert_eq!(demand.mode & contexts, contexts);
             let consumes = demand.mode & ffi::FI_MODE_RX_CQ_DATA != 0;
-            assert_eq!(consumes, operation == Operation::WriteData);
+            assert_eq!(consumes, operation.is_rma(), "{operation}");
             let efa_direct = ffi::FI_MR_LOCAL
                 | ffi::FI_MR_VIRT_ADDR
                 | ffi::FI_MR_ALLOCATED
@@ -149,6 +168,22 @@ mod tests {
             assert_eq!(demand.mr_mode & efa_direct, efa_direct);
             let complete = demand.op_flags == ffi::FI_DELIVERY_COMPLETE;
             assert_eq!(complete, operation == Operation::Write);
+        }
+    }
+
+    #[test]
+    fn efa_without_the_option_is_kept_to_the_network_by_a_capability() {
+        let version = |major, minor| Version { major, minor };
+        for (provider, library, expected) in [
+            (Some("efa"), version(1, 17), ffi::FI_REMOTE_COMM),
+            (Some("EFA"), version(1, 20), ffi::FI_REMOTE_COMM),
+            (Some("efa"), version(1, 21), 0),
+            (Some("efa"), version(2, 5), 0),
+            (Some("tcp"), version(1, 17), 0),
+            (Some("shm"), version(1, 17), 0),
+            (None, version(1, 17), 0),
+        ] {
+            assert_eq!(remote_only(provider, library), expected, "{provider:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::demand::demand;
+use crate::demand::{demand, remote_only};
 use crate::error::Result;
 use crate::ffi::{self, FiInfo};
 use crate::library::{InfoList, Library, c_string, text};
@@ -265,7 +265,7 @@ pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<In
     // `list`. Fields are written through raw pointers: the library's structs may be shorter
     // than ours at the end, and no reference to a whole one is made.
     unsafe {
-        (*info).caps = demand.caps;
+        (*info).caps = demand.caps | remote_only(hints.provider, library.version());
         (*info).mode = demand.mode;
         let (transmit, endpoint) = ((*info).tx_attr, (*info).ep_attr);
         let (domain, attribute) = ((*info).domain_attr, (*info).fabric_attr);
