@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::ffi;
 use crate::gpu::{CudaMemory, Memory, Observed};
 use crate::handle::region::MemoryRegion;
@@ -23,7 +23,10 @@ use crate::operation::Operation;
 use crate::provider;
 
 mod calls;
+mod fault;
 pub(crate) mod lane;
+
+use fault::Fault;
 
 /// Completions that may wait to be read; the efa provider rounds up to its own minimum.
 const CQ_SIZE: usize = 1024;
@@ -185,7 +188,8 @@ impl Endpoint {
         let p2p_required = set_memory_options(&raw, &info, memory, &mut outcomes);
         handle.enable("fi_enable")?;
         let address = raw.name()?;
-        let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes);
+        let is_remote_only = entry.entry().caps() & ffi::FI_LOCAL_COMM == 0;
+        let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes, is_remote_only);
         Ok(Self {
             raw,
             cq,
@@ -298,48 +302,37 @@ impl Endpoint {
         self.entry.library()
     }
 
-    /// The error of a failed operation: `fabric.unreachable` where the number says that the
-    /// peer is the cause, else `fabric.call_failed`.
+    /// The error of a failed operation: `fabric.unreachable` where the numbers say that the peer is
+    /// the cause, else `fabric.call_failed`. `own_number` is the provider's own, `has_heard` says
+    /// whether anything came from this peer before.
     fn operation_failed(
         &self,
         operation: &'static str,
-        number: i32,
+        (number, own_number): (i32, Option<i32>),
         detail: &str,
         peer: &str,
+        has_heard: bool,
     ) -> Error {
-        let unreachable = matches!(
-            number,
-            libc::ECONNREFUSED
-                | libc::ECONNRESET
-                | libc::ECONNABORTED
-                | libc::EHOSTUNREACH
-                | libc::EHOSTDOWN
-                | libc::ENETUNREACH
-                | libc::ENETDOWN
-                | libc::ENOTCONN
-                | libc::ESHUTDOWN
-                | libc::ETIMEDOUT
-                | libc::EPIPE
-                | libc::ECANCELED
-        );
-        let code = if unreachable {
-            Code::Unreachable
-        } else {
-            Code::CallFailed
+        let is_efa = provider::is(&self.info.provider, "efa");
+        let fault = Fault::of(number, own_number.filter(|_| is_efa), has_heard);
+        let error = Error::new(
+            fault.code(),
+            format!("{operation} with {peer} failed: {detail}"),
+        )
+        .with_context("call", operation)
+        .with_context("fi_errno", number.saturating_abs())
+        .with_context("peer", peer)
+        .with_context("provider", &self.info.provider)
+        .with_context("fabric", &self.info.fabric)
+        .with_context("domain", &self.info.domain)
+        .retryable(fault.is_retryable());
+        let error = match own_number {
+            Some(own) => error.with_context("provider_errno", own),
+            None => error,
         };
-        let error = Error::new(code, format!("{operation} with {peer} failed: {detail}"))
-            .with_context("call", operation)
-            .with_context("fi_errno", number)
-            .with_context("peer", peer)
-            .with_context("provider", &self.info.provider)
-            .with_context("domain", &self.info.domain)
-            .retryable(unreachable);
-        if unreachable {
-            error.with_cure(
-                "check that the peer is running and that the security group allows all traffic in and out to itself",
-            )
-        } else {
-            error
+        match fault.cure() {
+            Some(cure) => error.with_cure(cure),
+            None => error,
         }
     }
 }
@@ -393,7 +386,12 @@ fn set_memory_options(
     copies.then(|| set("FI_OPT_FI_HMEM_P2P", ffi::FI_OPT_FI_HMEM_P2P, &required))
 }
 
-fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> SharedMemory {
+fn shared_memory(
+    provider: &str,
+    fabric: &str,
+    outcomes: &[OptionOutcome],
+    is_remote_only: bool,
+) -> SharedMemory {
     if !provider::is(provider, "efa") || fabric == "efa-direct" {
         return SharedMemory::NotApplicable;
     }
@@ -403,7 +401,7 @@ fn shared_memory(provider: &str, fabric: &str, outcomes: &[OptionOutcome]) -> Sh
     // The provider's own switch, an integer (prov/efa/src/efa_env.c).
     let by_environment =
         std::env::var("FI_EFA_ENABLE_SHM_TRANSFER").is_ok_and(|value| value.trim() == "0");
-    if by_option || by_environment {
+    if by_option || by_environment || is_remote_only {
         SharedMemory::Disabled
     } else {
         SharedMemory::Unknown
@@ -423,20 +421,25 @@ mod tests {
             }]
         };
         assert_eq!(
-            shared_memory("shm", "shm", &[]),
+            shared_memory("shm", "shm", &[], true),
             SharedMemory::NotApplicable
         );
         assert_eq!(
-            shared_memory("efa", "efa-direct", &outcome(false)),
+            shared_memory("efa", "efa-direct", &outcome(false), false),
             SharedMemory::NotApplicable
         );
         assert_eq!(
-            shared_memory("efa", "efa", &outcome(true)),
+            shared_memory("efa", "efa", &outcome(true), false),
             SharedMemory::Disabled
         );
         assert_eq!(
-            shared_memory("efa", "efa", &outcome(false)),
+            shared_memory("efa", "efa", &outcome(false), false),
             SharedMemory::Unknown
+        );
+        // Before 1.21: the endpoint was opened without FI_LOCAL_COMM.
+        assert_eq!(
+            shared_memory("efa", "efa", &outcome(false), true),
+            SharedMemory::Disabled
         );
     }
 }

@@ -166,7 +166,7 @@ impl EventQueue {
     }
 
     /// The error that the provider reported by itself, if any: its text and errno.
-    pub(crate) fn error(&self) -> Option<(String, c_int)> {
+    pub(crate) fn error(&self) -> Option<Event> {
         // SAFETY: the queue is open.
         let table = unsafe { (*self.handle.as_ptr()).ops };
         let read = checked_op!(table, FiOpsEq, read)?;
@@ -214,12 +214,24 @@ impl EventQueue {
                 ))
             }
         });
-        let general = self.handle.library().strerror(error.err);
-        Some((
-            provider.map_or(general.clone(), |provider| format!("{general}: {provider}")),
-            error.err,
-        ))
+        // Up to 1.17 the efa provider reports negative numbers here (rxr_ep_progress, rxr_eq).
+        let general = self.handle.library().strerror(error.err.saturating_abs());
+        Some(Event {
+            detail: provider.map_or(general.clone(), |provider| format!("{general}: {provider}")),
+            number: error.err,
+            own_number: error.prov_errno,
+        })
     }
+}
+
+/// An error that a provider reported by itself.
+pub(crate) struct Event {
+    /// In words: libfabric's, then the provider's.
+    pub(crate) detail: String,
+    /// libfabric's number, of either sign.
+    pub(crate) number: c_int,
+    /// The provider's own.
+    pub(crate) own_number: c_int,
 }
 
 /// `fi_domain`.

@@ -103,6 +103,8 @@ pub(crate) struct Lane {
     data_takes_receives: bool,
 
     receive_slots: usize,
+    /// Whether anything came from the peer.
+    has_heard: bool,
     /// Which receive slots the library holds.
     posted: Vec<bool>,
     /// Where it posted them.
@@ -190,6 +192,7 @@ impl Lane {
             },
             data_takes_receives,
             receive_slots,
+            has_heard: false,
             posted: vec![false; receive_slots],
             offsets: vec![0; receive_slots],
             entries: Box::new([const { MaybeUninit::uninit() }; BATCH]),
@@ -472,9 +475,7 @@ impl Lane {
 
     #[inline]
     fn complete(&mut self, entry: &FiCqDataEntry) -> Result<()> {
-        // The completion of a write of ours has FI_WRITE.
-        let is_remote_write =
-            entry.flags & (ffi::FI_REMOTE_CQ_DATA | ffi::FI_WRITE) == ffi::FI_REMOTE_CQ_DATA;
+        let is_remote_write = is_remote_write(entry.flags);
         let mut arrival = Arrival {
             slot: None,
             length: entry.len,
@@ -482,6 +483,7 @@ impl Lane {
             is_remote_write,
         };
         if is_remote_write && !self.data_takes_receives {
+            self.has_heard = true;
             // Its context belongs to nobody (fi_cq(3)).
             self.arrived.push(arrival);
             return Ok(());
@@ -491,6 +493,7 @@ impl Lane {
         let index = offset / CONTEXT;
         if index < self.receive_slots && self.posted[index] {
             self.posted[index] = false;
+            self.has_heard = true;
             arrival.slot = Some(index as u32);
             arrival.offset = self.offsets[index];
             self.arrived.push(arrival);
@@ -499,6 +502,8 @@ impl Lane {
             && self.free_sends.len() < self.send_slots
         {
             self.free_sends.push((index - self.receive_slots) as u32);
+            // A message may be complete before it arrives; what is one-sided is not.
+            self.has_heard |= self.operation.is_one_sided();
         } else {
             return Err(Error::new(
                 Code::CallFailed,
@@ -518,9 +523,13 @@ impl Lane {
             _ => {
                 let number = i32::try_from(-code).unwrap_or(i32::MAX);
                 let detail = self.endpoint.library().strerror(number);
-                Err(self
-                    .endpoint
-                    .operation_failed(call, number, &detail, &self.peer_name))
+                Err(self.endpoint.operation_failed(
+                    call,
+                    (number, None),
+                    &detail,
+                    &self.peer_name,
+                    self.has_heard,
+                ))
             }
         }
     }
@@ -537,12 +546,24 @@ impl Lane {
     /// An error that the provider reported by itself, outside of any operation.
     #[cold]
     pub(crate) fn event(&self) -> Option<Error> {
-        let (detail, number) = self.endpoint.eq.error()?;
-        Some(
-            self.endpoint
-                .operation_failed("provider", number, &detail, &self.peer_name),
-        )
+        let event = self.endpoint.eq.error()?;
+        Some(self.endpoint.operation_failed(
+            "provider",
+            (event.number, Some(event.own_number)),
+            &event.detail,
+            &self.peer_name,
+            self.has_heard,
+        ))
     }
+}
+
+/// Whether a completion is the arrival of immediate data, and not the end of a write of this side,
+/// which has `FI_WRITE` and may carry the data as well. `FI_REMOTE_WRITE` decides: the arrival on
+/// `efa` up to 1.17 has both (prov/efa/src/rxr/rxr_pkt_type_req.c; gone in 1.18).
+#[inline]
+const fn is_remote_write(flags: u64) -> bool {
+    flags & ffi::FI_REMOTE_CQ_DATA != 0
+        && (flags & ffi::FI_REMOTE_WRITE != 0 || flags & ffi::FI_WRITE == 0)
 }
 
 impl Drop for Lane {
@@ -564,6 +585,32 @@ impl Drop for Lane {
             if closed {
                 ManuallyDrop::drop(&mut self.memory);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arrival_is_told_from_the_end_of_a_write_of_this_side() {
+        let (rma, data) = (ffi::FI_RMA, ffi::FI_REMOTE_CQ_DATA);
+        let (write, remote) = (ffi::FI_WRITE, ffi::FI_REMOTE_WRITE);
+        for (flags, expected) in [
+            (rma | remote | data, true),
+            // efa of libfabric 1.17.
+            (rma | write | remote | data, true),
+            // A provider that names only the data.
+            (data, true),
+            (rma | write, false),
+            (rma | write | data, false),
+            // A plain write of the peer, where a provider reports it.
+            (rma | remote, false),
+            (ffi::FI_MSG | ffi::FI_RECV, false),
+            (ffi::FI_MSG | ffi::FI_SEND, false),
+        ] {
+            assert_eq!(is_remote_write(flags), expected, "{flags:#x}");
         }
     }
 }

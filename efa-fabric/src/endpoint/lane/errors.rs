@@ -59,7 +59,7 @@ impl Lane {
                 ))
             }
         });
-        let general = library.strerror(error.err);
+        let general = library.strerror(error.err.saturating_abs());
         let detail = match provider {
             Some(provider) if provider != general => format!("{general}: {provider}"),
             _ => general,
@@ -70,9 +70,13 @@ impl Lane {
             flags if flags & ffi::FI_READ != 0 => "read",
             _ => "send",
         };
-        self.endpoint
-            .operation_failed(operation, error.err, &detail, &self.peer_name)
-            .with_context("provider_errno", error.prov_errno)
+        self.endpoint.operation_failed(
+            operation,
+            (error.err, Some(error.prov_errno)),
+            &detail,
+            &self.peer_name,
+            self.has_heard,
+        )
     }
 
     /// The provider does not take memory of this GPU.
