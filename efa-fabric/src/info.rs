@@ -12,8 +12,14 @@ use crate::error::{Code, Error, Result};
 use crate::ffi;
 use crate::info_list::{self, Entry, Hints, OwnedEntry, RawNic};
 use crate::library::{InfoList, Library, Version};
+use crate::node::{Node, NodeRoot};
 use crate::operation::Operation;
 use crate::provider;
+
+mod absence;
+
+/// The fabric `efa-direct` is there since this version (fi_efa(7)).
+const EFA_DIRECT_SINCE: Version = Version { major: 2, minor: 1 };
 
 /// Capabilities worth showing, in the order of fabric.h.
 pub(crate) const CAPABILITIES: [(u64, &str); 13] = [
@@ -407,9 +413,15 @@ fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) 
         message.push_str(" that the peer has as well");
     }
     let available = rdm_providers(library).unwrap_or_default();
-    let cure = if wanted.provider.eq_ignore_ascii_case("efa") {
-        "check that the instance has an EFA interface and the driver is loaded (`fi_info -p efa`)"
-            .to_owned()
+    let offers_efa = available.iter().any(|name| provider::is(name, "efa"));
+    let is_efa = wanted.provider.eq_ignore_ascii_case("efa");
+    let cure = if is_efa && !offers_efa {
+        let node = Node::read(&NodeRoot::new("/"));
+        absence::efa(node.pci_efa.len(), node.efa_devices.len(), &node.uverbs)
+    } else if is_efa && fabric == Some("efa-direct") && library.version() < EFA_DIRECT_SINCE {
+        format!("use libfabric {EFA_DIRECT_SINCE} or later: efa-direct is there since then")
+    } else if is_efa {
+        "leave out what narrows the choice, or see `fi_info -p efa` for what there is".to_owned()
     } else {
         format!("use one of: {}", available.join(", "))
     };
@@ -436,20 +448,27 @@ fn without_device_memory(library: &Arc<Library>, info: &ProviderInfo) -> Error {
 
 /// The provider is there, and lacks the operation: says what it has, unasked.
 fn without_operation(library: &Arc<Library>, operation: Operation, info: &ProviderInfo) -> Error {
-    let all = providers(library).unwrap_or_default();
-    let same = all.into_iter().find(|other| {
-        (&other.provider, &other.fabric, &other.endpoint_type)
-            == (&info.provider, &info.fabric, &info.endpoint_type)
+    let all = info_list::everything(library).ok().flatten();
+    let mut same = all.iter().flat_map(InfoList::entries).filter(|entry| {
+        (entry.provider(), entry.fabric(), entry.endpoint_type())
+            == (info.provider.clone(), info.fabric.clone(), ffi::FI_EP_RDM)
     });
-    let has = same.as_ref().unwrap_or(info).capabilities.join(", ");
+    let (offered, has) = same
+        .next()
+        .map_or((0, info.capabilities.join(", ")), |entry| {
+            let info = ProviderInfo::from_entry(entry);
+            (entry.caps(), info.capabilities.join(", "))
+        });
+    let demanded = demand::demand(operation, false).caps;
+    let (why, cure) = absence::operation(demanded, offered, &has);
     Error::new(
         Code::UnsupportedOperation,
         format!(
-            "{} (fabric {}) has no operation {operation}: it has {has}",
+            "{} (fabric {}) has no operation {operation} here: it {why}",
             info.provider, info.fabric
         ),
     )
-    .with_cure("measure another operation, fabric or provider")
+    .with_cure(cure)
     .with_context("operation", operation)
     .with_context("provider", &info.provider)
     .with_context("fabric", &info.fabric)
