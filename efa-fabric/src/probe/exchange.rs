@@ -132,7 +132,7 @@ pub(crate) fn measure_from(
     let result =
         session::initiate(library, options, None, &mut guard, &mut None).and_then(|mut session| {
             guard.contact();
-            let measured = initiator::measure(&mut session.traffic, options, &mut guard);
+            let measured = initiator::measure(&mut session.traffic, &session.options, &mut guard);
             settle(&measured, Some(&mut session));
             Ok(session::report(Role::Connect, library, session, measured?))
         });

@@ -27,6 +27,9 @@ const PATIENCE_NS_PER_BYTE: u64 = 10;
 const FIRST_NAP: Duration = Duration::from_micros(50);
 const LAST_NAP: Duration = Duration::from_millis(1);
 
+/// Quiet time at a deadline, at least, after which the probe stalled; twice the patience, if more.
+const STALL_NS: u64 = 1_000_000_000;
+
 /// Time for the end of the other side to show after a call failed.
 const GONE_NS: u64 = 200_000_000;
 
@@ -44,6 +47,8 @@ pub(crate) struct Guard<'a> {
     wait: Wait,
     /// Quiet time after which this side sleeps.
     patience_ns: u64,
+    /// Whether what the other side does shows here as nothing, as in one-sided operations.
+    is_bystander: bool,
     /// Since when nothing has happened, as far as was looked; 0 for not at all.
     quiet_since_ns: u64,
     nap: Duration,
@@ -71,6 +76,7 @@ impl<'a> Guard<'a> {
             inbox: None,
             wait,
             patience_ns: PATIENCE_NS,
+            is_bystander: false,
             quiet_since_ns: 0,
             nap: Duration::ZERO,
             start_line: None,
@@ -92,6 +98,14 @@ impl<'a> Guard<'a> {
         self.deadline_ns = self
             .deadline_ns
             .min(now_ns().saturating_add(nanos(deadline)));
+    }
+
+    /// The other side waits in this way: where it spins, this side does so too, since its sleep
+    /// would be part of what is measured there.
+    pub(crate) fn wait_as(&mut self, other: Wait) {
+        if other == Wait::Spin {
+            self.wait = Wait::Spin;
+        }
     }
 
     pub(crate) fn send(&mut self, frame: &Frame) -> Result<()> {
@@ -138,9 +152,19 @@ impl<'a> Guard<'a> {
         self.busy();
     }
 
+    /// The other side measures one-sided operations: what it does shows here as nothing, and yet
+    /// the provider may need this side's calls to carry it out, so that it must not sleep. That
+    /// is so where the provider says `FI_PROGRESS_AUTO` too (efa of libfabric 1.17).
+    pub(crate) fn standing_by(&mut self, size: usize) {
+        self.measuring(size);
+        self.patience_ns = u64::MAX;
+        self.is_bystander = true;
+    }
+
     /// A measurement has ended.
     pub(crate) fn measured(&mut self) {
         self.patience_ns = PATIENCE_NS;
+        self.is_bystander = false;
         self.busy();
     }
 
@@ -193,13 +217,7 @@ impl<'a> Guard<'a> {
         self.receive()?;
         self.interrupt.check()?;
         if now >= self.deadline_ns {
-            return Err(Error::new(
-                Code::Deadline,
-                format!("the deadline passed while {}", self.doing),
-            )
-            .with_cure("give more time or less to measure")
-            .with_context("doing", &self.doing)
-            .retryable(true));
+            return Err(self.too_late(now));
         }
         if self.contact_ns.is_some_and(|limit| now >= limit) {
             return Err(Error::new(Code::Unreachable, format!("the peer did not answer while {}", self.doing))
@@ -210,6 +228,39 @@ impl<'a> Guard<'a> {
                 .retryable(true));
         }
         Ok(())
+    }
+
+    /// The error for a deadline that passed: the work was long, or nothing moved any more.
+    #[cold]
+    fn too_late(&self, now: u64) -> Error {
+        let quiet_ns = match self.quiet_since_ns {
+            0 => 0,
+            since => now.saturating_sub(since),
+        };
+        let stall_ns = STALL_NS.max(self.patience_ns.saturating_mul(2));
+        if quiet_ns < stall_ns || self.is_bystander {
+            return Error::new(
+                Code::Deadline,
+                format!("the deadline passed while {}", self.doing),
+            )
+            .with_cure("give more time or less to measure")
+            .with_context("doing", &self.doing)
+            .retryable(true);
+        }
+        let seconds = format!("{:.1}", quiet_ns as f64 / 1e9);
+        Error::new(
+            Code::Deadline,
+            format!(
+                "nothing moved for {seconds} s, and the deadline passed, while {}",
+                self.doing
+            ),
+        )
+        .with_cure(
+            "more time would not help: check that the peer's process is not stopped and posts receives, and the counters of both devices (rx_drops, retrans_*)",
+        )
+        .with_context("doing", &self.doing)
+        .with_context("stalled_s", seconds)
+        .retryable(true)
     }
 
     fn receive(&mut self) -> Result<()> {
@@ -273,6 +324,16 @@ impl<'a> Guard<'a> {
                 Signal::Wait => drop(self.look(now_ns())?),
             }
         }
+    }
+
+    /// Time until the deadline.
+    pub(crate) fn left_ns(&self) -> u64 {
+        self.deadline_ns.saturating_sub(now_ns())
+    }
+
+    /// Whether no other probe of the start line needs this one's traffic any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.start_line.is_none_or(StartLine::is_over)
     }
 
     /// Tells the start line of a measurement that has just ended.
@@ -350,6 +411,53 @@ mod tests {
             Wait::Adaptive,
         );
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Deadline);
+    }
+
+    #[test]
+    fn a_stall_is_told_from_a_lack_of_time() {
+        let second = 1_000_000_000;
+        let cure = |quiet_ns: u64, size: Option<usize>, is_bystander| {
+            let (mut left, _right) = Local::pair();
+            let limit = Duration::from_secs(60);
+            let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Adaptive);
+            match size {
+                Some(size) if is_bystander => guard.standing_by(size),
+                Some(size) => guard.measuring(size),
+                None => (),
+            }
+            guard.quiet_since_ns = 7;
+            let error = guard.too_late(7 + quiet_ns);
+            assert_eq!(error.code(), Code::Deadline);
+            error.context_value("stalled_s").map(str::to_owned)
+        };
+        assert_eq!(cure(5 * second, Some(64), false).unwrap(), "5.0");
+        assert_eq!(cure(5 * second, None, false).unwrap(), "5.0");
+        assert_eq!(cure(second / 2, Some(64), false), None);
+        // A gigabyte on a slow network takes that long.
+        assert_eq!(cure(5 * second, Some(1 << 30), false), None);
+        assert!(cure(40 * second, Some(1 << 30), false).is_some());
+        // Nothing is seen here of what the other side writes.
+        assert_eq!(cure(5 * second, Some(64), true), None);
+    }
+
+    #[test]
+    fn a_side_that_stands_by_does_not_sleep_and_spins_where_the_other_does() {
+        let (mut left, _right) = Local::pair();
+        let limit = Duration::from_secs(60);
+        let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Adaptive);
+        guard.standing_by(64);
+        guard.rest(1);
+        guard.rest(u64::MAX / 2);
+        assert_eq!(guard.nap, Duration::ZERO);
+        guard.measured();
+        guard.rest(1);
+        guard.rest(1 + PATIENCE_NS);
+        assert_eq!(guard.nap, FIRST_NAP);
+        guard.wait_as(Wait::Adaptive);
+        assert_eq!(guard.wait, Wait::Adaptive);
+        guard.wait_as(Wait::Spin);
+        guard.wait_as(Wait::Adaptive);
+        assert_eq!(guard.wait, Wait::Spin);
     }
 
     #[test]

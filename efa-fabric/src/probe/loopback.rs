@@ -105,7 +105,8 @@ pub(crate) fn loopback_from(
         let (mut keep, mut session) = (None, None);
         let result =
             session::initiate(library, &options, None, &mut guard, &mut keep).and_then(|opened| {
-                initiator::measure(&mut session.insert(opened).traffic, &options, &mut guard)
+                let session = session.insert(opened);
+                initiator::measure(&mut session.traffic, &session.options, &mut guard)
             });
         let result = session::tell(&mut guard, result);
         session::settle(&result, session.as_mut());

@@ -13,6 +13,8 @@ use crate::provider;
 pub const MAX_SIZE: usize = 1 << 30;
 /// Most messages that are in flight during a bandwidth measurement.
 pub(crate) const MAX_WINDOW: usize = 64;
+/// Sizes in bytes that are measured where none are chosen.
+const DEFAULT_SIZES: [usize; 4] = [64, 4 << 10, 64 << 10, 1 << 20];
 /// Sizes of one probe: more is a mistake.
 const MAX_SIZES: usize = 256;
 /// Samples of one size: each takes 8 bytes.
@@ -85,7 +87,7 @@ pub struct ProbeOptions {
     pub window: u32,
     /// Which memory is used.
     pub buffers: Buffers,
-    /// How this side waits; the other has its own choice.
+    /// How both sides wait: the other side spins if this one does.
     pub wait: Wait,
     /// Time for the whole probe; it fails with `fabric.deadline` when that is over.
     pub deadline: Duration,
@@ -95,14 +97,15 @@ pub struct ProbeOptions {
 
 impl ProbeOptions {
     /// Latency and bandwidth of 64 B, 4 KiB, 64 KiB and 1 MiB over this provider, a quarter of
-    /// a second each, within a minute.
+    /// a second each, within a minute. Where its largest transfer is smaller (`efa-direct` sends
+    /// messages of one MTU), the largest power of two that fits takes the place of those above.
     #[must_use]
     pub fn new(provider: impl Into<String>) -> Self {
         Self {
             endpoint: EndpointOptions::new(provider),
             operation: Operation::Message,
             direction: Direction::OneWay,
-            sizes: vec![64, 4 << 10, 64 << 10, 1 << 20],
+            sizes: DEFAULT_SIZES.to_vec(),
             latency: true,
             bandwidth: true,
             size_budget: Duration::from_millis(250),
@@ -176,16 +179,35 @@ impl ProbeOptions {
         Ok(())
     }
 
-    /// Checks the sizes against what the provider says that it moves at once.
-    pub(crate) fn check_provider(&self, max_size: u64, provider: &str) -> Result<()> {
-        for &size in &self.sizes {
-            check_size(
-                size,
-                max_size,
-                &format!("{max_size}, the largest {} of {provider}", self.operation),
-            )?;
+    /// The same with the default sizes cut to what is moved at once; chosen sizes stay.
+    pub(crate) fn fitted(&self, max_size: u64) -> Self {
+        let mut options = self.clone();
+        let largest = usize::try_from(max_size).unwrap_or(usize::MAX);
+        if self.sizes == DEFAULT_SIZES && self.largest() > largest && largest > 0 {
+            options.sizes.retain(|&size| size <= largest);
+            let power = 1 << largest.ilog2();
+            if options.largest() < power {
+                options.sizes.push(power);
+            }
         }
-        Ok(())
+        options
+    }
+
+    /// Checks the sizes against what the provider says that it moves at once on a fabric.
+    pub(crate) fn check_provider(&self, max_size: u64, provider: &str, fabric: &str) -> Result<()> {
+        let limit = format!(
+            "{max_size}, the largest {} of {provider} (fabric {fabric})",
+            self.operation
+        );
+        self.sizes
+            .iter()
+            .try_for_each(|&size| check_size(size, max_size, &limit))
+            .map_err(|error| {
+                error
+                    .with_context("operation", self.operation)
+                    .with_context("provider", provider)
+                    .with_context("fabric", fabric)
+            })
     }
 
     /// Checks the sizes against what the answering side allows.
@@ -224,7 +246,8 @@ pub struct ServeOptions {
     /// Largest message in bytes that a peer may ask for: it decides how much memory is taken,
     /// up to four times this and half a GiB.
     pub max_size: usize,
-    /// How this side waits.
+    /// How this side waits, unless the peer asks it to spin. While a peer measures one-sided
+    /// operations it does not sleep in any case.
     pub wait: Wait,
 }
 
@@ -278,10 +301,37 @@ mod tests {
     }
 
     #[test]
+    fn default_sizes_fit_the_fabric_and_chosen_ones_are_kept() {
+        let options = ProbeOptions::new("efa");
+        for (limit, sizes) in [
+            (u64::MAX, vec![64, 4096, 65_536, 1 << 20]),
+            (1 << 20, vec![64, 4096, 65_536, 1 << 20]),
+            ((1 << 20) - 1, vec![64, 4096, 65_536, 1 << 19]),
+            (8928, vec![64, 4096, 8192]),
+            (4096, vec![64, 4096]),
+            (100, vec![64]),
+            (63, vec![32]),
+            (1, vec![1]),
+        ] {
+            let fitted = options.fitted(limit);
+            assert_eq!(fitted.sizes, sizes, "{limit}");
+            assert!(fitted.check_provider(limit, "efa", "efa-direct").is_ok());
+        }
+        let mut chosen = options.clone();
+        chosen.sizes = vec![64, 1 << 20];
+        assert_eq!(chosen.fitted(8928).sizes, chosen.sizes);
+        assert_eq!(options.fitted(0).sizes, options.sizes);
+    }
+
+    #[test]
     fn bad_sizes_are_typed() {
         assert_eq!(refused(|o| o.sizes = vec![64, 0]), "fabric.bad_size");
         assert_eq!(refused(|o| o.sizes = vec![MAX_SIZE + 1]), "fabric.bad_size");
-        assert!(ProbeOptions::new("x").check_provider(8192, "efa").is_err());
+        let error = ProbeOptions::new("x")
+            .check_provider(8192, "efa", "efa-direct")
+            .unwrap_err();
+        assert!(error.to_string().contains("(fabric efa-direct)"), "{error}");
+        assert_eq!(error.context_value("fabric"), Some("efa-direct"));
         assert!(ProbeOptions::new("x").check_limit(1 << 20).is_ok());
         let error = ProbeOptions::new("x")
             .check_limit((1 << 20) - 1)

@@ -56,7 +56,12 @@ fn phase_of(
     traffic.prepare(phase.size, guard)?;
     integrity::prepare(traffic, phase)?;
     guard.send(&Frame::Ready)?;
-    guard.measuring(phase.size);
+    let both_send = phase.kind == Kind::Bandwidth && options.is_bidirectional();
+    if traffic.operation().is_one_sided() && !both_send {
+        guard.standing_by(phase.size);
+    } else {
+        guard.measuring(phase.size);
+    }
     match phase.kind {
         Kind::Integrity => {
             guard.doing = format!("comparing {} bytes", phase.size);

@@ -77,7 +77,7 @@ fn measure_with(
     };
     let mut session = session::initiate(library, options, Some(&providers), guard, &mut None)?;
     guard.contact();
-    let measured = initiator::measure(&mut session.traffic, options, guard);
+    let measured = initiator::measure(&mut session.traffic, &session.options, guard);
     settle(&measured, Some(&mut session));
     Ok(session::report(Role::Connect, library, session, measured?))
 }

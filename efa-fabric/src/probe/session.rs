@@ -64,8 +64,12 @@ pub(crate) fn initiate(
     )?;
     let info = ProviderInfo::from_entry(entry.entry());
     check_faults(library, &info, options, offered.is_none())?;
-    options.check_provider(info.max_message_size, &info.provider)?;
+    let limit = info.max_message_size;
+    options
+        .fitted(limit)
+        .check_provider(limit, &info.provider, &info.fabric)?;
     let endpoint = Rc::clone(keep.insert(Rc::new(Endpoint::open_entry(entry, memory)?)));
+    let options = &options.fitted(limit.min(endpoint.max_size(options.operation)));
     check_limit(options, &endpoint)?;
     let own = side(library, &endpoint);
     guard.send(&Frame::Hello {
@@ -108,6 +112,7 @@ pub(crate) fn respond(
         }
     };
     guard.shorten(options.deadline);
+    guard.wait_as(options.wait);
     let own = side(library, &endpoint);
     guard.send(&Frame::Welcome { side: own.clone() })?;
     session(endpoint, &own, theirs, options, gpu, guard)
@@ -151,7 +156,7 @@ fn open_for(
     let info = ProviderInfo::from_entry(entry.entry());
     check_versions(library, &info, peer)?;
     check_faults(library, &info, options, false)?;
-    options.check_provider(info.max_message_size, &info.provider)?;
+    options.check_provider(info.max_message_size, &info.provider, &info.fabric)?;
     let endpoint = Endpoint::open_entry(entry, local.memory)?;
     check_limit(options, &endpoint)?;
     Ok(endpoint)
@@ -162,6 +167,7 @@ fn check_limit(options: &ProbeOptions, endpoint: &Endpoint) -> Result<()> {
     options.check_provider(
         endpoint.max_size(options.operation),
         &endpoint.info().provider,
+        &endpoint.info().fabric,
     )
 }
 

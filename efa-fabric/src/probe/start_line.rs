@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) struct StartLine {
     missing: AtomicUsize,
     given_up: AtomicBool,
+    unmeasured: AtomicUsize,
     first_start_ns: AtomicU64,
     last_end_ns: AtomicU64,
 }
@@ -26,16 +27,25 @@ impl StartLine {
         Self {
             missing: AtomicUsize::new(probes),
             given_up: AtomicBool::new(false),
+            unmeasured: AtomicUsize::new(probes),
             first_start_ns: AtomicU64::new(u64::MAX),
             last_end_ns: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn arrive(&self) {
-        let less = |missing: usize| missing.checked_sub(1);
-        self.missing
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
-            .ok();
+        count_down(&self.missing);
+    }
+
+    /// A probe failed, and is not waited for: neither at the line nor at the end.
+    pub(crate) fn leave(&self) {
+        self.arrive();
+        count_down(&self.unmeasured);
+    }
+
+    /// Whether every probe has measured, so that none needs the others' traffic any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.unmeasured.load(Ordering::Acquire) == 0 || self.given_up.load(Ordering::Acquire)
     }
 
     pub(crate) fn give_up(&self) {
@@ -56,6 +66,7 @@ impl StartLine {
     pub(crate) fn record(&self, start_ns: u64, end_ns: u64) {
         self.first_start_ns.fetch_min(start_ns, Ordering::AcqRel);
         self.last_end_ns.fetch_max(end_ns, Ordering::AcqRel);
+        count_down(&self.unmeasured);
     }
 
     /// From the first start to the last end, in ns; `None` before anything was measured.
@@ -66,9 +77,29 @@ impl StartLine {
     }
 }
 
+fn count_down(count: &AtomicUsize) {
+    let less = |count: usize| count.checked_sub(1);
+    count
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
+        .ok();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_is_over_when_every_probe_has_measured_or_left() {
+        let line = StartLine::new(3);
+        line.record(1, 2);
+        line.leave();
+        assert!(!line.is_over());
+        line.record(1, 9);
+        assert!(line.is_over());
+        let line = StartLine::new(2);
+        line.give_up();
+        assert!(line.is_over());
+    }
 
     #[test]
     fn all_go_when_the_last_has_come() {

@@ -5,6 +5,9 @@
 //! magnitude slower: shm fell from 1.1 GB/s to 17 MB/s at 64 B. Writes and reads need none: their
 //! own completions bound them.
 //!
+//! Of several probes that start together, each keeps sending until all have measured: otherwise a
+//! slow one ends alone, and its bytes and time say nothing of all together.
+//!
 //! With both sides sending, each keeps sending until the other has measured too, so that what is
 //! timed always has the other's traffic beside it.
 
@@ -12,12 +15,16 @@ use super::channel::{Frame, Phase};
 use super::flow::Flow;
 use super::guard::{Guard, nanos};
 use super::options::ProbeOptions;
+use super::start_line::StartLine;
 use super::traffic::Traffic;
 use crate::clock::now_ns;
 use crate::error::{Code, Error, Result};
 
 /// Transfers between two looks at the clock while they keep arriving.
 const CHECK_EVERY: u64 = 1024;
+
+/// Time, besides eight times the budget, for others of the start line that are slower.
+const OTHERS_NS: u64 = 2_000_000_000;
 
 /// The state of one phase on one side.
 pub(crate) struct Stream {
@@ -77,6 +84,18 @@ impl Stream {
             count >= max || (count >= min && ns >= budget)
         })?;
         guard.record(own.elapsed_ns);
+        // Others that are slower are measured beside this one's traffic, and not alone.
+        if !guard.is_over() {
+            let line = guard.start_line;
+            // One that hangs must not take the others with it.
+            let most = budget
+                .saturating_mul(8)
+                .saturating_add(OTHERS_NS)
+                .min(guard.left_ns() / 2);
+            self.flood(traffic, guard, |_, _, ns| {
+                ns >= most || line.is_none_or(StartLine::is_over)
+            })?;
+        }
         let mut flows = vec![own];
         if both {
             guard.send(&Frame::Measured(own))?;

@@ -85,6 +85,13 @@ pub(super) fn growth(
         .collect()
 }
 
+/// Adds what grew of a bad path in another measurement of the same rail.
+pub(super) fn keep_bad_path(growth: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>) {
+    for (name, value) in bad_path(other) {
+        *growth.entry(name.to_owned()).or_default() += value;
+    }
+}
+
 /// The counters of a bad path that grew.
 pub(super) fn bad_path(growth: &BTreeMap<String, u64>) -> impl Iterator<Item = (&str, u64)> {
     growth
@@ -166,6 +173,14 @@ mod tests {
         ]);
         let growth = growth(&before, &after);
         assert!(!growth.contains_key("send_wrs"));
+        let mut again = counters(&[("tx_bytes", 5), ("retrans_bytes", 1)]);
+        keep_bad_path(&mut again, &growth);
+        let kept = [
+            ("retrans_bytes", 9001),
+            ("tx_bytes", 5),
+            ("unresponsive_remote_events", 1),
+        ];
+        assert_eq!(again, counters(&kept));
         let bad: Vec<_> = bad_path(&growth).collect();
         assert_eq!(
             bad,

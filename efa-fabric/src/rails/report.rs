@@ -82,10 +82,10 @@ pub struct Report {
     pub rails: Vec<RailResult>,
     /// Gbit/s of all rails, each measured alone, added up; `None` if one failed.
     pub sum_gbps: Option<f64>,
-    /// Gbit/s of all rails together: all bytes over the time from the first rail's start to the
-    /// last one's end. `None` if one failed, or it was not asked for.
+    /// Gbit/s of all rails together: the rates of the rails, each timed while all others sent.
+    /// `None` if one failed, or it was not asked for.
     pub aggregate_gbps: Option<f64>,
-    /// That time, in seconds.
+    /// Time from the first rail's start to the last one's end, in seconds.
     pub together_s: Option<f64>,
     /// Gbit/s that all rails together should reach: their expected figures added up, but not
     /// above the instance's.
@@ -96,7 +96,8 @@ pub struct Report {
     pub median_together_gbps: Option<f64>,
     /// Devices that alone were below 0.9 of the median.
     pub slow_alone: Vec<String>,
-    /// Devices that together were below 0.9 of the median.
+    /// Devices that together were below 0.9 of the median; with more busy threads than processors
+    /// only those that were so alone as well.
     pub slow_together: Vec<String>,
     /// Threads that were busy while all rails were measured together.
     pub threads: u32,
@@ -113,6 +114,15 @@ pub(super) struct Outcome {
     pub(super) pinning: Pinning,
     pub(super) measured: Result<ProbeReport>,
     pub(super) growth: BTreeMap<String, u64>,
+}
+
+impl Outcome {
+    /// Gbit/s of the largest size; `None` if it failed.
+    pub(super) fn gbps(&self) -> Option<f64> {
+        let report = self.measured.as_ref().ok()?;
+        let row = report.rows.iter().max_by_key(|row| row.size)?;
+        row.bandwidth.as_ref().map(|bandwidth| bandwidth.gbit_per_s)
+    }
 }
 
 pub(super) fn result(rail: &Rail, alone: Outcome, together: Option<Outcome>) -> RailResult {
@@ -176,11 +186,8 @@ pub(super) fn report(
 ) -> Report {
     let alone: Vec<_> = figures(&rails, |rail| rail.alone.as_ref());
     let together: Vec<_> = figures(&rails, |rail| rail.together.as_ref());
-    let bytes: Option<u64> = rails
-        .iter()
-        .map(|rail| rail.together.as_ref().map(|measure| measure.bytes))
-        .sum();
-    let elapsed_ns = elapsed_ns.filter(|_| bytes.is_some());
+    let aggregate_gbps = statistics::sum(&together);
+    let elapsed_ns = elapsed_ns.filter(|_| aggregate_gbps.is_some());
     let expected: Vec<_> = rails.iter().map(|rail| rail.rail.expected_gbps).collect();
     let names = |slow: Vec<usize>| -> Vec<String> {
         slow.into_iter()
@@ -189,6 +196,10 @@ pub(super) fn report(
     };
     let middle =
         |values: &[Option<f64>]| median(&mut values.iter().copied().flatten().collect::<Vec<_>>());
+    let threads = u32::try_from(2 * together.iter().flatten().count()).unwrap_or(u32::MAX);
+    let cpus = std::thread::available_parallelism()
+        .ok()
+        .and_then(|n| u32::try_from(n.get()).ok());
     let simulated = rails
         .iter()
         .any(|rail| !rail.rail.provider.eq_ignore_ascii_case("efa"));
@@ -197,20 +208,20 @@ pub(super) fn report(
         library_version: library.version(),
         size: options.probe.sizes.iter().copied().max().unwrap_or(0) as u64,
         sum_gbps: statistics::sum(&alone),
-        aggregate_gbps: bytes
-            .zip(elapsed_ns)
-            .map(|(bytes, elapsed_ns)| statistics::gbps(bytes, elapsed_ns)),
+        aggregate_gbps,
         together_s: elapsed_ns.map(|ns| ns as f64 / 1e9),
         expected_gbps: statistics::sum(&expected)
             .map(|sum| options.instance_gbps.map_or(sum, |limit| sum.min(limit))),
         median_alone_gbps: middle(&alone),
         median_together_gbps: middle(&together),
+        slow_together: names(statistics::slow_together(
+            &statistics::slow(&together),
+            &statistics::slow(&alone),
+            cpus.is_some_and(|cpus| threads > cpus),
+        )),
         slow_alone: names(statistics::slow(&alone)),
-        slow_together: names(statistics::slow(&together)),
-        threads: u32::try_from(2 * together.iter().flatten().count()).unwrap_or(u32::MAX),
-        cpus: std::thread::available_parallelism()
-            .ok()
-            .and_then(|n| u32::try_from(n.get()).ok()),
+        threads,
+        cpus,
         simulated,
         statements: Vec::new(),
         rails,
@@ -265,7 +276,8 @@ fn statements(report: &Report) -> Vec<String> {
     }
     if report.cpus.is_some_and(|cpus| report.threads > cpus) {
         statements.push(format!(
-            "{} busy threads shared {} processors: all together is limited by that",
+            "{} busy threads shared {} processors: all together is limited by that, and a rail \
+             that is slow only then is not named",
             report.threads,
             report.cpus.unwrap_or(0)
         ));

@@ -23,17 +23,22 @@ pub(super) fn slow(values: &[Option<f64>]) -> Vec<usize> {
         .collect()
 }
 
+/// The rails that are slow together. Where threads wait for processors, a rate is the scheduler's
+/// as much as the rail's: only what is slow alone as well counts then.
+pub(super) fn slow_together(together: &[usize], alone: &[usize], is_crowded: bool) -> Vec<usize> {
+    together
+        .iter()
+        .copied()
+        .filter(|at| !is_crowded || alone.contains(at))
+        .collect()
+}
+
 /// The sum; `None` if one is not known.
 pub(super) fn sum(values: &[Option<f64>]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
     values.iter().copied().sum()
-}
-
-/// Gbit/s of this many bytes in this many ns.
-pub(super) fn gbps(bytes: u64, elapsed_ns: u64) -> f64 {
-    bytes as f64 * 8.0 / elapsed_ns.max(1) as f64
 }
 
 #[cfg(test)]
@@ -61,15 +66,16 @@ mod tests {
     }
 
     #[test]
+    fn a_crowded_machine_names_no_rail_that_is_fine_alone() {
+        assert_eq!(slow_together(&[0, 2], &[2], true), [2]);
+        assert_eq!(slow_together(&[0, 2], &[2], false), [0, 2]);
+        assert!(slow_together(&[], &[2], true).is_empty());
+    }
+
+    #[test]
     fn sums_need_every_rail() {
         assert_eq!(sum(&[Some(1.0), Some(2.5)]), Some(3.5));
         assert_eq!(sum(&[Some(1.0), None]), None);
         assert_eq!(sum(&[]), None);
-    }
-
-    #[test]
-    fn gigabits_are_powers_of_ten() {
-        assert_eq!(gbps(125_000_000, 1_000_000_000), 1.0);
-        assert!(gbps(1, 0).is_finite());
     }
 }

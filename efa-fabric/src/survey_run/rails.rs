@@ -54,7 +54,7 @@ pub(super) fn together(
                     pin(&NodeRoot::new("/"), rail.numa_node);
                     let result = on_rail(library, desk, &name, rail, part, (line, stop));
                     if result.is_err() {
-                        line.arrive();
+                        line.leave();
                     }
                     result
                 })
