@@ -265,13 +265,21 @@ pub(crate) fn rdma_ports(scene: &Scene<'_>) -> Finding {
     if down.is_empty() {
         return Finding::ok(check, "every port is active");
     }
+    // Without a single link nothing can be sent, whatever libfabric offers.
+    let (status, title) = match down.len() == efa.len() {
+        true if efa.len() == 1 => (Status::Failed, "the only port is not active".to_owned()),
+        true => (
+            Status::Failed,
+            format!("none of {} ports is active", efa.len()),
+        ),
+        false => (
+            Status::Warning,
+            format!("{} of {} ports are not active", down.len(), states.len()),
+        ),
+    };
     down.iter()
         .fold(
-            Finding::new(
-                check,
-                Status::Warning,
-                format!("{} of {} ports are not active", down.len(), states.len()),
-            ),
+            Finding::new(check, status, title),
             |finding, (name, state)| {
                 finding.evidence(format_args!("{RDMA}/{name}/ports/1/state"), state)
             },

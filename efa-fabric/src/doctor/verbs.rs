@@ -213,10 +213,26 @@ pub(crate) fn unopenable(scene: &Scene<'_>) -> Finding {
              a libfabric after 2.6.0",
         );
     }
-    finding.cure(
-        "let this user open the files (udev rule, group, SELinux), or unload the driver of the \
-         card that is not EFA; or take a libfabric after 2.6.0",
-    )
+    finding.cure(match denied.iter().find(|(_, errno)| !is_permission(*errno)) {
+        Some((verbs, _)) => format!(
+            "dmesg | grep -E 'efa|infiniband|{}': the file is there and its device does not answer; \
+             load its driver again, or replace the instance; or take a libfabric after 2.6.0",
+            verbs.ibdev.as_deref().unwrap_or_default()
+        ),
+        None if denied.is_empty() => {
+            "dmesg | grep -E 'efa|infiniband': the files open, and libibverbs could not set the \
+             device up; check that rdma-core and the efa driver fit together"
+                .to_owned()
+        }
+        None => "let this user open the files (udev rule, group, SELinux), or unload the driver of \
+                 the card that is not EFA; or take a libfabric after 2.6.0"
+            .to_owned(),
+    })
+}
+
+/// Whether opening failed for want of a permission, and not because of the device behind the file.
+const fn is_permission(errno: i32) -> bool {
+    matches!(errno, libc::EACCES | libc::EPERM)
 }
 
 /// What files that do not open cost: after libfabric 2.6 only their own devices.

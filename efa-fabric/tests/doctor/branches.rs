@@ -149,6 +149,20 @@ fn every_branch_names_its_cause() {
             SILENT,
             "rdma.devices",
         ),
+        // No link at all: nothing can be sent, whatever libfabric offers.
+        case(all_ports(p5(), "1: DOWN\n"), &[], OFFERS, "rdma.ports"),
+        case(
+            all_ports(trees::p4d(), "2: INIT\n"),
+            &[],
+            OFFERS,
+            "rdma.ports",
+        ),
+        case(
+            all_ports(p5(), "1: DOWN\n"),
+            &[],
+            Reply::NotAsked,
+            "rdma.ports",
+        ),
         // 7: device files
         case(trees::no_uverbs(), &[], SILENT, "kubernetes.efa_resource"),
         case(
@@ -249,6 +263,45 @@ fn every_branch_names_its_cause() {
             report
                 .to_string()
                 .starts_with(&format!("EFA is not usable: {}", cause.title))
+        );
+    }
+}
+
+/// The machine with every port in this state.
+fn all_ports(tree: NodeTree, state: &str) -> NodeTree {
+    for device in Node::read(&NodeRoot::new(tree.path())).efa_devices {
+        let path = format!("sys/class/infiniband/{}/ports/1/state", device.name);
+        tree.write(&path, state);
+    }
+    tree
+}
+
+#[test]
+fn the_cure_of_a_file_that_does_not_open_fits_its_reason() {
+    for (errno, expected, not) in [
+        (libc::EACCES, "let this user open", "dmesg"),
+        (libc::EPERM, "let this user open", "dmesg"),
+        (libc::ENODEV, "does not answer", "let this user"),
+        (libc::EIO, "does not answer", "let this user"),
+    ] {
+        let tree = trees::p5();
+        let mut node = Node::read(&NodeRoot::new(tree.path()));
+        let denied = serde_json::from_value(json!({"denied": {"errno": errno}})).unwrap();
+        node.uverbs[0].access = denied;
+        let report = doctor::diagnose(
+            &node,
+            &Environment::new(),
+            answer(SILENT, &node).as_ref(),
+            node.expected.as_ref(),
+        );
+        let mut found = report.findings.iter();
+        let finding = found
+            .find(|finding| finding.id == "verbs.unopenable")
+            .unwrap();
+        let cure = finding.cure.as_deref().unwrap();
+        assert!(
+            cure.contains(expected) && !cure.contains(not),
+            "{errno}: {cure}"
         );
     }
 }
