@@ -19,9 +19,10 @@ def python_blocks(text: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-#: The first block and the quickstart have tests of their own, which look closer.
+#: The first block, the quickstart and `plan_to_survey` have tests that look closer.
 FIRST, *BLOCKS = python_blocks(README)
-EXAMPLES = sorted({*(ROOT / "examples").glob("*.py")} - {QUICKSTART})
+PLAN_TO_SURVEY = ROOT / "examples" / "plan_to_survey.py"
+EXAMPLES = sorted({*(ROOT / "examples").glob("*.py")} - {QUICKSTART, PLAN_TO_SURVEY})
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if python_blocks(path.read_text()))
 
 

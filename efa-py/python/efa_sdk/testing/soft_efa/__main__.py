@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             libfabric=options.libfabric,
             faults=faults,
             without=options.without,
+            unresponsive_after_s=options.unresponsive_after,
             shared_memory=options.shared_memory,
             namespace=options.namespace,
             gpus=options.gpus,
@@ -181,6 +182,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         choices=list(CAPABILITIES),
         help="a capability that the devices lack; repeatable",
+    )
+    add(
+        "--unresponsive-after",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="when a peer that does not answer is given up (default: 3)",
     )
     add(
         "--namespace",

@@ -1,8 +1,9 @@
-"""Runs a command where a made tree is /sys and /dev: ``enter.py ROOT COMMAND…``.
+"""Runs a command where a made tree is /sys and /dev: ``enter.py ROOT HOSTNAME COMMAND…``.
 
 It makes a mount namespace (without root: also a user namespace, in which the user is root), puts
 the tree's directories in place of the real ones and becomes the command, with the same process id.
-What the tree does not have (networks, processors, control groups, terminals) is the machine's own.
+What the tree does not have (networks, processors, control groups, terminals) is the machine's own,
+and so is its name where HOSTNAME is empty.
 Needs the standard library of Python only. ``--try`` does the same with an empty tree, and ends.
 """
 
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import NoReturn
 
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWUSER = 0x00020000, 0x04000000, 0x10000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 
 #: Directories of /sys that stay the machine's own.
@@ -42,9 +44,11 @@ def main() -> NoReturn:
                 _try(Path(folder))
             _, status = os.waitpid(child, 0)
         sys.exit(os.waitstatus_to_exitcode(status))
-    root, command = Path(sys.argv[1]), sys.argv[2:]
+    root, hostname, command = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     try:
         _enter(root)
+        if hostname:
+            socket.sethostname(hostname)
     except OSError as error:
         sys.exit(f"soft_efa: no namespace for {root}: {error}")
     os.environ["SYSFS_PATH"] = "/sys"
@@ -68,9 +72,9 @@ def _try(root: Path) -> NoReturn:
 def _enter(root: Path) -> None:
     user, group = os.geteuid(), os.getegid()
     if user == 0:
-        _call("unshare", _CLONE_NEWNS)
+        _call("unshare", _CLONE_NEWNS | _CLONE_NEWUTS)
     else:
-        _call("unshare", _CLONE_NEWNS | _CLONE_NEWUSER)
+        _call("unshare", _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWUSER)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")

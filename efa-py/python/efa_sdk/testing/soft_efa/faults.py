@@ -98,6 +98,18 @@ def parse(text: str) -> tuple[int | str | None, dict[str, float]]:
     return (int(device) if device.isdecimal() else device), checked(values)
 
 
+def between(name: str, value: float, least: float, largest: float) -> float:
+    """The value, if it is in its range. Raises `SoftEfaError`."""
+    if not least <= value <= largest:
+        fail(
+            "soft_efa.invalid_fault",
+            f"{name}={value!r} is not {least:g} to {largest:g}",
+            f"give {least:g} to {largest:g}",
+            value=value,
+        )
+    return value
+
+
 def capability_bits(read: bool, write: bool, without: frozenset[str]) -> int:
     """Bits of the capabilities of a device, without those that are said to be missing."""
     if unknown := sorted(without - CAPABILITIES.keys()):

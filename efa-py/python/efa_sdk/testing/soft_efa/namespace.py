@@ -14,9 +14,10 @@ from pathlib import Path
 _ENTER = Path(__file__).with_name("enter.py")
 
 
-def enter_command(root: Path, command: Sequence[str]) -> list[str]:
-    """The command that runs this one where the tree at ``root`` is /sys and /dev."""
-    return [sys.executable, "-I", "-S", str(_ENTER), str(root), *command]
+def enter_command(root: Path, hostname: str | None, command: Sequence[str]) -> list[str]:
+    """The command that runs this one where the tree at ``root`` is /sys and /dev, on a host of this
+    name, if one is given."""
+    return [sys.executable, "-I", "-S", str(_ENTER), str(root), hostname or "", *command]
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from efa_sdk import Instance, fabric
 from . import tree
 from .block import Block
 from .errors import fail
-from .faults import FAULTS, HEALTHY, capability_bits, checked
+from .faults import FAULTS, HEALTHY, between, capability_bits, checked
 from .libraries import device_libraries, libfabric_environment
 from .machine import MAX_DEVICES, Machine, machine
 from .namespace import enter_command, why_no_namespace
@@ -52,6 +52,7 @@ class SoftEfa:
         libfabric: str | os.PathLike[str] | None = None,
         faults: Mapping[int | str, Mapping[str, float]] | None = None,
         without: Iterable[str] = (),
+        unresponsive_after_s: float = 3.0,
         shared_memory: bool = False,
         namespace: bool = False,
         gpus: bool = False,
@@ -65,11 +66,14 @@ class SoftEfa:
         address of 127.0.0.0/8 is one of this machine. libfabric: ``system``, or the path of a
         libfabric.so.1; None leaves the choice to the programs. faults: by position or name of a
         device, as `fault` takes them. without: capabilities that all devices lack, of ``read``,
-        ``write``, ``rnr``, ``sgid``, ``unsolicited``. shared_memory: lets the provider send
+        ``write``, ``rnr``, ``sgid``, ``unsolicited``. unresponsive_after_s: seconds after which a
+        peer that does not answer is given up, 0.05 to 600; hardware's own time is not known.
+        shared_memory: lets the provider send
         between processes of this machine through shared memory, past the devices. namespace:
         programs started with `command` see the tree as /sys and /dev; needs root or user
         namespaces. gpus: the tree also shows the GPUs of the type, on the PCI bus only.
-        instance_id, hostname: what the tree says of the host. tree: a directory to write to,
+        instance_id: what the tree says of the host. hostname: the name of the host; in a namespace
+        `gethostname` gives it too. None: this machine's. tree: a directory to write to,
         empty or new, which then stays; None takes a temporary one.
 
         Raises SoftEfaError.
@@ -90,12 +94,15 @@ class SoftEfa:
         self._caps = capability_bits(
             self._machine.rdma_read != "no", self._machine.rdma_write != "no", frozenset(without)
         )
+        self._unresponsive_after_s = between(
+            "unresponsive_after_s", unresponsive_after_s, 0.05, 600.0
+        )
         self._cards = cards
         self._shared_memory = shared_memory
         self._namespace = namespace
         self._gpus = gpus
         self._instance_id = instance_id
-        self._hostname = hostname or socket.gethostname()
+        self._hostname = hostname
         self._wanted_tree = None if tree is None else Path(tree).absolute()
         self._root: Path | None = None
         self._devices: tuple[SoftDevice, ...] = ()
@@ -189,6 +196,7 @@ class SoftEfa:
             "LD_LIBRARY_PATH": ":".join(path for path in paths if path),
             "SYSFS_PATH": str(root / "sys"),
             "SOFT_EFA_DEVICES": str(len(self._devices)),
+            "SOFT_EFA_TIMEOUT_MS": str(round(self._unresponsive_after_s * 1000)),
         }
         if not self._shared_memory:
             found["FI_EFA_ENABLE_SHM_TRANSFER"] = "0"
@@ -199,7 +207,7 @@ class SoftEfa:
         where the tree is /sys and /dev. Start it with ``os.environ | host.environ``."""
         root = self._running()
         words = [os.fspath(word) for word in command]
-        return enter_command(root, words) if self._namespace else words
+        return enter_command(root, self._hostname, words) if self._namespace else words
 
     def fault(self, device: int | str | None = None, **values: float) -> None:
         """Sets faults of a device, by position or name, or of all (``all``), while programs run.
@@ -265,7 +273,7 @@ class SoftEfa:
 
     def _write(self, root: Path) -> None:
         kind = self._machine.instance_type
-        tree.write_machine(root, kind, self._instance_id, self._hostname)
+        tree.write_machine(root, kind, self._instance_id, self._hostname or socket.gethostname())
         rate = _rate_gbps(self._machine, root)
         devices = []
         for index, (card, address) in enumerate(zip(self._cards, self._addresses, strict=True)):
