@@ -26,7 +26,7 @@ LIBFABRICS = [
 
 
 def require_namespace() -> None:
-    """Skips a test where no program can be shown another /sys; fails where nothing may be skipped."""
+    """Skips a test where no program can see another /sys; fails it where nothing is skipped."""
     if (reason := namespace.why_no_namespace()) is not None:
         (pytest.fail if os.environ.get("EFA_TEST_NO_SKIPS") else pytest.skip)(reason)
 
