@@ -49,3 +49,14 @@ install_into() {
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
 # Surveys are tested with two versions of Ray; this one has 290 MB on disk.
 if [ "$1" = tests ]; then install_into .venv-ray-oldest tests tests/requirements-ray-oldest.txt; fi
+
+# The tests of the PyPI package efa are in its source only.
+efa_source=.venv/share/efa-source
+if [ "$1" = tests ] && ! cmp -s tests/requirements-efa-source.txt "$efa_source/requirements.txt"; then
+    say "fetching the tests of the package efa"
+    rm -rf "$efa_source" && mkdir -p "$efa_source"
+    .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+        --dest "$efa_source" -r tests/requirements-efa-source.txt
+    tar -xzf "$efa_source"/efa-*.tar.gz -C "$efa_source" --strip-components=1
+    cp tests/requirements-efa-source.txt "$efa_source/requirements.txt"
+fi

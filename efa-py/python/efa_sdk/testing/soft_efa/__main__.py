@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shared_memory=options.shared_memory,
             namespace=options.namespace,
             gpus=options.gpus,
+            hwloc=options.hwloc,
             tree=options.tree,
         ) as host:
             if options.print_environment:
@@ -199,6 +200,12 @@ def _parser() -> argparse.ArgumentParser:
         "--shared-memory",
         action="store_true",
         help="let the provider send through shared memory between processes of this machine",
+    )
+    add(
+        "--hwloc",
+        action="store_true",
+        help="give programs a topology of hwloc with the devices, for the wheels of mpich and"
+        " impi-rt",
     )
     add("--gpus", action="store_true", help="also show the type's GPUs, on the PCI bus only")
     add(

@@ -17,6 +17,7 @@ from typing import Any
 
 from efa_sdk import Instance, fabric
 
+from . import hwloc as topologies
 from . import tree
 from .block import Block
 from .errors import fail
@@ -56,6 +57,7 @@ class SoftEfa:
         shared_memory: bool = False,
         namespace: bool = False,
         gpus: bool = False,
+        hwloc: bool = False,
         instance_id: str = _INSTANCE_ID,
         hostname: str | None = None,
         tree: str | os.PathLike[str] | None = None,
@@ -101,6 +103,7 @@ class SoftEfa:
         self._shared_memory = shared_memory
         self._namespace = namespace
         self._gpus = gpus
+        self._hwloc = hwloc
         self._instance_id = instance_id
         self._hostname = hostname
         self._wanted_tree = None if tree is None else Path(tree).absolute()
@@ -198,6 +201,8 @@ class SoftEfa:
             "SOFT_EFA_DEVICES": str(len(self._devices)),
             "SOFT_EFA_TIMEOUT_MS": str(round(self._unresponsive_after_s * 1000)),
         }
+        if self._hwloc:
+            found |= {"HWLOC_XMLFILE": str(root / "hwloc.xml"), "HWLOC_THISSYSTEM": "1"}
         if not self._shared_memory:
             found["FI_EFA_ENABLE_SHM_TRANSFER"] = "0"
         return found
@@ -295,6 +300,10 @@ class SoftEfa:
             )
         shown = self._machine if self._gpus else dataclasses.replace(self._machine, gpus=())
         tree.write_devices(root, shown, devices, self._caps)
+        places = [self._machine.efa[self._machine.cards.index(card)] for card in self._cards]
+        (root / "hwloc.xml").write_text(
+            topologies.topology(places, self._machine.generation.number)
+        )
         self._has_character_devices = tree.character_devices(root)
         self._blocks = [Block(root / "sys/.soft" / device.name) for device in devices]
         self._root, self._devices = root, tuple(devices)
