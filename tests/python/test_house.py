@@ -22,7 +22,7 @@ pytestmark = pytest.mark.unit
 
 HERE = Path(__file__).parents[2]
 NOTE = HERE / "docs/decisions/2026-11-29-one-house.md"
-CRATES = ["efa-core", "efa-fabric", "efa-py"]
+CRATES = ["efa-soft", "efa-core", "efa-fabric", "efa-py"]
 
 
 def drawn(crate: str) -> list[list[str]]:
