@@ -40,6 +40,7 @@ setup-examples:
 # once: see docs/decisions/2026-11-20-build-profiles.md.
 build: setup-examples
 	@echo "== building the Python module (the first build compiles aws-sdk-ec2: minutes)"
+	tools/build_soft_efa.sh
 	maturin develop --profile dev
 
 demo: build
@@ -95,7 +96,7 @@ test-rust: setup build
 	$(RUN_QUICKSTART)
 	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp
 	@$(STAGE) rustdoc
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
 test-python: setup build
 	@$(STAGE) wheel
@@ -123,6 +124,7 @@ stubs: build
 	$(PYTHON) tools/generate_stubs.py
 
 wheel: setup-examples
+	tools/build_soft_efa.sh --release
 	maturin build --release --out dist
 
 fmt: setup
