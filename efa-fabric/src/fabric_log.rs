@@ -170,6 +170,16 @@ impl fmt::Display for Log {
     }
 }
 
+/// One line taken apart, where it is libfabric's, and what it means, with the provider, device or
+/// value and the number that it names.
+pub(crate) fn read_line(raw: &str) -> (Option<Line>, Option<fingerprint::Recognised>) {
+    let raw = cut(raw.trim_end());
+    let line = Line::parse(raw);
+    let text = line.as_ref().map_or(raw, |line| line.text.as_str());
+    let found = fingerprint::recognise(line.as_ref(), text);
+    (line, found)
+}
+
 /// A line, cut where another writer's line begins in the middle of it.
 fn pieces(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);

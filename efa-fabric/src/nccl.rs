@@ -9,6 +9,6 @@ mod log;
 
 pub use environment::{Action, Advice, Node, Note, advise_environment};
 pub use log::{
-    Cause, Channels, Evidence, Expectation, Finding, Host, Log, Network, NumberSet, Rank, Reason,
-    Report, Severity, Verdict,
+    Cause, Channels, End, Evidence, Expectation, Finding, Host, Log, Network, NumberSet, Rank,
+    Reason, Report, Seen, Severity, Source, Verdict,
 };

@@ -150,7 +150,7 @@ impl FingerprintKind {
 }
 
 /// Kind, subject and number of a line.
-type Recognised = (FingerprintKind, Option<String>, Option<i64>);
+pub(crate) type Recognised = (FingerprintKind, Option<String>, Option<i64>);
 
 /// What a line means: `text` is the text of `line`, or a whole line that libfabric did not
 /// write through its log.

@@ -10,32 +10,52 @@
 //! | `lines` | bytes to lines |
 //! | `message` | a line to messages: prefixes of NCCL, launchers and collectors, interleaving |
 //! | `causes` | the table of lines that say what is wrong, with cause, cure and origin |
+//! | `scan`, `rules` | a line held against the table, in one pass |
+//! | `libfabric` | lines of libfabric's own log, by `fabric_log` |
+//! | `source`, `speaker` | lines that are not NCCL's: whose, at what level |
+//! | `outside` | what those lines say, and how the job ended |
+//! | `unknown`, `text` | warnings that no rule knows, and what is kept of a text |
 //! | `channel` | lines that say over what a channel runs |
 //! | `state` | what is remembered of each process |
-//! | `judge`, `report` | from that to the report |
+//! | `torn` | halves of lines that another process wrote into |
+//! | `judge`, `findings`, `ranks`, `report` | from that to the report |
 
 mod causes;
 mod channel;
 mod expectation;
+mod findings;
 mod judge;
+mod libfabric;
 mod lines;
 mod message;
+mod outside;
+mod ranks;
 mod report;
+mod rules;
+mod scan;
+mod source;
+mod speaker;
 mod state;
 #[cfg(test)]
 mod tests;
+mod text;
+mod torn;
+mod unknown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead};
 
 pub use causes::{Cause, Severity};
 pub use channel::{Channels, NumberSet};
 pub use expectation::Expectation;
-pub use report::{Evidence, Finding, Host, Network, Rank, Reason, Report, Verdict};
+pub use report::{End, Evidence, Finding, Host, Network, Rank, Reason, Report, Seen, Verdict};
+pub use source::Source;
 
 use lines::Lines;
-use message::{Message, messages};
+use message::{Message, is_torn_head, messages, torn_tail};
+use outside::Outside;
 use state::Process;
+use torn::Torn;
 
 /// Processes that are kept; later ones are counted and left out.
 const PROCESS_LIMIT: usize = 16_384;
@@ -97,8 +117,10 @@ impl Log {
     pub fn finish(mut self) -> Report {
         self.lines
             .end(&mut |number, line| self.reader.take(number, line));
+        self.reader.mark_torn();
         judge::report(judge::Gathered {
             processes: self.reader.processes,
+            outside: self.reader.outside,
             expectation: &self.expectation,
             lines: self.lines.count(),
             messages: self.reader.messages,
@@ -142,8 +164,10 @@ impl Report {
 #[derive(Debug, Clone, Default)]
 struct Reader {
     processes: Vec<Process>,
-    /// Where a process is, by host and process id, and by rank where it has neither.
-    places: BTreeMap<(String, u32, Option<u32>), usize>,
+    /// Where a process is, by host, and by process id, or by rank where it has neither.
+    places: HashMap<String, BTreeMap<(u32, Option<u32>), usize>>,
+    outside: Outside,
+    torn: Torn,
     messages: u64,
     left_out: u64,
     is_deduplicated: bool,
@@ -153,12 +177,81 @@ impl Reader {
     fn take(&mut self, number: u64, line: &str) {
         self.is_deduplicated |= line.contains("[repeated ") && line.contains("across cluster]");
         let places = &self.places;
-        let is_known = |host: &str, pid: u32| places.contains_key(&(host.to_owned(), pid, None));
+        let is_known = |host: &str, pid: u32| {
+            places
+                .get(host)
+                .is_some_and(|processes| processes.contains_key(&(pid, None)))
+        };
         let found = messages(line, &is_known);
+        let has_mark = found.iter().any(|message| message.speaker.is_some());
+        if self.torn.is_waiting() {
+            self.take_end(number, line);
+        }
+        let tail = (!has_mark && self.torn.heads > 0)
+            .then(|| torn_tail(line))
+            .flatten();
+        let found = match tail {
+            Some(tail) => vec![tail],
+            None => {
+                if !has_mark {
+                    self.take_outside(number, line, found.first());
+                }
+                found
+            }
+        };
+        if is_torn_head(line) {
+            self.torn.heads += 1;
+        }
         for message in found {
             self.messages += 1;
-            if let Some(place) = self.place(&message) {
-                self.processes[place].take(number, &message);
+            if message.speaker == Some(Source::Nvshmem) {
+                self.outside
+                    .take_nvshmem(number, message.level, message.text);
+            } else if let Some(place) = self.place(&message) {
+                let taken = self.processes[place].take(number, &message);
+                self.torn.keep(place, number, taken, &message);
+            }
+        }
+    }
+
+    /// A line without a mark of NCCL.
+    fn take_outside(&mut self, number: u64, line: &str, message: Option<&Message<'_>>) {
+        // A line of libfabric is its process's, where NCCL names that process.
+        let is_libfabric = message.is_some_and(|message| message.text.starts_with("libfabric:"));
+        if is_libfabric {
+            self.outside.see_libfabric(number, line);
+        } else if !line.is_empty() {
+            self.outside.take(number, line);
+        }
+    }
+
+    /// The rest of a line that another process wrote into.
+    fn take_end(&mut self, number: u64, line: &str) {
+        let Some((place, first, text)) = self.torn.end_of(line) else {
+            return;
+        };
+        match text {
+            Some(text) => {
+                let message = Message {
+                    origin: message::Origin::default(),
+                    speaker: None,
+                    level: message::Level::Other,
+                    text: &text,
+                    may_be_cut: false,
+                };
+                let _ = self.processes[place].take(first.min(number), &message);
+            }
+            None => self.processes[place].unstage(),
+        }
+    }
+
+    /// Says of processes whose network stays unknown that the line with it is torn.
+    fn mark_torn(&mut self) {
+        for (place, line, text) in self.torn.left() {
+            let process = &mut self.processes[place];
+            if process.network.is_none() || process.provider.is_none() {
+                let evidence = Evidence::new(line, text.to_owned());
+                process.torn.get_or_insert(evidence);
             }
         }
     }
@@ -166,12 +259,12 @@ impl Reader {
     fn place(&mut self, message: &Message<'_>) -> Option<usize> {
         let origin = &message.origin;
         let is_named = !origin.host.is_empty() || origin.pid != 0;
-        let key = (
-            origin.host.clone(),
-            origin.pid,
-            if is_named { None } else { origin.rank },
-        );
-        if let Some(place) = self.places.get(&key) {
+        let key = (origin.pid, if is_named { None } else { origin.rank });
+        if let Some(place) = self
+            .places
+            .get(origin.host)
+            .and_then(|processes| processes.get(&key))
+        {
             return Some(*place);
         }
         if self.processes.len() >= PROCESS_LIMIT {
@@ -179,11 +272,15 @@ impl Reader {
             return None;
         }
         self.processes.push(Process {
-            host: origin.host.clone(),
+            host: origin.host.to_owned(),
             pid: origin.pid,
             ..Process::default()
         });
-        self.places.insert(key, self.processes.len() - 1);
-        Some(self.processes.len() - 1)
+        let place = self.processes.len() - 1;
+        self.places
+            .entry(origin.host.to_owned())
+            .or_default()
+            .insert(key, place);
+        Some(place)
     }
 }

@@ -46,6 +46,8 @@ pub(super) enum Stage {
     Choice,
     /// Concerns the job whatever the network is.
     Job,
+    /// The process or the job ended there.
+    End,
 }
 
 macro_rules! causes {
@@ -103,7 +105,7 @@ macro_rules! causes {
             }
 
             /// Lower-case texts that together mark a line of this cause; any group is enough.
-            const fn lines(self) -> &'static [&'static [&'static str]] {
+            pub(super) const fn lines(self) -> &'static [&'static [&'static str]] {
                 match self { $(Self::$variant => $lines,)+ }
             }
         }
@@ -111,6 +113,71 @@ macro_rules! causes {
 }
 
 causes! {
+    /// `FI_EFA_USE_DEVICE_RDMA=1` without RDMA read in the device.
+    DeviceRdmaUnsupported = "device_rdma_unsupported", Failed, End,
+    lines: &[
+        &["fi_efa_use_device_rdma=1 was set by user, but"],
+    ],
+    cause: "FI_EFA_USE_DEVICE_RDMA=1 is set on a device without RDMA read, for which libfabric aborts the process",
+    cure: "remove FI_EFA_USE_DEVICE_RDMA: the default is right for every device",
+    reference: "ofiwg/libfabric prov/efa/src/rdm/efa_rdm_util.c";
+
+    /// `FI_EFA_USE_DEVICE_RDMA` with a value that is no boolean.
+    DeviceRdmaInvalid = "device_rdma_invalid", Failed, End,
+    lines: &[
+        &["fi_efa_use_device_rdma was set to an invalid value"],
+    ],
+    cause: "FI_EFA_USE_DEVICE_RDMA has a value that is no boolean, for which libfabric aborts the process",
+    cure: "remove FI_EFA_USE_DEVICE_RDMA",
+    reference: "ofiwg/libfabric prov/efa/src/rdm/efa_rdm_util.c";
+
+    /// A variable that libfabric no longer takes.
+    DeprecatedVariable = "deprecated_variable", Failed, End,
+    lines: &[
+        &["env variable detected! the use of this variable has been deprecated"],
+    ],
+    cause: "a variable is set for which libfabric aborts the process",
+    cure: "remove the variable that the line names",
+    reference: "ofiwg/libfabric prov/efa/src/efa_env.c";
+
+    /// `FI_EFA_IFACE` is empty.
+    EmptyIface = "empty_iface", Failed, End,
+    lines: &[
+        &["fi_efa_iface is empty"],
+    ],
+    cause: "FI_EFA_IFACE is set and empty, for which libfabric aborts the process",
+    cure: "remove FI_EFA_IFACE",
+    reference: "ofiwg/libfabric prov/efa/src/efa_env.c";
+
+    /// `FI_EFA_TX_MIN_CREDITS` is not positive.
+    BadMinCredits = "bad_min_credits", Failed, End,
+    lines: &[
+        &["fi_efa_tx_min_credits was set to "],
+    ],
+    cause: "FI_EFA_TX_MIN_CREDITS is not positive, for which libfabric aborts the process",
+    cure: "remove FI_EFA_TX_MIN_CREDITS",
+    reference: "ofiwg/libfabric prov/efa/src/efa_env.c";
+
+    /// Huge pages together with fork support.
+    HugePageWithForkSupport = "huge_page_with_fork_support", Failed, End,
+    lines: &[
+        &["variable fi_efa_use_huge_page has been"],
+        &["usage of huge page is incompatible with rdma-core's fork support"],
+    ],
+    cause: "FI_EFA_USE_HUGE_PAGE is set together with fork support, for which libfabric aborts the process",
+    cure: "remove FI_EFA_USE_HUGE_PAGE",
+    reference: "ofiwg/libfabric prov/efa/src/efa_fork_support.c";
+
+    /// `fork()` without fork support.
+    ForkWithoutSupport = "fork_without_support", Failed, End,
+    lines: &[
+        &["executed an operation involving a call"],
+        &["the libfabric efa provider is operating in"],
+    ],
+    cause: "the process forked after it had opened EFA, without fork support, for which libfabric aborts it",
+    cure: "set FI_EFA_FORK_SAFE=1, or start children with spawn (multiprocessing, DataLoader); kernel 5.13 with rdma-core 35 needs neither",
+    reference: "ofiwg/libfabric prov/efa/src/efa_fork_support.c";
+
     /// `NCCL_NET_PLUGIN=none`.
     PluginDisabled = "plugin_disabled", Failed, Choice,
     lines: &[
@@ -121,6 +188,27 @@ causes! {
     cause: "NCCL was told to load no network plugin",
     cure: "remove NCCL_NET_PLUGIN=none from the environment",
     reference: "NVIDIA/nccl src/plugin/net.cc";
+
+    /// `NCCL_NET_PLUGIN` names another plugin.
+    OtherPluginNamed = "other_plugin_named", Failed, Choice,
+    lines: &[],
+    cause: "NCCL_NET_PLUGIN names another plugin than aws-ofi-nccl, so that NCCL does not look for the one that uses EFA",
+    cure: "set NCCL_NET_PLUGIN to ofi, or to the path of the plugin such as /opt/amazon/ofi-nccl/lib/libnccl-net-ofi.so; NVIDIA's base images set it to another name",
+    reference: "NVIDIA/nccl src/plugin/net.cc";
+
+    /// Another rdma-core stands before the system's.
+    RdmaCoreShadowed = "rdma_core_shadowed", Failed, Choice,
+    lines: &[
+        &["version `ibverbs_", "not found"],
+        &["version `efa_", "not found"],
+        &["version `rdmacm_", "not found"],
+        &["libefa.so", "undefined symbol"],
+        &["libibverbs.so", "undefined symbol"],
+        &["libibverbs.so", "version `", "not found"],
+    ],
+    cause: "another rdma-core, such as HPC-X's, is found before the one that libefa and libfabric were built with",
+    cure: "take the directory that the line names for libibverbs out of LD_LIBRARY_PATH, or put the system's before it (ldd /opt/amazon/efa/lib/libfabric.so shows which is taken); the plugin itself is installed",
+    reference: "NVIDIA-NeMo/Megatron-Bridge issue 2824";
 
     /// The plugin is there, a library that it needs is not.
     PluginDependencyMissing = "plugin_dependency_missing", Failed, Choice,
@@ -196,11 +284,69 @@ causes! {
     cure: "remove OFI_NCCL_NIC_DUP_CONNS",
     reference: "aws/aws-ofi-nccl src/nccl_ofi_net.cpp";
 
+    /// Neuron: several instances without EFA.
+    NeuronNeedsNetwork = "neuron_needs_network", Failed, Choice,
+    lines: &[
+        &["unable to run multi-instance workload"],
+        &["no transport found between devices"],
+    ],
+    cause: "Neuron has no network between instances: its libfabric plugin is not installed or not usable, or the instance has no EFA interface",
+    cure: "attach the EFA interfaces of the instance type, install aws-neuronx-collectives and the EFA installer, and give the container every /dev/infiniband/uverbs*; the first warning before this line names the step that failed",
+    reference: "https://awsdocs-neuron.readthedocs-hosted.com/en/latest/neuron-runtime/nrt-troubleshoot.html";
+
+    /// Neuron: no EFA, which one node does not need.
+    NeuronWithoutEfa = "neuron_without_efa", Failed, Choice,
+    lines: &[
+        &["ofi plugin initnet() failed"],
+    ],
+    cause: "Neuron could not use EFA: that is normal for a job on a single node, and fatal for one on several",
+    cure: "nothing to do on a single node; for several nodes attach the EFA interfaces of the instance type, and check `fi_info -p efa` in the same container",
+    reference: "https://awsdocs-neuron.readthedocs-hosted.com/en/latest/neuron-runtime/nrt-troubleshoot.html";
+
+    /// NIXL: libfabric offers no rail.
+    NixlNoRail = "nixl_no_rail", Failed, Choice,
+    lines: &[
+        &["fi_getinfo failed for rail"],
+        &["failed to create data rails"],
+        &["failed to create control rail"],
+        &["nixl", "no efa devices"],
+        &["libfabric_topology", "discovered 0 efa devices"],
+    ],
+    cause: "what NIXL asks of libfabric is not offered: this version of libfabric lacks it, or there is no EFA device in this container",
+    cure: "run `fi_info -p efa` in the same container: if it lists devices, libfabric does not fit NIXL (use the EFA installer's current libfabric and see that no other copy is loaded, LD_DEBUG=libs); if it lists none, the container has no EFA device (/dev/infiniband/uverbs*, the resource vpc.amazonaws.com/efa, the interfaces of the instance)",
+    reference: "ai-dynamo/nixl issue 817, issue 1163";
+
+    /// Open MPI: mtl/ofi has no provider.
+    OpenMpiNoProvider = "open_mpi_no_provider", Failed, Choice,
+    lines: &[
+        &["mtl:ofi:prov: none"],
+        &["btl:ofi", "prov: none"],
+        &["no components were able to be opened in the pml framework"],
+        &["pml cm cannot be selected"],
+    ],
+    cause: "Open MPI's mtl/ofi found no provider that it may use: its libfabric has no efa provider, or there is no EFA device",
+    cure: "run `fi_info -p efa` with the libfabric that Open MPI is linked with (ldd mca_mtl_ofi.so): no efa in `fi_info -l` means a libfabric without it, so use /opt/amazon/openmpi and /opt/amazon/efa; efa without devices means that the container or instance has none",
+    reference: "open-mpi/ompi ompi/mca/mtl/ofi/mtl_ofi_component.c";
+
+    /// `FI_PROVIDER` leaves efa out.
+    ProviderFiltered = "provider_filtered", Failed, Choice,
+    lines: &[],
+    cause: "FI_PROVIDER leaves the efa provider out, or names one that libfabric does not know",
+    cure: "remove FI_PROVIDER, or set it to efa",
+    reference: "ofiwg/libfabric src/fabric.c";
+
+    /// No provider fits, and then a TCP one was taken.
+    EfaNotOffered = "efa_not_offered", Failed, Choice,
+    lines: &[],
+    cause: "libfabric offers no efa, and the plugin took another provider: the instance was launched without an EFA interface, or a libfabric without the efa provider is loaded",
+    cure: "look for the device first (lspci -d 1d0f: and ls /sys/class/infiniband): none means that the instance, or the container, has no EFA interface; if it is there, look for a second libfabric (LD_DEBUG=libs) and use the EFA installer's",
+    reference: "aws/aws-ofi-nccl issue 803; issue 241";
+
     /// libfabric offered another provider.
     ProviderNotEfa = "provider_not_efa", Failed, Choice,
     lines: &[],
     cause: "the plugin works, but libfabric gave it another provider than efa",
-    cure: "set FI_PROVIDER=efa, and find out why libfabric does not offer EFA: `fi_info -p efa`, FI_LOG_LEVEL=info",
+    cure: "find out why libfabric does not offer EFA: see that the instance has an EFA interface (lspci -d 1d0f:), that FI_PROVIDER names no other provider, and that the libfabric which is loaded has efa (`fi_info -l`, FI_LOG_LEVEL=info)",
     reference: "aws/aws-ofi-nccl issue 803";
 
     /// libfabric offers EFA not at all, or not with what the plugin needs.
@@ -235,10 +381,18 @@ causes! {
         &["net/ofi", "couldn't", "cannot allocate memory"],
         &["net/ofi", "register memory", "rc: -12"],
         &["net/ofi", "register memory", "cannot allocate memory"],
+        &["unable to register mr: cannot allocate memory"],
+        &["unable to write to eq", "cannot allocate memory"],
+        &["writing error cannot allocate memory"],
+        &["cannot allocate memory for efa"],
+        &["register", "cannot allocate memory"],
+        &["(4112)"],
+        &["prov_errno: 4112"],
+        &["failure to post internal receive buffers"],
     ],
-    cause: "EFA could not get memory that it may lock, or huge pages ran out",
-    cure: "raise the memlock limit to unlimited (docker --ulimit memlock=-1:-1, the pod's or Slurm's limit), and set FI_EFA_USE_HUGE_PAGE=0 where huge pages ran out",
-    reference: "aws/aws-ofi-nccl issue 44, issue 141; awslabs/awsome-distributed-ai issue 647";
+    cause: "memory could not be locked or registered (-12): the limit of locked memory, or the device's own limit of registrations, is reached; or huge pages ran out",
+    cure: "raise the memlock limit to unlimited (docker --ulimit memlock=-1:-1, the pod's or Slurm's limit; `ulimit -l` in the job shows it); if it is, register fewer or larger regions, since the device holds a limited number of them and of their pages; set FI_EFA_USE_HUGE_PAGE=0 where huge pages ran out",
+    reference: "aws/aws-ofi-nccl issue 44, issue 141; NVIDIA/nccl issue 563; awslabs/awsome-distributed-ai issue 647";
 
     /// Objects of libfabric could not be opened.
     EndpointFailed = "endpoint_failed", Failed, Job,
@@ -265,7 +419,7 @@ causes! {
         &["net/ofi", "failed to initialize sendrecv protocol"],
     ],
     cause: "the plugin could set up neither its RDMA nor its SENDRECV protocol",
-    cure: "remove OFI_NCCL_PROTOCOL, and look for the first NET/OFI warning before this line",
+    cure: "act on the first warning before this line, which is shown; without one, run with FI_LOG_LEVEL=info, and remove OFI_NCCL_PROTOCOL if it is set",
     reference: "aws/aws-ofi-nccl src/nccl_ofi_net.cpp";
 
     /// The plugin gave up without a known reason.
@@ -279,7 +433,7 @@ causes! {
         &["failed to initialize net plugin ofi"],
     ],
     cause: "the plugin was loaded and could not be initialised",
-    cure: "look for the first NET/OFI warning before this line; FI_LOG_LEVEL=info shows libfabric's side",
+    cure: "act on the first warning before this line, which is shown; without one, FI_LOG_LEVEL=info shows libfabric's side",
     reference: "aws/aws-ofi-nccl src/nccl_ofi_net.cpp";
 
     /// `NCCL_NET` names something that is not there.
@@ -293,7 +447,7 @@ causes! {
     NoNetwork = "no_network", Failed, Choice,
     lines: &[&["failed to initialize any net plugin"]],
     cause: "NCCL could initialise no network at all",
-    cure: "check NCCL_NET and NCCL_SOCKET_IFNAME, and the warnings before this line",
+    cure: "act on the first warning before this line, which is shown, and check NCCL_NET and NCCL_SOCKET_IFNAME",
     reference: "NVIDIA/nccl src/plugin/net.cc";
 
     /// The plugin was loaded and not asked.
@@ -353,6 +507,100 @@ causes! {
     cure: "allow all traffic within the security group, and check NCCL_SOCKET_IFNAME and that no rank had died before",
     reference: "NVIDIA/nccl src/misc/socket.cc";
 
+    /// Ranks with different numbers of rails.
+    RailsDiffer = "rails_differ", Failed, Job,
+    lines: &[
+        &["unexpected number of remote rails"],
+        &["unexpected number of remote control rails"],
+        &["number of remote rails", "does not match"],
+    ],
+    cause: "the nodes or ranks have different numbers of EFA devices for each GPU, so that their rails do not fit",
+    cure: "give every node and container the same number of EFA devices; where they must differ, set OFI_NCCL_FORCE_NUM_RAILS to one number on all ranks",
+    reference: "aws/aws-ofi-nccl issue 990, issue 1061; NVIDIA/nccl issue 1921";
+
+    /// A topology that NCCL cannot take.
+    TopologyInvalid = "topology_invalid", Failed, Job,
+    lines: &[
+        &["attribute", "of node", "not found"],
+        &["too many xml nodes"],
+        &["too many xml subnodes"],
+        &["xml parse error"],
+        &["xml parse : "],
+        &["could not open xml topology file"],
+        &["unexpected value", "xml"],
+    ],
+    cause: "NCCL cannot use the topology file: the versions of NCCL, the plugin and the image do not fit, or the file is another machine's",
+    cure: "remove NCCL_TOPO_FILE, and use the plugin and NCCL of one release; the plugin's own file is in its share directory",
+    reference: "aws/aws-ofi-nccl issue 476; NVIDIA/nccl src/graph/xml.h";
+
+    /// The plugin's tuner with an algorithm set by hand.
+    TunerRefused = "tuner_refused", Failed, Job,
+    lines: &[
+        &["tuner plugin can not be loaded when explicitly choosing"],
+        &["tuner plugin cannot be loaded when explicitly choosing"],
+    ],
+    cause: "the plugin's tuner refuses to work with NCCL_ALGO or NCCL_PROTO set by hand, and NCCL fails with it",
+    cure: "remove NCCL_ALGO and NCCL_PROTO, or keep them and set NCCL_TUNER_PLUGIN=none",
+    reference: "aws/aws-ofi-nccl issue 982";
+
+    /// GDRCopy cannot be used.
+    GdrcopyMissing = "gdrcopy_missing", Failed, Job,
+    lines: &[
+        &["failed to initialize gdrcopy"],
+        &["failed to open gdr handle"],
+        &["gdrcopy support not available"],
+        &["gdr_pin_buffer_v2"],
+        &["gdr_open", "failed"],
+        &["failed to open gdrcopy"],
+        &["gdrcopy", "2.5 required"],
+    ],
+    cause: "GDRCopy cannot be used: /dev/gdrdrv is not in this container, or GDRCopy (2.5 or later for GIN) is not installed",
+    cure: "load the kernel module gdrdrv on the node, give the container /dev/gdrdrv, and install libgdrapi in the image; only GIN (DeepEP) needs it",
+    reference: "aws/aws-ofi-nccl src/nccl_ofi_gdrcopy.cpp";
+
+    /// GIN is asked for and not there.
+    GinUnavailable = "gin_unavailable", Failed, Job,
+    lines: &[
+        &["nccl gin is unavailable"],
+        &["gin is not available"],
+        &["gin is not supported"],
+        &["failed to initialize gin"],
+    ],
+    cause: "the application needs NCCL's GIN, and no GIN plugin could be initialised",
+    cure: "see the first GIN or NET/OFI warning; GIN needs aws-ofi-nccl with GIN, GDRCopy and a type with GPUDirect RDMA",
+    reference: "NVIDIA/nccl src/plugin/gin.cc";
+
+    /// A memory descriptor is missing.
+    DescriptorMissing = "descriptor_missing", Failed, Job,
+    lines: &[
+        &["requires fi_mr_local but application does not provide a valid desc"],
+    ],
+    cause: "the application gives libfabric no memory descriptor, which the fabric efa-direct needs",
+    cure: "upgrade the application's transport (NVSHMEM's libfabric transport, or what the line names) to a version for efa-direct; until then use fabric efa with libfabric before 2.1",
+    reference: "ofiwg/libfabric prov/efa/docs/efa_fabric_comparison.md";
+
+    /// A remote key was refused.
+    RemoteKeyRefused = "remote_key_refused", Failed, End,
+    lines: &[
+        &["(4111) rma address verification failed"],
+        &["rma address verification failed"],
+        &["prov_errno: 4111"],
+    ],
+    cause: "the target refused a remote address or key: the memory was not registered there, or no longer",
+    cure: "look at the memory registration of the application (NIXL's register_memory and the metadata that it exchanges): the region must stay registered, and its metadata must be of the same run; not a fault of the node or the network",
+    reference: "ofiwg/libfabric prov/efa/src/efa_errno.h";
+
+    /// The handshake with a peer that the device reaches failed.
+    SecurityGroupEgress = "security_group_egress", Failed, Job,
+    lines: &[
+        &["handshake failed"],
+        &["error: 4126"],
+        &["prov_errno: 4126"],
+    ],
+    cause: "the device reaches the peer but its answers do not arrive, and the peer was never heard of: the security group lacks the egress rule to itself; or else the peer's process was lost",
+    cure: "add ingress and egress rules for all traffic whose target is the security group itself: egress to 0.0.0.0/0 does not do for EFA; if they are there, look for the rank that failed first",
+    reference: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html; ofiwg/libfabric prov/efa/src/efa_errno.h";
+
     /// A security group drops EFA's packets.
     SecurityGroup = "security_group", Failed, Job,
     lines: &[
@@ -372,12 +620,15 @@ causes! {
         &["completed with error", "prov_errno: 9,"],
         &["completed with error", "prov_errno: 13,"],
         &["completed with error", "prov_errno: 4124,"],
-        &["completed with error", "prov_errno: 4126,"],
         &["completed with error", "unresponsive"],
         &["completed with error", "destination queue pair number"],
+        &["receiver queue pair number"],
+        &["remote peer unresponsive"],
+        &["nixl_err_remote_disconnect"],
+        &["unresponsive receiver"],
     ],
-    cause: "a peer that was reachable stopped answering: its process ended, or its node or link is down",
-    cure: "look for the rank that failed first; the peer of this rank is the suspect",
+    cause: "a peer stopped answering: its process ended (out of memory, killed, crashed), or its node or link is down",
+    cure: "look at the peer that the line names, for the rank that failed first: its own log, and the kernel's log of its node for an out-of-memory kill",
     reference: "ofiwg/libfabric prov/efa/src/efa_errno.h";
 
     /// Another transfer error.
@@ -386,6 +637,17 @@ causes! {
     cause: "a transfer over libfabric failed",
     cure: "see the provider's error in the line; FI_LOG_LEVEL=warn shows more",
     reference: "ofiwg/libfabric prov/efa/src/efa_errno.h";
+
+    /// Memory at an address that cannot be registered.
+    RegistrationBadAddress = "registration_bad_address", Failed, Job,
+    lines: &[
+        &["register", "bad address"],
+        &["unable to register mr: bad address"],
+        &["rc: -14"],
+    ],
+    cause: "memory could not be registered because the kernel cannot get at the address: a GPU's memory without nvidia_peermem or DMA-BUF, or memory that was freed or mapped otherwise",
+    cure: "load nvidia_peermem or use DMA-BUF (kernel 5.12, CUDA 11.7), and try PYTORCH_CUDA_ALLOC_CONF without expandable_segments; check that the memory was not freed before",
+    reference: "ofiwg/libfabric prov/efa/src/efa_mr.c";
 
     /// Memory could not be registered.
     MemoryRegistration = "memory_registration", Failed, Job,
@@ -408,6 +670,207 @@ causes! {
     cure: "use the same image, and the same LD_LIBRARY_PATH and LD_PRELOAD, on every node",
     reference: "NVIDIA/nccl src/init.cc";
 
+    /// NCCL's own diagnostics found a fault.
+    DiagnosticFailed = "diagnostic_failed", Failed, Job,
+    lines: &[],
+    cause: "NCCL's active diagnostics report a fault",
+    cure: "see the quoted report: it names the path that failed",
+    reference: "NVIDIA/nccl 2.31, NCCL_RUN_DIAGNOSTICS";
+
+    /// The kernel's efa driver reports an error.
+    DriverError = "driver_error", Failed, Job,
+    lines: &[
+        &["efa ", "failed to process command"],
+        &["infiniband efa", "failed"],
+        &["efa ", "failed to allocate"],
+        &["efa ", "admin command", "timeout"],
+        &["efa ", "device reset"],
+        &["efa: probe of", "failed"],
+        &["efa ", "probe", "failed with error"],
+        &["nvrm: xid"],
+    ],
+    cause: "the kernel reports an error of the EFA device or the GPU",
+    cure: "see the quoted line; an error -12 is memory or a device limit, an Xid is the GPU's; reboot or replace the node if it comes back",
+    reference: "amzn/amzn-drivers kernel/linux/efa";
+
+    /// `fi_info` or `fi_pingpong` gets no provider.
+    ToolWithoutProvider = "tool_without_provider", Failed, Choice,
+    lines: &[],
+    cause: "libfabric's tool got no provider for what it asked: there is no EFA device in this container, its libfabric has no efa provider, or the request does not fit",
+    cure: "run `fi_info -p efa -t FI_EP_RDM`; if that is empty too, look for the device (lspci -d 1d0f:, ls /dev/infiniband), and for efa in `fi_info -l`",
+    reference: "ofiwg/libfabric util/info.c, util/pingpong.c";
+
+    /// No verbs device.
+    NoVerbsDevice = "no_verbs_device", Failed, Choice,
+    lines: &[
+        &["no ib devices found"],
+        &["failed to get ib devices list"],
+        &["no ib device found"],
+    ],
+    cause: "there is no RDMA device in this container or node",
+    cure: "check that the instance has EFA interfaces (lspci -d 1d0f:), that the efa kernel module is loaded, and that the container has /dev/infiniband",
+    reference: "linux-rdma/rdma-core libibverbs/examples/devinfo.c";
+
+    /// Killed for want of memory.
+    OutOfMemory = "out_of_memory", Failed, End,
+    lines: &[
+        &["out of memory: killed process"],
+        &["memory cgroup out of memory"],
+        &["oom-kill"],
+        &["oomkilled"],
+        &["oom_kill event"],
+        &["cuda out of memory"],
+        &["cuda failure", "out of memory"],
+        &["torch.outofmemoryerror"],
+        &["cuda error: out of memory"],
+    ],
+    cause: "a process ran out of memory",
+    cure: "give the job less to hold, or the node or pod more memory; peers then see it as lost",
+    reference: "https://docs.kernel.org/admin-guide/mm/concepts.html";
+
+    /// libfabric aborted the process.
+    InternalError = "internal_error", Failed, End,
+    lines: &[
+        &["libfabric efa provider has encountered an internal error"],
+        &["efa internal error: ("],
+    ],
+    cause: "libfabric met an error that it could report to nobody, and aborted the process",
+    cure: "see the number and text in the lines after it; the application binds no event queue",
+    reference: "ofiwg/libfabric prov/efa/src/efa_base_ep.c";
+
+    /// A collective did not end in time.
+    WatchdogTimeout = "watchdog_timeout", Failed, End,
+    lines: &[
+        &["watchdog caught collective operation timeout"],
+        &["process group watchdog thread terminated"],
+        &["collective operation timeout"],
+        &["ran for", "milliseconds before timing out"],
+        &["heartbeat monitor timed out"],
+        &["watchdog got stuck"],
+        &["watchdog timeout"],
+        &["received a dump signal due to a collective timeout"],
+    ],
+    cause: "PyTorch's watchdog ended the job because a collective did not finish; this log does not say why",
+    cure: "find the rank that did not join: compare the last sequence number of all ranks (TORCH_NCCL_TRACE_BUFFER_SIZE=2000 and TORCH_NCCL_DUMP_ON_TIMEOUT=1), read the logs of the other ranks for an earlier failure, and run a survey of the nodes",
+    reference: "pytorch/pytorch torch/csrc/distributed/c10d/ProcessGroupNCCL.cpp";
+
+    /// A process was ended by a signal.
+    ProcessAborted = "process_aborted", Failed, End,
+    lines: &[
+        &["process received signal"],
+        &["signal: aborted"],
+        &["signal: segmentation fault"],
+        &["sigabrt"],
+        &["sigsegv"],
+        &["sigbus"],
+        &["sigkill"],
+        &["segmentation fault"],
+        &["aborted (core dumped)"],
+        &["core dumped"],
+        &["terminate called after throwing"],
+        &["terminate called without"],
+        &["fatal python error"],
+        &["exited on signal"],
+        &["mpi_abort was invoked"],
+        &["received sigquit from a child process"],
+        &["exitcode: -"],
+        &["exitcode", ": -"],
+        &["exit code: -"],
+        &["died with <signals."],
+        &["your application will now abort"],
+        &["double free or corruption"],
+        &["bus error"],
+        &["application will abort()"],
+        &["caught signal"],
+        &["*** aborted at"],
+        &["crashloopbackoff"],
+    ],
+    cause: "a process of the job was aborted or killed",
+    cure: "read the lines before the quoted one for the first failure; a core dump or `dmesg` shows what ended it",
+    reference: "man 7 signal";
+
+    /// The job reported an error.
+    JobError = "job_error", Failed, End,
+    lines: &[
+        &["disterror"],
+        &["distbackenderror"],
+        &["distnetworkerror"],
+        &["diststoreerror"],
+        &["ncclremoteerror"],
+        &["ncclinternalerror"],
+        &["ncclsystemerror"],
+        &["ncclunhandledcudaerror"],
+        &["ncclinvalidusage"],
+        &["ncclinvalidargument"],
+        &["nccl error"],
+        &["nccl failure"],
+        &["test cuda failure"],
+        &["nccl operation", "failed"],
+        &["childfailederror"],
+        &["root cause (first observed failure)"],
+        &["traceback (most recent call last)"],
+        &["nvshmem error"],
+        &["nvshmem_error"],
+        &["nixl_err_"],
+        &["nixlbackenderror"],
+        &["rccl error"],
+        &["srun: error:"],
+        &["slurmstepd: error:"],
+        &["job has failed"],
+        &["exited with non-zero status"],
+        &["process group", "destroyed due to"],
+        &["engine core initialization failed"],
+        &["enginedeaderror"],
+        &["actordiederror"],
+        &["raytaskerror"],
+        &["worker failed"],
+        &["nrt_init failed"],
+        &["nrt_error"],
+        &["failed neuroninitglobalcomm"],
+        &["scheduler hit an exception"],
+        &["non-zero status:"],
+        &["mpi_errors_are_fatal"],
+        &["cuda error:"],
+        &["cudaerror"],
+        &["prterun noticed"],
+        &["mpirun noticed"],
+        &["one or more processes exited"],
+        &["non-zero exit code"],
+        &["primary job terminated"],
+        &["job step aborted"],
+    ],
+    cause: "the job ended with an error",
+    cure: "read the quoted line, and the first warning of each rank before it; NCCL_DEBUG=INFO and FI_LOG_LEVEL=warn show more",
+    reference: "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html";
+
+    /// A call inside NCCL failed.
+    CallFailed = "call_failed", Failed, Job,
+    lines: &[],
+    cause: "a call inside NCCL failed, outside an orderly shutdown",
+    cure: "read the quoted line and the first warning before it: the file names the part, the number the kind (1 CUDA, 2 system, 3 internal, 4 argument, 5 usage, 6 remote)",
+    reference: "NVIDIA/nccl src/include/checks.h, src/nccl.h.in";
+
+    /// An error that no rule knows.
+    UnknownError = "unknown_error", Failed, Job,
+    lines: &[],
+    cause: "an error that no rule of this version knows",
+    cure: "read the quoted line; nothing is claimed about its cause",
+    reference: "the quoted line";
+
+    /// A warning that no rule knows.
+    UnknownWarning = "unknown_warning", Warning, Job,
+    lines: &[],
+    cause: "a warning that no rule of this version knows",
+    cure: "read the quoted line; nothing is claimed about its cause or harm",
+    reference: "the quoted line";
+
+    /// Lines that were torn.
+    TornLines = "torn_lines", Warning, Job,
+    lines: &[],
+    cause: "the line that names the network or the provider of a process is torn, so that it is not known",
+    cure: "give each process its own log (NCCL_DEBUG_FILE=/tmp/nccl.%h.%p)",
+    reference: "NVIDIA/nccl src/debug.cc";
+
     /// Fewer network devices than the instance has.
     NicsMissing = "nics_missing", Warning, Job,
     lines: &[],
@@ -421,6 +884,13 @@ causes! {
     cause: "the plugin found more devices than expected",
     cure: "check the expected number",
     reference: "aws/aws-ofi-nccl src/nccl_ofi_net.cpp";
+
+    /// The plugin does without GPUDirect.
+    GpudirectNotOffered = "gpudirect_not_offered", Note, Job,
+    lines: &[],
+    cause: "data goes through host memory: the plugin found no GPUDirect RDMA and does not expect it on this instance type",
+    cure: "normal on types without GPUDirect RDMA such as g5 and g6; give the instance type to have it judged",
+    reference: "aws/aws-ofi-nccl src/platform-aws.cpp";
 
     /// Data goes through host memory.
     GpudirectMissing = "gpudirect_missing", Warning, Job,
@@ -471,7 +941,7 @@ causes! {
     RailsForced = "rails_forced", Note, Job,
     lines: &[&["created device with", "(originally found"]],
     cause: "OFI_NCCL_FORCE_NUM_RAILS changes how many rails a device has",
-    cure: "remove OFI_NCCL_FORCE_NUM_RAILS",
+    cure: "keep OFI_NCCL_FORCE_NUM_RAILS only where nodes have different numbers of devices, with one value on all ranks",
     reference: "aws/aws-ofi-nccl src/nccl_ofi_rdma.cpp";
 
     /// Ray left lines out.
@@ -489,80 +959,22 @@ causes! {
     reference: "";
 }
 
+impl Cause {
+    /// Whether it says only that something failed, which another line explains.
+    pub(super) const fn is_consequence(self) -> bool {
+        matches!(
+            self,
+            Self::NoWorkingProtocol
+                | Self::PluginFailed
+                | Self::NoNetwork
+                | Self::NeuronNeedsNetwork
+                | Self::NeuronWithoutEfa
+        )
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// At least one of these is in every line that has a cause: most lines have none of them, and
-/// need not be held against the whole table.
-const STEMS: [&str; 17] = [
-    "plugin",
-    "ofi",
-    "efa",
-    "gdr",
-    "gpudirect",
-    "ibv_",
-    "protocol",
-    "network",
-    "bootstrap",
-    "net/socket",
-    "retry",
-    "connect",
-    "security",
-    "completed",
-    "version",
-    "p2p_disable",
-    "created device",
-];
-
-/// The one cause of a line, where it has one. `text` is in lower case.
-pub(super) fn cause_of(text: &str) -> Option<Cause> {
-    if !STEMS.iter().any(|stem| text.contains(stem)) {
-        return None;
-    }
-    if let Some(missing) = text
-        .contains("net/plugin")
-        .then(|| library_that_is_missing(text))
-        .flatten()
-    {
-        let is_the_plugin = missing.contains("libnccl-net") || missing.contains("nccl-ofi");
-        return Some(if is_the_plugin {
-            Cause::PluginNotFound
-        } else {
-            Cause::PluginDependencyMissing
-        });
-    }
-    Cause::ALL.iter().copied().find(|cause| {
-        cause
-            .lines()
-            .iter()
-            .any(|group| group.iter().all(|needle| text.contains(needle)))
-    })
-}
-
-/// The file that the loader did not find: `libfabric.so.1: cannot open shared object file`.
-fn library_that_is_missing(text: &str) -> Option<&str> {
-    let (before, _) = text.split_once(": cannot open shared object file")?;
-    before.rsplit([' ', '=']).next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_line_of_the_table_has_a_stem() {
-        for cause in Cause::ALL {
-            for group in cause.lines() {
-                let has_stem = STEMS
-                    .iter()
-                    .any(|stem| group.iter().any(|needle| needle.contains(stem)));
-                assert!(has_stem, "{cause}: {group:?}");
-                let is_lower = group.iter().all(|n| *n == n.to_ascii_lowercase());
-                assert!(is_lower, "{cause}: {group:?}");
-            }
-        }
     }
 }

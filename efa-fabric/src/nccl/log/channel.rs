@@ -38,7 +38,9 @@ pub(super) fn channel(text: &str, may_be_cut: bool) -> Option<(u32, Via<'_>)> {
         let device = leading_number(rest)?;
         let flags = &rest[digits(rest)..];
         let gpudirect = flags.contains("/GDRDMA");
-        if may_be_cut && !gpudirect {
+        // A flag that breaks off may be any flag.
+        let is_cut_flag = !flags.is_empty() && "/GDRDMA".starts_with(flags) && !gpudirect;
+        if (may_be_cut || is_cut_flag) && !gpudirect {
             return None;
         }
         return Some((
@@ -106,6 +108,17 @@ impl Channels {
             }
             Via::PeerToPeer => self.peer_to_peer += 1,
             Via::SharedMemory => self.shared_memory += 1,
+        }
+    }
+
+    /// The last staged channel had its flag on another line.
+    pub(super) fn unstage(&mut self) {
+        if self.staged > 0 {
+            self.staged -= 1;
+            self.gpudirect += 1;
+            if self.staged == 0 {
+                self.staged_channels = NumberSet::default();
+            }
         }
     }
 

@@ -1,20 +1,21 @@
-//! From what is remembered of each process to the report.
+//! From what is remembered of each process, and of everything else in the log, to the report.
 
 use std::collections::BTreeMap;
 
 use super::causes::{Cause, Severity, Stage};
 use super::channel::Channels;
 use super::expectation::Expectation;
-use super::report::{Evidence, Finding, Host, Network, Rank, Reason, Report, Verdict};
-use super::state::{Process, is_efa, is_libfabric};
-use crate::provider;
-
-/// How many processes a finding names.
-const NAMED_RANKS: usize = 8;
+use super::findings::Findings;
+use super::outside::{Facts, Outside};
+use super::ranks::{Job, judge};
+use super::report::{End, Finding, Host, Network, Rank, Reason, Report, Seen, Verdict};
+use super::source::Source;
+use super::state::{Process, is_efa};
 
 /// Everything that was read.
 pub(super) struct Gathered<'a> {
     pub(super) processes: Vec<Process>,
+    pub(super) outside: Outside,
     pub(super) expectation: &'a Expectation,
     pub(super) lines: u64,
     pub(super) messages: u64,
@@ -24,8 +25,10 @@ pub(super) struct Gathered<'a> {
 
 /// The report of everything that was read.
 pub(super) fn report(log: Gathered<'_>) -> Report {
-    let (processes, shared_version) = attributed(log.processes);
-    let job = Job::of(&processes);
+    let mut outside = log.outside;
+    let settled = super::ranks::settled(log.processes, &mut outside);
+    let job = Job::of(&settled);
+    let processes = settled.processes;
     let mut ranks = Vec::with_capacity(processes.len());
     let mut findings = Findings::default();
     let mut channels = Channels::default();
@@ -38,7 +41,7 @@ pub(super) fn report(log: Gathered<'_>) -> Report {
         (a.rank.is_none(), a.rank, &a.host, a.pid).cmp(&(b.rank.is_none(), b.rank, &b.host, b.pid))
     });
     let mut network = common_network(&ranks);
-    network.nccl_version = network.nccl_version.or(shared_version);
+    network.nccl_version = network.nccl_version.or(settled.shared_version);
     disagreements(&ranks, &mut findings);
     if log.is_deduplicated {
         findings.note(Cause::LinesLeftOut);
@@ -46,17 +49,21 @@ pub(super) fn report(log: Gathered<'_>) -> Report {
     if log.processes_left_out > 0 {
         findings.note(Cause::TooManyProcesses);
     }
-    let verdict = overall(ranks.iter());
+    let over = choice(&ranks, &outside, log.messages > 0);
+    of_outside(&outside, over.is_on_efa(), &mut findings);
     let mut findings = findings.sorted();
-    if verdict != Verdict::NotInitialised {
+    if over != Verdict::NotInitialised {
         findings.retain(|finding| finding.cause != Cause::NoInfoLines);
     }
-    let mut verdict = degraded_by(verdict, &findings);
-    let mut reason = overall_reason(verdict, &ranks);
-    if ranks.is_empty() && log.messages > 0 {
-        verdict = Verdict::NotInitialised;
-        reason = Some(without_line(Cause::NoInfoLines));
-    }
+    let is_init_failed = processes.iter().any(|process| process.is_init_failed);
+    let has_end = is_init_failed
+        || outside.end.is_some()
+        || findings
+            .iter()
+            .any(|finding| finding.cause.stage() == Stage::End);
+    let verdict = with_findings(over, &findings, has_end);
+    let reason = reason(verdict, &ranks, &findings);
+    let is_orderly = processes.iter().any(|process| process.is_closing);
     Report {
         verdict,
         reason,
@@ -65,256 +72,220 @@ pub(super) fn report(log: Gathered<'_>) -> Report {
         channels,
         findings,
         hosts: hosts(&ranks),
+        sources: seen(&processes, &outside),
+        end: match (has_end, is_orderly) {
+            (true, _) => End::Failed,
+            (false, true) => End::Orderly,
+            (false, false) => End::NotSeen,
+        },
         ranks,
         lines: log.lines,
         messages: log.messages,
     }
 }
 
-/// Processes that NCCL named, with what came without a name: libfabric's lines have a process
-/// but no host, and the version banner has neither.
-fn attributed(processes: Vec<Process>) -> (Vec<Process>, Option<String>) {
-    let (mut named, loose): (Vec<_>, Vec<_>) = processes
-        .into_iter()
-        .partition(|p| p.has_nccl_lines || p.provider.is_some());
-    let mut version = None;
-    for process in loose {
-        version = version.or(process.nccl_version);
-        if named.is_empty() && !process.causes.is_empty() {
-            named.push(Process {
-                nccl_version: None,
-                ..process
-            });
-            continue;
-        }
-        for (cause, evidence) in &process.causes {
-            // The rest of a warning of several lines: its first line names the process.
-            let is_told = named.iter().any(|owner| owner.causes.contains_key(cause));
-            for owner in &mut named {
-                let is_owner = match process.pid {
-                    0 => !is_told,
-                    pid => pid == owner.pid,
-                };
-                if is_owner && (process.host.is_empty() || process.host == owner.host) {
-                    owner.note(*cause, evidence.line, &evidence.text);
-                }
-            }
-        }
+/// What the job runs over: NCCL's word where it has one, else that of another program.
+fn choice(ranks: &[Rank], outside: &Outside, has_messages: bool) -> Verdict {
+    let nccl = overall(ranks.iter());
+    let has_word = !matches!(nccl, Verdict::NoNcclLines | Verdict::NotInitialised);
+    if has_word {
+        return nccl;
     }
-    (named, version)
-}
-
-/// What the processes say together.
-struct Job {
-    /// Every provider that was named is efa, and one was.
-    is_efa: bool,
-    /// Channels were opened, none of them over a network, in one node.
-    is_one_node: bool,
-}
-
-impl Job {
-    fn of(processes: &[Process]) -> Self {
-        let mut providers = processes
-            .iter()
-            .filter_map(|p| p.provider.as_deref())
-            .peekable();
-        let channels = processes.iter().map(|p| p.channels.total()).sum::<u64>();
-        let over_network = processes.iter().map(|p| p.channels.network()).sum::<u64>();
-        let nodes = processes.iter().filter_map(|p| p.nodes).max();
-        let first = processes.first().map(|p| &p.host);
-        let one_host = processes.iter().all(|p| Some(&p.host) == first);
-        let largest = processes
-            .iter()
-            .filter_map(|p| p.communicator)
-            .map(|(_, size)| size as usize)
-            .max();
-        let is_whole = largest.is_none_or(|size| size <= processes.len().max(1) * 16);
-        Self {
-            is_efa: providers.peek().is_some() && providers.all(is_efa),
-            is_one_node: channels > 0
-                && over_network == 0
-                && nodes.map_or(one_host && is_whole, |nodes| nodes <= 1),
-        }
-    }
-}
-
-fn judge(process: &Process, job: &Job, expectation: &Expectation, findings: &mut Findings) -> Rank {
-    let (mut verdict, mut reason) = network_verdict(process, job);
-    let label_rank = process
-        .label_rank
-        .or(process.communicator.map(|(rank, _)| rank));
-    let mut rank = Rank {
-        rank: label_rank,
-        host: (!process.host.is_empty()).then(|| process.host.clone()),
-        pid: (process.pid != 0).then_some(process.pid),
-        gpu: process.gpu,
-        verdict,
-        reason: None,
-        network: network(process),
-        channels: process.channels.clone(),
-    };
-    let mut own = Findings::default();
-    for (cause, evidence) in &process.causes {
-        let is_choice = cause.stage() == Stage::Choice;
-        let is_reason = reason.as_ref().is_some_and(|r| r.cause == *cause);
-        // What went wrong on the way to EFA is over once EFA was chosen, and of what kept EFA
-        // from being chosen one line tells enough.
-        if !is_choice || is_reason || (cause.severity() == Severity::Note) {
-            own.add(*cause, None, Some(evidence), &rank);
-        }
-    }
-    if let Some(reason) = &reason {
-        own.add(reason.cause, None, reason.evidence.as_ref(), &rank);
-    }
-    if verdict.is_on_efa() {
-        device_findings(process, expectation, &rank, &mut own);
-        if own.is_degrading() {
-            verdict = Verdict::OnEfaDegraded;
-        }
-    }
-    if job.is_one_node && verdict != Verdict::NotInitialised {
-        if verdict.is_on_efa() {
-            reason = None;
-        }
-        verdict = Verdict::SharedMemoryOnly;
-    }
-    rank.verdict = verdict;
-    rank.reason = reason;
-    findings.merge(own);
-    rank
-}
-
-/// What a process runs over, and why it is not EFA.
-fn network_verdict(process: &Process, job: &Job) -> (Verdict, Option<Reason>) {
-    let provider = process.provider.as_deref();
-    let chosen = process.network.clone().or_else(|| most_used(process));
-    let Some(network) = chosen else {
-        // Up to NCCL 2.5 no line names the network: the plugin is used unless it failed.
-        let failed = first_cause(process, |cause| cause < Cause::NoReasonLogged);
-        return match (provider, failed) {
-            (Some(provider), None) if is_efa(provider) => (Verdict::OnEfa, None),
-            (Some(provider), Some(failed)) if failed.cause == Cause::ProviderNotEfa => {
-                (of_provider(provider), Some(failed))
-            }
-            (_, failed) => {
-                let reason = failed
-                    .or_else(|| first_cause(process, |_| true))
-                    .unwrap_or(without_line(Cause::NoInfoLines));
-                (Verdict::NotInitialised, Some(reason))
-            }
-        };
-    };
-    if is_libfabric(&network) {
-        return match provider {
-            Some(provider) if is_efa(provider) => (Verdict::OnEfa, None),
-            Some(provider) => {
-                let reason = first_cause(process, |cause| cause == Cause::ProviderNotEfa);
-                (of_provider(provider), reason)
-            }
-            None if job.is_efa => (Verdict::OnEfa, None),
-            None => (
-                Verdict::OtherNetwork,
-                Some(without_line(Cause::ProviderNotLogged)),
-            ),
-        };
-    }
-    let verdict = if network.eq_ignore_ascii_case("socket") {
-        Verdict::TcpSockets
-    } else if network.starts_with("IB") {
-        Verdict::Infiniband
-    } else {
-        Verdict::OtherNetwork
-    };
-    let reason = first_cause(process, |cause| cause < Cause::NoReasonLogged).unwrap_or_else(|| {
-        without_line(if process.is_plugin_loaded && !process.has_plugin_lines {
-            Cause::PluginNotTried
-        } else {
-            Cause::NoReasonLogged
-        })
+    let is_silent = ranks.iter().all(|rank| {
+        let cause = rank.reason.as_ref().map(|reason| reason.cause);
+        cause == Some(Cause::NoInfoLines)
     });
-    (verdict, Some(reason))
-}
-
-fn of_provider(provider: &str) -> Verdict {
-    let mut layers = provider.split(';');
-    if layers.clone().any(provider::uses_sockets) {
-        Verdict::TcpSockets
-    } else if layers.any(|layer| layer == "verbs") {
-        Verdict::Infiniband
-    } else {
-        Verdict::OtherNetwork
+    if !is_silent {
+        return nccl;
     }
-}
-
-fn most_used(process: &Process) -> Option<String> {
-    process
-        .channel_networks
+    let others: Vec<_> = outside
+        .sources
         .iter()
-        .max_by_key(|(_, count)| **count)
-        .map(|(name, _)| name.clone())
-}
-
-fn without_line(cause: Cause) -> Reason {
-    Reason {
-        cause,
-        evidence: None,
+        .filter_map(|(source, facts)| verdict_of(*source, facts, outside))
+        .collect();
+    if let Some(worst) = others.iter().find(|verdict| !verdict.is_on_efa()) {
+        return *worst;
+    }
+    if let Some(first) = others.first() {
+        return *first;
+    }
+    let is_choice = |cause: &Cause| cause.stage() == Stage::Choice;
+    if outside.causes.keys().any(is_choice) || !ranks.is_empty() {
+        return Verdict::NotInitialised;
+    }
+    match (outside.is_empty(), has_messages) {
+        (false, _) => Verdict::NotJudged,
+        // The banner with the version alone.
+        (true, true) => Verdict::NotInitialised,
+        (true, false) => Verdict::NoNcclLines,
     }
 }
 
-/// The most fundamental failure among those that `fits`.
-fn first_cause(process: &Process, fits: impl Fn(Cause) -> bool) -> Option<Reason> {
-    process
-        .causes
-        .iter()
-        .find(|(cause, _)| cause.severity() == Severity::Failed && fits(**cause))
-        .map(|(cause, evidence)| Reason {
-            cause: *cause,
-            evidence: Some(evidence.clone()),
-        })
-}
-
-fn network(process: &Process) -> Network {
-    Network {
-        name: process.network.clone().or_else(|| most_used(process)),
-        provider: process.provider.clone(),
-        fabric: process.fabric.clone(),
-        nics_found: process.nics,
-        protocol: process.protocol.clone(),
-        dmabuf: process.dmabuf,
-        rails: process.rails,
-        nic_groups: process.nic_groups,
-        plugin_version: process.plugin_version.clone(),
-        libfabric_version: process.libfabric_version.clone(),
-        nccl_version: process.nccl_version.clone(),
+/// What a program other than NCCL runs over, where its lines say so.
+fn verdict_of(source: Source, facts: &Facts, outside: &Outside) -> Option<Verdict> {
+    let over = facts.over.as_deref();
+    match source {
+        Source::Nixl => {
+            let has_devices = facts.count() > 0 || outside.fabric.is_some();
+            (facts.is_ready && has_devices).then_some(Verdict::OnEfa)
+        }
+        Source::Nvshmem | Source::OpenMpi => over.map(|over| {
+            if is_efa(over) {
+                Verdict::OnEfa
+            } else {
+                super::ranks::of_provider(over)
+            }
+        }),
+        Source::Ucx => match over? {
+            "srd" => Some(Verdict::OnEfa),
+            "tcp" => Some(Verdict::TcpSockets),
+            _ => Some(Verdict::Infiniband),
+        },
+        _ => None,
     }
 }
 
-/// Findings about devices and GPUDirect of a process that is on EFA.
-fn device_findings(
-    process: &Process,
-    expectation: &Expectation,
-    rank: &Rank,
-    findings: &mut Findings,
-) {
-    if let (Some(found), Some(expected)) = (process.nics, expectation.nics) {
-        let cause = if found < expected {
-            Some(Cause::NicsMissing)
-        } else {
-            (found > expected).then_some(Cause::NicsUnexpected)
+/// Findings of what is not NCCL's.
+fn of_outside(outside: &Outside, is_on_efa: bool, findings: &mut Findings) {
+    for (cause, (evidence, source)) in &outside.causes {
+        let title = match source {
+            Source::Nccl | Source::Neuron | Source::Program => None,
+            other => Some(format!("{}: {}", other.title(), cause.explanation())),
         };
-        if let Some(cause) = cause {
-            let message = format!("the plugin found {found} EFA devices, {expected} are expected");
-            findings.add(cause, Some(message), None, rank);
+        if cause.stage() == Stage::Choice && is_on_efa {
+            let message = format!("EFA was chosen all the same: {}", cause.explanation());
+            findings.note_of_job(*cause, message, evidence);
+        } else {
+            findings.of_job(*cause, title, evidence);
         }
     }
-    let channels = &process.channels;
-    if channels.staged > 0 && expectation.gpudirect != Some(false) {
-        let cause = if channels.gpudirect == 0 {
-            Cause::GpudirectMissing
+    for (source, unknown) in &outside.unknown {
+        findings.unknown(source.title(), unknown, None);
+    }
+}
+
+/// The verdict with what speaks against it, and with how the job ended.
+fn with_findings(over: Verdict, findings: &[Finding], has_end: bool) -> Verdict {
+    let may_fail = over.is_on_efa()
+        || matches!(
+            over,
+            Verdict::SharedMemoryOnly | Verdict::NotJudged | Verdict::NoNcclLines
+        );
+    if may_fail && has_end {
+        return Verdict::JobFailed;
+    }
+    let is_failed = findings.iter().any(|f| f.severity == Severity::Failed);
+    if over == Verdict::NotJudged && is_failed {
+        return Verdict::JobFailed;
+    }
+    degraded_by(over, findings)
+}
+
+/// The most fundamental of the causes: the ranks' own where they are not on EFA.
+fn reason(verdict: Verdict, ranks: &[Rank], findings: &[Finding]) -> Option<Reason> {
+    if verdict.is_on_efa() || verdict == Verdict::NotJudged {
+        return None;
+    }
+    let of_ranks = overall_reason(ranks);
+    let is_silent = of_ranks
+        .as_ref()
+        .is_none_or(|r| r.cause == Cause::NoInfoLines);
+    if verdict != Verdict::JobFailed && !is_silent {
+        return of_ranks;
+    }
+    let of_findings = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Failed)
+        .min_by_key(|finding| finding.cause)
+        .map(|finding| Reason {
+            cause: finding.cause,
+            evidence: finding.evidence.clone(),
+        });
+    of_findings.or(of_ranks).or_else(|| {
+        let is_silent = verdict == Verdict::NotInitialised;
+        is_silent.then_some(Reason {
+            cause: Cause::NoInfoLines,
+            evidence: None,
+        })
+    })
+}
+
+/// Whose lines the log has, and what was made of them.
+fn seen(processes: &[Process], outside: &Outside) -> Vec<Seen> {
+    let mut all: BTreeMap<Source, Seen> = BTreeMap::new();
+    for process in processes {
+        let source = if process.is_neuron {
+            Source::Neuron
         } else {
-            Cause::GpudirectPartial
+            Source::Nccl
         };
-        findings.add(cause, None, None, rank);
+        if process.has_nccl_lines || process.has_plugin_lines {
+            let seen = all.entry(source).or_insert_with(|| Seen {
+                source,
+                lines: 0,
+                is_judged: true,
+                summary: String::new(),
+            });
+            seen.lines += process.messages;
+        }
+        for (part, (_, lines)) in &process.parts {
+            let seen = all.entry(*part).or_insert_with(|| Seen {
+                source: *part,
+                lines: 0,
+                is_judged: false,
+                summary: "its warnings are read, its traffic is not judged".to_owned(),
+            });
+            seen.lines += lines;
+        }
+        if process.causes.contains_key(&Cause::DiagnosticFailed) {
+            all.entry(Source::NcclDiagnostics).or_insert_with(|| Seen {
+                source: Source::NcclDiagnostics,
+                lines: 1,
+                is_judged: true,
+                summary: "reports a fault".to_owned(),
+            });
+        }
+    }
+    for (source, facts) in &outside.sources {
+        let has_cause = outside.causes.values().any(|(_, of)| of == source)
+            || outside.unknown.contains_key(source);
+        let judged = verdict_of(*source, facts, outside);
+        all.insert(
+            *source,
+            Seen {
+                source: *source,
+                lines: facts.lines,
+                is_judged: judged.is_some() || has_cause,
+                summary: summary(*source, facts, judged, has_cause),
+            },
+        );
+    }
+    all.into_values().collect()
+}
+
+/// What the lines of a source say, in a few words.
+fn summary(source: Source, facts: &Facts, judged: Option<Verdict>, has_cause: bool) -> String {
+    let devices = facts.count();
+    let over = facts.over.as_deref().unwrap_or("a network");
+    if let Some(verdict) = judged {
+        let where_to = if verdict.is_on_efa() { "EFA" } else { "no EFA" };
+        return format!("set up over {over}, {where_to}; no transfer is judged");
+    }
+    let others: Vec<_> = facts.others().take(4).collect();
+    match source {
+        Source::FiInfo if devices > 0 => {
+            format!("efa is offered with {devices} domains; no job is seen")
+        }
+        Source::FiInfo if !others.is_empty() => {
+            format!("offers {} and no efa; no job is seen", others.join(", "))
+        }
+        Source::IbvDevinfo | Source::Lspci => {
+            format!("{devices} EFA devices; no job is seen")
+        }
+        Source::Libfabric if devices > 0 => format!("{devices} verbs devices"),
+        Source::FiPingpong => "does not say which provider it measured".to_owned(),
+        _ if has_cause => "an error is read, its network is not judged".to_owned(),
+        _ => "not judged".to_owned(),
     }
 }
 
@@ -352,10 +323,7 @@ fn degraded_by(verdict: Verdict, findings: &[Finding]) -> Verdict {
     verdict
 }
 
-fn overall_reason(verdict: Verdict, ranks: &[Rank]) -> Option<Reason> {
-    if verdict.is_on_efa() {
-        return None;
-    }
+fn overall_reason(ranks: &[Rank]) -> Option<Reason> {
     let line = |reason: &Reason| reason.evidence.as_ref().map_or(u64::MAX, |e| e.line);
     ranks
         .iter()
@@ -456,86 +424,5 @@ fn disagreements(ranks: &[Rank], findings: &mut Findings) {
         let message = format!("{name} differs: {}", told.join(", "));
         let minority = values.iter().skip(1).flat_map(|(_, ranks)| ranks);
         findings.disagreement(message, &minority.copied().collect::<Vec<_>>());
-    }
-}
-
-/// Findings by cause, each with the processes that it concerns.
-#[derive(Default)]
-struct Findings {
-    by_cause: BTreeMap<(Cause, Option<String>), Finding>,
-}
-
-impl Findings {
-    fn add(
-        &mut self,
-        cause: Cause,
-        message: Option<String>,
-        evidence: Option<&Evidence>,
-        rank: &Rank,
-    ) {
-        let finding = self.entry(cause, message);
-        finding.evidence = earlier(finding.evidence.take(), evidence.cloned());
-        let label = rank.label();
-        if !finding.ranks.contains(&label) {
-            finding.ranks.push(label);
-            finding.rank_count += 1;
-        }
-    }
-
-    fn note(&mut self, cause: Cause) {
-        self.entry(cause, None);
-    }
-
-    fn disagreement(&mut self, message: String, ranks: &[&Rank]) {
-        let finding = self.entry(Cause::RanksDisagree, Some(message));
-        finding.rank_count = u32::try_from(ranks.len()).unwrap_or(u32::MAX);
-        finding.ranks = ranks
-            .iter()
-            .take(NAMED_RANKS)
-            .map(|rank| rank.label())
-            .collect();
-    }
-
-    fn entry(&mut self, cause: Cause, message: Option<String>) -> &mut Finding {
-        self.by_cause
-            .entry((cause, message.clone()))
-            .or_insert_with(|| Finding {
-                cause,
-                severity: cause.severity(),
-                message: message.unwrap_or_else(|| cause.explanation().to_owned()),
-                cure: cause.cure().to_owned(),
-                reference: cause.reference().to_owned(),
-                evidence: None,
-                ranks: Vec::new(),
-                rank_count: 0,
-            })
-    }
-
-    fn is_degrading(&self) -> bool {
-        self.by_cause.values().any(|f| f.severity < Severity::Note)
-    }
-
-    /// Takes the findings of one process.
-    fn merge(&mut self, own: Self) {
-        for ((cause, message), finding) in own.by_cause {
-            let all = self.entry(cause, message);
-            all.evidence = earlier(all.evidence.take(), finding.evidence);
-            all.rank_count += finding.rank_count;
-            let room = NAMED_RANKS.saturating_sub(all.ranks.len());
-            all.ranks.extend(finding.ranks.into_iter().take(room));
-        }
-    }
-
-    fn sorted(self) -> Vec<Finding> {
-        let mut findings: Vec<_> = self.by_cause.into_values().collect();
-        findings.sort_by_key(|finding| (finding.severity, finding.cause));
-        findings
-    }
-}
-
-fn earlier(a: Option<Evidence>, b: Option<Evidence>) -> Option<Evidence> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if b.line < a.line { b } else { a }),
-        (a, b) => a.or(b),
     }
 }

@@ -4,11 +4,13 @@
 //! (NCCL src/debug.cc). Processes that share a stream write into each other's lines, so that one
 //! line can hold several messages, the earlier ones cut short.
 
+use super::source::Source;
+
 /// What is known of the process that wrote a message.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Origin {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Origin<'a> {
     /// The host in NCCL's prefix, else the node, pod or address in the launcher's.
-    pub(super) host: String,
+    pub(super) host: &'a str,
     /// The process in NCCL's prefix, else in the launcher's; 0 where neither says.
     pub(super) pid: u32,
     /// The CUDA device in NCCL's prefix.
@@ -17,20 +19,57 @@ pub(super) struct Origin {
     pub(super) rank: Option<u32>,
 }
 
+/// The level in NCCL's prefix, and in that of what prints as NCCL does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Only with `NCCL_DEBUG=INFO` and above.
+    Info,
+    Warn,
+    Abort,
+    /// Reports of the active diagnostics, NCCL 2.31 and later.
+    Diagnostic,
+    /// `VERSION`, `TRACE`, `CALL`.
+    Other,
+}
+
+impl Level {
+    /// Whether something is wrong.
+    pub(super) const fn is_bad(self) -> bool {
+        matches!(self, Self::Warn | Self::Abort)
+    }
+}
+
 /// One message of NCCL, of a plugin, or of libfabric.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message<'a> {
-    pub(super) origin: Origin,
-    /// Whether `NCCL` and a level stood before the text.
-    pub(super) is_nccl: bool,
-    /// Whether NCCL said INFO, which it does only with `NCCL_DEBUG=INFO` and above.
-    pub(super) is_info: bool,
+    pub(super) origin: Origin<'a>,
+    /// Who writes in this manner; `None` where no name and level stood before the text.
+    pub(super) speaker: Option<Source>,
+    pub(super) level: Level,
     pub(super) text: &'a str,
-    /// Another message follows in the same line, so this one may lack its end.
+    /// Another message follows in the same line, or the level is cut: this one may lack its end.
     pub(super) may_be_cut: bool,
 }
 
-const LEVELS: [&str; 6] = ["INFO ", "WARN ", "TRACE ", "CALL ", "ABORT ", "VERSION "];
+/// Names that stand before a level, and whose they are: NCCL, Neuron's copy of it, NVSHMEM.
+const NAMES: [(&str, Source); 3] = [
+    ("NCCL ", Source::Nccl),
+    ("CCOM ", Source::Neuron),
+    ("NVSHMEM ", Source::Nvshmem),
+];
+
+const LEVELS: [(&str, Level); 10] = [
+    ("INFO ", Level::Info),
+    ("WARN ", Level::Warn),
+    ("TRACE ", Level::Other),
+    ("CALL ", Level::Other),
+    ("ABORT ", Level::Abort),
+    ("ERROR ", Level::Abort),
+    ("VERSION ", Level::Other),
+    ("DIAG ", Level::Diagnostic),
+    ("DIAG: ", Level::Diagnostic),
+    ("DEBUG ", Level::Other),
+];
 
 /// Every message in a line. `is_known` tells whether a host and process were seen before: it
 /// decides where a host begins that is glued to another message.
@@ -41,8 +80,8 @@ pub(super) fn messages<'a>(
     let mut found: Vec<Message<'a>> = Vec::new();
     let mut label = Origin::default();
     let mut from = 0;
-    while let Some((start, end, is_info)) = next_marker(line, from) {
-        let header = Header::before(&line[from..start], is_known);
+    while let Some(marker) = next_marker(line, from) {
+        let header = Header::before(&line[from..marker.start], is_known);
         let header_start = from + header.start;
         if found.is_empty() {
             label = launcher_label(&line[..header_start]);
@@ -50,20 +89,22 @@ pub(super) fn messages<'a>(
             last.text = trimmed(&line[from..header_start]);
             last.may_be_cut = true;
         }
-        let mut origin = label.clone();
+        let mut origin = label;
         if let Some((host, pid)) = header.process {
-            origin.host = host.to_owned();
+            if !host.is_empty() {
+                origin.host = host;
+            }
             origin.pid = pid;
         }
         origin.gpu = header.gpu;
         found.push(Message {
             origin,
-            is_nccl: true,
-            is_info,
-            text: trimmed(&line[end..]),
-            may_be_cut: false,
+            speaker: Some(marker.speaker),
+            level: marker.level,
+            text: trimmed(&line[marker.end..]),
+            may_be_cut: marker.is_cut,
         });
-        from = end;
+        from = marker.end;
     }
     if found.is_empty() {
         found.extend(without_marker(line));
@@ -71,20 +112,84 @@ pub(super) fn messages<'a>(
     found
 }
 
-/// The next `NCCL <level> `: where it starts, where its text starts, whether the level is INFO.
-fn next_marker(line: &str, from: usize) -> Option<(usize, usize, bool)> {
+/// A name and a level: where they start, and where the text after them does.
+struct Marker {
+    start: usize,
+    end: usize,
+    level: Level,
+    speaker: Source,
+    /// The line ends within the level.
+    is_cut: bool,
+}
+
+fn next_marker(line: &str, from: usize) -> Option<Marker> {
+    NAMES
+        .iter()
+        .filter_map(|(name, speaker)| marker_of(line, from, name, *speaker))
+        .min_by_key(|marker| marker.start)
+}
+
+fn marker_of(line: &str, from: usize, name: &str, speaker: Source) -> Option<Marker> {
     let mut at = from;
-    while let Some(found) = line[at..].find("NCCL ") {
+    while let Some(found) = line[at..].find(name) {
         let start = at + found;
-        let level = start + "NCCL ".len();
-        for name in LEVELS {
-            if line[level..].starts_with(name) {
-                return Some((start, level + name.len(), name == "INFO "));
+        let level_start = start + name.len();
+        let rest = &line[level_start..];
+        let marker = |level, length, is_cut| Marker {
+            start,
+            end: level_start + length,
+            level,
+            speaker,
+            is_cut,
+        };
+        for (text, level) in LEVELS {
+            if rest.starts_with(text) {
+                return Some(marker(level, text.len(), false));
             }
         }
-        at = level;
+        // A warning that was cut within its level is a warning.
+        let is_cut_warning = matches!(rest, "W" | "WA" | "WAR" | "WARN" | "ABORT");
+        if is_cut_warning {
+            return Some(marker(Level::Warn, rest.len(), true));
+        }
+        at = level_start;
     }
     None
+}
+
+/// Whether a line ends within a name, after a prefix: the level is on another line.
+pub(super) fn is_torn_head(line: &str) -> bool {
+    let line = line.trim_end();
+    let Some(rest) = ["NCCL", "NCC", "NC", "N"]
+        .iter()
+        .find_map(|name| line.strip_suffix(name))
+    else {
+        return false;
+    };
+    // `[gpu] ` or `file:line ` or `file:line (function) ` stands before it.
+    rest.ends_with(' ')
+        && rest
+            .trim_end()
+            .ends_with(|c: char| c == ']' || c == ')' || c.is_ascii_digit())
+}
+
+/// The second half of a message that was torn within NCCL's name.
+pub(super) fn torn_tail(line: &str) -> Option<Message<'_>> {
+    let line = line.trim_start();
+    let rest = ["CCL ", "CL ", "L "]
+        .iter()
+        .find_map(|start| line.strip_prefix(start))
+        .unwrap_or(line);
+    [("WARN ", Level::Warn), ("INFO ", Level::Info)]
+        .iter()
+        .find_map(|(name, level)| Some((rest.strip_prefix(name)?, *level)))
+        .map(|(text, level)| Message {
+            origin: Origin::default(),
+            speaker: Some(Source::Nccl),
+            level,
+            text: trimmed(text),
+            may_be_cut: false,
+        })
 }
 
 /// Text without what collectors put behind it: the rest of a container runtime's JSON, and how
@@ -104,6 +209,12 @@ fn without_marker(line: &str) -> Option<Message<'_>> {
         "NET/OFI ",
         "libfabric:",
         "This error indicates that the security",
+        // Lines that lost their beginning.
+        "elected provider is ",
+        "elected Provider is ",
+        "sing network Socket",
+        "sing network Libfabric",
+        "sing network AWS Libfabric",
     ];
     let start = starts.iter().filter_map(|s| line.find(s)).min()?;
     let mut origin = launcher_label(&line[..start]);
@@ -117,13 +228,13 @@ fn without_marker(line: &str) -> Option<Message<'_>> {
             origin.pid = pid.unwrap_or(origin.pid);
         }
     } else if let (Some((host, pid)), _) = process_at_end(line[..start].trim_end()) {
-        origin.host = host.to_owned();
+        origin.host = host;
         origin.pid = pid;
     }
     Some(Message {
         origin,
-        is_nccl: false,
-        is_info: false,
+        speaker: None,
+        level: Level::Other,
         text,
         may_be_cut: false,
     })
@@ -181,6 +292,9 @@ fn process_at_end(text: &str) -> (Option<(&str, u32)>, usize) {
     let Some((rest, tid)) = text.rsplit_once(':') else {
         return none;
     };
+    if let Some(pid) = process_of_neuron(rest, tid) {
+        return (Some(("", pid)), text.len());
+    }
     let Some((rest, pid)) = rest.rsplit_once(':') else {
         return none;
     };
@@ -190,6 +304,10 @@ fn process_at_end(text: &str) -> (Option<(&str, u32)>, usize) {
     let Ok(pid) = pid.parse() else {
         return none;
     };
+    if rest.is_empty() {
+        // The host was torn off.
+        return (Some(("", pid)), 0);
+    }
     let start = rest
         .char_indices()
         .rev()
@@ -203,6 +321,18 @@ fn process_at_end(text: &str) -> (Option<(&str, u32)>, usize) {
     (Some((host, pid)), start)
 }
 
+/// The process of Neuron's `date time pid:tid`, which names no host.
+fn process_of_neuron(before_tid: &str, tid: &str) -> Option<u32> {
+    let (before, pid) = before_tid.rsplit_once(' ')?;
+    let is_number = |text: &str| !text.is_empty() && digits(text) == text.len();
+    let time = before.rsplit(' ').next()?;
+    let is_time = time.split(':').count() == 3 && time.starts_with(|c: char| c.is_ascii_digit());
+    if is_time && is_number(pid) && is_number(tid) {
+        return pid.parse().ok();
+    }
+    None
+}
+
 /// The host without the end of another message that stands directly before it.
 fn unglued<'a>(
     host: &'a str,
@@ -213,13 +343,19 @@ fn unglued<'a>(
     if is_known(host, pid) {
         return (host, start);
     }
-    (1..host.len())
-        .find(|&cut| is_known(&host[cut..], pid))
-        .map_or((host, start), |cut| (&host[cut..], start + cut))
+    if let Some(cut) = (1..host.len()).find(|&cut| is_known(&host[cut..], pid)) {
+        return (&host[cut..], start + cut);
+    }
+    // A host that is not known yet, behind a word with which messages end.
+    ["Libfabric", "Socket", "GDRDMA"]
+        .iter()
+        .filter_map(|word| Some((word.len(), host.strip_prefix(word)?)))
+        .find(|(_, host)| host.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        .map_or((host, start), |(cut, host)| (host, start + cut))
 }
 
 /// Rank, host and process of what torchrun, Ray, Open MPI, srun and kubectl put before a line.
-fn launcher_label(text: &str) -> Origin {
+fn launcher_label(text: &str) -> Origin<'_> {
     let mut origin = Origin::default();
     if let Some(rest) = after(text, "[rank") {
         origin.rank = leading_number(rest);
@@ -243,9 +379,9 @@ fn launcher_label(text: &str) -> Origin {
         origin.pid = leading_number(rest).unwrap_or(0);
     }
     if let Some(rest) = after(text, "ip=") {
-        origin.host = word(rest).to_owned();
+        origin.host = word(rest);
     } else if let Some(rest) = after(text, "pod/") {
-        origin.host = word(rest).to_owned();
+        origin.host = word(rest);
     }
     origin
 }
@@ -285,7 +421,7 @@ mod tests {
             .map(|m| {
                 let o = m.origin;
                 (
-                    o.host,
+                    o.host.to_owned(),
                     o.pid,
                     o.gpu,
                     o.rank,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::causes::{Cause, Severity};
 use super::channel::Channels;
+use super::source::Source;
 
 /// What a job, or one process, runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub enum Verdict {
     NoNcclLines,
     /// Some ranks on one network, some on another.
     Mixed,
+    /// The job ended with an error, whatever it ran over.
+    JobFailed,
+    /// Lines of known programs or tools, none of which says what a job runs over.
+    NotJudged,
 }
 
 impl Verdict {
@@ -46,6 +51,8 @@ impl Verdict {
             Self::NotInitialised => "not_initialised",
             Self::NoNcclLines => "no_nccl_lines",
             Self::Mixed => "mixed",
+            Self::JobFailed => "job_failed",
+            Self::NotJudged => "not_judged",
         }
     }
 
@@ -59,9 +66,11 @@ impl Verdict {
             Self::Infiniband => "NCCL uses verbs, not EFA",
             Self::OtherNetwork => "NCCL uses a network that is not known to be EFA",
             Self::SharedMemoryOnly => "NCCL stays inside one node: this says nothing of EFA",
-            Self::NotInitialised => "NCCL chose no network in this log",
+            Self::NotInitialised => "no network was chosen in this log",
             Self::NoNcclLines => "no line of NCCL: run with NCCL_DEBUG=INFO",
             Self::Mixed => "the ranks do not use one network",
+            Self::JobFailed => "the job ended with an error",
+            Self::NotJudged => "no line of this log says what a job runs over",
         }
     }
 
@@ -71,7 +80,8 @@ impl Verdict {
         matches!(self, Self::OnEfa | Self::OnEfaDegraded)
     }
 
-    /// For a command: 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+    /// For a command: 0 on EFA, 1 on EFA with warnings, 2 not on EFA or a failed job, 3 the log
+    /// does not say.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -81,8 +91,9 @@ impl Verdict {
             | Self::Infiniband
             | Self::OtherNetwork
             | Self::NotInitialised
-            | Self::Mixed => 2,
-            Self::SharedMemoryOnly | Self::NoNcclLines => 3,
+            | Self::Mixed
+            | Self::JobFailed => 2,
+            Self::SharedMemoryOnly | Self::NoNcclLines | Self::NotJudged => 3,
         }
     }
 }
@@ -222,6 +233,45 @@ pub struct Host {
     pub verdict: Verdict,
 }
 
+/// Lines of one program in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Whose lines.
+    pub source: Source,
+    /// How many.
+    pub lines: u64,
+    /// Whether the verdict takes what they say of the network into account.
+    pub is_judged: bool,
+    /// What they say, in a few words.
+    pub summary: String,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum End {
+    /// The log does not reach the end: the job runs, or the log is cut.
+    NotSeen,
+    /// A communicator was closed in order.
+    Orderly,
+    /// With an error.
+    Failed,
+}
+
+impl End {
+    /// The word, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSeen => "not_seen",
+            Self::Orderly => "orderly",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What an NCCL log says of the network; `Display` is the text form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -242,6 +292,10 @@ pub struct Report {
     pub ranks: Vec<Rank>,
     /// Every host, by name.
     pub hosts: Vec<Host>,
+    /// Whose lines the log has, and whether they are judged.
+    pub sources: Vec<Seen>,
+    /// How the job ended, as far as the log goes.
+    pub end: End,
     /// Lines of the log.
     pub lines: u64,
     /// Messages of NCCL and its plugin in it.
@@ -255,6 +309,30 @@ impl Report {
         self.verdict.exit_code()
     }
 
+    /// The verdict in one sentence, which names the program that it is about.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let sentence = self.verdict.sentence();
+        let is_nccl = |seen: &&Seen| matches!(seen.source, Source::Nccl | Source::Neuron);
+        if self
+            .sources
+            .iter()
+            .any(|seen| is_nccl(&seen) && seen.source == Source::Nccl)
+        {
+            return sentence.to_owned();
+        }
+        let judged: Vec<_> = self
+            .sources
+            .iter()
+            .filter(|seen| seen.is_judged)
+            .map(|seen| seen.source.title())
+            .collect();
+        if judged.is_empty() || !sentence.starts_with("NCCL") {
+            return sentence.to_owned();
+        }
+        sentence.replacen("NCCL", &judged.join(" and "), 1)
+    }
+
     /// The text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
@@ -264,7 +342,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.verdict, self.verdict.sentence())?;
+        write!(f, "{}: {}", self.verdict, self.sentence())?;
         if let Some(reason) = &self.reason {
             write!(f, "; {}: {}", reason.cause, reason.cause.explanation())?;
         }
@@ -298,9 +376,19 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
+        for seen in &self.sources {
+            if !seen.summary.is_empty() {
+                writeln!(f, "  also seen  {}: {}", seen.source.title(), seen.summary)?;
+            }
+        }
+        let end = match self.end {
+            End::NotSeen => "the end of the job is not in this log",
+            End::Orderly => "the job closed in order",
+            End::Failed => "the job ended with an error",
+        };
         writeln!(
             f,
-            "  read       {} lines, {} messages",
+            "  read       {} lines, {} messages; {end}",
             self.lines, self.messages
         )?;
         for finding in &self.findings {

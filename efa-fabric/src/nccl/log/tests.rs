@@ -1,7 +1,10 @@
 //! Whole logs: every generation of the plugin, every bad line, interleaving, streams.
 
+mod cases;
+mod healthier;
 mod ranks;
 mod streams;
+mod unknown;
 
 use super::*;
 
@@ -506,7 +509,16 @@ fn causes_are_pinned_and_whole() {
     assert_eq!(
         ids,
         [
+            "device_rdma_unsupported",
+            "device_rdma_invalid",
+            "deprecated_variable",
+            "empty_iface",
+            "bad_min_credits",
+            "huge_page_with_fork_support",
+            "fork_without_support",
             "plugin_disabled",
+            "other_plugin_named",
+            "rdma_core_shadowed",
             "plugin_dependency_missing",
             "plugin_incompatible",
             "plugin_not_found",
@@ -515,6 +527,12 @@ fn causes_are_pinned_and_whole() {
             "gdr_required",
             "emulated_write",
             "duplicate_connections",
+            "neuron_needs_network",
+            "neuron_without_efa",
+            "nixl_no_rail",
+            "open_mpi_no_provider",
+            "provider_filtered",
+            "efa_not_offered",
             "provider_not_efa",
             "no_eligible_provider",
             "verbs_unopenable",
@@ -532,13 +550,36 @@ fn causes_are_pinned_and_whole() {
             "bootstrap_interface",
             "bootstrap_on_loopback",
             "bootstrap_unreachable",
+            "rails_differ",
+            "topology_invalid",
+            "tuner_refused",
+            "gdrcopy_missing",
+            "gin_unavailable",
+            "descriptor_missing",
+            "remote_key_refused",
+            "security_group_egress",
             "security_group",
             "peer_lost",
             "transfer_failed",
+            "registration_bad_address",
             "memory_registration",
             "nccl_version_mismatch",
+            "diagnostic_failed",
+            "driver_error",
+            "tool_without_provider",
+            "no_verbs_device",
+            "out_of_memory",
+            "internal_error",
+            "watchdog_timeout",
+            "process_aborted",
+            "job_error",
+            "call_failed",
+            "unknown_error",
+            "unknown_warning",
+            "torn_lines",
             "nics_missing",
             "nics_unexpected",
+            "gpudirect_not_offered",
             "gpudirect_missing",
             "gpudirect_partial",
             "gpudirect_disabled",
