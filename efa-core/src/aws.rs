@@ -2,6 +2,7 @@
 //! own types back.
 
 mod account;
+mod attempts;
 mod call;
 mod capacity;
 mod convert;

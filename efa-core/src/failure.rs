@@ -1,112 +1,45 @@
 //! What AWS's refusals mean to a caller: one set of errors for every implementation of the calls.
 
-use crate::ec2::NO_CAPACITY;
 use crate::error::{Code, Error};
 
-/// Codes for "not now", beside those for lack of capacity: the same call may succeed later.
-/// Origin: throttling and server faults of EC2, IAM, Systems Manager, STS and Service Quotas.
-const RETRYABLE: &[&str] = &[
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "ConcurrentModification",
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "ServiceException",
-    "ServiceFailure",
-    "Unavailable",
-    "ServiceUnavailable",
-];
+mod causes;
 
-/// What to do about a code, where it is always the same.
-const CURES: &[(&[&str], &str)] = &[
-    (
-        &[
-            "UnauthorizedOperation",
-            "AccessDenied",
-            "AccessDeniedException",
-        ],
-        "ask for the named action in your IAM policy",
-    ),
-    (
-        &[
-            "AuthFailure",
-            "InvalidClientTokenId",
-            "UnrecognizedClientException",
-            "SignatureDoesNotMatch",
-        ],
-        "check the access key, the secret and the clock",
-    ),
-    (
-        &["RequestExpired", "ExpiredToken", "ExpiredTokenException"],
-        "check the clock, or sign in again",
-    ),
-    (
-        &["InsufficientInstanceCapacity"],
-        "try another zone or time, or a capacity reservation",
-    ),
-    (
-        &["ReservationCapacityExceeded"],
-        "launch fewer instances, or wait until some of the reservation are free again",
-    ),
-    (
-        &["Unsupported"],
-        "try another zone: not every zone offers every instance type and configuration",
-    ),
-    (
-        &["VcpuLimitExceeded"],
-        "raise the vCPU quota of this instance family in Service Quotas",
-    ),
-    (
-        &["MaxSpotInstanceCountExceeded"],
-        "raise the Spot quota of this instance family in Service Quotas",
-    ),
-    (
-        &["InstanceLimitExceeded"],
-        "raise the instance quota in Service Quotas",
-    ),
-    (
-        &["AddressLimitExceeded"],
-        "raise the Elastic IP quota, or plan without public addresses",
-    ),
-    (
-        &["LimitExceeded"],
-        "raise the named IAM quota in Service Quotas, or remove what is not used",
-    ),
-    (
-        &["InsufficientFreeAddressesInSubnet"],
-        "choose a larger subnet, or free addresses in this one",
-    ),
-    (
-        &[
-            "RequestLimitExceeded",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-        ],
-        "call again later: AWS limits the rate of requests",
-    ),
-    (
-        &["OptInRequired"],
-        "enable the region or zone in your account",
-    ),
-];
+pub(crate) use causes::{Next, of_code};
+
+/// How often a call was sent, and how often AWS answered that it changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempts {
+    pub(crate) sent: u32,
+    pub(crate) refused: u32,
+}
+
+impl Attempts {
+    /// One attempt, which came to this error.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn one(error: &Error) -> Self {
+        Self {
+            sent: 1,
+            refused: u32::from(error.ec2_code().is_some_and(is_refusal)),
+        }
+    }
+
+    /// Attempts that may have taken effect.
+    const fn unanswered(self) -> u32 {
+        self.sent.saturating_sub(self.refused)
+    }
+}
 
 /// AWS answered `action` with an error of its own.
 pub(crate) fn refused(action: &str, code: &str, message: &str) -> Error {
-    let error = Error::new(
+    let cause = of_code(code);
+    Error::new(
         Code::Ec2Refused,
         format!("{action} refused: {code}: {message}"),
     )
+    .with_cure(cause.cure)
     .with_context("ec2_code", code)
     .with_context("ec2_message", message)
-    .retryable(NO_CAPACITY.contains(&code) || RETRYABLE.contains(&code));
-    match CURES.iter().find(|(codes, _)| codes.contains(&code)) {
-        Some((_, cure)) => error.with_cure(*cure),
-        None => error,
-    }
+    .retryable(cause.retry)
 }
 
 /// `action` was sent, and no answer came.
@@ -120,26 +53,44 @@ pub(crate) fn unreachable(action: &str, endpoint: &str, cause: &str) -> Error {
 }
 
 /// The error with what every failed call says: its action and endpoint, and whether a call that
-/// changes something may have taken effect.
-pub(crate) fn of_call(error: Error, action: &str, endpoint: &str) -> Error {
+/// changes something may have taken effect: unknown unless AWS answered every attempt.
+pub(crate) fn of_call(error: Error, action: &str, endpoint: &str, attempts: Attempts) -> Error {
     let reads = ["Describe", "Get", "List"];
     let error = if reads.iter().any(|read| action.starts_with(read)) {
         error
+    } else if attempts.unanswered() == 0 {
+        error.with_context("took_effect", "no")
     } else {
-        let refused = error.ec2_code().is_some_and(is_refusal);
-        error.with_context("took_effect", if refused { "no" } else { "unknown" })
+        let error = error.with_context("took_effect", "unknown");
+        match attempts.sent {
+            0 | 1 => error,
+            sent => error
+                .with_context("attempts", sent)
+                .with_context("attempts_unanswered", attempts.unanswered()),
+        }
     };
     error
         .with_context("action", action)
         .with_context("endpoint", endpoint)
 }
 
+/// Whether it is unknown what became of the call that failed with this error.
+pub(crate) fn effect_unknown(error: &Error) -> bool {
+    error.context_value("took_effect") == Some("unknown")
+}
+
 /// Whether the code says that the call changed nothing. "It exists already" may be the answer to
 /// the second sending of a call whose first took effect; a fault of the server says nothing.
-fn is_refusal(code: &str) -> bool {
+pub(crate) fn is_refusal(code: &str) -> bool {
     let existed = code.contains("Duplicate") || code.contains("AlreadyExists");
-    let fault =
-        code.starts_with("Internal") || code.starts_with("Service") || code == "Unavailable";
+    let fault = [
+        "Internal",
+        "ServerInternal",
+        "Service",
+        "Unavailable",
+        "RequestTimeout",
+    ];
+    let fault = fault.iter().any(|fault| code.starts_with(fault));
     !existed && !fault
 }
 
@@ -147,11 +98,22 @@ fn is_refusal(code: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn failed(action: &str, code: &str, earlier_lost: u32) -> Error {
+        let error = refused(action, code, "no");
+        let one = Attempts::one(&error);
+        let attempts = Attempts {
+            sent: one.sent + earlier_lost,
+            ..one
+        };
+        of_call(error, action, "here", attempts)
+    }
+
     #[test]
     fn only_a_refusal_says_that_nothing_changed() {
         for (action, code, expected) in [
             ("RunInstances", "InsufficientInstanceCapacity", Some("no")),
             ("RunInstances", "InternalError", Some("unknown")),
+            ("RunInstances", "ServerInternal", Some("unknown")),
             (
                 "CreateSecurityGroup",
                 "InvalidGroup.Duplicate",
@@ -159,13 +121,30 @@ mod tests {
             ),
             ("DescribeVpcs", "UnauthorizedOperation", None),
         ] {
-            let error = of_call(refused(action, code, "no"), action, "here");
+            let error = failed(action, code, 0);
             assert_eq!(error.context_value("took_effect"), expected, "{code}");
             assert_eq!(error.context_value("action"), Some(action));
         }
         let lost = unreachable("RunInstances", "here", "timed out");
-        let lost = of_call(lost, "RunInstances", "here");
+        let attempts = Attempts::one(&lost);
+        let lost = of_call(lost, "RunInstances", "here", attempts);
         assert_eq!(lost.context_value("took_effect"), Some("unknown"));
         assert!(lost.is_retryable());
+    }
+
+    #[test]
+    fn a_refusal_after_a_lost_attempt_says_nothing_of_the_first() {
+        for code in [
+            "RequestLimitExceeded",
+            "RequestExpired",
+            "UnauthorizedOperation",
+            "InsufficientInstanceCapacity",
+            "InvalidInstanceID.NotFound",
+        ] {
+            let error = failed("TerminateInstances", code, 1);
+            assert!(effect_unknown(&error), "{code}");
+            assert_eq!(error.context_value("attempts"), Some("2"));
+            assert_eq!(error.context_value("attempts_unanswered"), Some("1"));
+        }
     }
 }

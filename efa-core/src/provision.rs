@@ -17,6 +17,8 @@ mod delete_placement_group;
 mod delete_security_group;
 mod destroy;
 mod destroy_report;
+mod leftovers;
+mod next;
 mod no_capacity;
 mod progress;
 mod release_address;

@@ -357,7 +357,17 @@ async fn failures_come_on_order_and_are_logged() {
     assert_eq!(error.context_value("action"), Some("CreatePlacementGroup"));
     assert!(error.cure().unwrap().contains("IAM policy"));
     assert_eq!((aws.struck(), aws.count(Call::CreateSecurityGroup)), (1, 1));
-    assert_eq!(aws.sent().last(), Some(&Call::CreatePlacementGroup));
+    let changing: Vec<Call> = aws
+        .sent()
+        .into_iter()
+        .filter(|call| call.changes())
+        .collect();
+    assert_eq!(changing.last(), Some(&Call::CreatePlacementGroup));
+    assert_eq!(
+        error.leftovers().len(),
+        1,
+        "the security group was looked up"
+    );
 
     let seen = Arc::new(Mutex::new(0));
     let counted = seen.clone();
@@ -370,4 +380,65 @@ async fn failures_come_on_order_and_are_logged() {
     assert!(*seen.lock().unwrap() > 5);
     aws.reset();
     assert_eq!(client.apply(&plan).await.unwrap().instances.len(), 2);
+}
+
+#[tokio::test]
+async fn an_elastic_ip_that_ec2_does_not_list_yet_is_allocated_once() {
+    let aws = Failing::new(FakeAws::new());
+    let client = aws.client();
+    let mut spec = aws.inner().spec("train", SMALL, 2);
+    spec.public_ip = PublicIp::ElasticIp;
+    let plan = client.plan(&spec).await.unwrap();
+    aws.inner().set_eventual(4);
+    client.apply(&plan).await.unwrap();
+    assert_eq!(aws.count(Call::AllocateAddress), 2);
+    assert_eq!(aws.inner().addresses().len(), 2);
+}
+
+#[tokio::test]
+async fn instances_that_end_late_for_lack_of_capacity_go_to_the_next_zone() {
+    let aws = Failing::new(FakeAws::new());
+    let client = aws.client();
+    let plan = client
+        .plan(&aws.inner().spec("train", SMALL, 2))
+        .await
+        .unwrap();
+    let zone = plan.subnet().availability_zone.clone();
+    let reason = "Server.InsufficientInstanceCapacity: There was insufficient capacity.";
+    aws.inner().end_after_launch(&zone, reason, 1);
+    let cluster = client.apply(&plan).await.unwrap();
+    assert_eq!(aws.inner().instances().len(), 2);
+    assert!(
+        cluster
+            .instances
+            .iter()
+            .all(|i| i.availability_zone != zone)
+    );
+
+    // What joins other instances stays where these are, and they stay.
+    let larger = client
+        .plan(&aws.inner().spec("train", SMALL, 4))
+        .await
+        .unwrap();
+    aws.inner().end_after_launch("", reason, 1);
+    let error = client.grow(&larger).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionNoCapacity);
+    assert_eq!(aws.inner().instances().len(), 2);
+    assert!(
+        error
+            .next_command()
+            .unwrap()
+            .starts_with("grow to the same plan again later")
+    );
+}
+
+#[tokio::test]
+async fn instances_that_end_late_may_be_fewer_than_asked_for() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let mut spec = aws.spec("train", SMALL, 4);
+    spec.minimum_count = Some(3);
+    let plan = client.plan(&spec).await.unwrap();
+    aws.end_after_launch("", "Server.InsufficientInstanceCapacity: none", 1);
+    assert_eq!(client.apply(&plan).await.unwrap().instances.len(), 3);
 }

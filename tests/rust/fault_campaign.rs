@@ -30,13 +30,17 @@ enum Verb {
 
 const VERBS: [Verb; 4] = [Verb::Prepare, Verb::Apply, Verb::Grow, Verb::Destroy];
 
-fn faults() -> [(&'static str, Fault); 8] {
+fn faults() -> [(&'static str, Fault); 9] {
     [
         ("refused", Fault::refused("UnauthorizedOperation")),
         ("throttled", Fault::Throttled),
         ("unreachable", Fault::Unreachable),
         ("reply lost", Fault::ReplyLost),
         ("sent twice", Fault::SentTwice),
+        (
+            "lost, then refused",
+            Fault::lost_then_refused("UnauthorizedOperation"),
+        ),
         ("not found", Fault::NotFound),
         ("killed before", Fault::Hangs),
         ("killed after", Fault::HangsAfter),
@@ -171,7 +175,6 @@ async fn cell(
 ) -> Result<&'static str, String> {
     let aws = plans.region_for(verb).await;
     let strangers = &plans.strangers;
-    let before = ids(&aws.inner().resources());
     let strike = fault.clone();
     aws.fail_when(move |sent| (sent.number == number).then(|| strike.clone()));
     let outcome = tokio::select! {
@@ -179,7 +182,7 @@ async fn cell(
         result = plans.run(verb, &aws) => match result {
             Ok(()) => "healed",
             Err(error) => {
-                honest(verb, fault, &aws, [strangers, &before], &error)?;
+                honest(fault, &aws, strangers, &error)?;
                 "raised"
             }
         },
@@ -224,10 +227,9 @@ async fn killed(aws: &Failing<FakeAws>, fault: &Fault) {
 
 /// The error says what happened, and no more.
 fn honest(
-    verb: Verb,
     fault: &Fault,
     aws: &Failing<FakeAws>,
-    [strangers, before]: [&BTreeSet<String>; 2],
+    strangers: &BTreeSet<String>,
     error: &Error,
 ) -> Result<(), String> {
     let text = error.to_string();
@@ -252,15 +254,18 @@ fn honest(
     check(listed.is_subset(&made), || {
         format!("not there: {:?}", &listed - &made)
     })?;
-    // A verb that makes knows of what was there before once it has come to it; nobody can know
-    // what a call made that never answered.
-    let known = match verb {
-        Verb::Destroy => made,
-        _ if *fault == Fault::ReplyLost => return Ok(()),
-        _ => &there - before,
+    // What exists is looked up, so that the effect of a call that never answered is listed too.
+    check(made.is_subset(&listed), || {
+        format!("not listed: {:?}", &made - &listed)
+    })?;
+    let effect = error.context_value("took_effect");
+    let expected = match fault {
+        Fault::LostThenRefused(..) | Fault::ReplyLost | Fault::Unreachable => Some("unknown"),
+        Fault::Refused(..) | Fault::Throttled => Some("no"),
+        _ => effect,
     };
-    check(known.is_subset(&listed), || {
-        format!("not listed: {:?}", &known - &listed)
+    check(effect.is_none() || effect == expected, || {
+        format!("took effect: {effect:?}: {text}")
     })
 }
 

@@ -4,14 +4,18 @@
 macro_rules! call {
     ($self:ident.$client:ident.$action:ident $(, $set:ident($($value:expr),+))* $(,)?) => {{
         $crate::aws::pace::wait(&$self.region, stringify!($action)).await;
+        let attempts = $crate::aws::attempts::Counted::new();
         $self
             .$client
             .$action()
             $(.$set($($value),+))*
+            .customize()
+            .interceptor(attempts.clone())
             .send()
             .await
             .map_err(|error| {
-                $crate::aws::errors::from_sdk(error, stringify!($action), &$self.endpoint)
+                let (action, endpoint) = (stringify!($action), &$self.endpoint);
+                $crate::aws::errors::from_sdk(error, action, endpoint, Some(&attempts))
             })
     }};
 }
@@ -30,7 +34,7 @@ macro_rules! read_pages {
             .try_collect()
             .await
             .map_err(|error| {
-                $crate::aws::errors::from_sdk(error, stringify!($action), &$self.endpoint)
+                $crate::aws::errors::from_sdk(error, stringify!($action), &$self.endpoint, None)
             })
             .and_then(|items| items.into_iter().map($convert).collect())
     }};

@@ -180,9 +180,7 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
             .as_str()
             .to_owned(),
         state: InstanceState::from(state.as_str()),
-        state_reason: instance
-            .state_reason
-            .and_then(|reason| non_empty(reason.message)),
+        state_reason: instance.state_reason.and_then(state_reason),
         image_id: instance.image_id.unwrap_or_default(),
         subnet_id: non_empty(instance.subnet_id),
         availability_zone: placement.availability_zone.unwrap_or_default(),
@@ -206,6 +204,16 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
         interfaces,
         tags: tags(instance.tags),
     })
+}
+
+/// EC2's message, which begins with the code of the reason.
+fn state_reason(reason: sdk::StateReason) -> Option<String> {
+    match (non_empty(reason.code), non_empty(reason.message)) {
+        (Some(code), Some(message)) if !message.starts_with(&code) => {
+            Some(format!("{code}: {message}"))
+        }
+        (code, message) => message.or(code),
+    }
 }
 
 fn attached_interface(interface: sdk::InstanceNetworkInterface) -> Result<AttachedInterface> {

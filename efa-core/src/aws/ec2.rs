@@ -6,10 +6,11 @@ use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types as sdk;
 
+use super::attempts::Counted;
 use super::call::{call, read_pages};
 use super::errors::from_sdk;
 use super::pace;
-use super::request::{filters, ip_permission, number, tag_specification};
+use super::request::{filters, ip_permission, number, tag_specifications};
 use super::retry::NoCapacityIsFinal;
 use super::sdk::AwsSdk;
 use super::{capacity, convert, instance_type, launch};
@@ -31,12 +32,14 @@ const TOPOLOGY_BATCH: usize = 100;
 impl AwsSdk {
     async fn launch(&self, request: RunInstancesFluentBuilder) -> Result<RunInstancesOutput> {
         pace::wait(&self.region, "run_instances").await;
+        let attempts = Counted::new();
         request
             .customize()
             .config_override(Builder::new().retry_classifier(NoCapacityIsFinal))
+            .interceptor(attempts.clone())
             .send()
             .await
-            .map_err(|error| from_sdk(error, "run_instances", &self.endpoint))
+            .map_err(|error| from_sdk(error, "run_instances", &self.endpoint, Some(&attempts)))
     }
 }
 
@@ -180,7 +183,7 @@ impl Ec2 for AwsSdk {
             group_name(&request.group_name),
             description(&request.description),
             vpc_id(&request.vpc_id),
-            tag_specifications(tag_specification(
+            set_tag_specifications(tag_specifications(
                 sdk::ResourceType::SecurityGroup,
                 &request.tags
             ))
@@ -220,7 +223,7 @@ impl Ec2 for AwsSdk {
             self.ec2.create_placement_group,
             group_name(name),
             strategy(sdk::PlacementStrategy::Cluster),
-            tag_specifications(tag_specification(sdk::ResourceType::PlacementGroup, tags))
+            set_tag_specifications(tag_specifications(sdk::ResourceType::PlacementGroup, tags))
         )
         .map(drop)
     }
@@ -267,7 +270,7 @@ impl Ec2 for AwsSdk {
         let answer = call!(
             self.ec2.allocate_address,
             domain(sdk::DomainType::Vpc),
-            tag_specifications(tag_specification(sdk::ResourceType::ElasticIp, tags))
+            set_tag_specifications(tag_specifications(sdk::ResourceType::ElasticIp, tags))
         )?;
         Ok(Address {
             allocation_id: convert::present(answer.allocation_id, "AllocationId")?,

@@ -5,8 +5,15 @@ use aws_sdk_ec2::config::ProvideCredentials;
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 
+use super::attempts::Counted;
 use crate::error::{Code, Error, Result};
-use crate::failure;
+use crate::failure::{self, Attempts};
+
+/// Whether a call that only reads took effect is not asked.
+const NOT_COUNTED: Attempts = Attempts {
+    sent: 1,
+    refused: 0,
+};
 
 /// The answer, or `None` when the service refused with this code.
 pub(super) fn absent<T>(answer: Result<T>, code: &str) -> Result<Option<T>> {
@@ -16,8 +23,14 @@ pub(super) fn absent<T>(answer: Result<T>, code: &str) -> Result<Option<T>> {
     }
 }
 
-/// Our error for a failed call of `action`.
-pub(super) fn from_sdk<E>(error: SdkError<E>, action: &str, endpoint: &str) -> Error
+/// Our error for a failed call of `action`, which was sent as `attempts` says; a call that only
+/// reads is not counted.
+pub(super) fn from_sdk<E>(
+    error: SdkError<E>,
+    action: &str,
+    endpoint: &str,
+    attempts: Option<&Counted<E>>,
+) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -50,7 +63,8 @@ where
             .with_cure("check the endpoint: a proxy may have answered")
         }
     };
-    failure::of_call(ours, &action, endpoint).with_source(error)
+    let attempts = attempts.map_or(NOT_COUNTED, Counted::so_far);
+    failure::of_call(ours, &action, endpoint, attempts).with_source(error)
 }
 
 /// `describe_instances` as AWS spells it.

@@ -65,6 +65,15 @@ pub(super) fn tag_specification(
         .build()
 }
 
+/// The tags of what a call makes; nothing where there is none: EC2 refuses a specification
+/// without tags.
+pub(super) fn tag_specifications(
+    resource_type: sdk::ResourceType,
+    tags: &Tags,
+) -> Option<Vec<sdk::TagSpecification>> {
+    (!tags.is_empty()).then(|| vec![tag_specification(resource_type, tags)])
+}
+
 pub(super) fn ip_permission(rule: &Rule) -> sdk::IpPermission {
     let permission = sdk::IpPermission::builder()
         .ip_protocol(&rule.ip_protocol)

@@ -1,26 +1,50 @@
 //! Makes what a plan says: the order of the steps.
 
+use super::await_instances::Started;
+use super::leftovers;
+use super::next::{Verb, next_command};
+use super::progress::Action;
+use super::run_instances::Place;
 use super::steps::{SETTLING, Steps};
 use super::{
     associate_address, await_instances, create_instance_profile, create_placement_group,
     create_security_group, run_instances, terminate_instances,
 };
 use crate::cluster::Cluster;
+use crate::ec2::Instance;
 use crate::error::{Code, Error, Leftover, Result};
 use crate::plan::Plan;
+use crate::resource;
 
 /// Makes what is missing of `plan` and waits until all instances run. With `grow`, instances
 /// that are missing of a smaller cluster are launched into it.
 pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan, grow: bool) -> Result<Cluster> {
     check_region(steps, plan)?;
-    terminate_instances::await_unfinished(steps, &plan.spec().name).await?;
+    let verb = if grow { Verb::Grow } else { Verb::Apply };
     let mut exists = Vec::new();
-    let result = make(steps, plan, grow, &mut exists).await;
-    let next = format!(
-        "apply the same plan again to finish, or destroy('{}') to remove what exists",
-        plan.spec().name
-    );
-    result.map_err(|error| steps.explain(error, exists, next))
+    match make(steps, plan, grow, &mut exists).await {
+        Ok(cluster) => Ok(cluster),
+        Err(error) => Err(explained(steps, plan, verb, error, exists).await),
+    }
+}
+
+/// The error of a verb that makes, with what exists looked up.
+async fn explained(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    verb: Verb,
+    error: Error,
+    exists: Vec<Leftover>,
+) -> Error {
+    let name = &plan.spec().name;
+    let next = next_command(&error, name, verb);
+    // Who asks to stop has heard the answer of every call.
+    if error.code() == Code::ProvisionCancelled {
+        return steps.explain(error, exists, &[], next);
+    }
+    let role = plan.instance_profile().is_some_and(|p| p.role.is_some());
+    let known = leftovers::look(steps, name, role).await.with(exists);
+    steps.explain(error, known.resources, &known.unread, next)
 }
 
 fn check_region(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
@@ -45,14 +69,9 @@ fn check_region(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
 pub(crate) async fn prepare(steps: &Steps<'_>, plan: &Plan) -> Result<Plan> {
     check_region(steps, plan)?;
     let mut exists = Vec::new();
-    let result = make_groups(steps, plan, &mut exists).await;
-    let next = format!(
-        "prepare the same plan again to finish, or destroy('{}') to remove what exists",
-        plan.spec().name
-    );
-    match result {
+    match make_groups(steps, plan, &mut exists).await {
         Ok(group_id) => Ok(plan.clone().prepared(group_id)),
-        Err(error) => Err(steps.explain(error, exists, next)),
+        Err(error) => Err(explained(steps, plan, Verb::Prepare, error, exists).await),
     }
 }
 
@@ -72,14 +91,63 @@ async fn make(
     exists: &mut Vec<Leftover>,
 ) -> Result<Cluster> {
     let name = &plan.spec().name;
+    terminate_instances::await_unfinished(steps, name).await?;
     let running = run_instances::find_running(steps, plan, grow, exists).await?;
     let group_id = make_groups(steps, plan, exists).await?;
-    let instance_ids = run_instances::ensure(steps, plan, &group_id, running, grow, exists).await?;
-    await_instances::await_running(steps, name, &instance_ids).await?;
+    let instance_ids = launch(steps, plan, &group_id, &running, grow, exists).await?;
     if plan.wants_elastic_ips() {
         associate_address::ensure(steps, plan, &instance_ids, exists).await?;
     }
     whole_cluster(steps, plan, &instance_ids).await
+}
+
+/// Launches what is missing and waits until all of it runs; the ids of all instances. Where EC2
+/// finds after the launch that a zone has no room, what it launched there is taken back, and the
+/// next subnet is tried.
+async fn launch(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    group_id: &str,
+    running: &[Instance],
+    grow: bool,
+    exists: &mut Vec<Leftover>,
+) -> Result<Vec<String>> {
+    let (name, least) = (&plan.spec().name, plan.spec().least_count() as usize);
+    let mut refusals = Vec::new();
+    loop {
+        let place = Place {
+            group_id,
+            running,
+            grow,
+        };
+        let mut ids = run_instances::ensure(steps, plan, &place, &mut refusals, exists).await?;
+        let refused = loop {
+            match await_instances::await_running(steps, name, &ids).await? {
+                Started::All => return Ok(ids),
+                Started::NoRoom { lost, error } => {
+                    if ids.len() - lost.len() < least {
+                        break error;
+                    }
+                    ids.retain(|id| !lost.contains(id));
+                }
+            }
+        };
+        let new: Vec<String> = ids
+            .into_iter()
+            .filter(|id| !running.iter().any(|i| i.instance_id == *id))
+            .collect();
+        let subnet = run_instances::subnet_of(steps, name, &new).await?;
+        terminate_instances::take_back(steps, name, &new).await?;
+        exists.retain(|one| !new.contains(&one.id));
+        let subnet = subnet.unwrap_or_else(|| plan.subnet().subnet_id.clone());
+        steps.tell(
+            Action::Refused,
+            resource::SUBNET,
+            &subnet,
+            refused.message(),
+        );
+        refusals.push((subnet, refused));
+    }
 }
 
 /// The cluster, once EC2's listings show all of it; after a while, what they show.

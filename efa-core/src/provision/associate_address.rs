@@ -4,6 +4,9 @@
 //! over. They carry our tag, are used before new ones are allocated, and what is left over at the
 //! end is released.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::progress::Action;
 use super::release_address;
 use super::steps::{SETTLING, Steps, answered, note, timeout};
@@ -23,6 +26,37 @@ const UNSEEN: &[&str] = &[
     "InvalidInstanceID.NotFound",
 ];
 
+/// How long an address that was made is believed to be there though EC2 does not list it.
+const UNLISTED: Duration = Duration::from_secs(15);
+
+/// What this run did that EC2's lists may not show yet.
+#[derive(Default)]
+struct Done {
+    /// Addresses that were made, and until when they are believed to be there unlisted.
+    made: Vec<(Address, Duration)>,
+    /// The interface of each address that was associated.
+    associated: BTreeMap<String, String>,
+}
+
+impl Done {
+    /// Adds it to what EC2 lists. An address that was listed once is listed until it is gone.
+    fn add_to(&mut self, listed: &mut Vec<Address>, now: Duration) {
+        let unlisted = |made: &Address| {
+            let id = &made.allocation_id;
+            !listed.iter().any(|address| address.allocation_id == *id)
+        };
+        self.made
+            .retain(|(made, until)| unlisted(made) && now < *until);
+        listed.extend(self.made.iter().map(|(address, _)| address.clone()));
+        for address in listed {
+            if let Some(interface) = self.associated.get(&address.allocation_id) {
+                address.network_interface_id = Some(interface.clone());
+                address.association_id.get_or_insert_default();
+            }
+        }
+    }
+}
+
 /// Gives every instance exactly one Elastic IP.
 pub(super) async fn ensure(
     steps: &Steps<'_>,
@@ -31,14 +65,17 @@ pub(super) async fn ensure(
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
     let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
-    while let Err(error) = associate_missing(steps, plan, instance_ids, exists).await {
+    let mut done = Done::default();
+    while let Err(error) = associate_missing(steps, plan, instance_ids, &mut done, exists).await {
         if !answered(&error, UNSEEN) || !steps.pause(&mut poll).await? {
             return Err(error);
         }
     }
     for address in ours(steps, plan).await? {
-        if address.association_id.is_none() {
-            release_address::release_one(steps.changing()?, &address).await?;
+        if address.association_id.is_none()
+            && !done.associated.contains_key(&address.allocation_id)
+            && release_address::release_unused(steps.changing()?, &address).await?
+        {
             let detail = "left over by an interrupted call";
             steps.tell(
                 Action::Removed,
@@ -61,12 +98,14 @@ async fn associate_missing(
     steps: &Steps<'_>,
     plan: &Plan,
     instance_ids: &[String],
+    done: &mut Done,
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
-    let addresses = ours(steps, plan).await?;
+    let mut addresses = ours(steps, plan).await?;
     for address in &addresses {
         list(steps, exists, Action::Found, address);
     }
+    done.add_to(&mut addresses, steps.now());
     let (associated, mut free): (Vec<Address>, Vec<Address>) = addresses
         .into_iter()
         .partition(|address| address.association_id.is_some());
@@ -86,6 +125,7 @@ async fn associate_missing(
                     .allocate_address(&plan.shared_tags())
                     .await?;
                 list(steps, exists, Action::Created, &address);
+                done.made.push((address.clone(), steps.now() + UNLISTED));
                 address
             }
         };
@@ -93,6 +133,8 @@ async fn associate_missing(
             .changing()?
             .associate_address(&address.allocation_id, id)
             .await?;
+        done.associated
+            .insert(address.allocation_id.clone(), id.clone());
         let detail = format!("{} on {}", address.public_ip, instance.instance_id);
         steps.tell(
             Action::Changed,

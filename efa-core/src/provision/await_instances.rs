@@ -4,15 +4,27 @@ use super::progress::Action;
 use super::steps::{Steps, timeout};
 use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
+use crate::failure::of_code;
 use crate::resource;
 use crate::tags;
+
+/// EC2's reason for an instance that it has no room for after all.
+const NO_ROOM: &str = "Server.InsufficientInstanceCapacity";
+
+/// What became of a launch.
+pub(super) enum Started {
+    /// All instances run.
+    All,
+    /// EC2 took these back: it has no room for them after all.
+    NoRoom { lost: Vec<String>, error: Error },
+}
 
 /// Waits until every one of `instance_ids` runs; fails at once when one is on its way out.
 pub(super) async fn await_running(
     steps: &Steps<'_>,
     name: &str,
     instance_ids: &[String],
-) -> Result<()> {
+) -> Result<Started> {
     let mut poll = steps.poll();
     loop {
         // Those that are terminated too: a launch that fails late goes there from pending.
@@ -25,23 +37,17 @@ pub(super) async fn await_running(
                 .iter()
                 .filter(|instance| instance_ids.contains(&instance.instance_id))
         };
-        if let Some(lost) =
-            ours().find(|i| !matches!(i.state, InstanceState::Pending | InstanceState::Running))
-        {
-            return Err(Error::new(
-                Code::ProvisionInstanceLost,
-                format!(
-                    "instance {} is {} instead of running: {}",
-                    lost.instance_id,
-                    lost.state,
-                    lost.state_reason
-                        .as_deref()
-                        .unwrap_or("EC2 gives no reason")
-                ),
-            )
-            .with_cure("destroy the cluster and apply again")
-            .with_context("instance_id", &lost.instance_id)
-            .with_context("state", &lost.state));
+        let lost =
+            |i: &&Instance| !matches!(i.state, InstanceState::Pending | InstanceState::Running);
+        let lost: Vec<&Instance> = ours().filter(lost).collect();
+        if let Some(other) = lost.iter().find(|i| reason(i) != Some(NO_ROOM)) {
+            return Err(instance_lost(other));
+        }
+        if let Some(first) = lost.first() {
+            return Ok(Started::NoRoom {
+                error: instance_lost(first),
+                lost: lost.iter().map(|i| i.instance_id.clone()).collect(),
+            });
         }
         let running = ours()
             .filter(|instance| instance.state == InstanceState::Running)
@@ -50,7 +56,7 @@ pub(super) async fn await_running(
             return Err(stray);
         }
         if running == instance_ids.len() {
-            return Ok(());
+            return Ok(Started::All);
         }
         let detail = format!("{running} of {} running", instance_ids.len());
         steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
@@ -61,6 +67,38 @@ pub(super) async fn await_running(
             );
             return Err(timeout(&what, steps.wait.timeout));
         }
+    }
+}
+
+/// The code of the instance's state reason: EC2's message begins with it.
+fn reason(instance: &Instance) -> Option<&str> {
+    let reason = instance.state_reason.as_deref()?;
+    Some(reason.split_once(':').map_or(reason, |(code, _)| code))
+}
+
+fn instance_lost(lost: &Instance) -> Error {
+    let error = Error::new(
+        Code::ProvisionInstanceLost,
+        format!(
+            "instance {} is {} instead of running: {}",
+            lost.instance_id,
+            lost.state,
+            lost.state_reason
+                .as_deref()
+                .unwrap_or("EC2 gives no reason")
+        ),
+    )
+    .with_context("instance_id", &lost.instance_id)
+    .with_context("state", &lost.state);
+    match reason(lost) {
+        Some(code) => {
+            let cause = of_code(code);
+            error
+                .with_cure(cause.cure)
+                .with_context("state_reason", code)
+                .retryable(cause.retry)
+        }
+        None => error.with_cure("look in CloudTrail for who or what ended it, and launch again"),
     }
 }
 

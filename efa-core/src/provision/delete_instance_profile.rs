@@ -1,6 +1,6 @@
 //! DeleteInstanceProfile and DeleteRole, emptied first.
 
-use super::destroy_report::DestroyReport;
+use super::destroy_report::Removal;
 use super::steps::{Steps, answered};
 use crate::error::{Error, Result};
 use crate::plan::instance_role;
@@ -13,17 +13,13 @@ const NOT_ALLOWED: &[&str] = &["AccessDenied", "AccessDeniedException"];
 
 /// Deletes the cluster's instance profile and role, if we made them. With `made`, they are known
 /// to be there.
-pub(super) async fn delete(
-    steps: &Steps<'_>,
-    report: &mut DestroyReport,
-    made: bool,
-) -> Result<()> {
-    let name = instance_role::name(&report.name, steps.aws.region());
-    match delete_profile(steps, report, &name).await {
-        Ok(()) => delete_role(steps, report, &name).await,
+pub(super) async fn delete(steps: &Steps<'_>, removal: &mut Removal, made: bool) -> Result<()> {
+    let name = instance_role::name(&removal.report.name, steps.aws.region());
+    match delete_profile(steps, removal, &name).await {
+        Ok(()) => delete_role(steps, removal, &name).await,
         // Who may not look at IAM has made nothing there; someone else may have.
         Err(error) if !made && answered(&error, NOT_ALLOWED) && was_read(&error) => {
-            report.notes.push(format!(
+            removal.report.notes.push(format!(
                 "IAM was not looked at ({}): if this cluster was made with an instance role, \
                  {name} is still there",
                 error.message()
@@ -40,44 +36,42 @@ fn was_read(error: &Error) -> bool {
         .is_some_and(|action| action.starts_with("Get"))
 }
 
-async fn delete_profile(steps: &Steps<'_>, report: &mut DestroyReport, name: &str) -> Result<()> {
+async fn delete_profile(steps: &Steps<'_>, removal: &mut Removal, name: &str) -> Result<()> {
     let Some(profile) = steps.aws.get_instance_profile(name).await? else {
         return Ok(());
     };
-    if !tags::is_ours(&profile.tags, &report.name) {
+    if !tags::is_ours(&profile.tags, &removal.report.name) {
         return Ok(());
     }
     for role in &profile.role_names {
         let aws = steps.changing()?;
-        gone_is_fine(aws.remove_role_from_instance_profile(name, role).await)?;
+        let answer = aws.remove_role_from_instance_profile(name, role).await;
+        removal.unless_gone(GONE, answer)?;
     }
-    gone_is_fine(steps.changing()?.delete_instance_profile(name).await)?;
-    report.removed(steps, resource::INSTANCE_PROFILE, name);
+    let answer = steps.changing()?.delete_instance_profile(name).await;
+    removal.unless_gone(GONE, answer)?;
+    removal.removed(steps, resource::INSTANCE_PROFILE, name);
     Ok(())
 }
 
-async fn delete_role(steps: &Steps<'_>, report: &mut DestroyReport, name: &str) -> Result<()> {
+async fn delete_role(steps: &Steps<'_>, removal: &mut Removal, name: &str) -> Result<()> {
     let Some(role) = steps.aws.get_role(name).await? else {
         return Ok(());
     };
-    if !tags::is_ours(&role.tags, &report.name) {
+    if !tags::is_ours(&role.tags, &removal.report.name) {
         return Ok(());
     }
     let aws: &dyn Aws = steps.aws;
     for arn in aws.list_attached_role_policies(name).await? {
-        gone_is_fine(steps.changing()?.detach_role_policy(name, &arn).await)?;
+        let answer = steps.changing()?.detach_role_policy(name, &arn).await;
+        removal.unless_gone(GONE, answer)?;
     }
     for policy in aws.list_role_policies(name).await? {
-        gone_is_fine(steps.changing()?.delete_role_policy(name, &policy).await)?;
+        let answer = steps.changing()?.delete_role_policy(name, &policy).await;
+        removal.unless_gone(GONE, answer)?;
     }
-    gone_is_fine(steps.changing()?.delete_role(name).await)?;
-    report.removed(steps, resource::ROLE, name);
+    let answer = steps.changing()?.delete_role(name).await;
+    removal.unless_gone(GONE, answer)?;
+    removal.removed(steps, resource::ROLE, name);
     Ok(())
-}
-
-fn gone_is_fine(result: Result<()>) -> Result<()> {
-    match result {
-        Err(error) if answered(&error, GONE) => Ok(()),
-        result => result,
-    }
 }

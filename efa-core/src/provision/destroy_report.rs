@@ -43,11 +43,30 @@ impl std::fmt::Display for DestroyReport {
 pub(super) struct DeletionCodes {
     /// It is still used, which EC2 may say for minutes after the last user went.
     pub(super) in_use: &'static str,
-    /// It is gone, by another call or by one whose reply was lost.
+    /// It is gone, by another call or by one whose reply was lost; or EC2 does not see it yet.
     pub(super) gone: &'static str,
 }
 
-impl DestroyReport {
+/// A removal under way: what is removed, and what EC2 listed and did not know a moment later.
+/// Only a further look shows whether that is gone.
+pub(super) struct Removal {
+    pub(super) report: DestroyReport,
+    /// Whether a further look is needed.
+    pub(super) doubtful: bool,
+}
+
+impl Removal {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            report: DestroyReport {
+                name: name.to_owned(),
+                removed: Vec::new(),
+                notes: Vec::new(),
+            },
+            doubtful: false,
+        }
+    }
+
     /// Notes the result of deleting one resource; the error when it is still used.
     pub(super) fn deleted(
         &mut self,
@@ -58,8 +77,8 @@ impl DestroyReport {
     ) -> Result<Option<Error>> {
         match result {
             Ok(()) => self.removed(steps, resource_type, id),
-            // It was listed a moment ago: an earlier sending of this call took effect.
             Err(error) if answered(&error, &[codes.gone]) => {
+                self.doubtful = true;
                 self.removed(steps, resource_type, id);
             }
             Err(error) if answered(&error, &[codes.in_use]) => {
@@ -70,14 +89,26 @@ impl DestroyReport {
         }
         Ok(None)
     }
-}
 
-impl DestroyReport {
+    /// Takes "it does not exist" for done, and asks for a further look.
+    pub(super) fn unless_gone(&mut self, gone: &[&str], result: Result<()>) -> Result<()> {
+        match result {
+            Err(error) if answered(&error, gone) => {
+                self.doubtful = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
     pub(super) fn removed(&mut self, steps: &Steps<'_>, resource_type: &str, id: &str) {
-        steps.tell(Action::Removed, resource_type, id, "");
-        self.removed.push(Leftover {
+        let removed = Leftover {
             resource_type: resource_type.to_owned(),
             id: id.to_owned(),
-        });
+        };
+        if !self.report.removed.contains(&removed) {
+            steps.tell(Action::Removed, resource_type, id, "");
+            self.report.removed.push(removed);
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn may_fit_elsewhere(error: &Error) -> bool {
 }
 
 /// The error of a launch that no subnet had room for; a single refusal stays what it is.
-pub(super) fn no_capacity_error(plan: &Plan, mut refusals: Vec<(&str, Error)>) -> Error {
+pub(super) fn no_capacity_error(plan: &Plan, mut refusals: Vec<(String, Error)>) -> Error {
     let zone_of = |subnet_id: &str| {
         let found = plan.subnets().iter().find(|s| s.subnet_id == subnet_id);
         found.map_or("its zone", |subnet| subnet.availability_zone.as_str())
@@ -27,7 +27,8 @@ pub(super) fn no_capacity_error(plan: &Plan, mut refusals: Vec<(&str, Error)>) -
     let tried: Vec<String> = refusals
         .iter()
         .map(|(subnet, error)| {
-            let code = error.ec2_code().unwrap_or_default();
+            let late = error.context_value("state_reason");
+            let code = error.ec2_code().or(late).unwrap_or_default();
             format!("{subnet} in {} ({code})", zone_of(subnet))
         })
         .collect();

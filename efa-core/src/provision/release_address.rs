@@ -1,41 +1,52 @@
 //! ReleaseAddress: the cluster's Elastic IPs.
 
-use super::destroy_report::DestroyReport;
+use super::destroy_report::Removal;
+use super::progress::Action;
 use super::steps::{Steps, answered};
 use crate::ec2::Address;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::resource;
 use crate::services::Aws;
 use crate::tags;
 
-/// EC2's words for an address or association that is gone: by another call, or by one whose
-/// reply was lost.
-const GONE: [&str; 2] = [
+/// EC2's words for an address or association that is gone, or not seen yet.
+const GONE: &[&str] = &[
     "InvalidAllocationID.NotFound",
     "InvalidAssociationID.NotFound",
 ];
+/// EC2's words for an address that is associated: by now, or by what a list does not show yet.
+const IN_USE: &[&str] = &["InvalidIPAddress.InUse"];
 
-/// Releases every Elastic IP that carries the cluster's tag.
-pub(super) async fn release(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<()> {
-    let filter = tags::cluster_filter(&report.name);
+/// Releases every Elastic IP that carries the cluster's tag; the error of one in use.
+pub(super) async fn release(steps: &Steps<'_>, removal: &mut Removal) -> Result<Option<Error>> {
+    let filter = tags::cluster_filter(&removal.report.name);
+    let mut in_use = None;
     for address in steps.aws.describe_addresses(&[filter]).await? {
         if let Some(association) = &address.association_id {
-            unless_gone(steps.changing()?.disassociate_address(association).await)?;
+            let answer = steps.changing()?.disassociate_address(association).await;
+            removal.unless_gone(GONE, answer)?;
         }
-        release_one(steps.changing()?, &address).await?;
-        report.removed(steps, resource::ADDRESS, &address.allocation_id);
+        let id = &address.allocation_id;
+        match steps.changing()?.release_address(id).await {
+            Err(error) if answered(&error, IN_USE) => {
+                steps.tell(Action::Waiting, resource::ADDRESS, id, "in use");
+                in_use = Some(error);
+            }
+            answer => {
+                removal.unless_gone(GONE, answer)?;
+                removal.removed(steps, resource::ADDRESS, id);
+            }
+        }
     }
-    Ok(())
+    Ok(in_use)
 }
 
-/// Releases one address that is not associated.
-pub(super) async fn release_one(aws: &dyn Aws, address: &Address) -> Result<()> {
-    unless_gone(aws.release_address(&address.allocation_id).await)
-}
-
-fn unless_gone(result: Result<()>) -> Result<()> {
-    match result {
-        Err(error) if answered(&error, &GONE) => Ok(()),
-        result => result,
+/// Releases one address that nothing seems to use; whether it is gone: another `apply` of the
+/// same plan may have associated it meanwhile.
+pub(super) async fn release_unused(aws: &dyn Aws, address: &Address) -> Result<bool> {
+    match aws.release_address(&address.allocation_id).await {
+        Err(error) if answered(&error, IN_USE) => Ok(false),
+        Err(error) if answered(&error, GONE) => Ok(true),
+        answer => answer.map(|()| true),
     }
 }

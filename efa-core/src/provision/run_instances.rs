@@ -1,11 +1,14 @@
 //! RunInstances: all instances of the plan in one launch, in the first subnet that has room.
 
+use std::mem;
+
 use super::no_capacity;
 use super::progress::Action;
-use super::steps::{Steps, answered, note};
+use super::steps::{SETTLING, Steps, answered, note};
 use crate::cluster::live_instances;
 use crate::ec2::{Instance, Tags};
 use crate::error::{Code, Error, Leftover, Result};
+use crate::failure::effect_unknown;
 use crate::plan::{Launch, Plan};
 use crate::resource;
 use crate::tags;
@@ -57,12 +60,18 @@ pub(super) async fn find_running(
     .with_context("name", &plan.spec().name)
     .with_context("value", found)
     .with_context("limit", wanted);
+    let name = &plan.spec().name;
     Err(
         if found < wanted && instances.iter().all(|i| like(plan, i)) {
-            error.with_cure(
-                "destroy it and apply, so that one launch places all instances together; or call \
-             grow: a second launch into the same placement group often finds no capacity near",
-            )
+            error
+                .with_cure(
+                    "destroy it and apply, so that one launch places all instances together; or \
+                     call grow: a second launch into the same placement group often finds no \
+                     capacity near",
+                )
+                .with_next_command(format!(
+                    "destroy('{name}') and apply the plan, or grow to it"
+                ))
         } else {
             error.with_cure("destroy the cluster first, or choose another name")
         },
@@ -88,46 +97,50 @@ fn like(plan: &Plan, instance: &Instance) -> bool {
     planned == found
 }
 
-/// Launches what is missing; the ids of all instances of the cluster.
+/// Where instances join.
+pub(super) struct Place<'a> {
+    pub(super) group_id: &'a str,
+    pub(super) running: &'a [Instance],
+    pub(super) grow: bool,
+}
+
+/// Launches what is missing; the ids of all instances of the cluster. The subnets of `refusals`
+/// are not tried again.
 pub(super) async fn ensure(
     steps: &Steps<'_>,
     plan: &Plan,
-    security_group_id: &str,
-    running: Vec<Instance>,
-    grow: bool,
+    place: &Place<'_>,
+    refusals: &mut Vec<(String, Error)>,
     exists: &mut Vec<Leftover>,
 ) -> Result<Vec<String>> {
+    let running = place.running;
     let mut ids: Vec<String> = running.iter().map(|i| i.instance_id.clone()).collect();
     let have = u32::try_from(ids.len()).unwrap_or(u32::MAX);
     let least = plan.spec().least_count();
-    if have >= plan.spec().count || (!grow && have >= least) {
+    if have >= plan.spec().count || (!place.grow && have >= least) {
         return Ok(ids);
     }
-    // Instances that join others go where these are.
-    let place = running
-        .first()
-        .and_then(|instance| instance.subnet_id.clone());
-    let subnets: Vec<&str> = match &place {
-        Some(subnet) => vec![subnet],
-        None => plan
-            .subnets()
-            .iter()
-            .map(|s| s.subnet_id.as_str())
-            .collect(),
-    };
-    let mut refusals = Vec::new();
-    for subnet_id in subnets {
-        let mut launch = plan.launch(security_group_id, subnet_id);
+    let mut subnets = subnets(plan, running);
+    subnets.retain(|subnet| !refusals.iter().any(|(refused, _)| refused == subnet));
+    for (index, subnet_id) in subnets.iter().enumerate() {
+        let mut launch = plan.launch(place.group_id, subnet_id);
         launch.count = plan.spec().count.saturating_sub(have);
         launch.minimum_count = least.saturating_sub(have).max(1);
         let checked = match refusals.is_empty() {
             true => dry_run(steps, plan, &launch).await,
             false => Ok(()),
         };
-        let launched = match checked {
-            Ok(()) => launch_instances(steps, plan, launch).await,
+        let mut launched = match checked {
+            Ok(()) => launch_instances(steps, plan, &mut launch).await,
             Err(error) => Err(error),
         };
+        if let Err(error) = &launched
+            && no_capacity::may_fit_elsewhere(error)
+            && effect_unknown(error)
+            && index + 1 < subnets.len()
+        {
+            launched = settle_launch(steps, plan, &mut launch, &ids).await;
+        }
         match launched {
             Ok(launched) => {
                 for instance in &launched {
@@ -146,13 +159,91 @@ pub(super) async fn ensure(
             }
             Err(error) if no_capacity::may_fit_elsewhere(&error) => {
                 let detail = error.ec2_code().unwrap_or_default().to_owned();
-                steps.tell(Action::Refused, resource::SUBNET, subnet_id, detail);
-                refusals.push((subnet_id, error));
+                steps.tell(Action::Refused, resource::SUBNET, *subnet_id, detail);
+                refusals.push(((*subnet_id).to_owned(), error));
             }
             Err(error) => return Err(error),
         }
     }
-    Err(no_capacity::no_capacity_error(plan, refusals))
+    Err(no_capacity::no_capacity_error(plan, mem::take(refusals)))
+}
+
+/// The subnets to try: instances that join others go where these are.
+fn subnets<'a>(plan: &'a Plan, running: &'a [Instance]) -> Vec<&'a str> {
+    let place = running.first().and_then(|i| i.subnet_id.as_deref());
+    match place {
+        Some(subnet) => vec![subnet],
+        None => plan
+            .subnets()
+            .iter()
+            .map(|s| s.subnet_id.as_str())
+            .collect(),
+    }
+}
+
+/// What became of a launch of which one attempt had no answer: its instances, or the refusal of
+/// an attempt that had one. Until that is known, another zone must not be tried: the cluster
+/// would be launched twice.
+async fn settle_launch(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    launch: &mut Launch<'_>,
+    before: &[String],
+) -> Result<Vec<Instance>> {
+    let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
+    loop {
+        let mut found = live_instances(steps.aws, &plan.spec().name).await?;
+        found.retain(|i| !before.contains(&i.instance_id));
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let more = steps.pause(&mut poll).await?;
+        // The same token: where the first attempt launched, EC2 answers with its instances.
+        match launch_instances(steps, plan, launch).await {
+            Err(error) if no_capacity::may_fit_elsewhere(&error) && effect_unknown(&error) => {
+                if !more {
+                    let why = format!("a launch of which nothing was heard: {}", error.message());
+                    return Err(unsettled(why, &error));
+                }
+            }
+            Err(error) if no_capacity::may_fit_elsewhere(&error) => {
+                let mut found = live_instances(steps.aws, &plan.spec().name).await?;
+                found.retain(|i| !before.contains(&i.instance_id));
+                return match found.is_empty() {
+                    true => Err(error),
+                    false => Ok(found),
+                };
+            }
+            launched => return launched,
+        }
+    }
+}
+
+/// The launch may have happened, and no other zone can be tried.
+fn unsettled(why: String, last: &Error) -> Error {
+    let mut error = Error::new(Code::ProvisionTimeout, why)
+        .with_cure("apply the same plan again: its client token makes no second launch there")
+        .retryable(true);
+    for (key, value) in last.context() {
+        error = error.with_context(key, value);
+    }
+    error
+}
+
+/// The subnet of one of these instances, as EC2 shows it.
+pub(super) async fn subnet_of(
+    steps: &Steps<'_>,
+    name: &str,
+    ids: &[String],
+) -> Result<Option<String>> {
+    let shown = steps
+        .aws
+        .describe_instances(&[tags::cluster_filter(name)])
+        .await?;
+    let ours = |i: &&Instance| ids.contains(&i.instance_id);
+    let tag = |i: &Instance| i.tags.get(tags::SUBNET).cloned();
+    let of = |i: &Instance| i.subnet_id.clone().or_else(|| tag(i));
+    Ok(shown.iter().filter(ours).find_map(of))
 }
 
 /// EC2's check of the very request that is sent next.
@@ -170,10 +261,10 @@ async fn dry_run(steps: &Steps<'_>, plan: &Plan, launch: &Launch<'_>) -> Result<
 async fn launch_instances(
     steps: &Steps<'_>,
     plan: &Plan,
-    mut launch: Launch<'_>,
+    launch: &mut Launch<'_>,
 ) -> Result<Vec<Instance>> {
     loop {
-        let request = plan.run_instances_request(&launch);
+        let request = plan.run_instances_request(launch);
         let request = &request;
         let launched = steps
             .settle(

@@ -98,6 +98,11 @@ impl<'a> Steps<'a> {
         });
     }
 
+    /// The clock's time.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     pub(super) fn poll(&self) -> Poll {
         self.poll_for(self.wait.timeout)
     }
@@ -141,10 +146,22 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// The error of a verb, with what it must say: what may have changed, what exists, and what
-    /// to do next.
-    pub(super) fn explain(&self, error: Error, exists: Vec<Leftover>, next: String) -> Error {
-        let error = error.with_leftovers(exists).with_next_command(next);
+    /// The error of a verb, with what it must say: what may have changed, what exists, what of it
+    /// could not be looked up, and what to do next.
+    pub(super) fn explain(
+        &self,
+        error: Error,
+        exists: Vec<Leftover>,
+        unread: &[&str],
+        mut next: String,
+    ) -> Error {
+        let mut error = error.with_leftovers(exists);
+        if !unread.is_empty() {
+            let unread = unread.join(", ");
+            next += &format!("; what exists of {unread} could not be looked up");
+            error = error.with_context("leftovers_unread", unread);
+        }
+        let error = error.with_next_command(next);
         if self.changed.load(Ordering::Relaxed) {
             error.changed_aws()
         } else {
@@ -173,9 +190,7 @@ pub(super) fn timeout(what: &str, waited: Duration) -> Error {
         Code::ProvisionTimeout,
         format!("{what} within {} s", waited.as_secs()),
     )
-    .with_cure(
-        "look at the instances' state reasons, then apply or destroy again with a longer wait",
-    )
+    .with_cure("look at what EC2 says of it, then call again, with a longer wait if need be")
     .with_context("limit", format_args!("{} s", waited.as_secs()))
     .retryable(true)
 }

@@ -1,8 +1,11 @@
 //! TerminateInstances, and waiting until they are gone.
 
-use super::destroy_report::DestroyReport;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::destroy_report::Removal;
 use super::progress::Action;
-use super::steps::{Steps, answered, timeout};
+use super::steps::{Poll, Steps, answered, timeout};
 use crate::cluster::live_instances;
 use crate::ec2::{Instance, InstanceState};
 use crate::error::Result;
@@ -10,65 +13,98 @@ use crate::plan::instance_role;
 use crate::resource;
 use crate::tags;
 
+/// After which time a termination that EC2 took and that has not begun is asked for again.
+const STUCK: Duration = Duration::from_secs(5);
+
 /// Terminates the cluster's instances and waits until EC2 calls them terminated: until then
 /// their groups and interfaces cannot be removed.
 ///
 /// Whether one of them had a role that we made.
-pub(super) async fn terminate(steps: &Steps<'_>, report: &mut DestroyReport) -> Result<bool> {
-    let name = report.name.clone();
-    let instances = live_instances(steps.aws, &name).await?;
-    let ids: Vec<String> = instances
-        .iter()
-        .filter(|instance| instance.state != InstanceState::ShuttingDown)
-        .map(|instance| instance.instance_id.clone())
-        .collect();
-    if !ids.is_empty() {
-        match steps.changing()?.terminate_instances(&ids).await {
-            // Listed, and not seen everywhere yet: the next round terminates them.
-            Err(error) if answered(&error, &["InvalidInstanceID.NotFound"]) => {}
-            result => result?,
-        }
-    }
-    await_gone(steps, &name, |_| true).await?;
-    for instance in &instances {
-        report.removed(steps, resource::INSTANCE, &instance.instance_id);
+pub(super) async fn terminate(steps: &Steps<'_>, removal: &mut Removal) -> Result<bool> {
+    let name = removal.report.name.clone();
+    let ended = end(steps, &name, &|_| true).await?;
+    for instance in &ended {
+        removal.removed(steps, resource::INSTANCE, &instance.instance_id);
     }
     let profile = instance_role::name(&name, steps.aws.region());
     let ours = |i: &Instance| i.tags.get(tags::INSTANCE_PROFILE) == Some(&profile);
-    Ok(instances.iter().any(ours))
+    Ok(ended.iter().any(ours))
+}
+
+/// Terminates these instances of the cluster and waits until they are.
+pub(super) async fn take_back(steps: &Steps<'_>, name: &str, ids: &[String]) -> Result<()> {
+    let ours = |id: &str| ids.iter().any(|one| one == id);
+    end(steps, name, &ours).await.map(drop)
+}
+
+/// Terminates the instances that `which` chooses by id, and waits until EC2 shows none of them
+/// alive; those that it showed. What does not move is asked for again: an answer that EC2 does not
+/// know an instance may mean that it does not see it everywhere yet.
+async fn end(
+    steps: &Steps<'_>,
+    name: &str,
+    which: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Vec<Instance>> {
+    let mut poll = steps.poll();
+    let mut shown: Vec<Instance> = Vec::new();
+    let mut asked: BTreeMap<String, Duration> = BTreeMap::new();
+    loop {
+        let mut live = live_instances(steps.aws, name).await?;
+        live.retain(|instance| which(&instance.instance_id));
+        if live.is_empty() {
+            return Ok(shown);
+        }
+        for instance in &live {
+            if !shown.iter().any(|i| i.instance_id == instance.instance_id) {
+                shown.push(instance.clone());
+            }
+        }
+        let now = steps.now();
+        let due = |i: &&Instance| {
+            let asked = asked.get(&i.instance_id);
+            i.state != InstanceState::ShuttingDown && asked.is_none_or(|at| *at + STUCK <= now)
+        };
+        let ids: Vec<String> = live
+            .iter()
+            .filter(due)
+            .map(|i| i.instance_id.clone())
+            .collect();
+        if !ids.is_empty() {
+            match steps.changing()?.terminate_instances(&ids).await {
+                // Listed, and not seen everywhere yet, or gone by now: the next look shows it.
+                Err(error) if answered(&error, &["InvalidInstanceID.NotFound"]) => {}
+                result => {
+                    result?;
+                    asked.extend(ids.into_iter().map(|id| (id, now)));
+                    continue;
+                }
+            }
+        }
+        wait(steps, &mut poll, name, live.len()).await?;
+    }
 }
 
 /// Waits for instances of the cluster that are shutting down already.
 pub(super) async fn await_unfinished(steps: &Steps<'_>, name: &str) -> Result<()> {
-    await_gone(steps, name, |state| *state == InstanceState::ShuttingDown).await
-}
-
-async fn await_gone(
-    steps: &Steps<'_>,
-    name: &str,
-    counts: impl Fn(&InstanceState) -> bool,
-) -> Result<()> {
     let mut poll = steps.poll();
     loop {
         let instances = live_instances(steps.aws, name).await?;
-        let left = instances
-            .iter()
-            .filter(|instance| counts(&instance.state))
-            .count();
+        let ending = |i: &&Instance| i.state == InstanceState::ShuttingDown;
+        let left = instances.iter().filter(ending).count();
         if left == 0 {
             return Ok(());
         }
-        steps.tell(
-            Action::Waiting,
-            resource::INSTANCE,
-            name,
-            format!("{left} not yet terminated"),
-        );
-        if !steps.pause(&mut poll).await? {
-            return Err(timeout(
-                &format!("{left} instances of '{name}' were not terminated"),
-                steps.wait.timeout,
-            ));
-        }
+        wait(steps, &mut poll, name, left).await?;
     }
+}
+
+/// Sleeps until the next look; the error of a wait that is over.
+async fn wait(steps: &Steps<'_>, poll: &mut Poll, name: &str, left: usize) -> Result<()> {
+    let detail = format!("{left} not yet terminated");
+    steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
+    if steps.pause(poll).await? {
+        return Ok(());
+    }
+    let what = format!("{left} instances of '{name}' were not terminated");
+    Err(timeout(&what, steps.wait.timeout))
 }

@@ -8,7 +8,7 @@ use super::call::ENDPOINT;
 use super::{Call, FakeAws};
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::failure;
+use crate::failure::{self, Attempts};
 
 mod forward;
 
@@ -25,6 +25,9 @@ pub enum Fault {
     /// The call is carried out, its reply is lost, and the SDK sends it again: the answer is the
     /// second one's.
     SentTwice,
+    /// The call is carried out, its reply is lost, the SDK sends it again, and AWS refuses that
+    /// with this code and message.
+    LostThenRefused(String, String),
     /// The call never arrives and never ends: for tests of futures that are dropped.
     Hangs,
     /// The call is carried out and never ends.
@@ -46,6 +49,13 @@ impl Fault {
         Self::Refused(code.to_owned(), "injected by a test".to_owned())
     }
 
+    /// The call is carried out, its reply is lost, and when the SDK sends it again, AWS refuses it
+    /// with this code.
+    #[must_use]
+    pub fn lost_then_refused(code: &str) -> Self {
+        Self::LostThenRefused(code.to_owned(), "injected by a test".to_owned())
+    }
+
     /// The error that the caller of `call` gets, where the fault is one.
     fn error(&self, call: Call) -> Option<Error> {
         let refused = |code: &str, message: &str| refusal(call, code, message);
@@ -54,7 +64,18 @@ impl Fault {
             Self::Unreachable | Self::ReplyLost => {
                 let action = sent_as(call);
                 let error = failure::unreachable(action, ENDPOINT, "injected by a test");
-                failure::of_call(error, action, ENDPOINT)
+                let attempts = Attempts::one(&error);
+                failure::of_call(error, action, ENDPOINT, attempts)
+            }
+            Self::LostThenRefused(code, message) => {
+                let action = sent_as(call);
+                let error = failure::refused(action, code, message);
+                let one = Attempts::one(&error);
+                let attempts = Attempts {
+                    sent: one.sent + 1,
+                    ..one
+                };
+                failure::of_call(error, action, ENDPOINT, attempts)
             }
             Self::Throttled => refused("RequestLimitExceeded", "Request limit exceeded."),
             Self::NoCapacity => refused(
@@ -81,7 +102,9 @@ impl Failing<FakeAws> {
 #[must_use]
 pub fn refusal(call: Call, code: &str, message: &str) -> Error {
     let action = sent_as(call);
-    failure::of_call(failure::refused(action, code, message), action, ENDPOINT)
+    let error = failure::refused(action, code, message);
+    let attempts = Attempts::one(&error);
+    failure::of_call(error, action, ENDPOINT, attempts)
 }
 
 /// The action that AWS is asked for.
@@ -247,7 +270,7 @@ impl<A> Failing<A> {
         };
         if matches!(
             fault,
-            Fault::ReplyLost | Fault::SentTwice | Fault::HangsAfter
+            Fault::ReplyLost | Fault::SentTwice | Fault::LostThenRefused(..) | Fault::HangsAfter
         ) {
             // Whatever came of it, nobody hears.
             drop(send().await);

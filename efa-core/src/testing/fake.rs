@@ -12,7 +12,7 @@ use crate::ec2::{
     Tags,
 };
 use crate::error::{Leftover, Result};
-use crate::failure;
+use crate::failure::{self, Attempts};
 use crate::resource;
 use crate::spec::ClusterSpec;
 use crate::types::Architecture;
@@ -127,7 +127,8 @@ impl FakeAws {
     fn on<T>(&self, action: &str, call: impl FnOnce(&mut State) -> Answer<T>) -> Result<T> {
         call(&mut self.state()).map_err(|refusal| {
             let error = failure::refused(action, refusal.code, &refusal.message);
-            failure::of_call(error, action, ENDPOINT)
+            let attempts = Attempts::one(&error);
+            failure::of_call(error, action, ENDPOINT, attempts)
         })
     }
 }
@@ -203,6 +204,13 @@ impl FakeAws {
     /// Takes an instance away, as EC2 does with spot instances and failed hardware.
     pub fn lose_instance(&self, instance_id: &str, reason: &str) {
         self.state().end(instance_id, reason);
+    }
+
+    /// Accepts the next `count` instances of a zone and ends them while they are pending, for a
+    /// state reason of EC2, such as `Server.InsufficientInstanceCapacity`.
+    pub fn end_after_launch(&self, zone: &str, reason: &str, count: u32) {
+        let order = (zone.to_owned(), reason.to_owned(), count);
+        self.state().settings.late_failures.push(order);
     }
 
     /// Makes a security group in the default VPC that is nobody's; its id.

@@ -14,6 +14,14 @@ impl State {
         for held in &mut self.instances {
             let age = now.saturating_sub(held.since);
             match held.instance.state {
+                InstanceState::Pending
+                    if age >= self.settings.launch_time && held.late_failure.is_some() =>
+                {
+                    held.instance.state = InstanceState::Terminated;
+                    held.instance.state_reason = held.late_failure.take();
+                    held.since += self.settings.launch_time;
+                    ended.push(held.instance.instance_id.clone());
+                }
                 InstanceState::Pending if age >= self.settings.launch_time => {
                     held.instance.state = InstanceState::Running;
                     held.since += self.settings.launch_time;

@@ -98,13 +98,25 @@ impl State {
             interfaces,
             tags: request.tags.clone(),
         };
+        let late_failure = self.late_failure(&instance.availability_zone);
         self.instances.push(Held {
+            late_failure,
             instance: instance.clone(),
             since: self.now,
             addresses: launch.addresses,
         });
         self.born(Kind::Instance, &instance.instance_id);
         instance
+    }
+
+    /// The reason that a test has ordered for an instance of this zone.
+    fn late_failure(&mut self, zone: &str) -> Option<String> {
+        let orders = &mut self.settings.late_failures;
+        let order = orders
+            .iter_mut()
+            .find(|(of, _, left)| *left > 0 && (of.is_empty() || of == zone))?;
+        order.2 -= 1;
+        Some(order.1.clone())
     }
 
     fn attach(

@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) termination_time: Duration,
     /// To how many calls that look for it a new resource is invisible.
     pub(super) eventual: u32,
+    /// In which zone (any where empty) how many instances end while pending, and why.
+    pub(super) late_failures: Vec<(String, String, u32)>,
     /// How many launches are refused before EC2 knows a new instance profile.
     pub(super) profile_propagation: u32,
 }
@@ -30,6 +32,7 @@ impl Default for Settings {
             launch_time: Duration::from_secs(20),
             termination_time: Duration::from_secs(40),
             eventual: 0,
+            late_failures: Vec::new(),
             profile_propagation: 1,
         }
     }
@@ -41,6 +44,8 @@ pub(super) struct Held {
     pub(super) instance: Instance,
     /// When it entered its state.
     pub(super) since: Duration,
+    /// Why it ends while pending, where it does.
+    pub(super) late_failure: Option<String>,
     /// Addresses that it takes from its subnet.
     pub(super) addresses: u64,
 }

@@ -12,7 +12,7 @@ from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from moto.ec2.utils import random_eni_attach_id
 
 from . import elastic
-from .state import state_of
+from .state import LateFailure, state_of
 
 _CODES = {
     "pending": 0,
@@ -118,6 +118,7 @@ class StandInInstance(Instance):
     """An instance whose interfaces are keyed by card and device, and that takes time to change."""
 
     launched: Launched
+    late_failure: LateFailure | None = None
 
     is_created = update_from_cloudformation_json = _no_stack
 
@@ -167,6 +168,10 @@ class StandInInstance(Instance):
     def arrive(self) -> None:
         """Leaves a passing state."""
         target = _ARRIVALS.get(self._state.name)
+        if self._state.name == "pending" and self.late_failure is not None:
+            failure, self.late_failure = self.late_failure, None
+            self.state_reason = StateReason(failure.message, failure.code)
+            target = "terminated"
         if target == "terminated":
             self._release()
         if target:

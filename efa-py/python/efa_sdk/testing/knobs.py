@@ -15,7 +15,7 @@ from .faults import Fault, Faults, When
 from .quotas import BY_CODE
 from .server import StandInError, is_loopback
 from .ssm.job import OnCommand
-from .state import Settings
+from .state import LateFailure, Settings
 
 SETTINGS = ("transition_describes", "iam_propagation_calls", "eventual")
 
@@ -84,6 +84,19 @@ class Knobs:
                 self._settings.capacity.pop((instance_type, zone), None)
             else:
                 self._settings.capacity[(instance_type, zone)] = count
+
+    def end_after_launch(
+        self, code: str, message: str | None = None, *, zone: str = "", times: int = 1
+    ) -> None:
+        """Ends the next `times` instances while they are pending, for a state reason of EC2.
+
+        RunInstances accepts them. `code` is the reason's, such as
+        `Client.InvalidKMSKey.InvalidState` or `Server.InsufficientInstanceCapacity`; only in
+        `zone`, where one is given. `reset()` forgets what is left of it.
+        """
+        with self._app.lock:
+            text = message or f"{code}: ordered by a test"
+            self._settings.late_failures.append(LateFailure(code, text, zone, times))
 
     def set_quota(self, quota_code: str, value: float | None) -> None:
         """Sets one of EC2's vCPU quotas, in every Region; None lifts it.

@@ -81,6 +81,7 @@ class StandIn(Knobs):
                 "capacity-block-offering": self.add_capacity_block_offering,
                 "fail": lambda **options: asdict(self.fail(**options)),
                 "settings": self._set,
+                "late-failure": self.end_after_launch,
                 "requests": lambda: [_public(entry) for entry in self.requests],
             }
         )
@@ -170,6 +171,7 @@ class StandIn(Knobs):
             self._app.authorizer.clear()
             self._settings.capacity.clear()
             self._settings.quotas.clear()
+            self._settings.late_failures.clear()
             self._settings.ahead = dt.timedelta()
             self._settings.runner.clear()
             self._settings.runner.on_command = None

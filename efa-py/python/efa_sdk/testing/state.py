@@ -15,6 +15,16 @@ _SLOT = "_efa_stand_in"
 
 
 @dataclass
+class LateFailure:
+    """Instances that EC2 accepts and ends while they are pending."""
+
+    code: str
+    message: str
+    zone: str
+    times: int
+
+
+@dataclass
 class Settings:
     """What a test may turn; shared by all Regions of a stand-in."""
 
@@ -25,6 +35,16 @@ class Settings:
     runner: Runner = field(default_factory=Runner)
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
     quotas: dict[str, float] = field(default_factory=dict)
+    #: How many instances of a zone ("" is any) are still to end after their launch, and why.
+    late_failures: list[LateFailure] = field(default_factory=list)
+
+    def late_failure(self, zone: str) -> LateFailure | None:
+        """The order that an instance of this zone falls under; it counts."""
+        for order in self.late_failures:
+            if order.times > 0 and order.zone in ("", zone):
+                order.times -= 1
+                return order
+        return None
 
     def now(self) -> dt.datetime:
         """The stand-in's time: the real one, and what `advance()` added."""

@@ -38,6 +38,7 @@ def make(call: Call, launch: Launch, granted: list[CapacityReservation | None]) 
                 backend.associate_iam_instance_profile(
                     instance.id, iam_instance_profile_arn=launch.profile[0]
                 )
+            instance.late_failure = call.settings.late_failure(launch.zone)
             instance.set_out("pending", call.settings.transition_describes)
     except BaseException:
         _undo(backend, reservation, made)
