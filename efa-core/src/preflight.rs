@@ -9,6 +9,7 @@ use crate::ec2::{Ec2, Filter};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::services::Aws;
+use crate::spec::Capacity;
 
 pub(crate) mod quotas;
 
@@ -168,7 +169,10 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let name = "vcpu_quota";
     let spec = plan.spec();
     let Some(code) = quotas::vcpu_quota_code(&spec.instance_type, &spec.capacity) else {
-        let why = "the capacity is reserved, or the quota of the type is not known";
+        let why = match spec.capacity {
+            Capacity::Reservation(_) => "the capacity is reserved: no quota is asked",
+            _ => "which quota the instance type counts against is not known here",
+        };
         return Ok(new_check(name, Status::Skipped, why.to_owned(), None));
     };
     let filter = Filter::new("instance-type", &spec.instance_type);

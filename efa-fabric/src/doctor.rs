@@ -19,6 +19,7 @@ mod finding;
 mod hardware;
 mod libfabric;
 mod machine;
+mod nccl_plugin;
 mod report;
 mod scene;
 mod verbs;
@@ -48,7 +49,8 @@ pub struct Options {
     pub library: Option<PathBuf>,
     /// The instance type, such as `p5.48xlarge`; `None` takes what DMI says.
     pub instance_type: Option<String>,
-    /// The variables of the process that is to use EFA.
+    /// The variables of the process that is to use EFA. Empty for a recorded tree takes those that
+    /// it has in `/proc/self/environ`; where it has none, what depends on them is not known.
     pub environment: Environment,
     /// What libfabric is asked for. Default: messages over reliable datagrams.
     pub hints: HintSet,
@@ -81,7 +83,7 @@ impl Options {
         }
     }
 
-    /// A recorded tree, with an empty environment; libfabric is not asked.
+    /// A recorded tree, with the environment that it has; libfabric is not asked.
     #[must_use]
     pub fn recorded(root: impl Into<PathBuf>) -> Self {
         Self {
@@ -112,16 +114,21 @@ impl Options {
 /// ```
 #[must_use]
 pub fn examine(options: &Options) -> Report {
-    let service_host = options.environment.get("KUBERNETES_SERVICE_HOST").cloned();
-    let root = NodeRoot::new(&options.root).with_kubernetes_service_host(service_host);
+    let root = NodeRoot::new(&options.root);
+    let environment = match options.environment.is_empty() && !root.is_live() {
+        true => root.recorded_environment(),
+        false => Some(options.environment.clone()),
+    };
+    let environment = environment.as_ref();
+    let variable = |name: &str| environment?.get(name).cloned();
+    let root = root.with_kubernetes_service_host(variable("KUBERNETES_SERVICE_HOST"));
     let looks = match options.wait_for_devices && root.is_live() {
         true => LOOK_AGAIN,
         false => 0,
     };
-    let node = look(|| read(&root, options), looks, thread::sleep);
-    let environment = &options.environment;
+    let node = look(|| read(&root, environment, options), looks, thread::sleep);
     let expected = node.expected.as_ref();
-    match answer(&root, options) {
+    match answer(&root, environment, options) {
         Ok(answer) => diagnose(&node, environment, Some(&answer), expected),
         Err(reason) => diagnose_unasked(&node, environment, expected, &reason),
     }
@@ -140,8 +147,8 @@ fn look(mut read: impl FnMut() -> Node, again: u32, mut wait: impl FnMut(Duratio
     node
 }
 
-fn read(root: &NodeRoot, options: &Options) -> Node {
-    let mut node = Node::read(root);
+fn read(root: &NodeRoot, environment: Option<&Environment>, options: &Options) -> Node {
+    let mut node = Node::read_for(root, environment.unwrap_or(&Environment::new()));
     if let Some(name) = &options.instance_type {
         node.expected = Expected::for_type(name);
         node.instance_type = Some(name.clone());
@@ -156,7 +163,11 @@ fn misses_devices(node: &Node) -> bool {
 }
 
 /// What libfabric says, or why it was not asked.
-fn answer(root: &NodeRoot, options: &Options) -> Result<Answer, String> {
+fn answer(
+    root: &NodeRoot,
+    environment: Option<&Environment>,
+    options: &Options,
+) -> Result<Answer, String> {
     if !root.is_live() {
         return Err("libfabric is not asked for a recorded tree".to_owned());
     }
@@ -167,7 +178,9 @@ fn answer(root: &NodeRoot, options: &Options) -> Result<Answer, String> {
     question.library.clone_from(&options.library);
     question.hints = options.hints.clone();
     question.deadline = options.deadline;
-    question.environment = changes(&own_environment(), &options.environment);
+    if let Some(environment) = environment {
+        question.environment = changes(&own_environment(), environment);
+    }
     ask(child, &question).map_err(|error| format!("libfabric was not asked: {error}"))
 }
 
@@ -210,7 +223,7 @@ mod tests {
             look(
                 || {
                     looks += 1;
-                    read(&root, options)
+                    read(&root, None, options)
                 },
                 again,
                 |time| waits.push(time.as_secs()),

@@ -21,6 +21,7 @@ use crate::info_list::OwnedEntry;
 use crate::library::Library;
 use crate::operation::Operation;
 use crate::provider;
+use crate::rdma_read;
 
 mod calls;
 mod fault;
@@ -170,6 +171,9 @@ impl Endpoint {
 
     pub(crate) fn open_entry(entry: OwnedEntry, memory: Memory) -> Result<Self> {
         let info = ProviderInfo::from_entry(entry.entry());
+        if provider::is(&info.provider, "efa") && info.fabric != "efa-direct" {
+            rdma_read::refuse_device_rdma()?;
+        }
         let fabric = Rc::new(Fabric::open(&entry)?);
         let eq = EventQueue::open(&fabric)?;
         let domain = Rc::new(Domain::open(&fabric, &entry)?);

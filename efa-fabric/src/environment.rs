@@ -17,6 +17,11 @@ const DEPRECATED: [&str; 3] = [
     "FI_EFA_RX_IOV_LIMIT",
 ];
 
+/// The variable that demands RDMA read, and what to do about it.
+pub(crate) const DEVICE_RDMA: &str = "FI_EFA_USE_DEVICE_RDMA";
+pub(crate) const DEVICE_RDMA_CURE: &str =
+    "unset FI_EFA_USE_DEVICE_RDMA: the default is right for callers of API 1.18 and later";
+
 /// Fails with `fabric.killer_environment` if this process's environment would make libfabric
 /// end it.
 pub(crate) fn refuse_killers() -> Result<()> {
@@ -56,16 +61,30 @@ pub(crate) fn refuse_killers_in(get: &dyn Fn(&str) -> Option<OsString>) -> Resul
         ));
     }
     // A true value ends the process only on devices without RDMA read; recipes set it on
-    // devices that have it, so it is let through.
-    if get("FI_EFA_USE_DEVICE_RDMA").is_some_and(|value| boolean(&value).is_none()) {
+    // devices that have it, so that it is let through here: see `device_rdma_killer`.
+    if get(DEVICE_RDMA).is_some_and(|value| boolean(&value).is_none()) {
         return Err(killer(
-            "FI_EFA_USE_DEVICE_RDMA",
+            DEVICE_RDMA,
             "not a boolean",
-            "unset FI_EFA_USE_DEVICE_RDMA: the default is right for callers of API 1.18 and later"
-                .into(),
+            DEVICE_RDMA_CURE.into(),
         ));
     }
     Ok(())
+}
+
+/// Whether FI_EFA_USE_DEVICE_RDMA demands RDMA read of the device.
+pub(crate) fn wants_device_rdma(get: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    get(DEVICE_RDMA).is_some_and(|value| boolean(&value) == Some(true))
+}
+
+/// The error of a demand for RDMA read that the device does not meet: the efa provider calls
+/// `abort()` when an endpoint is opened (prov/efa/src/rdm/efa_rdm_util.c).
+pub(crate) fn device_rdma_killer(origin: &str) -> Error {
+    killer(
+        DEVICE_RDMA,
+        &format!("on and the device has no RDMA read ({origin})"),
+        DEVICE_RDMA_CURE.into(),
+    )
 }
 
 fn killer(name: &'static str, how: &str, cure: String) -> Error {

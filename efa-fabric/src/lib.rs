@@ -55,13 +55,14 @@
 //! | `environment` | variables with which libfabric would end the process |
 //! | `clock`, `signals`, `system` | the measuring clock, the caller's signal handlers, system calls |
 //! | `median` | the median, of which there is one |
+//! | `rdma_read` | whether EFA devices can read remote memory, asked of rdma-core |
 //! | `ffi` | C's types, checked against the headers by tests |
 //! | `demand`, `info_list` | what is asked of a provider for an operation; libfabric's lists, read |
 //! | `cuda`, `memory` | the GPU's driver; the buffers of messages |
 //! | `handle` | libfabric's objects, closed in order |
 //!
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
-//! `isolated::os`, `cuda` and the macro of `ffi` have `unsafe` code.
+//! `isolated::os`, `cuda`, `rdma_read` and the macro of `ffi` have `unsafe` code.
 
 mod clock;
 mod cuda;
@@ -105,6 +106,7 @@ pub mod probe;
 mod provider;
 #[forbid(unsafe_code)]
 pub mod rails;
+mod rdma_read;
 mod signals;
 #[forbid(unsafe_code)]
 pub mod store;

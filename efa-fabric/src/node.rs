@@ -9,23 +9,29 @@
 
 mod container;
 mod cpu_list;
+mod environ;
 mod expected;
 mod limits;
 mod pci;
 mod rdma;
 mod root;
+mod seen;
 mod software;
 mod text;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use container::Container;
+pub use environ::parse_environment;
 pub use expected::Expected;
 pub use limits::{Limit, Limits};
 pub use pci::{EfaGeneration, PciDevice};
 pub use rdma::{Access, EfaDevice, RdmaDevice, Uverbs};
 pub(crate) use rdma::{counters, p2p};
 pub use root::NodeRoot;
+pub use seen::Seen;
 pub use software::{KernelModule, LinkerDirectory, NcclPlugin, Software};
 
 /// A machine, as far as its files tell. `Display` is a short text with a table of the devices.
@@ -74,19 +80,39 @@ pub struct Node {
     pub software: Software,
     /// Hints of a container.
     pub container: Container,
+    /// What of the machine could be read: a part that was not recorded says nothing.
+    #[serde(default)]
+    pub seen: Seen,
+}
+
+/// The maker of an EC2 instance, as DMI has it.
+const EC2: &str = "Amazon EC2";
+
+impl NodeRoot {
+    /// The instance type that DMI has; `None` if the maker is not EC2.
+    #[must_use]
+    pub fn instance_type(&self) -> Option<String> {
+        let vendor = self.line("/sys/class/dmi/id/sys_vendor")?;
+        // Old machines on Xen say `HVM domU`.
+        self.line("/sys/class/dmi/id/product_name")
+            .filter(|name| vendor == EC2 && name.contains('.') && !name.contains(' '))
+    }
 }
 
 impl Node {
     /// Reads a machine. What cannot be read is unknown; there is no error.
     #[must_use]
     pub fn read(root: &NodeRoot) -> Self {
+        Self::read_for(root, &BTreeMap::new())
+    }
+
+    /// Reads a machine, and where a process with this environment would look for NCCL's plugin.
+    #[must_use]
+    pub fn read_for(root: &NodeRoot, environment: &BTreeMap<String, String>) -> Self {
         let dmi = |name: &str| root.line(&format!("/sys/class/dmi/id/{name}"));
         let (system_vendor, product_name) = (dmi("sys_vendor"), dmi("product_name"));
-        let on_ec2 = system_vendor.as_deref() == Some("Amazon EC2");
-        // Old machines on Xen say `HVM domU`.
-        let instance_type = product_name
-            .clone()
-            .filter(|name| on_ec2 && name.contains('.') && !name.contains(' '));
+        let on_ec2 = system_vendor.as_deref() == Some(EC2);
+        let instance_type = root.instance_type();
         let (pci_efa, gpus) = pci::read_bus(root);
         let uverbs = rdma::read_uverbs(root);
         let (efa_devices, other_rdma_devices) = rdma::read_devices(root, &gpus, &uverbs);
@@ -106,9 +132,16 @@ impl Node {
             uverbs,
             modules: software::read_modules(root),
             limits: limits::read(root),
-            software: software::read(root),
+            software: software::read(root, environment),
             container: container::read(root),
+            seen: Seen::of(root),
         }
+    }
+
+    /// Whether this is a recorded tree, in which what is missing may just not be recorded.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        !NodeRoot::new(&self.root).is_live()
     }
 
     /// The EFA device of this name; a domain of libfabric (`rdmap0s6-rdm`) is one of its

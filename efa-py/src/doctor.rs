@@ -1,10 +1,14 @@
 //! Why EFA does not work on this node.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use efa_fabric as fabric;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::convert::{list, seconds};
+use crate::errors::exception;
 use crate::fabric_child::child_command;
 use crate::runtime::twins;
 use crate::value::value_class;
@@ -50,7 +54,7 @@ value_class! {
             }
             _ => None,
         };
-        /// Whether EFA is usable and nothing failed or warned.
+        /// Whether EFA is usable, and nothing failed, warned or stayed unknown.
         healthy: bool = |report| report.is_healthy();
         /// For a process: 0 usable, 1 not usable, 2 could not tell.
         exit_code: u8 = |report| report.exit_code();
@@ -88,14 +92,41 @@ fn options(
     instance_type: Option<String>,
     deadline_s: f64,
     wait_for_devices: bool,
+    environment: Option<Variables>,
 ) -> PyResult<fabric::doctor::Options> {
     let mut options = fabric::doctor::Options::at(root);
+    if let Some(name) = &instance_type {
+        let catalog = efa_core::Catalog::bundled();
+        catalog.refuse_misspelt(name).map_err(exception)?;
+    }
     options.instance_type = instance_type;
+    match environment {
+        None => {}
+        Some(Variables::Given(variables)) => options.environment = variables,
+        Some(Variables::File(path)) => {
+            let variables = fabric::node::parse_environment(&std::fs::read(&path)?);
+            if variables.is_empty() {
+                return Err(PyValueError::new_err(format!(
+                    "environment: {} has no variables; give /proc/PID/environ of a process that \
+                     may be read, or what env prints",
+                    path.display()
+                )));
+            }
+            options.environment = variables;
+        }
+    }
     options.deadline = seconds("deadline_s", deadline_s)?;
     options.wait_for_devices = wait_for_devices;
     // A Python without an executable cannot ask: the report says so.
     options.child = child_command(py).ok();
     Ok(options)
+}
+
+/// An environment: the variables, or a file that has them.
+#[derive(FromPyObject)]
+pub(crate) enum Variables {
+    Given(BTreeMap<String, String>),
+    File(PathBuf),
 }
 
 async fn run(options: fabric::doctor::Options) -> PyResult<DoctorReport> {
@@ -114,6 +145,12 @@ twins! {
     /// asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
     /// seconds for the child process in which libfabric is asked, because some environments make it
     /// end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
+    /// environment: the variables of the process that is to use EFA, or a file with them, such as
+    /// /proc/PID/environ or what env prints; None takes those of this process, and of a recorded
+    /// tree its /proc/self/environ.
+    ///
+    /// Raises `catalog.unknown_instance_type` for a misspelt instance_type, with the names that
+    /// are near; OSError and ValueError for a file of variables that cannot be read or has none.
     ///
     /// docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
     doctor, doctor_async(
@@ -121,9 +158,10 @@ twins! {
         instance_type: Option<String>,
         deadline_s: f64,
         wait_for_devices: bool,
+        environment: Option<Variables>,
     ) -> DoctorReport, "collections.abc.Awaitable[DoctorReport]";
-    signature (*, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false);
-    |py| run(options(py, root, instance_type, deadline_s, wait_for_devices)?)
+    signature (*, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false, environment=None);
+    |py| run(options(py, root, instance_type, deadline_s, wait_for_devices, environment)?)
 }
 
 /// The id and the question of every check of the doctor, in order of the decision.

@@ -19,6 +19,7 @@ from collections.abc import Callable
 import pytest
 from efa_sdk import aio, fabric
 from efa_sdk import doctor as command
+from efa_sdk.errors import EfaError
 
 SECOND = os.environ.get("EFA_TEST_LIBFABRIC_2", "")
 needs_second = pytest.mark.skipif(
@@ -52,6 +53,7 @@ def write(root: pathlib.Path, files: dict[str, str]) -> None:
 
 @pytest.fixture
 def laptop(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "sys/bus/pci/devices").mkdir(parents=True, exist_ok=True)
     write(tmp_path, {"sys/class/dmi/id/sys_vendor": "LENOVO\n", "proc/modules": "i915 1 0 -\n"})
     return tmp_path
 
@@ -81,7 +83,7 @@ def p5_4xlarge(tmp_path: pathlib.Path) -> pathlib.Path:
         },
     )
     (tmp_path / "sys/bus/pci/drivers/efa").mkdir(parents=True)
-    (tmp_path / "sys/bus/pci/devices").mkdir(parents=True)
+    (tmp_path / "sys/bus/pci/devices").mkdir(parents=True, exist_ok=True)
     (tmp_path / "sys/class/infiniband").mkdir(parents=True)
     (tmp_path / "sys/bus/pci/devices/0000:00:06.0").symlink_to(f"../../../../{device}")
     (tmp_path / device / "driver").symlink_to("../../../bus/pci/drivers/efa")
@@ -175,6 +177,117 @@ def test_no_efa_by_design(laptop: pathlib.Path) -> None:
     assert told.instance_type == "p5.48xlarge"
 
 
+def ec2(root: pathlib.Path, name: str) -> str:
+    write(
+        root,
+        {
+            "sys/class/dmi/id/sys_vendor": "Amazon EC2\n",
+            "sys/class/dmi/id/product_name": f"{name}\n",
+        },
+    )
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "status"),
+    [
+        ("p7.48xlarge", "unknown", 2),
+        ("trn4.96xlarge", "unknown", 2),
+        ("c10gn.metal-48xl", "unknown", 2),
+        ("t3.micro", "no_efa_by_design", 1),
+        ("p5.48xlarge", "not_usable", 1),
+    ],
+)
+def test_a_type_that_the_catalog_lacks_is_unknown(
+    laptop: pathlib.Path, name: str, verdict: str, status: int
+) -> None:
+    report = fabric.doctor(root=ec2(laptop, name))
+    assert (report.verdict, report.exit_code) == (verdict, status), str(report)
+    report = fabric.doctor(root=str(laptop), instance_type=name)
+    assert (report.verdict, report.exit_code) == (verdict, status), str(report)
+    assert not report.healthy
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("p5.48xlage", "p5.48xlarge"),
+        ("P5.48xlarge", "p5.48xlarge"),
+        ("p5-48xlarge", "p5.48xlarge"),
+        ("p5.84xlarge", "p5.48xlarge"),
+        ("t3.mico", "t3.micro"),
+        ("", "such as p5.48xlarge"),
+    ],
+)
+def test_a_misspelt_type_is_an_error(
+    name: str, meant: str, laptop: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(EfaError, match="instance type") as raised:
+        fabric.doctor(root=str(laptop), instance_type=name)
+    assert raised.value.code == "catalog.unknown_instance_type"
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--root", str(laptop), "--instance-type", name])
+    assert ended.value.code == 2
+    assert meant in capsys.readouterr().err
+
+
+def test_parts_that_are_not_recorded_are_not_missing(tmp_path: pathlib.Path) -> None:
+    report = fabric.doctor(root=ec2(tmp_path, "p5.48xlarge"))
+    assert (report.verdict, report.exit_code) == ("unknown", 2), str(report)
+    finding = report.finding("pci.devices")
+    assert finding is not None
+    assert (finding.status, finding.title) == ("unknown", "not recorded: /sys/bus/pci/devices")
+    assert "pci.devices" in str(report)
+
+
+def test_the_environment_of_a_tree(
+    p5_4xlarge: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def status(name: str, **options: object) -> str:
+        finding = fabric.doctor(root=str(p5_4xlarge), **options).finding(f"environment.{name}")  # type: ignore[arg-type]
+        assert finding is not None
+        return finding.status
+
+    for name in ("killer", "fi_provider", "fi_efa_iface", "ineffective"):
+        assert status(name) == "unknown"
+    (p5_4xlarge / "proc/self/environ").write_bytes(b"FI_PROVIDER=tcp\0A=b\0")
+    assert status("fi_provider") == "failed"
+    assert status("killer") == "ok"
+    # What is given goes first: a dictionary, or a file in either form.
+    assert status("fi_provider", environment={"FI_PROVIDER": "efa"}) == "ok"
+    file = tmp_path_factory.mktemp("environment") / "environ"
+    for content in (b"FI_EFA_MTU_SIZE=9000\0", b"A=b\nFI_EFA_MTU_SIZE=9000\n"):
+        file.write_bytes(content)
+        assert status("killer", environment=str(file)) == "failed"
+    done = run("--root", str(p5_4xlarge), "--environment", str(file))
+    assert done.returncode == 1
+    assert done.stdout.startswith("EFA is not usable: FI_EFA_MTU_SIZE")
+    file.write_text("nothing\n")
+    with pytest.raises(ValueError, match="has no variables"):
+        status("killer", environment=str(file))
+    with pytest.raises(FileNotFoundError):
+        status("killer", environment="/no/such/file")
+    for path in (str(file), "/no/such/file"):
+        with pytest.raises(SystemExit) as ended:
+            command.main(["--root", str(p5_4xlarge), "--environment", path])
+        assert ended.value.code == 2
+
+
+def test_device_rdma_is_judged_by_the_type(p5_4xlarge: pathlib.Path) -> None:
+    environment = {"FI_EFA_USE_DEVICE_RDMA": "1"}
+    for name, status, exit_code in (
+        ("c5n.18xlarge", "failed", 1),
+        ("g5.48xlarge", "failed", 1),
+        ("p5.4xlarge", "ok", 2),
+        ("p7.48xlarge", "unknown", 2),
+    ):
+        root = ec2(p5_4xlarge, name)
+        report = fabric.doctor(root=root, environment=environment)
+        killer = report.finding("environment.killer")
+        assert killer is not None
+        assert (killer.status, report.exit_code) == (status, exit_code), str(report)
+
+
 @needs_second
 @pytest.mark.parametrize("name", ["FI_EFA_MTU_SIZE", "FI_EFA_RX_IOV_LIMIT"])
 def test_a_killer_leaves_this_process_alive(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +327,7 @@ def test_without_an_interpreter_libfabric_is_not_asked(monkeypatch: pytest.Monke
     assert report.library_path is None
     finding = report.finding("libfabric.found")
     assert finding is not None
-    assert finding.status == "not_applicable"
+    assert (finding.status, finding.title) == ("unknown", "libfabric was not asked")
 
 
 @pytest.mark.parametrize("deadline_s", [-1.0, float("nan"), float("inf")])
@@ -286,6 +399,9 @@ def test_exit_statuses_for_trees(p5_4xlarge: pathlib.Path, laptop: pathlib.Path)
         ["--deadline", "0"],
         ["--deadline", "nan"],
         ["--deadline", "soon"],
+        ["--instance-type", "p5.48xlage"],
+        ["--environment", "/no/such/file"],
+        ["--environment", "/dev/null"],
     ],
     ids=" ".join,
 )

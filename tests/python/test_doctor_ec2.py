@@ -14,7 +14,8 @@ __all__ = ["p5_4xlarge"]
 
 
 def node(root: Path, instance_id: str) -> Path:
-    """A machine whose DMI says that it is this instance."""
+    """A machine whose DMI says that it is this instance, with nothing on its PCI bus."""
+    (root / "sys/bus/pci/devices").mkdir(parents=True)
     dmi = root / "sys/class/dmi/id"
     dmi.mkdir(parents=True)
     (dmi / "sys_vendor").write_text("Amazon EC2\n")

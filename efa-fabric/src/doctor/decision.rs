@@ -4,7 +4,7 @@ use super::environment::{self, Environment};
 use super::finding::{Check, Finding, Status};
 use super::report::{LibfabricSeen, NodeSummary, Report, Verdict};
 use super::scene::Scene;
-use super::{hardware, libfabric, machine, verbs};
+use super::{hardware, libfabric, machine, nccl_plugin, verbs};
 use crate::fabric_log::FingerprintKind;
 use crate::isolated::Answer;
 use crate::node::{Expected, Node};
@@ -12,18 +12,19 @@ use crate::node::{Expected, Node};
 /// What a machine, an environment and libfabric's answer come to, wherever and whenever they were
 /// taken: a function of values.
 ///
-/// `environment` is that of the process that is to use EFA, `answer` what libfabric said there
-/// (`None` if it was not asked), `expected` what the instance type should have.
+/// `environment` is that of the process that is to use EFA (`None` if it is not known), `answer`
+/// what libfabric said there (`None` if it was not asked), `expected` what the instance type should
+/// have.
 #[must_use]
-pub fn diagnose(
+pub fn diagnose<'a>(
     node: &Node,
-    environment: &Environment,
+    environment: impl Into<Option<&'a Environment>>,
     answer: Option<&Answer>,
     expected: Option<&Expected>,
 ) -> Report {
     let scene = Scene {
         node,
-        environment,
+        environment: environment.into(),
         answer,
         expected,
     };
@@ -36,7 +37,7 @@ pub fn diagnose(
 /// As [`diagnose`] where libfabric could not be asked, for this reason.
 pub(super) fn diagnose_unasked(
     node: &Node,
-    environment: &Environment,
+    environment: Option<&Environment>,
     expected: Option<&Expected>,
     reason: &str,
 ) -> Report {
@@ -81,7 +82,7 @@ fn findings(scene: &Scene<'_>) -> Vec<Finding> {
         machine::shm,
         machine::process_vm,
         machine::fork,
-        machine::nccl_plugin,
+        nccl_plugin::nccl_plugin,
         machine::retransmissions,
         machine::unresponsive,
     ] {
@@ -91,7 +92,8 @@ fn findings(scene: &Scene<'_>) -> Vec<Finding> {
     findings
 }
 
-/// By design first, then the first failure in order of the decision.
+/// By design first, then the first failure in order of the decision, then what is not known.
+/// Usable is only what libfabric offers and every check was made of.
 fn verdict(scene: &Scene<'_>, findings: &[Finding], no_answer: &str) -> Verdict {
     if let Some(reason) = scene.by_design() {
         return Verdict::NoEfaByDesign { reason };
@@ -100,19 +102,40 @@ fn verdict(scene: &Scene<'_>, findings: &[Finding], no_answer: &str) -> Verdict 
         .iter()
         .filter(|finding| finding.status == Status::Failed)
         .min_by_key(|finding| finding.step());
-    match first {
-        Some(finding) => Verdict::NotUsable {
+    if let Some(finding) = first {
+        return Verdict::NotUsable {
             cause: finding.id.clone(),
-        },
-        None if scene.offers_efa() => Verdict::Usable,
-        None => Verdict::Unknown {
-            reason: no_answer.to_owned(),
-        },
+        };
     }
+    let open: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.status == Status::Unknown)
+        .map(|finding| finding.id.as_str())
+        .collect();
+    let reason = match (scene.offers_efa(), open.as_slice()) {
+        (true, []) => return Verdict::Usable,
+        (true, _) => format!("libfabric offers EFA; not known: {}", open.join(", ")),
+        (false, _) => match (scene.has_efa(), scene.unknown_type()) {
+            (false, Some(name)) => {
+                format!("there is no EFA device, and whether {name} takes EFA is not known")
+            }
+            _ => no_answer.to_owned(),
+        },
+    };
+    Verdict::Unknown { reason }
 }
 
-/// The checks that need no other one's result.
-fn independent(scene: &Scene<'_>) -> Vec<Finding> {
+/// The checks of variables, which no environment leaves open.
+fn of_environment(scene: &Scene<'_>) -> [Finding; 4] {
+    let Some(variables) = scene.environment else {
+        return [
+            Check::EnvironmentKiller,
+            Check::EnvironmentFiProvider,
+            Check::EnvironmentFiEfaIface,
+            Check::EnvironmentIneffective,
+        ]
+        .map(|check| Finding::not_recorded(check, "the environment (/proc/self/environ)"));
+    };
     let subject_of = |kind| scene.fingerprint(kind)?.subject.as_deref();
     let last_words = scene
         .answer
@@ -124,12 +147,15 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
         .iter()
         .map(|device| device.name.as_str())
         .collect();
-    let fi_provider = environment::fi_provider(
-        scene.environment,
-        subject_of(FingerprintKind::UnknownProvider),
-    );
-    let of_environment = [
-        environment::killer(scene.environment, libfabric::was_aborted(scene), last_words),
+    let fi_provider =
+        environment::fi_provider(variables, subject_of(FingerprintKind::UnknownProvider));
+    [
+        environment::killer(
+            variables,
+            libfabric::was_aborted(scene),
+            last_words,
+            &scene.rdma_read(),
+        ),
         quoting(
             fi_provider,
             scene,
@@ -139,12 +165,16 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
             ],
         ),
         quoting(
-            environment::fi_efa_iface(scene.environment, &devices),
+            environment::fi_efa_iface(variables, &devices),
             scene,
             &[FingerprintKind::FilteredDevice],
         ),
-        environment::ineffective(scene.environment),
-    ];
+        environment::ineffective(variables),
+    ]
+}
+
+/// The checks that need no other one's result.
+fn independent(scene: &Scene<'_>) -> Vec<Finding> {
     let of_the_rest = [
         libfabric::found,
         libfabric::crash,
@@ -152,6 +182,7 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
         libfabric::version,
         hardware::pci_devices,
         hardware::pci_count,
+        hardware::driver_ofed,
         hardware::driver_module,
         hardware::driver_uverbs,
         hardware::driver_device_id,
@@ -165,7 +196,10 @@ fn independent(scene: &Scene<'_>) -> Vec<Finding> {
         verbs::libefa,
     ]
     .map(|check| check(scene));
-    of_environment.into_iter().chain(of_the_rest).collect()
+    of_environment(scene)
+        .into_iter()
+        .chain(of_the_rest)
+        .collect()
 }
 
 /// Adds the log's first line of these kinds to a finding that failed.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use efa_core::types::RdmaSupport;
+
 use super::finding::{Check, Finding, Status};
-use crate::environment::refuse_killers_in;
+use crate::environment::{DEVICE_RDMA, DEVICE_RDMA_CURE, refuse_killers_in, wants_device_rdma};
 
 /// The variables of a process, by name.
 pub type Environment = BTreeMap<String, String>;
@@ -41,18 +43,17 @@ pub(crate) fn killers(environment: &Environment) -> Vec<Killer> {
 }
 
 /// `environment.killer`: `died` is whether libfabric ended the child process that asked it, and
-/// `None` where it was not asked.
+/// `None` where it was not asked. `rdma_read` is whether the devices can read remote memory, and
+/// how that is known.
 pub(crate) fn killer(
     environment: &Environment,
     died: Option<bool>,
     last_words: Option<&str>,
+    rdma_read: &(RdmaSupport, String),
 ) -> Finding {
     let killers = killers(environment);
     let Some(first) = killers.first() else {
-        return Finding::ok(
-            Check::EnvironmentKiller,
-            "no variable makes libfabric end the process",
-        );
+        return device_rdma(environment, rdma_read);
     };
     let names: Vec<_> = killers.iter().map(|k| k.variable.as_str()).collect();
     let (status, title) = match died {
@@ -100,6 +101,41 @@ pub(crate) fn killer(
         Some(line) => finding.evidence("libfabric's log", line),
         None => finding,
     }
+}
+
+/// A true FI_EFA_USE_DEVICE_RDMA ends the process where a device cannot read remote memory: not
+/// when libfabric is asked, as the child does, but when an endpoint is opened.
+fn device_rdma(environment: &Environment, rdma_read: &(RdmaSupport, String)) -> Finding {
+    let check = Check::EnvironmentKiller;
+    let get = |name: &str| environment.get(name).map(OsString::from);
+    let (support, origin) = rdma_read;
+    let finding = match (wants_device_rdma(&get), support) {
+        (false, _) => {
+            return Finding::ok(check, "no variable makes libfabric end the process");
+        }
+        (true, RdmaSupport::Yes) => Finding::ok(
+            check,
+            format!("{DEVICE_RDMA} is set, and the devices have RDMA read"),
+        ),
+        (true, RdmaSupport::No) => Finding::failed(
+            check,
+            format!("{DEVICE_RDMA} makes libfabric end the process when an endpoint is opened"),
+        )
+        .cause("the EFA devices here have no RDMA read, and the variable demands it"),
+        (true, RdmaSupport::Unknown) => Finding::new(
+            check,
+            Status::Unknown,
+            format!("whether {DEVICE_RDMA} makes libfabric end the process is not known"),
+        )
+        .cause("it does on EFA devices without RDMA read, when an endpoint is opened"),
+    };
+    let finding = match support {
+        RdmaSupport::Yes => finding,
+        _ => finding.cure(DEVICE_RDMA_CURE),
+    };
+    with_variable(finding, environment, DEVICE_RDMA)
+        .evidence("RDMA read", format!("{support}: {origin}"))
+        .reference(FI_EFA)
 }
 
 /// `environment.fi_provider`: whether the filter leaves efa in. `unknown_name` is what the log
@@ -288,6 +324,42 @@ mod tests {
             .collect()
     }
 
+    fn unknown() -> (RdmaSupport, String) {
+        (RdmaSupport::Unknown, "nobody knows".to_owned())
+    }
+
+    #[test]
+    fn device_rdma_is_judged_by_what_the_device_can() {
+        use RdmaSupport::{No, Unknown, Yes};
+        for (value, support, status) in [
+            (Some("1"), No, Status::Failed),
+            (Some("true"), No, Status::Failed),
+            (Some("YES"), No, Status::Failed),
+            (Some("on"), Unknown, Status::Unknown),
+            (Some("1"), Yes, Status::Ok),
+            (Some("0"), No, Status::Ok),
+            (Some("off"), Unknown, Status::Ok),
+            (None, No, Status::Ok),
+            // No boolean: it ends the process on every device.
+            (Some("2"), Yes, Status::Failed),
+        ] {
+            let set: Environment = value
+                .map(|value| (DEVICE_RDMA.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
+            // That libfabric answered proves nothing: endpoints come later.
+            let died = if value == Some("2") {
+                None
+            } else {
+                Some(false)
+            };
+            let finding = killer(&set, died, None, &(support, "by type".to_owned()));
+            assert_eq!(finding.status, status, "{value:?} {support}");
+            let has_cure = matches!(status, Status::Failed | Status::Unknown);
+            assert_eq!(finding.cure.is_some(), has_cure, "{value:?} {support}");
+        }
+    }
+
     #[test]
     fn every_killer_is_found() {
         let environment = environment(&[
@@ -323,7 +395,7 @@ mod tests {
             (None, Status::Failed),
             (Some(false), Status::Warning),
         ] {
-            let finding = killer(&set, died, None);
+            let finding = killer(&set, died, None, &unknown());
             assert_eq!(finding.status, status, "{died:?}");
             assert_eq!(finding.cure.as_deref(), Some("unset FI_EFA_MTU_SIZE"));
         }
@@ -331,6 +403,7 @@ mod tests {
             &set,
             Some(true),
             Some("FI_EFA_MTU_SIZE env variable detected!"),
+            &unknown(),
         );
         let values: Vec<_> = finding.evidence.iter().map(|e| e.value.as_str()).collect();
         assert_eq!(
@@ -342,7 +415,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            killer(&Environment::new(), Some(true), None).status,
+            killer(&Environment::new(), Some(true), None, &unknown()).status,
             Status::Ok
         );
     }

@@ -118,6 +118,8 @@ checks! {
         "is an EFA device on the PCI bus?";
     PciCount = "pci.count",
         "are there as many as this instance type has?";
+    DriverOfed = "driver.ofed",
+        "does NVIDIA's OFED (MOFED) stand against the efa driver?";
     DriverModule = "driver.module",
         "is the kernel module efa loaded?";
     DriverUverbs = "driver.uverbs",
@@ -155,7 +157,7 @@ checks! {
     ForkSupport = "fork.support",
         "may a process fork after it opened EFA?";
     NcclPlugin = "nccl.plugin",
-        "is NCCL's libfabric plugin there, where the loader looks?";
+        "would NCCL load its libfabric plugin, by its variables and where the loader looks?";
     CountersRetransmissions = "counters.retransmissions",
         "have packets been sent again?";
     CountersUnresponsive = "counters.unresponsive",
@@ -214,6 +216,13 @@ impl Finding {
 
     pub(crate) fn skipped(check: Check, title: impl Into<String>) -> Self {
         Self::new(check, Status::NotApplicable, title)
+    }
+
+    /// A recorded tree lacks what the check needs: that is not known, and not absent.
+    pub(crate) fn not_recorded(check: Check, what: &str) -> Self {
+        Self::new(check, Status::Unknown, format!("not recorded: {what}"))
+            .cause("this is a recorded tree, in which what is missing is not known")
+            .cure("record it, or run the doctor on the machine")
     }
 
     pub(crate) fn evidence(mut self, source: impl fmt::Display, value: impl fmt::Display) -> Self {
@@ -275,6 +284,7 @@ mod tests {
                 "environment.ineffective",
                 "pci.devices",
                 "pci.count",
+                "driver.ofed",
                 "driver.module",
                 "driver.uverbs",
                 "driver.device_id",

@@ -2,12 +2,15 @@
 
 use super::finding::{Check, Finding, Status};
 use super::scene::Scene;
+use efa_core::Catalog;
 
 const EFA_GUIDE: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html";
 const EFA_TYPES: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa.html";
 const DRIVER: &str = "https://github.com/amzn/amzn-drivers/tree/master/kernel/linux/efa";
 const PCI: &str = "/sys/bus/pci/devices";
 const RDMA: &str = "/sys/class/infiniband";
+const NO_EFA: &str = "no device with vendor 0x1d0f and a device id 0xefa*";
+const OFED: &str = "https://github.com/amzn/amzn-drivers/issues/308";
 
 /// `pci.devices`.
 pub(crate) fn pci_devices(scene: &Scene<'_>) -> Finding {
@@ -23,8 +26,29 @@ pub(crate) fn pci_devices(scene: &Scene<'_>) -> Finding {
     if let Some(reason) = scene.by_design() {
         return Finding::skipped(check, format!("no EFA device is expected: {reason}"));
     }
+    if !scene.node.seen.pci_bus {
+        return match scene.node.is_recorded() {
+            true => Finding::not_recorded(check, PCI),
+            false => Finding::new(check, Status::Unknown, "the PCI bus cannot be read")
+                .evidence(PCI, "not there"),
+        };
+    }
+    if let Some(name) = scene.unknown_type() {
+        return Finding::new(
+            check,
+            Status::Unknown,
+            format!("no EFA device, and whether {name} takes EFA is not known"),
+        )
+        .evidence(PCI, NO_EFA)
+        .cause(unknown_type(name))
+        .cure(
+            "if the type has EFA, launch with interfaces of type efa or efa-only; an efa-sdk with \
+             newer data knows it",
+        )
+        .reference(EFA_TYPES);
+    }
     let finding = Finding::failed(check, "no EFA device on the PCI bus")
-        .evidence(PCI, "no device with vendor 0x1d0f and a device id 0xefa*")
+        .evidence(PCI, NO_EFA)
         .reference(EFA_GUIDE);
     match scene.expected {
         Some(expected) => finding
@@ -54,11 +78,26 @@ pub(crate) fn pci_count(scene: &Scene<'_>) -> Finding {
         return Finding::skipped(check, "there is no EFA device to count");
     }
     let Some(expected) = scene.expected else {
-        return Finding::new(
+        let finding = Finding::new(
             check,
-            Status::Info,
+            Status::Unknown,
             format!("{count} EFA devices; how many the instance type takes is not known"),
         );
+        return match scene.node.instance_type.as_deref() {
+            None => finding
+                .cause("the machine does not say its instance type")
+                .cure("name the instance type"),
+            Some(name) if scene.unknown_type().is_some() => finding
+                .cause(unknown_type(name))
+                .cure("compare with EC2's documentation of the type; an efa-sdk with newer data knows it")
+                .reference(EFA_TYPES),
+            Some(name) => finding
+                .cause(format!(
+                    "{name} has no EFA by EC2's list of {}",
+                    Catalog::bundled_date()
+                ))
+                .cure("check the instance type that was given"),
+        };
     };
     let (name, wanted) = (&expected.instance_type, expected.efa_count as usize);
     if count == wanted {
@@ -88,6 +127,68 @@ pub(crate) fn pci_count(scene: &Scene<'_>) -> Finding {
              on p5en some seconds after boot",
         )
         .cure("look again after 15 s; then launch with an EFA interface on every network card")
+}
+
+/// Why nothing is known of a type.
+fn unknown_type(name: &str) -> String {
+    let nearest = Catalog::bundled().nearest(name);
+    let near = match nearest.as_slice() {
+        [] => String::new(),
+        _ => format!("; names like it are {}", nearest.join(", ")),
+    };
+    format!(
+        "{name} is not in the list of instance types here, which is of {}{near}",
+        Catalog::bundled_date()
+    )
+}
+
+/// `driver.ofed`: NVIDIA's OFED replaces the kernel's RDMA core. An efa driver that was built for
+/// another core does not load, or loads and cannot register its devices.
+pub(crate) fn driver_ofed(scene: &Scene<'_>) -> Finding {
+    let check = Check::DriverOfed;
+    if !scene.has_efa() {
+        return Finding::skipped(check, "there is no EFA device to drive");
+    }
+    match scene.is_loaded("mlx_compat") {
+        Some(true) => {}
+        Some(false) => return Finding::ok(check, "the kernel's own RDMA core is loaded"),
+        None => {
+            return Finding::new(
+                check,
+                Status::Unknown,
+                "the kernel's modules cannot be read",
+            )
+            .evidence("/proc/modules, /sys/module", "not readable");
+        }
+    }
+    let efa = &scene.node.efa_devices;
+    if !efa.is_empty() {
+        return Finding::new(
+            check,
+            Status::Info,
+            "NVIDIA's OFED is loaded, and the efa driver works with it",
+        )
+        .evidence("/sys/module/mlx_compat", "there");
+    }
+    let title = match scene.is_loaded("efa") {
+        Some(true) => "the efa driver cannot register its devices with NVIDIA's OFED",
+        _ => "NVIDIA's OFED is loaded, and the efa driver does not load with it",
+    };
+    Finding::failed(check, title)
+        .evidence("/sys/module/mlx_compat", "there")
+        .evidence(
+            RDMA,
+            format!("{} of {} EFA devices", efa.len(), scene.node.pci_efa.len()),
+        )
+        .cause(
+            "NVIDIA's OFED (MOFED, DOCA) replaces ib_core and ib_uverbs; an efa driver that was \
+             built for the kernel's own disagrees with them about symbols",
+        )
+        .cure(
+            "dmesg | grep -E 'efa|symbol'; remove OFED, which EFA does not need, and reboot, or \
+             build the efa driver again against it with the EFA installer",
+        )
+        .reference(OFED)
 }
 
 /// `driver.module`.
@@ -130,8 +231,12 @@ pub(crate) fn driver_uverbs(scene: &Scene<'_>) -> Finding {
     if driver_module(scene).status != Status::Ok {
         return Finding::skipped(check, "the efa driver comes first");
     }
-    if scene.is_loaded("ib_uverbs") != Some(false) || !scene.node.uverbs.is_empty() {
+    let loaded = scene.is_loaded("ib_uverbs");
+    if loaded == Some(true) || !scene.node.uverbs.is_empty() {
         return Finding::ok(check, "ib_uverbs is loaded");
+    }
+    if loaded.is_none() {
+        return Finding::not_recorded(check, "/proc/modules");
     }
     Finding::failed(check, "the kernel module ib_uverbs is not loaded")
         .evidence("/proc/modules, /sys/module/ib_uverbs", "not there")
@@ -193,6 +298,12 @@ pub(crate) fn driver_device_id(scene: &Scene<'_>) -> Finding {
                 version.unwrap_or_default()
             ))
             .cure("install the current EFA installer, or a newer kernel, and reboot"),
+        (Some(_), None) if generation.number() > 0 => finding
+            .cause(format!(
+                "which driver knows {generation} is not known here: it is newer than this one, or \
+                 starting the device failed"
+            ))
+            .cure("dmesg | grep efa; install the current EFA installer and reboot"),
         (Some(_), _) => finding
             .cause(format!(
                 "the driver should know {generation}: starting the device failed"
@@ -255,8 +366,14 @@ pub(crate) fn rdma_ports(scene: &Scene<'_>) -> Finding {
         .iter()
         .filter_map(|device| Some((&device.name, device.port_state.as_deref()?)))
         .collect();
+    if efa.is_empty() {
+        return Finding::skipped(check, "there is no RDMA device of EFA");
+    }
     if states.is_empty() {
-        return Finding::skipped(check, "no state of a port can be read");
+        return Finding::new(check, Status::Unknown, "no state of a port can be read").evidence(
+            format_args!("{RDMA}/*/ports/1/state"),
+            "not recorded, or not readable",
+        );
     }
     let down: Vec<_> = states
         .iter()

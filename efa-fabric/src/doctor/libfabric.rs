@@ -39,7 +39,7 @@ pub(crate) fn was_aborted(scene: &Scene<'_>) -> Option<bool> {
 pub(crate) fn found(scene: &Scene<'_>) -> Finding {
     let check = Check::LibfabricFound;
     let Some(answer) = scene.answer else {
-        return Finding::skipped(check, "libfabric was not asked");
+        return unanswered(scene, check);
     };
     if let Some(library) = &answer.library {
         return Finding::ok(
@@ -89,11 +89,24 @@ pub(crate) fn found(scene: &Scene<'_>) -> Finding {
         .reference(INSTALLER)
 }
 
+/// What was not seen because libfabric was not asked, ended before, or is not there.
+fn unanswered(scene: &Scene<'_>, check: Check) -> Finding {
+    if let Some(reason) = scene.by_design() {
+        return Finding::skipped(check, format!("no EFA is expected: {reason}"));
+    }
+    let title = match scene.answer.map(|answer| &answer.outcome) {
+        None => "libfabric was not asked",
+        Some(Outcome::NoLibrary { .. }) => "not reached: there is no libfabric to ask",
+        Some(_) => "not reached: libfabric ended before",
+    };
+    Finding::new(check, Status::Unknown, title)
+}
+
 /// `libfabric.crash`: an end that no killer variable explains.
 pub(crate) fn crash(scene: &Scene<'_>) -> Finding {
     let check = Check::LibfabricCrash;
     let Some(answer) = scene.answer else {
-        return Finding::skipped(check, "libfabric was not asked");
+        return unanswered(scene, check);
     };
     let title = match &answer.outcome {
         Outcome::Answered => return Finding::ok(check, "libfabric answers"),
@@ -101,7 +114,10 @@ pub(crate) fn crash(scene: &Scene<'_>) -> Finding {
             return Finding::skipped(check, "there is no libfabric to ask");
         }
         Outcome::Aborted { signal, .. }
-            if *signal == SIGABRT && !killers(scene.environment).is_empty() =>
+            if *signal == SIGABRT
+                && scene
+                    .environment
+                    .is_some_and(|all| !killers(all).is_empty()) =>
         {
             return Finding::skipped(check, "see environment.killer");
         }
@@ -132,7 +148,7 @@ pub(crate) fn crash(scene: &Scene<'_>) -> Finding {
 pub(crate) fn copies(scene: &Scene<'_>) -> Finding {
     let check = Check::LibfabricCopies;
     let Some(answer) = scene.answer.filter(|answer| answer.library.is_some()) else {
-        return Finding::skipped(check, "libfabric was not loaded");
+        return unanswered(scene, check);
     };
     let loaded: Vec<_> = answer
         .all_libraries()
@@ -168,7 +184,7 @@ pub(crate) fn copies(scene: &Scene<'_>) -> Finding {
 pub(crate) fn version(scene: &Scene<'_>) -> Finding {
     let check = Check::LibfabricVersion;
     let Some(library) = scene.answer.and_then(|answer| answer.library.as_ref()) else {
-        return Finding::skipped(check, "libfabric was not loaded");
+        return unanswered(scene, check);
     };
     let version = library.version;
     let told = Evidence::new(library.path.display(), version);
@@ -212,10 +228,10 @@ pub(crate) fn version(scene: &Scene<'_>) -> Finding {
 pub(crate) fn efa_provider(scene: &Scene<'_>, rest_is_fine: bool) -> Finding {
     let check = Check::LibfabricEfaProvider;
     let Some(answer) = scene.answer else {
-        return Finding::skipped(check, "libfabric was not asked");
+        return unanswered(scene, check);
     };
     let (Some(library), Some(has_efa)) = (&answer.library, answer.has_provider("efa")) else {
-        return Finding::skipped(check, "libfabric did not come to list its providers");
+        return unanswered(scene, check);
     };
     if has_efa {
         return Finding::ok(check, "the efa provider is compiled in");
@@ -273,7 +289,7 @@ pub(crate) fn efa_provider(scene: &Scene<'_>, rest_is_fine: bool) -> Finding {
 pub(crate) fn hints(scene: &Scene<'_>) -> Finding {
     let check = Check::Hints;
     let Some(answer) = scene.answered() else {
-        return Finding::skipped(check, "libfabric did not answer");
+        return unanswered(scene, check);
     };
     if !scene.has_efa() {
         return Finding::skipped(check, "there is no EFA device to ask for");
@@ -322,12 +338,12 @@ pub(crate) fn hints(scene: &Scene<'_>) -> Finding {
 pub(crate) fn offer(scene: &Scene<'_>, is_explained: bool) -> Finding {
     let check = Check::Unexplained;
     let Some(answer) = scene.answered() else {
-        return Finding::skipped(check, "libfabric did not answer");
+        return unanswered(scene, check);
     };
     let (devices, fabrics) = offered(answer);
     if !devices.is_empty() {
         let known = scene.node.efa_devices.len();
-        let is_chosen = scene.environment.contains_key("FI_EFA_IFACE");
+        let is_chosen = scene.variable("FI_EFA_IFACE").is_some();
         let title = format!(
             "libfabric offers {} EFA devices on {}",
             devices.len(),

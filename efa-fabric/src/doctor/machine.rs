@@ -10,7 +10,6 @@ const COUNTERS: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-working-monitor.html";
 const YAMA: &str = "https://docs.kernel.org/admin-guide/LSM/Yama.html";
 const SHM: &str = "https://docs.docker.com/reference/cli/docker/container/run/#options";
-const PLUGIN: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start-nccl.html";
 
 const MIB: u64 = 1 << 20;
 /// Systems start with 64 KiB or 8 MiB; receive buffers of one endpoint are already more.
@@ -94,18 +93,28 @@ pub(crate) fn hugepages(scene: &Scene<'_>) -> Finding {
         .evidence("/proc/meminfo, HugePages_Free", 0)
         .cause("libfabric takes ordinary pages for its buffers then")
         .reference(FI_EFA),
-        (None, _) => Finding::skipped(check, "/proc/meminfo does not tell"),
+        // They are never needed, so that not knowing them leaves no verdict open.
+        (None, _) => Finding::new(
+            check,
+            Status::Info,
+            "how many huge pages there are is not known",
+        )
+        .evidence("/proc/meminfo", "not recorded, or without HugePages_Free"),
     }
 }
 
 /// `limits.shm`.
 pub(crate) fn shm(scene: &Scene<'_>) -> Finding {
     let check = Check::LimitsShm;
-    let Some(size) = scene.node.limits.shm_mib.filter(|_| scene.has_efa()) else {
-        return Finding::skipped(
-            check,
-            "no EFA device, or the size of /dev/shm is not recorded",
-        );
+    if !scene.has_efa() {
+        return Finding::skipped(check, "there is no EFA device to go around");
+    }
+    let Some(size) = scene.node.limits.shm_mib else {
+        // libfabric is not asked for a recorded tree, so that this decides no verdict there.
+        return match scene.node.is_recorded() {
+            true => Finding::new(check, Status::Info, "not recorded: the size of /dev/shm"),
+            false => Finding::new(check, Status::Unknown, "the size of /dev/shm is not known"),
+        };
     };
     if size > DEFAULT_SHM_MIB {
         return Finding::ok(check, format!("/dev/shm has {size} MiB"));
@@ -142,10 +151,12 @@ pub(crate) fn process_vm(scene: &Scene<'_>) -> Finding {
         .evidence("/proc/self/status, Seccomp", 2)
         .reference(YAMA),
         Some(_) => Finding::ok(check, "processes may read each other's memory"),
-        None => Finding::skipped(
+        None if scene.node.is_recorded() => Finding::new(
             check,
-            "the kernel has no such restriction, or does not tell",
+            Status::Info,
+            "not recorded: /proc/sys/kernel/yama/ptrace_scope",
         ),
+        None => Finding::ok(check, "the kernel has no restriction of Yama"),
     }
 }
 
@@ -157,7 +168,7 @@ pub(crate) fn fork(scene: &Scene<'_>) -> Finding {
     }
     let variable = ["FI_EFA_FORK_SAFE", "RDMAV_FORK_SAFE", "IBV_FORK_SAFE"]
         .into_iter()
-        .find(|name| scene.environment.contains_key(*name));
+        .find(|name| scene.variable(name).is_some());
     if let Some(name) = variable {
         return Finding::ok(check, format!("{name} is set"));
     }
@@ -177,96 +188,13 @@ pub(crate) fn fork(scene: &Scene<'_>) -> Finding {
         .cause("forks are harmless from Linux 5.13 with rdma-core 35")
         .cure("start workers with 'spawn' (multiprocessing, DataLoader), or set FI_EFA_FORK_SAFE=1")
         .reference(FI_EFA),
-        _ => Finding::skipped(
+        // Where a fork harms it is for the program to avoid; not knowing it stops nobody.
+        _ => Finding::new(
             check,
-            "the versions of the kernel and of rdma-core are not known",
+            Status::Info,
+            "whether a fork harms is not known: the versions of the kernel and of rdma-core are not",
         ),
     }
-}
-
-/// `nccl.plugin`: without it NCCL is silent about using sockets.
-pub(crate) fn nccl_plugin(scene: &Scene<'_>) -> Finding {
-    let check = Check::NcclPlugin;
-    if !scene.has_efa() || scene.node.gpus.is_empty() {
-        return Finding::skipped(check, "no EFA device or no GPU that NCCL would use");
-    }
-    let software = &scene.node.software;
-    let Some(plugin) = software.nccl_plugins.first() else {
-        return Finding::new(
-            check,
-            Status::Warning,
-            "NCCL's libfabric plugin is not installed",
-        )
-        .evidence("libnccl-net*.so", "not in the usual directories")
-        .cause("without aws-ofi-nccl NCCL uses TCP sockets, and says so only in its log")
-        .cure("run the EFA installer, which brings it, or put it into the image")
-        .reference(PLUGIN);
-    };
-    let version = plugin
-        .version
-        .as_deref()
-        .map(|version| format!(" {version}"))
-        .unwrap_or_default();
-    let directories: Vec<&str> = software
-        .nccl_plugins
-        .iter()
-        .filter_map(|plugin| Some(plugin.path.rsplit_once('/')?.0))
-        .collect();
-    let chosen = scene
-        .environment
-        .get("NCCL_NET_PLUGIN")
-        .is_some_and(|value| value.starts_with('/'));
-    if chosen
-        || directories
-            .iter()
-            .any(|directory| is_searched(scene, directory))
-    {
-        return Finding::ok(check, format!("aws-ofi-nccl{version} at {}", plugin.path));
-    }
-    Finding::new(
-        check,
-        Status::Warning,
-        format!("the loader does not look where NCCL's plugin{version} is"),
-    )
-    .evidence(&plugin.path, "there")
-    .evidence(
-        "environment LD_LIBRARY_PATH",
-        scene
-            .environment
-            .get("LD_LIBRARY_PATH")
-            .map_or("not set", String::as_str),
-    )
-    .evidence("/etc/ld.so.conf.d", "no file names the directory")
-    .cause("NCCL opens the plugin by name, finds nothing and uses TCP sockets")
-    .cure(format!(
-        "put {} into LD_LIBRARY_PATH of every worker (with Ray in runtime_env), or into a file in \
-         /etc/ld.so.conf.d and run ldconfig",
-        directories.first().unwrap_or(&"its directory")
-    ))
-    .reference(PLUGIN)
-}
-
-/// Whether the dynamic loader looks in this directory.
-fn is_searched(scene: &Scene<'_>, directory: &str) -> bool {
-    let is_standard = ["/lib", "/usr/lib", "/usr/local/lib"]
-        .iter()
-        .any(|base| directory.starts_with(base));
-    let is_named = scene
-        .environment
-        .get("LD_LIBRARY_PATH")
-        .is_some_and(|value| {
-            value
-                .split(':')
-                .any(|entry| entry.trim_end_matches('/') == directory)
-        });
-    is_standard
-        || is_named
-        || scene
-            .node
-            .software
-            .linker_directories
-            .iter()
-            .any(|entry| entry.directory.trim_end_matches('/') == directory)
 }
 
 /// `counters.retransmissions`: SRD sends lost packets again, so that some are no fault.
@@ -303,10 +231,15 @@ fn counted(scene: &Scene<'_>, check: Check, names: &[&str], bad: &str, good: &st
             })
         })
         .collect();
+    if scene.node.efa_devices.is_empty() {
+        return Finding::skipped(check, "there is no EFA device to count");
+    }
     if values.is_empty() {
-        return Finding::skipped(
+        // Old counts are a hint at most, so that not having them leaves no verdict open.
+        return Finding::new(
             check,
-            "no EFA device, or its driver is older than 2.17 and does not count this",
+            Status::Info,
+            "not known: drivers before 2.17 do not count this, or it is not recorded",
         );
     }
     let found: Vec<_> = values.iter().filter(|(_, value)| *value > 0).collect();

@@ -14,7 +14,7 @@ use crate::node::Node;
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// libfabric offers EFA, and nothing is known that would stop it.
+    /// libfabric offers EFA, every check was made, and none failed.
     Usable,
     /// It cannot be used.
     NotUsable {
@@ -26,9 +26,10 @@ pub enum Verdict {
         /// What tells so.
         reason: String,
     },
-    /// It could not be told.
+    /// Nothing failed, and not everything was seen: libfabric was not asked, or a check could not
+    /// be made.
     Unknown {
-        /// What is missing.
+        /// What is missing, the checks by their ids.
         reason: String,
     },
 }
@@ -136,14 +137,16 @@ impl Report {
         }
     }
 
-    /// Whether EFA is usable and nothing failed or warned.
+    /// Whether EFA is usable, and nothing failed, warned or stayed unknown.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.verdict == Verdict::Usable
-            && !self
-                .findings
-                .iter()
-                .any(|finding| matches!(finding.status, Status::Failed | Status::Warning))
+            && !self.findings.iter().any(|finding| {
+                matches!(
+                    finding.status,
+                    Status::Failed | Status::Warning | Status::Unknown
+                )
+            })
     }
 
     /// The finding of a check.
@@ -173,6 +176,13 @@ impl Report {
             html.push_str("</td></tr>");
         }
         html.push_str("</table>");
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            html.push_str(&format!(
+                "<p>do not apply: {}</p>",
+                escape(&left_out.join(", "))
+            ));
+        }
         html
     }
 
@@ -218,6 +228,15 @@ impl Report {
         parts.join(", ")
     }
 
+    /// The checks that do not apply, or that an earlier finding makes pointless.
+    fn left_out(&self) -> Vec<&str> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.status == Status::NotApplicable)
+            .map(|finding| finding.id.as_str())
+            .collect()
+    }
+
     /// What a reader is shown: all but what does not apply.
     fn shown(&self) -> impl Iterator<Item = &Finding> {
         self.findings
@@ -237,9 +256,13 @@ impl fmt::Display for Report {
                 finding.status, finding.id, finding.title
             )?;
         }
-        let left_out = self.findings.len() - self.shown().count();
-        if left_out > 0 {
-            writeln!(f, "  {left_out} checks do not apply")?;
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            let checks = match left_out.len() {
+                1 => "1 check does not apply".to_owned(),
+                n => format!("{n} checks do not apply"),
+            };
+            writeln!(f, "  {checks}: {}", left_out.join(", "))?;
         }
         for finding in self.shown().filter(|finding| {
             matches!(
@@ -332,8 +355,7 @@ mod tests {
         assert_eq!(lines[0], "EFA is not usable: not loaded");
         assert!(lines[1].starts_with("p5.48xlarge, 0 EFA on PCI"));
         assert!(lines[2].starts_with("  failed   driver.module "));
-        assert!(text.contains("1 checks do not apply"));
-        assert!(!text.contains("container.devices"));
+        assert!(text.contains("1 check does not apply: container.devices\n"));
         let details = text.split("\ndriver.module (failed)\n").nth(1).unwrap();
         assert!(details.starts_with(
             "  cause     never installed\n  cure      modprobe efa\n  evidence  /proc/modules: no <efa>\n  see       modprobe(8)\n"
@@ -362,7 +384,9 @@ mod tests {
             let text = serde_json::to_string(&report).unwrap();
             assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         }
-        let healthy = Report::new(Verdict::Usable, NodeSummary::default(), None, Vec::new());
-        assert!(healthy.is_healthy());
+        let with = |findings| Report::new(Verdict::Usable, NodeSummary::default(), None, findings);
+        assert!(with(Vec::new()).is_healthy());
+        let open = Finding::new(Check::PciCount, Status::Unknown, "how many");
+        assert!(!with(vec![open]).is_healthy());
     }
 }

@@ -44,6 +44,11 @@ fn files<'a>(scene: &Scene<'a>) -> Files<'a> {
     files
 }
 
+/// Whether a recorded tree has no device files at all: then they are not missing.
+fn files_are_not_recorded(scene: &Scene<'_>) -> bool {
+    scene.node.is_recorded() && !scene.node.seen.device_files
+}
+
 fn all_are_missing(scene: &Scene<'_>) -> bool {
     let files = files(scene);
     files.there == 0 && !scene.node.efa_devices.is_empty()
@@ -62,6 +67,9 @@ pub(crate) fn kubernetes_resource(scene: &Scene<'_>) -> Finding {
     }
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to give");
+    }
+    if files_are_not_recorded(scene) {
+        return Finding::not_recorded(check, "/dev/infiniband");
     }
     if has_no_uverbs(scene) {
         return Finding::skipped(check, "ib_uverbs comes first");
@@ -95,6 +103,9 @@ pub(crate) fn container_devices(scene: &Scene<'_>) -> Finding {
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to hand in");
     }
+    if files_are_not_recorded(scene) {
+        return Finding::not_recorded(check, "/dev/infiniband");
+    }
     if has_no_uverbs(scene) {
         return Finding::skipped(check, "ib_uverbs comes first");
     }
@@ -117,6 +128,9 @@ pub(crate) fn nodes(scene: &Scene<'_>) -> Finding {
     let total = scene.node.efa_devices.len();
     if total == 0 {
         return Finding::skipped(check, "there is no RDMA device that needs one");
+    }
+    if files_are_not_recorded(scene) {
+        return Finding::not_recorded(check, "/dev/infiniband");
     }
     if has_no_uverbs(scene) {
         return Finding::skipped(check, "ib_uverbs comes first");
@@ -157,6 +171,9 @@ pub(crate) fn unopenable(scene: &Scene<'_>) -> Finding {
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to hide");
     }
+    if files_are_not_recorded(scene) {
+        return Finding::not_recorded(check, "/dev/infiniband");
+    }
     // Files that sysfs does not list are not looked at by libibverbs.
     let denied: Vec<(&Uverbs, i32)> = scene
         .node
@@ -171,9 +188,10 @@ pub(crate) fn unopenable(scene: &Scene<'_>) -> Finding {
         .fingerprint(FingerprintKind::OpenDeviceFailed)
         .or(scene.fingerprint(FingerprintKind::DeviceSetupFailed));
     if denied.is_empty() && line.is_none() {
-        return match scene.node.uverbs.is_empty() {
-            true => Finding::skipped(check, "there is no file to open"),
-            false => Finding::ok(check, "every file in /dev/infiniband opens"),
+        let is_there = |verbs: &Uverbs| verbs.access != Access::Missing;
+        return match scene.node.uverbs.iter().any(is_there) {
+            false => Finding::skipped(check, "there is no file to open"),
+            true => Finding::ok(check, "every file in /dev/infiniband opens"),
         };
     }
     let evidence = denied
@@ -258,8 +276,21 @@ fn severity(scene: &Scene<'_>, denied: &[(&Uverbs, i32)]) -> Status {
 /// `verbs.rdma_core`.
 pub(crate) fn rdma_core(scene: &Scene<'_>) -> Finding {
     let check = Check::VerbsRdmaCore;
+    if !scene.has_efa() {
+        return Finding::skipped(check, "there is no EFA device to know");
+    }
     let Some((needed, generation)) = scene.needed_rdma_core() else {
-        return Finding::skipped(check, "no EFA device of a known generation");
+        let named = scene.node.pci_efa.iter().find_map(|pci| pci.generation);
+        return Finding::new(
+            check,
+            Status::Unknown,
+            match named {
+                Some(new) => format!("which rdma-core knows {new} is not known here"),
+                None => "the generation of the EFA devices is not known".to_owned(),
+            },
+        )
+        .cause("the device is newer than the list of generations of this efa-sdk, or not recorded")
+        .cure("run the current EFA installer, whose rdma-core knows current devices");
     };
     let Some(version) = scene.node.software.rdma_core else {
         return Finding::new(
@@ -289,6 +320,9 @@ pub(crate) fn libefa(scene: &Scene<'_>) -> Finding {
     let check = Check::VerbsLibefa;
     if !scene.has_efa() {
         return Finding::skipped(check, "there is no EFA device to drive");
+    }
+    if !scene.node.seen.libraries {
+        return Finding::not_recorded(check, "directories of shared libraries");
     }
     let software = &scene.node.software;
     let library = software.verbs_provider_libraries.first();

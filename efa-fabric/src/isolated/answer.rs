@@ -31,6 +31,10 @@ pub struct Answer {
     pub efa_infos: Option<Vec<ProviderInfo>>,
     /// The error of that call, positive, such as 61 for `-FI_ENODATA`; `None` if it had none.
     pub efa_errno: Option<i32>,
+    /// Whether the EFA devices can read remote memory, as they say themselves; asked only where
+    /// `FI_EFA_USE_DEVICE_RDMA` demands it. `None` where no device said it.
+    #[serde(default)]
+    pub rdma_read: Option<bool>,
     /// Hints relaxed one at a time, in order; the first is [`Relaxation::Nothing`].
     pub trials: Vec<Trial>,
     /// libfabric's log up to the trials, at level info.

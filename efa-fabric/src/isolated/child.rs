@@ -10,10 +10,12 @@ use super::answer::{LoadedLibrary, RegisteredProvider, Relaxation, Step, Trial};
 use super::hints::HintSet;
 use super::wire::{CHILD_VARIABLE, PROTOCOL, Report, Request, TRIAL_MARK};
 use super::{maps, os};
+use crate::environment::wants_device_rdma;
 use crate::error::{Error, Result};
 use crate::ffi;
 use crate::info::ProviderInfo;
 use crate::library::{InfoList, Library, Version};
+use crate::rdma_read;
 
 /// Longest request that is read, in bytes.
 const MAX_REQUEST: u64 = 1 << 20;
@@ -103,6 +105,10 @@ fn questions(
         infos: infos(list.as_ref()),
         errno,
     })?;
+    // Opening an endpoint would end this process where a device cannot do it.
+    if wants_device_rdma(&|name| std::env::var_os(name)) {
+        reporter.send(&Report::RdmaRead(rdma_read::of_devices()))?;
+    }
 
     let trials = request.hints.trials(library.requested_api());
     for (number, (relaxed, hints)) in trials.into_iter().enumerate() {

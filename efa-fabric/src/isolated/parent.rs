@@ -289,6 +289,7 @@ impl Conversation {
             infos: None,
             efa_infos: None,
             efa_errno: None,
+            rdma_read: None,
             trials: Vec::new(),
             log: fabric_log::Log::default(),
             user_log_level: match question.environment.get(LEVEL) {
@@ -450,6 +451,7 @@ impl Lines {
                     answer.efa_infos = Some(infos);
                     answer.efa_errno = errno;
                 }
+                Report::RdmaRead(said) => answer.rdma_read = said,
                 Report::Trial(trial) => answer.trials.push(trial),
                 Report::Signal(signal) => said.signal = Some(signal),
                 Report::NoLibrary {

@@ -12,7 +12,7 @@ use crate::info::ProviderInfo;
 pub(super) const CHILD_VARIABLE: &str = "EFA_FABRIC_CHILD";
 
 /// Changes whenever either side would misread the other.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// A line before each trial in the child's output, with the trial's number behind it, so that
 /// the log can be told apart.
@@ -46,6 +46,7 @@ pub(super) enum Report {
         infos: Vec<ProviderInfo>,
         errno: Option<i32>,
     },
+    RdmaRead(Option<bool>),
     Trial(Trial),
     /// Written by a signal handler, as [`signal_line`].
     Signal(i32),

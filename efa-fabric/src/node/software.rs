@@ -1,22 +1,25 @@
 //! Kernel modules and files of the software that EFA needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::root::NodeRoot;
 
-const MODULES: [&str; 6] = [
+/// `mlx_compat` is there where NVIDIA's OFED (MOFED, DOCA) replaced the kernel's RDMA modules.
+const MODULES: [&str; 7] = [
     "efa",
     "ib_uverbs",
     "ib_core",
+    "mlx_compat",
     "gdrdrv",
     "nvidia",
     "nvidia_peermem",
 ];
 
 /// Where systems keep shared libraries.
-const LIBRARY_DIRECTORIES: [&str; 9] = [
+pub(super) const LIBRARY_DIRECTORIES: [&str; 9] = [
     "/opt/amazon/efa/lib64",
     "/opt/amazon/efa/lib",
     "/usr/lib64",
@@ -37,13 +40,10 @@ const PLUGIN_PREFIXES: [&str; 5] = [
     "/opt/amazon/efa",
     "/usr/local",
 ];
-const PLUGIN_NAMES: [&str; 3] = [
-    "libnccl-net-ofi.so",
-    "libnccl-net.so",
-    "libnccl-net-aws-ofi.so",
-];
 /// How the plugin's own log line begins, with its version after it.
 const PLUGIN_MARK: &[u8] = b"Initializing aws-ofi-nccl ";
+/// What all its log lines carry.
+const LOG_MARK: &[u8] = b"NET/OFI";
 /// Most of a plugin that is searched for its version, in bytes.
 const MAX_PLUGIN: u64 = 64 << 20;
 
@@ -68,6 +68,12 @@ pub struct NcclPlugin {
     pub path: String,
     /// The version that it would log, such as `1.12.1-aws`.
     pub version: Option<String>,
+    /// Every path in the directories that were looked at that leads to it.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Whether it is aws-ofi-nccl, by the mark in its log lines; `None` where it cannot be read.
+    #[serde(default)]
+    pub is_for_libfabric: Option<bool>,
 }
 
 /// A line of `/etc/ld.so.conf.d` that names a directory of EFA software.
@@ -98,11 +104,15 @@ pub struct Software {
     pub nccl_plugins: Vec<NcclPlugin>,
     /// Directories of EFA software that the dynamic linker is told to search.
     pub linker_directories: Vec<LinkerDirectory>,
+    /// Variables that `/etc/nccl.conf` sets for every program with NCCL.
+    #[serde(default)]
+    pub nccl_settings: BTreeMap<String, String>,
 }
 
 pub(super) fn read_modules(root: &NodeRoot) -> Vec<KernelModule> {
     let listed = root.bytes("/proc/modules", 1 << 20);
-    let known = listed.is_some() || root.exists("/sys/module");
+    // A recorded tree may have single modules of sysfs, which says nothing of the others.
+    let known = listed.is_some() || root.is_live() && root.exists("/sys/module");
     let listed = String::from_utf8_lossy(listed.as_deref().unwrap_or_default()).into_owned();
     MODULES
         .iter()
@@ -111,17 +121,18 @@ pub(super) fn read_modules(root: &NodeRoot) -> Vec<KernelModule> {
             let in_list = listed
                 .lines()
                 .any(|line| line.split_whitespace().next() == Some(name));
+            // Modules that are part of the kernel are only in sysfs.
+            let is_there = in_list || root.exists(&directory);
             KernelModule {
                 name: name.to_owned(),
-                // Modules that are part of the kernel are only in sysfs.
-                loaded: known.then(|| in_list || root.exists(&directory)),
+                loaded: (known || is_there).then_some(is_there),
                 version: root.line(&format!("{directory}/version")),
             }
         })
         .collect()
 }
 
-pub(super) fn read(root: &NodeRoot) -> Software {
+pub(super) fn read(root: &NodeRoot, environment: &BTreeMap<String, String>) -> Software {
     let config = "/etc/libibverbs.d/efa.driver";
     Software {
         efa_installer: root
@@ -141,8 +152,9 @@ pub(super) fn read(root: &NodeRoot) -> Software {
         verbs_provider_config: root.exists(config).then(|| config.to_owned()),
         verbs_provider_libraries: provider_libraries(root),
         libfabrics: library_files(root, |name| name == "libfabric.so.1"),
-        nccl_plugins: plugins(root),
+        nccl_plugins: plugins(root, environment),
         linker_directories: linker_directories(root),
+        nccl_settings: nccl_settings(root),
     }
 }
 
@@ -193,7 +205,9 @@ fn provider_libraries(root: &NodeRoot) -> Vec<String> {
     })
 }
 
-fn plugins(root: &NodeRoot) -> Vec<NcclPlugin> {
+/// Plugins in the usual directories, in those of `LD_LIBRARY_PATH`, and the files that
+/// `NCCL_NET_PLUGIN` names.
+fn plugins(root: &NodeRoot, environment: &BTreeMap<String, String>) -> Vec<NcclPlugin> {
     let mut directories = Vec::new();
     for prefix in PLUGIN_PREFIXES {
         for name in root.names(prefix) {
@@ -207,14 +221,63 @@ fn plugins(root: &NodeRoot) -> Vec<NcclPlugin> {
         }
     }
     directories.extend(LIBRARY_DIRECTORIES.iter().map(|&path| path.to_owned()));
-    files(root, &directories, |name| PLUGIN_NAMES.contains(&name))
-        .into_iter()
-        .map(|path| NcclPlugin {
-            version: root
-                .bytes(&path, MAX_PLUGIN)
-                .and_then(|content| plugin_version(&content)),
-            path,
-        })
+    let value = |name: &str| environment.get(name).map_or("", String::as_str);
+    directories.extend(
+        value("LD_LIBRARY_PATH")
+            .split(':')
+            .filter(|entry| entry.starts_with('/'))
+            .map(|entry| entry.trim_end_matches('/').to_owned()),
+    );
+    let in_directories = directories.iter().flat_map(|directory| {
+        root.names(directory)
+            .into_iter()
+            .filter(|name| name.starts_with("libnccl-net") && name.ends_with(".so"))
+            .map(move |name| format!("{directory}/{name}"))
+    });
+    let named = value("NCCL_NET_PLUGIN")
+        .split(',')
+        .filter(|entry| entry.starts_with('/'))
+        .map(str::to_owned);
+    let mut found: Vec<(PathBuf, NcclPlugin)> = Vec::new();
+    for path in in_directories.chain(named) {
+        let (Some(real), Some(file)) = (root.resolve(&path), root.locate(&path)) else {
+            continue;
+        };
+        if !file.is_file() {
+            continue;
+        }
+        match found.iter_mut().find(|(known, _)| *known == real) {
+            Some((_, plugin)) if plugin.paths.contains(&path) => {}
+            Some((_, plugin)) => plugin.paths.push(path),
+            None => found.push((real, plugin(root, path))),
+        }
+    }
+    found.into_iter().map(|(_, plugin)| plugin).collect()
+}
+
+fn plugin(root: &NodeRoot, path: String) -> NcclPlugin {
+    let content = root.bytes(&path, MAX_PLUGIN);
+    let has = |content: &Vec<u8>| contains(content, PLUGIN_MARK) || contains(content, LOG_MARK);
+    NcclPlugin {
+        version: content.as_deref().and_then(plugin_version),
+        is_for_libfabric: content.as_ref().map(has),
+        paths: vec![path.clone()],
+        path,
+    }
+}
+
+fn contains(content: &[u8], mark: &[u8]) -> bool {
+    content.windows(mark.len()).any(|window| window == mark)
+}
+
+/// Lines `NAME=value` of NCCL's file of settings.
+fn nccl_settings(root: &NodeRoot) -> BTreeMap<String, String> {
+    let text = root.text("/etc/nccl.conf").unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .filter(|(name, _)| name.starts_with("NCCL_"))
         .collect()
 }
 

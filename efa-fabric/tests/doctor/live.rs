@@ -117,6 +117,6 @@ fn a_child_that_cannot_be_started_leaves_the_verdict_to_the_files() {
     assert!(report.libfabric.is_none());
     assert_eq!(
         report.finding("libfabric.found").unwrap().status,
-        Status::NotApplicable
+        Status::Unknown
     );
 }

@@ -20,6 +20,8 @@ mod branches;
 mod common;
 mod live;
 mod machines;
+mod plugin;
+mod unseen;
 
 use common::node_trees::{self as trees, NodeTree};
 
@@ -216,7 +218,7 @@ fn diagnosed(machine: &NodeTree, environment: Pairs, reply: Reply) -> doctor::Re
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    let node = Node::read(&NodeRoot::new(machine.path()));
+    let node = Node::read_for(&NodeRoot::new(machine.path()), &environment);
     let answer = answer(reply, &node);
     doctor::diagnose(&node, &environment, answer.as_ref(), node.expected.as_ref())
 }

@@ -983,7 +983,7 @@ class DoctorReport:
     @property
     def healthy(self, /) -> bool:
         """
-        Whether EFA is usable and nothing failed or warned.
+        Whether EFA is usable, and nothing failed, warned or stayed unknown.
         """
     @property
     def instance_type(self, /) -> str | None:
@@ -5058,7 +5058,7 @@ def connect_async(address: str, token: str, probe: str | ProbeOptions, *, librar
     As `connect`, as an awaitable.
     """
 
-def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False) -> DoctorReport:
+def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False, environment: dict[str, str] | str | PathLike[str] | None = None) -> DoctorReport:
     """
     Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
 
@@ -5066,11 +5066,17 @@ def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: Sup
     asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
     seconds for the child process in which libfabric is asked, because some environments make it
     end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
+    environment: the variables of the process that is to use EFA, or a file with them, such as
+    /proc/PID/environ or what env prints; None takes those of this process, and of a recorded
+    tree its /proc/self/environ.
+
+    Raises `catalog.unknown_instance_type` for a misspelt instance_type, with the names that
+    are near; OSError and ValueError for a file of variables that cannot be read or has none.
 
     docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
     """
 
-def doctor_async(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False) -> "collections.abc.Awaitable[DoctorReport]":
+def doctor_async(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False, environment: dict[str, str] | str | PathLike[str] | None = None) -> "collections.abc.Awaitable[DoctorReport]":
     """
     As `doctor`, as an awaitable.
     """

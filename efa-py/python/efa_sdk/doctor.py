@@ -36,12 +36,16 @@ def _run(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     if not Path(options.root).is_dir():
         parser.error(f"--root {options.root} is not a directory")
-    report = fabric.doctor(
-        root=options.root,
-        instance_type=options.instance_type,
-        deadline_s=options.deadline,
-        wait_for_devices=options.wait,
-    )
+    try:
+        report = fabric.doctor(
+            root=options.root,
+            instance_type=options.instance_type,
+            deadline_s=options.deadline,
+            wait_for_devices=options.wait,
+            environment=options.environment,
+        )
+    except (EfaError, OSError, ValueError) as error:
+        parser.error(str(error))
     try:
         instance = _ask_ec2(parser, options) if options.ec2 else None
     except EfaError as error:
@@ -112,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         "--instance-type",
         metavar="TYPE",
         help="what EC2 calls this machine, such as p5.48xlarge (default: what its DMI says)",
+    )
+    parser.add_argument(
+        "--environment",
+        metavar="FILE",
+        help="the variables of the process that is to use EFA: /proc/PID/environ, or what env"
+        " prints (default: this process's; of a recorded tree its /proc/self/environ)",
     )
     parser.add_argument(
         "--deadline",

@@ -115,6 +115,7 @@ async def doctor(
     instance_type: str | None = None,
     deadline_s: float = 30.0,
     wait_for_devices: bool = False,
+    environment: dict[str, str] | str | os.PathLike[str] | None = None,
 ) -> DoctorReport:
     """Says whether EFA works on this node, and if not, why: as ``efa_sdk.fabric.doctor``."""
     return await doctor_async(
@@ -122,6 +123,7 @@ async def doctor(
         instance_type=instance_type,
         deadline_s=deadline_s,
         wait_for_devices=wait_for_devices,
+        environment=environment,
     )
 
 
