@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use efa_fabric::probe::{Buffers, Direction, Operation, Wait};
+use efa_fabric::token::Token;
 use efa_fabric::{
     Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback, nics,
     providers,
@@ -124,9 +125,10 @@ impl Arguments {
             .map(|(_, value)| value.as_str())
     }
 
-    fn token(&self) -> Result<String, Failure> {
-        std::env::var("FABRIC_PROBE_TOKEN")
-            .map_err(|_| "FABRIC_PROBE_TOKEN is not set: both sides need the same secret".into())
+    fn token(&self) -> Result<Token, Failure> {
+        let text = std::env::var("FABRIC_PROBE_TOKEN")
+            .map_err(|_| "FABRIC_PROBE_TOKEN is not set: both sides need the same secret")?;
+        Ok(Token::parse(text)?)
     }
 
     fn options(&self, provider: &str) -> Result<ProbeOptions, Failure> {

@@ -4,6 +4,27 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::probe::{parse_frame, peer_address};
+use crate::token::{Nonces, Prover, Token};
+
+/// The connecting side's proof of this token for two nonces; all are hexadecimal digits.
+///
+/// # Panics
+/// If the token or a nonce is not one.
+#[must_use]
+#[allow(clippy::expect_used)] // for tests, whose values are right
+pub fn proof(token: &str, connecting: &str, listening: &str) -> String {
+    let nonce = |digits| {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).expect("64 hexadecimal digits");
+        bytes
+    };
+    let nonces = Nonces {
+        connecting: nonce(connecting),
+        listening: nonce(listening),
+    };
+    let token = Token::parse(token).expect("16 to 1,024 bytes");
+    hex::encode(token.proof(Prover::Connecting, &nonces))
+}
 
 /// The address that a peer's digits of this format are, where ours has these digits; or the code of
 /// the refusal.

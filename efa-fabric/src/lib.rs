@@ -43,6 +43,7 @@
 //! | [`isolated`] | libfabric asked in a child process, which it may end |
 //! | [`doctor`] | why EFA does not work on a machine |
 //! | [`rails`] | EFA devices as rails: each measured alone, then all together, with evidence |
+//! | [`token`] | the secret of a rendezvous, and how two sides prove that they have it |
 //! | [`store`] | where ranks meet when nothing else is there: values by key over TCP, with a token |
 //! | [`survey`] | which node, rail or link of a cluster is bad: what to measure next, what it means |
 //! | [`survey_run`] | surveys carried out: pairs, rounds, ranks, the report |
@@ -115,6 +116,8 @@ pub mod survey;
 #[forbid(unsafe_code)]
 pub mod survey_run;
 mod system;
+#[forbid(unsafe_code)]
+pub mod token;
 
 pub use error::{Code, Error, Result};
 pub use info::{nics, providers};

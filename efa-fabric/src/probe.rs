@@ -35,7 +35,7 @@ pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_thro
 pub(crate) use loopback::loopback_from;
 pub use loopback::{loopback, loopback_with};
 pub use options::{Buffers, Direction, MAX_SIZE, ProbeOptions, ServeOptions, Wait};
-pub(crate) use rendezvous::{Listener, after, parse as parse_frame, same_token};
+pub(crate) use rendezvous::{Listener, after, parse as parse_frame};
 pub use report::{Bandwidth, Latency, Peer, ProbeReport, Role, Row, SideBandwidth};
 pub use server::{Server, connect};
 pub(crate) use session::peer_address;

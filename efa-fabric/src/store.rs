@@ -2,9 +2,9 @@
 //!
 //! One process has the [`Server`], every rank a [`Client`], which is an
 //! [`Exchange`](crate::probe::Exchange).
-//! The token keeps out whoever does not have it; it and the values are sent as they are, without
-//! encryption. Every length is bounded before memory is taken, and a stranger who says nothing
-//! costs one thread for two seconds.
+//! Both sides prove to each other that they have the [`Token`](crate::token::Token), which is never
+//! sent; values are sent as they are, without encryption. Every length is bounded before memory is
+//! taken, and an unknown client that sends nothing costs one thread for two seconds.
 
 mod client;
 mod server;
@@ -22,26 +22,38 @@ mod tests {
     use super::*;
     use crate::error::Code;
     use crate::probe::{Exchange, Interrupt};
+    use crate::token::Token;
 
     fn local() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 0))
     }
 
+    const SECRET: &str = "a secret of tests";
+
+    fn token(text: &str) -> Token {
+        Token::parse(text).unwrap()
+    }
+
     fn server(options: Options) -> (Server, String) {
-        let server = Server::start(local(), "secret", &options).unwrap();
+        let server = Server::start(local(), &token(SECRET), &options).unwrap();
         let address = server.address().to_string();
         (server, address)
     }
 
-    fn client(address: &str, token: &str) -> crate::error::Result<Client> {
-        Client::connect(address, token, Duration::from_secs(5), Interrupt::never())
+    fn client(address: &str) -> crate::error::Result<Client> {
+        client_with(address, SECRET)
+    }
+
+    fn client_with(address: &str, secret: &str) -> crate::error::Result<Client> {
+        let timeout = Duration::from_secs(5);
+        Client::connect(address, &token(secret), timeout, Interrupt::never())
     }
 
     #[test]
     fn what_one_leaves_another_takes_once() {
         let (_server, address) = server(Options::default());
-        let mut left = client(&address, "secret").unwrap();
-        let mut right = client(&address, "secret").unwrap();
+        let mut left = client(&address).unwrap();
+        let mut right = client(&address).unwrap();
         assert_eq!(right.take("a/0").unwrap(), None);
         left.put("a/0", b"one").unwrap();
         left.put("a/1", b"").unwrap();
@@ -56,25 +68,84 @@ mod tests {
     #[test]
     fn a_wrong_token_is_refused() {
         let (_server, address) = server(Options::default());
-        for token in ["", "secre", "secret2", "Secret"] {
-            let error = client(&address, token).unwrap_err();
-            assert_eq!(error.code(), Code::RendezvousRefused, "{token:?}");
+        for secret in [
+            "a secret of test",
+            "a secret of tests2",
+            "A secret of tests",
+        ] {
+            let error = client_with(&address, secret).unwrap_err();
+            assert_eq!(error.code(), Code::RendezvousRefused, "{secret:?}");
+            assert!(error.to_string().contains("refused the token"), "{error}");
         }
-        assert!(client(&address, "secret").is_ok());
+        assert!(client(&address).is_ok());
+    }
+
+    /// What a recorded meeting is worth to whoever plays it again, and what an impostor learns.
+    #[test]
+    fn the_token_is_never_sent_and_a_recording_opens_nothing() {
+        let (_server, address) = server(Options::default());
+        let between = std::net::TcpListener::bind(local()).unwrap();
+        let own = between.local_addr().unwrap().to_string();
+        let onward = address.clone();
+        let relay = std::thread::spawn(move || {
+            let (mut left, _) = between.accept().unwrap();
+            let mut right = TcpStream::connect(onward).unwrap();
+            let mut heard = Vec::new();
+            for (from_left, length) in [(true, 38), (false, 38), (true, 32), (false, 33)] {
+                let mut bytes = vec![0; length];
+                let (from, to) = if from_left {
+                    (&mut left, &mut right)
+                } else {
+                    (&mut right, &mut left)
+                };
+                from.read_exact(&mut bytes).unwrap();
+                to.write_all(&bytes).unwrap();
+                heard.push(bytes);
+            }
+            heard
+        });
+        client(&own).unwrap();
+        let heard = relay.join().unwrap();
+        let all = heard.concat();
+        assert!(!all.windows(8).any(|part| part == &SECRET.as_bytes()[..8]));
+        let mut again = TcpStream::connect(&address).unwrap();
+        again.write_all(&heard[0]).unwrap();
+        again.read_exact(&mut [0; 38]).unwrap();
+        again.write_all(&heard[2]).unwrap();
+        let mut answer = Vec::new();
+        again.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, [0]);
     }
 
     #[test]
-    fn a_store_needs_a_token_of_some_length() {
-        for token in ["", &"x".repeat(2000)] {
-            let error = Server::start(local(), token, &Options::default()).unwrap_err();
-            assert_eq!(error.code(), Code::InvalidOption);
-        }
+    fn an_impostor_is_found_out() {
+        let impostor = std::net::TcpListener::bind(local()).unwrap();
+        let address = impostor.local_addr().unwrap().to_string();
+        let pretending = std::thread::spawn(move || {
+            let (mut stream, _) = impostor.accept().unwrap();
+            stream.read_exact(&mut [0; 38]).unwrap();
+            stream
+                .write_all(&[&b"efaS\x00\x02"[..], &[7; 32]].concat())
+                .unwrap();
+            stream.read_exact(&mut [0; 32]).unwrap();
+            stream.write_all(&[&[1][..], &[7; 32]].concat()).unwrap();
+            let mut more = Vec::new();
+            stream.read_to_end(&mut more).unwrap();
+            more
+        });
+        let error = client(&address).unwrap_err();
+        assert_eq!(error.code(), Code::RendezvousRefused);
+        assert!(
+            error.to_string().contains("does not have the token"),
+            "{error}"
+        );
+        assert!(pretending.join().unwrap().is_empty());
     }
 
     #[test]
     fn a_key_is_used_once() {
         let (_server, address) = server(Options::default());
-        let mut client = client(&address, "secret").unwrap();
+        let mut client = client(&address).unwrap();
         client.put("a", b"1").unwrap();
         let refused = client.put("a", b"2").unwrap_err().to_string();
         assert!(refused.contains("was left before"), "{refused}");
@@ -85,27 +156,79 @@ mod tests {
     fn lengths_are_bounded() {
         let options = Options {
             max_value: 100,
-            max_total: 250,
+            // Two entries: 128 bytes, a key of one byte and a value of 100 each.
+            max_total: 458,
             room_timeout: Duration::from_millis(50),
             ..Options::default()
         };
         let (_server, address) = server(options);
-        let mut first = client(&address, "secret").unwrap();
+        let mut first = client(&address).unwrap();
         assert!(first.put("long", &[0; 101]).is_err());
-        let mut second = client(&address, "secret").unwrap();
+        let mut second = client(&address).unwrap();
         second.put("a", &[0; 100]).unwrap();
         second.put("b", &[0; 100]).unwrap();
-        let full = second.put("c", &[0; 100]).unwrap_err().to_string();
-        assert!(full.contains("full"), "{full}");
+        for (key, value) in [("c", &[0; 100][..]), ("d", b"")] {
+            let full = second.put(key, value).unwrap_err().to_string();
+            assert!(full.contains("full"), "{full}");
+        }
         second.take("a").unwrap();
         second.put("c", &[0; 100]).unwrap();
         assert!(second.put(&"k".repeat(1025), b"").is_err());
     }
 
     #[test]
+    fn a_value_that_is_on_its_way_takes_room_until_its_connection_ends() {
+        let options = Options {
+            max_value: 100,
+            max_total: 300,
+            room_timeout: Duration::from_millis(50),
+            ..Options::default()
+        };
+        let (_server, address) = server(options);
+        let mut slow = client(&address).unwrap();
+        let mut other = client(&address).unwrap();
+        slow.raw(b"P\x00\x01s\x00\x00\x00\x64half");
+        let end = Instant::now() + Duration::from_secs(10);
+        while other.put("o", &[0; 100]).is_ok() {
+            assert!(Instant::now() < end, "half a value takes no room");
+            other.take("o").unwrap();
+        }
+        drop(slow);
+        while other.put("o", &[0; 100]).is_err() {
+            assert!(Instant::now() < end, "the room was not given back");
+        }
+    }
+
+    #[test]
+    fn a_request_can_be_stopped_and_ends_the_connection() {
+        let listener = std::net::TcpListener::bind(local()).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let silent = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut theirs = [0; 38];
+            stream.read_exact(&mut theirs).unwrap();
+            let nonces = crate::token::Nonces {
+                connecting: theirs[6..].try_into().unwrap(),
+                listening: [7; 32],
+            };
+            stream
+                .write_all(&[&b"efaS\x00\x02"[..], &[7; 32]].concat())
+                .unwrap();
+            stream.read_exact(&mut [0; 32]).unwrap();
+            let proof = token(SECRET).proof(crate::token::Prover::Listening, &nonces);
+            stream.write_all(&[&[1][..], &proof].concat()).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let mut client = client(&address).unwrap();
+        assert!(client.take_until("a", &|| true).is_err());
+        silent.join().unwrap();
+        assert!(client.take("a").is_err());
+    }
+
+    #[test]
     fn strangers_are_sent_away_and_others_go_on() {
         let (_server, address) = server(Options::default());
-        let mut good = client(&address, "secret").unwrap();
+        let mut good = client(&address).unwrap();
         for bytes in [
             &b"GET / HTTP/1.1\r\n\r\n"[..],
             b"efaS",
@@ -121,7 +244,7 @@ mod tests {
                 .unwrap();
             let mut answer = Vec::new();
             let _ = stranger.read_to_end(&mut answer);
-            assert!(!answer.starts_with(b"efaS\x00\x01\x01"), "{answer:?}");
+            assert!(!answer.ends_with(&[1]), "{answer:?}");
         }
         good.put("a", b"1").unwrap();
         assert_eq!(good.take("a").unwrap().as_deref(), Some(&b"1"[..]));
@@ -134,14 +257,14 @@ mod tests {
             ..Options::default()
         };
         let (_server, address) = server(options);
-        let mut late = client(&address, "secret");
+        let mut late = client(&address);
         let end = Instant::now() + Duration::from_secs(10);
         while late.as_mut().is_ok_and(|client| client.take("a").is_ok()) {
             assert!(Instant::now() < end, "the store did not end");
             std::thread::sleep(Duration::from_millis(10));
         }
         let (other, address) = server(Options::default());
-        let mut client = client(&address, "secret").unwrap();
+        let mut client = client(&address).unwrap();
         drop(other);
         assert!(client.take("a").is_err());
     }
@@ -152,7 +275,8 @@ mod tests {
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let timeout = Duration::from_millis(100);
-        let error = Client::connect(&address, "secret", timeout, Interrupt::never()).unwrap_err();
+        let error =
+            Client::connect(&address, &token(SECRET), timeout, Interrupt::never()).unwrap_err();
         assert_eq!(error.code(), Code::Unreachable);
     }
 }

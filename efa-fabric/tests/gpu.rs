@@ -11,6 +11,9 @@ use efa_fabric::{Code, loopback};
 
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "support/secret.rs"]
+#[cfg(feature = "cuda")]
+mod secret;
 use processes::{libraries, quick};
 
 #[cfg(feature = "cuda")]

@@ -13,10 +13,13 @@ use serde_json::json;
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
+#[path = "support/secret.rs"]
+mod secret;
 use processes::{LIMIT, quick, with_each_library};
 use rendezvous::{
     MAX_SIZE, MEMORY_KIB, Recording, Target, Then, after_knocking, between, reset, until_closed,
 };
+use secret::secret;
 
 /// Not a test: the server, in the process that a test starts.
 #[test]
@@ -29,9 +32,10 @@ fn child() {
 fn without_a_token(good: &Recording) -> Vec<(&'static str, Vec<u8>, Then)> {
     let (magic, version) = good.prefix.split_at(4);
     let other_version = [magic, &[version[0], version[1] + 1], &[0, 0, 0, 2], b"{}"].concat();
-    let knock = good.knock(json!("secret"));
-    let twice = br#"{"Knock":{"token":"guess","token":"secret"}}"#;
-    let more = br#"{"Knock":{"token":"guess"}}{"Knock":{"token":"secret"}}"#;
+    let knock = good.knock();
+    let nonce = "7".repeat(64);
+    let twice = format!(r#"{{"Knock":{{"nonce":"{nonce}","nonce":"{nonce}"}}}}"#);
+    let more = format!(r#"{{"Knock":{{"nonce":"{nonce}"}}}}{{"Proof":{{"proof":"{nonce}"}}}}"#);
     let deep = [b"{\"Knock\":".as_slice(), &b"[".repeat(200_000)].concat();
     let wide = format!("{{\"Knock\":[{}0]}}", "0,".repeat(100_000));
     vec![
@@ -72,12 +76,12 @@ fn without_a_token(good: &Recording) -> Vec<(&'static str, Vec<u8>, Then)> {
         ("an empty frame", good.encode(b""), Then::Wait),
         (
             "no utf-8",
-            good.encode(b"{\"Knock\":{\"token\":\"\xff\xfe\"}}"),
+            good.encode(b"{\"Knock\":{\"nonce\":\"\xff\xfe\"}}"),
             Then::Wait,
         ),
         (
             "half a surrogate",
-            good.encode(br#"{"Knock":{"token":"\ud800"}}"#),
+            good.encode(br#"{"Knock":{"nonce":"\ud800"}}"#),
             Then::Wait,
         ),
         ("deep json", good.encode(&deep), Then::Wait),
@@ -87,26 +91,50 @@ fn without_a_token(good: &Recording) -> Vec<(&'static str, Vec<u8>, Then)> {
             good.encode(&b"9".repeat(200_000)),
             Then::Wait,
         ),
-        ("another token", good.knock(json!("guess")), Then::Wait),
-        ("no token", good.knock(json!("")), Then::Wait),
+        ("another proof", good.prove(json!(nonce)), Then::Wait),
         (
-            "a token and a NUL",
-            good.knock(json!("secret\0")),
+            "the proof that was right before",
+            good.prove(good.frame("Proof")["Proof"]["proof"].clone()),
+            Then::Wait,
+        ),
+        ("no proof", good.prove(json!("")), Then::Wait),
+        (
+            "half a proof",
+            good.prove(json!("7".repeat(63))),
             Then::Wait,
         ),
         (
-            "a long token",
-            good.knock(json!("s".repeat(200_000))),
+            "a long proof",
+            good.prove(json!("7".repeat(200_000))),
             Then::Wait,
         ),
-        ("a token that is a number", good.knock(json!(7)), Then::Wait),
+        ("a proof that is a number", good.prove(json!(7)), Then::Wait),
         (
-            "a token that is a list",
-            good.knock(json!(["secret"])),
+            "a proof that is a list",
+            good.prove(json!([nonce])),
             Then::Wait,
         ),
-        ("two tokens", good.encode(twice), Then::Wait),
-        ("two values in a frame", good.encode(more), Then::Wait),
+        (
+            "a nonce that is not one",
+            good.changed("Knock", "/nonce", json!("zz")),
+            Then::Wait,
+        ),
+        (
+            "a proof before knocking",
+            good.encode(good.frame("Proof").to_string().as_bytes()),
+            Then::Wait,
+        ),
+        (
+            "knocks twice",
+            [knock.clone(), knock.clone()].concat(),
+            Then::Wait,
+        ),
+        ("two nonces", good.encode(twice.as_bytes()), Then::Wait),
+        (
+            "two values in a frame",
+            good.encode(more.as_bytes()),
+            Then::Wait,
+        ),
         (
             "hello before knocking",
             good.encode(good.frame("Hello").to_string().as_bytes()),
@@ -174,7 +202,7 @@ fn strangers_who_say_nothing_do_not_hold_up_the_peer() {
                 let mut options = quick("tcp");
                 options.connect_timeout = Duration::from_secs(10);
                 let never = Interrupt::never();
-                connect(&library, &target.address, "secret", &options, never)
+                connect(&library, &target.address, &secret(), &options, never)
                     .unwrap_or_else(|error| panic!("behind {count}: {error}"));
                 assert_eq!(target.outcome(), "ok");
                 for stranger in &mut strangers {
@@ -195,7 +223,7 @@ fn peers_wait_for_their_turn() {
                 let mut options = quick("tcp");
                 options.connect_timeout = LIMIT;
                 let never = Interrupt::never();
-                connect(&library, &target.address, "secret", &options, never).map(drop)
+                connect(&library, &target.address, &secret(), &options, never).map(drop)
             };
             let probes: Vec<_> = (0..4).map(|_| scope.spawn(probe)).collect();
             for probe in probes {
@@ -233,7 +261,7 @@ fn with_the_token(good: &Recording, address_digits: usize) -> Vec<Case> {
     };
     let hello = good.encode(good.frame("Hello").to_string().as_bytes());
     let begin = good.encode(good.frame("Begin").to_string().as_bytes());
-    let knock = good.knock(json!("secret"));
+    let knock = good.knock();
     let end = good.encode(br#"{"End":{"count":1}}"#);
     let mut cases = vec![
         case("closes", vec![], Then::Close, GONE),
@@ -439,7 +467,7 @@ fn an_end_that_is_too_low_is_a_typed_error_at_once() {
                     *count = json!(said - 2);
                     Some(())
                 });
-                let error = connect(&library, &address, "secret", &options, Interrupt::never());
+                let error = connect(&library, &address, &secret(), &options, Interrupt::never());
                 let error = error.unwrap_err();
                 assert_eq!(target.outcome(), "fabric.peer_failed", "{error}");
                 assert_eq!(error.code(), Code::PeerFailed, "{error}");

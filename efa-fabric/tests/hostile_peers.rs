@@ -13,8 +13,11 @@ use serde_json::json;
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
+#[path = "support/secret.rs"]
+mod secret;
 use processes::{LIMIT, quick, with_each_library};
 use rendezvous::{HEADER, Recording, Target, Then, after_knocking, until_closed};
+use secret::secret;
 
 const REFUSED: &[Code] = &[Code::RendezvousRefused];
 const GONE: &[Code] = &[Code::Unreachable];
@@ -135,7 +138,7 @@ fn a_server_that_sends_nonsense_is_a_typed_error() {
             options.connect_timeout = Duration::from_secs(2);
             options.deadline = Duration::from_secs(4);
             let start = Instant::now();
-            let error = connect(&library, &address, "secret", &options, Interrupt::never());
+            let error = connect(&library, &address, &secret(), &options, Interrupt::never());
             let error = error.unwrap_err();
             assert!(codes.contains(&error.code()), "{name}: {error:?}");
             assert!(start.elapsed() < LIMIT, "{name}");

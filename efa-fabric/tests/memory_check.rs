@@ -18,6 +18,10 @@ use efa_fabric::{
     providers,
 };
 
+#[path = "support/secret.rs"]
+mod secret;
+use secret::secret;
+
 /// What valgrind ends with if it found something, and no test binary does.
 const FOUND: i32 = 99;
 
@@ -93,13 +97,13 @@ fn an_end_in_the_middle(library: &Arc<Library>, provider: &str) {
 }
 
 fn across_the_rendezvous(library: &Arc<Library>, provider: &str) {
-    let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+    let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
     let address = server.address().to_string();
     std::thread::scope(|scope| {
         let serving =
             scope.spawn(|| server.serve_one(library, &ServeOptions::default(), Interrupt::never()));
         let options = short(provider);
-        connect(library, &address, "secret", &options, Interrupt::never()).unwrap();
+        connect(library, &address, &secret(), &options, Interrupt::never()).unwrap();
         serving.join().unwrap().unwrap();
     });
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 mod processes;
 #[path = "support/rendezvous.rs"]
 mod rendezvous;
+#[path = "support/secret.rs"]
+mod secret;
 #[path = "support/targets.rs"]
 mod targets;
 use processes::libraries;

@@ -17,6 +17,10 @@ use efa_fabric::{
     Code, Interrupt, Library, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback,
 };
 
+#[path = "support/secret.rs"]
+mod secret;
+use secret::secret;
+
 const SIZES: [usize; 4] = [1, 64, 64 << 10, 1 << 20];
 const PROVIDERS: [&str; 2] = ["tcp", "shm"];
 
@@ -155,7 +159,7 @@ fn every_operation_between_two_processes() {
         let address = lines
             .find_map(|line| Some(line.ok()?.strip_prefix("@address ")?.to_owned()))
             .expect("the child listens");
-        let report = connect(library, &address, "secret", options, Interrupt::never());
+        let report = connect(library, &address, &secret(), options, Interrupt::never());
         if report.is_err() {
             // It may still wait for a peer that was refused before it spoke.
             server.kill().unwrap();
@@ -175,7 +179,7 @@ fn child() {
         return;
     }
     let library = Library::find().unwrap();
-    let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+    let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
     println!("\n@address {}", server.address());
     server
         .serve_one(&library, &ServeOptions::default(), Interrupt::never())

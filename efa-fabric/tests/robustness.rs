@@ -20,7 +20,10 @@ use efa_fabric::{
 
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "support/secret.rs"]
+mod secret;
 use processes::{LIMIT, Process, argument, endless, libraries, quick, with_each_library};
+use secret::secret;
 
 // -------------------------------------------------------------------------------- the child
 
@@ -33,7 +36,7 @@ fn child() {
     let library = Library::find().unwrap();
     let outcome = match role.as_str() {
         "serve" => {
-            let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+            let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
             println!("\n@address {}", server.address());
             let options = ServeOptions::default();
             server
@@ -43,7 +46,7 @@ fn child() {
         "connect" => {
             let options = endless("tcp", argument("BANDWIDTH") == "true");
             let address = argument("ADDRESS");
-            connect(&library, &address, "secret", &options, Interrupt::never()).map(drop)
+            connect(&library, &address, &secret(), &options, Interrupt::never()).map(drop)
         }
         "limited" => {
             // Once without the limit, so that providers are set up.
@@ -122,7 +125,14 @@ fn end_server_after(
         }
         Instant::now() > never
     };
-    let error = connect(library, &address, "secret", &options, Interrupt::new(&hook)).unwrap_err();
+    let error = connect(
+        library,
+        &address,
+        &secret(),
+        &options,
+        Interrupt::new(&hook),
+    )
+    .unwrap_err();
     assert!(signalled.get(), "it ended before the server did: {error}");
     error
 }
@@ -161,7 +171,7 @@ fn a_server_that_never_starts_is_named() {
         let mut options = quick("tcp");
         options.connect_timeout = Duration::from_millis(300);
         let never = Interrupt::never();
-        let error = connect(&library, "127.0.0.1:1", "secret", &options, never).unwrap_err();
+        let error = connect(&library, "127.0.0.1:1", &secret(), &options, never).unwrap_err();
         assert_eq!(error.code(), Code::Unreachable);
         assert_eq!(error.context_value("peer"), Some("127.0.0.1:1"));
         assert!(
@@ -228,7 +238,7 @@ fn end_client_after(
 #[test]
 fn a_server_outlives_clients_that_die_or_stop() {
     with_each_library("a_server_outlives_clients", |library| {
-        let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+        let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
         for (signal, code) in [
             (libc::SIGKILL, Code::Unreachable),
             (libc::SIGSTOP, Code::Deadline),
@@ -250,7 +260,7 @@ fn a_server_outlives_clients_that_die_or_stop() {
             });
             let address = server.address().to_string();
             let options = quick("tcp");
-            connect(&library, &address, "secret", &options, Interrupt::never()).unwrap();
+            connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap();
             serving.join().unwrap().unwrap();
         });
     });
@@ -324,7 +334,7 @@ fn a_provider_that_vanishes_is_typed() {
         let address = server.line("@address");
         let options = quick("tcp");
         let error =
-            connect(&library, &address, "secret", &options, Interrupt::never()).unwrap_err();
+            connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap_err();
         assert_eq!(error.code(), Code::ProviderNotFound, "{error:?}");
         assert!(error.context_value("peer").is_some());
     });

@@ -9,7 +9,11 @@ use efa_fabric::rails::Rail;
 use efa_fabric::store;
 use efa_fabric::survey::{Outcome, Subject, VerdictKind};
 use efa_fabric::survey_run::{Node, PairOptions, RankOptions, Rendezvous, Report, run_rank};
+
+#[path = "support/secret.rs"]
+mod secret;
 use efa_fabric::{Code, Interrupt, Library, Result};
+use secret::secret;
 
 fn library() -> Option<Arc<Library>> {
     match Library::find() {
@@ -50,7 +54,7 @@ fn meet_with(
     interrupt: Interrupt<'_>,
 ) -> Result<Report> {
     let timeout = Duration::from_secs(30);
-    let mut client = store::Client::connect(address, "secret", timeout, Interrupt::never())?;
+    let mut client = store::Client::connect(address, &secret(), timeout, Interrupt::never())?;
     let meeting = Rendezvous {
         exchange: &mut client,
         rank,
@@ -63,7 +67,7 @@ fn meet_with(
 #[allow(clippy::unwrap_used)] // of a test
 fn store() -> (store::Server, String) {
     let address = "127.0.0.1:0".parse().unwrap();
-    let server = store::Server::start(address, "secret", &store::Options::default()).unwrap();
+    let server = store::Server::start(address, &secret(), &store::Options::default()).unwrap();
     let address = server.address().to_string();
     (server, address)
 }

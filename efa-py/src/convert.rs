@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use efa_fabric::token::Token;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, Deserialize};
 use serde_json::Value;
+
+use crate::errors;
 
 /// The argument of this name, in seconds.
 pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
@@ -19,6 +22,13 @@ pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 pub(crate) fn address(text: &str) -> PyResult<SocketAddr> {
     text.parse()
         .map_err(|error| PyValueError::new_err(format!("address '{text}' is not ip:port: {error}")))
+}
+
+/// The secret of a rendezvous: as given, or a random one.
+pub(crate) fn token(given: Option<String>) -> PyResult<Token> {
+    given
+        .map_or_else(Token::generate, Token::parse)
+        .map_err(errors::exception)
 }
 
 /// Core values as their Python classes.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use efa_fabric as fabric;
+use fabric::token::Token;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -356,7 +357,7 @@ async fn run_loopback(
 async fn run_connect(
     library: Arc<fabric::Library>,
     address: String,
-    token: String,
+    token: Token,
     options: fabric::ProbeOptions,
 ) -> PyResult<ProbeReport> {
     run(move |interrupt| fabric::connect(&library, &address, &token, &options, interrupt)).await
@@ -384,16 +385,21 @@ twins! {
     signature (address, token, probe, *, library=None);
     |py| {
         let options = probe.into_options()?;
+        let token = Token::parse(token).map_err(errors::exception)?;
         run_connect(self::library(library)?, address, token, options)
     }
 }
 
 /// The answering side of a probe between two processes.
 ///
-/// token: what a peer must know. address: `host:port` to listen on; any free port of this
-/// machine only by default. Raises FabricError when it cannot be listened on.
+/// token: what a peer must have, 16 to 1,024 bytes; a random one if left out. It is never sent.
+/// address: `host:port` to listen on; any free port of this machine only by default. Raises
+/// FabricError when it cannot be listened on.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
-pub(crate) struct Server(Arc<fabric::Server>);
+pub(crate) struct Server {
+    server: Arc<fabric::Server>,
+    token: Token,
+}
 
 impl Server {
     fn answer(
@@ -411,7 +417,7 @@ impl Server {
         options.max_size = max_size;
         options.wait = parse("wait", wait)?;
         options.endpoint.memory = gpu::parse_memory(memory, dmabuf, false)?;
-        let (server, library) = (self.0.clone(), self::library(library)?);
+        let (server, library) = (self.server.clone(), self::library(library)?);
         Ok(run(move |interrupt| {
             server.serve_one(&library, &options, interrupt)
         }))
@@ -421,18 +427,28 @@ impl Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (token, *, address="127.0.0.1:0"))]
-    fn new(token: String, address: &str) -> PyResult<Self> {
+    #[pyo3(signature = (token=None, *, address="127.0.0.1:0"))]
+    fn new(token: Option<String>, address: &str) -> PyResult<Self> {
         refuse_after_fork()?;
-        let server =
-            fabric::Server::bind(convert::address(address)?, token).map_err(errors::exception)?;
-        Ok(Self(Arc::new(server)))
+        let token = convert::token(token)?;
+        let server = fabric::Server::bind(convert::address(address)?, token.clone())
+            .map_err(errors::exception)?;
+        Ok(Self {
+            server: Arc::new(server),
+            token,
+        })
+    }
+
+    /// The secret that peers need. Bring it to them as one.
+    #[getter]
+    fn token(&self) -> &str {
+        self.token.reveal()
     }
 
     /// What peers connect to, as `ip:port`.
     #[getter]
     fn address(&self) -> String {
-        self.0.address().to_string()
+        self.server.address().to_string()
     }
 
     /// Answers the next peer that has the token; the report has what it measured. max_size: the
@@ -500,6 +516,6 @@ impl Server {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Server on {}>", self.0.address())
+        format!("<Server on {}>", self.server.address())
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use efa_fabric as fabric;
+use fabric::token::Token;
 use pyo3::prelude::*;
 
 use crate::convert::{self, seconds};
@@ -13,29 +14,39 @@ use crate::runtime::block_on;
 
 /// A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
 ///
-/// token: what every rank must know. address: `ip:port` to listen on.
+/// token: what every rank must have, 16 to 1,024 bytes; a random one if left out. It is never sent.
+/// address: `ip:port` to listen on.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct StoreServer {
     server: Mutex<Option<fabric::store::Server>>,
     address: String,
+    token: Token,
 }
 
 #[pymethods]
 impl StoreServer {
     #[new]
-    #[pyo3(signature = (token, *, address="127.0.0.1:0", deadline_s=86_400.0))]
-    fn new(token: &str, address: &str, deadline_s: f64) -> PyResult<Self> {
+    #[pyo3(signature = (token=None, *, address="127.0.0.1:0", deadline_s=86_400.0))]
+    fn new(token: Option<String>, address: &str, deadline_s: f64) -> PyResult<Self> {
         crate::runtime::refuse_after_fork()?;
+        let token = convert::token(token)?;
         let address = convert::address(address)?;
         let mut options = fabric::store::Options::default();
         options.deadline = seconds("deadline_s", deadline_s)?;
         let server =
-            fabric::store::Server::start(address, token, &options).map_err(errors::exception)?;
+            fabric::store::Server::start(address, &token, &options).map_err(errors::exception)?;
         let address = server.address().to_string();
         Ok(Self {
             server: Mutex::new(Some(server)),
             address,
+            token,
         })
+    }
+
+    /// The secret that ranks need. Bring it to them as one.
+    #[getter]
+    fn token(&self) -> &str {
+        self.token.reveal()
     }
 
     /// What ranks connect to, as `ip:port`.
@@ -78,6 +89,7 @@ impl StoreClient {
     #[pyo3(signature = (address, token, *, timeout_s=60.0))]
     fn new(py: Python<'_>, address: String, token: String, timeout_s: f64) -> PyResult<Self> {
         let timeout: Duration = seconds("timeout_s", timeout_s)?;
+        let token = Token::parse(token).map_err(errors::exception)?;
         let connecting = async move {
             on_thread(move |interrupt| {
                 fabric::store::Client::connect(&address, &token, timeout, interrupt)
@@ -88,17 +100,47 @@ impl StoreClient {
     }
 
     /// Leaves the bytes under a key that was not used before.
+    ///
+    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
     fn put(&self, py: Python<'_>, key: &str, value: &[u8]) -> PyResult<()> {
-        use fabric::probe::Exchange as _;
-        py.detach(|| lock(&self.0).put(key, value))
-            .map_err(|error| store_failed(error.as_ref()))
+        self.ask(py, |client, stop| client.put_until(key, value, stop))
     }
 
     /// Takes away what lies under the key; None while nothing does.
+    ///
+    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
     fn take(&self, py: Python<'_>, key: &str) -> PyResult<Option<Vec<u8>>> {
-        use fabric::probe::Exchange as _;
-        py.detach(|| lock(&self.0).take(key))
-            .map_err(|error| store_failed(error.as_ref()))
+        self.ask(py, |client, stop| client.take_until(key, stop))
+    }
+}
+
+impl StoreClient {
+    /// One request, without the GIL. Ctrl-C is asked for while the answer has not come.
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        request: impl FnOnce(
+            &mut fabric::store::Client,
+            &dyn Fn() -> bool,
+        ) -> Result<T, fabric::probe::ExchangeError>
+        + Send,
+    ) -> PyResult<T> {
+        py.detach(|| {
+            let raised = Mutex::new(None);
+            let stop = || {
+                let signal = Python::attach(|py| py.check_signals());
+                let is_raised = signal.is_err();
+                if let Err(signal) = signal {
+                    *lock(&raised) = Some(signal);
+                }
+                is_raised
+            };
+            let answer = request(&mut lock(&self.0), &stop);
+            match (answer, lock(&raised).take()) {
+                (_, Some(signal)) => Err(signal),
+                (answer, None) => answer.map_err(|error| store_failed(error.as_ref())),
+            }
+        })
     }
 }
 

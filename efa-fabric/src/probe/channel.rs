@@ -14,6 +14,8 @@ use crate::error::{Code, Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Side {
     pub(crate) peer: Peer,
+    /// The same for processes that can share memory.
+    pub(crate) machine: String,
     pub(crate) fabric: String,
     pub(crate) protocol: String,
     pub(crate) address_format: String,
@@ -46,12 +48,21 @@ pub(crate) struct Phase {
 /// One message beside the fabric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Frame {
-    /// First of all, from the side that connects.
+    /// First of all, from the side that connects: its nonce, as hexadecimal digits.
     Knock {
-        token: String,
+        nonce: String,
     },
-    /// The token is right; these providers have reliable-datagram endpoints here.
+    /// The nonce of the side that listens.
+    Challenge {
+        nonce: String,
+    },
+    /// The connecting side has the token.
+    Proof {
+        proof: String,
+    },
+    /// So has the listening side; these providers have reliable-datagram endpoints here.
     Accepted {
+        proof: String,
         providers: Vec<String>,
     },
     /// The other side will not go on.

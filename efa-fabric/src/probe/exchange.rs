@@ -1,7 +1,8 @@
 //! Two sides that meet through something of the caller's: a Ray actor, a torch store, a folder.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use super::{initiator, responder};
 use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
 use crate::library::Library;
+use crate::token;
 
 /// Longest message that is taken from the other side, in bytes.
 const MAX_MESSAGE: usize = 256 << 10;
@@ -76,18 +78,29 @@ impl Exchange for Folder {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
         let path = self.file(key);
         let mut unfinished = path.clone().into_os_string();
-        unfinished.push(".part");
-        fs::write(&unfinished, value)?;
+        // A name that nobody can prepare: whoever else writes to the folder could point it elsewhere.
+        unfinished.push(format!(".{}.part", hex::encode(&token::nonce()?[..8])));
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        options.open(&unfinished)?.write_all(value)?;
         Ok(fs::rename(&unfinished, &path)?)
     }
 
     fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
         let path = self.file(key);
-        let file = match fs::File::open(&path) {
+        let mut options = fs::OpenOptions::new();
+        // No link is followed, and no pipe is waited for.
+        options
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = match options.open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        if !file.metadata()?.is_file() {
+            return Err(format!("{} is not a regular file", path.display()).into());
+        }
         let mut bytes = Vec::new();
         // One more than is taken, so that what is too long shows.
         file.take(MAX_MESSAGE as u64 + 1).read_to_end(&mut bytes)?;
@@ -155,7 +168,7 @@ pub fn answer_through(
     let time = options.accept_timeout.saturating_add(options.deadline);
     let mut guard = Guard::new(&mut channel, interrupt, time, options.wait);
     guard.expect_contact(options.accept_timeout);
-    let local = |_: &str| options.endpoint.clone();
+    let local = |_: &str| Ok(options.endpoint.clone());
     // In two statements: what keeps the endpoint must go before the session does.
     let opened = session::respond(library, &local, options.max_size, &mut guard, &mut None);
     guard.contact();
@@ -354,5 +367,53 @@ mod tests {
         let missing = Folder::open("/nonexistent/folder").unwrap_err();
         assert_eq!(missing.code(), Code::RendezvousFailed);
         assert_eq!(missing.context_value("folder"), Some("/nonexistent/folder"));
+    }
+    /// A folder of this test alone.
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("efa-exchange-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_folder_carries_messages_and_leaves_nothing() {
+        let path = folder("carries");
+        let (mut left, mut right) = (Folder::open(&path).unwrap(), Folder::open(&path).unwrap());
+        assert_eq!(right.take("a/measure/0").unwrap(), None);
+        left.put("a/measure/0", b"one").unwrap();
+        assert_eq!(right.take("a/measure/0").unwrap().unwrap(), b"one");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_a_folder_is_neither_read_nor_written_through() {
+        let path = folder("links");
+        let secret = path.join("secret");
+        fs::write(&secret, "untouched").unwrap();
+        for name in ["a%2fmeasure%2f0", "a%2fmeasure%2f0.part", "a%2fanswer%2f0"] {
+            std::os::unix::fs::symlink(&secret, path.join(name)).unwrap();
+        }
+        let mut folder = Folder::open(&path).unwrap();
+        assert!(folder.take("a/answer/0").is_err());
+        folder.put("a/measure/0", b"one").unwrap();
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "untouched");
+        assert_eq!(folder.take("a/measure/0").unwrap().unwrap(), b"one");
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_a_folder_is_refused_at_once() {
+        let path = folder("pipes");
+        let made = std::process::Command::new("mkfifo")
+            .arg(path.join("a%2fmeasure%2f0"))
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let refused = Folder::open(&path).unwrap().take("a/measure/0");
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("not a regular file"), "{error}");
+        fs::remove_dir_all(&path).unwrap();
     }
 }

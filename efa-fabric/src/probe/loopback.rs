@@ -76,12 +76,17 @@ pub(crate) fn loopback_from(
         let answer = move || {
             let mut guard = Guard::new(&mut right, Interrupt::never(), deadline, wait);
             let (mut keep, mut session) = (None, None);
-            let result =
-                session::respond(library, &|_| local.clone(), MAX_SIZE, &mut guard, &mut keep)
-                    .and_then(|opened| {
-                        let session = session.insert(opened);
-                        responder::answer(&mut session.traffic, &session.options, &mut guard)
-                    });
+            let result = session::respond(
+                library,
+                &|_| Ok(local.clone()),
+                MAX_SIZE,
+                &mut guard,
+                &mut keep,
+            )
+            .and_then(|opened| {
+                let session = session.insert(opened);
+                responder::answer(&mut session.traffic, &session.options, &mut guard)
+            });
             let result = session::tell(&mut guard, result);
             session::settle(&result, session.as_mut());
             responder.part();

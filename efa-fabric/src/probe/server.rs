@@ -4,20 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::channel::Frame;
 use super::guard::Guard;
-use super::hall::Hall;
+use super::hall::{self, Hall};
 use super::options::{ProbeOptions, ServeOptions};
 use super::rendezvous::{self, Listener, Tcp};
 use super::report::{ProbeReport, Role};
 use super::session::{self, settle, tell};
 use super::{initiator, responder};
 use crate::endpoint::EndpointOptions;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::info;
 use crate::interrupt::Interrupt;
 use crate::library::Library;
 use crate::provider;
+use crate::token::Token;
 
 /// Measures to a [`Server`] at `host:port`, which must have the same token.
 ///
@@ -31,12 +31,11 @@ use crate::provider;
 pub fn connect(
     library: &Arc<Library>,
     address: &str,
-    token: &str,
+    token: &Token,
     options: &ProbeOptions,
     interrupt: Interrupt<'_>,
 ) -> Result<ProbeReport> {
     options.check()?;
-    check_token(token)?;
     let start = Instant::now();
     let mut tcp = Tcp::connect(
         address,
@@ -62,19 +61,13 @@ pub fn connect(
 
 fn measure_with(
     library: &Arc<Library>,
-    token: &str,
+    token: &Token,
     options: &ProbeOptions,
     guard: &mut Guard<'_>,
 ) -> Result<ProbeReport> {
     guard.doing = "meeting the peer".into();
     guard.expect_contact(options.connect_timeout);
-    guard.send(&Frame::Knock {
-        token: token.to_owned(),
-    })?;
-    let providers = match guard.wait(None)? {
-        Frame::Accepted { providers } => providers,
-        frame => return Err(guard.unexpected(&frame)),
-    };
+    let providers = hall::enter(guard, token)?;
     let mut session = session::initiate(library, options, Some(&providers), guard, &mut None)?;
     guard.contact();
     let measured = initiator::measure(&mut session.traffic, &session.options, guard);
@@ -91,11 +84,8 @@ impl Server {
     /// Listens on this address; [`Server::LOOPBACK`] for any free port of this machine only.
     ///
     /// # Errors
-    /// `fabric.rendezvous_failed` if the address cannot be listened on,
-    /// `fabric.invalid_option` for an empty token.
-    pub fn bind(address: SocketAddr, token: impl Into<String>) -> Result<Self> {
-        let token = token.into();
-        check_token(&token)?;
+    /// `fabric.rendezvous_failed` if the address cannot be listened on.
+    pub fn bind(address: SocketAddr, token: Token) -> Result<Self> {
         Ok(Self {
             hall: Hall::new(Listener::bind(address)?, token),
         })
@@ -130,7 +120,12 @@ impl Server {
         let mut tcp = self.hall.admit(&offered, end, interrupt)?;
         let (local, peer) = (tcp.local_ip(), tcp.peer());
         let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
-        let provider = |provider: &str| with_source(&options.endpoint, provider, local);
+        let provider = |provider: &str| {
+            if provider::is(provider, "shm") && !is_local(local, peer.ip()) {
+                return Err(session::not_local(&peer.ip().to_string()));
+            }
+            Ok(with_source(&options.endpoint, provider, local))
+        };
         // In two statements: what keeps the endpoint must go before the session does.
         let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
         let result = opened.and_then(|mut session| {
@@ -150,13 +145,10 @@ impl std::fmt::Debug for Server {
     }
 }
 
-fn check_token(token: &str) -> Result<()> {
-    if token.is_empty() {
-        return Err(Error::new(Code::InvalidOption, "the token is empty")
-            .with_cure("give both sides the same secret")
-            .with_context("option", "token"));
-    }
-    Ok(())
+/// Whether a connection between these addresses stays on the machine.
+fn is_local(own: Option<IpAddr>, peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    peer.is_loopback() || own == Some(peer)
 }
 
 /// Options with this source address, where the provider has such and none is chosen.

@@ -1,5 +1,6 @@
 //! From two channels to two lanes: both sides open endpoints, say hello, and agree.
 
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ pub(crate) fn initiate(
 /// `local` has this side's choices for the other's provider.
 pub(crate) fn respond(
     library: &Arc<Library>,
-    local: &dyn Fn(&str) -> EndpointOptions,
+    local: &dyn Fn(&str) -> Result<EndpointOptions>,
     max_size: usize,
     guard: &mut Guard<'_>,
     keep: &mut Keep,
@@ -98,8 +99,8 @@ pub(crate) fn respond(
         Frame::Hello { side, options } => (side, options),
         frame => return Err(guard.unexpected(&frame)),
     };
-    let local = local(&theirs.peer.provider);
     let opened = options.check_limit(max_size).and_then(|()| {
+        let local = local(&theirs.peer.provider)?;
         let gpu = gpu_of(local.memory)?;
         Ok((open_for(library, &local, &theirs, &options)?, gpu))
     });
@@ -154,6 +155,7 @@ fn open_for(
     };
     let entry = info::select(library, &wanted)?;
     let info = ProviderInfo::from_entry(entry.entry());
+    check_machine(&info.provider, &machine(), theirs)?;
     check_versions(library, &info, peer)?;
     check_faults(library, &info, options, false)?;
     options.check_provider(info.max_message_size, &info.provider, &info.fabric)?;
@@ -240,6 +242,34 @@ fn check_faults(
     .with_context("library", library.version()))
 }
 
+/// Refuses `shm` for a peer that does not share `/dev/shm` with this process: it would wait for bytes
+/// that cannot come, or map whatever has the same name here.
+fn check_machine(provider: &str, own: &str, theirs: &Side) -> Result<()> {
+    if !provider::is(provider, "shm") || own == theirs.machine {
+        return Ok(());
+    }
+    let name = theirs.peer.hostname.as_deref().unwrap_or("the peer");
+    Err(not_local(name))
+}
+
+/// The error for `shm` with a peer elsewhere.
+pub(crate) fn not_local(peer: &str) -> Error {
+    Error::new(
+        Code::UnsupportedOperation,
+        format!("shm needs both sides on one machine with the same /dev/shm; {peer} is elsewhere"),
+    )
+    .with_cure("probe tcp or efa")
+    .with_context("provider", "shm")
+}
+
+/// Which processes share memory with this one: the boot of the kernel and the file system at
+/// `/dev/shm`, which containers have each their own of.
+fn machine() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let shared = std::fs::metadata("/dev/shm").map_or(0, |folder| folder.dev());
+    format!("{}/{shared}", boot.trim())
+}
+
 fn session(
     endpoint: Rc<Endpoint>,
     own: &Side,
@@ -248,6 +278,7 @@ fn session(
     gpu: Option<Rc<Gpu>>,
     guard: &mut Guard<'_>,
 ) -> Result<Session> {
+    check_machine(&endpoint.info().provider, &own.machine, &theirs)?;
     let address = peer_address(&own.address, &theirs.address_format, &theirs.address)?;
     // Receives for the acknowledgements that come between the messages of both sides.
     let spare = if options.is_bidirectional() {
@@ -351,6 +382,7 @@ fn side(library: &Library, endpoint: &Endpoint) -> Side {
             domain: info.domain.clone(),
             memory: endpoint.memory(),
         },
+        machine: machine(),
         fabric: info.fabric.clone(),
         protocol: info.protocol.clone(),
         address_format: info.address_format.clone(),

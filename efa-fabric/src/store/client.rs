@@ -1,15 +1,14 @@
 //! The side that leaves and takes values.
 
 use std::io::ErrorKind;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::wire::{
-    self, FAILED, HELLO, MAX_KEY, MAX_TOKEN, MAX_VALUE, NOTHING, PUT, TAKE, VALUE, WELCOME,
-};
+use super::wire::{self, FAILED, HELLO, MAX_KEY, MAX_VALUE, NOTHING, PUT, TAKE, VALUE, WELCOME};
 use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
 use crate::probe::{Exchange, ExchangeError, after};
+use crate::token::{NONCE_BYTES, Nonce, Nonces, PROOF_BYTES, Prover, Token, nonce};
 
 /// One attempt to connect, after which the caller's hook is asked again.
 const CONNECT_SLICE: Duration = Duration::from_millis(500);
@@ -28,20 +27,14 @@ impl Client {
     /// Connects to `host:port` within this time, and goes on trying while nobody listens yet.
     ///
     /// # Errors
-    /// `fabric.unreachable` if nobody answers in time, `fabric.rendezvous_refused` if the token
-    /// is wrong or the other side is no store, `fabric.interrupted`.
+    /// `fabric.unreachable` if nobody answers in time, `fabric.rendezvous_refused` if one side does
+    /// not have the token of the other or the other side is no store, `fabric.interrupted`.
     pub fn connect(
         address: &str,
-        token: &str,
+        token: &Token,
         timeout: Duration,
         interrupt: Interrupt<'_>,
     ) -> Result<Self> {
-        if token.len() > MAX_TOKEN {
-            return Err(refused(
-                address,
-                "the token is longer than any store's token",
-            ));
-        }
         let end = after(timeout);
         loop {
             interrupt.check()?;
@@ -60,30 +53,82 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, request: &[u8]) -> std::io::Result<Answer> {
+    /// As [`Exchange::put`], until the caller wishes to stop. The connection is of no use then.
+    ///
+    /// # Errors
+    /// As [`Exchange::put`].
+    pub fn put_until(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), ExchangeError> {
+        if value.len() > MAX_VALUE {
+            return Err("the value is longer than any store takes".into());
+        }
+        let mut request = request(PUT, key)?;
+        request.extend((value.len() as u32).to_be_bytes());
+        request.extend(value);
+        match self.ask(&request, stop)? {
+            Answer::Nothing => Ok(()),
+            Answer::Failed(why) => Err(why.into()),
+            Answer::Value(_) => Err("the store gave a value where none was asked for".into()),
+        }
+    }
+
+    /// As [`Exchange::take`], until the caller wishes to stop. The connection is of no use then.
+    ///
+    /// # Errors
+    /// As [`Exchange::take`].
+    pub fn take_until(
+        &mut self,
+        key: &str,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<u8>>, ExchangeError> {
+        match self.ask(&request(TAKE, key)?, stop)? {
+            Answer::Nothing => Ok(None),
+            Answer::Value(value) => Ok(Some(value)),
+            Answer::Failed(why) => Err(why.into()),
+        }
+    }
+
+    /// Sends bytes as they are.
+    #[cfg(test)]
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        wire::write(&mut self.stream, bytes, after(REQUEST_TIMEOUT), &|| false).unwrap();
+    }
+
+    /// A request whose answer did not come whole leaves a connection that must not be used again.
+    fn ask(&mut self, request: &[u8], stop: &dyn Fn() -> bool) -> std::io::Result<Answer> {
+        self.exchange(request, stop).inspect_err(|_| {
+            // It may be closed already.
+            let _ = self.stream.shutdown(Shutdown::Both);
+        })
+    }
+
+    fn exchange(&mut self, request: &[u8], stop: &dyn Fn() -> bool) -> std::io::Result<Answer> {
         let end = after(REQUEST_TIMEOUT);
-        let never = || false;
-        wire::write(&mut self.stream, request, end, &never)?;
+        wire::write(&mut self.stream, request, end, stop)?;
         let mut kind = [0];
-        wire::read(&mut self.stream, &mut kind, end, &never)?;
+        wire::read(&mut self.stream, &mut kind, end, stop)?;
         match kind[0] {
             NOTHING => Ok(Answer::Nothing),
             VALUE => {
                 let mut length = [0; 4];
-                wire::read(&mut self.stream, &mut length, end, &never)?;
+                wire::read(&mut self.stream, &mut length, end, stop)?;
                 let length = u32::from_be_bytes(length) as usize;
                 if length > MAX_VALUE {
                     return Err(ErrorKind::InvalidData.into());
                 }
                 let mut value = vec![0; length];
-                wire::read(&mut self.stream, &mut value, end, &never)?;
+                wire::read(&mut self.stream, &mut value, end, stop)?;
                 Ok(Answer::Value(value))
             }
             FAILED => {
                 let mut length = [0];
-                wire::read(&mut self.stream, &mut length, end, &never)?;
+                wire::read(&mut self.stream, &mut length, end, stop)?;
                 let mut why = vec![0; usize::from(length[0])];
-                wire::read(&mut self.stream, &mut why, end, &never)?;
+                wire::read(&mut self.stream, &mut why, end, stop)?;
                 Ok(Answer::Failed(String::from_utf8_lossy(&why).into_owned()))
             }
             _ => Err(ErrorKind::InvalidData.into()),
@@ -99,25 +144,11 @@ enum Answer {
 
 impl Exchange for Client {
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
-        if value.len() > MAX_VALUE {
-            return Err("the value is longer than any store takes".into());
-        }
-        let mut request = request(PUT, key)?;
-        request.extend((value.len() as u32).to_be_bytes());
-        request.extend(value);
-        match self.ask(&request)? {
-            Answer::Nothing => Ok(()),
-            Answer::Failed(why) => Err(why.into()),
-            Answer::Value(_) => Err("the store gave a value where none was asked for".into()),
-        }
+        self.put_until(key, value, &|| false)
     }
 
     fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-        match self.ask(&request(TAKE, key)?)? {
-            Answer::Nothing => Ok(None),
-            Answer::Value(value) => Ok(Some(value)),
-            Answer::Failed(why) => Err(why.into()),
-        }
+        self.take_until(key, &|| false)
     }
 }
 
@@ -146,23 +177,42 @@ fn dial(address: &str, end: Instant) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
-fn greet(mut stream: TcpStream, address: &str, token: &str) -> Result<Client> {
-    let mut hello = HELLO.to_vec();
-    hello.extend((token.len() as u16).to_be_bytes());
-    hello.extend(token.as_bytes());
-    let mut answer = [0; HELLO.len() + 1];
+fn greet(mut stream: TcpStream, address: &str, token: &Token) -> Result<Client> {
+    let stranger = "no store of efa-sdk listens there, or one of another version";
+    let connecting = nonce()?;
     let end = after(HELLO_TIMEOUT);
+    let mut theirs = [0; HELLO.len() + NONCE_BYTES];
     wire::prepare(&stream)
-        .and_then(|()| wire::write(&mut stream, &hello, end, &|| false))
-        .and_then(|()| wire::read(&mut stream, &mut answer, end, &|| false))
-        .map_err(|error| {
-            refused(address, "what listens there is no store of ours").with_source(error)
-        })?;
-    if !answer.starts_with(&HELLO) {
-        return Err(refused(address, "what listens there is no store of ours"));
+        .and_then(|()| {
+            let hello = [&HELLO[..], &connecting].concat();
+            wire::write(&mut stream, &hello, end, &|| false)
+        })
+        .and_then(|()| wire::read(&mut stream, &mut theirs, end, &|| false))
+        .map_err(|error| refused(address, stranger).with_source(error))?;
+    let (hello, nonce) = theirs.split_at(HELLO.len());
+    if hello != HELLO {
+        return Err(refused(address, stranger));
     }
-    if !answer.ends_with(&[WELCOME]) {
+    let listening: Nonce = nonce.try_into().unwrap_or([0; NONCE_BYTES]);
+    let nonces = Nonces {
+        connecting,
+        listening,
+    };
+    let (mut answer, mut proof) = ([0], [0; PROOF_BYTES]);
+    let own = token.proof(Prover::Connecting, &nonces);
+    wire::write(&mut stream, &own, end, &|| false)
+        .and_then(|()| wire::read(&mut stream, &mut answer, end, &|| false))
+        .map_err(|error| refused(address, stranger).with_source(error))?;
+    if answer != [WELCOME] {
         return Err(refused(address, "the store refused the token"));
+    }
+    wire::read(&mut stream, &mut proof, end, &|| false)
+        .map_err(|error| refused(address, stranger).with_source(error))?;
+    if !token.is_proved(Prover::Listening, &nonces, &proof) {
+        return Err(refused(
+            address,
+            "what listens there does not have the token",
+        ));
     }
     Ok(Client { stream })
 }

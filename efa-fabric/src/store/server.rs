@@ -3,21 +3,26 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::wire::{
-    self, FAILED, HELLO, MAX_KEY, MAX_TOKEN, MAX_VALUE, NOTHING, PUT, REFUSED, TAKE, VALUE, WELCOME,
+    self, FAILED, HELLO, MAX_KEY, MAX_VALUE, NOTHING, PUT, REFUSED, TAKE, VALUE, WELCOME,
 };
 use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
-use crate::probe::{Listener, after, same_token};
+use crate::probe::{Listener, after};
+use crate::token::{NONCE_BYTES, Nonce, Nonces, PENALTY, PROOF_BYTES, Prover, Token, nonce};
 
-/// Time for a stranger to say its token.
+/// Time for a connection to prove the token.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for the rest of a request after its first byte, and for its answer to leave.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const STACK: usize = 256 << 10;
+/// What an entry takes beyond its key and value, in bytes.
+const ENTRY: usize = 128;
+/// Bytes of a value that cannot be kept, read at once.
+const CHUNK: usize = 64 << 10;
 
 /// Bounds of a [`Server`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +30,8 @@ const STACK: usize = 256 << 10;
 pub struct Options {
     /// Longest value in bytes, at most 256 MiB.
     pub max_value: usize,
-    /// Bytes of all values together; a value beyond it waits for room.
+    /// Bytes of all values together, with their keys, 128 bytes for each entry, and values that are
+    /// on their way; a value beyond it waits for room.
     pub max_total: usize,
     /// How long a value waits for room before it is refused.
     pub room_timeout: Duration,
@@ -60,15 +66,15 @@ impl Server {
     /// Listens on this address, with port 0 on any that is free.
     ///
     /// # Errors
-    /// `fabric.invalid_option` if the token is empty or above 1,024 bytes, or a bound is out of
-    /// range; `fabric.rendezvous_failed` if the address cannot be listened on.
-    pub fn start(address: SocketAddr, token: &str, options: &Options) -> Result<Self> {
-        check_start(token, options)?;
+    /// `fabric.invalid_option` if a bound is out of range; `fabric.rendezvous_failed` if the address
+    /// cannot be listened on.
+    pub fn start(address: SocketAddr, token: &Token, options: &Options) -> Result<Self> {
+        options.check()?;
         let listener = Listener::bind(address)?;
         let address = listener.address();
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
-            token: token.to_owned(),
+            token: token.clone(),
             options: options.clone(),
             end: after(options.deadline),
             stop: stop.clone(),
@@ -107,33 +113,49 @@ impl Drop for Server {
     }
 }
 
-fn check_start(token: &str, options: &Options) -> Result<()> {
-    let refuse = |option: &'static str, message: &str| {
-        Err(Error::new(Code::InvalidOption, message).with_context("option", option))
-    };
-    if token.is_empty() || token.len() > MAX_TOKEN {
-        return refuse("token", "the token has 1 to 1024 bytes");
+impl Options {
+    fn check(&self) -> Result<()> {
+        let refuse = |option: &'static str, message: &str| {
+            Err(Error::new(Code::InvalidOption, message).with_context("option", option))
+        };
+        if self.max_value == 0 || self.max_value > MAX_VALUE {
+            return refuse("max_value", "max_value is 1 byte to 256 MiB");
+        }
+        if self.max_total < self.max_value {
+            return refuse("max_total", "max_total is below max_value");
+        }
+        if self.max_connections == 0 {
+            return refuse("max_connections", "max_connections leaves none");
+        }
+        Ok(())
     }
-    if options.max_value == 0 || options.max_value > MAX_VALUE {
-        return refuse("max_value", "max_value is 1 byte to 256 MiB");
-    }
-    if options.max_total < options.max_value {
-        return refuse("max_total", "max_total is below max_value");
-    }
-    if options.max_connections == 0 {
-        return refuse("max_connections", "max_connections leaves none");
-    }
-    Ok(())
 }
 
 #[derive(Default)]
 struct Values {
     by_key: HashMap<String, Vec<u8>>,
+    /// Bytes that are taken: of entries, and of values on their way.
     total: usize,
 }
 
+/// Room for one entry, given back unless the entry is kept.
+struct Room<'a> {
+    shared: &'a Shared,
+    bytes: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.shared.values().total -= self.bytes;
+    }
+}
+
+fn entry_bytes(key: &str, value: usize) -> usize {
+    ENTRY + key.len() + value
+}
+
 struct Shared {
-    token: String,
+    token: Token,
     options: Options,
     end: Instant,
     stop: Arc<AtomicBool>,
@@ -146,18 +168,27 @@ impl Shared {
         self.stop.load(Ordering::Relaxed) || Instant::now() >= self.end
     }
 
-    /// Keeps the value, or says why not.
-    fn put(&self, key: String, value: Vec<u8>) -> Result<(), &'static str> {
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room for a value of this length, or says why there is none.
+    fn room(&self, key: &str, length: usize) -> Result<Room<'_>, &'static str> {
+        let bytes = entry_bytes(key, length);
         let end = after(self.options.room_timeout);
         loop {
-            let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-            if values.by_key.contains_key(&key) {
+            let mut values = self.values();
+            if values.by_key.contains_key(key) {
                 return Err("something was left before under the key");
             }
-            if values.total + value.len() <= self.options.max_total {
-                values.total += value.len();
-                values.by_key.insert(key, value);
-                return Ok(());
+            // A value of the greatest length always fits into an empty store.
+            let most = self.options.max_total.max(bytes);
+            if values.total + bytes <= most {
+                values.total += bytes;
+                return Ok(Room {
+                    shared: self,
+                    bytes,
+                });
             }
             drop(values);
             if self.is_over() || Instant::now() >= end {
@@ -167,10 +198,22 @@ impl Shared {
         }
     }
 
+    /// Keeps the value in the room that was made for it.
+    fn keep(&self, room: Room<'_>, key: String, value: Vec<u8>) -> Result<(), &'static str> {
+        let mut values = self.values();
+        if values.by_key.contains_key(&key) {
+            drop(values);
+            return Err("something was left before under the key");
+        }
+        values.by_key.insert(key, value);
+        std::mem::forget(room);
+        Ok(())
+    }
+
     fn take(&self, key: &str) -> Option<Vec<u8>> {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = self.values();
         let value = values.by_key.remove(key)?;
-        values.total -= value.len();
+        values.total -= entry_bytes(key, value.len());
         Some(value)
     }
 }
@@ -235,9 +278,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 if size > shared.options.max_value {
                     return fail(&mut stream, "the value is too long");
                 }
-                let mut value = vec![0; size];
-                wire::read(&mut stream, &mut value, end, &over)?;
-                match shared.put(key, value) {
+                match receive(&mut stream, shared, key, size)? {
                     Ok(()) => wire::write(&mut stream, &[NOTHING], after(REQUEST_TIMEOUT), &over)?,
                     Err(why) => fail(&mut stream, why)?,
                 }
@@ -257,27 +298,67 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether the other side has the token.
+/// Reads a value and keeps it, or reads past it and says why not. Memory is taken once there is
+/// room.
+fn receive(
+    stream: &mut TcpStream,
+    shared: &Shared,
+    key: String,
+    length: usize,
+) -> std::io::Result<Result<(), &'static str>> {
+    let over = || shared.is_over();
+    let room = shared.room(&key, length);
+    let end = after(REQUEST_TIMEOUT);
+    match room {
+        Ok(room) => {
+            let mut value = vec![0; length];
+            wire::read(stream, &mut value, end, &over)?;
+            Ok(shared.keep(room, key, value))
+        }
+        Err(why) => {
+            let mut chunk = vec![0; length.min(CHUNK)];
+            let mut left = length;
+            while left > 0 {
+                let part = left.min(CHUNK);
+                wire::read(stream, &mut chunk[..part], end, &over)?;
+                left -= part;
+            }
+            Ok(Err(why))
+        }
+    }
+}
+
+/// Whether the other side has the token; if so, it is given the proof that this side has it too.
 fn greet(stream: &mut TcpStream, shared: &Shared) -> std::io::Result<bool> {
     let over = || shared.is_over();
     let end = after(HELLO_TIMEOUT);
-    let mut hello = [0; HELLO.len() + 2];
-    wire::read(stream, &mut hello[..HELLO.len()], end, &over)?;
-    let known = hello.starts_with(&HELLO);
-    if known {
-        wire::read(stream, &mut hello[HELLO.len()..], end, &over)?;
+    let mut hello = [0; HELLO.len()];
+    wire::read(stream, &mut hello, end, &over)?;
+    if hello != HELLO {
+        wire::write(stream, &HELLO, end, &over)?;
+        return Ok(false);
     }
-    let [.., l0, l1] = hello;
-    let length = usize::from(u16::from_be_bytes([l0, l1]));
-    let mut right = false;
-    if known && length <= MAX_TOKEN {
-        let mut token = vec![0; length];
-        wire::read(stream, &mut token, end, &over)?;
-        right = std::str::from_utf8(&token).is_ok_and(|token| same_token(token, &shared.token));
+    let mut connecting: Nonce = [0; NONCE_BYTES];
+    wire::read(stream, &mut connecting, end, &over)?;
+    let listening = nonce().map_err(std::io::Error::other)?;
+    wire::write(stream, &[&HELLO[..], &listening].concat(), end, &over)?;
+    let nonces = Nonces {
+        connecting,
+        listening,
+    };
+    let mut proof = [0; PROOF_BYTES];
+    wire::read(stream, &mut proof, end, &over)?;
+    let right = shared.token.is_proved(Prover::Connecting, &nonces, &proof);
+    if right {
+        let own = shared.token.proof(Prover::Listening, &nonces);
+        wire::write(stream, &[&[WELCOME][..], &own].concat(), end, &over)?;
+    } else {
+        let told_at = Instant::now() + PENALTY;
+        while Instant::now() < told_at && !over() {
+            std::thread::sleep(wire::SLICE);
+        }
+        wire::write(stream, &[REFUSED], after(REQUEST_TIMEOUT), &over)?;
     }
-    let mut answer = HELLO.to_vec();
-    answer.push(if right { WELCOME } else { REFUSED });
-    wire::write(stream, &answer, end, &over)?;
     Ok(right)
 }
 

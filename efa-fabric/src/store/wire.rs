@@ -1,19 +1,18 @@
-//! The bytes of the store: a hello with the token, then requests and answers, one at a time.
+//! The bytes of the store: each side's hello with a nonce, each side's proof of the token, then
+//! requests and answers, one at a time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// First bytes in both directions: the magic, then the version, changed with the format.
-pub(super) const HELLO: [u8; 6] = *b"efaS\x00\x01";
-/// Longest token in bytes.
-pub(super) const MAX_TOKEN: usize = 1024;
+pub(super) const HELLO: [u8; 6] = *b"efaS\x00\x02";
 /// Longest key in bytes.
 pub(super) const MAX_KEY: usize = 1024;
 /// Longest value in bytes that a store can be told to take.
 pub(super) const MAX_VALUE: usize = 256 << 20;
 
-/// Answers to the hello.
+/// Answers to the connecting side's proof; the first is followed by the listening side's.
 pub(super) const WELCOME: u8 = 1;
 pub(super) const REFUSED: u8 = 0;
 

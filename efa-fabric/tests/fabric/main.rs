@@ -23,7 +23,10 @@ use efa_fabric::{
 
 mod libraries;
 mod one_process;
+#[path = "../support/secret.rs"]
+mod secret;
 mod two_sides;
+use secret::secret;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -120,7 +123,7 @@ fn child() {
             .and_then(|library| providers(&library))
             .map(|all| all.len().to_string()),
         "serve" => Library::find().and_then(|library| {
-            let server = Server::bind(Server::LOOPBACK, "secret")?;
+            let server = Server::bind(Server::LOOPBACK, secret())?;
             println!("\n@address {}", server.address());
             let report =
                 server.serve_one(&library, &ServeOptions::default(), Interrupt::never())?;
@@ -132,7 +135,7 @@ fn child() {
             let report = connect(
                 &library,
                 &argument("ADDRESS"),
-                "secret",
+                &secret(),
                 &options,
                 Interrupt::never(),
             )?;

@@ -71,7 +71,7 @@ fn bad_sizes_are_typed_before_anything_opens() {
             let error = connect(
                 &library,
                 "127.0.0.1:1",
-                "secret",
+                &secret(),
                 &options,
                 Interrupt::never(),
             )

@@ -1,5 +1,7 @@
 //! Two processes, and what becomes of one when the other is not as it should be.
 
+use efa_fabric::token::Token;
+
 use super::*;
 
 #[test]
@@ -9,7 +11,7 @@ fn two_processes_measure_tcp_and_shm() {
             let (mut server, address) = Process::serve(&library);
             let options = quick(provider);
             let report =
-                connect(&library, &address, "secret", &options, Interrupt::never()).unwrap();
+                connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap();
             assert_eq!(report.role, Role::Connect);
             check_report(&report, provider, &options);
             let theirs: ProbeReport = serde_json::from_str(&server.outcome().unwrap()).unwrap();
@@ -63,7 +65,7 @@ fn a_peer_that_never_listens_is_unreachable() {
         for address in [closed.as_str(), "no.such.host.invalid:7", "127.0.0.1"] {
             let start = Instant::now();
             let error =
-                connect(&library, address, "secret", &options, Interrupt::never()).unwrap_err();
+                connect(&library, address, &secret(), &options, Interrupt::never()).unwrap_err();
             assert_eq!(error.code(), Code::Unreachable, "{error}");
             assert!(error.context_value("peer").unwrap().contains(address));
             assert!(start.elapsed() < LIMIT);
@@ -79,7 +81,7 @@ fn a_peer_that_never_answers_is_unreachable() {
         options.connect_timeout = Duration::from_millis(300);
         let address = silent.local_addr().unwrap().to_string();
         let error =
-            connect(&library, &address, "secret", &options, Interrupt::never()).unwrap_err();
+            connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap_err();
         assert_eq!(error.code(), Code::Unreachable, "{error}");
     }
 }
@@ -99,7 +101,7 @@ fn a_peer_that_is_no_probe_is_refused() {
         let error = connect(
             &library,
             &address,
-            "secret",
+            &secret(),
             &quick("tcp"),
             Interrupt::never(),
         )
@@ -115,19 +117,19 @@ fn a_wrong_token_is_refused_and_the_server_waits_on() {
         let (mut server, address) = Process::serve(&library);
         let mut options = quick("tcp");
         options.sizes = vec![64];
-        for wrong in ["guess", "secret2", "secre"] {
+        for wrong in ["a secret of test", "a secret of tests2"] {
+            let wrong = Token::parse(wrong).unwrap();
             let error =
-                connect(&library, &address, wrong, &options, Interrupt::never()).unwrap_err();
+                connect(&library, &address, &wrong, &options, Interrupt::never()).unwrap_err();
             assert_eq!(error.code(), Code::RendezvousRefused, "{error}");
+            assert!(error.to_string().contains("the token is wrong"), "{error}");
         }
-        let error = connect(&library, &address, "", &options, Interrupt::never()).unwrap_err();
-        assert_eq!(error.code(), Code::InvalidOption);
         TcpStream::connect(&address)
             .unwrap()
             .write_all(b"GET / HTTP/1.1\r\n\r\n")
             .unwrap();
         drop(TcpStream::connect(&address).unwrap());
-        connect(&library, &address, "secret", &options, Interrupt::never()).unwrap();
+        connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap();
         assert!(server.outcome().is_ok());
     }
 }
@@ -135,7 +137,7 @@ fn a_wrong_token_is_refused_and_the_server_waits_on() {
 #[test]
 fn a_server_refuses_what_it_cannot_serve() {
     for library in libraries("a_server_refuses_what_it_cannot_serve") {
-        let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+        let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
         let address = server.address().to_string();
         let mut serve = ServeOptions::default();
         serve.endpoint = EndpointOptions::new("shm");
@@ -144,7 +146,7 @@ fn a_server_refuses_what_it_cannot_serve() {
             let error = connect(
                 &library,
                 &address,
-                "secret",
+                &secret(),
                 &quick("tcp"),
                 Interrupt::never(),
             )
@@ -182,7 +184,7 @@ fn a_peer_that_dies_in_the_middle_is_unreachable() {
             });
             let start = Instant::now();
             let error =
-                connect(&library, &address, "secret", &options, Interrupt::never()).unwrap_err();
+                connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap_err();
             assert_eq!(error.code(), Code::Unreachable, "{error}");
             assert!(start.elapsed() < LIMIT);
             killer.join().unwrap();
@@ -204,7 +206,7 @@ fn a_peer_that_stops_in_the_middle_meets_the_deadline() {
             });
             let start = Instant::now();
             let error =
-                connect(&library, &address, "secret", &options, Interrupt::never()).unwrap_err();
+                connect(&library, &address, &secret(), &options, Interrupt::never()).unwrap_err();
             assert_eq!(error.code(), Code::Deadline, "{error}");
             assert!(start.elapsed() < LIMIT);
         });

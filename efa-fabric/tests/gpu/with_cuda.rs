@@ -13,6 +13,7 @@ use efa_fabric::{
 use serde_json::Value;
 
 use crate::processes::{libraries, quick};
+use crate::secret::secret;
 
 /// What [`probe_if_child`] reads.
 const ROLE: &str = "EFA_TEST_GPU";
@@ -234,7 +235,7 @@ fn between_two_sides(
     library: &std::sync::Arc<Library>,
     options: &ProbeOptions,
 ) -> efa_fabric::Result<ProbeReport> {
-    let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+    let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
     let address = server.address().to_string();
     std::thread::scope(|scope| {
         let serving = scope.spawn(|| {
@@ -243,7 +244,7 @@ fn between_two_sides(
             assert_eq!((report.memory, report.gpu), (Memory::Host, None));
             assert_eq!(report.peer.memory, options.endpoint.memory);
         });
-        let report = connect(library, &address, "secret", options, Interrupt::never());
+        let report = connect(library, &address, &secret(), options, Interrupt::never());
         serving.join().unwrap();
         report
     })

@@ -15,6 +15,7 @@ use efa_fabric::{Interrupt, Library, ServeOptions, Server, connect};
 use serde_json::Value;
 
 use super::processes::{LIMIT, Process, argument, quick};
+use super::secret::{SECRET, secret};
 
 /// Bytes before the JSON of a frame: magic, version, length.
 pub(crate) const HEADER: usize = 10;
@@ -30,7 +31,7 @@ pub(crate) fn serve_if_child() {
         return;
     }
     let library = Library::find().unwrap();
-    let server = Server::bind(Server::LOOPBACK, "secret").unwrap();
+    let server = Server::bind(Server::LOOPBACK, secret()).unwrap();
     let mut options = ServeOptions::default();
     options.max_size = MAX_SIZE;
     options.deadline = Duration::from_secs(argument("DEADLINE").parse().unwrap());
@@ -82,7 +83,7 @@ impl Target {
         let mut options = quick("tcp");
         options.connect_timeout = LIMIT;
         let never = Interrupt::never();
-        connect(&self.library, &self.address, "secret", &options, never)
+        connect(&self.library, &self.address, &secret(), &options, never)
             .unwrap_or_else(|error| panic!("after {after}: {error}"));
         assert_eq!(self.outcome(), "ok", "after {after}");
     }
@@ -133,7 +134,7 @@ impl Recording {
         connect(
             &target.library,
             &address,
-            "secret",
+            &secret(),
             &options,
             Interrupt::never(),
         )
@@ -178,10 +179,37 @@ impl Recording {
         [&self.prefix, length.to_be_bytes().as_slice(), body].concat()
     }
 
-    /// The first frame, with this token.
-    pub(crate) fn knock(&self, token: Value) -> Vec<u8> {
-        self.changed("Knock", "/token", token)
+    /// The first frame.
+    pub(crate) fn knock(&self) -> Vec<u8> {
+        self.encode(self.frame("Knock").to_string().as_bytes())
     }
+
+    /// The first frame, and a proof that does not wait for the challenge.
+    pub(crate) fn prove(&self, proof: Value) -> Vec<u8> {
+        [self.knock(), self.changed("Proof", "/proof", proof)].concat()
+    }
+
+    /// Shows the server that this side has the token, and reads that it is let in.
+    pub(crate) fn enter(&self, stream: &mut TcpStream) {
+        stream.write_all(&self.knock()).unwrap();
+        let challenge = read_frame(stream);
+        let own = self.frame("Knock")["Knock"]["nonce"].clone();
+        let theirs = &challenge["Challenge"]["nonce"];
+        let proof =
+            efa_fabric::fuzzing::proof(SECRET, own.as_str().unwrap(), theirs.as_str().unwrap());
+        let proof = self.changed("Proof", "/proof", proof.into());
+        stream.write_all(&proof).unwrap();
+        assert!(read_frame(stream).get("Accepted").is_some());
+    }
+}
+
+fn read_frame(stream: &mut TcpStream) -> Value {
+    let mut header = [0; HEADER];
+    stream.read_exact(&mut header).unwrap();
+    let length = u32::from_be_bytes(header[6..].try_into().unwrap()) as usize;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    serde_json::from_slice(&body).unwrap()
 }
 
 /// An address between a client and the target, where each frame of the client is changed on its way
@@ -275,14 +303,10 @@ pub(crate) fn until_closed(stream: &mut TcpStream) {
     }
 }
 
-/// Knocks, waits to be let in, sends the bytes and does what then is to be done.
+/// Proves the token, waits to be let in, sends the bytes and does what then is to be done.
 pub(crate) fn after_knocking(target: &Target, good: &Recording, bytes: &[u8], then: &Then) {
     let mut stream = target.connect();
-    stream.write_all(&good.knock("secret".into())).unwrap();
-    let mut header = [0; HEADER];
-    stream.read_exact(&mut header).unwrap();
-    let length = u32::from_be_bytes(header[6..].try_into().unwrap()) as usize;
-    stream.read_exact(&mut vec![0; length]).unwrap();
+    good.enter(&mut stream);
     // The server may close before it has read everything.
     stream.write_all(bytes).ok();
     match then {

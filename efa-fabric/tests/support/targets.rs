@@ -31,8 +31,8 @@ pub(crate) const TARGETS: [Target; 7] = [
         "rendezvous",
         rendezvous,
         &[
-            b"\x07efaP\0\x03\0\0\0\x1c{\"Knock\":{\"token\":\"secret\"}}efaP\0\x03\0\0\0\x07\"Ready\"",
-            b"\x01efaP\0\x03\0\0\0\x11{\"End\":{\"count\":1}}",
+            b"\x07efaP\0\x04\0\0\0\x1c{\"Knock\":{\"nonce\":\"secret\"}}efaP\0\x04\0\0\0\x07\"Ready\"",
+            b"\x01efaP\0\x04\0\0\0\x11{\"End\":{\"count\":1}}",
             b"\x03GET / HTTP/1.1\r\n\r\n",
         ],
     ),

@@ -1,0 +1,9 @@
+//! The token of the tests.
+
+use efa_fabric::token::Token;
+
+pub(crate) const SECRET: &str = "a secret of tests";
+
+pub(crate) fn secret() -> Token {
+    Token::parse(SECRET).unwrap()
+}
