@@ -6,13 +6,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::probe::{parse_frame, peer_address};
 use crate::token::{Nonces, Prover, Token};
 
-/// The connecting side's proof of this token for two nonces; all are hexadecimal digits.
+/// The proofs of the connecting and the listening side that they have this token, for their nonces;
+/// all are hexadecimal digits.
 ///
 /// # Panics
 /// If the token or a nonce is not one.
 #[must_use]
 #[allow(clippy::expect_used)] // for tests, whose values are right
-pub fn proof(token: &str, connecting: &str, listening: &str) -> String {
+pub fn proofs(token: &str, connecting: &str, listening: &str) -> [String; 2] {
     let nonce = |digits| {
         let mut bytes = [0; 32];
         hex::decode_to_slice(digits, &mut bytes).expect("64 hexadecimal digits");
@@ -23,7 +24,7 @@ pub fn proof(token: &str, connecting: &str, listening: &str) -> String {
         listening: nonce(listening),
     };
     let token = Token::parse(token).expect("16 to 1,024 bytes");
-    hex::encode(token.proof(Prover::Connecting, &nonces))
+    [Prover::Connecting, Prover::Listening].map(|of| hex::encode(token.proof(of, &nonces)))
 }
 
 /// The address that a peer's digits of this format are, where ours has these digits; or the code of

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use efa_fabric::{Code, Interrupt, connect};
+use efa_fabric::{Code, Interrupt, connect, fuzzing};
 use serde_json::json;
 
 #[path = "support/processes.rs"]
@@ -16,8 +16,8 @@ mod rendezvous;
 #[path = "support/secret.rs"]
 mod secret;
 use processes::{LIMIT, quick, with_each_library};
-use rendezvous::{HEADER, Recording, Target, Then, after_knocking, until_closed};
-use secret::secret;
+use rendezvous::{HEADER, Recording, Target, Then, after_knocking, read_frame, until_closed};
+use secret::{SECRET, secret};
 
 const REFUSED: &[Code] = &[Code::RendezvousRefused];
 const GONE: &[Code] = &[Code::Unreachable];
@@ -63,20 +63,38 @@ fn names_of_shared_memory_that_is_none() {
 
 // ------------------------------------------------------------------------- a hostile server
 
-/// A listener that lets everyone in, then sends these bytes in answer to hello.
-fn false_server(answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<()>) {
+/// Stands for the proof that the listener has the token.
+const PROOF: [u8; 64] = [b'P'; 64];
+
+/// A listener that has the token and lets everyone in with the first answer, then sends the others
+/// in answer to hello.
+fn false_server(good: &Recording, answers: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    let nonce = "5".repeat(64);
+    let challenge = good.encode(
+        json!({"Challenge": {"nonce": nonce}})
+            .to_string()
+            .as_bytes(),
+    );
     let serving = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        for answer in answers {
+        let knock = read_frame(&mut stream);
+        let knocked = knock["Knock"]["nonce"].as_str().unwrap();
+        let [_, proof] = fuzzing::proofs(SECRET, knocked, &nonce);
+        stream.write_all(&challenge).unwrap();
+        for mut answer in answers {
             let mut header = [0; HEADER];
             if stream.read_exact(&mut header).is_err() {
                 return;
             }
             let length = u32::from_be_bytes(header[6..].try_into().unwrap()) as usize;
             stream.read_exact(&mut vec![0; length]).unwrap();
+            let place = answer.windows(PROOF.len()).position(|part| part == PROOF);
+            if let Some(at) = place {
+                answer[at..at + PROOF.len()].copy_from_slice(proof.as_bytes());
+            }
             stream.write_all(&answer).ok();
         }
         until_closed(&mut stream);
@@ -89,13 +107,17 @@ fn a_server_that_sends_nonsense_is_a_typed_error() {
     with_each_library("a_server_that_sends_nonsense", |library| {
         let target = Target::start(&library, 5);
         let good = Recording::take(&target, "tcp");
-        let accepted = good.encode(br#"{"Accepted":{"providers":["tcp","tcp;ofi_rxm"]}}"#);
+        let proof = String::from_utf8(PROOF.to_vec()).unwrap();
+        let accept = |proof: &str, providers: &[&str]| {
+            let frame = json!({"Accepted": {"proof": proof, "providers": providers}});
+            good.encode(frame.to_string().as_bytes())
+        };
+        let accepted = accept(&proof, &["tcp", "tcp;ofi_rxm"]);
         let mut side = good.frame("Hello")["Hello"]["side"].clone();
         let mut welcome = |address: &str| {
             side["address"] = json!(address);
             good.encode(json!({"Welcome": {"side": side}}).to_string().as_bytes())
         };
-        let many = json!({"Accepted": {"providers": vec!["p"; 30_000]}}).to_string();
         for (name, answers, codes) in [
             ("garbage", vec![vec![0xff; 9999]], REFUSED),
             (
@@ -105,11 +127,17 @@ fn a_server_that_sends_nonsense_is_a_typed_error() {
             ),
             ("half a frame", vec![accepted[..20].to_vec()], GONE),
             (
-                "no providers",
-                vec![good.encode(br#"{"Accepted":{"providers":[]}}"#)],
+                "an impostor",
+                vec![accept(&"7".repeat(64), &["tcp"])],
+                REFUSED,
+            ),
+            ("half a proof", vec![accept("7", &["tcp"])], REFUSED),
+            ("no providers", vec![accept(&proof, &[])], ABSENT),
+            (
+                "many providers",
+                vec![accept(&proof, &["p"; 30_000])],
                 ABSENT,
             ),
-            ("many providers", vec![good.encode(many.as_bytes())], ABSENT),
             ("a wrong frame", vec![good.encode(br#""Ready""#)], REFUSED),
             (
                 "no endpoint",
@@ -133,7 +161,7 @@ fn a_server_that_sends_nonsense_is_a_typed_error() {
                 REFUSED,
             ),
         ] {
-            let (address, serving) = false_server(answers);
+            let (address, serving) = false_server(&good, answers);
             let mut options = quick("tcp");
             options.connect_timeout = Duration::from_secs(2);
             options.deadline = Duration::from_secs(4);

@@ -216,17 +216,19 @@ def serve(path: str, token: str, queue: Queue[object]) -> None:
 def test_two_processes(here: str, there: str, provider: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     queue: Queue[object] = spawn.Queue()
-    peer = spawn.Process(target=serve, args=(there, "secret", queue), daemon=True)
+    peer = spawn.Process(target=serve, args=(there, "a secret of tests", queue), daemon=True)
     peer.start()
     try:
         address = queue.get(timeout=30)
         options = fabric.ProbeOptions(provider, **QUICK)
         if provider == "shm" and here != there:
-            error = refusal(fabric.connect, address, "secret", options, library=load(here))
+            error = refusal(
+                fabric.connect, address, "a secret of tests", options, library=load(here)
+            )
             assert error.code == "fabric.version_mismatch"
             assert queue.get(timeout=30) == "fabric.version_mismatch"
             return
-        report = fabric.connect(str(address), "secret", options, library=load(here))
+        report = fabric.connect(str(address), "a secret of tests", options, library=load(here))
         assert report.role == "connect"
         assert [row.size for row in report.rows] == QUICK["sizes"]
         assert queue.get(timeout=30) == QUICK["sizes"]
@@ -236,7 +238,7 @@ def test_two_processes(here: str, there: str, provider: str) -> None:
 
 
 def test_a_stranger_is_refused_and_nobody_is_unreachable() -> None:
-    server = fabric.Server("secret")
+    server = fabric.Server("a secret of tests")
     answers: list[str] = []
 
     def wait() -> None:
@@ -244,19 +246,22 @@ def test_a_stranger_is_refused_and_nobody_is_unreachable() -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    error = refusal(fabric.connect, server.address, "guess", "tcp")
+    error = refusal(fabric.connect, server.address, "a guess of the secret", "tcp")
     assert error.code == "fabric.rendezvous_refused"
     thread.join(timeout=60)
     assert answers == ["fabric.deadline"]
 
     options = fabric.ProbeOptions("tcp", connect_timeout_s=2)
-    assert refusal(fabric.connect, "127.0.0.1:1", "secret", options).code == "fabric.unreachable"
+    assert (
+        refusal(fabric.connect, "127.0.0.1:1", "a secret of tests", options).code
+        == "fabric.unreachable"
+    )
     with pytest.raises(ValueError, match="address"):
-        fabric.Server("secret", address="nowhere")
+        fabric.Server("a secret of tests", address="nowhere")
 
 
 def test_strangers_do_not_end_the_wait_and_the_server_has_a_limit() -> None:
-    server = fabric.Server("secret")
+    server = fabric.Server("a secret of tests")
     host, port = server.address.split(":")
     answers: list[object] = []
 
@@ -273,7 +278,7 @@ def test_strangers_do_not_end_the_wait_and_the_server_has_a_limit() -> None:
             with socket.create_connection((host, int(port))) as stranger:
                 stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
-            return fabric.connect(server.address, "secret", options)
+            return fabric.connect(server.address, "a secret of tests", options)
         finally:
             thread.join(timeout=60)
 
@@ -317,13 +322,13 @@ def test_times_beyond_the_clock(seconds: float) -> None:
 def test_a_peer_that_dies_is_an_error_within_the_deadline() -> None:
     spawn = multiprocessing.get_context("spawn")
     queue: Queue[object] = spawn.Queue()
-    peer = spawn.Process(target=serve, args=("", "secret", queue), daemon=True)
+    peer = spawn.Process(target=serve, args=("", "a secret of tests", queue), daemon=True)
     peer.start()
     address = str(queue.get(timeout=30))
     killer = threading.Timer(1.5, peer.kill)
     killer.start()
     options = fabric.ProbeOptions("tcp", sizes=[64], size_budget_s=20, deadline_s=40)
-    error = refusal(fabric.connect, address, "secret", options)
+    error = refusal(fabric.connect, address, "a secret of tests", options)
     killer.join()
     peer.join()
     assert error.code in {"fabric.unreachable", "fabric.peer_failed", "fabric.call_failed"}
@@ -344,10 +349,10 @@ async def test_coroutines_leave_the_loop_alone_and_can_be_cancelled() -> None:
     assert len(report.rows) == 3
     assert ticks > 5
 
-    server = fabric.Server("secret")
+    server = fabric.Server("a secret of tests")
     served, measured = await asyncio.gather(
         aio.fabric.serve_one(server, accept_timeout_s=30),
-        aio.fabric.connect(server.address, "secret", options),
+        aio.fabric.connect(server.address, "a secret of tests", options),
     )
     assert served.rows == measured.rows
 

@@ -51,7 +51,7 @@ def test_words_of_memory() -> None:
     with pytest.raises(ValueError, match="dmabuf"):
         fabric.ProbeOptions("tcp", dmabuf=True)
     with pytest.raises(ValueError, match="memory is 'gpu'"):
-        fabric.Server("token").serve_one(memory="gpu")
+        fabric.Server("a secret of tests").serve_one(memory="gpu")
 
 
 def test_host_memory_is_said_to_be_such() -> None:

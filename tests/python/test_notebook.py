@@ -219,12 +219,12 @@ from efa_sdk.progress import SurveyLine
 pair = survey.PairOptions("tcp", source_address="127.0.0.1", test_budget_s=0.02)
 
 def rank(number, progress=None):
-    client = survey.StoreClient(server.address, "secret")
+    client = survey.StoreClient(server.address, "a secret of tests")
     node = survey.SurveyNode(str(number))
     survey.run_rank(
         client, "a", node, pair, rank=number, world_size=2, round_deadline_s=120, progress=progress)
 
-with survey.StoreServer("secret") as server, SurveyLine() as line:
+with survey.StoreServer("a secret of tests") as server, SurveyLine() as line:
     other = threading.Thread(target=rank, args=(1,))
     other.start()
     rank(0, line)

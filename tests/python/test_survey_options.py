@@ -184,9 +184,9 @@ def test_ray_passes_them_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_run_rank_takes_them_whole() -> None:
-    server = survey.StoreServer("secret")
+    server = survey.StoreServer("a secret of tests")
     with server:
-        client = survey.StoreClient(server.address, "secret")
+        client = survey.StoreClient(server.address, "a secret of tests")
         pair = survey.PairOptions("tcp")
         places: list[dict[str, Any]] = [{"rank": 2, "world_size": 2}, {"rank": 0, "world_size": 1}]
         for place in places:
@@ -203,7 +203,7 @@ async def test_run_rank_takes_them_whole() -> None:
 
 def test_the_command_line_makes_them(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tmp_path / "token"
-    token.write_text("secret")
+    token.write_text("a secret of tests")
     monkeypatch.setattr(command_line, "run_rank", stop)
     monkeypatch.setattr(command_line, "choose_rails", lambda *_: [])
     arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:0"]
@@ -223,7 +223,7 @@ def test_the_command_line_refuses_wrong_values(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = tmp_path / "token"
-    token.write_text("secret")
+    token.write_text("a secret of tests")
     arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:0"]
     assert command_line.main([*arguments, "--token-file", str(token), "--loss", "2"]) == 2
     said = capsys.readouterr().err

@@ -163,34 +163,81 @@ def test_plans_that_cannot_be(options: dict[str, object]) -> None:
 
 
 def test_the_store_wants_its_token() -> None:
-    with pytest.raises(errors.FabricError) as caught:
-        survey.StoreServer("")
-    assert caught.value.code == "fabric.invalid_option"
-    with survey.StoreServer("secret") as server:
-        for token in ("", "Secret", "secret "):
+    for short in ("", "fifteen letters"):
+        with pytest.raises(errors.FabricError, match="16 to 1024") as caught:
+            survey.StoreServer(short)
+        assert caught.value.code == "fabric.invalid_option"
+    with survey.StoreServer("a secret of tests") as server:
+        for token in ("A secret of tests", "a secret of tests "):
             with pytest.raises(errors.FabricError) as caught:
                 survey.StoreClient(server.address, token)
             assert caught.value.code == "fabric.rendezvous_refused"
-        client = survey.StoreClient(server.address, "secret")
+        client = survey.StoreClient(server.address, "a secret of tests")
         client.put("a", b"\x00\xff")
         assert client.take("a") == b"\x00\xff"
         assert client.take("a") is None
 
 
+def test_a_token_is_made_where_none_is_given() -> None:
+    with survey.StoreServer() as one, survey.StoreServer() as two:
+        assert one.token != two.token
+        assert one.token not in repr(one)
+        survey.StoreClient(one.address, one.token).put("a", b"1")
+        with pytest.raises(errors.FabricError):
+            survey.StoreClient(one.address, two.token)
+
+
+_WAITS = """
+import os, signal, socket, threading
+from efa_sdk import survey
+
+server = survey.StoreServer()
+host, port = server.address.split(":")
+between = socket.create_server(("127.0.0.1", 0))
+
+def relay():  # lets both greet each other, then nothing more
+    left, _ = between.accept()
+    right = socket.create_connection((host, int(port)))
+    for source, target, length in ((left, right, 38), (right, left, 38), (left, right, 32),
+                                   (right, left, 33)):
+        target.sendall(source.recv(length, socket.MSG_WAITALL))
+    while left.recv(4096):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+threading.Thread(target=relay, daemon=True).start()
+client = survey.StoreClient("127.0.0.1:%d" % between.getsockname()[1], server.token)
+try:
+    client.take("waits")
+except KeyboardInterrupt:
+    print("interrupted")
+try:
+    client.take("waits")
+except OSError:
+    print("of no use")
+"""
+
+
+def test_ctrl_c_ends_a_request_of_the_store() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WAITS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split("\n")[:2] == ["interrupted", "of no use"], done.stderr
+
+
 def test_garbage_does_not_end_the_store() -> None:
-    with survey.StoreServer("secret") as server:
+    with survey.StoreServer("a secret of tests") as server:
         host, _, port = server.address.rpartition(":")
         for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 5000, b"efaS"):
             with socket.create_connection((host, int(port)), timeout=10) as stranger:
                 stranger.sendall(garbage)
-        client = survey.StoreClient(server.address, "secret")
+        client = survey.StoreClient(server.address, "a secret of tests")
         client.put("a", b"1")
         assert client.take("a") == b"1"
 
 
 def test_the_store_ends_at_its_deadline_and_when_closed() -> None:
-    server = survey.StoreServer("secret", deadline_s=0.3)
-    client = survey.StoreClient(server.address, "secret")
+    server = survey.StoreServer("a secret of tests", deadline_s=0.3)
+    client = survey.StoreClient(server.address, "a secret of tests")
     end = time.monotonic() + 30
     is_open = True
     while is_open and time.monotonic() < end:
@@ -202,16 +249,16 @@ def test_the_store_ends_at_its_deadline_and_when_closed() -> None:
     server.close()
     server.close()
     with pytest.raises(errors.FabricError) as caught:
-        survey.StoreClient(server.address, "secret", timeout_s=0.1)
+        survey.StoreClient(server.address, "a secret of tests", timeout_s=0.1)
     assert caught.value.code == "fabric.unreachable"
 
 
 def run_ranks(count: int, world_size: int, **options: float) -> list[survey.SurveyReport]:
-    with survey.StoreServer("secret") as server:
+    with survey.StoreServer("a secret of tests") as server:
 
         def one(rank: int) -> survey.SurveyReport:
             return survey.run_rank(
-                survey.StoreClient(server.address, "secret"),
+                survey.StoreClient(server.address, "a secret of tests"),
                 "test",
                 survey.SurveyNode(f"rank-{rank}"),
                 PAIR,
@@ -244,7 +291,7 @@ def test_as_coroutines_with_progress() -> None:
         return await asyncio.gather(
             *(
                 aio.survey.run_rank(
-                    survey.StoreClient(address, "secret"),
+                    survey.StoreClient(address, "a secret of tests"),
                     "test",
                     survey.SurveyNode(str(rank)),
                     PAIR,
@@ -256,7 +303,7 @@ def test_as_coroutines_with_progress() -> None:
             )
         )
 
-    with survey.StoreServer("secret") as server:
+    with survey.StoreServer("a secret of tests") as server:
         reports = asyncio.run(all_ranks(server.address))
     assert reports[0] == reports[1]
     assert [state.rounds for state in told] == list(range(1, len(told) + 1))
@@ -266,13 +313,13 @@ def test_as_coroutines_with_progress() -> None:
 
 def test_a_cancelled_rank_stops() -> None:
     async def alone(address: str) -> None:
-        client = survey.StoreClient(address, "secret")
+        client = survey.StoreClient(address, "a secret of tests")
         node = survey.SurveyNode("1")
         rank = aio.survey.run_rank(client, "test", node, PAIR, rank=1, world_size=2)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(rank, 0.2)
 
-    with survey.StoreServer("secret") as server:
+    with survey.StoreServer("a secret of tests") as server:
         asyncio.run(alone(server.address))
     assert threading.active_count() < 50
 

@@ -195,15 +195,15 @@ impl Recording {
         let challenge = read_frame(stream);
         let own = self.frame("Knock")["Knock"]["nonce"].clone();
         let theirs = &challenge["Challenge"]["nonce"];
-        let proof =
-            efa_fabric::fuzzing::proof(SECRET, own.as_str().unwrap(), theirs.as_str().unwrap());
+        let [proof, _] =
+            efa_fabric::fuzzing::proofs(SECRET, own.as_str().unwrap(), theirs.as_str().unwrap());
         let proof = self.changed("Proof", "/proof", proof.into());
         stream.write_all(&proof).unwrap();
         assert!(read_frame(stream).get("Accepted").is_some());
     }
 }
 
-fn read_frame(stream: &mut TcpStream) -> Value {
+pub(crate) fn read_frame(stream: &mut TcpStream) -> Value {
     let mut header = [0; HEADER];
     stream.read_exact(&mut header).unwrap();
     let length = u32::from_be_bytes(header[6..].try_into().unwrap()) as usize;

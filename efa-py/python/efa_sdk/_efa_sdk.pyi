@@ -4287,10 +4287,11 @@ class Server:
     """
     The answering side of a probe between two processes.
 
-    token: what a peer must know. address: `host:port` to listen on; any free port of this
-    machine only by default. Raises FabricError when it cannot be listened on.
+    token: what a peer must have, 16 to 1,024 bytes; a random one if left out. It is never sent.
+    address: `host:port` to listen on; any free port of this machine only by default. Raises
+    FabricError when it cannot be listened on.
     """
-    def __new__(cls, /, token: str, *, address: str = "127.0.0.1:0") -> Server: ...
+    def __new__(cls, /, token: str | None = None, *, address: str = "127.0.0.1:0") -> Server: ...
     def __repr__(self, /) -> str: ...
     @property
     def address(self, /) -> str:
@@ -4306,6 +4307,11 @@ class Server:
     def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", memory: str = "host", dmabuf: bool = False, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
         As `serve_one`, as an awaitable.
+        """
+    @property
+    def token(self, /) -> str:
+        """
+        The secret that peers need. Bring it to them as one.
         """
 
 @final
@@ -4357,10 +4363,14 @@ class StoreClient:
     def put(self, /, key: str, value: bytes) -> None:
         """
         Leaves the bytes under a key that was not used before.
+
+        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
         """
     def take(self, /, key: str) -> bytes | None:
         """
         Takes away what lies under the key; None while nothing does.
+
+        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
         """
 
 @final
@@ -4368,11 +4378,12 @@ class StoreServer:
     """
     A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
 
-    token: what every rank must know. address: `ip:port` to listen on.
+    token: what every rank must have, 16 to 1,024 bytes; a random one if left out. It is never sent.
+    address: `ip:port` to listen on.
     """
     def __enter__(self, /) -> StoreServer: ...
     def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None: ...
-    def __new__(cls, /, token: str, *, address: str = "127.0.0.1:0", deadline_s: SupportsFloat | SupportsIndex = 86400.0) -> StoreServer: ...
+    def __new__(cls, /, token: str | None = None, *, address: str = "127.0.0.1:0", deadline_s: SupportsFloat | SupportsIndex = 86400.0) -> StoreServer: ...
     def __repr__(self, /) -> str: ...
     @property
     def address(self, /) -> str:
@@ -4382,6 +4393,11 @@ class StoreServer:
     def close(self, /) -> None:
         """
         Ends it; more than once does nothing.
+        """
+    @property
+    def token(self, /) -> str:
+        """
+        The secret that ranks need. Bring it to them as one.
         """
 
 @final
