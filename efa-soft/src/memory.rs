@@ -164,12 +164,15 @@ pub(crate) fn pinnable(address: u64, length: u64, access: u32) -> bool {
     } else {
         libc::MADV_POPULATE_READ
     };
-    [start, end - page].into_iter().all(|at| {
+    // Of a range of 0 bytes only the advice is looked at.
+    // SAFETY: nothing is touched.
+    let is_known = unsafe { libc::madvise(start as *mut _, 0, advice) } == 0;
+    let touch = |at: u64| {
         // SAFETY: MADV_POPULATE_* faults the page in and changes no content; the page is mapped
         // (mincore), and if it is unmapped meanwhile the kernel says ENOMEM.
-        let result = unsafe { libc::madvise(at as *mut _, page as usize, advice) };
-        result == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
-    })
+        unsafe { libc::madvise(at as *mut _, page as usize, advice) == 0 }
+    };
+    !is_known || touch(start) && touch(end - page)
 }
 
 fn page_size() -> u64 {
