@@ -44,7 +44,10 @@ import json, sys, time
 address, own, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 import ray, efa_sdk
 ray.init(address=address, _node_ip_address=own, log_to_driver=False, logging_level="warning")
-alive = options.pop("alive")
+alive, limits = options.pop("alive"), options.pop("thresholds", None)
+if limits is not None:
+    thresholds = efa_sdk.survey.SurveyThresholds(**limits)
+    options["options"] = efa_sdk.survey.SurveyOptions(thresholds=thresholds)
 end = time.monotonic() + 120
 while (count := sum(node["Alive"] for node in ray.nodes())) != alive:
     if time.monotonic() > end:

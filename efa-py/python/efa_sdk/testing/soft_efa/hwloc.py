@@ -67,7 +67,7 @@ def _cpus(mask: str) -> str:
 def _mask(numbers: Sequence[int]) -> str:
     """hwloc's text of a set: words of 32 bits, highest first, such as ``0x1,0x00000003``."""
     value = sum(1 << number for number in numbers)
-    words = []
+    words: list[str] = []
     while value or not words:
         words.append(f"0x{value & 0xFFFFFFFF:08x}")
         value >>= 32

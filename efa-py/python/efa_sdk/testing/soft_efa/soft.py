@@ -50,6 +50,7 @@ class SoftEfa:
         devices: int | Iterable[int] | None = 4,
         instance_type: str = "p5.48xlarge",
         address: str | Sequence[str] = "127.0.0.1",
+        check_address: bool = True,
         libfabric: str | os.PathLike[str] | None = None,
         faults: Mapping[int | str, Mapping[str, float]] | None = None,
         without: Iterable[str] = (),
@@ -65,9 +66,10 @@ class SoftEfa:
         """devices: how many, at most 32 and what the type can have, or the network cards that have
         one (a set, such as ``[0, 1, 8]``); None: all that the type can have. instance_type: a type
         of the catalog. address: the IPv4 address of the host, or one for each device; every
-        address of 127.0.0.0/8 is one of this machine. libfabric: ``system``, or the path of a
-        libfabric.so.1; None leaves the choice to the programs. faults: by position or name of a
-        device, as `fault` takes them. without: capabilities that all devices lack, of ``read``,
+        address of 127.0.0.0/8 is one of this machine. check_address: whether it must be one here,
+        and not in the network namespace of the programs alone. libfabric: ``system``, or the path
+        of a libfabric.so.1; None leaves the choice to the programs. faults: by position or name of
+        a device, as `fault` takes them. without: capabilities that all devices lack, of ``read``,
         ``write``, ``rnr``, ``sgid``, ``unsolicited``. unresponsive_after_s: seconds after which a
         peer that does not answer is given up, 0.05 to 600; hardware's own time is not known.
         shared_memory: lets the provider send
@@ -89,7 +91,7 @@ class SoftEfa:
             )
         self._machine = machine(instance_type)
         cards = _cards(self._machine, devices)
-        self._addresses = _addresses(address, len(cards))
+        self._addresses = _addresses(address, len(cards), check_address)
         self._libraries = device_libraries()
         self._libfabric = {} if libfabric is None else libfabric_environment(libfabric)
         self._first_faults = {key: checked(value) for key, value in (faults or {}).items()}
@@ -377,8 +379,8 @@ def _cards(of: Machine, devices: int | Iterable[int] | None) -> list[int]:
     return chosen
 
 
-def _addresses(address: str | Sequence[str], count: int) -> list[str]:
-    """One address for each device, all of this machine."""
+def _addresses(address: str | Sequence[str], count: int, check: bool) -> list[str]:
+    """One address for each device. With ``check`` they are of this machine."""
     given = [address] * count if isinstance(address, str) else list(address)
     if len(given) != count:
         fail(
@@ -390,8 +392,10 @@ def _addresses(address: str | Sequence[str], count: int) -> list[str]:
         )
     for one in set(given):
         try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind((str(ipaddress.IPv4Address(one)), 0))
+            valid = str(ipaddress.IPv4Address(one))
+            if check:
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind((valid, 0))
         except (ValueError, OSError) as error:
             fail(
                 "soft_efa.invalid_address",
