@@ -9,6 +9,7 @@ mod errors;
 mod exchange;
 mod fabric;
 mod fabric_child;
+mod fabric_log;
 mod fabric_report;
 mod gpu;
 mod handoff;
@@ -57,6 +58,10 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::fabric_child::{_fabric_ask, _fabric_child};
     #[pymodule_export]
+    use crate::fabric_log::{
+        FabricFingerprint, FabricLog, FabricLogLine, read_fabric_log, read_fabric_log_file,
+    };
+    #[pymodule_export]
     use crate::fabric_report::{
         Bandwidth, Latency, Nic, ProbeReport, ProbeRow, ProviderInfo, SideBandwidth,
     };
@@ -69,7 +74,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::nccl::{
         NcclAdvice, NcclChannels, NcclEvidence, NcclFinding, NcclHost, NcclLog, NcclNetwork,
-        NcclNote, NcclRank, NcclReason, NcclReport, advise_nccl_environment,
+        NcclNote, NcclRank, NcclReason, NcclReport, NcclSource, advise_nccl_environment,
     };
     #[pymodule_export]
     use crate::node::{

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::list;
+use crate::errors::exception;
 use crate::value::value_class;
 
 value_class! {
@@ -154,6 +155,23 @@ value_class! {
 }
 
 value_class! {
+    /// Lines of one program in the log.
+    NcclSource(fabric::nccl::Seen) {
+        /// Whose lines, such as `nccl`, `nixl` or `fi_info`.
+        source: &'static str = |s| s.source.as_str();
+        /// Its name as people write it.
+        title: &'static str = |s| s.source.title();
+        /// How many.
+        lines: u64 = |s| s.lines;
+        /// Whether the verdict takes what they say of the network into account.
+        is_judged: bool = |s| s.is_judged;
+        /// What they say, in a few words.
+        summary: String = |s| s.summary.clone();
+    }
+    repr = |s| format!("<NcclSource {}: {} lines>", s.source, s.lines);
+}
+
+value_class! {
     /// What an NCCL log says of the network; `str()` is the text form.
     NcclReport(fabric::nccl::Report) {
         /// `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
@@ -177,6 +195,10 @@ value_class! {
         ranks: Vec<NcclRank> = |r| list(&r.ranks);
         /// Every host, by name.
         hosts: Vec<NcclHost> = |r| list(&r.hosts);
+        /// Whose lines the log has, and whether they are judged.
+        sources: Vec<NcclSource> = |r| list(&r.sources);
+        /// How the job ended, as far as the log goes: `not_seen`, `orderly` or `failed`.
+        end: &'static str = |r| r.end.as_str();
         /// Lines of the log.
         lines: u64 = |r| r.lines;
         /// Messages of NCCL and its plugin in it.
@@ -197,7 +219,7 @@ pub(crate) enum Piece<'py> {
 }
 
 impl Piece<'_> {
-    fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.to_string_lossy().into_owned().into_bytes(),
             Self::Bytes(bytes) => bytes,
@@ -207,8 +229,10 @@ impl Piece<'_> {
 
 /// Reads a log as it comes, in pieces of any size; memory does not grow with its length.
 ///
-/// expected_nics: EFA devices that each node must have. expect_gpudirect: whether the instance
-/// type has GPUDirect RDMA; None takes channels without it as a warning.
+/// instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
+/// does not have, nothing is, and the report says so. expected_nics: EFA devices that each node must
+/// have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the type.
+/// Raises CatalogError for a misspelt instance_type.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct NcclLog(Mutex<fabric::nccl::Log>);
 
@@ -223,12 +247,19 @@ impl NcclLog {
 #[pymethods]
 impl NcclLog {
     #[new]
-    #[pyo3(signature = (*, expected_nics=None, expect_gpudirect=None))]
-    fn new(expected_nics: Option<u32>, expect_gpudirect: Option<bool>) -> Self {
-        let mut expectation = fabric::nccl::Expectation::new();
-        expectation.nics = expected_nics;
-        expectation.gpudirect = expect_gpudirect;
-        Self(Mutex::new(fabric::nccl::Log::new(expectation)))
+    #[pyo3(signature = (*, expected_nics=None, expect_gpudirect=None, instance_type=None))]
+    fn new(
+        expected_nics: Option<u32>,
+        expect_gpudirect: Option<bool>,
+        instance_type: Option<&str>,
+    ) -> PyResult<Self> {
+        let mut expectation = match instance_type {
+            Some(name) => fabric::nccl::Expectation::of_instance_type(name).map_err(exception)?,
+            None => fabric::nccl::Expectation::new(),
+        };
+        expectation.nics = expected_nics.or(expectation.nics);
+        expectation.gpudirect = expect_gpudirect.or(expectation.gpudirect);
+        Ok(Self(Mutex::new(fabric::nccl::Log::new(expectation))))
     }
 
     /// Takes the next piece of a stream; where it is cut makes no difference.

@@ -85,6 +85,44 @@ def test_gpudirect_is_expected_or_not() -> None:
     assert nccl.read_log(staged, expect_gpudirect=False).verdict == "on_efa"
 
 
+def test_the_instance_type_says_what_is_expected() -> None:
+    staged = (FIXTURES / "cases/ac_g5_nogdr_healthy.log").read_text()
+    for name, verdict, code in (
+        (None, "on_efa", 0),
+        ("g5.48xlarge", "on_efa", 0),
+        ("p5.48xlarge", "on_efa_degraded", 1),
+        ("p7.48xlarge", "on_efa", 0),
+    ):
+        report = nccl.read_log(staged, instance_type=name)
+        assert (report.verdict, report.exit_code) == (verdict, code), name
+    assert "type_unknown" in {
+        finding.cause for finding in nccl.read_log(GOOD, instance_type="p7.48xlarge").findings
+    }
+    with pytest.raises(errors.CatalogError, match=r"p5\.48xlarge"):
+        nccl.read_log(GOOD, instance_type="p5.48xlage")
+
+
+def test_cases_of_public_reports_from_python() -> None:
+    for path in sorted((FIXTURES / "cases").glob("*.log")):
+        report = nccl.read_log(path)
+        is_healthy = "healthy" in path.name
+        assert (report.exit_code == 0) == is_healthy, path.name
+        if not is_healthy:
+            assert report.findings[0].severity == "failed", path.name
+            assert report.findings[0].evidence is not None
+
+
+def test_whose_lines_a_log_has() -> None:
+    report = nccl.read_log(FIXTURES / "cases/w_nixl_healthy.log")
+    (source,) = report.sources
+    assert (source.source, source.title, source.lines) == ("nixl", "NIXL", 5)
+    assert source.is_judged
+    assert "EFA" in source.summary
+    assert report.end == "not_seen"
+    report = nccl.read_log(FIXTURES / "cases/am_watchdog_hang.log")
+    assert (report.verdict, report.end) == ("job_failed", "failed")
+
+
 def test_a_stream_can_be_cut_anywhere() -> None:
     whole = nccl.read_log(GOOD)
     log = nccl.NcclLog()

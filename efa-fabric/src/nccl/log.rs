@@ -24,6 +24,7 @@ mod causes;
 mod channel;
 mod expectation;
 mod findings;
+mod gpudirect;
 mod judge;
 mod libfabric;
 mod lines;

@@ -11,7 +11,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_probes", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -1280,6 +1280,164 @@ class ExpectedEfa:
         """
 
 @final
+class FabricFingerprint:
+    """
+    A line of libfabric's log that means something for EFA.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def evidence(self, /) -> str:
+        """
+        The whole line, at most 2048 bytes.
+        """
+    @staticmethod
+    def from_json(text: str) -> FabricFingerprint:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def is_fatal(self, /) -> bool:
+        """
+        Whether the provider aborts the process there.
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        What it means, such as `empty_list`.
+        """
+    @property
+    def number(self, /) -> int | None:
+        """
+        The count or the error number that the line names, as written.
+        """
+    @property
+    def provider(self, /) -> str | None:
+        """
+        The provider that wrote the line, `core` for libfabric itself; None for bare text.
+        """
+    @property
+    def subject(self, /) -> str | None:
+        """
+        The provider, device, variable or value that the line names.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class FabricLog:
+    """
+    What a log of libfabric says; `str()` is the text form.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def fingerprints(self, /) -> list[FabricFingerprint]:
+        """
+        What the log tells of EFA, in order of first appearance, each once.
+        """
+    @staticmethod
+    def from_json(text: str) -> FabricLog:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def has_info(self, /) -> bool:
+        """
+        Whether the text has lines of level info, so that what is absent means something.
+        """
+    @property
+    def is_cut(self, /) -> bool:
+        """
+        Whether something was left out.
+        """
+    @property
+    def lines(self, /) -> int:
+        """
+        Lines of libfabric in the text.
+        """
+    @property
+    def registered(self, /) -> list[str]:
+        """
+        Providers that registered themselves, such as `efa (205.10)`; empty below level info.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def warnings(self, /) -> list[FabricLogLine]:
+        """
+        The warnings of libfabric, each text once; at most 256.
+        """
+
+@final
+class FabricLogLine:
+    """
+    One line of libfabric's log, taken apart.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FabricLogLine:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def function(self, /) -> str:
+        """
+        The C function, without parentheses.
+        """
+    @property
+    def line(self, /) -> int:
+        """
+        The line of the C file.
+        """
+    @property
+    def pid(self, /) -> int:
+        """
+        The process that wrote it.
+        """
+    @property
+    def provider(self, /) -> str:
+        """
+        The provider, or `core` for libfabric itself.
+        """
+    @property
+    def subsystem(self, /) -> str:
+        """
+        The part of the provider, such as `fabric` or `ep_ctrl`.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        What it says.
+        """
+    @property
+    def time_s(self, /) -> int | None:
+        """
+        When, in seconds since 1970; None before libfabric 1.13.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class Finding:
     """
     One difference between a cluster and its plan.
@@ -2292,10 +2450,12 @@ class NcclLog:
     """
     Reads a log as it comes, in pieces of any size; memory does not grow with its length.
 
-    expected_nics: EFA devices that each node must have. expect_gpudirect: whether the instance
-    type has GPUDirect RDMA; None takes channels without it as a warning.
+    instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
+    does not have, nothing is, and the report says so. expected_nics: EFA devices that each node must
+    have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the type.
+    Raises CatalogError for a misspelt instance_type.
     """
-    def __new__(cls, /, *, expected_nics: SupportsIndex | None = None, expect_gpudirect: bool | None = None) -> NcclLog: ...
+    def __new__(cls, /, *, expected_nics: SupportsIndex | None = None, expect_gpudirect: bool | None = None, instance_type: str | None = None) -> NcclLog: ...
     def __repr__(self, /) -> str: ...
     def feed(self, /, piece: str | SupportsGetItem[int, SupportsIndex]) -> None:
         """
@@ -2549,6 +2709,11 @@ class NcclReport:
         Channels of all processes.
         """
     @property
+    def end(self, /) -> str:
+        """
+        How the job ended, as far as the log goes: `not_seen`, `orderly` or `failed`.
+        """
+    @property
     def exit_code(self, /) -> int:
         """
         0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
@@ -2603,6 +2768,11 @@ class NcclReport:
         """
         Why it is not on EFA.
         """
+    @property
+    def sources(self, /) -> list[NcclSource]:
+        """
+        Whose lines the log has, and whether they are judged.
+        """
     def to_json(self, /) -> str:
         """
         The value as JSON.
@@ -2612,6 +2782,51 @@ class NcclReport:
         """
         `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
         `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
+        """
+
+@final
+class NcclSource:
+    """
+    Lines of one program in the log.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> NcclSource:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def is_judged(self, /) -> bool:
+        """
+        Whether the verdict takes what they say of the network into account.
+        """
+    @property
+    def lines(self, /) -> int:
+        """
+        How many.
+        """
+    @property
+    def source(self, /) -> str:
+        """
+        Whose lines, such as `nccl`, `nixl` or `fi_info`.
+        """
+    @property
+    def summary(self, /) -> str:
+        """
+        What they say, in a few words.
+        """
+    @property
+    def title(self, /) -> str:
+        """
+        Its name as people write it.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -5166,6 +5381,19 @@ def rails(node: Node, *, library: Library | None = None) -> list[Rail]:
     """
     The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
     knows of it.
+    """
+
+def read_fabric_log(log: str | SupportsGetItem[int, SupportsIndex]) -> FabricLog:
+    """
+    Reads a log of libfabric: what is no line of libfabric is passed over, except the messages that
+    the efa provider prints bare before it aborts the process.
+
+    log: the text or its bytes. Raises nothing for any text.
+    """
+
+def read_fabric_log_file(path: str | PathLike[str]) -> FabricLog:
+    """
+    Reads a log of libfabric from a file. Raises OSError when it cannot be read.
     """
 
 def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> SurveyReport:

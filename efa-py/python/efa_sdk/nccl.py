@@ -2,9 +2,10 @@
 
 ``read_log`` takes a log that was written with ``NCCL_DEBUG=INFO`` (a path, the text, or lines) and
 says whether traffic is on EFA, with how many devices and channels of what kind, and why not;
-``NcclLog`` does the same with a log as it comes. ``python -m efa_sdk.nccl LOG`` prints the report,
-and exits with 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 where the log does not say, 4 where
-it cannot be read.
+lines of libfabric, NIXL, NVSHMEM, UCX, Open MPI, Neuron, PyTorch, vLLM, SGLang, the kernel and
+tools are read too. ``NcclLog`` does the same with a log as it comes. ``python -m efa_sdk.nccl LOG``
+prints the report, and exits with 0 on EFA, 1 on EFA with warnings, 2 not on EFA or where the job
+failed, 3 where the log does not say, 4 where it cannot be read.
 
 ``advise_environment`` says which variables to set and which must go; its ``env_vars`` are what
 Ray's ``runtime_env`` takes.
@@ -40,6 +41,7 @@ from efa_sdk._efa_sdk import (
     NcclRank,
     NcclReason,
     NcclReport,
+    NcclSource,
     advise_nccl_environment,
 )
 from efa_sdk.errors import EfaError
@@ -56,6 +58,7 @@ __all__ = [
     "NcclRank",
     "NcclReason",
     "NcclReport",
+    "NcclSource",
     "advise_environment",
     "main",
     "read_log",
@@ -71,16 +74,23 @@ def read_log(
     *,
     expected_nics: int | None = None,
     expect_gpudirect: bool | None = None,
+    instance_type: str | None = None,
 ) -> NcclReport:
-    """What an NCCL log says.
+    """What the log of a job says.
 
     log: a path; the log itself, as bytes or as a str with a newline in it; or its lines, such as
-    an open file. expected_nics: EFA devices that each node must have
-    (``catalog[type].maximum_efa_interfaces``). expect_gpudirect: whether the instance type has
-    GPUDirect RDMA; None takes channels without it as a warning. Memory does not grow with the
-    length of the log. Raises OSError when a path cannot be read.
+    an open file. instance_type: fills the other two from the catalog; of a type that the catalog
+    does not have nothing is expected, and the report says so. expected_nics: EFA devices that each
+    node must have. expect_gpudirect: whether the instance type has GPUDirect RDMA; None takes
+    channels without it as a warning, unless the plugin says that it does without. Memory does not
+    grow with the length of the log. Raises OSError when a path cannot be read, and CatalogError
+    for a misspelt instance_type.
     """
-    reader = NcclLog(expected_nics=expected_nics, expect_gpudirect=expect_gpudirect)
+    reader = NcclLog(
+        expected_nics=expected_nics,
+        expect_gpudirect=expect_gpudirect,
+        instance_type=instance_type,
+    )
     if isinstance(log, (bytes, bytearray)) or (isinstance(log, str) and "\n" in log):
         reader.feed(log)
     elif isinstance(log, (str, os.PathLike)):
@@ -146,12 +156,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints what a log says; the exit status."""
     options = _parser().parse_args(argv)
     try:
-        expected = options.expected_nics
-        if expected is None and options.instance_type is not None:
-            expected = Catalog.bundled()[options.instance_type].maximum_efa_interfaces
         reader = NcclLog(
-            expected_nics=expected,
+            expected_nics=options.expected_nics,
             expect_gpudirect=False if options.no_gpudirect else None,
+            instance_type=options.instance_type,
         )
         if options.log == "-":
             _feed(reader, sys.stdin.buffer)
@@ -169,13 +177,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m efa_sdk.nccl",
-        description="Says whether NCCL uses EFA, from a log written with NCCL_DEBUG=INFO.",
-        epilog="Exit code: 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not "
-        "say, 4 the log cannot be read.",
+        description="Says whether a job uses EFA, from its log, written with NCCL_DEBUG=INFO.",
+        epilog="Exit code: 0 on EFA, 1 on EFA with warnings, 2 not on EFA or the job failed, 3 the "
+        "log does not say, 4 the log cannot be read.",
     )
     parser.add_argument("log", help="the log, or - for standard input")
     parser.add_argument("--expected-nics", type=int, help="EFA devices that each node must have")
-    parser.add_argument("--instance-type", help="take the number of devices from the catalog")
+    parser.add_argument("--instance-type", help="take from the catalog what is expected of a node")
     parser.add_argument(
         "--no-gpudirect", action="store_true", help="the type has no GPUDirect RDMA: do not warn"
     )

@@ -937,6 +937,13 @@ causes! {
     cure: "remove OFI_NCCL_PROTOCOL",
     reference: "aws/aws-ofi-nccl src/platform-aws.cpp";
 
+    /// The instance type is not in the catalog.
+    TypeUnknown = "type_unknown", Note, Job,
+    lines: &[],
+    cause: "the catalog does not have this instance type, so that the number of devices and GPUDirect RDMA are not judged",
+    cure: "give the number of devices that is expected, or a newer release of this package",
+    reference: "efa-core catalog";
+
     /// The number of rails is forced.
     RailsForced = "rails_forced", Note, Job,
     lines: &[&["created device with", "(originally found"]],

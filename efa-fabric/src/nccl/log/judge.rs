@@ -46,6 +46,9 @@ pub(super) fn report(log: Gathered<'_>) -> Report {
     if log.is_deduplicated {
         findings.note(Cause::LinesLeftOut);
     }
+    if log.expectation.unknown_type.is_some() {
+        findings.note(Cause::TypeUnknown);
+    }
     if log.processes_left_out > 0 {
         findings.note(Cause::TooManyProcesses);
     }

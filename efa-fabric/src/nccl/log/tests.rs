@@ -586,6 +586,7 @@ fn causes_are_pinned_and_whole() {
             "peer_to_peer_disabled",
             "ranks_disagree",
             "protocol_forced",
+            "type_unknown",
             "rails_forced",
             "lines_left_out",
             "too_many_processes",

@@ -45,6 +45,35 @@ fn devices_and_gpudirect_are_held_against_what_is_expected() {
 }
 
 #[test]
+fn the_instance_type_decides_what_is_expected() {
+    let staged = log("1.16").replace("/GDRDMA", "");
+    let of = |text: &str, name: &str| {
+        let expectation = Expectation::of_instance_type(name).unwrap();
+        let report = Report::of_text(text, expectation);
+        (report.verdict, causes(&report))
+    };
+    use Cause as C;
+    assert_eq!(
+        of(&staged, "p5en.48xlarge"),
+        (Verdict::OnEfaDegraded, vec![C::GpudirectMissing])
+    );
+    let g5 = staged.replace("found 16 nics", "found 1 nics");
+    assert_eq!(of(&g5, "g5.48xlarge"), (Verdict::OnEfa, vec![]));
+    assert_eq!(
+        of(log("1.16"), "p7.48xlarge"),
+        (Verdict::OnEfa, vec![C::TypeUnknown])
+    );
+    // The plugin says that it does without: a warning where the type has it, nothing where it has
+    // not, and a note where the type is not given.
+    let says = super::cases::case("ac_g5_nogdr_healthy");
+    assert_eq!(of(says, "g5.48xlarge"), (Verdict::OnEfa, vec![]));
+    let (verdict, found) = of(says, "p5.48xlarge");
+    assert_eq!(verdict, Verdict::OnEfaDegraded);
+    assert!(found.contains(&C::GpudirectMissing), "{found:?}");
+    assert_eq!(causes(&read(says)), [C::GpudirectNotOffered]);
+}
+
+#[test]
 fn ranks_that_disagree_are_found() {
     let one = |host: &str, provider: &str, version: &str| {
         format!(
