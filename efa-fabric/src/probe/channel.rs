@@ -107,6 +107,8 @@ pub(crate) enum Frame {
     Abort {
         code: String,
         message: String,
+        #[serde(default)]
+        cure: Option<String>,
     },
 }
 
@@ -161,6 +163,16 @@ pub(crate) fn gone() -> Error {
         .retryable(true)
 }
 
+/// The error for a frame that says that the other side failed, with what it advises. That it cannot
+/// reach this side is the same fault as that this side cannot reach it.
+pub(crate) fn peer_failed(code: &str, message: &str, cure: Option<String>) -> Error {
+    let error = peer_error(false, code, message);
+    match cure {
+        Some(cure) => error.with_cure(cure),
+        None => error,
+    }
+}
+
 /// The error for a frame that says that the other side failed or refused.
 pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
     let own = match code {
@@ -169,6 +181,7 @@ pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
         "fabric.bad_size" if refused => Code::BadSize,
         "fabric.unsupported_operation" if refused => Code::UnsupportedOperation,
         "fabric.data_mismatch" => Code::DataMismatch,
+        "fabric.unreachable" if !refused => Code::Unreachable,
         _ if refused => Code::RendezvousRefused,
         _ => Code::PeerFailed,
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::channel::{Channel, Frame, is_echo, peer_error};
+use super::channel::{Channel, Frame, is_echo, peer_error, peer_failed};
 use super::options::Wait;
 use super::start_line::{Signal, StartLine};
 use crate::clock::now_ns;
@@ -268,7 +268,11 @@ impl<'a> Guard<'a> {
             return Ok(());
         }
         match self.channel.poll()? {
-            Some(Frame::Abort { code, message }) => Err(peer_error(false, &code, &message)),
+            Some(Frame::Abort {
+                code,
+                message,
+                cure,
+            }) => Err(peer_failed(&code, &message, cure)),
             Some(Frame::Refused { code, message }) => Err(peer_error(true, &code, &message)),
             Some(frame) => {
                 self.inbox = Some(frame);
@@ -283,7 +287,9 @@ impl<'a> Guard<'a> {
     /// report that in many ways (shm says "Input/output error"), and its own word, or the closed
     /// connection, follows soon.
     pub(crate) fn explain(&mut self, error: Error) -> Error {
-        if !matches!(error.code(), Code::CallFailed | Code::Unreachable) {
+        // What the other side said is its word already, and it may be gone by now.
+        let is_said = error.context_value("peer_code").is_some();
+        if is_said || !matches!(error.code(), Code::CallFailed | Code::Unreachable) {
             return error;
         }
         let end = now_ns().saturating_add(GONE_NS);
@@ -295,8 +301,12 @@ impl<'a> Guard<'a> {
             match polled {
                 // It only repeats what this side told it of the same failure.
                 Ok(Some(Frame::Abort { code, .. })) if is_echo(&code) => return error,
-                Ok(Some(Frame::Abort { code, message })) => {
-                    return peer_error(false, &code, &message).with_source(error);
+                Ok(Some(Frame::Abort {
+                    code,
+                    message,
+                    cure,
+                })) => {
+                    return peer_failed(&code, &message, cure).with_source(error);
                 }
                 Err(gone) if gone.code() == Code::Unreachable => return gone.with_source(error),
                 Err(_) => return error,
@@ -604,6 +614,7 @@ mod tests {
                 .send(&Frame::Abort {
                     code: code.into(),
                     message: "the peer refused: no memory".into(),
+                    cure: None,
                 })
                 .unwrap();
             let mut guard = Guard::new(
@@ -634,6 +645,7 @@ mod tests {
             .send(&Frame::Abort {
                 code: "fabric.call_failed".into(),
                 message: "no".into(),
+                cure: Some("do it".into()),
             })
             .unwrap();
         let mut guard = Guard::new(
@@ -647,5 +659,25 @@ mod tests {
             (error.code(), error.context_value("peer_code")),
             (Code::PeerFailed, Some("fabric.call_failed"))
         );
+        assert_eq!(error.cure(), Some("do it"));
+    }
+
+    #[test]
+    fn one_fault_between_two_sides_has_one_code_on_both() {
+        let (mut left, mut right) = Local::pair();
+        let abort = Frame::Abort {
+            code: "fabric.unreachable".into(),
+            message: "send failed".into(),
+            cure: Some("check the links".into()),
+        };
+        right.send(&abort).unwrap();
+        let limit = Duration::from_secs(60);
+        let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Spin);
+        let error = guard.wait(None).unwrap_err();
+        // The other side ends after it has said so.
+        drop(right);
+        let error = guard.explain(error);
+        assert_eq!(error.code(), Code::Unreachable);
+        assert_eq!(error.cure(), Some("check the links"));
     }
 }

@@ -470,9 +470,14 @@ pub(crate) fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
         error.with_missing_context("doing", &guard.doing)
     });
     if let Err(error) = &result {
-        let (code, message) = (error.code().as_str().to_owned(), error.to_string());
+        let (code, message) = (error.code().as_str().to_owned(), error.message().to_owned());
+        let cure = error.cure().map(str::to_owned);
         // If that fails as well, the other side is gone, which `error` is likely to say.
-        drop(guard.send(&Frame::Abort { code, message }));
+        drop(guard.send(&Frame::Abort {
+            code,
+            message,
+            cure,
+        }));
     }
     result
 }
