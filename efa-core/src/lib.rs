@@ -61,7 +61,8 @@ pub mod clock;
 pub mod cluster;
 pub mod ec2;
 pub mod error;
-#[cfg(any(feature = "aws", feature = "testing", test))]
+// Without them only its table of causes is used.
+#[cfg_attr(not(any(feature = "aws", feature = "testing", test)), allow(dead_code))]
 mod failure;
 #[cfg(test)]
 mod fixtures;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment;
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiFabricAttr, FiInfo, FidFabric};
+use crate::rdma_read;
 use crate::signals;
 
 mod search;
@@ -26,6 +27,10 @@ mod search;
 /// The environment variable that names the libfabric to use, and nothing else is then tried.
 const VARIABLE: &str = "EFA_FABRIC_LIB";
 const INSTALL: &str = "install the AWS EFA installer or `apt-get install libfabric1`, or set EFA_FABRIC_LIB to the file";
+
+/// The first that judges FI_EFA_USE_DEVICE_RDMA when an endpoint is opened and not when it is
+/// asked: of those tried, 1.20 ends the process in `fi_getinfo`, 2.5.1 does not.
+const ASKS_AT_ENDPOINT: Version = Version { major: 2, minor: 1 };
 
 /// A version of libfabric or of its interface, such as 1.17: two numbers, no patch level,
 /// because that is what `fi_version` returns.
@@ -261,6 +266,9 @@ impl Library {
         source: Option<&CStr>,
     ) -> Result<Option<InfoList>> {
         environment::refuse_killers()?;
+        if self.version() < ASKS_AT_ENDPOINT {
+            rdma_read::refuse_device_rdma()?;
+        }
         let flags = if source.is_some() { ffi::FI_SOURCE } else { 0 };
         self.getinfo_unchecked(self.raw_api(), source, flags, hints)
             .map_err(|code| self.failed("fi_getinfo", code as isize))

@@ -103,8 +103,8 @@ pub(crate) fn killer(
     }
 }
 
-/// A true FI_EFA_USE_DEVICE_RDMA ends the process where a device cannot read remote memory: not
-/// when libfabric is asked, as the child does, but when an endpoint is opened.
+/// A true FI_EFA_USE_DEVICE_RDMA ends the process where a device cannot read remote memory: 1.20
+/// when it is asked, 2.x not before an endpoint is opened, which the child does not do.
 fn device_rdma(environment: &Environment, rdma_read: &(RdmaSupport, String)) -> Finding {
     let check = Check::EnvironmentKiller;
     let get = |name: &str| environment.get(name).map(OsString::from);
@@ -119,7 +119,10 @@ fn device_rdma(environment: &Environment, rdma_read: &(RdmaSupport, String)) -> 
         ),
         (true, RdmaSupport::No) => Finding::failed(
             check,
-            format!("{DEVICE_RDMA} makes libfabric end the process when an endpoint is opened"),
+            format!(
+                "{DEVICE_RDMA} makes libfabric end the process, in new versions only when an \
+                 endpoint is opened"
+            ),
         )
         .cause("the EFA devices here have no RDMA read, and the variable demands it"),
         (true, RdmaSupport::Unknown) => Finding::new(

@@ -380,7 +380,14 @@ pub(crate) fn rdma_ports(scene: &Scene<'_>) -> Finding {
         .filter(|(_, state)| *state != "ACTIVE")
         .collect();
     if down.is_empty() {
-        return Finding::ok(check, "every port is active");
+        return match efa.len() - states.len() {
+            0 => Finding::ok(check, "every port is active"),
+            n => Finding::new(
+                check,
+                Status::Unknown,
+                format!("the state of {n} of {} ports cannot be read", efa.len()),
+            ),
+        };
     }
     // Without a single link nothing can be sent, whatever libfabric offers.
     let (status, title) = match down.len() == efa.len() {

@@ -115,9 +115,12 @@ pub(crate) fn crash(scene: &Scene<'_>) -> Finding {
         }
         Outcome::Aborted { signal, .. }
             if *signal == SIGABRT
-                && scene
+                && (scene
                     .environment
-                    .is_some_and(|all| !killers(all).is_empty()) =>
+                    .is_some_and(|all| !killers(all).is_empty())
+                    || scene
+                        .fingerprint(FingerprintKind::BadUseDeviceRdma)
+                        .is_some()) =>
         {
             return Finding::skipped(check, "see environment.killer");
         }

@@ -66,6 +66,15 @@ impl<'a> Scene<'a> {
     /// Whether the devices can read remote memory: what the device says, else what libfabric
     /// offers on it, else what is published of the instance type.
     pub(crate) fn rdma_read(&self) -> (RdmaSupport, String) {
+        if self
+            .fingerprint(FingerprintKind::BadUseDeviceRdma)
+            .is_some()
+        {
+            return (
+                RdmaSupport::No,
+                "libfabric ended its process for it".to_owned(),
+            );
+        }
         if let Some(said) = self.answer.and_then(|answer| answer.rdma_read) {
             let support = if said {
                 RdmaSupport::Yes

@@ -183,7 +183,8 @@ fn printed(text: &str) -> Option<Recognised> {
         return Some((Kind::HugePageWithForkSupport, variable, None));
     }
     if text.contains("FI_EFA_USE_DEVICE_RDMA was set to an invalid value")
-        || text.contains("FI_EFA_USE_DEVICE_RDMA=1 was set by user, but")
+        // 1.20 says "by users", 2.x "by user".
+        || text.contains("FI_EFA_USE_DEVICE_RDMA=1 was set by user")
     {
         let variable = Some("FI_EFA_USE_DEVICE_RDMA".into());
         return Some((Kind::BadUseDeviceRdma, variable, None));

@@ -8,7 +8,7 @@ const PREFIX: &str = "libfabric:4711:1795245378::";
 
 /// Lines behind [`PREFIX`], or bare ones, with what they mean. Those of core, `param` and
 /// `registering` are of libfabric 1.17 and 2.5.1 without hardware; of devices, of the sources.
-const LINES: [(&str, FingerprintKind, Option<&str>, Option<i64>); 45] = {
+const LINES: [(&str, FingerprintKind, Option<&str>, Option<i64>); 46] = {
     use FingerprintKind as K;
     [
         (
@@ -49,6 +49,12 @@ const LINES: [(&str, FingerprintKind, Option<&str>, Option<i64>); 45] = {
         ),
         (
             "FI_EFA_USE_DEVICE_RDMA=1 was set by user, but EFA device has no rdma-read capability.  Application will abort().",
+            K::BadUseDeviceRdma,
+            Some("FI_EFA_USE_DEVICE_RDMA"),
+            None,
+        ),
+        (
+            "FI_EFA_USE_DEVICE_RDMA=1 was set by users, but EFA device has no rdma-read capability.",
             K::BadUseDeviceRdma,
             Some("FI_EFA_USE_DEVICE_RDMA"),
             None,
@@ -425,7 +431,7 @@ fn absence_of_the_count_is_a_fingerprint_where_the_count_belongs() {
 
 #[test]
 fn what_repeats_is_kept_once_and_all_is_bounded() {
-    let line = format!("{}\n", whole(LINES[20].0));
+    let line = format!("{}\n", whole(LINES[21].0));
     let log = Log::parse(&line.repeat(1000));
     assert_eq!(
         (log.lines, log.fingerprints.len(), log.warnings.len()),

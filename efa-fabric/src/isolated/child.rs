@@ -84,6 +84,11 @@ fn questions(
     }))?;
     reporter.send(&Report::Mapped(maps::own()))?;
 
+    // Where a device cannot do what this demands, libfabric ends this process.
+    if wants_device_rdma(&|name| std::env::var_os(name)) {
+        reporter.send(&Report::RdmaRead(rdma_read::of_devices()))?;
+    }
+
     reporter.step(Step::Providers)?;
     let api = library.raw_api();
     let registered = library
@@ -105,11 +110,6 @@ fn questions(
         infos: infos(list.as_ref()),
         errno,
     })?;
-    // Opening an endpoint would end this process where a device cannot do it.
-    if wants_device_rdma(&|name| std::env::var_os(name)) {
-        reporter.send(&Report::RdmaRead(rdma_read::of_devices()))?;
-    }
-
     let trials = request.hints.trials(library.requested_api());
     for (number, (relaxed, hints)) in trials.into_iter().enumerate() {
         reporter.step(Step::Trial(relaxed.clone()))?;
