@@ -27,6 +27,7 @@ pub use self::interface::NetworkInterface;
 pub use self::notation::parse_notation;
 pub use self::profile::{Profile, PublicIp, Request};
 pub use self::rules::{Violation, violations};
+pub(crate) use self::rules::{efa_only_with, violations_of_any_type};
 
 /// The network interfaces of every instance of a launch, and what they mean.
 ///

@@ -99,22 +99,58 @@ pub(super) fn require_no_violation(
 /// ```
 #[must_use]
 pub fn violations(t: &InstanceType, interfaces: &[NetworkInterface]) -> Vec<Violation> {
-    let rules = Rules { t, interfaces };
-    let mut found = Vec::new();
-    rules.primary(&mut found);
-    rules.slots(&mut found);
-    rules.types(&mut found);
-    rules.efa_counts(&mut found);
-    rules.ip(&mut found);
-    found
+    Rules {
+        t: Some(t),
+        interfaces,
+    }
+    .all()
+}
+
+/// Every rule that the interfaces break whatever the instance type is.
+pub(crate) fn violations_of_any_type(interfaces: &[NetworkInterface]) -> Vec<Violation> {
+    Rules {
+        t: None,
+        interfaces,
+    }
+    .all()
+}
+
+/// `efa-only` has no IP address (API model), so that it takes no field of one.
+pub(crate) fn efa_only_with(interface: &NetworkInterface, fields: &[&str]) -> Option<Violation> {
+    if interface.interface_type != InterfaceType::EfaOnly || fields.is_empty() {
+        return None;
+    }
+    let (card, device) = interface.slot();
+    let set = fields.join(", ");
+    let message = format!("efa-only with {set} on network card {card}, device {device}");
+    let cure = "leave it out, or use efa, which carries IP";
+    let rules = Rules {
+        t: None,
+        interfaces: &[],
+    };
+    let violation = rules.violation(Code::LayoutEfaOnlyWithIp, set, message, cure);
+    Some(at(violation, interface))
 }
 
 struct Rules<'a> {
-    t: &'a InstanceType,
+    /// The instance type; the rules that need it are left out without one.
+    t: Option<&'a InstanceType>,
     interfaces: &'a [NetworkInterface],
 }
 
 impl Rules<'_> {
+    fn all(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        self.primary(&mut found);
+        self.slots(&mut found);
+        if let Some(t) = self.t {
+            self.types(t, &mut found);
+        }
+        self.efa_counts(&mut found);
+        self.ip(&mut found);
+        found
+    }
+
     fn violation(
         &self,
         code: Code,
@@ -124,7 +160,7 @@ impl Rules<'_> {
     ) -> Violation {
         Violation {
             code,
-            instance_type: self.t.name.clone(),
+            instance_type: self.t.map(|t| t.name.clone()).unwrap_or_default(),
             network_card_index: None,
             device_index: None,
             value: value.to_string(),
@@ -165,36 +201,13 @@ impl Rules<'_> {
         let mut taken = BTreeSet::new();
         for interface in self.interfaces {
             let (card, device) = interface.slot();
-            let name = &self.t.name;
-            let Some(limits) = self.t.card(card) else {
-                let count = self.t.network_cards.len();
-                let message = format!("{name} has no network card {card}");
-                let cure = format!("it has {count}, counted from 0");
-                let violation = self.violation(Code::LayoutUnknownNetworkCard, card, message, cure);
-                found.push(at(
-                    Violation {
-                        limit: Some(count.to_string()),
-                        ..violation
-                    },
-                    interface,
-                ));
-                continue;
-            };
-            let limit = limits.maximum_network_interfaces;
-            if device.get() >= limit {
-                let message = format!(
-                    "device index {device} on network card {card} of {name}, which holds {limit}"
-                );
-                let cure = format!("use an index below {limit}; it counts from 0 on each card");
-                let violation =
-                    self.violation(Code::LayoutDeviceIndexOutOfRange, device, message, cure);
-                found.push(at(
-                    Violation {
-                        limit: Some(limit.to_string()),
-                        ..violation
-                    },
-                    interface,
-                ));
+            if let Some(t) = self.t {
+                let Some(broken) = self.slot(t, interface) else {
+                    // No card, no slot on it.
+                    found.push(self.unknown_card(t, interface));
+                    continue;
+                };
+                found.extend(broken);
             }
             if !taken.insert(interface.slot()) {
                 let message = format!("two interfaces on network card {card}, device {device}");
@@ -206,19 +219,42 @@ impl Rules<'_> {
         }
     }
 
+    fn unknown_card(&self, t: &InstanceType, interface: &NetworkInterface) -> Violation {
+        let (card, name) = (interface.network_card_index, &t.name);
+        let count = t.network_cards.len();
+        let message = format!("{name} has no network card {card}");
+        let cure = format!("it has {count}, counted from 0");
+        let violation = self.violation(Code::LayoutUnknownNetworkCard, card, message, cure);
+        let limit = Some(count.to_string());
+        at(Violation { limit, ..violation }, interface)
+    }
+
+    /// A device index beyond the card's limit; `None` where the type has no such card.
+    fn slot(&self, t: &InstanceType, interface: &NetworkInterface) -> Option<Option<Violation>> {
+        let (card, device) = interface.slot();
+        let limit = t.card(card)?.maximum_network_interfaces;
+        if device.get() < limit {
+            return Some(None);
+        }
+        let name = &t.name;
+        let message =
+            format!("device index {device} on network card {card} of {name}, which holds {limit}");
+        let cure = format!("use an index below {limit}; it counts from 0 on each card");
+        let violation = self.violation(Code::LayoutDeviceIndexOutOfRange, device, message, cure);
+        let limit = Some(limit.to_string());
+        Some(Some(at(Violation { limit, ..violation }, interface)))
+    }
+
     /// The card takes the type: `InterfaceTypes` of the API, or inferred.
-    fn types(&self, found: &mut Vec<Violation>) {
+    fn types(&self, t: &InstanceType, found: &mut Vec<Violation>) {
         for interface in self.interfaces {
             let card = interface.network_card_index;
             let kind = &interface.interface_type;
-            if self.t.card(card).is_none() || self.t.accepts(card, kind) {
+            if t.card(card).is_none() || t.accepts(card, kind) {
                 continue;
             }
-            let taken = self.taken_types(card);
-            let message = format!(
-                "network card {card} of {} does not take {kind}",
-                self.t.name
-            );
+            let taken = taken_types(t, card);
+            let message = format!("network card {card} of {} does not take {kind}", t.name);
             let cure = format!("it takes {taken}");
             let violation =
                 self.violation(Code::LayoutInterfaceTypeNotAccepted, kind, message, cure);
@@ -230,31 +266,6 @@ impl Rules<'_> {
                 interface,
             ));
         }
-    }
-
-    fn taken_types(&self, card: CardIndex) -> String {
-        let stated = self
-            .t
-            .card(card)
-            .and_then(|card| card.interface_types.clone());
-        let known = || {
-            [
-                InterfaceType::Interface,
-                InterfaceType::Efa,
-                InterfaceType::EfaOnly,
-            ]
-        };
-        let types = stated.unwrap_or_else(|| {
-            known()
-                .into_iter()
-                .filter(|kind| self.t.accepts(card, kind))
-                .collect()
-        });
-        types
-            .iter()
-            .map(InterfaceType::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
     }
 
     /// One EFA per card, with or without ENA (using-eni), and `MaximumEfaInterfaces` in all.
@@ -277,15 +288,10 @@ impl Rules<'_> {
                 ..violation
             });
         }
-        let (count, limit) = (
-            per_card.values().sum::<usize>(),
-            self.t.maximum_efa_interfaces,
-        );
+        let Some(t) = self.t else { return };
+        let (count, limit) = (per_card.values().sum::<usize>(), t.maximum_efa_interfaces);
         if count > limit as usize {
-            let message = format!(
-                "{count} EFA interfaces, and {} can have {limit}",
-                self.t.name
-            );
+            let message = format!("{count} EFA interfaces, and {} can have {limit}", t.name);
             let cure = "make the others interface, or leave them out";
             let violation = self.violation(Code::LayoutTooManyEfa, count, message, cure);
             found.push(Violation {
@@ -312,21 +318,14 @@ impl Rules<'_> {
                         "an IPv4 prefix count",
                     ),
                 ];
-                let set: Vec<_> = fields
+                let set: Vec<&str> = fields
                     .into_iter()
                     .filter_map(|(set, name)| set.then_some(name))
                     .collect();
-                if !set.is_empty() {
-                    let (card, device) = interface.slot();
-                    let set = set.join(", ");
-                    let message =
-                        format!("efa-only with {set} on network card {card}, device {device}");
-                    let cure = "leave it out, or use efa, which carries IP";
-                    found.push(at(
-                        self.violation(Code::LayoutEfaOnlyWithIp, set, message, cure),
-                        interface,
-                    ));
-                }
+                found.extend(efa_only_with(interface, &set).map(|violation| Violation {
+                    instance_type: self.t.map(|t| t.name.clone()).unwrap_or_default(),
+                    ..violation
+                }));
             }
             if public && self.interfaces.len() != 1 {
                 let count = self.interfaces.len();
@@ -359,4 +358,27 @@ fn at(violation: Violation, interface: &NetworkInterface) -> Violation {
         device_index: Some(interface.device_index),
         ..violation
     }
+}
+
+/// What a card takes, as a text.
+fn taken_types(t: &InstanceType, card: CardIndex) -> String {
+    let stated = t.card(card).and_then(|card| card.interface_types.clone());
+    let known = || {
+        [
+            InterfaceType::Interface,
+            InterfaceType::Efa,
+            InterfaceType::EfaOnly,
+        ]
+    };
+    let types = stated.unwrap_or_else(|| {
+        known()
+            .into_iter()
+            .filter(|kind| t.accepts(card, kind))
+            .collect()
+    });
+    types
+        .iter()
+        .map(InterfaceType::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
