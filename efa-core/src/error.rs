@@ -358,6 +358,10 @@ error_codes! {
     HandoffInvalidOption = Handoff, "handoff.invalid_option";
     /// A document is neither JSON nor YAML.
     HandoffUnreadable = Handoff, "handoff.unreadable";
+    /// A document nests deeper than is read here.
+    HandoffTooDeep = Handoff, "handoff.too_deep";
+    /// A document is larger, or expands to more, than is read here.
+    HandoffTooLarge = Handoff, "handoff.too_large";
     /// A document is of no format that is checked here.
     HandoffUnknownFormat = Handoff, "handoff.unknown_format";
 
@@ -486,6 +490,8 @@ mod tests {
         "handoff.not_possible",
         "handoff.invalid_option",
         "handoff.unreadable",
+        "handoff.too_deep",
+        "handoff.too_large",
         "handoff.unknown_format",
         "ec2.no_credentials",
         "ec2.no_region",

@@ -1,73 +1,236 @@
 //! Text of any format as values: JSON, YAML with several documents, CloudFormation's short tags.
+//!
+//! A text is never trusted: its size, its depth and what its aliases expand to are limited, so that
+//! a small one stays cheap.
 
-use serde::Deserialize as _;
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::{Map, Value, json};
-use yaml_serde::Value as Yaml;
 
 use crate::error::{Code, Error, Result};
+
+mod depth;
+mod source;
+
+pub(super) use source::{unread_format, unread_source};
+
+/// The largest text that is read, in bytes.
+pub(super) const MAXIMUM_BYTES: usize = 32 << 20;
+
+/// How much more than its own size a text may expand to, in bytes and values.
+const EXPANSION: usize = 1 << 20;
 
 /// The documents of a text; empty ones are left out.
 ///
 /// # Errors
-/// `handoff.unreadable`.
+/// `handoff.unreadable`, `handoff.too_deep` and `handoff.too_large`.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
+    if text.len() > MAXIMUM_BYTES {
+        return Err(too_large(
+            format!("a text of {} bytes", text.len()),
+            MAXIMUM_BYTES,
+        ));
+    }
+    depth::check(text)?;
+    let budget = Budget {
+        left: Cell::new(text.len().saturating_mul(3).saturating_add(EXPANSION)),
+    };
     let mut found = Vec::new();
     for document in yaml_serde::Deserializer::from_str(text) {
-        let mut value = Yaml::deserialize(document).map_err(|error| unreadable(&error))?;
-        value.apply_merge().map_err(|error| unreadable(&error))?;
+        let value = Plain(&budget)
+            .deserialize(document)
+            .map_err(|error| budget.error(text, &error))?;
         if !value.is_null() {
-            found.push(plain(value));
+            found.push(value);
         }
     }
     Ok(found)
 }
 
-fn unreadable(error: &yaml_serde::Error) -> Error {
+/// The text is larger, or expands to more, than `limit` allows.
+pub(in crate::handoff) fn too_large(what: String, limit: usize) -> Error {
     Error::new(
-        Code::HandoffUnreadable,
-        format!("not YAML or JSON: {error}"),
+        Code::HandoffTooLarge,
+        format!("{what}: more than is read here"),
     )
-    .with_cure("give the document's text, not its file name")
+    .with_cure("check its parts one by one")
     .with_context("field", "document")
+    .with_context("limit", limit)
 }
 
-/// A YAML value as JSON: `!Ref x` becomes `{"Ref": "x"}`, other tags `{"Fn::tag": value}`, as
-/// CloudFormation means them.
-fn plain(value: Yaml) -> Value {
-    match value {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(value) => value.into(),
-        Yaml::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-            (Some(number), _, _) => number.into(),
-            (_, Some(number), _) => number.into(),
-            (_, _, number) => number.into(),
-        },
-        Yaml::String(text) => text.into(),
-        Yaml::Sequence(list) => list.into_iter().map(plain).collect(),
-        Yaml::Mapping(map) => {
-            let entry = |(key, value): (Yaml, Yaml)| (key_text(&key), plain(value));
-            Value::Object(map.into_iter().map(entry).collect::<Map<_, _>>())
-        }
-        Yaml::Tagged(tagged) => {
-            let tag = tagged.tag.to_string();
-            let tag = tag.trim_start_matches('!');
-            match (tag, plain(tagged.value)) {
-                ("Ref" | "Condition", value) => json!({ tag: value }),
-                ("GetAtt", Value::String(path)) => {
-                    let (name, attribute) = path.split_once('.').unwrap_or((&path, ""));
-                    json!({ "Fn::GetAtt": [name, attribute] })
-                }
-                (_, value) => json!({ format!("Fn::{tag}"): value }),
+/// What a text may still expand to.
+struct Budget {
+    left: Cell<usize>,
+}
+
+impl Budget {
+    /// Takes a value of so many bytes from the budget.
+    fn take<E: serde::de::Error>(&self, bytes: usize) -> std::result::Result<(), E> {
+        match self.left.get().checked_sub(bytes + 1) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => {
+                self.left.set(0);
+                Err(E::custom("it expands to too much"))
             }
         }
     }
+
+    fn error(&self, text: &str, error: &yaml_serde::Error) -> Error {
+        let message = error.to_string();
+        // The words of yaml_serde's own limits.
+        if self.left.get() == 0 || message.contains("repetition limit") {
+            let limit = text.len().saturating_mul(3).saturating_add(EXPANSION);
+            return too_large(
+                "aliases that expand to more than the text".to_owned(),
+                limit,
+            );
+        }
+        if message.contains("recursion limit") {
+            return depth::too_deep();
+        }
+        unread_source(text).unwrap_or_else(|| {
+            let message: String = message.chars().flat_map(char::escape_debug).collect();
+            Error::new(
+                Code::HandoffUnreadable,
+                format!("not YAML or JSON: {message}"),
+            )
+            .with_cure("give the document's text as its format has it")
+            .with_context("field", "document")
+        })
+    }
 }
 
-fn key_text(key: &Yaml) -> String {
-    match key {
-        Yaml::String(text) => text.clone(),
-        other => yaml_serde::to_string(other)
-            .map_or_else(|_| String::new(), |text| text.trim_end().to_owned()),
+/// Reads a YAML value as JSON: `!Ref x` becomes `{"Ref": "x"}`, other tags `{"Fn::tag": value}`, as
+/// CloudFormation means them; `<<` puts the entries of other mappings in place.
+#[derive(Clone, Copy)]
+struct Plain<'a>(&'a Budget);
+
+impl<'de> DeserializeSeed<'de> for Plain<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> std::result::Result<Value, E> {
+        self.0.take(0)?;
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> std::result::Result<Value, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<Value, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> std::result::Result<Value, E> {
+        self.0.take(0)?;
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> std::result::Result<Value, E> {
+        self.0.take(0)?;
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> std::result::Result<Value, E> {
+        self.0.take(0)?;
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> std::result::Result<Value, E> {
+        self.0.take(0)?;
+        Ok(value.into())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Value, E> {
+        self.0.take(text.len())?;
+        Ok(text.into())
+    }
+
+    fn visit_string<E: serde::de::Error>(self, text: String) -> std::result::Result<Value, E> {
+        self.0.take(text.len())?;
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Value, A::Error> {
+        self.0.take(0)?;
+        let mut read = Vec::new();
+        while let Some(entry) = list.next_element_seed(self)? {
+            read.push(entry);
+        }
+        Ok(Value::Array(read))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
+        self.0.take(0)?;
+        let mut read = Map::new();
+        let mut merged = Vec::new();
+        while let Some(key) = map.next_key_seed(self)? {
+            let value = map.next_value_seed(self)?;
+            let key = match key {
+                Value::String(key) => key,
+                other => other.to_string(),
+            };
+            if key == "<<" && (value.is_object() || value.is_array()) {
+                merged.push(value);
+            } else if read.contains_key(&key) {
+                let message = format!("duplicate entry with key {key:?}");
+                return Err(serde::de::Error::custom(message));
+            } else {
+                read.insert(key, value);
+            }
+        }
+        for value in merged {
+            let maps = match value {
+                Value::Array(maps) => maps,
+                one => vec![one],
+            };
+            for map in maps {
+                let Value::Object(map) = map else {
+                    return Err(serde::de::Error::custom("<< takes mappings"));
+                };
+                for (key, value) in map {
+                    read.entry(key).or_insert(value);
+                }
+            }
+        }
+        Ok(Value::Object(read))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> std::result::Result<Value, A::Error> {
+        let (tag, contents) = tagged.variant::<String>()?;
+        let value = contents.newtype_variant_seed(self)?;
+        let tag = tag.trim_start_matches('!');
+        Ok(match (tag, value) {
+            ("Ref" | "Condition", value) => json!({ tag: value }),
+            ("GetAtt", Value::String(path)) => {
+                let (name, attribute) = path.split_once('.').unwrap_or((&path, ""));
+                json!({ "Fn::GetAtt": [name, attribute] })
+            }
+            (_, value) => json!({ format!("Fn::{tag}"): value }),
+        })
     }
 }
 
@@ -86,8 +249,16 @@ mod tests {
             ),
             ("a: !Sub 'x${Y}'", json!({"a": {"Fn::Sub": "x${Y}"}})),
             (
+                "a: !If [C, {b: !Ref D}, !Ref 'AWS::NoValue']",
+                json!({"a": {"Fn::If": ["C", {"b": {"Ref": "D"}}, {"Ref": "AWS::NoValue"}]}}),
+            ),
+            (
                 "base: &b {x: 1}\na:\n  <<: *b\n  y: -2",
                 json!({"base": {"x": 1}, "a": {"x": 1, "y": -2}}),
+            ),
+            (
+                "b: &b {x: 1, y: 1}\nc: &c {y: 2, z: 2}\na: {x: 3, <<: [*b, *c]}",
+                json!({"b": {"x": 1, "y": 1}, "c": {"y": 2, "z": 2}, "a": {"x": 3, "y": 1, "z": 2}}),
             ),
             ("1: one\ntrue: yes", json!({"1": "one", "true": "yes"})),
         ];
@@ -100,12 +271,38 @@ mod tests {
         }
         assert_eq!(documents("a: 1\n---\n---\nb: 2\n").unwrap().len(), 2);
         assert_eq!(documents("").unwrap().len(), 0);
-        for text in ["a: [", "a: b: c", "\u{0}"] {
+        for text in ["a: [", "a: b: c", "\u{0}", "a: 1\na: 2", "a: {<<: [1]}"] {
             assert_eq!(
                 documents(text).unwrap_err().code(),
                 Code::HandoffUnreadable,
                 "{text:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_small_text_stays_cheap() {
+        // Each level is twice the one before.
+        let mut merges = "a0: &a0 {x0: 1}\n".to_owned();
+        let mut lists = "a0: &a0 [x]\n".to_owned();
+        for level in 1..60 {
+            let last = level - 1;
+            merges += &format!("a{level}: &a{level} {{<<: [*a{last}, *a{last}], x{level}: 1}}\n");
+            lists += &format!("a{level}: &a{level} [*a{last}, *a{last}]\n");
+        }
+        let long = format!(
+            "a: &a {}\nb: [{}]\n",
+            "x".repeat(50_000),
+            "*a, ".repeat(500)
+        );
+        for text in [&merges, &lists, &long] {
+            let error = documents(text).unwrap_err();
+            assert_eq!(error.code(), Code::HandoffTooLarge, "{error}");
+        }
+        // What people write.
+        let usual = format!("a: &a {}\nb: [{}]\n", "x".repeat(500), "*a, ".repeat(500));
+        assert_eq!(documents(&usual).unwrap().len(), 1);
+        let error = documents(&" ".repeat(MAXIMUM_BYTES + 1)).unwrap_err();
+        assert_eq!(error.code(), Code::HandoffTooLarge);
     }
 }
