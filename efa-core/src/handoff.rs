@@ -35,7 +35,9 @@ mod ray;
 mod read;
 mod terraform;
 
-pub use check::{DocumentFinding, DocumentFormat, DocumentReport, Severity, check};
+pub use check::{
+    DocumentFinding, DocumentFormat, DocumentReport, DocumentStatus, Severity, Unread, check,
+};
 pub use cloudformation::{CloudFormationOptions, TemplateFormat};
 pub use eksctl::{EksctlOptions, TESTED_EKSCTL_VERSION};
 pub use karpenter::{

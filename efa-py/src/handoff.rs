@@ -38,20 +38,43 @@ value_class! {
 }
 
 value_class! {
+    /// An object or a part of a text that no rule of `check` looked at.
+    DocumentUnread(core::handoff::Unread) {
+        /// Its kind, as the document has it.
+        kind: String = |unread| unread.kind.clone();
+        /// Its name; where it stands, for one without a name.
+        name: String = |unread| unread.name.clone();
+        /// Where it stands: keys and list positions with dots between.
+        path: String = |unread| unread.path.clone();
+        /// Why it was not read, and what to do.
+        reason: String = |unread| unread.reason.clone();
+    }
+    repr = |unread| format!("<DocumentUnread {} {}>", unread.kind, unread.name);
+    str = ToString::to_string;
+}
+
+value_class! {
     /// What `check` found in a document.
     DocumentReport(core::handoff::DocumentReport) {
-        /// The format that the document was taken for, such as `ray-cluster`.
+        /// The format that the document was taken for, such as `ray-cluster`; `several` where one
+        /// text has documents of several.
         format: &'static str = |report| report.format.as_str();
         /// Worst first.
         findings: Vec<DocumentFinding> = |report| list(&report.findings);
         /// What the document cannot show, one sentence each.
         out_of_sight: Vec<String> = |report| report.out_of_sight.clone();
-        /// Whether nothing is wrong, warnings included.
+        /// What no rule looked at: with any of it the report is not clean.
+        unread: Vec<DocumentUnread> = |report| list(&report.unread);
+        /// The verdict: `errors`, `unread` (no error in what was read, and a part was not read),
+        /// `warnings` or `clean`.
+        status: &'static str = |report| report.status().as_str();
+        /// Whether everything was read and nothing is wrong, warnings included.
         is_clean: bool = core::handoff::DocumentReport::is_clean;
     }
     repr = |report| format!(
-        "<DocumentReport of {}: {} findings>",
+        "<DocumentReport of {}: {}, {} findings>",
         report.format.as_str(),
+        report.status().as_str(),
         report.findings.len()
     );
     str = ToString::to_string;
@@ -62,7 +85,8 @@ value_class! {
 /// manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or Terraform
 /// JSON, as text. catalog: the instance types to check against; the bundled ones when None.
 ///
-/// Raises HandoffError for text of no such format.
+/// Raises HandoffError for text of no such format, and for text beyond what is read: larger than
+/// 32 MiB, nested deeper than 128 levels, or with aliases or functions that expand to much more.
 #[pyfunction]
 #[pyo3(signature = (document, *, catalog=None))]
 pub(crate) fn check(

@@ -68,7 +68,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::gpu::{GpuEvidence, GpuReport};
     #[pymodule_export]
-    use crate::handoff::{DocumentFinding, DocumentReport, check};
+    use crate::handoff::{DocumentFinding, DocumentReport, DocumentUnread, check};
     #[pymodule_export]
     use crate::layout::{Layout, NetworkInterface};
     #[pymodule_export]

@@ -26,6 +26,7 @@ NAMES = [
     "DestroyReport",
     "DocumentFinding",
     "DocumentReport",
+    "DocumentUnread",
     "Event",
     "Finding",
     "Gpu",
@@ -86,6 +87,7 @@ def flow(cloud: Cloud) -> dict[str, Any]:
     values += [efa.Bootstrap(extra_script="echo ready")]
     document = efa.check(RAY_WITHOUT_EFA)
     values += [document, document.findings[0]]
+    values.append(efa.check("{apiVersion: example.com/v1, kind: Launcher}").unread[0])
     return {type(value).__name__: value for value in values}
 
 

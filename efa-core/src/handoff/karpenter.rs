@@ -20,9 +20,7 @@ use options::check_taint;
 pub use options::{KarpenterInterfaces, KarpenterOptions, KarpenterWorkload};
 use writer::{INSTANCE_TYPE_LABEL, Writer, toleration};
 
-pub(crate) use interfaces::{
-    dynamic_interfaces, interfaces_text, node_class_interfaces, rewritten,
-};
+pub(crate) use interfaces::{dynamic_interfaces, interfaces_text, rewritten};
 pub(crate) use options::EFA_RESOURCE;
 
 /// The version of aws/karpenter-provider-aws whose CRDs the documents are tested against.

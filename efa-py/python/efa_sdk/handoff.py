@@ -3,7 +3,8 @@
 Ray cluster YAML, Kubernetes manifests (Karpenter's and workloads), CloudFormation templates,
 launch templates, eksctl ClusterConfigs and Terraform JSON; ``-`` reads standard input. The exit
 status is 0 without findings of severity ``error`` (with ``--strict``: without any), 1 with, 2 for a
-file that cannot be read or is of no such format. The same from Python is ``efa_sdk.check(text)``;
+file that cannot be read or is of no such format, 3 where no error was found and a part of a file
+was not read. The same from Python is ``efa_sdk.check(text)``;
 plans write such documents with their ``to_*`` methods (docs/handoff.md), which are tested with
 ``TESTED_RAY_VERSION``, ``TESTED_KARPENTER_VERSION`` and ``TESTED_EKSCTL_VERSION``.
 """
@@ -49,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unread:
         return 2
     counted = [f for r in reports.values() for f in r.findings]
-    return int(any(options.strict or f.severity == "error" for f in counted))
+    if any(options.strict or f.severity == "error" for f in counted):
+        return 1
+    return 3 if any(report.unread for report in reports.values()) else 0
 
 
 def _catalog(options: argparse.Namespace) -> Catalog | None:

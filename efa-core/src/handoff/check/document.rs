@@ -1,15 +1,15 @@
 //! One document under check, and what is collected about its text.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use super::report::DocumentFinding;
+use super::report::{DocumentFinding, Unread};
 use crate::catalog::Catalog;
 
 /// One document of a text under check.
 pub(super) struct Checked<'a> {
     pub(super) document: &'a Value,
-    /// All documents of the text, this one among them.
-    pub(super) all: &'a [Value],
     /// What stands in front of paths: the document's number and a dot, where there are several.
     pub(super) prefix: String,
     pub(super) catalog: &'a Catalog,
@@ -27,6 +27,9 @@ impl Checked<'_> {
 pub(super) struct Findings {
     pub(super) findings: Vec<DocumentFinding>,
     pub(super) out_of_sight: Vec<String>,
+    pub(super) unread: Vec<Unread>,
+    seen: HashSet<(String, String, String)>,
+    said: HashSet<String>,
 }
 
 impl Findings {
@@ -34,10 +37,43 @@ impl Findings {
         self.findings.push(finding);
     }
 
+    /// Adds a finding, unless the same was found on another way.
+    pub(super) fn push_once(&mut self, finding: DocumentFinding) {
+        let key = (
+            finding.id.clone(),
+            finding.path.clone(),
+            finding.message.clone(),
+        );
+        if self.seen.insert(key) {
+            self.findings.push(finding);
+        }
+    }
+
     /// Says, once, what the document cannot show.
     pub(super) fn out_of_sight(&mut self, sentence: &str) {
-        if !self.out_of_sight.iter().any(|said| said == sentence) {
+        if self.said.insert(sentence.to_owned()) {
             self.out_of_sight.push(sentence.to_owned());
+        }
+    }
+
+    /// Names an object that no rule looked at, once.
+    pub(super) fn unread(&mut self, kind: &str, name: &str, path: &str, reason: &str) {
+        let key = (format!("unread {kind}"), path.to_owned(), name.to_owned());
+        if self.seen.insert(key) {
+            self.unread.push(Unread::new(kind, name, path, reason));
+        }
+    }
+
+    /// Adds what another way to read the same text found, once.
+    pub(super) fn merge(&mut self, other: Self) {
+        for finding in other.findings {
+            self.push_once(finding);
+        }
+        for sentence in other.out_of_sight {
+            self.out_of_sight(&sentence);
+        }
+        for unread in other.unread {
+            self.unread(&unread.kind, &unread.name, &unread.path, &unread.reason);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The EFA part of an eksctl ClusterConfig.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::document::{Checked, Findings};
 use super::interfaces::too_few;
-use super::report::{DocumentFinding, Severity};
-use crate::catalog::InstanceType;
+use super::launch::{At, Launch, Places, Said, Spelling};
+use super::report::{DocumentFinding, DocumentFormat, Severity};
+use super::rules;
+use crate::catalog::{InstanceType, is_without_efa};
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;
 
@@ -20,7 +22,72 @@ pub(crate) const FINDINGS: &[&str] = &[
     "eksctl.several_zones",
 ];
 
+/// The keys of node groups, managed or not, in the JSON schema of eksctl; a test compares.
+const KEYS: &[&str] = &[
+    "additionalVolumes",
+    "ami",
+    "amiFamily",
+    "asgMetricsCollection",
+    "asgSuspendProcesses",
+    "availabilityZones",
+    "bottlerocket",
+    "capacityReservation",
+    "classicLoadBalancerNames",
+    "clusterDNS",
+    "containerRuntime",
+    "cpuCredits",
+    "desiredCapacity",
+    "disableIMDSv1",
+    "disablePodIMDS",
+    "ebsOptimized",
+    "efaEnabled",
+    "enableDetailedMonitoring",
+    "enclaveEnabled",
+    "iam",
+    "instanceMarketOptions",
+    "instanceName",
+    "instancePrefix",
+    "instanceSelector",
+    "instanceType",
+    "instanceTypes",
+    "instancesDistribution",
+    "kubeletExtraConfig",
+    "labels",
+    "launchTemplate",
+    "localZones",
+    "maxInstanceLifetime",
+    "maxPodsPerNode",
+    "maxSize",
+    "minSize",
+    "name",
+    "nodeRepairConfig",
+    "outpostARN",
+    "overrideBootstrapCommand",
+    "placement",
+    "preBootstrapCommands",
+    "privateNetworking",
+    "propagateASGTags",
+    "releaseVersion",
+    "securityGroups",
+    "spot",
+    "ssh",
+    "subnets",
+    "tags",
+    "taints",
+    "targetGroupARNs",
+    "updateConfig",
+    "volumeEncrypted",
+    "volumeIOPS",
+    "volumeKmsKeyID",
+    "volumeName",
+    "volumeSize",
+    "volumeThroughput",
+    "volumeType",
+];
+
 pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings) {
+    let zones = document.document.get("availabilityZones");
+    let zones = zones.and_then(Value::as_array).map(Vec::len);
     for key in ["nodeGroups", "managedNodeGroups"] {
         let groups = document.document.get(key).and_then(Value::as_array);
         for (at, group) in groups.into_iter().flatten().enumerate() {
@@ -29,9 +96,22 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
                 group,
                 path,
                 managed: key == "managedNodeGroups",
+                zones_of_cluster: zones,
             }
             .check(document, found);
         }
+    }
+}
+
+/// A Boolean as eksctl's parser takes it: YAML 1.1 has more words for it.
+fn is_true(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Bool(value)) => *value,
+        Some(Value::String(text)) => {
+            let words = ["true", "yes", "on", "y"];
+            words.iter().any(|word| text.eq_ignore_ascii_case(word))
+        }
+        _ => false,
     }
 }
 
@@ -39,12 +119,18 @@ struct Group<'a> {
     group: &'a Value,
     path: String,
     managed: bool,
+    /// How many zones the cluster names; `None` where eksctl chooses them.
+    zones_of_cluster: Option<usize>,
 }
 
 impl Group<'_> {
     fn check(&self, document: &Checked<'_>, found: &mut Findings) {
         if self.group.get("launchTemplate").is_some() {
             found.out_of_sight("the launch template that a node group names: check it on its own");
+            let path = format!("{}.launchTemplate", self.path);
+            let name = self.group.get("name").and_then(Value::as_str);
+            let name = name.unwrap_or(&self.path);
+            found.unread("launch template", name, &path, "check it on its own");
             return;
         }
         let names = self.types();
@@ -52,8 +138,7 @@ impl Group<'_> {
             .iter()
             .filter_map(|name| document.catalog.get(name))
             .collect();
-        let efa = self.group.get("efaEnabled") == Some(&Value::Bool(true));
-        if !efa {
+        if !is_true(self.group.get("efaEnabled")) {
             if let [only] = types.as_slice()
                 && names.len() == 1
             {
@@ -71,7 +156,12 @@ impl Group<'_> {
             }
             return;
         }
-        if names.is_empty() {
+        let selected = self.group.get("instanceSelector").is_some();
+        if selected && names.is_empty() {
+            let path = format!("{}.instanceSelector", self.path);
+            let reason = "the types that it selects: list them (eksctl create nodegroup --dry-run)";
+            found.unread("instance types", &path, &path, reason);
+        } else if names.is_empty() {
             self.push(
                 found,
                 Severity::Error,
@@ -81,22 +171,109 @@ impl Group<'_> {
                 "name an EFA type",
             );
         }
-        for name in names
-            .iter()
-            .filter(|name| document.catalog.get(name).is_none())
-        {
-            found.out_of_sight(&format!(
-                "whether {name} has EFA, which the catalogue does not hold: give one of your \
-                 Region (Client.catalog)"
-            ));
-        }
+        self.check_types(document, &names, found);
         self.check_interfaces(&types, found);
-        self.check_place(found);
+        self.check_place(&types, found);
+        self.check_launch(document, found);
         found.out_of_sight(
             "whether the security groups have the all-protocol rules with themselves both ways: \
              eksctl makes one that has, except for Kubernetes from 1.33, where the cluster's own \
              must; Client.verify_instance of a node reads them",
         );
+    }
+
+    /// Types that the catalog does not hold.
+    fn check_types(&self, document: &Checked<'_>, names: &[&str], found: &mut Findings) {
+        for name in names {
+            if document.catalog.contains(name) {
+                continue;
+            }
+            let path = format!("{}.instanceType", self.path);
+            if is_without_efa(name) {
+                found.push(DocumentFinding::new(
+                    Severity::Error,
+                    "interfaces.type_without_efa",
+                    path,
+                    format!("efaEnabled, and {name} has no EFA"),
+                    "choose a type with EFA, or leave efaEnabled out",
+                ));
+            } else {
+                found.out_of_sight(&format!(
+                    "whether {name} has EFA, which the catalogue does not hold: give one of your \
+                     Region (Client.catalog)"
+                ));
+                found.unread(
+                    "instance type",
+                    name,
+                    &path,
+                    "the catalogue does not hold it",
+                );
+            }
+        }
+    }
+
+    /// The rules on any launch.
+    fn check_launch(&self, document: &Checked<'_>, found: &mut Findings) {
+        let group = self.group;
+        let at = At {
+            base: self.path.clone(),
+            spelling: Spelling::Eksctl,
+        };
+        let nothing = json!({});
+        let mut launch = Launch::read(&nothing, DocumentFormat::Eksctl, at);
+        launch.wants_efa = true;
+        if group.pointer("/placement/groupName").is_some() {
+            launch.placement = Said::Is("Placement".to_owned());
+        }
+        let market = group.pointer("/instanceMarketOptions/marketType");
+        if let Some(market) = market.or_else(|| group.get("capacityType")) {
+            let text = market.as_str().unwrap_or_default();
+            launch.block = Said::Is(["capacity-block", "CAPACITY_BLOCK"].contains(&text));
+        }
+        if let Some(disabled) = group.get("disableIMDSv1") {
+            launch.tokens_required = Said::Is(is_true(Some(disabled)));
+        }
+        if let Some(encrypted) = group.get("volumeEncrypted") {
+            launch.volumes.push(super::launch::Volume {
+                path: format!("{}.volumeEncrypted", self.path),
+                encrypted: Said::Is(is_true(Some(encrypted))),
+            });
+        }
+        let keys = group.as_object().into_iter().flat_map(|map| map.keys());
+        let unknown = keys.filter(|key| !KEYS.contains(&key.as_str()));
+        launch.unknown_parameters = unknown.cloned().collect();
+        launch.places = self.places();
+        rules::check(&launch, document.catalog, found);
+    }
+
+    /// Several zones or subnets, its own or, where it names none, all of the cluster.
+    fn places(&self) -> Vec<Places> {
+        let mut places = Vec::new();
+        let mut named = false;
+        for key in ["availabilityZones", "subnets", "localZones"] {
+            let list = self.group.get(key).and_then(Value::as_array);
+            let count = list.map_or(0, Vec::len);
+            named |= count > 0;
+            if count > 1 {
+                places.push(Places {
+                    path: format!("{}.{key}", self.path),
+                    what: format!("{count} {key}, and eksctl takes one with efaEnabled"),
+                });
+            }
+        }
+        if !named && self.zones_of_cluster != Some(1) {
+            let zones = self
+                .zones_of_cluster
+                .map(|zones| format!(" in {zones} zones"));
+            places.push(Places {
+                path: format!("{}.availabilityZones", self.path),
+                what: format!(
+                    "no zone and no subnet: eksctl gives the group every subnet of the cluster{}",
+                    zones.unwrap_or_default()
+                ),
+            });
+        }
+        places
     }
 
     fn push(
@@ -172,25 +349,11 @@ impl Group<'_> {
         }
     }
 
-    fn check_place(&self, found: &mut Findings) {
-        for key in ["availabilityZones", "subnets"] {
-            let places = self
-                .group
-                .get(key)
-                .and_then(Value::as_array)
-                .map_or(0, Vec::len);
-            if places > 1 {
-                self.push(
-                    found,
-                    Severity::Error,
-                    "eksctl.several_zones",
-                    key,
-                    format!("{places} {key}: eksctl refuses more than one with efaEnabled"),
-                    "name one",
-                );
-            }
-        }
-        if self.group.get("privateNetworking") != Some(&Value::Bool(true)) {
+    fn check_place(&self, types: &[&InstanceType], found: &mut Findings) {
+        let cards = types.iter().map(|t| t.network_cards.len()).min();
+        // A lone interface may have a public address.
+        let several = cards.is_none_or(|cards| cards > 1);
+        if several && !is_true(self.group.get("privateNetworking")) {
             self.push(
                 found,
                 Severity::Warning,
@@ -235,6 +398,25 @@ mod tests {
         });
         let report = check(&config.to_string(), Catalog::bundled()).unwrap();
         report.findings.into_iter().map(|f| f.id).collect()
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_schema() {
+        let schema = include_str!("../../../../tests/data/eksctl/schema.json");
+        let schema: Value = serde_json::from_str(schema).unwrap();
+        let mut keys: Vec<&str> = ["NodeGroup", "ManagedNodeGroup"]
+            .iter()
+            .map(|kind| {
+                schema
+                    .pointer(&format!("/definitions/{kind}/properties"))
+                    .unwrap()
+            })
+            .flat_map(|properties| properties.as_object().unwrap().keys())
+            .map(String::as_str)
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys, super::KEYS);
     }
 
     #[test]

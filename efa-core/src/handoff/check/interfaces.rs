@@ -1,75 +1,304 @@
-//! Interfaces of any document, against the rules of their type and against what it could have.
+//! Interfaces of any launch, against the rules of its types and against what they could have.
 
 use serde_json::Value;
 
 use super::document::Findings;
+use super::launch::{Launch, Said, is_unknown};
 use super::report::{DocumentFinding, Severity};
-use crate::catalog::{Catalog, InstanceType};
-use crate::handoff::interfaces;
-use crate::layout::{self, Layout, violations};
+use crate::catalog::{Catalog, InstanceType, is_without_efa};
+use crate::handoff::interfaces::{self, field};
+use crate::layout::{self, NetworkInterface, Violation, violations, violations_of_any_type};
+use crate::types::{CardIndex, InterfaceType};
 
-/// A list of interfaces in a document.
-pub(super) struct InterfaceList<'a> {
-    /// The type that is launched with it.
-    pub(super) instance_type: &'a str,
-    /// The entries.
-    pub(super) list: &'a [Value],
-    /// Where the list stands.
-    pub(super) path: String,
+/// Every finding of a list of interfaces beside the codes of [`violations`].
+#[cfg(test)]
+pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
+    (
+        "interfaces.malformed",
+        Severity::Error,
+        "an entry that is not an interface of EC2",
+    ),
+    (
+        "interfaces.type_without_efa",
+        Severity::Error,
+        "an EFA interface on a type that has no EFA",
+    ),
+    (
+        "interfaces.no_efa",
+        Severity::Warning,
+        "a type with EFA, launched without one",
+    ),
+    (
+        "interfaces.efa_left_out",
+        Severity::Warning,
+        "fewer EFA than the type can have",
+    ),
+];
+
+/// The fields of an interface that give it an address, which `efa-only` does not have (EC2 API
+/// model; Karpenter's launchtemplate.go).
+const ADDRESS_FIELDS: &[&str] = &[
+    "AssociateCarrierIpAddress",
+    "ConnectionTrackingSpecification",
+    "Ipv4AddressCount",
+    "Ipv4Addresses",
+    "Ipv4PrefixCount",
+    "Ipv4Prefixes",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
+    "Ipv6PrefixCount",
+    "Ipv6Prefixes",
+    "PrimaryIpv6",
+    "PrivateIpAddress",
+    "PrivateIpAddresses",
+    "SecondaryPrivateIpAddressCount",
+];
+
+/// Reports what EC2 would refuse, and EFA that the types have and the list leaves out.
+pub(super) fn check_interfaces(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings) {
+    let path = launch.at.path("NetworkInterfaces");
+    match &launch.interfaces {
+        Said::Not => without_list(launch, catalog, &path, found),
+        Said::Unknown => found.unread(
+            "interfaces",
+            &path,
+            &path,
+            "the list stands elsewhere, or is computed",
+        ),
+        Said::Is(list) => with_list(launch, list, catalog, &path, found),
+    }
 }
 
-/// Reports what EC2 would refuse, and EFA that the type has and the list leaves out; `corrected`
-/// writes a layout in the document's language.
-pub(super) fn check_interfaces(
-    list: &InterfaceList<'_>,
+fn without_list(launch: &Launch<'_>, catalog: &Catalog, path: &str, found: &mut Findings) {
+    let known = launch.types.names.iter().filter_map(|t| catalog.get(t));
+    let known: Vec<&InstanceType> = known.collect();
+    for instance_type in &known {
+        if let Some(mut finding) = too_few(instance_type, 0, path) {
+            finding.corrected = planned(launch, instance_type);
+            found.push(finding);
+        }
+    }
+}
+
+fn with_list(
+    launch: &Launch<'_>,
+    list: &[&Value],
     catalog: &Catalog,
+    path: &str,
     found: &mut Findings,
-    corrected: impl Fn(&Layout) -> String,
 ) {
-    let Some(instance_type) = catalog.get(list.instance_type) else {
-        found.out_of_sight(&format!(
-            "whether the interfaces fit {}, which the catalogue does not hold: give one of your \
-             Region (Client.catalog)",
-            list.instance_type
-        ));
-        return;
+    let computed = |entry: &&&Value| {
+        let slot = ["NetworkCardIndex", "DeviceIndex", "InterfaceType"];
+        let part = |key: &&str| field(entry, key).is_some_and(is_unknown);
+        is_unknown(entry) || slot.iter().any(part)
     };
-    let planned = instance_type.layout(&layout::Request::default()).ok();
-    let corrected = || planned.as_ref().map(&corrected);
-    let interfaces = match interfaces::read_interfaces(list.list) {
+    let computed = list.iter().filter(computed).count();
+    if computed > 0 {
+        found.unread(
+            "interfaces",
+            path,
+            path,
+            &format!("{computed} entries stand elsewhere, or are computed"),
+        );
+        return;
+    }
+    let values: Vec<Value> = list.iter().map(|entry| (*entry).clone()).collect();
+    let interfaces = match interfaces::read_interfaces(&values) {
         Ok(interfaces) => interfaces,
         Err(malformed) => {
             found.push(DocumentFinding::new(
                 Severity::Error,
                 "interfaces.malformed",
-                format!("{}.{}", list.path, malformed.at),
+                format!("{path}.{}", malformed.at),
                 malformed.message,
                 "write it as EC2's NetworkInterfaces has it",
             ));
             return;
         }
     };
-    let broken = violations(instance_type, &interfaces);
-    let launches = broken.is_empty();
-    for violation in broken {
-        let mut finding = DocumentFinding::new(
-            Severity::Error,
-            violation.code.as_str(),
-            &list.path,
-            violation.message,
-            violation.cure,
-        );
-        finding.corrected = corrected();
-        found.push(finding);
+    let only = match launch.types.names.as_slice() {
+        [only] if !launch.types.open => catalog.get(only),
+        _ => None,
+    };
+    addresses(launch, list, &interfaces, path, found);
+    let mut interfaces = interfaces;
+    for interface in &mut interfaces {
+        if interface.interface_type == InterfaceType::EfaOnly {
+            interface.associate_public_ip_address = None;
+            interface.ipv4_address_count = None;
+            interface.ipv4_prefix_count = None;
+        }
     }
+    let mut push = |violation: Violation| {
+        let mut finding = of_violation(violation, path);
+        finding.corrected = only.and_then(|only| planned(launch, only));
+        found.push_once(finding);
+    };
+    let unknown = launch.types.open || launch.types.names.is_empty();
+    violations_of_any_type(&interfaces)
+        .into_iter()
+        .for_each(&mut push);
+    for instance_type in launch
+        .types
+        .names
+        .iter()
+        .filter_map(|name| catalog.get(name))
+    {
+        violations(instance_type, &interfaces)
+            .into_iter()
+            .for_each(&mut push);
+    }
+    if unknown {
+        check_bounds(&interfaces, catalog, path, found);
+    }
+    check_types(launch, &interfaces, catalog, path, found);
+}
+
+/// Cards and devices that no type of the catalog has, where the type is not known.
+pub(super) fn check_bounds(
+    interfaces: &[NetworkInterface],
+    catalog: &Catalog,
+    path: &str,
+    found: &mut Findings,
+) {
+    let cards = catalog.iter().map(|t| t.network_cards.len()).max();
+    let most = cards
+        .and_then(|cards| u32::try_from(cards).ok())
+        .unwrap_or(1);
+    for (number, interface) in interfaces.iter().enumerate() {
+        let card = interface.network_card_index.get();
+        if card >= most {
+            found.push_once(DocumentFinding::new(
+                Severity::Error,
+                crate::error::Code::LayoutUnknownNetworkCard.as_str(),
+                format!("{path}.{number}"),
+                format!("no type of the catalogue has network card {card}"),
+                format!("the most cards are {most}, counted from 0"),
+            ));
+        }
+        let like = card.min(most - 1);
+        let limits = catalog.iter().filter_map(|t| t.card(CardIndex::new(like)));
+        let limit = limits.map(|card| card.maximum_network_interfaces).max();
+        let device = interface.device_index.get();
+        if let Some(limit) = limit.filter(|limit| device >= *limit) {
+            found.push_once(DocumentFinding::new(
+                Severity::Error,
+                crate::error::Code::LayoutDeviceIndexOutOfRange.as_str(),
+                format!("{path}.{number}"),
+                format!(
+                    "device index {device}: no such card of the catalogue holds more than {limit}"
+                ),
+                "device indices count from 0 on each card",
+            ));
+        }
+    }
+}
+
+/// What depends on the types beyond EC2's own rules.
+fn check_types(
+    launch: &Launch<'_>,
+    interfaces: &[NetworkInterface],
+    catalog: &Catalog,
+    path: &str,
+    found: &mut Findings,
+) {
     let efas = interfaces
         .iter()
         .filter(|i| i.interface_type.is_efa())
         .count();
-    if launches && let Some(mut finding) = too_few(instance_type, efas, &list.path) {
-        finding.corrected = corrected();
-        found.push(finding);
+    for name in &launch.types.names {
+        if let Some(instance_type) = catalog.get(name) {
+            if violations(instance_type, interfaces).is_empty()
+                && let Some(mut finding) = too_few(instance_type, efas, path)
+            {
+                finding.corrected = planned(launch, instance_type);
+                found.push(finding);
+            }
+        } else if efas == 0 {
+            // Nothing to do with EFA.
+        } else if is_without_efa(name) {
+            found.push(DocumentFinding::new(
+                Severity::Error,
+                "interfaces.type_without_efa",
+                path,
+                format!("{efas} EFA, and {name} has none"),
+                "choose a type with EFA, or make the interfaces interface",
+            ));
+        } else {
+            let catalog = "which the catalogue does not hold: give one of your Region \
+                           (Client.catalog)";
+            found.out_of_sight(&format!("whether the interfaces fit {name}, {catalog}"));
+            found.unread(
+                "instance type",
+                name,
+                path,
+                "the catalogue does not hold it",
+            );
+        }
     }
+    if efas > 0 && (launch.types.names.is_empty() || launch.types.open) {
+        found.out_of_sight(
+            "the instance type, which stands elsewhere: the interfaces are checked with the rules \
+             that hold for every type",
+        );
+        found.unread(
+            "instance type",
+            &launch.at.base,
+            path,
+            "it stands elsewhere: give the launcher's document with this one",
+        );
+    }
+}
+
+/// Every address field on an interface that has no address.
+fn addresses(
+    launch: &Launch<'_>,
+    list: &[&Value],
+    interfaces: &[NetworkInterface],
+    path: &str,
+    found: &mut Findings,
+) {
+    for (number, (entry, interface)) in list.iter().zip(interfaces).enumerate() {
+        let mut fields = Vec::new();
+        if interface.associate_public_ip_address == Some(true) {
+            fields.push("AssociatePublicIpAddress=true");
+        }
+        let given = |key: &&&str| match field(entry, key) {
+            None | Some(Value::Bool(false)) => false,
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(value) => *value != 0 && *value != "0" && *value != "",
+        };
+        fields.extend(ADDRESS_FIELDS.iter().filter(given));
+        if let Some(violation) = layout::efa_only_with(interface, &fields) {
+            let path = format!("{path}.{number}");
+            let mut finding = of_violation(violation, &path);
+            finding.corrected = launch
+                .types
+                .names
+                .first()
+                .filter(|_| launch.types.names.len() == 1)
+                .and_then(|name| Catalog::bundled().get(name))
+                .and_then(|t| planned(launch, t));
+            found.push(finding);
+        }
+    }
+}
+
+fn of_violation(violation: Violation, path: &str) -> DocumentFinding {
+    DocumentFinding::new(
+        Severity::Error,
+        violation.code.as_str(),
+        path,
+        violation.message,
+        violation.cure,
+    )
+}
+
+/// What the type would have, in the document's language.
+fn planned(launch: &Launch<'_>, instance_type: &InstanceType) -> Option<String> {
+    let layout = instance_type.layout(&layout::Request::default()).ok()?;
+    let text = (launch.corrected)(&layout);
+    (!text.is_empty()).then_some(text)
 }
 
 /// Fewer EFA interfaces than the type can have.

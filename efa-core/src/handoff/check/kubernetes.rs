@@ -1,28 +1,75 @@
-//! The EFA part of Kubernetes manifests: Karpenter's objects, and pods that request EFA.
+//! The EFA part of Kubernetes manifests: what makes nodes, and pods that request EFA.
 //!
-//! Documents of one text are read together: a NodePool with the EC2NodeClass that it names, a pod
-//! with the NodePools that could run it.
+//! Documents of one text are read together: a NodePool with the node class that it names, a pod
+//! with the NodePools that could run it, a claim with the template that it names.
 
 use super::document::{Checked, Findings};
+use super::marks::has_marks;
 
+mod claims;
 mod findings;
 mod join;
+mod kinds;
+mod machines;
 mod node_class;
 mod node_pool;
 mod pod;
+mod quantity;
 mod requirements;
 mod values;
 mod workload;
 
-use values::kind;
+pub(super) use join::Manifests;
+use kinds::Kind;
+use values::{kind, text};
 
-pub(super) fn check_manifest(document: &Checked<'_>, found: &mut Findings) {
-    match kind(document.document) {
-        "EC2NodeClass" => node_class::check_node_class(document, found),
-        "NodePool" => node_pool::check_node_pool(document, found),
-        "NodeOverlay" | "NodeClaim" => {}
-        _ => workload::check_pods(document, found),
+pub(super) fn check_manifest<'a>(
+    document: &Checked<'a>,
+    manifests: &Manifests<'a>,
+    found: &mut Findings,
+) {
+    let value = document.document;
+    match kinds::of(value) {
+        Kind::Ec2NodeClass => {
+            node_class::check_node_class(document, manifests, false, found);
+        }
+        Kind::AutoModeNodeClass => {
+            node_class::check_node_class(document, manifests, true, found);
+        }
+        Kind::NodePool => node_pool::check_node_pool(document, manifests, found),
+        Kind::NodeOverlay => {}
+        Kind::Machine => machines::check_machine(document, found),
+        Kind::Claim => claims::check_claim(document, found),
+        Kind::Workload => workload::check_pods(document, manifests, found),
+        Kind::WithoutPods => {
+            // Manifests and scripts may stand in texts of it.
+            if kind(value) == "ConfigMap" && has_marks(&value["data"]) {
+                unread(
+                    document,
+                    "it mentions EFA or interfaces, and is not read here",
+                    found,
+                );
+            }
+        }
+        Kind::Other => {
+            workload::check_pods(document, manifests, found);
+            unread(document, "manifests of this kind are not read here", found);
+        }
     }
+}
+
+fn unread(document: &Checked<'_>, reason: &str, found: &mut Findings) {
+    let value = document.document;
+    let path = document.prefix.trim_end_matches('.');
+    let name = text(value, "/metadata/name")
+        .or_else(|| text(value, "/metadata/generateName"))
+        .unwrap_or(path);
+    let version = text(value, "/apiVersion").unwrap_or_default();
+    let what = match version.split_once('/') {
+        Some((group, _)) => format!("{} ({group})", kind(value)),
+        None => kind(value).to_owned(),
+    };
+    found.unread(&what, name, path, reason);
 }
 
 #[cfg(test)]

@@ -1,89 +1,196 @@
-//! The EFA part of a launch template or a RunInstances request.
+//! The EFA part of a launch template or a RunInstances request, and of what EC2 answers about them.
 
 use serde_json::Value;
 
 use super::document::{Checked, Findings};
-use super::interfaces::{self, InterfaceList};
-use super::report::{DocumentFinding, Severity};
+use super::launch::{At, Launch, Said, Spelling};
+use super::report::DocumentFormat;
+use super::rules;
 use crate::handoff::document::{Node, json_text, node, set};
 use crate::handoff::interfaces::field;
 use crate::layout::Layout;
 use crate::plan::launch;
 
+/// Keys of RequestLaunchTemplateData, and those that RunInstances and CreateLaunchTemplate have
+/// besides (EC2 API model, botocore 1.44).
+const KEYS: &[&str] = &[
+    "AdditionalInfo",
+    "BlockDeviceMappings",
+    "CapacityReservationSpecification",
+    "ClientToken",
+    "CpuOptions",
+    "CreditSpecification",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "DryRun",
+    "EbsOptimized",
+    "ElasticGpuSpecification",
+    "ElasticGpuSpecifications",
+    "ElasticInferenceAccelerators",
+    "EnablePrimaryIpv6",
+    "EnclaveOptions",
+    "HibernationOptions",
+    "IamInstanceProfile",
+    "ImageId",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceMarketOptions",
+    "InstanceRequirements",
+    "InstanceType",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
+    "KernelId",
+    "KeyName",
+    "LaunchTemplate",
+    "LicenseSpecifications",
+    "MaintenanceOptions",
+    "MaxCount",
+    "MetadataOptions",
+    "MinCount",
+    "Monitoring",
+    "NetworkInterfaces",
+    "NetworkPerformanceOptions",
+    "Operator",
+    "Placement",
+    "PrivateDnsNameOptions",
+    "PrivateIpAddress",
+    "RamDiskId",
+    "RamdiskId",
+    "SecondaryInterfaces",
+    "SecurityGroupIds",
+    "SecurityGroups",
+    "SubnetId",
+    "TagSpecifications",
+    "UserData",
+];
+
 pub(super) fn check_launch_template(document: &Checked<'_>, found: &mut Findings) {
-    match document.document.get("LaunchTemplateData") {
-        Some(data) => check_data(document, data, &document.path("LaunchTemplateData"), found),
-        None => check_data(document, document.document, &document.prefix, found),
+    let value = document.document;
+    let list = |key: &str| value.get(key).and_then(Value::as_array);
+    if let Some(versions) = list("LaunchTemplateVersions") {
+        for (at, version) in versions.iter().enumerate() {
+            let path = document.path(&format!("LaunchTemplateVersions.{at}.LaunchTemplateData"));
+            let data = version.get("LaunchTemplateData").unwrap_or(&Value::Null);
+            check_data(document, data, path, found);
+        }
+    } else if let Some(version) = value.get("LaunchTemplateVersion") {
+        let path = document.path("LaunchTemplateVersion.LaunchTemplateData");
+        let data = version.get("LaunchTemplateData").unwrap_or(&Value::Null);
+        check_data(document, data, path, found);
+    } else if let Some(reservations) = list("Reservations") {
+        for (at, reservation) in reservations.iter().enumerate() {
+            let path = document.path(&format!("Reservations.{at}"));
+            check_instances(document, reservation, &path, found);
+        }
+    } else if list("Instances").is_some() {
+        check_instances(
+            document,
+            value,
+            document.prefix.trim_end_matches('.'),
+            found,
+        );
+    } else if let Some(data) = value.get("LaunchTemplateData") {
+        check_data(document, data, document.path("LaunchTemplateData"), found);
+    } else {
+        check_data(document, value, document.prefix.clone(), found);
     }
 }
 
 /// Checks launch data in EC2's spelling, whose groups are only named; `path` is where it stands.
-pub(super) fn check_data(document: &Checked<'_>, data: &Value, path: &str, found: &mut Findings) {
-    if check_interfaces(document, data, path, found) {
-        found.out_of_sight(
+fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Findings) {
+    let at = At {
+        base: path,
+        spelling: Spelling::Ec2,
+    };
+    let mut launch = Launch::read(data, DocumentFormat::LaunchTemplate, at);
+    let first = data.pointer("/NetworkInterfaces/0").cloned();
+    let first = first.unwrap_or_default();
+    launch.corrected = Box::new(move |layout| corrected(layout, &first));
+    launch.unknown_parameters = unknown_keys(data);
+    rules::check(&launch, document.catalog, found);
+    match launch.interfaces {
+        Said::Not if launch.types.names.is_empty() => found.out_of_sight(
+            "the instance type, which the launcher chooses: the interfaces cannot be checked",
+        ),
+        Said::Not => {}
+        _ => found.out_of_sight(
             "whether the security groups have the all-protocol rules with themselves both ways: \
              Client.verify_instance reads them",
-        );
+        ),
     }
 }
 
-/// As `check_data`, without a word about the rules of groups; whether there are interfaces.
-pub(super) fn check_interfaces(
-    document: &Checked<'_>,
-    data: &Value,
-    path: &str,
-    found: &mut Findings,
-) -> bool {
-    let at = |key: &str| join(path, key);
-    let instance_type = field(data, "InstanceType").and_then(Value::as_str);
-    let list = field(data, "NetworkInterfaces").and_then(Value::as_array);
-    let (Some(instance_type), Some(list)) = (instance_type, list) else {
-        check_without_interfaces(document, instance_type, path, found);
-        return false;
-    };
-    let list = InterfaceList {
-        instance_type,
-        list,
-        path: at("NetworkInterfaces"),
-    };
-    let first = list.list.first().cloned().unwrap_or_default();
-    interfaces::check_interfaces(&list, document.catalog, found, |layout| {
-        corrected(layout, &first)
-    });
-    for key in ["SecurityGroupIds", "SecurityGroups", "SubnetId"] {
-        if field(data, key).is_some() {
-            found.push(DocumentFinding::new(
-                Severity::Error,
-                "launch_template.beside_interfaces",
-                at(key),
-                format!("EC2 refuses {key} beside NetworkInterfaces"),
-                "give Groups and SubnetId on each interface instead",
-            ));
+/// Keys of launch data that EC2 does not have.
+pub(super) fn unknown_keys(data: &Value) -> Vec<String> {
+    let keys = data.as_object().into_iter().flat_map(|map| map.keys());
+    keys.filter(|key| {
+        !KEYS.contains(&key.as_str()) && !key.starts_with("Fn::") && !key.starts_with("//")
+    })
+    .cloned()
+    .collect()
+}
+
+/// Whether launch data may have a key of this name.
+pub(super) fn is_key(name: &str) -> bool {
+    KEYS.contains(&name)
+}
+
+/// The instances of an answer of DescribeInstances: they run, so that EC2 took their interfaces.
+fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, found: &mut Findings) {
+    let instances = reservation.get("Instances").and_then(Value::as_array);
+    for (number, instance) in instances.into_iter().flatten().enumerate() {
+        let path = match path {
+            "" => format!("Instances.{number}"),
+            path => format!("{path}.Instances.{number}"),
+        };
+        let data = as_launched(instance);
+        let at = At {
+            base: path,
+            spelling: Spelling::Ec2,
+        };
+        let mut launch = Launch::read(&data, DocumentFormat::LaunchTemplate, at);
+        launch.corrected = Box::new(|layout| corrected(layout, &Value::Null));
+        rules::check(&launch, document.catalog, found);
+    }
+    found.out_of_sight(
+        "whether the security groups have the all-protocol rules with themselves both ways: \
+         Client.verify_instance reads them",
+    );
+}
+
+/// An instance as EC2 describes it, as the request that would launch it: what tells the interfaces
+/// apart is in their attachments, and every address is one that EC2 chose.
+fn as_launched(instance: &Value) -> Value {
+    let mut data = serde_json::Map::new();
+    for key in ["InstanceType", "Placement", "MetadataOptions"] {
+        if let Some(value) = instance.get(key) {
+            data.insert(key.to_owned(), value.clone());
         }
     }
-    true
-}
-
-fn check_without_interfaces(
-    document: &Checked<'_>,
-    instance_type: Option<&str>,
-    path: &str,
-    found: &mut Findings,
-) {
-    let Some(name) = instance_type else {
-        found.out_of_sight(
-            "the instance type, which the launcher chooses: the interfaces cannot be checked",
-        );
-        return;
-    };
-    let efa = document
-        .catalog
-        .get(name)
-        .and_then(|t| interfaces::too_few(t, 0, path));
-    if let Some(mut finding) = efa {
-        finding.path = join(path, "NetworkInterfaces");
-        found.push(finding);
+    if instance
+        .get("InstanceLifecycle")
+        .is_some_and(|l| l == "capacity-block")
+    {
+        let market = serde_json::json!({"MarketType": "capacity-block"});
+        data.insert("InstanceMarketOptions".to_owned(), market);
     }
+    let interfaces = instance.get("NetworkInterfaces").and_then(Value::as_array);
+    let interfaces = interfaces.into_iter().flatten().map(|interface| {
+        let mut launched = serde_json::Map::new();
+        for key in ["InterfaceType", "SubnetId"] {
+            if let Some(value) = interface.get(key) {
+                launched.insert(key.to_owned(), value.clone());
+            }
+        }
+        for key in ["DeviceIndex", "NetworkCardIndex"] {
+            let attached = interface.get("Attachment").and_then(|a| a.get(key));
+            if let Some(value) = attached.or_else(|| interface.get(key)) {
+                launched.insert(key.to_owned(), value.clone());
+            }
+        }
+        Value::Object(launched)
+    });
+    data.insert("NetworkInterfaces".to_owned(), interfaces.collect());
+    Value::Object(data)
 }
 
 /// The layout's entries, with groups and subnet of an entry of the document.
@@ -103,13 +210,4 @@ pub(super) fn corrected(layout: &Layout, like: &Value) -> String {
         set(&mut entries, &["*", "SubnetId"], &subnet);
     }
     json_text(&entries)
-}
-
-/// A path of two parts, of which the first may be empty or end in a dot.
-fn join(path: &str, key: &str) -> String {
-    match path {
-        "" => key.to_owned(),
-        path if path.ends_with('.') => format!("{path}{key}"),
-        path => format!("{path}.{key}"),
-    }
 }

@@ -20,16 +20,30 @@ pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
     let provider = cluster.get("provider");
     let cloud = provider.and_then(|p| p.get("type")).and_then(Value::as_str);
     if let Some(cloud) = cloud.filter(|cloud| *cloud != "aws") {
-        found.out_of_sight(&format!("everything: provider {cloud} is not aws"));
+        let reason = format!("provider {cloud} is not aws");
+        found.out_of_sight(&format!("everything: {reason}"));
+        let name = cluster.get("cluster_name").and_then(Value::as_str);
+        let path = document.path("provider.type");
+        found.unread(
+            "Ray cluster",
+            name.unwrap_or("without a name"),
+            &path,
+            &reason,
+        );
         return;
     }
     let Some(types) = cluster
         .get("available_node_types")
         .and_then(Value::as_object)
     else {
-        found.out_of_sight(
-            "the nodes: there is no available_node_types, and the older head_node and \
-             worker_nodes are not read here",
+        let reason = "there is no available_node_types, and the older head_node and worker_nodes \
+                      are not read here";
+        found.out_of_sight(&format!("the nodes: {reason}"));
+        found.unread(
+            "Ray nodes",
+            "head_node",
+            &document.path("head_node"),
+            reason,
         );
         return;
     };

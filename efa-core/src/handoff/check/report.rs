@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::html;
 
@@ -21,8 +22,10 @@ pub enum DocumentFormat {
     LaunchTemplate,
     /// eksctl's ClusterConfig.
     Eksctl,
-    /// Terraform's JSON syntax.
+    /// Terraform's JSON syntax, or `terraform show -json`.
     Terraform,
+    /// Documents of several formats in one text.
+    Several,
 }
 
 impl DocumentFormat {
@@ -36,6 +39,7 @@ impl DocumentFormat {
             Self::LaunchTemplate => "launch-template",
             Self::Eksctl => "eksctl",
             Self::Terraform => "terraform",
+            Self::Several => "several",
         }
     }
 }
@@ -60,6 +64,84 @@ impl Severity {
             Self::Warning => "warning",
         }
     }
+}
+
+/// The verdict on a text, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DocumentStatus {
+    /// At least one error.
+    Errors,
+    /// No error in what was read, and a part was not read.
+    Unread,
+    /// Everything was read; warnings alone.
+    Warnings,
+    /// Everything was read, and nothing is wrong.
+    Clean,
+}
+
+impl DocumentStatus {
+    /// `errors`, `unread`, `warnings` or `clean`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Errors => "errors",
+            Self::Unread => "unread",
+            Self::Warnings => "warnings",
+            Self::Clean => "clean",
+        }
+    }
+}
+
+/// An object or a part of a text that no rule looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Unread {
+    /// Its kind, as the document has it.
+    pub kind: String,
+    /// Its name; where it stands, for one without a name.
+    pub name: String,
+    /// Where it stands.
+    pub path: String,
+    /// Why it was not read, and what to do.
+    pub reason: String,
+}
+
+impl Unread {
+    pub(crate) fn new(kind: &str, name: &str, path: &str, reason: &str) -> Self {
+        Self {
+            kind: plain(kind),
+            name: plain(name),
+            path: plain(path),
+            reason: plain(reason),
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} at {}: {}",
+            self.kind, self.name, self.path, self.reason
+        )
+    }
+}
+
+/// Text of a document without characters that drive a terminal.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // C0 and C1, and what turns the direction of writing.
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// One thing that is wrong with a document.
@@ -93,9 +175,9 @@ impl DocumentFinding {
         Self {
             id: id.to_owned(),
             severity,
-            path: path.into(),
-            message: message.into(),
-            cure: cure.into(),
+            path: plain(&path.into()),
+            message: plain(&message.into()),
+            cure: plain(&cure.into()),
             corrected: None,
         }
     }
@@ -117,8 +199,8 @@ impl fmt::Display for DocumentFinding {
     }
 }
 
-/// What [`check`](super::check()) found.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What [`check`](super::check()) found. Its JSON has the status, too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[non_exhaustive]
 pub struct DocumentReport {
     /// The format that the document was taken for.
@@ -127,19 +209,49 @@ pub struct DocumentReport {
     pub findings: Vec<DocumentFinding>,
     /// What the document cannot show, one sentence each, with how to find out.
     pub out_of_sight: Vec<String>,
+    /// What no rule looked at: with any of it the report is not clean.
+    #[serde(default)]
+    pub unread: Vec<Unread>,
 }
 
 impl DocumentReport {
-    /// Whether nothing is wrong, warnings included.
+    /// Whether everything was read and nothing is wrong, warnings included.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
+        self.status() == DocumentStatus::Clean
+    }
+
+    /// The verdict.
+    #[must_use]
+    pub fn status(&self) -> DocumentStatus {
+        let errors = |f: &DocumentFinding| f.severity == Severity::Error;
+        if self.findings.iter().any(errors) {
+            DocumentStatus::Errors
+        } else if !self.unread.is_empty() {
+            DocumentStatus::Unread
+        } else if !self.findings.is_empty() {
+            DocumentStatus::Warnings
+        } else {
+            DocumentStatus::Clean
+        }
     }
 
     /// The text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         html::preformatted(&self.to_string())
+    }
+}
+
+impl Serialize for DocumentReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = serializer.serialize_struct("DocumentReport", 5)?;
+        report.serialize_field("format", &self.format)?;
+        report.serialize_field("status", &self.status())?;
+        report.serialize_field("findings", &self.findings)?;
+        report.serialize_field("unread", &self.unread)?;
+        report.serialize_field("out_of_sight", &self.out_of_sight)?;
+        report.end()
     }
 }
 
@@ -152,19 +264,26 @@ impl fmt::Display for DocumentReport {
                 .count()
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        writeln!(
+        write!(
             f,
             "{}: {errors} errors, {warnings} warnings",
             self.format.as_str()
         )?;
+        match self.unread.len() {
+            0 => writeln!(f)?,
+            count => writeln!(f, ", {count} not read")?,
+        }
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
             for line in finding.corrected.iter().flat_map(|text| text.lines()) {
-                writeln!(f, "    {line}")?;
+                writeln!(f, "    {}", plain(line))?;
             }
         }
+        for unread in &self.unread {
+            writeln!(f, "not read: {unread}")?;
+        }
         for sentence in &self.out_of_sight {
-            writeln!(f, "not seen here: {sentence}")?;
+            writeln!(f, "not seen here: {}", plain(sentence))?;
         }
         Ok(())
     }

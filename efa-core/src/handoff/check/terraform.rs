@@ -1,124 +1,310 @@
-//! The EFA part of Terraform JSON: launch templates, and instances that list their interfaces.
+//! The EFA part of a Terraform configuration in JSON: its own JSON syntax, what `hcl2json` makes of
+//! HCL, and `terraform show -json` of a plan or a state.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::document::{Checked, Findings};
-use super::interfaces::{self, InterfaceList};
-use super::report::{DocumentFinding, Severity};
+use super::launch::{At, Launch, Places, Said, Spelling, Types, block};
+use super::report::{DocumentFinding, DocumentFormat, Severity};
+use super::rules;
 use crate::handoff::document::json_text;
 use crate::layout::Layout;
 
-pub(super) fn check_launch_templates(document: &Checked<'_>, found: &mut Findings) {
-    for (name, template) in resources(document.document, "aws_launch_template") {
-        check_template(
-            document,
-            &format!("resource.aws_launch_template.{name}"),
-            template,
-            found,
-        );
+mod expression;
+mod groups;
+mod modules;
+mod resources;
+
+use resources::{Resource, Resources};
+
+/// Kinds of resources that have no part in a launch or in EFA, by the start of their names.
+const WITHOUT_LAUNCHES: &[&str] = &[
+    "aws_availability_zone",
+    "aws_cloudwatch_",
+    "aws_default_",
+    "aws_dynamodb_",
+    "aws_ecr_",
+    "aws_efs_",
+    "aws_egress_only_internet_gateway",
+    "aws_eip",
+    "aws_eks_access_",
+    "aws_eks_addon",
+    "aws_eks_cluster",
+    "aws_eks_pod_identity_association",
+    "aws_flow_log",
+    "aws_fsx_",
+    "aws_iam_",
+    "aws_internet_gateway",
+    "aws_key_pair",
+    "aws_kms_",
+    "aws_main_route_table",
+    "aws_nat_gateway",
+    "aws_network_acl",
+    "aws_route",
+    "aws_s3_",
+    "aws_secretsmanager_",
+    "aws_ssm_parameter",
+    "aws_subnet",
+    "aws_vpc",
+    "local_",
+    "null_resource",
+    "random_",
+    "time_",
+    "tls_",
+];
+
+/// Kinds that the checks here look at.
+const READ: &[&str] = &[
+    "aws_autoscaling_group",
+    "aws_batch_compute_environment",
+    "aws_eks_node_group",
+    "aws_instance",
+    "aws_launch_template",
+    "aws_network_interface",
+    "aws_placement_group",
+    "aws_security_group",
+    "aws_security_group_rule",
+    "aws_vpc_security_group_egress_rule",
+    "aws_vpc_security_group_ingress_rule",
+];
+
+/// Arguments of `aws_launch_template` beside those of launch data (hashicorp/terraform-provider-aws,
+/// `internal/service/ec2/ec2_launch_template.go`).
+const ARGUMENTS: &[&str] = &[
+    "arn",
+    "count",
+    "default_version",
+    "depends_on",
+    "description",
+    "dynamic",
+    "elastic_inference_accelerator",
+    "for_each",
+    "id",
+    "latest_version",
+    "license_specification",
+    "lifecycle",
+    "name",
+    "name_prefix",
+    "provider",
+    "ram_disk_id",
+    "region",
+    "security_group_names",
+    "tags",
+    "tags_all",
+    "update_default_version",
+    "vpc_security_group_ids",
+];
+
+/// Whether a document is a configuration, a plan or a state in JSON.
+pub(super) fn is_terraform(document: &Value) -> bool {
+    let has = |key: &str| document.get(key).is_some_and(|value| !value.is_string());
+    has("resource")
+        || has("module")
+        || has("planned_values")
+        || (has("values") && document.get("terraform_version").is_some())
+}
+
+pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) {
+    let resources = Resources::of(document);
+    for resource in resources.all() {
+        let plain = WITHOUT_LAUNCHES
+            .iter()
+            .any(|start| resource.kind.starts_with(start));
+        if !READ.contains(&resource.kind.as_str()) && !plain {
+            let reason = "resources of this type are not read here";
+            found.unread(&resource.kind, &resource.name, &resource.path, reason);
+        }
+        for what in &resource.unread {
+            found.unread(&resource.kind, &resource.name, &resource.path, what);
+        }
     }
-    for (name, instance) in resources(document.document, "aws_instance") {
-        check_instance(
-            document,
-            &format!("resource.aws_instance.{name}"),
-            instance,
-            found,
-        );
+    for template in resources.of_kind("aws_launch_template") {
+        check_template(document, &resources, template, found);
+    }
+    for instance in resources.of_kind("aws_instance") {
+        check_instance(document, &resources, instance, found);
+    }
+    groups::check_groups(&resources, found);
+    modules::check_modules(document, found);
+}
+
+/// A body with its name.
+struct Named<'a> {
+    name: &'a str,
+    body: &'a Value,
+}
+
+/// What JSON syntax has as an object, or a list of objects, at every level.
+fn blocks(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(list) => list.iter().collect(),
+        other => vec![other],
     }
 }
 
-/// Name and body of each resource of a type: JSON syntax has an object, or a list of objects, at
-/// every level.
-fn resources<'a>(document: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
-    let blocks = |value: &'a Value| match value {
-        Value::Array(list) => list.iter().collect::<Vec<_>>(),
-        other => vec![other],
-    };
-    let kinds = document.get("resource").map(blocks).unwrap_or_default();
-    let named = kinds
-        .into_iter()
-        .filter_map(|block| block.get(kind))
-        .flat_map(blocks);
+/// Name and body of each block of a kind.
+fn named(value: Option<&Value>) -> Vec<Named<'_>> {
+    let named = value.map(blocks).unwrap_or_default();
     named
+        .into_iter()
         .filter_map(Value::as_object)
         .flatten()
+        .filter(|(name, _)| *name != "//")
         .flat_map(|(name, body)| {
             blocks(body)
                 .into_iter()
-                .map(move |body| (name.as_str(), body))
+                .map(move |body| Named { name, body })
         })
         .collect()
 }
 
-fn check_template(document: &Checked<'_>, at: &str, template: &Value, found: &mut Findings) {
-    let path = |key: &str| document.path(&format!("{at}.{key}"));
-    let instance_type = template.get("instance_type").and_then(Value::as_str);
-    let Some(instance_type) = instance_type.filter(|name| !name.contains("${")) else {
+fn check_template(
+    document: &Checked<'_>,
+    resources: &Resources,
+    template: &Resource,
+    found: &mut Findings,
+) {
+    let at = At {
+        base: template.path.clone(),
+        spelling: Spelling::Snake,
+    };
+    let mut launch = Launch::read(&template.body, DocumentFormat::Terraform, at);
+    placement(resources, &template.body, &mut launch);
+    for user in resources.users(template) {
+        describe_user(user, &mut launch);
+    }
+    let list = template.body.get("network_interfaces").map(blocks);
+    let first = list.and_then(|list| list.first().copied().cloned());
+    let first = first.unwrap_or_default();
+    launch.corrected = Box::new(move |layout| corrected(layout, &first));
+    let keys = template.body.as_object().into_iter().flat_map(Map::keys);
+    let known = |key: &&String| {
+        let ec2 = super::launch_template::is_key(&resources::pascal_case(key));
+        !ec2 && !ARGUMENTS.contains(&key.as_str()) && !key.starts_with("//")
+    };
+    let unknown = keys.filter(known);
+    launch.unknown_parameters = unknown.map(|key| resources::pascal_case(key)).collect();
+    rules::check(&launch, document.catalog, found);
+    if launch.interfaces == Said::Not && launch.types.names.is_empty() {
         found.out_of_sight(
             "the instance type, which stands elsewhere: the interfaces cannot be checked",
         );
+    }
+}
+
+/// The strategy of a placement group that the text makes.
+fn placement(resources: &Resources, body: &Value, launch: &mut Launch<'_>) {
+    let placement = body.get("placement").map(block);
+    let group = placement
+        .and_then(|p| p.get("group_name").or_else(|| p.get("group_id")))
+        .or_else(|| body.get("placement_group"));
+    let Some(group) = group.filter(|group| !group.is_null() && *group != "") else {
         return;
     };
-    let Some(list) = template.get("network_interfaces") else {
-        if let Some(t) = document.catalog.get(instance_type)
-            && let Some(finding) = interfaces::too_few(t, 0, &path("network_interfaces"))
-        {
-            found.push(finding);
+    if launch.placement == Said::Not {
+        launch.placement = Said::Is("PlacementGroup".to_owned());
+    }
+    if let Some(made) = resources.referred(group, "aws_placement_group")
+        && let Some(strategy) = made.body.get("strategy").and_then(Value::as_str)
+    {
+        launch.strategy = Said::Is((strategy.to_owned(), format!("{}.strategy", made.path)));
+    }
+}
+
+/// What launches from a template says the types and the subnets.
+fn describe_user(user: &Resource, launch: &mut Launch<'_>) {
+    let body = &user.body;
+    let mut types = Types::default();
+    let mut add = |value: Option<&Value>| {
+        if let Some(value) = value {
+            types.add(value);
         }
-        return;
     };
-    let list: Vec<Value> = match list {
-        Value::Array(list) => list.clone(),
-        one => vec![one.clone()],
+    let (subnets, key) = match user.kind.as_str() {
+        "aws_eks_node_group" => {
+            add(body.get("instance_types"));
+            launch.node_group = Some(user.name.clone());
+            (body.get("subnet_ids"), "subnet_ids")
+        }
+        "aws_batch_compute_environment" => {
+            let compute = body.get("compute_resources").map(block);
+            add(compute.and_then(|c| c.get("instance_type")));
+            let subnets = compute.and_then(|c| c.get("subnets"));
+            (subnets, "compute_resources.subnets")
+        }
+        "aws_autoscaling_group" => {
+            let policy = body.get("mixed_instances_policy").map(block);
+            let template = policy.and_then(|p| p.get("launch_template")).map(block);
+            let overrides = template.and_then(|t| t.get("override")).map(blocks);
+            for entry in overrides.into_iter().flatten() {
+                add(entry.get("instance_type"));
+            }
+            (body.get("vpc_zone_identifier"), "vpc_zone_identifier")
+        }
+        _ => {
+            add(body.get("instance_type"));
+            (None, "")
+        }
     };
-    let like = list.first().cloned().unwrap_or_default();
-    let list = InterfaceList {
-        instance_type,
-        list: &list,
-        path: path("network_interfaces"),
-    };
-    interfaces::check_interfaces(&list, document.catalog, found, |layout| {
-        corrected(layout, &like)
-    });
-    for key in ["vpc_security_group_ids", "security_group_names"] {
-        if template.get(key).is_some() {
-            found.push(DocumentFinding::new(
-                Severity::Error,
-                "terraform.beside_interfaces",
-                path(key),
-                format!("EC2 refuses {key} beside network_interfaces"),
-                "give security_groups in each network_interfaces block instead",
-            ));
+    for name in types.names {
+        if !launch.types.names.contains(&name) {
+            launch.types.names.push(name);
         }
     }
-    found.out_of_sight(
-        "whether the security groups have the all-protocol rules with themselves both ways: \
-         Client.verify_instance reads them",
-    );
+    launch.types.open |= types.open;
+    let count = subnets.and_then(Value::as_array).map_or(0, Vec::len);
+    if count > 1 {
+        launch.places.push(Places {
+            path: format!("{}.{key}", user.path),
+            what: format!("instances in {count} subnets"),
+        });
+    }
 }
 
 /// `aws_instance` has no argument for the type of an interface: EFA comes by a launch template, or
 /// by an `aws_network_interface` made before.
-fn check_instance(document: &Checked<'_>, at: &str, instance: &Value, found: &mut Findings) {
-    let has = |key: &str| instance.get(key).is_some();
-    let efa = instance
-        .get("instance_type")
-        .and_then(Value::as_str)
-        .and_then(|name| document.catalog.get(name))
-        .is_some();
-    if efa
-        && !has("launch_template")
-        && !has("network_interface")
-        && !has("primary_network_interface")
-    {
-        found.push(DocumentFinding::new(
-            Severity::Warning,
-            "terraform.instance_without_efa",
-            document.path(at),
-            "aws_instance cannot say interface_type: the instance gets no EFA",
-            "launch it from an aws_launch_template with network_interfaces",
-        ));
+fn check_instance(
+    document: &Checked<'_>,
+    resources: &Resources,
+    instance: &Resource,
+    found: &mut Findings,
+) {
+    let body = &instance.body;
+    let has = |key: &str| {
+        body.get(key)
+            .is_some_and(|v| !v.is_null() && *v != Value::Array(vec![]))
+    };
+    if has("launch_template") {
+        return;
     }
+    let at = At {
+        base: instance.path.clone(),
+        spelling: Spelling::Snake,
+    };
+    let data = resources.as_launched(body);
+    let mut launch = Launch::read(&data, DocumentFormat::Terraform, at);
+    placement(resources, body, &mut launch);
+    launch.beside.clear();
+    launch.corrected = Box::new(|_| String::new());
+    let efa = launch
+        .types
+        .names
+        .iter()
+        .any(|name| document.catalog.contains(name));
+    launch.wants_efa = efa;
+    if !has("network_interface") && !has("primary_network_interface") {
+        if efa {
+            found.push(DocumentFinding::new(
+                Severity::Warning,
+                "terraform.instance_without_efa",
+                instance.path.clone(),
+                "aws_instance cannot say interface_type: the instance gets no EFA",
+                "launch it from an aws_launch_template with network_interfaces",
+            ));
+        }
+        launch.types = Types::default();
+    }
+    rules::check(&launch, document.catalog, found);
 }
 
 /// The layout's blocks, with groups and subnet of a block of the document.
@@ -148,50 +334,4 @@ fn corrected(layout: &Layout, like: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use crate::catalog::Catalog;
-
-    #[test]
-    fn each_broken_configuration_has_its_one_finding() {
-        let one =
-            json!({"device_index": 0, "interface_type": "efa", "security_groups": ["${x.id}"]});
-        let cases = [
-            (
-                "one block of 32",
-                json!({"instance_type": "p5.48xlarge", "network_interfaces": one}),
-                "interfaces.efa_left_out",
-            ),
-            (
-                "none",
-                json!({"instance_type": "p5.48xlarge"}),
-                "interfaces.no_efa",
-            ),
-            (
-                "wrong device",
-                json!({"instance_type": "hpc6id.32xlarge", "network_interfaces": [one, {"network_card_index": 1, "device_index": 1, "interface_type": "efa"}]}),
-                "layout.device_index_out_of_range",
-            ),
-            (
-                "groups beside",
-                json!({"instance_type": "c7i.48xlarge", "vpc_security_group_ids": ["sg-1"], "network_interfaces": [one]}),
-                "terraform.beside_interfaces",
-            ),
-        ];
-        for (name, template, id) in cases {
-            for body in [template.clone(), json!([template])] {
-                let document = json!({"resource": [{"aws_launch_template": {"efa": body}}]});
-                let report =
-                    crate::handoff::check(&document.to_string(), Catalog::bundled()).unwrap();
-                let ids: Vec<&str> = report.findings.iter().map(|f| f.id.as_str()).collect();
-                assert_eq!(ids, [id], "{name}: {report}");
-            }
-        }
-        let document =
-            json!({"resource": {"aws_instance": {"n": {"instance_type": "p5.48xlarge"}}}});
-        let report = crate::handoff::check(&document.to_string(), Catalog::bundled()).unwrap();
-        assert_eq!(report.findings[0].id, "terraform.instance_without_efa");
-        assert_eq!(report.findings[0].path, "resource.aws_instance.n");
-    }
-}
+mod tests;

@@ -1,12 +1,9 @@
 //! The interfaces of a plan as Karpenter can give them.
 
-use serde_json::Value;
-
 use super::options::KarpenterInterfaces;
 use crate::catalog::InstanceType;
 use crate::error::{Error, Result};
 use crate::handoff::document::{Document, Node, mapping, yaml_text};
-use crate::handoff::interfaces::{Malformed, read_interfaces};
 use crate::handoff::launch_template::not_possible;
 use crate::layout::{Layout, NetworkInterface, violations};
 use crate::plan::Plan;
@@ -184,25 +181,6 @@ fn interface_node(interface: &NetworkInterface) -> Node {
         "deviceIndex" => interface.device_index.get(),
         "interfaceType" => interface.interface_type.as_str(),
     }
-}
-
-/// The interfaces that an EC2NodeClass lists, back in our own type; `None` where it lists none.
-pub(crate) fn node_class_interfaces(
-    node_class: &Value,
-) -> Option<std::result::Result<Vec<NetworkInterface>, Malformed>> {
-    let spec = node_class.get("spec")?;
-    let list = spec.get("networkInterfaces")?.as_array()?;
-    let public = spec
-        .get("associatePublicIPAddress")
-        .and_then(Value::as_bool);
-    Some(read_interfaces(list).map(|mut interfaces| {
-        for interface in &mut interfaces {
-            if interface.interface_type.carries_ip() {
-                interface.associate_public_ip_address = public;
-            }
-        }
-        interfaces
-    }))
 }
 
 /// `networkInterfaces` as YAML, for a correction.

@@ -51,19 +51,27 @@ pub(super) const IDS: &[(&str, &str)] = &[
     (VOLUME_UNENCRYPTED, "a volume that says no encryption"),
 ];
 
+#[cfg(test)]
 pub(super) const BLOCK_WITH_GROUP: &str = "cloudformation.block_with_placement_group";
 pub(super) const BUCKET_PUBLIC: &str = "cloudformation.bucket_public";
 pub(super) const BUCKET_UNENCRYPTED: &str = "cloudformation.bucket_unencrypted";
+#[cfg(test)]
 pub(super) const CIRCULAR_RULE: &str = "cloudformation.circular_self_rule";
 pub(super) const EFA_ATTACHED_LATER: &str = "cloudformation.efa_attached_later";
 pub(super) const IAM_ACTION: &str = "cloudformation.iam_action";
+#[cfg(test)]
 pub(super) const IMDS_V1: &str = "cloudformation.imds_v1";
 pub(super) const INTERFACE_TYPE_ON_INSTANCE: &str = "cloudformation.interface_type_on_instance";
+#[cfg(test)]
 pub(super) const NO_SELF_EGRESS: &str = "cloudformation.no_self_egress";
+#[cfg(test)]
 pub(super) const NO_SELF_INGRESS: &str = "cloudformation.no_self_ingress";
+#[cfg(test)]
 pub(super) const PLACEMENT_STRATEGY: &str = "cloudformation.placement_strategy";
 pub(super) const PROPERTY_DROPPED: &str = "cloudformation.property_dropped";
+#[cfg(test)]
 pub(super) const SSH_OPEN: &str = "cloudformation.ssh_open";
+#[cfg(test)]
 pub(super) const VOLUME_UNENCRYPTED: &str = "cloudformation.volume_unencrypted";
 
 /// A finding.

@@ -2,24 +2,25 @@
 
 use serde_json::{Value, json};
 
-use super::super::interfaces::{self, InterfaceList};
-use super::super::launch_template::{self, corrected};
-use super::findings::{
-    BLOCK_WITH_GROUP, EFA_ATTACHED_LATER, IMDS_V1, INTERFACE_TYPE_ON_INSTANCE, PLACEMENT_STRATEGY,
-    PROPERTY_DROPPED, VOLUME_UNENCRYPTED, finding,
-};
-use super::template::{Resource, Template, is_true};
+use super::super::launch_template::corrected;
+use super::findings::{EFA_ATTACHED_LATER, INTERFACE_TYPE_ON_INSTANCE, PROPERTY_DROPPED, finding};
+use super::template::{Resource, Template};
+use super::uses::{self, Use};
 use crate::handoff::check::document::{Checked, Findings};
-use crate::handoff::check::report::Severity;
+use crate::handoff::check::launch::{At, Launch, Said, Spelling, block};
+use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
+use crate::handoff::check::rules;
+use crate::handoff::interfaces::field;
 
 pub(super) const LAUNCH_TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
 const INSTANCE: &str = "AWS::EC2::Instance";
-const INTERFACE: &str = "AWS::EC2::NetworkInterface";
+pub(super) const INTERFACE: &str = "AWS::EC2::NetworkInterface";
 const ATTACHMENT: &str = "AWS::EC2::NetworkInterfaceAttachment";
 
 pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found: &mut Findings) {
+    let uses = uses::read(document, template);
     for resource in template.of(LAUNCH_TEMPLATE) {
-        check_launch_template(document, template, &resource, found);
+        check_launch_template(document, template, &resource, &uses, found);
     }
     for resource in template.of(INSTANCE) {
         check_instance(document, template, &resource, found);
@@ -39,36 +40,11 @@ pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found:
     }
 }
 
-/// For each interface that takes an EFA its security groups, as the template names them.
-pub(super) fn efa_groups(template: &Template) -> Vec<Vec<&Value>> {
-    let mut groups: Vec<Vec<&Value>> = Vec::new();
-    for resource in template.all() {
-        match resource.kind {
-            LAUNCH_TEMPLATE => {
-                let data = resource.get("LaunchTemplateData");
-                let list = data.and_then(|data| data.get("NetworkInterfaces"));
-                for interface in entries(list) {
-                    if is_efa(interface.get("InterfaceType")) {
-                        groups.push(entries(interface.get("Groups")).collect());
-                    }
-                }
-            }
-            INTERFACE if is_efa(resource.get("InterfaceType")) => {
-                groups.push(entries(resource.get("GroupSet")).collect());
-            }
-            _ => {}
-        }
-    }
-    groups.sort_by_key(Vec::len);
-    groups.dedup();
-    groups
-}
-
-fn entries(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+pub(super) fn entries(list: Option<&Value>) -> impl Iterator<Item = &Value> {
     list.and_then(Value::as_array).into_iter().flatten()
 }
 
-fn is_efa(kind: Option<&Value>) -> bool {
+pub(super) fn is_efa(kind: Option<&Value>) -> bool {
     matches!(kind.and_then(Value::as_str), Some("efa" | "efa-only"))
 }
 
@@ -76,134 +52,68 @@ fn check_launch_template(
     document: &Checked<'_>,
     template: &Template,
     resource: &Resource<'_>,
+    uses: &[Use],
     found: &mut Findings,
 ) {
     let Some(data) = resource.get("LaunchTemplateData") else {
         return;
     };
-    let mut data = data.clone();
-    let users = || {
-        template.of(INSTANCE).filter(|instance| {
-            let id = instance
-                .get("LaunchTemplate")
-                .and_then(|chosen| chosen.get("LaunchTemplateId"));
-            id.and_then(|id| template.referred(id, LAUNCH_TEMPLATE))
-                .is_some_and(|used| used.name == resource.name)
-        })
+    let at = At {
+        base: resource.path(document, "LaunchTemplateData"),
+        spelling: Spelling::Ec2,
     };
-    // The type may be said by the instance instead.
-    if data.get("InstanceType").is_none()
-        && let Some(kind) = users().find_map(|instance| instance.get("InstanceType").cloned())
-    {
-        data["InstanceType"] = kind;
+    let mut launch = Launch::read(data, DocumentFormat::CloudFormation, at);
+    launch.whole = true;
+    describe(template, &mut launch, data, document);
+    for used in uses.iter().filter(|used| used.template == resource.name) {
+        used.describe(&mut launch);
     }
-    let path = resource.path(document, "LaunchTemplateData");
-    // The rules of groups are `rules`'.
-    launch_template::check_interfaces(document, &data, &path, found);
-    let listed = data.get("NetworkInterfaces");
-    if listed.is_some() {
-        for instance in users() {
-            for key in [
-                "SecurityGroupIds",
-                "SecurityGroups",
-                "SubnetId",
-                "NetworkInterfaces",
-            ] {
-                if instance.get(key).is_some() {
-                    found.push(finding(
-                        Severity::Error,
-                        "launch_template.beside_interfaces",
-                        instance.path(document, key),
-                        format!("EC2 refuses {key} beside the launch template's NetworkInterfaces"),
-                        "leave it out: the launch template says it on each interface",
-                    ));
-                }
+    let first = entries(data.get("NetworkInterfaces")).next().cloned();
+    let first = first.unwrap_or_default();
+    launch.corrected = Box::new(move |layout| corrected(layout, &first));
+    launch.unknown_parameters = super::super::launch_template::unknown_keys(data);
+    rules::check(&launch, document.catalog, found);
+    if matches!(launch.interfaces, Said::Not) {
+        return;
+    }
+    let users = template.of(INSTANCE).filter(|instance| {
+        let chosen = instance.get("LaunchTemplate");
+        let id = chosen.and_then(|chosen| chosen.get("LaunchTemplateId"));
+        id.and_then(|id| template.referred(id, LAUNCH_TEMPLATE))
+            .is_some_and(|used| used.name == resource.name)
+    });
+    for instance in users {
+        for key in [
+            "SecurityGroupIds",
+            "SecurityGroups",
+            "SubnetId",
+            "NetworkInterfaces",
+        ] {
+            if instance.get(key).is_some() {
+                found.push_once(finding(
+                    Severity::Error,
+                    "launch_template.beside_interfaces",
+                    instance.path(document, key),
+                    format!("EC2 refuses {key} beside the launch template's NetworkInterfaces"),
+                    "leave it out: the launch template says it on each interface",
+                ));
             }
         }
-    }
-    if concerns_efa(document, data.get("InstanceType"), listed) {
-        check_data(
-            document,
-            template,
-            resource,
-            &data,
-            "LaunchTemplateData.",
-            found,
-        );
     }
 }
 
-/// What every launch of EFA instances should say, in launch data or an instance's properties.
-fn check_data(
-    document: &Checked<'_>,
-    template: &Template,
-    resource: &Resource<'_>,
-    data: &Value,
-    prefix: &str,
-    found: &mut Findings,
-) {
-    let at = |key: &str| resource.path(document, &format!("{prefix}{key}"));
-    let tokens = data
-        .get("MetadataOptions")
-        .and_then(|options| options.get("HttpTokens"));
-    if tokens.is_none_or(|tokens| tokens == "optional") {
-        found.push(finding(
-            Severity::Warning,
-            IMDS_V1,
-            at("MetadataOptions"),
-            "the metadata service gives the role's credentials without a session token (IMDSv1)",
-            "set MetadataOptions.HttpTokens to required",
-        ));
-    }
-    for (number, mapping) in entries(data.get("BlockDeviceMappings")).enumerate() {
-        if let Some(ebs) = mapping.get("Ebs")
-            && !ebs.get("Encrypted").is_some_and(Value::is_object)
-            && !is_true(ebs.get("Encrypted"))
-        {
-            found.push(finding(
-                Severity::Warning,
-                VOLUME_UNENCRYPTED,
-                at(&format!("BlockDeviceMappings.{number}.Ebs")),
-                "the volume is encrypted only where the account's default says so",
-                "set Encrypted to true",
-            ));
-        }
-    }
-    let group = data
-        .get("Placement")
-        .and_then(|placement| placement.get("GroupName").or(placement.get("GroupId")))
-        .or(data.get("PlacementGroupName"));
-    let Some(group) = group else { return };
-    let is_block = data
-        .get("InstanceMarketOptions")
-        .and_then(|options| options.get("MarketType"))
-        .is_some_and(|market| market == "capacity-block");
-    let path = match data.get("PlacementGroupName") {
-        Some(_) => at("PlacementGroupName"),
-        None => at("Placement"),
-    };
-    if is_block {
-        found.push(finding(
-            Severity::Error,
-            BLOCK_WITH_GROUP,
-            path,
-            "a Capacity Block places its instances itself, and EC2 finds no capacity for it in a placement group",
-            "leave the placement group out",
-        ));
-        return;
-    }
-    if let Some(group) = template.referred(group, "AWS::EC2::PlacementGroup") {
-        let strategy = group.get("Strategy").and_then(Value::as_str);
+/// The strategy of the placement group that the template makes for a launch.
+fn describe(template: &Template, launch: &mut Launch<'_>, data: &Value, document: &Checked<'_>) {
+    let placement = field(data, "Placement").map(block);
+    let group = placement
+        .and_then(|p| field(p, "GroupName").or_else(|| field(p, "GroupId")))
+        .or_else(|| data.get("PlacementGroupName"));
+    let made = group.and_then(|group| template.referred(group, "AWS::EC2::PlacementGroup"));
+    if let Some(made) = made {
         // CloudFormation's default is cluster.
-        if let Some(strategy) = strategy.filter(|strategy| *strategy != "cluster") {
-            let message = format!("strategy {strategy} keeps the instances apart");
-            let cure = "set it to cluster";
-            let path = group.path(document, "Strategy");
-            if !found.findings.iter().any(|f| f.path == path) {
-                let id = PLACEMENT_STRATEGY;
-                found.push(finding(Severity::Warning, id, path, message, cure));
-            }
-        }
+        let strategy = made.get("Strategy").and_then(Value::as_str);
+        let path = made.path(document, "Strategy");
+        launch.strategy = Said::Is((strategy.unwrap_or("cluster").to_owned(), path));
     }
 }
 
@@ -226,63 +136,65 @@ fn check_instance(
             ));
         }
     }
-    let listed: Vec<&Value> = entries(resource.get("NetworkInterfaces")).collect();
+    if let Some(finding) = typed_interfaces(document, resource) {
+        // What the list would be with it says nothing about what is launched.
+        found.push(finding);
+        return;
+    }
+    if resource.get("LaunchTemplate").is_some() {
+        return;
+    }
+    let mut data = resource.properties.clone();
+    let listed = entries(resource.get("NetworkInterfaces"));
+    let merged: Vec<Value> = listed.map(|i| with_type(template, i)).collect();
+    let first = merged.first().cloned().unwrap_or_default();
+    if !merged.is_empty() {
+        data["NetworkInterfaces"] = json!(merged);
+    }
+    let at = At {
+        base: resource.path(document, ""),
+        spelling: Spelling::Ec2,
+    };
+    let mut launch = Launch::read(&data, DocumentFormat::CloudFormation, at);
+    if let Said::Is(list) = &launch.interfaces
+        && list.is_empty()
+    {
+        launch.interfaces = Said::Not;
+    }
+    launch.whole = true;
+    describe(template, &mut launch, &data, document);
+    // In the form of a launch template, the only place that has all of it.
+    launch.corrected = Box::new(move |layout| match first {
+        Value::Null => String::new(),
+        _ => corrected(layout, &first),
+    });
+    let known = |name: &String| document.catalog.contains(name);
+    if rules::has_efa(&launch) || launch.types.names.iter().any(known) {
+        found.out_of_sight(
+            "whether a Capacity Block or a reservation was meant: CDK drops both from \
+             AWS::EC2::Instance without a trace",
+        );
+    }
+    rules::check(&launch, document.catalog, found);
+}
+
+/// A property of an interface that an instance's interfaces do not have.
+fn typed_interfaces(document: &Checked<'_>, resource: &Resource<'_>) -> Option<DocumentFinding> {
     let path = resource.path(document, "NetworkInterfaces");
-    for (number, interface) in listed.iter().enumerate() {
+    for (number, interface) in entries(resource.get("NetworkInterfaces")).enumerate() {
         for key in ["InterfaceType", "NetworkCardIndex"] {
             if interface.get(key).is_some() {
-                found.push(finding(
+                return Some(finding(
                     Severity::Error,
                     INTERFACE_TYPE_ON_INSTANCE,
                     format!("{path}.{number}.{key}"),
                     format!("the interfaces of AWS::EC2::Instance have no {key}"),
                     "list the interfaces in a launch template and launch from that",
                 ));
-                // What the list would be with it says nothing about what is launched.
-                return;
             }
         }
     }
-    if resource.get("LaunchTemplate").is_some() {
-        return;
-    }
-    let kind = resource.get("InstanceType");
-    let merged: Vec<Value> = listed
-        .iter()
-        .map(|interface| with_type(template, interface))
-        .collect();
-    let merged_list = json!(merged);
-    if !concerns_efa(document, kind, Some(&merged_list)) {
-        return;
-    }
-    check_data(document, template, resource, resource.properties, "", found);
-    found.out_of_sight(
-        "whether a Capacity Block or a reservation was meant: CDK drops both from \
-         AWS::EC2::Instance without a trace",
-    );
-    let Some(kind) = kind.and_then(Value::as_str) else {
-        found.out_of_sight(
-            "the instance type where it is neither said nor a parameter with a default: the \
-             interfaces cannot be checked",
-        );
-        return;
-    };
-    if merged.is_empty() {
-        let efa = document.catalog.get(kind);
-        if let Some(finding) = efa.and_then(|kind| interfaces::too_few(kind, 0, &path)) {
-            found.push(finding);
-        }
-        return;
-    }
-    let list = InterfaceList {
-        instance_type: kind,
-        list: &merged,
-        path,
-    };
-    // In the form of a launch template, the only place that has all of it.
-    interfaces::check_interfaces(&list, document.catalog, found, |layout| {
-        corrected(layout, &merged[0])
-    });
+    None
 }
 
 /// An interface of an instance, with the type, subnet and groups of the resource that it attaches.
@@ -301,13 +213,4 @@ fn with_type(template: &Template, interface: &Value) -> Value {
         }
     }
     merged
-}
-
-/// Whether a launch is of a type that can have EFA, or lists it.
-fn concerns_efa(document: &Checked<'_>, kind: Option<&Value>, listed: Option<&Value>) -> bool {
-    let known = kind
-        .and_then(Value::as_str)
-        .and_then(|name| document.catalog.get(name));
-    known.is_some_and(|kind| kind.maximum_efa_interfaces > 0)
-        || entries(listed).any(|interface| is_efa(interface.get("InterfaceType")))
 }

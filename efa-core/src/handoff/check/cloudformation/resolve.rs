@@ -1,49 +1,244 @@
 //! The resources of a template as they are with its parameters' defaults.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
+
+use crate::error::Result;
+use crate::handoff::read::too_large;
 
 /// How deep functions and conditions may nest.
 const DEPTH: usize = 64;
 
+/// How many ways to read a template are tried.
+const READINGS: usize = 32;
+
+/// How many bytes all of them may have together.
+const READ_BYTES: usize = 32 << 20;
+
+/// How much more than its own size a template may expand to.
+const EXPANSION: usize = 1 << 20;
+
+/// The resources of a template.
+type Resources = Map<String, Value>;
+
+/// What is assumed of a template: conditions that cannot be known, and parameters.
+#[derive(Debug, Clone, Default)]
+struct Assumed {
+    conditions: BTreeMap<String, bool>,
+    parameters: BTreeMap<String, Value>,
+}
+
 /// The resources whose condition does not rule them out, with parameters that have a default and
-/// `Fn::If` in place. What cannot be known stays as it stands, an unknown condition counts as true.
-pub(super) fn resources(document: &Value) -> Map<String, Value> {
+/// `Fn::If` in place, in every way that the template can be read: with each condition that cannot
+/// be known both ways, and with each of the instance types that a parameter allows. What cannot be
+/// known stays as it stands. Beside them the names of the conditions.
+///
+/// # Errors
+/// `handoff.too_large` where functions expand to much more than the template.
+pub(super) fn readings(document: &Value) -> Result<(Vec<Resources>, Vec<String>)> {
+    let limit = size(document).saturating_mul(4).saturating_add(EXPANSION);
+    let mut conditions = BTreeSet::new();
+    let (first, unknown) = read(document, &Assumed::default(), limit)?;
+    conditions.extend(unknown);
+    let types = allowed_types(document);
+    if conditions.is_empty() && types.is_empty() {
+        return Ok((vec![first], Vec::new()));
+    }
+    // What is behind the other branch of an unknown condition.
+    let all_false = Assumed {
+        conditions: conditions
+            .iter()
+            .map(|name| (name.clone(), false))
+            .collect(),
+        ..Assumed::default()
+    };
+    let (_, unknown) = read(document, &all_false, limit)?;
+    conditions.extend(unknown);
+    let names: Vec<String> = conditions.into_iter().collect();
+    let most = (READ_BYTES / size(document).max(1)).clamp(2, READINGS);
+    let mut readings = Vec::new();
+    // A parameter without a default has one of its values.
+    let base: BTreeMap<String, Value> = types
+        .iter()
+        .filter(|(name, _)| document["Parameters"][name].get("Default").is_none())
+        .map(|(name, values)| (name.clone(), values[0].clone()))
+        .collect();
+    for mut assumed in assumptions(&names, &types).take(most) {
+        for (name, value) in &base {
+            let parameters = &mut assumed.parameters;
+            parameters
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
+        }
+        readings.push(read(document, &assumed, limit)?.0);
+    }
+    Ok((readings, names))
+}
+
+/// One reading, and the conditions that it could not know.
+fn read(
+    document: &Value,
+    assumed: &Assumed,
+    limit: usize,
+) -> Result<(Resources, BTreeSet<String>)> {
     let scope = Scope {
         document,
+        assumed,
         conditions: RefCell::default(),
+        unknown: RefCell::default(),
+        left: Cell::new(limit),
     };
     let Some(resources) = document.get("Resources").and_then(Value::as_object) else {
-        return Map::new();
+        return Ok((Map::new(), BTreeSet::new()));
     };
-    resources
+    let resources = resources
         .iter()
         .filter(|(_, resource)| {
             let condition = resource.get("Condition").and_then(Value::as_str);
-            condition.is_none_or(|name| scope.condition(name, DEPTH) != Some(false))
+            condition.is_none_or(|name| scope.assumed_condition(name, DEPTH))
         })
         .map(|(name, resource)| {
             let resolved = scope.value(resource, DEPTH).unwrap_or_default();
             (name.clone(), resolved)
         })
-        .collect()
+        .collect();
+    if scope.left.get() == 0 {
+        return Err(too_large(
+            "functions that expand to more than the template".to_owned(),
+            limit,
+        ));
+    }
+    Ok((resources, scope.unknown.take()))
+}
+
+/// All combinations, those that differ in one thing first.
+fn assumptions(names: &[String], types: &[(String, Vec<Value>)]) -> impl Iterator<Item = Assumed> {
+    let with = |flipped: u64, parameters: BTreeMap<String, Value>| Assumed {
+        conditions: names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.clone(), at >= 64 || flipped >> at & 1 == 0))
+            .collect(),
+        parameters,
+    };
+    let none = || std::iter::once(BTreeMap::new());
+    let each = types.iter().flat_map(|(name, values)| {
+        let one = move |value: &Value| BTreeMap::from([(name.clone(), value.clone())]);
+        values.iter().map(one)
+    });
+    let each: Vec<BTreeMap<String, Value>> = none().chain(each).collect();
+    let bits = names.len().min(63);
+    let everything = (1_u64 << bits) - 1;
+    let single = (0..bits).map(|at| 1_u64 << at);
+    let mut flips: Vec<u64> = [0, everything].into_iter().chain(single).collect();
+    flips.extend((0..=everything).take(READINGS));
+    let mut seen = BTreeSet::new();
+    flips.retain(|flip| seen.insert(*flip));
+    let mut all = Vec::new();
+    for flip in &flips {
+        all.push(with(*flip, BTreeMap::new()));
+    }
+    for parameters in each.into_iter().skip(1) {
+        for flip in flips.iter().take(2) {
+            all.push(with(*flip, parameters.clone()));
+        }
+    }
+    // Parameters are not to be crowded out by conditions.
+    let conditions = flips.len();
+    let (first, rest) = all.split_at(conditions.min(READINGS / 2));
+    let ordered: Vec<Assumed> = first
+        .iter()
+        .chain(&all[conditions..])
+        .chain(&rest[..conditions - first.len()])
+        .cloned()
+        .collect();
+    ordered.into_iter()
+}
+
+/// The instance types that each parameter allows, beside its default.
+fn allowed_types(document: &Value) -> Vec<(String, Vec<Value>)> {
+    let parameters = document.get("Parameters").and_then(Value::as_object);
+    let parameters = parameters.into_iter().flatten();
+    let allowed = parameters.filter_map(|(name, parameter)| {
+        let values = parameter.get("AllowedValues")?.as_array()?;
+        let default = parameter.get("Default");
+        let is_type = |value: &&Value| {
+            value.as_str().is_some_and(|text| {
+                let name = text.strip_prefix("ml.").unwrap_or(text);
+                name.split_once('.').is_some_and(|(family, size)| {
+                    let plain =
+                        |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+                    plain(family)
+                        && plain(size)
+                        && (size.ends_with("large") || size.starts_with("metal"))
+                })
+            })
+        };
+        let types: Vec<Value> = values
+            .iter()
+            .filter(is_type)
+            .filter(|value| Some(*value) != default)
+            .cloned()
+            .collect();
+        (!types.is_empty()).then(|| (name.clone(), types))
+    });
+    allowed.collect()
+}
+
+/// About how many bytes a value has.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(list) => list.iter().map(size).sum::<usize>() + 2,
+        Value::Object(map) => {
+            map.iter()
+                .map(|(k, v)| k.len() + size(v) + 2)
+                .sum::<usize>()
+                + 2
+        }
+        _ => 4,
+    }
 }
 
 struct Scope<'a> {
     document: &'a Value,
+    assumed: &'a Assumed,
     /// What is known of conditions; unknown while one is being looked at, so that it may name
     /// itself, and each is looked at once however often it is named.
     conditions: RefCell<HashMap<String, Option<bool>>>,
+    /// The conditions that were needed and could not be known.
+    unknown: RefCell<BTreeSet<String>>,
+    /// How many bytes the reading may still have.
+    left: Cell<usize>,
 }
 
 impl Scope<'_> {
+    /// Takes what a value adds to the reading; false once it is too much.
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.left.get().saturating_sub(bytes);
+        self.left.set(left);
+        left > 0
+    }
+
+    /// Whether a condition holds; one that cannot be known does unless assumed otherwise.
+    fn assumed_condition(&self, name: &str, depth: usize) -> bool {
+        if let Some(holds) = self.condition(name, depth) {
+            return holds;
+        }
+        self.unknown.borrow_mut().insert(name.to_owned());
+        self.assumed.conditions.get(name).copied().unwrap_or(true)
+    }
+
     /// The value with everything known in place; `None` for `AWS::NoValue`.
     fn value(&self, value: &Value, depth: usize) -> Option<Value> {
         let Some(deeper) = depth.checked_sub(1) else {
             return Some(value.clone());
         };
+        if !self.take(4) {
+            return None;
+        }
         match value {
             Value::Array(list) => Some(
                 list.iter()
@@ -58,6 +253,7 @@ impl Scope<'_> {
                         .collect(),
                 )),
             },
+            Value::String(text) if !self.take(text.len()) => None,
             other => Some(other.clone()),
         }
     }
@@ -68,11 +264,14 @@ impl Scope<'_> {
         match name.as_str() {
             "Ref" if argument == "AWS::NoValue" => Some(None),
             "Ref" => {
-                let default = self
-                    .document
-                    .get("Parameters")?
-                    .get(argument.as_str()?)?
-                    .get("Default")?;
+                let name = argument.as_str()?;
+                if let Some(assumed) = self.assumed.parameters.get(name) {
+                    return Some(Some(assumed.clone()));
+                }
+                let default = self.document.get("Parameters")?.get(name)?.get("Default")?;
+                if !self.take(size(default)) {
+                    return Some(None);
+                }
                 Some(Some(default.clone()))
             }
             "Fn::If" => {
@@ -80,7 +279,7 @@ impl Scope<'_> {
                 let [condition, yes, no] = parts.as_slice() else {
                     return None;
                 };
-                let holds = self.condition(condition.as_str()?, depth).unwrap_or(true);
+                let holds = self.assumed_condition(condition.as_str()?, depth);
                 Some(self.value(if holds { yes } else { no }, depth))
             }
             "Fn::FindInMap" => {
@@ -89,6 +288,9 @@ impl Scope<'_> {
                 for key in keys.take(3) {
                     let key = self.value(key, depth)?;
                     at = at.get(key.as_str()?)?;
+                }
+                if !self.take(size(at)) {
+                    return Some(None);
                 }
                 Some(Some(at.clone()))
             }
@@ -109,6 +311,9 @@ impl Scope<'_> {
             let reference = serde_json::json!({ "Ref": name });
             known += self.value(&reference, depth)?.as_str()?;
             known += rest;
+            if !self.take(rest.len()) {
+                return None;
+            }
         }
         Some(known)
     }
@@ -174,12 +379,12 @@ mod tests {
         }
         conditions.insert("C30".to_owned(), json!({"Fn::Equals": ["a", "b"]}));
         let document = json!({"Conditions": conditions, "Resources": {"A": {"Condition": "C0"}}});
-        assert_eq!(resources(&document).len(), 0);
+        assert_eq!(readings(&document).unwrap().0[0].len(), 0);
     }
 
     #[test]
     fn what_is_known_is_in_place() {
-        let resources = resources(&json!({
+        let (all, unknown) = readings(&json!({
             "Parameters": {
                 "Type": {"Default": "p5.48xlarge"}, "Use": {"Default": "false"}, "Open": {},
             },
@@ -202,7 +407,11 @@ mod tests {
                     "list": [{"Ref": "AWS::NoValue"}, {"Ref": "Type"}],
                 }},
             },
-        }));
+        }))
+        .unwrap();
+        assert_eq!(unknown, ["Loop", "Unknown"]);
+        let resources = &all[0];
+        assert_eq!(all[1].keys().collect::<Vec<_>>(), ["B"]);
         assert_eq!(resources.keys().collect::<Vec<_>>(), ["B", "D"]);
         assert_eq!(
             resources["D"]["Properties"],
@@ -212,5 +421,31 @@ mod tests {
                 "region": {"Fn::Sub": "${AWS::Region}a"}, "list": ["p5.48xlarge"],
             })
         );
+    }
+    #[test]
+    fn a_small_template_stays_cheap() {
+        let long = "x".repeat(100_000);
+        let list: Vec<String> = vec!["y".to_owned(); 10_000];
+        let reference = json!({"Ref": "Many"});
+        let sub = json!({"Fn::Sub": "${Long}".repeat(100)});
+        for property in [json!(vec![reference; 1000]), json!(vec![sub; 100])] {
+            let document = json!({
+                "Parameters": {"Long": {"Default": long}, "Many": {"Default": list}},
+                "Resources": {"A": {"Properties": property}},
+            });
+            let error = readings(&document).unwrap_err();
+            assert_eq!(error.code(), crate::error::Code::HandoffTooLarge);
+        }
+    }
+
+    #[test]
+    fn each_allowed_type_is_a_reading() {
+        let document = json!({
+            "Parameters": {"Type": {"AllowedValues": ["p5.48xlarge", "p5e.48xlarge", "x"]}},
+            "Resources": {"A": {"Type": {"Ref": "Type"}}},
+        });
+        let (all, _) = readings(&document).unwrap();
+        let types: BTreeSet<String> = all.iter().map(|r| r["A"]["Type"].to_string()).collect();
+        assert!(types.contains("\"p5.48xlarge\"") && types.contains("\"p5e.48xlarge\""));
     }
 }

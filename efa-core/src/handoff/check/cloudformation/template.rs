@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::resolve;
+use crate::error::Result;
 use crate::handoff::check::document::Checked;
 
 /// The resources of a template, parameters with a default and conditions in place.
@@ -34,21 +35,17 @@ impl<'a> Resource<'a> {
 }
 
 impl Template {
-    pub(super) fn new(document: &Value) -> Self {
-        Self {
-            resources: resolve::resources(document),
-        }
+    /// Every way to read a template, as [`resolve::readings`].
+    pub(super) fn readings(document: &Value) -> Result<(Vec<Self>, Vec<String>)> {
+        let (readings, assumed) = resolve::readings(document)?;
+        let readings = readings.into_iter().map(|resources| Self { resources });
+        Ok((readings.collect(), assumed))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Resource<'_>> {
-        self.resources.iter().map(|(name, resource)| Resource {
-            name,
-            kind: resource
-                .get("Type")
-                .and_then(Value::as_str)
-                .unwrap_or_default(),
-            properties: resource.get("Properties").unwrap_or(&Value::Null),
-        })
+        self.resources
+            .iter()
+            .map(|(name, value)| resource(name, value))
     }
 
     pub(super) fn of(&self, kind: &str) -> impl Iterator<Item = Resource<'_>> {
@@ -57,8 +54,19 @@ impl Template {
 
     /// The resource of this kind that a value refers to, by `Ref` or any attribute of it.
     pub(super) fn referred(&self, value: &Value, kind: &str) -> Option<Resource<'_>> {
-        let name = referred_name(value)?;
-        self.of(kind).find(|resource| resource.name == name)
+        let (name, value) = self.resources.get_key_value(referred_name(value)?)?;
+        Some(resource(name, value)).filter(|resource| resource.kind == kind)
+    }
+}
+
+fn resource<'a>(name: &'a str, value: &'a Value) -> Resource<'a> {
+    Resource {
+        name,
+        kind: value
+            .get("Type")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+        properties: value.get("Properties").unwrap_or(&Value::Null),
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) const FINDINGS: &[&str] = &[
     "kubernetes.huge_pages_missing",
     "kubernetes.huge_pages_without_memory",
     "kubernetes.requests_differ_from_limits",
+    "kubernetes.resource_name",
     "kubernetes.toleration_missing",
 ];
 

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::findings::{error, warning};
-use super::join;
+use super::join::{Manifests, says_word};
 use super::node_pool::first;
+use super::requirements::Requirements;
 use super::values::{list, text};
 use crate::catalog::InstanceType;
 use crate::handoff::check::document::{Checked, Findings};
-use crate::handoff::check::interfaces::{self, InterfaceList};
+use crate::handoff::check::interfaces;
+use crate::handoff::check::launch::{At, Launch, Said, Spelling, Types};
+use crate::handoff::check::report::DocumentFormat;
+use crate::handoff::check::rules;
 use crate::handoff::interfaces::read_interfaces;
 use crate::handoff::karpenter::{interfaces_text, rewritten};
 use crate::layout::{self, NetworkInterface, violations};
@@ -41,27 +45,147 @@ const FIELDS: &[&str] = &[
     "userData",
 ];
 
-pub(super) fn check_node_class(document: &Checked<'_>, found: &mut Findings) {
+/// The fields of `spec` of Auto Mode's NodeClass (EKS User Guide, create-node-class).
+const AUTO_MODE_FIELDS: &[&str] = &[
+    "advancedNetworking",
+    "advancedSecurity",
+    "capacityReservationSelectorTerms",
+    "certificateBundles",
+    "ephemeralStorage",
+    "instanceProfile",
+    "kubelet",
+    "networkPolicy",
+    "networkPolicyEventLogs",
+    "placementGroupSelector",
+    "podSecurityGroupSelectorTerms",
+    "podSubnetSelectorTerms",
+    "role",
+    "securityGroupSelectorTerms",
+    "snatPolicy",
+    "subnetSelectorTerms",
+    "tags",
+];
+
+/// The interfaces that a node class lists.
+pub(super) fn interfaces_of(node_class: &Value) -> Option<&Vec<Value>> {
+    [
+        "/spec/networkInterfaces",
+        "/spec/advancedNetworking/networkInterfaces",
+    ]
+    .iter()
+    .find_map(|at| node_class.pointer(at)?.as_array())
+}
+
+/// `auto_mode`: the NodeClass of EKS Auto Mode, which chooses images and volumes itself.
+pub(super) fn check_node_class<'a>(
+    document: &Checked<'a>,
+    manifests: &Manifests<'a>,
+    auto_mode: bool,
+    found: &mut Findings,
+) {
+    if !concerns_efa(document.document, manifests) {
+        return;
+    }
     let spec = &document.document["spec"];
-    check_fields(document, spec, found);
-    check_image(document, spec, found);
+    if auto_mode {
+        check_auto_mode_fields(document, spec, found);
+    } else {
+        check_fields(document, spec, found);
+        check_image(document, spec, found);
+    }
     check_selectors(document, spec, found);
-    let types = admitted(document);
-    check_interfaces(document, spec, &types, found);
+    let types = admitted(document, manifests);
+    check_interfaces(document, auto_mode, &types, found);
     check_public_ip(document, spec, &types, found);
+    check_launch(document, manifests, spec, found);
     found.out_of_sight(
         "whether the nodes' security groups have the all-protocol rules with themselves both ways: \
          Client.verify_instance of a node reads them",
     );
 }
 
+/// Whether a class lists EFA, says it in its name, or is that of a NodePool for EFA.
+fn concerns_efa(class: &Value, manifests: &Manifests<'_>) -> bool {
+    let lists = interfaces_of(class).is_some_and(|list| list.iter().any(rules::is_efa));
+    let malformed = interfaces_of(class).is_some_and(|list| read_interfaces(list).is_err());
+    lists
+        || malformed
+        || says_word(class.pointer("/metadata/name"))
+        || says_word(class.pointer("/metadata/labels"))
+        || manifests
+            .pools_of(class)
+            .iter()
+            .any(|(at, _)| manifests.is_for_efa(*at))
+}
+
+/// The rules on any launch.
+fn check_launch(
+    document: &Checked<'_>,
+    manifests: &Manifests<'_>,
+    spec: &Value,
+    found: &mut Findings,
+) {
+    let at = At {
+        base: document.path("spec"),
+        spelling: Spelling::Karpenter,
+    };
+    let mut launch = Launch::read(spec, DocumentFormat::Kubernetes, at);
+    // Those have rules of their own here.
+    launch.interfaces = Said::Not;
+    launch.types = Types::default();
+    launch.beside.clear();
+    launch.wants_efa = true;
+    let grouped = ["placementGroupSelector", "placementGroupName"];
+    if grouped.iter().any(|key| spec.get(*key).is_some()) {
+        launch.placement = Said::Is("Placement".to_owned());
+    }
+    let terms = list(spec, "/capacityReservationSelectorTerms").iter();
+    let selects = terms.clone().any(|term| {
+        term.get("instanceMatchCriteria")
+            .is_none_or(|criteria| criteria != "open")
+    });
+    // A NodePool may leave out Capacity Blocks.
+    let pools = manifests.pools_of(document.document);
+    let no_block = !pools.is_empty()
+        && pools.iter().all(|(_, pool)| {
+            let kinds = Requirements::of(pool.value).values(RESERVATION_TYPE);
+            kinds.is_some_and(|kinds| !kinds.contains(&"capacity-block"))
+        });
+    launch.block = Said::Is(selects && !no_block);
+    rules::check(&launch, document.catalog, found);
+}
+
+/// The label of Karpenter that tells on-demand reservations from Capacity Blocks.
+const RESERVATION_TYPE: &str = "karpenter.k8s.aws/capacity-reservation-type";
+
+fn check_auto_mode_fields(document: &Checked<'_>, spec: &Value, found: &mut Findings) {
+    for key in spec.as_object().into_iter().flat_map(|map| map.keys()) {
+        if AUTO_MODE_FIELDS.contains(&key.as_str()) {
+            continue;
+        }
+        if FIELDS.contains(&key.as_str()) {
+            found.push(error(
+                "karpenter.unknown_field",
+                document.path(&format!("spec.{key}")),
+                format!("a NodeClass of EKS Auto Mode has no spec.{key}, which is EC2NodeClass's"),
+                "remove it: Auto Mode chooses it, or has it in advancedNetworking",
+            ));
+        } else {
+            let path = document.path(&format!("spec.{key}"));
+            let reason = "a field of the NodeClass that is not known here";
+            found.unread("field", key, &path, reason);
+        }
+    }
+    check_placement_selector(document, spec, found);
+}
+
 /// The EFA types of the NodePools that name the class.
-fn admitted<'a>(document: &Checked<'a>) -> Vec<&'a InstanceType> {
-    let pools = join::pools_of(document.document, document.all);
+fn admitted<'a>(document: &Checked<'a>, manifests: &Manifests<'a>) -> Vec<&'a InstanceType> {
     let mut seen = BTreeSet::new();
-    pools
+    manifests
+        .pools_of(document.document)
         .into_iter()
-        .flat_map(|pool| join::admitted(pool, document.catalog))
+        .flat_map(|(_, pool)| pool.admitted(document.catalog).to_vec())
         .filter(|t| seen.insert(t.name.clone()))
         .collect()
 }
@@ -90,6 +214,18 @@ fn check_fields(document: &Checked<'_>, spec: &Value, found: &mut Findings) {
             found.push(error("karpenter.unknown_field", at, message, cure));
         }
     }
+    check_placement_selector(document, spec, found);
+    if spec.get("role").is_some() == spec.get("instanceProfile").is_some() {
+        found.push(error(
+            "karpenter.role_or_profile",
+            document.path("spec.role"),
+            "exactly one of role and instanceProfile is required",
+            "give the role of the cluster's nodes",
+        ));
+    }
+}
+
+fn check_placement_selector(document: &Checked<'_>, spec: &Value, found: &mut Findings) {
     if let Some(selector) = spec.get("placementGroupSelector") {
         let has = |key: &str| selector.get(key).is_some();
         if has("name") == has("id") {
@@ -100,14 +236,6 @@ fn check_fields(document: &Checked<'_>, spec: &Value, found: &mut Findings) {
                 "give one of them",
             ));
         }
-    }
-    if spec.get("role").is_some() == spec.get("instanceProfile").is_some() {
-        found.push(error(
-            "karpenter.role_or_profile",
-            document.path("spec.role"),
-            "exactly one of role and instanceProfile is required",
-            "give the role of the cluster's nodes",
-        ));
     }
 }
 
@@ -177,46 +305,43 @@ fn check_selectors(document: &Checked<'_>, spec: &Value, found: &mut Findings) {
 
 fn check_interfaces(
     document: &Checked<'_>,
-    spec: &Value,
+    auto_mode: bool,
     types: &[&InstanceType],
     found: &mut Findings,
 ) {
-    let Some(entries) = spec.get("networkInterfaces").and_then(Value::as_array) else {
+    let Some(entries) = interfaces_of(document.document) else {
         return;
     };
-    let at = document.path("spec.networkInterfaces");
-    let Ok(interfaces) = read_interfaces(entries) else {
-        // Says which entry, for any type.
-        let list = InterfaceList {
-            instance_type: types.first().map_or("c7i.48xlarge", |t| t.name.as_str()),
-            list: entries,
-            path: at,
-        };
-        interfaces::check_interfaces(&list, document.catalog, found, |_| String::new());
-        return;
+    let base = if auto_mode {
+        "spec.advancedNetworking"
+    } else {
+        "spec"
     };
+    let at = document.path(&format!("{base}.networkInterfaces"));
     let before = found.findings.len();
-    check_crd(entries, &interfaces, &at, types, found);
-    if found.findings.len() > before {
-        return;
-    }
-    match types {
-        [] => found.out_of_sight(
-            "whether the interfaces fit the instance types: no NodePool of the text that uses the \
-             EC2NodeClass admits a type of the catalogue",
-        ),
-        [only] => {
-            let list = InterfaceList {
-                instance_type: &only.name,
-                list: entries,
-                path: at,
-            };
-            interfaces::check_interfaces(&list, document.catalog, found, |layout| {
-                interfaces_text(&rewritten(&layout.interfaces))
-            });
+    let interfaces = read_interfaces(entries);
+    if let Ok(interfaces) = &interfaces {
+        check_crd(entries, interfaces, &at, types, found);
+        if types.is_empty() {
+            interfaces::check_bounds(interfaces, document.catalog, &at, found);
         }
-        several => check_several(several, &interfaces, at, found),
+        if found.findings.len() > before {
+            return;
+        }
     }
+    let Some(interfaces) = interfaces.ok().filter(|_| types.len() > 1) else {
+        let data = json!({ "networkInterfaces": entries });
+        let at = At {
+            base: document.path(base),
+            spelling: Spelling::Karpenter,
+        };
+        let mut launch = Launch::read(&data, DocumentFormat::Kubernetes, at);
+        launch.types.names = types.iter().map(|t| t.name.clone()).collect();
+        launch.corrected = Box::new(|layout| interfaces_text(&rewritten(&layout.interfaces)));
+        interfaces::check_interfaces(&launch, document.catalog, found);
+        return;
+    };
+    check_several(types, &interfaces, at, found);
 }
 
 /// The schema's own rules.

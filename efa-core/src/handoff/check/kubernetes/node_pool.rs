@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::findings::{error, finding, warning};
-use super::join;
+use super::join::{Manifests, Pool};
+use super::node_class::interfaces_of;
 use super::requirements::Requirements;
 use super::values::{list, text};
 use crate::catalog::InstanceType;
@@ -15,23 +16,26 @@ use crate::layout::violations;
 /// How many types a message names.
 const NAMED: usize = 4;
 
-pub(super) fn check_node_pool(document: &Checked<'_>, found: &mut Findings) {
-    let pool = document.document;
-    let node_class = join::node_class(pool, document.all);
-    check_reference(document, node_class, found);
-    if !join::is_for_efa(pool, document.all) {
+pub(super) fn check_node_pool<'a>(
+    document: &Checked<'a>,
+    manifests: &Manifests<'a>,
+    found: &mut Findings,
+) {
+    let Some((at, pool)) = manifests.pool(document.document) else {
+        return;
+    };
+    if !check_reference(document, pool, found) || !manifests.is_for_efa(at) {
         return;
     }
-    check_zones(document, node_class, found);
-    let lists_interfaces =
-        node_class.is_some_and(|class| class.pointer("/spec/networkInterfaces").is_some());
+    check_zones(document, pool.class, found);
     // Karpenter launches no type that lacks the listed EFAs; those interfaces are checked with
-    // their EC2NodeClass.
-    if lists_interfaces {
+    // their node class.
+    if pool.class.and_then(interfaces_of).is_some() {
         return;
     }
-    let requirements = Requirements::of(pool);
+    let requirements = Requirements::of(document.document);
     let without = requirements.admitted_without_efa(document.catalog);
+    let without: Vec<&str> = without.iter().map(String::as_str).collect();
     let at = document.path("spec.template.spec.requirements");
     if !without.is_empty() {
         found.push(warning(
@@ -44,33 +48,48 @@ pub(super) fn check_node_pool(document: &Checked<'_>, found: &mut Findings) {
             "name the types: node.kubernetes.io/instance-type In [...]",
         ));
     }
-    if node_class.is_some() {
-        check_dynamic(&join::admitted(pool, document.catalog), at, found);
+    if pool.class.is_some() {
+        check_dynamic(pool.admitted(document.catalog), at, found);
     }
 }
 
-fn check_reference(document: &Checked<'_>, node_class: Option<&Value>, found: &mut Findings) {
+/// Whether the node class is one that is read here.
+fn check_reference(document: &Checked<'_>, pool: &Pool<'_>, found: &mut Findings) -> bool {
+    const KARPENTER: &str = "karpenter.k8s.aws";
+    const AUTO_MODE: &str = "eks.amazonaws.com";
     let reference = "/spec/template/spec/nodeClassRef";
-    let pool = document.document;
-    let group = text(pool, &format!("{reference}/group"));
-    if group != Some("karpenter.k8s.aws") {
+    let part = |key: &str| text(document.document, &format!("{reference}/{key}"));
+    let (group, kind) = (part("group"), part("kind"));
+    let auto = group == Some(AUTO_MODE) && kind != Some("EC2NodeClass");
+    let karpenters =
+        group.is_none_or(|group| group.starts_with(KARPENTER)) || kind == Some("EC2NodeClass");
+    if !auto && !karpenters {
+        let name = text(document.document, "/metadata/name").unwrap_or_default();
+        let path = document.path("spec.template.spec.nodeClassRef");
+        let reason = "its nodes are of another cloud's, or an unknown, node class";
+        found.unread("NodePool (karpenter.sh)", name, &path, reason);
+        return false;
+    }
+    if !auto && group != Some(KARPENTER) {
         found.push(error(
             "karpenter.node_class_group",
             document.path("spec.template.spec.nodeClassRef.group"),
             format!(
-                "the group is {}, that of EC2NodeClass is karpenter.k8s.aws",
+                "the group is {}, that of EC2NodeClass is {KARPENTER}",
                 group.unwrap_or("missing")
             ),
             "write group: karpenter.k8s.aws, without a version",
         ));
     }
-    if node_class.is_none() {
+    if pool.class.is_none() {
+        let kind = if auto { "NodeClass" } else { "EC2NodeClass" };
         found.out_of_sight(&format!(
-            "the EC2NodeClass {}, which is not in the text: its interfaces and placement group \
+            "the {kind} {}, which is not in the text: its interfaces and placement group \
              cannot be checked",
-            text(pool, &format!("{reference}/name")).unwrap_or("that the NodePool names")
+            part("name").unwrap_or("that the NodePool names")
         ));
     }
+    true
 }
 
 fn check_zones(document: &Checked<'_>, node_class: Option<&Value>, found: &mut Findings) {

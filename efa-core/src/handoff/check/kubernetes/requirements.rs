@@ -3,53 +3,30 @@
 use serde_json::Value;
 
 use super::values::list;
-use crate::catalog::{Catalog, InstanceType};
+use crate::catalog::{Catalog, InstanceType, is_without_efa, names_without_efa};
 use crate::types::Architecture;
-
-/// Types without EFA that exist, to name some that requirements admit: the catalogue holds EFA
-/// types only. Origin: EC2 instance types guide.
-const WITHOUT_EFA: &[&str] = &[
-    "c5.large",
-    "c5.9xlarge",
-    "c5.24xlarge",
-    "c6a.8xlarge",
-    "c6a.24xlarge",
-    "c6i.8xlarge",
-    "c6i.16xlarge",
-    "c7g.8xlarge",
-    "c7i.8xlarge",
-    "c7i.24xlarge",
-    "g4dn.xlarge",
-    "g4dn.2xlarge",
-    "g5.xlarge",
-    "g5.4xlarge",
-    "g6.xlarge",
-    "g6.4xlarge",
-    "i4i.8xlarge",
-    "inf2.8xlarge",
-    "m5.large",
-    "m5.8xlarge",
-    "m5.24xlarge",
-    "m6i.8xlarge",
-    "m7i.8xlarge",
-    "m7i.24xlarge",
-    "p3.8xlarge",
-    "p3.16xlarge",
-    "r5.large",
-    "r5.8xlarge",
-    "r6i.8xlarge",
-    "r7i.24xlarge",
-    "t3.large",
-    "trn1.2xlarge",
-    "x1.32xlarge",
-];
 
 /// `spec.template.spec.requirements` of a NodePool.
 pub(super) struct Requirements<'a>(&'a [Value]);
 
 impl<'a> Requirements<'a> {
+    /// The value list of the requirement with this key and operator `In`.
+    pub(super) fn values(&self, key: &str) -> Option<Vec<&'a str>> {
+        let found = self.0.iter().find(|requirement| {
+            requirement.get("key").and_then(Value::as_str) == Some(key)
+                && requirement.get("operator").and_then(Value::as_str) == Some("In")
+        })?;
+        let values = list(found, "/values").iter();
+        Some(values.filter_map(Value::as_str).collect())
+    }
+
     pub(super) fn of(pool: &'a Value) -> Self {
         Self(list(pool, "/spec/template/spec/requirements"))
+    }
+
+    /// The types that a requirement names one by one, where one does.
+    pub(super) fn named(&self) -> Option<Vec<&'a str>> {
+        self.values("node.kubernetes.io/instance-type")
     }
 
     /// Whether a type fulfils them, as far as the catalogue can tell.
@@ -66,7 +43,7 @@ impl<'a> Requirements<'a> {
     }
 
     /// Some types without EFA that fulfil them; none where that cannot be told.
-    pub(super) fn admitted_without_efa(&self, catalog: &Catalog) -> Vec<&'static str> {
+    pub(super) fn admitted_without_efa(&self, catalog: &Catalog) -> Vec<String> {
         let about_hardware = |requirement: &Value| {
             let key = requirement.get("key").and_then(Value::as_str);
             key.is_some_and(|key| {
@@ -76,9 +53,16 @@ impl<'a> Requirements<'a> {
         if self.0.iter().any(about_hardware) {
             return Vec::new();
         }
-        WITHOUT_EFA
-            .iter()
-            .copied()
+        let names: Vec<String> = match self.named() {
+            Some(names) => names
+                .into_iter()
+                .filter(|name| is_without_efa(name))
+                .map(str::to_owned)
+                .collect(),
+            None => names_without_efa().collect(),
+        };
+        names
+            .into_iter()
             .filter(|name| catalog.get(name).is_none() && self.admit_name(name))
             .collect()
     }
@@ -185,13 +169,6 @@ mod tests {
 
     fn pool(requirements: &Value) -> Value {
         json!({"spec": {"template": {"spec": {"requirements": requirements}}}})
-    }
-
-    #[test]
-    fn the_types_without_efa_are_without() {
-        for name in WITHOUT_EFA {
-            assert!(Catalog::bundled().get(name).is_none(), "{name}");
-        }
     }
 
     #[test]

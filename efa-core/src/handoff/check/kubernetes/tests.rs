@@ -167,6 +167,24 @@ const BROKEN: &[(&str, &str, Break)] = &[
             .pointer_mut(&format!("{SPEC}/containers/0/resources"))
             .unwrap() = json!({"limits": limits});
     }),
+    ("kubernetes.resource_name", "no domain", |d| {
+        let at = format!("{SPEC}/containers/0/resources/limits/nvidia.com");
+        let (parent, key) = at.rsplit_once('/').unwrap();
+        d[3].pointer_mut(parent).unwrap()[key] = 8.into();
+    }),
+    (
+        "launch.block_with_placement_group",
+        "a block in a group",
+        |d| {
+            d[0]["spec"]["capacityReservationSelectorTerms"] = json!([{"id": "cr-1"}]);
+        },
+    ),
+    ("launch.imds_v1", "tokens optional", |d| {
+        d[0]["spec"]["metadataOptions"]["httpTokens"] = "optional".into();
+    }),
+    ("launch.volume_unencrypted", "plain volume", |d| {
+        d[0]["spec"]["blockDeviceMappings"] = json!([{"ebs": {"encrypted": false}}]);
+    }),
     ("kubernetes.requests_differ_from_limits", "16 of 32", |d| {
         let at = format!("{SPEC}/containers/0/resources/requests/vpc.amazonaws.com~1efa");
         *d[3].pointer_mut(&at).unwrap() = 16.into();
@@ -261,7 +279,8 @@ fn each_broken_dynamic_document_gives_its_one_finding() {
 fn every_finding_is_produced_listed_and_documented() {
     let produced = BROKEN.iter().chain(BROKEN_DYNAMIC).map(|(id, ..)| *id);
     let mut produced: Vec<&str> = produced.filter(|id| id.contains('.')).collect();
-    produced.retain(|id| !id.starts_with("interfaces.") && !id.starts_with("layout."));
+    let of_every_format = ["interfaces.", "launch.", "layout."];
+    produced.retain(|id| !of_every_format.iter().any(|start| id.starts_with(start)));
     produced.sort_unstable();
     produced.dedup();
     assert_eq!(produced, FINDINGS);
@@ -363,7 +382,8 @@ fn the_communitys_recipe_gives_exactly_its_findings() {
     );
     // And its list of remedies asks for this.
     let wrong = pod(&json!({"limits": {"vpc.amazonaws.com": 1, "nvidia.com": 8}}));
-    assert_eq!(found(&[wrong]), ["kubernetes.efa_resource_name"]);
+    let names = ["kubernetes.efa_resource_name", "kubernetes.resource_name"];
+    assert_eq!(found(&[wrong]), names);
 }
 
 #[test]

@@ -2,93 +2,148 @@
 
 use serde_json::Value;
 
+use super::claims::Wanted;
 use super::findings::{error, warning};
-use super::join;
-use super::pod::{Pod, efas, join_path, pods};
-use super::values::{list, text};
+use super::join::{Manifests, intolerable};
+use super::pod::{Container, Pod, join_path, pods};
+use super::quantity;
+use super::values::text;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::karpenter::EFA_RESOURCE;
 
-pub(super) fn check_pods(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, found: &mut Findings) {
     for pod in pods(document.document) {
-        for (path, container) in pod.containers() {
-            check_container(document, &path, container, found);
+        for container in &pod.containers {
+            check_container(document, container, found);
         }
-        if pod.efas() > 0 {
-            check_against_pools(document, &pod, found);
+        if pod.efas().any() || manifests.found.claims.of_pod(pod.spec).is_some() {
+            check_against_pools(document, manifests, &pod, found);
         }
     }
 }
 
-fn check_container(document: &Checked<'_>, path: &str, container: &Value, found: &mut Findings) {
-    let at = |part: &str| document.path(&format!("{path}.resources{part}"));
-    let lists = ["limits", "requests"];
-    for key in lists {
-        let resources = container.pointer(&format!("/resources/{key}"));
-        let names = resources.and_then(Value::as_object);
-        if let Some(wrong) = names.and_then(|names| names.keys().find(|name| means_efa(name))) {
-            found.push(
-                error(
-                    "kubernetes.efa_resource_name",
-                    at(&format!(".{key}")),
-                    format!("no plugin offers the resource {wrong}"),
-                    "request vpc.amazonaws.com/efa, which the EFA device plugin offers",
-                )
-                .corrected(format!(
-                    "{EFA_RESOURCE}: {}\n",
-                    resources.map_or(&Value::Null, |r| &r[wrong])
-                )),
-            );
-            // Said once for a container.
-            return;
-        }
-    }
-    if efas(container) == 0 {
+fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mut Findings) {
+    if check_names(document, container, found) {
         return;
     }
-    let resource = |list: &str, name: &str| {
-        container
-            .pointer(&format!("/resources/{list}"))
-            .and_then(|resources| resources.get(name))
-    };
-    for name in [EFA_RESOURCE, "hugepages-2Mi"] {
-        let (limit, request) = (resource("limits", name), resource("requests", name));
-        // A limit alone is the request too.
-        if request.is_some() && plain(limit) != plain(request) {
-            found.push(error(
-                "kubernetes.requests_differ_from_limits",
-                at(&format!(".requests.{name}")),
-                format!("requests and limits of {name} differ, which Kubernetes refuses"),
-                "write the same in both, or the limit alone",
-            ));
-        }
+    let efas = container.efas();
+    if !efas.any() {
+        return;
     }
-    let has = |name: &str| lists.iter().any(|list| resource(list, name).is_some());
-    if !has("hugepages-2Mi") && !does_without_huge_pages(container) {
+    if efas.placeholder {
+        found.out_of_sight(
+            "how many EFA a pod requests where the count is a placeholder: check the text with \
+             the values in place",
+        );
+    }
+    check_equal(document, container, found);
+    let has = |name: &str| {
+        let lists = container.lists().into_iter().filter_map(|(_, list)| list);
+        lists.into_iter().any(|list| list.get(name).is_some())
+    };
+    if !has("hugepages-2Mi") && !does_without_huge_pages(container.env) {
         found.push(warning(
             "kubernetes.huge_pages_missing",
-            at(""),
+            document.path(&container.path),
             "EFA without hugepages-2Mi: libfabric's buffers want huge pages, and a container has \
              those that it requests",
             "request hugepages-2Mi, such as 5120Mi, or set FI_EFA_USE_HUGE_PAGE to 0",
         ));
     }
-    if has("hugepages-2Mi") && !has("memory") && !has("cpu") {
+    if has("hugepages-2Mi") && !has("memory") && !has("cpu") && container.is_whole() {
         found.push(error(
             "kubernetes.huge_pages_without_memory",
-            at(""),
+            document.path(&container.path),
             "Kubernetes refuses huge pages without a request for memory or cpu",
             "request memory too",
         ));
     }
 }
 
-/// Numbers and texts of the same quantity alike.
-fn plain(quantity: Option<&Value>) -> Option<String> {
-    quantity.map(|quantity| match quantity {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    })
+/// Names that are no resource, in a container that is meant for EFA; whether EFA's own is wrong.
+fn check_names(document: &Checked<'_>, container: &Container<'_>, found: &mut Findings) -> bool {
+    let mut wrong_efa = false;
+    let mut said = false;
+    let about_efa = container.lists().into_iter().any(|(_, list)| {
+        let names = list.and_then(Value::as_object);
+        names.is_some_and(|names| names.keys().any(|n| n == EFA_RESOURCE || means_efa(n)))
+    });
+    for (key, resources) in container.lists() {
+        let names = resources.and_then(Value::as_object);
+        let Some(names) = names.filter(|_| about_efa) else {
+            continue;
+        };
+        // Said once for a container.
+        if let Some(wrong) = names.keys().find(|name| means_efa(name))
+            && !wrong_efa
+        {
+            wrong_efa = true;
+            found.push(
+                error(
+                    "kubernetes.efa_resource_name",
+                    document.path(&container.at(key, "")),
+                    format!("no plugin offers the resource {wrong}"),
+                    "request vpc.amazonaws.com/efa, which the EFA device plugin offers",
+                )
+                .corrected(format!("{EFA_RESOURCE}: {}\n", names[wrong])),
+            );
+        }
+        let unknown = names
+            .keys()
+            .find(|name| !means_efa(name) && !is_resource(name));
+        if let Some(unknown) = unknown
+            && !said
+            && container.is_whole()
+        {
+            said = true;
+            found.push(error(
+                "kubernetes.resource_name",
+                document.path(&container.at(key, unknown)),
+                format!("{unknown} is no resource: Kubernetes refuses the pod"),
+                "give the resource as its device plugin offers it, such as nvidia.com/gpu",
+            ));
+        }
+    }
+    wrong_efa
+}
+
+/// Whether Kubernetes takes a name as a container's resource: its own, or one with a domain.
+fn is_resource(name: &str) -> bool {
+    let own = ["cpu", "memory", "ephemeral-storage", "storage"];
+    own.contains(&name)
+        || name.starts_with("hugepages-")
+        || name.contains('/')
+        || name.contains('$')
+        || name.contains('{')
+}
+
+/// Kubernetes takes no other request than the limit of such resources.
+fn check_equal(document: &Checked<'_>, container: &Container<'_>, found: &mut Findings) {
+    for name in [EFA_RESOURCE, "hugepages-2Mi"] {
+        let value = |list: Option<&'_ Value>| list.and_then(|list| list.get(name)).cloned();
+        let (limit, request) = (value(container.limits), value(container.requests));
+        // A limit alone is the request too.
+        let Some(request) = request else { continue };
+        let differ = match &limit {
+            None => true,
+            Some(limit) => match (
+                quantity::thousandths(limit),
+                quantity::thousandths(&request),
+            ) {
+                (Some(limit), Some(request)) => limit != request,
+                // Placeholders may have any value.
+                _ => false,
+            },
+        };
+        if differ {
+            found.push(error(
+                "kubernetes.requests_differ_from_limits",
+                document.path(&container.at("requests", name)),
+                format!("requests and limits of {name} differ, which Kubernetes refuses"),
+                "write the same in both, or the limit alone",
+            ));
+        }
+    }
 }
 
 /// A name that is meant for the EFA resource, and is not it.
@@ -101,28 +156,38 @@ fn means_efa(name: &str) -> bool {
             || (lower.starts_with("vpc.amazonaws.com/") && lower.contains("efa")))
 }
 
-fn does_without_huge_pages(container: &Value) -> bool {
-    list(container, "/env").iter().any(|variable| {
+fn does_without_huge_pages(env: &[Value]) -> bool {
+    env.iter().any(|variable| {
         text(variable, "/name") == Some("FI_EFA_USE_HUGE_PAGE")
-            && plain(variable.get("value")).is_some_and(|value| value == "0" || value == "false")
+            && variable.get("value").is_some_and(|value| match value {
+                Value::String(text) => text == "0" || text == "false",
+                other => *other == 0 || *other == false,
+            })
     })
 }
 
 /// What the NodePools of the text say about a pod that requests EFA.
-fn check_against_pools(document: &Checked<'_>, pod: &Pod<'_>, found: &mut Findings) {
+fn check_against_pools(
+    document: &Checked<'_>,
+    manifests: &Manifests<'_>,
+    pod: &Pod<'_>,
+    found: &mut Findings,
+) {
     let at = |part: &str| document.path(&join_path(&pod.path, part));
-    let could_run = |pool: &&Value| join::could_run(pool, pod.spec);
-    let pools: Vec<&Value> = join::pools(document.all).filter(could_run).collect();
-    check_count(document, pod, &pools, found);
-    if pools.is_empty() {
+    let outcome = manifests.outcome(pod);
+    if outcome.too_many {
+        let reason = "the text has too many NodePools and pods to compare: check them in parts";
+        found.unread("pod", &pod.path, &at(""), reason);
         return;
     }
-    let kept_away: Vec<Vec<&Value>> = pools
-        .iter()
-        .map(|pool| join::intolerable(pool, pod.spec))
-        .collect();
-    if kept_away.iter().all(|taints| !taints.is_empty()) {
-        let taint = kept_away[0][0];
+    check_count(document, manifests, pod, outcome.efas, found);
+    let Some(first) = outcome.selected.first() else {
+        return;
+    };
+    let first = manifests.found.pools[*first].value;
+    if outcome.tolerated.is_empty()
+        && let Some(taint) = intolerable(first, pod.spec)
+    {
         let key = text(taint, "/key").unwrap_or_default();
         let effect = text(taint, "/effect").unwrap_or_default();
         found.push(
@@ -137,14 +202,13 @@ fn check_against_pools(document: &Checked<'_>, pod: &Pod<'_>, found: &mut Findin
             )),
         );
     }
-    let dynamic = |pool: &&Value| pool.pointer("/spec/replicas").is_none();
-    let wants_pages = pod.containers().any(|(_, container)| {
-        ["limits", "requests"].iter().any(|list| {
-            let resources = container.pointer(&format!("/resources/{list}"));
-            resources.is_some_and(|r| r.get("hugepages-2Mi").is_some())
-        })
+    let wants_pages = pod.containers.iter().any(|container| {
+        let lists = container.lists().into_iter().filter_map(|(_, list)| list);
+        lists
+            .into_iter()
+            .any(|list| list.get("hugepages-2Mi").is_some())
     });
-    if wants_pages && pools.iter().all(dynamic) && !join::has_huge_pages_overlay(document.all) {
+    if wants_pages && !manifests.found.has_huge_pages_overlay && outcome.all_dynamic {
         found.push(warning(
             "karpenter.huge_pages_not_counted",
             at("containers"),
@@ -155,21 +219,30 @@ fn check_against_pools(document: &Checked<'_>, pod: &Pod<'_>, found: &mut Findin
     }
 }
 
-fn check_count(document: &Checked<'_>, pod: &Pod<'_>, pools: &[&Value], found: &mut Findings) {
-    let named = text(pod.spec, "/nodeSelector/node.kubernetes.io~1instance-type");
-    let of_type = named.and_then(|name| document.catalog.get(name));
-    let of_pools = pools
-        .iter()
-        .filter_map(|pool| join::efas_per_node(pool, document.all, document.catalog))
-        .max();
-    let of_type = of_type.map(|t| u64::from(t.maximum_efa_interfaces));
-    let Some(limit) = of_pools.or(of_type) else {
+fn check_count(
+    document: &Checked<'_>,
+    manifests: &Manifests<'_>,
+    pod: &Pod<'_>,
+    limit: Option<u64>,
+    found: &mut Findings,
+) {
+    let claimed = match manifests.found.claims.of_pod(pod.spec) {
+        Some(Wanted::Count(count)) => count,
+        Some(Wanted::Unknown) => {
+            found.out_of_sight(
+                "how many EFA a claim asks for: all of a node, or a number that stands elsewhere",
+            );
+            0
+        }
+        None => 0,
+    };
+    let Some(limit) = limit else {
         found.out_of_sight(
             "whether a node offers as many EFA as the pods request: the text names no instance type",
         );
         return;
     };
-    let wanted = pod.efas();
+    let wanted = pod.efas().count.saturating_add(claimed);
     if wanted > limit {
         found.push(error(
             "kubernetes.efa_count_beyond_type",

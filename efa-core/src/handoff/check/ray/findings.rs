@@ -7,6 +7,11 @@ use crate::handoff::check::report::Severity::{self, Error, Warning};
 /// the ids of `interfaces.*` and `layout.*`.
 pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
     (
+        "launch.block_with_placement_group",
+        Error,
+        "a Capacity Block together with a placement group: EC2 finds no capacity",
+    ),
+    (
         "ray.beside_interfaces",
         Error,
         "groups or a subnet beside `NetworkInterfaces`: Ray refuses them",
@@ -62,6 +67,16 @@ pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
         "a key of `node_config` that RunInstances does not have",
     ),
     (
+        "ray.several_zones",
+        Error,
+        "several zones: EFA traffic crosses none",
+    ),
+    (
+        "ray.subnets_differ",
+        Error,
+        "interfaces of a node type in several subnets",
+    ),
+    (
         "ray.imds_v1",
         Warning,
         "the metadata service answers without a token",
@@ -82,19 +97,9 @@ pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
         "`resources` missing: Ray looks them up, and fails where it cannot",
     ),
     (
-        "ray.several_zones",
-        Warning,
-        "several zones: EFA traffic crosses none",
-    ),
-    (
         "ray.subnet_id_ignored",
         Warning,
         "`SubnetId` without interfaces: Ray takes another subnet (ray#14551)",
-    ),
-    (
-        "ray.subnets_differ",
-        Warning,
-        "interfaces of a node type in several subnets",
     ),
     (
         "ray.unverified_download",

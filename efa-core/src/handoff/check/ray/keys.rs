@@ -96,34 +96,21 @@ pub(super) const NODE_CONFIG: &[&str] = &[
 ];
 
 pub(super) fn check_keys(document: &Checked<'_>, types: &[NodeType<'_>], found: &mut Findings) {
-    let mut unknown = |value: &Value, known: &[&str], at: &dyn Fn(&str) -> String, id: &str| {
+    let mut unknown = |value: &Value, known: &[&str], at: &dyn Fn(&str) -> String| {
         for (key, _) in entries(value) {
             if !known.contains(&key.as_str()) {
-                let (message, cure) = match id {
-                    "ray.unknown_key" => (
-                        format!("Ray's schema has no {key} here, and Ray refuses the file"),
-                        "take it out, or put it where Ray has it",
-                    ),
-                    _ => (
-                        format!("RunInstances has no parameter {key}: the launch fails"),
-                        "spell it as the EC2 API does, or put it beside node_config",
-                    ),
-                };
-                found.push(finding(id, at(key), message, cure));
+                found.push(finding(
+                    "ray.unknown_key",
+                    at(key),
+                    format!("Ray's schema has no {key} here, and Ray refuses the file"),
+                    "take it out, or put it where Ray has it",
+                ));
             }
         }
     };
-    let top = |key: &str| document.path(key);
-    unknown(document.document, TOP_LEVEL, &top, "ray.unknown_key");
+    unknown(document.document, TOP_LEVEL, &|key| document.path(key));
     for node_type in types {
         let beside = |key: &str| format!("{}.{key}", node_type.path);
-        unknown(node_type.value, NODE_TYPE, &beside, "ray.unknown_key");
-        let within = |key: &str| node_type.at(key);
-        unknown(
-            node_type.config,
-            NODE_CONFIG,
-            &within,
-            "ray.unknown_parameter",
-        );
+        unknown(node_type.value, NODE_TYPE, &beside);
     }
 }

@@ -1,0 +1,100 @@
+//! Quantities of Kubernetes, by value.
+
+use serde_json::Value;
+
+/// Binary and decimal suffixes, and the factor of each.
+const SUFFIXES: &[(&str, i128)] = &[
+    ("Ki", 1 << 10),
+    ("Mi", 1 << 20),
+    ("Gi", 1 << 30),
+    ("Ti", 1 << 40),
+    ("Pi", 1 << 50),
+    ("Ei", 1 << 60),
+    ("k", 1_000),
+    ("M", 1_000_000),
+    ("G", 1_000_000_000),
+    ("T", 1_000_000_000_000),
+    ("P", 1_000_000_000_000_000),
+    ("E", 1_000_000_000_000_000_000),
+    ("m", -1_000),
+    ("", 1),
+];
+
+/// A quantity in thousandths, such as `5Gi`, `1k`, `1.5` or `100m`; `None` where it is none: a
+/// placeholder, say.
+pub(super) fn thousandths(value: &Value) -> Option<i128> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    if let Some((number, exponent)) = text.split_once(['e', 'E'])
+        && let Ok(exponent) = exponent.parse::<u32>()
+    {
+        return decimal(number, 10_i128.checked_pow(exponent.min(30))?);
+    }
+    let (suffix, factor) = SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix))?;
+    decimal(&text[..text.len() - suffix.len()], *factor)
+}
+
+/// A decimal number times a factor, in thousandths; a negative factor divides.
+fn decimal(number: &str, factor: i128) -> Option<i128> {
+    let number = number.strip_prefix('+').unwrap_or(number);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || number.is_empty() || number.len() > 24 {
+        return None;
+    }
+    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let all: i128 = format!("0{whole}{fraction}").parse().ok()?;
+    let thousandths = all.checked_mul(1000)?;
+    let value = if factor < 0 {
+        thousandths / -factor
+    } else {
+        thousandths.checked_mul(factor)?
+    };
+    Some(value / scale)
+}
+
+/// The count of a resource that is given whole, such as `32`, `"32"` or `1k`.
+pub(super) fn count(value: &Value) -> Option<u64> {
+    let thousandths = thousandths(value)?;
+    u64::try_from(thousandths / 1000)
+        .ok()
+        .filter(|_| thousandths % 1000 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn quantities_of_one_value_are_equal() {
+        for (one, other) in [
+            (json!("5Gi"), json!("5120Mi")),
+            (json!(1), json!("1")),
+            (json!("1k"), json!(1000)),
+            (json!("1e3"), json!("1000")),
+            (json!("0.5"), json!("500m")),
+            (json!("1.5Gi"), json!("1536Mi")),
+            (json!(1.0), json!("1000m")),
+        ] {
+            assert_eq!(thousandths(&one), thousandths(&other), "{one} {other}");
+            assert!(thousandths(&one).is_some(), "{one}");
+        }
+        for none in [
+            json!("$EFA"),
+            json!("{{ .Values.efa }}"),
+            json!({}),
+            json!(""),
+            json!("x"),
+            json!("-1"),
+        ] {
+            assert_eq!(thousandths(&none), None, "{none}");
+        }
+        assert_eq!(count(&json!("1k")), Some(1000));
+        assert_eq!(count(&json!("500m")), None);
+    }
+}

@@ -1,0 +1,299 @@
+//! The rules of EC2 and EFA on a launch, once for every format.
+
+use serde_json::Value;
+
+use super::document::Findings;
+use super::interfaces;
+use super::launch::{Launch, Said, Spelling};
+use super::report::{DocumentFinding, DocumentFormat, Severity};
+use crate::catalog::Catalog;
+use crate::handoff::interfaces::field;
+use crate::types::InterfaceType;
+
+/// A rule on a launch beside those of its list of interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Beside,
+    BlockWithGroup,
+    ImdsV1,
+    InterfacesInSeveralSubnets,
+    NoPlacementGroup,
+    PlacementStrategy,
+    SeveralPlaces,
+    SubnetInNodeGroup,
+    UnknownParameter,
+    VolumeUnencrypted,
+}
+
+impl Rule {
+    /// Every rule, with what it is about.
+    #[cfg(test)]
+    pub(super) const ALL: &[(Self, &str)] = &[
+        (Self::Beside, "groups or a subnet beside the interfaces"),
+        (
+            Self::BlockWithGroup,
+            "a Capacity Block together with a placement group",
+        ),
+        (Self::ImdsV1, "a metadata service that takes IMDSv1"),
+        (
+            Self::InterfacesInSeveralSubnets,
+            "interfaces of one instance in several subnets",
+        ),
+        (Self::NoPlacementGroup, "no placement group"),
+        (
+            Self::PlacementStrategy,
+            "a placement group whose strategy is not cluster",
+        ),
+        (Self::SeveralPlaces, "instances in several subnets or zones"),
+        (
+            Self::SubnetInNodeGroup,
+            "a subnet on the interfaces of an EKS managed node group",
+        ),
+        (
+            Self::UnknownParameter,
+            "a parameter that the launch does not have",
+        ),
+        (Self::VolumeUnencrypted, "a volume that is not encrypted"),
+    ];
+
+    /// The finding's id. Formats that had the rule before the others keep their own.
+    pub(super) const fn id(self, format: DocumentFormat) -> &'static str {
+        use DocumentFormat as F;
+        match (self, format) {
+            (Self::Beside, F::RayCluster) => "ray.beside_interfaces",
+            (Self::Beside, F::Terraform) => "terraform.beside_interfaces",
+            (Self::Beside, _) => "launch_template.beside_interfaces",
+            (Self::BlockWithGroup, F::CloudFormation) => {
+                "cloudformation.block_with_placement_group"
+            }
+            (Self::BlockWithGroup, _) => "launch.block_with_placement_group",
+            (Self::ImdsV1, F::RayCluster) => "ray.imds_v1",
+            (Self::ImdsV1, F::CloudFormation) => "cloudformation.imds_v1",
+            (Self::ImdsV1, _) => "launch.imds_v1",
+            (Self::InterfacesInSeveralSubnets, F::RayCluster) => "ray.subnets_differ",
+            (Self::InterfacesInSeveralSubnets, _) => "interfaces.several_subnets",
+            (Self::NoPlacementGroup, F::RayCluster) => "ray.no_placement_group",
+            (Self::NoPlacementGroup, _) => "launch.no_placement_group",
+            (Self::PlacementStrategy, F::CloudFormation) => "cloudformation.placement_strategy",
+            (Self::PlacementStrategy, _) => "launch.placement_strategy",
+            (Self::SeveralPlaces, F::RayCluster) => "ray.several_zones",
+            (Self::SeveralPlaces, F::Eksctl) => "eksctl.several_zones",
+            (Self::SeveralPlaces, F::Kubernetes) => "karpenter.several_zones",
+            (Self::SeveralPlaces, _) => "launch.several_subnets",
+            (Self::SubnetInNodeGroup, _) => "launch.subnet_in_node_group",
+            (Self::UnknownParameter, F::RayCluster) => "ray.unknown_parameter",
+            (Self::UnknownParameter, F::Kubernetes) => "karpenter.unknown_field",
+            (Self::UnknownParameter, _) => "launch.unknown_parameter",
+            (Self::VolumeUnencrypted, F::RayCluster) => "ray.volume_not_encrypted",
+            (Self::VolumeUnencrypted, F::CloudFormation) => "cloudformation.volume_unencrypted",
+            (Self::VolumeUnencrypted, _) => "launch.volume_unencrypted",
+        }
+    }
+
+    /// How bad it is to break it.
+    pub(super) const fn severity(self) -> Severity {
+        match self {
+            Self::ImdsV1
+            | Self::NoPlacementGroup
+            | Self::PlacementStrategy
+            | Self::VolumeUnencrypted => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+}
+
+/// Runs every rule on a launch.
+pub(super) fn check(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings) {
+    interfaces::check_interfaces(launch, catalog, found);
+    let rules = Rules { launch };
+    rules.beside(found);
+    rules.subnets(found);
+    if rules.concerns_efa(catalog) {
+        rules.placement(found);
+        rules.places(found);
+        rules.metadata(found);
+        rules.volumes(found);
+    }
+    rules.unknown(found);
+}
+
+struct Rules<'a, 'b> {
+    launch: &'a Launch<'b>,
+}
+
+impl Rules<'_, '_> {
+    fn finding(
+        &self,
+        rule: Rule,
+        path: String,
+        message: impl Into<String>,
+        cure: impl Into<String>,
+    ) -> DocumentFinding {
+        let id = rule.id(self.launch.format);
+        DocumentFinding::new(rule.severity(), id, path, message, cure)
+    }
+
+    /// Whether the launch lists EFA, or is of a type that can have it.
+    fn concerns_efa(&self, catalog: &Catalog) -> bool {
+        let launch = self.launch;
+        launch.wants_efa
+            || launch.types.names.iter().any(|name| catalog.contains(name))
+            || has_efa(launch)
+    }
+
+    fn beside(&self, found: &mut Findings) {
+        let list = match self.launch.at.spelling {
+            Spelling::Snake => "network_interfaces",
+            _ => "NetworkInterfaces",
+        };
+        let groups = match self.launch.at.spelling {
+            Spelling::Snake => "security_groups and subnet_id",
+            _ => "Groups and SubnetId",
+        };
+        let who = match self.launch.format {
+            DocumentFormat::RayCluster => "Ray and EC2 refuse",
+            _ => "EC2 refuses",
+        };
+        for key in &self.launch.beside {
+            let path = self.launch.at.path(key);
+            let key = path.rsplit('.').next().unwrap_or(key);
+            let message = format!("{who} {key} beside {list}");
+            let cure = format!("give {groups} on each interface instead");
+            let finding = self.finding(Rule::Beside, path.clone(), message, cure);
+            found.push(finding);
+        }
+    }
+
+    /// The interfaces of an instance, and those of a node group.
+    fn subnets(&self, found: &mut Findings) {
+        let Said::Is(list) = &self.launch.interfaces else {
+            return;
+        };
+        let path = self.launch.at.path("NetworkInterfaces");
+        let mut subnets: Vec<&str> = list
+            .iter()
+            .filter_map(|entry| field(entry, "SubnetId")?.as_str())
+            .filter(|id| !super::launch::is_unknown_text(id))
+            .collect();
+        subnets.sort_unstable();
+        subnets.dedup();
+        if subnets.len() > 1 {
+            let message = format!("interfaces are in {}", subnets.join(" and "));
+            let cure = "put all interfaces in one subnet: EFA traffic leaves neither subnet nor \
+                        zone by default";
+            let rule = Rule::InterfacesInSeveralSubnets;
+            found.push(self.finding(rule, path.clone(), message, cure));
+        }
+        let with_subnet = list
+            .iter()
+            .position(|entry| field(entry, "SubnetId").is_some());
+        if let (Some(group), Some(at)) = (&self.launch.node_group, with_subnet) {
+            let message =
+                format!("EKS refuses a subnet in the launch template of node group {group}");
+            let cure = "leave it out: the node group's own subnets count";
+            let path = format!("{path}.{at}.SubnetId");
+            found.push(self.finding(Rule::SubnetInNodeGroup, path, message, cure));
+        }
+    }
+
+    fn placement(&self, found: &mut Findings) {
+        let launch = self.launch;
+        let Said::Is(key) = &launch.placement else {
+            let placed = launch.block == Said::Is(true) || launch.placement == Said::Unknown;
+            // Elsewhere what launches may add one.
+            let ray = launch.format == DocumentFormat::RayCluster;
+            if ray && launch.whole && has_efa(launch) && !placed {
+                found.push(self.finding(
+                    Rule::NoPlacementGroup,
+                    launch.at.path("Placement"),
+                    "no placement group: EC2 may put the instances far apart",
+                    "make a cluster placement group, and name it in Placement.GroupName",
+                ));
+            }
+            return;
+        };
+        if launch.block == Said::Is(true) {
+            found.push(self.finding(
+                Rule::BlockWithGroup,
+                launch.at.path(key),
+                "a Capacity Block places its instances itself, and EC2 finds no capacity for it in \
+                 a placement group",
+                "leave the placement group out",
+            ));
+            return;
+        }
+        if let Said::Is((strategy, path)) = &launch.strategy
+            && strategy != "cluster"
+        {
+            let message = format!("strategy {strategy} keeps the instances apart");
+            let cure = "set it to cluster";
+            found.push(self.finding(Rule::PlacementStrategy, path.clone(), message, cure));
+        }
+    }
+
+    fn places(&self, found: &mut Findings) {
+        for places in &self.launch.places {
+            let message = format!("{}: EFA traffic crosses no zone", places.what);
+            let cure = "name one";
+            found.push(self.finding(Rule::SeveralPlaces, places.path.clone(), message, cure));
+        }
+    }
+
+    fn metadata(&self, found: &mut Findings) {
+        let optional = match &self.launch.tokens_required {
+            Said::Is(required) => !required,
+            // A part of a launch: the launcher or the account says it.
+            Said::Not => self.launch.whole,
+            Said::Unknown => false,
+        };
+        if optional {
+            let mut finding = self.finding(
+                Rule::ImdsV1,
+                self.launch.at.path("MetadataOptions"),
+                "the metadata service gives the role's credentials without a session token \
+                 (IMDSv1)",
+                "set HttpTokens to required in MetadataOptions",
+            );
+            if self.launch.format == DocumentFormat::RayCluster {
+                finding = finding.corrected("MetadataOptions:\n  HttpTokens: required\n");
+            }
+            found.push(finding);
+        }
+    }
+
+    fn volumes(&self, found: &mut Findings) {
+        for volume in &self.launch.volumes {
+            if matches!(volume.encrypted, Said::Not | Said::Is(false)) {
+                found.push(self.finding(
+                    Rule::VolumeUnencrypted,
+                    volume.path.clone(),
+                    "the volume is encrypted only where the account's default says so",
+                    "set Encrypted to true",
+                ));
+            }
+        }
+    }
+
+    fn unknown(&self, found: &mut Findings) {
+        for key in &self.launch.unknown_parameters {
+            let message = format!("the launch has no parameter {key}");
+            let cure = "spell it as the EC2 API does, or take it out";
+            let path = self.launch.at.path(key);
+            found.push(self.finding(Rule::UnknownParameter, path, message, cure));
+        }
+    }
+}
+
+/// Whether a launch lists an EFA interface.
+pub(super) fn has_efa(launch: &Launch<'_>) -> bool {
+    match &launch.interfaces {
+        Said::Is(list) => list.iter().any(|entry| is_efa(entry)),
+        _ => false,
+    }
+}
+
+/// Whether an interface is of a type that takes EFA.
+pub(super) fn is_efa(entry: &Value) -> bool {
+    let kind = field(entry, "InterfaceType").and_then(Value::as_str);
+    kind.is_some_and(|kind| InterfaceType::from(kind).is_efa() || kind.starts_with("efa"))
+}
