@@ -22,11 +22,11 @@ use crate::error::{Code, Error, Result};
 
 pub use self::instance_type::{Gpu, InstanceType, NetworkCard, NeuronDevice, Origin};
 pub use self::lookup::Lookup;
+pub(crate) use self::names::{is_without_efa, names_without_efa};
 pub use self::query::Query;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::query::matches as matches_pattern;
 pub use self::table::instance_type_table;
-pub(crate) use self::names::{is_without_efa, names_without_efa};
 
 /// Instance types with EFA, sorted by family and then by size (`2xlarge`, `16xlarge`, `metal`).
 ///

@@ -59,7 +59,7 @@ impl<'a> Requirements<'a> {
                 .filter(|name| is_without_efa(name))
                 .map(str::to_owned)
                 .collect(),
-            None => names_without_efa().collect(),
+            None => names_without_efa().map(str::to_owned).collect(),
         };
         names
             .into_iter()
