@@ -7,7 +7,7 @@
 mod bundled;
 mod instance_type;
 mod lookup;
-mod names;
+pub(crate) mod names;
 mod order;
 mod overrides;
 mod query;
@@ -22,7 +22,6 @@ use crate::error::{Code, Error, Result};
 
 pub use self::instance_type::{Gpu, InstanceType, NetworkCard, NeuronDevice, Origin};
 pub use self::lookup::Lookup;
-pub(crate) use self::names::{is_without_efa, names_without_efa};
 pub use self::query::Query;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::query::matches as matches_pattern;

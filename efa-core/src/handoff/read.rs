@@ -50,7 +50,7 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
 }
 
 /// The text is larger, or expands to more, than `limit` allows.
-pub(in crate::handoff) fn too_large(what: String, limit: usize) -> Error {
+pub(crate) fn too_large(what: String, limit: usize) -> Error {
     Error::new(
         Code::HandoffTooLarge,
         format!("{what}: more than is read here"),

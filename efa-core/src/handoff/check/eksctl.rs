@@ -7,7 +7,8 @@ use super::interfaces::too_few;
 use super::launch::{At, Launch, Places, Said, Spelling};
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
-use crate::catalog::{InstanceType, is_without_efa};
+use crate::catalog::InstanceType;
+use crate::catalog::names::is_without_efa;
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;
 

@@ -14,8 +14,10 @@ mod expression;
 mod groups;
 mod modules;
 mod resources;
+mod syntax;
 
 use resources::{Resource, Resources};
+use syntax::blocks;
 
 /// Kinds of resources that have no part in a launch or in EFA, by the start of their names.
 const WITHOUT_LAUNCHES: &[&str] = &[
@@ -126,36 +128,6 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
     }
     groups::check_groups(&resources, found);
     modules::check_modules(document, found);
-}
-
-/// A body with its name.
-struct Named<'a> {
-    name: &'a str,
-    body: &'a Value,
-}
-
-/// What JSON syntax has as an object, or a list of objects, at every level.
-fn blocks(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Array(list) => list.iter().collect(),
-        other => vec![other],
-    }
-}
-
-/// Name and body of each block of a kind.
-fn named(value: Option<&Value>) -> Vec<Named<'_>> {
-    let named = value.map(blocks).unwrap_or_default();
-    named
-        .into_iter()
-        .filter_map(Value::as_object)
-        .flatten()
-        .filter(|(name, _)| *name != "//")
-        .flat_map(|(name, body)| {
-            blocks(body)
-                .into_iter()
-                .map(move |body| Named { name, body })
-        })
-        .collect()
 }
 
 fn check_template(

@@ -34,7 +34,7 @@ const PATH: Source = Source {
 
 /// The error for a text that is source code, a template, or a file name; `None` where it is none
 /// that is known.
-pub(in crate::handoff) fn unread_source(text: &str) -> Option<Error> {
+pub(crate) fn unread_source(text: &str) -> Option<Error> {
     let source = if is_path(text) {
         PATH
     } else if is_helm_template(text) {
@@ -144,7 +144,7 @@ fn is_program(line: &str) -> bool {
 }
 
 /// The error for a document that reads as YAML or JSON and is of a format that is not read here.
-pub(in crate::handoff) fn unread_format(document: &Value) -> Option<(&'static str, &'static str)> {
+pub(crate) fn unread_format(document: &Value) -> Option<(&'static str, &'static str)> {
     let has = |key: &str| document.get(key).is_some();
     if has("Scheduling") && has("HeadNode") {
         return Some((

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::launches::{INTERFACE, LAUNCH_TEMPLATE, entries, is_efa};
-use super::template::{Resource, Template, referred_name};
+use super::template::{
+    INTERFACE, LAUNCH_TEMPLATE, Resource, Template, entries, is_efa, referred_name,
+};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::groups::{Direction, GroupRule, Groups};
 use crate::handoff::check::report::DocumentFormat;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::launch_template::corrected;
 use super::findings::{EFA_ATTACHED_LATER, INTERFACE_TYPE_ON_INSTANCE, PROPERTY_DROPPED, finding};
-use super::template::{Resource, Template};
+use super::template::{INTERFACE, LAUNCH_TEMPLATE, Resource, Template, entries, is_efa};
 use super::uses::{self, Use};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::launch::{At, Launch, Said, Spelling, block};
@@ -12,9 +12,7 @@ use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
 use crate::handoff::check::rules;
 use crate::handoff::interfaces::field;
 
-pub(super) const LAUNCH_TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
 const INSTANCE: &str = "AWS::EC2::Instance";
-pub(super) const INTERFACE: &str = "AWS::EC2::NetworkInterface";
 const ATTACHMENT: &str = "AWS::EC2::NetworkInterfaceAttachment";
 
 pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found: &mut Findings) {
@@ -38,14 +36,6 @@ pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found:
             ));
         }
     }
-}
-
-pub(super) fn entries(list: Option<&Value>) -> impl Iterator<Item = &Value> {
-    list.and_then(Value::as_array).into_iter().flatten()
-}
-
-pub(super) fn is_efa(kind: Option<&Value>) -> bool {
-    matches!(kind.and_then(Value::as_str), Some("efa" | "efa-only"))
 }
 
 fn check_launch_template(

@@ -6,6 +6,9 @@ use super::resolve;
 use crate::error::Result;
 use crate::handoff::check::document::Checked;
 
+pub(super) const LAUNCH_TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
+pub(super) const INTERFACE: &str = "AWS::EC2::NetworkInterface";
+
 /// The resources of a template, parameters with a default and conditions in place.
 pub(super) struct Template {
     resources: Map<String, Value>,
@@ -89,4 +92,12 @@ pub(super) fn is_true(value: Option<&Value>) -> bool {
         Some(Value::String(text)) => text == "true",
         _ => false,
     }
+}
+
+pub(super) fn entries(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
+pub(super) fn is_efa(kind: Option<&Value>) -> bool {
+    matches!(kind.and_then(Value::as_str), Some("efa" | "efa-only"))
 }

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::launches::{LAUNCH_TEMPLATE, entries};
-use super::template::{Resource, Template};
+use super::template::{LAUNCH_TEMPLATE, Resource, Template, entries};
 use crate::handoff::check::document::Checked;
 use crate::handoff::check::launch::{Launch, Places, Types};
 

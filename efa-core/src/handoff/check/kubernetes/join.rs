@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::claims::Claims;
 use super::kinds::{self, Kind};
-use super::node_class::interfaces_of;
 use super::pod::{Pod, pods};
 use super::requirements::Requirements;
-use super::values::{list, text};
-use crate::catalog::{Catalog, InstanceType, is_without_efa};
+use super::values::{interfaces_of, list, text};
+use crate::catalog::names::is_without_efa;
+use crate::catalog::{Catalog, InstanceType};
 use crate::handoff::check::document::Checked;
 use crate::handoff::interfaces::read_interfaces;
 
@@ -81,7 +81,7 @@ pub(super) struct Found<'a> {
 }
 
 /// The manifests of a text, and what follows from all of them.
-pub(in crate::handoff::check) struct Manifests<'a> {
+pub(crate) struct Manifests<'a> {
     pub(super) found: Found<'a>,
     catalog: Option<&'a Catalog>,
     pools_by_place: HashMap<*const Value, usize>,
@@ -94,7 +94,7 @@ pub(in crate::handoff::check) struct Manifests<'a> {
 }
 
 impl<'a> Manifests<'a> {
-    pub(in crate::handoff::check) fn new(documents: &[Checked<'a>]) -> Self {
+    pub(crate) fn new(documents: &[Checked<'a>]) -> Self {
         let values: Vec<&'a Value> = documents.iter().map(|document| document.document).collect();
         let classes: HashMap<(&str, &str), &'a Value> = values
             .iter()

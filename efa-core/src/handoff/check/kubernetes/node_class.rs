@@ -8,7 +8,7 @@ use super::findings::{error, warning};
 use super::join::{Manifests, says_word};
 use super::node_pool::first;
 use super::requirements::Requirements;
-use super::values::{list, text};
+use super::values::{interfaces_of, list, text};
 use crate::catalog::InstanceType;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces;
@@ -65,16 +65,6 @@ const AUTO_MODE_FIELDS: &[&str] = &[
     "subnetSelectorTerms",
     "tags",
 ];
-
-/// The interfaces that a node class lists.
-pub(super) fn interfaces_of(node_class: &Value) -> Option<&Vec<Value>> {
-    [
-        "/spec/networkInterfaces",
-        "/spec/advancedNetworking/networkInterfaces",
-    ]
-    .iter()
-    .find_map(|at| node_class.pointer(at)?.as_array())
-}
 
 /// `auto_mode`: the NodeClass of EKS Auto Mode, which chooses images and volumes itself.
 pub(super) fn check_node_class<'a>(

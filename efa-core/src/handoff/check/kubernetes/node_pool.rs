@@ -4,9 +4,8 @@ use serde_json::Value;
 
 use super::findings::{error, finding, warning};
 use super::join::{Manifests, Pool};
-use super::node_class::interfaces_of;
 use super::requirements::Requirements;
-use super::values::{list, text};
+use super::values::{interfaces_of, list, text};
 use crate::catalog::InstanceType;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::report::Severity;

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::values::list;
-use crate::catalog::{Catalog, InstanceType, is_without_efa, names_without_efa};
+use crate::catalog::names::{is_without_efa, names_without_efa};
+use crate::catalog::{Catalog, InstanceType};
 use crate::types::Architecture;
 
 /// `spec.template.spec.requirements` of a NodePool.

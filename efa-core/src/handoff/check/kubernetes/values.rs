@@ -19,3 +19,13 @@ pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
+
+/// The interfaces that a node class lists.
+pub(super) fn interfaces_of(node_class: &Value) -> Option<&Vec<Value>> {
+    [
+        "/spec/networkInterfaces",
+        "/spec/advancedNetworking/networkInterfaces",
+    ]
+    .iter()
+    .find_map(|at| node_class.pointer(at)?.as_array())
+}

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::syntax::{blocks, named};
+use crate::handoff::check::launch::is_unknown;
+
 /// How deep expressions and names may nest.
 const DEPTH: usize = 16;
 
@@ -20,15 +23,12 @@ impl Scope {
     /// Variables with their defaults, and locals.
     pub(super) fn of(document: &Value) -> Self {
         let mut scope = Self::default();
-        for variable in super::named(document.get("variable")) {
+        for variable in named(document.get("variable")) {
             if let Some(default) = variable.body.get("default") {
                 scope.set(&format!("var.{}", variable.name), default.clone());
             }
         }
-        let locals = document
-            .get("locals")
-            .map(super::blocks)
-            .unwrap_or_default();
+        let locals = document.get("locals").map(blocks).unwrap_or_default();
         for local in locals.into_iter().filter_map(Value::as_object).flatten() {
             scope.set(&format!("local.{}", local.0), local.1.clone());
         }
@@ -241,7 +241,7 @@ impl Parser<'_> {
         for key in keys {
             value = value.get(key)?;
         }
-        (!super::super::launch::is_unknown(value)).then(|| value.clone())
+        (!is_unknown(value)).then(|| value.clone())
     }
 }
 

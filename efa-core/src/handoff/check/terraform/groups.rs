@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::blocks;
 use super::resources::{Resource, Resources};
+use super::syntax::blocks;
 use crate::handoff::check::document::Findings;
 use crate::handoff::check::groups::{Direction, GroupRule, Groups};
 use crate::handoff::check::report::DocumentFormat;

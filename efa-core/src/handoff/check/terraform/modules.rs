@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::expression::Scope;
-use super::named;
+use super::syntax::named;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::too_few;
 use crate::handoff::check::launch::{Types, is_unknown};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::expression::Scope;
-use super::{blocks, named};
+use super::syntax::{Named, blocks, named};
 use crate::handoff::check::document::Checked;
 use crate::handoff::check::launch::block;
 
@@ -293,7 +293,7 @@ fn expanded(body: &Value, scope: &Scope, unread: &mut Vec<String>, depth: usize)
 
 /// One block for each entry of `for_each`.
 fn dynamic_blocks(
-    dynamic: &super::Named<'_>,
+    dynamic: &Named<'_>,
     scope: &Scope,
     unread: &mut Vec<String>,
     depth: usize,
