@@ -1,9 +1,8 @@
 //! libfabric: what there is, what it offers, and probes of it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use efa_fabric as fabric;
 use fabric::token::Token;
@@ -11,14 +10,12 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::convert::{self, list, parse, seconds, word};
+use crate::ending::{Call, Stop};
 use crate::errors;
 use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
 use crate::gpu;
 use crate::runtime::{awaitable, block_on, refuse_after_fork, twins};
 use crate::value::value_class;
-
-/// Time for probes to end at exit; they look every 10 ms whether they should.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A loaded libfabric.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
@@ -234,81 +231,6 @@ impl Probe {
     }
 }
 
-/// The probes that run now.
-struct Probes {
-    /// Their wishes to stop.
-    stops: Vec<Arc<AtomicBool>>,
-    /// Whether the process ends, so that no probe may begin.
-    closed: bool,
-}
-
-struct Running {
-    probes: Mutex<Probes>,
-    ended: Condvar,
-}
-
-static RUNNING: Running = Running {
-    probes: Mutex::new(Probes {
-        stops: Vec::new(),
-        closed: false,
-    }),
-    ended: Condvar::new(),
-};
-
-impl Running {
-    fn probes(&self) -> MutexGuard<'_, Probes> {
-        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One of [`RUNNING`], for as long as its thread runs.
-struct Registered(Arc<AtomicBool>);
-
-impl Registered {
-    /// None while the process ends.
-    fn new(stop: &Arc<AtomicBool>) -> Option<Self> {
-        let mut probes = RUNNING.probes();
-        if probes.closed {
-            return None;
-        }
-        probes.stops.push(stop.clone());
-        Some(Self(stop.clone()))
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        RUNNING
-            .probes()
-            .stops
-            .retain(|stop| !Arc::ptr_eq(stop, &self.0));
-        RUNNING.ended.notify_all();
-    }
-}
-
-/// Stops every probe, waits until it has ended, and lets none begin. Called at exit: a library's
-/// destructors must not run under a probe, which ended one process in six with a segmentation
-/// fault. Not for callers.
-#[pyfunction]
-pub(crate) fn _stop_probes(py: Python<'_>) {
-    // The threads of a forked process stayed with its parent.
-    if refuse_after_fork().is_err() {
-        return;
-    }
-    py.detach(|| {
-        let mut probes = RUNNING.probes();
-        probes.closed = true;
-        for stop in &probes.stops {
-            stop.store(true, Ordering::Relaxed);
-        }
-        drop(
-            RUNNING
-                .ended
-                .wait_timeout_while(probes, STOP_TIMEOUT, |probes| !probes.stops.is_empty()),
-        );
-    });
-}
-
 /// Stops a probe when the future that waits for it is dropped: by Ctrl-C, or by cancellation.
 struct StopOnDrop(Arc<AtomicBool>);
 
@@ -331,11 +253,9 @@ pub(crate) async fn on_thread<T: Send + 'static>(
 ) -> PyResult<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let _stop_on_drop = StopOnDrop(stop.clone());
-    let Some(registered) = Registered::new(&stop) else {
-        return Err(PyRuntimeError::new_err("this process is ending"));
-    };
+    let call = Call::begin(Stop::Flag(stop.clone()))?;
     let thread = tokio::task::spawn_blocking(move || {
-        let _registered = registered;
+        let _call = call;
         let hook = || stop.load(Ordering::Relaxed);
         probe(fabric::Interrupt::new(&hook))
     });

@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod convert;
 mod doctor;
+mod ending;
 mod errors;
 mod exchange;
 mod fabric;
@@ -45,6 +46,8 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::doctor::{DoctorFinding, DoctorReport, doctor, doctor_async, doctor_checks};
     #[pymodule_export]
+    use crate::ending::_stop_calls;
+    #[pymodule_export]
     use crate::errors::error_codes;
     #[pymodule_export]
     use crate::exchange::{
@@ -52,8 +55,7 @@ mod _efa_sdk {
     };
     #[pymodule_export]
     use crate::fabric::{
-        _stop_probes, Library, ProbeOptions, Server, connect, connect_async, loopback,
-        loopback_async,
+        Library, ProbeOptions, Server, connect, connect_async, loopback, loopback_async,
     };
     #[pymodule_export]
     use crate::fabric_child::{_fabric_ask, _fabric_child};

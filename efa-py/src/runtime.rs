@@ -2,11 +2,16 @@
 
 use std::future::Future;
 use std::process;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3_async_runtimes::tokio::get_runtime;
+use tokio::sync::Notify;
 
+use crate::ending::{self, Call, Stop};
 use crate::errors::{self, Code};
 
 /// How often a blocked call looks whether Ctrl-C was pressed.
@@ -93,7 +98,28 @@ where
             "collect the events and act after the outer call returns",
         ));
     }
-    py.detach(|| pyo3_async_runtimes::tokio::get_runtime().block_on(future))
+    ending::watch(py)?;
+    let woken = Arc::new(Notify::new());
+    let call = Call::begin(Stop::Wake(woken.clone()))?;
+    let (result, call) = py.detach(|| {
+        let result = get_runtime().block_on(async {
+            tokio::select! {
+                biased;
+                result = future => Some(result),
+                () = woken.notified() => None,
+            }
+        });
+        match result {
+            Some(result) => (result, call),
+            // A daemon thread, while the main one has ended: it has nobody to return to.
+            None => {
+                drop(call);
+                ending::stay_out()
+            }
+        }
+    });
+    drop(call);
+    result
 }
 
 /// Ends when a signal's handler raises, with what it raised.
@@ -139,11 +165,86 @@ macro_rules! twins {
 pub(crate) use twins;
 
 /// The future as a Python awaitable on the running event loop; cancelling it drops the future.
+///
+/// Not `pyo3_async_runtimes`' own: there, nothing tells when a result has been handed over, which
+/// must be before the interpreter ends.
 pub(crate) fn awaitable<'py, F, T>(py: Python<'py>, future: F) -> PyResult<Bound<'py, PyAny>>
 where
     F: Future<Output = PyResult<T>> + Send + 'static,
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     refuse_after_fork()?;
-    pyo3_async_runtimes::tokio::future_into_py(py, future)
+    ending::watch(py)?;
+    let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
+    let promise = event_loop.call_method0("create_future")?;
+    let task = get_runtime().spawn(future);
+    let call = Call::begin(Stop::Task(task.abort_handle())).inspect_err(|_| task.abort())?;
+    let on_done = OnDone(task.abort_handle());
+    promise.call_method1("add_done_callback", (on_done,))?;
+    let (event_loop, waiting) = (event_loop.unbind(), promise.clone().unbind());
+    get_runtime().spawn(async move {
+        let result = match task.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => Err(PyRuntimeError::new_err(format!(
+                "a call of efa_sdk panicked: {error}"
+            ))),
+            // The awaitable was cancelled, or the process ends.
+            Err(_) => return drop(call),
+        };
+        // Python's lock may take long: not on a thread that carries futures.
+        tokio::task::spawn_blocking(move || {
+            Python::attach(|py| {
+                let told = settle(py, &event_loop, &waiting, result);
+                // The loop was closed: nobody waits any more.
+                drop((told, event_loop, waiting));
+            });
+            drop(call);
+        });
+    });
+    Ok(promise)
+}
+
+fn settle<T: for<'a> IntoPyObject<'a>>(
+    py: Python<'_>,
+    event_loop: &Py<PyAny>,
+    waiting: &Py<PyAny>,
+    result: PyResult<T>,
+) -> PyResult<()> {
+    let (method, value) = match result.and_then(|value| value.into_py_any(py)) {
+        Ok(value) => ("set_result", value),
+        Err(error) => ("set_exception", error.into_value(py).into_any()),
+    };
+    let arguments = (Settle, waiting, method, value);
+    event_loop.call_method1(py, "call_soon_threadsafe", arguments)?;
+    Ok(())
+}
+
+/// Stops the work behind an awaitable that was cancelled.
+#[pyclass(frozen)]
+struct OnDone(tokio::task::AbortHandle);
+
+#[pymethods]
+impl OnDone {
+    fn __call__(&self, _awaitable: &Bound<'_, PyAny>) {
+        self.0.abort();
+    }
+}
+
+/// Gives an awaitable its result, unless it was cancelled meanwhile.
+#[pyclass(frozen)]
+struct Settle;
+
+#[pymethods]
+impl Settle {
+    fn __call__(
+        &self,
+        awaitable: &Bound<'_, PyAny>,
+        method: &str,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        if !awaitable.call_method0("done")?.is_truthy()? {
+            awaitable.call_method1(method, (value,))?;
+        }
+        Ok(())
+    }
 }

@@ -308,7 +308,7 @@ AFTER_THE_LAST_PROBE = """
 from efa_sdk import _efa_sdk, fabric
 
 fabric.loopback("tcp")
-_efa_sdk._stop_probes()
+_efa_sdk._stop_calls()
 try:
     fabric.loopback("tcp")
 except RuntimeError as error:

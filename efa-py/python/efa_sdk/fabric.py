@@ -20,7 +20,6 @@ them, and ``probe_rails`` measures each alone and all together.
 
 from __future__ import annotations
 
-import atexit
 from typing import Protocol
 
 from efa_sdk import _efa_sdk
@@ -102,9 +101,6 @@ __all__ = [
     "rails",
     "simulated_rails",
 ]
-
-
-atexit.register(_efa_sdk._stop_probes)
 
 
 class Exchange(Protocol):

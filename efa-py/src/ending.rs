@@ -1,0 +1,139 @@
+//! What is under way when the interpreter ends: it is stopped and waited for, and none of its threads
+//! enters Python once that is gone, which would end the process with a signal.
+
+use std::collections::HashMap;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// Time for calls to end at exit; probes look every 10 ms whether they should.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a call is told to stop.
+pub(crate) enum Stop {
+    /// Work on a thread, which asks now and then.
+    Flag(Arc<AtomicBool>),
+    /// A future that an awaitable stands for.
+    Task(AbortHandle),
+    /// A thread of Python that waits for a future.
+    Wake(Arc<Notify>),
+}
+
+impl Stop {
+    fn tell(&self) {
+        match self {
+            Self::Flag(flag) => flag.store(true, Ordering::Relaxed),
+            Self::Task(task) => task.abort(),
+            Self::Wake(waiter) => waiter.notify_one(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Calls {
+    by_number: HashMap<u64, Stop>,
+    next: u64,
+    /// Whether the process ends, so that no call may begin.
+    closed: bool,
+    /// The process whose interpreter calls [`_stop_calls`] at its end.
+    at_exit: Option<u32>,
+}
+
+struct UnderWay {
+    calls: Mutex<Option<Calls>>,
+    ended: Condvar,
+}
+
+static UNDER_WAY: UnderWay = UnderWay {
+    calls: Mutex::new(None),
+    ended: Condvar::new(),
+};
+
+impl UnderWay {
+    fn lock(&self) -> MutexGuard<'_, Option<Calls>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is under way until this is dropped. Whatever it does in Python comes before that.
+pub(crate) struct Call(u64);
+
+impl Call {
+    /// # Errors
+    /// `RuntimeError` while the process ends.
+    pub(crate) fn begin(stop: Stop) -> PyResult<Self> {
+        let mut calls = UNDER_WAY.lock();
+        let calls = calls.get_or_insert_default();
+        if calls.closed {
+            return Err(PyRuntimeError::new_err("this process is ending"));
+        }
+        let number = calls.next;
+        calls.next += 1;
+        calls.by_number.insert(number, stop);
+        Ok(Self(number))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(calls) = UNDER_WAY.lock().as_mut() {
+            calls.by_number.remove(&self.0);
+        }
+        UNDER_WAY.ended.notify_all();
+    }
+}
+
+/// Has the interpreter call [`_stop_calls`] at its end.
+pub(crate) fn watch(py: Python<'_>) -> PyResult<()> {
+    {
+        let mut calls = UNDER_WAY.lock();
+        let calls = calls.get_or_insert_default();
+        if calls.at_exit.replace(process::id()).is_some() {
+            return Ok(());
+        }
+    }
+    let stop = py.import("efa_sdk._efa_sdk")?.getattr("_stop_calls")?;
+    py.import("atexit")?.call_method1("register", (stop,))?;
+    Ok(())
+}
+
+/// Stops every call, waits until it has ended, and lets none begin. Called at exit: a library's
+/// destructors must not run under a probe, which ended one process in six with a segmentation
+/// fault, and no thread may hand a result to an interpreter that is gone. Not for callers.
+#[pyfunction]
+pub(crate) fn _stop_calls(py: Python<'_>) {
+    py.detach(|| {
+        let mut calls = UNDER_WAY.lock();
+        let state = calls.get_or_insert_default();
+        // The threads of a forked process stayed with its parent.
+        if state.at_exit.is_some_and(|home| home != process::id()) {
+            return;
+        }
+        state.closed = true;
+        for stop in state.by_number.values() {
+            stop.tell();
+        }
+        drop(
+            UNDER_WAY
+                .ended
+                .wait_timeout_while(calls, STOP_TIMEOUT, |calls| {
+                    calls
+                        .as_ref()
+                        .is_some_and(|calls| !calls.by_number.is_empty())
+                }),
+        );
+    });
+}
+
+/// Keeps a thread out of an interpreter that ends, for as long as the process still lasts.
+pub(crate) fn stay_out() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
