@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from efa_sdk import _efa_sdk
 from efa_sdk._efa_sdk import (
     Bandwidth,
     DoctorFinding,
