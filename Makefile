@@ -26,7 +26,7 @@ export EFA_TEST_NO_SKIPS := 1
 STAGE := tools/stage.sh
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python bench-fabric bench-survey survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -119,6 +119,21 @@ bench-survey: setup build
 # Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
 survey-long: setup-examples
 	cargo run -p efa-fabric --example survey_simulation -- long
+
+# The tests of the software EFA device under AddressSanitizer and LeakSanitizer; needs nightly Rust. The
+# last result is in docs/decisions/2026-11-29-soft-efa-device.md. One test leaves objects on a closed
+# device on purpose.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+soft-efa-sanitizer:
+	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p efa-soft --lib --test device --target $(HOST) \
+		--target-dir target/sanitizer -- --skip a_device_is_closed_with_objects_left_on_it
+
+# Its packet parser under libFuzzer for a minute, without cargo-fuzz.
+soft-efa-fuzz:
+	cd efa-soft/fuzz && RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+		-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+		-Zsanitizer=address" cargo +nightly run --release --target $(HOST) --target-dir ../../target/fuzz \
+		--bin wire -- -max_total_time=60 -max_len=400
 
 stubs: build
 	$(PYTHON) tools/generate_stubs.py

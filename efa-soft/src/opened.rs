@@ -5,6 +5,8 @@
 //! in memory are different: their owner never enters this library, so the thread looks at the doorbells
 //! again and again. Between looks it sleeps for microseconds instead of yielding: a thread that wakes up
 //! gets the core at once from one that spins, a thread that yields waits for its next turn, milliseconds.
+//! Where cores are few it sleeps longer, since a busy watcher makes the scheduler put two programs that
+//! spin on one core, and each message then takes a turn of theirs.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,12 +24,10 @@ use crate::tick;
 
 /// How long after a poll the program counts as polling, ns.
 const POLLING: u64 = 100_000;
-/// Pauses between looks at the doorbells, ns: by how long nothing has moved.
-const PAUSES: [(u64, u64); 3] = [
-    (1_000_000, 1_000),
-    (20_000_000, 20_000),
-    (200_000_000, 100_000),
-];
+/// Pauses between looks at the doorbells, ns, by how long nothing has moved; the first is the shortest.
+const PAUSES: [(u64, u64); 2] = [(20_000_000, 50_000), (200_000_000, 100_000)];
+/// How long after something moved the pause is the shortest, ns.
+const LIVELY: u64 = 1_000_000;
 /// The pause when nothing has moved for long.
 const LONG_PAUSE: u64 = 500_000;
 
@@ -173,17 +173,18 @@ impl Opened {
     fn run(&self) {
         // SAFETY: sets how late a sleep of this thread may end: 1 ns instead of 50 µs.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_usize, 0_usize, 0_usize, 0_usize) };
+        let shortest = shortest_pause();
         let mut watched = Vec::new();
         let mut moved_at = 0;
         while !self.stop.load(Ordering::SeqCst) {
-            let pause = self.round(&mut watched, &mut moved_at);
+            let pause = self.round(&mut watched, &mut moved_at, shortest);
             wait(&mut watched, pause);
         }
         self.ended.store(true, Ordering::SeqCst);
     }
 
     /// One look at everything; returns how long to sleep at most, ns, and what ends the sleep.
-    fn round(&self, watched: &mut Vec<libc::pollfd>, moved_at: &mut u64) -> u64 {
+    fn round(&self, watched: &mut Vec<libc::pollfd>, moved_at: &mut u64, shortest: u64) -> u64 {
         let watch = |fd| libc::pollfd {
             fd,
             events: libc::POLLIN,
@@ -216,12 +217,22 @@ impl Opened {
         let longest = if state.in_memory {
             let quiet = now.saturating_sub(*moved_at);
             let step = PAUSES.iter().find(|(limit, _)| quiet < *limit);
-            step.map_or(LONG_PAUSE, |(_, pause)| *pause)
+            if quiet < LIVELY {
+                shortest
+            } else {
+                step.map_or(LONG_PAUSE, |(_, pause)| *pause)
+            }
         } else {
             100_000_000
         };
         timer.saturating_sub(tick::now()).clamp(1_000, longest)
     }
+}
+
+/// The shortest pause between looks at the doorbells, ns.
+fn shortest_pause() -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < 4 { 50_000 } else { 5_000 }
 }
 
 /// Sleeps until one of the descriptors is readable; the first one is emptied.

@@ -18,6 +18,9 @@ struct Queues {
     taken: u32,
 }
 
+// SAFETY: the memory belongs to an end that outlives the queues; one thread uses them at a time.
+unsafe impl Send for Queues {}
+
 /// What a completion says.
 #[derive(Debug, PartialEq, Eq)]
 struct Completion {
@@ -309,4 +312,80 @@ fn queues_in_memory_wrap() {
         let got = of_b.wait();
         assert_eq!((got.id, got.length), (round, u32::from(round % 50)));
     }
+}
+
+/// Ping-pong of two threads that spin, on both paths: `cargo test -p efa-soft --test device --
+/// --ignored --nocapture`. The doorbell's watcher must get a core from threads that never sleep.
+#[test]
+#[ignore = "measures time: by hand, on a quiet machine"]
+fn both_ends_spin_on_either_path() {
+    const ROUNDS: u16 = 500;
+
+    fn side(end: &End, of: &mut Queues, to: (u16, u32), begins: bool) {
+        of.receive(0, &[end.part(100, 64)]);
+        std::thread::sleep(Duration::from_millis(50));
+        for id in 0..ROUNDS {
+            if begins {
+                of.request(id, 0, 1, to, 0, &buffer(end.part(0, 64)));
+            }
+            while of.wait().is_send {}
+            of.receive(id, &[end.part(100, 64)]);
+            if !begins {
+                of.request(id, 0, 1, to, 0, &buffer(end.part(0, 64)));
+            }
+        }
+    }
+
+    fn verbs_side(end: &End, to: crate::end::To, begins: bool) {
+        let send = || {
+            assert_eq!(
+                end.post(0, crate::end::What::Send, to, &[end.part(0, 64)]),
+                0
+            )
+        };
+        assert_eq!(end.receive(0, &[end.part(100, 64)]), 0);
+        std::thread::sleep(Duration::from_millis(50));
+        for _ in 0..ROUNDS {
+            if begins {
+                send();
+            }
+            while !end.poll().iter().any(|wc| wc.opcode == abi::WC_RECV) {}
+            assert_eq!(end.receive(0, &[end.part(100, 64)]), 0);
+            if !begins {
+                send();
+            }
+        }
+    }
+
+    let (mut direct, mut verbs) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let (a, mut of_a, to_b, mut b, mut of_b) = both(4096);
+        let handle = b.to(&a);
+        let mut attr = abi::EfaAhAttr::default();
+        // SAFETY: a live handle and a result of this frame.
+        unsafe { assert_eq!(efadv::efadv_query_ah(handle.0, &raw mut attr, 16), 0) };
+        let to_a = (attr.ahn, handle.1);
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            let b = &b;
+            scope.spawn(move || side(b, &mut of_b, to_a, false));
+            side(&a, &mut of_a, to_b, true);
+        });
+        direct.push(began.elapsed() / u32::from(ROUNDS) / 2);
+
+        let (a, to_b, b, to_a) = crate::end::two(Device::Plain, Device::Other, 4096);
+        let (to_a, began) = (crate::end::Elsewhere(to_a), Instant::now());
+        std::thread::scope(|scope| {
+            let b = &b;
+            scope.spawn(move || {
+                let to_a = to_a;
+                verbs_side(b, to_a.0, false);
+            });
+            verbs_side(&a, to_b, true);
+        });
+        verbs.push(began.elapsed() / u32::from(ROUNDS) / 2);
+    }
+    direct.sort_unstable();
+    verbs.sort_unstable();
+    println!("64 bytes, half a round trip: data-path-direct {direct:?}, verbs {verbs:?}");
 }

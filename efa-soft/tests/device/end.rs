@@ -385,6 +385,13 @@ impl Drop for End {
 /// Handle, number, key.
 pub(crate) type To = (*mut Ah, u32, u32);
 
+/// An address that another thread may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Elsewhere(pub(crate) To);
+
+// SAFETY: the interface may be called by any thread.
+unsafe impl Send for Elsewhere {}
+
 /// What a request asks for; remote key and address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {

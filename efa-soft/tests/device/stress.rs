@@ -6,7 +6,7 @@ use efa_soft::abi;
 use efa_soft::capability::MTU;
 use efa_soft::control::Field;
 
-use crate::end::{Device, End, Fault, What, add, pattern, two};
+use crate::end::{Device, Elsewhere, End, Fault, What, add, pattern, two};
 
 const ROUNDS: usize = 40;
 /// Bytes of a write: more packets than a window, and a rest.
@@ -92,7 +92,7 @@ fn many_threads_build_on_one_pair() {
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let a = &a;
-            let to = To(to_b);
+            let to = Elsewhere(to_b);
             scope.spawn(move || {
                 let to = to;
                 for at in 0..each {
@@ -109,10 +109,3 @@ fn many_threads_build_on_one_pair() {
     });
     assert_eq!(b.wait(threads * each).len(), threads * each);
 }
-
-/// An address that other threads may use.
-#[derive(Clone, Copy)]
-struct To(crate::end::To);
-
-// SAFETY: the interface may be called by any thread.
-unsafe impl Send for To {}
