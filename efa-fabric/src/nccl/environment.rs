@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use node::Node;
 
+use super::log::is_plugin_of_efa;
 use crate::environment;
 use rules::{CHEAT_SHEET, NCCL_ENV, PLATFORM_AWS, UNSET, needs_device_rdma};
 
@@ -178,6 +179,7 @@ pub fn advise_environment(node: &Node, environment: &BTreeMap<String, String>) -
         }
     }
     bootstrap_interface(environment, &mut advice);
+    forced_rails(environment, &mut advice);
     if node.efa_count == Some(0) {
         advice.note(
             "FI_PROVIDER",
@@ -234,8 +236,57 @@ fn provider(node: &Node, advice: &mut Advice) {
     }
 }
 
+/// The number of rails is forced where nodes differ; anywhere else it costs speed.
+fn forced_rails(environment: &BTreeMap<String, String>, advice: &mut Advice) {
+    const NAME: &str = "OFI_NCCL_FORCE_NUM_RAILS";
+    if environment.get(NAME).is_some_and(|value| value != "0") {
+        advice.note(
+            NAME,
+            Action::Note,
+            "needed only where nodes have different numbers of EFA devices, and then with one value on all ranks; anywhere else it leaves devices unused",
+            "aws/aws-ofi-nccl issue 990, issue 1061",
+        );
+    }
+}
+
+/// NVIDIA's base images name their own plugin.
+fn other_plugin(environment: &BTreeMap<String, String>, advice: &mut Advice) {
+    const NAME: &str = "NCCL_NET_PLUGIN";
+    let Some(value) = environment.get(NAME) else {
+        return;
+    };
+    if !is_plugin_of_efa(value) && !value.eq_ignore_ascii_case("none") {
+        advice.set(
+            NAME,
+            "ofi",
+            "it names another plugin than aws-ofi-nccl, so that NCCL does not look for the one that uses EFA; NVIDIA's base images set it",
+            NCCL_ENV,
+        );
+    }
+}
+
+/// A build of rdma-core of its own, as HPC-X's images have it, hides the one of libefa.
+fn shadowed_rdma_core(environment: &BTreeMap<String, String>, advice: &mut Advice) {
+    const NAME: &str = "LD_LIBRARY_PATH";
+    let Some(value) = environment.get(NAME) else {
+        return;
+    };
+    let is_other = |entry: &&str| entry.contains("/rdma-core") && !entry.contains("/amazon/");
+    let kept: Vec<_> = value.split(':').filter(|entry| !is_other(entry)).collect();
+    if kept.len() < value.split(':').count() {
+        advice.set(
+            NAME,
+            kept.join(":"),
+            "another rdma-core, such as HPC-X's, is found before the one that libefa and libfabric were built with, and the plugin then does not load",
+            "NVIDIA-NeMo/Megatron-Bridge issue 2824",
+        );
+    }
+}
+
 /// The loader must find the plugin, and NCCL must know it by name.
 fn plugin(node: &Node, environment: &BTreeMap<String, String>, advice: &mut Advice) {
+    other_plugin(environment, advice);
+    shadowed_rdma_core(environment, advice);
     let Some(path) = node.plugin_path.as_deref().filter(|path| !path.is_empty()) else {
         return;
     };
@@ -246,9 +297,13 @@ fn plugin(node: &Node, environment: &BTreeMap<String, String>, advice: &mut Advi
         None if path.contains(".so") => ("", Some(path)),
         _ => (path.trim_end_matches('/'), None),
     };
-    let current = environment
+    let current = advice
+        .set
         .get("LD_LIBRARY_PATH")
-        .map_or("", String::as_str);
+        .or_else(|| environment.get("LD_LIBRARY_PATH"))
+        .cloned()
+        .unwrap_or_default();
+    let current = current.as_str();
     let is_there = current
         .split(':')
         .any(|entry| entry.trim_end_matches('/') == directory);

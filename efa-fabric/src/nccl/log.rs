@@ -49,6 +49,7 @@ use std::io::{self, BufRead};
 pub use causes::{Cause, Severity};
 pub use channel::{Channels, NumberSet};
 pub use expectation::Expectation;
+pub(super) use ranks::is_plugin_of_efa;
 pub use report::{End, Evidence, Finding, Host, Network, Rank, Reason, Report, Seen, Verdict};
 pub use source::Source;
 

@@ -204,12 +204,6 @@ pub(super) const UNSET: &[Rule] = &[
         reference: PLATFORM_AWS,
     },
     Rule {
-        name: "OFI_NCCL_FORCE_NUM_RAILS",
-        applies: |value, _| value != "0",
-        why: "for tests of the plugin: changes how many rails a device has",
-        reference: "aws/aws-ofi-nccl include/nccl_ofi_param.h",
-    },
-    Rule {
         name: "OFI_NCCL_NIC_DUP_CONNS",
         applies: |value, node| value != "0" && node.has_rdma != Some(false),
         why: "the plugin refuses it where GPUDirect RDMA works",

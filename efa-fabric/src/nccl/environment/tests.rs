@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::node::version;
 use super::*;
 
+mod agreement;
+
 fn env(vars: &[(&str, &str)]) -> BTreeMap<String, String> {
     vars.iter()
         .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
@@ -68,7 +70,6 @@ fn what_recipes_set_must_go() {
         ("NCCL_NET", "IB"),
         ("NCCL_NET_PLUGIN", "none"),
         ("OFI_NCCL_PROTOCOL", "RDMA"),
-        ("OFI_NCCL_FORCE_NUM_RAILS", "4"),
         ("OFI_NCCL_NIC_DUP_CONNS", "4"),
         ("OFI_NCCL_DISABLE_GDR_REQUIRED_CHECK", "1"),
         ("OFI_NCCL_DISABLE_NATIVE_RDMA_CHECK", "1"),
@@ -105,6 +106,11 @@ fn what_does_no_harm_stays() {
         ("NCCL_NET", "AWS Libfabric"),
         ("NCCL_NET", "libfabric"),
         ("NCCL_NET_PLUGIN", "ofi"),
+        (
+            "NCCL_NET_PLUGIN",
+            "/opt/amazon/ofi-nccl/lib/libnccl-net-ofi.so",
+        ),
+        ("OFI_NCCL_FORCE_NUM_RAILS", "4"),
         ("NCCL_P2P_DISABLE", "0"),
         ("NCCL_NET_GDR_LEVEL", "PHB"),
         ("NCCL_CROSS_NIC", "1"),

@@ -513,6 +513,7 @@ causes! {
         &["unexpected number of remote rails"],
         &["unexpected number of remote control rails"],
         &["number of remote rails", "does not match"],
+        &["detected mixed local net device counts across ranks"],
     ],
     cause: "the nodes or ranks have different numbers of EFA devices for each GPU, so that their rails do not fit",
     cure: "give every node and container the same number of EFA devices; where they must differ, set OFI_NCCL_FORCE_NUM_RAILS to one number on all ranks",
@@ -552,6 +553,7 @@ causes! {
         &["gdr_pin_buffer_v2"],
         &["gdr_open", "failed"],
         &["failed to open gdrcopy"],
+        &["failed to resolve libgdrapi.so"],
         &["gdrcopy", "2.5 required"],
     ],
     cause: "GDRCopy cannot be used: /dev/gdrdrv is not in this container, or GDRCopy (2.5 or later for GIN) is not installed",
@@ -564,6 +566,7 @@ causes! {
         &["nccl gin is unavailable"],
         &["gin is not available"],
         &["gin is not supported"],
+        &["user requested gin but"],
         &["failed to initialize gin"],
     ],
     cause: "the application needs NCCL's GIN, and no GIN plugin could be initialised",
@@ -659,6 +662,17 @@ causes! {
     cause: "memory, often a GPU's, could not be registered with EFA",
     cure: "use one EFA installer's libfabric and plugin (1.29.1 or later with NCCL 2.19 and later), and check nvidia_peermem or DMA-BUF",
     reference: "awslabs/awsome-distributed-ai 1.architectures/efa-cheatsheet.md";
+
+    /// `/dev/shm` is too small.
+    SharedMemory = "shared_memory", Failed, Job,
+    lines: &[
+        &["error while", "shared memory segment"],
+        &["error while", "shared memory"],
+        &["no space left on device", "/dev/shm"],
+    ],
+    cause: "NCCL could not make a segment of shared memory in /dev/shm",
+    cure: "give the container more of it (docker --shm-size, --ipc=host, a memory volume on /dev/shm in a pod)",
+    reference: "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html";
 
     /// Ranks load different NCCL versions.
     NcclVersionMismatch = "nccl_version_mismatch", Failed, Job,

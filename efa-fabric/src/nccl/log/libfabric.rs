@@ -19,7 +19,7 @@ pub(super) enum Said {
 
 /// Warnings of libfabric that jobs without fault have: it asks for every kind of device memory,
 /// and every provider says what does not fit it.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 14] = [
     "failed to initialize hmem iface",
     "unable to initialize hmem",
     "hmem iface",
@@ -28,11 +28,12 @@ const HARMLESS: [&str; 13] = [
     "dlopen(",
     "output empty list",
     "not an efa device",
-    "gdrcopy",
+    "gdrcopy will not be used",
+    "gdrcopy_dl_hmem",
     "is unknown, misspelled",
     "fi_getinfo: provider",
     "ze_init",
-    " set to ",
+    "permitted set to ",
 ];
 
 /// What a line says that libfabric wrote, through its log or bare.

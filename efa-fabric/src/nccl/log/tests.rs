@@ -563,6 +563,7 @@ fn causes_are_pinned_and_whole() {
             "transfer_failed",
             "registration_bad_address",
             "memory_registration",
+            "shared_memory",
             "nccl_version_mismatch",
             "diagnostic_failed",
             "driver_error",
