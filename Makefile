@@ -3,6 +3,7 @@
 # make test   sets everything up and runs every check and test
 # make wheel  builds the release wheel into dist/
 # make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
+# make soft-efa-clients  runs Open MPI, Mooncake and NIXL on software EFA devices, into docs/
 # make bench-survey  what a survey costs its driver; BENCH="--write" puts the tables into docs/
 
 SHELL := bash
@@ -26,7 +27,7 @@ export EFA_TEST_NO_SKIPS := 1
 STAGE := tools/stage.sh
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -116,6 +117,10 @@ bench-fabric: build
 bench-survey: setup build
 	$(PYTHON) tools/bench_survey.py $(BENCH)
 
+# Clients of software EFA devices that are too large for the tests: docs/soft-efa-clients.md.
+soft-efa-clients: setup build
+	$(PYTHON) tools/soft_efa_clients --write
+
 # Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
 survey-long: setup-examples
 	cargo run -p efa-fabric --example survey_simulation -- long
@@ -148,4 +153,4 @@ fmt: setup
 	ruff check --fix .
 
 clean:
-	rm -rf target .venv .venv-ray-oldest dist
+	rm -rf target .venv .venv-ray-oldest .venv-soft-efa-clients dist

@@ -488,3 +488,10 @@ def test_the_doctor_in_a_namespace(libfabric: str) -> None:
     assert (report.verdict, report.exit_code) == ("usable", 0), str(report)
     assert report.instance_type == "p4d.24xlarge"
     assert report.efa_devices == ["rdmap16s27", "rdmap32s27", "rdmap144s27", "rdmap160s27"]
+
+
+def test_the_page_has_every_fault_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs/soft-efa.md").read_text()
+    section = page.split("\n## Faults\n")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, flags=re.MULTILINE))
+    assert rows == {name: fault.meaning for name, fault in FAULTS.items()}

@@ -193,7 +193,11 @@ def main() -> int:
             lines.append(row)
             print(row, flush=True)
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    text = f"{today}, {os.cpu_count()} processors, one run of each.\n\n" + "\n".join(lines)
+    load = os.getloadavg()[1]
+    text = (
+        f"{today}, {os.cpu_count()} processors, load {load:.0f}, one run of each.\n\n"
+        + "\n".join(lines)
+    )
     if options.write and not options.only:
         before, _, rest = DOCUMENT.read_text().partition(BEGIN)
         after = rest.partition(END)[2]
