@@ -120,6 +120,151 @@ fn an_extra_script_that_fails_is_the_bootstraps_failure() {
 }
 
 #[test]
+fn a_signal_is_never_a_success() {
+    // SIGINT is for the foreground: bash goes on where the program that got it too ends well.
+    for signal in ["TERM", "HUP"] {
+        // While something is fetched: curl ends the script that started it, and goes on a while.
+        let Some(machine) = Machine::new(&format!("signal-download-{signal}"), AL2023) else {
+            return;
+        };
+        let bootstrap = machine.serve(&Release::default());
+        machine.sh(&format!(
+            "printf '#!/bin/bash\\n[[ $* == *169.254* ]] && exit 1\\nkill -{signal} $PPID; sleep 1\\n' \
+             >/usr/local/sbin/curl; chmod 755 /usr/local/sbin/curl"
+        ));
+        assert!(!machine.first_boot(&user_data(&bootstrap)), "{signal}");
+        let [state, stage, reason] = machine.state();
+        assert_eq!(
+            (state.as_str(), stage.as_str()),
+            ("failed", "download"),
+            "{signal}"
+        );
+        assert!(!reason.is_empty(), "{signal}");
+        assert_eq!(machine.calls_of("installer"), [""; 0]);
+
+        let Some(machine) = Machine::new(&format!("signal-extra-{signal}"), AL2023) else {
+            return;
+        };
+        let mut bootstrap = machine.serve(&Release::default());
+        bootstrap.extra_script = Some(format!("kill -{signal} $PPID; sleep 1"));
+        assert!(!machine.first_boot(&user_data(&bootstrap)), "{signal}");
+        let [state, stage, reason] = machine.state();
+        assert_eq!(
+            (state.as_str(), stage.as_str()),
+            ("failed", "extra-script"),
+            "{signal}"
+        );
+        assert!(!reason.is_empty(), "{signal}");
+    }
+}
+
+#[test]
+fn two_at_once_do_not_disturb_each_other() {
+    let Some(machine) = Machine::new("two-at-once", AL2023) else {
+        return;
+    };
+    let mut bootstrap = machine.serve(&Release::default());
+    bootstrap.extra_script = Some(
+        "\"/var/lib/cloud/instance/scripts/part-001\" >/second 2>&1; echo \"second $?\" >>/calls"
+            .to_owned(),
+    );
+    assert!(
+        machine.first_boot(&user_data(&bootstrap)),
+        "{}",
+        machine.log()
+    );
+    assert_eq!(machine.calls_of("second"), ["second 75"]);
+    assert!(machine.read("second").contains("another bootstrap runs"));
+    assert_eq!(machine.calls_of("installer").len(), 1);
+    assert_eq!(machine.state(), ok());
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_and_leaves_no_empty_state() {
+    let Some(machine) = Machine::new("disk-full", AL2023) else {
+        return;
+    };
+    let mut bootstrap = machine.serve(&Release::default());
+    // The state's directory is a file system of 2 MiB, and the extra script fills it.
+    bootstrap.extra_script = Some(
+        "cat /dev/zero >/var/lib/efa-sdk/work/fill 2>/dev/null; cp /etc/passwd /var/lib/efa-sdk/x"
+            .to_owned(),
+    );
+    let script = user_data(&bootstrap);
+    let output = machine.sh(&format!(
+        "mkdir -p /var/lib/efa-sdk && mount -t tmpfs -o size=4m full /var/lib/efa-sdk && \
+         cat >/script <<'SCRIPT_ENDS'\n{script}\nSCRIPT_ENDS\n\
+         bash /script; echo \"status $?\"; cat /var/lib/efa-sdk/bootstrap.json"
+    ));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("status 1"), "{printed}{}", machine.log());
+    assert!(printed.contains("\"state\":\"failed\""), "{printed}");
+    assert!(printed.contains("the disk is full"), "{printed}");
+}
+
+#[test]
+fn a_reboot_that_fails_is_a_failure() {
+    let Some(machine) = Machine::new("reboot-fails", AL2023) else {
+        return;
+    };
+    let bootstrap = machine.serve(&Release::default());
+    machine.sh("touch /fake/asks /fail/reboot");
+    assert!(!machine.first_boot(&user_data(&bootstrap)));
+    assert_eq!(machine.state(), failed("reboot", "the reboot failed"));
+    assert_eq!(machine.next_boot(), 0);
+}
+
+#[test]
+fn a_relative_path_is_as_good_and_a_pipe_says_that_it_cannot_go_on() {
+    let Some(machine) = Machine::new("relative", AL2023) else {
+        return;
+    };
+    let bootstrap = machine.serve(&Release::default());
+    let place = |bootstrap: &Bootstrap| {
+        format!(
+            "mkdir -p /srv && cd /srv && cat >script.sh <<'SCRIPT_ENDS'\n{}\nSCRIPT_ENDS\n",
+            user_data(bootstrap)
+        )
+    };
+    machine.sh("touch /fake/asks");
+    assert!(
+        machine
+            .sh(&format!("{} bash script.sh", place(&bootstrap)))
+            .status
+            .success()
+    );
+    assert_eq!(
+        machine.state()[..2],
+        ["rebooting", "reboot"],
+        "{}",
+        machine.log()
+    );
+    machine.sh("rm /fake/asks");
+    assert_eq!(machine.next_boot(), 1);
+    assert_eq!(machine.state(), ok(), "{}", machine.log());
+
+    let Some(machine) = Machine::new("piped", AL2023) else {
+        return;
+    };
+    let bootstrap = machine.serve(&Release::default());
+    machine.sh("touch /fake/asks");
+    assert!(
+        !machine
+            .sh(&format!("{} bash <script.sh", place(&bootstrap)))
+            .status
+            .success()
+    );
+    let [state, stage, reason] = machine.state();
+    assert_eq!(
+        (state.as_str(), stage.as_str()),
+        ("failed", "reboot"),
+        "{}",
+        machine.log()
+    );
+    assert!(reason.contains("no file"), "{reason}");
+}
+
+#[test]
 fn another_system_is_refused_unless_its_image_has_efa() {
     let Some(machine) = Machine::new("other-system", "ID=rocky\nVERSION_ID=9.4\n") else {
         return;

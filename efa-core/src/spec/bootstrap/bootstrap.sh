@@ -12,25 +12,34 @@ log_file=/var/log/efa-sdk-bootstrap.log
 resume=/var/lib/cloud/scripts/per-boot/efa-sdk-bootstrap
 installed=/opt/amazon/efa_installed_packages
 
+# Absolute, before any cd; empty where the script came through a pipe.
+script=$(readlink -f -- "${BASH_SOURCE[0]:-}") || script=
 stage=start
 reason=
 reboot_reason=
+# What a signal ends has the exit status 0 in an EXIT trap: only the end of main says ok.
+reached_end=false
 resumed=false
-if [[ ${BASH_SOURCE[0]} == "$resume" ]]; then resumed=true; fi
+if [[ $script -ef $resume ]]; then resumed=true; fi
 
-# To the log, and to cloud-init's, which the instance's console shows.
+# To the log, and to cloud-init's, which the instance's console shows. A full disk stops neither.
 say() {
   local line
   line="$(date -u +%FT%TZ) efa-sdk bootstrap: $1"
-  printf '%s\n' "$line"
-  printf '%s\n' "$line" >&3
+  printf '%s\n' "$line" || true
+  printf '%s\n' "$line" >&3 || true
 }
 
 # What goes in is of letters, digits and plain punctuation, so that JSON needs no escapes.
 write_state() {
   printf '{"state":"%s","stage":"%s","reason":"%s","cluster":"%s","efa_installer":"%s","at":"%s"}\n' \
-    "$1" "$stage" "$reason" "$cluster" "$(installed_version)" "$(date -u +%FT%TZ)" >"$state_file.new"
-  mv "$state_file.new" "$state_file"
+    "$1" "$stage" "$reason" "$cluster" "$(installed_version)" "$(date -u +%FT%TZ)" >"$state_file.new" &&
+    mv "$state_file.new" "$state_file"
+}
+
+disk_is_full() {
+  local free
+  free=$(df --output=avail -k "$state_dir" 2>/dev/null | tail -n 1) && ((free < 1024))
 }
 
 # Best effort: the state file is what always tells.
@@ -51,7 +60,7 @@ metadata() { curl --fail --silent --show-error --noproxy '*' --retry 3 --max-tim
 enter() {
   stage=$1
   say "$stage"
-  write_state running
+  write_state running || die 'the state cannot be written'
 }
 
 die() {
@@ -62,17 +71,31 @@ die() {
 finish() {
   local status=$?
   trap - EXIT
+  # What is said here is said to its end.
+  trap '' TERM HUP INT
   set +e
+  if [[ $reached_end == false ]]; then
+    if ((status == 0)); then
+      status=1
+      reason=${reason:-a signal ended it}
+    fi
+    reason=${reason:-exit status $status}
+    if disk_is_full; then reason="$reason (the disk is full)"; fi
+  fi
   rm -rf "$work"
   rm -f "$resume"
-  if ((status == 0)); then
+  if [[ $reached_end == true ]]; then
     stage='done'
-    write_state ok
+    if ! write_state ok; then
+      status=1
+      reason='the state cannot be written'
+    fi
+  fi
+  if ((status == 0)); then
     say 'ok'
     tag_instance "ok $(installed_version)"
   else
-    reason=${reason:-exit status $status}
-    write_state failed
+    write_state failed || say 'the state cannot be written'
     say "failed in stage $stage: $reason; see $log_file"
     tag_instance "failed $stage"
   fi
@@ -159,7 +182,7 @@ install_efa() {
   enter install
   tar -xzf "$work/tar.gz" -C "$work" --no-same-owner
   # Its own test over EFA fails under cloud-init's memlock limit.
-  (ulimit -l unlimited; cd "$work/aws-efa-installer" && ./efa_installer.sh "${flags[@]}") 2>&1 |
+  (ulimit -l unlimited; cd "$work/aws-efa-installer" && ./efa_installer.sh "${flags[@]}") 2>&1 9>&- |
     tee "$work/output" || die 'efa_installer.sh failed'
   if grep -qiE 'reboot (to complete|is needed)' "$work/output"; then
     reboot_reason='the EFA installer asks for it'
@@ -198,20 +221,31 @@ load_driver() {
 reboot_and_resume() {
   stage=reboot
   say "reboot: $reboot_reason"
+  [[ -f $script ]] || die 'a reboot is needed, and the script has no file to go on from after it'
   mkdir -p "${resume%/*}"
-  cp "${BASH_SOURCE[0]}" "$resume"
+  cp -- "$script" "$resume"
   chmod 700 "$resume"
-  write_state rebooting
+  write_state rebooting || die 'the state cannot be written'
   tag_instance rebooting
+  # From here on the reboot's own signals end this, and the state is right.
   trap - EXIT
+  if ! timeout 120 reboot; then
+    trap finish EXIT
+    die 'the reboot failed'
+  fi
   rm -rf "$work"
-  reboot
   exit 0
 }
 
 main() {
   mkdir -p "$state_dir"
   exec 3>&1 >>"$log_file" 2>&1
+  # Two at once would install into each other, and the second would say what the first is doing.
+  exec 9<"$state_dir"
+  if ! flock -n 9; then
+    say 'another bootstrap runs on this machine: this one ends and changes nothing'
+    exit 75
+  fi
   cd /
   trap finish EXIT
   rm -rf "$work"
@@ -231,8 +265,10 @@ main() {
   if [[ -n $reboot_reason ]]; then reboot_and_resume; fi
   if [[ -n $extra_script ]]; then
     enter extra-script
-    bash -c "$extra_script" || die "exit status $?"
+    # Without the lock: what it leaves in the background must not keep it.
+    bash -c "$extra_script" 9>&- || die "exit status $?"
   fi
+  reached_end=true
 }
 
 main
