@@ -1,8 +1,10 @@
 //! The tree of sysfs: finding devices in one, and making one where there is none.
 
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -183,7 +185,7 @@ impl Making<'_> {
         write(&root.join("module/efa"), &one("initstate", "live"))?;
         write(&root.join("module/ib_uverbs"), &one("initstate", "live"))?;
         if let Some(above) = root.parent() {
-            write(&above.join("dev/infiniband"), &[(&uverbs, String::new())])?;
+            device_file(&above.join("dev/infiniband"), &uverbs)?;
         }
         Ok(())
     }
@@ -246,6 +248,23 @@ fn write(folder: &Path, files: &[(&str, String)]) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes what stands for `/dev/infiniband/uverbsN`: a character device, as UCX and Mooncake want it, where
+/// this process may make one (it is the null device); else an empty file, which libfabric never looks at.
+fn device_file(folder: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join(name);
+    let Ok(text) = CString::new(path.as_os_str().as_bytes()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    // SAFETY: a C string; makes a node of the file system or fails.
+    let made = unsafe { libc::mknod(text.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(1, 3)) };
+    if made == 0 || path.exists() {
+        Ok(())
+    } else {
+        fs::write(path, "")
+    }
+}
+
 fn link(target: &str, at: &Path) -> io::Result<()> {
     if let Some(folder) = at.parent() {
         fs::create_dir_all(folder)?;
@@ -279,6 +298,7 @@ mod tests {
         ]);
         make(&root, &six).expect("a writable temporary folder");
         let devices = scan(&root);
+        assert!(above.join("dev/infiniband/uverbs5").exists());
         fs::remove_dir_all(&above).expect("made above");
         assert_eq!(devices.len(), 6);
         let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();

@@ -324,7 +324,7 @@ pub(crate) unsafe extern "C" fn req_notify_cq(cq: *mut Cq, _solicited_only: c_in
 /// Makes a completion queue.
 ///
 /// # Safety
-/// As for [`create_cq_ex`].
+/// `context` is a live context, `channel` null or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ibv_create_cq(
     context: *mut Context,
