@@ -225,7 +225,8 @@ pub(crate) fn unopenable(scene: &Scene<'_>) -> Finding {
              pod's own devices there",
         );
     }
-    if scene.node.container.is_container() {
+    // Where the files open, it is not the container that keeps them.
+    if scene.node.container.is_container() && !denied.is_empty() {
         return finding.cure(
             "hand in only the devices of EFA with --device, or allow all that are there; or take \
              a libfabric after 2.6.0",
