@@ -9,7 +9,7 @@ use super::message::Level as NcclLevel;
 use super::report::Evidence;
 use super::rules::{Place, cause_of};
 use super::source::Source;
-use super::speaker::{Level, Speaker, exception, speaker};
+use super::speaker::{Level, Speaker, exception, speaker, without_launcher};
 use super::state::is_efa;
 use super::text::{EVIDENCE_LIMIT, WORD_LIMIT, limited};
 use super::unknown::Unknowns;
@@ -94,6 +94,10 @@ impl Outside {
             if source == Source::Nixl && cause == Some(Cause::NixlNoRail) {
                 self.note(Cause::NixlNoRail, number, line, source);
             }
+            return;
+        }
+        if is_end_of_shell(line) {
+            self.note(Cause::ProcessAborted, number, line, source);
             return;
         }
         let is_python = self.take_python(number, line);
@@ -315,6 +319,21 @@ impl Outside {
             add(&mut facts.names, limited(device, WORD_LIMIT));
         }
     }
+}
+
+/// What a shell says of a program that a signal ended: `Aborted`, `x.sh: line 3: 1234 Killed  …`.
+fn is_end_of_shell(line: &str) -> bool {
+    const WORDS: [&str; 3] = ["Aborted", "Killed", "Bus error"];
+    let text = without_launcher(line).trim_end();
+    if WORDS.contains(&text) {
+        return true;
+    }
+    let Some((_, rest)) = text.split_once(": line ") else {
+        return false;
+    };
+    WORDS
+        .iter()
+        .any(|word| rest.contains(&format!(" {word} ")) || rest.ends_with(word))
 }
 
 fn add(names: &mut BTreeSet<String>, name: String) {

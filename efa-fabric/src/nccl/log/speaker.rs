@@ -260,7 +260,8 @@ fn sglang(text: &str) -> Option<Speaker<'_>> {
     let inside = text.strip_prefix('[')?;
     let is_date = digits(inside) == 4 && inside[4..].starts_with('-');
     let (head, text) = inside.split_once("] ")?;
-    let is_its = is_date && head.len() >= 19 && head.len() < 48 && head.contains(':');
+    let is_its =
+        is_date && head.len() >= 19 && head.len() < 48 && head.contains(':') && !head.contains(',');
     let level = if text.starts_with("ERROR") || text.contains("exception: Traceback") {
         Level::Error
     } else {
@@ -313,6 +314,8 @@ fn tool(text: &str) -> Option<Speaker<'_>> {
         Source::FiInfo
     } else if words().take(3).eq(["bytes", "#sent", "#ack"])
         || text.contains("fi_pingpong")
+        || text.contains("util/pingpong.c")
+        || text.contains("fi_getinfo") && text.contains("No data available")
         || text.starts_with("bytes   iters")
         || is_pingpong_row(text)
     {

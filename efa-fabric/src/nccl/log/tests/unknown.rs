@@ -136,6 +136,11 @@ fn ends_of_jobs_are_seen_and_quoted() {
         (C::ProcessAborted, "/bin/bash: line 1:   123 Aborted (core dumped) python train.py"),
         (C::ProcessAborted, "mpirun noticed that process rank 3 with PID 0 on node x exited on signal 9 (Killed)."),
         (C::ProcessAborted, "[2026-01-01 12:00:00] Received sigquit from a child process. It usually means the child failed."),
+        (C::ProcessAborted, "Aborted"),
+        (C::ProcessAborted, "/tmp/x.sh: line 3:  1234 Killed                  python train.py"),
+        (C::ProcessAborted, "traceback : Signal 6 (SIGABRT) received by PID 123"),
+        (C::JobError, "E1129 10:00:00.000000 71 torch/distributed/elastic/multiprocessing/api.py:869] failed (exitcode: 1) local_rank: 0 (pid: 123) of binary: python"),
+        (C::JobError, "[2026-11-29 10:00:00,123] [ERROR] [launch.py:325:sigkill_handler] ['python'] exits with return code = 1"),
         (C::OutOfMemory, "[ 1632.420956] Out of memory: Killed process 123 (python) total-vm:1kB"),
         (C::OutOfMemory, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"),
         (C::OutOfMemory, "slurmstepd: error: Detected 1 oom_kill event in StepId=1.0."),
@@ -193,6 +198,7 @@ fn formats_of_other_programs_are_read_or_named() {
         ("[2026-01-01 12:00:00 TP0] Load weight begin\n".into(), V::NotJudged, Source::Sglang, false),
         ("provider: efa\n    fabric: efa-direct\n    domain: rdmap0s6-rdm\n".into(), V::NotJudged, Source::FiInfo, false),
         ("fi_getinfo: -61 (No data available)\n".into(), V::NotInitialised, Source::FiInfo, true),
+        ("$ fi_pingpong -p efa\nfi_getinfo(): common.c:711, ret=-61 (No data available)\n".into(), V::NotInitialised, Source::FiPingpong, true),
         ("bytes   #sent   #ack     total       time     MB/sec    usec/xfer   Mxfers/sec\n".into(), V::NotJudged, Source::FiPingpong, false),
         ("hca_id:\trdmap0s6\n\tvendor_id:\t\t\t0x1d0f\n".into(), V::NotJudged, Source::IbvDevinfo, false),
         ("No IB devices found\n".into(), V::NotInitialised, Source::IbvDevinfo, true),
@@ -216,6 +222,33 @@ fn formats_of_other_programs_are_read_or_named() {
             .to_string()
             .contains("efa is offered with 2 domains")
     );
+}
+
+#[test]
+fn noise_of_jobs_without_fault_is_no_finding() {
+    for line in [
+        "Epoch 1:  50%|#####     | 5/10 [00:01<00:00, 5.55it/s, error=0.1]",
+        "INFO:root:validation error: 0.11",
+        "{\"level\": \"info\", \"message\": \"errors: 0, failed: 0\"}",
+        "gpu-1:40:95 [0] NCCL INFO comm 0x1 rank 0 nranks 16 cudaDev 0 busId 1 - Abort COMPLETE",
+        "[rank0]:[W1129 08:00:00.123456789 TCPStore.cpp:125] [c10d] recvValue failed on SocketImpl(fd=94): failed to recv, got 0 bytes",
+        "Exception raised from recvBytes at /pytorch/torch/csrc/distributed/c10d/Utils.hpp:678 (most recent call first):",
+        "frame #0: c10::Error::Error(c10::SourceLocation, std::string) + 0x80",
+        "(EngineCore_DP0 pid=71) WARNING 11-29 12:00:02 [x.py:1] something deprecated failed",
+        "Loading safetensors checkpoint shards:  50% Completed | 1/2 [00:01<00:01,  1.2s/it]",
+        "[2026-01-01 12:00:00] server_args=ServerArgs(watchdog_timeout=300, crash_dump_folder=None)",
+        "gpu-1:40:90 [0] NCCL INFO NET/OFI gin: Finalizing",
+        "gpu-1:40:90 [0] NCCL INFO GIN/Plugin: Failed to initialize any GIN plugin",
+        "libfabric:40:1747::core:core:ofi_hmem_init():675<warn> Failed to initialize hmem iface FI_HMEM_ROCR: No data available",
+        "[    7.323456] infiniband efa_0: IB device registered",
+    ] {
+        let report = with(&format!("{line}\n"));
+        assert_eq!(
+            (report.exit_code(), report.findings.len()),
+            (0, 0),
+            "{line}: {report}"
+        );
+    }
 }
 
 #[test]
