@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use efa_fabric::survey::Options;
-use efa_fabric::survey::simulate::{Cluster, Fault};
+use efa_fabric::survey::simulate::{Cluster, Fault, World};
 use efa_fabric::survey_run::{Node, Report};
 
 const NODES: usize = 8;
@@ -37,6 +37,7 @@ pub(crate) fn simulated() -> Result<Report, efa_fabric::Error> {
             },
             Fault::DeadLink { pair: (1, 2) },
         ],
+        world: World::Plain,
     };
     let run = cluster.survey(Options::default(), 1)?;
     let nodes = (0..NODES).map(|number| Node::new(format!("node-{number}")));

@@ -5,6 +5,11 @@
 //! | `ways` | a value of a link, and of each of its directions |
 //! | `channel` | one quantity on one rail, with what the polish made of it |
 //! | `reading` | from observations to channels |
+//! | `groups` | nodes with the same label: inside, across, and groups that are slow |
+//! | `drift` | rates that change in the course of a survey |
+//! | `measured` | a subject's own measurements, and those it is compared with |
+//! | `attempts`, `unstable` | nodes that fail or halve in part of their measurements |
+//! | `populations` | nodes of two kinds, and pairs of two levels |
 //! | `finding` | what stands out, before anything is said of it |
 //! | `analysis` | all channels, and who reached whom |
 //! | `nodes`, `links` | which nodes, rails and links stand out |
@@ -12,13 +17,22 @@
 
 mod alone;
 mod analysis;
+mod attempts;
 mod channel;
+mod drift;
 mod finding;
+mod groups;
 mod links;
+mod measured;
 mod nodes;
+mod populations;
 mod reading;
+mod unstable;
 mod ways;
 
 pub(crate) use analysis::Analysis;
 pub(crate) use channel::Channel;
 pub(crate) use finding::{Alone, LinkFinding, Look, NodeFinding};
+pub(crate) use measured::Compared;
+pub(crate) use populations::Populations;
+pub(crate) use unstable::{Unstable, tail};

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `failures` | nodes, rails and links that failed |
 //! | `outliers` | nodes, rails and links that stand out |
+//! | `structure` | groups, populations, levels of pairs; many of one kind in one sentence |
+//! | `unstable` | nodes that fail or are slow in part of their measurements |
 //! | `expected` | rates below the expected ones |
 //! | `evidence` | the numbers behind a verdict |
 
@@ -11,6 +13,8 @@ mod evidence;
 mod expected;
 mod failures;
 mod outliers;
+mod structure;
+mod unstable;
 
 use std::collections::BTreeSet;
 
@@ -20,7 +24,9 @@ use self::evidence::percent;
 use self::expected::{expected, small};
 use self::failures::failures;
 use self::outliers::{of_link, of_nodes};
-use super::attribution::{Analysis, Channel, Look};
+use self::structure::{OF_LEVEL, groups, many, populated};
+use self::unstable::unstable;
+use super::attribution::{Analysis, Channel, Look, Populations};
 use super::observation::Observations;
 use super::options::Options;
 use super::verdict::{Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind};
@@ -40,6 +46,12 @@ pub struct Conclusion {
     pub typical_gbps: Option<f64>,
     /// Typical latency in µs.
     pub typical_latency_us: Option<f64>,
+    /// How much single measurements of bandwidth vary (standard deviation), in percent.
+    #[serde(default)]
+    pub noise_percent: Option<f64>,
+    /// The least loss of a node that this survey could tell from noise, in percent.
+    #[serde(default)]
+    pub detectable_percent: Option<f64>,
 }
 
 impl Conclusion {
@@ -58,46 +70,106 @@ impl Conclusion {
     }
 }
 
-/// All that follows from the observations.
-pub(crate) fn conclude(observations: &Observations, options: &Options) -> Conclusion {
+/// All that follows from the observations; targeted rounds start with `fresh_from`.
+pub(crate) fn conclude(
+    observations: &Observations,
+    options: &Options,
+    fresh_from: usize,
+) -> Conclusion {
     let labels = options.labels.as_deref();
-    let analysis = Analysis::new(observations, labels, &options.thresholds);
-    let nodes = observations.nodes();
+    let analysis = Analysis::new(observations, labels, &options.thresholds, fresh_from);
     let mut verdicts = Vec::new();
-    failures(&analysis, observations, &mut verdicts);
-    small(&analysis, options, &mut verdicts);
-    let findings = analysis.nodes(Look::Verdict);
+    let populations = analysis.populations();
     let suspects: BTreeSet<usize> = analysis
         .nodes(Look::Screen)
         .iter()
         .map(|f| f.node)
         .collect();
-    for quantity in [Quantity::Bandwidth, Quantity::Latency] {
-        of_nodes(&analysis, quantity, &findings, &suspects, &mut verdicts);
+    let slow = slow_nodes(&analysis, populations.as_ref(), &suspects);
+    let faulty: BTreeSet<usize> = slow
+        .iter()
+        .filter(|v| v.confidence > Confidence::Low)
+        .flat_map(Verdict::nodes)
+        .chain(populations.iter().flat_map(|p| p.slow.iter().copied()))
+        .collect();
+    let mut unstable = unstable(&analysis, &faulty);
+    if let Some((_, lower, ..)) = analysis.levels().filter(|_| populations.is_none()) {
+        // Where pairs have two levels, what reaches the lower one is not slow.
+        let is_low = |v: &Verdict| v.evidence.slow_value.is_none_or(|v| v < OF_LEVEL * lower);
+        unstable.retain(|v| v.evidence.failed > 0 || is_low(v));
     }
+    let shaky: BTreeSet<usize> = unstable.iter().flat_map(Verdict::nodes).collect();
+    failures(&analysis, observations, &shaky, &mut verdicts);
+    small(&analysis, options, &mut verdicts);
+    verdicts.extend(
+        slow.into_iter()
+            .filter(|v| !v.nodes().iter().any(|n| shaky.contains(n))),
+    );
+    verdicts.extend(unstable);
+    verdicts.extend(groups(&analysis));
     let bad: BTreeSet<usize> = verdicts
         .iter()
         .filter(|v| v.severity > Severity::Info)
+        .filter(|v| matches!(v.subject, Subject::Node { .. } | Subject::Rail { .. }))
         .flat_map(Verdict::nodes)
+        .chain(populations.iter().flat_map(|p| p.slow.iter().copied()))
         .collect();
-    for finding in analysis.links(Look::Verdict, &bad) {
-        verdicts.extend(of_link(&analysis, &finding, &suspects));
-    }
-    if let Some((channel, gain)) = analysis.cluster_contention(&suspects) {
-        let evidence = Evidence {
-            rail: analysis.channels[channel].rail,
-            alone_change_percent: Some(percent(gain)),
-            ..Evidence::default()
-        };
-        verdicts.push(Verdict::new(
-            Subject::Cluster,
-            VerdictKind::Contention,
-            Severity::Warning,
-            Confidence::Medium,
-            evidence,
-        ));
-    }
+    let links = analysis.links(Look::Verdict, &bad);
+    let links = links
+        .iter()
+        .filter_map(|found| of_link(&analysis, found, &suspects));
+    verdicts.extend(links);
+    verdicts.extend(contention(&analysis, &suspects));
     expected(&analysis, options, &mut verdicts);
+    if let Some(populations) = &populations {
+        verdicts.push(populated(populations, &analysis));
+    }
+    let verdicts = many(&analysis, populations.is_some(), verdicts);
+    finish(observations.nodes(), &analysis, verdicts)
+}
+
+/// Nodes and rails that stand out; where there are two populations, the slower one as a whole does.
+fn slow_nodes(
+    analysis: &Analysis,
+    populations: Option<&Populations>,
+    suspects: &BTreeSet<usize>,
+) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    let findings = analysis.nodes(Look::Verdict);
+    for quantity in [Quantity::Bandwidth, Quantity::Latency] {
+        of_nodes(analysis, quantity, &findings, suspects, &mut verdicts);
+    }
+    if let Some(populations) = populations {
+        verdicts.retain(|verdict| {
+            let of_slow = verdict
+                .nodes()
+                .iter()
+                .any(|node| populations.slow.contains(node));
+            !(of_slow && verdict.evidence.quantity == Some(Quantity::Bandwidth))
+        });
+    }
+    verdicts
+}
+
+/// Whether the cluster as a whole is slower while all of it is measured.
+fn contention(analysis: &Analysis, suspects: &BTreeSet<usize>) -> Option<Verdict> {
+    let (channel, gain) = analysis.cluster_contention(suspects)?;
+    let evidence = Evidence {
+        rail: analysis.channels[channel].rail,
+        alone_change_percent: Some(percent(gain)),
+        ..Evidence::default()
+    };
+    Some(Verdict::new(
+        Subject::Cluster,
+        VerdictKind::Contention,
+        Severity::Warning,
+        Confidence::Medium,
+        evidence,
+    ))
+}
+
+/// Sorts the verdicts, and says what holds for the whole survey.
+fn finish(nodes: usize, analysis: &Analysis, mut verdicts: Vec<Verdict>) -> Conclusion {
     verdicts.sort_by(|x, y| {
         (y.severity, y.confidence, x.subject).cmp(&(x.severity, x.confidence, y.subject))
     });
@@ -117,15 +189,18 @@ pub(crate) fn conclude(observations: &Observations, options: &Options) -> Conclu
         of.next().map(Channel::typical)
     };
     let pairs = nodes * nodes.saturating_sub(1) / 2;
+    let main = analysis.main().filter(|_| analysis.tells_outliers());
     Conclusion {
         verdicts,
         drain,
         links_seen: if pairs == 0 {
             1.0
         } else {
-            analysis.pairs_seen as f64 / pairs as f64
+            analysis.partners.len() as f64 / pairs as f64
         },
         typical_gbps: typical(Quantity::Bandwidth),
         typical_latency_us: typical(Quantity::Latency),
+        noise_percent: main.map(|c| percent(c.noise())),
+        detectable_percent: main.map(|_| analysis.detectable() * 100.0),
     }
 }

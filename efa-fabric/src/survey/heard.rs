@@ -8,7 +8,7 @@ use super::observation::{Observations, Outcome};
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
     read: usize,
-    reached: Vec<bool>,
+    pub(super) reached: Vec<bool>,
     pub(super) failed_with: Vec<BTreeSet<usize>>,
     pub(super) silent: Vec<bool>,
 }

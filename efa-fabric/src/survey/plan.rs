@@ -7,9 +7,14 @@ use super::conclusion::{Conclusion, conclude};
 use super::heard::Heard;
 use super::observation::{Observations, Outcome};
 use super::options::{Mode, Options};
+use super::reach::Reach;
 use super::round::{Round, Stage};
 use super::schedule::{self, Pair, Schedule, ordered};
 use crate::error::Result;
+
+mod targets;
+
+use self::targets::Targets;
 
 /// Links measured again at most, and nodes.
 const MOST_LINKS: usize = 256;
@@ -18,6 +23,12 @@ const MOST_ALONE: usize = 16;
 const TURNS: usize = 2;
 /// Rounds of suspects at most, where links that share nodes have to wait for each other.
 const MOST_TURNS: usize = 12;
+/// Times that a node which failed or was slow in part is measured again in a sampled survey.
+const TURNS_OF_UNSTABLE: usize = 8;
+/// The pair that is measured alone in the end is one of this many nodes.
+const CONTROLS: usize = 8;
+/// Times that a failed measurement alone is tried again.
+const AGAIN: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -39,11 +50,29 @@ pub struct Plan {
     next_base: usize,
     turn: usize,
     suspects: Vec<usize>,
-    doubtful: Vec<usize>,
     proven: Vec<usize>,
     links: VecDeque<Pair>,
-    queue: VecDeque<Pair>,
+    unstable: Vec<usize>,
+    unsettled: BTreeSet<Pair>,
+    left_out: Vec<usize>,
+    /// Nodes with one bad pair.
+    doubted: Vec<(usize, Pair)>,
+    met: BTreeSet<Pair>,
+    queue: VecDeque<Lone>,
+    waiting: Option<Lone>,
     heard: Heard,
+    /// The first round after the base rounds.
+    fresh_from: usize,
+}
+
+/// A pair to measure alone.
+#[derive(Debug, Clone, Copy)]
+struct Lone {
+    pair: Pair,
+    /// The suspect of the pair, if it is a node: any partner will do.
+    suspect: Option<usize>,
+    /// Times that it failed.
+    failed: usize,
 }
 
 impl Plan {
@@ -74,11 +103,17 @@ impl Plan {
             next_base: 0,
             turn: 0,
             suspects: Vec::new(),
-            doubtful: Vec::new(),
             proven: Vec::new(),
             links: VecDeque::new(),
+            unstable: Vec::new(),
+            unsettled: BTreeSet::new(),
+            left_out: Vec::new(),
+            doubted: Vec::new(),
+            met: BTreeSet::new(),
             queue: VecDeque::new(),
+            waiting: None,
             heard: Heard::new(nodes),
+            fresh_from: usize::MAX,
         })
     }
 
@@ -108,7 +143,7 @@ impl Plan {
     /// What the observations say; at any time, also when the survey was stopped.
     #[must_use]
     pub fn conclude(&self, observations: &Observations) -> Conclusion {
-        conclude(observations, &self.options)
+        conclude(observations, &self.options, self.fresh_from)
     }
 
     /// Number of nodes.
@@ -148,6 +183,10 @@ impl Plan {
             }
         }
         self.phase = Phase::Targeted;
+        self.fresh_from = self.issued;
+        self.left_out = (0..self.nodes)
+            .filter(|&node| self.heard.out(node) && !self.heard.silent[node])
+            .collect();
         None
     }
 
@@ -158,39 +197,84 @@ impl Plan {
         }
         let turn = self.turn;
         self.turn += 1;
-        let last = match self.options.mode {
-            Mode::Sampled => TURNS,
-            _ if self.links.is_empty() => TURNS,
-            _ => MOST_TURNS,
-        };
-        if turn >= last {
+        let reach = Reach::new(observations);
+        // A node whose only bad pair fails again: it is the pair.
+        if turn > 0 {
+            for (node, pair) in std::mem::take(&mut self.doubted) {
+                if reach.never_worked(pair) {
+                    self.unstable.retain(|&other| other != node);
+                }
+            }
+        }
+        // Nodes that were left out and work after all were hardly measured.
+        for &node in self
+            .left_out
+            .iter()
+            .filter(|&&node| self.heard.reached[node])
+        {
+            if !self.unstable.contains(&node) {
+                self.unstable.push(node);
+            }
+        }
+        let mut targets = Targets::new(turn, &self.proven, &self.met);
+        // A pair that failed is tried again together with all others that did.
+        if turn < self.last_turn() {
+            targets.pairs(reach.open_pairs());
+            let mut doubtful = reach.open_nodes();
+            doubtful.retain(|&node| !self.heard.silent[node]);
+            targets.nodes(&doubtful);
+        }
+        if turn < TURNS {
+            // The second time with others that are suspected: a network node that they share
+            // shows as a good pair, two bad nodes as a bad one.
+            if turn == 1 {
+                targets.peers(&self.suspects);
+                targets.next_worst(&self.suspects);
+            }
+            targets.nodes(&self.suspects);
+        }
+        if turn < self.last_turn_of_unstable() {
+            targets.pairs(self.unsettled.iter().copied());
+            self.unsettled.retain(|pair| !targets.has(*pair));
+            targets.nodes(&self.unstable);
+        }
+        if turn < self.last_turn() {
+            self.links = targets.wait(std::mem::take(&mut self.links));
+        }
+        let pairs = targets.with_controls();
+        if pairs.is_empty() {
             self.phase = Phase::Alone;
             self.queue(observations);
             return None;
         }
-        let mut wanted = Vec::new();
-        if turn < TURNS {
-            wanted.extend_from_slice(&self.suspects);
-        }
-        if turn == 0 {
-            wanted.extend_from_slice(&self.doubtful);
-        }
-        let mut pairs = schedule::targeted(&wanted, &self.proven, turn);
-        let mut busy: BTreeSet<usize> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
-        let mut waiting = VecDeque::new();
-        while let Some((a, b)) = self.links.pop_front() {
-            if busy.contains(&a) || busy.contains(&b) {
-                waiting.push_back((a, b));
-            } else {
-                busy.extend([a, b]);
-                pairs.push((a, b));
-            }
-        }
-        self.links = waiting;
-        if pairs.is_empty() && self.links.is_empty() {
-            self.turn = MOST_TURNS;
-        }
+        self.met.extend(pairs.iter().copied());
         Some(pairs)
+    }
+
+    /// Turns of links and of pairs that failed.
+    fn last_turn(&self) -> usize {
+        match self.options.mode {
+            // Each suspect's measurements alone are kept free.
+            Mode::Sampled => {
+                let alone = if self.suspects.is_empty() {
+                    0
+                } else {
+                    self.options.thresholds.alone
+                };
+                let end = self.round_limit().saturating_sub(alone);
+                TURNS.max(end.saturating_sub(self.fresh_from))
+            }
+            _ => MOST_TURNS,
+        }
+    }
+
+    /// Turns of nodes that failed or were slow in part; those are few, and worth the rounds.
+    fn last_turn_of_unstable(&self) -> usize {
+        match self.options.mode {
+            _ if self.unstable.is_empty() => 0,
+            Mode::Sampled => TURNS_OF_UNSTABLE,
+            _ => MOST_TURNS,
+        }
     }
 
     fn analyse(&self, observations: &Observations) -> Analysis {
@@ -198,6 +282,7 @@ impl Plan {
             observations,
             self.options.labels.as_deref(),
             &self.options.thresholds,
+            self.fresh_from,
         )
     }
 
@@ -221,12 +306,15 @@ impl Plan {
             .take(MOST_LINKS)
             .collect();
         self.links = (0..TURNS).flat_map(|_| links.iter().copied()).collect();
-        self.doubtful = analysis
-            .reach
-            .dead()
-            .map(|(node, _)| node)
-            .filter(|&node| !self.heard.silent[node])
-            .collect();
+        self.met.clone_from(&analysis.partners);
+        // A slow node is no unstable one; it is measured again anyway.
+        for unstable in analysis.unstable(Look::Screen, &BTreeSet::new()) {
+            if let [pair] = unstable.unsettled[..] {
+                self.doubted.push((unstable.node, pair));
+            }
+            self.unsettled.extend(unstable.unsettled);
+            self.unstable.push(unstable.node);
+        }
         let worst = |node: usize| {
             analysis
                 .channels
@@ -248,17 +336,21 @@ impl Plan {
         let analysis = self.analyse(observations);
         let times = self.options.thresholds.alone;
         let mut had: BTreeSet<usize> = BTreeSet::new();
-        for finding in analysis.nodes(Look::Screen) {
+        let found = analysis.nodes(Look::Screen);
+        for finding in found.iter().filter(|finding| !finding.cleared) {
             let node = finding.node;
             let count = finding.alone.map_or(0, |(_, count)| count);
             let wanted = times.saturating_sub(count);
             // More than one suspect may take a sampled survey beyond its limit, if they are clear.
-            let worth = analysis.is_clear(&finding) || self.fits(wanted);
+            let worth = analysis.is_clear(finding) || self.fits(wanted);
             if had.len() < MOST_ALONE && worth && had.insert(node) {
                 let partners = self.proven.iter().filter(|&&p| p != node);
                 let pairs = partners.cycle().skip(count).take(wanted);
-                self.queue
-                    .extend(pairs.map(|&partner| ordered(node, partner)));
+                self.queue.extend(pairs.map(|&partner| Lone {
+                    pair: ordered(node, partner),
+                    suspect: Some(node),
+                    failed: 0,
+                }));
             }
         }
         for finding in analysis
@@ -269,26 +361,15 @@ impl Plan {
             let count = finding.alone.map_or(0, |(_, count)| count);
             let wanted = times.saturating_sub(count);
             if self.fits(wanted) {
-                self.queue.extend(std::iter::repeat_n(finding.pair, wanted));
-            }
-        }
-        let patchy: BTreeSet<usize> = analysis
-            .reach
-            .patchy(&analysis.met)
-            .iter()
-            .map(|&(node, _)| node)
-            .collect();
-        for (pair, tally) in analysis.reach.failed_pairs().take(MOST_ALONE) {
-            let known = patchy.contains(&pair.0) || patchy.contains(&pair.1);
-            if tally.reached == 0 && !known && self.fits(times) {
-                self.queue.extend(std::iter::repeat_n(pair, times));
+                self.queue
+                    .extend(std::iter::repeat_n(Lone::link(finding.pair), wanted));
             }
         }
         if !analysis.reach.any_success() && analysis.reach.any_failure() {
             // Nobody reached anybody: once more, in case it was a bad moment.
             let first = observations.as_slice().first().map(|o| (o.a, o.b));
-            self.queue
-                .extend(first.filter(|&(a, b)| !self.heard.silent[a] && !self.heard.silent[b]));
+            let first = first.filter(|&(a, b)| !self.heard.silent[a] && !self.heard.silent[b]);
+            self.queue.extend(first.map(Lone::link));
         }
         if !analysis.tells_outliers() {
             self.proven.clear();
@@ -302,14 +383,55 @@ impl Plan {
     }
 
     fn alone(&mut self, observations: &Observations) -> Option<Vec<Pair>> {
-        while let Some(pair) = self.queue.pop_front() {
-            // A failed pair that works alone needs no third attempt.
-            if !(self.heard.failed_with[pair.0].contains(&pair.1) && worked(observations, pair)) {
-                return Some(vec![pair]);
-            }
+        if let Some(lone) = self.waiting.take() {
+            self.ask_again(lone, observations);
+        }
+        if let Some(lone) = self.queue.pop_front() {
+            self.waiting = Some(lone);
+            return Some(vec![lone.pair]);
         }
         self.phase = Phase::Control;
         None
+    }
+
+    /// Puts a measurement alone that failed, or never came, at the end of the queue, a suspect
+    /// with another partner.
+    fn ask_again(&mut self, mut lone: Lone, observations: &Observations) {
+        let last = self.issued.saturating_sub(1);
+        let seen = observations.as_slice().iter().rev();
+        let mut of_last = seen.take_while(|o| o.round >= last);
+        let measured = of_last.any(|o| {
+            o.round == last && matches!(o.outcome, Outcome::Measured(_)) && (o.a, o.b) == lone.pair
+        });
+        lone.failed += 1;
+        let lost = self.heard.silent[lone.pair.0] || self.heard.silent[lone.pair.1];
+        if measured || lone.failed > AGAIN || (lost && lone.suspect.is_none()) {
+            return;
+        }
+        let Some(suspect) = lone.suspect.filter(|&node| !self.heard.silent[node]) else {
+            if lone.suspect.is_none() && self.fits(1) {
+                self.queue.push_back(lone);
+            }
+            return;
+        };
+        let had = if lone.pair.0 == suspect {
+            lone.pair.1
+        } else {
+            lone.pair.0
+        };
+        let others: Vec<usize> = self
+            .proven
+            .iter()
+            .copied()
+            .filter(|&node| node != had && node != suspect && !self.heard.silent[node])
+            .collect();
+        let Some(&partner) = others.get(lone.failed % others.len().max(1)) else {
+            return;
+        };
+        lone.pair = ordered(suspect, partner);
+        if self.fits(1) {
+            self.queue.push_back(lone);
+        }
     }
 
     fn control(&mut self) -> Option<Vec<Pair>> {
@@ -317,10 +439,18 @@ impl Plan {
         if self.options.mode == Mode::Sampled && self.issued >= self.round_limit() {
             return None;
         }
-        match self.proven[..] {
-            [a, b, ..] => Some(vec![ordered(a, b)]),
-            _ => None,
-        }
+        // A pair that works, where there is one.
+        let few = &self.proven[..self.proven.len().min(CONTROLS)];
+        let pairs = few.iter().enumerate().flat_map(|(i, &a)| {
+            let others = few[i + 1..].iter();
+            others.map(move |&b| ordered(a, b))
+        });
+        let mut pairs = pairs.collect::<Vec<Pair>>().into_iter();
+        let first = pairs.clone().next();
+        pairs
+            .find(|pair| self.met.contains(pair))
+            .or(first)
+            .map(|pair| vec![pair])
     }
 }
 
@@ -334,12 +464,15 @@ fn clear(analysis: &Analysis) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Whether a pair was ever measured.
-fn worked(observations: &Observations, pair: Pair) -> bool {
-    observations
-        .as_slice()
-        .iter()
-        .any(|o| (o.a, o.b) == pair && matches!(o.outcome, Outcome::Measured(_)))
+impl Lone {
+    /// A link, again and again.
+    fn link(pair: Pair) -> Self {
+        Self {
+            pair,
+            suspect: None,
+            failed: 0,
+        }
+    }
 }
 
 /// ⌊log2 n⌋ + 2.
@@ -347,5 +480,7 @@ fn sampled_rounds(nodes: usize) -> usize {
     nodes.max(1).ilog2() as usize + 2
 }
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::observation::{Observations, Outcome};
 use super::schedule::Pair;
 
+/// Chance that failures which are spread over the cluster are taken for those of a subject.
+const CHANCE: f64 = 0.003;
+/// Failed attempts that a verdict needs: on a pair, on a node.
+const LEAST_OF_PAIR: usize = 3;
+const LEAST_OF_NODE: usize = 3;
+/// And at most, however many pairs fail.
+const MOST_FAILURES: usize = 7;
+
 /// What failed, and with whom it did not.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
@@ -13,6 +21,8 @@ pub(crate) struct Reach {
     /// Pairs that failed at least once.
     pairs: BTreeMap<Pair, PairTally>,
     any_success: bool,
+    /// Pairs of any two nodes that were tried.
+    tried: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +57,8 @@ impl Reach {
             .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
             .map(|o| (o.a, o.b))
             .collect();
+        let tried: BTreeSet<Pair> = observations.as_slice().iter().map(|o| (o.a, o.b)).collect();
+        reach.tried = tried.len();
         for o in observations.as_slice() {
             let ends = [(o.a, o.b), (o.b, o.a)];
             match &o.outcome {
@@ -125,11 +137,69 @@ impl Reach {
             .map(|node| (node, self.failed_with_live(node)))
     }
 
-    /// Nodes that reached some, but failed with at least three and half of the live ones.
+    /// Of pairs between live nodes, how often each failed as a whole. What a lost node explains is
+    /// left out.
+    pub(crate) fn failures(&self) -> BTreeMap<Pair, usize> {
+        self.failed_pairs()
+            .filter(|((a, b), _)| !self.nodes[*a].silent && !self.nodes[*b].silent)
+            .map(|(pair, tally)| (pair, tally.failed))
+            .collect()
+    }
+
+    /// The share of pairs of live nodes that ever failed, were it one more.
+    pub(crate) fn failure_share(&self) -> f64 {
+        (self.failures().len() + 1) as f64 / (self.tried + 1) as f64
+    }
+
+    /// Failed attempts in a row that chance does not explain, of any one of this many subjects.
+    pub(crate) fn enough_failures(&self, subjects: usize, least: usize) -> usize {
+        let share = self.failure_share().clamp(1e-6, 0.5);
+        let needed = (CHANCE / subjects.max(1) as f64).ln() / share.ln();
+        (needed.ceil() as usize).clamp(least, MOST_FAILURES)
+    }
+
+    /// The same of a pair.
+    pub(crate) fn enough_of_pair(&self) -> usize {
+        self.enough_failures(self.tried, LEAST_OF_PAIR)
+    }
+
+    /// The same of a node.
+    pub(crate) fn enough_of_node(&self) -> usize {
+        let enough = self.enough_failures(self.nodes.len(), LEAST_OF_NODE);
+        enough.min(self.live_nodes()).max(2)
+    }
+
+    /// Whether a pair failed, and never worked.
+    pub(crate) fn never_worked(&self, pair: Pair) -> bool {
+        self.pairs
+            .get(&pair)
+            .is_some_and(|tally| tally.reached == 0)
+    }
+
+    /// Pairs of live nodes that never worked, and were not tried often enough to say so.
+    pub(crate) fn open_pairs(&self) -> Vec<Pair> {
+        let enough = self.enough_of_pair();
+        let open = self.failed_pairs().filter(|((a, b), tally)| {
+            let lost = self.nodes[*a].silent || self.nodes[*b].silent;
+            tally.reached == 0 && tally.failed < enough && !lost
+        });
+        open.map(|(pair, _)| pair).collect()
+    }
+
+    /// Nodes that never worked, and were not tried often enough to say so.
+    pub(crate) fn open_nodes(&self) -> Vec<usize> {
+        let enough = self.enough_of_node();
+        let open = self
+            .dead()
+            .filter(|&(node, failed)| failed < enough && !self.silent(node));
+        open.map(|(node, _)| node).collect()
+    }
+
+    /// Nodes that reached some, but never at least three and half of the live ones.
     pub(crate) fn patchy(&self, partners_met: &[usize]) -> Vec<(usize, usize)> {
         (0..self.nodes.len())
             .filter(|&node| self.alive(node))
-            .map(|node| (node, self.failed_with_live(node)))
+            .map(|node| (node, self.never_reached(node)))
             .filter(|&(node, failed)| failed >= 3 && 2 * failed >= partners_met[node])
             .collect()
     }
@@ -166,6 +236,12 @@ impl Reach {
             .iter()
             .find(|((a, b), _)| *a == node || *b == node)
             .map(|(_, t)| t)
+    }
+
+    fn never_reached(&self, node: usize) -> usize {
+        self.failed_pairs()
+            .filter(|((a, b), tally)| tally.reached == 0 && (*a == node || *b == node))
+            .count()
     }
 
     fn failed_with_live(&self, node: usize) -> usize {

@@ -112,23 +112,6 @@ pub fn between_groups(labels: &[String]) -> Schedule {
     }
 }
 
-/// One round that pairs each suspect with a proven node, while these last.
-///
-/// `turn` says how often the suspects were paired before: each turn gives a suspect another
-/// partner, as long as there are enough. The order of `proven` is kept, best first.
-#[must_use]
-pub fn targeted(suspects: &[usize], proven: &[usize], turn: usize) -> Vec<Pair> {
-    let partners: Vec<usize> = proven
-        .iter()
-        .copied()
-        .filter(|node| !suspects.contains(node))
-        .collect();
-    let count = suspects.len().min(partners.len());
-    (0..count)
-        .map(|i| ordered(suspects[i], partners[(i + turn * count) % partners.len()]))
-        .collect()
-}
-
 impl Schedule {
     /// Number of nodes.
     #[must_use]
@@ -302,16 +285,6 @@ mod tests {
             ring(4).iter().collect::<Vec<_>>(),
             [[(0, 1), (2, 3)], [(1, 2), (0, 3)]]
         );
-    }
-
-    #[test]
-    fn targeted_changes_partners() {
-        assert_eq!(targeted(&[3], &[0, 1, 2], 0), [(0, 3)]);
-        assert_eq!(targeted(&[3], &[0, 1, 2], 1), [(1, 3)]);
-        assert_eq!(targeted(&[3, 1], &[0, 1, 2, 5], 1), [(3, 5), (0, 1)]);
-        assert_eq!(targeted(&[3, 4], &[0], 0), [(0, 3)]);
-        assert_eq!(targeted(&[3], &[3], 0), []);
-        assert_eq!(targeted(&[], &[0], 0), []);
     }
 
     proptest! {

@@ -9,8 +9,10 @@ mod cluster;
 mod fault;
 mod run;
 mod study;
+mod world;
 
 pub use cluster::{Cluster, MESSAGES_PER_PAIR};
 pub use fault::Fault;
 pub use run::Run;
 pub use study::{Case, Row, head, targets_missed, tell};
+pub use world::World;

@@ -9,6 +9,12 @@ pub const MAD_TO_SIGMA: f64 = 1.4826;
 /// Below this spread of logarithms (1 %), differences are not worth a claim.
 pub const LEAST_SPREAD: f64 = 0.01;
 
+/// A node with this effect or less is slow (logarithm: 5 %): a pair has the rate of its slower node.
+pub(crate) const SLOW_PARTNER: f64 = -0.05;
+/// With this share of slow partners or more, an effect is taken from the others only.
+const MANY_SLOW: f64 = 0.25;
+/// If these are as many.
+const LEAST_OTHERS: usize = 3;
 /// Sweeps after which a polish stops, settled or not.
 const MAX_SWEEPS: usize = 12;
 /// Measurements within this many spreads of the fit are averaged after the polish.
@@ -97,7 +103,51 @@ pub fn polish(nodes: usize, cells: &[Cell]) -> Fit {
         }
     }
     average_inliers(&mut fit, cells);
+    leave_out_slow_partners(&mut fit, cells);
     fit
+}
+
+/// Takes the effects of nodes with many slow partners from the others: two slow nodes are as fast
+/// together as the slower one, and not as slow as the sum of their effects.
+fn leave_out_slow_partners(fit: &mut Fit, cells: &[Cell]) {
+    let slow = |effects: &[f64]| -> Vec<bool> {
+        effects
+            .iter()
+            .map(|&effect| effect <= SLOW_PARTNER)
+            .collect()
+    };
+    let (slow_tx, slow_rx) = (slow(&fit.tx), slow(&fit.rx));
+    if !slow_tx.iter().chain(&slow_rx).any(|&slow| slow) {
+        return;
+    }
+    let nodes = fit.tx.len();
+    let better = |of: &dyn Fn(&Cell) -> (usize, bool, f64), counts: &[usize]| {
+        let mut values = vec![Vec::new(); nodes];
+        for cell in cells {
+            let (node, slow, value) = of(cell);
+            if !slow && value.is_finite() {
+                values[node].push(value);
+            }
+        }
+        let effect = |(values, &all): (&mut Vec<f64>, &usize)| {
+            let left_out = all.saturating_sub(values.len()) as f64;
+            let many = left_out >= MANY_SLOW * all as f64 && left_out > 0.0;
+            median(values).filter(|_| many && values.len() >= LEAST_OTHERS)
+        };
+        values
+            .iter_mut()
+            .zip(counts)
+            .map(effect)
+            .collect::<Vec<_>>()
+    };
+    let of_tx = |c: &Cell| (c.from, slow_rx[c.to], c.value - fit.center - fit.rx[c.to]);
+    let of_rx = |c: &Cell| (c.to, slow_tx[c.from], c.value - fit.center - fit.tx[c.from]);
+    let (tx, rx) = (better(&of_tx, &fit.tx_count), better(&of_rx, &fit.rx_count));
+    for (effects, known) in [(&mut fit.tx, tx), (&mut fit.rx, rx)] {
+        for (effect, known) in effects.iter_mut().zip(known) {
+            *effect = known.unwrap_or(*effect);
+        }
+    }
 }
 
 /// Splits measurements without a direction (latency) into one effect per node: `tx` equals `rx`.

@@ -28,6 +28,12 @@ pub enum Subject {
         /// The node with the higher number.
         b: usize,
     },
+    /// The nodes with the same label: a leaf, a spine, a zone. [`Evidence::label`] has the label,
+    /// [`Evidence::nodes`] its nodes.
+    Group {
+        /// Its number, by the first node with its label.
+        group: usize,
+    },
 }
 
 /// What is wrong.
@@ -49,6 +55,16 @@ pub enum VerdictKind {
     BelowExpected,
     /// Something could not be told from what was measured.
     NotEnoughData,
+    /// It fails or is slow in part of its measurements with the same partners, or its rates vary
+    /// more than those of the others.
+    Unstable,
+    /// The nodes fall into two populations of different rates.
+    Populations,
+    /// The rates of many pairs differ in a way that no node explains: network nodes, paths or
+    /// oversubscription. Not a fault of a link.
+    Structure,
+    /// A pair failed in one attempt, or as rarely as pairs of this cluster do.
+    SeenOnce,
 }
 
 /// What to do about it.
@@ -107,6 +123,7 @@ pub enum Direction {
 
 /// The numbers behind a verdict. Those that do not apply are `None` or 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Evidence {
     /// What was measured.
@@ -115,19 +132,30 @@ pub struct Evidence {
     pub direction: Option<Direction>,
     /// The rail that it was measured on; `None` for all together.
     pub rail: Option<u16>,
-    /// Difference from the typical value in percent: below 0 for a loss of bandwidth, above 0
+    /// Difference of `value` from `typical` in percent: below 0 for a loss of bandwidth, above 0
     /// for a gain of latency.
     pub change_percent: Option<f64>,
     /// Robust z: the difference in units of 1.4826 × MAD of the cluster.
     pub z: Option<f64>,
-    /// Measurements behind the difference.
+    /// Measurements of the subject, of which `value` is the median.
     pub observations: usize,
-    /// What the subject reaches, in Gbit/s or µs.
+    /// The median of the subject's own measurements, in Gbit/s or µs; where they were compared
+    /// with an expected rate, what that says.
     pub value: Option<f64>,
-    /// What is typical in the cluster, in Gbit/s or µs.
+    /// The median of the measurements that the subject is compared with, in Gbit/s or µs.
     pub typical: Option<f64>,
+    /// Measurements of which `typical` is the median.
+    pub compared: usize,
     /// The expected rate in Gbit/s.
     pub expected_gbps: Option<f64>,
+    /// Measurements of an unstable subject that were much slower than its others.
+    pub slow: usize,
+    /// The median of those, in Gbit/s.
+    pub slow_value: Option<f64>,
+    /// The label of a group.
+    pub label: Option<String>,
+    /// The nodes of a group or of the slower population, ascending.
+    pub nodes: Vec<usize>,
     /// The difference while nothing else was measured, in percent.
     pub alone_change_percent: Option<f64>,
     /// Measurements alone.
@@ -168,6 +196,7 @@ impl Verdict {
             Subject::Cluster => Vec::new(),
             Subject::Node { node } | Subject::Rail { node, .. } => vec![node],
             Subject::Link { a, b } => vec![a, b],
+            Subject::Group { .. } => self.evidence.nodes.clone(),
         }
     }
 }

@@ -46,10 +46,46 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         Subject::Node { node } => name(node),
         Subject::Rail { node, rail } => format!("rail {rail} of {}", name(node)),
         Subject::Link { a, b } => format!("the link between {} and {}", name(a), name(b)),
+        Subject::Group { group } => match &verdict.evidence.label {
+            Some(label) => format!("the group {label}"),
+            None => format!("group {group}"),
+        },
     };
     let e = &verdict.evidence;
     match verdict.kind {
         VerdictKind::Unreachable => unreachable(verdict, &subject),
+        VerdictKind::Unstable => unstable(e, &subject),
+        VerdictKind::Populations => populations(e, &name),
+        VerdictKind::Structure => structure(e),
+        VerdictKind::SeenOnce if verdict.subject == Subject::Cluster => format!(
+            "{} of {} pairs failed once or as rarely as others, and are no faults{}",
+            e.failed,
+            e.tried,
+            failure(e)
+        ),
+        VerdictKind::SeenOnce => format!(
+            "{subject} failed in {} of {} attempts, not more often than others: seen, no fault{}",
+            e.failed,
+            e.tried,
+            failure(e)
+        ),
+        VerdictKind::Intermittent if verdict.subject == Subject::Cluster => format!(
+            "{} of {} pairs failed in several attempts{}",
+            e.failed,
+            e.tried,
+            failure(e)
+        ),
+        VerdictKind::SlowBandwidth | VerdictKind::HighLatency
+            if matches!(verdict.subject, Subject::Group { .. }) =>
+        {
+            let nodes: Vec<String> = e.nodes.iter().map(|&node| name(node)).collect();
+            format!(
+                "{subject} {} of pairs across other groups; its {} nodes: {}",
+                difference(e, names, verdict.subject),
+                nodes.len(),
+                listed(&nodes)
+            )
+        }
         VerdictKind::Intermittent => {
             let unit = if matches!(verdict.subject, Subject::Link { .. }) {
                 "attempts"
@@ -88,9 +124,9 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
             e.alone_change_percent.unwrap_or_default(),
         ),
         VerdictKind::BelowExpected => format!(
-            "{subject} reaches {:.4} of {:.4} Gbit/s expected{}",
-            e.value.unwrap_or_default(),
-            e.expected_gbps.unwrap_or_default(),
+            "{subject} reaches {} of {} Gbit/s expected{}",
+            digits(e.value.unwrap_or_default()),
+            digits(e.expected_gbps.unwrap_or_default()),
             e.rail
                 .map_or(String::new(), |rail| format!(" on rail {rail}")),
         ),
@@ -112,7 +148,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
 fn unreachable(verdict: &Verdict, subject: &str) -> String {
     let e = &verdict.evidence;
     match verdict.subject {
-        Subject::Cluster => format!(
+        Subject::Cluster | Subject::Group { .. } => format!(
             "no pair of nodes reached each other{}: security group (all traffic to and from itself), subnet, or provider",
             failure(e),
         ),
@@ -164,12 +200,116 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
         }
         _ => String::new(),
     };
+    let than = match subject {
+        Subject::Link { .. } => "the other measurements of its nodes",
+        Subject::Group { .. } => "the median",
+        _ => "the median of the other nodes",
+    };
     format!(
-        "has {:.0} % {compared}{direction} than typical ({:.4} against {:.4} {unit}, z {:.1}, {} measurements)",
+        "has {:.0} % {compared}{direction} than {than} (median {} {unit} of {} measurements, against {} of {}; z {:.1})",
         change.abs(),
-        e.value.unwrap_or_default(),
-        e.typical.unwrap_or_default(),
-        e.z.unwrap_or_default(),
+        digits(e.value.unwrap_or_default()),
         e.observations,
+        digits(e.typical.unwrap_or_default()),
+        e.compared,
+        e.z.unwrap_or_default(),
     )
+}
+
+fn unstable(e: &Evidence, subject: &str) -> String {
+    let mut text = format!("{subject} is unstable: of {} measurements", e.tried);
+    if e.failed > 0 {
+        let _ = write!(text, ", {} failed{}", e.failed, failure(e));
+    }
+    match e.slow_value {
+        Some(slow) if e.slow > 0 => {
+            let _ = write!(text, ", {} had a median of {} Gbit/s", e.slow, digits(slow));
+        }
+        _ if e.slow > 0 => {
+            let _ = write!(
+                text,
+                ", {} differ by more than three times the noise of other pairs",
+                e.slow
+            );
+            return text;
+        }
+        _ => {}
+    }
+    if let Some(value) = e.value {
+        let others = e.observations;
+        let _ = write!(text, "; the other {others} had {} Gbit/s", digits(value));
+    }
+    text
+}
+
+fn populations(e: &Evidence, name: &impl Fn(usize) -> String) -> String {
+    let nodes: Vec<String> = e.nodes.iter().map(|&node| name(node)).collect();
+    format!(
+        "the nodes fall into two populations: {} of {} are slower, with {} Gbit/s (median of {} measurements) against {} Gbit/s among the others ({} measurements); the slower ones: {}",
+        nodes.len(),
+        e.tried,
+        digits(e.value.unwrap_or_default()),
+        e.observations,
+        digits(e.typical.unwrap_or_default()),
+        e.compared,
+        listed(&nodes)
+    )
+}
+
+fn structure(e: &Evidence) -> String {
+    let cause = "paths or network nodes share capacity; labels of network nodes tell more";
+    let (count, all) = (e.failed, e.tried);
+    match (e.value, e.typical, e.slow_value) {
+        (Some(lower), Some(higher), None) => format!(
+            "{count} of {all} pairs reach {} Gbit/s where the others reach {} Gbit/s, which no node explains: {cause}",
+            digits(lower),
+            digits(higher)
+        ),
+        (_, Some(typical), Some(worst)) => format!(
+            "{count} of {all} pairs are slower than their nodes explain, down to {} Gbit/s where {} are typical; too many for faults of single links: {cause}",
+            digits(worst),
+            digits(typical)
+        ),
+        _ => format!("{count} of {all} pairs differ in a way that no node explains: {cause}"),
+    }
+}
+
+/// All names, or the first of many and how many more there are.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 64;
+    let text = names[..names.len().min(MOST)].join(", ");
+    match names.len().checked_sub(MOST) {
+        Some(more) if more > 0 => format!("{text} and {more} more"),
+        _ => text,
+    }
+}
+
+/// Three significant digits: more were not measured.
+pub(crate) fn digits(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return format!("{value}");
+    }
+    // Rounded first: 9.996 is 10.0, and not 10.00.
+    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
+    let places = 2 - rounded.abs().log10().floor() as i32;
+    format!("{rounded:.*}", places.max(0) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        for (value, text) in [
+            (101.72, "102"),
+            (61.648, "61.6"),
+            (3196.4, "3200"),
+            (0.012_345, "0.0123"),
+            (9.996, "10.0"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(digits(value), text);
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::verdict::Direction;
+use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
-use super::finding::{Alone, LINK_CLAIM, LinkFinding};
+use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding};
 use crate::median::median;
 
 /// An effect that keeps this share alone is not for the company.
@@ -14,6 +14,15 @@ const KEPT_ALONE: f64 = 0.4;
 const LINK_CONTENTION: f64 = -0.20;
 /// A loss by company has to be this clear (logarithm: 14 %).
 const CONTENTION: f64 = -0.15;
+/// What was measured since a node was suspected is this many standard errors below.
+const AGAIN: f64 = 3.0;
+/// The same of latency, which has one value where bandwidth has two.
+const AGAIN_LATENCY: f64 = 1.5;
+/// Chance that any healthy node looks as a slow one when it is measured again.
+const CHANCE: f64 = 0.02;
+const CHANCE_LATENCY: f64 = 0.1;
+/// Measurements since a node was suspected that a verdict needs, one of them alone.
+const ENOUGH_AGAIN: usize = 3;
 
 impl Analysis {
     /// How much faster a pair of unsuspected nodes is alone, per channel (logarithm).
@@ -35,31 +44,38 @@ impl Analysis {
         }
         self.bandwidth()
             .filter_map(|(i, c)| self.control(c, suspects).map(|v| (i, v)))
-            .filter(|&(_, gain)| gain >= -CONTENTION)
+            .filter(|&(i, gain)| gain >= -CONTENTION && gain > self.channels[i].most_in_company())
             .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// What measuring alone says of a finding of this size.
-    pub(crate) fn judge(
-        &self,
-        effect: f64,
-        alone: Option<(f64, usize)>,
-        channel: usize,
-        suspects: &BTreeSet<usize>,
-    ) -> Alone {
-        let Some((alone, count)) = alone else {
+    /// Measurements alone that a verdict needs: of several, one may have failed.
+    fn enough_alone(&self) -> usize {
+        self.thresholds.alone.clamp(1, 2)
+    }
+
+    /// What measuring again says of a finding.
+    pub(crate) fn judge(&self, finding: &NodeFinding, suspects: &BTreeSet<usize>) -> Alone {
+        let (effect, channel) = (finding.effect, finding.channel);
+        let enough = finding.fresh.1 >= self.thresholds.alone.min(ENOUGH_AGAIN);
+        let Some((alone, _)) = finding.alone.filter(|_| enough) else {
             return Alone::Unknown;
         };
-        if count < self.thresholds.alone {
-            return Alone::Unknown;
-        }
         // Where everybody is faster alone, a suspect has to be as well.
         let control = self
             .control(&self.channels[channel], suspects)
             .filter(|gain| *gain >= -CONTENTION)
             .unwrap_or(0.0);
         let alone = alone - control;
-        if alone <= (effect * KEPT_ALONE).min(-0.06) {
+        let (fresh, count) = finding.fresh;
+        let channel = &self.channels[channel];
+        let (least, most) = match channel.quantity {
+            Quantity::Bandwidth => (AGAIN, CHANCE),
+            Quantity::Latency => (AGAIN_LATENCY, CHANCE_LATENCY),
+        };
+        let chance = channel.chance_of_node(finding.node, finding.direction, effect / 2.0);
+        let again = fresh <= -least * channel.error_of(channel.noise(), count)
+            && chance * (channel.fit.tx.len() as f64) < most;
+        if alone <= (effect * KEPT_ALONE).min(-0.06) && again {
             Alone::StillBad
         } else if effect <= CONTENTION && effect - alone <= CONTENTION {
             Alone::Contention
@@ -70,7 +86,7 @@ impl Analysis {
 
     /// The same for a link.
     pub(crate) fn judge_link(&self, finding: &LinkFinding, suspects: &BTreeSet<usize>) -> Alone {
-        let Some((alone, _)) = finding.alone.filter(|&(_, n)| n >= self.thresholds.alone) else {
+        let Some((alone, _)) = finding.alone.filter(|&(_, n)| n >= self.enough_alone()) else {
             return Alone::Unknown;
         };
         let channel = &self.channels[finding.channel];

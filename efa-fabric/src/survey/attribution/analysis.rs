@@ -8,7 +8,7 @@ use super::super::reach::Reach;
 use super::super::schedule::Pair;
 use super::super::verdict::Quantity;
 use super::channel::Channel;
-use super::reading::channels;
+use super::reading::{How, channels};
 
 /// Everything that follows from the observations.
 #[derive(Debug)]
@@ -17,7 +17,8 @@ pub(crate) struct Analysis {
     pub(crate) reach: Reach,
     /// Distinct partners per node.
     pub(crate) met: Vec<usize>,
-    pub(crate) pairs_seen: usize,
+    /// Pairs that were tried.
+    pub(crate) partners: BTreeSet<Pair>,
     pub(super) thresholds: Thresholds,
     pub(super) outliers: bool,
 }
@@ -27,6 +28,7 @@ impl Analysis {
         observations: &Observations,
         labels: Option<&[String]>,
         thresholds: &Thresholds,
+        fresh_from: usize,
     ) -> Self {
         let nodes = observations.nodes();
         let reach = Reach::new(observations);
@@ -40,11 +42,19 @@ impl Analysis {
             met[b] += 1;
         }
         let outliers = reach.live_nodes() >= thresholds.least_nodes;
+        let how = How {
+            labels,
+            fresh_from,
+            claims: (
+                (1.0 - thresholds.loss).ln(),
+                -(1.0 + thresholds.latency_excess).ln(),
+            ),
+        };
         Self {
-            channels: channels(observations, labels),
+            channels: channels(observations, &how),
             reach,
             met,
-            pairs_seen: partners.len(),
+            partners,
             thresholds: thresholds.clone(),
             outliers,
         }
@@ -63,7 +73,24 @@ impl Analysis {
             .filter(|(_, c)| c.quantity == Quantity::Bandwidth)
     }
 
-    pub(super) fn claim(&self, quantity: Quantity) -> f64 {
+    /// The least loss of a node, as a share, that its usual number of measurements tells from noise.
+    pub(crate) fn detectable(&self) -> f64 {
+        let claim = self.thresholds.loss;
+        let Some(channel) = self.main() else {
+            return claim;
+        };
+        let scale = channel.spread_tx.max(channel.spread_rx);
+        let again = channel.error_of(channel.noise(), self.thresholds.alone + 2) * 3.0;
+        claim.max(-(-(self.thresholds.z * scale).max(again)).exp_m1())
+    }
+
+    /// The bandwidth of all rails together; without such, of the first.
+    pub(crate) fn main(&self) -> Option<&Channel> {
+        let together = self.bandwidth().find(|(_, c)| c.rail.is_none());
+        together.or_else(|| self.bandwidth().next()).map(|(_, c)| c)
+    }
+
+    pub(crate) fn claim(&self, quantity: Quantity) -> f64 {
         match quantity {
             Quantity::Bandwidth => (1.0 - self.thresholds.loss).ln(),
             Quantity::Latency => -(1.0 + self.thresholds.latency_excess).ln(),

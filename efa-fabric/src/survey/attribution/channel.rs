@@ -1,12 +1,17 @@
 //! One quantity on one rail: what was measured, what the polish made of it, and what it leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::schedule::Pair;
-use super::super::statistics::{Cell, Fit};
+use super::super::statistics::{Cell, Fit, LEAST_SPREAD, SLOW_PARTNER};
 use super::super::verdict::{Direction, Quantity};
+use super::groups::SlowGroup;
+use super::unstable::tail;
 use super::ways::Ways;
 use crate::median::median;
+
+/// A pair alone is faster than any in company by this multiple of the noise.
+const CLEAR_NOISE: f64 = 2.0;
 
 /// One quantity on one rail, with what the polish made of it.
 #[derive(Debug)]
@@ -22,6 +27,11 @@ pub(crate) struct Channel {
     pub(super) noise: f64,
     /// How much the fit takes out of that spread by having many effects: 1 for large tables.
     pub(super) freedom: f64,
+    /// The first round of targeted measurements: what is older was measured before anything was
+    /// suspected.
+    pub(super) fresh_from: usize,
+    /// Groups that are slower than the others as a whole; taken out of the measurements.
+    pub(crate) slow_groups: Vec<SlowGroup>,
 }
 
 /// Both directions of one measurement, as logarithms; NaN where not measured.
@@ -30,6 +40,20 @@ pub(super) struct Both {
     pub(super) pair: Pair,
     pub(super) forth: f64,
     pub(super) back: f64,
+    /// What was taken out of both: the difference of its class, and of its round.
+    pub(super) shift: f64,
+    /// Pairs are compared with pairs of the same class: across groups, inside, of a slow group.
+    pub(super) class: usize,
+    pub(super) round: usize,
+}
+
+impl Both {
+    /// Takes something that is known out of both directions.
+    pub(super) fn take_out(&mut self, shift: f64) {
+        self.forth -= shift;
+        self.back -= shift;
+        self.shift += shift;
+    }
 }
 
 impl Channel {
@@ -133,6 +157,119 @@ impl Channel {
             .map(|(sum, count)| sum / *count as f64)
             .collect();
         median(&mut values).map(|v| (v, count))
+    }
+
+    /// The median of a node's measurements since it was suspected, in company and alone, without
+    /// the effects of its partners; and how many they are.
+    pub(super) fn fresh_of_node(&self, node: usize, direction: Direction) -> (f64, usize) {
+        let mut values = self.again_of_node(node, direction);
+        let count = values.len();
+        (median(&mut values).unwrap_or(0.0), count)
+    }
+
+    /// Those measurements. A pair of two slow nodes has the rate of the slower one: what a slow
+    /// partner loses is not added.
+    fn again_of_node(&self, node: usize, direction: Direction) -> Vec<f64> {
+        let of_node = self
+            .fresh()
+            .filter(|both| both.pair.0 == node || both.pair.1 == node);
+        let values = of_node.map(|both| {
+            let (a, b) = both.pair;
+            let other = if a == node { b } else { a };
+            let sends = (a == node) == (direction != Direction::Receives);
+            let value = match self.quantity {
+                Quantity::Bandwidth if !sends => both.back,
+                _ => both.forth,
+            };
+            let partner = match direction {
+                Direction::Receives => self.fit.tx[other],
+                _ => self.fit.rx[other],
+            };
+            let slow = self.quantity == Quantity::Bandwidth && partner <= SLOW_PARTNER;
+            value - self.fit.center - if slow { 0.0 } else { partner }
+        });
+        values.filter(|value| value.is_finite()).collect()
+    }
+
+    /// The same of a link.
+    pub(super) fn fresh_of_link(&self, pair: Pair, direction: Direction) -> (f64, usize) {
+        let mut values: Vec<f64> = self
+            .fresh()
+            .filter(|both| both.pair == pair)
+            .map(|both| self.residual(both).along(direction))
+            .filter(|value| value.is_finite())
+            .collect();
+        let count = values.len();
+        (median(&mut values).unwrap_or(0.0), count)
+    }
+
+    /// What nearly no pair in company exceeds: the residual of one in fifty.
+    pub(super) fn most_in_company(&self) -> f64 {
+        let residuals = self.pairs.iter().map(|both| self.residual(both).mean);
+        let mut values: Vec<f64> = residuals.filter(|v| v.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let from_top = 1 + values.len() / 50;
+        let at = values.len().checked_sub(from_top);
+        at.map_or(f64::INFINITY, |at| values[at] + CLEAR_NOISE * self.noise)
+    }
+
+    /// Pairs that were measured since anything was suspected.
+    pub(super) fn measured_again(&self) -> usize {
+        let pairs: BTreeSet<Pair> = self.fresh().map(|both| both.pair).collect();
+        pairs.len()
+    }
+
+    /// The chance that a pair without this node looks as the node does since it was suspected: how
+    /// many of its measurements are worse than `least`.
+    pub(super) fn chance_of_node(&self, node: usize, direction: Direction, least: f64) -> f64 {
+        let is = |both: &Both| both.pair.0 == node || both.pair.1 == node;
+        let (mut low, mut all) = (0, 0);
+        for both in self
+            .pairs
+            .iter()
+            .filter(|b| b.round < self.fresh_from && !is(b))
+        {
+            let Ways { forth, back, .. } = self.residual(both);
+            let known = [forth, back].into_iter().filter(|v| v.is_finite());
+            for value in known {
+                (low, all) = (low + usize::from(value <= least), all + 1);
+            }
+        }
+        let values = self.again_of_node(node, direction);
+        let worse = values.iter().filter(|v| **v <= least).count();
+        tail(worse, values.len(), (low + 1) as f64 / (all + 1) as f64)
+    }
+
+    /// The same of a link.
+    pub(super) fn chance_of_link(&self, pair: Pair, direction: Direction, least: f64) -> f64 {
+        let (mut low, mut all) = (0, 0);
+        let base = |both: &&Both| both.round < self.fresh_from && both.pair != pair;
+        for both in self.pairs.iter().filter(base) {
+            let value = self.residual(both).along(direction);
+            (low, all) = (low + usize::from(value <= least), all + 1);
+        }
+        let own = self.fresh().filter(|both| both.pair == pair);
+        let values: Vec<f64> = own
+            .map(|both| self.residual(both).along(direction))
+            .filter(|v| v.is_finite())
+            .collect();
+        let worse = values.iter().filter(|v| **v <= least).count();
+        tail(worse, values.len(), (low + 1) as f64 / (all + 1) as f64)
+    }
+
+    fn fresh(&self) -> impl Iterator<Item = &Both> {
+        let fresh = self.pairs.iter().filter(|b| b.round >= self.fresh_from);
+        fresh.chain(&self.alone)
+    }
+
+    /// The standard error of the median of this many measurements.
+    pub(super) fn error_of(&self, noise: f64, count: usize) -> f64 {
+        1.25 * noise.max(LEAST_SPREAD) / (count.max(1) as f64).sqrt()
+    }
+
+    /// The standard deviation of single measurements, as a share.
+    pub(crate) fn noise(&self) -> f64 {
+        self.noise * self.freedom
     }
 
     /// The median of what was measured of a link alone, and how often it was.

@@ -26,8 +26,11 @@ pub(crate) struct NodeFinding {
     pub(crate) direction: Direction,
     pub(crate) effect: f64,
     pub(crate) z: f64,
-    pub(crate) count: usize,
     pub(crate) alone: Option<(f64, usize)>,
+    /// It reached with others what is typical.
+    pub(crate) cleared: bool,
+    /// Median and number of the measurements since it was suspected, those alone included.
+    pub(crate) fresh: (f64, usize),
 }
 
 /// A link that stands out.

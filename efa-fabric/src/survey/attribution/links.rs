@@ -19,6 +19,12 @@ const SCREEN_LINK_Z: f64 = 2.0;
 const SCREEN_ONE_WAY_Z: f64 = 3.0;
 /// A verdict on a single direction of a link needs this multiple of the least effect.
 const ONE_WAY: f64 = 1.65;
+/// What was measured since a link was suspected is this many standard errors below.
+const AGAIN: f64 = 3.5;
+/// Chance that any healthy link looks as a slow one when it is measured again.
+const CHANCE: f64 = 0.02;
+/// The link's own measurements show at least this share of the least effect.
+const MEASURED: f64 = 0.95;
 
 impl Analysis {
     /// Links between nodes that do not stand out themselves, worst first.
@@ -64,6 +70,7 @@ impl Analysis {
                 residuals.iter().flat_map(|(_, r)| [r.forth, r.back]),
                 LEAST_SPREAD,
             ),
+            candidates: channel.measured_again(),
         };
         test.candidates(&residuals, suspects)
             .into_iter()
@@ -83,6 +90,8 @@ struct LinkTest<'a> {
     claim: f64,
     spread_of_mean: f64,
     spread_of_one_way: f64,
+    /// Links that were measured since anything was suspected.
+    candidates: usize,
 }
 
 impl LinkTest<'_> {
@@ -164,7 +173,16 @@ impl LinkTest<'_> {
                 let all = count + alone.map_or(0, |(_, count)| count);
                 let pooled = pooled(effect, count, alone);
                 let z = pooled / self.channel.link_error(pair, direction, spread, all);
-                pooled <= claim && z <= -self.least_z
+                let fresh = self.channel.fresh_of_link(pair, direction);
+                let error = self.channel.error_of(spread, fresh.1);
+                let chance = self.channel.chance_of_link(pair, direction, self.claim);
+                let again = fresh.1 == 0
+                    || fresh.0 <= -AGAIN * error && chance * (self.candidates as f64) < CHANCE;
+                let measured = self
+                    .channel
+                    .compare_link(pair, direction)
+                    .is_none_or(|c| c.effect(self.channel.quantity) <= self.claim * MEASURED);
+                pooled <= claim && z <= -self.least_z && again && measured
             }
         };
         (effect <= near && stands_out).then_some(LinkFinding {

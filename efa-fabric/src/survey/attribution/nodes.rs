@@ -12,6 +12,14 @@ const LEAST_OF_SUSPECT: usize = 2;
 const SCREEN_Z: f64 = 2.5;
 /// A suspect beyond this multiple of the claimed effect is clear.
 const CLEAR_EFFECT: f64 = 1.4;
+/// Share of a slow node's partners with which it reaches what others do, at most.
+const MOST_GOOD: f64 = 0.1;
+/// The same of a single partner among few.
+const MOST_GOOD_OF_FEW: f64 = 0.3;
+/// One partner is enough if noise this many times as large would be needed for it.
+const CERTAIN: f64 = 5.0;
+/// The node's own measurements show at least this share of the least effect.
+const MEASURED: f64 = 0.95;
 
 impl Analysis {
     /// Nodes and rails that stand out, worst first.
@@ -39,15 +47,25 @@ impl Analysis {
                     let said = effect * share <= claim
                         && z * share <= -self.thresholds.z
                         && all >= LEAST_OF_NODE;
-                    if look == Look::Screen || said {
+                    // A slow node is slow with everyone: what reaches typical rates is not.
+                    let (share_of_good, good) = channel.reached_typical(node, direction, effect);
+                    let cleared = good >= 2 && share_of_good > MOST_GOOD
+                        || good >= 1
+                            && (share_of_good > MOST_GOOD_OF_FEW
+                                || effect * 0.75 < -CERTAIN * channel.noise());
+                    let measured = channel
+                        .compare_node(node, direction)
+                        .is_some_and(|c| c.effect(channel.quantity) <= claim * MEASURED);
+                    if look == Look::Screen || said && !cleared && measured {
                         found.push(NodeFinding {
                             node,
                             channel: index,
                             direction,
                             effect,
                             z,
-                            count,
                             alone,
+                            cleared,
+                            fresh: channel.fresh_of_node(node, direction),
                         });
                     }
                 }

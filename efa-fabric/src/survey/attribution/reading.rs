@@ -4,20 +4,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::observation::{Company, Observations, Outcome, PairObservation};
 use super::super::schedule::Pair;
-use super::super::statistics::{Cell, LEAST_SPREAD, polish, polish_symmetric, spread};
+use super::super::statistics::{Cell, Fit, LEAST_SPREAD, polish, polish_symmetric, spread};
 use super::super::verdict::Quantity;
 use super::channel::{Both, Channel};
+use super::drift;
+use super::groups::Groups;
 use crate::median::median;
 
 /// Below this many nodes, the spread between nodes is bounded by what the noise explains.
 const FEW_NODES: usize = 16;
 /// Small tables are corrected by this much at most.
 const MOST_FREEDOM: f64 = 2.0;
-/// Classes of pairs are told apart from this many pairs of each on.
-const LEAST_OF_CLASS: usize = 8;
+
+/// What the reading of observations depends on.
+pub(super) struct How<'a> {
+    pub(super) labels: Option<&'a [String]>,
+    pub(super) fresh_from: usize,
+    /// Least effect of a group: for bandwidth, for latency.
+    pub(super) claims: (f64, f64),
+}
 
 /// One channel per rail of bandwidth, and one of latency (all rails, or per rail without those).
-pub(super) fn channels(observations: &Observations, labels: Option<&[String]>) -> Vec<Channel> {
+pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channel> {
     let items = observations.as_slice();
     let measured = items
         .iter()
@@ -62,7 +70,7 @@ pub(super) fn channels(observations: &Observations, labels: Option<&[String]>) -
                 quantity,
                 read(company),
                 read(alone),
-                labels,
+                how,
             )
         })
         .collect()
@@ -81,6 +89,9 @@ fn both(observation: &PairObservation, quantity: Quantity) -> Option<Both> {
         pair: (observation.a, observation.b),
         forth,
         back,
+        shift: 0.0,
+        class: 0,
+        round: observation.round,
     })
 }
 
@@ -90,19 +101,31 @@ fn channel(
     quantity: Quantity,
     mut pairs: Vec<Both>,
     mut alone: Vec<Both>,
-    labels: Option<&[String]>,
+    how: &How<'_>,
 ) -> Option<Channel> {
     if pairs.is_empty() {
         return None;
     }
-    if let Some(labels) = labels.filter(|labels| labels.len() == nodes) {
-        even_out_classes(labels, &mut pairs, &mut alone);
+    let fitted = |pairs: &[Both]| -> Fit {
+        let cells = cells(pairs);
+        match quantity {
+            Quantity::Bandwidth => polish(nodes, &cells),
+            Quantity::Latency => polish_symmetric(nodes, &cells),
+        }
+    };
+    let claim = match quantity {
+        Quantity::Bandwidth => how.claims.0,
+        Quantity::Latency => how.claims.1,
+    };
+    let labels = how.labels.filter(|labels| labels.len() == nodes);
+    let slow_groups = labels.map_or_else(Vec::new, |labels| {
+        Groups::new(labels).even_out(claim, &mut pairs, &mut alone, fitted)
+    });
+    let mut fit = fitted(&pairs);
+    if drift::even_out(&fit, how.fresh_from, &mut pairs, &mut alone) {
+        fit = fitted(&pairs);
     }
     let cells = cells(&pairs);
-    let fit = match quantity {
-        Quantity::Bandwidth => polish(nodes, &cells),
-        Quantity::Latency => polish_symmetric(nodes, &cells),
-    };
     let noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
     let live = fit.tx.iter().filter(|e| e.is_finite()).count();
     let effects = match quantity {
@@ -139,6 +162,8 @@ fn channel(
         fit,
         pairs,
         alone,
+        fresh_from: how.fresh_from,
+        slow_groups,
     })
 }
 
@@ -160,29 +185,4 @@ fn cells(pairs: &[Both]) -> Vec<Cell> {
         Cell { from, to, value }
     };
     sums.into_iter().map(cell).collect()
-}
-
-/// Takes the difference between pairs inside and across network nodes out of the values.
-fn even_out_classes(labels: &[String], pairs: &mut [Both], alone: &mut [Both]) {
-    let same = |both: &Both| labels[both.pair.0] == labels[both.pair.1];
-    let class = |inside: bool| {
-        let mut values: Vec<f64> = pairs
-            .iter()
-            .filter(|both| same(both) == inside)
-            .flat_map(|both| [both.forth, both.back])
-            .filter(|v| v.is_finite())
-            .collect();
-        (values.len() >= LEAST_OF_CLASS)
-            .then(|| median(&mut values))
-            .flatten()
-    };
-    let (Some(inside), Some(across)) = (class(true), class(false)) else {
-        return;
-    };
-    for both in pairs.iter_mut().chain(alone) {
-        if same(both) {
-            both.forth -= inside - across;
-            both.back -= inside - across;
-        }
-    }
 }

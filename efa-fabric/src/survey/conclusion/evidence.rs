@@ -1,30 +1,33 @@
 //! The numbers behind a verdict.
 
-use super::super::attribution::Channel;
+use super::super::attribution::{Channel, Compared};
 use super::super::reach::PairTally;
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
 
+/// What was measured of a subject and of those that it is compared with; `alone` is the
+/// difference while nothing else was measured.
 pub(super) fn evidence(
     channel: &Channel,
-    effect: f64,
+    compared: Option<Compared>,
     z: f64,
-    count: usize,
     alone: Option<(f64, usize)>,
 ) -> Evidence {
     let sign = match channel.quantity {
         Quantity::Bandwidth => 1.0,
         Quantity::Latency => -1.0,
     };
+    let change = |c: Compared| (c.value / c.typical - 1.0) * 100.0;
     Evidence {
         quantity: Some(channel.quantity),
         rail: channel.rail,
-        change_percent: Some(percent(sign * effect)),
+        change_percent: compared.map(change),
         z: Some(z),
-        observations: count,
-        value: Some(channel.unlog(channel.fit.center + effect)),
-        typical: Some(channel.typical()),
+        observations: compared.map_or(0, |c| c.count),
+        value: compared.map(|c| c.value),
+        typical: compared.map(|c| c.typical),
+        compared: compared.map_or(0, |c| c.compared),
         alone_change_percent: alone.map(|(effect, _)| percent(sign * effect)),
         alone_observations: alone.map_or(0, |(_, count)| count),
         ..Evidence::default()

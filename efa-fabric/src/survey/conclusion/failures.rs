@@ -2,15 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::super::attribution::Analysis;
+use super::super::attribution::{Analysis, tail};
 use super::super::observation::Observations;
 use super::super::verdict::{Confidence, Evidence, Severity, Subject, Verdict, VerdictKind};
 use super::evidence::{failure, not_enough};
+
+/// Any pair fails this often.
+const LEAST_FAILURES: f64 = 0.01;
+/// Chance that any pair of a survey is called intermittent without being so.
+const CHANCE: f64 = 0.01;
 
 /// Nodes, rails and links that nothing, or not everything, passed through.
 pub(super) fn failures(
     analysis: &Analysis,
     observations: &Observations,
+    unstable: &BTreeSet<usize>,
     verdicts: &mut Vec<Verdict>,
 ) {
     if observations.is_empty() {
@@ -19,8 +25,9 @@ pub(super) fn failures(
     }
     verdicts.extend(dead_nodes(analysis));
     verdicts.extend(nobody_reached_anybody(analysis, observations));
-    let patchy = patchy_nodes(analysis);
-    let explained: BTreeSet<usize> = patchy.iter().flat_map(Verdict::nodes).collect();
+    let patchy = patchy_nodes(analysis, unstable);
+    let mut explained: BTreeSet<usize> = patchy.iter().flat_map(Verdict::nodes).collect();
+    explained.extend(unstable);
     verdicts.extend(patchy);
     verdicts.extend(dead_rails(analysis));
     verdicts.extend(failed_links(analysis, &explained));
@@ -48,7 +55,7 @@ fn dead_nodes(analysis: &Analysis) -> Vec<Verdict> {
             ..failure(reach.sample(node))
         };
         let subject = Subject::Node { node };
-        if silent || failed >= 2 {
+        if silent || failed >= reach.enough_of_node() {
             let kind = VerdictKind::Unreachable;
             verdicts.push(fault(subject, kind, Confidence::High, evidence));
         } else if reach.any_success() {
@@ -77,7 +84,7 @@ fn nobody_reached_anybody(analysis: &Analysis, observations: &Observations) -> O
 }
 
 /// Nodes that fail with many, but not with all.
-fn patchy_nodes(analysis: &Analysis) -> Vec<Verdict> {
+fn patchy_nodes(analysis: &Analysis, unstable: &BTreeSet<usize>) -> Vec<Verdict> {
     let reach = &analysis.reach;
     let verdict = |(node, failed)| {
         let evidence = Evidence {
@@ -89,8 +96,11 @@ fn patchy_nodes(analysis: &Analysis) -> Vec<Verdict> {
         let kind = VerdictKind::Intermittent;
         fault(subject, kind, Confidence::Medium, evidence)
     };
-    let patchy = reach.patchy(&analysis.met);
-    patchy.into_iter().map(verdict).collect()
+    let patchy = reach.patchy(&analysis.met).into_iter();
+    patchy
+        .filter(|(node, _)| !unstable.contains(node))
+        .map(verdict)
+        .collect()
 }
 
 /// Rails that work with nobody, of nodes that otherwise do.
@@ -112,6 +122,8 @@ fn dead_rails(analysis: &Analysis) -> impl Iterator<Item = Verdict> {
 /// Links that failed at least once, between nodes that do not explain it.
 fn failed_links(analysis: &Analysis, explained: &BTreeSet<usize>) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
+    let enough = analysis.reach.enough_of_pair();
+    let (share, pairs) = (analysis.reach.failure_share(), analysis.partners.len());
     for ((a, b), tally) in analysis.reach.failed_pairs() {
         if explained.contains(&a) || explained.contains(&b) {
             continue;
@@ -121,15 +133,29 @@ fn failed_links(analysis: &Analysis, explained: &BTreeSet<usize>) -> Vec<Verdict
             tried: tally.failed + tally.reached,
             ..failure(Some(tally))
         };
-        let confidence = match tally.failed {
-            1 => Confidence::Low,
-            2 | 3 => Confidence::Medium,
-            _ => Confidence::High,
-        };
-        let (kind, severity) = if tally.reached == 0 {
-            (VerdictKind::Unreachable, Severity::Fault)
-        } else {
-            (VerdictKind::Intermittent, Severity::Warning)
+        let tried = tally.failed + tally.reached;
+        let often = tally.failed >= 2
+            && tail(tally.failed, tried, share.max(LEAST_FAILURES)) * (pairs as f64) < CHANCE;
+        let (kind, severity, confidence) = match tally.reached {
+            0 if tally.failed >= enough => {
+                let confidence = if tally.failed > 3 {
+                    Confidence::High
+                } else {
+                    Confidence::Medium
+                };
+                (VerdictKind::Unreachable, Severity::Fault, confidence)
+            }
+            _ if often => (
+                VerdictKind::Intermittent,
+                Severity::Warning,
+                Confidence::Medium,
+            ),
+            0 if tally.failed > 1 => (
+                VerdictKind::NotEnoughData,
+                Severity::Warning,
+                Confidence::Low,
+            ),
+            _ => (VerdictKind::SeenOnce, Severity::Info, Confidence::Low),
         };
         let subject = Subject::Link { a, b };
         verdicts.push(Verdict::new(subject, kind, severity, confidence, evidence));

@@ -10,6 +10,8 @@ use super::evidence::evidence;
 
 /// Another rail or direction counts as bad as well from this effect on (logarithm: 6 %).
 const BAD_AS_WELL: f64 = -0.06;
+/// This many nodes that were confirmed alone speak for others that are alike.
+const ALIKE: usize = 8;
 /// From this robust z on, a confirmed verdict is sure.
 const CLEAR_Z: f64 = 5.0;
 /// From this effect on, a warning is given without having measured again (logarithm: 14 %).
@@ -30,11 +32,24 @@ pub(super) fn of_nodes(
         if analysis.channels[finding.channel].quantity != quantity {
             continue;
         }
-        let alone = analysis.judge(finding.effect, finding.alone, finding.channel, suspects);
+        let alone = analysis.judge(finding, suspects);
         by_node
             .entry(finding.node)
             .or_default()
             .push((finding, alone));
+    }
+    // Of many alike, some are measured alone; the others as often as they were in company.
+    let confirmed = by_node
+        .values()
+        .filter(|all| all.iter().any(|(_, state)| *state == Alone::StillBad))
+        .count();
+    if confirmed >= ALIKE {
+        for (finding, state) in by_node.values_mut().flatten() {
+            let (fresh, count) = finding.fresh;
+            if *state == Alone::Unknown && count >= 2 && fresh <= finding.effect / 2.0 {
+                *state = Alone::StillBad;
+            }
+        }
     }
     for (node, all) in by_node {
         // What was confirmed counts; without such, what is open; without such, contention.
@@ -120,9 +135,8 @@ fn of_node(analysis: &Analysis, subject: Subject, finding: &NodeFinding, state: 
         direction: Some(direction),
         ..evidence(
             channel,
-            finding.effect,
+            channel.compare_node(finding.node, direction),
             finding.z,
-            finding.count,
             finding.alone,
         )
     };
@@ -150,9 +164,8 @@ pub(super) fn of_link(
         direction: Some(finding.direction),
         ..evidence(
             channel,
-            finding.effect,
+            channel.compare_link(finding.pair, finding.direction),
             finding.z,
-            finding.count,
             finding.alone,
         )
     };

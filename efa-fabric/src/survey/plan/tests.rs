@@ -157,9 +157,9 @@ fn names_take_the_place_of_numbers() {
     let names: Vec<String> = (0..8).map(|i| format!("ip-10-0-0-{i}")).collect();
     let verdict = &run.conclusion.verdicts[0];
     assert!(
-        verdict
-            .statement
-            .starts_with("node 6 has 30 % less bandwidth than typical"),
+        verdict.statement.starts_with(
+            "node 6 has 30 % less bandwidth than the median of the other nodes (median 280 Gbit/s"
+        ),
         "{}",
         verdict.statement
     );

@@ -10,6 +10,7 @@ use super::super::round::Round;
 use super::super::schedule::Pair;
 use super::fault::Fault;
 use super::run::Run;
+use super::world::{Fate, World};
 use crate::error::Result;
 
 /// A simulated cluster.
@@ -27,6 +28,8 @@ pub struct Cluster {
     pub noise: f64,
     /// What is wrong.
     pub faults: Vec<Fault>,
+    /// What the fabric does besides noise.
+    pub world: World,
 }
 
 /// Instructions to and answers from both nodes of a pair.
@@ -43,6 +46,7 @@ impl Cluster {
             latency_us: 20.0,
             noise: 0.05,
             faults: Vec::new(),
+            world: World::Plain,
         }
     }
 
@@ -73,7 +77,7 @@ impl Cluster {
             messages += MESSAGES_PER_PAIR * round.pairs.len();
             let mut failed = false;
             for &pair in &round.pairs {
-                for seen in self.measure(pair, &round, &mut random) {
+                for seen in self.measure(pair, &round, seed, &mut random) {
                     failed |= matches!(seen.outcome, Outcome::Failed(_));
                     observations.add(seen)?;
                 }
@@ -91,18 +95,35 @@ impl Cluster {
     }
 
     /// What one pair of a round shows: each rail, then all together.
-    fn measure(&self, pair: Pair, round: &Round, random: &mut Random) -> Vec<PairObservation> {
+    fn measure(
+        &self,
+        pair: Pair,
+        round: &Round,
+        seed: u64,
+        random: &mut Random,
+    ) -> Vec<PairObservation> {
         let (a, b) = pair;
         let failed = |rail| {
             let failure = Failure::new(FailurePhase::Contact, "fabric.unreachable", 10.0);
             PairObservation::failed(a, b, rail, round, failure)
         };
-        if self.is_dead(pair) {
-            return vec![failed(None)];
+        let (fails, unstable) = self.instability(pair, random);
+        match self.world.fate(random) {
+            Fate::Missing => return Vec::new(),
+            Fate::Failed => return vec![failed(None)],
+            Fate::Measured if self.is_dead(pair) || fails => return vec![failed(None)],
+            Fate::Measured => {}
         }
         let empty = PairObservation::measured(a, b, None, round, Measured::default());
         let company = empty.company;
-        let noise = |random: &mut Random| (random.normal() * self.noise).exp();
+        let own = self.noise_of(pair);
+        let common = (self.world == World::CommonNoise).then(|| self.world.draw(random));
+        let noise = |random: &mut Random| {
+            let draw = common.unwrap_or_else(|| self.world.draw(random));
+            (draw * own).exp()
+        };
+        let mut path = |way| self.world.factor(way, self.nodes, round, seed, random) * unstable;
+        let (to, fro) = (path((a, b)), path((b, a)));
         let mut seen = Vec::with_capacity(usize::from(self.rails) + 1);
         let (mut forth, mut back) = (0.0, 0.0);
         for rail in 0..self.rails {
@@ -110,8 +131,8 @@ impl Cluster {
                 seen.push(failed(Some(rail)));
                 continue;
             }
-            let there = self.rail(a, b, rail, company);
-            let here = self.rail(b, a, rail, company);
+            let there = self.rail(a, b, rail, company) * to;
+            let here = self.rail(b, a, rail, company) * fro;
             (forth, back) = (forth + there, back + here);
             let m = Measured::new(
                 self.latency(pair) * noise(random),
@@ -127,6 +148,34 @@ impl Cluster {
         );
         seen.push(PairObservation::measured(a, b, None, round, m));
         seen
+    }
+
+    /// Whether an unstable node makes this measurement fail, and the factor of its rates.
+    fn instability(&self, (a, b): Pair, random: &mut Random) -> (bool, f64) {
+        let (mut fails, mut factor) = (false, 1.0);
+        for fault in &self.faults {
+            match *fault {
+                Fault::Unstable { node, share } if (node == a || node == b) => {
+                    if random.unit() < share {
+                        factor *= 0.5;
+                    }
+                }
+                Fault::Flapping { node, share } if (node == a || node == b) => {
+                    fails |= random.unit() < share;
+                }
+                _ => {}
+            }
+        }
+        (fails, factor)
+    }
+
+    /// The noise of a pair: that of a noisy node where there is one.
+    fn noise_of(&self, (a, b): Pair) -> f64 {
+        let noises = self.faults.iter().filter_map(|fault| match *fault {
+            Fault::Noisy { node, noise } if node == a || node == b => Some(noise),
+            _ => None,
+        });
+        noises.fold(self.noise, f64::max)
     }
 
     fn is_dead(&self, (a, b): Pair) -> bool {
@@ -172,6 +221,18 @@ impl Cluster {
                 }
                 Fault::SlowCluster { loss } => {
                     path *= 1.0 - loss;
+                    continue;
+                }
+                Fault::SlowLeaf { leaf, loss } => {
+                    if (from < leaf) != (to < leaf) {
+                        path *= 1.0 - loss;
+                    }
+                    continue;
+                }
+                Fault::HalfSlow { loss } => {
+                    if from % 2 == 1 || to % 2 == 1 {
+                        path *= 1.0 - loss;
+                    }
                     continue;
                 }
                 _ => continue,

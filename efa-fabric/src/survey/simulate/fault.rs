@@ -80,6 +80,39 @@ pub enum Fault {
         /// Share lost in company.
         loss: f64,
     },
+    /// This share of a node's measurements has half of the rate.
+    Unstable {
+        /// The node.
+        node: usize,
+        /// Share of its measurements.
+        share: f64,
+    },
+    /// This share of a node's measurements fails.
+    Flapping {
+        /// The node.
+        node: usize,
+        /// Share of its measurements.
+        share: f64,
+    },
+    /// A node whose measurements vary more than those of the others.
+    Noisy {
+        /// The node.
+        node: usize,
+        /// Standard deviation of the logarithm of each.
+        noise: f64,
+    },
+    /// The first network node, of this many nodes, reaches the others at a lower rate.
+    SlowLeaf {
+        /// Nodes of the leaf.
+        leaf: usize,
+        /// Share lost.
+        loss: f64,
+    },
+    /// Every second node is slower.
+    HalfSlow {
+        /// Share lost.
+        loss: f64,
+    },
 }
 
 impl Fault {
@@ -104,6 +137,11 @@ impl Fault {
             Self::DeadNode { node } => (Subject::Node { node }, VerdictKind::Unreachable),
             Self::SlowCluster { .. } => (Subject::Cluster, VerdictKind::BelowExpected),
             Self::Contention { node, .. } => (Subject::Node { node }, VerdictKind::Contention),
+            Self::Unstable { node, .. }
+            | Self::Flapping { node, .. }
+            | Self::Noisy { node, .. } => (Subject::Node { node }, VerdictKind::Unstable),
+            Self::SlowLeaf { .. } => (Subject::Group { group: 0 }, VerdictKind::SlowBandwidth),
+            Self::HalfSlow { .. } => (Subject::Cluster, VerdictKind::Populations),
         }
     }
 }

@@ -37,28 +37,49 @@ impl Run {
     /// enough data are not alarms.
     #[must_use]
     pub fn false_alarms(&self, faults: &[Fault]) -> usize {
+        self.unexplained(faults, Severity::Warning).count()
+    }
+
+    /// The same, of faults only, with the nodes to take out that nothing is wrong with.
+    #[must_use]
+    pub fn false_faults(&self, faults: &[Fault]) -> usize {
+        let bad = |&&node: &&usize| !faults.iter().any(|fault| is_of(&fault.truth().0, node));
+        self.unexplained(faults, Severity::Fault).count()
+            + self.conclusion.drain.iter().filter(bad).count()
+    }
+
+    fn unexplained<'a>(
+        &'a self,
+        faults: &'a [Fault],
+        least: Severity,
+    ) -> impl Iterator<Item = &'a Verdict> {
         self.conclusion
             .verdicts
             .iter()
-            .filter(|v| v.severity > Severity::Info && v.kind != VerdictKind::NotEnoughData)
-            .filter(|v| {
+            .filter(move |v| v.severity >= least && v.kind != VerdictKind::NotEnoughData)
+            .filter(move |v| {
                 faults.iter().all(|fault| {
                     let (subject, kind) = fault.truth();
                     // Where a fault shows in pairs or the whole of a small cluster, that is true.
                     let below = v.kind == VerdictKind::BelowExpected
                         && (v.subject == Subject::Cluster || about(&subject, v));
-                    !below && (v.subject != subject || v.kind != kind)
+                    // A node that fails or halves in part is bad, whatever it is called.
+                    let unstable = kind == VerdictKind::Unstable && v.subject == subject;
+                    !below && !unstable && (v.subject != subject || v.kind != kind)
                 })
             })
-            .count()
     }
+}
+
+fn is_of(subject: &Subject, of: usize) -> bool {
+    matches!(*subject, Subject::Node { node } | Subject::Rail { node, .. } if node == of)
 }
 
 /// Whether a verdict is about a node of this subject.
 fn about(subject: &Subject, verdict: &Verdict) -> bool {
     let nodes = verdict.nodes();
     match *subject {
-        Subject::Cluster => true,
+        Subject::Cluster | Subject::Group { .. } => true,
         Subject::Node { node } | Subject::Rail { node, .. } => nodes.contains(&node),
         Subject::Link { a, b } => nodes.contains(&a) || nodes.contains(&b),
     }

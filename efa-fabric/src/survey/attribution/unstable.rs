@@ -1,0 +1,301 @@
+//! Nodes that fail or are slow in part of their measurements, or vary more than the others:
+//! evidence of all partners together, against what the other pairs of the cluster do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::schedule::Pair;
+use super::analysis::Analysis;
+use super::attempts::{Attempt, attempts, slow_from};
+use super::finding::Look;
+use crate::median::median;
+
+/// Bad attempts of a node, at least.
+const LEAST_BAD: usize = 3;
+/// Partners with which it was bad.
+const LEAST_PARTNERS: usize = 2;
+/// Share of bad attempts, at least and at most: beyond, a node is slow or dead.
+const LEAST_SHARE: f64 = 0.12;
+const MOST_SHARE: f64 = 0.85;
+/// Chance of a verdict on any healthy node of a survey.
+const CHANCE: f64 = 0.005;
+/// The same to measure a node again.
+const CHANCE_SCREENED: f64 = 2.0;
+/// Of this many attempts of a node, a clearly bad one is enough to measure it again.
+const FEW: usize = 9;
+/// A clearly bad attempt failed, or lost this (logarithm: 36 %).
+const CLEARLY: f64 = -0.45;
+/// Below this many attempts at others, one of those is taken to be bad.
+const ONE_UNSEEN: f64 = 50.0;
+/// A node varies if this share of its attempts is odd; with this chance.
+const VARIES: f64 = 0.35;
+const CHANCE_VARIES: f64 = 0.0005;
+/// Odd attempts in each way, as a share of all odd ones.
+const LEAST_OF_EACH: f64 = 0.2;
+/// Attempts of a node that varies.
+const LEAST_VARIED: usize = 5;
+/// What its good attempts reach at least (logarithm: 10 %).
+const GOOD: f64 = -0.105;
+
+/// A node that is bad in part of its measurements.
+#[derive(Debug, Clone)]
+pub(crate) struct Unstable {
+    pub(crate) node: usize,
+    pub(crate) failed: usize,
+    pub(crate) slow: usize,
+    pub(crate) tried: usize,
+    /// Medians of the good and of the slow attempts, in Gbit/s.
+    pub(crate) good: Option<f64>,
+    pub(crate) slow_value: Option<f64>,
+    /// Good attempts.
+    pub(crate) good_count: usize,
+    /// It only varies.
+    pub(crate) varies: bool,
+    /// Pairs with a bad attempt, and without a good one so far.
+    pub(crate) unsettled: Vec<Pair>,
+}
+
+impl Analysis {
+    /// Unstable nodes, clearest first. Nodes in `but` are known to be bad otherwise.
+    pub(crate) fn unstable(&self, look: Look, but: &BTreeSet<usize>) -> Vec<Unstable> {
+        let Some(channel) = self.main().filter(|_| self.outliers) else {
+            return Vec::new();
+        };
+        let failed = self.reach.failures();
+        let mut all = attempts(channel, &failed);
+        all.retain(|attempt| {
+            let ends = [attempt.pair.0, attempt.pair.1];
+            !ends.iter().any(|node| but.contains(node))
+        });
+        let least = slow_from(channel);
+        let nodes = channel.fit.tx.len();
+        let chance = match look {
+            Look::Screen => CHANCE_SCREENED,
+            Look::Verdict => CHANCE,
+        } / nodes as f64;
+        let mut found = Vec::new();
+        for varies in [false, true] {
+            let bad = |attempt: &Attempt| {
+                if varies {
+                    attempt.odd != 0
+                } else {
+                    attempt.is_bad(least)
+                }
+            };
+            // The clearest first: its pairs are then no evidence against its partners.
+            loop {
+                let (counts, partners) = counts(&all, nodes, bad);
+                let total = counts.iter().fold((0, 0), |t, c| (t.0 + c.0, t.1 + c.1));
+                let (total_bad, total_tried) = (total.0 / 2, total.1 / 2);
+                let best = (0..nodes)
+                    .filter(|&node| counts[node].0 > 0)
+                    .map(|node| {
+                        let (bad, tried) = counts[node];
+                        let others = total_tried.saturating_sub(tried);
+                        // Of few others, less is known.
+                        let unseen = (ONE_UNSEEN / others.max(1) as f64).min(1.0);
+                        let background =
+                            (total_bad.saturating_sub(bad) as f64 + unseen) / (others as f64 + 1.0);
+                        (tail(bad, tried, background.min(1.0)), node)
+                    })
+                    .filter(|&(chance_of, node)| {
+                        let (bad, tried) = counts[node];
+                        let share = bad as f64 / tried as f64;
+                        let enough = match (varies, look) {
+                            (true, _) => share >= VARIES && tried >= LEAST_VARIED,
+                            // Of few attempts, one that is clearly bad is worth others.
+                            (_, Look::Screen) if tried <= FEW => {
+                                bad >= 2 || clearly_bad(&all, node)
+                            }
+                            (_, Look::Screen) => bad >= 2,
+                            _ if partners[node] < LEAST_PARTNERS => false,
+                            _ => bad >= LEAST_BAD && (LEAST_SHARE..=MOST_SHARE).contains(&share),
+                        };
+                        let limit = if varies {
+                            chance.min(CHANCE_VARIES / nodes as f64)
+                        } else {
+                            chance
+                        };
+                        enough && chance_of < limit
+                    })
+                    .min_by(|x, y| x.0.total_cmp(&y.0));
+                let Some((_, node)) = best else {
+                    break;
+                };
+                let of_node: Vec<Attempt> = all.iter().filter(|a| a.is_of(node)).copied().collect();
+                all.retain(|attempt| !attempt.is_of(node));
+                let mut unstable = described(channel, node, &of_node, least);
+                if varies {
+                    unstable.varies = true;
+                    unstable.slow = of_node.iter().filter(|a| a.odd != 0).count();
+                    unstable.slow_value = None;
+                }
+                let part = if varies {
+                    both_ways(&of_node)
+                } else {
+                    is_good_else(&of_node, least)
+                };
+                if part && (look == Look::Screen || unstable.is_certain(&of_node, least)) {
+                    found.push(unstable);
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Unstable {
+    /// Whether bad pairs were good in another attempt, and its good attempts are good: else pairs
+    /// differ, or the node is slow.
+    fn is_certain(&self, attempts: &[Attempt], least: f64) -> bool {
+        if self.varies {
+            return true;
+        }
+        let by_pair = by_pair(attempts, |attempt| attempt.is_bad(least));
+        let (mut mixed, mut always) = (0, 0);
+        for &(bad, tried) in by_pair
+            .values()
+            .filter(|&&(bad, tried)| bad > 0 && tried > 1)
+        {
+            if bad < tried {
+                mixed += 1;
+            } else {
+                always += 1;
+            }
+        }
+        mixed >= 1 && mixed >= always
+    }
+}
+
+/// Whether odd attempts are so in both ways: those of a node whose effect is not known well are
+/// all on one side.
+fn both_ways(attempts: &[Attempt]) -> bool {
+    let count = |sign: i8| attempts.iter().filter(|a| a.odd == sign).count();
+    let (less, more) = (count(-1), count(1));
+    less.min(more) as f64 >= LEAST_OF_EACH * (less + more) as f64
+}
+
+fn clearly_bad(attempts: &[Attempt], node: usize) -> bool {
+    let mut of_node = attempts.iter().filter(|attempt| attempt.is_of(node));
+    of_node.any(|attempt| attempt.is_bad(CLEARLY))
+}
+
+/// Whether attempts that are not bad are good: those of a slow node are not.
+fn is_good_else(attempts: &[Attempt], least: f64) -> bool {
+    let good = attempts.iter().filter_map(|attempt| attempt.left);
+    let mut good: Vec<f64> = good.filter(|&left| left > least).collect();
+    median(&mut good).is_some_and(|good| good > GOOD)
+}
+
+/// What is said of a node.
+fn described(
+    channel: &super::channel::Channel,
+    node: usize,
+    attempts: &[Attempt],
+    least: f64,
+) -> Unstable {
+    let middle = |slow: bool| {
+        let values = attempts
+            .iter()
+            .filter(|attempt| attempt.left.is_some() && attempt.is_bad(least) == slow);
+        let mut values: Vec<f64> = values.map(|attempt| channel.unlog(attempt.value)).collect();
+        let count = values.len();
+        (median(&mut values), count)
+    };
+    let ((slow_value, slow), (good, good_count)) = (middle(true), middle(false));
+    let by_pair = by_pair(attempts, |attempt| attempt.is_bad(least));
+    Unstable {
+        node,
+        failed: attempts.iter().filter(|a| a.left.is_none()).count(),
+        slow,
+        tried: attempts.len(),
+        good,
+        slow_value,
+        good_count,
+        varies: false,
+        unsettled: by_pair
+            .into_iter()
+            .filter(|&(_, (bad, tried))| bad == tried)
+            .map(|(pair, _)| pair)
+            .collect(),
+    }
+}
+
+fn by_pair(attempts: &[Attempt], bad: impl Fn(&Attempt) -> bool) -> BTreeMap<Pair, (usize, usize)> {
+    let mut by_pair: BTreeMap<Pair, (usize, usize)> = BTreeMap::new();
+    for attempt in attempts {
+        let count = by_pair.entry(attempt.pair).or_default();
+        count.0 += usize::from(bad(attempt));
+        count.1 += 1;
+    }
+    by_pair
+}
+
+/// Bad attempts and all, by node, and its partners with a bad one. A pair that is always bad
+/// counts once, and no pair more than twice: it may be its path.
+fn counts(
+    attempts: &[Attempt],
+    nodes: usize,
+    bad: impl Fn(&Attempt) -> bool,
+) -> (Vec<(usize, usize)>, Vec<usize>) {
+    let mut counts = vec![(0, 0); nodes];
+    let mut partners = vec![0; nodes];
+    for ((a, b), (bad, tried)) in by_pair(attempts, bad) {
+        let (bad, tried) = match bad {
+            _ if bad == tried => (1, 1),
+            0..=2 => (bad, tried),
+            _ => (2, tried - bad + 2),
+        };
+        for node in [a, b] {
+            counts[node].0 += bad;
+            counts[node].1 += tried;
+            partners[node] += usize::from(bad > 0);
+        }
+    }
+    (counts, partners)
+}
+
+/// The chance of at least `bad` of `tried`, each with chance `p`.
+pub(crate) fn tail(bad: usize, tried: usize, p: f64) -> f64 {
+    if p >= 1.0 {
+        return 1.0;
+    }
+    let mut term = (1.0 - p).powi(tried as i32);
+    let mut below = 0.0;
+    for k in 0..bad {
+        below += term;
+        term *= (tried - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+    }
+    // For small chances the sum above has no digits left: the rest of the series.
+    let mut above = 0.0;
+    for k in bad..=tried {
+        above += term;
+        term *= (tried - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+    }
+    if term.is_finite() {
+        above.min(1.0)
+    } else {
+        1.0 - below
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_of_the_binomial_distribution() {
+        for (bad, tried, p, expected) in [
+            (0, 4, 0.5, 1.0),
+            (4, 4, 0.5, 0.0625),
+            (3, 4, 0.5, 0.3125),
+            (1, 2, 0.1, 0.19),
+            (2, 2, 1.0, 1.0),
+        ] {
+            assert!(
+                (tail(bad, tried, p) - expected).abs() < 1e-9,
+                "{bad} {tried} {p}"
+            );
+        }
+        assert!(tail(9, 12, 0.01) < 1e-15);
+    }
+}

@@ -1,0 +1,205 @@
+//! What is said of many at once: groups, populations, levels of pairs, many links of one kind.
+
+use super::super::attribution::{Analysis, Compared, Populations};
+use super::super::verdict::{
+    Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
+};
+use super::evidence::evidence;
+use crate::median::median;
+
+/// This many slow links are single faults; above a share of the pairs, they are structure.
+const SINGLE_LINKS: usize = 2;
+const SINGLE_SHARE: f64 = 0.015;
+/// A link of the lower level reaches this share of its median.
+pub(super) const OF_LEVEL: f64 = 0.85;
+/// More statements of one kind than this are one.
+const MOST_OF_KIND: usize = 8;
+/// Latency above this is a fault and not a warning (logarithm: 50 % more).
+const GRAVE_LATENCY: f64 = -0.405;
+
+/// The verdicts on groups that are slow as a whole.
+pub(super) fn groups(analysis: &Analysis) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    if !analysis.tells_outliers() {
+        return verdicts;
+    }
+    for quantity in [Quantity::Bandwidth, Quantity::Latency] {
+        let all = || analysis.channels.iter().filter(|c| c.quantity == quantity);
+        let Some(channel) = all().find(|c| c.rail.is_none()).or_else(|| all().next()) else {
+            continue;
+        };
+        for group in &channel.slow_groups {
+            let middle = |values: &[f64]| {
+                let mut values: Vec<f64> = values.iter().map(|&v| channel.unlog(v)).collect();
+                median(&mut values)
+            };
+            let (Some(value), Some(typical)) = (middle(&group.own), middle(&group.others)) else {
+                continue;
+            };
+            let compared = Compared {
+                value,
+                count: group.own.len(),
+                typical,
+                compared: group.others.len(),
+            };
+            let grave =
+                quantity == Quantity::Bandwidth || compared.effect(quantity) <= GRAVE_LATENCY;
+            let (kind, severity) = match quantity {
+                Quantity::Bandwidth => (VerdictKind::SlowBandwidth, Severity::Fault),
+                Quantity::Latency if grave => (VerdictKind::HighLatency, Severity::Fault),
+                Quantity::Latency => (VerdictKind::HighLatency, Severity::Warning),
+            };
+            let evidence = Evidence {
+                label: Some(group.label.clone()),
+                nodes: group.nodes.clone(),
+                ..evidence(channel, Some(compared), group.z, None)
+            };
+            let subject = Subject::Group { group: group.group };
+            verdicts.push(Verdict::new(
+                subject,
+                kind,
+                severity,
+                Confidence::High,
+                evidence,
+            ));
+        }
+    }
+    verdicts
+}
+
+/// The verdict on two populations.
+pub(super) fn populated(found: &Populations, analysis: &Analysis) -> Verdict {
+    let (value, observations) = found.slow_gbps;
+    let (typical, compared) = found.fast_gbps;
+    let evidence = Evidence {
+        quantity: Some(Quantity::Bandwidth),
+        value: Some(value),
+        observations,
+        typical: Some(typical),
+        compared,
+        change_percent: Some((value / typical - 1.0) * 100.0),
+        nodes: found.slow.clone(),
+        tried: found.slow.len() + found.fast.len(),
+        rail: analysis.main().and_then(|c| c.rail),
+        ..Evidence::default()
+    };
+    Verdict::new(
+        Subject::Cluster,
+        VerdictKind::Populations,
+        Severity::Fault,
+        Confidence::High,
+        evidence,
+    )
+}
+
+/// Says in one sentence what would be many: slow links that are too many for single faults, and
+/// remarks or warnings of one kind about links.
+pub(super) fn many(
+    analysis: &Analysis,
+    explained: bool,
+    mut verdicts: Vec<Verdict>,
+) -> Vec<Verdict> {
+    let is_slow = |v: &Verdict| {
+        let kinds = [VerdictKind::SlowBandwidth, VerdictKind::HighLatency];
+        matches!(v.subject, Subject::Link { .. }) && kinds.contains(&v.kind)
+    };
+    let pairs = analysis.partners.len();
+    let most = SINGLE_LINKS.max((SINGLE_SHARE * pairs as f64) as usize);
+    let slow = |quantity| {
+        let of = move |v: &&Verdict| is_slow(v) && v.evidence.quantity == Some(quantity);
+        of
+    };
+    let slow_links = verdicts.iter().filter(|v| is_slow(v)).count();
+    let faults = verdicts
+        .iter()
+        .any(|v| is_slow(v) && v.severity > Severity::Info);
+    let levels = analysis.levels().filter(|_| !explained);
+    if faults && slow_links > most {
+        let quantity = Quantity::Bandwidth;
+        let worst = verdicts
+            .iter()
+            .filter(slow(quantity))
+            .filter_map(|v| v.evidence.value);
+        let evidence = Evidence {
+            failed: verdicts.iter().filter(|v| is_slow(v)).count(),
+            tried: pairs,
+            quantity: Some(quantity),
+            slow_value: worst.reduce(f64::min),
+            typical: analysis
+                .main()
+                .map(super::super::attribution::Channel::typical),
+            ..Evidence::default()
+        };
+        verdicts.retain(|v| !is_slow(v));
+        verdicts.push(structure(Severity::Warning, evidence));
+    } else if let Some((higher, lower, low, all)) = levels {
+        // A link that reaches the lower level is one of many.
+        verdicts.retain(|v| {
+            let reaches = v
+                .evidence
+                .value
+                .is_none_or(|value| value >= OF_LEVEL * lower);
+            !(is_slow(v) && v.evidence.quantity == Some(Quantity::Bandwidth) && reaches)
+        });
+        let culprit = |v: &Verdict| {
+            v.severity > Severity::Info
+                && !matches!(v.subject, Subject::Link { .. })
+                && v.evidence.quantity == Some(Quantity::Bandwidth)
+        };
+        if !verdicts.iter().any(culprit) {
+            let evidence = Evidence {
+                failed: low,
+                tried: all,
+                quantity: Some(Quantity::Bandwidth),
+                value: Some(lower),
+                typical: Some(higher),
+                ..Evidence::default()
+            };
+            verdicts.push(structure(Severity::Info, evidence));
+        }
+    }
+    for (kind, severity) in [
+        (VerdictKind::SeenOnce, Severity::Info),
+        (VerdictKind::Intermittent, Severity::Warning),
+        (VerdictKind::Contention, Severity::Warning),
+        (VerdictKind::NotEnoughData, Severity::Warning),
+        (VerdictKind::SlowBandwidth, Severity::Info),
+        (VerdictKind::HighLatency, Severity::Info),
+    ] {
+        let of = |v: &Verdict| {
+            matches!(v.subject, Subject::Link { .. }) && v.kind == kind && v.severity == severity
+        };
+        let count = verdicts.iter().filter(|v| of(v)).count();
+        if count <= MOST_OF_KIND {
+            continue;
+        }
+        let first = verdicts.iter().find(|v| of(v)).map(|v| v.evidence.clone());
+        verdicts.retain(|v| !of(v));
+        let evidence = Evidence {
+            failed: count,
+            tried: pairs,
+            ..first.unwrap_or_default()
+        };
+        let subject = Subject::Cluster;
+        let kind = match kind {
+            VerdictKind::SlowBandwidth | VerdictKind::HighLatency => VerdictKind::Structure,
+            VerdictKind::Contention => VerdictKind::Structure,
+            VerdictKind::NotEnoughData => VerdictKind::Intermittent,
+            kind => kind,
+        };
+        verdicts.push(Verdict::new(
+            subject,
+            kind,
+            severity,
+            Confidence::Medium,
+            evidence,
+        ));
+    }
+    verdicts
+}
+
+fn structure(severity: Severity, evidence: Evidence) -> Verdict {
+    let subject = Subject::Cluster;
+    let kind = VerdictKind::Structure;
+    Verdict::new(subject, kind, severity, Confidence::Medium, evidence)
+}

@@ -1,0 +1,283 @@
+//! Surveys of clusters that were once judged wrong, the smallest of each kind.
+
+use std::collections::BTreeMap;
+
+use super::super::observation::{Failure, FailurePhase, Measured, PairObservation};
+use super::super::random::Random;
+use super::super::verdict::{Severity, Subject, VerdictKind};
+use super::*;
+
+/// A measurement of a pair, the n-th of it, in a round of so many pairs: both rates, or none.
+type Measure<'a> = &'a mut dyn FnMut(Pair, usize, usize) -> Option<(f64, f64)>;
+
+fn survey(nodes: usize, options: Options, measure: Measure<'_>) -> Conclusion {
+    let mut plan = Plan::new(nodes, options).unwrap();
+    let mut seen = Observations::new(nodes);
+    let mut times: BTreeMap<Pair, usize> = BTreeMap::new();
+    while let Some(round) = plan.next(&seen) {
+        for &(a, b) in &round.pairs {
+            let time = times.entry((a, b)).or_default();
+            let observation = match measure((a, b), *time, round.pairs.len()) {
+                Some((forth, back)) => {
+                    let m = Measured::new(20.0, forth, back);
+                    PairObservation::measured(a, b, None, &round, m)
+                }
+                None => {
+                    let failure = Failure::new(FailurePhase::Contact, "fabric.timeout", 10.0);
+                    PairObservation::failed(a, b, None, &round, failure)
+                }
+            };
+            *time += 1;
+            seen.add(observation).unwrap();
+        }
+    }
+    plan.conclude(&seen)
+}
+
+fn options(mode: Mode, seed: u64) -> Options {
+    Options {
+        mode,
+        seed,
+        ..Options::default()
+    }
+}
+
+/// Two directions of a rate with 2 % noise.
+fn near(gbps: f64, random: &mut Random) -> Option<(f64, f64)> {
+    let mut noisy = || gbps * (0.02 * random.normal()).exp();
+    Some((noisy(), noisy()))
+}
+
+fn faults(conclusion: &Conclusion) -> Vec<(Subject, VerdictKind)> {
+    conclusion.faults().map(|v| (v.subject, v.kind)).collect()
+}
+
+fn said(conclusion: &Conclusion) -> Vec<&str> {
+    let all = conclusion.verdicts.iter();
+    all.map(|v| v.statement.as_str()).collect()
+}
+
+#[test]
+fn a_bad_leaf_is_one_verdict_with_numbers_that_were_measured() {
+    for (nodes, leaf) in [(12, 4), (16, 4), (32, 8), (64, 16), (9, 3)] {
+        let mut random = Random::new(nodes as u64);
+        let of = |node: usize| node / leaf;
+        let mut measure = |(a, b): Pair, _, _| {
+            let slow = of(a) != of(b) && (of(a) == 0 || of(b) == 0);
+            near(if slow { 60.0 } else { 100.0 }, &mut random)
+        };
+        let labels = (0..nodes)
+            .map(|node| format!("leaf-{}", of(node)))
+            .collect();
+        let with = Options {
+            labels: Some(labels),
+            ..options(Mode::Full, 0)
+        };
+        let found = survey(nodes, with, &mut measure);
+        let expected = [(Subject::Group { group: 0 }, VerdictKind::SlowBandwidth)];
+        assert_eq!(faults(&found), expected, "{:?}", said(&found));
+        assert!(found.drain.is_empty());
+        let evidence = &found.verdicts[0].evidence;
+        assert_eq!(evidence.label.as_deref(), Some("leaf-0"));
+        assert_eq!(evidence.nodes, (0..leaf).collect::<Vec<_>>());
+        for (value, expected) in [(evidence.value, 60.0), (evidence.typical, 100.0)] {
+            assert!((value.unwrap() - expected).abs() < 2.0, "{evidence:?}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_node_and_a_bad_link_are_named_beside_a_bad_leaf() {
+    let mut random = Random::new(5);
+    let mut measure = |(a, b): Pair, _, _| {
+        let of = |node: usize| node / 8;
+        let mut gbps = 100.0;
+        if of(a) != of(b) && (of(a) == 0 || of(b) == 0) {
+            gbps *= 0.6;
+        }
+        if a == 20 || b == 20 {
+            gbps *= 0.7;
+        }
+        if (a, b) == (10, 30) {
+            gbps *= 0.6;
+        }
+        near(gbps, &mut random)
+    };
+    let with = Options {
+        labels: Some((0..32).map(|node| format!("leaf-{}", node / 8)).collect()),
+        ..options(Mode::Full, 0)
+    };
+    let found = survey(32, with, &mut measure);
+    assert_eq!(found.drain, [20], "{:?}", said(&found));
+    let kinds = faults(&found);
+    assert_eq!(kinds.len(), 3, "{:?}", said(&found));
+    for subject in [Subject::Group { group: 0 }, Subject::Link { a: 10, b: 30 }] {
+        assert!(kinds.contains(&(subject, VerdictKind::SlowBandwidth)));
+    }
+}
+
+#[test]
+fn two_populations_are_told_apart() {
+    for (nodes, mode) in [
+        (16, Mode::Full),
+        (16, Mode::Sampled),
+        (64, Mode::Sampled),
+        (11, Mode::Full),
+    ] {
+        let mut random = Random::new(3);
+        let mut measure = |(a, b): Pair, _, _| {
+            let slow = a % 2 == 1 || b % 2 == 1;
+            near(if slow { 50.0 } else { 100.0 }, &mut random)
+        };
+        let found = survey(nodes, options(mode, 1), &mut measure);
+        let expected = [(Subject::Cluster, VerdictKind::Populations)];
+        assert_eq!(faults(&found), expected, "{:?}", said(&found));
+        let odd: Vec<usize> = (0..nodes).filter(|node| node % 2 == 1).collect();
+        assert_eq!(found.verdicts[0].evidence.nodes, odd);
+        assert!(!found.is_healthy() && found.drain.is_empty());
+    }
+}
+
+#[test]
+fn single_failures_are_seen_and_are_no_faults() {
+    for seed in 0..12 {
+        let mut random = Random::new(seed);
+        let mut count = 0;
+        let mut measure = |_: Pair, _, _| {
+            count += 1;
+            let fails = [3, 9, 17].contains(&count);
+            near(100.0, &mut random).filter(|_| !fails)
+        };
+        let found = survey(16, options(Mode::Sampled, seed), &mut measure);
+        assert!(found.is_healthy(), "{:?}", said(&found));
+        let once = |v: &&super::super::Verdict| v.kind == VerdictKind::SeenOnce;
+        assert!(
+            found.verdicts.iter().any(|v| once(&v)),
+            "{:?}",
+            said(&found)
+        );
+        let worse = found
+            .verdicts
+            .iter()
+            .filter(|v| v.severity > Severity::Info);
+        assert_eq!(worse.count(), 0, "{:?}", said(&found));
+    }
+}
+
+#[test]
+fn a_failed_measurement_of_a_suspect_does_not_save_it() {
+    for (nodes, mode) in [(8, Mode::Full), (8, Mode::Sampled), (16, Mode::Sampled)] {
+        for failing in 1..=3 {
+            let mut random = Random::new(failing);
+            let mut alone = 0;
+            let mut measure = |(a, b): Pair, _, pairs| {
+                let slow = a == 3 || b == 3;
+                alone += u64::from(slow && pairs == 1);
+                let fails = slow && pairs == 1 && alone == failing;
+                near(if slow { 70.0 } else { 100.0 }, &mut random).filter(|_| !fails)
+            };
+            let found = survey(nodes, options(mode, 0), &mut measure);
+            assert_eq!(found.drain, [3], "{failing} {:?}", said(&found));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_fails_or_halves_in_part_is_unstable_and_its_links_are_not_blamed() {
+    for seed in 0..6 {
+        for fails in [true, false] {
+            let mut random = Random::new(seed);
+            let mut measure = |(a, b): Pair, _, _| {
+                let bad = (a == 3 || b == 3) && random.unit() < 0.4;
+                let gbps = if bad && !fails { 50.0 } else { 100.0 };
+                near(gbps, &mut random).filter(|_| !(bad && fails))
+            };
+            let found = survey(16, options(Mode::Full, seed), &mut measure);
+            let expected = [(Subject::Node { node: 3 }, VerdictKind::Unstable)];
+            assert_eq!(
+                faults(&found),
+                expected,
+                "{seed} {fails} {:?}",
+                said(&found)
+            );
+            assert_eq!(found.drain, [3]);
+            let evidence = &found.verdicts[0].evidence;
+            let bad = if fails {
+                evidence.failed
+            } else {
+                evidence.slow
+            };
+            assert_eq!(bad + evidence.observations, evidence.tried, "{evidence:?}");
+        }
+    }
+}
+
+#[test]
+fn leaves_without_labels_are_structure_and_nobody_is_drained() {
+    let second = |nodes: usize, small: usize| move |node: usize| node >= nodes - small;
+    for (nodes, small) in [(16, 4), (16, 8), (8, 2), (12, 3), (24, 8)] {
+        for (mode, seeds) in [(Mode::Full, 1), (Mode::Sampled, 3)] {
+            for seed in 0..seeds {
+                let mut random = Random::new(seed + 40);
+                let of = second(nodes, small);
+                let mut measure = |(a, b): Pair, _, _| {
+                    near(if of(a) == of(b) { 100.0 } else { 60.0 }, &mut random)
+                };
+                let found = survey(nodes, options(mode, seed), &mut measure);
+                assert!(
+                    found.is_healthy(),
+                    "{nodes} {small} {mode:?} {:?}",
+                    said(&found)
+                );
+                assert!(found.drain.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_quarter_is_named_whole() {
+    let mut random = Random::new(9);
+    let mut measure = |(a, b): Pair, _, _| {
+        let slow = a % 4 == 1 || b % 4 == 1;
+        near(if slow { 80.0 } else { 100.0 }, &mut random)
+    };
+    let found = survey(128, options(Mode::Sampled, 1), &mut measure);
+    let bad: Vec<usize> = (0..128).filter(|node| node % 4 == 1).collect();
+    assert_eq!(found.drain, bad, "{:?}", said(&found));
+}
+
+#[test]
+fn noise_is_measured_and_said() {
+    for noise in [0.02, 0.1] {
+        let mut random = Random::new(2);
+        let mut measure = |_: Pair, _, _| {
+            let mut noisy = || 100.0 * (noise * random.normal()).exp();
+            Some((noisy(), noisy()))
+        };
+        let found = survey(16, options(Mode::Full, 0), &mut measure);
+        let percent = found.noise_percent.unwrap();
+        assert!((percent / 100.0 / noise - 1.0).abs() < 0.25, "{percent}");
+        assert!(found.detectable_percent.unwrap() >= 10.0);
+    }
+}
+
+#[test]
+fn every_number_of_a_node_is_the_median_of_its_own_measurements() {
+    let mut random = Random::new(1);
+    let mut of_node = Vec::new();
+    let mut measure = |(a, b): Pair, _, pairs| {
+        let slow = a == 5 || b == 5;
+        let rates = near(if slow { 75.0 } else { 100.0 }, &mut random)?;
+        if slow && pairs > 1 {
+            of_node.extend([rates.0, rates.1]);
+        }
+        Some(rates)
+    };
+    let found = survey(16, options(Mode::Full, 0), &mut measure);
+    assert_eq!(found.drain, [5]);
+    let evidence = &found.verdicts[0].evidence;
+    assert_eq!(evidence.observations, of_node.len());
+    let median = crate::median::median(&mut of_node).unwrap();
+    assert!((evidence.value.unwrap() - median).abs() < 1e-9);
+}
