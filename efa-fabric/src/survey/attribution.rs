@@ -35,4 +35,4 @@ pub(crate) use channel::Channel;
 pub(crate) use finding::{Alone, LinkFinding, Look, NodeFinding};
 pub(crate) use measured::Compared;
 pub(crate) use populations::Populations;
-pub(crate) use unstable::{Unstable, tail};
+pub(crate) use unstable::Unstable;

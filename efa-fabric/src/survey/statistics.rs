@@ -271,6 +271,30 @@ fn recenter(effects: &mut [f64]) -> f64 {
     middle
 }
 
+/// The chance of at least `bad` of `tried`, each with chance `p`.
+pub(crate) fn tail(bad: usize, tried: usize, p: f64) -> f64 {
+    if p >= 1.0 {
+        return 1.0;
+    }
+    let mut term = (1.0 - p).powi(tried as i32);
+    let mut below = 0.0;
+    for k in 0..bad {
+        below += term;
+        term *= (tried - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+    }
+    // For small chances the sum above has no digits left: the rest of the series.
+    let mut above = 0.0;
+    for k in bad..=tried {
+        above += term;
+        term *= (tried - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+    }
+    if term.is_finite() {
+        above.min(1.0)
+    } else {
+        1.0 - below
+    }
+}
+
 /// Positions by key, without a vector per key.
 struct Index {
     starts: Vec<usize>,
@@ -334,6 +358,23 @@ mod tests {
                 value: value(from, to),
             })
             .collect()
+    }
+
+    #[test]
+    fn tails_of_the_binomial_distribution() {
+        for (bad, tried, p, expected) in [
+            (0, 4, 0.5, 1.0),
+            (4, 4, 0.5, 0.0625),
+            (3, 4, 0.5, 0.3125),
+            (1, 2, 0.1, 0.19),
+            (2, 2, 1.0, 1.0),
+        ] {
+            assert!(
+                (tail(bad, tried, p) - expected).abs() < 1e-9,
+                "{bad} {tried} {p}"
+            );
+        }
+        assert!(tail(9, 12, 0.01) < 1e-15);
     }
 
     #[test]

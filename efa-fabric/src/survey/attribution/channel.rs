@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::schedule::Pair;
-use super::super::statistics::{Cell, Fit, LEAST_SPREAD, SLOW_PARTNER};
+use super::super::statistics::{Cell, Fit, LEAST_SPREAD, SLOW_PARTNER, tail};
 use super::super::verdict::{Direction, Quantity};
-use super::groups::SlowGroup;
-use super::unstable::tail;
+use super::finding::SlowGroup;
 use super::ways::Ways;
 use crate::median::median;
 

@@ -45,6 +45,19 @@ pub(crate) struct LinkFinding {
     pub(crate) alone: Option<(f64, usize)>,
 }
 
+/// A group that is slower than the others as a whole.
+#[derive(Debug, Clone)]
+pub(crate) struct SlowGroup {
+    pub(crate) group: usize,
+    pub(crate) label: String,
+    pub(crate) nodes: Vec<usize>,
+    pub(crate) z: f64,
+    /// Logarithms of its measurements with other groups.
+    pub(crate) own: Vec<f64>,
+    /// The same of pairs across groups without it.
+    pub(crate) others: Vec<f64>,
+}
+
 /// What measuring alone said about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alone {

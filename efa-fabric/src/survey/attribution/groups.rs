@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::super::schedule::Pair;
 use super::super::statistics::{Cell, Fit, LEAST_SPREAD, polish_symmetric, spread};
 use super::channel::Both;
+use super::finding::SlowGroup;
 use crate::median::median;
 
 /// A group is compared with others from this many groups on: of two, neither is to blame.
@@ -20,19 +21,6 @@ const CLEAR: f64 = 5.0;
 const LEAST_OF_CLASS: usize = 8;
 /// The difference of the classes and the effects of nodes are estimated in turn.
 const TURNS: usize = 3;
-
-/// A group that is slower than the others as a whole.
-#[derive(Debug, Clone)]
-pub(crate) struct SlowGroup {
-    pub(crate) group: usize,
-    pub(crate) label: String,
-    pub(crate) nodes: Vec<usize>,
-    pub(crate) z: f64,
-    /// Logarithms of its measurements with other groups.
-    pub(crate) own: Vec<f64>,
-    /// The same of pairs across groups without it.
-    pub(crate) others: Vec<f64>,
-}
 
 /// Which node has which label.
 pub(super) struct Groups<'a> {

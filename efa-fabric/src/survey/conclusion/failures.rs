@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::attribution::{Analysis, tail};
+use super::super::attribution::Analysis;
 use super::super::observation::Observations;
+use super::super::statistics::tail;
 use super::super::verdict::{Confidence, Evidence, Severity, Subject, Verdict, VerdictKind};
 use super::evidence::{failure, not_enough};
 
