@@ -6,9 +6,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,16 @@ def test_a_tree_that_was_asked_for_stays(tmp_path: Path) -> None:
     assert caught.value.code == "soft_efa.tree_not_empty"
 
 
+def test_the_longest_path_of_a_tree_works() -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        with SoftEfa(devices=1, tree=folder / ("t" * (180 - len(str(folder)) - 1))) as host:
+            assert len(str(host.root)) == 180
+            assert len(listed(run(host, "fi_info", "-p", "efa").stdout)) == 1
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_a_temporary_tree_goes() -> None:
     with SoftEfa(devices=1) as host:
         root = host.root
@@ -160,6 +172,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"address": "10.255.255.9"}, "soft_efa.invalid_address", "10.255.255.9"),
     ({"address": "localhost"}, "soft_efa.invalid_address", "localhost"),
     ({"address": "::1"}, "soft_efa.invalid_address", "::1"),
+    ({"address": "0.0.0.0"}, "soft_efa.invalid_address", "0.0.0.0"),
+    ({"address": "255.255.255.255"}, "soft_efa.invalid_address", "255.255"),
+    ({"address": "224.0.0.1", "check_address": False}, "soft_efa.invalid_address", "224.0.0.1"),
+    ({"devices": "4"}, "soft_efa.device_not_found", "'4'"),
+    ({"tree": "/tmp/" + "t" * 190}, "soft_efa.tree_path_too_long", "at most"),
     ({"address": ["127.0.0.1"]}, "soft_efa.invalid_address", "1 addresses"),
     ({"libfabric": "/nowhere/libfabric.so.1"}, "soft_efa.libfabric_not_found", "/nowhere"),
     ({"faults": {0: {"loss": 0.95}}}, "soft_efa.invalid_fault", "0 to 0.9"),
@@ -232,6 +249,7 @@ def test_codes_are_listed() -> None:
         "soft_efa.not_running",
         "soft_efa.too_many_devices",
         "soft_efa.tree_not_empty",
+        "soft_efa.tree_path_too_long",
         "soft_efa.unknown_type",
     ]
 
@@ -291,17 +309,21 @@ def test_pingpong_between_two_hosts_counts(libfabric: str) -> None:
         SoftEfa(devices=1, address="127.0.0.3", libfabric=libfabric) as other,
     ):
         words = ["fi_pingpong", "-p", "efa", "-e", "rdm", "-I", "20", "-S", "8192"]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
         server = subprocess.Popen(
-            one.command([*words, "-B", "47599"]),
+            one.command([*words, "-B", port]),
             env={**os.environ, **one.environ},
             stdout=subprocess.DEVNULL,
         )
         try:
-            done = run(other, *words, "-P", "47599", "127.0.0.1")
+            done = run(other, *words, "-P", port, "127.0.0.1")
             for _ in range(40):
                 if done.returncode == 0:
                     break
-                done = run(other, *words, "-P", "47599", "127.0.0.1")
+                time.sleep(0.1)  # the server is not there yet
+                done = run(other, *words, "-P", port, "127.0.0.1")
             assert done.returncode == 0, done.stderr
             assert server.wait(LIMIT_S) == 0
         finally:

@@ -130,9 +130,9 @@ def test_testing_says_what_it_needs(installed: Path, tmp_path: Path) -> None:
 
 
 PINGPONG = """
-fi_pingpong -p efa -e rdm -I 10 -S 4096 >server.log &
+fi_pingpong -p efa -e rdm -I 10 -S 4096 -B 47611 >server.log &
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-    fi_pingpong -p efa -e rdm -I 10 -S 4096 127.0.0.1 2>client.log && break
+    fi_pingpong -p efa -e rdm -I 10 -S 4096 -P 47611 127.0.0.1 2>client.log && break
     sleep 0.2
 done
 wait

@@ -136,6 +136,7 @@ _SOFT_EFA_CODES = (
     "soft_efa.not_running",
     "soft_efa.too_many_devices",
     "soft_efa.tree_not_empty",
+    "soft_efa.tree_path_too_long",
     "soft_efa.unknown_type",
 )
 

@@ -27,6 +27,8 @@ from .machine import MAX_DEVICES, Machine, machine
 from .namespace import enter_command, why_no_namespace
 from .tree import SoftDevice
 
+#: Paths of devices have 256 bytes in libibverbs: this, and what is below it.
+_LONGEST_ROOT = 180
 _INSTANCE_ID = "i-0123456789abcdef0"
 
 
@@ -268,6 +270,14 @@ class SoftEfa:
             memory = Path("/dev/shm")
             parent = str(memory) if os.access(memory, os.W_OK | os.X_OK) else None
             return Path(tempfile.mkdtemp(prefix="soft-efa-", dir=parent))
+        if len(str(root)) > _LONGEST_ROOT:
+            fail(
+                "soft_efa.tree_path_too_long",
+                f"the path of the tree has {len(str(root))} characters, and at most"
+                f" {_LONGEST_ROOT} fit into what libibverbs tells of a device",
+                "give a shorter path",
+                path=root,
+            )
         root.mkdir(parents=True, exist_ok=True)
         if any(root.iterdir()):
             fail(
@@ -371,7 +381,7 @@ def _cards(of: Machine, devices: int | Iterable[int] | None) -> list[int]:
     if unknown := [card for card in chosen if card not in of.cards]:
         fail(
             "soft_efa.device_not_found",
-            f"network card {unknown[0]} of {of.instance_type} has no EFA",
+            f"network card {unknown[0]!r} of {of.instance_type} has no EFA",
             f"use cards of {list(of.cards)}",
             network_card=unknown[0],
             instance_type=of.instance_type,
@@ -392,7 +402,9 @@ def _addresses(address: str | Sequence[str], count: int, check: bool) -> list[st
         )
     for one in set(given):
         try:
-            valid = str(ipaddress.IPv4Address(one))
+            valid = str(parsed := ipaddress.IPv4Address(one))
+            if parsed.is_unspecified or parsed.is_multicast or valid == "255.255.255.255":
+                raise ValueError("it is not the address of one host")
             if check:
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                     probe.bind((valid, 0))
