@@ -16,7 +16,7 @@ from typing import Any
 
 from efa_sdk import errors, fabric
 
-TOKEN = "soft"
+TOKEN = "probes-on-software-devices"
 
 
 def probe(case: dict[str, Any], address: str | None) -> dict[str, Any]:
