@@ -43,7 +43,7 @@ pub use eksctl::{EksctlOptions, TESTED_EKSCTL_VERSION};
 pub use karpenter::{
     KarpenterInterfaces, KarpenterOptions, KarpenterWorkload, TESTED_KARPENTER_VERSION,
 };
-pub use launch_template::LaunchTemplateFor;
+pub use launch_template::{LaunchTemplateFor, LaunchTemplateOptions};
 pub use ray::{RayClusterOptions, TESTED_RAY_VERSION};
 
 #[cfg(test)]

@@ -54,9 +54,14 @@ def test_a_launch_from_the_template_is_as_planned(cloud: Cloud, instance_type: s
 
 def test_a_template_for_eks_has_what_eks_takes(cloud: Cloud) -> None:
     plan = cloud.client.prepare(cloud.plan(SMALL))
-    data = json.loads(plan.to_launch_template(launcher="eks-managed-node-group"))[
-        "LaunchTemplateData"
-    ]
+    with pytest.warns(UserWarning, match="cluster security group"):
+        text = plan.to_launch_template(launcher="eks-managed-node-group")
+    data = json.loads(text)["LaunchTemplateData"]
+    text = plan.to_launch_template(
+        launcher="eks-managed-node-group", cluster_security_group="sg-0123"
+    )
+    for interface in json.loads(text)["LaunchTemplateData"]["NetworkInterfaces"]:
+        assert interface["Groups"] == [plan.security_group_id, "sg-0123"]
     assert slots(data["NetworkInterfaces"]) == slots(plan.layout.interfaces)
     assert all("SubnetId" not in i and i["Groups"] for i in data["NetworkInterfaces"])
     assert not {"ImageId", "UserData", "IamInstanceProfile", "InstanceMarketOptions"} & set(data)

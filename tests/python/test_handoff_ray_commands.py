@@ -73,7 +73,11 @@ def test_the_commands_run_as_ray_runs_them(
     plan = prepared(
         cloud, bootstrap=efa.Bootstrap(extra_script=tricky), instance_type="c5n.18xlarge"
     )
-    document = yaml.safe_load(plan.to_ray_yaml(python_packages=["it's; exit 3"]))
+    document = yaml.safe_load(
+        plan.to_ray_yaml(
+            python_packages=["it's; exit 3"], efa_sdk="https://example.com/efa_sdk.whl"
+        )
+    )
     commands = worker_of(document)["worker_setup_commands"]
     assert commands[:2] == document["setup_commands"]
     shell = Shell(tmp_path / "home", distribution)
@@ -106,7 +110,9 @@ def raised_for(limits: str, process: str) -> bool:
 
 
 def test_ray_starts_with_locked_memory(cloud: Cloud, tmp_path: pathlib.Path) -> None:
-    document = yaml.safe_load(prepared(cloud, "c5n.18xlarge").to_ray_yaml())
+    document = yaml.safe_load(
+        prepared(cloud, "c5n.18xlarge").to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl")
+    )
     shell = Shell(tmp_path / "home")
     assert [shell.run(c) for c in document["worker_start_ray_commands"]] == [0, 0]
     stopped, limits, started = shell.said

@@ -66,7 +66,17 @@ impl Plan {
             )
             .with_context("limit", RESOURCE_LIMIT));
         }
-        Ok(template.text())
+        let text = template.text();
+        if let Some(at) = text.find("{{resolve:") {
+            let end = text[at..].find("}}").map_or(text.len(), |end| at + end + 2);
+            return Err(not_possible(
+                "CloudFormation puts the value of a secret or a parameter in place of {{resolve:…}}",
+                "plan without it in tags, names and user data",
+                "tags",
+                &text[at..end.min(at + 80)].chars().collect::<String>(),
+            ));
+        }
+        Ok(text)
     }
 }
 

@@ -115,8 +115,10 @@ fn hide_ambiguous(value: &mut Node, mark: &str, hidden: &mut Vec<(String, String
             }
         }
         Node::Mapping(map) => {
-            for item in map.values_mut() {
-                hide_ambiguous(item, mark, hidden);
+            for (mut key, mut item) in std::mem::take(map) {
+                hide_ambiguous(&mut key, mark, hidden);
+                hide_ambiguous(&mut item, mark, hidden);
+                map.insert(key, item);
             }
         }
         _ => {}
@@ -125,8 +127,9 @@ fn hide_ambiguous(value: &mut Node, mark: &str, hidden: &mut Vec<(String, String
 
 /// Such as `2026-12-31`, `12:30`, `1_000` and `no`; a few more are harmless.
 fn is_ambiguous(text: &str) -> bool {
-    let boolean = ["y", "n", "yes", "no", "on", "off"];
-    if boolean.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+    // Words for a Boolean, and the keys that mean a merge and a value.
+    let special = ["y", "n", "yes", "no", "on", "off", "<<", "="];
+    if special.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return true;
     }
     let number = |c: char| c.is_ascii_hexdigit() || "_:.+-xobTtZz ".contains(c);
@@ -214,9 +217,14 @@ mod tests {
             "2026-12-31 12:00:00",
             "No",
             "y",
+            "=",
+            "<<",
+            "On",
         ] {
             let document = Document::new(mapping! { "a" => vec![mapping! { "b" => text }] });
             assert_eq!(document.text(), format!("a:\n- b: \"{text}\"\n"));
+            let document = Document::new(mapping! { "a" => mapping! { text => "b" } });
+            assert_eq!(document.text(), format!("a:\n  \"{text}\": b\n"));
         }
         for text in [
             "x",

@@ -58,13 +58,72 @@ impl std::str::FromStr for LaunchTemplateFor {
     }
 }
 
+/// Options of [`Plan::to_launch_template_with`] and [`Plan::to_terraform_with`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct LaunchTemplateOptions {
+    /// Who launches.
+    pub launcher: LaunchTemplateFor,
+    /// The cluster security group of EKS, `sg-…`, for an EKS managed node group. The groups of a
+    /// launch template replace those that EKS would attach: without the cluster's own the nodes may
+    /// not reach the control plane (EKS User Guide, "Customize managed nodes with launch
+    /// templates").
+    pub cluster_security_group: Option<String>,
+}
+
+impl LaunchTemplateOptions {
+    /// What is wrong with the nodes of this template, unless the plan's group lets them reach the
+    /// control plane; `None` where nothing is known to be.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        let eks = self.launcher == LaunchTemplateFor::EksManagedNodeGroup;
+        (eks && self.cluster_security_group.is_none()).then_some(
+            "the groups of a launch template replace the cluster security group that EKS attaches: \
+             give it as cluster_security_group, or let the plan's group reach the control plane",
+        )
+    }
+
+    fn validate(&self) -> Result<()> {
+        let Some(group) = &self.cluster_security_group else {
+            return Ok(());
+        };
+        let invalid = |limit: &str| {
+            Error::new(
+                Code::HandoffInvalidOption,
+                format!("cluster_security_group is '{group}'"),
+            )
+            .with_cure(format!("give {limit}"))
+            .with_context("field", "cluster_security_group")
+            .with_context("value", group)
+            .with_context("limit", limit)
+        };
+        if self.launcher != LaunchTemplateFor::EksManagedNodeGroup {
+            return Err(invalid("it for an EKS managed node group alone"));
+        }
+        let rest = group.strip_prefix("sg-").unwrap_or_default();
+        if rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(invalid("an id, sg-…"));
+        }
+        Ok(())
+    }
+}
+
 /// What this launcher takes of the plan's launch, as `LaunchTemplateData`.
 ///
 /// # Errors
-/// `handoff.not_prepared` and `handoff.not_possible`.
-pub(crate) fn template_data(plan: &Plan, launcher: LaunchTemplateFor) -> Result<Node> {
+/// `handoff.not_prepared`, `handoff.not_possible` and `handoff.invalid_option`.
+pub(crate) fn template_data(plan: &Plan, options: &LaunchTemplateOptions) -> Result<Node> {
+    options.validate()?;
+    let launcher = options.launcher;
     let mut data = launch_data(plan)?;
     check_expressible(plan, launcher)?;
+    if let Some(group) = &options.cluster_security_group {
+        for interface in &mut data.network_interfaces {
+            if !interface.groups.contains(group) {
+                interface.groups.push(group.clone());
+            }
+        }
+    }
     Ok(match launcher {
         LaunchTemplateFor::Ec2 => encoded(&data),
         LaunchTemplateFor::EksManagedNodeGroup => {
@@ -160,7 +219,18 @@ impl Plan {
     /// node group `handoff.not_possible` with spot (its capacity type says so) and with Elastic
     /// IPs, which no launch template can give.
     pub fn to_launch_template(&self, launcher: LaunchTemplateFor) -> Result<String> {
-        let data = template_data(self, launcher)?;
+        self.to_launch_template_with(&LaunchTemplateOptions {
+            launcher,
+            ..LaunchTemplateOptions::default()
+        })
+    }
+
+    /// [`to_launch_template`](Self::to_launch_template) with options.
+    ///
+    /// # Errors
+    /// As there, and `handoff.invalid_option`.
+    pub fn to_launch_template_with(&self, options: &LaunchTemplateOptions) -> Result<String> {
+        let data = template_data(self, options)?;
         Ok(json_text(&mapping! {
             "LaunchTemplateName" => name(self),
             "VersionDescription" => provenance::tag_value(self),

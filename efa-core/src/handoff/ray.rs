@@ -266,8 +266,7 @@ fn commented(cluster: Node, plan: &Plan, options: &RayClusterOptions, worker: &s
         .comment(
             &worker("worker_setup_commands"),
             "The verified EFA installer, and the doctor: a worker without working EFA fails here,\n\
-             with the reason, instead of joining. efa-sdk is not on PyPI yet: give to_ray_yaml a\n\
-             wheel (efa_sdk_wheel), or what pip can install (efa_sdk).",
+             with the reason, instead of joining.",
         )
         .comment(
             &worker("node_config.NetworkInterfaces"),

@@ -2,7 +2,7 @@
 
 use super::document::{Node, json_text, mapping};
 use super::interfaces::snake_case;
-use super::launch_template::{self, LaunchTemplateFor, template_data};
+use super::launch_template::{self, LaunchTemplateFor, LaunchTemplateOptions, template_data};
 use super::provenance;
 use crate::error::Result;
 use crate::plan::Plan;
@@ -19,7 +19,18 @@ impl Plan {
     /// # Errors
     /// As [`to_launch_template`](Self::to_launch_template).
     pub fn to_terraform(&self, launcher: LaunchTemplateFor) -> Result<String> {
-        let data = template_data(self, launcher)?;
+        self.to_terraform_with(&LaunchTemplateOptions {
+            launcher,
+            ..LaunchTemplateOptions::default()
+        })
+    }
+
+    /// [`to_terraform`](Self::to_terraform) with options.
+    ///
+    /// # Errors
+    /// As there, and `handoff.invalid_option`.
+    pub fn to_terraform_with(&self, options: &LaunchTemplateOptions) -> Result<String> {
+        let data = template_data(self, options)?;
         let mut template = mapping! {
             "name" => launch_template::name(self),
             "description" => provenance::tag_value(self),
@@ -34,8 +45,10 @@ impl Plan {
         let resource = self.name().replace('-', "_");
         let comment: Vec<Node> = provenance::header(self, self.layout())
             .into_iter()
+            .chain(options.warning().map(str::to_owned))
             .map(Node::from)
             .collect();
+        escape(&mut template);
         Ok(json_text(&mapping! {
             "//" => comment,
             "terraform" => mapping! {
@@ -47,6 +60,23 @@ impl Plan {
                 "aws_launch_template" => mapping! { resource.as_str() => template },
             },
         }))
+    }
+}
+
+/// Doubles what Terraform would take for the start of an expression: every text of ours is plain.
+fn escape(value: &mut Node) {
+    let plain = |text: &str| text.replace("${", "$${").replace("%{", "%%{");
+    match value {
+        Node::String(text) => *text = plain(text),
+        Node::Sequence(list) => list.iter_mut().for_each(escape),
+        Node::Mapping(map) => {
+            for (mut key, mut value) in std::mem::take(map) {
+                escape(&mut key);
+                escape(&mut value);
+                map.insert(key, value);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -132,6 +162,25 @@ mod tests {
                 .unwrap()
                 .contains("save-ips")
         );
+    }
+
+    #[test]
+    fn texts_are_no_expressions() {
+        let mut spec = ClusterSpec::new("train", "p4d.24xlarge", 2, "subnet-1", "ami-1");
+        let tags = [
+            ("who", "${var.who} %{if x}"),
+            ("a%{b", "100%"),
+            ("c", "$${d"),
+        ];
+        for (key, value) in tags {
+            spec.tags.insert(key.to_owned(), value.to_owned());
+        }
+        let (_, document) = written(&spec);
+        let template = &document["resource"]["aws_launch_template"]["train"];
+        let written = &template["tag_specifications"][0]["tags"];
+        assert_eq!(written["who"], "$${var.who} %%{if x}");
+        assert_eq!(written["a%%{b"], "100%");
+        assert_eq!(written["c"], "$$${d");
     }
 
     #[test]

@@ -192,6 +192,7 @@ fn rays_nodes_have_what_is_sent() {
     for plan in every_launch() {
         let options = RayClusterOptions {
             ssh_private_key: plan.spec().key_name.as_ref().map(|_| "~/key".to_owned()),
+            efa_sdk_wheel: Some("dist/efa_sdk.whl".to_owned()),
             ..RayClusterOptions::default()
         };
         let text = plan.to_ray_yaml(&options).unwrap();

@@ -1,5 +1,7 @@
 //! `Plan.to_launch_template`.
 
+use efa_core as core;
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -10,13 +12,34 @@ impl Plan {
     /// A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
     /// --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
     /// has no subnet, image, instance profile and user data.
+    /// cluster_security_group: for an EKS managed node group the cluster security group of EKS,
+    /// which the template's groups would replace otherwise; a UserWarning without it.
     ///
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
-    #[pyo3(signature = (*, launcher="ec2"))]
-    fn to_launch_template(&self, launcher: &str) -> PyResult<String> {
-        let launcher = launcher.parse().map_err(errors::exception)?;
-        self.0
-            .to_launch_template(launcher)
-            .map_err(errors::exception)
+    #[pyo3(signature = (*, launcher="ec2", cluster_security_group=None))]
+    fn to_launch_template(
+        &self,
+        py: Python<'_>,
+        launcher: &str,
+        cluster_security_group: Option<String>,
+    ) -> PyResult<String> {
+        let mut options = core::handoff::LaunchTemplateOptions::default();
+        options.launcher = launcher.parse().map_err(errors::exception)?;
+        options.cluster_security_group = cluster_security_group;
+        let text = self
+            .0
+            .to_launch_template_with(&options)
+            .map_err(errors::exception)?;
+        warn(py, &options)?;
+        Ok(text)
     }
+}
+
+/// Warns of what the options leave open, at the line of the caller.
+pub(super) fn warn(py: Python<'_>, options: &core::handoff::LaunchTemplateOptions) -> PyResult<()> {
+    let Some(message) = options.warning() else {
+        return Ok(());
+    };
+    let message = std::ffi::CString::new(message)?;
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)
 }

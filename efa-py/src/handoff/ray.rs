@@ -20,8 +20,9 @@ impl Plan {
     /// or `ec2-user` by the image when None. ssh_private_key: path of the key of the plan's
     /// key_name; Ray makes a key pair when None. ray_version: on every node; the tested one when
     /// None. python_packages: what else pip installs on every node. efa_sdk: what pip installs
-    /// for the doctor; this version when None, which is not on PyPI yet. efa_sdk_wheel: path of a
-    /// wheel here, which Ray copies to the nodes instead.
+    /// for the doctor: a URL, or a requirement that efa_sdk_index, the URL of a package index, has.
+    /// efa_sdk_wheel: path of a wheel here, which Ray copies to the nodes instead. One of the three
+    /// is needed: efa-sdk is not on PyPI.
     ///
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
     /// a plan with Elastic IPs, and for options that Ray would refuse.
@@ -40,6 +41,7 @@ impl Plan {
         python_packages=Vec::new(),
         efa_sdk=None,
         efa_sdk_wheel=None,
+        efa_sdk_index=None,
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn to_ray_yaml(
@@ -57,6 +59,7 @@ impl Plan {
         python_packages: Vec<String>,
         efa_sdk: Option<String>,
         efa_sdk_wheel: Option<String>,
+        efa_sdk_index: Option<String>,
     ) -> PyResult<String> {
         let mut options = core::handoff::RayClusterOptions::default();
         options.head_instance_type = head_instance_type;
@@ -73,9 +76,8 @@ impl Plan {
         if let Some(version) = ray_version {
             options.ray_version = version;
         }
-        if let Some(requirement) = efa_sdk {
-            options.efa_sdk = requirement;
-        }
+        options.efa_sdk = efa_sdk;
+        options.efa_sdk_index = efa_sdk_index;
         self.0.to_ray_yaml(&options).map_err(errors::exception)
     }
 }

@@ -1,7 +1,9 @@
 //! `Plan.to_terraform`.
 
+use efa_core as core;
 use pyo3::prelude::*;
 
+use super::launch_template::warn;
 use crate::errors;
 use crate::plan::Plan;
 
@@ -9,11 +11,25 @@ use crate::plan::Plan;
 impl Plan {
     /// One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
     /// of `to_launch_template`. launcher: as there.
+    /// cluster_security_group: for an EKS managed node group the cluster security group of EKS,
+    /// which the template's groups would replace otherwise; a UserWarning without it.
     ///
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
-    #[pyo3(signature = (*, launcher="ec2"))]
-    fn to_terraform(&self, launcher: &str) -> PyResult<String> {
-        let launcher = launcher.parse().map_err(errors::exception)?;
-        self.0.to_terraform(launcher).map_err(errors::exception)
+    #[pyo3(signature = (*, launcher="ec2", cluster_security_group=None))]
+    fn to_terraform(
+        &self,
+        py: Python<'_>,
+        launcher: &str,
+        cluster_security_group: Option<String>,
+    ) -> PyResult<String> {
+        let mut options = core::handoff::LaunchTemplateOptions::default();
+        options.launcher = launcher.parse().map_err(errors::exception)?;
+        options.cluster_security_group = cluster_security_group;
+        let text = self
+            .0
+            .to_terraform_with(&options)
+            .map_err(errors::exception)?;
+        warn(py, &options)?;
+        Ok(text)
     }
 }

@@ -215,9 +215,10 @@ fn check_types(
                 finding.corrected = planned(launch, instance_type);
                 found.push(finding);
             }
-        } else if efas == 0 {
-            // Nothing to do with EFA.
         } else if is_without_efa(name) {
+            if efas == 0 {
+                continue;
+            }
             found.push(DocumentFinding::new(
                 Severity::Error,
                 "interfaces.type_without_efa",

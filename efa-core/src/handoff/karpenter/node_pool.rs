@@ -105,6 +105,13 @@ impl Writer<'_> {
             ),
             is_in("karpenter.sh/capacity-type", capacity),
         ];
+        // A reservation that was made in a placement group: the group does not go with a block.
+        if let Market::Reservation(_) = &plan.capacity().market
+            && self.data.placement_group_name().is_some()
+        {
+            let label = "karpenter.k8s.aws/capacity-reservation-type";
+            requirements.push(is_in(label, &["default"]));
+        }
         if let Some(architecture) = plan.instance_type().architectures.first() {
             let name = match architecture {
                 Architecture::X86_64 => "amd64",

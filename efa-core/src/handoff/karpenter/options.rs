@@ -143,18 +143,49 @@ pub(super) fn name(plan: &Plan, options: &KarpenterOptions) -> Result<String> {
             .trim_end_matches('-')
             .to_owned(),
     };
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let well_formed = !name.is_empty()
-        && name.len() <= 63
-        && name.bytes().all(inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    if well_formed {
+    if is_label(&name) {
         Ok(name)
     } else {
         let limit = "1 to 63 lower-case letters, digits and hyphens within";
         Err(invalid("name", &name, limit))
     }
+}
+
+/// The names that go into documents as they are.
+pub(super) fn check_names(options: &KarpenterOptions) -> Result<()> {
+    if let Some(namespace) = options.namespace.as_deref().filter(|name| !is_label(name)) {
+        let limit = "1 to 63 lower-case letters, digits and hyphens within";
+        return Err(invalid("namespace", namespace, limit));
+    }
+    // IAM API Reference, CreateRole; absent and empty are one.
+    let role = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+    let is_role = |name: &str| name.len() <= 64 && name.bytes().all(role);
+    if let Some(name) = options.role.as_deref().filter(|name| !is_role(name)) {
+        let limit = "a role's name: at most 64 letters, digits and _+=,.@-";
+        return Err(invalid("role", name, limit));
+    }
+    // The characters of an OCI reference.
+    let image = |b: u8| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b);
+    let is_image = |name: &str| {
+        name.bytes().all(image)
+            && name
+                .bytes()
+                .next()
+                .is_none_or(|b| b.is_ascii_alphanumeric())
+    };
+    if let Some(name) = options.image.as_deref().filter(|name| !is_image(name)) {
+        return Err(invalid("image", name, "such as registry.example/train:1"));
+    }
+    Ok(())
+}
+
+fn is_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty()
+        && name.len() <= 63
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// A qualified name of Kubernetes, with or without a domain in front.

@@ -1,7 +1,9 @@
 //! A plan as Karpenter can launch it, from which every document is written.
 
 use super::interfaces;
-use super::options::{KarpenterInterfaces, KarpenterOptions, check_taint, invalid, name};
+use super::options::{
+    KarpenterInterfaces, KarpenterOptions, check_names, check_taint, invalid, name,
+};
 use crate::error::Result;
 use crate::handoff::document::{Node, mapping};
 use crate::handoff::launch_template::{launch_data_with, not_possible};
@@ -29,6 +31,7 @@ impl<'a> Writer<'a> {
     pub(super) fn new(plan: &'a Plan, options: &'a KarpenterOptions) -> Result<Self> {
         check_expressible(plan)?;
         check_taint(&options.taint)?;
+        check_names(options)?;
         if !options.workloads.is_empty() && options.image.as_deref().unwrap_or_default().is_empty()
         {
             return Err(invalid(

@@ -45,7 +45,7 @@ pub(super) fn worker(plan: &Plan, options: &RayClusterOptions) -> Result<Vec<Nod
     let install_efa_sdk = match options.wheel() {
         // The shell is to expand the tilde, and nothing after it.
         Some((remote, _)) => format!("{PIP} ~/{}", quoted(remote.trim_start_matches("~/"))),
-        None => install(std::slice::from_ref(&options.efa_sdk)),
+        None => install(&options.source()?),
     };
     let mut commands = every_node(options);
     commands.push(run_as_root(&script).into());

@@ -45,8 +45,11 @@ pub struct RayClusterOptions {
     pub ray_version: String,
     /// What else pip installs on every node.
     pub python_packages: Vec<String>,
-    /// What pip installs on workers for the doctor: a requirement, or a URL.
-    pub efa_sdk: String,
+    /// What pip installs on workers for the doctor: a URL, a requirement with one (`name @ URL`),
+    /// or a requirement that `efa_sdk_index` has.
+    pub efa_sdk: Option<String>,
+    /// URL of the package index that has efa-sdk: your own, as nobody owns the name on PyPI.
+    pub efa_sdk_index: Option<String>,
     /// Path of a wheel of efa-sdk on the machine that runs `ray up`, instead of `efa_sdk`: Ray
     /// copies it to every node.
     pub efa_sdk_wheel: Option<String>,
@@ -66,7 +69,8 @@ impl Default for RayClusterOptions {
             ssh_private_key: None,
             ray_version: TESTED_RAY_VERSION.to_owned(),
             python_packages: Vec::new(),
-            efa_sdk: format!("efa-sdk=={}", env!("CARGO_PKG_VERSION")),
+            efa_sdk: None,
+            efa_sdk_index: None,
             efa_sdk_wheel: None,
         }
     }
@@ -104,6 +108,35 @@ impl RayClusterOptions {
         let local = self.efa_sdk_wheel.as_deref()?;
         let name = local.rsplit('/').next().unwrap_or(local);
         Some((format!("~/efa-sdk-wheel/{name}"), local))
+    }
+
+    /// What pip installs for the doctor, its options in front.
+    ///
+    /// # Errors
+    /// `handoff.invalid_option` without a source that the caller named: efa-sdk is not on PyPI, and
+    /// whoever registers the name there would run code on the workers.
+    pub(super) fn source(&self) -> Result<Vec<String>> {
+        let requirement = self.efa_sdk.as_deref();
+        if let Some(index) = &self.efa_sdk_index {
+            let this = format!("efa-sdk=={}", env!("CARGO_PKG_VERSION"));
+            let requirement = requirement.map_or(this, str::to_owned);
+            return Ok(vec!["--index-url".to_owned(), index.clone(), requirement]);
+        }
+        let placed = |text: &str| text.contains("://") || text.starts_with(['/', '.', '~']);
+        match requirement {
+            Some(text) if placed(text) => Ok(vec![text.to_owned()]),
+            other => Err(Error::new(
+                Code::HandoffInvalidOption,
+                "the workers' doctor needs efa-sdk, which is not on PyPI",
+            )
+            .with_cure(
+                "give efa_sdk_wheel, a wheel on the machine that runs ray up; efa_sdk, a URL that \
+                 pip can install; or efa_sdk_index, the URL of an index that has it",
+            )
+            .with_context("field", "efa_sdk")
+            .with_context("value", other.unwrap_or("absent"))
+            .with_context("limit", "a wheel, a URL or an index")),
+        }
     }
 
     pub(super) fn validate(&self, plan: &Plan) -> Result<()> {
@@ -150,7 +183,9 @@ impl RayClusterOptions {
             installable,
             requirement,
         )?;
-        check("efa_sdk", [&self.efa_sdk], installable, requirement)?;
+        check("efa_sdk", &self.efa_sdk, installable, requirement)?;
+        let url = |text: &str| line(text) && text.starts_with("https://") && !text.contains(' ');
+        check("efa_sdk_index", &self.efa_sdk_index, url, "an https URL")?;
         let wheel = |text: &str| line(text) && text.ends_with(".whl");
         check(
             "efa_sdk_wheel",

@@ -11,6 +11,41 @@ use crate::layout::PublicIp;
 use crate::spec::Bootstrap;
 use crate::spec::Capacity;
 
+/// A source of efa-sdk, without which nothing is written.
+fn options() -> RayClusterOptions {
+    RayClusterOptions {
+        efa_sdk_wheel: Some("dist/efa_sdk.whl".to_owned()),
+        ..RayClusterOptions::default()
+    }
+}
+
+#[test]
+fn without_a_source_of_efa_sdk_nothing_is_written() {
+    let plan = prepared("c7i.48xlarge");
+    let with = |efa_sdk: Option<&str>, index: Option<&str>| {
+        let options = RayClusterOptions {
+            efa_sdk: efa_sdk.map(str::to_owned),
+            efa_sdk_index: index.map(str::to_owned),
+            ..RayClusterOptions::default()
+        };
+        plan.to_ray_yaml(&options)
+    };
+    for name in [None, Some("efa-sdk"), Some("efa_sdk==0.1.0")] {
+        let error = with(name, None).unwrap_err();
+        assert_eq!(error.code(), Code::HandoffInvalidOption);
+        assert_eq!(error.context_value("field"), Some("efa_sdk"));
+    }
+    let url = "https://example.com/efa_sdk.whl";
+    assert!(
+        with(Some(url), None)
+            .unwrap()
+            .contains(&format!("pip install '{url}'"))
+    );
+    let index = with(None, Some("https://example.com/simple")).unwrap();
+    let index_url = "pip install '--index-url' 'https://example.com/simple' 'efa-sdk==";
+    assert!(index.contains(index_url), "{index}");
+}
+
 fn prepared(instance_type: &str) -> Plan {
     prepared_plan(&spec(instance_type))
 }
@@ -25,11 +60,8 @@ fn written(plan: &Plan, options: &RayClusterOptions) -> (String, Value) {
 fn the_interfaces_of_every_class_read_back_as_planned() {
     for instance_type in LAYOUT_CLASSES {
         let plan = prepared(instance_type);
-        let (text, value) = written(&plan, &RayClusterOptions::default());
-        assert_eq!(
-            text,
-            plan.to_ray_yaml(&RayClusterOptions::default()).unwrap()
-        );
+        let (text, value) = written(&plan, &options());
+        assert_eq!(text, plan.to_ray_yaml(&options()).unwrap());
         let worker = &value["available_node_types"][worker_name(instance_type)];
         let config = &worker["node_config"];
         let list = config["NetworkInterfaces"].as_array().unwrap();
@@ -52,7 +84,7 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
 
 #[test]
 fn head_and_workers_have_what_ray_needs() {
-    let (text, value) = written(&prepared("p5.48xlarge"), &RayClusterOptions::default());
+    let (text, value) = written(&prepared("p5.48xlarge"), &options());
     let provenance = format!("# Written by efa-sdk {}", env!("CARGO_PKG_VERSION"));
     assert!(text.starts_with(&provenance), "{text}");
     assert!(
@@ -123,7 +155,7 @@ fn each_option_goes_where_ray_reads_it() {
         ray_version: "2.61.0".to_owned(),
         python_packages: vec!["it's".to_owned()],
         efa_sdk_wheel: Some("dist/efa sdk.whl".to_owned()),
-        ..RayClusterOptions::default()
+        ..options()
     };
     let (text, value) = written(&prepared_plan(&spec), &options);
     let types = &value["available_node_types"];
@@ -170,7 +202,7 @@ fn the_bootstrap_is_a_setup_command_and_no_user_data() {
     };
     for bootstrap in [None, Some(own)] {
         spec.bootstrap.clone_from(&bootstrap);
-        let (_, value) = written(&prepared_plan(&spec), &RayClusterOptions::default());
+        let (_, value) = written(&prepared_plan(&spec), &options());
         let worker = &value["available_node_types"]["c7i-48xlarge"];
         assert!(worker["node_config"].get("UserData").is_none());
         let commands = worker["worker_setup_commands"].as_array().unwrap();
@@ -196,15 +228,11 @@ fn the_bootstrap_is_a_setup_command_and_no_user_data() {
 
 #[test]
 fn what_ray_cannot_do_is_refused() {
-    let error = plan("p5.48xlarge")
-        .to_ray_yaml(&RayClusterOptions::default())
-        .unwrap_err();
+    let error = plan("p5.48xlarge").to_ray_yaml(&options()).unwrap_err();
     assert_eq!(error.code(), Code::HandoffNotPrepared);
     let mut wanted = spec("p5.48xlarge");
     wanted.public_ip = PublicIp::ElasticIp;
-    let error = prepared_plan(&wanted)
-        .to_ray_yaml(&RayClusterOptions::default())
-        .unwrap_err();
+    let error = prepared_plan(&wanted).to_ray_yaml(&options()).unwrap_err();
     assert_eq!(error.code(), Code::HandoffNotPossible);
 }
 
@@ -233,14 +261,17 @@ fn options_that_would_break_the_document_are_refused() {
         ("python_packages", |o| {
             o.python_packages = vec!["--index-url=x".into()]
         }),
-        ("efa_sdk", |o| o.efa_sdk = "a\0".into()),
+        ("efa_sdk", |o| o.efa_sdk = Some("a\0".into())),
+        ("efa_sdk_index", |o| {
+            o.efa_sdk_index = Some("--extra".into())
+        }),
         ("efa_sdk_wheel", |o| {
             o.efa_sdk_wheel = Some("efa_sdk".into())
         }),
     ];
     let plan = prepared("c7i.48xlarge");
     for (field, change) in cases {
-        let mut options = RayClusterOptions::default();
+        let mut options = options();
         change(&mut options);
         let error = plan.to_ray_yaml(&options).unwrap_err();
         assert_eq!(error.code(), Code::HandoffInvalidOption, "{field}");
@@ -248,9 +279,7 @@ fn options_that_would_break_the_document_are_refused() {
     }
     let mut keyed = spec("c7i.48xlarge");
     keyed.key_name = Some("mine".to_owned());
-    let error = prepared_plan(&keyed)
-        .to_ray_yaml(&RayClusterOptions::default())
-        .unwrap_err();
+    let error = prepared_plan(&keyed).to_ray_yaml(&options()).unwrap_err();
     assert_eq!(error.context_value("field"), Some("ssh_private_key"));
 }
 
@@ -258,7 +287,7 @@ fn options_that_would_break_the_document_are_refused() {
 #[test]
 fn the_recorded_document_is_what_is_written() {
     let plan = prepared("p6e-gb200.36xlarge");
-    let text = plan.to_ray_yaml(&RayClusterOptions::default()).unwrap();
+    let text = plan.to_ray_yaml(&options()).unwrap();
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../tests/data/ray/p6e-gb200.yaml"

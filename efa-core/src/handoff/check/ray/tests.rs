@@ -15,6 +15,7 @@ fn written(instance_type: &str) -> (Value, String) {
     spec.key_name = Some("mine".to_owned());
     let options = RayClusterOptions {
         ssh_private_key: Some("~/mine.pem".to_owned()),
+        efa_sdk_wheel: Some("dist/efa_sdk.whl".to_owned()),
         ..RayClusterOptions::default()
     };
     let text = prepared_plan(&spec).to_ray_yaml(&options).unwrap();
