@@ -3701,15 +3701,17 @@ class Plan:
         Raises HandoffError when a group does not exist yet (see `Client.prepare`), and for what
         Karpenter cannot launch.
         """
-    def to_launch_template(self, /, *, launcher: str = "ec2") -> str:
+    def to_launch_template(self, /, *, launcher: str = "ec2", cluster_security_group: str | None = None) -> str:
         """
         A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
         --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
         has no subnet, image, instance profile and user data.
+        cluster_security_group: for an EKS managed node group the cluster security group of EKS,
+        which the template's groups would replace otherwise; a UserWarning without it.
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """
-    def to_ray_yaml(self, /, *, head_instance_type: str | None = None, head_image: str | None = None, head_subnet: str | None = None, head_instance_profile: str | None = None, min_workers: SupportsIndex | None = None, max_workers: SupportsIndex | None = None, idle_timeout_minutes: SupportsIndex = 5, ssh_user: str | None = None, ssh_private_key: str | None = None, ray_version: str | None = None, python_packages: SupportsGetItem[int, str] = ..., efa_sdk: str | None = None, efa_sdk_wheel: str | None = None) -> str:
+    def to_ray_yaml(self, /, *, head_instance_type: str | None = None, head_image: str | None = None, head_subnet: str | None = None, head_instance_profile: str | None = None, min_workers: SupportsIndex | None = None, max_workers: SupportsIndex | None = None, idle_timeout_minutes: SupportsIndex = 5, ssh_user: str | None = None, ssh_private_key: str | None = None, ray_version: str | None = None, python_packages: SupportsGetItem[int, str] = ..., efa_sdk: str | None = None, efa_sdk_wheel: str | None = None, efa_sdk_index: str | None = None) -> str:
         """
         A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
         group, and one worker type with the plan's interfaces, named after the instance type. A
@@ -3723,16 +3725,19 @@ class Plan:
         or `ec2-user` by the image when None. ssh_private_key: path of the key of the plan's
         key_name; Ray makes a key pair when None. ray_version: on every node; the tested one when
         None. python_packages: what else pip installs on every node. efa_sdk: what pip installs
-        for the doctor; this version when None, which is not on PyPI yet. efa_sdk_wheel: path of a
-        wheel here, which Ray copies to the nodes instead.
+        for the doctor: a URL, or a requirement that efa_sdk_index, the URL of a package index, has.
+        efa_sdk_wheel: path of a wheel here, which Ray copies to the nodes instead. One of the three
+        is needed: efa-sdk is not on PyPI.
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
         a plan with Elastic IPs, and for options that Ray would refuse.
         """
-    def to_terraform(self, /, *, launcher: str = "ec2") -> str:
+    def to_terraform(self, /, *, launcher: str = "ec2", cluster_security_group: str | None = None) -> str:
         """
         One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
         of `to_launch_template`. launcher: as there.
+        cluster_security_group: for an EKS managed node group the cluster security group of EKS,
+        which the template's groups would replace otherwise; a UserWarning without it.
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """
