@@ -5,7 +5,8 @@ The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.
 (``Plan.to_ray_yaml`` and others; ``check`` reads existing ones); on each node ``fabric`` measures
 what libfabric sees, and ``nccl`` reads NCCL's log; ``survey``, ``ray.survey`` and
 ``torch.survey`` name the bad node of a cluster. ``aio.Client`` has the same verbs as coroutines,
-``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses.
+``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses, and EFA
+devices in software.
 
 >>> import efa_sdk as efa
 >>> p5 = efa.Catalog.bundled()["p5.48xlarge"]
