@@ -186,7 +186,7 @@ impl Reader {
         };
         let found = messages(line, &is_known);
         let has_mark = found.iter().any(|message| message.speaker.is_some());
-        if self.torn.is_waiting() {
+        if self.torn.is_waiting(number) {
             self.take_end(number, line);
         }
         let tail = (!has_mark && self.torn.heads > 0)

@@ -5,6 +5,7 @@
 //! line can hold several messages, the earlier ones cut short.
 
 use super::source::Source;
+use super::text::looked_at;
 
 /// What is known of the process that wrote a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,11 +81,12 @@ pub(super) fn messages<'a>(
     let mut found: Vec<Message<'a>> = Vec::new();
     let mut label = Origin::default();
     let mut from = 0;
-    while let Some(marker) = next_marker(line, from) {
+    let mut markers = Markers::of(line);
+    while let Some(marker) = markers.take() {
         let header = Header::before(&line[from..marker.start], is_known);
         let header_start = from + header.start;
         if found.is_empty() {
-            label = launcher_label(&line[..header_start]);
+            label = launcher_label(start_of(&line[..header_start]));
         } else if let Some(last) = found.last_mut() {
             last.text = trimmed(&line[from..header_start]);
             last.may_be_cut = true;
@@ -122,17 +124,37 @@ struct Marker {
     is_cut: bool,
 }
 
-fn next_marker(line: &str, from: usize) -> Option<Marker> {
-    NAMES
-        .iter()
-        .filter_map(|(name, speaker)| marker_of(line, from, name, *speaker))
-        .min_by_key(|marker| marker.start)
+/// The next marker of each name, so that no part of a line is searched for a name twice.
+struct Markers<'a> {
+    line: &'a str,
+    next: [Option<Marker>; NAMES.len()],
+}
+
+impl<'a> Markers<'a> {
+    fn of(line: &'a str) -> Self {
+        Self {
+            line,
+            next: NAMES.map(|(name, speaker)| marker_of(line, 0, name, speaker)),
+        }
+    }
+
+    /// The first of those that are left.
+    fn take(&mut self) -> Option<Marker> {
+        let first = (0..NAMES.len())
+            .filter(|&at| self.next[at].is_some())
+            .min_by_key(|&at| self.next[at].as_ref().map(|marker| marker.start))?;
+        let marker = self.next[first].take()?;
+        let (name, speaker) = NAMES[first];
+        self.next[first] = marker_of(self.line, marker.end, name, speaker);
+        Some(marker)
+    }
 }
 
 fn marker_of(line: &str, from: usize, name: &str, speaker: Source) -> Option<Marker> {
     let mut at = from;
     while let Some(found) = line[at..].find(name) {
         let start = at + found;
+        looked_at(found);
         let level_start = start + name.len();
         let rest = &line[level_start..];
         let marker = |level, length, is_cut| Marker {
@@ -154,6 +176,7 @@ fn marker_of(line: &str, from: usize, name: &str, speaker: Source) -> Option<Mar
         }
         at = level_start;
     }
+    looked_at(line.len() - at);
     None
 }
 
@@ -240,6 +263,9 @@ fn without_marker(line: &str) -> Option<Message<'_>> {
     })
 }
 
+/// Longest prefix of NCCL's that is looked for, in bytes.
+const PREFIX_LIMIT: usize = 1024;
+
 /// NCCL's prefix: where it starts in the text before the marker, and what it says.
 struct Header<'a> {
     start: usize,
@@ -248,7 +274,21 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn before(text: &'a str, is_known: &dyn Fn(&str, u32) -> bool) -> Self {
+    fn before(all: &'a str, is_known: &dyn Fn(&str, u32) -> bool) -> Self {
+        // A prefix is short, also with the whole signature of a function in it.
+        let mut skipped = all.len().saturating_sub(PREFIX_LIMIT);
+        while !all.is_char_boundary(skipped) {
+            skipped += 1;
+        }
+        looked_at(all.len() - skipped);
+        let header = Self::within(&all[skipped..], is_known);
+        Self {
+            start: skipped + header.start,
+            ..header
+        }
+    }
+
+    fn within(text: &'a str, is_known: &dyn Fn(&str, u32) -> bool) -> Self {
         // The last `host:pid:tid [gpu]`; warnings have `file:line` or `function:line` after it.
         let mut end = text.len();
         while let Some(open) = text[..end].rfind('[') {
@@ -352,6 +392,15 @@ fn unglued<'a>(
         .filter_map(|word| Some((word.len(), host.strip_prefix(word)?)))
         .find(|(_, host)| host.starts_with(|c: char| c.is_ascii_alphanumeric()))
         .map_or((host, start), |(cut, host)| (host, start + cut))
+}
+
+/// The part of a line in which a launcher's label is.
+fn start_of(text: &str) -> &str {
+    let mut end = text.len().min(4 * PREFIX_LIMIT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Rank, host and process of what torchrun, Ray, Open MPI, srun and kubectl put before a line.

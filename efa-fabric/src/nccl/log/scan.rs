@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::text::looked_at;
+
 /// How many texts can be told apart.
 const TEXTS: usize = 1024;
 
@@ -69,6 +71,7 @@ impl Scanner {
 
     /// The texts in a line.
     pub(super) fn scan(&self, line: &str) -> Hits {
+        looked_at(line.len());
         let mut hits = Hits::NONE;
         let mut state = 0;
         for byte in line.bytes() {

@@ -7,6 +7,21 @@ pub(super) const EVIDENCE_LIMIT: usize = 300;
 /// Bytes of a text that tell it from others.
 const SHAPE_LIMIT: usize = 160;
 
+/// Counts the bytes that are looked at, for the test that says that a line costs what its length
+/// is, and no more.
+#[cfg(test)]
+pub(super) fn looked_at(bytes: usize) {
+    WORK.with(|work| work.set(work.get() + bytes));
+}
+
+#[cfg(test)]
+thread_local! {
+    pub(super) static WORK: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(not(test))]
+pub(super) const fn looked_at(_: usize) {}
+
 /// Text up to a number of bytes, at a boundary of characters.
 pub(super) fn limited(text: &str, limit: usize) -> String {
     let mut end = text.len().min(limit);

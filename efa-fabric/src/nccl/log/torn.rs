@@ -5,6 +5,8 @@ use super::state::Taken;
 
 /// First halves that are kept at once.
 const KEPT: usize = 32;
+/// Lines within which the second half comes.
+const REACH: u64 = 256;
 /// Bytes that are kept of a half.
 const HALF: usize = 200;
 
@@ -38,6 +40,8 @@ struct Half {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Torn {
     halves: Vec<Half>,
+    /// Those whose second half did not come within [`REACH`] lines.
+    lost: Vec<Half>,
     /// The process of the last channel without a flag.
     staged: Option<usize>,
     /// Lines that ended within NCCL's name.
@@ -45,8 +49,18 @@ pub(super) struct Torn {
 }
 
 impl Torn {
-    /// Whether the next line may end one.
-    pub(super) fn is_waiting(&self) -> bool {
+    /// Whether this line may end one.
+    pub(super) fn is_waiting(&mut self, number: u64) -> bool {
+        if self
+            .halves
+            .first()
+            .is_some_and(|half| half.line + REACH < number)
+        {
+            let half = self.halves.remove(0);
+            if self.lost.len() < KEPT {
+                self.lost.push(half);
+            }
+        }
         self.staged.is_some() || !self.halves.is_empty()
     }
 
@@ -85,6 +99,7 @@ impl Torn {
     pub(super) fn left(&self) -> impl Iterator<Item = (usize, u64, &str)> {
         self.halves
             .iter()
+            .chain(&self.lost)
             .map(|half| (half.place, half.line, half.text.as_str()))
     }
 }
