@@ -25,6 +25,8 @@ pub struct InstanceProfile {
     pub arn: String,
     /// Names of its roles: none or one.
     pub role_names: Vec<String>,
+    /// ARNs of them, with their paths, in the same order; empty where they are not known.
+    pub role_arns: Vec<String>,
     /// Its tags.
     pub tags: Tags,
 }

@@ -20,6 +20,8 @@ mod capacity;
 mod decided;
 mod difference;
 mod display;
+mod fingerprint;
+mod follows;
 pub(crate) mod image;
 pub(crate) mod instance_role;
 mod interfaces;
@@ -96,7 +98,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     warnings.extend(warn(spec, &capacity));
     let decided = Decided {
         format: FORMAT,
-        fingerprint: fingerprint(spec, &seen.region, &layout),
+        fingerprint: fingerprint::fingerprint(spec, &seen.region, &layout),
         spec: spec.clone(),
         region: seen.region,
         account: seen.account,
@@ -142,13 +144,6 @@ fn warn(spec: &CheckedSpec, capacity: &PlannedCapacity) -> Vec<String> {
     warnings
 }
 
-/// Sixteen hexadecimal digits of the SHA-256 of the intent.
-fn fingerprint(spec: &CheckedSpec, region: &str, layout: &Layout) -> String {
-    // `Value` sorts its keys.
-    let intent = json!({ "spec": spec, "region": region, "interfaces": layout.interfaces });
-    hex::encode(&Sha256::digest(intent.to_string().as_bytes())[..8])
-}
-
 /// Plain data as JSON. `json!` panics where serialising fails, which it cannot for data without a
 /// map of other keys than text and without a `Serialize` of its own that fails.
 fn form(data: &impl Serialize) -> Value {
@@ -168,8 +163,9 @@ impl Plan {
     /// Reads a stored plan.
     ///
     /// # Errors
-    /// `plan.unreadable` when it is not a plan, was written by another version of the form, or
-    /// was changed after it was written.
+    /// `plan.unreadable` when it is not a plan, was written by another version of the form, was
+    /// changed after it was written, or says what does not follow from its specification: what is
+    /// derived is derived again, with its own digest or not.
     pub fn from_json(json: &str) -> Result<Self> {
         let unreadable = |why: String| {
             Error::new(Code::PlanUnreadable, format!("not a plan: {why}"))
@@ -187,6 +183,12 @@ impl Plan {
         }
         if digest != Some(Value::String(expected)) {
             return Err(unreadable("it was changed after it was written".to_owned()));
+        }
+        if let Some(field) = follows::contradiction(&decided) {
+            return Err(unreadable(format!(
+                "its {field} does not follow from its specification"
+            ))
+            .with_context("field", field));
         }
         Ok(Self { decided })
     }

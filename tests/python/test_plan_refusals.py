@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +259,42 @@ def test_a_group_of_yours_is_looked_at_again_at_apply(cloud: Cloud) -> None:
 def test_patterns_and_two_ways_at_once(cloud: Cloud, field: str, change: dict[str, Any]) -> None:
     error = raised(lambda: cloud.spec(**change))
     assert (error.code, error.context["field"]) == ("plan.invalid_spec", field)
+
+
+def digested(plan: efa.Plan, change: Callable[[dict[str, Any]], None]) -> str:
+    """The stored form with a change, and the digest of the changed form, as its writer would."""
+    form = json.loads(plan.to_json())
+    del form["sha256"]
+    change(form)
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    form["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps(form)
+
+
+def test_a_plan_that_contradicts_itself_is_not_read(cloud: Cloud) -> None:
+    plan = cloud.plan()
+    assert efa.Plan.from_json(digested(plan, lambda form: None)) == plan
+
+    def one_interface(form: dict[str, Any]) -> None:
+        del form["layout"]["interfaces"][1:]
+
+    def another_image(form: dict[str, Any]) -> None:
+        form["image"]["image_id"] = "ami-0fedcba9876543210"
+
+    for change, field in ((one_interface, "layout"), (another_image, "image")):
+        text = digested(plan, change)
+        error = raised(partial(efa.Plan.from_json, text))
+        assert error.code == "plan.unreadable"
+        assert error.context["field"] == field
+
+
+def test_a_plan_of_another_account_is_not_applied(cloud: Cloud) -> None:
+    def another_account(form: dict[str, Any]) -> None:
+        form["account"] = "999999999999"
+
+    plan = efa.Plan.from_json(digested(cloud.plan(), another_account))
+    since = len(cloud.stand_in.requests)
+    error = raised(lambda: cloud.client.apply(plan))
+    assert (error.code, error.context["field"]) == ("plan.conflict", "account")
+    assert "999999999999" in str(error)
+    assert not {"RunInstances", "CreateSecurityGroup"} & set(cloud.actions(since))

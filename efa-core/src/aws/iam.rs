@@ -53,6 +53,7 @@ impl Iam for AwsSdk {
         Ok(Some(InstanceProfile {
             instance_profile_name: profile.instance_profile_name,
             arn: profile.arn,
+            role_arns: profile.roles.iter().map(|role| role.arn.clone()).collect(),
             role_names: profile
                 .roles
                 .into_iter()

@@ -235,15 +235,15 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
         allow("PassRole", &["iam:PassRole"], &json!(role), Some(to_ec2))
     };
     let InstanceProfileChoice::Make(wanted) = &plan.spec().instance_profile else {
-        // The role's name is the caller's to know; EC2 alone can be given it.
-        let any = format!("arn:{}:iam::{}:role/*", plan.partition(), plan.account());
+        // Any role would be a way to all that some role may do: the profile's own, and to EC2.
         let read = allow(
             "ReadInstanceProfile",
             &["iam:GetInstanceProfile"],
-            &json!(profile),
+            &json!(planned.arn.as_ref().unwrap_or(&profile)),
             None,
         );
-        return vec![read, pass(&any)];
+        let passed = planned.role_arn.as_deref().map(pass);
+        return [read].into_iter().chain(passed).collect();
     };
     let managed = instance_role::ssm_policy_arn(plan.partition());
     let attached = json!({ "ArnEquals": { "iam:PolicyARN": managed } });

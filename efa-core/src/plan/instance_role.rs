@@ -25,6 +25,22 @@ pub struct PlannedInstanceProfile {
     pub exists: bool,
     /// What the role that we make allows; `None` when the profile is the caller's.
     pub role: Option<InstanceRole>,
+    /// The profile's ARN with its path, where the profile is the caller's.
+    #[serde(default)]
+    pub arn: Option<String>,
+    /// The ARN of the profile's role, with its path, where the profile is the caller's.
+    #[serde(default)]
+    pub role_arn: Option<String>,
+}
+
+/// The ARN of the role of a profile that exists; where IAM did not say it, that of its name
+/// beside the profile.
+fn role_arn(profile: &InstanceProfile) -> Option<String> {
+    if let Some(arn) = profile.role_arns.first() {
+        return Some(arn.clone());
+    }
+    let (account, _) = profile.arn.split_once(":instance-profile/")?;
+    Some(format!("{account}:role/{}", profile.role_names.first()?))
 }
 
 /// The name of the role and the profile that we make. IAM is global, so the region is in it.
@@ -101,10 +117,12 @@ pub(crate) fn plan_instance_profile(
                 "add a role to it, or let one be made",
                 name,
             )),
-            Some(_) => Ok(Some(PlannedInstanceProfile {
+            Some(profile) => Ok(Some(PlannedInstanceProfile {
                 name: name.clone(),
                 exists: true,
                 role: None,
+                arn: Some(profile.arn.clone()),
+                role_arn: role_arn(profile),
             })),
         },
         InstanceProfileChoice::Make(role) => {
@@ -124,6 +142,8 @@ pub(crate) fn plan_instance_profile(
                 exists: existing.is_some(),
                 role: Some(role.clone()),
                 name,
+                arn: None,
+                role_arn: None,
             }))
         }
     }

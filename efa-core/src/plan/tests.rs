@@ -353,6 +353,10 @@ fn profile(name: &str, roles: &[&str], tags: &[(&str, &str)]) -> InstanceProfile
         instance_profile_name: name.to_owned(),
         arn: format!("arn:aws:iam::123456789012:instance-profile/{name}"),
         role_names: roles.iter().map(|r| (*r).to_owned()).collect(),
+        role_arns: roles
+            .iter()
+            .map(|r| format!("arn:aws:iam::123456789012:role/team/{r}"))
+            .collect(),
         tags: tags
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -617,6 +621,93 @@ fn a_plan_is_read_as_it_is_decided_or_not_at_all() {
         assert_eq!(error.code(), Code::PlanUnreadable, "{error}");
         assert!(error.message().contains(message), "{error}");
     }
+}
+
+#[test]
+fn a_plan_that_does_not_follow_from_its_specification_is_refused() {
+    let mut spec = spec("p5.48xlarge");
+    spec.instance_profile = InstanceProfileChoice::Use("nodes".to_owned());
+    let mut observed = seen(&spec);
+    observed.instance_profile = Some(profile("nodes", &["node"], &[]));
+    let plan = decide(&spec, observed).unwrap();
+    assert_eq!(Plan::from_json(&stored_with(&plan, |_| {})).unwrap(), plan);
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 16] = [
+        ("account", |form| form["account"] = "me".into()),
+        ("instance_type", |form| {
+            form["spec"]["instance_type"] = "p4d.24xlarge".into();
+        }),
+        ("layout", |form| {
+            let first = form["layout"]["interfaces"][0].clone();
+            form["layout"]["interfaces"] = json!([first]);
+        }),
+        ("layout", |form| {
+            form["layout"]["interfaces"].as_array_mut().unwrap().pop();
+        }),
+        ("layout", |form| form["spec"]["efa"] = 1.into()),
+        ("image", |form| {
+            form["image"]["image_id"] = "ami-other".into()
+        }),
+        ("image", |form| form["image"]["ena_support"] = false.into()),
+        ("capacity", |form| form["spec"]["capacity"] = "spot".into()),
+        ("subnets", |form| {
+            form["subnets"][0]["subnet_id"] = "subnet-other".into();
+        }),
+        ("root_volume", |form| {
+            form["root_volume"]["volume_size_gib"] = 9000.into();
+        }),
+        ("security_group", |form| {
+            form["security_group"]["group_name"] = "open-to-all".into();
+        }),
+        ("placement_group", |form| {
+            form["placement_group"] = Value::Null
+        }),
+        ("placement_group", |form| {
+            form["placement_group"]["group_name"] = "another".into();
+        }),
+        ("instance_profile", |form| {
+            form["instance_profile"]["name"] = "admin".into();
+        }),
+        ("instance_profile", |form| {
+            form["instance_profile"] = Value::Null
+        }),
+        ("fingerprint", |form| {
+            form["fingerprint"] = "0123456789abcdef".into()
+        }),
+    ];
+    for (field, change) in changes {
+        let error = Plan::from_json(&stored_with(&plan, change)).unwrap_err();
+        assert_eq!(error.code(), Code::PlanUnreadable, "{error}");
+        assert_eq!(error.context_value("field"), Some(field), "{error}");
+    }
+}
+
+#[test]
+fn a_caller_may_pass_the_profiles_own_role_only() {
+    let mut spec = spec("c5n.18xlarge");
+    spec.instance_profile = InstanceProfileChoice::Use("nodes".to_owned());
+    let passed = |profile: InstanceProfile| {
+        let mut observed = seen(&spec);
+        observed.instance_profile = Some(profile);
+        let plan = decide(&spec, observed).unwrap();
+        let policy: Value = serde_json::from_str(&plan.caller_policy()).unwrap();
+        let statements = policy["Statement"].as_array().unwrap().clone();
+        let of = |sid: &str| {
+            let found = statements.iter().find(|s| s["Sid"] == sid).unwrap();
+            found["Resource"].as_str().unwrap().to_owned()
+        };
+        (of("PassRole"), of("ReadInstanceProfile"))
+    };
+    let known = profile("nodes", &["node"], &[]);
+    let mut unsaid = known.clone();
+    unsaid.role_arns.clear();
+    assert_eq!(passed(known).0, "arn:aws:iam::123456789012:role/team/node");
+    let (role, of_profile) = passed(unsaid);
+    assert_eq!(role, "arn:aws:iam::123456789012:role/node");
+    assert_eq!(
+        of_profile,
+        "arn:aws:iam::123456789012:instance-profile/nodes"
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::resource;
 pub(crate) async fn apply(steps: &Steps<'_>, plan: &Plan, grow: bool) -> Result<Cluster> {
     check_region(steps, plan)?;
     let verb = if grow { Verb::Grow } else { Verb::Apply };
+    check_account(steps, plan, verb).await?;
     let mut exists = Vec::new();
     match make(steps, plan, grow, &mut exists).await {
         Ok(cluster) => Ok(cluster),
@@ -65,9 +66,33 @@ fn check_region(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
     .with_context("limit", plan.region()))
 }
 
+/// Refuses a plan of another account: its ids mean other things here, or nothing.
+async fn check_account(steps: &Steps<'_>, plan: &Plan, verb: Verb) -> Result<()> {
+    let caller = match steps.aws.caller_identity().await {
+        Ok(caller) => caller,
+        Err(error) => return Err(explained(steps, plan, verb, error, Vec::new()).await),
+    };
+    if plan.account() == caller.account && plan.partition() == caller.partition() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::PlanConflict,
+        format!(
+            "the plan is for account {}, the caller is of {}",
+            plan.account(),
+            caller.account
+        ),
+    )
+    .with_cure("use credentials of the plan's account, or plan again")
+    .with_context("field", "account")
+    .with_context("value", &caller.account)
+    .with_context("limit", plan.account()))
+}
+
 /// Makes what is missing of `plan` beside the instances; the plan with it.
 pub(crate) async fn prepare(steps: &Steps<'_>, plan: &Plan) -> Result<Plan> {
     check_region(steps, plan)?;
+    check_account(steps, plan, Verb::Prepare).await?;
     let mut exists = Vec::new();
     match make_groups(steps, plan, &mut exists).await {
         Ok(group_id) => Ok(plan.clone().prepared(group_id)),

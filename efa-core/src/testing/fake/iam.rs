@@ -141,6 +141,7 @@ impl Identities {
             instance_profile_name: name.to_owned(),
             arn: format!("arn:aws:iam::{ACCOUNT}:instance-profile/{name}"),
             role_names: Vec::new(),
+            role_arns: Vec::new(),
             tags: tags.clone(),
         };
         let held = HeldProfile { profile, asked: 0 };
