@@ -274,6 +274,7 @@ def test_no_sample_is_shorter_than_moving_the_bytes(library: str, name: str) -> 
     assert shortest > 5_000, found
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("wait", ["adaptive", "spin"])
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_the_server_does_not_sleep_under_writes(library: str, wait: str) -> None:
