@@ -1,6 +1,7 @@
 //! One instance type: what EC2 says about it, and what EC2 leaves out.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rdma;
 use crate::types::{
@@ -115,6 +116,7 @@ pub struct InstanceType {
     /// `EfaInfo.MaximumEfaInterfaces`: may be less than the number of cards.
     pub maximum_efa_interfaces: u32,
     /// All network cards, sorted by index.
+    #[serde(deserialize_with = "cards_in_order")]
     pub network_cards: Vec<NetworkCard>,
     /// EC2's text for the whole instance, such as `3200 Gigabit` or `4x 100 Gigabit`.
     pub network_performance: Option<String>,
@@ -138,6 +140,24 @@ pub struct InstanceType {
     pub rdma_read: RdmaSupport,
     /// Whether its EFA can write remote memory; see [`rdma_read`](Self::rdma_read).
     pub rdma_write: RdmaSupport,
+}
+
+/// Cards as another process wrote them: sorted, and each index once.
+fn cards_in_order<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<NetworkCard>, D::Error> {
+    let mut cards = Vec::<NetworkCard>::deserialize(deserializer)?;
+    cards.sort_by_key(|card| card.network_card_index);
+    let twice = cards
+        .windows(2)
+        .find(|pair| pair[0].network_card_index == pair[1].network_card_index);
+    match twice {
+        Some(pair) => Err(D::Error::custom(format!(
+            "network card {} is there twice",
+            pair[0].network_card_index
+        ))),
+        None => Ok(cards),
+    }
 }
 
 impl InstanceType {

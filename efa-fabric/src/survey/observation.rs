@@ -184,10 +184,43 @@ impl Failure {
 
 /// Everything seen so far, in order of arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Observations {
     nodes: usize,
     items: Vec<PairObservation>,
 }
+
+/// What another process wrote, which is not believed.
+#[derive(Deserialize)]
+struct Written {
+    nodes: usize,
+    items: Vec<PairObservation>,
+}
+
+impl TryFrom<Written> for Observations {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self> {
+        if written.nodes > MAX_NODES {
+            return Err(Error::new(
+                Code::InvalidOption,
+                format!(
+                    "a survey has at most {MAX_NODES} nodes, not {}",
+                    written.nodes
+                ),
+            )
+            .with_context("nodes", written.nodes));
+        }
+        let mut observations = Self::new(written.nodes);
+        for item in written.items {
+            observations.add(item)?;
+        }
+        Ok(observations)
+    }
+}
+
+/// Nodes of the largest survey that is read: sixteen times the largest that was simulated.
+const MAX_NODES: usize = 1 << 16;
 
 impl Observations {
     /// None yet, of a cluster of so many nodes.

@@ -9,11 +9,13 @@ use super::node::Node;
 use crate::error::{Code, Error, Result};
 use crate::median::median;
 use crate::survey::{
-    Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
+    Conclusion, Observations, Outcome, PairObservation, Severity, Subject, Verdict, VerdictKind,
+    rank,
 };
 
 /// The result of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 #[non_exhaustive]
 pub struct Report {
     /// The nodes, by number.
@@ -32,6 +34,58 @@ pub struct Report {
     pub partial: bool,
     /// How long it took, in s.
     pub elapsed_s: f64,
+}
+
+/// What another process wrote, which is not believed: a report says nothing of nodes that it lacks.
+#[derive(Deserialize)]
+struct Written {
+    nodes: Vec<Node>,
+    provider: String,
+    conclusion: Conclusion,
+    observations: Observations,
+    silent: Vec<usize>,
+    rounds: usize,
+    partial: bool,
+    elapsed_s: f64,
+}
+
+impl TryFrom<Written> for Report {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self> {
+        let count = written.nodes.len();
+        let wrong = |what: String| {
+            Err(Error::new(Code::InvalidOption, what)
+                .with_cure("give a report as `to_json` wrote it")
+                .with_context("nodes", count))
+        };
+        let observed = written.observations.nodes();
+        if observed != count {
+            return wrong(format!(
+                "the report names {count} nodes and has observations of {observed}"
+            ));
+        }
+        let named = written
+            .conclusion
+            .verdicts
+            .iter()
+            .flat_map(Verdict::nodes)
+            .chain(written.conclusion.drain.iter().copied())
+            .chain(written.silent.iter().copied());
+        if let Some(node) = named.max().filter(|&node| node >= count) {
+            return wrong(format!("the report speaks of node {node} of {count}"));
+        }
+        Ok(Self {
+            nodes: written.nodes,
+            provider: written.provider,
+            conclusion: written.conclusion,
+            observations: written.observations,
+            silent: written.silent,
+            rounds: written.rounds,
+            partial: written.partial,
+            elapsed_s: written.elapsed_s,
+        })
+    }
 }
 
 /// Medians of what was measured with one node. `None` where nothing was.
