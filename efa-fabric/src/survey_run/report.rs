@@ -9,8 +9,7 @@ use super::node::Node;
 use crate::error::{Code, Error, Result};
 use crate::median::median;
 use crate::survey::{
-    Conclusion, Observations, Outcome, PairObservation, Severity, Subject, Verdict, VerdictKind,
-    rank,
+    Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
 };
 
 /// The result of a survey.
@@ -69,7 +68,7 @@ impl TryFrom<Written> for Report {
             .conclusion
             .verdicts
             .iter()
-            .flat_map(Verdict::nodes)
+            .flat_map(|verdict| [verdict.nodes(), verdict.evidence.nodes.clone()].concat())
             .chain(written.conclusion.drain.iter().copied())
             .chain(written.silent.iter().copied());
         if let Some(node) = named.max().filter(|&node| node >= count) {
