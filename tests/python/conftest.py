@@ -33,6 +33,7 @@ _FIRST = (
     "test_notebook.py",
     "test_survey_torch.py",
     "test_survey_ray_oldest.py",
+    "test_plan_to_survey.py",
 )
 
 
