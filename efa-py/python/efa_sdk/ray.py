@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from efa_sdk import Topology, aio
+from efa_sdk import Topology, __version__, aio
 from efa_sdk._efa_sdk import _survey_options
 from efa_sdk.errors import BindingError, EfaError
 from efa_sdk.fabric import Library, Rail
@@ -150,8 +150,9 @@ def survey(
 
     Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
     ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
-    then. Raises BindingError when Ray is missing, or not initialised (any more), FabricError for
-    options that cannot be.
+    then. Raises BindingError when Ray is missing, or not initialised (any more), or when efa_sdk
+    cannot be imported on a node (``python.missing_package``, with the nodes and the cure), and
+    FabricError for options that cannot be.
     """
     ray = _initialised_ray()
     start = time.monotonic()
@@ -182,7 +183,8 @@ def survey(
         line.note(f"starting {len(nodes)} actors")
         actor_class = ray.remote(_Node)  # once: Ray stores each class that it is given
         actors.extend(_start(actor_class, node, reserve) for node in nodes)
-        greetings = _greet(ray, actors, inspect, start + start_deadline_s)
+        names = [node.name for node in known]
+        greetings = _greet(ray, actors, names, inspect, start + start_deadline_s)
         if provider is None:
             has_efa = any("efa" in greeting.providers for greeting in greetings.values())
             provider = "efa" if has_efa else "tcp"
@@ -279,19 +281,58 @@ def _end(ray: Any, actors: list[Any], number: int) -> None:
 
 
 def _greet(
-    ray: Any, actors: list[Any], inspect: Callable[[], object] | None, end: float
+    ray: Any,
+    actors: list[Any],
+    names: list[str],
+    inspect: Callable[[], object] | None,
+    end: float,
 ) -> dict[int, _Greeting]:
     """What the nodes say that start in time, by number."""
     asked = {actor.hello.remote(inspect): number for number, actor in enumerate(actors)}
     answers: dict[int, _Greeting] = {}
+    unlike: dict[str, list[str]] = {}
     for ref in _as_they_come(ray, list(asked), end):
+        name = names[asked[ref]]
         try:
             answers[asked[ref]] = ray.get(ref)
-        except ray.exceptions.RayTaskError:
-            raise  # efa_sdk is missing there or of another version: nothing can be measured
-        except ray.exceptions.RayError:
-            continue  # the node is gone
+        except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
+            # Ray says in the text why an actor could not be made; a node that is gone has no such.
+            cause = _cause_of_import(str(error))
+            if cause is not None:
+                unlike.setdefault(cause, []).append(name)
+            elif isinstance(error, ray.exceptions.RayTaskError):
+                raise
+    if unlike:
+        raise _not_installed(unlike, len(actors))
     return answers
+
+
+def _cause_of_import(text: str) -> str | None:
+    """The line that says that efa_sdk, or part of it, cannot be imported, if one does."""
+    for line in reversed(text.splitlines()):
+        line = line.strip()
+        kind, colon, said = line.partition(": ")
+        is_import = kind in {"ModuleNotFoundError", "ImportError", "AttributeError"}
+        if colon and is_import and "efa_sdk" in said:
+            return line
+    return None
+
+
+def _not_installed(unlike: dict[str, list[str]], nodes: int) -> BindingError:
+    """A set-up error: nothing is said of the nodes."""
+    count = sum(len(names) for names in unlike.values())
+    said = "; ".join(f"{cause} on {_some(names)}" for cause, names in unlike.items())
+    return BindingError(
+        "python.missing_package",
+        f"efa_sdk cannot be used on {count} of {nodes} Ray nodes, and nothing was measured: {said}",
+        f"install efa_sdk {__version__}, as here, on every node or in the job's runtime_env",
+        {"package": "efa_sdk", "nodes": " ".join(name for n in unlike.values() for name in n)},
+    )
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _as_they_come(ray: Any, waiting: list[Any], end: float) -> Any:

@@ -98,11 +98,14 @@ impl Analysis {
     pub(crate) fn levels(&self) -> Option<(f64, f64, usize, usize)> {
         let channel = self.main().filter(|_| self.outliers)?;
         let mut pairs: HashMap<(usize, usize), (f64, usize)> = HashMap::new();
+        let mut measured: HashMap<(usize, usize), Vec<f64>> = HashMap::new();
         for both in &channel.pairs {
             for value in [both.forth, both.back] {
                 if value.is_finite() {
                     let sum = pairs.entry(both.pair).or_default();
                     *sum = (sum.0 + value, sum.1 + 1);
+                    let seen = measured.entry(both.pair).or_default();
+                    seen.push(channel.unlog(value + both.shift));
                 }
             }
         }
@@ -133,10 +136,16 @@ impl Analysis {
         let scale = spread(low.iter().copied(), LEAST_SPREAD)
             .max(spread(high.iter().copied(), LEAST_SPREAD));
         let apart = higher - lower;
-        (apart >= LEVELS && apart >= CLEAR * scale).then(|| {
-            let (low, all) = (low.len(), values.len());
-            (channel.unlog(higher), channel.unlog(lower), low, all)
-        })
+        if apart < LEVELS || apart < CLEAR * scale {
+            return None;
+        }
+        // What is said is what was measured, and not what the fit made of it.
+        let seen = |side: &[(f64, (usize, usize))]| {
+            let of = side.iter().filter_map(|(_, pair)| measured.get(pair));
+            median(&mut of.flatten().copied().collect::<Vec<f64>>())
+        };
+        let (low, high) = of_pairs.split_at(cut);
+        Some((seen(high)?, seen(low)?, cut, of_pairs.len()))
     }
 }
 

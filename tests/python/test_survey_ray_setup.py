@@ -1,0 +1,95 @@
+"""What a survey on Ray says when efa_sdk is not the same on every node: no Ray is needed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from efa_sdk import ray as efa_ray
+from efa_sdk.errors import BindingError
+
+pytestmark = pytest.mark.unit
+
+
+class RayError(Exception):
+    """Ray's base."""
+
+
+class RayTaskError(RayError):
+    """What an actor's method raised."""
+
+
+class _Ray:
+    """Actors by number: what `get` of their greeting gives or raises."""
+
+    exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+
+    def __init__(self, answers: list[object]) -> None:
+        self._answers = answers
+
+    def wait(
+        self, refs: list[int], num_returns: int, timeout: float
+    ) -> tuple[list[int], list[int]]:
+        return refs, []
+
+    def get(self, ref: int) -> object:
+        answer = self._answers[ref]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def greet(answers: list[object]) -> dict[int, Any]:
+    def actor(number: int) -> Any:
+        return SimpleNamespace(hello=SimpleNamespace(remote=lambda inspect: number))
+
+    actors = [actor(number) for number in range(len(answers))]
+    names = [f"ip-10-0-0-{number}" for number in range(len(answers))]
+    return efa_ray._greet(_Ray(answers), actors, names, None, float("inf"))
+
+
+MISSING = """The actor died because of an error raised in its creation task, ray::_Node.__init__()
+  File "cloudpickle.py", line 649, in subimport
+    __import__(name)
+ModuleNotFoundError: No module named 'efa_sdk'"""
+OLDER = """The actor with name _Node failed to import on the worker. Traceback:
+ImportError: cannot import name 'aio' from 'efa_sdk' (/venv/efa_sdk/__init__.py)"""
+
+
+@pytest.mark.parametrize("error", [RayError, RayTaskError])
+def test_a_missing_package_is_said_with_its_nodes_and_cure(error: type[Exception]) -> None:
+    with pytest.raises(BindingError) as raised:
+        greet(["hello", error(MISSING), error(MISSING)])
+    assert raised.value.code == "python.missing_package"
+    text = str(raised.value)
+    assert "efa_sdk cannot be used on 2 of 3 Ray nodes, and nothing was measured" in text
+    assert "No module named 'efa_sdk' on ip-10-0-0-1, ip-10-0-0-2" in text
+    assert "install efa_sdk" in text
+    assert "ip-10-0-0-0" not in text
+    assert raised.value.context["nodes"] == "ip-10-0-0-1 ip-10-0-0-2"
+
+
+def test_another_version_is_said_apart_from_a_missing_one() -> None:
+    with pytest.raises(BindingError) as raised:
+        greet([RayError(OLDER), RayError(MISSING), "hello"])
+    assert "cannot import name 'aio' from 'efa_sdk'" in str(raised.value)
+    assert "(/venv/efa_sdk/__init__.py) on ip-10-0-0-0" in str(raised.value)
+    assert "No module named 'efa_sdk' on ip-10-0-0-1" in str(raised.value)
+
+
+def test_a_node_that_is_gone_is_no_set_up_error() -> None:
+    gone = RayError("The actor died unexpectedly before finishing this task. Node was terminated.")
+    assert greet(["hello", gone]) == {0: "hello"}
+
+
+def test_what_else_an_actor_raises_is_not_hidden() -> None:
+    for text in ["ValueError: efa_sdk has a bug", "ModuleNotFoundError: No module named 'numpy'"]:
+        with pytest.raises(RayTaskError):
+            greet([RayTaskError(text)])
+
+
+def test_many_nodes_are_counted() -> None:
+    with pytest.raises(BindingError) as raised:
+        greet([RayError(MISSING)] * 20)
+    assert "ip-10-0-0-7 and 12 more" in str(raised.value)
