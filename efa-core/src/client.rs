@@ -10,7 +10,7 @@ use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Filter};
 use crate::error::{Code, Error, Result};
 use crate::plan::{self, Plan};
 use crate::preflight;
-use crate::provision::{self, Cancel, DestroyReport, Event, Steps, Wait};
+use crate::provision::{self, Cancel, DestroyReport, Event, Shrink, Steps, Wait};
 use crate::run_command;
 use crate::services::Aws;
 use crate::spec::{CheckedSpec, ClusterSpec};
@@ -185,6 +185,28 @@ impl Client {
     /// As [`Client::apply`].
     pub async fn grow(&self, plan: &Plan) -> Result<Cluster> {
         provision::apply(&self.steps(), plan, true).await
+    }
+
+    /// Replaces these nodes, by instance id, by as many new ones with the same placement,
+    /// interfaces, image, volume and user data, such as those that a survey says to drain. The new
+    /// nodes run before the old ones end; in a capacity reservation the old ones end first, since
+    /// they hold its places. Without capacity nothing changes, and calling it again with the same
+    /// nodes is safe and finishes an interrupted one.
+    ///
+    /// # Errors
+    /// `plan.resource_not_found` for a node that is none of the cluster, `plan.conflict` when all
+    /// nodes are named, `verify.*`, `provision.*` or `ec2.*`.
+    pub async fn replace(&self, name: &str, nodes: &[String]) -> Result<Cluster> {
+        provision::replace(&self.steps(), name, nodes).await
+    }
+
+    /// Takes nodes out of the cluster of this name for good. Calling it again is safe and finishes
+    /// an interrupted one.
+    ///
+    /// # Errors
+    /// As [`Client::replace`].
+    pub async fn shrink(&self, name: &str, to: &Shrink) -> Result<Cluster> {
+        provision::shrink(&self.steps(), name, to).await
     }
 
     /// The cluster of this name as it stands.

@@ -116,7 +116,7 @@ pub(crate) async fn live_instances(ec2: &dyn Ec2, name: &str) -> Result<Vec<Inst
 
 /// The Name tag says nothing of the plan, and people change it; a cluster that has grown has
 /// the plan and count of each launch.
-const MAY_DIFFER: &[&str] = &[tags::NAME, tags::PLAN, tags::COUNT];
+const MAY_DIFFER: &[&str] = &[tags::NAME, tags::PLAN, tags::COUNT, tags::REPLACES];
 
 impl Expected {
     /// What the tags of the cluster's instances say that it should be.

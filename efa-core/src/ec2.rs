@@ -465,6 +465,19 @@ pub struct RootVolume {
     pub volume_size_gib: u32,
 }
 
+/// What an instance was launched with, as far as its tags do not say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct LaunchedWith {
+    /// Name of the EC2 key pair.
+    pub key_name: Option<String>,
+    /// `default` or `dedicated`, where EC2 says so.
+    pub tenancy: Option<String>,
+    /// User data, decoded.
+    pub user_data: Option<String>,
+    /// The root volume, where EC2 shows one.
+    pub root_volume: Option<RootVolume>,
+}
+
 /// What this crate asks of EC2. Every method reads all pages and returns typed errors whose
 /// context holds EC2's own code as `ec2_code`.
 ///
@@ -573,6 +586,16 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     /// RunInstances.
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
         Err(not_implemented("RunInstances"))
+    }
+    /// What an instance was launched with, beside what DescribeInstances and its tags show:
+    /// DescribeInstanceAttribute of its user data, DescribeInstances, and DescribeVolumes of its
+    /// root volume.
+    async fn launched_with(&self, instance_id: &str) -> Result<LaunchedWith> {
+        Err(not_implemented("DescribeInstanceAttribute"))
+    }
+    /// CreateTags: adds tags to these resources, or changes them.
+    async fn create_tags(&self, resource_ids: &[String], tags: &Tags) -> Result<()> {
+        Err(not_implemented("CreateTags"))
     }
     /// TerminateInstances.
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {

@@ -20,17 +20,23 @@ mod destroy_report;
 mod leftovers;
 mod next;
 mod no_capacity;
+mod nodes;
 mod progress;
 mod release_address;
+mod replace;
 mod run_instances;
+mod shrink;
 mod steps;
 mod terminate_instances;
 
 pub use cancel::Cancel;
 pub use destroy_report::DestroyReport;
 pub use progress::{Action, Event};
+pub use shrink::Shrink;
 pub use steps::Wait;
 
 pub(crate) use apply::{apply, prepare};
 pub(crate) use destroy::destroy;
+pub(crate) use replace::replace;
+pub(crate) use shrink::shrink;
 pub(crate) use steps::Steps;

@@ -39,6 +39,9 @@ pub(crate) const INSTANCE_PROFILE: &str = "efa-sdk:instance-profile";
 /// In place of an image or an instance profile: whoever launches chooses it, and any is right.
 pub(crate) const BY_LAUNCHER: &str = "launcher";
 
+/// On a replacement: a digest of the ids of the nodes that it replaces.
+pub(crate) const REPLACES: &str = "efa-sdk:replaces";
+
 /// The ranges that may reach port 22, separated by spaces; absent when there is none.
 pub(crate) const SSH_CIDRS: &str = "efa-sdk:ssh-cidrs";
 
@@ -59,6 +62,7 @@ pub(crate) const OURS: &[&str] = &[
     INSTANCE_PROFILE,
     SSH_CIDRS,
     BOOTSTRAP,
+    REPLACES,
 ];
 
 /// The filter that finds everything that we made for one cluster.

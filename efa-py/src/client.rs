@@ -224,12 +224,27 @@ macro_rules! verb {
         stoppable $name:ident($argument:ident: $type:ty) -> $result:ty, $awaitable:tt;
         |$client:ident| $call:expr
     ) => {
+        verb! {
+            $(#[$doc])*
+            stoppable $name($argument: $type) -> $result, $awaitable;
+            signature ($argument), ($argument, cancel);
+            |$client| $call
+        }
+    };
+    (
+        $(#[$doc:meta])*
+        stoppable $name:ident($($argument:ident: $type:ty),*) -> $result:ty, $awaitable:tt;
+        signature ($($signature:tt)*), ($($cancellable:tt)*);
+        $(let $bound:ident = $value:expr;)?
+        |$client:ident| $call:expr
+    ) => {
         impl Connection {
             async fn $name(
                 self: Arc<Self>,
                 cancel: core::provision::Cancel,
-                $argument: $type,
+                $($argument: $type),*
             ) -> PyResult<$result> {
+                $(let $bound = $value;)?
                 let $client = self.client().await?.clone().with_cancel(cancel);
                 $call.map_err(errors::exception)
             }
@@ -238,22 +253,23 @@ macro_rules! verb {
         #[pymethods]
         impl Client {
             $(#[$doc])*
-            fn $name(&self, py: Python<'_>, $argument: $type) -> PyResult<$result> {
-                stoppable(py, |cancel| self.0.clone().$name(cancel, $argument))
+            #[pyo3(signature = ($($signature)*))]
+            fn $name(&self, py: Python<'_>, $($argument: $type),*) -> PyResult<$result> {
+                stoppable(py, |cancel| self.0.clone().$name(cancel, $($argument),*))
             }
         }
 
         #[pymethods]
         impl AsyncClient {
             #[doc = concat!("As `Client.", stringify!($name), "`, until `cancel`.")]
-            #[pyo3(signature = ($argument, cancel) -> $awaitable)]
+            #[pyo3(signature = ($($cancellable)*) -> $awaitable)]
             fn $name<'py>(
                 &self,
                 py: Python<'py>,
-                $argument: $type,
+                $($argument: $type,)*
                 cancel: &Cancel,
             ) -> PyResult<Bound<'py, PyAny>> {
-                awaitable(py, self.0.clone().$name(cancel.0.clone(), $argument))
+                awaitable(py, self.0.clone().$name(cancel.0.clone(), $($argument),*))
             }
         }
     };
@@ -318,6 +334,34 @@ verb! {
 }
 
 verb! {
+    /// Replaces these nodes, by instance id, by as many new ones with the same placement,
+    /// interfaces, image, volume and user data, such as those that a survey says to drain. The new
+    /// nodes run before the old ones end; in a capacity reservation the old ones end first, since
+    /// they hold its places. Calling it again with the same nodes is safe.
+    ///
+    /// Raises PlanError for a node that is none of the cluster, or when all nodes are named;
+    /// ProvisionError or Ec2Error, as `apply`.
+    stoppable replace(name: String, nodes: Vec<String>) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (name, nodes), (name, nodes, cancel);
+    |client| client.replace(&name, &nodes).await.map(Cluster)
+}
+
+verb! {
+    /// Takes nodes out of the cluster for good: the last ones, down to `count`, or those of `nodes`,
+    /// by instance id. Calling it again is safe.
+    ///
+    /// Raises PlanError, ProvisionError or Ec2Error, as `replace`.
+    stoppable shrink(
+        name: String,
+        count: Option<u32>,
+        nodes: Option<Vec<String>>
+    ) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (name, count=None, *, nodes=None), (name, count, nodes, cancel);
+    let to = shrink_to(count, nodes)?;
+    |client| client.shrink(&name, &to).await.map(Cluster)
+}
+
+verb! {
     /// The cluster of this name as it stands. Raises VerifyError when there is none.
     droppable describe(name: String) -> Cluster, "collections.abc.Awaitable[Cluster]";
     |client| client.describe(&name).await.map(Cluster)
@@ -371,4 +415,16 @@ verb! {
     /// Removes everything that was made for the cluster of this name, and only that.
     stoppable destroy(name: String) -> DestroyReport, "collections.abc.Awaitable[DestroyReport]";
     |client| client.destroy(&name).await.map(DestroyReport)
+}
+
+/// Either of the two ways to say to what a cluster shrinks.
+fn shrink_to(count: Option<u32>, nodes: Option<Vec<String>>) -> PyResult<core::provision::Shrink> {
+    use core::provision::Shrink;
+    match (count, nodes) {
+        (Some(count), None) => Ok(Shrink::To(count)),
+        (None, Some(nodes)) => Ok(Shrink::Without(nodes)),
+        _ => Err(pyo3::exceptions::PyTypeError::new_err(
+            "shrink takes count or nodes, one of them",
+        )),
+    }
 }

@@ -1,10 +1,11 @@
 //! EC2's answers in this crate's types. What EC2 must say is demanded; the rest has defaults.
 
 use aws_sdk_ec2::types as sdk;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::ec2::{
-    Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, Offering, Peer,
-    PlacementGroup, Rule, SecurityGroup, Subnet, Tags, Vpc,
+    Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, LaunchedWith,
+    Offering, Peer, PlacementGroup, RootVolume, Rule, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::{Code, Error, Result};
 use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
@@ -204,6 +205,43 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
         interfaces,
         tags: tags(instance.tags),
     })
+}
+
+/// The root device's name, and the id of its volume.
+pub(super) fn root_volume_id(instance: &sdk::Instance) -> Option<(String, String)> {
+    let root = instance.root_device_name.as_ref()?;
+    let mut devices = instance.block_device_mappings.iter().flatten();
+    let device = devices.find(|device| device.device_name.as_ref() == Some(root))?;
+    let volume = device.ebs.as_ref()?.volume_id.as_ref()?;
+    Some((root.clone(), volume.clone()))
+}
+
+pub(super) fn launched_with(
+    instance: sdk::Instance,
+    user_data: Option<String>,
+    root: Option<(String, String)>,
+    volume: Option<sdk::Volume>,
+) -> Result<LaunchedWith> {
+    let placement = instance.placement.and_then(|placement| placement.tenancy);
+    let size = volume.and_then(|volume| u32::try_from(volume.size?).ok());
+    Ok(LaunchedWith {
+        key_name: non_empty(instance.key_name),
+        tenancy: placement.map(|tenancy| tenancy.as_str().to_owned()),
+        user_data: non_empty(user_data).map(decoded).transpose()?,
+        root_volume: root
+            .zip(size)
+            .map(|((device_name, _), volume_size_gib)| RootVolume {
+                device_name,
+                volume_size_gib,
+            }),
+    })
+}
+
+/// User data as it was given: EC2 shows it in base64.
+fn decoded(text: String) -> Result<String> {
+    let bytes = BASE64_STANDARD.decode(text.trim()).ok();
+    let user_data = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    present(user_data, "UserData.Value as base64 of a text")
 }
 
 /// EC2's message, which begins with the code of the reason.

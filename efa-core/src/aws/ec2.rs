@@ -17,8 +17,8 @@ use super::{capacity, convert, instance_type, launch};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
-    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, Offering,
-    PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
+    Offering, PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::{Code, Error, Result};
 
@@ -252,6 +252,37 @@ impl Ec2 for AwsSdk {
         let answer = self.launch(launch::builder(&self.ec2, request)?).await?;
         let instances = answer.instances.unwrap_or_default();
         instances.into_iter().map(convert::instance).collect()
+    }
+
+    async fn launched_with(&self, id: &str) -> Result<LaunchedWith> {
+        let attribute = call!(
+            self.ec2.describe_instance_attribute,
+            instance_id(id),
+            attribute(sdk::InstanceAttributeName::UserData)
+        )?;
+        let shown = call!(self.ec2.describe_instances, instance_ids(id))?;
+        let reservation = shown.reservations.unwrap_or_default().into_iter().next();
+        let instances = reservation.and_then(|r| r.instances).unwrap_or_default();
+        let instance = convert::present(instances.into_iter().next(), "Instances")?;
+        let user_data = attribute.user_data.and_then(|data| data.value);
+        let root = convert::root_volume_id(&instance);
+        let volume = match &root {
+            Some((_, volume)) => {
+                let answer = call!(self.ec2.describe_volumes, volume_ids(volume))?;
+                answer.volumes.unwrap_or_default().into_iter().next()
+            }
+            None => None,
+        };
+        convert::launched_with(instance, user_data, root, volume)
+    }
+
+    async fn create_tags(&self, ids: &[String], tags: &Tags) -> Result<()> {
+        call!(
+            self.ec2.create_tags,
+            set_resources(Some(ids.to_vec())),
+            set_tags(Some(super::request::tag_list(tags)))
+        )
+        .map(drop)
     }
 
     async fn terminate_instances(&self, ids: &[String]) -> Result<()> {

@@ -58,11 +58,15 @@ pub(super) fn tag_specification(
     resource_type: sdk::ResourceType,
     tags: &Tags,
 ) -> sdk::TagSpecification {
-    let tag = |(key, value): (&String, &String)| sdk::Tag::builder().key(key).value(value).build();
     sdk::TagSpecification::builder()
         .resource_type(resource_type)
-        .set_tags(Some(tags.iter().map(tag).collect()))
+        .set_tags(Some(tag_list(tags)))
         .build()
+}
+
+pub(super) fn tag_list(tags: &Tags) -> Vec<sdk::Tag> {
+    let tag = |(key, value): (&String, &String)| sdk::Tag::builder().key(key).value(value).build();
+    tags.iter().map(tag).collect()
 }
 
 /// The tags of what a call makes; nothing where there is none: EC2 refuses a specification

@@ -123,7 +123,7 @@ fn placement(plan: &Plan) -> Option<Placement> {
     })
 }
 
-fn market_options(market: &Market) -> Option<MarketOptions> {
+pub(crate) fn market_options(market: &Market) -> Option<MarketOptions> {
     match market {
         Market::OnDemand | Market::Open | Market::Reservation(_) => None,
         Market::CapacityBlock(_) => Some(MarketOptions {
@@ -141,7 +141,7 @@ fn market_options(market: &Market) -> Option<MarketOptions> {
     }
 }
 
-fn reservation(market: &Market) -> Option<CapacityReservationSpecification> {
+pub(crate) fn reservation(market: &Market) -> Option<CapacityReservationSpecification> {
     match market {
         Market::OnDemand | Market::Spot => None,
         Market::Open => Some(CapacityReservationSpecification {
@@ -159,7 +159,7 @@ fn reservation(market: &Market) -> Option<CapacityReservationSpecification> {
     }
 }
 
-pub(super) fn block_device(root: &RootVolume) -> BlockDeviceMapping {
+pub(crate) fn block_device(root: &RootVolume) -> BlockDeviceMapping {
     BlockDeviceMapping {
         device_name: root.device_name.clone(),
         ebs: volume(Some(root.volume_size_gib)),
@@ -176,7 +176,7 @@ pub(crate) fn volume(size_gib: Option<u32>) -> EbsVolume {
     }
 }
 
-pub(super) fn metadata_options() -> MetadataOptions {
+pub(crate) fn metadata_options() -> MetadataOptions {
     MetadataOptions {
         http_tokens: HttpTokens::Required,
         http_endpoint: HttpEndpoint::Enabled,
@@ -185,7 +185,7 @@ pub(super) fn metadata_options() -> MetadataOptions {
     }
 }
 
-fn tag_specifications(tags: &Tags) -> Vec<TagSpecification> {
+pub(crate) fn tag_specifications(tags: &Tags) -> Vec<TagSpecification> {
     [
         TaggedResource::Instance,
         TaggedResource::Volume,

@@ -1,5 +1,6 @@
 //! Makes what a plan says: the order of the steps.
 
+use super::associate_address::Owner;
 use super::await_instances::Started;
 use super::leftovers;
 use super::next::{Verb, next_command};
@@ -44,7 +45,7 @@ async fn explained(
         return steps.explain(error, exists, &[], next);
     }
     let role = plan.instance_profile().is_some_and(|p| p.role.is_some());
-    let known = leftovers::look(steps, name, role).await.with(exists);
+    let known = leftovers::look_after(steps, name, role, &error, exists).await;
     steps.explain(error, known.resources, &known.unread, next)
 }
 
@@ -121,7 +122,11 @@ async fn make(
     let group_id = make_groups(steps, plan, exists).await?;
     let instance_ids = launch(steps, plan, &group_id, &running, grow, exists).await?;
     if plan.wants_elastic_ips() {
-        associate_address::ensure(steps, plan, &instance_ids, exists).await?;
+        let owner = Owner {
+            name,
+            tags: &plan.shared_tags(),
+        };
+        associate_address::ensure(steps, &owner, &instance_ids, exists).await?;
     }
     whole_cluster(steps, plan, &instance_ids).await
 }
@@ -147,7 +152,7 @@ async fn launch(
         };
         let mut ids = run_instances::ensure(steps, plan, &place, &mut refusals, exists).await?;
         let refused = loop {
-            match await_instances::await_running(steps, name, &ids).await? {
+            match await_instances::await_running(steps, name, &ids, &[]).await? {
                 Started::All => return Ok(ids),
                 Started::NoRoom { lost, error } => {
                     if ids.len() - lost.len() < least {

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::progress::Action;
-use super::release_address;
+use super::release_address::{self, Release};
 use super::steps::{SETTLING, Steps, answered, note, timeout};
 use crate::cluster::live_instances;
-use crate::ec2::{Address, AttachedInterface, Instance};
+use crate::ec2::{Address, AttachedInterface, Instance, Tags};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::plan::Plan;
 use crate::resource;
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex};
@@ -57,51 +56,78 @@ impl Done {
     }
 }
 
+/// Whose addresses they are.
+pub(super) struct Owner<'a> {
+    /// The cluster's name.
+    pub(super) name: &'a str,
+    /// The tags of an address that is allocated.
+    pub(super) tags: &'a Tags,
+}
+
 /// Gives every instance exactly one Elastic IP.
 pub(super) async fn ensure(
     steps: &Steps<'_>,
-    plan: &Plan,
+    owner: &Owner<'_>,
     instance_ids: &[String],
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
     let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
     let mut done = Done::default();
-    while let Err(error) = associate_missing(steps, plan, instance_ids, &mut done, exists).await {
+    while let Err(error) = associate_missing(steps, owner, instance_ids, &mut done, exists).await {
         if !answered(&error, UNSEEN) || !steps.pause(&mut poll).await? {
             return Err(error);
         }
     }
-    for address in ours(steps, plan).await? {
-        if address.association_id.is_none()
-            && !done.associated.contains_key(&address.allocation_id)
-            && release_address::release_unused(steps.changing()?, &address).await?
-        {
-            let detail = "left over by an interrupted call";
-            steps.tell(
-                Action::Removed,
-                resource::ADDRESS,
-                &address.allocation_id,
-                detail,
-            );
-            exists.retain(|resource| resource.id != address.allocation_id);
-        }
-    }
-    Ok(())
+    release_unused(steps, owner, &done, exists).await
 }
 
-async fn ours(steps: &Steps<'_>, plan: &Plan) -> Result<Vec<Address>> {
-    let filter = tags::cluster_filter(&plan.spec().name);
+/// Releases what an interrupted call left over, or an instance that was taken out.
+async fn release_unused(
+    steps: &Steps<'_>,
+    owner: &Owner<'_>,
+    done: &Done,
+    exists: &mut Vec<Leftover>,
+) -> Result<()> {
+    let mut poll = steps.poll_for(SETTLING.min(steps.wait.timeout));
+    loop {
+        let mut free = ours(steps, owner.name).await?;
+        let associated = |address: &Address| {
+            address.association_id.is_some() || done.associated.contains_key(&address.allocation_id)
+        };
+        free.retain(|address| !associated(address));
+        let mut doubtful = false;
+        for address in &free {
+            let id = &address.allocation_id;
+            // Whether it is there after a call that nobody heard of, a look will show.
+            exists.retain(|resource| resource.id != *id);
+            match release_address::release_unused(steps.changing()?, address).await? {
+                Release::Done => {
+                    let detail = "nothing uses it";
+                    steps.tell(Action::Removed, resource::ADDRESS, id, detail);
+                }
+                Release::InUse => {}
+                Release::Unknown => doubtful = true,
+            }
+        }
+        if !doubtful || !steps.pause(&mut poll).await? {
+            return Ok(());
+        }
+    }
+}
+
+async fn ours(steps: &Steps<'_>, name: &str) -> Result<Vec<Address>> {
+    let filter = tags::cluster_filter(name);
     steps.aws.describe_addresses(&[filter]).await
 }
 
 async fn associate_missing(
     steps: &Steps<'_>,
-    plan: &Plan,
+    owner: &Owner<'_>,
     instance_ids: &[String],
     done: &mut Done,
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
-    let mut addresses = ours(steps, plan).await?;
+    let mut addresses = ours(steps, owner.name).await?;
     for address in &addresses {
         list(steps, exists, Action::Found, address);
     }
@@ -109,7 +135,7 @@ async fn associate_missing(
     let (associated, mut free): (Vec<Address>, Vec<Address>) = addresses
         .into_iter()
         .partition(|address| address.association_id.is_some());
-    for instance in listed(steps, plan.name(), instance_ids).await? {
+    for instance in listed(steps, owner.name, instance_ids).await? {
         let primary = primary(&instance)?;
         let id = &primary.network_interface_id;
         let ours = |address: &Address| address.network_interface_id.as_ref() == Some(id);
@@ -120,10 +146,7 @@ async fn associate_missing(
         let address = match free.pop() {
             Some(address) => address,
             None => {
-                let address = steps
-                    .changing()?
-                    .allocate_address(&plan.shared_tags())
-                    .await?;
+                let address = steps.changing()?.allocate_address(owner.tags).await?;
                 list(steps, exists, Action::Created, &address);
                 done.made.push((address.clone(), steps.now() + UNLISTED));
                 address

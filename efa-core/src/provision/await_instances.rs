@@ -19,11 +19,12 @@ pub(super) enum Started {
     NoRoom { lost: Vec<String>, error: Error },
 }
 
-/// Waits until every one of `instance_ids` runs; fails at once when one is on its way out.
+/// Waits until every one of `instance_ids` runs, beside `others` of the cluster; fails at once when one is on its way out.
 pub(super) async fn await_running(
     steps: &Steps<'_>,
     name: &str,
     instance_ids: &[String],
+    others: &[String],
 ) -> Result<Started> {
     let mut poll = steps.poll();
     loop {
@@ -52,7 +53,7 @@ pub(super) async fn await_running(
         let running = ours()
             .filter(|instance| instance.state == InstanceState::Running)
             .count();
-        if let Some(stray) = stray(&instances, instance_ids) {
+        if let Some(stray) = stray(&instances, &[instance_ids, others]) {
             return Err(stray);
         }
         if running == instance_ids.len() {
@@ -104,10 +105,10 @@ fn instance_lost(lost: &Instance) -> Error {
 
 /// A launch of the cluster that EC2 did not show before: of an `apply` that was interrupted, or
 /// of another one at the same time.
-fn stray(instances: &[Instance], instance_ids: &[String]) -> Option<Error> {
+fn stray(instances: &[Instance], known: &[&[String]]) -> Option<Error> {
     let live = |i: &&Instance| {
         matches!(i.state, InstanceState::Pending | InstanceState::Running)
-            && !instance_ids.contains(&i.instance_id)
+            && !known.iter().any(|ids| ids.contains(&i.instance_id))
     };
     let found = instances.iter().find(live)?;
     let error = Error::new(

@@ -49,6 +49,9 @@ async fn delete_profile(steps: &Steps<'_>, removal: &mut Removal, name: &str) ->
         removal.unless_gone(GONE, answer)?;
     }
     let answer = steps.changing()?.delete_instance_profile(name).await;
+    if emptied_in_vain(removal, &answer) {
+        return Ok(());
+    }
     removal.unless_gone(GONE, answer)?;
     removal.removed(steps, resource::INSTANCE_PROFILE, name);
     Ok(())
@@ -71,7 +74,16 @@ async fn delete_role(steps: &Steps<'_>, removal: &mut Removal, name: &str) -> Re
         removal.unless_gone(GONE, answer)?;
     }
     let answer = steps.changing()?.delete_role(name).await;
+    if emptied_in_vain(removal, &answer) {
+        return Ok(());
+    }
     removal.unless_gone(GONE, answer)?;
     removal.removed(steps, resource::ROLE, name);
     Ok(())
+}
+
+/// Whether IAM still sees what it did not know a moment ago: the next round removes it.
+fn emptied_in_vain(removal: &Removal, answer: &Result<()>) -> bool {
+    let full = |error: &Error| answered(error, &["DeleteConflict", "DeleteConflictException"]);
+    removal.doubtful && answer.as_ref().is_err_and(full)
 }

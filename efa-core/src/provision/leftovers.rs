@@ -3,7 +3,8 @@
 
 use super::steps::Steps;
 use crate::ec2::InstanceState;
-use crate::error::{Code, Leftover, Result};
+use crate::error::{Code, Error, Leftover, Result};
+use crate::failure::effect_unknown;
 use crate::plan::instance_role;
 use crate::resource;
 use crate::tags::{self, is_ours};
@@ -17,13 +18,16 @@ pub(super) struct Known {
     unreachable: bool,
 }
 
-/// Looks for what carries the cluster's tag; with `role`, in IAM too.
-pub(super) async fn look(steps: &Steps<'_>, name: &str, role: bool) -> Known {
+/// Looks for what carries the cluster's tag; with `role`, or where an instance has a role that was
+/// made for the cluster, in IAM too.
+pub(super) async fn look(steps: &Steps<'_>, name: &str, mut role: bool) -> Known {
     let aws = steps.aws;
+    let made = instance_role::name(name, aws.region());
     let filter = [tags::cluster_filter(name)];
     let mut known = Known::default();
     let found = aws.describe_instances(&filter);
     for instance in known.read(&[resource::INSTANCE], found).await {
+        role |= instance.tags.get(tags::INSTANCE_PROFILE) == Some(&made);
         match instance.state {
             InstanceState::Terminated => known.ended.push(instance.instance_id),
             _ => known.put(resource::INSTANCE, instance.instance_id),
@@ -42,7 +46,7 @@ pub(super) async fn look(steps: &Steps<'_>, name: &str, role: bool) -> Known {
         known.put(resource::SECURITY_GROUP, group.group_id);
     }
     if role {
-        let role = instance_role::name(name, aws.region());
+        let role = made;
         let found = aws.get_instance_profile(&role);
         if let Some(profile) = known.read(&[resource::INSTANCE_PROFILE], found).await
             && is_ours(&profile.tags, name)
@@ -57,6 +61,33 @@ pub(super) async fn look(steps: &Steps<'_>, name: &str, role: bool) -> Known {
         }
     }
     known
+}
+
+/// How often an effect that nobody heard of is looked for again.
+const LOOKS: u32 = 3;
+
+/// Looks for what exists after `error`, beside what the verb knows of. Where it is unknown what
+/// became of a call, EC2 may not list yet what it made: it is looked for again.
+pub(super) async fn look_after(
+    steps: &Steps<'_>,
+    name: &str,
+    role: bool,
+    error: &Error,
+    exists: Vec<Leftover>,
+) -> Known {
+    let mut known = look(steps, name, role).await;
+    let mut poll = steps.poll();
+    for _ in 0..LOOKS {
+        let news = known.resources.iter().any(|one| !exists.contains(one));
+        if !effect_unknown(error) || news || known.unreachable {
+            break;
+        }
+        if !steps.pause(&mut poll).await.unwrap_or(false) {
+            break;
+        }
+        known = look(steps, name, role).await;
+    }
+    known.with(exists)
 }
 
 impl Known {
@@ -84,7 +115,7 @@ impl Known {
     }
 
     /// With what the verb itself knows of, which EC2 may not list yet.
-    pub(super) fn with(mut self, exists: Vec<Leftover>) -> Self {
+    fn with(mut self, exists: Vec<Leftover>) -> Self {
         for one in exists {
             if !self.resources.contains(&one) && !self.ended.contains(&one.id) {
                 self.resources.push(one);

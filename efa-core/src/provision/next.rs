@@ -10,6 +10,8 @@ pub(super) enum Verb {
     Apply,
     Grow,
     Destroy,
+    Replace,
+    Shrink,
 }
 
 impl Verb {
@@ -18,6 +20,8 @@ impl Verb {
             Self::Prepare => "prepare the same plan again".to_owned(),
             Self::Apply => "apply the same plan again".to_owned(),
             Self::Grow => "grow to the same plan again".to_owned(),
+            Self::Replace => format!("replace('{name}', nodes=…) the same nodes again"),
+            Self::Shrink => format!("shrink('{name}', …) in the same way again"),
             Self::Destroy => format!("destroy('{name}') again"),
         }
     }

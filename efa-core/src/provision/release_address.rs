@@ -41,12 +41,20 @@ pub(super) async fn release(steps: &Steps<'_>, removal: &mut Removal) -> Result<
     Ok(in_use)
 }
 
-/// Releases one address that nothing seems to use; whether it is gone: another `apply` of the
-/// same plan may have associated it meanwhile.
-pub(super) async fn release_unused(aws: &dyn Aws, address: &Address) -> Result<bool> {
+/// What became of releasing an address that nothing seems to use.
+pub(super) enum Release {
+    Done,
+    /// Another `apply` of the same plan has associated it meanwhile.
+    InUse,
+    /// EC2 does not know it, though it is listed: gone, or not seen yet.
+    Unknown,
+}
+
+/// Releases one address that nothing seems to use.
+pub(super) async fn release_unused(aws: &dyn Aws, address: &Address) -> Result<Release> {
     match aws.release_address(&address.allocation_id).await {
-        Err(error) if answered(&error, IN_USE) => Ok(false),
-        Err(error) if answered(&error, GONE) => Ok(true),
-        answer => answer.map(|()| true),
+        Err(error) if answered(&error, IN_USE) => Ok(Release::InUse),
+        Err(error) if answered(&error, GONE) => Ok(Release::Unknown),
+        answer => answer.map(|()| Release::Done),
     }
 }

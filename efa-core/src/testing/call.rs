@@ -54,6 +54,8 @@ calls! {
     DeletePlacementGroup = "DeletePlacementGroup", Some("InvalidPlacementGroup.Unknown");
     DryRunInstances = "DryRunInstances", Some("InvalidGroup.NotFound");
     RunInstances = "RunInstances", Some("InvalidGroup.NotFound");
+    DescribeInstanceAttribute = "DescribeInstanceAttribute", Some("InvalidInstanceID.NotFound");
+    CreateTags = "CreateTags", Some("InvalidInstanceID.NotFound");
     TerminateInstances = "TerminateInstances", Some("InvalidInstanceID.NotFound");
     DeleteNetworkInterface = "DeleteNetworkInterface", Some("InvalidNetworkInterfaceID.NotFound");
     AllocateAddress = "AllocateAddress", None;

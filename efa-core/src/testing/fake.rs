@@ -84,6 +84,18 @@ impl FakeAws {
         }
     }
 
+    /// A region of its own that is as this one is now, ids and time included.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let (state, clock) = (self.state().clone(), PausedClock::new());
+        clock.advance(self.clock.now());
+        Self {
+            region: self.region.clone(),
+            clock,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
     /// A client of this region that waits on its clock.
     #[must_use]
     pub fn client(&self) -> Client {

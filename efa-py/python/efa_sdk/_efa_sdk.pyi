@@ -79,9 +79,17 @@ class AsyncClient:
         """
         As `Client.prepare`, until `cancel`.
         """
+    def replace(self, /, name: str, nodes: SupportsGetItem[int, str], cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+        """
+        As `Client.replace`, until `cancel`.
+        """
     def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> "collections.abc.Awaitable[CommandReport]":
         """
         As `Client.run_command`.
+        """
+    def shrink(self, /, name: str, count: SupportsIndex | None, nodes: SupportsGetItem[int, str] | None, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+        """
+        As `Client.shrink`, until `cancel`.
         """
     def topology(self, /, name: str) -> "collections.abc.Awaitable[Topology]":
         """
@@ -523,11 +531,28 @@ class Client:
 
         Raises ProvisionError or Ec2Error, as `apply`.
         """
+    def replace(self, /, name: str, nodes: SupportsGetItem[int, str]) -> Cluster:
+        """
+        Replaces these nodes, by instance id, by as many new ones with the same placement,
+        interfaces, image, volume and user data, such as those that a survey says to drain. The new
+        nodes run before the old ones end; in a capacity reservation the old ones end first, since
+        they hold its places. Calling it again with the same nodes is safe.
+
+        Raises PlanError for a node that is none of the cluster, or when all nodes are named;
+        ProvisionError or Ec2Error, as `apply`.
+        """
     def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> CommandReport:
         """
         Runs a shell script as root on every instance of the cluster through SSM, and collects
         what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
         the agents may take to come online.
+        """
+    def shrink(self, /, name: str, count: SupportsIndex | None = None, *, nodes: SupportsGetItem[int, str] | None = None) -> Cluster:
+        """
+        Takes nodes out of the cluster for good: the last ones, down to `count`, or those of `nodes`,
+        by instance id. Calling it again is safe.
+
+        Raises PlanError, ProvisionError or Ec2Error, as `replace`.
         """
     def topology(self, /, name: str) -> Topology:
         """

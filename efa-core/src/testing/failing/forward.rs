@@ -9,8 +9,8 @@ use crate::account::{Account, CallerIdentity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
-    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, Offering,
-    PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
+    Offering, PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -175,6 +175,20 @@ impl<A: Ec2> Ec2 for Failing<A> {
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
         self.call(Call::RunInstances, || self.inner.run_instances(request))
             .await
+    }
+
+    async fn launched_with(&self, instance_id: &str) -> Result<LaunchedWith> {
+        self.call(Call::DescribeInstanceAttribute, || {
+            self.inner.launched_with(instance_id)
+        })
+        .await
+    }
+
+    async fn create_tags(&self, resource_ids: &[String], tags: &Tags) -> Result<()> {
+        self.call(Call::CreateTags, || {
+            self.inner.create_tags(resource_ids, tags)
+        })
+        .await
     }
 
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {

@@ -11,8 +11,8 @@ use crate::account::{Account, CallerIdentity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
-    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, Offering,
-    PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
+    Offering, PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -180,6 +180,14 @@ impl Ec2 for FakeAws {
 
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
         self.on("RunInstances", |state| state.run_instances(request))
+    }
+
+    async fn launched_with(&self, id: &str) -> Result<LaunchedWith> {
+        self.on("DescribeInstanceAttribute", |state| state.launched_with(id))
+    }
+
+    async fn create_tags(&self, ids: &[String], tags: &Tags) -> Result<()> {
+        self.on("CreateTags", |state| state.create_tags(ids, tags))
     }
 
     async fn terminate_instances(&self, ids: &[String]) -> Result<()> {

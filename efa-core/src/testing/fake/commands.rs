@@ -34,7 +34,7 @@ impl Default for CommandOutcome {
 type Script = Arc<dyn Fn(&str, &str) -> CommandOutcome + Send + Sync>;
 
 /// A command, and what it does on each instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub(super) id: String,
     pub(super) at: Duration,
@@ -44,7 +44,7 @@ pub(super) struct Sent {
 }
 
 /// All commands of a region.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Commands {
     pub(super) script: Option<Script>,
     pub(super) sent: Vec<Sent>,

@@ -7,14 +7,14 @@ use super::refusal::{Answer, no_such_entity, refuse};
 use crate::ec2::Tags;
 use crate::iam::{InstanceProfile, Role};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct HeldRole {
     role: Role,
     attached: Vec<String>,
     inline: BTreeMap<String, String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct HeldProfile {
     profile: InstanceProfile,
     /// Launches that named it, those that were refused for it too.
@@ -22,7 +22,7 @@ struct HeldProfile {
 }
 
 /// The account's roles and profiles. IAM is global; a fake has its own.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Identities {
     roles: BTreeMap<String, HeldRole>,
     profiles: BTreeMap<String, HeldProfile>,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::refusal::{Answer, unknown_instance};
-use super::state::{Kind, State};
-use crate::ec2::{Instance, InstanceState, InstanceTopology};
+use super::state::{Kind, Launched, State};
+use crate::ec2::{Instance, InstanceState, InstanceTopology, LaunchedWith, RootVolume, Tags};
 
 impl State {
     /// Moves every instance to where it is by now.
@@ -67,6 +67,42 @@ impl State {
             .filter(|instance| !unseen.contains(&instance.instance_id))
             .cloned()
             .collect()
+    }
+
+    /// What a launch asked for; EC2 forgets it some time after an instance is terminated.
+    pub(super) fn launched_with(&self, id: &str) -> Answer<LaunchedWith> {
+        let live = self.live().any(|instance| instance.instance_id == id);
+        let launched = |launch: &&Launched| launch.instance_ids.iter().any(|one| one == id);
+        let found = self.launches.iter().find(launched).filter(|_| live);
+        let data = &found.ok_or_else(|| unknown_instance(id))?.request.data;
+        let root = data.block_device_mappings.first();
+        Ok(LaunchedWith {
+            key_name: data.key_name.clone(),
+            tenancy: data.tenancy().map(str::to_owned),
+            user_data: data.user_data.clone(),
+            root_volume: root.and_then(|device| {
+                Some(RootVolume {
+                    device_name: device.device_name.clone(),
+                    volume_size_gib: device.ebs.volume_size?,
+                })
+            }),
+        })
+    }
+
+    /// CreateTags on instances: all of them, or none where one is unknown.
+    pub(super) fn create_tags(&mut self, ids: &[String], tags: &Tags) -> Answer<()> {
+        for id in ids {
+            let known = self.live().any(|i| i.instance_id == *id);
+            if !known || !self.sees(Kind::Instance, id) {
+                return Err(unknown_instance(id));
+            }
+        }
+        for held in &mut self.instances {
+            if ids.contains(&held.instance.instance_id) {
+                held.instance.tags.extend(tags.clone());
+            }
+        }
+        Ok(())
     }
 
     /// TerminateInstances: all of them, or none where one is unknown.

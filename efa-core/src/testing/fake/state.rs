@@ -39,7 +39,7 @@ impl Default for Settings {
 }
 
 /// An instance and what only the fake knows of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) instance: Instance,
     /// When it entered its state.
@@ -57,7 +57,7 @@ impl Held {
 }
 
 /// A launch and the token that makes it one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Launched {
     pub(super) zone: String,
     pub(super) request: RunInstances,
@@ -81,7 +81,7 @@ pub(super) enum Kind {
     SecurityGroup,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) region: String,
     pub(super) now: Duration,

@@ -6,14 +6,15 @@
 ...     client = aio.Client(region="us-east-1")
 ...     return (await client.verify(name)).is_as_planned
 
-Cancelling ``apply``, ``grow`` or ``destroy`` stops it between two calls to AWS; the cause of the
-``CancelledError`` says what exists. Other coroutines change nothing and are dropped at once.
+Cancelling ``apply``, ``grow``, ``replace``, ``shrink`` or ``destroy`` stops it between two calls to
+AWS; the cause of the ``CancelledError`` says what exists. Other coroutines change nothing and are
+dropped at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from efa_sdk import _efa_sdk
@@ -115,6 +116,16 @@ class Client:
     async def apply(self, plan: Plan) -> Cluster:
         """Makes what the plan says and waits until all instances run."""
         return await _stoppable(lambda cancel: self._client.apply(plan, cancel))
+
+    async def replace(self, name: str, nodes: Sequence[str]) -> Cluster:
+        """Replaces these nodes, by instance id, by as many new ones like them."""
+        return await _stoppable(lambda cancel: self._client.replace(name, nodes, cancel))
+
+    async def shrink(
+        self, name: str, count: int | None = None, *, nodes: Sequence[str] | None = None
+    ) -> Cluster:
+        """Takes nodes out for good: the last ones, down to ``count``, or those of ``nodes``."""
+        return await _stoppable(lambda cancel: self._client.shrink(name, count, nodes, cancel))
 
     async def grow(self, plan: Plan) -> Cluster:
         """As ``apply``, and adds missing instances to a smaller cluster of the same plan."""
