@@ -12,7 +12,7 @@ use crate::launch::{
     MetadataOptions, Placement, RunInstances, SpotInstanceType, SpotOptions, TagSpecification,
     TaggedResource, VolumeType,
 };
-use crate::layout::Layout;
+use crate::layout::{Layout, NetworkInterface};
 use crate::tags;
 use crate::types::Tags;
 
@@ -97,8 +97,17 @@ pub(crate) fn interfaces(
     security_group_id: &str,
     subnet_id: Option<&str>,
 ) -> Vec<InterfaceSpecification> {
-    let interfaces = layout.interfaces.iter();
+    interfaces_of(&layout.interfaces, security_group_id, subnet_id)
+}
+
+/// These interfaces, each in this security group and subnet.
+pub(crate) fn interfaces_of(
+    interfaces: &[NetworkInterface],
+    security_group_id: &str,
+    subnet_id: Option<&str>,
+) -> Vec<InterfaceSpecification> {
     interfaces
+        .iter()
         .map(|interface| InterfaceSpecification {
             network_card_index: interface.network_card_index,
             device_index: interface.device_index,

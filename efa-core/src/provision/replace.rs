@@ -12,8 +12,7 @@ use super::terminate_instances;
 use crate::cluster::{Cluster, Expected};
 use crate::ec2::{Instance, LaunchedWith, Market, RunInstances};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::launch::{InstanceProfileSpecification, InterfaceSpecification, LaunchData, Placement};
-use crate::layout::NetworkInterface;
+use crate::launch::{InstanceProfileSpecification, LaunchData, Placement};
 use crate::plan::launch as defaults;
 use crate::resource;
 use crate::spec::Capacity;
@@ -111,21 +110,10 @@ async fn data(
     let tenancy = with.tenancy.filter(|tenancy| tenancy != "default");
     let group = expected.security_group_id.as_deref().unwrap_or_default();
     let subnet = expected.subnet_ids.first().map_or("", String::as_str);
-    let interface = |interface: &NetworkInterface| InterfaceSpecification {
-        network_card_index: interface.network_card_index,
-        device_index: interface.device_index,
-        interface_type: interface.interface_type.clone(),
-        subnet_id: Some(subnet.to_owned()),
-        groups: vec![group.to_owned()],
-        associate_public_ip_address: interface.associate_public_ip_address,
-        secondary_private_ip_address_count: interface.ipv4_address_count,
-        ipv4_prefix_count: interface.ipv4_prefix_count,
-        delete_on_termination: true,
-    };
     Ok(LaunchData {
         instance_type: expected.instance_type.clone(),
         image_id: expected.image_id.clone(),
-        network_interfaces: expected.interfaces.iter().map(interface).collect(),
+        network_interfaces: defaults::interfaces_of(&expected.interfaces, group, Some(subnet)),
         placement: (group_name.is_some() || tenancy.is_some()).then_some(Placement {
             group_name,
             tenancy,

@@ -107,6 +107,7 @@ async fn pair(
     }
     if strikes[0].0 == Call::AllocateAddress {
         // The call has no token: an address too many is released once EC2 lists it.
+        aws.reset();
         plans.run(verb, &aws).await.map_err(|e| e.to_string())?;
     }
     done.same(&State::of(aws.inner()), "the end state differs")?;
