@@ -90,7 +90,7 @@ def main() -> None:
             head_instance_profile="ray-instance-profile",
             ssh_private_key="~/.ssh/ray.pem",
             python_packages=["pandas", "pyarrow"],
-            efa_sdk_wheel="dist/efa_sdk-0.1.0-cp310-abi3-manylinux_2_28_x86_64.whl",
+            efa_sdk="https://packages.example.com/efa_sdk-0.1.0-cp310-abi3-manylinux_2_28_x86_64.whl",
         )
         path.write_text(text)
         print("\n".join(text.splitlines()[:16]) + "\n…\n")

@@ -111,8 +111,8 @@ def test_known_keys_are_those_of_ray_and_ec2() -> None:
 
 def test_ray_takes_every_class_of_layouts(cloud: Cloud, ray_environment: dict[str, str]) -> None:
     plans = [prepared(cloud, t, name=t.split(".")[0]) for t in LAYOUT_CLASSES]
-    texts = [plan.to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl") for plan in plans]
-    assert [plan.to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl") for plan in plans] == texts
+    texts = [plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl") for plan in plans]
+    assert [plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl") for plan in plans] == texts
     answers = judged(texts, ray_environment, "worker")
     for plan, text, answer in zip(plans, texts, answers, strict=True):
         assert answer["error"] is None, (plan.spec.instance_type, answer)
@@ -141,7 +141,7 @@ def test_ray_takes_every_class_of_layouts(cloud: Cloud, ray_environment: dict[st
 
 def test_resources_are_what_ray_finds(cloud: Cloud, ray_environment: dict[str, str]) -> None:
     plans = [prepared(cloud, t, name=t.split(".")[0]) for t in LAYOUT_CLASSES]
-    texts = [plan.to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl") for plan in plans]
+    texts = [plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl") for plan in plans]
     answers = judged([without_resources(text) for text in texts], ray_environment)
     # What it finds where a file says nothing is what ours says, but for the kind of accelerator.
     for text, answer in zip(texts, answers, strict=True):
@@ -443,7 +443,7 @@ def test_ray_launches_what_was_planned(
     """Ray's own autoscaler and updater, whose SSH answers; the doctor finds no EFA."""
     plan = prepared(cloud, "p5.48xlarge", count=2)
     (answer,) = judged(
-        [plan.to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl")], ray_environment, "head"
+        [plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl")], ray_environment, "head"
     )
     assert answer["error"] is None, answer
 
@@ -512,11 +512,13 @@ def test_options_and_refusals(cloud: Cloud, tmp_path: pathlib.Path) -> None:
     assert document["auth"] == {"ssh_user": "me"}
     assert document["file_mounts"] == {f"~/efa-sdk-wheel/{wheel.name}": str(wheel)}
     with pytest.raises(errors.HandoffError) as caught:
-        plan.to_ray_yaml(min_workers=9, efa_sdk_wheel="dist/efa_sdk.whl")
+        plan.to_ray_yaml(min_workers=9, efa_sdk="https://example.com/efa_sdk.whl")
     assert caught.value.code == "handoff.invalid_option"
     assert caught.value.context["field"] == "min_workers"
     with pytest.raises(errors.HandoffError) as caught:
-        cloud.plan("c5n.18xlarge", name="other").to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl")
+        cloud.plan("c5n.18xlarge", name="other").to_ray_yaml(
+            efa_sdk="https://example.com/efa_sdk.whl"
+        )
     assert caught.value.code == "handoff.not_prepared"
 
 
@@ -524,7 +526,7 @@ def test_dates_and_times_in_tags_stay_text(cloud: Cloud) -> None:
     """PyYAML reads YAML 1.1, where they are not text unless quoted."""
     tags = {"until": "2026-12-31", "at": "12:30", "cost": "1_000", "yes": "no", "n": "7"}
     plan = prepared(cloud, "c5n.18xlarge", tags=tags)
-    document = yaml.safe_load(plan.to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl"))
+    document = yaml.safe_load(plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl"))
     for config in (worker_of(document), document["available_node_types"]["head"]):
         (pairs, *_) = config["node_config"]["TagSpecifications"]
         assert tags.items() <= tags_of(pairs).items()

@@ -111,7 +111,7 @@ def raised_for(limits: str, process: str) -> bool:
 
 def test_ray_starts_with_locked_memory(cloud: Cloud, tmp_path: pathlib.Path) -> None:
     document = yaml.safe_load(
-        prepared(cloud, "c5n.18xlarge").to_ray_yaml(efa_sdk_wheel="dist/efa_sdk.whl")
+        prepared(cloud, "c5n.18xlarge").to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl")
     )
     shell = Shell(tmp_path / "home")
     assert [shell.run(c) for c in document["worker_start_ray_commands"]] == [0, 0]

@@ -11,7 +11,7 @@ use super::kinds::{self, Kind};
 use super::pod::{Pod, pods};
 use super::requirements::Requirements;
 use super::values::{interfaces_of, list, text};
-use crate::catalog::names::is_without_efa;
+use crate::catalog::names::{is_without_efa, names_without_efa};
 use crate::catalog::{Catalog, InstanceType};
 use crate::handoff::check::document::Checked;
 use crate::handoff::interfaces::read_interfaces;
@@ -89,6 +89,7 @@ pub(crate) struct Manifests<'a> {
     pools_by_class: HashMap<(&'static str, &'a str), Vec<usize>>,
     outcomes: RefCell<HashMap<String, Rc<Outcome>>>,
     pairs: Cell<usize>,
+    without_efa: OnceCell<Vec<&'static str>>,
     /// The pools meant for EFA, by position.
     for_efa: BTreeSet<usize>,
 }
@@ -138,6 +139,7 @@ impl<'a> Manifests<'a> {
             pools_by_class,
             outcomes: RefCell::default(),
             pairs: Cell::new(PAIRS),
+            without_efa: OnceCell::new(),
             for_efa: BTreeSet::new(),
         };
         manifests.for_efa = manifests.pools_for_efa(&values);
@@ -177,6 +179,14 @@ impl<'a> Manifests<'a> {
         let pools = class_key(class).and_then(|key| self.pools_by_class.get(&key));
         let pools = pools.into_iter().flatten();
         pools.map(|at| (*at, &self.found.pools[*at])).collect()
+    }
+
+    /// The types without EFA that the catalog does not have.
+    pub(super) fn without_efa(&self) -> &[&'static str] {
+        self.without_efa.get_or_init(|| {
+            let has = |name: &&str| self.catalog.is_some_and(|catalog| catalog.contains(name));
+            names_without_efa().filter(|name| !has(name)).collect()
+        })
     }
 
     /// Whether a pool is meant for EFA.

@@ -33,8 +33,7 @@ pub(super) fn check_node_pool<'a>(
         return;
     }
     let requirements = Requirements::of(document.document);
-    let without = requirements.admitted_without_efa(document.catalog);
-    let without: Vec<&str> = without.iter().map(String::as_str).collect();
+    let without = requirements.admitted_without_efa(manifests.without_efa());
     let at = document.path("spec.template.spec.requirements");
     if !without.is_empty() {
         found.push(warning(

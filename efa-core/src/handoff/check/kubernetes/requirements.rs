@@ -1,10 +1,11 @@
 //! Which instance types a NodePool's requirements admit.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::values::list;
-use crate::catalog::names::{is_without_efa, names_without_efa};
-use crate::catalog::{Catalog, InstanceType};
+use crate::catalog::InstanceType;
 use crate::types::Architecture;
 
 /// `spec.template.spec.requirements` of a NodePool.
@@ -44,7 +45,7 @@ impl<'a> Requirements<'a> {
     }
 
     /// Some types without EFA that fulfil them; none where that cannot be told.
-    pub(super) fn admitted_without_efa(&self, catalog: &Catalog) -> Vec<String> {
+    pub(super) fn admitted_without_efa<'n>(&self, without: &[&'n str]) -> Vec<&'n str> {
         let about_hardware = |requirement: &Value| {
             let key = requirement.get("key").and_then(Value::as_str);
             key.is_some_and(|key| {
@@ -54,17 +55,13 @@ impl<'a> Requirements<'a> {
         if self.0.iter().any(about_hardware) {
             return Vec::new();
         }
-        let names: Vec<String> = match self.named() {
-            Some(names) => names
-                .into_iter()
-                .filter(|name| is_without_efa(name))
-                .map(str::to_owned)
-                .collect(),
-            None => names_without_efa().map(str::to_owned).collect(),
-        };
-        names
-            .into_iter()
-            .filter(|name| catalog.get(name).is_none() && self.admit_name(name))
+        let named = self.named();
+        let named = named.map(|names| names.into_iter().collect::<BTreeSet<&str>>());
+        without
+            .iter()
+            .copied()
+            .filter(|name| named.as_ref().is_none_or(|named| named.contains(name)))
+            .filter(|name| self.admit_name(name))
             .collect()
     }
 
@@ -167,6 +164,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::catalog::Catalog;
 
     fn pool(requirements: &Value) -> Value {
         json!({"spec": {"template": {"spec": {"requirements": requirements}}}})
