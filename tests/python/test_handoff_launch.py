@@ -281,6 +281,14 @@ class TestCheck:
             efa.check(text)
         assert refused.value.code == code
 
+    def test_what_was_not_read_is_named(self) -> None:
+        launcher = "{apiVersion: example.com/v1, kind: Launcher, metadata: {name: x}}"
+        report = efa.check(launcher)
+        assert (report.status, report.is_clean) == ("unread", False)
+        (unread,) = report.unread
+        assert (unread.kind, unread.name) == ("Launcher (example.com)", "x")
+        assert json.loads(report.to_json())["status"] == "unread"
+
     def test_against_the_types_of_a_region(self, cloud: Cloud) -> None:
         text = '{"InstanceType": "p9.48xlarge", "NetworkInterfaces": [{"DeviceIndex": 0}]}'
         assert "p9.48xlarge" in efa.check(text).out_of_sight[0]
@@ -332,6 +340,9 @@ class TestCommand:
         piped = self.run("-", text=texts["right"] % '{"DeviceIndex": 0, "InterfaceType": "efa"}')
         assert piped.returncode == 0
         assert self.run("-", text="a: 1").returncode == 2
+        unread = self.run("-", text="{apiVersion: example.com/v1, kind: Launcher}")
+        assert unread.returncode == 3
+        assert "not read: Launcher (example.com)" in unread.stdout
         assert self.run().returncode == 2
 
     def test_asks_ec2_for_its_types(self, cloud: Cloud, tmp_path: Path) -> None:

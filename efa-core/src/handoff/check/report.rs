@@ -121,11 +121,11 @@ impl Unread {
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} at {}: {}",
-            self.kind, self.name, self.path, self.reason
-        )
+        write!(f, "{} {}", self.kind, self.name)?;
+        if !self.path.is_empty() {
+            write!(f, " at {}", self.path)?;
+        }
+        write!(f, ": {}", self.reason)
     }
 }
 
