@@ -50,6 +50,7 @@
 //! | [`types`] | values that have one meaning everywhere, such as [`types::CardIndex`] |
 //! | [`error`] | the error, its codes, and what a failed call left behind |
 //! | [`html`] | text as HTML for notebooks |
+//! | [`text`] | text from elsewhere, as it may be shown |
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -83,6 +84,7 @@ pub mod ssm;
 mod tags;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod topology;
 pub mod types;
 pub mod verify;

@@ -130,3 +130,12 @@ def test_cards_of_an_instance_type_are_put_in_order() -> None:
     document["network_cards"].append(document["network_cards"][0])
     with pytest.raises(ValueError, match="is there twice"):
         efa.InstanceType.from_json(json.dumps(document))
+
+
+def test_what_drives_a_terminal_is_shown_and_not_sent() -> None:
+    document = json.loads(VALUES["SurveyReport"].to_json())
+    for node in document["nodes"]:
+        node["name"] += "\x1b[2J\u202e"
+    text = str(survey.SurveyReport.from_json(json.dumps(document)))
+    assert "n4\\u{1b}[2J\\u{202e}" in text
+    assert not {"\x1b", "\u202e"} & set(text)

@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
+use efa_core::text::plain;
 use serde::{Deserialize, Serialize};
 
 use super::flow::Flow;
@@ -186,7 +187,8 @@ pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
         _ => Code::PeerFailed,
     };
     let verb = if refused { "refused" } else { "failed" };
-    Error::new(own, format!("the peer {verb}: {message}")).with_context("peer_code", code)
+    Error::new(own, format!("the peer {verb}: {}", plain(message)))
+        .with_context("peer_code", plain(code))
 }
 
 /// Whether an error with this code says no more than that the other side failed, refused or is

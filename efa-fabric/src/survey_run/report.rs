@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use efa_core::text::plain;
 use serde::{Deserialize, Serialize};
 
 use super::inspection::{Difference, differences};
@@ -399,18 +400,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.headline())?;
+        writeln!(f, "{}", plain(&self.headline()))?;
         for finding in self.findings() {
-            writeln!(f, "- {finding}")?;
+            writeln!(f, "- {}", plain(&finding))?;
         }
         let drain = self.drain();
         if !drain.is_empty() {
-            writeln!(f, "take out: {}", drain.join(", "))?;
+            writeln!(f, "take out: {}", plain(&drain.join(", ")))?;
         }
-        let width = self
-            .nodes
+        let names: Vec<String> = self.nodes.iter().map(|node| plain(&node.name)).collect();
+        let width = names
             .iter()
-            .map(|node| node.name.chars().count())
+            .map(|name| name.chars().count())
             .max()
             .unwrap_or(0)
             .clamp(4, 40);
@@ -420,11 +421,11 @@ impl fmt::Display for Report {
             "node", "sends Gbit/s", "receives Gbit/s", "latency µs", "failed", "pairs"
         )?;
         let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.2}"));
-        for (node, summary) in self.nodes.iter().zip(self.summaries()) {
+        for (name, summary) in names.iter().zip(self.summaries()) {
             writeln!(
                 f,
                 "{:width$}  {:>12}  {:>15}  {:>10}  {:>6}  {:>6}",
-                node.name,
+                name,
                 text(summary.sends_gbps),
                 text(summary.receives_gbps),
                 text(summary.latency_us),

@@ -6,6 +6,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::html;
+use crate::text::plain;
 
 /// The format of a document, told from its own marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,21 +128,6 @@ impl fmt::Display for Unread {
         }
         write!(f, ": {}", self.reason)
     }
-}
-
-/// Text of a document without characters that drive a terminal.
-fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        // C0 and C1, and what turns the direction of writing.
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 /// One thing that is wrong with a document.
