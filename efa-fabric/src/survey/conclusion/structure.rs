@@ -105,10 +105,7 @@ pub(super) fn many(
     };
     let pairs = analysis.partners.len();
     let most = SINGLE_LINKS.max((SINGLE_SHARE * pairs as f64) as usize);
-    let slow = |quantity| {
-        let of = move |v: &&Verdict| is_slow(v) && v.evidence.quantity == Some(quantity);
-        of
-    };
+    let slow = |quantity| move |v: &&Verdict| is_slow(v) && v.evidence.quantity == Some(quantity);
     let slow_links = verdicts.iter().filter(|v| is_slow(v)).count();
     let faults = verdicts
         .iter()

@@ -155,10 +155,10 @@ impl Cluster {
         let (mut fails, mut factor) = (false, 1.0);
         for fault in &self.faults {
             match *fault {
-                Fault::Unstable { node, share } if (node == a || node == b) => {
-                    if random.unit() < share {
-                        factor *= 0.5;
-                    }
+                Fault::Unstable { node, share }
+                    if (node == a || node == b) && random.unit() < share =>
+                {
+                    factor *= 0.5;
                 }
                 Fault::Flapping { node, share } if (node == a || node == b) => {
                     fails |= random.unit() < share;

@@ -87,13 +87,7 @@ impl World {
                 let mut path = Random::for_purpose(hash, 7);
                 if path.unit() < share { 0.7 } else { 1.0 }
             }
-            Self::Paths { share } => {
-                if random.unit() < share {
-                    0.7
-                } else {
-                    1.0
-                }
-            }
+            Self::Paths { share } if random.unit() < share => 0.7,
             Self::Collisions { share } => {
                 let alone = matches!(round.stage, Stage::Alone | Stage::Control);
                 if random.unit() < share && !alone {
