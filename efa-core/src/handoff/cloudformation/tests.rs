@@ -267,3 +267,16 @@ fn what_a_stack_cannot_do_is_refused() {
         Code::HandoffInvalidOption
     );
 }
+
+#[test]
+fn a_tag_reads_no_secret() {
+    let mut spec = spec("c7i.48xlarge");
+    let reference = "{{resolve:secretsmanager:mine}}";
+    spec.tags.insert("who".to_owned(), reference.to_owned());
+    let plan = decided(&spec);
+    let error = plan
+        .to_cloudformation(&CloudFormationOptions::default())
+        .unwrap_err();
+    assert_eq!(error.code(), Code::HandoffNotPossible);
+    assert_eq!(error.context_value("value"), Some(reference));
+}

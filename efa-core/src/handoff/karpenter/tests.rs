@@ -350,3 +350,24 @@ fn the_device_plugin_tolerates_the_taint() {
     let types = &values["supportedInstanceLabels"]["values"];
     assert_eq!(types[0], "p6-b200.48xlarge");
 }
+
+#[test]
+fn names_that_would_break_a_document_are_refused() {
+    type Change = fn(&mut KarpenterOptions);
+    let cases: &[(&str, Change)] = &[
+        ("namespace", |o| o.namespace = Some("Team A".to_owned())),
+        ("namespace", |o| o.namespace = Some("-x".to_owned())),
+        ("role", |o| o.role = Some("nodes\nevil: 1".to_owned())),
+        ("role", |o| o.role = Some("r".repeat(65))),
+        ("image", |o| o.image = Some("train: 1".to_owned())),
+        ("image", |o| o.image = Some("-train".to_owned())),
+    ];
+    let plan = prepared_plan(&spec("p5.48xlarge"));
+    for (field, change) in cases {
+        let mut options = options();
+        change(&mut options);
+        let error = plan.to_karpenter(&options).unwrap_err();
+        assert_eq!(error.code(), Code::HandoffInvalidOption, "{field}");
+        assert_eq!(error.context_value("field"), Some(*field));
+    }
+}

@@ -163,3 +163,35 @@ fn check_names_what_is_wrong_with_a_template() {
         assert_eq!(check(text, Catalog::bundled()).unwrap_err().code(), code);
     }
 }
+
+#[test]
+fn a_node_group_keeps_the_clusters_group() {
+    let plan = prepared_plan(&spec("p5.48xlarge"));
+    let with = |launcher, group: &str| {
+        plan.to_launch_template_with(&LaunchTemplateOptions {
+            launcher,
+            cluster_security_group: Some(group.to_owned()),
+        })
+    };
+    let eks = LaunchTemplateFor::EksManagedNodeGroup;
+    let text = with(eks, "sg-2").unwrap();
+    let data: Value = serde_json::from_str(&text).unwrap();
+    let interfaces = data.pointer("/LaunchTemplateData/NetworkInterfaces");
+    for interface in interfaces.unwrap().as_array().unwrap() {
+        assert_eq!(interface["Groups"], serde_json::json!(["sg-1", "sg-2"]));
+    }
+    for (launcher, group) in [(eks, "default"), (LaunchTemplateFor::Ec2, "sg-2")] {
+        let error = with(launcher, group).unwrap_err();
+        assert_eq!(error.code(), Code::HandoffInvalidOption);
+    }
+    let without = LaunchTemplateOptions {
+        launcher: eks,
+        ..LaunchTemplateOptions::default()
+    };
+    assert!(
+        without
+            .warning()
+            .unwrap()
+            .contains("cluster_security_group")
+    );
+}
