@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import efa_sdk as efa
 import pytest
 from efa_sdk import aio
@@ -67,7 +69,7 @@ def test_without_capacity_nothing_is_replaced(cloud: Cloud) -> None:
 def test_a_node_that_is_none_of_the_cluster(cloud: Cloud, nodes: list[str]) -> None:
     before = cloud.apply()
     for call in (cloud.client.replace, lambda name, nodes: cloud.client.shrink(name, nodes=nodes)):
-        error = raised(lambda call=call: call("train", nodes=nodes))
+        error = raised(partial(call, "train", nodes=nodes))
         assert error.code == "plan.resource_not_found"
     error = raised(lambda: cloud.client.replace("train", nodes=ids(before)))
     assert error.code == "plan.conflict"
@@ -88,8 +90,6 @@ async def test_shrinking(cloud: Cloud) -> None:
     (new,) = set(ids(await client.replace("train", [before[1]]))) - {before[2]}
     assert new not in before
     for count in (0, 3):
-        assert (
-            raised(lambda count=count: cloud.client.shrink("train", count)).code == "plan.conflict"
-        )
+        assert raised(partial(cloud.client.shrink, "train", count)).code == "plan.conflict"
     with pytest.raises(TypeError, match="count or nodes"):
         cloud.client.shrink("train")
