@@ -351,16 +351,19 @@ pub(crate) fn advise_nccl_environment(
     plugin_path: Option<String>,
     fork_is_safe: Option<bool>,
     require_efa: bool,
-) -> NcclAdvice {
-    let mut node = fabric::nccl::Node::default();
-    node.instance_type = instance_type;
-    node.efa_count = efa_count;
-    node.gpu_count = gpu_count;
-    node.has_rdma = has_rdma;
+) -> PyResult<NcclAdvice> {
+    let mut node = match instance_type {
+        Some(name) => fabric::nccl::Node::of_instance_type(name).map_err(exception)?,
+        None => fabric::nccl::Node::default(),
+    };
+    node.efa_count = efa_count.or(node.efa_count);
+    node.gpu_count = gpu_count.or(node.gpu_count);
+    node.has_rdma = has_rdma.or(node.has_rdma);
     node.libfabric_version = libfabric_version;
     node.plugin_version = plugin_version;
     node.plugin_path = plugin_path;
     node.fork_is_safe = fork_is_safe;
     node.require_efa = require_efa;
-    NcclAdvice(fabric::nccl::advise_environment(&node, &environment))
+    let advice = fabric::nccl::advise_environment(&node, &environment);
+    Ok(NcclAdvice(advice))
 }

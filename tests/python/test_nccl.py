@@ -277,6 +277,15 @@ def test_advice_takes_this_process_and_the_catalog(monkeypatch: pytest.MonkeyPat
         nccl.advise_environment({}, instance_type="p5.huge")
 
 
+def test_advice_for_a_type_that_the_catalog_lacks_is_that_for_an_unknown_node() -> None:
+    environment = {"NCCL_PROTO": "simple", "FI_EFA_USE_DEVICE_RDMA": "1"}
+    tomorrow = nccl.advise_environment(environment, instance_type="p7.48xlarge")
+    assert tomorrow.env_vars == nccl.advise_environment(environment).env_vars
+    assert tomorrow.unset == nccl.advise_environment(environment).unset
+    without = nccl.advise_environment({}, instance_type="t3.micro")
+    assert without.env_vars == nccl.advise_environment({}, efa_count=0).env_vars
+
+
 def test_ray_can_take_it() -> None:
     env_vars = nccl.advise_environment({}).env_vars
     runtime_env = {"env_vars": env_vars}

@@ -29,7 +29,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from efa_sdk._efa_sdk import (
-    Catalog,
     NcclAdvice,
     NcclChannels,
     NcclEvidence,
@@ -123,21 +122,14 @@ def advise_environment(
     """What to set and what to unset for NCCL and PyTorch on a node with EFA.
 
     environment: the one that the processes would have; this process's by default. instance_type:
-    fills ``efa_count``, ``gpu_count`` and ``has_rdma`` from the catalog where they are not given.
+    fills ``efa_count``, ``gpu_count`` and ``has_rdma`` from the catalog where they are not given; of
+    a type that the catalog lacks they stay unknown.
     plugin_path: the plugin's file or directory. fork_is_safe: whether a process may fork after it
     opened EFA (kernel 5.13 and rdma-core 35). require_efa: NCCL fails where it would go on over
     TCP. Versions that are not given count as current.
 
-    Raises CatalogError for an instance type that the catalog does not have.
+    Raises CatalogError for a misspelt instance_type.
     """
-    if instance_type is not None:
-        known = Catalog.bundled()[instance_type]
-        if efa_count is None:
-            efa_count = known.maximum_efa_interfaces
-        if gpu_count is None:
-            gpu_count = sum(gpu.count for gpu in known.gpus)
-        if has_rdma is None:
-            has_rdma = {"yes": True, "no": False}.get(known.rdma_read)
     return advise_nccl_environment(
         dict(os.environ if environment is None else environment),
         instance_type=instance_type,

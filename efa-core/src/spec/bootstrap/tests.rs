@@ -100,7 +100,8 @@ fn the_size_limit_is_exact() {
     assert_eq!(with_extra(room).unwrap().len(), USER_DATA_LIMIT_BYTES);
     let error = with_extra(room + 1).unwrap_err();
     assert_eq!(error.context_value("value"), Some("16385 bytes"));
-    assert!(room > 8000, "only {room} bytes are left for the caller");
+    // The handling of signals, of a full disk and of a second run took a thousand.
+    assert!(room > 7000, "only {room} bytes are left for the caller");
 }
 
 #[test]

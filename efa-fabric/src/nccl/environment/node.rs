@@ -1,5 +1,7 @@
 //! What is known of the node that is advised.
 
+use efa_core::Catalog;
+use efa_core::catalog::{Lookup, RdmaSupport};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a node; `None` is not known, and versions that are not known count as current.
@@ -27,6 +29,35 @@ pub struct Node {
 }
 
 impl Node {
+    /// What the bundled catalog knows of nodes of an instance type; of one that it lacks, its name.
+    ///
+    /// # Errors
+    /// `catalog.unknown_instance_type` for a misspelt name, with the nearest names as the cure.
+    pub fn of_instance_type(name: impl Into<String>) -> efa_core::error::Result<Self> {
+        let name = name.into();
+        let catalog = Catalog::bundled();
+        catalog.refuse_misspelt(&name)?;
+        let mut node = Self::default();
+        match catalog.look_up(&name) {
+            Lookup::Efa(found) => {
+                node.efa_count = Some(found.maximum_efa_interfaces);
+                node.gpu_count = Some(found.gpus.iter().map(|gpu| gpu.count).sum());
+                node.has_rdma = match found.rdma_read {
+                    RdmaSupport::Yes => Some(true),
+                    RdmaSupport::No => Some(false),
+                    _ => None,
+                };
+            }
+            Lookup::NoEfa => {
+                node.efa_count = Some(0);
+                node.has_rdma = Some(false);
+            }
+            _ => {}
+        }
+        node.instance_type = Some(name);
+        Ok(node)
+    }
+
     /// Whether the plugin is as new; one of unknown version counts as current.
     pub(super) fn plugin_at_least(&self, major: u32, minor: u32) -> bool {
         self.plugin_version
