@@ -1,7 +1,8 @@
 //! What is known of the node that is advised.
 
 use efa_core::Catalog;
-use efa_core::catalog::{Lookup, RdmaSupport};
+use efa_core::catalog::Lookup;
+use efa_core::types::RdmaSupport;
 use serde::{Deserialize, Serialize};
 
 /// What is known of a node; `None` is not known, and versions that are not known count as current.
