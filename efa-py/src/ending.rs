@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -23,6 +24,8 @@ pub(crate) enum Stop {
     Task(AbortHandle),
     /// A thread of Python that waits for a future.
     Wake(Arc<Notify>),
+    /// It cannot be told, and is short.
+    Not,
 }
 
 impl Stop {
@@ -31,6 +34,7 @@ impl Stop {
             Self::Flag(flag) => flag.store(true, Ordering::Relaxed),
             Self::Task(task) => task.abort(),
             Self::Wake(waiter) => waiter.notify_one(),
+            Self::Not => {}
         }
     }
 }
@@ -39,10 +43,12 @@ impl Stop {
 struct Calls {
     by_number: HashMap<u64, Stop>,
     next: u64,
-    /// Whether the process ends, so that no call may begin.
-    closed: bool,
+    /// The thread that ends the process, so that no call may begin.
+    closed_by: Option<ThreadId>,
+    /// Whether calls are not waited for any longer.
+    is_late: bool,
     /// The process whose interpreter calls [`_stop_calls`] at its end.
-    at_exit: Option<u32>,
+    home: Option<u32>,
 }
 
 struct UnderWay {
@@ -70,7 +76,7 @@ impl Call {
     pub(crate) fn begin(stop: Stop) -> PyResult<Self> {
         let mut calls = UNDER_WAY.lock();
         let calls = calls.get_or_insert_default();
-        if calls.closed {
+        if calls.closed_by.is_some() {
             return Err(PyRuntimeError::new_err("this process is ending"));
         }
         let number = calls.next;
@@ -89,17 +95,12 @@ impl Drop for Call {
     }
 }
 
-/// Has the interpreter call [`_stop_calls`] at its end.
-pub(crate) fn watch(py: Python<'_>) -> PyResult<()> {
-    {
-        let mut calls = UNDER_WAY.lock();
-        let calls = calls.get_or_insert_default();
-        if calls.at_exit.replace(process::id()).is_some() {
-            return Ok(());
-        }
-    }
-    let stop = py.import("efa_sdk._efa_sdk")?.getattr("_stop_calls")?;
-    py.import("atexit")?.call_method1("register", (stop,))?;
+/// Has the interpreter call [`_stop_calls`] of this module at its end.
+pub(crate) fn watch(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    UNDER_WAY.lock().get_or_insert_default().home = Some(process::id());
+    let stop = module.getattr("_stop_calls")?;
+    let at_exit = module.py().import("atexit")?;
+    at_exit.call_method1("register", (stop,))?;
     Ok(())
 }
 
@@ -112,23 +113,42 @@ pub(crate) fn _stop_calls(py: Python<'_>) {
         let mut calls = UNDER_WAY.lock();
         let state = calls.get_or_insert_default();
         // The threads of a forked process stayed with its parent.
-        if state.at_exit.is_some_and(|home| home != process::id()) {
+        if state.home.is_some_and(|home| home != process::id()) {
             return;
         }
-        state.closed = true;
+        state.closed_by = Some(std::thread::current().id());
         for stop in state.by_number.values() {
             stop.tell();
         }
-        drop(
-            UNDER_WAY
-                .ended
-                .wait_timeout_while(calls, STOP_TIMEOUT, |calls| {
-                    calls
-                        .as_ref()
-                        .is_some_and(|calls| !calls.by_number.is_empty())
-                }),
-        );
+        let (mut calls, _) = UNDER_WAY
+            .ended
+            .wait_timeout_while(calls, STOP_TIMEOUT, |calls| {
+                calls
+                    .as_ref()
+                    .is_some_and(|calls| !calls.by_number.is_empty())
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(calls) = calls.as_mut() {
+            calls.is_late = true;
+        }
     });
+}
+
+/// Does this without the GIL. A thread that would come back to an interpreter that is gone does not.
+pub(crate) fn detach<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    let call = Call::begin(Stop::Not);
+    py.detach(|| {
+        let done = work();
+        let is_here = UNDER_WAY.lock().as_ref().is_none_or(|calls| {
+            let here = std::thread::current().id();
+            calls.closed_by.is_none_or(|closer| closer == here) || call.is_ok() && !calls.is_late
+        });
+        if !is_here {
+            stay_out();
+        }
+        done
+    })
+    // `call` ends here, with the GIL.
 }
 
 /// Keeps a thread out of an interpreter that ends, for as long as the process still lasts.

@@ -10,7 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::convert::{self, list, parse, seconds, word};
-use crate::ending::{Call, Stop};
+use crate::ending::{self, Call, Stop};
 use crate::errors;
 use crate::fabric_report::{Nic, ProbeReport, ProviderInfo};
 use crate::gpu;
@@ -31,7 +31,7 @@ impl Library {
     #[pyo3(signature = (path=None))]
     fn new(py: Python<'_>, path: Option<String>) -> PyResult<Self> {
         refuse_after_fork()?;
-        py.detach(|| match path {
+        ending::detach(py, || match path {
             Some(path) => fabric::Library::load(Path::new(&path)),
             None => fabric::Library::find(),
         })
@@ -59,17 +59,14 @@ impl Library {
 
     /// Everything that it offers on this machine, in its order of preference.
     fn providers(&self, py: Python<'_>) -> PyResult<Vec<ProviderInfo>> {
-        let offered = py
-            .detach(|| fabric::providers(&self.0))
-            .map_err(errors::exception)?;
+        let offered =
+            ending::detach(py, || fabric::providers(&self.0)).map_err(errors::exception)?;
         Ok(list(&offered))
     }
 
     /// The network devices that it can use, each once.
     fn nics(&self, py: Python<'_>) -> PyResult<Vec<Nic>> {
-        let found = py
-            .detach(|| fabric::nics(&self.0))
-            .map_err(errors::exception)?;
+        let found = ending::detach(py, || fabric::nics(&self.0)).map_err(errors::exception)?;
         Ok(list(&found))
     }
 

@@ -10,6 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::convert::seconds;
+use crate::ending;
 use crate::errors;
 
 /// Loads the compiled module from its file alone: no package, no search path, no site module,
@@ -77,8 +78,6 @@ pub(crate) fn _fabric_ask(
     question.provider = provider;
     question.environment = environment;
     question.deadline = seconds("deadline_s", deadline_s)?;
-    let answer = py
-        .detach(|| ask(&command, &question))
-        .map_err(errors::exception)?;
+    let answer = ending::detach(py, || ask(&command, &question)).map_err(errors::exception)?;
     errors::json(serde_json::to_string(&answer))
 }

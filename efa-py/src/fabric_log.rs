@@ -6,6 +6,7 @@ use efa_fabric as fabric;
 use pyo3::prelude::*;
 
 use crate::convert::list;
+use crate::ending;
 use crate::nccl::Piece;
 use crate::value::value_class;
 
@@ -81,7 +82,7 @@ value_class! {
 #[allow(clippy::needless_pass_by_value)] // pyo3 extracts it
 pub(crate) fn read_fabric_log(py: Python<'_>, log: Piece<'_>) -> FabricLog {
     let bytes = log.into_bytes();
-    py.detach(|| {
+    ending::detach(py, || {
         let text = String::from_utf8_lossy(&bytes);
         FabricLog(fabric::fabric_log::Log::parse(&text))
     })
@@ -90,7 +91,7 @@ pub(crate) fn read_fabric_log(py: Python<'_>, log: Piece<'_>) -> FabricLog {
 /// Reads a log of libfabric from a file. Raises OSError when it cannot be read.
 #[pyfunction]
 pub(crate) fn read_fabric_log_file(py: Python<'_>, path: PathBuf) -> PyResult<FabricLog> {
-    py.detach(|| {
+    ending::detach(py, || {
         let bytes = std::fs::read(path)?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(FabricLog(fabric::fabric_log::Log::parse(&text)))

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::list;
+use crate::ending;
 use crate::errors::exception;
 use crate::value::value_class;
 
@@ -265,7 +266,7 @@ impl NcclLog {
     /// Takes the next piece of a stream; where it is cut makes no difference.
     fn feed(&self, py: Python<'_>, piece: Piece<'_>) -> PyResult<()> {
         let bytes = piece.into_bytes();
-        py.detach(|| {
+        ending::detach(py, || {
             self.log()?.push_bytes(&bytes);
             Ok(())
         })
@@ -274,7 +275,7 @@ impl NcclLog {
     /// Takes one line, with or without its newline.
     fn feed_line(&self, py: Python<'_>, line: Piece<'_>) -> PyResult<()> {
         let bytes = line.into_bytes();
-        py.detach(|| {
+        ending::detach(py, || {
             self.log()?.push_line(&String::from_utf8_lossy(&bytes));
             Ok(())
         })
@@ -282,7 +283,7 @@ impl NcclLog {
 
     /// What the log says so far, an unfinished last line included.
     fn report(&self, py: Python<'_>) -> PyResult<NcclReport> {
-        py.detach(|| Ok(NcclReport(self.log()?.report())))
+        ending::detach(py, || Ok(NcclReport(self.log()?.report())))
     }
 
     fn __repr__(&self) -> String {

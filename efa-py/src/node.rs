@@ -6,6 +6,7 @@ use efa_fabric as fabric;
 use pyo3::prelude::*;
 
 use crate::convert::{list, word};
+use crate::ending;
 use crate::value::value_class;
 
 /// Bytes, or -1 for unlimited.
@@ -203,7 +204,7 @@ value_class! {
 #[pyfunction]
 #[pyo3(signature = (root=PathBuf::from("/")))]
 pub(crate) fn node(py: Python<'_>, root: PathBuf) -> Node {
-    py.detach(|| {
+    ending::detach(py, || {
         Node(fabric::node::Node::read(
             &fabric::node::NodeRoot::with_environment(root),
         ))

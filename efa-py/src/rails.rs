@@ -6,6 +6,7 @@ use efa_fabric as fabric;
 use pyo3::prelude::*;
 
 use crate::convert::{list, seconds};
+use crate::ending;
 use crate::errors;
 use crate::fabric::{Library, library, on_thread};
 use crate::node::Node;
@@ -142,9 +143,7 @@ value_class! {
 #[pyo3(signature = (node, *, library=None))]
 pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> PyResult<Vec<Rail>> {
     let library = self::library(library)?;
-    let nics = py
-        .detach(|| fabric::nics(&library))
-        .map_err(errors::exception)?;
+    let nics = ending::detach(py, || fabric::nics(&library)).map_err(errors::exception)?;
     let rails = fabric::rails::list(&node.0, &nics);
     Ok(list(&rails))
 }

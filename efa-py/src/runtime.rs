@@ -98,7 +98,6 @@ where
             "collect the events and act after the outer call returns",
         ));
     }
-    ending::watch(py)?;
     let woken = Arc::new(Notify::new());
     let call = Call::begin(Stop::Wake(woken.clone()))?;
     let (result, call) = py.detach(|| {
@@ -147,7 +146,11 @@ macro_rules! twins {
         #[pyo3(signature = ($($signature)*))]
         #[allow(clippy::too_many_arguments)] // each is an argument of its own in Python
         pub(crate) fn $name($py: pyo3::Python<'_>, $($argument: $type),*) -> pyo3::PyResult<$result> {
-            crate::runtime::block_on($py, $future)
+            let future = {
+                let _here = crate::ending::Call::begin(crate::ending::Stop::Not)?;
+                $future
+            };
+            crate::runtime::block_on($py, future)
         }
 
         #[doc = concat!("As `", stringify!($name), "`, as an awaitable.")]
@@ -158,6 +161,7 @@ macro_rules! twins {
             $py: pyo3::Python<'py>,
             $($argument: $type),*
         ) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::PyAny>> {
+            let _here = crate::ending::Call::begin(crate::ending::Stop::Not)?;
             crate::runtime::awaitable($py, $future)
         }
     };
@@ -174,7 +178,7 @@ where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
     refuse_after_fork()?;
-    ending::watch(py)?;
+    let _here = Call::begin(Stop::Not)?;
     let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
     let promise = event_loop.call_method0("create_future")?;
     let task = get_runtime().spawn(future);
@@ -204,6 +208,11 @@ where
     Ok(promise)
 }
 
+/// Gives an awaitable its result on its own thread, unless it was cancelled meanwhile. It is Python's
+/// code: a daemon thread may end inside of it, which no frame of Rust survives.
+const SETTLE: &std::ffi::CStr =
+    c"lambda awaitable, method, value: awaitable.done() or getattr(awaitable, method)(value)";
+
 fn settle<T: for<'a> IntoPyObject<'a>>(
     py: Python<'_>,
     event_loop: &Py<PyAny>,
@@ -214,7 +223,7 @@ fn settle<T: for<'a> IntoPyObject<'a>>(
         Ok(value) => ("set_result", value),
         Err(error) => ("set_exception", error.into_value(py).into_any()),
     };
-    let arguments = (Settle, waiting, method, value);
+    let arguments = (py.eval(SETTLE, None, None)?, waiting, method, value);
     event_loop.call_method1(py, "call_soon_threadsafe", arguments)?;
     Ok(())
 }
@@ -227,24 +236,5 @@ struct OnDone(tokio::task::AbortHandle);
 impl OnDone {
     fn __call__(&self, _awaitable: &Bound<'_, PyAny>) {
         self.0.abort();
-    }
-}
-
-/// Gives an awaitable its result, unless it was cancelled meanwhile.
-#[pyclass(frozen)]
-struct Settle;
-
-#[pymethods]
-impl Settle {
-    fn __call__(
-        &self,
-        awaitable: &Bound<'_, PyAny>,
-        method: &str,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        if !awaitable.call_method0("done")?.is_truthy()? {
-            awaitable.call_method1(method, (value,))?;
-        }
-        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use fabric::token::Token;
 use pyo3::prelude::*;
 
 use crate::convert::{self, seconds};
+use crate::ending;
 use crate::errors;
 use crate::fabric::on_thread;
 use crate::runtime::block_on;
@@ -57,7 +58,7 @@ impl StoreServer {
 
     /// Ends it; more than once does nothing.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| drop(lock(&self.server).take()));
+        ending::detach(py, || drop(lock(&self.server).take()));
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -125,7 +126,7 @@ impl StoreClient {
         ) -> Result<T, fabric::probe::ExchangeError>
         + Send,
     ) -> PyResult<T> {
-        py.detach(|| {
+        ending::detach(py, || {
             let raised = Mutex::new(None);
             let stop = || {
                 let signal = Python::attach(|py| py.check_signals());

@@ -121,6 +121,11 @@ def whole_plan(cloud: Cloud, instance_type: str, **more: Any) -> efa.Plan:
     return cloud.plan(instance_type, **options)
 
 
+def digest(form: dict[str, Any]) -> str:
+    text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def as_type(plan: efa.Plan, name: str) -> efa.Plan:
     """The plan for a type that the stand-in does not offer."""
     form = json.loads(plan.to_json())
@@ -129,8 +134,10 @@ def as_type(plan: efa.Plan, name: str) -> efa.Plan:
     form["spec"]["instance_type"] = name
     form["instance_type"] = json.loads(kind.to_json())
     form["layout"] = json.loads(kind.layout().to_json())
-    text = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    form["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    form["image"]["architecture"] = kind.architectures[0]
+    intent = {"spec": form["spec"], "region": form["region"]}
+    form["fingerprint"] = digest({**intent, "interfaces": form["layout"]["interfaces"]})[:16]
+    form["sha256"] = digest(form)
     return efa.Plan.from_json(json.dumps(form))
 
 

@@ -104,7 +104,8 @@ def test_gb200_of_a_hand_kept_row(prepared: Callable[..., efa.Plan]) -> None:
         for i in layout.interfaces
     ]
     text = prepared("p5.48xlarge").to_karpenter(role=ROLE, ami_alias=ALIAS)
-    node_class, node_pool = documents(text.replace("p5.48xlarge", row.name))
+    text = text.replace("p5.48xlarge", row.name).replace("amd64", *row.architectures)
+    node_class, node_pool = documents(text)
     node_class["spec"]["networkInterfaces"] = interfaces
     assert refusals(node_class) == []
     report = efa.check(yaml.safe_dump_all([node_class, node_pool]))

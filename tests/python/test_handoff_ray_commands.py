@@ -90,7 +90,7 @@ def test_the_commands_run_as_ray_runs_them(
     )
     assert "it's; exit 3" in packages
     assert bootstrap == f"bash {shell.home}/efa-sdk-bootstrap.sh"
-    assert doctor.startswith(f"python -m pip install efa-sdk=={efa.__version__}")
+    assert doctor.startswith("python -m pip install https://example.com/efa_sdk.whl")
     assert asked.startswith("python -m efa_sdk.doctor --wait")
     assert raised_for(limits, asked)
     # Without working EFA the setup ends with the doctor's status.

@@ -653,7 +653,7 @@ def test_the_command_says_what_is_wrong_with_a_port(stand_in: StandIn) -> None:
 
 
 def test_without_moto_the_import_error_says_what_to_install() -> None:
-    code = "import sys; sys.modules['moto'] = None; import efa_sdk.testing"
+    code = "import sys; sys.modules['moto'] = None; from efa_sdk.testing import StandIn"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode != 0
     assert "pip install 'efa-sdk[testing]'" in done.stderr
