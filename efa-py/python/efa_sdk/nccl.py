@@ -122,8 +122,8 @@ def advise_environment(
     """What to set and what to unset for NCCL and PyTorch on a node with EFA.
 
     environment: the one that the processes would have; this process's by default. instance_type:
-    fills ``efa_count``, ``gpu_count`` and ``has_rdma`` from the catalog where they are not given; of
-    a type that the catalog lacks they stay unknown.
+    fills ``efa_count``, ``gpu_count`` and ``has_rdma`` from the catalog where they are not given;
+    of a type that the catalog lacks they stay unknown.
     plugin_path: the plugin's file or directory. fork_is_safe: whether a process may fork after it
     opened EFA (kernel 5.13 and rdma-core 35). require_efa: NCCL fails where it would go on over
     TCP. Versions that are not given count as current.
