@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import random
 from typing import Any
 
 import efa_sdk
@@ -228,3 +229,23 @@ def test_the_command_line_refuses_wrong_values(
     assert command_line.main([*arguments, "--token-file", str(token), "--loss", "2"]) == 2
     said = capsys.readouterr().err
     assert "loss is 2, must be a share above 0 and below 1" in said
+
+
+def six_hosts(seed: int, slow: tuple[int, int] | None) -> survey.SurveyReport:
+    """A survey of six, in which one link has seven times the latency."""
+    noise = random.Random(seed)
+    nodes = [survey.SurveyNode(f"host-{i}") for i in range(6)]
+    plan = survey.SurveyPlan(nodes, "tcp", seed=seed)
+    while (pairs := plan.next()) is not None:
+        for pair in pairs:
+            latency_us = (43_000 if pair == slow else 5_900) * noise.lognormvariate(0, 0.015)
+            rates = [0.0473 * noise.lognormvariate(0, 0.01) for _ in range(2)]
+            sight = survey.PairSight.measured(latency_us, *rates)
+            plan.record(pair, sight, sight)
+    return plan.report()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_slow_link_of_a_small_cluster_is_measured_alone_and_named(seed: int) -> None:
+    assert [tuple(link) for link in six_hosts(seed, (1, 4)).slow_links] == [("host-1", "host-4")]
+    assert six_hosts(seed, None).healthy

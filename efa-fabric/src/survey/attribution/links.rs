@@ -23,6 +23,8 @@ const ONE_WAY: f64 = 1.65;
 const AGAIN: f64 = 3.5;
 /// Chance that any healthy link looks as a slow one when it is measured again.
 const CHANCE: f64 = 0.02;
+/// Measurements since a link was suspected from which their chance is judged.
+const ENOUGH_AGAIN: usize = 3;
 /// The link's own measurements show at least this share of the least effect.
 const MEASURED: f64 = 0.95;
 
@@ -176,8 +178,9 @@ impl LinkTest<'_> {
                 let fresh = self.channel.fresh_of_link(pair, direction);
                 let error = self.channel.error_of(spread, fresh.1);
                 let chance = self.channel.chance_of_link(pair, direction, self.claim);
-                let again = fresh.1 == 0
-                    || fresh.0 <= -AGAIN * error && chance * (self.candidates as f64) < CHANCE;
+                // In a small cluster few measurements cannot be rare enough: alone come more.
+                let rare = fresh.1 < ENOUGH_AGAIN || chance * (self.candidates as f64) < CHANCE;
+                let again = fresh.1 == 0 || fresh.0 <= -AGAIN * error && rare;
                 let measured = self
                     .channel
                     .compare_link(pair, direction)
