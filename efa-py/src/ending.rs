@@ -47,7 +47,7 @@ struct Calls {
     closed_by: Option<ThreadId>,
     /// Whether calls are not waited for any longer.
     is_late: bool,
-    /// The process whose interpreter calls [`_stop_calls`] at its end.
+    /// The process that the calls belong to.
     home: Option<u32>,
 }
 
@@ -79,6 +79,7 @@ impl Call {
         if calls.closed_by.is_some() {
             return Err(PyRuntimeError::new_err("this process is ending"));
         }
+        calls.home.get_or_insert_with(process::id);
         let number = calls.next;
         calls.next += 1;
         calls.by_number.insert(number, stop);
@@ -93,15 +94,6 @@ impl Drop for Call {
         }
         UNDER_WAY.ended.notify_all();
     }
-}
-
-/// Has the interpreter call [`_stop_calls`] of this module at its end.
-pub(crate) fn watch(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    UNDER_WAY.lock().get_or_insert_default().home = Some(process::id());
-    let stop = module.getattr("_stop_calls")?;
-    let at_exit = module.py().import("atexit")?;
-    at_exit.call_method1("register", (stop,))?;
-    Ok(())
 }
 
 /// Stops every call, waits until it has ended, and lets none begin. Called at exit: a library's

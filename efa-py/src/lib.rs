@@ -118,9 +118,4 @@ mod _efa_sdk {
     /// The version of Ray whose checks and autoscaler have taken what `Plan.to_ray_yaml` writes.
     #[pymodule_export]
     const TESTED_RAY_VERSION: &str = efa_core::handoff::TESTED_RAY_VERSION;
-
-    #[pymodule_init]
-    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        crate::ending::watch(module)
-    }
 }

@@ -7,9 +7,11 @@ import os
 import typing
 
 import efa_sdk.fabric
-from _typeshed import Incomplete, SupportsGetItem
+from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
+
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -5509,5 +5511,3 @@ def survey_pair_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchang
     """
     As `survey_pair`, as an awaitable.
     """
-
-def __getattr__(name: str) -> Incomplete: ...
