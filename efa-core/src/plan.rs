@@ -1,8 +1,9 @@
 //! The plan: everything that `apply` would use and make, decided before anything is changed.
 //!
 //! `observe` reads EC2, `decide` is a pure function of the specification and what was
-//! read. The plan's fingerprint covers the intent only (specification, region, layout), so that
-//! it stays the same while an interrupted `apply` is finished.
+//! read. The plan's fingerprint covers the intent only (specification without its count, region,
+//! layout), so that it stays the same while an interrupted `apply` is finished, and when the
+//! cluster grows or shrinks.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ use decided::Decided;
 /// Key of the checksum in the serialised form.
 const DIGEST: &str = "sha256";
 /// Version of the serialised form.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Everything that `apply` would use and make. Data: compare it, print it, store it as JSON.
 ///

@@ -10,7 +10,7 @@ use efa_core::ec2::{CapacityReservation, Ec2, Filter, Instance, InstanceState, T
 use efa_core::error::Code;
 use efa_core::iam::Iam;
 use efa_core::layout::PublicIp;
-use efa_core::provision::Cancel;
+use efa_core::provision::{Cancel, Shrink};
 use efa_core::run_command::NodeStatus;
 use efa_core::spec::{Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice};
 use efa_core::ssm::Ssm;
@@ -135,6 +135,48 @@ async fn a_larger_plan_grows_the_cluster() {
     let grown = client.grow(&larger).await.unwrap();
     assert_eq!(grown.instances.len(), 3);
     assert!(client.verify("train").await.unwrap().is_as_planned());
+
+    assert_eq!(client.apply(&larger).await.unwrap(), grown, "nothing to do");
+    spec.count = 2;
+    let smaller = client.plan(&spec).await.unwrap();
+    let error = client.apply(&smaller).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionClusterDiffers);
+    let said = format!("{error} {}", error.next_command().unwrap());
+    assert!(said.contains("shrink('train', 2)"), "{said}");
+    assert!(
+        said.contains("count=3") && !said.contains("destroy"),
+        "{said}"
+    );
+    client.shrink("train", &Shrink::To(2)).await.unwrap();
+    assert_eq!(client.apply(&smaller).await.unwrap().instances.len(), 2);
+    let error = client.apply(&larger).await.unwrap_err();
+    let next = error.next_command().unwrap();
+    assert!(next.starts_with("grow to the plan"), "{next}");
+}
+
+/// A version before this one had the count in the fingerprint: its clusters carry another.
+#[tokio::test]
+async fn a_cluster_of_an_earlier_version_is_taken_by_grow() {
+    let aws = FakeAws::new();
+    let client = aws.client();
+    let plan = client.plan(&aws.spec("train", SMALL, 2)).await.unwrap();
+    let cluster = client.apply(&plan).await.unwrap();
+    let ids: Vec<String> = cluster
+        .instances
+        .iter()
+        .map(|i| i.instance_id.clone())
+        .collect();
+    let earlier = Tags::from([("efa-sdk:plan".to_owned(), "0123456789abcdef".to_owned())]);
+    aws.create_tags(&ids, &earlier).await.unwrap();
+    let error = client.apply(&plan).await.unwrap_err();
+    assert_eq!(error.code(), Code::ProvisionClusterDiffers);
+    let cure = error.cure().unwrap();
+    assert!(
+        cure.contains("earlier version") && cure.contains("call grow"),
+        "{cure}"
+    );
+    assert_eq!(client.grow(&plan).await.unwrap().instances.len(), 2);
+    assert_eq!(client.describe("train").await.unwrap().instances.len(), 2);
 }
 
 #[tokio::test]

@@ -116,8 +116,18 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
     assert_ne!(fresh, half_made);
 
     type Change = fn(&mut ClusterSpec);
-    let changes: [Change; 6] = [
-        |s| s.count = 3,
+    let mut larger = spec_.clone();
+    (larger.count, larger.minimum_count) = (3, Some(2));
+    let larger = decide(&larger, seen(&larger)).unwrap();
+    assert_eq!(
+        larger.fingerprint(),
+        fresh.fingerprint(),
+        "clusters grow and shrink"
+    );
+    let first = token(&fresh, "sg-1", "subnet-1", 0);
+    assert_ne!(token(&larger, "sg-1", "subnet-1", 0), first);
+
+    let changes: [Change; 5] = [
         |s| s.efa = Some(4),
         |s| s.name = "other".to_owned(),
         |s| s.user_data = Some("#!/bin/sh".to_owned()),
@@ -129,13 +139,10 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         change(&mut changed);
         let plan = decide(&changed, seen(&changed)).unwrap();
         assert_ne!(plan.fingerprint(), fresh.fingerprint(), "{changed:?}");
-        assert_ne!(
-            token(&plan, "sg-1", "subnet-1", 0),
-            token(&fresh, "sg-1", "subnet-1", 0)
-        );
+        assert_ne!(token(&plan, "sg-1", "subnet-1", 0), first);
     }
     let tokens = [
-        token(&fresh, "sg-1", "subnet-1", 0),
+        first,
         token(&fresh, "sg-2", "subnet-1", 0),
         token(&fresh, "sg-1", "subnet-2", 0),
         token(&fresh, "sg-1", "subnet-1", 1),
@@ -574,7 +581,7 @@ fn a_stored_plan_is_read_back_and_a_changed_one_refused() {
 
     for (what, with) in [
         ("\"count\": 2", "\"count\": 200"),
-        ("\"format\": 2", "\"format\": 1"),
+        ("\"format\": 3", "\"format\": 2"),
         ("\"region\": \"us-east-1\"", "\"region\": \"eu-west-1\""),
         ("efa-only", "efa"),
         ("{", ""),

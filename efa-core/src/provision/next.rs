@@ -29,12 +29,12 @@ impl Verb {
 
 /// The call that comes after `error` of `verb`.
 pub(super) fn next_command(error: &Error, name: &str, verb: Verb) -> String {
+    if let Some(said) = error.next_command() {
+        return said.to_owned();
+    }
     let again = verb.again(name);
     let (next, mend) = match (error.code(), reason(error)) {
         (Code::ProvisionNoCapacity, _) => (Next::Later, false),
-        (Code::ProvisionClusterDiffers, _) => {
-            return format!("destroy('{name}') and apply the plan, or plan under another name");
-        }
         (Code::ProvisionInstanceLost, None) => (Next::Destroy, true),
         (_, Some(code)) => {
             let cause = of_code(code);
@@ -112,8 +112,9 @@ mod tests {
             let next = next_command(&error, "train", Verb::Apply);
             assert!(next.starts_with(expected), "{reason}: {next}");
         }
-        let differs = Error::new(Code::ProvisionClusterDiffers, "differs");
+        let differs = Error::new(Code::ProvisionClusterDiffers, "differs")
+            .with_next_command("shrink('train', 2)".to_owned());
         let next = next_command(&differs, "train", Verb::Apply);
-        assert!(next.starts_with("destroy('train')"), "{next}");
+        assert_eq!(next, "shrink('train', 2)", "the cause knows better");
     }
 }

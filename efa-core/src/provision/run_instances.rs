@@ -49,38 +49,71 @@ pub(super) async fn find_running(
     if grow && matching == found && found < wanted {
         return Ok(instances);
     }
-    let error = Error::new(
-        Code::ProvisionClusterDiffers,
-        format!(
-            "cluster '{}' has {found} instances, {matching} of them from this plan, which asks \
-             for {wanted}",
-            plan.spec().name
-        ),
-    )
-    .with_context("name", &plan.spec().name)
-    .with_context("value", found)
-    .with_context("limit", wanted);
+    Err(differs(plan, &instances, matching))
+}
+
+/// Why `apply` and `grow` leave the cluster as it is, with the call that leads to what is wanted.
+fn differs(plan: &Plan, instances: &[Instance], matching: usize) -> Error {
     let name = &plan.spec().name;
-    Err(
-        if found < wanted && instances.iter().all(|i| like(plan, i)) {
-            error
+    let (wanted, found) = (plan.spec().count as usize, instances.len());
+    let error = |message: String| {
+        Error::new(Code::ProvisionClusterDiffers, message)
+            .with_context("name", name)
+            .with_context("value", found)
+            .with_context("limit", wanted)
+    };
+    let has = format!("cluster '{name}' has {found} instances");
+    if instances.iter().all(|i| of_plan(plan, i)) {
+        let sizes = error(format!("{has} of this plan, which asks for {wanted}"));
+        if found < wanted {
+            return sizes
                 .with_cure(
-                    "destroy it and apply, so that one launch places all instances together; or \
-                     call grow: a second launch into the same placement group often finds no \
-                     capacity near",
+                    "call grow: a second launch into the same placement group may find no \
+                     capacity near; or destroy it and apply, so that one launch places all \
+                     instances together",
                 )
                 .with_next_command(format!(
-                    "destroy('{name}') and apply the plan, or grow to it"
-                ))
-        } else {
-            error.with_cure("destroy the cluster first, or choose another name")
-        },
-    )
+                    "grow to the plan, or destroy('{name}') and apply the plan"
+                ));
+        }
+        return sizes
+            .with_cure(format!(
+                "the cluster has grown: plan with count={found}, or shrink it to {wanted}"
+            ))
+            .with_next_command(format!(
+                "plan with count={found} to keep them all, or shrink('{name}', {wanted})"
+            ));
+    }
+    let error = error(format!(
+        "{has}, {matching} of them from this plan, which asks for {wanted}"
+    ));
+    let alike = found <= wanted && instances.iter().all(|i| like(plan, i));
+    if alike {
+        return error
+            .with_cure(
+                "its tags are the plan's, the fingerprint is not: either what no tag shows is \
+                 another (user data, root volume, key pair), then destroy the cluster first or \
+                 choose another name; or an earlier version of efa-sdk launched it, then call \
+                 grow, which takes these instances as they are",
+            )
+            .with_next_command(format!(
+                "destroy('{name}') and apply the plan, or grow to it if only the version differs"
+            ));
+    }
+    error
+        .with_cure("destroy the cluster first, or choose another name")
+        .with_next_command(format!(
+            "destroy('{name}') and apply the plan, or plan under another name"
+        ))
+}
+
+/// Whether the instance was launched from a plan of this intent, of whatever size.
+fn of_plan(plan: &Plan, instance: &Instance) -> bool {
+    instance.tags.get(tags::PLAN).map(String::as_str) == Some(plan.fingerprint())
 }
 
 fn fits(plan: &Plan, instance: &Instance, grow: bool) -> bool {
-    instance.tags.get(tags::PLAN).map(String::as_str) == Some(plan.fingerprint())
-        || (grow && like(plan, instance))
+    of_plan(plan, instance) || (grow && like(plan, instance))
 }
 
 /// Whether the instance differs from the plan's in nothing but the size of the cluster.
