@@ -417,6 +417,23 @@ verb! {
     |client| client.destroy(&name).await.map(DestroyReport)
 }
 
+#[pymethods]
+impl Client {
+    /// A context manager: `with client.cluster(plan) as cluster:` applies the plan, gives the
+    /// cluster, and destroys it at the end of the block, however it ends: by its last line, an
+    /// exception, or Ctrl-C. A cluster of this plan that exists already is used, and destroyed too.
+    ///
+    /// Raises what `apply` and `destroy` raise; `leftovers` lists what is left, and `__context__`
+    /// is the block's own exception.
+    #[pyo3(signature = (plan) -> "efa_sdk.lifetime.ClusterLifetime")]
+    fn cluster<'py>(this: &Bound<'py, Self>, plan: Plan) -> PyResult<Bound<'py, PyAny>> {
+        this.py()
+            .import("efa_sdk.lifetime")?
+            .getattr("ClusterLifetime")?
+            .call1((this, plan))
+    }
+}
+
 /// Either of the two ways to say to what a cluster shrinks.
 fn shrink_to(count: Option<u32>, nodes: Option<Vec<String>>) -> PyResult<core::provision::Shrink> {
     use core::provision::Shrink;

@@ -164,7 +164,9 @@ def test_both_clients_have_the_same_verbs() -> None:
     def public(cls: type) -> list[str]:
         return sorted(name for name in vars(cls) if not name.startswith("_"))
 
-    assert public(efa.Client) == public(aio.Client) == public(_efa_sdk.AsyncClient) == sorted(VERBS)
+    assert public(_efa_sdk.AsyncClient) == sorted(VERBS)
+    assert public(efa.Client) == public(aio.Client) == sorted([*VERBS, "cluster"])
+    assert shape(efa.Client.cluster) == shape(aio.Client.cluster)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -7,6 +7,7 @@ import os
 import typing
 
 import efa_sdk.fabric
+import efa_sdk.lifetime
 from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
@@ -496,6 +497,15 @@ class Client:
     def catalog(self, /) -> Catalog:
         """
         Every instance type of the region that supports EFA, with the zones that offer it.
+        """
+    def cluster(self, /, plan: Plan) -> "efa_sdk.lifetime.ClusterLifetime":
+        """
+        A context manager: `with client.cluster(plan) as cluster:` applies the plan, gives the
+        cluster, and destroys it at the end of the block, however it ends: by its last line, an
+        exception, or Ctrl-C. A cluster of this plan that exists already is used, and destroyed too.
+
+        Raises what `apply` and `destroy` raise; `leftovers` lists what is left, and `__context__`
+        is the block's own exception.
         """
     def clusters(self, /) -> list[ClusterSummary]:
         """

@@ -23,3 +23,9 @@ async def flow(spec: efa.ClusterSpec) -> bool:
     catalog: efa.Catalog = await client.catalog()
     zones: list[str] | None = catalog.zones("p5.48xlarge")
     return report.is_as_planned and bool(destroyed.removed) and zones is not None
+
+
+async def nodes_for_a_block(client: aio.Client, plan: efa.Plan) -> int:
+    async with client.cluster(plan) as cluster:
+        nodes: int = len(cluster.instances)
+        return nodes

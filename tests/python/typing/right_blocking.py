@@ -59,3 +59,9 @@ def cure() -> str | None:
         print(error.code.upper(), context, leftovers, error.retryable is True)
         return error.ec2_code
     return efa.__version__
+
+
+def nodes_for_a_block(client: efa.Client, plan: efa.Plan) -> int:
+    with client.cluster(plan) as cluster:
+        nodes: int = len(cluster.instances)
+        return nodes

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from efa_sdk import _efa_sdk
 from efa_sdk.aio import fabric, survey
 from efa_sdk.errors import BindingError, EfaError
+from efa_sdk.lifetime import AsyncClusterLifetime
 
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import (
@@ -116,6 +117,10 @@ class Client:
     async def apply(self, plan: Plan) -> Cluster:
         """Makes what the plan says and waits until all instances run."""
         return await _stoppable(lambda cancel: self._client.apply(plan, cancel))
+
+    def cluster(self, plan: Plan) -> AsyncClusterLifetime:
+        """``async with client.cluster(plan) as cluster:`` applies, and destroys however it ends."""
+        return AsyncClusterLifetime(self, plan)
 
     async def replace(self, name: str, nodes: Sequence[str]) -> Cluster:
         """Replaces these nodes, by instance id, by as many new ones like them."""
