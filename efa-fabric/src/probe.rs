@@ -23,6 +23,7 @@ mod responder;
 mod samples;
 mod server;
 mod session;
+mod side;
 mod start_line;
 mod stream;
 mod traffic;

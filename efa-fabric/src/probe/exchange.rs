@@ -11,9 +11,9 @@ use super::channel::{Channel, Frame};
 use super::guard::Guard;
 use super::options::{ProbeOptions, ServeOptions};
 use super::report::{ProbeReport, Role};
-use super::session::{self, settle, tell};
+use super::session::{self, Keep, Session};
 use super::start_line::StartLine;
-use super::{initiator, responder};
+use super::{initiator, responder, side};
 use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
 use crate::library::Library;
@@ -142,14 +142,16 @@ pub(crate) fn measure_from(
     let mut guard = Guard::new(&mut channel, interrupt, options.deadline, options.wait);
     guard.start_line = start_line;
     guard.expect_contact(options.connect_timeout);
-    let result =
-        session::initiate(library, options, None, &mut guard, &mut None).and_then(|mut session| {
-            guard.contact();
-            let measured = initiator::measure(&mut session.traffic, &session.options, &mut guard);
-            settle(&measured, Some(&mut session));
-            Ok(session::report(Role::Connect, library, session, measured?))
-        });
-    tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))
+    let open = |guard: &mut Guard<'_>, keep: &mut Keep| {
+        session::initiate(library, options, None, guard, keep)
+    };
+    let measure = |session: &mut Session, guard: &mut Guard<'_>| {
+        guard.contact();
+        initiator::measure(&mut session.traffic, &session.options, guard)
+    };
+    let measured = side::run(&mut guard, open, measure)
+        .map_err(|error| error.with_context("exchange", name))?;
+    Ok(session::report(Role::Connect, library, measured))
 }
 
 /// Answers one side that calls [`measure_through`] with the same name on the same exchange.
@@ -169,16 +171,17 @@ pub fn answer_through(
     let mut guard = Guard::new(&mut channel, interrupt, time, options.wait);
     guard.expect_contact(options.accept_timeout);
     let local = |_: &str| Ok(options.endpoint.clone());
-    // In two statements: what keeps the endpoint must go before the session does.
-    let opened = session::respond(library, &local, options.max_size, &mut guard, &mut None);
-    guard.contact();
-    guard.shorten(options.deadline);
-    let result = opened.and_then(|mut session| {
-        let measured = responder::answer(&mut session.traffic, &session.options, &mut guard);
-        settle(&measured, Some(&mut session));
-        Ok(session::report(Role::Serve, library, session, measured?))
-    });
-    tell(&mut guard, result).map_err(|error| error.with_context("exchange", name))
+    let open = |guard: &mut Guard<'_>, keep: &mut Keep| {
+        session::respond(library, &local, options.max_size, guard, keep)
+    };
+    let answer = |session: &mut Session, guard: &mut Guard<'_>| {
+        guard.contact();
+        guard.shorten(options.deadline);
+        responder::answer(&mut session.traffic, &session.options, guard)
+    };
+    let answered = side::run(&mut guard, open, answer)
+        .map_err(|error| error.with_context("exchange", name))?;
+    Ok(session::report(Role::Serve, library, answered))
 }
 
 /// Frames as messages that are numbered, in each direction apart.

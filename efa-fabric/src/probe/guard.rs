@@ -33,6 +33,16 @@ const STALL_NS: u64 = 1_000_000_000;
 /// Time for the end of the other side to show after a call failed.
 const GONE_NS: u64 = 200_000_000;
 
+/// What is known of the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Other {
+    /// Nothing came from it.
+    Silent,
+    Talks,
+    /// It failed, refused or is gone: it makes no more calls of this probe.
+    Stopped,
+}
+
 /// Deadline, interrupt and the other side, watched together.
 pub(crate) struct Guard<'a> {
     channel: &'a mut dyn Channel,
@@ -44,6 +54,7 @@ pub(crate) struct Guard<'a> {
     next_look_ns: u64,
     idle: u32,
     inbox: Option<Frame>,
+    other: Other,
     wait: Wait,
     /// Quiet time after which this side sleeps.
     patience_ns: u64,
@@ -74,6 +85,7 @@ impl<'a> Guard<'a> {
             next_look_ns: 0,
             idle: 0,
             inbox: None,
+            other: Other::Silent,
             wait,
             patience_ns: PATIENCE_NS,
             is_bystander: false,
@@ -263,11 +275,35 @@ impl<'a> Guard<'a> {
         .retryable(true)
     }
 
+    fn poll_channel(&mut self) -> Result<Option<Frame>> {
+        let polled = self.channel.poll();
+        match &polled {
+            Ok(None) => {}
+            Ok(Some(Frame::Abort { .. } | Frame::Refused { .. })) | Err(_) => {
+                self.other = Other::Stopped;
+            }
+            Ok(Some(_)) => self.other = Other::Talks,
+        }
+        polled
+    }
+
+    /// Waits for this long until the other side has stopped: it failed too, or is gone. What else
+    /// it says goes unread.
+    pub(crate) fn wait_for_stop(&mut self, within: Duration) -> Other {
+        let end = now_ns().saturating_add(nanos(within));
+        while self.other != Other::Stopped && now_ns() < end {
+            if !matches!(self.poll_channel(), Ok(Some(_))) {
+                std::thread::sleep(LAST_NAP);
+            }
+        }
+        self.other
+    }
+
     fn receive(&mut self) -> Result<()> {
         if self.inbox.is_some() {
             return Ok(());
         }
-        match self.channel.poll()? {
+        match self.poll_channel()? {
             Some(Frame::Abort {
                 code,
                 message,
@@ -296,7 +332,7 @@ impl<'a> Guard<'a> {
         loop {
             let polled = match self.inbox.take() {
                 Some(frame) => Ok(Some(frame)),
-                None => self.channel.poll(),
+                None => self.poll_channel(),
             };
             match polled {
                 // It only repeats what this side told it of the same failure.
@@ -424,6 +460,31 @@ mod tests {
     }
 
     #[test]
+    fn a_side_that_stopped_is_told_from_one_that_talks_and_one_that_is_silent() {
+        let abort = || Frame::Abort {
+            code: "fabric.deadline".into(),
+            message: "too late".into(),
+            cure: None,
+        };
+        for (said, expected) in [
+            (vec![], Other::Silent),
+            (vec![Frame::Ready, Frame::Done], Other::Talks),
+            (vec![Frame::Ready, abort(), Frame::Done], Other::Stopped),
+        ] {
+            let (mut left, mut right) = Local::pair();
+            let (deadline, wait) = (Duration::from_secs(60), Wait::Adaptive);
+            let mut guard = Guard::new(&mut left, Interrupt::never(), deadline, wait);
+            for frame in &said {
+                right.send(frame).unwrap();
+            }
+            let within = Duration::from_millis(5);
+            assert_eq!(guard.wait_for_stop(within), expected, "{said:?}");
+            drop(right);
+            assert_eq!(guard.wait_for_stop(within), Other::Stopped, "{said:?}");
+        }
+    }
+
+    #[test]
     fn a_stall_is_told_from_a_lack_of_time() {
         let second = 1_000_000_000;
         let cure = |quiet_ns: u64, size: Option<usize>, is_bystander| {
@@ -483,28 +544,18 @@ mod tests {
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
     }
 
-    /// Processor time of this thread.
-    fn cpu_ms() -> u64 {
-        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-        let ns: u64 = stat.split(' ').next().unwrap().parse().unwrap();
-        ns / 1_000_000
-    }
-
     #[test]
-    fn waiting_adaptively_costs_little_and_spinning_a_core() {
-        let limit = Duration::from_millis(400);
-        let cost = |wait| {
+    fn a_loop_whose_messages_do_not_come_sleeps_unless_it_is_to_spin() {
+        let limit = Duration::from_nanos(3 * MEASURING_PATIENCE_NS);
+        let sleeps = |wait| {
             let (mut left, _right) = Local::pair();
             let mut guard = Guard::new(&mut left, Interrupt::never(), limit, wait);
             guard.measuring(64);
-            let before = cpu_ms();
-            // What a loop does whose messages do not come.
             while guard.idle().is_ok() {}
-            cpu_ms() - before
+            !guard.nap.is_zero()
         };
-        let (adaptive, spinning) = (cost(Wait::Adaptive), cost(Wait::Spin));
-        assert!(adaptive < 100, "{adaptive} ms of 400");
-        assert!(spinning > adaptive, "{spinning} ms, {adaptive} ms");
+        assert!(sleeps(Wait::Adaptive));
+        assert!(!sleeps(Wait::Spin));
     }
 
     #[test]

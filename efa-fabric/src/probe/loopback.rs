@@ -87,7 +87,7 @@ pub(crate) fn loopback_from(
                 let session = session.insert(opened);
                 responder::answer(&mut session.traffic, &session.options, &mut guard)
             });
-            let result = session::tell(&mut guard, result);
+            let result = result.map_err(|error| session::tell(&mut guard, error));
             session::settle(&result, session.as_mut());
             responder.part();
             drop(keep);
@@ -113,12 +113,12 @@ pub(crate) fn loopback_from(
                 let session = session.insert(opened);
                 initiator::measure(&mut session.traffic, &session.options, &mut guard)
             });
-        let result = session::tell(&mut guard, result);
+        let result = result.map_err(|error| session::tell(&mut guard, error));
         session::settle(&result, session.as_mut());
         initiator.part();
         drop(keep);
         let report = result.map(|measured| {
-            session.map(|session| session::report(Role::Loopback, library, session, measured))
+            session.map(|session| session::report(Role::Loopback, library, (session, measured)))
         });
         match (report, answering.join()) {
             (Ok(Some(report)), Ok(Ok(()))) => Ok(report),

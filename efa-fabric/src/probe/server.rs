@@ -9,8 +9,8 @@ use super::hall::{self, Hall};
 use super::options::{ProbeOptions, ServeOptions};
 use super::rendezvous::{self, Listener, Tcp};
 use super::report::{ProbeReport, Role};
-use super::session::{self, settle, tell};
-use super::{initiator, responder};
+use super::session::{self, Keep, Session};
+use super::{initiator, responder, side};
 use crate::endpoint::EndpointOptions;
 use crate::error::Result;
 use crate::info;
@@ -50,29 +50,23 @@ pub fn connect(
     );
     let left = options.deadline.saturating_sub(start.elapsed());
     let mut guard = Guard::new(&mut tcp, interrupt, left, options.wait);
-    let result = measure_with(library, token, &options, &mut guard);
-    tell(&mut guard, result).map_err(|error| {
+    let open = |guard: &mut Guard<'_>, keep: &mut Keep| {
+        guard.doing = "meeting the peer".into();
+        guard.expect_contact(options.connect_timeout);
+        let providers = hall::enter(guard, token)?;
+        session::initiate(library, &options, Some(&providers), guard, keep)
+    };
+    let measure = |session: &mut Session, guard: &mut Guard<'_>| {
+        guard.contact();
+        initiator::measure(&mut session.traffic, &session.options, guard)
+    };
+    let measured = side::run(&mut guard, open, measure).map_err(|error| {
         error
             .with_context("address", address)
             .with_missing_context("peer", address)
             .with_missing_context("provider", &options.endpoint.provider)
-    })
-}
-
-fn measure_with(
-    library: &Arc<Library>,
-    token: &Token,
-    options: &ProbeOptions,
-    guard: &mut Guard<'_>,
-) -> Result<ProbeReport> {
-    guard.doing = "meeting the peer".into();
-    guard.expect_contact(options.connect_timeout);
-    let providers = hall::enter(guard, token)?;
-    let mut session = session::initiate(library, options, Some(&providers), guard, &mut None)?;
-    guard.contact();
-    let measured = initiator::measure(&mut session.traffic, &session.options, guard);
-    settle(&measured, Some(&mut session));
-    Ok(session::report(Role::Connect, library, session, measured?))
+    })?;
+    Ok(session::report(Role::Connect, library, measured))
 }
 
 /// The answering side of a probe: a listening socket and a token.
@@ -126,14 +120,15 @@ impl Server {
             }
             Ok(with_source(&options.endpoint, provider, local))
         };
-        // In two statements: what keeps the endpoint must go before the session does.
-        let opened = session::respond(library, &provider, options.max_size, &mut guard, &mut None);
-        let result = opened.and_then(|mut session| {
-            let measured = responder::answer(&mut session.traffic, &session.options, &mut guard);
-            settle(&measured, Some(&mut session));
-            Ok(session::report(Role::Serve, library, session, measured?))
-        });
-        tell(&mut guard, result).map_err(|error| error.with_missing_context("peer", peer))
+        let open = |guard: &mut Guard<'_>, keep: &mut Keep| {
+            session::respond(library, &provider, options.max_size, guard, keep)
+        };
+        let answer = |session: &mut Session, guard: &mut Guard<'_>| {
+            responder::answer(&mut session.traffic, &session.options, guard)
+        };
+        let answered = side::run(&mut guard, open, answer)
+            .map_err(|error| error.with_missing_context("peer", peer))?;
+        Ok(session::report(Role::Serve, library, answered))
     }
 }
 

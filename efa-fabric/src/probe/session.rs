@@ -23,8 +23,8 @@ use crate::provider;
 /// Longest address that is taken from a peer, in bytes; the longest known are about 100.
 const MAX_ADDRESS: usize = 1024;
 
-/// Holds an endpoint open for as long as the other side of a loopback may touch its memory,
-/// even if this side fails halfway. It must be dropped before the session.
+/// Holds an endpoint open for as long as the other side may touch its memory, even if this side fails
+/// halfway. It must be dropped before the session.
 pub(crate) type Keep = Option<Rc<Endpoint>>;
 
 /// What one side has after the handshake.
@@ -402,8 +402,7 @@ fn hostname() -> Option<String> {
 pub(crate) fn report(
     role: Role,
     library: &Library,
-    session: Session,
-    (first_us, rows): (f64, Vec<Row>),
+    (session, (first_us, rows)): (Session, (f64, Vec<Row>)),
 ) -> ProbeReport {
     let endpoint = session.traffic.endpoint();
     let info = endpoint.info();
@@ -463,23 +462,20 @@ pub(crate) fn settle<T>(result: &Result<T>, session: Option<&mut Session>) {
     }
 }
 
-/// Tells the other side of an error of this side, so that it need not wait for its deadline.
-pub(crate) fn tell<T>(guard: &mut Guard<'_>, result: Result<T>) -> Result<T> {
-    let result = result.map_err(|error| {
-        let error = guard.explain(error);
-        error.with_missing_context("doing", &guard.doing)
-    });
-    if let Err(error) = &result {
-        let (code, message) = (error.code().as_str().to_owned(), error.message().to_owned());
-        let cure = error.cure().map(str::to_owned);
-        // If that fails as well, the other side is gone, which `error` is likely to say.
-        drop(guard.send(&Frame::Abort {
-            code,
-            message,
-            cure,
-        }));
-    }
-    result
+/// Tells the other side of an error of this side, so that it need not wait for its deadline. The
+/// error with its cause, as far as the other side knows it.
+pub(crate) fn tell(guard: &mut Guard<'_>, error: Error) -> Error {
+    let error = guard.explain(error);
+    let error = error.with_missing_context("doing", &guard.doing);
+    let (code, message) = (error.code().as_str().to_owned(), error.message().to_owned());
+    let cure = error.cure().map(str::to_owned);
+    // If that fails as well, the other side is gone, which `error` is likely to say.
+    drop(guard.send(&Frame::Abort {
+        code,
+        message,
+        cure,
+    }));
+    error
 }
 
 #[cfg(test)]
