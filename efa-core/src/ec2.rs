@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
 use crate::error::{Result, not_implemented};
+use crate::launch::BlockDeviceMapping;
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
 };
@@ -474,8 +475,8 @@ pub struct LaunchedWith {
     pub tenancy: Option<String>,
     /// User data, decoded.
     pub user_data: Option<String>,
-    /// The root volume, where EC2 shows one.
-    pub root_volume: Option<RootVolume>,
+    /// The volumes that go with the instance, the root volume first.
+    pub block_device_mappings: Vec<BlockDeviceMapping>,
 }
 
 /// What this crate asks of EC2. Every method reads all pages and returns typed errors whose

@@ -3,9 +3,11 @@
 use crate::catalog::Catalog;
 use crate::ec2::{CapacityReservation, Image, Instance, InstanceState, Subnet, Tags};
 use crate::error::Result;
+use crate::launch::VolumeType;
 use crate::plan::{self, Observations, Plan};
 use crate::spec::{
     Capacity, CheckedSpec, ClusterSpec, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
+    Volume,
 };
 
 /// A running instance, with address `10.0.0.{launch_index}`.
@@ -131,7 +133,7 @@ fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
 /// launch can have, or nothing of it. The security group is `sg-1`, the subnet `subnet-1`.
 pub(crate) fn every_launch() -> Vec<Plan> {
     type Change = fn(&mut ClusterSpec, &mut Observations);
-    let changes: [Change; 7] = [
+    let changes: [Change; 8] = [
         |_, _| {},
         |spec, _| spec.capacity = Capacity::Open,
         |spec, _| spec.capacity = Capacity::Spot,
@@ -152,6 +154,15 @@ pub(crate) fn every_launch() -> Vec<Plan> {
             let mut own = seen.instance_type.layout(&spec.layout_request()).unwrap();
             own.interfaces[0].ipv4_address_count = Some(2);
             spec.interfaces = Some(own.interfaces);
+        },
+        |spec, _| {
+            spec.volume.iops = Some(6_000);
+            spec.volume.throughput_mib_s = Some(500);
+            spec.volume.kms_key_id = Some("alias/train".to_owned());
+            let mut scratch = Volume::new("/dev/sdf", 2_000);
+            scratch.options.volume_type = Some(VolumeType::Io2);
+            scratch.options.iops = Some(64_000);
+            spec.volumes = vec![scratch, Volume::new("/dev/sdg", 100)];
         },
         |spec, seen| {
             spec.placement_group = PlacementGroupChoice::None;

@@ -46,7 +46,7 @@ pub struct LaunchData {
     /// The capacity reservation; `None` leaves it to EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_reservation_specification: Option<CapacityReservationSpecification>,
-    /// The volumes that differ from the image's own.
+    /// The volumes that differ from the image's own, the root volume first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_device_mappings: Vec<BlockDeviceMapping>,
     /// The instance metadata service.
@@ -304,8 +304,17 @@ pub struct EbsVolume {
     pub volume_size: Option<u32>,
     /// Its kind.
     pub volume_type: VolumeType,
+    /// Provisioned IOPS; EC2's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iops: Option<u32>,
+    /// Throughput in MiB/s; EC2's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<u32>,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// The KMS key; the account's default key for EBS when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
     /// Whether it goes with the instance.
     pub delete_on_termination: bool,
 }

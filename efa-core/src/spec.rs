@@ -13,6 +13,7 @@ use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
 mod bootstrap;
 mod choices;
 pub(crate) mod selector;
+mod volumes;
 
 pub use bootstrap::{Bootstrap, EfaInstaller};
 pub use choices::{
@@ -20,6 +21,7 @@ pub use choices::{
     PlacementGroupChoice, SecurityGroupChoice,
 };
 pub use selector::Selector;
+pub use volumes::{Volume, VolumeOptions};
 
 /// EC2's limit on tags per resource; ours are taken off it.
 const TAG_LIMIT: usize = 50;
@@ -79,6 +81,12 @@ pub struct ClusterSpec {
     /// Size of the root volume; the image's own when absent.
     #[serde(default)]
     pub volume_size_gib: Option<u32>,
+    /// How the root volume is made.
+    #[serde(default, skip_serializing_if = "VolumeOptions::is_default")]
+    pub volume: VolumeOptions,
+    /// Volumes besides the root volume.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
     /// Name of an EC2 key pair. No SSH port is opened for it.
     #[serde(default)]
     pub key_name: Option<String>,
@@ -144,6 +152,8 @@ impl ClusterSpec {
             public_ip: PublicIp::default(),
             interfaces: None,
             volume_size_gib: None,
+            volume: VolumeOptions::default(),
+            volumes: Vec::new(),
             key_name: None,
             ssh_cidrs: Vec::new(),
             instance_profile: InstanceProfileChoice::default(),
@@ -243,17 +253,8 @@ impl ClusterSpec {
                 ));
             }
         }
-        if let Some(size) = self.volume_size_gib
-            && !(1..=65_536).contains(&size)
-        {
-            return Err(Error::invalid_spec(
-                "volume_size_gib",
-                size,
-                "1 to 65536 GiB (gp3)",
-                "choose a size in that range",
-            ));
-        }
-        Ok(())
+        self.volume.check_root(self.volume_size_gib)?;
+        volumes::check_volumes(&self.volumes)
     }
 
     /// The user data of the instances: the caller's, or the bootstrap's script.

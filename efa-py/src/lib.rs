@@ -85,7 +85,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
-    use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan};
+    use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan, Volume};
     #[pymodule_export]
     use crate::rails::{
         Rail, RailMeasure, RailReport, RailResult, probe_rails, probe_rails_async, rails,

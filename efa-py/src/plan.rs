@@ -101,6 +101,63 @@ impl Bootstrap {
     }
 }
 
+value_class! {
+    /// An EBS volume besides the root volume: empty at first, always encrypted, gone with its
+    /// instance.
+    ///
+    /// device_name: such as `/dev/sdf`. volume_type: gp3 unless you say otherwise; io1 and io2 need
+    /// iops. throughput_mib_s: gp3 only. kms_key_id: a key's id or ARN, or an alias or its ARN; the
+    /// account's default key for EBS when None. Limits are EC2's (API reference, EbsBlockDevice).
+    ///
+    /// Raises PlanError that names the field, the value, the limit and the cure.
+    Volume(core::spec::Volume) {
+        /// The device's name.
+        device_name: String = |v| v.device_name.clone();
+        /// Its size, in GiB.
+        size_gib: u32 = |v| v.size_gib;
+        /// Its type.
+        volume_type: String = |v| v.options.volume_type().to_string();
+        /// Provisioned IOPS; EC2's default when None.
+        iops: Option<u32> = |v| v.options.iops;
+        /// Throughput in MiB/s; EC2's default when None.
+        throughput_mib_s: Option<u32> = |v| v.options.throughput_mib_s;
+        /// The KMS key that encrypts it; the account's default key when None.
+        kms_key_id: Option<String> = |v| v.options.kms_key_id.clone();
+    }
+    repr = |v| format!(
+        "Volume(device_name='{}', size_gib={}, volume_type='{}')",
+        v.device_name, v.size_gib, v.options.volume_type()
+    );
+}
+
+#[pymethods]
+impl Volume {
+    #[new]
+    #[pyo3(signature = (
+        *, device_name, size_gib,
+        volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None,
+        iops=None, throughput_mib_s=None, kms_key_id=None
+    ))]
+    fn new(
+        device_name: String,
+        size_gib: u32,
+        volume_type: Option<&str>,
+        iops: Option<u32>,
+        throughput_mib_s: Option<u32>,
+        kms_key_id: Option<String>,
+    ) -> PyResult<Self> {
+        let mut volume = core::spec::Volume::new(device_name, size_gib);
+        volume.options = core::spec::VolumeOptions {
+            volume_type: volume_type.map(Into::into),
+            iops,
+            throughput_mib_s,
+            kms_key_id,
+        };
+        volume.check().map_err(errors::exception)?;
+        Ok(Self(volume))
+    }
+}
+
 /// One subnet or several.
 #[derive(FromPyObject)]
 enum Subnets {
@@ -130,7 +187,9 @@ value_class! {
     /// when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
     /// `cluster` or `none`; placement_group_name: use this cluster placement group; made when
     /// None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
-    /// root volume, always encrypted; a recommended size when None. instance_profile: a name, or
+    /// root volume, always encrypted; a recommended size when None; volume_type, volume_iops,
+    /// volume_throughput_mib_s and volume_kms_key_id say how it is made, as in `Volume`. volumes:
+    /// further volumes. instance_profile: a name, or
     /// an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
@@ -184,6 +243,16 @@ value_class! {
         interfaces: Option<Vec<NetworkInterface>> = |spec| spec.interfaces.as_deref().map(list);
         /// Size of the root volume, in GiB.
         volume_size_gib: Option<u32> = |spec| spec.volume_size_gib;
+        /// Type of the root volume.
+        volume_type: String = |spec| spec.volume.volume_type().to_string();
+        /// Provisioned IOPS of the root volume; EC2's default when None.
+        volume_iops: Option<u32> = |spec| spec.volume.iops;
+        /// Throughput of the root volume in MiB/s; EC2's default when None.
+        volume_throughput_mib_s: Option<u32> = |spec| spec.volume.throughput_mib_s;
+        /// The KMS key that encrypts the root volume; the account's default key when None.
+        volume_kms_key_id: Option<String> = |spec| spec.volume.kms_key_id.clone();
+        /// Volumes besides the root volume.
+        volumes: Vec<Volume> = |spec| list(&spec.volumes);
         /// Name of an EC2 key pair.
         key_name: Option<String> = |spec| spec.key_name.clone();
         /// Name of the instance profile to use.
@@ -216,8 +285,10 @@ impl ClusterSpec {
         *, name, instance_type, count, image, subnet=None, vpc=None, minimum_count=None,
         capacity="on-demand", security_group=None, adopt_security_group=false, ssh_cidrs=None,
         placement="cluster", placement_group_name=None, profile="save-ips", efa=None,
-        public_ip="none", interfaces=None, volume_size_gib=None, key_name=None,
-        instance_profile=None, bootstrap=None, user_data=None, tags=None
+        public_ip="none", interfaces=None, volume_size_gib=None,
+        volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None,
+        volume_iops=None, volume_throughput_mib_s=None, volume_kms_key_id=None, volumes=None,
+        key_name=None, instance_profile=None, bootstrap=None, user_data=None, tags=None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
@@ -239,6 +310,11 @@ impl ClusterSpec {
         public_ip: &str,
         interfaces: Option<Vec<PyRef<'_, NetworkInterface>>>,
         volume_size_gib: Option<u32>,
+        volume_type: Option<&str>,
+        volume_iops: Option<u32>,
+        volume_throughput_mib_s: Option<u32>,
+        volume_kms_key_id: Option<String>,
+        volumes: Option<Vec<PyRef<'_, Volume>>>,
         key_name: Option<String>,
         instance_profile: Option<Profile>,
         bootstrap: Option<PyRef<'_, Bootstrap>>,
@@ -273,6 +349,13 @@ impl ClusterSpec {
             spec.public_ip = layout.public_ip;
             spec.interfaces = interfaces.map(|all| all.iter().map(|i| i.0.clone()).collect());
             spec.volume_size_gib = volume_size_gib;
+            spec.volume = core::spec::VolumeOptions {
+                volume_type: volume_type.map(Into::into),
+                iops: volume_iops,
+                throughput_mib_s: volume_throughput_mib_s,
+                kms_key_id: volume_kms_key_id,
+            };
+            spec.volumes = volumes.iter().flatten().map(|v| v.0.clone()).collect();
             spec.key_name = key_name;
             spec.instance_profile = match instance_profile {
                 None => core::spec::InstanceProfileChoice::None,

@@ -639,6 +639,21 @@ case("launch.unknown_template")(
 case("launch.volume_size")(
     lambda s: s.run(BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 7}}])
 )
+
+
+def volume(**ebs: Any) -> Callable[[Scene], Any]:
+    """A launch with one more volume, of 200 GiB unless it says otherwise."""
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 200, "VolumeType": "gp3", **ebs}}
+    return lambda s: s.run(BlockDeviceMappings=[mapping])
+
+
+case("launch.volume_type")(volume(VolumeType="gp9"))
+case("launch.volume_range")(volume(Throughput=124))
+case("launch.volume_option")(volume(VolumeType="gp2", Iops=600))
+case("launch.volume_iops_missing")(volume(VolumeType="io2"))
+case("launch.volume_iops_ratio")(volume(VolumeType="io1", Iops=10_001))
+case("launch.volume_throughput_ratio")(volume(Throughput=751))
+case("launch.volume_key")(volume(KmsKeyId="alias/train"))
 case("launch.no_device_name")(lambda s: s.run(BlockDeviceMappings=[{"Ebs": {"VolumeSize": 100}}]))
 
 # Resources

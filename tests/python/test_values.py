@@ -41,6 +41,7 @@ NAMES = [
     "Plan",
     "PreflightReport",
     "VerifyReport",
+    "Volume",
 ]
 #: Tested where they are made.
 NOT_MADE_HERE = {
@@ -84,7 +85,10 @@ def flow(cloud: Cloud) -> dict[str, Any]:
     preflight = client.preflight(plan)
     values += [preflight, preflight.checks[0]]
     values += [client.destroy("train"), catalog, efa.InstanceRole(scripts_bucket="scripts")]
-    values += [efa.Bootstrap(extra_script="echo ready")]
+    values += [
+        efa.Bootstrap(extra_script="echo ready"),
+        efa.Volume(device_name="/dev/sdf", size_gib=9),
+    ]
     document = efa.check(RAY_WITHOUT_EFA)
     values += [document, document.findings[0]]
     values.append(efa.check("{apiVersion: example.com/v1, kind: Launcher}").unread[0])

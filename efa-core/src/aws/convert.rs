@@ -5,9 +5,10 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::ec2::{
     Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, LaunchedWith,
-    Offering, Peer, PlacementGroup, RootVolume, Rule, SecurityGroup, Subnet, Tags, Vpc,
+    Offering, Peer, PlacementGroup, Rule, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::{Code, Error, Result};
+use crate::launch::{BlockDeviceMapping, EbsVolume, VolumeType};
 use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
 
 /// A value that AWS's answer must hold.
@@ -207,33 +208,62 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
     })
 }
 
-/// The root device's name, and the id of its volume.
-pub(super) fn root_volume_id(instance: &sdk::Instance) -> Option<(String, String)> {
-    let root = instance.root_device_name.as_ref()?;
+/// Ids of the volumes that go with the instance, the root volume's first. One that was attached
+/// later stays when the instance ends.
+pub(super) fn volume_ids(instance: &sdk::Instance) -> Vec<String> {
+    let devices = instance.block_device_mappings.iter().flatten();
+    let mut found: Vec<_> = devices
+        .filter_map(|device| {
+            let ebs = device.ebs.as_ref()?;
+            let is_root = device.device_name == instance.root_device_name;
+            let goes = is_root || ebs.delete_on_termination == Some(true);
+            goes.then(|| Some((!is_root, ebs.volume_id.clone()?)))?
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, id)| id).collect()
+}
+
+/// A volume as a launch asks for it, under the name of the instance's device.
+fn block_device(instance: &sdk::Instance, volume: &sdk::Volume) -> Option<BlockDeviceMapping> {
     let mut devices = instance.block_device_mappings.iter().flatten();
-    let device = devices.find(|device| device.device_name.as_ref() == Some(root))?;
-    let volume = device.ebs.as_ref()?.volume_id.as_ref()?;
-    Some((root.clone(), volume.clone()))
+    let device = devices.find(|device| {
+        let ebs = device.ebs.as_ref();
+        ebs.is_some_and(|ebs| ebs.volume_id.is_some() && ebs.volume_id == volume.volume_id)
+    })?;
+    let number = |shown: Option<i32>| u32::try_from(shown?).ok();
+    let volume_type = VolumeType::from(volume.volume_type.as_ref()?.as_str());
+    // EC2 also shows the IOPS that it derives from the size, which no launch may ask for.
+    let provisioned = volume_type != VolumeType::Gp2;
+    Some(BlockDeviceMapping {
+        device_name: device.device_name.clone()?,
+        ebs: EbsVolume {
+            volume_size: number(volume.size),
+            iops: number(volume.iops).filter(|_| provisioned),
+            throughput: number(volume.throughput).filter(|_| provisioned),
+            volume_type,
+            encrypted: volume.encrypted.unwrap_or(false),
+            kms_key_id: volume.kms_key_id.clone(),
+            delete_on_termination: device.ebs.as_ref()?.delete_on_termination?,
+        },
+    })
 }
 
 pub(super) fn launched_with(
     instance: sdk::Instance,
     user_data: Option<String>,
-    root: Option<(String, String)>,
-    volume: Option<sdk::Volume>,
+    volumes: &[sdk::Volume],
 ) -> Result<LaunchedWith> {
+    let ids = volume_ids(&instance);
+    let of_id = |id: &String| volumes.iter().find(|v| v.volume_id.as_ref() == Some(id));
+    let volumes = ids.iter().filter_map(of_id);
+    let block_device_mappings = volumes.filter_map(|v| block_device(&instance, v)).collect();
     let placement = instance.placement.and_then(|placement| placement.tenancy);
-    let size = volume.and_then(|volume| u32::try_from(volume.size?).ok());
     Ok(LaunchedWith {
         key_name: non_empty(instance.key_name),
         tenancy: placement.map(|tenancy| tenancy.as_str().to_owned()),
         user_data: non_empty(user_data).map(decoded).transpose()?,
-        root_volume: root
-            .zip(size)
-            .map(|((device_name, _), volume_size_gib)| RootVolume {
-                device_name,
-                volume_size_gib,
-            }),
+        block_device_mappings,
     })
 }
 

@@ -265,15 +265,14 @@ impl Ec2 for AwsSdk {
         let instances = reservation.and_then(|r| r.instances).unwrap_or_default();
         let instance = convert::present(instances.into_iter().next(), "Instances")?;
         let user_data = attribute.user_data.and_then(|data| data.value);
-        let root = convert::root_volume_id(&instance);
-        let volume = match &root {
-            Some((_, volume)) => {
-                let answer = call!(self.ec2.describe_volumes, volume_ids(volume))?;
-                answer.volumes.unwrap_or_default().into_iter().next()
-            }
-            None => None,
+        let ids = convert::volume_ids(&instance);
+        let volumes = if ids.is_empty() {
+            Vec::new()
+        } else {
+            let answer = call!(self.ec2.describe_volumes, set_volume_ids(Some(ids)))?;
+            answer.volumes.unwrap_or_default()
         };
-        convert::launched_with(instance, user_data, root, volume)
+        convert::launched_with(instance, user_data, &volumes)
     }
 
     async fn create_tags(&self, ids: &[String], tags: &Tags) -> Result<()> {

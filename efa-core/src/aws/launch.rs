@@ -163,14 +163,22 @@ fn block_device(mapping: &BlockDeviceMapping) -> Result<sdk::BlockDeviceMapping>
     let EbsVolume {
         volume_size,
         volume_type,
+        iops,
+        throughput,
         encrypted,
+        kms_key_id,
         delete_on_termination,
     } = ebs;
     let size = volume_size.map(|size| number("volume_size", size));
+    let iops = iops.map(|iops| number("iops", iops));
+    let throughput = throughput.map(|throughput| number("throughput", throughput));
     let volume = sdk::EbsBlockDevice::builder()
         .set_volume_size(size.transpose()?)
         .volume_type(sdk::VolumeType::from(volume_type.as_str()))
+        .set_iops(iops.transpose()?)
+        .set_throughput(throughput.transpose()?)
         .encrypted(*encrypted)
+        .set_kms_key_id(kms_key_id.clone())
         .delete_on_termination(*delete_on_termination)
         .build();
     Ok(sdk::BlockDeviceMapping::builder()

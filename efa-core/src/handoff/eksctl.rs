@@ -9,7 +9,7 @@ use super::provenance;
 use crate::catalog::InstanceType;
 use crate::ec2::Market;
 use crate::error::{Code, Error, Result};
-use crate::launch::{LaunchData, MarketType};
+use crate::launch::{EbsVolume, LaunchData, MarketType};
 use crate::layout::{NetworkInterface, violations};
 use crate::plan::{Plan, launch};
 use crate::tags;
@@ -138,13 +138,23 @@ fn node_group(plan: &Plan, options: &EksctlOptions, data: &LaunchData) -> Node {
     }
     put_capacity(&mut group, data);
     // A node group's own image has a root volume too, where the plan's has none.
-    let root = data.block_device_mappings.first();
-    let volume = root.map_or_else(|| launch::volume(None), |root| root.ebs.clone());
-    if let Some(size) = volume.volume_size {
-        put(&mut group, "volumeSize", size);
+    let devices = &data.block_device_mappings;
+    let (root, others) = devices.split_at(usize::from(plan.root_volume().is_some()));
+    let root = match root.first() {
+        Some(root) => root.ebs.clone(),
+        None => launch::volume(None, &plan.spec().volume),
+    };
+    put_volume(&mut group, &root);
+    if !others.is_empty() {
+        let others = others.iter().map(|device| {
+            let mut volume = yaml_serde::Mapping::new();
+            put(&mut volume, "volumeName", device.device_name.as_str());
+            put_volume(&mut volume, &device.ebs);
+            Node::Mapping(volume)
+        });
+        let others: Vec<Node> = others.collect();
+        put(&mut group, "additionalVolumes", others);
     }
-    put(&mut group, "volumeType", volume.volume_type.as_str());
-    put(&mut group, "volumeEncrypted", volume.encrypted);
     let mut all = yaml_serde::Mapping::new();
     for (key, value) in data.instance_tags().into_iter().flatten() {
         // eksctl names its nodes itself.
@@ -154,6 +164,23 @@ fn node_group(plan: &Plan, options: &EksctlOptions, data: &LaunchData) -> Node {
     }
     put(&mut group, "tags", Node::Mapping(all));
     Node::Mapping(group)
+}
+
+/// A volume in eksctl's words.
+fn put_volume(group: &mut yaml_serde::Mapping, volume: &EbsVolume) {
+    let mut put_number = |key, number: Option<u32>| {
+        if let Some(number) = number {
+            put(group, key, number);
+        }
+    };
+    put_number("volumeSize", volume.volume_size);
+    put_number("volumeIOPS", volume.iops);
+    put_number("volumeThroughput", volume.throughput);
+    put(group, "volumeType", volume.volume_type.as_str());
+    put(group, "volumeEncrypted", volume.encrypted);
+    if let Some(key) = &volume.kms_key_id {
+        put(group, "volumeKmsKeyID", key.as_str());
+    }
 }
 
 /// Market and reservation in eksctl's words.

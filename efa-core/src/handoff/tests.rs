@@ -253,16 +253,28 @@ fn karpenter_says_in_its_words_what_is_sent() {
         );
         let device = |device: &Value| {
             let ebs = &device["Ebs"];
-            json!({
+            let mut words = json!({
                 "deviceName": device["DeviceName"],
-                "rootVolume": true,
                 "ebs": {
                     "volumeSize": format!("{}Gi", ebs["VolumeSize"]),
                     "volumeType": ebs["VolumeType"],
                     "encrypted": ebs["Encrypted"],
                     "deleteOnTermination": ebs["DeleteOnTermination"],
                 },
-            })
+            });
+            for (sent, word) in [
+                ("Iops", "iops"),
+                ("Throughput", "throughput"),
+                ("KmsKeyId", "kmsKeyID"),
+            ] {
+                if let Some(value) = ebs.get(sent) {
+                    words["ebs"][word] = value.clone();
+                }
+            }
+            if device["DeviceName"] == "/dev/xvda" {
+                words["rootVolume"] = true.into();
+            }
+            words
         };
         let devices = sent["BlockDeviceMappings"].as_array();
         let devices = devices.map(|all| all.iter().map(device).collect::<Value>());
@@ -320,10 +332,27 @@ fn eksctl_says_in_its_words_what_is_sent() {
         let sent = sent(&plan);
         let document = read::documents(&text).unwrap().remove(0);
         let group = &document["managedNodeGroups"][0];
-        let root = &sent["BlockDeviceMappings"][0]["Ebs"];
-        assert_eq!(group["volumeSize"], root["VolumeSize"]);
-        assert_eq!(group["volumeType"], root["VolumeType"]);
-        assert_eq!(group["volumeEncrypted"], root["Encrypted"]);
+        for (index, device) in sent["BlockDeviceMappings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let said = match index.checked_sub(1) {
+                None => group,
+                Some(other) => &group["additionalVolumes"][other],
+            };
+            let ebs = &device["Ebs"];
+            assert_eq!(said["volumeSize"], ebs["VolumeSize"]);
+            assert_eq!(said["volumeType"], ebs["VolumeType"]);
+            assert_eq!(said["volumeIOPS"], ebs["Iops"]);
+            assert_eq!(said["volumeThroughput"], ebs["Throughput"]);
+            assert_eq!(said["volumeEncrypted"], ebs["Encrypted"]);
+            assert_eq!(said["volumeKmsKeyID"], ebs["KmsKeyId"]);
+            if index > 0 {
+                assert_eq!(said["volumeName"], device["DeviceName"]);
+            }
+        }
         let interface = &sent["NetworkInterfaces"][0];
         assert_eq!(group["subnets"], json!([interface["SubnetId"]]));
         assert_eq!(group["securityGroups"]["attachIDs"], interface["Groups"]);
@@ -380,7 +409,6 @@ fn what_nobody_asked_for_is_decided_in_one_file() {
         "http_tokens: HttpTokens::",
         "http_endpoint: HttpEndpoint::",
         "http_put_response_hop_limit: 2",
-        "volume_type: VolumeType::",
         "encrypted: true",
         "delete_on_termination: true",
         "spot_instance_type: SpotInstanceType::",
@@ -390,6 +418,8 @@ fn what_nobody_asked_for_is_decided_in_one_file() {
     ] {
         assert_eq!(files(decision), ["plan/launch.rs"], "{decision}");
     }
+    // It also bounds what may be asked for.
+    assert_eq!(files("VolumeType::Gp3"), ["spec/volumes.rs"]);
     // EC2's words stand where they become types.
     for word in ["\"gp3\"", "\"one-time\"", "\"terminate\"", "\"enabled\""] {
         assert_eq!(files(word), ["launch.rs"], "{word}");

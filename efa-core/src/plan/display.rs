@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Plan, PlannedSecurityGroup, launch};
-use crate::ec2::RootVolume;
+use crate::launch::BlockDeviceMapping;
 
 /// Marks of the lines: what is used as it is, and what would be made.
 const USED: char = '=';
@@ -126,6 +126,7 @@ fn write_other_resources(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result
 
 fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let spec = plan.spec();
+    let devices = launch::block_devices(plan);
     let counts = match spec.minimum_count {
         Some(minimum) if minimum < spec.count => format!("at least {minimum}"),
         _ => "all or nothing".to_owned(),
@@ -137,11 +138,17 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         spec.instance_type,
         spec.capacity,
         launch::metadata_options().http_tokens,
-        match plan.root_volume() {
-            Some(volume) => root_volume(volume),
-            None => "volumes as the image has them".to_owned(),
+        match (plan.root_volume(), devices.first()) {
+            (Some(_), Some(root)) => volume(root, "root volume"),
+            _ => "volumes as the image has them".to_owned(),
         }
     )?;
+    for further in devices
+        .iter()
+        .skip(usize::from(plan.root_volume().is_some()))
+    {
+        writeln!(f, "      and            {}", volume(further, "volume"))?;
+    }
     if let Some(bootstrap) = &spec.bootstrap {
         writeln!(
             f,
@@ -171,17 +178,25 @@ fn write_remarks(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn root_volume(volume: &RootVolume) -> String {
-    let device = launch::block_device(volume);
-    format!(
-        "{} GiB {}{} root volume {}",
-        volume.volume_size_gib,
-        if device.ebs.encrypted {
-            "encrypted "
-        } else {
-            ""
-        },
-        device.ebs.volume_type,
-        device.device_name
-    )
+/// `200 GiB encrypted gp3 root volume /dev/xvda`, with what was asked for of it.
+fn volume(device: &BlockDeviceMapping, kind: &str) -> String {
+    let ebs = &device.ebs;
+    let mut text = String::new();
+    if let Some(size) = ebs.volume_size {
+        text += &format!("{size} GiB ");
+    }
+    if ebs.encrypted {
+        text += "encrypted ";
+    }
+    text += &format!("{} {kind} {}", ebs.volume_type, device.device_name);
+    if let Some(iops) = ebs.iops {
+        text += &format!(", {iops} IOPS");
+    }
+    if let Some(throughput) = ebs.throughput {
+        text += &format!(", {throughput} MiB/s");
+    }
+    if let Some(key) = &ebs.kms_key_id {
+        text += &format!(", KMS key {key}");
+    }
+    text
 }

@@ -4,15 +4,16 @@
 use sha2::{Digest, Sha256};
 
 use super::{Launch, Plan, form};
-use crate::ec2::{Market, RootVolume};
+use crate::ec2::Market;
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
     CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceProfileSpecification,
     InterfaceSpecification, InterruptionBehavior, LaunchData, MarketOptions, MarketType,
     MetadataOptions, Placement, RunInstances, SpotInstanceType, SpotOptions, TagSpecification,
-    TaggedResource, VolumeType,
+    TaggedResource,
 };
 use crate::layout::{Layout, NetworkInterface};
+use crate::spec::VolumeOptions;
 use crate::tags;
 use crate::types::Tags;
 
@@ -73,7 +74,7 @@ fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) 
         placement: placement(plan),
         instance_market_options: market_options(market),
         capacity_reservation_specification: reservation(market),
-        block_device_mappings: plan.root_volume().into_iter().map(block_device).collect(),
+        block_device_mappings: block_devices(plan),
         metadata_options: metadata_options(),
         iam_instance_profile: plan
             .instance_profile()
@@ -168,19 +169,29 @@ pub(crate) fn reservation(market: &Market) -> Option<CapacityReservationSpecific
     }
 }
 
-pub(crate) fn block_device(root: &RootVolume) -> BlockDeviceMapping {
-    BlockDeviceMapping {
+/// The root volume, where the image has one, and the others.
+pub(super) fn block_devices(plan: &Plan) -> Vec<BlockDeviceMapping> {
+    let spec = plan.spec();
+    let root = plan.root_volume().map(|root| BlockDeviceMapping {
         device_name: root.device_name.clone(),
-        ebs: volume(Some(root.volume_size_gib)),
-    }
+        ebs: volume(Some(root.volume_size_gib), &spec.volume),
+    });
+    let others = spec.volumes.iter().map(|other| BlockDeviceMapping {
+        device_name: other.device_name.clone(),
+        ebs: volume(Some(other.size_gib), &other.options),
+    });
+    root.into_iter().chain(others).collect()
 }
 
 /// A volume of this size; of the image's where there is none.
-pub(crate) fn volume(size_gib: Option<u32>) -> EbsVolume {
+pub(crate) fn volume(size_gib: Option<u32>, options: &VolumeOptions) -> EbsVolume {
     EbsVolume {
         volume_size: size_gib,
-        volume_type: VolumeType::Gp3,
+        volume_type: options.volume_type().clone(),
+        iops: options.iops,
+        throughput: options.throughput_mib_s,
         encrypted: true,
+        kms_key_id: options.kms_key_id.clone(),
         delete_on_termination: true,
     }
 }

@@ -29,8 +29,29 @@ pub(crate) fn plan_root_volume(
     warnings: &mut Vec<String>,
 ) -> Result<Option<RootVolume>> {
     let Some(device_name) = image.root_device_name.clone() else {
-        return Ok(None);
+        if spec.volume.is_default() {
+            return Ok(None);
+        }
+        return Err(Error::new(
+            Code::PlanConflict,
+            format!("image {} has no root volume to change", image.image_id),
+        )
+        .with_cure("leave the options of the root volume out, or choose another image")
+        .with_context("field", "volume_type")
+        .with_context("value", spec.volume.volume_type()));
     };
+    if let Some(same) = spec.volumes.iter().find(|v| v.device_name == device_name) {
+        return Err(Error::new(
+            Code::PlanConflict,
+            format!(
+                "volume {} is the root volume of image {}",
+                same.device_name, image.image_id
+            ),
+        )
+        .with_cure("give the further volume another name, such as /dev/sdf")
+        .with_context("field", "volumes.device_name")
+        .with_context("value", &same.device_name));
+    }
     let smallest = image.root_volume_size_gib.unwrap_or(1);
     let recommended = recommended_gib(instance_type).max(smallest);
     let size = spec.volume_size_gib.unwrap_or(recommended);
@@ -47,6 +68,7 @@ pub(crate) fn plan_root_volume(
         .with_context("value", size)
         .with_context("limit", smallest));
     }
+    spec.volume.check_root(Some(size))?;
     if size < recommended {
         warnings.push(format!(
             "a root volume of {size} GiB is less than the {recommended} GiB recommended for {}",

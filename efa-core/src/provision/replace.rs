@@ -93,7 +93,10 @@ async fn data(
     expected: &Expected,
     key: &str,
 ) -> Result<LaunchData> {
-    let with: LaunchedWith = steps.aws.launched_with(&model.instance_id).await?;
+    let mut with: LaunchedWith = steps.aws.launched_with(&model.instance_id).await?;
+    for device in &mut with.block_device_mappings {
+        device.ebs.encrypted = true; // whatever made the model
+    }
     let market = match (&expected.capacity, model.lifecycle.as_deref()) {
         (Capacity::Reservation(id), Some("capacity-block")) => Market::CapacityBlock(id.clone()),
         (Capacity::Reservation(id), _) => Market::Reservation(id.clone()),
@@ -120,11 +123,7 @@ async fn data(
         }),
         instance_market_options: defaults::market_options(&market),
         capacity_reservation_specification: defaults::reservation(&market),
-        block_device_mappings: with
-            .root_volume
-            .iter()
-            .map(defaults::block_device)
-            .collect(),
+        block_device_mappings: with.block_device_mappings,
         metadata_options: defaults::metadata_options(),
         iam_instance_profile: expected
             .instance_profile_name

@@ -53,6 +53,7 @@ from efa_sdk._efa_sdk import (
     RankedInstance,
     Topology,
     VerifyReport,
+    Volume,
     check,
     instance_type_table,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "RankedInstance",
     "Topology",
     "VerifyReport",
+    "Volume",
     "__version__",
     "aio",
     "check",

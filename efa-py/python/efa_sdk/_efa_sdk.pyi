@@ -12,7 +12,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -647,7 +647,9 @@ class ClusterSpec:
     when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
     `cluster` or `none`; placement_group_name: use this cluster placement group; made when
     None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
-    root volume, always encrypted; a recommended size when None. instance_profile: a name, or
+    root volume, always encrypted; a recommended size when None; volume_type, volume_iops,
+    volume_throughput_mib_s and volume_kms_key_id say how it is made, as in `Volume`. volumes:
+    further volumes. instance_profile: a name, or
     an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
 
     Raises PlanError that names the field, the value, the limit and the cure.
@@ -655,7 +657,7 @@ class ClusterSpec:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, volume_iops: SupportsIndex | None = None, volume_throughput_mib_s: SupportsIndex | None = None, volume_kms_key_id: str | None = None, volumes: SupportsGetItem[int, Volume] | None = None, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -778,9 +780,34 @@ class ClusterSpec:
         User data, not encoded.
         """
     @property
+    def volume_iops(self, /) -> int | None:
+        """
+        Provisioned IOPS of the root volume; EC2's default when None.
+        """
+    @property
+    def volume_kms_key_id(self, /) -> str | None:
+        """
+        The KMS key that encrypts the root volume; the account's default key when None.
+        """
+    @property
     def volume_size_gib(self, /) -> int | None:
         """
         Size of the root volume, in GiB.
+        """
+    @property
+    def volume_throughput_mib_s(self, /) -> int | None:
+        """
+        Throughput of the root volume in MiB/s; EC2's default when None.
+        """
+    @property
+    def volume_type(self, /) -> str:
+        """
+        Type of the root volume.
+        """
+    @property
+    def volumes(self, /) -> list[Volume]:
+        """
+        Volumes besides the root volume.
         """
     @property
     def vpc(self, /) -> str | None:
@@ -5321,6 +5348,64 @@ class VerifyReport:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+
+@final
+class Volume:
+    """
+    An EBS volume besides the root volume: empty at first, always encrypted, gone with its
+    instance.
+
+    device_name: such as `/dev/sdf`. volume_type: gp3 unless you say otherwise; io1 and io2 need
+    iops. throughput_mib_s: gp3 only. kms_key_id: a key's id or ARN, or an alias or its ARN; the
+    account's default key for EBS when None. Limits are EC2's (API reference, EbsBlockDevice).
+
+    Raises PlanError that names the field, the value, the limit and the cure.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, *, device_name: str, size_gib: SupportsIndex, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, iops: SupportsIndex | None = None, throughput_mib_s: SupportsIndex | None = None, kms_key_id: str | None = None) -> Volume: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def device_name(self, /) -> str:
+        """
+        The device's name.
+        """
+    @staticmethod
+    def from_json(text: str) -> Volume:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def iops(self, /) -> int | None:
+        """
+        Provisioned IOPS; EC2's default when None.
+        """
+    @property
+    def kms_key_id(self, /) -> str | None:
+        """
+        The KMS key that encrypts it; the account's default key when None.
+        """
+    @property
+    def size_gib(self, /) -> int:
+        """
+        Its size, in GiB.
+        """
+    @property
+    def throughput_mib_s(self, /) -> int | None:
+        """
+        Throughput in MiB/s; EC2's default when None.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def volume_type(self, /) -> str:
+        """
+        Its type.
         """
 
 def _fabric_ask(*, library: str | PathLike[str] | None = None, provider: str = ..., environment: dict[str, str | None] = ..., deadline_s: SupportsFloat | SupportsIndex = 20.0) -> str:

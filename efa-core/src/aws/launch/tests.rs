@@ -117,7 +117,10 @@ fn block_device_of(sent: &sdk::BlockDeviceMapping) -> BlockDeviceMapping {
         ebs: EbsVolume {
             volume_size: ebs.volume_size.map(unsigned),
             volume_type: ebs.volume_type.as_ref().unwrap().as_str().into(),
+            iops: ebs.iops.map(unsigned),
+            throughput: ebs.throughput.map(unsigned),
             encrypted: ebs.encrypted.unwrap(),
+            kms_key_id: ebs.kms_key_id.clone(),
             delete_on_termination: ebs.delete_on_termination.unwrap(),
         },
     }

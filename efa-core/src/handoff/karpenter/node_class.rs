@@ -54,9 +54,12 @@ impl Writer<'_> {
             put(&mut spec, "capacityReservationSelectorTerms", terms);
         }
         if !data.block_device_mappings.is_empty() {
-            let roots = data.block_device_mappings.iter().map(root_volume);
-            let roots: Vec<Node> = roots.collect();
-            put(&mut spec, "blockDeviceMappings", roots);
+            let root = self.plan.root_volume().map(|root| &root.device_name);
+            let devices = data.block_device_mappings.iter();
+            let devices: Vec<Node> = devices
+                .map(|device| block_device(device, root == Some(&device.device_name)))
+                .collect();
+            put(&mut spec, "blockDeviceMappings", devices);
         }
         put(
             &mut spec,
@@ -201,21 +204,32 @@ fn reservation_term(wanted: &CapacityReservationSpecification) -> Node {
     Node::Mapping(term)
 }
 
-/// An entry of `blockDeviceMappings`, of which there is the root volume alone.
-fn root_volume(device: &BlockDeviceMapping) -> Node {
+/// An entry of `blockDeviceMappings`.
+fn block_device(device: &BlockDeviceMapping, is_root: bool) -> Node {
     let mut ebs = yaml_serde::Mapping::new();
     if let Some(size) = device.ebs.volume_size {
         put(&mut ebs, "volumeSize", format!("{size}Gi"));
     }
     put(&mut ebs, "volumeType", device.ebs.volume_type.as_str());
+    if let Some(iops) = device.ebs.iops {
+        put(&mut ebs, "iops", iops);
+    }
+    if let Some(throughput) = device.ebs.throughput {
+        put(&mut ebs, "throughput", throughput);
+    }
     put(&mut ebs, "encrypted", device.ebs.encrypted);
+    if let Some(key) = &device.ebs.kms_key_id {
+        put(&mut ebs, "kmsKeyID", key.as_str());
+    }
     let goes = device.ebs.delete_on_termination;
     put(&mut ebs, "deleteOnTermination", goes);
-    mapping! {
-        "deviceName" => device.device_name.as_str(),
-        "rootVolume" => true,
-        "ebs" => Node::Mapping(ebs),
+    let mut entry = yaml_serde::Mapping::new();
+    put(&mut entry, "deviceName", device.device_name.as_str());
+    if is_root {
+        put(&mut entry, "rootVolume", true);
     }
+    put(&mut entry, "ebs", Node::Mapping(ebs));
+    Node::Mapping(entry)
 }
 
 fn metadata(options: &MetadataOptions) -> Node {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::refusal::{Answer, unknown_instance};
 use super::state::{Kind, Launched, State};
-use crate::ec2::{Instance, InstanceState, InstanceTopology, LaunchedWith, RootVolume, Tags};
+use crate::ec2::{Instance, InstanceState, InstanceTopology, LaunchedWith, Tags};
 
 impl State {
     /// Moves every instance to where it is by now.
@@ -75,17 +75,11 @@ impl State {
         let launched = |launch: &&Launched| launch.instance_ids.iter().any(|one| one == id);
         let found = self.launches.iter().find(launched).filter(|_| live);
         let data = &found.ok_or_else(|| unknown_instance(id))?.request.data;
-        let root = data.block_device_mappings.first();
         Ok(LaunchedWith {
             key_name: data.key_name.clone(),
             tenancy: data.tenancy().map(str::to_owned),
             user_data: data.user_data.clone(),
-            root_volume: root.and_then(|device| {
-                Some(RootVolume {
-                    device_name: device.device_name.clone(),
-                    volume_size_gib: device.ebs.volume_size?,
-                })
-            }),
+            block_device_mappings: data.block_device_mappings.clone(),
         })
     }
 

@@ -11,12 +11,12 @@ from moto.iam.models import iam_backends
 from .. import catalog, lookup
 from ..addresses import is_free
 from ..call import Call
-from ..machine_images import root_gib
 from ..rules import refuse
 from ..state import CapacityReservation, instances
 from ..tagging import specified_tags
 from .interfaces import check_cards, read_interfaces
 from .spec import Launch, NicSpec, merged_request
+from .volumes import check_volumes
 
 _MARKETS = ("spot", "capacity-block", "on-demand", "interruptible-capacity-reservation")
 
@@ -33,7 +33,7 @@ def resolve(call: Call) -> Launch:
     image = _image(call)
     _check_user_data(request)
     _check_key(call)
-    _check_volumes(request, image)
+    check_volumes(request, image)
     nics = read_interfaces(call.backend, request, high)
     subnet = nics[0].subnet
     launch = Launch(
@@ -75,17 +75,6 @@ def _image(call: Call) -> Any:
     if image_id not in call.backend.amis:
         refuse("launch.unknown_image", id=image_id)
     return call.backend.amis[image_id]
-
-
-def _check_volumes(request: dict[str, Any], image: Any) -> None:
-    for mapping in request.get("BlockDeviceMappings") or []:
-        if not mapping.get("DeviceName"):
-            refuse("launch.no_device_name")
-        size = (mapping.get("Ebs") or {}).get("VolumeSize")
-        least = root_gib(image)
-        if mapping["DeviceName"] == image.root_device_name and size and int(size) < least:
-            snapshot = image.ebs_snapshot.id
-            refuse("launch.volume_size", size=size, snapshot=snapshot, least=least)
 
 
 def _check_user_data(request: dict[str, Any]) -> None:

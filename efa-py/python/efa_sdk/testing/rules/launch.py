@@ -5,6 +5,7 @@ from __future__ import annotations
 from .rule import Rule
 
 _API_ERRORS = "EC2 API reference, 'Error codes'"
+_VOLUME_DOC = "EC2 API reference, EbsBlockDevice"
 _RUN_DOC = "EC2 API reference, RunInstances"
 _CB_DOC = "EC2 user guide, 'Launch instances using Capacity Blocks'"
 
@@ -311,6 +312,57 @@ LAUNCH_RULES = (
         "Volume of size {size}GB is smaller than snapshot '{snapshot}', expect size >= {least}GB",
         "many public reports of RunInstances; no one repository recorded",
         literal=True,
+    ),
+    Rule(
+        "launch.volume_type",
+        "a volume type that does not exist",
+        "InvalidParameterValue",
+        "Value ({kind}) for parameter volumeType is invalid.",
+        _VOLUME_DOC + "; text ours",
+    ),
+    Rule(
+        "launch.volume_range",
+        "a volume's size, IOPS or throughput outside of its type's range",
+        "InvalidParameterValue",
+        "Volume {name} of {value} is too {word}; {limit}.",
+        _VOLUME_DOC + "; text ours",
+    ),
+    Rule(
+        "launch.volume_option",
+        "IOPS of gp2 and hard disks, throughput of any but gp3",
+        "InvalidParameterCombination",
+        "The parameter {name} is not supported for {kind} volumes.",
+        _VOLUME_DOC + "; text ours",
+    ),
+    Rule(
+        "launch.volume_iops_missing",
+        "an io1 or io2 volume without IOPS",
+        "MissingParameter",
+        "The parameter iops must be specified for {kind} volumes.",
+        _VOLUME_DOC + "; text ours",
+    ),
+    Rule(
+        "launch.volume_iops_ratio",
+        "more IOPS per GiB than the volume type allows",
+        "InvalidParameterValue",
+        "Iops to volume size ratio of {ratio} is too high; maximum is {most}",
+        "EBS user guide has the ratios; text of public reports, code ours",
+    ),
+    Rule(
+        "launch.volume_throughput_ratio",
+        "a gp3 volume with more than 0.25 MiB/s per IOPS",
+        "InvalidParameterValue",
+        "Throughput (MiBps) to iops ratio of {ratio} is too high; maximum is 0.250000 MiBps per"
+        " iops",
+        "runs-on/runs-on#260 has the text",
+        literal=True,
+    ),
+    Rule(
+        "launch.volume_key",
+        "a KMS key for a volume that is not encrypted",
+        "InvalidParameterDependency",
+        "The parameter KmsKeyId requires the parameter Encrypted to be set.",
+        "EC2 API reference, CreateVolume: Encrypted must be true with KmsKeyId; text ours",
     ),
     Rule(
         "launch.no_device_name",
