@@ -56,7 +56,7 @@ pub mod schedule;
 pub mod simulate;
 pub mod statistics;
 mod verdict;
-mod wording;
+pub(crate) mod wording;
 
 pub use conclusion::Conclusion;
 pub use observation::{

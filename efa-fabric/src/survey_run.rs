@@ -15,7 +15,9 @@
 //! | `mail` | what ranks leave for each other on an exchange |
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `inspection` | where nodes differ, and what their doctors say |
-//! | `report` | nodes, verdicts, measurements; a table, JSON |
+//! | `report` | nodes, verdicts, measurements; JSON |
+//! | `text` | what to do, why, and a table of nodes |
+//! | `time` | times as text |
 //! | `heat` | names, colours and numbers of heatmaps |
 //! | `html` | the heatmap for notebooks |
 //! | `svg` | the heatmap as a picture |
@@ -34,6 +36,8 @@ mod report;
 #[cfg(test)]
 mod sample;
 mod svg;
+mod text;
+mod time;
 
 pub use driver::Survey;
 pub use inspection::{Difference, Inspection, differences};

@@ -266,10 +266,15 @@ impl SurveyPlan {
         SurveyProgress(self.0.progress(elapsed_s))
     }
 
-    /// What is known so far.
-    #[pyo3(signature = (*, elapsed_s=0.0))]
-    fn report(&self, elapsed_s: f64) -> SurveyReport {
-        SurveyReport(self.0.report(elapsed_s))
+    /// What is known so far. The plan has no clock: elapsed_s is how long it took, and
+    /// finished_unix_s when it ended, in seconds since 1970 (`time.time()`).
+    #[pyo3(signature = (*, elapsed_s=0.0, finished_unix_s=None))]
+    fn report(&self, elapsed_s: f64, finished_unix_s: Option<u64>) -> SurveyReport {
+        let report = self.0.report(elapsed_s);
+        SurveyReport(match finished_unix_s {
+            Some(at) => report.finished(at),
+            None => report,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use crate::convert::{list, word};
 use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
 use crate::node::Node;
+use crate::survey_options::SurveyOptions;
 use crate::value::value_class;
 
 value_class! {
@@ -24,6 +25,10 @@ value_class! {
         address: Option<String> = |node| node.address.clone();
         /// What an inspection gave, as JSON.
         inspection: Option<String> = |node| node.inspection.clone();
+        /// The EC2 instance id, where it is known: as given, or as the inspection found it.
+        instance_id: Option<String> = |node| node.known_instance_id();
+        /// The id in a Ray cluster, which Ray's own commands take.
+        ray_node_id: Option<String> = |node| node.ray_node_id.clone();
         /// Rails that it offers for measuring; 0 where they are not told apart.
         rails: usize = |node| node.rails;
         /// Its network nodes from the top level down.
@@ -37,7 +42,7 @@ impl SurveyNode {
     #[new]
     #[pyo3(signature = (
         name, *, address=None, inspection=None, rails=0,
-        network_nodes: "collections.abc.Sequence[str]"=vec![]
+        network_nodes: "collections.abc.Sequence[str]"=vec![], instance_id=None, ray_node_id=None
     ))]
     fn new(
         name: String,
@@ -45,12 +50,16 @@ impl SurveyNode {
         inspection: Option<String>,
         rails: usize,
         network_nodes: Vec<String>,
+        instance_id: Option<String>,
+        ray_node_id: Option<String>,
     ) -> Self {
         let mut node = runs::Node::new(name);
         node.address = address;
         node.inspection = inspection;
         node.rails = rails;
         node.network_nodes = network_nodes;
+        node.instance_id = instance_id;
+        node.ray_node_id = ray_node_id;
         Self(node)
     }
 }
@@ -58,6 +67,8 @@ impl SurveyNode {
 value_class! {
     /// A node, as far as nodes of one cluster should be the same, and what its doctor says.
     NodeInspection(runs::Inspection) {
+        /// The EC2 instance id.
+        instance_id: Option<String> = |i| i.instance_id.clone();
         /// Such as `p5.48xlarge`.
         instance_type: Option<String> = |i| i.instance_type.clone();
         /// EFA devices that the kernel's driver made usable.
@@ -121,7 +132,9 @@ value_class! {
         unreachable_nodes: Vec<String> = |report| report.unreachable_nodes();
         /// Pairs that did not reach each other while both reach others, by names.
         unreachable_links: Vec<(String, String)> = |report| report.unreachable_links();
-        /// All findings as sentences, worst first.
+        /// What to do, in one line: the first of `str()`.
+        action: String = |report| report.action();
+        /// All findings as sentences, worst first; many of one kind are one.
         findings: Vec<String> = |report| report.findings();
         /// Findings that are worse than remarks.
         problems: Vec<String> = |report| report.problems();
@@ -140,7 +153,26 @@ value_class! {
         };
         /// Rounds that were measured.
         rounds: usize = |report| report.rounds;
-        /// Measurements and failures.
+        /// Pairs of nodes that were tried.
+        pairs: usize = |report| report.pairs();
+        /// Share of all pairs of nodes that were tried, 0 to 1: nothing is known of the others.
+        links_seen: f64 = |report| report.conclusion.links_seen;
+        /// How much single measurements of bandwidth vary (standard deviation), in percent; None
+        /// where too few nodes were measured to tell.
+        noise_percent: Option<f64> = |report| report.conclusion.noise_percent;
+        /// The least loss of a node that could be told from that noise, in percent.
+        detectable_percent: Option<f64> = |report| report.conclusion.detectable_percent;
+        /// The median rate with all rails in one direction, in Gbit/s; None where none was measured.
+        typical_gbps: Option<f64> = |report| report.conclusion.typical_gbps;
+        /// The median latency, in µs; None where none was measured.
+        typical_latency_us: Option<f64> = |report| report.conclusion.typical_latency_us;
+        /// How it was surveyed: mode, seed, expected rates, thresholds; None in older reports.
+        options: Option<SurveyOptions> = |report| report.options.clone().map(SurveyOptions);
+        /// The version of efa-sdk that surveyed; None in older reports.
+        version: Option<String> = |report| report.version.clone();
+        /// When it ended, such as `2026-11-30T02:00:00Z`; None where nobody said.
+        finished_at: Option<String> = |report| report.finished_at();
+        /// Measurements and failures, those of single rails too: as many as `rows()`.
         measurements: usize = |report| report.observations.len();
         /// Seconds that it took.
         elapsed_s: f64 = |report| report.elapsed_s;

@@ -34,6 +34,20 @@ pub enum Mode {
     BetweenGroups,
 }
 
+impl Mode {
+    /// Its name, as in options, such as `within_groups`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Sampled => "sampled",
+            Self::Ring => "ring",
+            Self::WithinGroups => "within_groups",
+            Self::BetweenGroups => "between_groups",
+        }
+    }
+}
+
 /// How to survey: every setting of a plan, with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

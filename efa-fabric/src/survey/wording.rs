@@ -41,16 +41,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
             .cloned()
             .unwrap_or_else(|| format!("node {node}"))
     };
-    let subject = match verdict.subject {
-        Subject::Cluster => "the cluster".to_owned(),
-        Subject::Node { node } => name(node),
-        Subject::Rail { node, rail } => format!("rail {rail} of {}", name(node)),
-        Subject::Link { a, b } => format!("the link between {} and {}", name(a), name(b)),
-        Subject::Group { group } => match &verdict.evidence.label {
-            Some(label) => format!("the group {label}"),
-            None => format!("group {group}"),
-        },
-    };
+    let subject = subject(verdict, names);
     let e = &verdict.evidence;
     match verdict.kind {
         VerdictKind::Unreachable => unreachable(verdict, &subject),
@@ -141,6 +132,26 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
                 },
             ),
             _ => format!("not enough data about {subject}{}", failure(e)),
+        },
+    }
+}
+
+/// What a verdict is about; nodes beyond `names` are called by number.
+pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
+    let name = |node: usize| {
+        names
+            .get(node)
+            .cloned()
+            .unwrap_or_else(|| format!("node {node}"))
+    };
+    match verdict.subject {
+        Subject::Cluster => "the cluster".to_owned(),
+        Subject::Node { node } => name(node),
+        Subject::Rail { node, rail } => format!("rail {rail} of {}", name(node)),
+        Subject::Link { a, b } => format!("the link between {} and {}", name(a), name(b)),
+        Subject::Group { group } => match &verdict.evidence.label {
+            Some(label) => format!("the group {label}"),
+            None => format!("group {group}"),
         },
     }
 }
@@ -275,7 +286,7 @@ fn structure(e: &Evidence) -> String {
 }
 
 /// All names, or the first of many and how many more there are.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     const MOST: usize = 64;
     let text = names[..names.len().min(MOST)].join(", ");
     match names.len().checked_sub(MOST) {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::node::Node;
 use super::pair::Sight;
 use super::progress::Progress;
-use super::report::Report;
+use super::report::{Report, VERSION};
 use crate::error::{Code, Error, Result};
 use crate::survey::{
     Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Options, Outcome,
@@ -18,6 +18,7 @@ use crate::survey::{
 pub struct Survey {
     nodes: Vec<Node>,
     provider: String,
+    options: Options,
     plan: Plan,
     observations: Observations,
     round: Option<Round>,
@@ -56,7 +57,8 @@ impl Survey {
             node.name = name;
         }
         Ok(Self {
-            plan: Plan::new(nodes.len(), options)?,
+            plan: Plan::new(nodes.len(), options.clone())?,
+            options,
             observations: Observations::new(nodes.len()),
             nodes,
             provider: provider.into(),
@@ -256,6 +258,9 @@ impl Survey {
             rounds: self.rounds,
             partial: !self.over,
             elapsed_s,
+            options: Some(self.options.clone()),
+            version: Some(VERSION.to_owned()),
+            finished_unix_s: None,
         }
     }
 }
@@ -548,7 +553,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
         let html = report.to_html();
         assert!(html.contains("&lt;b&gt;&amp;&quot;x") && !html.contains("<b>&"));
-        assert!(html.contains("12.50 Gbit/s") && !html.contains("<script"));
+        assert!(html.contains("12.5 Gbit/s") && !html.contains("<script"));
         assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Heat {
     pub(super) names: Vec<String>,
     /// By sending node, then receiving node.
     pub(super) cells: Vec<Vec<Cell>>,
+    /// Nodes to take out, by number.
+    pub(super) drained: Vec<usize>,
     /// The median of all rates, in Gbit/s.
     pub(super) typical_gbps: Option<f64>,
 }
@@ -44,6 +46,7 @@ impl Heat {
         Self {
             names: axis_names(report.nodes.iter().map(|node| node.name.as_str())),
             cells,
+            drained: report.drained(),
             typical_gbps: median(&mut rates),
         }
     }
@@ -78,17 +81,6 @@ pub(super) fn colour(share: f64) -> String {
         (from + (to - from) * position).round() as u8
     };
     format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
-}
-
-/// Three digits at most where they say enough.
-pub(super) fn short(gbps: f64) -> String {
-    if gbps >= 99.95 {
-        format!("{gbps:.0}")
-    } else if gbps >= 9.995 {
-        format!("{gbps:.1}")
-    } else {
-        format!("{gbps:.2}")
-    }
 }
 
 /// Names with their middle left out where they are long, unless two would then be the same.
@@ -141,20 +133,6 @@ mod tests {
             (7.0, "#b2e0be"),
         ] {
             assert_eq!(colour(share), expected, "{share}");
-        }
-    }
-
-    #[test]
-    fn three_digits() {
-        for (gbps, expected) in [
-            (0.123, "0.12"),
-            (9.99, "9.99"),
-            (9.996, "10.0"),
-            (99.94, "99.9"),
-            (99.96, "100"),
-            (3200.4, "3200"),
-        ] {
-            assert_eq!(short(gbps), expected);
         }
     }
 

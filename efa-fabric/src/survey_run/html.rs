@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
-use super::heat::{FAILED, Heat, MAX_NODES, colour, escape, short};
+use super::heat::{FAILED, Heat, MAX_NODES, colour, escape};
 use super::report::{Cell, Report};
+use crate::survey::wording::digits;
 
+/// Nodes that the first line names.
+const MAX_NAMES: usize = 64;
 /// Colours of text and page are the notebook's, so that dark themes work; only cells with a
 /// colour of their own have a text colour. `!important` is against JupyterLab's striped tables.
 const STYLE: &str = "\
@@ -31,7 +34,8 @@ impl Report {
     #[must_use]
     pub fn to_html(&self) -> String {
         let mut html = format!(
-            "<div class=\"efa-survey\"><style>{STYLE}</style><p>{}</p>",
+            "<div class=\"efa-survey\"><style>{STYLE}</style><p><b>{}</b></p><p>{}</p>",
+            escape(&self.action_of(MAX_NAMES)),
             escape(&self.headline())
         );
         let findings = self.findings();
@@ -41,6 +45,9 @@ impl Report {
                 let _ = write!(html, "<li>{}</li>", escape(&finding));
             }
             html.push_str("</ul>");
+        }
+        for line in [self.precision(), self.circumstances()] {
+            let _ = write!(html, "<p>{}</p>", escape(&line));
         }
         if self.nodes.len() > MAX_NODES {
             html.push_str("<pre>");
@@ -64,7 +71,7 @@ impl Report {
             " class=\"small\""
         };
         let bad = |node: usize| {
-            if self.conclusion.drain.contains(&node) {
+            if heat.drained.contains(&node) {
                 " bad"
             } else {
                 ""
@@ -110,10 +117,11 @@ impl Report {
             ),
             Cell::Gbps(gbps) => write!(
                 html,
-                "<td style=\"background:{}\" title=\"{title}: {gbps:.2} Gbit/s\">{}</td>",
+                "<td style=\"background:{}\" title=\"{title}: {} Gbit/s\">{}</td>",
                 heat.colour(gbps),
+                digits(gbps),
                 if heat.has_numbers() {
-                    short(gbps)
+                    digits(gbps)
                 } else {
                     String::new()
                 }
@@ -135,7 +143,7 @@ fn legend(html: &mut String, heat: &Heat) {
                 html,
                 "<span><i style=\"background:{}\">&nbsp;</i>{} {text}</span> ",
                 colour(share),
-                short(typical * share)
+                digits(typical * share)
             );
         }
     }

@@ -14,6 +14,9 @@ use crate::survey::Severity;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Inspection {
+    /// The EC2 instance id. Not compared.
+    #[serde(default)]
+    pub instance_id: Option<String>,
     /// Such as `p5.48xlarge`.
     pub instance_type: Option<String>,
     /// EFA devices that the kernel's driver made usable.
@@ -45,6 +48,7 @@ impl Inspection {
             _ => None,
         };
         Self {
+            instance_id: machine.instance_id.clone(),
             instance_type: machine.instance_type.clone(),
             efa_devices: machine.efa_devices.len(),
             efa_driver: module.and_then(|module| module.version.clone()),
@@ -58,6 +62,18 @@ impl Inspection {
             verdict: doctor.verdict.as_str().to_owned(),
             failed: failed.map(|finding| finding.title.clone()),
         }
+    }
+}
+
+impl Node {
+    /// Its EC2 instance id: as it was given, or as an [`Inspection`] of the node found it.
+    #[must_use]
+    pub fn known_instance_id(&self) -> Option<String> {
+        let inspected = || {
+            let found: Inspection = serde_json::from_str(self.inspection.as_ref()?).ok()?;
+            found.instance_id
+        };
+        self.instance_id.clone().or_else(inspected)
     }
 }
 
@@ -199,6 +215,7 @@ mod tests {
 
     fn good() -> Inspection {
         Inspection {
+            instance_id: None,
             instance_type: Some("p5.48xlarge".into()),
             efa_devices: 32,
             efa_driver: Some("2.15.0g".into()),

@@ -16,6 +16,12 @@ pub struct Node {
     /// What an inspection of the node gave, as JSON: an `Inspection`, which is
     /// compared with that of others, or anything else.
     pub inspection: Option<String>,
+    /// Its EC2 instance id, where whoever named the node knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<String>,
+    /// Its id in a Ray cluster, which Ray's own commands take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ray_node_id: Option<String>,
     /// Its network nodes from the top level down, as EC2's DescribeInstanceTopology lists them;
     /// empty where unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

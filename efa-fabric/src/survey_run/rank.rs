@@ -2,7 +2,7 @@
 //! it leaves for them, and all get the same report.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -211,7 +211,12 @@ impl Rank<'_> {
             }
             progress(&survey.progress(start.elapsed().as_secs_f64()));
         }
-        Ok(survey.report(start.elapsed().as_secs_f64()))
+        let report = survey.report(start.elapsed().as_secs_f64());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Ok(match now {
+            Ok(now) => report.finished(now.as_secs()),
+            Err(_) => report,
+        })
     }
 
     fn own_node(&self) -> Node {

@@ -1,17 +1,19 @@
 //! The result of a survey, with names: what was found, and all measurements.
 
-use std::fmt;
-
-use efa_core::text::plain;
 use serde::{Deserialize, Serialize};
 
 use super::inspection::{Difference, differences};
 use super::node::Node;
+use super::time::{LAST_UNIX_S, utc};
 use crate::error::{Code, Error, Result};
 use crate::median::median;
 use crate::survey::{
-    Conclusion, Observations, Outcome, PairObservation, Severity, Subject, VerdictKind, rank,
+    Conclusion, Observations, Options, Outcome, PairObservation, Severity, Subject, VerdictKind,
+    rank,
 };
+
+/// The version that writes reports.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The result of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,16 @@ pub struct Report {
     pub partial: bool,
     /// How long it took, in s.
     pub elapsed_s: f64,
+    /// How it was surveyed: mode, seed, thresholds, expected rates. `None` where the report does
+    /// not say, as those of versions before 2026-11-30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<Options>,
+    /// The version of efa-sdk that surveyed. `None` where the report does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When it ended, in s since 1970-01-01T00:00:00Z. `None` where nobody said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_unix_s: Option<u64>,
 }
 
 /// What another process wrote, which is not believed: a report says nothing of nodes that it lacks.
@@ -47,6 +59,9 @@ struct Written {
     rounds: usize,
     partial: bool,
     elapsed_s: f64,
+    options: Option<Options>,
+    version: Option<String>,
+    finished_unix_s: Option<u64>,
 }
 
 impl TryFrom<Written> for Report {
@@ -75,6 +90,12 @@ impl TryFrom<Written> for Report {
         if let Some(node) = named.max().filter(|&node| node >= count) {
             return wrong(format!("the report speaks of node {node} of {count}"));
         }
+        if let Some(options) = &written.options {
+            options.require_valid_for(count)?;
+        }
+        if written.finished_unix_s.is_some_and(|at| at > LAST_UNIX_S) {
+            return wrong("the report ended after the year 9999".to_owned());
+        }
         Ok(Self {
             nodes: written.nodes,
             provider: written.provider,
@@ -84,6 +105,9 @@ impl TryFrom<Written> for Report {
             rounds: written.rounds,
             partial: written.partial,
             elapsed_s: written.elapsed_s,
+            options: written.options,
+            version: written.version,
+            finished_unix_s: written.finished_unix_s,
         })
     }
 }
@@ -98,10 +122,10 @@ pub struct NodeSummary {
     pub receives_gbps: Option<f64>,
     /// Half of the round trip, in µs.
     pub latency_us: Option<f64>,
-    /// Pairs of it that failed.
+    /// Measurements of it that failed.
     pub failed: usize,
-    /// Pairs of it.
-    pub pairs: usize,
+    /// Measurements of it, failed ones too.
+    pub measurements: usize,
 }
 
 /// What is known of the way from one node to another.
@@ -138,7 +162,24 @@ impl Report {
             silent: Vec::new(),
             partial: false,
             elapsed_s: 0.0,
+            options: None,
+            version: Some(VERSION.to_owned()),
+            finished_unix_s: None,
         }
+    }
+
+    /// The same, ended this many seconds after 1970-01-01T00:00:00Z, until the year 9999. A survey
+    /// has no clock of its own.
+    #[must_use]
+    pub fn finished(mut self, unix_s: u64) -> Self {
+        self.finished_unix_s = Some(unix_s.min(LAST_UNIX_S));
+        self
+    }
+
+    /// When it ended, such as `2026-11-30T02:00:00Z`; `None` where nobody said.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<String> {
+        self.finished_unix_s.map(utc)
     }
 
     /// Whether the survey came to its end, measured something, lost no node and found no fault.
@@ -157,7 +198,7 @@ impl Report {
         differences(&self.nodes, &self.provider)
     }
 
-    fn differ_badly(&self) -> bool {
+    pub(super) fn differ_badly(&self) -> bool {
         let is_fault = |difference: &Difference| difference.severity == Severity::Fault;
         self.differences().iter().any(is_fault)
     }
@@ -212,6 +253,11 @@ impl Report {
     /// Nodes to take out, by name.
     #[must_use]
     pub fn drain(&self) -> Vec<String> {
+        self.names_of(&self.drained())
+    }
+
+    /// Nodes to take out, by number.
+    pub(super) fn drained(&self) -> Vec<usize> {
         let differences = self.differences();
         let mut nodes: Vec<usize> = differences
             .iter()
@@ -220,7 +266,7 @@ impl Report {
             .collect();
         nodes.sort_unstable();
         nodes.dedup();
-        self.names_of(&nodes)
+        nodes
     }
 
     /// Nodes that are slow themselves, or one of their rails is, by name.
@@ -307,7 +353,7 @@ impl Report {
     }
 
     /// What was seen of pairs, without that of single rails.
-    fn of_pairs(&self) -> impl Iterator<Item = &PairObservation> {
+    pub(super) fn of_pairs(&self) -> impl Iterator<Item = &PairObservation> {
         let all = self.observations.as_slice().iter();
         all.filter(|observation| observation.rail.is_none())
     }
@@ -319,9 +365,7 @@ impl Report {
     }
 
     fn statements(&self, wanted: impl Fn(Severity) -> bool) -> Vec<String> {
-        let names = self.names();
-        let verdicts = (self.conclusion.verdicts.iter())
-            .map(|verdict| (verdict.severity, verdict.statement_with(&names)));
+        let verdicts = self.told().into_iter();
         let differences = self.differences();
         let differences = differences.iter().map(|difference| {
             let name = |node| self.name(node).to_owned();
@@ -354,7 +398,7 @@ impl Report {
         self.nodes.get(node).map_or("?", |node| node.name.as_str())
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.name.clone()).collect()
     }
 
@@ -363,77 +407,6 @@ impl Report {
             .iter()
             .map(|&node| self.name(node).to_owned())
             .collect()
-    }
-
-    /// One line: how many nodes, over what, how it went, and how long where that is known.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let failed = self
-            .of_pairs()
-            .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
-            .count();
-        format!(
-            "{} nodes over {}: {}; {} pairs measured in {} rounds, {failed} failed{}{}",
-            self.nodes.len(),
-            self.provider,
-            if self.is_healthy() {
-                "no fault was found"
-            } else if self.silent.is_empty()
-                && self.conclusion.faults().next().is_none()
-                && !self.differ_badly()
-            {
-                "not enough was measured"
-            } else {
-                "something is wrong"
-            },
-            self.of_pairs().count(),
-            self.rounds,
-            if self.elapsed_s > 0.0 {
-                format!(", {:.1} s", self.elapsed_s)
-            } else {
-                String::new()
-            },
-            if self.partial { ", stopped early" } else { "" },
-        )
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", plain(&self.headline()))?;
-        for finding in self.findings() {
-            writeln!(f, "- {}", plain(&finding))?;
-        }
-        let drain = self.drain();
-        if !drain.is_empty() {
-            writeln!(f, "take out: {}", plain(&drain.join(", ")))?;
-        }
-        let names: Vec<String> = self.nodes.iter().map(|node| plain(&node.name)).collect();
-        let width = names
-            .iter()
-            .map(|name| name.chars().count())
-            .max()
-            .unwrap_or(0)
-            .clamp(4, 40);
-        writeln!(
-            f,
-            "{:width$}  {:>12}  {:>15}  {:>10}  {:>6}  {:>6}",
-            "node", "sends Gbit/s", "receives Gbit/s", "latency µs", "failed", "pairs"
-        )?;
-        let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.2}"));
-        for (name, summary) in names.iter().zip(self.summaries()) {
-            writeln!(
-                f,
-                "{:width$}  {:>12}  {:>15}  {:>10}  {:>6}  {:>6}",
-                name,
-                text(summary.sends_gbps),
-                text(summary.receives_gbps),
-                text(summary.latency_us),
-                summary.failed,
-                summary.pairs
-            )?;
-        }
-        Ok(())
     }
 }
 
@@ -444,13 +417,13 @@ struct OfNode {
     receives_gbps: Vec<f64>,
     latency_us: Vec<f64>,
     failed: usize,
-    pairs: usize,
+    measurements: usize,
 }
 
 impl OfNode {
     /// Adds a pair of it, in which it has the lower number or the higher.
     fn add(&mut self, outcome: &Outcome, is_low: bool) {
-        self.pairs += 1;
+        self.measurements += 1;
         let Outcome::Measured(m) = outcome else {
             self.failed += 1;
             return;
@@ -471,7 +444,7 @@ impl OfNode {
             receives_gbps: median(&mut self.receives_gbps),
             latency_us: median(&mut self.latency_us),
             failed: self.failed,
-            pairs: self.pairs,
+            measurements: self.measurements,
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::fmt::Write;
 
-use super::heat::{FAILED, Heat, MAX_NODES, colour, escape, short};
+use super::heat::{FAILED, Heat, MAX_NODES, colour, escape};
 use super::report::{Cell, Report};
+use crate::survey::wording::digits;
 
 /// Around everything, in px.
 const PADDING: usize = 16;
 /// Of a line of text, in px.
 const LINE: usize = 18;
+/// Nodes that the first line names.
+const MAX_NAMES: usize = 16;
 /// Findings that are written out.
 const MAX_FINDINGS: usize = 6;
 /// Of the picture, in px, however few nodes there are.
@@ -31,7 +34,7 @@ text{font:12px Helvetica,Arial,sans-serif;fill:#24292f}\
 @media(prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#30363d}text{fill:#e6edf3}.n{fill:#111}}";
 
 impl Report {
-    /// The report as a self-contained SVG: the headline, the findings (the first six), a heatmap
+    /// The report as a self-contained SVG: what to do, the findings (the first six), a heatmap
     /// of rates by sending and receiving node, and its colour scale in Gbit/s. It is readable on
     /// light and dark pages, names are escaped, and there are no scripts. Above 24 nodes the rates
     /// are only in the cells' titles, above 128 there is no heatmap.
@@ -42,11 +45,15 @@ impl Report {
         let width = frame.as_ref().map_or(MIN_WIDTH, Frame::width);
         let mut body = String::new();
         let mut y = PADDING + 14;
-        for line in wrap(&self.headline(), (width - 2 * PADDING) / 9) {
+        for line in wrap(&self.action_of(MAX_NAMES), (width - 2 * PADDING) / 9) {
             text(&mut body, "title", PADDING, y, &line);
             y += LINE + 2;
         }
-        for line in self.lines((width - 2 * PADDING) / 7) {
+        let characters = (width - 2 * PADDING) / 7;
+        let why = wrap(&self.headline(), characters);
+        let below = [self.precision(), self.circumstances()];
+        let below = below.iter().flat_map(|line| wrap(line, characters));
+        for line in why.into_iter().chain(self.lines(characters)).chain(below) {
             text(&mut body, "", PADDING, y, &line);
             y += LINE;
         }
@@ -54,7 +61,7 @@ impl Report {
             y = self.cells(&mut body, heat, frame, y);
             y = scale(&mut body, heat, y);
         }
-        let (height, label) = (y, escape(&self.headline()));
+        let (height, label) = (y, escape(&self.action_of(MAX_NAMES)));
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\n\
@@ -94,7 +101,7 @@ impl Report {
     /// The heatmap below `y`; where it ends.
     fn cells(&self, body: &mut String, heat: &Heat, frame: &Frame, y: usize) -> usize {
         let class = |node: usize, base: &'static str| {
-            if self.conclusion.drain.contains(&node) {
+            if heat.drained.contains(&node) {
                 format!("{base} bad")
             } else {
                 base.to_owned()
@@ -130,8 +137,8 @@ impl Report {
                     ),
                     Cell::Gbps(gbps) => (
                         format!("fill=\"{}\"", heat.colour(gbps)),
-                        heat.has_numbers().then(|| ("n", short(gbps))),
-                        format!("{gbps:.2} Gbit/s"),
+                        heat.has_numbers().then(|| ("n", digits(gbps))),
+                        format!("{} Gbit/s", digits(gbps)),
                     ),
                 };
                 let _ = writeln!(
@@ -185,7 +192,7 @@ fn scale(body: &mut String, heat: &Heat, y: usize) -> usize {
     let mut x = PADDING;
     let base = y + 11;
     if let Some(typical) = heat.typical_gbps {
-        let least = format!("≤ {}", short(typical * 0.5));
+        let least = format!("≤ {}", digits(typical * 0.5));
         text(body, "", x, base, &least);
         x += least.chars().count() * 7 + 10;
         let step = SCALE_WIDTH / SCALE_STEPS;
@@ -199,7 +206,7 @@ fn scale(body: &mut String, heat: &Heat, y: usize) -> usize {
             );
         }
         x += SCALE_WIDTH + 8;
-        let most = format!("≥ {} Gbit/s, the median", short(typical));
+        let most = format!("≥ {} Gbit/s, the median", digits(typical));
         text(body, "", x, base, &most);
         x += most.chars().count() * 7 + 6;
     }
@@ -247,6 +254,7 @@ fn wrap(text: &str, characters: usize) -> Vec<String> {
 mod tests {
     use super::super::sample::{bad_cluster, unmeasured};
     use super::*;
+    use crate::survey::{Subject, Verdict};
 
     fn count(svg: &str, part: &str) -> usize {
         svg.matches(part).count()
@@ -263,7 +271,9 @@ mod tests {
         assert_eq!(count(&svg, "class=\"scale\""), SCALE_STEPS);
         assert_eq!(count(&svg, "class=\"to bad\""), 1);
         assert!(svg.contains("Gbit/s, the median"));
-        assert!(svg.contains(&format!("<title>{}</title>", report.headline())));
+        assert!(svg.contains(
+            "<title>take out: node-5; look at: the link between node-1 and node-2</title>"
+        ));
         assert!(svg.contains("• node-5 has ") && svg.contains("• the link between node-1 and"));
     }
 
@@ -315,7 +325,12 @@ mod tests {
         }
         let mut report = bad_cluster(8);
         let first = report.conclusion.verdicts[0].clone();
-        report.conclusion.verdicts = vec![first; 9];
+        let of_rail = |rail| {
+            let subject = Subject::Rail { node: 5, rail };
+            let first = first.clone();
+            Verdict { subject, ..first }
+        };
+        report.conclusion.verdicts = (0..9).map(of_rail).collect();
         assert_eq!(count(&report.to_svg(), "• and 3 more"), 1);
     }
 }

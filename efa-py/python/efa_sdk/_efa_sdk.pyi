@@ -3313,6 +3313,11 @@ class NodeInspection:
         The value that `to_json` gave.
         """
     @property
+    def instance_id(self, /) -> str | None:
+        """
+        The EC2 instance id.
+        """
+    @property
     def instance_type(self, /) -> str | None:
         """
         Such as `p5.48xlarge`.
@@ -4785,7 +4790,7 @@ class SurveyNode:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, name: str, *, address: str | None = None, inspection: str | None = None, rails: SupportsIndex = 0, network_nodes: "collections.abc.Sequence[str]" = ...) -> SurveyNode: ...
+    def __new__(cls, /, name: str, *, address: str | None = None, inspection: str | None = None, rails: SupportsIndex = 0, network_nodes: "collections.abc.Sequence[str]" = ..., instance_id: str | None = None, ray_node_id: str | None = None) -> SurveyNode: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -4804,6 +4809,11 @@ class SurveyNode:
         What an inspection gave, as JSON.
         """
     @property
+    def instance_id(self, /) -> str | None:
+        """
+        The EC2 instance id, where it is known: as given, or as the inspection found it.
+        """
+    @property
     def name(self, /) -> str:
         """
         The name, which no other node of the survey has.
@@ -4817,6 +4827,11 @@ class SurveyNode:
     def rails(self, /) -> int:
         """
         Rails that it offers for measuring; 0 where they are not told apart.
+        """
+    @property
+    def ray_node_id(self, /) -> str | None:
+        """
+        The id in a Ray cluster, which Ray's own commands take.
         """
     def to_json(self, /) -> str:
         """
@@ -4932,9 +4947,10 @@ class SurveyPlan:
         Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
         after the start of the round.
         """
-    def report(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0) -> SurveyReport:
+    def report(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0, finished_unix_s: SupportsIndex | None = None) -> SurveyReport:
         """
-        What is known so far.
+        What is known so far. The plan has no clock: elapsed_s is how long it took, and
+        finished_unix_s when it ended, in seconds since 1970 (`time.time()`).
         """
     @property
     def round(self, /) -> int | None:
@@ -5011,6 +5027,16 @@ class SurveyReport:
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
+    def action(self, /) -> str:
+        """
+        What to do, in one line: the first of `str()`.
+        """
+    @property
+    def detectable_percent(self, /) -> float | None:
+        """
+        The least loss of a node that could be told from that noise, in percent.
+        """
+    @property
     def differences(self, /) -> list[SurveyDifference]:
         """
         Where the inspected nodes differ, and what their doctors say.
@@ -5028,7 +5054,12 @@ class SurveyReport:
     @property
     def findings(self, /) -> list[str]:
         """
-        All findings as sentences, worst first.
+        All findings as sentences, worst first; many of one kind are one.
+        """
+    @property
+    def finished_at(self, /) -> str | None:
+        """
+        When it ended, such as `2026-11-30T02:00:00Z`; None where nobody said.
         """
     @staticmethod
     def from_json(text: str) -> SurveyReport:
@@ -5040,6 +5071,11 @@ class SurveyReport:
         """
         Whether the survey came to its end and found nothing worse than remarks.
         """
+    @property
+    def links_seen(self, /) -> float:
+        """
+        Share of all pairs of nodes that were tried, 0 to 1: nothing is known of the others.
+        """
     def matrix(self, /) -> list[list[float | None]]:
         """
         Rates in Gbit/s by sending node, then receiving node; None where there is none.
@@ -5047,12 +5083,28 @@ class SurveyReport:
     @property
     def measurements(self, /) -> int:
         """
-        Measurements and failures.
+        Measurements and failures, those of single rails too: as many as `rows()`.
         """
     @property
     def nodes(self, /) -> list[SurveyNode]:
         """
         The nodes, by number.
+        """
+    @property
+    def noise_percent(self, /) -> float | None:
+        """
+        How much single measurements of bandwidth vary (standard deviation), in percent; None
+        where too few nodes were measured to tell.
+        """
+    @property
+    def options(self, /) -> SurveyOptions | None:
+        """
+        How it was surveyed: mode, seed, expected rates, thresholds; None in older reports.
+        """
+    @property
+    def pairs(self, /) -> int:
+        """
+        Pairs of nodes that were tried.
         """
     @property
     def partial(self, /) -> bool:
@@ -5118,6 +5170,16 @@ class SurveyReport:
         together; None unless the network nodes of all are known.
         """
     @property
+    def typical_gbps(self, /) -> float | None:
+        """
+        The median rate with all rails in one direction, in Gbit/s; None where none was measured.
+        """
+    @property
+    def typical_latency_us(self, /) -> float | None:
+        """
+        The median latency, in µs; None where none was measured.
+        """
+    @property
     def unreachable_links(self, /) -> list[tuple[str, str]]:
         """
         Pairs that did not reach each other while both reach others, by names.
@@ -5126,6 +5188,11 @@ class SurveyReport:
     def unreachable_nodes(self, /) -> list[str]:
         """
         Nodes that nobody reached, by name.
+        """
+    @property
+    def version(self, /) -> str | None:
+        """
+        The version of efa-sdk that surveyed; None in older reports.
         """
 
 @final

@@ -214,7 +214,7 @@ def survey(
         for number in range(len(actors)):
             _end(ray, actors, number)
         line.close()
-    return plan.report(elapsed_s=time.monotonic() - start)
+    return plan.report(elapsed_s=time.monotonic() - start, finished_unix_s=int(time.time()))
 
 
 def _initialised_ray() -> Any:
@@ -353,14 +353,22 @@ def _known(nodes: list[dict[str, Any]], topology: Topology | None) -> list[Surve
     named = Counter(names)
     placed = {}
     if topology is not None:
-        placed = {i.private_ip_address: i.network_nodes for i in topology.nodes}
+        placed = {i.private_ip_address: i for i in topology.nodes}
     known = []
     for node, name in zip(nodes, names, strict=True):
         if named[name] > 1:
             name = f"{name}/{node['NodeID'][:6]}"
         address = node["NodeManagerAddress"]
-        network_nodes = placed.get(address, [])
-        known.append(SurveyNode(name, address=address, network_nodes=network_nodes))
+        instance = placed.get(address)
+        known.append(
+            SurveyNode(
+                name,
+                address=address,
+                network_nodes=[] if instance is None else instance.network_nodes,
+                instance_id=None if instance is None else instance.instance_id,
+                ray_node_id=node["NodeID"],
+            )
+        )
     return known
 
 
@@ -371,6 +379,8 @@ def _introduced(node: SurveyNode, greeting: _Greeting | None, pair: PairOptions)
         inspection=None if greeting is None else greeting.inspection,
         rails=len(pair.rails),
         network_nodes=node.network_nodes,
+        instance_id=node.instance_id,
+        ray_node_id=node.ray_node_id,
     )
 
 
