@@ -88,7 +88,7 @@ pub(super) fn messages<'a>(
         if found.is_empty() {
             label = launcher_label(start_of(&line[..header_start]));
         } else if let Some(last) = found.last_mut() {
-            last.text = trimmed(&line[from..header_start]);
+            last.text = &line[from..header_start];
             last.may_be_cut = true;
         }
         let mut origin = label;
@@ -103,10 +103,14 @@ pub(super) fn messages<'a>(
             origin,
             speaker: Some(marker.speaker),
             level: marker.level,
-            text: trimmed(&line[marker.end..]),
+            text: &line[marker.end..],
             may_be_cut: marker.is_cut,
         });
         from = marker.end;
+    }
+    // Only now is known where each ends: the rest of the line is not searched for each.
+    for message in &mut found {
+        message.text = trimmed(message.text);
     }
     if found.is_empty() {
         found.extend(without_marker(line));
@@ -218,6 +222,7 @@ pub(super) fn torn_tail(line: &str) -> Option<Message<'_>> {
 /// Text without what collectors put behind it: the rest of a container runtime's JSON, and how
 /// often Ray left the line out.
 fn trimmed(text: &str) -> &str {
+    looked_at(text.len());
     let mut text = text;
     for end in ["\\n\"", "\",\"", " [repeated "] {
         text = &text[..text.find(end).unwrap_or(text.len())];
