@@ -104,7 +104,7 @@ fn check_one<'a>(
         DocumentFormat::CloudFormation => cloudformation::check_template(document, found)?,
         DocumentFormat::LaunchTemplate => launch_template::check_launch_template(document, found),
         DocumentFormat::Eksctl => eksctl::check_cluster_config(document, found),
-        DocumentFormat::Terraform => terraform::check_configuration(document, found),
+        DocumentFormat::Terraform => terraform::check_configuration(document, found)?,
         DocumentFormat::Several => {}
     }
     Ok(())

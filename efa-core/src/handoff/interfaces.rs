@@ -59,13 +59,15 @@ fn interface(entry: &Value) -> Result<NetworkInterface, String> {
 
 /// A field under EC2's name, or that name in camel or snake case.
 pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a Value> {
-    let mut camel = name.to_owned();
-    if let Some(first) = camel.get_mut(..1) {
-        first.make_ascii_lowercase();
-    }
-    [name.to_owned(), camel, snake_case(name)]
-        .iter()
-        .find_map(|spelling| entry.get(spelling))
+    let entry = entry.as_object()?;
+    let camel = || {
+        let mut camel = name.to_owned();
+        camel.get_mut(..1)?.make_ascii_lowercase();
+        entry.get(&camel)
+    };
+    let found = entry.get(name).or_else(camel);
+    found
+        .or_else(|| entry.get(&snake_case(name)))
         .filter(|value| !value.is_null())
 }
 

@@ -87,14 +87,26 @@ pub(super) fn check_template(document: &Checked<'_>, found: &mut Findings) -> Re
         }
     }
     list_unread(document, found);
-    let (readings, conditions) = Template::readings(document.document)?;
+    let readings = resolve::readings(document.document)?;
+    let conditions = &readings.conditions;
+    let tried = readings.tried();
+    if readings.combinations > tried as u64 {
+        let reason = format!(
+            "{tried} of {} combinations of conditions and allowed instance types were checked: \
+             give the parameters defaults, and check the template with each set that you use",
+            readings.combinations
+        );
+        let path = document.path("Conditions");
+        found.unread("conditions", "Conditions", &path, &reason);
+    }
     if !conditions.is_empty() {
         found.out_of_sight(&format!(
             "whether these conditions hold: {}; both branches were checked",
             conditions.join(", ")
         ));
     }
-    for template in readings {
+    for resources in readings.resources() {
+        let template = Template::new(resources?);
         let mut here = Findings::default();
         launches::check_launches(document, &template, &mut here);
         groups::check_groups(document, &template, &mut here);

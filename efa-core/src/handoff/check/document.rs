@@ -7,6 +7,10 @@ use serde_json::Value;
 use super::report::{DocumentFinding, Unread};
 use crate::catalog::Catalog;
 
+/// How many findings of interfaces say what to put there instead: nobody reads more, and each may
+/// be as long as a launch.
+const CORRECTIONS: usize = 1000;
+
 /// One document of a text under check.
 pub(super) struct Checked<'a> {
     pub(super) document: &'a Value,
@@ -28,6 +32,7 @@ pub(super) struct Findings {
     pub(super) findings: Vec<DocumentFinding>,
     pub(super) out_of_sight: Vec<String>,
     pub(super) unread: Vec<Unread>,
+    corrections: usize,
     seen: HashSet<(String, String, String)>,
     said: HashSet<String>,
 }
@@ -35,6 +40,12 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn push(&mut self, finding: DocumentFinding) {
         self.findings.push(finding);
+    }
+
+    /// Whether one more finding may say what to put there instead: the first ones of a text do.
+    pub(super) fn may_correct(&mut self) -> bool {
+        self.corrections += 1;
+        self.corrections <= CORRECTIONS
     }
 
     /// Adds a finding, unless the same was found on another way.
@@ -75,5 +86,20 @@ impl Findings {
         for unread in other.unread {
             self.unread(&unread.kind, &unread.name, &unread.path, &unread.reason);
         }
+    }
+}
+
+/// About how many bytes a value has.
+pub(super) fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(list) => list.iter().map(size).sum::<usize>() + 2,
+        Value::Object(map) => {
+            map.iter()
+                .map(|(k, v)| k.len() + size(v) + 2)
+                .sum::<usize>()
+                + 2
+        }
+        _ => 4,
     }
 }

@@ -112,6 +112,11 @@ impl Groups {
             .iter()
             .map(|(key, path)| (key.as_str(), path.as_str()))
             .collect();
+        let mut circular: HashMap<(&str, Direction), &GroupRule> = HashMap::new();
+        for rule in self.rules.iter().filter(|rule| rule.circular) {
+            let key = (rule.group.as_str(), rule.direction);
+            circular.entry(key).or_insert(rule);
+        }
         let mut judged: HashSet<&str> = HashSet::new();
         let mut lists: Vec<&Vec<Option<String>>> = self.of_efa.iter().collect();
         lists.sort();
@@ -135,11 +140,9 @@ impl Groups {
                 continue;
             }
             for direction in lacking(first) {
-                let circular = self.rules.iter().find(|rule| {
-                    rule.circular
-                        && rule.direction == direction
-                        && made.contains(&rule.group.as_str())
-                });
+                let circular = made
+                    .iter()
+                    .find_map(|group| circular.get(&(*group, direction)));
                 let (kind, corrected) = add(first, direction);
                 found.push(match circular {
                     Some(rule) => DocumentFinding::new(

@@ -75,7 +75,7 @@ fn without_list(launch: &Launch<'_>, catalog: &Catalog, path: &str, found: &mut 
     let known: Vec<&InstanceType> = known.collect();
     for instance_type in &known {
         if let Some(mut finding) = too_few(instance_type, 0, path) {
-            finding.corrected = planned(launch, instance_type);
+            finding.corrected = planned(launch, instance_type, found);
             found.push(finding);
         }
     }
@@ -132,7 +132,7 @@ fn with_list(
     }
     let mut push = |violation: Violation| {
         let mut finding = of_violation(violation, path);
-        finding.corrected = only.and_then(|only| planned(launch, only));
+        finding.corrected = only.and_then(|only| planned(launch, only, found));
         found.push_once(finding);
     };
     let unknown = launch.types.open || launch.types.names.is_empty();
@@ -212,7 +212,7 @@ fn check_types(
             if violations(instance_type, interfaces).is_empty()
                 && let Some(mut finding) = too_few(instance_type, efas, path)
             {
-                finding.corrected = planned(launch, instance_type);
+                finding.corrected = planned(launch, instance_type, found);
                 found.push(finding);
             }
         } else if is_without_efa(name) {
@@ -280,7 +280,7 @@ fn addresses(
                 .first()
                 .filter(|_| launch.types.names.len() == 1)
                 .and_then(|name| Catalog::bundled().get(name))
-                .and_then(|t| planned(launch, t));
+                .and_then(|t| planned(launch, t, found));
             found.push(finding);
         }
     }
@@ -297,7 +297,14 @@ fn of_violation(violation: Violation, path: &str) -> DocumentFinding {
 }
 
 /// What the type would have, in the document's language.
-fn planned(launch: &Launch<'_>, instance_type: &InstanceType) -> Option<String> {
+fn planned(
+    launch: &Launch<'_>,
+    instance_type: &InstanceType,
+    found: &mut Findings,
+) -> Option<String> {
+    if !found.may_correct() {
+        return None;
+    }
     let layout = instance_type.layout(&layout::Request::default()).ok()?;
     let text = (launch.corrected)(&layout);
     (!text.is_empty()).then_some(text)

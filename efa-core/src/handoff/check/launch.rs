@@ -17,6 +17,9 @@ pub(super) enum Said<T> {
     Is(T),
 }
 
+/// How many types of one launch are looked at: more than any Region has of one kind.
+const MAXIMUM_TYPES: usize = 500;
+
 /// The instance types that a launch may be of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Types {
@@ -31,14 +34,28 @@ impl Types {
     pub(super) fn add(&mut self, value: &Value) {
         match value {
             Value::String(name) if is_type_name(name) => {
-                let name = name.strip_prefix("ml.").unwrap_or(name).to_owned();
-                if !self.names.contains(&name) {
-                    self.names.push(name);
-                }
+                self.add_name(name.strip_prefix("ml.").unwrap_or(name));
             }
             Value::Array(list) => list.iter().for_each(|name| self.add(name)),
             Value::Null => {}
             _ => self.open = true,
+        }
+    }
+
+    /// Adds those of another description.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.open |= other.open;
+        other.names.iter().for_each(|name| self.add_name(name));
+    }
+
+    fn add_name(&mut self, name: &str) {
+        if self.names.iter().any(|known| known == name) {
+            return;
+        }
+        if self.names.len() < MAXIMUM_TYPES {
+            self.names.push(name.to_owned());
+        } else {
+            self.open = true;
         }
     }
 }

@@ -62,8 +62,9 @@ pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
     for node_type in &types {
         node_type::check_node_type(document, node_type, found);
     }
+    let everyone = commands::Everyone::of(document);
     for node_type in types.iter().filter(|node_type| node_type.has_efa()) {
-        commands::check_commands(document, node_type, found);
+        commands::check_commands(document, &everyone, node_type, found);
     }
     found.out_of_sight(
         "whether the security groups have the all-protocol rules with themselves both ways, and \

@@ -7,6 +7,7 @@ use super::document::{Checked, Findings};
 use super::launch::{At, Launch, Places, Said, Spelling, Types, block};
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
+use crate::error::Result;
 use crate::handoff::document::json_text;
 use crate::layout::Layout;
 
@@ -16,6 +17,7 @@ mod modules;
 mod resources;
 mod syntax;
 
+use expression::Scope;
 use resources::{Resource, Resources};
 use syntax::blocks;
 
@@ -106,8 +108,12 @@ pub(super) fn is_terraform(document: &Value) -> bool {
         || (has("values") && document.get("terraform_version").is_some())
 }
 
-pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) {
-    let resources = Resources::of(document);
+/// # Errors
+/// `handoff.too_large` where expressions expand to much more than the text.
+pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) -> Result<()> {
+    let scope = Scope::of(document.document);
+    let resources = Resources::of(document, &scope);
+    scope.finish()?;
     for resource in resources.all() {
         let plain = WITHOUT_LAUNCHES
             .iter()
@@ -127,7 +133,8 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
         check_instance(document, &resources, instance, found);
     }
     groups::check_groups(&resources, found);
-    modules::check_modules(document, found);
+    modules::check_modules(document, &scope, found);
+    scope.finish()
 }
 
 fn check_template(
@@ -218,12 +225,7 @@ fn describe_user(user: &Resource, launch: &mut Launch<'_>) {
             (None, "")
         }
     };
-    for name in types.names {
-        if !launch.types.names.contains(&name) {
-            launch.types.names.push(name);
-        }
-    }
-    launch.types.open |= types.open;
+    launch.types.extend(&types);
     let count = subnets.and_then(Value::as_array).map_or(0, Vec::len);
     if count > 1 {
         launch.places.push(Places {

@@ -376,27 +376,3 @@ fn no_text_drives_a_terminal() {
     let error = check("a: [\"\\e[31m\", }", Catalog::bundled()).unwrap_err();
     assert!(!error.to_string().contains('\u{1b}'));
 }
-
-#[test]
-fn many_pools_and_pods_are_compared_in_parts_or_named() {
-    let pool = |at: usize| {
-        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": format!("p{at}")}, "spec": {"template": {"spec": {
-        "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "x"}, "requirements": []}}}})
-    };
-    let pod = |at: usize| {
-        json!({"apiVersion": "v1", "kind": "Pod", "spec": {
-        "tolerations": [{"key": format!("k{at}")}], "containers": [{"resources": {"limits": {"vpc.amazonaws.com/efa": 1}}}]}})
-    };
-    let items: Vec<Value> = (0..1000).map(pool).chain((0..1000).map(pod)).collect();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    let report = report(&list.to_string());
-    assert!(
-        report.unread.iter().any(|u| u.reason.contains("too many")),
-        "{}",
-        report.unread.len()
-    );
-    let pods: Vec<Value> = (0..500).map(|_| pod(0)).collect();
-    let same = json!({"apiVersion": "v1", "kind": "PodList", "items": pods});
-    let same = check(&same.to_string(), Catalog::bundled()).unwrap();
-    assert_eq!(same.findings.len(), 500);
-}

@@ -1,5 +1,7 @@
 //! Launch templates, instances and interfaces of their own.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::super::launch_template::corrected;
@@ -17,8 +19,21 @@ const ATTACHMENT: &str = "AWS::EC2::NetworkInterfaceAttachment";
 
 pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found: &mut Findings) {
     let uses = uses::read(document, template);
+    let mut instances: HashMap<&str, Vec<Resource<'_>>> = HashMap::new();
+    for instance in template.of(INSTANCE) {
+        let chosen = instance.get("LaunchTemplate");
+        let id = chosen.and_then(|chosen| chosen.get("LaunchTemplateId"));
+        if let Some(used) = id.and_then(|id| template.referred(id, LAUNCH_TEMPLATE)) {
+            instances.entry(used.name).or_default().push(instance);
+        }
+    }
     for resource in template.of(LAUNCH_TEMPLATE) {
-        check_launch_template(document, template, &resource, &uses, found);
+        let uses = uses.get(resource.name).map_or(&[][..], Vec::as_slice);
+        let listed = check_launch_template(document, template, &resource, uses, found);
+        let users = instances.get(resource.name).filter(|_| listed);
+        for instance in users.into_iter().flatten() {
+            check_beside(document, instance, found);
+        }
     }
     for resource in template.of(INSTANCE) {
         check_instance(document, template, &resource, found);
@@ -38,15 +53,16 @@ pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found:
     }
 }
 
+/// Returns whether the template lists interfaces.
 fn check_launch_template(
     document: &Checked<'_>,
     template: &Template,
     resource: &Resource<'_>,
     uses: &[Use],
     found: &mut Findings,
-) {
+) -> bool {
     let Some(data) = resource.get("LaunchTemplateData") else {
-        return;
+        return false;
     };
     let at = At {
         base: resource.path(document, "LaunchTemplateData"),
@@ -55,7 +71,7 @@ fn check_launch_template(
     let mut launch = Launch::read(data, DocumentFormat::CloudFormation, at);
     launch.whole = true;
     describe(template, &mut launch, data, document);
-    for used in uses.iter().filter(|used| used.template == resource.name) {
+    for used in uses {
         used.describe(&mut launch);
     }
     let first = entries(data.get("NetworkInterfaces")).next().cloned();
@@ -63,31 +79,25 @@ fn check_launch_template(
     launch.corrected = Box::new(move |layout| corrected(layout, &first));
     launch.unknown_parameters = super::super::launch_template::unknown_keys(data);
     rules::check(&launch, document.catalog, found);
-    if matches!(launch.interfaces, Said::Not) {
-        return;
-    }
-    let users = template.of(INSTANCE).filter(|instance| {
-        let chosen = instance.get("LaunchTemplate");
-        let id = chosen.and_then(|chosen| chosen.get("LaunchTemplateId"));
-        id.and_then(|id| template.referred(id, LAUNCH_TEMPLATE))
-            .is_some_and(|used| used.name == resource.name)
-    });
-    for instance in users {
-        for key in [
-            "SecurityGroupIds",
-            "SecurityGroups",
-            "SubnetId",
-            "NetworkInterfaces",
-        ] {
-            if instance.get(key).is_some() {
-                found.push_once(finding(
-                    Severity::Error,
-                    "launch_template.beside_interfaces",
-                    instance.path(document, key),
-                    format!("EC2 refuses {key} beside the launch template's NetworkInterfaces"),
-                    "leave it out: the launch template says it on each interface",
-                ));
-            }
+    !matches!(launch.interfaces, Said::Not)
+}
+
+/// What an instance says that its launch template's interfaces say.
+fn check_beside(document: &Checked<'_>, instance: &Resource<'_>, found: &mut Findings) {
+    for key in [
+        "SecurityGroupIds",
+        "SecurityGroups",
+        "SubnetId",
+        "NetworkInterfaces",
+    ] {
+        if instance.get(key).is_some() {
+            found.push_once(finding(
+                Severity::Error,
+                "launch_template.beside_interfaces",
+                instance.path(document, key),
+                format!("EC2 refuses {key} beside the launch template's NetworkInterfaces"),
+                "leave it out: the launch template says it on each interface",
+            ));
         }
     }
 }

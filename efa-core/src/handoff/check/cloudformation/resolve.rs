@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use crate::error::Result;
+use crate::handoff::check::document::size;
 use crate::handoff::read::too_large;
 
 /// How deep functions and conditions may nest.
@@ -15,7 +16,7 @@ const DEPTH: usize = 64;
 const READINGS: usize = 32;
 
 /// How many bytes all of them may have together.
-const READ_BYTES: usize = 32 << 20;
+const READ_BYTES: usize = 20 << 20;
 
 /// How much more than its own size a template may expand to.
 const EXPANSION: usize = 1 << 20;
@@ -30,22 +31,45 @@ struct Assumed {
     parameters: BTreeMap<String, Value>,
 }
 
+/// The ways to read a template.
+pub(super) struct Readings<'a> {
+    document: &'a Value,
+    limit: usize,
+    /// Those that are tried.
+    assumed: Vec<Assumed>,
+    /// The conditions that cannot be known.
+    pub(super) conditions: Vec<String>,
+    /// How many combinations of them and of allowed instance types there are, of one parameter at a
+    /// time.
+    pub(super) combinations: u64,
+}
+
+impl Readings<'_> {
+    /// How many are tried.
+    pub(super) fn tried(&self) -> usize {
+        self.assumed.len()
+    }
+
+    /// The resources of each that is tried: one at a time, since they may be large.
+    pub(super) fn resources(&self) -> impl Iterator<Item = Result<Resources>> {
+        let read = |assumed| Ok(read(self.document, assumed, self.limit)?.0);
+        self.assumed.iter().map(read)
+    }
+}
+
 /// The resources whose condition does not rule them out, with parameters that have a default and
 /// `Fn::If` in place, in every way that the template can be read: with each condition that cannot
 /// be known both ways, and with each of the instance types that a parameter allows. What cannot be
-/// known stays as it stands. Beside them the names of the conditions.
+/// known stays as it stands.
 ///
 /// # Errors
 /// `handoff.too_large` where functions expand to much more than the template.
-pub(super) fn readings(document: &Value) -> Result<(Vec<Resources>, Vec<String>)> {
-    let limit = size(document).saturating_mul(4).saturating_add(EXPANSION);
+pub(super) fn readings(document: &Value) -> Result<Readings<'_>> {
+    let size = size(document);
+    let limit = size.saturating_mul(4).saturating_add(EXPANSION);
     let mut conditions = BTreeSet::new();
-    let (first, unknown) = read(document, &Assumed::default(), limit)?;
-    conditions.extend(unknown);
+    conditions.extend(read(document, &Assumed::default(), limit)?.1);
     let types = allowed_types(document);
-    if conditions.is_empty() && types.is_empty() {
-        return Ok((vec![first], Vec::new()));
-    }
     // What is behind the other branch of an unknown condition.
     let all_false = Assumed {
         conditions: conditions
@@ -57,24 +81,34 @@ pub(super) fn readings(document: &Value) -> Result<(Vec<Resources>, Vec<String>)
     let (_, unknown) = read(document, &all_false, limit)?;
     conditions.extend(unknown);
     let names: Vec<String> = conditions.into_iter().collect();
-    let most = (READ_BYTES / size(document).max(1)).clamp(2, READINGS);
-    let mut readings = Vec::new();
+    let most = (READ_BYTES / size.max(1)).clamp(2, READINGS);
     // A parameter without a default has one of its values.
     let base: BTreeMap<String, Value> = types
         .iter()
         .filter(|(name, _)| document["Parameters"][name].get("Default").is_none())
         .map(|(name, values)| (name.clone(), values[0].clone()))
         .collect();
-    for mut assumed in assumptions(&names, &types).take(most) {
+    let values: usize = types.iter().map(|(_, values)| values.len()).sum();
+    let branches = 1_u64.checked_shl(u32::try_from(names.len()).unwrap_or(u32::MAX));
+    let combinations = branches
+        .unwrap_or(u64::MAX)
+        .saturating_mul(1 + values as u64);
+    let mut assumed = assumptions(&names, &types, combinations, most);
+    for assumed in &mut assumed {
         for (name, value) in &base {
             let parameters = &mut assumed.parameters;
             parameters
                 .entry(name.clone())
                 .or_insert_with(|| value.clone());
         }
-        readings.push(read(document, &assumed, limit)?.0);
     }
-    Ok((readings, names))
+    Ok(Readings {
+        document,
+        limit,
+        assumed,
+        conditions: names,
+        combinations,
+    })
 }
 
 /// One reading, and the conditions that it could not know.
@@ -113,48 +147,51 @@ fn read(
     Ok((resources, scope.unknown.take()))
 }
 
-/// All combinations, those that differ in one thing first.
-fn assumptions(names: &[String], types: &[(String, Vec<Value>)]) -> impl Iterator<Item = Assumed> {
-    let with = |flipped: u64, parameters: BTreeMap<String, Value>| Assumed {
+/// All combinations where those are at most so many, and else that many, those that differ in one
+/// thing first.
+fn assumptions(
+    names: &[String],
+    types: &[(String, Vec<Value>)],
+    combinations: u64,
+    most: usize,
+) -> Vec<Assumed> {
+    let with = |flipped: u64, parameters: &BTreeMap<String, Value>| Assumed {
         conditions: names
             .iter()
             .enumerate()
             .map(|(at, name)| (name.clone(), at >= 64 || flipped >> at & 1 == 0))
             .collect(),
-        parameters,
+        parameters: parameters.clone(),
     };
-    let none = || std::iter::once(BTreeMap::new());
     let each = types.iter().flat_map(|(name, values)| {
         let one = move |value: &Value| BTreeMap::from([(name.clone(), value.clone())]);
         values.iter().map(one)
     });
-    let each: Vec<BTreeMap<String, Value>> = none().chain(each).collect();
+    let each: Vec<BTreeMap<String, Value>> = each.collect();
+    let none = BTreeMap::new();
     let bits = names.len().min(63);
     let everything = (1_u64 << bits) - 1;
+    if combinations <= most as u64 {
+        let parameters = || std::iter::once(&none).chain(&each);
+        let all = (0..=everything).flat_map(|flip| parameters().map(move |p| (flip, p)));
+        return all
+            .map(|(flip, parameters)| with(flip, parameters))
+            .collect();
+    }
     let single = (0..bits).map(|at| 1_u64 << at);
     let mut flips: Vec<u64> = [0, everything].into_iter().chain(single).collect();
     flips.extend((0..=everything).take(READINGS));
     let mut seen = BTreeSet::new();
     flips.retain(|flip| seen.insert(*flip));
-    let mut all = Vec::new();
-    for flip in &flips {
-        all.push(with(*flip, BTreeMap::new()));
-    }
-    for parameters in each.into_iter().skip(1) {
-        for flip in flips.iter().take(2) {
-            all.push(with(*flip, parameters.clone()));
-        }
-    }
-    // Parameters are not to be crowded out by conditions.
-    let conditions = flips.len();
-    let (first, rest) = all.split_at(conditions.min(READINGS / 2));
-    let ordered: Vec<Assumed> = first
+    let conditions: Vec<Assumed> = flips.iter().map(|flip| with(*flip, &none)).collect();
+    let parameters = each
         .iter()
-        .chain(&all[conditions..])
-        .chain(&rest[..conditions - first.len()])
-        .cloned()
-        .collect();
-    ordered.into_iter()
+        .flat_map(|parameters| flips.iter().take(2).map(|flip| with(*flip, parameters)));
+    // Parameters are not to be crowded out by conditions.
+    let (first, rest) = conditions.split_at(conditions.len().min(READINGS / 2));
+    let first = first.iter().cloned();
+    let ordered = first.chain(parameters).chain(rest.iter().cloned());
+    ordered.take(most).collect()
 }
 
 /// The instance types that each parameter allows, beside its default.
@@ -185,21 +222,6 @@ fn allowed_types(document: &Value) -> Vec<(String, Vec<Value>)> {
         (!types.is_empty()).then(|| (name.clone(), types))
     });
     allowed.collect()
-}
-
-/// About how many bytes a value has.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(list) => list.iter().map(size).sum::<usize>() + 2,
-        Value::Object(map) => {
-            map.iter()
-                .map(|(k, v)| k.len() + size(v) + 2)
-                .sum::<usize>()
-                + 2
-        }
-        _ => 4,
-    }
 }
 
 struct Scope<'a> {
@@ -370,6 +392,11 @@ mod tests {
 
     use super::*;
 
+    fn all(document: &Value) -> Vec<Resources> {
+        let readings = readings(document).unwrap();
+        readings.resources().map(Result::unwrap).collect()
+    }
+
     #[test]
     fn conditions_that_name_each_other_many_times_take_no_time() {
         let mut conditions = Map::new();
@@ -379,12 +406,12 @@ mod tests {
         }
         conditions.insert("C30".to_owned(), json!({"Fn::Equals": ["a", "b"]}));
         let document = json!({"Conditions": conditions, "Resources": {"A": {"Condition": "C0"}}});
-        assert_eq!(readings(&document).unwrap().0[0].len(), 0);
+        assert_eq!(all(&document)[0].len(), 0);
     }
 
     #[test]
     fn what_is_known_is_in_place() {
-        let (all, unknown) = readings(&json!({
+        let document = json!({
             "Parameters": {
                 "Type": {"Default": "p5.48xlarge"}, "Use": {"Default": "false"}, "Open": {},
             },
@@ -407,9 +434,11 @@ mod tests {
                     "list": [{"Ref": "AWS::NoValue"}, {"Ref": "Type"}],
                 }},
             },
-        }))
-        .unwrap();
-        assert_eq!(unknown, ["Loop", "Unknown"]);
+        });
+        let readings = readings(&document).unwrap();
+        assert_eq!(readings.conditions, ["Loop", "Unknown"]);
+        assert_eq!(readings.combinations, readings.tried() as u64);
+        let all = all(&document);
         let resources = &all[0];
         assert_eq!(all[1].keys().collect::<Vec<_>>(), ["B"]);
         assert_eq!(resources.keys().collect::<Vec<_>>(), ["B", "D"]);
@@ -433,8 +462,55 @@ mod tests {
                 "Parameters": {"Long": {"Default": long}, "Many": {"Default": list}},
                 "Resources": {"A": {"Properties": property}},
             });
-            let error = readings(&document).unwrap_err();
+            let error = readings(&document).err().unwrap();
             assert_eq!(error.code(), crate::error::Code::HandoffTooLarge);
+        }
+    }
+
+    #[test]
+    fn combinations_beyond_those_tried_are_counted() {
+        let template = |conditions: usize, types: usize| {
+            let names = 0..conditions;
+            let unknown = |at: usize| json!({"Fn::Equals": [{"Ref": "Open"}, at.to_string()]});
+            let conditions: Map<String, Value> = names
+                .clone()
+                .map(|at| (format!("C{at}"), unknown(at)))
+                .collect();
+            let properties: Map<String, Value> = names
+                .map(|at| {
+                    (
+                        format!("p{at}"),
+                        json!({"Fn::If": [format!("C{at}"), 1, 2]}),
+                    )
+                })
+                .collect();
+            let types: Vec<String> = (0..types).map(|at| format!("p{at}.large")).collect();
+            json!({
+                "Parameters": {"Open": {}, "Type": {"AllowedValues": types, "Default": "x"}},
+                "Conditions": conditions, "Resources": {"A": properties},
+            })
+        };
+        for (conditions, types, cut) in [
+            (5, 0, false),
+            (6, 0, true),
+            (2, 7, false),
+            (2, 8, true),
+            (70, 1, true),
+        ] {
+            let template = template(conditions, types);
+            let readings = readings(&template).unwrap();
+            let tried = readings.tried();
+            assert_eq!(
+                readings.combinations > tried as u64,
+                cut,
+                "{conditions} {types}"
+            );
+            assert!(tried <= READINGS);
+            let different: BTreeSet<String> = all(&template)
+                .iter()
+                .map(|r| json!(r).to_string())
+                .collect();
+            assert!(cut || different.len() == 1 << conditions);
         }
     }
 
@@ -444,7 +520,7 @@ mod tests {
             "Parameters": {"Type": {"AllowedValues": ["p5.48xlarge", "p5e.48xlarge", "x"]}},
             "Resources": {"A": {"Type": {"Ref": "Type"}}},
         });
-        let (all, _) = readings(&document).unwrap();
+        let all = all(&document);
         let types: BTreeSet<String> = all.iter().map(|r| r["A"]["Type"].to_string()).collect();
         assert!(types.contains("\"p5.48xlarge\"") && types.contains("\"p5e.48xlarge\""));
     }

@@ -1,9 +1,9 @@
 //! A template as its resources, parameters with a default and conditions in place.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
-use super::resolve;
-use crate::error::Result;
 use crate::handoff::check::document::Checked;
 
 pub(super) const LAUNCH_TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
@@ -12,6 +12,7 @@ pub(super) const INTERFACE: &str = "AWS::EC2::NetworkInterface";
 /// The resources of a template, parameters with a default and conditions in place.
 pub(super) struct Template {
     resources: Map<String, Value>,
+    by_kind: HashMap<String, Vec<String>>,
 }
 
 /// One of them.
@@ -38,11 +39,17 @@ impl<'a> Resource<'a> {
 }
 
 impl Template {
-    /// Every way to read a template, as [`resolve::readings`].
-    pub(super) fn readings(document: &Value) -> Result<(Vec<Self>, Vec<String>)> {
-        let (readings, assumed) = resolve::readings(document)?;
-        let readings = readings.into_iter().map(|resources| Self { resources });
-        Ok((readings.collect(), assumed))
+    /// A reading of a template, as `resolve::readings` gives it.
+    pub(super) fn new(resources: Map<String, Value>) -> Self {
+        let mut by_kind: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, value) in &resources {
+            let kind = resource(name, value).kind;
+            match by_kind.get_mut(kind) {
+                Some(names) => names.push(name.clone()),
+                None => drop(by_kind.insert(kind.to_owned(), vec![name.clone()])),
+            }
+        }
+        Self { resources, by_kind }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Resource<'_>> {
@@ -52,13 +59,19 @@ impl Template {
     }
 
     pub(super) fn of(&self, kind: &str) -> impl Iterator<Item = Resource<'_>> {
-        self.all().filter(move |resource| resource.kind == kind)
+        let names = self.by_kind.get(kind).into_iter().flatten();
+        names.filter_map(|name| self.named(name))
+    }
+
+    fn named(&self, name: &str) -> Option<Resource<'_>> {
+        let (name, value) = self.resources.get_key_value(name)?;
+        Some(resource(name, value))
     }
 
     /// The resource of this kind that a value refers to, by `Ref` or any attribute of it.
     pub(super) fn referred(&self, value: &Value, kind: &str) -> Option<Resource<'_>> {
-        let (name, value) = self.resources.get_key_value(referred_name(value)?)?;
-        Some(resource(name, value)).filter(|resource| resource.kind == kind)
+        let referred = self.named(referred_name(value)?);
+        referred.filter(|resource| resource.kind == kind)
     }
 }
 

@@ -346,3 +346,31 @@ fn the_page_lists_every_finding() {
         .collect();
     assert_eq!(listed, expected);
 }
+
+#[test]
+fn combinations_that_were_not_tried_are_said() {
+    let template = |count: usize| {
+        let names = || (0..count).map(|at| format!("C{at}"));
+        let unknown = json!({"Fn::Equals": [{"Ref": "Open"}, "x"]});
+        let conditions: serde_json::Map<String, Value> =
+            names().map(|name| (name, unknown.clone())).collect();
+        let groups: Vec<Value> = names()
+            .map(|name| json!({"Fn::If": [name, "sg-1", "sg-2"]}))
+            .collect();
+        json!({
+            "Parameters": {"Open": {}}, "Conditions": conditions,
+            "Resources": {"T": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": {
+                "InstanceType": "c7i.48xlarge", "MetadataOptions": {"HttpTokens": "required"},
+                "NetworkInterfaces": [{"DeviceIndex": 0, "InterfaceType": "efa", "Groups": groups}],
+            }}}},
+        })
+    };
+    let all = report(&template(5));
+    assert!(all.is_clean(), "{all}");
+    let cut = report(&template(6));
+    assert_eq!(cut.unread.len(), 1, "{cut}");
+    assert!(
+        cut.unread[0].reason.starts_with("32 of 64 combinations"),
+        "{cut}"
+    );
+}

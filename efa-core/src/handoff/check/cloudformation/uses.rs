@@ -1,5 +1,7 @@
 //! What launches from a launch template of the same text, and with which types and subnets.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::template::{LAUNCH_TEMPLATE, Resource, Template, entries};
@@ -8,8 +10,6 @@ use crate::handoff::check::launch::{Launch, Places, Types};
 
 /// A resource that launches from a launch template.
 pub(super) struct Use {
-    /// The template's name.
-    pub(super) template: String,
     types: Types,
     places: Option<Places>,
     /// The node group's name, where EKS manages it.
@@ -24,12 +24,7 @@ impl Use {
         if self.overrides {
             launch.types.names.clear();
         }
-        for name in &self.types.names {
-            if !launch.types.names.contains(name) {
-                launch.types.names.push(name.clone());
-            }
-        }
-        launch.types.open |= self.types.open;
+        launch.types.extend(&self.types);
         launch.places.extend(self.places.clone());
         if self.node_group.is_some() {
             launch.node_group.clone_from(&self.node_group);
@@ -102,30 +97,29 @@ pub(super) fn reads(kind: &str) -> bool {
     KINDS.iter().any(|known| known.name == kind)
 }
 
-/// Every use of a launch template of the text.
-pub(super) fn read(document: &Checked<'_>, template: &Template) -> Vec<Use> {
-    let mut uses = Vec::new();
+/// Every use of a launch template of the text, by the template's name.
+pub(super) fn read(document: &Checked<'_>, template: &Template) -> HashMap<String, Vec<Use>> {
+    let templates = template.of(LAUNCH_TEMPLATE);
+    let by_name: HashMap<String, Resource<'_>> = templates
+        .filter_map(|made| Some((made.get("LaunchTemplateName")?.to_string(), made)))
+        .collect();
+    let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
     for kind in KINDS {
         for resource in template.of(kind.name) {
             for chosen in all_at(resource.properties, kind.templates) {
                 let id = ["LaunchTemplateId", "Id", "LaunchTemplateName", "Name"];
-                let id = id.iter().find_map(|key| chosen.get(key));
-                let made = id.and_then(|id| made(template, id));
-                if let Some(made) = made {
-                    uses.push(used(document, kind, &resource, made));
+                let Some(id) = id.iter().find_map(|key| chosen.get(key)) else {
+                    continue;
+                };
+                let made = template.referred(id, LAUNCH_TEMPLATE);
+                if let Some(made) = made.or_else(|| by_name.get(&id.to_string()).copied()) {
+                    let of_template = uses.entry(made.name.to_owned()).or_default();
+                    of_template.push(used(document, kind, &resource, made));
                 }
             }
         }
     }
     uses
-}
-
-/// The template of the text that an id or a name means.
-fn made<'a>(template: &'a Template, id: &Value) -> Option<Resource<'a>> {
-    template.referred(id, LAUNCH_TEMPLATE).or_else(|| {
-        let named = |made: &Resource<'_>| made.get("LaunchTemplateName") == Some(id);
-        template.of(LAUNCH_TEMPLATE).find(named)
-    })
 }
 
 fn used(document: &Checked<'_>, kind: &Kind, resource: &Resource<'_>, made: Resource<'_>) -> Use {
@@ -152,7 +146,6 @@ fn used(document: &Checked<'_>, kind: &Kind, resource: &Resource<'_>, made: Reso
         what: format!("instances in {} subnets", different.len()),
     });
     Use {
-        template: made.name.to_owned(),
         overrides: overrides
             && made
                 .get("LaunchTemplateData")

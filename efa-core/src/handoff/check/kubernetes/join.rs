@@ -1,7 +1,7 @@
 //! Which documents of a text belong together, found out once for the text.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -16,8 +16,9 @@ use crate::catalog::{Catalog, InstanceType};
 use crate::handoff::check::document::Checked;
 use crate::handoff::interfaces::read_interfaces;
 
-/// How many pairs of a NodePool and a kind of pod are compared.
-const PAIRS: usize = 400_000;
+/// How much work the comparing of NodePools and pods may be: that many values of requirements and
+/// taints are looked at.
+const COMPARISONS: usize = 4_000_000;
 
 /// A NodePool, and what is known of it.
 pub(super) struct Pool<'a> {
@@ -25,22 +26,35 @@ pub(super) struct Pool<'a> {
     /// The node class of the text that it names.
     pub(super) class: Option<&'a Value>,
     says_efa: bool,
-    admitted: OnceCell<Vec<&'a InstanceType>>,
+    /// How many EFAs the class lists.
+    listed: Option<u64>,
+    /// What its requirements admit; pools with the same ones share it.
+    types: Rc<AdmittedTypes<'a>>,
+    /// The pools with the same taints, by number.
+    taints: usize,
+}
+
+/// What the requirements of NodePools admit.
+pub(super) struct AdmittedTypes<'a> {
+    /// A pool that has them.
+    pool: &'a Value,
+    efa: OnceCell<Vec<&'a InstanceType>>,
+    without: OnceCell<Vec<&'static str>>,
 }
 
 impl<'a> Pool<'a> {
     /// The EFA types that its requirements admit.
     pub(super) fn admitted(&self, catalog: &'a Catalog) -> &[&'a InstanceType] {
-        self.admitted.get_or_init(|| {
-            let requirements = Requirements::of(self.value);
+        self.types.efa.get_or_init(|| {
+            let requirements = Requirements::of(self.types.pool);
             let admit = |t: &&InstanceType| requirements.admit(t);
             match requirements.named() {
                 Some(names) => {
                     let named = names.iter().filter_map(|name| catalog.get(name));
                     let mut seen = BTreeSet::new();
                     named
-                        .filter(admit)
                         .filter(|t| seen.insert(&t.name))
+                        .filter(admit)
                         .collect()
                 }
                 None => catalog.iter().filter(admit).collect(),
@@ -50,7 +64,7 @@ impl<'a> Pool<'a> {
 
     /// How many EFAs a node of the pool has at most; `None` where its types are unknown.
     fn efas_per_node(&self, catalog: &'a Catalog) -> Option<u64> {
-        if let Some(listed) = self.class.and_then(listed_efas) {
+        if let Some(listed) = self.listed {
             return Some(listed);
         }
         let types = self.admitted(catalog).iter();
@@ -58,19 +72,34 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// What the NodePools of a text say about pods with the same selectors and tolerations.
+/// The pools that selectors leave.
 #[derive(Default)]
-pub(super) struct Outcome {
-    /// Pools that the selectors leave, by position.
-    pub(super) selected: Vec<usize>,
-    /// Of those the ones whose taints are tolerated.
-    pub(super) tolerated: Vec<usize>,
+pub(super) struct Selection {
+    /// The first pool, by position.
+    pub(super) first: Option<usize>,
+    /// Pools by their taints.
+    by_taints: HashMap<usize, Vec<usize>>,
     /// How many EFAs a node has at most.
     pub(super) efas: Option<u64>,
     /// Whether Karpenter makes the nodes of all when they are needed.
     pub(super) all_dynamic: bool,
-    /// Whether there were too many pairs to compare.
-    pub(super) too_many: bool,
+}
+
+/// What the NodePools of a text say about a pod.
+pub(super) struct Outcome {
+    pub(super) selection: Rc<Selection>,
+    /// The taints, by number, that the pod tolerates.
+    tolerated: Rc<Vec<usize>>,
+}
+
+impl Outcome {
+    /// Whether the pod tolerates the taints of one of the pools.
+    pub(super) fn is_tolerated(&self) -> bool {
+        let pools = &self.selection.by_taints;
+        self.tolerated
+            .iter()
+            .any(|taints| pools.contains_key(taints))
+    }
 }
 
 /// The manifests of a text.
@@ -84,12 +113,15 @@ pub(super) struct Found<'a> {
 pub(crate) struct Manifests<'a> {
     pub(super) found: Found<'a>,
     catalog: Option<&'a Catalog>,
+    taints: Taints<'a>,
     pools_by_place: HashMap<*const Value, usize>,
     pools_by_name: HashMap<&'a str, Vec<usize>>,
     pools_by_class: HashMap<(&'static str, &'a str), Vec<usize>>,
-    outcomes: RefCell<HashMap<String, Rc<Outcome>>>,
-    pairs: Cell<usize>,
-    without_efa: OnceCell<Vec<&'static str>>,
+    selections: RefCell<HashMap<String, Rc<Selection>>>,
+    tolerated: RefCell<HashMap<String, Rc<Vec<usize>>>>,
+    /// How much may still be compared.
+    left: Cell<usize>,
+    without_efa: OnceCell<BTreeSet<&'static str>>,
     /// The pools meant for EFA, by position.
     for_efa: BTreeSet<usize>,
 }
@@ -97,53 +129,73 @@ pub(crate) struct Manifests<'a> {
 impl<'a> Manifests<'a> {
     pub(crate) fn new(documents: &[Checked<'a>]) -> Self {
         let values: Vec<&'a Value> = documents.iter().map(|document| document.document).collect();
-        let classes: HashMap<(&str, &str), &'a Value> = values
+        let classes: HashMap<(&str, &str), (&'a Value, Option<u64>)> = values
             .iter()
-            .filter_map(|value| Some((class_key(value)?, *value)))
+            .filter_map(|value| Some((class_key(value)?, (*value, listed_efas(value)))))
             .collect();
-        let mut pools: Vec<Pool<'a>> = Vec::new();
-        let mut pools_by_place: HashMap<*const Value, usize> = HashMap::new();
-        let mut pools_by_name: HashMap<&str, Vec<usize>> = HashMap::new();
-        let mut pools_by_class: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+        let mut manifests = Self {
+            catalog: documents.first().map(|document| document.catalog),
+            found: Found {
+                pools: Vec::new(),
+                claims: Claims::of(values.iter().copied()),
+                has_huge_pages_overlay: values.iter().any(|value| gives_huge_pages(value)),
+            },
+            taints: Taints::default(),
+            pools_by_place: HashMap::new(),
+            pools_by_name: HashMap::new(),
+            pools_by_class: HashMap::new(),
+            selections: RefCell::default(),
+            tolerated: RefCell::default(),
+            left: Cell::new(COMPARISONS),
+            without_efa: OnceCell::new(),
+            for_efa: BTreeSet::new(),
+        };
+        let mut types: HashMap<String, Rc<AdmittedTypes<'a>>> = HashMap::new();
         for value in values
             .iter()
             .filter(|value| kinds::of(value) == Kind::NodePool)
         {
-            let key = reference(value);
-            let class = key.and_then(|key| classes.get(&key).copied());
-            let at = pools.len();
-            pools_by_place.insert(std::ptr::from_ref::<Value>(value), at);
-            if let Some(name) = text(value, "/metadata/name") {
-                pools_by_name.entry(name).or_default().push(at);
-            }
-            if let Some(key) = key {
-                pools_by_class.entry(key).or_default().push(at);
-            }
-            pools.push(Pool {
-                value,
-                class,
-                says_efa: says_efa(value, class),
-                admitted: OnceCell::new(),
-            });
+            let class = reference(value).and_then(|key| classes.get(&key).copied());
+            let requirements = value.pointer("/spec/template/spec/requirements");
+            let types = types
+                .entry(requirements.map(Value::to_string).unwrap_or_default())
+                .or_insert_with(|| {
+                    Rc::new(AdmittedTypes {
+                        pool: value,
+                        efa: OnceCell::new(),
+                        without: OnceCell::new(),
+                    })
+                });
+            manifests.add_pool(value, class, Rc::clone(types));
         }
-        let has_huge_pages_overlay = values.iter().any(|value| gives_huge_pages(value));
-        let mut manifests = Self {
-            catalog: documents.first().map(|document| document.catalog),
-            found: Found {
-                pools,
-                claims: Claims::of(values.iter().copied()),
-                has_huge_pages_overlay,
-            },
-            pools_by_place,
-            pools_by_name,
-            pools_by_class,
-            outcomes: RefCell::default(),
-            pairs: Cell::new(PAIRS),
-            without_efa: OnceCell::new(),
-            for_efa: BTreeSet::new(),
-        };
         manifests.for_efa = manifests.pools_for_efa(&values);
         manifests
+    }
+
+    fn add_pool(
+        &mut self,
+        value: &'a Value,
+        class: Option<(&'a Value, Option<u64>)>,
+        types: Rc<AdmittedTypes<'a>>,
+    ) {
+        let at = self.found.pools.len();
+        self.pools_by_place.insert(std::ptr::from_ref(value), at);
+        if let Some(name) = text(value, "/metadata/name") {
+            self.pools_by_name.entry(name).or_default().push(at);
+        }
+        if let Some(key) = reference(value) {
+            self.pools_by_class.entry(key).or_default().push(at);
+        }
+        let listed = class.and_then(|(_, listed)| listed);
+        let pool = Pool {
+            value,
+            class: class.map(|(class, _)| class),
+            says_efa: says_efa(value) || listed.is_some_and(|efas| efas > 0),
+            listed,
+            types,
+            taints: self.taints.add(value),
+        };
+        self.found.pools.push(pool);
     }
 
     /// Pools that say EFA: in their names, or their class lists some. Where none of the text does,
@@ -158,10 +210,21 @@ impl<'a> Manifests<'a> {
             return says;
         }
         let mut could = BTreeSet::new();
+        let mut seen = HashSet::new();
         for value in values {
             for pod in pods(value) {
-                if pod.efas().any() || self.found.claims.of_pod(pod.spec).is_some() {
-                    could.extend(self.outcome(&pod).tolerated.iter().copied());
+                if !pod.efas().any() && self.found.claims.of_pod(pod.spec).is_none() {
+                    continue;
+                }
+                let Some(outcome) = self.outcome(&pod) else {
+                    continue;
+                };
+                for taints in outcome.tolerated.iter() {
+                    let pools = outcome.selection.by_taints.get(taints);
+                    let Some(pools) = pools else { continue };
+                    if seen.insert((Rc::as_ptr(&outcome.selection), *taints)) {
+                        could.extend(pools.iter().copied());
+                    }
                 }
             }
         }
@@ -181,12 +244,16 @@ impl<'a> Manifests<'a> {
         pools.map(|at| (*at, &self.found.pools[*at])).collect()
     }
 
-    /// The types without EFA that the catalog does not have.
-    pub(super) fn without_efa(&self) -> &[&'static str] {
-        self.without_efa.get_or_init(|| {
+    /// Some types without EFA that a pool admits and the catalog does not have.
+    pub(super) fn admitted_without_efa<'p>(&self, pool: &'p Pool<'a>) -> &'p [&'static str] {
+        let without = self.without_efa.get_or_init(|| {
             let has = |name: &&str| self.catalog.is_some_and(|catalog| catalog.contains(name));
             names_without_efa().filter(|name| !has(name)).collect()
-        })
+        });
+        let types = &pool.types;
+        types
+            .without
+            .get_or_init(|| Requirements::of(types.pool).admitted_without_efa(without))
     }
 
     /// Whether a pool is meant for EFA.
@@ -194,63 +261,152 @@ impl<'a> Manifests<'a> {
         self.for_efa.contains(&at)
     }
 
-    /// What the pools say about a pod; pods alike are compared once.
-    pub(super) fn outcome(&self, pod: &Pod<'_>) -> Rc<Outcome> {
-        let signature = signature(pod.spec);
-        if let Some(known) = self.outcomes.borrow().get(&signature) {
-            return Rc::clone(known);
-        }
-        let outcome = Rc::new(self.compare(pod.spec));
-        let mut outcomes = self.outcomes.borrow_mut();
-        outcomes.insert(signature, Rc::clone(&outcome));
-        outcome
+    /// What the pools say about a pod; `None` where there is too much to compare.
+    pub(super) fn outcome(&self, pod: &Pod<'_>) -> Option<Outcome> {
+        Some(Outcome {
+            selection: self.selection(pod.spec)?,
+            tolerated: self.tolerated(pod.spec)?,
+        })
     }
 
-    fn compare(&self, pod: &Value) -> Outcome {
+    /// How much has been compared.
+    #[cfg(test)]
+    pub(super) fn compared(&self) -> usize {
+        COMPARISONS - self.left.get()
+    }
+
+    fn take(&self, comparisons: usize) -> Option<()> {
+        let left = self.left.get().checked_sub(comparisons)?;
+        self.left.set(left);
+        Some(())
+    }
+
+    /// The pools that a pod's selectors leave; those with the same ones are compared once.
+    fn selection(&self, pod: &Value) -> Option<Rc<Selection>> {
         let named = selected(pod, "karpenter.sh/nodepool");
+        let types = instance_types(pod);
+        let key = format!("{named:?} {types:?}");
+        if let Some(known) = self.selections.borrow().get(&key) {
+            return Some(Rc::clone(known));
+        }
+        let selection = Rc::new(self.select(named, types)?);
+        let mut selections = self.selections.borrow_mut();
+        selections.insert(key, Rc::clone(&selection));
+        Some(selection)
+    }
+
+    fn select(&self, named: Option<&str>, types: Option<Vec<String>>) -> Option<Selection> {
         let candidates: Vec<usize> = match named {
             Some(name) => self.pools_by_name.get(name).cloned().unwrap_or_default(),
             None => (0..self.found.pools.len()).collect(),
         };
-        let Some(left) = self.pairs.get().checked_sub(candidates.len()) else {
-            return Outcome {
-                too_many: true,
-                ..Outcome::default()
-            };
+        self.take(candidates.len())?;
+        let mut selection = Selection {
+            all_dynamic: true,
+            ..Selection::default()
         };
-        self.pairs.set(left);
-        let types = instance_types(pod);
-        let selected: Vec<usize> = candidates
-            .into_iter()
-            .filter(|at| {
-                let requirements = Requirements::of(self.found.pools[*at].value);
-                let admitted = |name: &String| requirements.admit_name(name);
-                types
-                    .as_ref()
-                    .is_none_or(|types| types.iter().any(admitted))
-            })
-            .collect();
-        let tolerated = selected.iter().copied();
-        let tolerated =
-            tolerated.filter(|at| intolerable(self.found.pools[*at].value, pod).is_none());
-        let of_pools = selected.iter().filter_map(|at| {
-            let catalog = self.catalog?;
-            self.found.pools[*at].efas_per_node(catalog)
-        });
-        let dynamic = |at: &usize| {
-            let pool = self.found.pools[*at].value;
-            pool.pointer("/spec/replicas").is_none()
-        };
-        let of_types = types.as_deref().zip(self.catalog);
-        Outcome {
-            efas: of_pools
-                .max()
-                .or_else(|| of_types.and_then(|(types, catalog)| efas_of(types, catalog))),
-            tolerated: tolerated.collect(),
-            all_dynamic: selected.iter().all(dynamic),
-            selected,
-            too_many: false,
+        let mut known: HashMap<*const AdmittedTypes<'_>, bool> = HashMap::new();
+        for at in candidates {
+            let pool = &self.found.pools[at];
+            if let Some(types) = &types {
+                let requirements = Requirements::of(pool.types.pool);
+                let admits = match known.get(&Rc::as_ptr(&pool.types)) {
+                    Some(admits) => *admits,
+                    None => {
+                        self.take(types.len() * requirements.size())?;
+                        let admits = types.iter().any(|name| requirements.admit_name(name));
+                        known.insert(Rc::as_ptr(&pool.types), admits);
+                        admits
+                    }
+                };
+                if !admits {
+                    continue;
+                }
+            }
+            selection.first.get_or_insert(at);
+            selection.by_taints.entry(pool.taints).or_default().push(at);
+            selection.all_dynamic &= pool.value.pointer("/spec/replicas").is_none();
+            let efas = self.catalog.and_then(|catalog| pool.efas_per_node(catalog));
+            selection.efas = selection.efas.max(efas);
         }
+        let of_types = types.as_deref().zip(self.catalog);
+        let of_types = || of_types.and_then(|(types, catalog)| efas_of(types, catalog));
+        selection.efas = selection.efas.or_else(of_types);
+        Some(selection)
+    }
+
+    /// The taints that a pod tolerates; those with the same tolerations are compared once.
+    fn tolerated(&self, pod: &Value) -> Option<Rc<Vec<usize>>> {
+        let key = pod.get("tolerations").map(Value::to_string);
+        let key = key.unwrap_or_default();
+        if let Some(known) = self.tolerated.borrow().get(&key) {
+            return Some(Rc::clone(known));
+        }
+        let tolerations = list(pod, "/tolerations");
+        let candidates = self.taints.candidates(tolerations);
+        self.take(candidates.len() * (1 + tolerations.len()))?;
+        let tolerates = |at: &usize| intolerable(self.taints.of_pools[*at], pod).is_none();
+        let tolerated = Rc::new(candidates.into_iter().filter(tolerates).collect());
+        let mut known = self.tolerated.borrow_mut();
+        known.insert(key, Rc::clone(&tolerated));
+        Some(tolerated)
+    }
+}
+
+/// The different taints of NodePools, each found by the first that keeps pods away.
+#[derive(Default)]
+struct Taints<'a> {
+    /// A pool with each.
+    of_pools: Vec<&'a Value>,
+    by_text: HashMap<String, usize>,
+    /// Those that keep no pod away.
+    harmless: Vec<usize>,
+    by_key: HashMap<&'a str, Vec<usize>>,
+    by_key_and_value: HashMap<(&'a str, &'a str), Vec<usize>>,
+}
+
+impl<'a> Taints<'a> {
+    /// The number of a pool's taints.
+    fn add(&mut self, pool: &'a Value) -> usize {
+        let taints = pool.pointer("/spec/template/spec/taints");
+        let key = taints.map(Value::to_string).unwrap_or_default();
+        let next = self.of_pools.len();
+        if let Some(known) = self.by_text.get(&key) {
+            return *known;
+        }
+        self.by_text.insert(key, next);
+        self.of_pools.push(pool);
+        match intolerable(pool, &Value::Null) {
+            None => self.harmless.push(next),
+            Some(taint) => {
+                let part = |at: &str| text(taint, at).unwrap_or_default();
+                let (key, value) = (part("/key"), part("/value"));
+                self.by_key.entry(key).or_default().push(next);
+                let with_value = self.by_key_and_value.entry((key, value));
+                with_value.or_default().push(next);
+            }
+        }
+        next
+    }
+
+    /// Those that tolerations may tolerate.
+    fn candidates(&self, tolerations: &[Value]) -> Vec<usize> {
+        let mut found: BTreeSet<usize> = self.harmless.iter().copied().collect();
+        for toleration in tolerations {
+            let part = |at: &str| text(toleration, at).unwrap_or_default();
+            let exists = part("/operator") == "Exists";
+            let (key, value) = (part("/key"), part("/value"));
+            if exists && key.is_empty() {
+                return (0..self.of_pools.len()).collect();
+            }
+            let taints = if exists {
+                self.by_key.get(key)
+            } else {
+                self.by_key_and_value.get(&(key, value))
+            };
+            found.extend(taints.into_iter().flatten());
+        }
+        found.into_iter().collect()
     }
 }
 
@@ -285,7 +441,7 @@ fn reference(pool: &Value) -> Option<(&'static str, &str)> {
 }
 
 /// How many EFAs a node class lists; `None` where it lists no interfaces.
-pub(super) fn listed_efas(node_class: &Value) -> Option<u64> {
+fn listed_efas(node_class: &Value) -> Option<u64> {
     let interfaces = read_interfaces(interfaces_of(node_class)?).ok()?;
     let efas = interfaces.iter().filter(|i| i.interface_type.is_efa());
     Some(efas.count() as u64)
@@ -299,7 +455,7 @@ fn gives_huge_pages(value: &Value) -> bool {
             .is_some_and(|capacity| capacity.get("hugepages-2Mi").is_some())
 }
 
-fn says_efa(pool: &Value, class: Option<&Value>) -> bool {
+fn says_efa(pool: &Value) -> bool {
     let named = [
         "/metadata/name",
         "/spec/template/metadata/labels",
@@ -307,7 +463,6 @@ fn says_efa(pool: &Value, class: Option<&Value>) -> bool {
         "/spec/template/spec/nodeClassRef/name",
     ];
     named.iter().any(|at| says_word(pool.pointer(at)))
-        || class.and_then(listed_efas).is_some_and(|efas| efas > 0)
 }
 
 /// Whether a value has "efa" in it, as a word: "default" has it within.
@@ -348,14 +503,6 @@ pub(super) fn instance_types(pod: &Value) -> Option<Vec<String>> {
     let types: Option<Vec<Vec<String>>> = terms.iter().map(of_term).collect();
     let types = types?.concat();
     (!types.is_empty()).then_some(types)
-}
-
-/// What decides on which nodes a pod may run.
-fn signature(pod: &Value) -> String {
-    let part = |at: &str| pod.pointer(at).map(Value::to_string).unwrap_or_default();
-    ["/nodeSelector", "/affinity/nodeAffinity", "/tolerations"]
-        .map(part)
-        .join("\n")
 }
 
 /// A taint of a NodePool that keeps a pod away.

@@ -32,8 +32,7 @@ pub(super) fn check_node_pool<'a>(
     if pool.class.and_then(interfaces_of).is_some() {
         return;
     }
-    let requirements = Requirements::of(document.document);
-    let without = requirements.admitted_without_efa(manifests.without_efa());
+    let without = manifests.admitted_without_efa(pool);
     let at = document.path("spec.template.spec.requirements");
     if !without.is_empty() {
         found.push(warning(
@@ -41,7 +40,7 @@ pub(super) fn check_node_pool<'a>(
             at.clone(),
             format!(
                 "the requirements admit types without EFA, such as {}",
-                first(&without)
+                first(without)
             ),
             "name the types: node.kubernetes.io/instance-type In [...]",
         ));

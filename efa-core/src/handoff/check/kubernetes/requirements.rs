@@ -45,7 +45,10 @@ impl<'a> Requirements<'a> {
     }
 
     /// Some types without EFA that fulfil them; none where that cannot be told.
-    pub(super) fn admitted_without_efa<'n>(&self, without: &[&'n str]) -> Vec<&'n str> {
+    pub(super) fn admitted_without_efa(
+        &self,
+        without: &BTreeSet<&'static str>,
+    ) -> Vec<&'static str> {
         let about_hardware = |requirement: &Value| {
             let key = requirement.get("key").and_then(Value::as_str);
             key.is_some_and(|key| {
@@ -55,14 +58,21 @@ impl<'a> Requirements<'a> {
         if self.0.iter().any(about_hardware) {
             return Vec::new();
         }
-        let named = self.named();
-        let named = named.map(|names| names.into_iter().collect::<BTreeSet<&str>>());
-        without
-            .iter()
-            .copied()
-            .filter(|name| named.as_ref().is_none_or(|named| named.contains(name)))
-            .filter(|name| self.admit_name(name))
-            .collect()
+        let candidates = match self.named() {
+            Some(names) => {
+                let names = names.into_iter().filter_map(|name| without.get(name));
+                names.copied().collect()
+            }
+            None => without.clone(),
+        };
+        let admitted = candidates.into_iter();
+        admitted.filter(|name| self.admit_name(name)).collect()
+    }
+
+    /// How many values they have.
+    pub(super) fn size(&self) -> usize {
+        let values = self.0.iter().map(|r| list(r, "/values").len());
+        1 + self.0.len() + values.sum::<usize>()
     }
 
     /// Zones that a requirement lists; `None` where none does.

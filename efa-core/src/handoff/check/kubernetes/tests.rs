@@ -1,9 +1,11 @@
 use serde_json::{Value, json};
 
 use super::findings::FINDINGS;
+use super::{Manifests, check_manifest};
 use crate::catalog::Catalog;
 use crate::fixtures::prepared_plan;
 use crate::handoff::check;
+use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::eksctl;
 use crate::handoff::karpenter::{KarpenterInterfaces, KarpenterOptions, KarpenterWorkload};
 use crate::spec::ClusterSpec;
@@ -454,4 +456,83 @@ fn corrections_are_what_the_type_would_have() {
         list[1],
         json!({"networkCardIndex": 0, "deviceIndex": 1, "interfaceType": "efa-only"})
     );
+}
+
+/// A NodePool with a taint of its own, and a pod that tolerates that.
+fn pool_and_pod(at: usize, named: bool) -> [Value; 2] {
+    let name = format!("p{at}");
+    let mut pod = json!({"tolerations": [{"key": "own", "value": name}], "containers": [
+        {"resources": {"limits": {"vpc.amazonaws.com/efa": 1, "hugepages-2Mi": "5Gi", "memory": "1Gi"}}}
+    ]});
+    if named {
+        pod["nodeSelector"] = json!({"karpenter.sh/nodepool": name});
+    }
+    [
+        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": name}, "spec": {
+        "replicas": 2, "template": {"spec": {
+            "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "x"},
+            "requirements": [requirement("node.kubernetes.io/instance-type", &["p5.48xlarge"])],
+            "taints": [{"key": "own", "value": name, "effect": "NoSchedule"}],
+        }}}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": pod}),
+    ]
+}
+
+/// How much was compared for a text of so many pools and pods.
+fn compared(documents: &[Value]) -> usize {
+    let documents: Vec<Checked<'_>> = documents
+        .iter()
+        .map(|document| Checked {
+            document,
+            prefix: String::new(),
+            catalog: Catalog::bundled(),
+        })
+        .collect();
+    let manifests = Manifests::new(&documents);
+    let mut found = Findings::default();
+    for document in &documents {
+        check_manifest(document, &manifests, &mut found);
+    }
+    assert!(found.unread.is_empty());
+    let findings: Vec<&str> = found.findings.iter().map(|f| f.id.as_str()).collect();
+    assert!(!findings.contains(&"kubernetes.toleration_missing"));
+    manifests.compared()
+}
+
+#[test]
+fn the_work_grows_with_the_pools_and_pods_and_not_with_their_pairs() {
+    for named in [false, true] {
+        let of = |count: usize| {
+            let documents: Vec<Value> = (0..count).flat_map(|at| pool_and_pod(at, named)).collect();
+            compared(&documents)
+        };
+        let (few, many) = (of(50), of(400));
+        assert!(few >= 50, "{few}");
+        assert!(many <= 8 * few, "{few} {many}");
+    }
+}
+
+#[test]
+fn pods_that_there_is_too_much_to_compare_for_are_named() {
+    let types: Vec<String> = (0..1000).map(|at| format!("p5.{at}")).collect();
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    let mut documents = Vec::from(pool_and_pod(0, false));
+    documents[0]["spec"]["template"]["spec"]["requirements"] =
+        json!([requirement("node.kubernetes.io/instance-type", &types)]);
+    for at in 1..8 {
+        let mut pod = documents[1].clone();
+        let mut own = types.clone();
+        own.truncate(1000 - at);
+        let terms =
+            json!([{"matchExpressions": [requirement("node.kubernetes.io/instance-type", &own)]}]);
+        pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+            json!({"nodeSelectorTerms": terms});
+        documents.push(pod);
+    }
+    let report = check(&text(&documents), Catalog::bundled()).unwrap();
+    let named = report
+        .unread
+        .iter()
+        .filter(|u| u.reason.contains("too many"));
+    assert!(named.count() >= 1, "{report}");
 }

@@ -174,18 +174,18 @@ fn check_against_pools(
     found: &mut Findings,
 ) {
     let at = |part: &str| document.path(&join_path(&pod.path, part));
-    let outcome = manifests.outcome(pod);
-    if outcome.too_many {
+    let Some(outcome) = manifests.outcome(pod) else {
         let reason = "the text has too many NodePools and pods to compare: check them in parts";
         found.unread("pod", &pod.path, &at(""), reason);
         return;
-    }
-    check_count(document, manifests, pod, outcome.efas, found);
-    let Some(first) = outcome.selected.first() else {
+    };
+    let pools = &outcome.selection;
+    check_count(document, manifests, pod, pools.efas, found);
+    let Some(first) = pools.first else {
         return;
     };
-    let first = manifests.found.pools[*first].value;
-    if outcome.tolerated.is_empty()
+    let first = manifests.found.pools[first].value;
+    if !outcome.is_tolerated()
         && let Some(taint) = intolerable(first, pod.spec)
     {
         let key = text(taint, "/key").unwrap_or_default();
@@ -208,7 +208,7 @@ fn check_against_pools(
             .into_iter()
             .any(|list| list.get("hugepages-2Mi").is_some())
     });
-    if wants_pages && !manifests.found.has_huge_pages_overlay && outcome.all_dynamic {
+    if wants_pages && !manifests.found.has_huge_pages_overlay && pools.all_dynamic {
         found.push(warning(
             "karpenter.huge_pages_not_counted",
             at("containers"),

@@ -1,5 +1,9 @@
 //! What makes a worker's software ready for EFA.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use base64::Engine as _;
 use serde_json::Value;
 
@@ -13,20 +17,63 @@ const SITE: &str = "efa-installer.amazonaws.com";
 struct Commands {
     path: String,
     text: String,
+    installs: bool,
+    is_checked: Cell<bool>,
+}
+
+impl Commands {
+    fn of(path: String, list: &Value) -> Option<Rc<Self>> {
+        let text = joined(list.as_array()?);
+        Some(Rc::new(Self {
+            installs: installs(&text),
+            path,
+            text,
+            is_checked: Cell::new(false),
+        }))
+    }
+}
+
+/// What a cluster says for all of its node types; several may run one list.
+pub(super) struct Everyone {
+    lists: HashMap<&'static str, Rc<Commands>>,
+    container: Container,
+}
+
+impl Everyone {
+    pub(super) fn of(document: &Checked<'_>) -> Self {
+        let keys = [
+            "initialization_commands",
+            "setup_commands",
+            "head_setup_commands",
+            "worker_setup_commands",
+        ];
+        let cluster = document.document;
+        let list = |key: &'static str| {
+            let list = Commands::of(document.path(key), cluster.get(key)?)?;
+            Some((key, list))
+        };
+        Self {
+            lists: keys.into_iter().filter_map(list).collect(),
+            container: Container::of(cluster),
+        }
+    }
+}
+
+fn installs(text: &str) -> bool {
+    text.contains("efa_installer.sh") || text.contains(SITE)
 }
 
 pub(super) fn check_commands(
     document: &Checked<'_>,
+    everyone: &Everyone,
     node_type: &NodeType<'_>,
     found: &mut Findings,
 ) {
-    check_container(document, node_type, found);
-    let lists = commands(document, node_type);
+    check_container(document, everyone, node_type, found);
+    let lists = commands(everyone, node_type);
     let user_data = user_data(node_type);
-    let installs = |text: &str| text.contains("efa_installer.sh") || text.contains(SITE);
-    let shown = lists.iter().any(|list| installs(&list.text));
     match &user_data {
-        _ if shown => {}
+        _ if lists.iter().any(|list| list.installs) => {}
         Some(text) if installs(text) => {}
         None if node_type.config.get("LaunchTemplate").is_some() => {}
         // A placeholder, or in a form that is not read here.
@@ -42,38 +89,28 @@ pub(super) fn check_commands(
             ));
         }
     }
-    for list in &lists {
+    for list in lists.iter().filter(|list| !list.is_checked.replace(true)) {
         check_download(list, found);
     }
 }
 
 /// The commands that Ray runs on nodes of this type: its own, or else everyone's.
-fn commands(document: &Checked<'_>, node_type: &NodeType<'_>) -> Vec<Commands> {
-    let cluster = document.document;
-    let everyone = |key: &str| {
-        let list = cluster.get(key)?.as_array()?;
-        Some(Commands {
-            path: document.path(key),
-            text: joined(list),
-        })
-    };
+fn commands(everyone: &Everyone, node_type: &NodeType<'_>) -> Vec<Rc<Commands>> {
+    let everyones = |key: &str| everyone.lists.get(key).cloned();
     let own = |key: &str| {
-        let list = node_type.value.get(key)?.as_array()?;
-        Some(Commands {
-            path: format!("{}.{key}", node_type.path),
-            text: joined(list),
-        })
+        let list = node_type.value.get(key)?;
+        Commands::of(format!("{}.{key}", node_type.path), list)
     };
-    let first = own("initialization_commands").or_else(|| everyone("initialization_commands"));
+    let first = own("initialization_commands").or_else(|| everyones("initialization_commands"));
     let mut lists = Vec::from_iter(first);
     if node_type.is_head {
-        lists.extend(everyone("setup_commands"));
-        lists.extend(everyone("head_setup_commands"));
+        lists.extend(everyones("setup_commands"));
+        lists.extend(everyones("head_setup_commands"));
     } else if let Some(own) = own("worker_setup_commands") {
         lists.push(own);
     } else {
-        lists.extend(everyone("setup_commands"));
-        lists.extend(everyone("worker_setup_commands"));
+        lists.extend(everyones("setup_commands"));
+        lists.extend(everyones("worker_setup_commands"));
     }
     lists
 }
@@ -101,15 +138,8 @@ fn check_download(list: &Commands, found: &mut Findings) {
         letters.next() == Some('/') && letters.next().is_some_and(char::is_alphanumeric)
     });
     let (fetches, named) = (text.contains(SITE), after.all(|named| named));
-    // Several types may run one list.
-    let known = |id: &str, found: &Findings| {
-        found
-            .findings
-            .iter()
-            .any(|f| f.id == id && f.path == list.path)
-    };
     // Our own script has the site in a variable, and names files later.
-    if !named && !text.contains("base_url=") && !known("ray.installer_url", found) {
+    if !named && !text.contains("base_url=") {
         let cure = "name the release: a fixed one can be verified";
         let corrected = format!("curl -O https://{SITE}/aws-efa-installer-<version>.tar.gz\n");
         let message = format!("https://{SITE} alone is no file to download");
@@ -118,7 +148,7 @@ fn check_download(list: &Commands, found: &mut Findings) {
     }
     let verifies = ["sha256sum", "gpg", "--check-signatures"];
     let verifies = verifies.iter().any(|word| text.contains(word));
-    if fetches && !verifies && !known("ray.unverified_download", found) {
+    if fetches && !verifies {
         found.push(finding(
             "ray.unverified_download",
             list.path.clone(),
@@ -129,23 +159,41 @@ fn check_download(list: &Commands, found: &mut Findings) {
     }
 }
 
-/// In a container EFA needs its devices, whatever the node has.
-fn check_container(document: &Checked<'_>, node_type: &NodeType<'_>, found: &mut Findings) {
-    let places = [
-        (document.document, document.prefix.clone()),
-        (node_type.value, format!("{}.", node_type.path)),
-    ];
-    let docker = |key: &str| {
-        let of =
-            |(place, _): &(&Value, String)| place.get("docker").and_then(|d| d.get(key)).cloned();
-        places.iter().filter_map(of).collect::<Vec<_>>()
-    };
-    if docker("image").is_empty() && docker("worker_image").is_empty() {
-        return;
+/// What a `docker` section says.
+#[derive(Clone, Copy)]
+struct Container {
+    has_image: bool,
+    has_devices: bool,
+}
+
+impl Container {
+    fn of(place: &Value) -> Self {
+        let docker = place.get("docker");
+        let part = |key: &&str| docker.and_then(|docker| docker.get(*key));
+        let options = ["run_options", "worker_run_options"];
+        let mut options = options.iter().filter_map(part).map(Value::to_string);
+        let gives = |options: String| {
+            options.contains("/dev/infiniband") || options.contains("--privileged")
+        };
+        Self {
+            has_image: ["image", "worker_image"]
+                .iter()
+                .any(|key| part(key).is_some()),
+            has_devices: options.any(gives),
+        }
     }
-    let options = [docker("run_options"), docker("worker_run_options")].concat();
-    let options = Value::from(options).to_string();
-    if !options.contains("/dev/infiniband") && !options.contains("--privileged") {
+}
+
+/// In a container EFA needs its devices, whatever the node has.
+fn check_container(
+    document: &Checked<'_>,
+    everyone: &Everyone,
+    node_type: &NodeType<'_>,
+    found: &mut Findings,
+) {
+    let both = [everyone.container, Container::of(node_type.value)];
+    let any = |of: fn(&Container) -> bool| both.iter().any(of);
+    if any(|container| container.has_image) && !any(|container| container.has_devices) {
         let path = document.path("docker.run_options");
         let message = "the container has no EFA devices: fi_getinfo answers -61";
         let cure = "add these run_options";

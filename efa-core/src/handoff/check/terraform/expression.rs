@@ -1,11 +1,17 @@
 //! The few expressions of Terraform whose value does not depend on anything but the text.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
 use super::syntax::{blocks, named};
+use crate::error::Result;
+use crate::handoff::check::document::size;
 use crate::handoff::check::launch::is_unknown;
+use crate::handoff::read::too_large;
 
 /// How deep expressions and names may nest.
 const DEPTH: usize = 16;
@@ -13,30 +19,68 @@ const DEPTH: usize = 16;
 /// The longest list that `range` makes.
 const RANGE: u64 = 256;
 
+/// How much more than its own size a text may expand to, in bytes.
+const EXPANSION: usize = 8 << 20;
+
 /// The values of names: variables with a default, locals, and those of a dynamic block.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    names: BTreeMap<String, Value>,
+    names: Rc<BTreeMap<String, Value>>,
+    /// Those of the dynamic blocks around.
+    inner: BTreeMap<String, Value>,
+    /// How many bytes the values may still have together.
+    left: Rc<Cell<usize>>,
+    limit: usize,
 }
 
 impl Scope {
     /// Variables with their defaults, and locals.
     pub(super) fn of(document: &Value) -> Self {
-        let mut scope = Self::default();
+        let mut names = BTreeMap::new();
         for variable in named(document.get("variable")) {
             if let Some(default) = variable.body.get("default") {
-                scope.set(&format!("var.{}", variable.name), default.clone());
+                names.insert(format!("var.{}", variable.name), default.clone());
             }
         }
         let locals = document.get("locals").map(blocks).unwrap_or_default();
         for local in locals.into_iter().filter_map(Value::as_object).flatten() {
-            scope.set(&format!("local.{}", local.0), local.1.clone());
+            names.insert(format!("local.{}", local.0), local.1.clone());
         }
-        scope
+        let limit = size(document).saturating_mul(4).saturating_add(EXPANSION);
+        Self {
+            names: Rc::new(names),
+            inner: BTreeMap::new(),
+            left: Rc::new(Cell::new(limit)),
+            limit,
+        }
     }
 
+    /// Gives a name of a dynamic block its value.
     pub(super) fn set(&mut self, name: &str, value: Value) {
-        self.names.insert(name.to_owned(), value);
+        self.inner.insert(name.to_owned(), value);
+    }
+
+    /// # Errors
+    /// `handoff.too_large` where the values expanded to much more than the text.
+    pub(super) fn finish(&self) -> Result<()> {
+        match self.left.get() {
+            0 => Err(too_large(
+                "expressions that expand to more than the text".to_owned(),
+                self.limit,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes what a value adds; false once it is too much.
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.left.get().saturating_sub(bytes);
+        self.left.set(left);
+        left > 0
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.inner.get(name).or_else(|| self.names.get(name))
     }
 
     /// The value with every expression in place whose value is known.
@@ -45,11 +89,22 @@ impl Scope {
     }
 
     fn value(&self, value: &Value, depth: usize) -> Value {
+        // What is left out here is never seen: `finish` fails.
+        if !self.take(4) {
+            return Value::Null;
+        }
         let Some(deeper) = depth.checked_sub(1) else {
-            return value.clone();
+            return if self.take(size(value)) {
+                value.clone()
+            } else {
+                Value::Null
+            };
         };
         match value {
-            Value::String(text) => self.text(text, deeper).unwrap_or_else(|| value.clone()),
+            Value::String(text) => self.text(text, deeper).unwrap_or_else(|| {
+                self.take(text.len());
+                value.clone()
+            }),
             Value::Array(list) => list.iter().map(|entry| self.value(entry, deeper)).collect(),
             Value::Object(map) => {
                 let entries = map.iter();
@@ -229,19 +284,25 @@ impl Parser<'_> {
         }
         // The longest name that is known; what follows are keys in it.
         let mut known = name;
-        let value = loop {
-            if let Some(value) = self.scope.names.get(known) {
-                break value;
+        let mut value = loop {
+            if let Some(value) = self.scope.get(known) {
+                break Cow::Borrowed(value);
             }
             known = known.rsplit_once('.')?.0;
         };
-        let value = self.scope.value(value, self.depth);
+        // Only what is asked for is looked at: the rest may be large.
         let keys = name[known.len()..].split('.').filter(|key| !key.is_empty());
-        let mut value = &value;
         for key in keys {
-            value = value.get(key)?;
+            if value.is_string() {
+                value = Cow::Owned(self.scope.value(&value, self.depth));
+            }
+            value = match value {
+                Cow::Borrowed(value) => Cow::Borrowed(value.get(key)?),
+                Cow::Owned(value) => Cow::Owned(value.get(key)?.clone()),
+            };
         }
-        (!is_unknown(value)).then(|| value.clone())
+        let value = self.scope.value(&value, self.depth);
+        (!is_unknown(&value)).then_some(value)
     }
 }
 
@@ -339,5 +400,31 @@ mod tests {
         let document = json!({"locals": {"a": "${local.b}", "b": "${local.a}"}});
         let value = Scope::of(&document).resolved(&json!("${local.a}"));
         assert_eq!(value, json!("${local.a}"));
+    }
+
+    #[test]
+    fn a_small_text_stays_cheap() {
+        // Each local is a hundred times the one before.
+        let mut locals = serde_json::Map::new();
+        locals.insert("l0".to_owned(), json!(["x"]));
+        for level in 1..8 {
+            let last = format!("${{local.l{}}}", level - 1);
+            locals.insert(format!("l{level}"), json!(vec![last; 100]));
+        }
+        // A large one, of which each expression wants one entry, or all.
+        let big: serde_json::Map<String, Value> = (0..1000)
+            .map(|at| (format!("k{at}"), json!("x".repeat(1000))))
+            .collect();
+        locals.insert("big".to_owned(), json!(big));
+        let scope = Scope::of(&json!({ "locals": [locals] }));
+        let entries = vec![json!("${local.big.k1}"); 1000];
+        scope.resolved(&Value::Array(entries));
+        scope.finish().unwrap();
+        for text in ["${local.l7}", "${length(local.big)}"] {
+            let scope = scope.clone();
+            scope.resolved(&Value::Array(vec![json!(text); 100]));
+            let error = scope.finish().unwrap_err();
+            assert_eq!(error.code(), crate::error::Code::HandoffTooLarge, "{text}");
+        }
     }
 }

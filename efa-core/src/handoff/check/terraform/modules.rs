@@ -15,8 +15,7 @@ use crate::types::InterfaceType;
 /// The module whose node groups are read, by the end of its source.
 const EKS: &str = "terraform-aws-modules/eks/aws";
 
-pub(super) fn check_modules(document: &Checked<'_>, found: &mut Findings) {
-    let scope = Scope::of(document.document);
+pub(super) fn check_modules(document: &Checked<'_>, scope: &Scope, found: &mut Findings) {
     for module in named(document.document.get("module")) {
         let path = document.path(&format!("module.{}", module.name));
         let body = scope.resolved(module.body);

@@ -29,9 +29,8 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    pub(super) fn of(document: &Checked<'_>) -> Self {
+    pub(super) fn of(document: &Checked<'_>, scope: &Scope) -> Self {
         let value = document.document;
-        let scope = Scope::of(value);
         let mut all = Vec::new();
         for kind in named(value.get("resource")) {
             for resource in named(Some(kind.body)) {
@@ -41,13 +40,13 @@ impl Resources {
                     resource.name,
                     document.path(&path),
                     resource.body,
-                    &scope,
+                    scope,
                 ));
             }
         }
         let planned = value.get("planned_values").or_else(|| value.get("values"));
         if let Some(root) = planned.and_then(|values| values.get("root_module")) {
-            modules(document, root, &scope, 16, &mut all);
+            modules(document, root, scope, 16, &mut all);
         }
         let by_name = all.iter().enumerate();
         let by_name = by_name
