@@ -175,7 +175,8 @@ fn open(root: &Path, settings: &Settings) -> std::io::Result<Vec<Port>> {
     // SAFETY: an open file; the lock goes when it is closed.
     unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) };
     let mut found = tree::scan(root);
-    if found.is_empty() {
+    // A machine whose devices were taken away has none.
+    if found.is_empty() && !root.join("class/infiniband_verbs").is_dir() {
         tree::make(root, settings)?;
         found = tree::scan(root);
     }
@@ -204,6 +205,13 @@ mod tests {
         };
         let first = with("read,efa0", "2");
         let second = with("none", "1");
+        for name in ["uverbs0", "uverbs1"] {
+            let path = above.join("sys/class/infiniband_verbs").join(name);
+            fs::remove_file(&path)
+                .or_else(|_| fs::remove_dir_all(&path))
+                .expect("made above");
+        }
+        assert!(with("none", "2").ports.is_empty());
         fs::remove_dir_all(&above).expect("made above");
         assert_eq!(first.ports.len(), 2);
         assert!(first.ports[0].can(capability::READ) && !first.ports[0].can(capability::WRITE));

@@ -17,7 +17,7 @@ from efa_sdk.errors import EfaError
 report = fabric.doctor()
 killer = report.finding("environment.killer")
 try:
-    fabric.loopback("efa")
+    fabric.loopback(fabric.ProbeOptions("efa", sizes=[64], size_budget_s=0.01))
     probe = "ok"
 except EfaError as error:
     probe = error.code

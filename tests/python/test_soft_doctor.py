@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from efa_sdk import fabric
@@ -29,10 +31,10 @@ TYPES = [
 ]
 
 
-def examined(host: SoftEfa, **environ: str) -> fabric.DoctorReport:
+def examined(host: SoftEfa) -> fabric.DoctorReport:
     done = subprocess.run(
         host.command([sys.executable, "-m", "efa_sdk.doctor", "--json"]),
-        env=os.environ | host.environ | environ,
+        env=os.environ | host.environ,
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -63,10 +65,6 @@ def test_a_healthy_machine_is_usable(instance_type: str) -> None:
         assert report.efa_devices == names
 
 
-def nothing(host: SoftEfa) -> None:
-    """Leaves the machine as it is."""
-
-
 def hide_files(host: SoftEfa) -> None:
     """Takes the files of the devices away; the driver's own side stays."""
     for path in (host.root / "dev/infiniband").iterdir():
@@ -74,52 +72,27 @@ def hide_files(host: SoftEfa) -> None:
     host.fault(no_open=1)
 
 
-#: What is done to the machine, to the environment, the cause, and words of the cure.
-BROKEN: dict[str, tuple[Callable[[SoftEfa], None], dict[str, str], str, str]] = {
-    "every port down": (lambda host: host.fault(down=1), {}, "rdma.ports", "dmesg"),
-    "filtered by FI_PROVIDER": (
-        nothing,
-        {"FI_PROVIDER": "tcp"},
-        "environment.fi_provider",
-        "FI_PROVIDER",
-    ),
-    "a device that is none": (
-        nothing,
-        {"FI_EFA_IFACE": "rdmap0s99"},
-        "environment.fi_efa_iface",
-        "FI_EFA_IFACE",
-    ),
-    "no libfabric": (nothing, {"EFA_FABRIC_LIB": "/nowhere/libfabric.so.1"}, "libfabric.found", ""),
+#: What is done to the devices, the cause, and words of the cure.
+BROKEN: dict[str, tuple[Callable[[SoftEfa], None], str, str]] = {
+    "every port down": (lambda host: host.fault(down=1), "rdma.ports", "dmesg"),
     # Whoever runs this in a container gets that as the place to look.
-    "no files": (hide_files, {}, "verbs.nodes container.devices kubernetes.efa_resource", ""),
-    "does not open": (
-        lambda host: host.fault(0, no_open=1),
-        {},
-        "verbs.unopenable",
-        "dmesg",
-    ),
+    "no files": (hide_files, "verbs.nodes container.devices kubernetes.efa_resource", ""),
+    "does not open": (lambda host: host.fault(0, no_open=1), "verbs.unopenable", "dmesg"),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_machine_has_its_cause(what: str) -> None:
-    breaks, environ, cause, words = BROKEN[what]
+    breaks, cause, words = BROKEN[what]
     with SoftEfa(
         devices=2, instance_type="p4d.24xlarge", namespace=True, libfabric=LIBFABRICS[-1]
     ) as host:
         breaks(host)
-        report = examined(host, **environ)
+        report = examined(host)
     assert (report.verdict, report.exit_code) == ("not_usable", 1), str(report)
     assert report.cause in cause.split(), str(report)
     finding = next(f for f in report.findings if f.id == report.cause)
     assert words in (finding.cure or ""), str(report)
-
-
-@pytest.mark.skipif(not SECOND, reason="EFA_TEST_LIBFABRIC_2 names no second libfabric")
-def test_a_variable_that_ends_the_process_is_the_cause() -> None:
-    with SoftEfa(devices=1, instance_type="p4d.24xlarge", namespace=True, libfabric=SECOND) as host:
-        report = examined(host, FI_EFA_MTU_SIZE="9000")
-    assert (report.verdict, report.cause) == ("not_usable", "environment.killer"), str(report)
 
 
 def test_one_port_of_several_is_a_warning() -> None:
@@ -130,3 +103,68 @@ def test_one_port_of_several_is_a_warning() -> None:
     assert (report.verdict, report.exit_code) == ("usable", 0), str(report)
     warned = [f.id for f in report.findings if f.status == "warning"]
     assert "rdma.ports" in warned, str(report)
+
+
+#: What doctor_branches.py breaks, by the libraries that libfabric uses: the cause, or a finding of
+#: a machine that stays usable, with its status; and words of the finding.
+BRANCHES: dict[str, dict[str, tuple[str, str, str]]] = {
+    "the device": {
+        "nothing is broken": ("pci.count", "warning", "2 EFA devices, where p4d.24xlarge takes 4"),
+        "efa is not loaded": ("driver.module", "failed", "efa is not loaded"),
+        "ib_uverbs is not loaded": ("driver.uverbs", "failed", "ib_uverbs is not loaded"),
+        "OFED is in the way": ("driver.ofed", "failed", "mlx_compat"),
+        "the driver left the devices alone": ("driver.device_id", "failed", "2 of 2"),
+        "no RDMA device": ("rdma.devices", "failed", "/sys/class/infiniband"),
+        "no device on the bus": ("pci.devices", "failed", "no EFA device"),
+        "one file is missing": ("verbs.nodes", "info warning", "1 of 2"),
+        "no efa provider": ("libfabric.efa_provider", "failed", "not compiled in"),
+        "no libfabric": ("libfabric.found", "failed", "/nowhere/libfabric.so.1"),
+        "a variable that ends the process": ("environment.killer", "failed", "FI_EFA_MTU_SIZE"),
+        "filtered by FI_PROVIDER": ("environment.fi_provider", "failed", "FI_PROVIDER"),
+        "a device that is none": ("environment.fi_efa_iface", "failed", "rdmap0s99"),
+        "a variable that nobody reads": ("environment.ineffective", "warning", "DEVICE_NAME"),
+        "forks are made safe": ("fork.support", "ok", "FI_EFA_FORK_SAFE is set"),
+        "little shared memory": ("limits.shm", "warning", "only 16 MiB"),
+        "little locked memory": ("limits.memlock", "failed", "only 64 KiB"),
+    },
+    # Of the system's libfabric, whose efa provider is compiled in.
+    "rdma-core": {
+        "devices that nothing drives": ("libfabric.no_efa", "failed", "offers no EFA"),
+        "a generation after this rdma-core": ("verbs.rdma_core", "failed", "too old for efa4"),
+        "a generation of the future": ("libfabric.no_efa", "failed", "offers no EFA"),
+        "no driver": ("verbs.libefa", "failed", "driver is not installed"),
+        "no driver is named": ("verbs.libefa", "failed", "not told"),
+        "files that others may open": ("verbs.unopenable", "failed", "Permission denied"),
+    },
+}
+
+
+@pytest.mark.parametrize("libraries", BRANCHES)
+def test_branches_of_the_decision_tree_are_told_apart_live(libraries: str) -> None:
+    if libraries == "the device" and not SECOND:
+        pytest.skip("EFA_TEST_LIBFABRIC_2 names no libfabric whose providers are apart")
+    with SoftEfa(
+        devices=2,
+        instance_type="p4d.24xlarge",
+        namespace=True,
+        libfabric=SECOND if libraries == "the device" else "system",
+    ) as host:
+        program = Path(__file__).with_name("doctor_branches.py")
+        done = subprocess.run(
+            host.command([sys.executable, str(program), libraries]),
+            env=os.environ | host.environ,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    said = {line[0]: line[1:] for line in map(json.loads, done.stdout.splitlines())}
+    assert said.keys() == BRANCHES[libraries].keys()
+    for name, (check, status, words) in BRANCHES[libraries].items():
+        verdict, cause, findings = said[name]
+        expected = ("not_usable", check) if status == "failed" else ("usable", None)
+        assert (verdict, cause) == expected, f"{name}: {findings}"
+        found, text = findings[check]
+        assert found in status.split(), f"{name}: {found}, {text}"
+        assert words in text, f"{name}: {found}, {text}"

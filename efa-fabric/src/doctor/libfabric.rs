@@ -248,6 +248,13 @@ pub(crate) fn efa_provider(scene: &Scene<'_>, rest_is_fine: bool) -> Finding {
         .collect();
     let listed = Evidence::new("providers", names.join(" "));
     let is_certain = version >= V2_1;
+    if !is_certain && answer.has_libefa {
+        return Finding::ok(
+            check,
+            "the efa provider is compiled in: libfabric is linked with rdma-core's libefa",
+        )
+        .all_evidence([listed]);
+    }
     let is_known = is_certain || rest_is_fine && scene.has_efa();
     if !is_known {
         return Finding::new(

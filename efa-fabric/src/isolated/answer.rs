@@ -35,6 +35,10 @@ pub struct Answer {
     /// `FI_EFA_USE_DEVICE_RDMA` demands it. `None` where no device said it.
     #[serde(default)]
     pub rdma_read: Option<bool>,
+    /// Whether rdma-core's `libefa` is loaded with the library: one that has the efa provider compiled
+    /// in is linked with it.
+    #[serde(default)]
+    pub has_libefa: bool,
     /// Hints relaxed one at a time, in order; the first is [`Relaxation::Nothing`].
     pub trials: Vec<Trial>,
     /// libfabric's log up to the trials, at level info.

@@ -83,6 +83,7 @@ fn questions(
         requested_api: library.requested_api(),
     }))?;
     reporter.send(&Report::Mapped(maps::own()))?;
+    reporter.send(&Report::HasLibefa(maps::has_libefa()))?;
 
     // Where a device cannot do what this demands, libfabric ends this process.
     if wants_device_rdma(&|name| std::env::var_os(name)) {

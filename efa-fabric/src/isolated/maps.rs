@@ -4,27 +4,46 @@ use std::path::{Path, PathBuf};
 
 /// Files of libfabric among this process's mappings, each once, in order of address.
 pub(super) fn own() -> Vec<PathBuf> {
+    libfabrics(&read())
+}
+
+/// Whether rdma-core's `libefa` is among them; `libefa-rdmav34.so` is its driver of devices, and
+/// `libefa-fi.so` a provider of libfabric.
+pub(super) fn has_libefa() -> bool {
+    let is_libefa = |path: &Path| file_name(path).starts_with("libefa.so");
+    files(&read()).any(is_libefa)
+}
+
+fn read() -> String {
     let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
-    libfabrics(&String::from_utf8_lossy(&maps))
+    String::from_utf8_lossy(&maps).into_owned()
 }
 
 /// Files of libfabric in a text like `/proc/self/maps` (proc_pid_maps(5)): named `libfabric`
 /// something `.so`, because wheels that bundle one put a hash into its name.
 fn libfabrics(maps: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for line in maps.lines() {
-        let Some(at) = line.find('/') else { continue };
-        let path = line[at..].trim_end();
-        let path = Path::new(path.strip_suffix(" (deleted)").unwrap_or(path));
-        let is_libfabric = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with("libfabric") && name.contains(".so"));
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in files(maps) {
+        let name = file_name(path);
+        let is_libfabric = name.starts_with("libfabric") && name.contains(".so");
         if is_libfabric && !found.iter().any(|known| known == path) {
             found.push(path.to_path_buf());
         }
     }
     found
+}
+
+fn files(maps: &str) -> impl Iterator<Item = &Path> {
+    maps.lines().filter_map(|line| {
+        let path = line[line.find('/')?..].trim_end();
+        Some(Path::new(path.strip_suffix(" (deleted)").unwrap_or(path)))
+    })
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -290,6 +290,7 @@ impl Conversation {
             efa_infos: None,
             efa_errno: None,
             rdma_read: None,
+            has_libefa: false,
             trials: Vec::new(),
             log: fabric_log::Log::default(),
             user_log_level: match question.environment.get(LEVEL) {
@@ -445,6 +446,7 @@ impl Lines {
                 Report::Step(step) => said.step = step,
                 Report::Library(library) => answer.library = Some(library),
                 Report::Mapped(files) => answer.mapped_libraries = files,
+                Report::HasLibefa(found) => answer.has_libefa = found,
                 Report::Providers(names) => answer.providers = Some(names),
                 Report::Infos(infos) => answer.infos = Some(infos),
                 Report::ProviderInfos { infos, errno } => {

@@ -40,6 +40,7 @@ pub(super) enum Report {
     },
     Library(LoadedLibrary),
     Mapped(Vec<PathBuf>),
+    HasLibefa(bool),
     Providers(Vec<RegisteredProvider>),
     Infos(Vec<ProviderInfo>),
     ProviderInfos {
