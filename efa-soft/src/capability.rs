@@ -41,36 +41,38 @@ pub struct Generation {
     pub origin: &'static str,
 }
 
-/// The generations. Which capability bits a real device of each sets was not observed here; each line
-/// says what it was taken from. Everything else in this file (depths, MTU, inline bytes) is what
-/// libfabric's documentation and logs in public reports show for some device, not one value per
-/// generation.
+/// The generations: of RDMA, what every family with a published PCI id of it has by the EC2 User Guide's
+/// page "Elastic Fabric Adapter". `efa_sdk.testing.SoftEfa` gives a host what its own type has, which may
+/// be more (p4d reads, with efa0); `tests/python/test_soft_efa_libraries.py` holds this table to efa-sdk's
+/// catalog. Which further bits a real device of each sets was not observed here. Everything else in this
+/// file (depths, MTU, inline bytes) is what libfabric's documentation and logs in public reports show for
+/// some device, not one value per generation.
 pub const GENERATIONS: [Generation; 4] = [
     Generation {
         name: "efa0",
         part: 0xefa0,
         capabilities: RNR_RETRY,
-        origin: "EC2 DescribeInstanceTypes and AWS's EFA page: first generation without RDMA read \
-                 on most types; RNR retry by guess",
+        origin: "AWS's EFA page: no RDMA on c5n, p3dn and g5, read only on p4d and p4de; RNR retry by \
+                 guess",
     },
     Generation {
         name: "efa1",
         part: 0xefa1,
-        capabilities: READ | RNR_RETRY | CQ_SGID,
-        origin: "AWS's EFA page: RDMA read, no RDMA write on second generation types such as p4d; \
-                 RNR retry and source GID by guess",
+        capabilities: READ | RNR_RETRY | CQ_SGID | WRITE,
+        origin: "AWS's EFA page: RDMA read and write on g6, p5 and p5e; RNR retry and source GID by \
+                 guess",
     },
     Generation {
         name: "efa2",
         part: 0xefa2,
         capabilities: READ | RNR_RETRY | CQ_SGID | WRITE | UNSOLICITED,
-        origin: "AWS's EFA page: RDMA read and write on p5; unsolicited write receives by guess",
+        origin: "AWS's EFA page: RDMA read and write on p5en; unsolicited write receives by guess",
     },
     Generation {
         name: "efa3",
         part: 0xefa3,
         capabilities: READ | RNR_RETRY | CQ_SGID | WRITE | UNSOLICITED,
-        origin: "AWS's EFA page: RDMA read and write on p5en and p6; the rest by guess",
+        origin: "AWS's EFA page: RDMA read and write on p6-b200 and hpc8a; the rest by guess",
     },
 ];
 

@@ -45,7 +45,9 @@ def test_the_example_names_the_bad_instance_and_replaces_it() -> None:
     assert f"state of {victim}: expected running, is shutting-down" in dies
     assert re.search(r"4 instances, 12 interfaces, \d+ checks, as planned", dies)
     for healthy in (launched, replaced):
-        assert "no fault was found; 6 pairs in 3 rounds, 6 measurements, 0 of them failed" in healthy
+        assert (
+            "no fault was found; 6 pairs in 3 rounds, 6 measurements, 0 of them failed" in healthy
+        )
     assert victim in launched
     assert victim not in replaced
 

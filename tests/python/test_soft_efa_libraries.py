@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from efa_sdk import Catalog
+from efa_sdk.testing.soft_efa import GENERATIONS
 
 pytestmark = pytest.mark.unit
 
@@ -34,6 +36,25 @@ WANTED = {
         "efadv_query_qp_wqs": "EFA_1.4",
     },
 }
+
+
+def test_a_generation_has_the_rdma_that_every_published_family_of_it_has() -> None:
+    """The device's own table, for programs without `SoftEfa`, and the catalog."""
+    text = (HERE / "efa-soft/src/capability.rs").read_text()
+    table = re.findall(r'name: "efa(\d)",.*?capabilities: ([A-Z_| ]+),', text, re.DOTALL)
+    assert [int(number) for number, _ in table] == [0, 1, 2, 3]
+    rows = list(Catalog.bundled())
+    for number, words in table:
+        families = {
+            family
+            for family, generation in GENERATIONS.items()
+            if generation.number == int(number) and generation.origin.startswith("PCI ids")
+        }
+        found = [row for row in rows if row.family in families]
+        assert families == {row.family for row in found}
+        has = set(words.split(" | "))
+        assert ("READ" in has) == all(row.rdma_read == "yes" for row in found), number
+        assert ("WRITE" in has) == all(row.rdma_write == "yes" for row in found), number
 
 
 def listed(name: str) -> dict[str, str]:
