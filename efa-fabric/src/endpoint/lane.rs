@@ -598,12 +598,15 @@ mod tests {
         let (rma, data) = (ffi::FI_RMA, ffi::FI_REMOTE_CQ_DATA);
         let (write, remote) = (ffi::FI_WRITE, ffi::FI_REMOTE_WRITE);
         for (flags, expected) in [
+            // Seen of arrivals with libfabric 1.17: shm, sockets and udp; tcp; efa. Of them efa alone has
+            // FI_WRITE, so that only a probe over efa shows it (tests/python/test_soft_probes.py).
             (rma | remote | data, true),
-            // efa of libfabric 1.17.
+            (remote | data, true),
             (rma | write | remote | data, true),
             // A provider that names only the data.
             (data, true),
             (rma | write, false),
+            // sockets of 1.17 gives the end of a write its data.
             (rma | write | data, false),
             // A plain write of the peer, where a provider reports it.
             (rma | remote, false),
