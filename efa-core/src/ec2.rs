@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
 use crate::error::{Result, not_implemented};
-use crate::launch::BlockDeviceMapping;
+use crate::launch::{BlockDeviceMapping, CpuOptions};
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
 };
@@ -477,6 +477,14 @@ pub struct LaunchedWith {
     pub user_data: Option<String>,
     /// The volumes that go with the instance, the root volume first.
     pub block_device_mappings: Vec<BlockDeviceMapping>,
+    /// Cores and threads, where EC2 shows them.
+    pub cpu_options: Option<CpuOptions>,
+    /// Hops of the metadata service's answers, where EC2 shows them.
+    pub metadata_hop_limit: Option<u32>,
+    /// Whether the metadata service shows the instance's tags.
+    pub metadata_tags: bool,
+    /// Tags of the primary interface that the instance does not have.
+    pub interface_tags: Tags,
 }
 
 /// What this crate asks of EC2. Every method reads all pages and returns typed errors whose

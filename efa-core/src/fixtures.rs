@@ -1,13 +1,15 @@
 //! Values that the tests of several modules use.
 
 use crate::catalog::Catalog;
-use crate::ec2::{CapacityReservation, Image, Instance, InstanceState, Subnet, Tags};
+use crate::ec2::{
+    CapacityReservation, Image, Instance, InstanceState, SecurityGroup, Subnet, Tags,
+};
 use crate::error::Result;
 use crate::launch::VolumeType;
 use crate::plan::{self, Observations, Plan};
 use crate::spec::{
     Capacity, CheckedSpec, ClusterSpec, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
-    Volume,
+    Selector, Tenancy, Volume,
 };
 
 /// A running instance, with address `10.0.0.{launch_index}`.
@@ -78,6 +80,7 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
         reservation: None,
         instance_profile: None,
         security_group: None,
+        further_groups: Default::default(),
         placement_group: None,
     }
 }
@@ -133,7 +136,7 @@ fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
 /// launch can have, or nothing of it. The security group is `sg-1`, the subnet `subnet-1`.
 pub(crate) fn every_launch() -> Vec<Plan> {
     type Change = fn(&mut ClusterSpec, &mut Observations);
-    let changes: [Change; 8] = [
+    let changes: [Change; 11] = [
         |_, _| {},
         |spec, _| spec.capacity = Capacity::Open,
         |spec, _| spec.capacity = Capacity::Spot,
@@ -163,6 +166,34 @@ pub(crate) fn every_launch() -> Vec<Plan> {
             scratch.options.volume_type = Some(VolumeType::Io2);
             scratch.options.iops = Some(64_000);
             spec.volumes = vec![scratch, Volume::new("/dev/sdg", 100)];
+        },
+        |spec, seen| {
+            let group = |id: &str| SecurityGroup {
+                group_id: id.to_owned(),
+                group_name: id.to_owned(),
+                vpc_id: "vpc-1".to_owned(),
+                ingress: Vec::new(),
+                egress: Vec::new(),
+                tags: Tags::new(),
+            };
+            spec.further_security_groups = vec![Selector::Id("sg-2".to_owned())];
+            spec.ena_security_groups = vec![Selector::Id("sg-3".to_owned())];
+            seen.further_groups.all = vec![group("sg-2")];
+            seen.further_groups.ena = vec![group("sg-3")];
+            spec.name_tag = Some("trainer".to_owned());
+            spec.interface_tags
+                .insert("network".to_owned(), "fabric".to_owned());
+        },
+        |spec, seen| {
+            let default = seen.instance_type.default_threads_per_core();
+            spec.threads_per_core = default.map(|_| 1);
+            spec.tenancy = Some(Tenancy::Dedicated);
+            spec.metadata_hop_limit = Some(1);
+            spec.metadata_tags = true;
+        },
+        |spec, _| {
+            spec.capacity = Capacity::Spot;
+            spec.spot_maximum_price = Some("12.5".to_owned());
         },
         |spec, seen| {
             spec.placement_group = PlacementGroupChoice::None;

@@ -49,6 +49,9 @@ pub struct LaunchData {
     /// The volumes that differ from the image's own, the root volume first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_device_mappings: Vec<BlockDeviceMapping>,
+    /// Cores and threads; `None` for the instance type's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_options: Option<CpuOptions>,
     /// The instance metadata service.
     pub metadata_options: MetadataOptions,
     /// The instance profile.
@@ -72,6 +75,20 @@ impl LaunchData {
             .iter()
             .find(|specification| specification.resource_type == TaggedResource::Instance)
             .map(|specification| &specification.tags)
+    }
+
+    /// Tags of the interfaces that the instances do not have.
+    #[must_use]
+    pub fn further_interface_tags(&self) -> Tags {
+        let of_kind = |kind| {
+            let mut all = self.tag_specifications.iter();
+            let found = all.find(|specification| specification.resource_type == kind);
+            found.map(|specification| specification.tags.clone())
+        };
+        let mut tags = of_kind(TaggedResource::NetworkInterface).unwrap_or_default();
+        let instances = of_kind(TaggedResource::Instance).unwrap_or_default();
+        tags.retain(|key, value| instances.get(key) != Some(value));
+        tags
     }
 
     /// The interfaces as a layout has them, without their place.
@@ -231,6 +248,9 @@ pub struct MarketOptions {
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct SpotOptions {
+    /// The most to pay, in dollars per hour; the on-demand price when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<String>,
     /// How long the request lives.
     pub spot_instance_type: SpotInstanceType,
     /// What becomes of an instance that EC2 takes back.
@@ -339,6 +359,16 @@ open_string_enum! {
     }
 }
 
+open_string_enum! {
+    /// Whether the instance metadata service shows the instance's tags.
+    pub enum InstanceMetadataTags {
+        /// It does not.
+        Disabled = "disabled",
+        /// It does.
+        Enabled = "enabled",
+    }
+}
+
 /// The instance metadata service of each instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -350,6 +380,20 @@ pub struct MetadataOptions {
     pub http_endpoint: HttpEndpoint,
     /// Over how many hops its answers travel.
     pub http_put_response_hop_limit: u32,
+    /// Whether it shows the instance's tags; `None` leaves it to EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_metadata_tags: Option<InstanceMetadataTags>,
+}
+
+/// Cores and threads of each instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct CpuOptions {
+    /// How many physical cores.
+    pub core_count: u32,
+    /// Threads of each; 1 without simultaneous multithreading.
+    pub threads_per_core: u32,
 }
 
 /// The instance profile of each instance.

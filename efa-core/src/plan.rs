@@ -12,17 +12,21 @@ use sha2::{Digest, Sha256};
 use crate::catalog::InstanceType;
 use crate::ec2::{CreateSecurityGroup, Image, Market, RootVolume, Subnet, Tags};
 use crate::error::{Code, Error, Result};
+use crate::launch::CpuOptions;
 use crate::layout::{Layout, PublicIp};
 use crate::spec::{Bootstrap, CheckedSpec};
 use crate::tags;
+use crate::types::InterfaceType;
 
 mod caller_policy;
 mod capacity;
+mod cpu;
 mod decided;
 mod difference;
 mod display;
 mod fingerprint;
 mod follows;
+mod further_groups;
 pub(crate) mod image;
 pub(crate) mod instance_role;
 mod interfaces;
@@ -35,6 +39,7 @@ pub(crate) mod volume;
 
 pub use capacity::PlannedCapacity;
 pub use difference::Difference;
+pub use further_groups::{FurtherSecurityGroups, NamedSecurityGroup};
 pub use instance_role::PlannedInstanceProfile;
 pub use placement::PlannedPlacementGroup;
 pub use security_group::PlannedSecurityGroup;
@@ -86,6 +91,13 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     )?;
     let security_group =
         security_group::plan_security_group(spec, subnets.first(), seen.security_group.as_ref())?;
+    let further_security_groups = further_groups::plan_further_groups(
+        subnets.first(),
+        &security_group,
+        &seen.further_groups,
+        &mut warnings,
+    )?;
+    let cpu_options = cpu::plan_cpu_options(spec, &seen.instance_type)?;
     let placement_group = placement::plan_placement_group(
         spec,
         &seen.instance_type,
@@ -111,9 +123,11 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         layout,
         capacity,
         security_group,
+        further_security_groups,
         placement_group,
         instance_profile,
         root_volume,
+        cpu_options,
         warnings,
     };
     Ok(Plan { decided })
@@ -276,6 +290,23 @@ impl Plan {
     #[must_use]
     pub fn security_group(&self) -> &PlannedSecurityGroup {
         &self.decided.security_group
+    }
+
+    /// The security groups that interfaces are in besides the cluster's own.
+    #[must_use]
+    pub fn further_security_groups(&self) -> &FurtherSecurityGroups {
+        &self.decided.further_security_groups
+    }
+
+    /// Ids of the further groups of an interface of this type.
+    pub(crate) fn further_groups(&self, kind: &InterfaceType) -> impl Iterator<Item = &str> {
+        self.decided.further_security_groups.of(kind)
+    }
+
+    /// Cores and threads, where they differ from the instance type's default.
+    #[must_use]
+    pub fn cpu_options(&self) -> Option<&CpuOptions> {
+        self.decided.cpu_options.as_ref()
     }
 
     /// The cluster placement group, if any.

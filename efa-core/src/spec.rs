@@ -12,6 +12,7 @@ use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
 
 mod bootstrap;
 mod choices;
+mod options;
 pub(crate) mod selector;
 mod volumes;
 
@@ -20,11 +21,9 @@ pub use choices::{
     Capacity, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
     PlacementGroupChoice, SecurityGroupChoice,
 };
+pub use options::Tenancy;
 pub use selector::Selector;
 pub use volumes::{Volume, VolumeOptions};
-
-/// EC2's limit on tags per resource; ours are taken off it.
-const TAG_LIMIT: usize = 50;
 
 /// A cluster of `count` identical instances in one subnet of several that may do.
 ///
@@ -63,6 +62,13 @@ pub struct ClusterSpec {
     /// The security group of every interface.
     #[serde(default)]
     pub security_group: SecurityGroupChoice,
+    /// Existing groups that every interface is in, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_security_groups: Vec<Selector>,
+    /// Existing groups that the interfaces with an IP address (`interface` and `efa`) are in, too,
+    /// and EFA-only interfaces are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ena_security_groups: Vec<Selector>,
     /// The cluster placement group.
     #[serde(default)]
     pub placement_group: PlacementGroupChoice,
@@ -87,6 +93,22 @@ pub struct ClusterSpec {
     /// Volumes besides the root volume.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    /// The tenancy; the reservation's, or EC2's default, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenancy: Option<Tenancy>,
+    /// Threads per physical core: 1 turns simultaneous multithreading off. The instance type's
+    /// default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads_per_core: Option<u32>,
+    /// The most to pay for a spot instance, in dollars per hour; the on-demand price when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_maximum_price: Option<String>,
+    /// Over how many hops answers of the metadata service travel, 1 to 64; 2 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_hop_limit: Option<u32>,
+    /// Whether instances can read their tags from the metadata service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_tags: bool,
     /// Name of an EC2 key pair. No SSH port is opened for it.
     #[serde(default)]
     pub key_name: Option<String>,
@@ -106,6 +128,12 @@ pub struct ClusterSpec {
     /// The caller's own tags, on everything that is made.
     #[serde(default)]
     pub tags: Tags,
+    /// The `Name` tag of instances, volumes and interfaces; the cluster's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_tag: Option<String>,
+    /// Further tags of the network interfaces alone.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub interface_tags: Tags,
 }
 
 impl ClusterSpec {
@@ -146,6 +174,8 @@ impl ClusterSpec {
             image,
             capacity: Capacity::default(),
             security_group: SecurityGroupChoice::default(),
+            further_security_groups: Vec::new(),
+            ena_security_groups: Vec::new(),
             placement_group: PlacementGroupChoice::default(),
             profile: Profile::default(),
             efa: None,
@@ -154,12 +184,19 @@ impl ClusterSpec {
             volume_size_gib: None,
             volume: VolumeOptions::default(),
             volumes: Vec::new(),
+            tenancy: None,
+            threads_per_core: None,
+            spot_maximum_price: None,
+            metadata_hop_limit: None,
+            metadata_tags: false,
             key_name: None,
             ssh_cidrs: Vec::new(),
             instance_profile: InstanceProfileChoice::default(),
             bootstrap: None,
             user_data: None,
             tags: Tags::new(),
+            name_tag: None,
+            interface_tags: Tags::new(),
         }
     }
 
@@ -253,6 +290,7 @@ impl ClusterSpec {
                 ));
             }
         }
+        self.check_options()?;
         self.volume.check_root(self.volume_size_gib)?;
         volumes::check_volumes(&self.volumes)
     }
@@ -373,37 +411,6 @@ impl ClusterSpec {
             "give the name alone, not an ARN or a URL",
         ))
     }
-
-    fn check_tags(&self) -> Result<()> {
-        let limit = TAG_LIMIT - tags::OURS.len();
-        if self.tags.len() > limit {
-            return Err(Error::invalid_spec(
-                "tags",
-                self.tags.len(),
-                format_args!("{limit} beside our own"),
-                "drop some",
-            ));
-        }
-        for (key, value) in &self.tags {
-            if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-                return Err(Error::invalid_spec(
-                    "tags",
-                    key,
-                    "key of 1 to 128, value of 0 to 256 characters",
-                    "shorten it",
-                ));
-            }
-            if key.starts_with("aws:") || key.starts_with(tags::PREFIX) || key == tags::NAME {
-                return Err(Error::invalid_spec(
-                    "tags",
-                    key,
-                    "keys other than Name, aws:… and efa-sdk:…",
-                    "choose another key; the cluster's name becomes the Name tag",
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A [`ClusterSpec`] of which every value that needs no look at EC2 is checked, with the user data
@@ -446,6 +453,28 @@ impl CheckedSpec {
             name,
             user_data,
         })
+    }
+
+    /// The specification with changes, checked anew.
+    ///
+    /// ```
+    /// use efa_core::ClusterSpec;
+    /// use efa_core::spec::CheckedSpec;
+    ///
+    /// # fn main() -> efa_core::Result<()> {
+    /// let spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+    /// let larger = CheckedSpec::parse(&spec)?.replace(|spec| spec.count = 4)?;
+    /// assert_eq!(larger.count, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn replace(&self, change: impl FnOnce(&mut ClusterSpec)) -> Result<Self> {
+        let mut spec = self.spec.clone();
+        change(&mut spec);
+        Self::parse(&spec)
     }
 
     /// The specification as the caller gave it.

@@ -45,6 +45,9 @@ pub(crate) const REPLACES: &str = "efa-sdk:replaces";
 /// The ranges that may reach port 22, separated by spaces; absent when there is none.
 pub(crate) const SSH_CIDRS: &str = "efa-sdk:ssh-cidrs";
 
+/// The most to pay for a spot instance, for its replacements.
+pub(crate) const SPOT_MAXIMUM_PRICE: &str = "efa-sdk:spot-maximum-price";
+
 /// All keys that we put on an instance.
 pub(crate) const OURS: &[&str] = &[
     NAME,
@@ -61,6 +64,7 @@ pub(crate) const OURS: &[&str] = &[
     CAPACITY,
     INSTANCE_PROFILE,
     SSH_CIDRS,
+    SPOT_MAXIMUM_PRICE,
     BOOTSTRAP,
     REPLACES,
 ];

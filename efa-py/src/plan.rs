@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use efa_core as core;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::convert::{list, texts};
 use crate::errors;
@@ -189,7 +190,12 @@ value_class! {
     /// None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
     /// root volume, always encrypted; a recommended size when None; volume_type, volume_iops,
     /// volume_throughput_mib_s and volume_kms_key_id say how it is made, as in `Volume`. volumes:
-    /// further volumes. instance_profile: a name, or
+    /// further volumes. further_security_groups: existing groups that every interface is in, too;
+    /// ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
+    /// or `default`. threads_per_core: 1 turns simultaneous multithreading off.
+    /// spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
+    /// metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
+    /// when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
     /// an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
@@ -221,6 +227,10 @@ value_class! {
         adopt_security_group: bool = |spec| {
             matches!(spec.security_group, core::spec::SecurityGroupChoice::Adopt(_))
         };
+        /// Existing groups that every interface is in, too.
+        further_security_groups: Vec<String> = |spec| texts(&spec.further_security_groups);
+        /// Existing groups that the interfaces with an IP address are in, too.
+        ena_security_groups: Vec<String> = |spec| texts(&spec.ena_security_groups);
         /// The ranges that may reach port 22.
         ssh_cidrs: Vec<String> = |spec| spec.ssh_cidrs.clone();
         /// `cluster` or `none`.
@@ -243,8 +253,10 @@ value_class! {
         interfaces: Option<Vec<NetworkInterface>> = |spec| spec.interfaces.as_deref().map(list);
         /// Size of the root volume, in GiB.
         volume_size_gib: Option<u32> = |spec| spec.volume_size_gib;
-        /// Type of the root volume.
-        volume_type: String = |spec| spec.volume.volume_type().to_string();
+        /// Type of the root volume; gp3 when None.
+        volume_type: Option<String> = |spec| {
+            spec.volume.volume_type.as_ref().map(ToString::to_string)
+        };
         /// Provisioned IOPS of the root volume; EC2's default when None.
         volume_iops: Option<u32> = |spec| spec.volume.iops;
         /// Throughput of the root volume in MiB/s; EC2's default when None.
@@ -253,6 +265,16 @@ value_class! {
         volume_kms_key_id: Option<String> = |spec| spec.volume.kms_key_id.clone();
         /// Volumes besides the root volume.
         volumes: Vec<Volume> = |spec| list(&spec.volumes);
+        /// `default` or `dedicated`; the reservation's, or EC2's default, when None.
+        tenancy: Option<&'static str> = |spec| spec.tenancy.map(core::spec::Tenancy::as_str);
+        /// Threads per physical core; the type's default when None.
+        threads_per_core: Option<u32> = |spec| spec.threads_per_core;
+        /// The most to pay for a spot instance, in dollars per hour.
+        spot_maximum_price: Option<String> = |spec| spec.spot_maximum_price.clone();
+        /// Over how many hops answers of the metadata service travel; 2 when None.
+        metadata_hop_limit: Option<u32> = |spec| spec.metadata_hop_limit;
+        /// Whether instances can read their tags from the metadata service.
+        metadata_tags: bool = |spec| spec.metadata_tags;
         /// Name of an EC2 key pair.
         key_name: Option<String> = |spec| spec.key_name.clone();
         /// Name of the instance profile to use.
@@ -271,6 +293,10 @@ value_class! {
         user_data: Option<String> = |spec| spec.user_data.clone();
         /// The caller's own tags.
         tags: BTreeMap<String, String> = |spec| spec.tags.clone();
+        /// The Name tag; the cluster's name when None.
+        name_tag: Option<String> = |spec| spec.name_tag.clone();
+        /// Further tags of the network interfaces alone.
+        interface_tags: BTreeMap<String, String> = |spec| spec.interface_tags.clone();
     }
     repr = |spec| format!(
         "ClusterSpec(name='{}', instance_type='{}', count={})",
@@ -283,12 +309,17 @@ impl ClusterSpec {
     #[new]
     #[pyo3(signature = (
         *, name, instance_type, count, image, subnet=None, vpc=None, minimum_count=None,
-        capacity="on-demand", security_group=None, adopt_security_group=false, ssh_cidrs=None,
+        capacity="on-demand", security_group=None, adopt_security_group=false,
+        further_security_groups=None, ena_security_groups=None, ssh_cidrs=None,
         placement="cluster", placement_group_name=None, profile="save-ips", efa=None,
         public_ip="none", interfaces=None, volume_size_gib=None,
         volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None,
         volume_iops=None, volume_throughput_mib_s=None, volume_kms_key_id=None, volumes=None,
-        key_name=None, instance_profile=None, bootstrap=None, user_data=None, tags=None
+        tenancy: "typing.Literal['default', 'dedicated'] | None" = None,
+        threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price=None,
+        metadata_hop_limit=None, metadata_tags=false,
+        key_name=None, instance_profile=None, bootstrap=None, user_data=None, tags=None,
+        name_tag=None, interface_tags=None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
@@ -302,6 +333,8 @@ impl ClusterSpec {
         capacity: &str,
         security_group: Option<&str>,
         adopt_security_group: bool,
+        further_security_groups: Option<Vec<String>>,
+        ena_security_groups: Option<Vec<String>>,
         ssh_cidrs: Option<Vec<String>>,
         placement: &str,
         placement_group_name: Option<String>,
@@ -315,11 +348,18 @@ impl ClusterSpec {
         volume_throughput_mib_s: Option<u32>,
         volume_kms_key_id: Option<String>,
         volumes: Option<Vec<PyRef<'_, Volume>>>,
+        tenancy: Option<&str>,
+        threads_per_core: Option<u32>,
+        spot_maximum_price: Option<String>,
+        metadata_hop_limit: Option<u32>,
+        metadata_tags: bool,
         key_name: Option<String>,
         instance_profile: Option<Profile>,
         bootstrap: Option<PyRef<'_, Bootstrap>>,
         user_data: Option<String>,
         tags: Option<BTreeMap<String, String>>,
+        name_tag: Option<String>,
+        interface_tags: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
         let layout = layout_request(profile, efa, public_ip)?;
         let build = || -> core::Result<core::ClusterSpec> {
@@ -341,6 +381,8 @@ impl ClusterSpec {
             spec.capacity = capacity.parse()?;
             spec.security_group =
                 core::spec::SecurityGroupChoice::parse(security_group, adopt_security_group)?;
+            spec.further_security_groups = groups(further_security_groups)?;
+            spec.ena_security_groups = groups(ena_security_groups)?;
             spec.ssh_cidrs = ssh_cidrs.unwrap_or_default();
             spec.placement_group =
                 core::spec::PlacementGroupChoice::parse(placement, placement_group_name)?;
@@ -365,10 +407,101 @@ impl ClusterSpec {
             spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;
             spec.tags = tags.unwrap_or_default();
+            spec.tenancy = tenancy.map(str::parse).transpose()?;
+            spec.threads_per_core = threads_per_core;
+            spec.spot_maximum_price = spot_maximum_price;
+            spec.metadata_hop_limit = metadata_hop_limit;
+            spec.metadata_tags = metadata_tags;
+            spec.name_tag = name_tag;
+            spec.interface_tags = interface_tags.unwrap_or_default();
             Ok(core::spec::CheckedSpec::parse(&spec)?.into())
         };
         build().map(Self).map_err(errors::exception)
     }
+
+    /// The specification with other values, under the names of the constructor, checked anew.
+    ///
+    /// Raises PlanError as the constructor does, and TypeError for a name that it does not have.
+    ///
+    /// >>> import efa_sdk as efa
+    /// >>> spec = efa.ClusterSpec(
+    /// ...     name="train", instance_type="p5.48xlarge", count=2, subnet="private", image="al2023"
+    /// ... )
+    /// >>> spec.replace(count=4).count
+    /// 4
+    #[pyo3(signature = (**changes: "typing.Any"))]
+    fn replace<'py>(
+        slf: &Bound<'py, Self>,
+        changes: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let values = PyDict::new(slf.py());
+        for name in KEYWORDS {
+            let value = match *name {
+                "subnet" => slf.getattr("subnets")?,
+                "instance_profile" => {
+                    let named = slf.getattr(*name)?;
+                    if named.is_none() {
+                        slf.getattr("instance_role")?
+                    } else {
+                        named
+                    }
+                }
+                name => slf.getattr(name)?,
+            };
+            values.set_item(name, value)?;
+        }
+        if let Some(changes) = changes {
+            values.update(changes.as_mapping())?;
+        }
+        slf.get_type().call((), Some(&values))
+    }
+}
+
+/// The constructor's keywords, each a getter's name but for subnet and instance_profile.
+const KEYWORDS: &[&str] = &[
+    "name",
+    "instance_type",
+    "count",
+    "image",
+    "subnet",
+    "vpc",
+    "minimum_count",
+    "capacity",
+    "security_group",
+    "adopt_security_group",
+    "further_security_groups",
+    "ena_security_groups",
+    "ssh_cidrs",
+    "placement",
+    "placement_group_name",
+    "profile",
+    "efa",
+    "public_ip",
+    "interfaces",
+    "volume_size_gib",
+    "volume_type",
+    "volume_iops",
+    "volume_throughput_mib_s",
+    "volume_kms_key_id",
+    "volumes",
+    "tenancy",
+    "threads_per_core",
+    "spot_maximum_price",
+    "metadata_hop_limit",
+    "metadata_tags",
+    "key_name",
+    "instance_profile",
+    "bootstrap",
+    "user_data",
+    "tags",
+    "name_tag",
+    "interface_tags",
+];
+
+fn groups(names: Option<Vec<String>>) -> core::Result<Vec<core::spec::Selector>> {
+    let names = names.unwrap_or_default();
+    let group = |name: String| core::spec::Selector::security_group(&name);
+    names.into_iter().map(group).collect()
 }
 
 /// Everything that `apply` would use and make. `str()` prints what exists (`=`) and what would

@@ -647,6 +647,17 @@ def volume(**ebs: Any) -> Callable[[Scene], Any]:
     return lambda s: s.run(BlockDeviceMappings=[mapping])
 
 
+case("launch.cpu_options_half")(lambda s: s.run(CpuOptions={"ThreadsPerCore": 1}))
+case("launch.cpu_options_metal")(
+    lambda s: s.run("c5n.metal", CpuOptions={"CoreCount": 36, "ThreadsPerCore": 1})
+)
+case("launch.cpu_options")(lambda s: s.run(CpuOptions={"CoreCount": 4, "ThreadsPerCore": 3}))
+case("launch.hop_limit")(lambda s: s.run(MetadataOptions={"HttpPutResponseHopLimit": 65}))
+case("launch.spot_price")(
+    lambda s: s.run(
+        InstanceMarketOptions={"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.001"}}
+    )
+)
 case("launch.volume_type")(volume(VolumeType="gp9"))
 case("launch.volume_range")(volume(Throughput=124))
 case("launch.volume_option")(volume(VolumeType="gp2", Iops=600))

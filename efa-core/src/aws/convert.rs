@@ -8,7 +8,7 @@ use crate::ec2::{
     Offering, Peer, PlacementGroup, Rule, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::{Code, Error, Result};
-use crate::launch::{BlockDeviceMapping, EbsVolume, VolumeType};
+use crate::launch::{BlockDeviceMapping, CpuOptions, EbsVolume, VolumeType};
 use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
 
 /// A value that AWS's answer must hold.
@@ -253,7 +253,22 @@ pub(super) fn launched_with(
     instance: sdk::Instance,
     user_data: Option<String>,
     volumes: &[sdk::Volume],
+    interfaces: Vec<sdk::NetworkInterface>,
 ) -> Result<LaunchedWith> {
+    let number = |shown: Option<i32>| u32::try_from(shown?).ok();
+    let cpu_options = instance.cpu_options.as_ref().and_then(|cpu| {
+        Some(CpuOptions {
+            core_count: number(cpu.core_count)?,
+            threads_per_core: number(cpu.threads_per_core)?,
+        })
+    });
+    let metadata = instance.metadata_options.as_ref();
+    let metadata_hop_limit = metadata.and_then(|m| number(m.http_put_response_hop_limit));
+    let metadata_tags = metadata.and_then(|m| m.instance_metadata_tags.as_ref());
+    let metadata_tags = metadata_tags == Some(&sdk::InstanceMetadataTagsState::Enabled);
+    let own = tags(instance.tags.clone());
+    let mut interface_tags = tags(interfaces.into_iter().next().and_then(|i| i.tag_set));
+    interface_tags.retain(|key, value| !key.starts_with("aws:") && own.get(key) != Some(value));
     let ids = volume_ids(&instance);
     let of_id = |id: &String| volumes.iter().find(|v| v.volume_id.as_ref() == Some(id));
     let volumes = ids.iter().filter_map(of_id);
@@ -264,6 +279,10 @@ pub(super) fn launched_with(
         tenancy: placement.map(|tenancy| tenancy.as_str().to_owned()),
         user_data: non_empty(user_data).map(decoded).transpose()?,
         block_device_mappings,
+        cpu_options,
+        metadata_hop_limit,
+        metadata_tags,
+        interface_tags,
     })
 }
 

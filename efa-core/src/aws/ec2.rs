@@ -272,7 +272,13 @@ impl Ec2 for AwsSdk {
             let answer = call!(self.ec2.describe_volumes, set_volume_ids(Some(ids)))?;
             answer.volumes.unwrap_or_default()
         };
-        convert::launched_with(instance, user_data, &volumes)
+        let filter = sdk::Filter::builder()
+            .name("attachment.instance-id")
+            .values(id)
+            .build();
+        let interfaces = call!(self.ec2.describe_network_interfaces, filters(filter))?;
+        let interfaces = interfaces.network_interfaces.unwrap_or_default();
+        convert::launched_with(instance, user_data, &volumes, interfaces)
     }
 
     async fn create_tags(&self, ids: &[String], tags: &Tags) -> Result<()> {

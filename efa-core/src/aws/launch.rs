@@ -8,9 +8,10 @@ use aws_sdk_ec2::types as sdk;
 use super::request::{number, tag_specification};
 use crate::error::Result;
 use crate::launch::{
-    BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, EbsVolume,
-    InstanceProfileSpecification, InterfaceSpecification, LaunchData, MarketOptions,
-    MetadataOptions, Placement, RunInstances, SpotOptions, TagSpecification,
+    BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, CpuOptions,
+    EbsVolume, InstanceMetadataTags, InstanceProfileSpecification, InterfaceSpecification,
+    LaunchData, MarketOptions, MetadataOptions, Placement, RunInstances, SpotOptions,
+    TagSpecification,
 };
 
 /// The request, ready to send.
@@ -35,6 +36,7 @@ pub(super) fn builder(
         instance_market_options,
         capacity_reservation_specification,
         block_device_mappings,
+        cpu_options,
         metadata_options,
         iam_instance_profile,
         key_name,
@@ -58,6 +60,7 @@ pub(super) fn builder(
             capacity_reservation_specification.as_ref().map(reservation),
         )
         .set_block_device_mappings(some(volumes?))
+        .set_cpu_options(cpu_options.as_ref().map(cpu).transpose()?)
         .metadata_options(metadata(metadata_options)?)
         .set_iam_instance_profile(iam_instance_profile.as_ref().map(profile))
         .set_key_name(key_name.clone())
@@ -124,10 +127,12 @@ fn market(options: &MarketOptions) -> sdk::InstanceMarketOptionsRequest {
 
 fn spot(options: &SpotOptions) -> sdk::SpotMarketOptions {
     let SpotOptions {
+        max_price,
         spot_instance_type,
         instance_interruption_behavior: behavior,
     } = options;
     sdk::SpotMarketOptions::builder()
+        .set_max_price(max_price.clone())
         .spot_instance_type(sdk::SpotInstanceType::from(spot_instance_type.as_str()))
         .instance_interruption_behavior(sdk::InstanceInterruptionBehavior::from(behavior.as_str()))
         .build()
@@ -192,12 +197,26 @@ fn metadata(options: &MetadataOptions) -> Result<sdk::InstanceMetadataOptionsReq
         http_tokens,
         http_endpoint,
         http_put_response_hop_limit: hops,
+        instance_metadata_tags: tags,
     } = options;
+    let tags = tags.as_ref().map(InstanceMetadataTags::as_str);
     let endpoint = sdk::InstanceMetadataEndpointState::from(http_endpoint.as_str());
     Ok(sdk::InstanceMetadataOptionsRequest::builder()
         .http_tokens(sdk::HttpTokensState::from(http_tokens.as_str()))
         .http_endpoint(endpoint)
         .http_put_response_hop_limit(number("http_put_response_hop_limit", *hops)?)
+        .set_instance_metadata_tags(tags.map(sdk::InstanceMetadataTagsState::from))
+        .build())
+}
+
+fn cpu(options: &CpuOptions) -> Result<sdk::CpuOptionsRequest> {
+    let CpuOptions {
+        core_count,
+        threads_per_core,
+    } = options;
+    Ok(sdk::CpuOptionsRequest::builder()
+        .core_count(number("core_count", *core_count)?)
+        .threads_per_core(number("threads_per_core", *threads_per_core)?)
         .build())
 }
 

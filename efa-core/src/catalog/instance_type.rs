@@ -161,6 +161,12 @@ fn cards_in_order<'de, D: Deserializer<'de>>(
 }
 
 impl InstanceType {
+    /// Threads per physical core by default, where EC2 says.
+    #[must_use]
+    pub fn default_threads_per_core(&self) -> Option<u32> {
+        self.default_vcpus.checked_div(self.default_cores?)
+    }
+
     /// A type of which nothing is known but the name, and RDMA support, which goes by family.
     #[must_use]
     pub fn unknown(name: &str) -> Self {

@@ -174,7 +174,12 @@ pub(crate) fn set(data: &mut Node, path: &[&str], value: &Node) {
             }
         }
         [key, rest @ ..] => {
-            if let Some(found) = data.as_mapping_mut().and_then(|map| map.get_mut(*key)) {
+            if let Some(list) = data.as_sequence_mut() {
+                let index = key.parse().ok().and_then(|at: usize| list.get_mut(at));
+                if let Some(found) = index {
+                    set(found, rest, value);
+                }
+            } else if let Some(found) = data.as_mapping_mut().and_then(|map| map.get_mut(*key)) {
                 set(found, rest, value);
             }
         }

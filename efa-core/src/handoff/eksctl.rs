@@ -102,6 +102,7 @@ fn left_out(plan: &Plan) -> Option<String> {
             "user data",
         ),
         (spec.key_name.is_some(), "key pair"),
+        (spec.name_tag.is_some(), "Name tag"),
         (plan.instance_profile().is_some(), "instance profile"),
     ];
     let parts: Vec<&str> = parts
@@ -257,6 +258,33 @@ const TEMPLATE: &str = "write a launch template with \
                         to_launch_template(launcher=eks-managed-node-group) and name it in a managed \
                         node group (launchTemplate.id)";
 
+/// Origin of what is lacking: eksctl's JSON schema, definition ManagedNodeGroup.
+fn check_options_expressible(plan: &Plan) -> Result<()> {
+    let spec = plan.spec();
+    let threads = plan.cpu_options().map(|cpu| cpu.threads_per_core);
+    let lacking = [
+        ("tenancy", spec.tenancy.map(|t| t.as_str().to_owned())),
+        ("threads_per_core", threads.map(|n| n.to_string())),
+        ("spot_maximum_price", spec.spot_maximum_price.clone()),
+        (
+            "metadata_hop_limit",
+            spec.metadata_hop_limit.map(|hops| hops.to_string()),
+        ),
+        (
+            "metadata_tags",
+            spec.metadata_tags.then(|| "true".to_owned()),
+        ),
+        ("interface_tags", spec.interface_tags.keys().next().cloned()),
+    ];
+    for (field, value) in lacking {
+        if let Some(value) = value {
+            let message = format!("eksctl's managed node groups have no {field}");
+            return Err(not_possible(&message, TEMPLATE, field, &value));
+        }
+    }
+    Ok(())
+}
+
 fn check_expressible(plan: &Plan) -> Result<()> {
     let instance_type = plan.instance_type();
     let derived = derived_interfaces(instance_type);
@@ -283,6 +311,7 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             &planned.to_string(),
         ));
     }
+    check_options_expressible(plan)?;
     let public = plan.layout().public_ip;
     if public != crate::layout::PublicIp::None {
         return Err(not_possible(

@@ -10,7 +10,7 @@ use super::provenance;
 use crate::ec2::Tags;
 use crate::error::Result;
 use crate::launch::LaunchData;
-use crate::plan::Plan;
+use crate::plan::{Plan, launch};
 use crate::tags;
 use crate::types::Architecture;
 
@@ -177,8 +177,8 @@ fn worker_type(
     // The bootstrap is among the setup commands, where Ray sees it fail. The caller's own text
     // stays as it is: boto3 encodes it.
     data.user_data = plan.spec().user_data.clone();
-    let tags = worker_tags(plan);
-    data.change_tags(|all| all.clone_from(&tags));
+    data.tag_specifications =
+        launch::tag_specifications(&worker_tags(plan), &plan.spec().interface_tags);
     Ok(mapping! {
         "resources" => resources(plan),
         "min_workers" => *workers.start(),

@@ -408,7 +408,7 @@ fn what_nobody_asked_for_is_decided_in_one_file() {
     for decision in [
         "http_tokens: HttpTokens::",
         "http_endpoint: HttpEndpoint::",
-        "http_put_response_hop_limit: 2",
+        "HOPS: u32 = 2",
         "encrypted: true",
         "delete_on_termination: true",
         "spot_instance_type: SpotInstanceType::",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::InstanceType;
 use crate::ec2::{CapacityReservation, Market};
 use crate::error::{Code, Error, Result};
-use crate::spec::{Capacity, CheckedSpec};
+use crate::spec::{Capacity, CheckedSpec, Tenancy};
 
 /// EC2's word for a Capacity Block among the types of reservation.
 const CAPACITY_BLOCK: &str = "capacity-block";
@@ -67,15 +67,35 @@ pub(crate) fn plan_capacity(
             ));
         }
     };
-    let tenancy = reservation
-        .as_ref()
-        .map(|found| found.tenancy.clone())
-        .filter(|tenancy| tenancy == "dedicated");
+    let tenancy = tenancy(spec, reservation.as_ref())?;
     Ok(PlannedCapacity {
         market,
         tenancy,
         reservation,
     })
+}
+
+/// The tenancy of a launch; `None` for EC2's default. A reservation is of one tenancy (EC2 user
+/// guide, "Capacity Reservations").
+fn tenancy(spec: &CheckedSpec, reserved: Option<&CapacityReservation>) -> Result<Option<String>> {
+    let asked = spec.tenancy.map(Tenancy::as_str);
+    if let (Some(asked), Some(reserved)) = (asked, reserved)
+        && reserved.tenancy != asked
+    {
+        let id = &reserved.capacity_reservation_id;
+        return Err(refused(
+            format!(
+                "{id} has tenancy {}, the plan asks for {asked}",
+                reserved.tenancy
+            ),
+            "leave the tenancy out",
+            id,
+        ));
+    }
+    let tenancy = reserved.map(|found| found.tenancy.as_str()).or(asked);
+    Ok(tenancy
+        .filter(|tenancy| *tenancy == Tenancy::Dedicated.as_str())
+        .map(str::to_owned))
 }
 
 fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation) -> Result<()> {

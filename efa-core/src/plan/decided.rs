@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::capacity::PlannedCapacity;
+use super::further_groups::FurtherSecurityGroups;
 use super::instance_role::PlannedInstanceProfile;
 use super::placement::PlannedPlacementGroup;
 use super::security_group::PlannedSecurityGroup;
 use super::subnets::{RejectedSubnet, UsableSubnets};
 use crate::catalog::InstanceType;
 use crate::ec2::{Image, RootVolume};
+use crate::launch::CpuOptions;
 use crate::layout::Layout;
 use crate::spec::CheckedSpec;
 
@@ -28,9 +30,13 @@ pub(super) struct Decided {
     pub(super) layout: Layout,
     pub(super) capacity: PlannedCapacity,
     pub(super) security_group: PlannedSecurityGroup,
+    #[serde(default, skip_serializing_if = "FurtherSecurityGroups::is_empty")]
+    pub(super) further_security_groups: FurtherSecurityGroups,
     pub(super) placement_group: Option<PlannedPlacementGroup>,
     pub(super) instance_profile: Option<PlannedInstanceProfile>,
     pub(super) root_volume: Option<RootVolume>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cpu_options: Option<CpuOptions>,
     pub(super) warnings: Vec<String>,
     pub(super) fingerprint: String,
 }

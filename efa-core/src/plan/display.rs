@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Plan, PlannedSecurityGroup, launch};
+use super::{FurtherSecurityGroups, Plan, PlannedSecurityGroup, launch};
 use crate::launch::BlockDeviceMapping;
 
 /// Marks of the lines: what is used as it is, and what would be made.
@@ -30,6 +30,7 @@ impl fmt::Display for Plan {
         )?;
         write_subnets_and_image(self, f)?;
         write_security_group(self.security_group(), f)?;
+        write_further_groups(self.further_security_groups(), f)?;
         write_other_resources(self, f)?;
         write_instances(self, f)?;
         write_remarks(self, f)
@@ -78,6 +79,20 @@ fn write_security_group(group: &PlannedSecurityGroup, f: &mut fmt::Formatter<'_>
             f,
             "  {MADE}   ingress rule    tcp port 22 (SSH) from {cidr}"
         )?;
+    }
+    Ok(())
+}
+
+fn write_further_groups(groups: &FurtherSecurityGroups, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let of = [
+        (&groups.all, "every interface"),
+        (&groups.ena, "not EFA-only"),
+    ];
+    for (groups, what) in of {
+        for group in groups {
+            let (id, name) = (&group.group_id, &group.group_name);
+            writeln!(f, "  {USED} security group   {id} {name} ({what})")?;
+        }
     }
     Ok(())
 }
@@ -137,7 +152,7 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         spec.count,
         spec.instance_type,
         spec.capacity,
-        launch::metadata_options().http_tokens,
+        launch::metadata_options(None, false).http_tokens,
         match (plan.root_volume(), devices.first()) {
             (Some(_), Some(root)) => volume(root, "root volume"),
             _ => "volumes as the image has them".to_owned(),
@@ -149,6 +164,7 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     {
         writeln!(f, "      and            {}", volume(further, "volume"))?;
     }
+    write_options(plan, f)?;
     if let Some(bootstrap) = &spec.bootstrap {
         writeln!(
             f,
@@ -166,6 +182,30 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What the specification says beyond the defaults.
+fn write_options(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let spec = plan.spec();
+    let mut options = Vec::new();
+    options.extend(
+        spec.tenancy
+            .map(|tenancy| format!("{} tenancy", tenancy.as_str())),
+    );
+    options.extend(
+        spec.threads_per_core
+            .map(|n| format!("{n} threads per core")),
+    );
+    let price = spec.spot_maximum_price.as_ref();
+    options.extend(price.map(|price| format!("at most {price} dollars per hour")));
+    let hops = spec.metadata_hop_limit;
+    options.extend(hops.map(|hops| format!("metadata over {hops} hops")));
+    options.extend(spec.metadata_tags.then(|| "tags in metadata".to_owned()));
+    options.extend(spec.name_tag.as_ref().map(|name| format!("named '{name}'")));
+    if options.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "      options        {}", options.join(", "))
 }
 
 fn write_remarks(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {

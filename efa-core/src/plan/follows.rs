@@ -4,7 +4,7 @@
 use super::decided::Decided;
 use super::fingerprint::fingerprint;
 use super::placement::Wanted;
-use super::{capacity, image, instance_role, interfaces, placement, volume};
+use super::{capacity, cpu, image, instance_role, interfaces, placement, volume};
 use crate::spec::{Capacity, ImageChoice, InstanceProfileChoice, SecurityGroupChoice, Selector};
 use crate::tags;
 
@@ -17,7 +17,9 @@ pub(super) fn contradiction(decided: &Decided) -> Option<&'static str> {
         volume::plan_root_volume(spec, of_type, &decided.image, &mut Vec::new())
             .is_ok_and(|volume| volume == decided.root_volume)
     };
-    let checks: [(&'static str, &dyn Fn() -> bool); 10] = [
+    let cpu =
+        || cpu::plan_cpu_options(spec, of_type).is_ok_and(|options| options == decided.cpu_options);
+    let checks: [(&'static str, &dyn Fn() -> bool); 12] = [
         ("account", &|| is_account(&decided.account)),
         ("instance_type", &|| of_type.name == spec.instance_type),
         ("layout", &layout),
@@ -26,6 +28,10 @@ pub(super) fn contradiction(decided: &Decided) -> Option<&'static str> {
         ("image", &|| image_follows(decided)),
         ("root_volume", &volume),
         ("security_group", &|| security_group_follows(decided)),
+        ("further_security_groups", &|| {
+            decided.further_security_groups.follow(spec)
+        }),
+        ("cpu_options", &cpu),
         ("placement_group", &|| placement_group_follows(decided)),
         ("instance_profile", &|| instance_profile_follows(decided)),
     ];

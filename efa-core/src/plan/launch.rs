@@ -7,10 +7,10 @@ use super::{Launch, Plan, form};
 use crate::ec2::Market;
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
-    CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceProfileSpecification,
-    InterfaceSpecification, InterruptionBehavior, LaunchData, MarketOptions, MarketType,
-    MetadataOptions, Placement, RunInstances, SpotInstanceType, SpotOptions, TagSpecification,
-    TaggedResource,
+    CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceMetadataTags,
+    InstanceProfileSpecification, InterfaceSpecification, InterruptionBehavior, LaunchData,
+    MarketOptions, MarketType, MetadataOptions, Placement, RunInstances, SpotInstanceType,
+    SpotOptions, TagSpecification, TaggedResource,
 };
 use crate::layout::{Layout, NetworkInterface};
 use crate::spec::VolumeOptions;
@@ -66,28 +66,32 @@ impl Plan {
 
 /// The launch of the plan's instances with these interfaces, into this security group and subnet.
 fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> LaunchData {
-    let market = &plan.capacity().market;
+    let (market, spec) = (&plan.capacity().market, plan.spec());
+    let mut network_interfaces = interfaces(layout, security_group_id, Some(subnet_id));
+    for interface in &mut network_interfaces {
+        let further = plan.further_groups(&interface.interface_type);
+        interface.groups.extend(further.map(str::to_owned));
+    }
     LaunchData {
         instance_type: plan.spec().instance_type.clone(),
         image_id: plan.image().image_id.clone(),
-        network_interfaces: interfaces(layout, security_group_id, Some(subnet_id)),
+        network_interfaces,
         placement: placement(plan),
-        instance_market_options: market_options(market),
+        instance_market_options: market_options(market, spec.spot_maximum_price.as_deref()),
         capacity_reservation_specification: reservation(market),
         block_device_mappings: block_devices(plan),
-        metadata_options: metadata_options(),
+        cpu_options: plan.cpu_options().cloned(),
+        metadata_options: metadata_options(spec.metadata_hop_limit, spec.metadata_tags),
         iam_instance_profile: plan
             .instance_profile()
             .map(|profile| InstanceProfileSpecification {
                 name: profile.name.clone(),
             }),
         key_name: plan.spec().key_name.clone(),
-        tag_specifications: tag_specifications(&instance_tags(
-            plan,
-            layout,
-            security_group_id,
-            subnet_id,
-        )),
+        tag_specifications: tag_specifications(
+            &instance_tags(plan, layout, security_group_id, subnet_id),
+            &spec.interface_tags,
+        ),
         user_data: plan.user_data().map(str::to_owned),
     }
 }
@@ -133,7 +137,8 @@ fn placement(plan: &Plan) -> Option<Placement> {
     })
 }
 
-pub(crate) fn market_options(market: &Market) -> Option<MarketOptions> {
+/// The market of a launch; spot at most at this price.
+pub(crate) fn market_options(market: &Market, max_price: Option<&str>) -> Option<MarketOptions> {
     match market {
         Market::OnDemand | Market::Open | Market::Reservation(_) => None,
         Market::CapacityBlock(_) => Some(MarketOptions {
@@ -143,6 +148,7 @@ pub(crate) fn market_options(market: &Market) -> Option<MarketOptions> {
         Market::Spot => Some(MarketOptions {
             market_type: MarketType::Spot,
             spot_options: Some(SpotOptions {
+                max_price: max_price.map(str::to_owned),
                 spot_instance_type: SpotInstanceType::OneTime,
                 // One that stops or hibernates cannot be in a placement group.
                 instance_interruption_behavior: InterruptionBehavior::Terminate,
@@ -196,24 +202,35 @@ pub(crate) fn volume(size_gib: Option<u32>, options: &VolumeOptions) -> EbsVolum
     }
 }
 
-pub(crate) fn metadata_options() -> MetadataOptions {
+/// Hops of the metadata service's answers: containers on the instance are one further.
+const HOPS: u32 = 2;
+
+/// IMDSv2 over this many hops, with the instance's tags or without. IMDSv1 is never answered.
+pub(crate) fn metadata_options(hops: Option<u32>, tags: bool) -> MetadataOptions {
     MetadataOptions {
         http_tokens: HttpTokens::Required,
         http_endpoint: HttpEndpoint::Enabled,
-        // Containers on the instance are one hop further.
-        http_put_response_hop_limit: 2,
+        http_put_response_hop_limit: hops.unwrap_or(HOPS),
+        instance_metadata_tags: tags.then_some(InstanceMetadataTags::Enabled),
     }
 }
 
-pub(crate) fn tag_specifications(tags: &Tags) -> Vec<TagSpecification> {
+/// These tags on everything that a launch makes, with further ones on the interfaces.
+pub(crate) fn tag_specifications(tags: &Tags, of_interfaces: &Tags) -> Vec<TagSpecification> {
     [
         TaggedResource::Instance,
         TaggedResource::Volume,
         TaggedResource::NetworkInterface,
     ]
-    .map(|resource_type| TagSpecification {
-        resource_type,
-        tags: tags.clone(),
+    .map(|resource_type| {
+        let mut tags = tags.clone();
+        if resource_type == TaggedResource::NetworkInterface {
+            tags.extend(of_interfaces.clone());
+        }
+        TagSpecification {
+            resource_type,
+            tags,
+        }
     })
     .into()
 }
@@ -222,6 +239,10 @@ pub(crate) fn tag_specifications(tags: &Tags) -> Vec<TagSpecification> {
 fn instance_tags(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> Tags {
     let mut all = plan.shared_tags();
     let mut put = |key: &str, value: &str| all.insert(key.to_owned(), value.to_owned());
+    put(
+        tags::NAME,
+        plan.spec().name_tag.as_deref().unwrap_or(plan.name()),
+    );
     put(tags::PLAN, plan.fingerprint());
     put(tags::COUNT, &plan.spec().count.to_string());
     put(tags::LAYOUT, &layout.notation());
@@ -236,6 +257,9 @@ fn instance_tags(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_i
     }
     if let Some(profile) = plan.instance_profile() {
         put(tags::INSTANCE_PROFILE, &profile.name);
+    }
+    if let Some(price) = &plan.spec().spot_maximum_price {
+        put(tags::SPOT_MAXIMUM_PRICE, price);
     }
     if !plan.spec().ssh_cidrs.is_empty() {
         put(tags::SSH_CIDRS, &plan.spec().ssh_cidrs.join(" "));

@@ -1,6 +1,7 @@
 //! Reads from AWS what a plan is decided from; changes nothing.
 
 use super::capacity::{self, PlannedCapacity};
+use super::further_groups::SeenGroups;
 use super::placement::{self, Wanted};
 use super::subnets::{self, Demand};
 use super::{image, instance_role, interfaces};
@@ -28,6 +29,8 @@ pub(crate) struct Observations {
     pub(crate) reservation: Option<CapacityReservation>,
     /// The group that the specification names, or the one that we would make if it exists.
     pub(crate) security_group: Option<SecurityGroup>,
+    /// The further groups that the specification names.
+    pub(crate) further_groups: SeenGroups,
     /// The group that the specification names, the reservation's, or the one that we would make.
     pub(crate) placement_group: Option<PlacementGroup>,
     /// The profile that the specification names, or the one that we would make if it exists.
@@ -59,6 +62,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Observa
     };
     let (usable, _) = subnets::rank_subnets(&demand, subnets.clone())?;
     let security_group = security_group(ec2, spec, &usable.first().vpc_id).await?;
+    let further_groups = further_groups(ec2, spec, &usable.first().vpc_id).await?;
     let placement_group = placement_group(ec2, spec, &capacity).await?;
     let instance_profile = instance_profile(aws, spec).await?;
     Ok(Observations {
@@ -71,6 +75,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Observa
         image,
         reservation,
         security_group,
+        further_groups,
         placement_group,
         instance_profile,
     })
@@ -143,7 +148,9 @@ async fn security_group(
 ) -> Result<Option<SecurityGroup>> {
     match &spec.security_group {
         SecurityGroupChoice::Use(group) | SecurityGroupChoice::Adopt(group) => {
-            select_security_group(ec2, group, vpc_id).await.map(Some)
+            select_security_group(ec2, group, selector::SECURITY_GROUP, vpc_id)
+                .await
+                .map(Some)
         }
         SecurityGroupChoice::Make => {
             find_security_group(ec2, &tags::default_group_name(&spec.name), vpc_id).await
@@ -151,13 +158,28 @@ async fn security_group(
     }
 }
 
-/// The one security group that the caller names.
+async fn further_groups(ec2: &dyn Ec2, spec: &CheckedSpec, vpc_id: &str) -> Result<SeenGroups> {
+    let mut seen = SeenGroups::default();
+    for group in &spec.further_security_groups {
+        let kind = selector::FURTHER_SECURITY_GROUPS;
+        seen.all
+            .push(select_security_group(ec2, group, kind, vpc_id).await?);
+    }
+    for group in &spec.ena_security_groups {
+        let kind = selector::ENA_SECURITY_GROUPS;
+        seen.ena
+            .push(select_security_group(ec2, group, kind, vpc_id).await?);
+    }
+    Ok(seen)
+}
+
+/// The one security group that the caller names in this field.
 pub(crate) async fn select_security_group(
     ec2: &dyn Ec2,
     group: &Selector,
+    kind: Selectable,
     vpc_id: &str,
 ) -> Result<SecurityGroup> {
-    let kind: Selectable = selector::SECURITY_GROUP;
     let mut filters = vec![group.filter(kind)];
     // Only names are the VPC's own; a wrong id is told as such.
     if !matches!(group, Selector::Id(_)) {

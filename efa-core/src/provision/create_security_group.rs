@@ -10,6 +10,7 @@ use crate::plan::security_group::{
 use crate::plan::{Plan, find_security_group, select_security_group};
 use crate::resource;
 use crate::spec::SecurityGroupChoice;
+use crate::spec::selector;
 use crate::tags;
 
 /// Makes the plan's group and its self rules where they are missing; its id.
@@ -21,13 +22,15 @@ pub(super) async fn ensure(
     let vpc_id = &plan.subnet().vpc_id;
     let group = match &plan.spec().security_group {
         SecurityGroupChoice::Use(named) => {
-            let group = select_security_group(steps.aws, named, vpc_id).await?;
+            let group =
+                select_security_group(steps.aws, named, selector::SECURITY_GROUP, vpc_id).await?;
             check_self_rules(&group)?;
             tell_found(steps, &group);
             return Ok(group.group_id);
         }
         SecurityGroupChoice::Adopt(named) => {
-            let group = select_security_group(steps.aws, named, vpc_id).await?;
+            let group =
+                select_security_group(steps.aws, named, selector::SECURITY_GROUP, vpc_id).await?;
             tell_found(steps, &group);
             group
         }

@@ -9,8 +9,9 @@ use super::nodes::{self, Nodes};
 use super::progress::Action;
 use super::steps::{Steps, answered, note};
 use super::terminate_instances;
+use crate::catalog::{Catalog, InstanceType};
 use crate::cluster::{Cluster, Expected};
-use crate::ec2::{Instance, LaunchedWith, Market, RunInstances};
+use crate::ec2::{AttachedInterface, Instance, LaunchedWith, Market, RunInstances};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::launch::{InstanceProfileSpecification, LaunchData, Placement};
 use crate::plan::launch as defaults;
@@ -113,24 +114,45 @@ async fn data(
     let tenancy = with.tenancy.filter(|tenancy| tenancy != "default");
     let group = expected.security_group_id.as_deref().unwrap_or_default();
     let subnet = expected.subnet_ids.first().map_or("", String::as_str);
+    let mut network_interfaces = defaults::interfaces_of(&expected.interfaces, group, Some(subnet));
+    for interface in &mut network_interfaces {
+        let of_model = |attached: &&AttachedInterface| {
+            (attached.network_card_index, attached.device_index)
+                == (interface.network_card_index, interface.device_index)
+        };
+        let attached = model.interfaces.iter().find(of_model);
+        let further = attached
+            .into_iter()
+            .flat_map(|attached| &attached.group_ids);
+        let further: Vec<String> = further.filter(|id| *id != group).cloned().collect();
+        interface.groups.extend(further);
+    }
+    // EC2 shows the type's own, too, and takes none for some types.
+    let of_type = Catalog::bundled().get(&expected.instance_type);
+    let default = of_type.and_then(InstanceType::default_threads_per_core);
+    let cpu_options = with
+        .cpu_options
+        .filter(|options| default.is_some_and(|default| options.threads_per_core < default));
+    let price = tags.get(tags::SPOT_MAXIMUM_PRICE).map(String::as_str);
     Ok(LaunchData {
         instance_type: expected.instance_type.clone(),
         image_id: expected.image_id.clone(),
-        network_interfaces: defaults::interfaces_of(&expected.interfaces, group, Some(subnet)),
+        network_interfaces,
         placement: (group_name.is_some() || tenancy.is_some()).then_some(Placement {
             group_name,
             tenancy,
         }),
-        instance_market_options: defaults::market_options(&market),
+        instance_market_options: defaults::market_options(&market, price),
         capacity_reservation_specification: defaults::reservation(&market),
         block_device_mappings: with.block_device_mappings,
-        metadata_options: defaults::metadata_options(),
+        cpu_options,
+        metadata_options: defaults::metadata_options(with.metadata_hop_limit, with.metadata_tags),
         iam_instance_profile: expected
             .instance_profile_name
             .clone()
             .map(|name| InstanceProfileSpecification { name }),
         key_name: with.key_name,
-        tag_specifications: defaults::tag_specifications(&tags),
+        tag_specifications: defaults::tag_specifications(&tags, &with.interface_tags),
         user_data: with.user_data,
     })
 }

@@ -48,6 +48,14 @@ pub(crate) const SECURITY_GROUP: Selectable = Selectable {
     id_filter: "group-id",
     name_filter: "group-name",
 };
+pub(crate) const FURTHER_SECURITY_GROUPS: Selectable = Selectable {
+    field: "further_security_groups",
+    ..SECURITY_GROUP
+};
+pub(crate) const ENA_SECURITY_GROUPS: Selectable = Selectable {
+    field: "ena_security_groups",
+    ..SECURITY_GROUP
+};
 
 impl Selector {
     /// Reads an id, `key=value`, or a name of a VPC.

@@ -649,7 +649,12 @@ class ClusterSpec:
     None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
     root volume, always encrypted; a recommended size when None; volume_type, volume_iops,
     volume_throughput_mib_s and volume_kms_key_id say how it is made, as in `Volume`. volumes:
-    further volumes. instance_profile: a name, or
+    further volumes. further_security_groups: existing groups that every interface is in, too;
+    ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
+    or `default`. threads_per_core: 1 turns simultaneous multithreading off.
+    spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
+    metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
+    when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
     an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
 
     Raises PlanError that names the field, the value, the limit and the cure.
@@ -657,7 +662,7 @@ class ClusterSpec:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, volume_iops: SupportsIndex | None = None, volume_throughput_mib_s: SupportsIndex | None = None, volume_kms_key_id: str | None = None, volumes: SupportsGetItem[int, Volume] | None = None, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, tags: dict[str, str] | None = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, further_security_groups: SupportsGetItem[int, str] | None = None, ena_security_groups: SupportsGetItem[int, str] | None = None, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, volume_iops: SupportsIndex | None = None, volume_throughput_mib_s: SupportsIndex | None = None, volume_kms_key_id: str | None = None, volumes: SupportsGetItem[int, Volume] | None = None, tenancy: "typing.Literal['default', 'dedicated'] | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: str | None = None, metadata_hop_limit: SupportsIndex | None = None, metadata_tags: bool = False, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, tags: dict[str, str] | None = None, name_tag: str | None = None, interface_tags: dict[str, str] | None = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -685,10 +690,20 @@ class ClusterSpec:
         """
         How many EFA interfaces; all when None.
         """
+    @property
+    def ena_security_groups(self, /) -> list[str]:
+        """
+        Existing groups that the interfaces with an IP address are in, too.
+        """
     @staticmethod
     def from_json(text: str) -> ClusterSpec:
         """
         The value that `to_json` gave.
+        """
+    @property
+    def further_security_groups(self, /) -> list[str]:
+        """
+        Existing groups that every interface is in, too.
         """
     @property
     def image(self, /) -> str:
@@ -711,6 +726,11 @@ class ClusterSpec:
         The instance type's name.
         """
     @property
+    def interface_tags(self, /) -> dict[str, str]:
+        """
+        Further tags of the network interfaces alone.
+        """
+    @property
     def interfaces(self, /) -> list[NetworkInterface] | None:
         """
         The caller's own interfaces.
@@ -721,6 +741,16 @@ class ClusterSpec:
         Name of an EC2 key pair.
         """
     @property
+    def metadata_hop_limit(self, /) -> int | None:
+        """
+        Over how many hops answers of the metadata service travel; 2 when None.
+        """
+    @property
+    def metadata_tags(self, /) -> bool:
+        """
+        Whether instances can read their tags from the metadata service.
+        """
+    @property
     def minimum_count(self, /) -> int | None:
         """
         With fewer nothing is launched; None: all or nothing.
@@ -729,6 +759,11 @@ class ClusterSpec:
     def name(self, /) -> str:
         """
         Name of the cluster.
+        """
+    @property
+    def name_tag(self, /) -> str | None:
+        """
+        The Name tag; the cluster's name when None.
         """
     @property
     def placement(self, /) -> str:
@@ -750,10 +785,28 @@ class ClusterSpec:
         """
         `none`, `lone-efa` or `elastic-ip`.
         """
+    def replace(self, /, **changes: "typing.Any") -> Any:
+        """
+        The specification with other values, under the names of the constructor, checked anew.
+
+        Raises PlanError as the constructor does, and TypeError for a name that it does not have.
+
+        >>> import efa_sdk as efa
+        >>> spec = efa.ClusterSpec(
+        ...     name="train", instance_type="p5.48xlarge", count=2, subnet="private", image="al2023"
+        ... )
+        >>> spec.replace(count=4).count
+        4
+        """
     @property
     def security_group(self, /) -> str | None:
         """
         The security group to use: an id, a tag or a name; None when one is made.
+        """
+    @property
+    def spot_maximum_price(self, /) -> str | None:
+        """
+        The most to pay for a spot instance, in dollars per hour.
         """
     @property
     def ssh_cidrs(self, /) -> list[str]:
@@ -769,6 +822,16 @@ class ClusterSpec:
     def tags(self, /) -> dict[str, str]:
         """
         The caller's own tags.
+        """
+    @property
+    def tenancy(self, /) -> str | None:
+        """
+        `default` or `dedicated`; the reservation's, or EC2's default, when None.
+        """
+    @property
+    def threads_per_core(self, /) -> int | None:
+        """
+        Threads per physical core; the type's default when None.
         """
     def to_json(self, /) -> str:
         """
@@ -800,9 +863,9 @@ class ClusterSpec:
         Throughput of the root volume in MiB/s; EC2's default when None.
         """
     @property
-    def volume_type(self, /) -> str:
+    def volume_type(self, /) -> str | None:
         """
-        Type of the root volume.
+        Type of the root volume; gp3 when None.
         """
     @property
     def volumes(self, /) -> list[Volume]:

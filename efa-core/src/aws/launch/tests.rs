@@ -48,6 +48,10 @@ fn read_back(builder: &RunInstancesFluentBuilder) -> RunInstances {
                 .flatten()
                 .map(block_device_of)
                 .collect(),
+            cpu_options: request.get_cpu_options().as_ref().map(|cpu| CpuOptions {
+                core_count: unsigned(cpu.core_count.unwrap()),
+                threads_per_core: unsigned(cpu.threads_per_core.unwrap()),
+            }),
             metadata_options: metadata_of(request.get_metadata_options().as_ref().unwrap()),
             iam_instance_profile: request.get_iam_instance_profile().as_ref().map(|profile| {
                 InstanceProfileSpecification {
@@ -86,6 +90,7 @@ fn market_of(sent: &sdk::InstanceMarketOptionsRequest) -> MarketOptions {
     MarketOptions {
         market_type: sent.market_type.as_ref().unwrap().as_str().into(),
         spot_options: sent.spot_options.as_ref().map(|spot| SpotOptions {
+            max_price: spot.max_price.clone(),
             spot_instance_type: spot.spot_instance_type.as_ref().unwrap().as_str().into(),
             instance_interruption_behavior: spot
                 .instance_interruption_behavior
@@ -131,6 +136,10 @@ fn metadata_of(sent: &sdk::InstanceMetadataOptionsRequest) -> MetadataOptions {
         http_tokens: sent.http_tokens.as_ref().unwrap().as_str().into(),
         http_endpoint: sent.http_endpoint.as_ref().unwrap().as_str().into(),
         http_put_response_hop_limit: unsigned(sent.http_put_response_hop_limit.unwrap()),
+        instance_metadata_tags: sent
+            .instance_metadata_tags
+            .as_ref()
+            .map(|t| t.as_str().into()),
     }
 }
 

@@ -88,8 +88,9 @@ fn launch_template_data(template: &mut Template<'_>, names: &Names) -> Node {
     let mut launch = plan.launch_data("", &plan.subnet().subnet_id);
     tag_planner(plan, &mut launch);
     let mut data = node(&launch);
-    let groups = Node::Sequence(vec![names.security_group.clone()]);
-    set(&mut data, &["NetworkInterfaces", "*", "Groups"], &groups);
+    // The cluster's own group is the first of each interface.
+    let first = ["NetworkInterfaces", "*", "Groups", "0"];
+    set(&mut data, &first, &names.security_group);
     set_tag(&mut data, tags::SECURITY_GROUP, &names.security_group);
     set(
         &mut data,

@@ -132,6 +132,46 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             plan.layout().public_ip.as_str(),
         ));
     }
+    let spec = plan.spec();
+    let threads = plan.cpu_options().map(|cpu| cpu.threads_per_core);
+    // Origin: the CRD of karpenter.k8s.aws/v1, whose groups and tags are of all interfaces.
+    let lacking = [
+        (
+            "threads_per_core",
+            "CPU options",
+            threads.map(|n| n.to_string()),
+        ),
+        (
+            "spot_maximum_price",
+            "maximum price of spot",
+            spec.spot_maximum_price.clone(),
+        ),
+        (
+            "metadata_tags",
+            "tags in the instance metadata",
+            spec.metadata_tags.then(|| "true".to_owned()),
+        ),
+        (
+            "interface_tags",
+            "tags of interfaces alone",
+            spec.interface_tags.keys().next().cloned(),
+        ),
+        (
+            "ena_security_groups",
+            "security groups of some interfaces alone",
+            spec.ena_security_groups.first().map(ToString::to_string),
+        ),
+    ];
+    for (field, what, value) in lacking {
+        if let Some(value) = value {
+            return Err(not_possible(
+                &format!("an EC2NodeClass has no {what}"),
+                "plan without it, or use Client.apply",
+                field,
+                &value,
+            ));
+        }
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ fn sent(market: &Market) -> Sent {
         .as_ref()
         .and_then(|s| s.capacity_reservation_target.as_ref());
     (
-        market_options(market).map(|options| options.market_type.to_string()),
+        market_options(market, None).map(|options| options.market_type.to_string()),
         preference.map(ToString::to_string),
         target.map(|target| target.capacity_reservation_id.clone()),
     )

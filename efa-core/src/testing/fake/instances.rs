@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::refusal::{Answer, unknown_instance};
 use super::state::{Kind, Launched, State};
 use crate::ec2::{Instance, InstanceState, InstanceTopology, LaunchedWith, Tags};
+use crate::launch::InstanceMetadataTags;
 
 impl State {
     /// Moves every instance to where it is by now.
@@ -80,6 +81,11 @@ impl State {
             tenancy: data.tenancy().map(str::to_owned),
             user_data: data.user_data.clone(),
             block_device_mappings: data.block_device_mappings.clone(),
+            cpu_options: data.cpu_options.clone(),
+            metadata_hop_limit: Some(data.metadata_options.http_put_response_hop_limit),
+            metadata_tags: data.metadata_options.instance_metadata_tags
+                == Some(InstanceMetadataTags::Enabled),
+            interface_tags: data.further_interface_tags(),
         })
     }
 

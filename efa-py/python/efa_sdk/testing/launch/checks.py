@@ -15,6 +15,7 @@ from ..rules import refuse
 from ..state import CapacityReservation, instances
 from ..tagging import specified_tags
 from .interfaces import check_cards, read_interfaces
+from .options import check_options
 from .spec import Launch, NicSpec, merged_request
 from .volumes import check_volumes
 
@@ -33,6 +34,7 @@ def resolve(call: Call) -> Launch:
     image = _image(call)
     _check_user_data(request)
     _check_key(call)
+    check_options(request, info)
     check_volumes(request, image)
     nics = read_interfaces(call.backend, request, high)
     subnet = nics[0].subnet

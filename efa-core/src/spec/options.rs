@@ -1,0 +1,197 @@
+//! Checks of what a specification says beyond EC2's defaults: groups, tags, tenancy, threads, spot
+//! price and metadata.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Capacity, ClusterSpec, selector};
+use crate::ec2::Tags;
+use crate::error::{Error, Result};
+use crate::tags;
+
+/// EC2's limit on tags per resource; those that this crate sets are taken off it.
+const TAG_LIMIT: usize = 50;
+
+/// Security groups on one interface: 5 unless the quota is raised, which ends at this. Origin: VPC
+/// user guide, "Amazon VPC quotas".
+const GROUP_LIMIT: usize = 16;
+
+/// On which hardware the instances run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Tenancy {
+    /// Shared with other accounts.
+    Default,
+    /// This account's alone.
+    Dedicated,
+}
+
+impl Tenancy {
+    /// EC2's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Dedicated => "dedicated",
+        }
+    }
+}
+
+impl std::str::FromStr for Tenancy {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "default" => Ok(Self::Default),
+            "dedicated" => Ok(Self::Dedicated),
+            other => Err(Error::invalid_spec(
+                "tenancy",
+                other,
+                "default or dedicated",
+                "choose one of them: a cluster is not launched on named hosts",
+            )),
+        }
+    }
+}
+
+impl ClusterSpec {
+    pub(super) fn check_options(&self) -> Result<()> {
+        for (kind, groups) in [
+            (
+                selector::FURTHER_SECURITY_GROUPS,
+                &self.further_security_groups,
+            ),
+            (selector::ENA_SECURITY_GROUPS, &self.ena_security_groups),
+        ] {
+            for group in groups {
+                group.check(kind)?;
+            }
+        }
+        let groups = 1 + self.further_security_groups.len() + self.ena_security_groups.len();
+        if groups > GROUP_LIMIT {
+            return Err(Error::invalid_spec(
+                selector::FURTHER_SECURITY_GROUPS.field,
+                format_args!("{groups} groups on an interface"),
+                format_args!("at most {GROUP_LIMIT}"),
+                "put the rules of several groups into one",
+            ));
+        }
+        if let Some(threads) = self.threads_per_core
+            && !(1..=2).contains(&threads)
+        {
+            return Err(Error::invalid_spec(
+                "threads_per_core",
+                threads,
+                "1 or 2",
+                "leave it out for the instance type's default",
+            ));
+        }
+        self.check_spot_price()?;
+        if let Some(hops) = self.metadata_hop_limit
+            && !(1..=64).contains(&hops)
+        {
+            return Err(Error::invalid_spec(
+                "metadata_hop_limit",
+                hops,
+                "1 to 64",
+                "leave it out for 2, which containers need",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Origin: EC2 API reference, SpotOptions: more than USD 0.001.
+    fn check_spot_price(&self) -> Result<()> {
+        let Some(price) = &self.spot_maximum_price else {
+            return Ok(());
+        };
+        if self.capacity != Capacity::Spot {
+            return Err(Error::invalid_spec(
+                "spot_maximum_price",
+                price,
+                format_args!("left out with capacity {}", self.capacity),
+                "leave it out, or ask for spot",
+            ));
+        }
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let (whole, fraction) = price.split_once('.').unwrap_or((price, "0"));
+        let well_formed = digits(whole) && digits(fraction) && price.len() <= 16;
+        if well_formed && price.parse::<f64>().is_ok_and(|dollars| dollars > 0.001) {
+            return Ok(());
+        }
+        Err(Error::invalid_spec(
+            "spot_maximum_price",
+            price,
+            "dollars per hour and instance above 0.001, such as 12.5",
+            "leave it out for the on-demand price",
+        ))
+    }
+
+    pub(super) fn check_tags(&self) -> Result<()> {
+        let limit = TAG_LIMIT - tags::OURS.len();
+        let count = self.tags.len() + self.interface_tags.len();
+        if count > limit {
+            return Err(Error::invalid_spec(
+                "tags",
+                count,
+                format_args!("{limit} beside our own"),
+                "drop some",
+            ));
+        }
+        check_tags("tags", &self.tags)?;
+        check_tags("interface_tags", &self.interface_tags)?;
+        if let Some(name) = &self.name_tag
+            && !(1..=tags::VALUE_LIMIT).contains(&name.chars().count())
+        {
+            return Err(Error::invalid_spec(
+                "name_tag",
+                name,
+                format_args!("1 to {} characters", tags::VALUE_LIMIT),
+                "leave it out for the cluster's name",
+            ));
+        }
+        if self.metadata_tags {
+            check_keys_for_metadata(&self.tags)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_tags(field: &'static str, all: &Tags) -> Result<()> {
+    for (key, value) in all {
+        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > tags::VALUE_LIMIT
+        {
+            return Err(Error::invalid_spec(
+                field,
+                key,
+                "key of 1 to 128, value of 0 to 256 characters",
+                "shorten it",
+            ));
+        }
+        if key.starts_with("aws:") || key.starts_with(tags::PREFIX) || key == tags::NAME {
+            return Err(Error::invalid_spec(
+                field,
+                key,
+                "keys other than Name, aws:… and efa-sdk:…",
+                "choose another key; name_tag sets the Name tag of the instances",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Origin: EC2 user guide, "View tags for your EC2 instances using instance metadata".
+fn check_keys_for_metadata(all: &Tags) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-=.,_:@".contains(&b);
+    let readable =
+        |key: &String| key.bytes().all(plain) && !matches!(key.as_str(), "." | ".." | "_index");
+    match all.keys().find(|key| !readable(key)) {
+        None => Ok(()),
+        Some(key) => Err(Error::invalid_spec(
+            "metadata_tags",
+            key,
+            "keys of letters, digits and +-=.,_:@ where instances can read their tags",
+            "rename the tag, or leave metadata_tags out",
+        )),
+    }
+}

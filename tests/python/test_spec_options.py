@@ -1,0 +1,180 @@
+"""A specification beyond the defaults: groups, tags, tenancy, threads, price, metadata."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import efa_sdk as efa
+import pytest
+from support import P5, Cloud, check, lines, raised
+
+BASE: dict[str, Any] = {
+    "name": "train",
+    "instance_type": P5,
+    "count": 2,
+    "subnet": "private",
+    "image": "al2023",
+}
+FULL: dict[str, Any] = {
+    **BASE,
+    "minimum_count": 1,
+    "capacity": "spot",
+    "security_group": "sg-0123456789abcdef0",
+    "adopt_security_group": True,
+    "further_security_groups": ["sg-1123456789abcdef0"],
+    "ena_security_groups": ["storage"],
+    "placement_group_name": "near",
+    "efa": 4,
+    "volume_type": "io2",
+    "volume_iops": 2000,
+    "volume_kms_key_id": "alias/train",
+    "volumes": [efa.Volume(device_name="/dev/sdf", size_gib=10)],
+    "tenancy": "dedicated",
+    "threads_per_core": 1,
+    "spot_maximum_price": "12.5",
+    "metadata_hop_limit": 3,
+    "metadata_tags": True,
+    "instance_profile": efa.InstanceRole(scripts_bucket="scripts"),
+    "user_data": "#!/bin/sh",
+    "tags": {"team": "x"},
+    "name_tag": "trainer",
+    "interface_tags": {"network": "fabric"},
+}
+
+
+def group(cloud: Cloud, name: str) -> str:
+    made = cloud.ec2.create_security_group(
+        GroupName=name, Description=name, VpcId=cloud.network.vpc_id
+    )
+    return str(made["GroupId"])
+
+
+def test_groups_and_options_are_printed_sent_and_replaced(cloud: Cloud) -> None:
+    further, ena = group(cloud, "audit"), group(cloud, "storage")
+    asked: dict[str, Any] = {
+        "further_security_groups": [further],
+        "ena_security_groups": ["storage"],
+        "tenancy": "dedicated",
+        "threads_per_core": 1,
+        "metadata_hop_limit": 3,
+        "metadata_tags": True,
+        "name_tag": "trainer",
+        "interface_tags": {"network": "fabric"},
+        "tags": {"team": "x"},
+    }
+    plain, plan = cloud.plan(P5), cloud.plan(P5, **asked)
+    assert efa.Plan.from_json(plan.to_json()) == plan
+    stored = json.loads(plain.to_json())
+    assert not {*asked} - {"tags"} & {*stored["spec"], *stored}
+    text = list(lines(str(plan)))
+    assert f"= security group   {further} audit (every interface)" in text
+    assert f"= security group   {ena} storage (not EFA-only)" in text
+    assert (
+        "options        dedicated tenancy, 1 threads per core, metadata over 3 hops, "
+        "tags in metadata, named 'trainer'" in text
+    )
+
+    cluster = cloud.client.apply(plan)
+    assert cloud.client.verify("train").is_as_planned
+    own = cluster.security_group_id
+    first, second = cloud.instances()
+    for instance in (first, second):
+        assert instance["Placement"]["Tenancy"] == "dedicated"
+        assert instance["CpuOptions"]["ThreadsPerCore"] == 1
+        assert instance["MetadataOptions"]["HttpPutResponseHopLimit"] == 3
+        assert {"Key": "Name", "Value": "trainer"} in instance["Tags"]
+    (sent,) = cloud.sent("RunInstances")
+    kinds = [i.interface_type for i in plan.layout.interfaces]
+    for number, kind in enumerate(kinds, 1):
+        groups = [v for k, v in sent.items() if k.startswith(f"NetworkInterface.{number}.Secur")]
+        assert groups == ([own, further] if kind == "efa-only" else [own, further, ena])
+    assert sent["MetadataOptions.InstanceMetadataTags"] == "enabled"
+    assert sent["MetadataOptions.HttpTokens"] == "required"
+
+    replaced = cloud.client.replace("train", nodes=[second["InstanceId"]])
+    assert cloud.client.verify("train").is_as_planned
+    assert len(replaced.instances) == 2
+    again = cloud.sent("RunInstances")[1]
+    same = ("NetworkInterface.", "CpuOptions", "MetadataOptions", "Placement")
+    assert {k: v for k, v in again.items() if k.startswith(same)} == {
+        k: v for k, v in sent.items() if k.startswith(same)
+    }
+    assert {tag_of(again, "network-interface", "network"), tag_of(again, "instance", "Name")} == {
+        "fabric",
+        "trainer",
+    }
+
+
+def tag_of(sent: dict[str, str], kind: str, key: str) -> str | None:
+    """The value of a tag that a launch gives to this kind of resource."""
+    for number in range(1, 4):
+        at = f"TagSpecification.{number}."
+        if sent.get(f"{at}ResourceType") == kind:
+            (name,) = (k for k, v in sent.items() if k.startswith(at) and v == key)
+            return sent[name.replace(".Key", ".Value")]
+    return None
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"),
+    [
+        ("spot_maximum_price", {"spot_maximum_price": "12.5"}),
+        ("spot_maximum_price", {"spot_maximum_price": "0.001", "capacity": "spot"}),
+        ("spot_maximum_price", {"spot_maximum_price": "1e9", "capacity": "spot"}),
+        ("metadata_hop_limit", {"metadata_hop_limit": 0}),
+        ("metadata_hop_limit", {"metadata_hop_limit": 65}),
+        ("metadata_tags", {"metadata_tags": True, "tags": {"cost/centre": "7"}}),
+        ("threads_per_core", {"threads_per_core": 3}),
+        ("tenancy", {"tenancy": "host"}),
+        ("name_tag", {"name_tag": ""}),
+        ("interface_tags", {"interface_tags": {"efa-sdk:cluster": "other"}}),
+        ("tags", {"tags": {"aws:x": "y"}}),
+        ("further_security_groups", {"further_security_groups": ["x"] * 16}),
+    ],
+)
+def test_contradictions_are_refused_with_their_limit(field: str, asked: dict[str, Any]) -> None:
+    check(raised(lambda: efa.ClusterSpec(**BASE, **asked)), "plan.invalid_spec", field=field)
+
+
+def test_what_the_type_or_the_vpc_lacks_is_refused(cloud: Cloud) -> None:
+    error = raised(lambda: cloud.plan("c5n.metal", threads_per_core=1))
+    check(error, "plan.conflict", field="threads_per_core")
+    vpc = cloud.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    made = cloud.ec2.create_security_group(GroupName="far", Description="far", VpcId=vpc)
+    error = raised(lambda: cloud.plan(further_security_groups=[made["GroupId"]]))
+    check(error, "plan.conflict", field="further_security_groups")
+    near = group(cloud, "near")
+    both = {"further_security_groups": [near], "ena_security_groups": ["near"]}
+    check(raised(lambda: cloud.plan(**both)), "plan.conflict", field="ena_security_groups")
+    error = raised(lambda: cloud.plan(ena_security_groups=["nobody"]))
+    check(error, "plan.resource_not_found", field="ena_security_groups")
+
+
+def test_replace_gives_another_specification_checked_anew() -> None:
+    spec = efa.ClusterSpec(**FULL)
+    assert spec.replace() == spec
+    larger = spec.replace(count=4, capacity="on-demand", spot_maximum_price=None)
+    assert (larger.count, spec.count) == (4, 2)
+    assert larger.replace(count=2, capacity="spot", spot_maximum_price="12.5") == spec
+    check(raised(lambda: spec.replace(count=0)), "plan.invalid_spec", field="count")
+    with pytest.raises(TypeError, match="colour"):
+        spec.replace(colour="red")
+
+
+def test_replace_keeps_every_keyword_of_the_constructor() -> None:
+    keywords = list(inspect.signature(efa.ClusterSpec).parameters)
+    spec = efa.ClusterSpec(**FULL)
+    for name in keywords:
+        if name in FULL:
+            value = FULL[name]
+            shown = {"subnet": "subnets", "instance_profile": "instance_role"}.get(name, name)
+            wanted = [value] if name == "subnet" else value
+            assert getattr(spec.replace(), shown) == wanted, name
+    others = {"vpc": "v", "ssh_cidrs": [], "bootstrap": efa.Bootstrap(), "key_name": "me"}
+    for name, value in others.items():
+        base = efa.ClusterSpec(**BASE).replace(**{name: value})
+        assert getattr(base.replace(count=3), name) == value
+    known = {*FULL, *others, "placement", "profile", "public_ip", "interfaces", "volume_size_gib"}
+    assert {*keywords} == known | {"volume_throughput_mib_s"}
