@@ -290,7 +290,10 @@ impl ClusterSpec {
                 ));
             }
         }
-        self.check_options()?;
+        options::check_groups(&self.further_security_groups, &self.ena_security_groups)?;
+        options::check_threads(self.threads_per_core)?;
+        options::check_spot_price(self.spot_maximum_price.as_deref(), &self.capacity)?;
+        options::check_hop_limit(self.metadata_hop_limit)?;
         self.volume.check_root(self.volume_size_gib)?;
         volumes::check_volumes(&self.volumes)
     }
@@ -447,7 +450,12 @@ impl CheckedSpec {
         let name = ClusterName::new(&spec.name)?;
         spec.check_values()?;
         let user_data = spec.render_user_data()?;
-        spec.check_tags()?;
+        options::check_all_tags(
+            &spec.tags,
+            &spec.interface_tags,
+            spec.name_tag.as_deref(),
+            spec.metadata_tags,
+        )?;
         Ok(Self {
             spec: spec.clone(),
             name,

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, ClusterSpec, selector};
+use super::choices::Capacity;
+use super::selector::{self, Selector};
 use crate::ec2::Tags;
 use crate::error::{Error, Result};
 use crate::tags;
@@ -54,107 +55,112 @@ impl std::str::FromStr for Tenancy {
     }
 }
 
-impl ClusterSpec {
-    pub(super) fn check_options(&self) -> Result<()> {
-        for (kind, groups) in [
-            (
-                selector::FURTHER_SECURITY_GROUPS,
-                &self.further_security_groups,
-            ),
-            (selector::ENA_SECURITY_GROUPS, &self.ena_security_groups),
-        ] {
-            for group in groups {
-                group.check(kind)?;
-            }
-        }
-        let groups = 1 + self.further_security_groups.len() + self.ena_security_groups.len();
-        if groups > GROUP_LIMIT {
-            return Err(Error::invalid_spec(
-                selector::FURTHER_SECURITY_GROUPS.field,
-                format_args!("{groups} groups on an interface"),
-                format_args!("at most {GROUP_LIMIT}"),
-                "put the rules of several groups into one",
-            ));
-        }
-        if let Some(threads) = self.threads_per_core
-            && !(1..=2).contains(&threads)
-        {
-            return Err(Error::invalid_spec(
-                "threads_per_core",
-                threads,
-                "1 or 2",
-                "leave it out for the instance type's default",
-            ));
-        }
-        self.check_spot_price()?;
-        if let Some(hops) = self.metadata_hop_limit
-            && !(1..=64).contains(&hops)
-        {
-            return Err(Error::invalid_spec(
-                "metadata_hop_limit",
-                hops,
-                "1 to 64",
-                "leave it out for 2, which containers need",
-            ));
-        }
-        Ok(())
+/// Checks the groups besides the cluster's own.
+pub(super) fn check_groups(further: &[Selector], ena: &[Selector]) -> Result<()> {
+    for group in further {
+        group.check(selector::FURTHER_SECURITY_GROUPS)?;
     }
+    for group in ena {
+        group.check(selector::ENA_SECURITY_GROUPS)?;
+    }
+    let groups = 1 + further.len() + ena.len();
+    if groups > GROUP_LIMIT {
+        return Err(Error::invalid_spec(
+            selector::FURTHER_SECURITY_GROUPS.field,
+            format_args!("{groups} groups on an interface"),
+            format_args!("at most {GROUP_LIMIT}"),
+            "put the rules of several groups into one",
+        ));
+    }
+    Ok(())
+}
 
-    /// Origin: EC2 API reference, SpotOptions: more than USD 0.001.
-    fn check_spot_price(&self) -> Result<()> {
-        let Some(price) = &self.spot_maximum_price else {
-            return Ok(());
-        };
-        if self.capacity != Capacity::Spot {
-            return Err(Error::invalid_spec(
-                "spot_maximum_price",
-                price,
-                format_args!("left out with capacity {}", self.capacity),
-                "leave it out, or ask for spot",
-            ));
-        }
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let (whole, fraction) = price.split_once('.').unwrap_or((price, "0"));
-        let well_formed = digits(whole) && digits(fraction) && price.len() <= 16;
-        if well_formed && price.parse::<f64>().is_ok_and(|dollars| dollars > 0.001) {
-            return Ok(());
-        }
-        Err(Error::invalid_spec(
+/// Checks the number of threads per core, as far as no type is known.
+pub(super) fn check_threads(threads_per_core: Option<u32>) -> Result<()> {
+    match threads_per_core {
+        None | Some(1 | 2) => Ok(()),
+        Some(threads) => Err(Error::invalid_spec(
+            "threads_per_core",
+            threads,
+            "1 or 2",
+            "leave it out for the instance type's default",
+        )),
+    }
+}
+
+/// Origin: EC2 API reference, InstanceMetadataOptionsRequest.
+pub(super) fn check_hop_limit(hops: Option<u32>) -> Result<()> {
+    match hops {
+        None | Some(1..=64) => Ok(()),
+        Some(hops) => Err(Error::invalid_spec(
+            "metadata_hop_limit",
+            hops,
+            "1 to 64",
+            "leave it out for 2, which containers need",
+        )),
+    }
+}
+
+/// Origin: EC2 API reference, SpotOptions: more than USD 0.001.
+pub(super) fn check_spot_price(price: Option<&str>, capacity: &Capacity) -> Result<()> {
+    let Some(price) = price else {
+        return Ok(());
+    };
+    if *capacity != Capacity::Spot {
+        return Err(Error::invalid_spec(
             "spot_maximum_price",
             price,
-            "dollars per hour and instance above 0.001, such as 12.5",
-            "leave it out for the on-demand price",
-        ))
+            format_args!("left out with capacity {capacity}"),
+            "leave it out, or ask for spot",
+        ));
     }
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = price.split_once('.').unwrap_or((price, "0"));
+    let well_formed = digits(whole) && digits(fraction) && price.len() <= 16;
+    if well_formed && price.parse::<f64>().is_ok_and(|dollars| dollars > 0.001) {
+        return Ok(());
+    }
+    Err(Error::invalid_spec(
+        "spot_maximum_price",
+        price,
+        "dollars per hour and instance above 0.001, such as 12.5",
+        "leave it out for the on-demand price",
+    ))
+}
 
-    pub(super) fn check_tags(&self) -> Result<()> {
-        let limit = TAG_LIMIT - tags::OURS.len();
-        let count = self.tags.len() + self.interface_tags.len();
-        if count > limit {
-            return Err(Error::invalid_spec(
-                "tags",
-                count,
-                format_args!("{limit} beside our own"),
-                "drop some",
-            ));
-        }
-        check_tags("tags", &self.tags)?;
-        check_tags("interface_tags", &self.interface_tags)?;
-        if let Some(name) = &self.name_tag
-            && !(1..=tags::VALUE_LIMIT).contains(&name.chars().count())
-        {
-            return Err(Error::invalid_spec(
-                "name_tag",
-                name,
-                format_args!("1 to {} characters", tags::VALUE_LIMIT),
-                "leave it out for the cluster's name",
-            ));
-        }
-        if self.metadata_tags {
-            check_keys_for_metadata(&self.tags)?;
-        }
-        Ok(())
+/// Checks the caller's tags, those of interfaces alone, and the `Name` tag.
+pub(super) fn check_all_tags(
+    tags: &Tags,
+    of_interfaces: &Tags,
+    name: Option<&str>,
+    in_metadata: bool,
+) -> Result<()> {
+    let limit = TAG_LIMIT - tags::OURS.len();
+    let count = tags.len() + of_interfaces.len();
+    if count > limit {
+        return Err(Error::invalid_spec(
+            "tags",
+            count,
+            format_args!("{limit} beside our own"),
+            "drop some",
+        ));
     }
+    check_tags("tags", tags)?;
+    check_tags("interface_tags", of_interfaces)?;
+    if let Some(name) = name
+        && !(1..=tags::VALUE_LIMIT).contains(&name.chars().count())
+    {
+        return Err(Error::invalid_spec(
+            "name_tag",
+            name,
+            format_args!("1 to {} characters", tags::VALUE_LIMIT),
+            "leave it out for the cluster's name",
+        ));
+    }
+    if in_metadata {
+        check_keys_for_metadata(tags)?;
+    }
+    Ok(())
 }
 
 fn check_tags(field: &'static str, all: &Tags) -> Result<()> {
