@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
 use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -151,7 +152,7 @@ impl Pair {
         mut header: Header,
         payload: Payload<'_>,
         answers: bool,
-    ) {
+    ) -> bool {
         let control = &around.port.control;
         let len = payload.len();
         header.gid = around.port.gid;
@@ -159,9 +160,9 @@ impl Pair {
         if header.kind.carries_data() {
             control.count(Counter::TxBytes, len as u64);
         }
-        let Some(to) = to else { return };
+        let Some(to) = to else { return true };
         if control.mute() || tick::chance(control.part(Field::Loss)) {
-            return;
+            return true;
         }
         let now = tick::now();
         let mut at = if answers {
@@ -175,16 +176,17 @@ impl Pair {
         }
         let head = header.encode();
         if at > now.saturating_add(20_000) {
-            if let Some(bytes) = payload.copied(&head) {
-                self.delayed.push(Reverse(Delayed { at, to, bytes }));
-                self.wake_at(at);
-            }
-            return;
+            let Some(bytes) = payload.copied(&head) else {
+                return false;
+            };
+            self.delayed.push(Reverse(Delayed { at, to, bytes }));
+            self.wake_at(at);
+            return true;
         }
-        self.send_pieces(to, &head, payload);
+        self.send_pieces(to, &head, payload)
     }
 
-    fn send_pieces(&self, to: SocketAddrV4, head: &[u8], payload: Payload<'_>) {
+    fn send_pieces(&self, to: SocketAddrV4, head: &[u8], payload: Payload<'_>) -> bool {
         let mut pieces = [libc::iovec {
             iov_base: std::ptr::null_mut(),
             iov_len: 0,
@@ -211,7 +213,7 @@ impl Pair {
                 ranges.len().min(MAX_SGE)
             }
         };
-        self.socket.send(to, &mut pieces[..=count]);
+        self.socket.send(to, &mut pieces[..=count])
     }
 
     /// Sends a packet that no fault may touch: the last word of a queue pair that goes.
@@ -365,7 +367,7 @@ impl Payload<'_> {
         }
     }
 
-    /// The whole packet in memory of this library.
+    /// The whole packet in memory of this library; `None` if its payload is not mapped any more.
     fn copied(&self, head: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(head.len() + self.len());
         out.extend_from_slice(head);
@@ -375,19 +377,38 @@ impl Payload<'_> {
                 for (address, len) in *parts {
                     let start = out.len();
                     out.resize(start + len, 0);
-                    // SAFETY: as in `Ranges::fill`, the other way round.
-                    unsafe {
-                        std::ptr::copy_nonoverlapping(
-                            *address as *const u8,
-                            out[start..].as_mut_ptr(),
-                            *len,
-                        );
-                    }
+                    read_own(*address, &mut out[start..])?;
                 }
             }
         }
         Some(out)
     }
+}
+
+/// Copies memory of this process that may have been unmapped: the kernel looks. Where a sandbox forbids
+/// the call, the memory must be there, as for `Ranges::fill`.
+fn read_own(address: u64, into: &mut [u8]) -> Option<()> {
+    let to = libc::iovec {
+        iov_base: into.as_mut_ptr().cast(),
+        iov_len: into.len(),
+    };
+    let from = libc::iovec {
+        iov_base: address as *mut _,
+        iov_len: into.len(),
+    };
+    // SAFETY: `to` is a slice of this library; the kernel checks what `from` points to, and reads only.
+    let read = unsafe { libc::process_vm_readv(libc::getpid(), &to, 1, &from, 1, 0) };
+    if read >= 0 {
+        return (read as usize == into.len()).then_some(());
+    }
+    if io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT) {
+        return None;
+    }
+    // SAFETY: as in `Ranges::fill`, the other way round.
+    unsafe {
+        std::ptr::copy_nonoverlapping(address as *const u8, into.as_mut_ptr(), into.len());
+    }
+    Some(())
 }
 
 fn count_end(port: &Port, work: &Work, status: Status) {

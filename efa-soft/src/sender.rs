@@ -104,7 +104,8 @@ impl Pair {
         );
     }
 
-    /// Sends a part of a request's message; false if its key does not cover it any more.
+    /// Sends a part of a request's message; false if its key does not cover it any more, or it is not
+    /// mapped any more. (A real device has its pages pinned, and would send what was there.)
     fn send_bytes_of(
         &mut self,
         around: &Around<'_>,
@@ -116,20 +117,18 @@ impl Pair {
     ) -> bool {
         if let Some((bytes, _)) = work.inline {
             let (start, end) = (offset as usize, (offset + len) as usize);
-            self.transmit(
+            return self.transmit(
                 around,
                 to,
                 header,
                 Payload::Own(&bytes[start..end]),
                 answers,
             );
-            return true;
         }
         let Some(ranges) = self.locate(around.memory, work.buffers(), offset, len, 0) else {
             return false;
         };
-        self.transmit(around, to, header, Payload::Memory(ranges.parts()), answers);
-        true
+        self.transmit(around, to, header, Payload::Memory(ranges.parts()), answers)
     }
 
     /// Makes packets of the requests of a flow, as far as window and rate allow.

@@ -100,8 +100,8 @@ impl Socket {
     }
 
     /// Sends a packet whose pieces may be anything's memory: the kernel reads them, so that a piece
-    /// that was unmapped loses the packet instead of ending the process.
-    pub(crate) fn send(&self, to: SocketAddrV4, pieces: &mut [libc::iovec]) {
+    /// that was unmapped loses the packet instead of ending the process. False for such a piece.
+    pub(crate) fn send(&self, to: SocketAddrV4, pieces: &mut [libc::iovec]) -> bool {
         let mut name = c_address(to);
         // SAFETY: all-zero bytes are a valid msghdr: null pointers and lengths 0.
         let mut message: libc::msghdr = unsafe { zeroed() };
@@ -121,9 +121,13 @@ impl Socket {
                 )
             };
             if sent >= 0 {
-                return;
+                return true;
+            }
+            if io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT) {
+                return false;
             }
         }
+        true
     }
 
     /// Reads up to [`BATCH`] packets; an error that is not "nothing there" is for

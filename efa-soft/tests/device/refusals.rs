@@ -2,10 +2,11 @@
 
 use efa_soft::abi::{self, Gid};
 use efa_soft::capability::MTU;
+use efa_soft::control::Field;
 use efa_soft::status::Status;
 use efa_soft::verbs::memory;
 
-use crate::end::{Device, End, QKEY, What, two};
+use crate::end::{Device, End, Fault, QKEY, What, two};
 
 /// The completion of one request.
 fn ends(a: &End, what: What, to: crate::end::To, buffers: &[abi::Sge]) -> u32 {
@@ -103,6 +104,41 @@ fn the_target_of_rdma_must_know_the_initiator() {
     );
     b.to(&a);
     assert_eq!(ends(&a, What::Write(b.keys()), to_b, &[a.part(0, 10)]), 0);
+}
+
+#[test]
+fn memory_that_was_unmapped_under_its_key_fails_the_request_and_not_the_process() {
+    let (a, to_b, b, _) = two(Device::Lossy, Device::Other, 4096);
+    let length = 4096;
+    // SAFETY: a fresh mapping of this test alone, unmapped once; its key is deregistered at the end.
+    unsafe {
+        let at = libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        assert_ne!(at, libc::MAP_FAILED);
+        let mr = memory::ibv_reg_mr(a.pd, at, length, abi::ACCESS_LOCAL_WRITE as i32);
+        let part = abi::Sge {
+            addr: at as u64,
+            length: 1000,
+            lkey: (*mr).lkey,
+        };
+        assert_eq!(ends(&a, What::Write(b.keys()), to_b, &[part]), 0);
+        // As if it were unmapped, without another thread mapping something at its place.
+        assert_eq!(libc::mprotect(at, length, libc::PROT_NONE), 0);
+        for late in [0.0_f64, 1.0] {
+            // A packet that leaves later is copied by the device itself.
+            let _reorder = Fault::set(Device::Lossy, Field::Reorder, late.to_bits());
+            let ended = ends(&a, What::Write(b.keys()), to_b, &[part]);
+            assert_eq!(ended, Status::InvalidLocalKey as u32, "{late}");
+        }
+        assert_eq!(memory::ibv_dereg_mr(mr), 0);
+        assert_eq!(libc::munmap(at, length), 0);
+    }
 }
 
 #[test]
