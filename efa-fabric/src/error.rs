@@ -72,8 +72,10 @@ efa_core::error_codes! {
     PeerFailed = Probe, "fabric.peer_failed";
     /// Bytes that arrived are not those that were sent.
     DataMismatch = Probe, "fabric.data_mismatch";
-    /// A survey found something wrong, or could not tell.
+    /// A survey found something wrong.
     Unhealthy = Probe, "fabric.unhealthy";
+    /// A survey found nothing, and not everything was measured: the set-up, or an early stop.
+    NotSurveyed = Probe, "fabric.not_surveyed";
 }
 
 #[cfg(test)]
@@ -119,6 +121,7 @@ mod tests {
                 "fabric.peer_failed",
                 "fabric.data_mismatch",
                 "fabric.unhealthy",
+                "fabric.not_surveyed",
             ]
         );
     }

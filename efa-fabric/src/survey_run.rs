@@ -8,6 +8,8 @@
 //! | module | job |
 //! |---|---|
 //! | `node` | a node, as it introduced itself |
+//! | `state` | what became of each node; exit statuses |
+//! | `outcome` | what a report comes to, and who took no part |
 //! | `pair` | latency and both directions between two nodes; failures are data |
 //! | `rails` | all rails of a pair at the same time |
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
@@ -28,6 +30,7 @@ mod html;
 mod inspection;
 mod mail;
 mod node;
+mod outcome;
 mod pair;
 mod progress;
 mod rails;
@@ -35,6 +38,7 @@ mod rank;
 mod report;
 #[cfg(test)]
 mod sample;
+mod state;
 mod svg;
 mod text;
 mod time;
@@ -46,3 +50,4 @@ pub use pair::{PairOptions, Side, Sight, probe_pair};
 pub use progress::Progress;
 pub use rank::{RankOptions, Rendezvous, run_rank};
 pub use report::{Cell, NodeSummary, Report};
+pub use state::{NodeState, Status};

@@ -101,7 +101,9 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::survey_options::{SurveyOptions, SurveyThresholds, chosen_options};
     #[pymodule_export]
-    use crate::survey_report::{NodeInspection, SurveyDifference, SurveyNode, SurveyReport};
+    use crate::survey_report::{
+        NodeInspection, SurveyDifference, SurveyNode, SurveyNodeState, SurveyReport,
+    };
 
     /// Version of the package.
     #[pymodule_export]

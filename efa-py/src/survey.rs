@@ -235,9 +235,22 @@ impl SurveyPlan {
         self.0.next_pairs()
     }
 
-    /// Says that a node gave no answer: it is in no further pair.
+    /// Which time the pairs of the current round are measured: 0, or 1 for those that gave no
+    /// answer. Names of pairs need it.
+    #[getter]
+    fn attempt(&self) -> usize {
+        self.0.attempt()
+    }
+
+    /// Says that a node is gone: it is in no further pair.
     fn lost(&mut self, node: usize) {
         self.0.lost(node);
+    }
+
+    /// Says that a node takes no part, with an error's code and a sentence with the cure: it never
+    /// joined, or its set-up keeps it from measuring. That is no evidence against it.
+    fn absent(&mut self, node: usize, code: &str, why: String) {
+        self.0.absent(node, code, why);
     }
 
     /// Whether the node still answers, as far as is known.
@@ -246,7 +259,8 @@ impl SurveyPlan {
     }
 
     /// Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
-    /// after the start of the round.
+    /// after the start of the round. Such a pair comes once more from `next()`, and a node that
+    /// gives no answer then is lost.
     #[pyo3(signature = (pair, low, high, *, after_s=0.0))]
     fn record(
         &mut self,

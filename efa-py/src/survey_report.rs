@@ -14,6 +14,48 @@ use crate::node::Node;
 use crate::survey_options::SurveyOptions;
 use crate::value::value_class;
 
+fn lost(state: &runs::NodeState) -> Option<(usize, f64, Option<usize>)> {
+    match state {
+        runs::NodeState::Lost {
+            round,
+            after_ms,
+            partner,
+            ..
+        } => Some((*round, *after_ms as f64 / 1e3, *partner)),
+        _ => None,
+    }
+}
+
+fn absent(state: &runs::NodeState) -> Option<(String, String)> {
+    match state {
+        runs::NodeState::Absent { code, why } => Some((code.clone(), why.clone())),
+        _ => None,
+    }
+}
+
+value_class! {
+    /// What became of a node in a survey.
+    ///
+    /// kind: `measured`; `joined`, and nothing could be measured with it; `lost`, when it joined
+    /// and then gave no answer although it was asked again; `absent`, when it never joined or its
+    /// set-up keeps it from measuring, which is no evidence against it.
+    SurveyNodeState(runs::NodeState) {
+        /// `joined`, `measured`, `lost` or `absent`.
+        kind: String = |state| state.as_str().to_owned();
+        /// The round in which it was lost, from 0.
+        lost_in_round: Option<usize> = |state| lost(state).map(|(round, ..)| round);
+        /// Seconds from the start of that round to when it was given up.
+        lost_after_s: Option<f64> = |state| lost(state).map(|(_, after_s, _)| after_s);
+        /// The number of the node that it was measured with then.
+        lost_with: Option<usize> = |state| lost(state).and_then(|(.., partner)| partner);
+        /// The code of the error that kept it from taking part.
+        absent_code: Option<String> = |state| absent(state).map(|(code, _)| code);
+        /// Why it took no part, with what to do about it.
+        absent_because: Option<String> = |state| absent(state).map(|(_, why)| why);
+    }
+    repr = |state| format!("<SurveyNodeState {}>", state.as_str());
+}
+
 value_class! {
     /// A node of a survey: its name, its address where known, what an inspection of it gave as JSON
     /// (a `NodeInspection`, or anything else), how many rails it has, and its network nodes from
@@ -33,6 +75,8 @@ value_class! {
         rails: usize = |node| node.rails;
         /// Its network nodes from the top level down.
         network_nodes: Vec<String> = |node| node.network_nodes.clone();
+        /// What became of it; `joined` until there is a report.
+        state: SurveyNodeState = |node| SurveyNodeState(node.state.clone());
     }
     repr = |node| format!("SurveyNode({:?})", node.name);
 }
@@ -120,15 +164,23 @@ value_class! {
     SurveyReport(runs::Report) {
         /// Whether the survey came to its end and found nothing worse than remarks.
         healthy: bool = |report| report.is_healthy();
+        /// `healthy`; `findings`, with evidence against a node, a link or the network; or
+        /// `not_surveyed`, when nothing was found and not everything was measured.
+        status: String = |report| report.status().as_str().to_owned();
+        /// The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
+        exit_status: u8 = |report| report.status().exit_status();
         /// Whether it was stopped before its end.
         partial: bool = |report| report.partial;
-        /// Nodes to take out, by name.
+        /// Nodes to take out, by name: those with evidence against them.
         drain: Vec<String> = |report| report.drain();
+        /// Nodes that took no part, by name: they never joined, or their set-up kept them from
+        /// measuring. `nodes[i].state` says why.
+        absent: Vec<String> = |report| report.absent();
         /// Nodes that are slow themselves, or one of their rails is, by name.
         slow_nodes: Vec<String> = |report| report.slow_nodes();
         /// Links that are slow while both nodes are not, by names.
         slow_links: Vec<(String, String)> = |report| report.slow_links();
-        /// Nodes that nobody reached, by name.
+        /// Nodes that joined and that nobody reached, or that stopped answering, by name.
         unreachable_nodes: Vec<String> = |report| report.unreachable_nodes();
         /// Pairs that did not reach each other while both reach others, by names.
         unreachable_links: Vec<(String, String)> = |report| report.unreachable_links();
@@ -184,7 +236,9 @@ value_class! {
 
 #[pymethods]
 impl SurveyReport {
-    /// Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
+    /// Raises UnhealthyError (`fabric.unhealthy`) with the problems where something was found, and
+    /// NotSurveyedError (`fabric.not_surveyed`) where nothing was found and not everything was
+    /// measured. Both are FabricErrors.
     fn raise_for_health(&self) -> PyResult<()> {
         self.0.require_healthy().map_err(errors::exception)
     }

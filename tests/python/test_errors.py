@@ -27,11 +27,19 @@ def test_each_code_has_its_class_and_survives_pickling(code: str) -> None:
     assert kind is not errors.EfaError
     assert issubclass(kind, errors.EfaError)
     stage = code.split(".")[0].replace("python", "binding").replace("_", "")
-    assert kind.__name__.lower().startswith(stage)
+    # A class of its own is one of its stage's as well.
+    assert any(base.__name__.lower().startswith(stage) for base in kind.__mro__)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind
     assert vars(again) == vars(error)
     assert str(again) == "message; cure"
+
+
+def test_a_survey_has_one_exception_for_findings_and_one_for_the_set_up() -> None:
+    parts = ("message", None, {}, False, False, [])
+    found = errors.from_parts("fabric.unhealthy", *parts)
+    not_made = errors.from_parts("fabric.not_surveyed", *parts)
+    assert (type(found), type(not_made)) == (errors.UnhealthyError, errors.NotSurveyedError)
 
 
 def test_an_unknown_code_is_still_an_error_of_ours() -> None:

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from efa_sdk import __version__
 from efa_sdk import ray as efa_ray
-from efa_sdk.errors import BindingError
+from efa_sdk.errors import BindingError, NotSurveyedError
 
 pytestmark = pytest.mark.unit
 
@@ -40,13 +41,17 @@ class _Ray:
         return answer
 
 
-def greet(answers: list[object]) -> dict[int, Any]:
+def greet(answers: list[object]) -> tuple[dict[int, Any], dict[int, tuple[str, str]]]:
     def actor(number: int) -> Any:
         return SimpleNamespace(hello=SimpleNamespace(remote=lambda inspect: number))
 
     actors = [actor(number) for number in range(len(answers))]
     names = [f"ip-10-0-0-{number}" for number in range(len(answers))]
     return efa_ray._greet(_Ray(answers), actors, names, None, float("inf"))
+
+
+def said(version: str = __version__) -> Any:
+    return efa_ray._Greeting(frozenset({"tcp"}), [], None, version)
 
 
 MISSING = """The actor died because of an error raised in its creation task, ray::_Node.__init__()
@@ -60,8 +65,9 @@ ImportError: cannot import name 'aio' from 'efa_sdk' (/venv/efa_sdk/__init__.py)
 @pytest.mark.parametrize("error", [RayError, RayTaskError])
 def test_a_missing_package_is_said_with_its_nodes_and_cure(error: type[Exception]) -> None:
     with pytest.raises(BindingError) as raised:
-        greet(["hello", error(MISSING), error(MISSING)])
+        greet([said(), error(MISSING), error(MISSING)])
     assert raised.value.code == "python.missing_package"
+    assert isinstance(raised.value, NotSurveyedError)
     text = str(raised.value)
     assert "efa_sdk cannot be used on 2 of 3 Ray nodes, and nothing was measured" in text
     assert "No module named 'efa_sdk' on ip-10-0-0-1, ip-10-0-0-2" in text
@@ -72,7 +78,7 @@ def test_a_missing_package_is_said_with_its_nodes_and_cure(error: type[Exception
 
 def test_another_version_is_said_apart_from_a_missing_one() -> None:
     with pytest.raises(BindingError) as raised:
-        greet([RayError(OLDER), RayError(MISSING), "hello"])
+        greet([RayError(OLDER), RayError(MISSING), said()])
     assert "cannot import name 'aio' from 'efa_sdk'" in str(raised.value)
     assert "(/venv/efa_sdk/__init__.py) on ip-10-0-0-0" in str(raised.value)
     assert "No module named 'efa_sdk' on ip-10-0-0-1" in str(raised.value)
@@ -80,7 +86,21 @@ def test_another_version_is_said_apart_from_a_missing_one() -> None:
 
 def test_a_node_that_is_gone_is_no_set_up_error() -> None:
     gone = RayError("The actor died unexpectedly before finishing this task. Node was terminated.")
-    assert greet(["hello", gone]) == {0: "hello"}
+    hello = said()
+    greetings, missing = greet([hello, gone])
+    assert greetings == {0: hello}
+    code, why = missing[1]
+    assert code == "fabric.unreachable"
+    assert "The actor died unexpectedly" in why
+
+
+def test_a_node_with_another_version_takes_no_part() -> None:
+    old = SimpleNamespace(providers=frozenset(), efa_rails=[], inspection=None)
+    greetings, missing = greet([said(), said("0.0.9"), old])
+    assert list(greetings) == [0]
+    assert {code for code, _ in missing.values()} == {"fabric.version_mismatch"}
+    assert f"efa_sdk is 0.0.9 there and {__version__} here" in missing[1][1]
+    assert "an older version there" in missing[2][1]
 
 
 def test_what_else_an_actor_raises_is_not_hidden() -> None:

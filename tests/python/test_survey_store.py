@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from efa_sdk import aio, errors, survey
+from efa_sdk.survey import __main__
 
 PAIR = survey.PairOptions(
     "tcp", source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02, deadline_s=60
@@ -39,7 +41,8 @@ def test_a_plan_names_the_slow_node() -> None:
     assert not report.healthy
     assert not report.partial
     assert "node-4" in report.findings[0]
-    with pytest.raises(errors.FabricError) as caught:
+    assert (report.status, report.exit_status) == ("findings", 1)
+    with pytest.raises(errors.UnhealthyError) as caught:
         report.raise_for_health()
     assert caught.value.code == "fabric.unhealthy"
     assert caught.value.context["drain"] == "node-4"
@@ -134,7 +137,7 @@ def test_to_pandas() -> None:
     assert [str(frame[name].dtype) for name in numbers] == ["float64"] * 4
 
 
-def test_a_node_without_an_answer_is_asked_once() -> None:
+def test_a_node_without_an_answer_is_asked_twice() -> None:
     plan = survey.SurveyPlan([survey.SurveyNode(str(i)) for i in range(6)], "tcp")
     failed = survey.PairSight.failed("contact", "fabric.unreachable", 1.0, "no")
     good = survey.PairSight.measured(20.0, 9.0, 9.0)
@@ -147,9 +150,12 @@ def test_a_node_without_an_answer_is_asked_once() -> None:
                 plan.record((low, high), *seen, after_s=1.0)
             else:
                 plan.record((low, high), good, good)
-    assert asked == 1
+    assert asked == 2
     report = plan.report()
     assert report.unreachable_nodes == report.drain == ["3"]
+    state = report.nodes[3].state
+    assert (state.kind, state.lost_in_round, state.lost_after_s) == ("lost", 0, 1.0)
+    assert state.lost_with in range(3)
     assert plan.progress().silent == ["3"]
 
 
@@ -281,7 +287,12 @@ def test_all_ranks_get_the_same_report() -> None:
 def test_a_rank_that_never_comes_costs_one_deadline() -> None:
     reports = run_ranks(2, 3, join_deadline_s=3.0, round_deadline_s=20.0)
     assert reports[0] == reports[1]
-    assert reports[0].unreachable_nodes == ["rank 2"]
+    assert (reports[0].absent, reports[0].drain) == (["rank 2"], [])
+    assert "never joined within 3 s" in (reports[0].nodes[2].state.absent_because or "")
+    with pytest.raises(errors.NotSurveyedError) as caught:
+        reports[1].raise_for_health()
+    assert caught.value.code == "fabric.not_surveyed"
+    assert isinstance(caught.value, errors.FabricError)
 
 
 def test_as_coroutines_with_progress() -> None:
@@ -369,16 +380,23 @@ def test_the_command_line(tmp_path: Path, wanted: bool) -> None:
     assert "RuntimeWarning" not in err
 
 
-def test_the_command_line_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_command_line_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
     token = tmp_path / "token"
     token.write_text("\n")
     common = ("--rendezvous", "127.0.0.1:1", "--token-file", str(token))
-    for arguments, said in (
-        ((), "no launcher's variables say them"),
-        (("--rank", "2", "--world-size", "2"), "is not below"),
-        (("--rank", "0", "--world-size", "2", "--provider", "tcp"), "has no token"),
+    rank_0 = ("--rank", "0", "--world-size", "2")
+    for arguments, said, status in (
+        ((), "no launcher's variables say them", 64),
+        (("--rank", "2", "--world-size", "2"), "is not below", 64),
+        ((*rank_0, "--rendezvous", "here"), "'here' is not HOST:PORT", 64),
+        ((*rank_0, "--loss", "7"), "loss", 64),
+        ((*rank_0, "--provider", "tcp"), "has no token", 2),
     ):
-        done = command(*common, *arguments)
-        _, err = done.communicate(timeout=60)
-        assert done.returncode == 2, err
-        assert said in err
+        with pytest.raises(SystemExit) if status == 64 else nullcontext() as ended:
+            returned = __main__.main([*common, *arguments])
+        assert status == (returned if ended is None else ended.value.code)
+        assert said in capsys.readouterr().err

@@ -134,10 +134,10 @@ def test_one_node_measures_per_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reports[0].measurements == 1
 
 
-def test_a_rank_that_never_comes_is_a_finding() -> None:
+def test_a_rank_that_never_comes_is_absent() -> None:
     reports = run_ranks(NewStore(), [0, 1], 3, join_deadline_s=3.0, round_deadline_s=20.0)
     assert reports[0] == reports[1]
-    assert reports[0].unreachable_nodes == ["rank 2"]
+    assert (reports[0].absent, reports[0].status) == (["rank 2"], "not_surveyed")
 
 
 def test_no_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,22 @@
 //! What every driver of a survey does between two rounds: asks the plan, settles what the two
-//! nodes of a pair say, and never asks a node again that gave no answer.
+//! nodes of a pair say, asks once more where an answer is missing, and never a lost node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::Node;
 use super::pair::Sight;
 use super::progress::Progress;
 use super::report::{Report, VERSION};
+use super::state::NodeState;
 use crate::error::{Code, Error, Result};
 use crate::survey::{
     Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Options, Outcome,
     PairObservation, Plan, Round, Severity, Subject, Verdict, VerdictKind,
 };
+
+/// First answers that a node may miss in all before it is lost without being asked again: each
+/// costs a deadline.
+const MOST_MISSES: usize = 3;
 
 /// A survey under way: no clock, nothing sent.
 #[derive(Debug)]
@@ -28,6 +33,17 @@ pub struct Survey {
     pairs: usize,
     failed: usize,
     silent: BTreeSet<usize>,
+    /// Answers that each node missed when it was asked first.
+    misses: Vec<usize>,
+    /// Pairs of the round to measure once more.
+    again: Vec<(usize, usize)>,
+    attempt: usize,
+    /// Nodes without an answer when they were asked first, by round.
+    late: BTreeMap<usize, BTreeSet<usize>>,
+    /// What the first pair said that could not open an endpoint.
+    unopened: Option<String>,
+    /// The node that leads, where one of them does.
+    leader: Option<usize>,
     over: bool,
 }
 
@@ -55,11 +71,18 @@ impl Survey {
                 number += 1;
             }
             node.name = name;
+            node.state = NodeState::Joined;
         }
         Ok(Self {
             plan: Plan::new(nodes.len(), options.clone())?,
             options,
             observations: Observations::new(nodes.len()),
+            misses: vec![0; nodes.len()],
+            again: Vec::new(),
+            attempt: 0,
+            late: BTreeMap::new(),
+            unopened: None,
+            leader: None,
             nodes,
             provider: provider.into(),
             round: None,
@@ -78,9 +101,51 @@ impl Survey {
         &self.nodes
     }
 
-    /// Says that a node gave no answer: it is in no further pair that is measured.
+    /// Says that this node leads the survey: what the nodes meet through runs there.
+    #[must_use]
+    pub fn led_by(mut self, node: usize) -> Self {
+        self.leader = Some(node);
+        self
+    }
+
+    /// Says that a node is gone: it is in no further pair that is measured. Before the first round
+    /// it is [`absent`](Self::absent).
     pub fn lost(&mut self, node: usize) {
+        if self.round.is_none() {
+            let why = "it never joined; check that its process runs".to_owned();
+            self.absent(node, Code::Deadline.as_str(), why);
+        } else {
+            self.lose(node, 0.0);
+        }
+    }
+
+    /// Says that a node takes no part, with the code of the error and a sentence with the cure:
+    /// it never joined, or its set-up keeps it from measuring. That is no evidence against it.
+    pub fn absent(&mut self, node: usize, code: &str, why: String) {
+        if node < self.nodes.len() {
+            self.silent.insert(node);
+            let code = code.to_owned();
+            self.nodes[node].state = NodeState::Absent { code, why };
+        }
+    }
+
+    fn lose(&mut self, node: usize, after_s: f64) {
+        let Some(round) = &self.round else { return };
+        if node >= self.nodes.len() || matches!(self.nodes[node].state, NodeState::Absent { .. }) {
+            return;
+        }
+        let with = |&(a, b): &(usize, usize)| match node {
+            _ if a == node => Some(b),
+            _ if b == node => Some(a),
+            _ => None,
+        };
         self.silent.insert(node);
+        self.nodes[node].state = NodeState::Lost {
+            round: round.index,
+            after_ms: (after_s * 1e3) as u64,
+            partner: round.pairs.iter().find_map(with),
+            together: false,
+        };
     }
 
     /// Whether the node still answers, as far as is known.
@@ -90,8 +155,13 @@ impl Survey {
     }
 
     /// The pairs to measure next, all at the same time; `None` when the survey is over. Pairs
-    /// with a lost node are settled without being measured.
+    /// with a lost node are settled without being measured. Pairs of a round that gave no answer
+    /// come a second time before the next round: see [`attempt`](Self::attempt).
     pub fn next_pairs(&mut self) -> Option<Vec<(usize, usize)>> {
+        if let Some(pairs) = self.once_more() {
+            return Some(pairs);
+        }
+        self.attempt = 0;
         loop {
             let Some(round) = self.plan.next(&self.observations) else {
                 (self.over, self.round) = (true, None);
@@ -111,6 +181,32 @@ impl Survey {
                 return Some(open);
             }
         }
+    }
+
+    /// Pairs of this round without an answer, unless their nodes are lost by now.
+    fn once_more(&mut self) -> Option<Vec<(usize, usize)>> {
+        let (open, closed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.again)
+            .into_iter()
+            .partition(|&(a, b)| self.answers(a) && self.answers(b));
+        for pair in closed {
+            self.leave_out(pair);
+        }
+        if open.is_empty() {
+            return None;
+        }
+        self.attempt += 1;
+        self.open = open.iter().copied().collect();
+        if let Some(round) = &mut self.round {
+            round.pairs.clone_from(&open);
+        }
+        Some(open)
+    }
+
+    /// Whether the pairs of the current round are measured for the first time (0) or once more (1).
+    /// Names of pairs need it, since none may be used twice.
+    #[must_use]
+    pub fn attempt(&self) -> usize {
+        self.attempt
     }
 
     /// Rails that a pair is measured on: as many as both have.
@@ -164,6 +260,41 @@ impl Survey {
         self.open.remove(&(a, b));
     }
 
+    /// Which of the two nodes are gone, by what they said in this attempt. One that gave no answer
+    /// is asked once more first.
+    fn gone(&mut self, sights: &[(usize, Option<Sight>); 2], after_s: f64) -> Vec<usize> {
+        let was_asked = sights.iter().all(|&(node, _)| self.answers(node));
+        let mut gone = Vec::new();
+        for (node, sight) in sights {
+            match sight {
+                None if !was_asked => {
+                    // A node that is known to be lost was not asked, and its partner neither.
+                    if !self.answers(*node) {
+                        gone.push(*node);
+                    }
+                }
+                None => {
+                    self.misses[*node] += 1;
+                    if self.attempt > 0 || self.misses[*node] > MOST_MISSES {
+                        self.lose(*node, after_s);
+                        gone.push(*node);
+                    }
+                }
+                Some(sight) if sight.is_interrupted() => {
+                    self.lose(*node, after_s);
+                    gone.push(*node);
+                }
+                Some(sight) => {
+                    if let Some((code, why)) = sight.set_up_error() {
+                        self.absent(*node, code, why.to_owned());
+                        gone.push(*node);
+                    }
+                }
+            }
+        }
+        gone
+    }
+
     fn settle(
         &mut self,
         (a, b): (usize, usize),
@@ -171,52 +302,62 @@ impl Survey {
         high: Option<Sight>,
         after_s: f64,
     ) {
-        let Some(round) = &self.round else {
+        let Some(round) = self.round.clone() else {
             return;
         };
-        let present = |sight: Option<Sight>| sight.filter(|sight| !sight.is_interrupted());
-        let (low, high) = (present(low), present(high));
-        let mut lost = Vec::new();
-        for (node, sight) in [(a, &low), (b, &high)] {
-            // A node that is known to be lost was not asked.
-            if sight.is_none() && (self.answers(a) && self.answers(b) || !self.answers(node)) {
-                lost.push(node);
-            }
+        let sights = [(a, low), (b, high)];
+        let gone = self.gone(&sights, after_s);
+        let all_answered = sights.iter().all(|(_, sight)| sight.is_some());
+        let missed = sights.iter().filter(|(_, sight)| sight.is_none());
+        let missed: Vec<usize> = missed.map(|&(node, _)| node).collect();
+        let [(_, low), (_, high)] = sights;
+        let sight = choose(low, high).filter(|_| gone.is_empty());
+        self.open.remove(&(a, b));
+        let not_met = sight.as_ref().is_some_and(Sight::is_not_met);
+        if gone.is_empty() && (!all_answered || not_met) && self.attempt == 0 {
+            let late = if all_answered { vec![a, b] } else { missed };
+            self.late.entry(round.index).or_default().extend(late);
+            self.again.push((a, b));
+            return;
         }
         self.pairs += 1;
-        let both_ask = low.is_some() && high.is_some();
-        let (outcome, rails) = choose(low, high)
-            .filter(|_| lost.is_empty())
-            .map_or((None, Vec::new()), |sight| {
-                (Some(sight.outcome), sight.rails)
-            });
         let mut seen = Vec::new();
-        match outcome {
-            Some(Outcome::Measured(measured)) => {
-                seen.push(PairObservation::measured(a, b, None, round, measured));
-                for (rail, outcome) in (0..).zip(rails) {
-                    seen.push(match outcome {
-                        Outcome::Measured(m) => {
-                            PairObservation::measured(a, b, Some(rail), round, m)
-                        }
-                        Outcome::Failed(f) => PairObservation::failed(a, b, Some(rail), round, f),
-                    });
+        if let Some(sight) = sight {
+            match sight.outcome {
+                Outcome::Measured(measured) => {
+                    seen.push(PairObservation::measured(a, b, None, &round, measured));
+                    for (rail, outcome) in (0..).zip(sight.rails) {
+                        seen.push(match outcome {
+                            Outcome::Measured(m) => {
+                                PairObservation::measured(a, b, Some(rail), &round, m)
+                            }
+                            Outcome::Failed(f) => {
+                                PairObservation::failed(a, b, Some(rail), &round, f)
+                            }
+                        });
+                    }
+                }
+                Outcome::Failed(failure) => {
+                    if failure.phase == FailurePhase::Open {
+                        self.unopened = self.unopened.take().or(sight.message);
+                    }
+                    seen.push(PairObservation::failed(a, b, None, &round, failure));
                 }
             }
-            Some(Outcome::Failed(failure)) if both_ask => {
-                seen.push(PairObservation::failed(a, b, None, round, failure));
-            }
-            _ => {
-                for &node in &lost {
-                    let code = Code::Deadline.as_str();
-                    let failure = Failure::new(FailurePhase::Join, code, after_s);
-                    let failure = failure.with_silent(node);
-                    seen.push(PairObservation::failed(a, b, None, round, failure));
-                }
-            }
+        }
+        for &node in &gone {
+            let (phase, code) = match &self.nodes[node].state {
+                NodeState::Absent { code, .. } => (FailurePhase::Open, code.as_str()),
+                _ => (FailurePhase::Join, Code::Deadline.as_str()),
+            };
+            let failure = Failure::new(phase, code, after_s).with_silent(node);
+            seen.push(PairObservation::failed(a, b, None, &round, failure));
         }
         if seen.iter().any(|o| matches!(o.outcome, Outcome::Failed(_))) {
             self.failed += 1;
+        } else {
+            self.nodes[a].state = NodeState::Measured;
+            self.nodes[b].state = NodeState::Measured;
         }
         for observation in seen {
             // What a node sent is checked there; a wrong number counts as no answer.
@@ -224,9 +365,7 @@ impl Survey {
                 self.failed += 1;
             }
         }
-        self.silent.extend(lost);
-        self.open.remove(&(a, b));
-        if self.open.is_empty() {
+        if self.open.is_empty() && self.again.is_empty() {
             self.rounds += 1;
         }
     }
@@ -249,12 +388,16 @@ impl Survey {
     /// What is known so far. It is partial until there is no next round.
     #[must_use]
     pub fn report(&self, elapsed_s: f64) -> Report {
+        let nodes = self.judged();
+        let (conclusion, mut remarks) = self.conclude(&nodes);
+        remarks.extend(self.late_answers());
         Report {
-            nodes: self.nodes.clone(),
+            nodes,
             provider: self.provider.clone(),
-            conclusion: self.conclude(),
+            conclusion,
             observations: self.observations.clone(),
             silent: self.silent.iter().copied().collect(),
+            remarks,
             rounds: self.rounds,
             partial: !self.over,
             elapsed_s,
@@ -266,15 +409,61 @@ impl Survey {
 }
 
 impl Survey {
+    /// The nodes, with those marked that were lost together.
+    fn judged(&self) -> Vec<Node> {
+        let mut nodes = self.nodes.clone();
+        let mut by_round = BTreeMap::<usize, usize>::new();
+        for node in &nodes {
+            if let NodeState::Lost { round, .. } = node.state {
+                *by_round.entry(round).or_default() += 1;
+            }
+        }
+        let count = nodes.len();
+        for node in &mut nodes {
+            if let NodeState::Lost {
+                round, together, ..
+            } = &mut node.state
+            {
+                *together = by_round
+                    .get(round)
+                    .is_some_and(|&lost| is_common(lost, count));
+            }
+        }
+        nodes
+    }
+
     /// What the plan concludes. A node that stopped answering reached others before, so that the
-    /// plan blames its last link; here it is known to be the node.
-    fn conclude(&self) -> Conclusion {
+    /// plan blames its last link; here it is known to be the node. Nothing is said against nodes
+    /// that took no part, nor against those that were lost at once with most others.
+    fn conclude(&self, nodes: &[Node]) -> (Conclusion, Vec<String>) {
         let mut conclusion = self.plan.conclude(&self.observations);
+        let mut remarks = Vec::new();
+        let mut together = BTreeSet::new();
         for &node in &self.silent {
             let of_node = Subject::Node { node };
-            conclusion.verdicts.retain(|verdict| {
-                !matches!(verdict.subject, Subject::Link { a, b } if a == node || b == node)
+            let state = &nodes[node].state;
+            let is_to_blame = matches!(
+                state,
+                NodeState::Lost {
+                    together: false,
+                    ..
+                }
+            );
+            conclusion.verdicts.retain(|verdict| match verdict.subject {
+                Subject::Link { a, b } => a != node && b != node,
+                Subject::Node { node: of } | Subject::Rail { node: of, .. } => {
+                    is_to_blame || of != node
+                }
+                _ => true,
             });
+            if !is_to_blame {
+                conclusion.drain.retain(|&drained| drained != node);
+                if let NodeState::Lost { round, .. } = state {
+                    together.insert(*round);
+                }
+                continue;
+            }
+            conclusion.drain.push(node);
             let known = |v: &Verdict| (v.subject, v.kind) == (of_node, VerdictKind::Unreachable);
             if !conclusion.verdicts.iter().any(known) {
                 let verdict = Verdict::new(
@@ -290,11 +479,73 @@ impl Survey {
                 conclusion.verdicts.insert(0, verdict);
             }
         }
-        conclusion.drain.extend(&self.silent);
         conclusion.drain.sort_unstable();
         conclusion.drain.dedup();
-        conclusion
+        if let Some(said) = self.unopened.as_ref().filter(|_| self.nobody_opened()) {
+            let of_all = |v: &Verdict| matches!(v.subject, Subject::Node { .. });
+            conclusion.verdicts.retain(of_all);
+            remarks.push(format!("no node could open its endpoint: {said}"));
+        }
+        for round in together {
+            remarks.push(format!(
+                "most nodes stopped answering at once, in round {}: {}",
+                round + 1,
+                self.suspect_leader()
+            ));
+        }
+        (conclusion, remarks)
     }
+
+    /// Whether every failure was that of opening an endpoint, on all nodes that were asked: what
+    /// was asked for is not there, and nothing is known of the network.
+    fn nobody_opened(&self) -> bool {
+        let opening = |o: &PairObservation| match &o.outcome {
+            Outcome::Measured(_) => false,
+            Outcome::Failed(failure) => {
+                failure.phase == FailurePhase::Open || failure.silent.is_some()
+            }
+        };
+        self.observations.as_slice().iter().all(opening)
+    }
+
+    /// Rounds in which nodes gave no answer until they were asked again.
+    fn late_answers(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for (round, late) in &self.late {
+            let late: Vec<usize> = late.iter().copied().filter(|&n| self.answers(n)).collect();
+            let round = round + 1;
+            if is_common(late.len(), self.nodes.len()) {
+                said.push(format!(
+                    "{} of {} nodes gave no answer in round {round} until they were asked again: {}",
+                    late.len(),
+                    self.nodes.len(),
+                    self.suspect_leader()
+                ));
+            } else if !late.is_empty() {
+                let names = late.iter().map(|&node| self.nodes[node].name.as_str());
+                let names = names.collect::<Vec<_>>().join(", ");
+                said.push(format!(
+                    "{names} gave no answer in round {round} until asked again"
+                ));
+            }
+        }
+        said
+    }
+
+    fn suspect_leader(&self) -> String {
+        match self.leader {
+            Some(node) => format!(
+                "suspect {}, where the nodes meet, and its network",
+                self.nodes[node].name
+            ),
+            None => "suspect the machine that drives the survey, and its network".to_owned(),
+        }
+    }
+}
+
+/// Whether so many nodes of all have a cause in common rather than one each.
+fn is_common(some: usize, all: usize) -> bool {
+    some >= 2 && 2 * some > all
 }
 
 /// Of what two nodes say of the same pair, the one that says more.
@@ -381,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_says_nothing_is_asked_once() {
+    fn a_node_that_says_nothing_is_asked_twice() {
         let mut survey = survey(6, Mode::Full);
         let asked = std::cell::Cell::new(0);
         drive(&mut survey, |a, b| match (a, b) {
@@ -395,7 +646,7 @@ mod tests {
             }
             _ => (good(100.0), good(100.0)),
         });
-        assert_eq!(asked.get(), 1);
+        assert_eq!(asked.get(), 2);
         let report = survey.report(1.0);
         assert_eq!(report.unreachable_nodes(), ["n2"]);
         assert_eq!(report.drain(), ["n2"], "{report}");
@@ -413,7 +664,11 @@ mod tests {
         });
         assert_eq!(pairs_of_lost.get(), 0);
         let report = survey.report(1.0);
-        assert_eq!(report.drain(), ["n1"], "{report}");
+        assert_eq!(
+            (report.drain(), report.absent()),
+            (vec![], vec!["n1".into()])
+        );
+        assert!(report.unreachable_nodes().is_empty(), "{report}");
     }
 
     #[test]
@@ -432,7 +687,7 @@ mod tests {
                 survey.record((a, b), low, high, 8.0).unwrap();
             }
         }
-        assert_eq!(unanswered, 1);
+        assert_eq!(unanswered, 2);
         let report = survey.report(1.0);
         assert_eq!(
             (report.drain(), report.unreachable_nodes()),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::state::NodeState;
+
 /// One node of a survey, as it introduced itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -26,6 +28,9 @@ pub struct Node {
     /// empty where unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network_nodes: Vec<String>,
+    /// What became of it in the survey; `Joined` until there is a report.
+    #[serde(default)]
+    pub state: NodeState,
 }
 
 impl Node {

@@ -157,6 +157,33 @@ impl Sight {
         }
     }
 
+    /// The error's code and text, where the node's own set-up kept it from measuring: nothing is
+    /// known of its network then.
+    pub(crate) fn set_up_error(&self) -> Option<(&str, &str)> {
+        const OF_SET_UP: [Code; 7] = [
+            Code::LibraryNotFound,
+            Code::LibraryInvalid,
+            Code::LibraryTooOld,
+            Code::KillerEnvironment,
+            Code::ChildUnusable,
+            Code::InvalidOption,
+            Code::BadSize,
+        ];
+        let Outcome::Failed(failure) = &self.outcome else {
+            return None;
+        };
+        let code = failure.code.as_str();
+        let is_set_up = failure.phase == FailurePhase::Open
+            && (code.starts_with("python.") || OF_SET_UP.iter().any(|c| c.as_str() == code));
+        is_set_up.then(|| (code, self.message.as_deref().unwrap_or(code)))
+    }
+
+    /// Whether the two nodes could not meet: the exchange failed, not their network.
+    pub(crate) fn is_not_met(&self) -> bool {
+        let code = Code::RendezvousFailed.as_str();
+        matches!(&self.outcome, Outcome::Failed(failure) if failure.code == code)
+    }
+
     /// Whether the node left the survey because it was told to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         matches!(&self.outcome, Outcome::Failed(failure) if failure.code == Code::Interrupted.as_str())

@@ -174,7 +174,8 @@ impl Rank<'_> {
             let round = survey.round().unwrap_or_default();
             let mut own = None;
             for &(a, b) in &pairs {
-                let name = format!("{}/pair/{round}/{a}-{b}", self.mail.name);
+                let attempt = survey.attempt();
+                let name = format!("{}/pair/{round}.{attempt}/{a}-{b}", self.mail.name);
                 let rails = survey.rails_of((a, b));
                 for (rank, side) in [(a, Side::Low), (b, Side::High)] {
                     if rank == 0 {
@@ -244,8 +245,16 @@ impl Rank<'_> {
             .enumerate()
             .map(|(rank, node)| node.unwrap_or_else(|| Node::new(format!("rank {rank}"))));
         let provider = self.pair.endpoint.provider.clone();
-        let mut survey = Survey::new(named.collect(), provider, self.options.survey.clone())?;
-        lost.into_iter().for_each(|rank| survey.lost(rank));
+        let survey = Survey::new(named.collect(), provider, self.options.survey.clone())?;
+        let mut survey = survey.led_by(0);
+        for rank in lost {
+            let why = format!(
+                "rank {rank} never joined within {:.0} s; check that its process runs, with the \
+                 same rendezvous, token, name and world size",
+                self.options.join_deadline.as_secs_f64()
+            );
+            survey.absent(rank, Code::Deadline.as_str(), why);
+        }
         Ok(survey)
     }
 

@@ -28,8 +28,11 @@ pub struct Report {
     pub conclusion: Conclusion,
     /// Every measurement and failure.
     pub observations: Observations,
-    /// Nodes that gave no answer, by number.
+    /// Nodes that gave no answer, by number: lost ones and absent ones.
     pub silent: Vec<usize>,
+    /// What else kept the survey from being complete, such as a rendezvous that did not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Rounds that were measured.
     pub rounds: usize,
     /// Whether the survey was stopped before its end.
@@ -56,6 +59,8 @@ struct Written {
     conclusion: Conclusion,
     observations: Observations,
     silent: Vec<usize>,
+    #[serde(default)]
+    remarks: Vec<String>,
     rounds: usize,
     partial: bool,
     elapsed_s: f64,
@@ -86,7 +91,8 @@ impl TryFrom<Written> for Report {
             .iter()
             .flat_map(|verdict| [verdict.nodes(), verdict.evidence.nodes.clone()].concat())
             .chain(written.conclusion.drain.iter().copied())
-            .chain(written.silent.iter().copied());
+            .chain(written.silent.iter().copied())
+            .chain(written.nodes.iter().filter_map(|node| node.state.partner()));
         if let Some(node) = named.max().filter(|&node| node >= count) {
             return wrong(format!("the report speaks of node {node} of {count}"));
         }
@@ -102,6 +108,7 @@ impl TryFrom<Written> for Report {
             conclusion: written.conclusion,
             observations: written.observations,
             silent: written.silent,
+            remarks: written.remarks,
             rounds: written.rounds,
             partial: written.partial,
             elapsed_s: written.elapsed_s,
@@ -160,6 +167,7 @@ impl Report {
             rounds: last.map_or(0, |round| round + 1),
             observations,
             silent: Vec::new(),
+            remarks: Vec::new(),
             partial: false,
             elapsed_s: 0.0,
             options: None,
@@ -201,29 +209,6 @@ impl Report {
     pub(super) fn differ_badly(&self) -> bool {
         let is_fault = |difference: &Difference| difference.severity == Severity::Fault;
         self.differences().iter().any(is_fault)
-    }
-
-    /// Nothing if the cluster is healthy.
-    ///
-    /// # Errors
-    /// `fabric.unhealthy` with the problems, and the nodes to take out as context `drain`.
-    pub fn require_healthy(&self) -> Result<()> {
-        if self.is_healthy() {
-            return Ok(());
-        }
-        let mut problems = self.statements(|severity| severity == Severity::Fault);
-        if problems.is_empty() {
-            problems.push(self.headline());
-        }
-        let error = Error::new(Code::Unhealthy, problems.join("; "));
-        let drain = self.drain();
-        Err(if drain.is_empty() {
-            error
-        } else {
-            error
-                .with_cure(format!("take out {}", drain.join(", ")))
-                .with_context("drain", drain.join(" "))
-        })
     }
 
     /// Names of the nodes in an order in which neighbours are near by measured latency; nodes
@@ -293,10 +278,13 @@ impl Report {
         self.links(is_slow)
     }
 
-    /// Nodes that nobody reached, by name.
+    /// Nodes that joined and that nobody reached, or that stopped answering, by name.
     #[must_use]
     pub fn unreachable_nodes(&self) -> Vec<String> {
+        let is_absent =
+            |node: usize| matches!(self.nodes.get(node), Some(n) if n.state.as_str() == "absent");
         let mut nodes = self.silent.clone();
+        nodes.retain(|&node| !is_absent(node));
         nodes.extend(self.conclusion.verdicts.iter().filter_map(|verdict| {
             match (verdict.kind, verdict.subject) {
                 (VerdictKind::Unreachable, Subject::Node { node }) => Some(node),
@@ -364,6 +352,11 @@ impl Report {
         self.statements(|_| true)
     }
 
+    /// The statements of all faults.
+    pub(super) fn faults(&self) -> Vec<String> {
+        self.statements(|severity| severity == Severity::Fault)
+    }
+
     fn statements(&self, wanted: impl Fn(Severity) -> bool) -> Vec<String> {
         let verdicts = self.told().into_iter();
         let differences = self.differences();
@@ -371,7 +364,14 @@ impl Report {
             let name = |node| self.name(node).to_owned();
             (difference.severity, difference.statement_with(name))
         });
-        let mut said: Vec<_> = verdicts.chain(differences).collect();
+        let missing = self.missing().into_iter();
+        let missing = missing.map(|said| (Severity::Warning, said));
+        let losses = self.losses().map(|said| (Severity::Info, said));
+        let mut said: Vec<_> = verdicts
+            .chain(differences)
+            .chain(missing)
+            .chain(losses)
+            .collect();
         said.sort_by_key(|&(severity, _)| std::cmp::Reverse(severity));
         said.into_iter()
             .filter(|&(severity, _)| wanted(severity))

@@ -6,6 +6,7 @@ use std::fmt;
 use efa_core::text::plain;
 
 use super::report::Report;
+use super::state::Status;
 use crate::survey::wording::{digits, listed, subject};
 use crate::survey::{Outcome, PairObservation, Severity, Subject, Verdict};
 
@@ -34,6 +35,10 @@ impl Report {
                 "look at: {}",
                 some(&others, most.min(MOST_OF_KIND))
             ));
+        }
+        let absent = self.absent();
+        if !absent.is_empty() {
+            todo.push(format!("set up and survey again: {}", some(&absent, most)));
         }
         if self.partial {
             todo.push("run the survey again: it was stopped early".to_owned());
@@ -96,10 +101,7 @@ impl Report {
             self.provider,
             if self.is_healthy() {
                 "no fault was found"
-            } else if self.silent.is_empty()
-                && self.conclusion.faults().next().is_none()
-                && !self.differ_badly()
-            {
+            } else if self.status() == Status::NotSurveyed {
                 "not enough was measured"
             } else {
                 "something is wrong"

@@ -12,7 +12,7 @@ from _typeshed import SupportsGetItem
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -4896,6 +4896,65 @@ class SurveyNode:
         """
         The id in a Ray cluster, which Ray's own commands take.
         """
+    @property
+    def state(self, /) -> SurveyNodeState:
+        """
+        What became of it; `joined` until there is a report.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class SurveyNodeState:
+    """
+    What became of a node in a survey.
+
+    kind: `measured`; `joined`, and nothing could be measured with it; `lost`, when it joined
+    and then gave no answer although it was asked again; `absent`, when it never joined or its
+    set-up keeps it from measuring, which is no evidence against it.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def absent_because(self, /) -> str | None:
+        """
+        Why it took no part, with what to do about it.
+        """
+    @property
+    def absent_code(self, /) -> str | None:
+        """
+        The code of the error that kept it from taking part.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveyNodeState:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        `joined`, `measured`, `lost` or `absent`.
+        """
+    @property
+    def lost_after_s(self, /) -> float | None:
+        """
+        Seconds from the start of that round to when it was given up.
+        """
+    @property
+    def lost_in_round(self, /) -> int | None:
+        """
+        The round in which it was lost, from 0.
+        """
+    @property
+    def lost_with(self, /) -> int | None:
+        """
+        The number of the node that it was measured with then.
+        """
     def to_json(self, /) -> str:
         """
         The value as JSON.
@@ -4980,13 +5039,24 @@ class SurveyPlan:
     each node.
     """
     def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, options: SurveyOptions | None = None) -> SurveyPlan: ...
+    def absent(self, /, node: SupportsIndex, code: str, why: str) -> None:
+        """
+        Says that a node takes no part, with an error's code and a sentence with the cure: it never
+        joined, or its set-up keeps it from measuring. That is no evidence against it.
+        """
     def answers(self, /, node: SupportsIndex) -> bool:
         """
         Whether the node still answers, as far as is known.
         """
+    @property
+    def attempt(self, /) -> int:
+        """
+        Which time the pairs of the current round are measured: 0, or 1 for those that gave no
+        answer. Names of pairs need it.
+        """
     def lost(self, /, node: SupportsIndex) -> None:
         """
-        Says that a node gave no answer: it is in no further pair.
+        Says that a node is gone: it is in no further pair.
         """
     def next(self, /) -> list[tuple[int, int]] | None:
         """
@@ -5008,7 +5078,8 @@ class SurveyPlan:
     def record(self, /, pair: tuple[SupportsIndex, SupportsIndex], low: PairSight | None, high: PairSight | None, *, after_s: SupportsFloat | SupportsIndex = 0.0) -> None:
         """
         Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
-        after the start of the round.
+        after the start of the round. Such a pair comes once more from `next()`, and a node that
+        gives no answer then is lost.
         """
     def report(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0, finished_unix_s: SupportsIndex | None = None) -> SurveyReport:
         """
@@ -5090,6 +5161,12 @@ class SurveyReport:
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
+    def absent(self, /) -> list[str]:
+        """
+        Nodes that took no part, by name: they never joined, or their set-up kept them from
+        measuring. `nodes[i].state` says why.
+        """
+    @property
     def action(self, /) -> str:
         """
         What to do, in one line: the first of `str()`.
@@ -5107,12 +5184,17 @@ class SurveyReport:
     @property
     def drain(self, /) -> list[str]:
         """
-        Nodes to take out, by name.
+        Nodes to take out, by name: those with evidence against them.
         """
     @property
     def elapsed_s(self, /) -> float:
         """
         Seconds that it took.
+        """
+    @property
+    def exit_status(self, /) -> int:
+        """
+        The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
         """
     @property
     def findings(self, /) -> list[str]:
@@ -5186,7 +5268,9 @@ class SurveyReport:
         """
     def raise_for_health(self, /) -> None:
         """
-        Raises FabricError with the code `fabric.unhealthy` and the problems, unless `healthy`.
+        Raises UnhealthyError (`fabric.unhealthy`) with the problems where something was found, and
+        NotSurveyedError (`fabric.not_surveyed`) where nothing was found and not everything was
+        measured. Both are FabricErrors.
         """
     @property
     def rank_order(self, /) -> list[str]:
@@ -5212,6 +5296,12 @@ class SurveyReport:
     def slow_nodes(self, /) -> list[str]:
         """
         Nodes that are slow themselves, or one of their rails is, by name.
+        """
+    @property
+    def status(self, /) -> str:
+        """
+        `healthy`; `findings`, with evidence against a node, a link or the network; or
+        `not_surveyed`, when nothing was found and not everything was measured.
         """
     def to_json(self, /) -> str:
         """
@@ -5250,7 +5340,7 @@ class SurveyReport:
     @property
     def unreachable_nodes(self, /) -> list[str]:
         """
-        Nodes that nobody reached, by name.
+        Nodes that joined and that nobody reached, or that stopped answering, by name.
         """
     @property
     def version(self, /) -> str | None:

@@ -17,9 +17,11 @@ __all__ = [
     "FabricError",
     "HandoffError",
     "LayoutError",
+    "NotSurveyedError",
     "PlanError",
     "ProvisionError",
     "SoftEfaError",
+    "UnhealthyError",
     "VerifyError",
     "codes",
 ]
@@ -120,6 +122,17 @@ class BindingError(EfaError):
     """The call cannot be made from here: a forked child, or within another call."""
 
 
+class UnhealthyError(FabricError):
+    """A survey found something wrong: there is evidence against a node, a link or the network."""
+
+
+class NotSurveyedError(FabricError, BindingError):
+    """A survey could not be made, or found nothing and is not complete: the set-up, an early stop.
+
+    A BindingError as well, since it may be that efa_sdk is missing on a node.
+    """
+
+
 class SoftEfaError(EfaError):
     """``testing.SoftEfa`` cannot be set up or changed as asked."""
 
@@ -153,6 +166,12 @@ _CLASSES: dict[str, type[EfaError]] = {
     "soft_efa": SoftEfaError,
 }
 
+#: Codes with a class of their own.
+_BY_CODE: dict[str, type[EfaError]] = {
+    "fabric.unhealthy": UnhealthyError,
+    "fabric.not_surveyed": NotSurveyedError,
+}
+
 
 def codes() -> list[str]:
     """Every code that an error of this package can have."""
@@ -172,6 +191,6 @@ def from_parts(
     next_command: str | None = None,
 ) -> EfaError:
     """The exception for an error of the compiled module: the class follows the code."""
-    kind = _CLASSES.get(code.partition(".")[0], EfaError)
+    kind = _BY_CODE.get(code) or _CLASSES.get(code.partition(".")[0], EfaError)
     parts = (code, message, cure, context, retryable, may_have_changed_aws, leftovers)
     return kind(*parts, next_command)

@@ -26,7 +26,7 @@ from typing import Any
 
 from efa_sdk import Topology, __version__, aio
 from efa_sdk._efa_sdk import _survey_options
-from efa_sdk.errors import BindingError, EfaError
+from efa_sdk.errors import BindingError, EfaError, NotSurveyedError
 from efa_sdk.fabric import Library, Rail
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -45,6 +45,7 @@ from efa_sdk.survey import (
 
 __all__ = ["survey"]
 
+_LOOK_AT_RAY = "see what `ray list actors` and the worker's log say"
 #: Seconds between two looks at Ctrl-C while actors measure.
 _SLICE_S = 0.2
 
@@ -56,6 +57,8 @@ class _Greeting:
     providers: frozenset[str]
     efa_rails: list[Rail]
     inspection: str | None
+    #: Of efa_sdk there.
+    version: str
 
 
 class _Mail:
@@ -90,7 +93,7 @@ class _Node:
         found = None
         if inspect is not None:
             found = await asyncio.to_thread(_inspection, inspect)
-        return _Greeting(frozenset(offered), efa_rails, found)
+        return _Greeting(frozenset(offered), efa_rails, found, __version__)
 
     async def probe(self, side: str, peer: Any, name: str, options: PairOptions) -> PairSight:
         try:
@@ -148,11 +151,12 @@ def survey(
     how far it is, shown on a terminal or in a notebook and nowhere else; True shows it in files
     too, False nowhere, and a function is called after each round instead.
 
-    Nodes that do not start, die, or do not reach others are findings, not exceptions. Ctrl-C
-    ends the survey and returns what is known, with ``partial`` set; the report is not ``healthy``
-    then. Raises BindingError when Ray is missing, or not initialised (any more), or when efa_sdk
-    cannot be imported on a node (``python.missing_package``, with the nodes and the cure), and
-    FabricError for options that cannot be.
+    Nodes that die or do not reach others are findings, not exceptions. Nodes that do not start,
+    have another version of efa_sdk, or no libfabric, are ``absent``: nothing is said against them.
+    Ctrl-C ends the survey and returns what is known, with ``partial`` set; the report is not
+    ``healthy`` then. Raises BindingError when Ray is missing, or not initialised (any more);
+    NotSurveyedError when efa_sdk cannot be imported on a node (``python.missing_package``, with the
+    nodes and the cure); FabricError for options that cannot be.
     """
     ray = _initialised_ray()
     start = time.monotonic()
@@ -184,7 +188,7 @@ def survey(
         actor_class = ray.remote(_Node)  # once: Ray stores each class that it is given
         actors.extend(_start(actor_class, node, reserve) for node in nodes)
         names = [node.name for node in known]
-        greetings = _greet(ray, actors, names, inspect, start + start_deadline_s)
+        greetings, missing = _greet(ray, actors, names, inspect, start + start_deadline_s)
         if provider is None:
             has_efa = any("efa" in greeting.providers for greeting in greetings.values())
             provider = "efa" if has_efa else "tcp"
@@ -203,8 +207,12 @@ def survey(
                 line(plan.progress(elapsed_s=time.monotonic() - start))
 
         driver = _Driver(ray, plan, actors, each, on_pair)
-        for number in set(range(len(nodes))) - set(greetings):
-            driver.lose(number)
+        for number in range(len(nodes)):
+            if number in missing:
+                driver.leave_out(number, *missing[number])
+            elif number not in greetings:
+                why = f"its actor did not start within {start_deadline_s:g} s; {_LOOK_AT_RAY}"
+                driver.leave_out(number, "fabric.deadline", why)
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
             tell(plan.progress(elapsed_s=time.monotonic() - start))
@@ -286,15 +294,26 @@ def _greet(
     names: list[str],
     inspect: Callable[[], object] | None,
     end: float,
-) -> dict[int, _Greeting]:
-    """What the nodes say that start in time, by number."""
+) -> tuple[dict[int, _Greeting], dict[int, tuple[str, str]]]:
+    """What the nodes say that start in time, by number; of nodes that cannot take part, code and
+    reason.
+    """
     asked = {actor.hello.remote(inspect): number for number, actor in enumerate(actors)}
     answers: dict[int, _Greeting] = {}
+    missing: dict[int, tuple[str, str]] = {}
     unlike: dict[str, list[str]] = {}
     for ref in _as_they_come(ray, list(asked), end):
         name = names[asked[ref]]
         try:
-            answers[asked[ref]] = ray.get(ref)
+            answer = ray.get(ref)
+            if (version := getattr(answer, "version", "an older version")) == __version__:
+                answers[asked[ref]] = answer
+            else:
+                missing[asked[ref]] = (
+                    "fabric.version_mismatch",
+                    f"efa_sdk is {version} there and {__version__} here; install the same on every "
+                    "node or in the job's runtime_env",
+                )
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
             # Ray says in the text why an actor could not be made; a node that is gone has no such.
             cause = _cause_of_import(str(error))
@@ -302,9 +321,15 @@ def _greet(
                 unlike.setdefault(cause, []).append(name)
             elif isinstance(error, ray.exceptions.RayTaskError):
                 raise
+            else:
+                said = str(error).strip().partition("\n")[0]
+                missing[asked[ref]] = (
+                    "fabric.unreachable",
+                    f"its actor ended before it answered ({said}); {_LOOK_AT_RAY}",
+                )
     if unlike:
         raise _not_installed(unlike, len(actors))
-    return answers
+    return answers, missing
 
 
 def _cause_of_import(text: str) -> str | None:
@@ -318,11 +343,11 @@ def _cause_of_import(text: str) -> str | None:
     return None
 
 
-def _not_installed(unlike: dict[str, list[str]], nodes: int) -> BindingError:
+def _not_installed(unlike: dict[str, list[str]], nodes: int) -> NotSurveyedError:
     """A set-up error: nothing is said of the nodes."""
     count = sum(len(names) for names in unlike.values())
     said = "; ".join(f"{cause} on {_some(names)}" for cause, names in unlike.items())
-    return BindingError(
+    return NotSurveyedError(
         "python.missing_package",
         f"efa_sdk cannot be used on {count} of {nodes} Ray nodes, and nothing was measured: {said}",
         f"install efa_sdk {__version__}, as here, on every node or in the job's runtime_env",
@@ -402,9 +427,9 @@ class _Driver:
         self._options = options
         self._survey = uuid.uuid4().hex
 
-    def lose(self, number: int) -> None:
-        """The node is asked no more, and what it may still do ends."""
-        self._plan.lost(number)
+    def leave_out(self, number: int, code: str, why: str) -> None:
+        """The node takes no part, and what it may still do ends."""
+        self._plan.absent(number, code, why)
         _end(self._ray, self._actors, number)
 
     def round(self, pairs: list[tuple[int, int]], deadline_s: float) -> None:
@@ -413,7 +438,7 @@ class _Driver:
         asked: dict[Any, tuple[tuple[int, int], int]] = {}
         for pair in pairs:
             low, high = pair
-            name = f"{self._survey}/{self._plan.round}/{low}-{high}"
+            name = f"{self._survey}/{self._plan.round}.{self._plan.attempt}/{low}-{high}"
             rails = self._plan.rails_of(pair)
             for side, own, other in (("low", low, high), ("high", high, low)):
                 options = self._options[own].with_rails(rails)
@@ -423,7 +448,7 @@ class _Driver:
         open_sides = {pair: 2 for pair in pairs}
         for ref in _as_they_come(self._ray, list(asked), began + deadline_s):
             pair, own = asked[ref]
-            sight = self._sight(ref)
+            sight = self._sight(ref, own)
             if sight is not None:
                 sights[pair][own] = sight
             open_sides[pair] -= 1
@@ -433,14 +458,17 @@ class _Driver:
         for pair, seen in sights.items():
             self._record(pair, seen, began)
 
-    def _sight(self, ref: Any) -> PairSight | None:
-        """None when the node is gone."""
+    def _sight(self, ref: Any, own: int) -> PairSight | None:
+        """None when there is no answer of the node; it is asked again unless its actor died."""
         try:
             sight: PairSight = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
             cause = str(error.cause) if error.cause is not None else str(error)
             return PairSight.failed("open", "python.raised", 0.0, cause)
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
+            exceptions = self._ray.exceptions
+            if isinstance(error, getattr(exceptions, "ActorDiedError", exceptions.RayActorError)):
+                self._plan.lost(own)
             return None
         return sight
 
@@ -449,5 +477,5 @@ class _Driver:
         after_s = time.monotonic() - began
         self._plan.record(pair, seen.get(low), seen.get(high), after_s=after_s)
         for number in pair:
-            if number not in seen:
-                self.lose(number)
+            if not self._plan.answers(number):
+                _end(self._ray, self._actors, number)

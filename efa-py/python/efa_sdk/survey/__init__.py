@@ -30,8 +30,9 @@ From a shell, on each machine, with the same file of a token that is private to 
 
 Rank 0 must be on the machine that the rendezvous names. Rank and world size are also read from
 ``RANK`` and ``WORLD_SIZE``, ``SLURM_PROCID`` and ``SLURM_NTASKS``, or ``JOB_COMPLETION_INDEX`` (of
-an indexed Kubernetes Job, with ``--world-size``). The exit status is 0 for a healthy cluster, 1
-for one that is not, 2 when the survey could not be made.
+an indexed Kubernetes Job, with ``--world-size``). Exit statuses: 0 healthy; 1 findings, with
+evidence against a node, a link or the network; 2 could not be surveyed, which is the set-up: a rank
+never joined, a token was refused, libfabric is missing; 64 wrong usage; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from efa_sdk._efa_sdk import (
     StoreServer,
     SurveyDifference,
     SurveyNode,
+    SurveyNodeState,
     SurveyOptions,
     SurveyPlan,
     SurveyProgress,
@@ -68,6 +70,7 @@ __all__ = [
     "StoreServer",
     "SurveyDifference",
     "SurveyNode",
+    "SurveyNodeState",
     "SurveyOptions",
     "SurveyPlan",
     "SurveyProgress",

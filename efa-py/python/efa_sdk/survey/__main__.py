@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from efa_sdk.errors import EfaError
 from efa_sdk.progress import SurveyLine
@@ -39,10 +40,31 @@ _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
 )
 
 
+#: The exit status of wrong usage, as of sysexits.h: argparse's own, 2, is a verdict here.
+_WRONG_USAGE = 64
+_STATUSES = """\
+exit status:
+  0    healthy: every node was measured, and no fault was found
+  1    findings: there is evidence against a node, a link or the network
+  2    could not be surveyed: a rank never joined, a token was refused, libfabric is missing, ...
+  64   wrong usage
+  130  interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(_WRONG_USAGE, f"{self.prog}: error: {message}\n")
+
+
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     rank, world_size = rank_from_environment(os.environ)
-    parser = argparse.ArgumentParser(
-        prog="python -m efa_sdk.survey", description="Measure every pair of nodes; name bad ones."
+    parser = _Parser(
+        prog="python -m efa_sdk.survey",
+        description="Measure every pair of nodes; name bad ones.",
+        epilog=_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rank", type=int, default=rank, help="number of this process, from 0")
     parser.add_argument("--world-size", type=int, default=world_size, help="number of processes")
@@ -80,6 +102,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--rank and --world-size are needed: no launcher's variables say them")
     if not 0 <= given.rank < given.world_size:
         parser.error(f"rank {given.rank} is not below world size {given.world_size}")
+    host, _, port = given.rendezvous.rpartition(":")
+    if not host or not port.isdecimal():
+        parser.error(f"'{given.rendezvous}' is not HOST:PORT")
+    try:
+        given.options = _options(given)
+    except EfaError as error:
+        parser.error(str(error))
     return given
 
 
@@ -101,9 +130,6 @@ def _run(given: argparse.Namespace) -> SurveyReport:
     if not token:
         raise ValueError(f"{given.token_file} has no token: write some random text there")
     host, _, port = given.rendezvous.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"'{given.rendezvous}' is not HOST:PORT")
-    options = _options(given)
     provider = given.provider or choose_provider()
     pair = PairOptions(
         provider,
@@ -130,7 +156,7 @@ def _run(given: argparse.Namespace) -> SurveyReport:
             pair,
             rank=given.rank,
             world_size=given.world_size,
-            options=options,
+            options=given.options,
             join_deadline_s=given.join_deadline_s,
             round_deadline_s=given.round_deadline_s,
             progress=line,
@@ -157,7 +183,7 @@ def _leave_last(client: StoreClient, given: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line: 0 healthy, 1 not, 2 could not be surveyed, 130 interrupted."""
+    """The command line; the exit statuses are in its help."""
     given = _arguments(argv)
     try:
         report = _run(given)
@@ -169,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     if given.rank == 0:
         print(report.to_json() if given.json else report)
-    return 0 if report.healthy else 1
+    return report.exit_status
 
 
 if __name__ == "__main__":

@@ -1,0 +1,374 @@
+//! What a report comes to: its status, the error of one that is not healthy, and who took no part.
+
+use super::report::Report;
+use super::state::{NodeState, Status};
+use crate::error::{Code, Error, Result};
+
+impl Report {
+    /// What the survey comes to. Findings count more than what is missing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.is_healthy() {
+            return Status::Healthy;
+        }
+        let is_found = self.conclusion.faults().next().is_some() || self.differ_badly();
+        if is_found || !self.drain().is_empty() {
+            return Status::Findings;
+        }
+        Status::NotSurveyed
+    }
+
+    /// Nothing if the cluster is healthy.
+    ///
+    /// # Errors
+    /// `fabric.unhealthy` with the problems, and the nodes to take out as context `drain`;
+    /// `fabric.not_surveyed` where nothing was found and not everything was measured, with the
+    /// nodes that took no part as context `absent`.
+    pub fn require_healthy(&self) -> Result<()> {
+        let code = match self.status() {
+            Status::Healthy => return Ok(()),
+            Status::Findings => Code::Unhealthy,
+            Status::NotSurveyed => Code::NotSurveyed,
+        };
+        let mut problems = self.faults();
+        if code == Code::NotSurveyed || problems.is_empty() {
+            problems.splice(0..0, self.missing());
+        }
+        if problems.is_empty() {
+            problems.push(self.headline());
+        }
+        let mut error = Error::new(code, problems.join("; "));
+        let (drain, absent) = (self.drain(), self.absent());
+        if !drain.is_empty() {
+            error = error
+                .with_cure(format!("take out {}", drain.join(", ")))
+                .with_context("drain", drain.join(" "));
+        }
+        if !absent.is_empty() {
+            error = error.with_context("absent", absent.join(" "));
+        }
+        Err(error)
+    }
+
+    /// Nodes that took no part and have no evidence against them, by name: they never joined, or
+    /// their set-up kept them from measuring.
+    #[must_use]
+    pub fn absent(&self) -> Vec<String> {
+        let absent = (self.nodes.iter())
+            .filter(|node| matches!(node.state, NodeState::Absent { .. }))
+            .map(|node| node.name.clone());
+        absent.collect()
+    }
+
+    /// Why a node is lost or absent, in one sentence; `None` of others.
+    #[must_use]
+    pub fn state_statement(&self, node: usize) -> Option<String> {
+        let name = self.name(node);
+        match &self.nodes.get(node)?.state {
+            NodeState::Joined | NodeState::Measured => None,
+            NodeState::Absent { why, .. } => Some(format!("{name} took no part: {why}")),
+            NodeState::Lost {
+                round,
+                after_ms,
+                partner,
+                ..
+            } => {
+                let doing = partner.map_or_else(String::new, |partner| {
+                    format!(", while it was measured with {}", self.name(partner))
+                });
+                Some(format!(
+                    "{name} joined and was lost in round {}, {:.1} s after its start{doing}",
+                    round + 1,
+                    *after_ms as f64 / 1e3,
+                ))
+            }
+        }
+    }
+
+    /// What is said of nodes that were lost: a remark, since their verdict is the finding.
+    pub(super) fn losses(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.nodes.len())
+            .filter(|&node| matches!(self.nodes[node].state, NodeState::Lost { .. }))
+            .filter_map(|node| self.state_statement(node))
+    }
+
+    /// What kept nodes from taking part, each cause once, and what else kept the survey from being
+    /// complete.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
+        for node in &self.nodes {
+            if let NodeState::Absent { why, .. } = &node.state {
+                match causes.iter_mut().find(|(cause, _)| cause == why) {
+                    Some((_, names)) => names.push(&node.name),
+                    None => causes.push((why, vec![&node.name])),
+                }
+            }
+        }
+        let said = causes.into_iter().map(|(why, names)| {
+            let more = match names.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let names = names[..names.len().min(NAMED)].join(", ");
+            format!("{names}{more} took no part: {why}")
+        });
+        let mut said: Vec<String> = said.collect();
+        said.extend(self.remarks.iter().cloned());
+        if self.nodes.len() == 1 {
+            said.push("one node has no other to be measured with: survey two or more".into());
+        }
+        said
+    }
+}
+
+/// Names in one sentence at most.
+const NAMED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::super::driver::Survey;
+    use super::super::node::Node;
+    use super::super::pair::Sight;
+    use super::*;
+    use crate::survey::{FailurePhase, Measured, Options, Outcome};
+
+    type Sights = (Option<Sight>, Option<Sight>);
+
+    fn good() -> Option<Sight> {
+        Some(Sight::measured(Measured::new(20.0, 100.0, 100.0)))
+    }
+
+    fn failed(phase: FailurePhase, code: Code) -> Option<Sight> {
+        let code = code.as_str();
+        Some(Sight::failed(phase, code, 1.0, format!("text of {code}")))
+    }
+
+    /// A survey of so many nodes in which the pair of this round and attempt has these sights.
+    fn surveyed(count: usize, of: impl Fn(usize, usize, (usize, usize)) -> Sights) -> Report {
+        let nodes = (0..count).map(|i| Node::new(format!("n{i}"))).collect();
+        let survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
+        let mut survey = survey.led_by(0);
+        while let Some(pairs) = survey.next_pairs() {
+            let (round, attempt) = (survey.round().unwrap(), survey.attempt());
+            for pair in pairs {
+                let (low, high) = of(round, attempt, pair);
+                survey.record(pair, low, high, 8.0).unwrap();
+            }
+        }
+        survey.report(1.0)
+    }
+
+    fn of_node(node: usize, (a, b): (usize, usize), sight: Option<Sight>) -> Sights {
+        match node {
+            _ if node == a => (sight, good()),
+            _ if node == b => (good(), sight),
+            _ => (good(), good()),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_missed_once_costs_nobody_anything() {
+        let report = surveyed(6, |round, attempt, pair| {
+            of_node(
+                3,
+                pair,
+                if (round, attempt) == (2, 0) {
+                    None
+                } else {
+                    good()
+                },
+            )
+        });
+        assert_eq!(report.status(), Status::Healthy, "{report}");
+        let failures = report.observations.as_slice().iter();
+        assert_eq!(
+            failures
+                .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
+                .count(),
+            0
+        );
+        assert!(
+            report
+                .nodes
+                .iter()
+                .all(|node| node.state == NodeState::Measured)
+        );
+        assert_eq!(
+            report.remarks,
+            ["n3 gave no answer in round 3 until asked again"]
+        );
+    }
+
+    #[test]
+    fn a_node_that_misses_every_first_answer_is_lost_in_the_end() {
+        let report = surveyed(8, |_, attempt, pair| {
+            of_node(3, pair, if attempt == 0 { None } else { good() })
+        });
+        assert_eq!(
+            (report.status(), report.drain()),
+            (Status::Findings, vec!["n3".into()])
+        );
+    }
+
+    #[test]
+    fn a_lost_node_says_when_and_doing_what() {
+        let report = surveyed(6, |round, _, pair| {
+            of_node(3, pair, if round >= 2 { None } else { good() })
+        });
+        let NodeState::Lost {
+            round: 2,
+            after_ms: 8000,
+            partner: Some(partner),
+            together: false,
+        } = report.nodes[3].state
+        else {
+            panic!("{:?}", report.nodes[3]);
+        };
+        let said = report.state_statement(3).unwrap();
+        let expected = format!(
+            "n3 joined and was lost in round 3, 8.0 s after its start, while it was measured with n{partner}"
+        );
+        assert_eq!(said, expected);
+        assert!(report.to_string().contains(&expected), "{report}");
+        assert_eq!(
+            (report.status().exit_status(), report.drain()),
+            (1, vec!["n3".into()])
+        );
+        assert!(report.absent().is_empty());
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        let wrong = json.replace(&format!("\"partner\":{partner}"), "\"partner\":6");
+        assert!(serde_json::from_str::<Report>(&wrong).is_err());
+    }
+
+    #[test]
+    fn an_outage_of_what_they_meet_through_drains_nobody_and_suspects_the_host() {
+        // For one attempt: every pair is measured after all.
+        let report = surveyed(6, |round, attempt, _| match (round, attempt) {
+            (1, 0) => (None, None),
+            _ => (good(), good()),
+        });
+        assert_eq!(report.status(), Status::Healthy, "{report}");
+        let said = "6 of 6 nodes gave no answer in round 2 until they were asked again: suspect n0";
+        assert!(report.to_string().contains(said), "{report}");
+        // For good.
+        let report = surveyed(6, |round, _, (a, _)| match (round, a) {
+            (0, _) => (good(), good()),
+            (_, 0) => (good(), None),
+            _ => (None, None),
+        });
+        assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+        assert!(
+            report.drain().is_empty() && report.absent().is_empty(),
+            "{report}"
+        );
+        let error = report.require_healthy().unwrap_err();
+        assert_eq!(error.code(), Code::NotSurveyed);
+        let said = "most nodes stopped answering at once, in round 2: suspect n0";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+
+    #[test]
+    fn two_that_could_not_meet_meet_again() {
+        let report = surveyed(4, |round, attempt, _| match (round, attempt) {
+            (1, 0) => (
+                failed(FailurePhase::Contact, Code::RendezvousFailed),
+                good(),
+            ),
+            _ => (good(), good()),
+        });
+        // One of them measured, which counts.
+        assert_eq!(report.status(), Status::Healthy, "{report}");
+        let report = surveyed(4, |round, attempt, pair| match (round, attempt, pair) {
+            (1, 0, _) => (
+                failed(FailurePhase::Contact, Code::RendezvousFailed),
+                failed(FailurePhase::Contact, Code::Unreachable),
+            ),
+            _ => (good(), good()),
+        });
+        assert_eq!(report.status(), Status::Healthy, "{report}");
+        assert!(report.remarks[0].starts_with("4 of 4 nodes"), "{report}");
+    }
+
+    #[test]
+    fn a_set_up_error_is_absence_and_no_finding() {
+        let report = surveyed(4, |_, _, pair| {
+            of_node(2, pair, failed(FailurePhase::Open, Code::LibraryNotFound))
+        });
+        assert_eq!(
+            (report.status(), report.status().exit_status()),
+            (Status::NotSurveyed, 2)
+        );
+        assert!(
+            report.drain().is_empty() && report.unreachable_nodes().is_empty(),
+            "{report}"
+        );
+        assert_eq!(report.absent(), ["n2"]);
+        let error = report.require_healthy().unwrap_err();
+        assert_eq!(
+            (error.code(), error.context_value("absent")),
+            (Code::NotSurveyed, Some("n2"))
+        );
+        let said = "n2 took no part: text of fabric.library_not_found";
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(report.to_string().contains(said), "{report}");
+    }
+
+    #[test]
+    fn what_opens_nowhere_is_no_finding() {
+        for count in [2, 4] {
+            let sight = || failed(FailurePhase::Open, Code::ProviderNotFound);
+            let report = surveyed(count, |_, _, _| (sight(), sight()));
+            assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+            let said = "no node could open its endpoint: text of fabric.provider_not_found";
+            assert!(
+                report.to_string().contains(said) && report.drain().is_empty(),
+                "{report}"
+            );
+        }
+        // One node that cannot, where others can, is worth a look.
+        let report = surveyed(4, |_, _, (a, b)| match (a, b) {
+            (2, _) => (
+                failed(FailurePhase::Open, Code::ProviderNotFound),
+                failed(FailurePhase::Contact, Code::PeerFailed),
+            ),
+            (_, 2) => (
+                failed(FailurePhase::Contact, Code::PeerFailed),
+                failed(FailurePhase::Open, Code::ProviderNotFound),
+            ),
+            _ => (good(), good()),
+        });
+        assert_eq!(
+            (report.status(), report.drain()),
+            (Status::Findings, vec!["n2".into()])
+        );
+    }
+
+    #[test]
+    fn evidence_against_a_node_counts_more_than_an_absent_one() {
+        let report = surveyed(8, |_, _, pair| match pair {
+            (2, _) | (_, 2) => of_node(2, pair, failed(FailurePhase::Open, Code::LibraryTooOld)),
+            (5, _) | (_, 5) => {
+                let slow = Some(Sight::measured(Measured::new(20.0, 50.0, 50.0)));
+                (slow.clone(), slow)
+            }
+            _ => (good(), good()),
+        });
+        assert_eq!(report.status(), Status::Findings, "{report}");
+        assert_eq!(
+            (report.drain(), report.absent()),
+            (vec!["n5".into()], vec!["n2".into()])
+        );
+    }
+
+    #[test]
+    fn one_node_alone_is_not_surveyed() {
+        let report = surveyed(1, |_, _, _| (None, None));
+        assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+        let error = report.require_healthy().unwrap_err().to_string();
+        assert!(
+            error.contains("one node has no other to be measured with"),
+            "{error}"
+        );
+    }
+}
