@@ -111,11 +111,6 @@ impl Catalog {
     }
 }
 
-/// Whether EC2 describes a type of this name, and describes it as without EFA.
-pub(crate) fn is_without_efa(name: &str) -> bool {
-    without_efa().contains(name)
-}
-
 /// The names of the types that EC2 describes as without EFA.
 pub(crate) fn names_without_efa() -> impl Iterator<Item = &'static str> {
     without_efa().iter().copied()

@@ -21,9 +21,11 @@ mod kubernetes;
 mod launch;
 mod launch_template;
 mod marks;
+mod parallel_cluster;
 mod ray;
 mod report;
 mod rules;
+mod sagemaker;
 mod terraform;
 
 #[cfg(test)]
@@ -105,6 +107,8 @@ fn check_one<'a>(
         DocumentFormat::LaunchTemplate => launch_template::check_launch_template(document, found),
         DocumentFormat::Eksctl => eksctl::check_cluster_config(document, found),
         DocumentFormat::Terraform => terraform::check_configuration(document, found)?,
+        DocumentFormat::ParallelCluster => parallel_cluster::check_configuration(document, found),
+        DocumentFormat::SageMaker => sagemaker::check_cluster(document, found),
         DocumentFormat::Several => {}
     }
     Ok(())
@@ -194,6 +198,10 @@ fn format_of(document: &Value) -> Option<DocumentFormat> {
         Some(DocumentFormat::Eksctl)
     } else if has("apiVersion") && has("kind") {
         Some(DocumentFormat::Kubernetes)
+    } else if parallel_cluster::is_configuration(document) {
+        Some(DocumentFormat::ParallelCluster)
+    } else if sagemaker::is_cluster(document) {
+        Some(DocumentFormat::SageMaker)
     } else if has("AWSTemplateFormatVersion") || has("Resources") {
         Some(DocumentFormat::CloudFormation)
     } else if terraform::is_terraform(document) {
@@ -207,7 +215,7 @@ fn format_of(document: &Value) -> Option<DocumentFormat> {
     ]
     .iter()
     .any(|key| has(key))
-        || (has("InstanceType") && !has("Scheduling") && !has("InstanceGroupName"))
+        || (has("InstanceType") && !has("Scheduling"))
     {
         Some(DocumentFormat::LaunchTemplate)
     } else {
@@ -236,7 +244,7 @@ fn unknown_format(text: &str, documents: &[(String, Value)]) -> Error {
     )
     .with_cure(
         "give a Ray cluster YAML, Kubernetes manifests, a CloudFormation template, a launch \
-             template, an eksctl ClusterConfig or Terraform JSON",
+             template, an eksctl ClusterConfig, a ParallelCluster configuration or Terraform JSON",
     )
     .with_context("field", "document")
 }

@@ -11,6 +11,9 @@ use crate::catalog::Catalog;
 /// be as long as a launch.
 const CORRECTIONS: usize = 1000;
 
+/// How many unknown names of types are compared with the known ones.
+const COMPARED_NAMES: usize = 20;
+
 /// One document of a text under check.
 pub(super) struct Checked<'a> {
     pub(super) document: &'a Value,
@@ -33,6 +36,7 @@ pub(super) struct Findings {
     pub(super) out_of_sight: Vec<String>,
     pub(super) unread: Vec<Unread>,
     corrections: usize,
+    unknown_types: usize,
     seen: HashSet<(String, String, String)>,
     said: HashSet<String>,
 }
@@ -46,6 +50,12 @@ impl Findings {
     pub(super) fn may_correct(&mut self) -> bool {
         self.corrections += 1;
         self.corrections <= CORRECTIONS
+    }
+
+    /// Whether one more name may be compared with all that there are, which takes its time.
+    pub(super) fn may_compare_name(&mut self) -> bool {
+        self.unknown_types += 1;
+        self.unknown_types <= COMPARED_NAMES
     }
 
     /// Adds a finding, unless the same was found on another way.

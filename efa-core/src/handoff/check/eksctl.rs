@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 
 use super::document::{Checked, Findings};
-use super::interfaces::too_few;
-use super::launch::{At, Launch, Places, Said, Spelling};
+use super::interfaces::{check_types_for_efa, too_few, unknown_type};
+use super::launch::{At, Launch, Places, Said, Spelling, is_unknown_text};
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
-use crate::catalog::InstanceType;
-use crate::catalog::names::is_without_efa;
+use crate::catalog::{InstanceType, Lookup};
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;
 
@@ -155,6 +154,13 @@ impl Group<'_> {
                     "write efaEnabled: true, unless you meant none",
                 );
             }
+            for name in &names {
+                let unknown = document.catalog.look_up(name);
+                if matches!(unknown, Lookup::Unknown | Lookup::Misspelt) && !is_unknown_text(name) {
+                    let path = format!("{}.instanceType", self.path);
+                    unknown_type(name, unknown, document.catalog, &path, found);
+                }
+            }
             return;
         }
         let selected = self.group.get("instanceSelector").is_some();
@@ -172,7 +178,9 @@ impl Group<'_> {
                 "name an EFA type",
             );
         }
-        self.check_types(document, &names, found);
+        let path = format!("{}.instanceType", self.path);
+        let catalog = document.catalog;
+        check_types_for_efa(names, "efaEnabled", catalog, &path, found);
         self.check_interfaces(&types, found);
         self.check_place(&types, found);
         self.check_launch(document, found);
@@ -181,36 +189,6 @@ impl Group<'_> {
              eksctl makes one that has, except for Kubernetes from 1.33, where the cluster's own \
              must; Client.verify_instance of a node reads them",
         );
-    }
-
-    /// Types that the catalog does not hold.
-    fn check_types(&self, document: &Checked<'_>, names: &[&str], found: &mut Findings) {
-        for name in names {
-            if document.catalog.contains(name) {
-                continue;
-            }
-            let path = format!("{}.instanceType", self.path);
-            if is_without_efa(name) {
-                found.push(DocumentFinding::new(
-                    Severity::Error,
-                    "interfaces.type_without_efa",
-                    path,
-                    format!("efaEnabled, and {name} has no EFA"),
-                    "choose a type with EFA, or leave efaEnabled out",
-                ));
-            } else {
-                found.out_of_sight(&format!(
-                    "whether {name} has EFA, which the catalogue does not hold: give one of your \
-                     Region (Client.catalog)"
-                ));
-                found.unread(
-                    "instance type",
-                    name,
-                    &path,
-                    "the catalogue does not hold it",
-                );
-            }
-        }
     }
 
     /// The rules on any launch.
@@ -231,6 +209,8 @@ impl Group<'_> {
             let text = market.as_str().unwrap_or_default();
             launch.block = Said::Is(["capacity-block", "CAPACITY_BLOCK"].contains(&text));
         }
+        let target = group.pointer("/capacityReservation/capacityReservationTarget");
+        launch.reservation = Said::Is(target.is_some());
         if let Some(disabled) = group.get("disableIMDSv1") {
             launch.tokens_required = Said::Is(is_true(Some(disabled)));
         }

@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::document::Findings;
 use super::launch::{Launch, Said, is_unknown};
 use super::report::{DocumentFinding, Severity};
-use crate::catalog::names::is_without_efa;
-use crate::catalog::{Catalog, InstanceType};
+use crate::catalog::{Catalog, InstanceType, Lookup};
 use crate::handoff::interfaces::{self, field};
 use crate::layout::{self, NetworkInterface, Violation, violations, violations_of_any_type};
 use crate::types::{CardIndex, InterfaceType};
@@ -71,14 +70,64 @@ pub(super) fn check_interfaces(launch: &Launch<'_>, catalog: &Catalog, found: &m
 }
 
 fn without_list(launch: &Launch<'_>, catalog: &Catalog, path: &str, found: &mut Findings) {
-    let known = launch.types.names.iter().filter_map(|t| catalog.get(t));
-    let known: Vec<&InstanceType> = known.collect();
-    for instance_type in &known {
-        if let Some(mut finding) = too_few(instance_type, 0, path) {
-            finding.corrected = planned(launch, instance_type, found);
-            found.push(finding);
+    for name in &launch.types.names {
+        match catalog.look_up(name) {
+            Lookup::Efa(instance_type) => {
+                if let Some(mut finding) = too_few(instance_type, 0, path) {
+                    finding.corrected = planned(launch, instance_type, found);
+                    found.push(finding);
+                }
+            }
+            Lookup::NoEfa => {}
+            unknown => unknown_type(name, unknown, catalog, path, found),
         }
     }
+}
+
+/// Types that a launcher gives EFA to, where it lists the interfaces itself; `what` says so.
+pub(super) fn check_types_for_efa<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    what: &str,
+    catalog: &Catalog,
+    path: &str,
+    found: &mut Findings,
+) {
+    for name in names {
+        match catalog.look_up(name) {
+            Lookup::Efa(_) => {}
+            Lookup::NoEfa => found.push(DocumentFinding::new(
+                Severity::Error,
+                "interfaces.type_without_efa",
+                path,
+                format!("{what}, and {name} has no EFA"),
+                "choose a type with EFA, or do not ask for it",
+            )),
+            unknown => unknown_type(name, unknown, catalog, path, found),
+        }
+    }
+}
+
+/// A type of which nothing is known.
+pub(super) fn unknown_type(
+    name: &str,
+    lookup: Lookup<'_>,
+    catalog: &Catalog,
+    path: &str,
+    found: &mut Findings,
+) {
+    found.out_of_sight(&format!(
+        "whether the interfaces fit {name}, which the catalogue does not hold: give one of your \
+         Region (Client.catalog)"
+    ));
+    let nearest = match lookup {
+        Lookup::Misspelt if found.may_compare_name() => catalog.nearest(name),
+        _ => Vec::new(),
+    };
+    let reason = match nearest.first() {
+        Some(nearest) => format!("no type of EC2 has such a name, was {nearest} meant?"),
+        None => "the catalogue does not hold it".to_owned(),
+    };
+    found.unread("instance type", name, path, &reason);
 }
 
 fn with_list(
@@ -215,27 +264,19 @@ fn check_types(
                 finding.corrected = planned(launch, instance_type, found);
                 found.push(finding);
             }
-        } else if is_without_efa(name) {
-            if efas == 0 {
-                continue;
-            }
-            found.push(DocumentFinding::new(
+            continue;
+        }
+        match catalog.look_up(name) {
+            Lookup::Efa(_) => {}
+            Lookup::NoEfa if efas == 0 => {}
+            Lookup::NoEfa => found.push(DocumentFinding::new(
                 Severity::Error,
                 "interfaces.type_without_efa",
                 path,
                 format!("{efas} EFA, and {name} has none"),
                 "choose a type with EFA, or make the interfaces interface",
-            ));
-        } else {
-            let catalog = "which the catalogue does not hold: give one of your Region \
-                           (Client.catalog)";
-            found.out_of_sight(&format!("whether the interfaces fit {name}, {catalog}"));
-            found.unread(
-                "instance type",
-                name,
-                path,
-                "the catalogue does not hold it",
-            );
+            )),
+            unknown => unknown_type(name, unknown, catalog, path, found),
         }
     }
     if efas > 0 && (launch.types.names.is_empty() || launch.types.open) {

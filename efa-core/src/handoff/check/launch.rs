@@ -153,6 +153,8 @@ pub(super) struct Launch<'a> {
     pub(super) strategy: Said<(String, String)>,
     /// Whether the capacity is a Capacity Block.
     pub(super) block: Said<bool>,
+    /// Whether a reservation is named.
+    pub(super) reservation: Said<bool>,
     /// Several subnets or zones.
     pub(super) places: Vec<Places>,
     /// An EKS managed node group that launches from it.
@@ -200,6 +202,7 @@ impl<'a> Launch<'a> {
             placement: placement(data),
             strategy: Said::Not,
             block: is_block(data),
+            reservation: names_reservation(data),
             places: Vec::new(),
             node_group: None,
             tokens_required: tokens(data),
@@ -236,6 +239,18 @@ fn is_block(data: &Value) -> Said<bool> {
         Some(kind) if is_unknown(kind) => Said::Unknown,
         None if is_unknown(options) => Said::Unknown,
         _ => Said::Is(false),
+    }
+}
+
+fn names_reservation(data: &Value) -> Said<bool> {
+    let Some(specification) = field(data, "CapacityReservationSpecification").map(block) else {
+        return Said::Not;
+    };
+    match field(specification, "CapacityReservationTarget").map(block) {
+        Some(target) if is_unknown(target) => Said::Unknown,
+        Some(_) => Said::Is(true),
+        None if is_unknown(specification) => Said::Unknown,
+        None => Said::Is(false),
     }
 }
 

@@ -11,9 +11,8 @@ use crate::handoff::interfaces::field;
 use crate::layout::Layout;
 use crate::plan::launch;
 
-/// Keys of RequestLaunchTemplateData, and those that RunInstances and CreateLaunchTemplate have
-/// besides (EC2 API model, botocore 1.44).
-const KEYS: &[&str] = &[
+/// Parameters of RunInstances (EC2 API model, botocore 1.44).
+const RUN_INSTANCES: &[&str] = &[
     "AdditionalInfo",
     "BlockDeviceMappings",
     "CapacityReservationSpecification",
@@ -25,7 +24,6 @@ const KEYS: &[&str] = &[
     "DryRun",
     "EbsOptimized",
     "ElasticGpuSpecification",
-    "ElasticGpuSpecifications",
     "ElasticInferenceAccelerators",
     "EnablePrimaryIpv6",
     "EnclaveOptions",
@@ -34,7 +32,6 @@ const KEYS: &[&str] = &[
     "ImageId",
     "InstanceInitiatedShutdownBehavior",
     "InstanceMarketOptions",
-    "InstanceRequirements",
     "InstanceType",
     "Ipv6AddressCount",
     "Ipv6Addresses",
@@ -53,7 +50,6 @@ const KEYS: &[&str] = &[
     "Placement",
     "PrivateDnsNameOptions",
     "PrivateIpAddress",
-    "RamDiskId",
     "RamdiskId",
     "SecondaryInterfaces",
     "SecurityGroupIds",
@@ -61,6 +57,13 @@ const KEYS: &[&str] = &[
     "SubnetId",
     "TagSpecifications",
     "UserData",
+];
+
+/// Keys of RequestLaunchTemplateData that RunInstances does not have.
+const TEMPLATE_ONLY: &[&str] = &[
+    "ElasticGpuSpecifications",
+    "InstanceRequirements",
+    "RamDiskId",
 ];
 
 pub(super) fn check_launch_template(document: &Checked<'_>, found: &mut Findings) {
@@ -119,19 +122,25 @@ fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Fi
     }
 }
 
-/// Keys of launch data that EC2 does not have.
+/// Keys of launch data that neither a launch template nor RunInstances has.
 pub(super) fn unknown_keys(data: &Value) -> Vec<String> {
+    let known = |key: &str| is_key(key) || key.starts_with("Fn::") || key.starts_with("//");
+    keys_without(data, known)
+}
+
+/// Keys of a request that RunInstances does not have, nor its launcher of its `own`.
+pub(super) fn unknown_parameters(data: &Value, own: &str) -> Vec<String> {
+    keys_without(data, |key| RUN_INSTANCES.contains(&key) || key == own)
+}
+
+fn keys_without(data: &Value, known: impl Fn(&str) -> bool) -> Vec<String> {
     let keys = data.as_object().into_iter().flat_map(|map| map.keys());
-    keys.filter(|key| {
-        !KEYS.contains(&key.as_str()) && !key.starts_with("Fn::") && !key.starts_with("//")
-    })
-    .cloned()
-    .collect()
+    keys.filter(|key| !known(key)).cloned().collect()
 }
 
 /// Whether launch data may have a key of this name.
 pub(super) fn is_key(name: &str) -> bool {
-    KEYS.contains(&name)
+    RUN_INSTANCES.contains(&name) || TEMPLATE_ONLY.contains(&name)
 }
 
 /// The instances of an answer of DescribeInstances: they run, so that EC2 took their interfaces.

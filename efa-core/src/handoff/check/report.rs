@@ -23,6 +23,11 @@ pub enum DocumentFormat {
     LaunchTemplate,
     /// eksctl's ClusterConfig.
     Eksctl,
+    /// A configuration of ParallelCluster 3.
+    ParallelCluster,
+    /// A request for a cluster of SageMaker HyperPod.
+    #[serde(rename = "sagemaker")]
+    SageMaker,
     /// Terraform's JSON syntax, or `terraform show -json`.
     Terraform,
     /// Documents of several formats in one text.
@@ -39,6 +44,8 @@ impl DocumentFormat {
             Self::CloudFormation => "cloud-formation",
             Self::LaunchTemplate => "launch-template",
             Self::Eksctl => "eksctl",
+            Self::ParallelCluster => "parallel-cluster",
+            Self::SageMaker => "sagemaker",
             Self::Terraform => "terraform",
             Self::Several => "several",
         }

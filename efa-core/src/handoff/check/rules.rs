@@ -19,6 +19,7 @@ pub(super) enum Rule {
     InterfacesInSeveralSubnets,
     NoPlacementGroup,
     PlacementStrategy,
+    ReservationWithGroup,
     SeveralPlaces,
     SubnetInNodeGroup,
     UnknownParameter,
@@ -43,6 +44,10 @@ impl Rule {
         (
             Self::PlacementStrategy,
             "a placement group whose strategy is not cluster",
+        ),
+        (
+            Self::ReservationWithGroup,
+            "a reservation that is named together with a placement group",
         ),
         (Self::SeveralPlaces, "instances in several subnets or zones"),
         (
@@ -76,6 +81,7 @@ impl Rule {
             (Self::NoPlacementGroup, _) => "launch.no_placement_group",
             (Self::PlacementStrategy, F::CloudFormation) => "cloudformation.placement_strategy",
             (Self::PlacementStrategy, _) => "launch.placement_strategy",
+            (Self::ReservationWithGroup, _) => "launch.reservation_with_placement_group",
             (Self::SeveralPlaces, F::RayCluster) => "ray.several_zones",
             (Self::SeveralPlaces, F::Eksctl) => "eksctl.several_zones",
             (Self::SeveralPlaces, F::Kubernetes) => "karpenter.several_zones",
@@ -90,13 +96,20 @@ impl Rule {
         }
     }
 
-    /// How bad it is to break it.
-    pub(super) const fn severity(self) -> Severity {
-        match self {
-            Self::ImdsV1
-            | Self::NoPlacementGroup
-            | Self::PlacementStrategy
-            | Self::VolumeUnencrypted => Severity::Warning,
+    /// How bad it is to break it, in a format.
+    pub(super) const fn severity(self, format: DocumentFormat) -> Severity {
+        match (self, format) {
+            // Karpenter launches node by node, and what the pods ask for may keep them in one zone;
+            // SageMaker chooses among the subnets.
+            (Self::SeveralPlaces, DocumentFormat::Kubernetes | DocumentFormat::SageMaker)
+            | (
+                Self::ImdsV1
+                | Self::NoPlacementGroup
+                | Self::PlacementStrategy
+                | Self::ReservationWithGroup
+                | Self::VolumeUnencrypted,
+                _,
+            ) => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -129,8 +142,8 @@ impl Rules<'_, '_> {
         message: impl Into<String>,
         cure: impl Into<String>,
     ) -> DocumentFinding {
-        let id = rule.id(self.launch.format);
-        DocumentFinding::new(rule.severity(), id, path, message, cure)
+        let format = self.launch.format;
+        DocumentFinding::new(rule.severity(format), rule.id(format), path, message, cure)
     }
 
     /// Whether the launch lists EFA, or is of a type that can have it.
@@ -201,8 +214,9 @@ impl Rules<'_, '_> {
         let Said::Is(key) = &launch.placement else {
             let placed = launch.block == Said::Is(true) || launch.placement == Said::Unknown;
             // Elsewhere what launches may add one.
-            let ray = launch.format == DocumentFormat::RayCluster;
-            if ray && launch.whole && has_efa(launch) && !placed {
+            let own = [DocumentFormat::RayCluster, DocumentFormat::ParallelCluster];
+            let efa = has_efa(launch) || launch.format == DocumentFormat::ParallelCluster;
+            if own.contains(&launch.format) && launch.whole && efa && !placed {
                 found.push(self.finding(
                     Rule::NoPlacementGroup,
                     launch.at.path("Placement"),
@@ -221,6 +235,15 @@ impl Rules<'_, '_> {
                 "leave the placement group out",
             ));
             return;
+        }
+        if launch.reservation == Said::Is(true) {
+            found.push(self.finding(
+                Rule::ReservationWithGroup,
+                launch.at.path(key),
+                "EC2 finds no capacity unless the reservation was made in this placement group",
+                "compare the group with PlacementGroupArn of DescribeCapacityReservations, or leave \
+                 it out: AWS places the reservations that it provides",
+            ));
         }
         if let Said::Is((strategy, path)) = &launch.strategy
             && strategy != "cluster"

@@ -3,6 +3,8 @@ use std::path::Path;
 
 use super::*;
 
+mod table;
+
 /// What a document must give: its status, and at least these findings (ids).
 type Case = (&'static str, DocumentStatus, &'static [&'static str]);
 
@@ -17,6 +19,8 @@ const CASES: &[Case] = &[
     ("k08-capa-machinetemplate.yaml", Errors, &["interfaces.type_without_efa"]),
     ("k12-azure-nodepool.yaml", NotRead, &[]),
     ("k14-al2-no-efa.yaml", Clean, &[]),
+    ("u01-hyperpod.json", NotRead, &[]),
+    ("u03-parallelcluster.yaml", Errors, &["launch.several_subnets", "layout.public_ip_with_several_interfaces"]),
     ("w02-pytorchjob-placeholder.yaml", Warnings, &["kubernetes.huge_pages_missing"]),
     ("w03-trainjob.yaml", Errors, &["kubernetes.efa_count_beyond_type", "kubernetes.requests_differ_from_limits"]),
     ("w05-lws.yaml", Errors, &["kubernetes.efa_count_beyond_type"]),
@@ -48,11 +52,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Documents of no format that is read, and what the cure must say.
-const REFUSED: &[(&str, &str)] = &[
-    ("u01-hyperpod.json", "efa_sdk.doctor"),
-    ("u03-parallelcluster.yaml", "get-template"),
-    ("u04-module.tf", "terraform show -json"),
-];
+const REFUSED: &[(&str, &str)] = &[("u04-module.tf", "terraform show -json")];
 
 fn directory() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/documents")
@@ -175,194 +175,6 @@ fn the_order_of_documents_does_not_matter() {
     }
 }
 
-/// A launch that breaks a rule, in a format; `None` where the format cannot say it, and why.
-type Broken = std::result::Result<Value, &'static str>;
-
-const FORMATS: &[DocumentFormat] = &[
-    DocumentFormat::RayCluster,
-    DocumentFormat::Kubernetes,
-    DocumentFormat::CloudFormation,
-    DocumentFormat::LaunchTemplate,
-    DocumentFormat::Eksctl,
-    DocumentFormat::Terraform,
-];
-
-/// Launch data that breaks a rule, in EC2's words.
-fn data(rule: rules::Rule) -> Value {
-    use rules::Rule as R;
-    let efa = |card: u32, subnet: &str| json!({"NetworkCardIndex": card, "DeviceIndex": card, "InterfaceType": "efa", "Groups": ["sg-1"], "SubnetId": subnet});
-    let mut data = json!({
-        "InstanceType": "hpc7a.96xlarge",
-        "NetworkInterfaces": [efa(0, "subnet-1"), efa(1, "subnet-1")],
-        "Placement": {"GroupName": "near"},
-        "MetadataOptions": {"HttpTokens": "required"},
-    });
-    match rule {
-        R::Beside => data["SecurityGroupIds"] = json!(["sg-1"]),
-        R::BlockWithGroup => {
-            data["InstanceMarketOptions"] = json!({"MarketType": "capacity-block"})
-        }
-        R::ImdsV1 => data["MetadataOptions"]["HttpTokens"] = json!("optional"),
-        R::InterfacesInSeveralSubnets => {
-            data["NetworkInterfaces"][1]["SubnetId"] = json!("subnet-2")
-        }
-        R::NoPlacementGroup => drop(data.as_object_mut().unwrap().remove("Placement")),
-        R::UnknownParameter => data["Placment"] = json!({}),
-        R::VolumeUnencrypted => {
-            data["BlockDeviceMappings"] = json!([{"Ebs": {"Encrypted": false}}])
-        }
-        R::PlacementStrategy | R::SeveralPlaces | R::SubnetInNodeGroup => {}
-    }
-    data
-}
-
-fn snake(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .map(|(key, value)| {
-                    let key = match key.as_str() {
-                        "Groups" => "security_groups".to_owned(),
-                        "SecurityGroupIds" => "vpc_security_group_ids".to_owned(),
-                        key => crate::handoff::interfaces::snake_case(key),
-                    };
-                    (key, snake(value))
-                })
-                .collect(),
-        ),
-        Value::Array(list) => list.iter().map(snake).collect(),
-        other => other.clone(),
-    }
-}
-
-fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
-    use DocumentFormat as F;
-    use rules::Rule as R;
-    let data = data(rule);
-    match (rule, format) {
-        (R::NoPlacementGroup, F::RayCluster) => {}
-        (R::NoPlacementGroup, _) => return Err("what launches may add one"),
-        (R::SubnetInNodeGroup | R::PlacementStrategy | R::SeveralPlaces, F::LaunchTemplate)
-        | (
-            R::SubnetInNodeGroup | R::PlacementStrategy,
-            F::RayCluster | F::Kubernetes | F::Eksctl,
-        ) => {
-            return Err("it names the other object only");
-        }
-        (R::Beside | R::InterfacesInSeveralSubnets, F::Kubernetes | F::Eksctl) => {
-            return Err("interfaces have no groups and subnets of their own");
-        }
-        _ => {}
-    }
-    Ok(match format {
-        F::LaunchTemplate => json!({"LaunchTemplateData": data}),
-        F::RayCluster => json!({
-            "cluster_name": "x", "head_node_type": "w",
-            "provider": {"type": "aws", "use_internal_ips": true, "availability_zone": if rule == R::SeveralPlaces {"a,b"} else {"a"}},
-            "available_node_types": {"w": {"resources": {}, "node_config": data}},
-        }),
-        F::CloudFormation => {
-            let mut data = data;
-            if rule == R::PlacementStrategy {
-                data["Placement"]["GroupName"] = json!({"Ref": "Group"});
-            }
-            let subnets = if rule == R::SeveralPlaces {
-                json!(["a", "b"])
-            } else {
-                json!(["a"])
-            };
-            json!({"Resources": {
-                "Group": {"Type": "AWS::EC2::PlacementGroup", "Properties": {"Strategy": "spread"}},
-                "Lt": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": data}},
-                "Nodes": {"Type": "AWS::EKS::Nodegroup", "Properties": {"Subnets": subnets, "LaunchTemplate": {"Id": {"Ref": "Lt"}}}},
-            }})
-        }
-        F::Terraform => {
-            let mut template = snake(&data);
-            if rule == R::PlacementStrategy {
-                template["placement"] = json!([{"group_name": "${aws_placement_group.g.name}"}]);
-            }
-            let subnets = if rule == R::SeveralPlaces {
-                json!(["a", "b"])
-            } else {
-                json!(["a"])
-            };
-            json!({"resource": {
-                "aws_placement_group": {"g": {"strategy": "spread"}},
-                "aws_launch_template": {"t": template},
-                "aws_eks_node_group": {"n": {"subnet_ids": subnets, "launch_template": [{"id": "${aws_launch_template.t.id}"}]}},
-            }})
-        }
-        F::Eksctl => {
-            let mut group = json!({
-                "name": "n", "instanceType": "hpc7a.96xlarge", "efaEnabled": true, "privateNetworking": true,
-                "availabilityZones": ["a"], "placement": {"groupName": "near"},
-            });
-            match rule {
-                R::BlockWithGroup => {
-                    group["instanceMarketOptions"] = json!({"marketType": "capacity-block"})
-                }
-                R::ImdsV1 => group["disableIMDSv1"] = json!(false),
-                R::SeveralPlaces => group["availabilityZones"] = json!(["a", "b"]),
-                R::UnknownParameter => group["placment"] = json!({}),
-                _ => group["volumeEncrypted"] = json!(false),
-            }
-            json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "managedNodeGroups": [group]})
-        }
-        _ => {
-            let mut spec = json!({
-                "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"tags": {"a": "b"}}],
-                "securityGroupSelectorTerms": [{"id": "sg-1"}], "placementGroupSelector": {"name": "near"},
-            });
-            match rule {
-                R::BlockWithGroup => {
-                    spec["capacityReservationSelectorTerms"] = json!([{"id": "cr-1"}])
-                }
-                R::ImdsV1 => spec["metadataOptions"] = json!({"httpTokens": "optional"}),
-                R::UnknownParameter => spec["placment"] = json!({}),
-                _ => spec["blockDeviceMappings"] = json!([{"ebs": {"encrypted": false}}]),
-            }
-            let class = json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "efa"}, "spec": spec});
-            let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "efa"}, "spec": {"template": {"spec": {
-                "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "efa"},
-                "requirements": [{"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["hpc7a.96xlarge"]}],
-            }}}});
-            json!({"apiVersion": "v1", "kind": "List", "items": [class, pool]})
-        }
-    })
-}
-
-/// Each rule fires in every format that can say what breaks it; the page has the table.
-#[test]
-fn each_rule_fires_in_every_format_that_can_express_it() {
-    let mut table = String::from("| rule |");
-    for format in FORMATS {
-        table += &format!(" {} |", format.as_str());
-    }
-    table += &format!("\n|---|{}\n", "---|".repeat(FORMATS.len()));
-    for (rule, what) in rules::Rule::ALL {
-        table += &format!("| {what} |");
-        for format in FORMATS {
-            match broken(*rule, *format) {
-                Ok(document) => {
-                    let report = report(&document.to_string());
-                    let id = rule.id(*format);
-                    assert!(ids(&report).contains(&id), "{rule:?} {format:?}: {report}");
-                    table += &format!(" `{id}` |");
-                }
-                Err(why) => table += &format!(" – {why} |"),
-            }
-        }
-        table.push('\n');
-    }
-    let page = include_str!("../../../../docs/handoff.md");
-    assert!(page.contains(&table), "docs/handoff.md lacks:\n{table}");
-    for (id, severity, what) in interfaces::FINDINGS {
-        let row = format!("| `{id}` | {} | {what} |", severity.as_str());
-        assert!(page.contains(&row), "docs/handoff.md lacks: {row}");
-    }
-}
-
 #[test]
 fn no_text_drives_a_terminal() {
     let text = json!({
@@ -375,4 +187,69 @@ fn no_text_drives_a_terminal() {
     assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown:?}");
     let error = check("a: [\"\\e[31m\", }", Catalog::bundled()).unwrap_err();
     assert!(!error.to_string().contains('\u{1b}'));
+}
+
+/// A type that the catalogue lacks is unknown; one without EFA is wrong where EFA is asked for.
+#[test]
+fn unknown_types_are_said_and_types_without_efa_are_errors() {
+    let pool = |name: &str| {
+        json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "efa"}, "spec": {"template": {"spec": {
+                "nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "efa"},
+                "requirements": [
+                    {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [name]},
+                    {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}}}},
+            {"apiVersion": "eks.amazonaws.com/v1", "kind": "NodeClass", "metadata": {"name": "efa"}, "spec": {
+                "subnetSelectorTerms": [{"id": "subnet-1"}], "securityGroupSelectorTerms": [{"id": "sg-1"}],
+                "advancedNetworking": {"networkInterfaces": [
+                    {"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "interface"},
+                    {"networkCardIndex": 0, "deviceIndex": 1, "interfaceType": "efa-only"}]}}},
+        ]})
+    };
+    let documents: &[fn(&str) -> Value] = &[
+        |name| json!({"InstanceType": name, "NetworkInterfaces": [{"DeviceIndex": 0, "InterfaceType": "efa"}]}),
+        |name| {
+            json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "managedNodeGroups": [
+            {"name": "n", "instanceType": name, "efaEnabled": true, "privateNetworking": true, "availabilityZones": ["a"]}]})
+        },
+        |name| {
+            json!({"module": {"eks": {"source": "terraform-aws-modules/eks/aws", "eks_managed_node_groups": {
+            "n": {"instance_types": [name], "enable_efa_support": true}}}}})
+        },
+        |name| {
+            json!({"HeadNode": {}, "Scheduling": {"Scheduler": "slurm", "SlurmQueues": [{"Networking": {"SubnetIds": ["a"]},
+            "ComputeResources": [{"InstanceType": name, "Efa": {"Enabled": true}}]}]}})
+        },
+        |name| {
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {
+            "nodeSelector": {"node.kubernetes.io/instance-type": name},
+            "containers": [{"resources": {"limits": {"vpc.amazonaws.com/efa": 1}}}]}})
+        },
+    ];
+    let all = |name: &str| -> Vec<Value> {
+        let mut all: Vec<Value> = documents.iter().map(|document| document(name)).collect();
+        all.push(pool(name));
+        all
+    };
+    for unknown in all("p9.48xlarge") {
+        let report = report(&unknown.to_string());
+        assert_eq!(report.status(), NotRead, "{unknown}: {report}");
+        let named = report.unread.iter().any(|u| u.name == "p9.48xlarge");
+        assert!(named, "{unknown}: {report}");
+    }
+    for without in all("m5.large") {
+        let report = report(&without.to_string());
+        let ids = ids(&report);
+        let wrong = ids.contains(&"interfaces.type_without_efa")
+            || ids.contains(&"kubernetes.efa_count_beyond_type");
+        assert!(wrong && report.status() == Errors, "{without}: {report}");
+    }
+    // Without interfaces, too.
+    let lone = report("{InstanceType: p9.48xlarge}");
+    assert_eq!(lone.status(), NotRead, "{lone}");
+    let misspelt = report("{InstanceType: p5.48xlage}");
+    assert!(
+        misspelt.unread[0].reason.contains("p5.48xlarge"),
+        "{misspelt}"
+    );
 }

@@ -146,17 +146,9 @@ fn is_program(line: &str) -> bool {
 /// The error for a document that reads as YAML or JSON and is of a format that is not read here.
 pub(crate) fn unread_format(document: &Value) -> Option<(&'static str, &'static str)> {
     let has = |key: &str| document.get(key).is_some();
-    if has("Scheduling") && has("HeadNode") {
-        return Some((
-            "a ParallelCluster configuration",
-            "ParallelCluster lists the interfaces itself: check the template that it makes \
-             (aws cloudformation get-template --stack-name CLUSTER), and the nodes with \
-             Client.verify_instance",
-        ));
-    }
     if has("InstanceGroups") || has("InstanceGroupName") || has("ResourceConfig") {
         return Some((
-            "a request to SageMaker (HyperPod)",
+            "a request to SageMaker",
             "SageMaker makes the interfaces itself: run python -m efa_sdk.doctor on the nodes",
         ));
     }

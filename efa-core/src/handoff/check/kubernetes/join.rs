@@ -11,8 +11,8 @@ use super::kinds::{self, Kind};
 use super::pod::{Pod, pods};
 use super::requirements::Requirements;
 use super::values::{interfaces_of, list, text};
-use crate::catalog::names::{is_without_efa, names_without_efa};
-use crate::catalog::{Catalog, InstanceType};
+use crate::catalog::names::names_without_efa;
+use crate::catalog::{Catalog, InstanceType, Lookup};
 use crate::handoff::check::document::Checked;
 use crate::handoff::interfaces::read_interfaces;
 
@@ -62,6 +62,11 @@ impl<'a> Pool<'a> {
         })
     }
 
+    /// Whether its class lists EFA interfaces.
+    pub(super) fn lists_efa(&self) -> bool {
+        self.listed.is_some_and(|efas| efas > 0)
+    }
+
     /// How many EFAs a node of the pool has at most; `None` where its types are unknown.
     fn efas_per_node(&self, catalog: &'a Catalog) -> Option<u64> {
         if let Some(listed) = self.listed {
@@ -75,7 +80,7 @@ impl<'a> Pool<'a> {
 /// The pools that selectors leave.
 #[derive(Default)]
 pub(super) struct Selection {
-    /// The first pool, by position.
+    /// The position of the pool whose name is first.
     pub(super) first: Option<usize>,
     /// Pools by their taints.
     by_taints: HashMap<usize, Vec<usize>>,
@@ -323,7 +328,11 @@ impl<'a> Manifests<'a> {
                     continue;
                 }
             }
-            selection.first.get_or_insert(at);
+            // By name: the order of documents says nothing.
+            let name = |at: usize| text(self.found.pools[at].value, "/metadata/name");
+            if selection.first.is_none_or(|first| name(at) < name(first)) {
+                selection.first = Some(at);
+            }
             selection.by_taints.entry(pool.taints).or_default().push(at);
             selection.all_dynamic &= pool.value.pointer("/spec/replicas").is_none();
             let efas = self.catalog.and_then(|catalog| pool.efas_per_node(catalog));
@@ -414,9 +423,10 @@ impl<'a> Taints<'a> {
 fn efas_of(types: &[String], catalog: &Catalog) -> Option<u64> {
     let counts: Option<Vec<u64>> = types
         .iter()
-        .map(|name| match catalog.get(name) {
-            Some(t) => Some(u64::from(t.maximum_efa_interfaces)),
-            None => is_without_efa(name).then_some(0),
+        .map(|name| match catalog.look_up(name) {
+            Lookup::Efa(t) => Some(u64::from(t.maximum_efa_interfaces)),
+            Lookup::NoEfa => Some(0),
+            _ => None,
         })
         .collect();
     counts?.into_iter().max()

@@ -142,6 +142,7 @@ fn check_launch(
             kinds.is_some_and(|kinds| !kinds.contains(&"capacity-block"))
         });
     launch.block = Said::Is(selects && !no_block);
+    launch.reservation = Said::Is(selects && no_block);
     rules::check(&launch, document.catalog, found);
 }
 

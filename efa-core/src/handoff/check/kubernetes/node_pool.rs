@@ -1,14 +1,18 @@
 //! The EFA part of a NodePool.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::findings::{error, finding, warning};
 use super::join::{Manifests, Pool};
 use super::requirements::Requirements;
 use super::values::{interfaces_of, list, text};
-use crate::catalog::InstanceType;
+use crate::catalog::{InstanceType, Lookup};
 use crate::handoff::check::document::{Checked, Findings};
-use crate::handoff::check::report::Severity;
+use crate::handoff::check::interfaces::unknown_type;
+use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
+use crate::handoff::check::rules::Rule;
 use crate::handoff::karpenter::dynamic_interfaces;
 use crate::layout::violations;
 
@@ -27,6 +31,7 @@ pub(super) fn check_node_pool<'a>(
         return;
     }
     check_zones(document, pool.class, found);
+    check_named_types(document, pool, found);
     // Karpenter launches no type that lacks the listed EFAs; those interfaces are checked with
     // their node class.
     if pool.class.and_then(interfaces_of).is_some() {
@@ -89,6 +94,32 @@ fn check_reference(document: &Checked<'_>, pool: &Pool<'_>, found: &mut Findings
     true
 }
 
+/// Types that the requirements name, and of which nothing is known; and those without EFA where
+/// the class lists some.
+fn check_named_types(document: &Checked<'_>, pool: &Pool<'_>, found: &mut Findings) {
+    let named = Requirements::of(document.document).named();
+    let named: BTreeSet<&str> = named.into_iter().flatten().collect();
+    let path = document.path("spec.template.spec.requirements");
+    let mut without = 0;
+    for name in &named {
+        match document.catalog.look_up(name) {
+            Lookup::Efa(_) => {}
+            Lookup::NoEfa => without += 1,
+            unknown => unknown_type(name, unknown, document.catalog, &path, found),
+        }
+    }
+    if pool.lists_efa() && !named.is_empty() && without == named.len() {
+        let names: Vec<&str> = named.into_iter().collect();
+        found.push(DocumentFinding::new(
+            Severity::Error,
+            "interfaces.type_without_efa",
+            path,
+            format!("the node class lists EFA, and {} has none", first(&names)),
+            "name a type with EFA, or leave the EFA interfaces out",
+        ));
+    }
+}
+
 fn check_zones(document: &Checked<'_>, node_class: Option<&Value>, found: &mut Findings) {
     let requirements = Requirements::of(document.document);
     let (zones, at) = match (requirements.zones(), requirements.position("zone")) {
@@ -119,8 +150,10 @@ fn check_zones(document: &Checked<'_>, node_class: Option<&Value>, found: &mut F
     } else {
         ""
     };
-    found.push(warning(
-        "karpenter.several_zones",
+    let (rule, format) = (Rule::SeveralPlaces, DocumentFormat::Kubernetes);
+    found.push(finding(
+        rule.severity(format),
+        rule.id(format),
         document.path(&at),
         format!("nodes may come up in {zones}: EFA does not cross zones{group}"),
         "require one zone: topology.kubernetes.io/zone In [...]",

@@ -4,11 +4,13 @@ use serde_json::Value;
 
 use super::claims::Wanted;
 use super::findings::{error, warning};
-use super::join::{Manifests, intolerable};
+use super::join::{Manifests, instance_types, intolerable};
 use super::pod::{Container, Pod, join_path, pods};
 use super::quantity;
 use super::values::text;
+use crate::catalog::Lookup;
 use crate::handoff::check::document::{Checked, Findings};
+use crate::handoff::check::interfaces::unknown_type;
 use crate::handoff::karpenter::EFA_RESOURCE;
 
 pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, found: &mut Findings) {
@@ -236,6 +238,19 @@ fn check_count(
         }
         None => 0,
     };
+    let types = instance_types(pod.spec).unwrap_or_default();
+    for name in &types {
+        let unknown = document.catalog.look_up(name);
+        if matches!(unknown, Lookup::Unknown | Lookup::Misspelt) {
+            unknown_type(
+                name,
+                unknown,
+                document.catalog,
+                &document.path(&pod.path),
+                found,
+            );
+        }
+    }
     let Some(limit) = limit else {
         found.out_of_sight(
             "whether a node offers as many EFA as the pods request: the text names no instance type",

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::findings::finding;
-use super::keys::NODE_CONFIG;
 use super::parts::NodeType;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::launch::{At, Launch, Said, Spelling, Types, Volume};
+use crate::handoff::check::launch_template::unknown_parameters;
 use crate::handoff::check::report::DocumentFormat;
 use crate::handoff::check::rules;
 use crate::handoff::document::{Document, Node, mapping, node, set, yaml_text};
@@ -98,9 +98,8 @@ fn launch<'a>(node_type: &'a NodeType<'a>) -> Launch<'a> {
     if placed && launch.placement == Said::Not {
         launch.placement = Said::Unknown;
     }
-    let unknown = node_type.config.as_object().into_iter().flatten();
-    let unknown = unknown.filter(|(key, _)| !NODE_CONFIG.contains(&key.as_str()));
-    launch.unknown_parameters = unknown.map(|(key, _)| key.clone()).collect();
+    // SubnetIds is Ray's own.
+    launch.unknown_parameters = unknown_parameters(node_type.config, "SubnetIds");
     launch.corrected = Box::new(move |layout| corrected(layout, node_type));
     launch
 }

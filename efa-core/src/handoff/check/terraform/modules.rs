@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::expression::Scope;
 use super::syntax::named;
 use crate::handoff::check::document::{Checked, Findings};
-use crate::handoff::check::interfaces::too_few;
+use crate::handoff::check::interfaces::{check_types_for_efa, too_few};
 use crate::handoff::check::launch::{Types, is_unknown};
 use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
 use crate::handoff::check::rules::Rule;
@@ -77,9 +77,16 @@ fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Fi
         }
         return;
     }
-    if types.open || known.len() < types.names.len() || known.is_empty() {
-        let reason = "its instance types stand elsewhere, or are not in the catalogue";
-        found.unread("node group", path, path, reason);
+    let names = types.names.iter().map(String::as_str);
+    let what = "enable_efa_support";
+    check_types_for_efa(names, what, document.catalog, path, found);
+    if types.open || types.names.is_empty() {
+        found.unread(
+            "node group",
+            path,
+            path,
+            "its instance types stand elsewhere",
+        );
     }
     let Some(first) = known.first() else { return };
     let derived: Vec<NetworkInterface> = (0..u32::try_from(first.network_cards.len()).unwrap_or(1))
@@ -108,7 +115,7 @@ fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Fi
         .map_or(0, Vec::len);
     if subnets > 1 {
         found.push(DocumentFinding::new(
-            Rule::SeveralPlaces.severity(),
+            Rule::SeveralPlaces.severity(DocumentFormat::Terraform),
             Rule::SeveralPlaces.id(DocumentFormat::Terraform),
             format!("{path}.subnet_ids"),
             format!("instances in {subnets} subnets: EFA traffic crosses no zone"),
