@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::clock::{Clock, TokioClock};
@@ -129,7 +130,8 @@ impl Client {
     /// `plan.*`, `layout.*` or `catalog.*` for what cannot work, `ec2.*` for failed calls.
     pub async fn plan(&self, spec: &ClusterSpec) -> Result<Plan> {
         let spec = &CheckedSpec::parse(spec)?;
-        plan::decide(spec, plan::observe(self.aws.as_ref(), spec).await?)
+        let now_s = self.clock.unix_time_s();
+        plan::decide(spec, plan::observe(self.aws.as_ref(), spec, now_s).await?)
     }
 
     /// Checks, right before `apply`, what can change between plan and launch: addresses, quotas,
@@ -207,6 +209,19 @@ impl Client {
     /// As [`Client::replace`].
     pub async fn shrink(&self, name: &str, to: &Shrink) -> Result<Cluster> {
         provision::shrink(&self.steps(), name, to).await
+    }
+
+    /// Lets a cluster that was launched with `expires_after` live for `after` from now, which may
+    /// also be less than before. Its nodes read the new time within a minute of EC2 showing the
+    /// tag in their metadata; one whose metadata service does not answer keeps the time that it
+    /// read last. Calling it again is safe.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for a duration that `expires_after` cannot have, `plan.conflict` for a
+    /// cluster that was launched without, or whose Capacity Block ends before; `verify.*` or
+    /// `ec2.*`.
+    pub async fn extend(&self, name: &str, after: Duration) -> Result<Cluster> {
+        provision::extend(&self.steps(), name, after).await
     }
 
     /// The cluster of this name as it stands.

@@ -1,7 +1,7 @@
 //! The time that waits go by: tokio's timer, or a test's own.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -11,6 +11,12 @@ use tokio::time::Instant;
 pub trait Clock: Send + Sync + Debug + 'static {
     /// The time since a moment that is fixed for this clock. It never goes back.
     fn now(&self) -> Duration;
+
+    /// The time of day, in seconds since 1970 in UTC: what an expiry counts from.
+    fn unix_time_s(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default().as_secs()
+    }
 
     /// Returns once `time` has passed.
     async fn sleep(&self, time: Duration);

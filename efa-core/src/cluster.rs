@@ -93,6 +93,14 @@ impl Cluster {
         }))
     }
 
+    /// When its first instance ends itself, in AWS's form; `None` where none does.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<&str> {
+        let instances = self.instances.iter();
+        let expiries = instances.filter_map(|i| i.tags.get(tags::EXPIRES_AT));
+        expiries.map(String::as_str).min()
+    }
+
     /// The addresses that the instances reach each other by, by launch index.
     #[must_use]
     pub fn private_ip_addresses(&self) -> Vec<&str> {
@@ -115,8 +123,14 @@ pub(crate) async fn live_instances(ec2: &dyn Ec2, name: &str) -> Result<Vec<Inst
 }
 
 /// The Name tag says nothing of the plan, and people change it; a cluster that has grown has
-/// the plan and count of each launch.
-const MAY_DIFFER: &[&str] = &[tags::NAME, tags::PLAN, tags::COUNT, tags::REPLACES];
+/// the plan and count of each launch, and one that was extended in between its expiry.
+const MAY_DIFFER: &[&str] = &[
+    tags::NAME,
+    tags::PLAN,
+    tags::COUNT,
+    tags::REPLACES,
+    tags::EXPIRES_AT,
+];
 
 impl Expected {
     /// What the tags of the cluster's instances say that it should be.
@@ -235,10 +249,12 @@ impl fmt::Display for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "cluster '{}' in {}: {} instances",
+            "cluster '{}' in {}: {} instances{}",
             self.name,
             self.region,
-            self.instances.len()
+            self.instances.len(),
+            self.expires_at()
+                .map_or_else(String::new, |at| format!(", expires at {at}"))
         )?;
         for instance in &self.instances {
             let efa = instance

@@ -62,6 +62,7 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
     Observations {
         instance_type,
         region: "us-east-1".to_owned(),
+        now_s: 1_796_040_000,
         zones_that_offer: vec!["us-east-1a".to_owned(), "us-east-1b".to_owned()],
         account: "123456789012".to_owned(),
         partition: "aws".to_owned(),
@@ -111,6 +112,14 @@ pub(crate) fn plan(instance_type: &str) -> Plan {
 pub(crate) fn prepared_plan(spec: &ClusterSpec) -> Plan {
     let plan = decide(spec, seen(spec)).unwrap();
     plan.prepared("sg-1".to_owned())
+}
+
+/// A prepared plan of instances that end themselves.
+#[cfg_attr(not(feature = "aws"), allow(dead_code))]
+pub(crate) fn expiring_plan() -> Plan {
+    let mut spec = spec("p5.48xlarge");
+    spec.expires_after = Some(std::time::Duration::from_secs(3600));
+    prepared_plan(&spec)
 }
 
 /// A reservation of this kind (`default` or `capacity-block`) in the zone of `subnet-1`, with

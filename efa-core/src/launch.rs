@@ -65,6 +65,9 @@ pub struct LaunchData {
     /// User data, not yet encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
+    /// What becomes of an instance that shuts itself down; `None` leaves it to EC2, which stops it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_initiated_shutdown_behavior: Option<ShutdownBehavior>,
 }
 
 impl LaunchData {
@@ -138,6 +141,16 @@ impl LaunchData {
         for specification in &mut self.tag_specifications {
             change(&mut specification.tags);
         }
+    }
+}
+
+open_string_enum! {
+    /// What becomes of an instance that shuts itself down.
+    pub enum ShutdownBehavior {
+        /// It is stopped.
+        Stop = "stop",
+        /// It is terminated.
+        Terminate = "terminate",
     }
 }
 

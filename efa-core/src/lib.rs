@@ -87,6 +87,7 @@ pub mod testing;
 pub mod text;
 pub mod topology;
 pub mod types;
+mod utc;
 pub mod verify;
 
 #[cfg(feature = "aws")]

@@ -24,6 +24,7 @@ mod cpu;
 mod decided;
 mod difference;
 mod display;
+mod expiry;
 mod fingerprint;
 mod follows;
 mod further_groups;
@@ -45,6 +46,7 @@ pub use placement::PlannedPlacementGroup;
 pub use security_group::PlannedSecurityGroup;
 pub use subnets::RejectedSubnet;
 
+pub(crate) use expiry::check_ends_before;
 pub(crate) use observe::{
     Observations, find_placement_group, find_security_group, observe, select_security_group,
 };
@@ -108,6 +110,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         instance_role::plan_instance_profile(spec, &seen.region, seen.instance_profile.as_ref())?;
     let root_volume =
         volume::plan_root_volume(spec, &seen.instance_type, &seen.image, &mut warnings)?;
+    let expires_at = expiry::plan_expiry(spec, seen.now_s, &capacity)?;
     warnings.extend(warn(spec, &capacity));
     let decided = Decided {
         format: FORMAT,
@@ -128,6 +131,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         instance_profile,
         root_volume,
         cpu_options,
+        expires_at,
         warnings,
     };
     Ok(Plan { decided })
@@ -325,6 +329,12 @@ impl Plan {
     #[must_use]
     pub fn root_volume(&self) -> Option<&RootVolume> {
         self.decided.root_volume.as_ref()
+    }
+
+    /// When the instances end themselves, counted from when the plan was made.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<&str> {
+        self.decided.expires_at.as_deref()
     }
 
     /// What works, but is seldom wanted.

@@ -17,6 +17,7 @@ mod delete_placement_group;
 mod delete_security_group;
 mod destroy;
 mod destroy_report;
+mod extend;
 mod leftovers;
 mod next;
 mod no_capacity;
@@ -37,6 +38,7 @@ pub use steps::Wait;
 
 pub(crate) use apply::{apply, prepare};
 pub(crate) use destroy::destroy;
+pub(crate) use extend::extend;
 pub(crate) use replace::replace;
 pub(crate) use shrink::shrink;
 pub(crate) use steps::Steps;

@@ -1,6 +1,7 @@
 //! What the caller asks for: a cluster of identical EFA instances.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
 
 mod bootstrap;
 mod choices;
+mod expiry;
 mod options;
 pub(crate) mod selector;
 mod volumes;
@@ -24,6 +26,8 @@ pub use choices::{
 pub use options::Tenancy;
 pub use selector::Selector;
 pub use volumes::{Volume, VolumeOptions};
+
+pub(crate) use expiry::check as check_expiry;
 
 /// A cluster of `count` identical instances in one subnet of several that may do.
 ///
@@ -125,6 +129,10 @@ pub struct ClusterSpec {
     /// User data, not encoded, at most 16,384 bytes. Do not put secrets here.
     #[serde(default)]
     pub user_data: Option<String>,
+    /// How long after the plan is made each node ends itself, 10 minutes to 365 days in whole
+    /// seconds; never when absent. `Client::extend` moves it.
+    #[serde(default, with = "expiry::seconds")]
+    pub expires_after: Option<Duration>,
     /// The caller's own tags, on everything that is made.
     #[serde(default)]
     pub tags: Tags,
@@ -194,6 +202,7 @@ impl ClusterSpec {
             instance_profile: InstanceProfileChoice::default(),
             bootstrap: None,
             user_data: None,
+            expires_after: None,
             tags: Tags::new(),
             name_tag: None,
             interface_tags: Tags::new(),
@@ -248,6 +257,11 @@ impl ClusterSpec {
         self.minimum_count.unwrap_or(self.count)
     }
 
+    /// Whether instances can read their tags: as asked, or to know when they end themselves.
+    pub(crate) fn reads_tags(&self) -> bool {
+        self.metadata_tags || self.expires_after.is_some()
+    }
+
     /// Checks everything but the name and the user data.
     fn check_values(&self) -> Result<()> {
         Self::parse_count(i64::from(self.count))?;
@@ -257,6 +271,10 @@ impl ClusterSpec {
         self.image.check()?;
         self.check_network()?;
         self.check_instance_profile()?;
+        if let Some(after) = self.expires_after {
+            expiry::check(after)?;
+            expiry::check_beside(self.user_data.as_deref())?;
+        }
         if let PlacementGroupChoice::Use(name) = &self.placement_group
             && (name.is_empty() || name.contains(['*', '?', '\\']))
         {
@@ -310,8 +328,10 @@ impl ClusterSpec {
                 "put the script in S3 and fetch it from a short one",
             ));
         }
+        let expiry = self.expires_after.map(expiry::script);
         let Some(bootstrap) = &self.bootstrap else {
-            return Ok(self.user_data.clone());
+            let alone = expiry.map(|script| format!("#!/bin/bash\n{script}"));
+            return Ok(alone.or_else(|| self.user_data.clone()));
         };
         if self.user_data.is_some() {
             return Err(Error::invalid_spec(
@@ -321,7 +341,9 @@ impl ClusterSpec {
                 "put your commands into the bootstrap's extra_script",
             ));
         }
-        bootstrap.user_data(&self.name).map(Some)
+        bootstrap
+            .user_data_after(&self.name, expiry.as_deref().unwrap_or_default())
+            .map(Some)
     }
 
     fn check_network(&self) -> Result<()> {
@@ -454,7 +476,7 @@ impl CheckedSpec {
             &spec.tags,
             &spec.interface_tags,
             spec.name_tag.as_deref(),
-            spec.metadata_tags,
+            spec.reads_tags(),
         )?;
         Ok(Self {
             spec: spec.clone(),

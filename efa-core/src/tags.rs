@@ -39,6 +39,9 @@ pub(crate) const INSTANCE_PROFILE: &str = "efa-sdk:instance-profile";
 /// In place of an image or an instance profile: whoever launches chooses it, and any is right.
 pub(crate) const BY_LAUNCHER: &str = "launcher";
 
+/// When the instance ends itself; the instance reads it from its metadata.
+pub(crate) const EXPIRES_AT: &str = "efa-sdk:expires-at";
+
 /// On a replacement: a digest of the ids of the nodes that it replaces.
 pub(crate) const REPLACES: &str = "efa-sdk:replaces";
 
@@ -67,6 +70,7 @@ pub(crate) const OURS: &[&str] = &[
     SPOT_MAXIMUM_PRICE,
     BOOTSTRAP,
     REPLACES,
+    EXPIRES_AT,
 ];
 
 /// The filter that finds everything that we made for one cluster.

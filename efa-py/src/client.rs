@@ -1,6 +1,7 @@
 //! `Client`, which blocks, and `AsyncClient`, which `efa_sdk.aio.Client` awaits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use efa_core as core;
 use pyo3::exceptions::PyKeyboardInterrupt;
@@ -359,6 +360,18 @@ verb! {
     signature (name, count=None, *, nodes=None), (name, count, nodes, cancel);
     let to = shrink_to(count, nodes)?;
     |client| client.shrink(&name, &to).await.map(Cluster)
+}
+
+verb! {
+    /// Lets a cluster that was launched with `expires_after` live for `expires_after` from now. Its
+    /// nodes read the new time from their tags, within a minute of EC2 showing it to them. Calling
+    /// it again is safe.
+    ///
+    /// Raises PlanError for a cluster that was launched without, or whose Capacity Block ends
+    /// before; VerifyError, ProvisionError or Ec2Error.
+    stoppable extend(name: String, expires_after: Duration) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (name, expires_after), (name, expires_after, cancel);
+    |client| client.extend(&name, expires_after).await.map(Cluster)
 }
 
 verb! {

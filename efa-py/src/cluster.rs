@@ -104,6 +104,8 @@ value_class! {
         placement_group_name: Option<String> = |cluster| {
             cluster.placement_group.as_ref().map(|group| group.group_name.clone())
         };
+        /// When its first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
+        expires_at: Option<String> = |cluster| cluster.expires_at().map(str::to_owned);
         /// The addresses that the instances reach each other by, by launch index.
         private_ip_addresses: Vec<String> = |cluster| {
             cluster.private_ip_addresses().into_iter().map(str::to_owned).collect()

@@ -24,6 +24,8 @@ value_class! {
         instances: BTreeMap<String, u32> = |summary| {
             summary.instances.iter().map(|(state, count)| (state.to_string(), *count)).collect()
         };
+        /// When the first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
+        expires_at: Option<String> = |summary| summary.expires_at.clone();
         /// Pairs of resource type and id: everything that carries the cluster's tag.
         resources: Vec<(String, String)> = |summary| resources(&summary.resources);
     }

@@ -1,6 +1,7 @@
 //! `ClusterSpec`, `InstanceRole` and `Plan`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use efa_core as core;
 use pyo3::prelude::*;
@@ -196,7 +197,8 @@ value_class! {
     /// spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
     /// metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
     /// when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
-    /// an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
+    /// an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
+    /// itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
     ClusterSpec(core::ClusterSpec) {
@@ -291,6 +293,8 @@ value_class! {
         bootstrap: Option<Bootstrap> = |spec| spec.bootstrap.clone().map(Bootstrap);
         /// User data, not encoded.
         user_data: Option<String> = |spec| spec.user_data.clone();
+        /// How long after the plan is made each node ends itself.
+        expires_after: Option<Duration> = |spec| spec.expires_after;
         /// The caller's own tags.
         tags: BTreeMap<String, String> = |spec| spec.tags.clone();
         /// The Name tag; the cluster's name when None.
@@ -318,7 +322,7 @@ impl ClusterSpec {
         tenancy: "typing.Literal['default', 'dedicated'] | None" = None,
         threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price=None,
         metadata_hop_limit=None, metadata_tags=false,
-        key_name=None, instance_profile=None, bootstrap=None, user_data=None, tags=None,
+        key_name=None, instance_profile=None, bootstrap=None, user_data=None, expires_after=None, tags=None,
         name_tag=None, interface_tags=None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
@@ -357,6 +361,7 @@ impl ClusterSpec {
         instance_profile: Option<Profile>,
         bootstrap: Option<PyRef<'_, Bootstrap>>,
         user_data: Option<String>,
+        expires_after: Option<Duration>,
         tags: Option<BTreeMap<String, String>>,
         name_tag: Option<String>,
         interface_tags: Option<BTreeMap<String, String>>,
@@ -406,6 +411,7 @@ impl ClusterSpec {
             };
             spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;
+            spec.expires_after = expires_after;
             spec.tags = tags.unwrap_or_default();
             spec.tenancy = tenancy.map(str::parse).transpose()?;
             spec.threads_per_core = threads_per_core;
@@ -493,6 +499,7 @@ const KEYWORDS: &[&str] = &[
     "instance_profile",
     "bootstrap",
     "user_data",
+    "expires_after",
     "tags",
     "name_tag",
     "interface_tags",
@@ -540,6 +547,12 @@ impl Plan {
     #[getter]
     fn fingerprint(&self) -> &str {
         self.0.fingerprint()
+    }
+
+    /// When the nodes end themselves, as `2026-11-30T12:00:00Z`; None where they do not.
+    #[getter]
+    fn expires_at(&self) -> Option<&str> {
+        self.0.expires_at()
     }
 
     /// The account that it was made in.

@@ -16,7 +16,7 @@ from support import DEADLINE_S, P5, SMALL, Cloud, Gate
 VERBS = [
     "catalog", "plan", "preflight", "capacity_block_offerings", "prepare", "apply", "grow",
     "clusters", "describe", "topology", "run_command", "verify", "verify_instance", "destroy",
-    "replace", "shrink",
+    "replace", "shrink", "extend",
 ]
 # fmt: on
 

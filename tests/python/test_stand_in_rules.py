@@ -666,6 +666,12 @@ case("launch.volume_iops_ratio")(volume(VolumeType="io1", Iops=10_001))
 case("launch.volume_throughput_ratio")(volume(Throughput=751))
 case("launch.volume_key")(volume(KmsKeyId="alias/train"))
 case("launch.no_device_name")(lambda s: s.run(BlockDeviceMappings=[{"Ebs": {"VolumeSize": 100}}]))
+case("launch.metadata_tag_key")(
+    lambda s: s.run(
+        MetadataOptions={"InstanceMetadataTags": "enabled"},
+        TagSpecifications=tagged(("karpenter.sh/discovery", "prod")),
+    )
+)
 
 # Resources
 

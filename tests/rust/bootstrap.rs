@@ -1,6 +1,7 @@
 //! The bootstrap script really run: on a scratch machine, against a site with a signed installer.
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
+mod bootstrap_expiry;
 mod bootstrap_machine;
 mod bootstrap_refusals;
 mod bootstrap_release;

@@ -27,6 +27,11 @@ FACTS = {
 }
 
 
+#: What the instance's tag is, in DIRECTORY/upper; nothing is answered where it is not there.
+EXPIRY_TAG = "/latest/meta-data/tags/instance/efa-sdk:expires-at"
+EXPIRY_FILE = Path(sys.argv[1]) / "upper" / "fake" / "expires-at"
+
+
 class Site(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
@@ -40,6 +45,8 @@ class Metadata(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         allowed = self.headers.get("X-aws-ec2-metadata-token") == "a token"
+        if self.path == EXPIRY_TAG and EXPIRY_FILE.exists():
+            return self.answer(EXPIRY_FILE.read_text() if allowed else None)
         self.answer(FACTS.get(self.path) if allowed else None)
 
     def answer(self, text: str | None) -> None:

@@ -17,6 +17,7 @@ use crate::bootstrap_release::Release;
 /// Commands that are recorded in `/calls` and fail when `/fail/<name>` exists.
 const RECORDERS: &[(&str, &str)] = &[
     ("reboot", ""),
+    ("shutdown", ""),
     ("systemctl", ""),
     ("aws", ""),
     ("dnf", "cp /stash/* /usr/bin/ 2>/dev/null; true"),
@@ -160,7 +161,7 @@ impl Machine {
         self.read("var/log/efa-sdk-bootstrap.log")
     }
 
-    fn place(&self, path: &str, text: &str) {
+    pub(crate) fn place(&self, path: &str, text: &str) {
         let path = self.directory.join("upper").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();

@@ -42,7 +42,11 @@ pub(super) fn builder(
         key_name,
         tag_specifications,
         user_data,
+        instance_initiated_shutdown_behavior: shutdown,
     } = data;
+    let shutdown = shutdown
+        .as_ref()
+        .map(|s| sdk::ShutdownBehavior::from(s.as_str()));
     let interfaces: Result<Vec<_>> = network_interfaces.iter().map(interface).collect();
     let volumes: Result<Vec<_>> = block_device_mappings.iter().map(block_device).collect();
     let tags = tag_specifications.iter().map(tags);
@@ -65,6 +69,7 @@ pub(super) fn builder(
         .set_iam_instance_profile(iam_instance_profile.as_ref().map(profile))
         .set_key_name(key_name.clone())
         .set_tag_specifications(some(tags.collect()))
+        .set_instance_initiated_shutdown_behavior(shutdown)
         .set_user_data(user_data.as_ref().map(aws_smithy_types::base64::encode)))
 }
 

@@ -24,6 +24,9 @@ pub struct Summary {
     pub availability_zones: BTreeSet<String>,
     /// How many of its instances are in each state; terminated ones are not counted.
     pub instances: BTreeMap<InstanceState, u32>,
+    /// When its first instance ends itself, in AWS's form; `None` where none does.
+    #[serde(default)]
+    pub expires_at: Option<String>,
     /// All that carries its tag, instances included: `destroy` removes it.
     pub resources: Vec<Leftover>,
 }
@@ -56,6 +59,9 @@ fn summarise(
             let zones = &mut cluster.availability_zones;
             zones.insert(i.availability_zone.clone());
             *cluster.instances.entry(i.state.clone()).or_default() += 1;
+            let known = cluster.expires_at.iter().map(String::as_str);
+            let expiry = i.tags.get(tags::EXPIRES_AT).map(String::as_str);
+            cluster.expires_at = known.chain(expiry).min().map(str::to_owned);
         }
     }
     for address in addresses {
@@ -107,6 +113,9 @@ impl fmt::Display for Summary {
             let types = join(&self.instance_types);
             let zones = join(&self.availability_zones);
             write!(f, "{} ({types} in {zones})", states.join(", "))?;
+        }
+        if let Some(at) = &self.expires_at {
+            write!(f, ", expires at {at}")?;
         }
         for resource in &self.resources {
             if resource.resource_type != resource::INSTANCE {

@@ -2,6 +2,7 @@
 
 use super::document::{Node, mapping};
 use super::launch_template::not_possible;
+use super::prepared::check_lasting;
 use crate::error::Result;
 use crate::plan::Plan;
 
@@ -32,6 +33,7 @@ impl Plan {
     /// `handoff.not_possible` for more than 500 resources, Elastic IPs, a minimum count, and for
     /// a bucket or a log group without a role of the stack's own.
     pub fn to_cloudformation(&self, options: &CloudFormationOptions) -> Result<String> {
+        check_lasting(self)?;
         check_expressible(self, options)?;
         let mut template = Template::new(self, options);
         let subnet = template.parameter(

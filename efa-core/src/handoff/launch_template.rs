@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Node, json_text, mapping, node, set};
-use super::prepared::{check_prepared, security_group_id};
+use super::prepared::{check_lasting, check_prepared, security_group_id};
 use super::provenance;
 use crate::ec2::{Market, Tags};
 use crate::error::{Code, Error, Result};
@@ -146,6 +146,7 @@ pub(crate) fn launch_data(plan: &Plan) -> Result<LaunchData> {
 /// # Errors
 /// `handoff.not_prepared`.
 pub(crate) fn launch_data_with(plan: &Plan, layout: &Layout) -> Result<LaunchData> {
+    check_lasting(plan)?;
     check_prepared(plan)?;
     let (group, subnet) = (security_group_id(plan)?, &plan.subnet().subnet_id);
     let mut data = plan.launch_data_with(layout, group, subnet);

@@ -52,6 +52,23 @@ pub(crate) fn check_prepared(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// A document outlives the time at which the plan's cluster ends itself.
+///
+/// # Errors
+/// `handoff.not_possible` for a plan with an expiry.
+pub(crate) fn check_lasting(plan: &Plan) -> Result<()> {
+    let Some(at) = plan.expires_at() else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::HandoffNotPossible,
+        format!("what is launched from the document after {at} would end at once"),
+    )
+    .with_cure("plan without expires_after, or launch by apply or the AWS CLI's script")
+    .with_context("field", "expires_after")
+    .with_context("value", at))
+}
+
 fn missing(field: &'static str, name: &str) -> Error {
     let kind = field.replace('_', " ");
     not_prepared(field, name, format!("{kind} {name} does not exist yet"))

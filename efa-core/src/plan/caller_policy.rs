@@ -25,6 +25,7 @@ fn document(plan: &Plan) -> Value {
     statements.extend(security_group(plan));
     statements.extend(placement_group(plan));
     statements.extend(instances(plan));
+    statements.extend(extend(plan));
     statements.extend(addresses(plan));
     statements.extend(instance_profile(plan));
     json!({ "Version": "2012-10-17", "Statement": statements })
@@ -182,6 +183,16 @@ fn instances(plan: &Plan) -> Vec<Value> {
             Some(owned(plan)),
         ),
     ]
+}
+
+/// Moving the time at which the instances end themselves, and no other tag.
+fn extend(plan: &Plan) -> Option<Value> {
+    plan.expires_at()?;
+    let mut condition = owned(plan);
+    condition["ForAllValues:StringEquals"] = json!({ "aws:TagKeys": [tags::EXPIRES_AT] });
+    let instances = json!(arn(plan, "instance/*"));
+    let statement = allow("Extend", &["ec2:CreateTags"], &instances, Some(condition));
+    Some(statement)
 }
 
 fn addresses(plan: &Plan) -> Vec<Value> {

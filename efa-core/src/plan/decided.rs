@@ -37,6 +37,7 @@ pub(super) struct Decided {
     pub(super) root_volume: Option<RootVolume>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cpu_options: Option<CpuOptions>,
+    pub(super) expires_at: Option<String>,
     pub(super) warnings: Vec<String>,
     pub(super) fingerprint: String,
 }

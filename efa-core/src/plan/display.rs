@@ -172,6 +172,9 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             bootstrap.installer.version
         )?;
     }
+    if let Some(at) = plan.expires_at() {
+        writeln!(f, "      expires at     {at}: each node ends itself")?;
+    }
     writeln!(f, "      interfaces     {}", plan.layout())?;
     writeln!(f, "                     {}", plan.layout().notation())?;
     if plan.wants_elastic_ips() {

@@ -4,7 +4,7 @@
 use super::decided::Decided;
 use super::fingerprint::fingerprint;
 use super::placement::Wanted;
-use super::{capacity, cpu, image, instance_role, interfaces, placement, volume};
+use super::{capacity, cpu, expiry, image, instance_role, interfaces, placement, volume};
 use crate::spec::{Capacity, ImageChoice, InstanceProfileChoice, SecurityGroupChoice, Selector};
 use crate::tags;
 
@@ -17,13 +17,15 @@ pub(super) fn contradiction(decided: &Decided) -> Option<&'static str> {
         volume::plan_root_volume(spec, of_type, &decided.image, &mut Vec::new())
             .is_ok_and(|volume| volume == decided.root_volume)
     };
+    let expiry = || expiry::follows(spec, decided.expires_at.as_deref(), &decided.capacity);
     let cpu =
         || cpu::plan_cpu_options(spec, of_type).is_ok_and(|options| options == decided.cpu_options);
-    let checks: [(&'static str, &dyn Fn() -> bool); 12] = [
+    let checks: [(&'static str, &dyn Fn() -> bool); 13] = [
         ("account", &|| is_account(&decided.account)),
         ("instance_type", &|| of_type.name == spec.instance_type),
         ("layout", &layout),
         ("capacity", &|| capacity_follows(decided)),
+        ("expires_at", &expiry),
         ("subnets", &|| subnets_follow(decided)),
         ("image", &|| image_follows(decided)),
         ("root_volume", &volume),

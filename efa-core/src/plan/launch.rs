@@ -9,8 +9,8 @@ use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
     CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceMetadataTags,
     InstanceProfileSpecification, InterfaceSpecification, InterruptionBehavior, LaunchData,
-    MarketOptions, MarketType, MetadataOptions, Placement, RunInstances, SpotInstanceType,
-    SpotOptions, TagSpecification, TaggedResource,
+    MarketOptions, MarketType, MetadataOptions, Placement, RunInstances, ShutdownBehavior,
+    SpotInstanceType, SpotOptions, TagSpecification, TaggedResource,
 };
 use crate::layout::{Layout, NetworkInterface};
 use crate::spec::VolumeOptions;
@@ -72,6 +72,7 @@ fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) 
         let further = plan.further_groups(&interface.interface_type);
         interface.groups.extend(further.map(str::to_owned));
     }
+    let tags = instance_tags(plan, layout, security_group_id, subnet_id);
     LaunchData {
         instance_type: plan.spec().instance_type.clone(),
         image_id: plan.image().image_id.clone(),
@@ -81,17 +82,15 @@ fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) 
         capacity_reservation_specification: reservation(market),
         block_device_mappings: block_devices(plan),
         cpu_options: plan.cpu_options().cloned(),
-        metadata_options: metadata_options(spec.metadata_hop_limit, spec.metadata_tags),
+        metadata_options: metadata_options(spec.metadata_hop_limit, spec.reads_tags()),
         iam_instance_profile: plan
             .instance_profile()
             .map(|profile| InstanceProfileSpecification {
                 name: profile.name.clone(),
             }),
         key_name: plan.spec().key_name.clone(),
-        tag_specifications: tag_specifications(
-            &instance_tags(plan, layout, security_group_id, subnet_id),
-            &spec.interface_tags,
-        ),
+        instance_initiated_shutdown_behavior: shutdown_behavior(&tags),
+        tag_specifications: tag_specifications(&tags, &spec.interface_tags),
         user_data: plan.user_data().map(str::to_owned),
     }
 }
@@ -215,6 +214,12 @@ pub(crate) fn metadata_options(hops: Option<u32>, tags: bool) -> MetadataOptions
     }
 }
 
+/// What becomes of an instance with these tags that shuts itself down: one that expires is gone.
+pub(crate) fn shutdown_behavior(tags: &Tags) -> Option<ShutdownBehavior> {
+    let expires = tags.contains_key(tags::EXPIRES_AT);
+    expires.then_some(ShutdownBehavior::Terminate)
+}
+
 /// These tags on everything that a launch makes, with further ones on the interfaces.
 pub(crate) fn tag_specifications(tags: &Tags, of_interfaces: &Tags) -> Vec<TagSpecification> {
     [
@@ -260,6 +265,9 @@ fn instance_tags(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_i
     }
     if let Some(price) = &plan.spec().spot_maximum_price {
         put(tags::SPOT_MAXIMUM_PRICE, price);
+    }
+    if let Some(at) = plan.expires_at() {
+        put(tags::EXPIRES_AT, at);
     }
     if !plan.spec().ssh_cidrs.is_empty() {
         put(tags::SSH_CIDRS, &plan.spec().ssh_cidrs.join(" "));

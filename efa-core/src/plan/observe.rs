@@ -17,6 +17,8 @@ use crate::tags;
 /// What a plan is decided from, as read from AWS.
 #[derive(Debug, Clone)]
 pub(crate) struct Observations {
+    /// The time, in seconds since 1970.
+    pub(crate) now_s: u64,
     pub(crate) region: String,
     pub(crate) account: String,
     pub(crate) partition: String,
@@ -38,7 +40,7 @@ pub(crate) struct Observations {
 }
 
 /// Everything that `decide` needs for `spec`.
-pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Observations> {
+pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Result<Observations> {
     let ec2: &dyn Ec2 = aws;
     let caller = aws.caller_identity().await?;
     let instance_type = instance_type(ec2, &spec.instance_type).await?;
@@ -66,6 +68,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Observa
     let placement_group = placement_group(ec2, spec, &capacity).await?;
     let instance_profile = instance_profile(aws, spec).await?;
     Ok(Observations {
+        now_s,
         region: ec2.region().to_owned(),
         partition: caller.partition().to_owned(),
         account: caller.account,

@@ -90,6 +90,23 @@ async fn check_account(steps: &Steps<'_>, plan: &Plan, verb: Verb) -> Result<()>
     .with_context("limit", plan.account()))
 }
 
+/// Refuses a launch whose instances would end as soon as they start.
+fn check_expiry(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
+    let now = crate::utc::text(steps.unix_time_s());
+    // Both are in one form, whose order is that of time.
+    let Some(at) = plan.expires_at().filter(|at| *at <= now.as_str()) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::PlanConflict,
+        format!("the plan's cluster expired at {at}"),
+    )
+    .with_cure("plan again: expires_after counts from when the plan is made")
+    .with_context("field", "expires_after")
+    .with_context("value", at)
+    .with_context("limit", now))
+}
+
 /// Makes what is missing of `plan` beside the instances; the plan with it.
 pub(crate) async fn prepare(steps: &Steps<'_>, plan: &Plan) -> Result<Plan> {
     check_region(steps, plan)?;
@@ -119,6 +136,9 @@ async fn make(
     let name = &plan.spec().name;
     terminate_instances::await_unfinished(steps, name).await?;
     let running = run_instances::find_running(steps, plan, grow, exists).await?;
+    if running.len() < plan.spec().least_count() as usize {
+        check_expiry(steps, plan)?;
+    }
     let group_id = make_groups(steps, plan, exists).await?;
     let instance_ids = launch(steps, plan, &group_id, &running, grow, exists).await?;
     if plan.wants_elastic_ips() {

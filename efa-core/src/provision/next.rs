@@ -12,6 +12,7 @@ pub(super) enum Verb {
     Destroy,
     Replace,
     Shrink,
+    Extend,
 }
 
 impl Verb {
@@ -22,6 +23,7 @@ impl Verb {
             Self::Grow => "grow to the same plan again".to_owned(),
             Self::Replace => format!("replace('{name}', nodes=…) the same nodes again"),
             Self::Shrink => format!("shrink('{name}', …) in the same way again"),
+            Self::Extend => format!("extend('{name}', …) again"),
             Self::Destroy => format!("destroy('{name}') again"),
         }
     }

@@ -152,6 +152,7 @@ async fn data(
             .clone()
             .map(|name| InstanceProfileSpecification { name }),
         key_name: with.key_name,
+        instance_initiated_shutdown_behavior: defaults::shutdown_behavior(&tags),
         tag_specifications: defaults::tag_specifications(&tags, &with.interface_tags),
         user_data: with.user_data,
     })

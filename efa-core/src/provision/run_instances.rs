@@ -122,7 +122,13 @@ fn like(plan: &Plan, instance: &Instance) -> bool {
     let data = plan.launch_data(place(tags::SECURITY_GROUP), place(tags::SUBNET));
     let mut planned = data.instance_tags().cloned().unwrap_or_default();
     let mut found: Tags = instance.tags.clone();
-    for key in [tags::PLAN, tags::COUNT, tags::NAME, tags::REPLACES] {
+    for key in [
+        tags::PLAN,
+        tags::COUNT,
+        tags::NAME,
+        tags::REPLACES,
+        tags::EXPIRES_AT,
+    ] {
         planned.remove(key);
         found.remove(key);
     }

@@ -103,6 +103,11 @@ impl<'a> Steps<'a> {
         self.clock.now()
     }
 
+    /// The clock's time of day.
+    pub(super) fn unix_time_s(&self) -> u64 {
+        self.clock.unix_time_s()
+    }
+
     pub(super) fn poll(&self) -> Poll {
         self.poll_for(self.wait.timeout)
     }

@@ -89,7 +89,12 @@ impl Bootstrap {
     /// `plan.invalid_spec` for a malformed value, a value with a NUL character, or a script that
     /// is larger than EC2 takes.
     pub fn user_data(&self, cluster: &str) -> Result<String> {
-        let script = format!("#!/bin/bash\n{}{SCRIPT}", self.assignments(cluster)?);
+        self.user_data_after(cluster, "")
+    }
+
+    /// [`user_data`](Self::user_data) with commands before it.
+    pub(super) fn user_data_after(&self, cluster: &str, first: &str) -> Result<String> {
+        let script = format!("#!/bin/bash\n{first}{}{SCRIPT}", self.assignments(cluster)?);
         if script.len() > USER_DATA_LIMIT_BYTES {
             return Err(Error::invalid_spec(
                 "user_data",

@@ -197,7 +197,7 @@ fn check_keys_for_metadata(all: &Tags) -> Result<()> {
             "metadata_tags",
             key,
             "keys of letters, digits and +-=.,_:@ where instances can read their tags",
-            "rename the tag, or leave metadata_tags out",
+            "rename the tag, or leave metadata_tags and expires_after out",
         )),
     }
 }

@@ -7,10 +7,14 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 
+/// The time of day at a paused clock's zero: 2026-11-30T12:00:00Z.
+const ZERO_S: u64 = 1_796_040_000;
+
 /// A clock that stands still, and is `time` further at once when somebody sleeps for `time` on
 /// it. A test of a wait of 15 minutes takes no time. Clones are the same clock.
 ///
-/// Tasks that sleep at the same time move it one after the other.
+/// Tasks that sleep at the same time move it one after the other. Its time of day begins at
+/// 2026-11-30T12:00:00Z.
 #[derive(Debug, Clone, Default)]
 pub struct PausedClock(Arc<Mutex<Duration>>);
 
@@ -32,6 +36,10 @@ impl PausedClock {
 impl Clock for PausedClock {
     fn now(&self) -> Duration {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unix_time_s(&self) -> u64 {
+        ZERO_S + self.now().as_secs()
     }
 
     async fn sleep(&self, time: Duration) {

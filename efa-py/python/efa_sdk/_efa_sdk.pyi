@@ -9,6 +9,7 @@ import typing
 import efa_sdk.fabric
 import efa_sdk.lifetime
 from _typeshed import SupportsGetItem
+from datetime import timedelta
 from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
@@ -63,6 +64,10 @@ class AsyncClient:
     def destroy(self, /, name: str, cancel: Cancel) -> "collections.abc.Awaitable[DestroyReport]":
         """
         As `Client.destroy`, until `cancel`.
+        """
+    def extend(self, /, name: str, expires_after: timedelta, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+        """
+        As `Client.extend`, until `cancel`.
         """
     def grow(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
         """
@@ -519,6 +524,15 @@ class Client:
         """
         Removes everything that was made for the cluster of this name, and only that.
         """
+    def extend(self, /, name: str, expires_after: timedelta) -> Cluster:
+        """
+        Lets a cluster that was launched with `expires_after` live for `expires_after` from now. Its
+        nodes read the new time from their tags, within a minute of EC2 showing it to them. Calling
+        it again is safe.
+
+        Raises PlanError for a cluster that was launched without, or whose Capacity Block ends
+        before; VerifyError, ProvisionError or Ec2Error.
+        """
     def grow(self, /, plan: Plan) -> Cluster:
         """
         As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
@@ -591,6 +605,11 @@ class Cluster:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
+    @property
+    def expires_at(self, /) -> str | None:
+        """
+        When its first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
+        """
     @staticmethod
     def from_json(text: str) -> Cluster:
         """
@@ -655,14 +674,15 @@ class ClusterSpec:
     spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
     metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
     when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
-    an `InstanceRole` to make one. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
+    an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
+    itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
 
     Raises PlanError that names the field, the value, the limit and the cure.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, further_security_groups: SupportsGetItem[int, str] | None = None, ena_security_groups: SupportsGetItem[int, str] | None = None, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, volume_iops: SupportsIndex | None = None, volume_throughput_mib_s: SupportsIndex | None = None, volume_kms_key_id: str | None = None, volumes: SupportsGetItem[int, Volume] | None = None, tenancy: "typing.Literal['default', 'dedicated'] | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: str | None = None, metadata_hop_limit: SupportsIndex | None = None, metadata_tags: bool = False, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, tags: dict[str, str] | None = None, name_tag: str | None = None, interface_tags: dict[str, str] | None = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, further_security_groups: SupportsGetItem[int, str] | None = None, ena_security_groups: SupportsGetItem[int, str] | None = None, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, volume_iops: SupportsIndex | None = None, volume_throughput_mib_s: SupportsIndex | None = None, volume_kms_key_id: str | None = None, volumes: SupportsGetItem[int, Volume] | None = None, tenancy: "typing.Literal['default', 'dedicated'] | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: str | None = None, metadata_hop_limit: SupportsIndex | None = None, metadata_tags: bool = False, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, expires_after: timedelta | None = None, tags: dict[str, str] | None = None, name_tag: str | None = None, interface_tags: dict[str, str] | None = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -694,6 +714,11 @@ class ClusterSpec:
     def ena_security_groups(self, /) -> list[str]:
         """
         Existing groups that the interfaces with an IP address are in, too.
+        """
+    @property
+    def expires_after(self, /) -> timedelta | None:
+        """
+        How long after the plan is made each node ends itself.
         """
     @staticmethod
     def from_json(text: str) -> ClusterSpec:
@@ -894,6 +919,11 @@ class ClusterSummary:
     def availability_zones(self, /) -> list[str]:
         """
         The zones that they are in.
+        """
+    @property
+    def expires_at(self, /) -> str | None:
+        """
+        When the first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
         """
     @staticmethod
     def from_json(text: str) -> ClusterSummary:
@@ -3711,6 +3741,11 @@ class Plan:
         """
         Where another plan differs: path, this plan's value and the other's as JSON, None where
         one has no such value. Empty for equal plans.
+        """
+    @property
+    def expires_at(self, /) -> str | None:
+        """
+        When the nodes end themselves, as `2026-11-30T12:00:00Z`; None where they do not.
         """
     @property
     def fingerprint(self, /) -> str:

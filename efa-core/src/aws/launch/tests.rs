@@ -1,7 +1,7 @@
 use aws_sdk_ec2::config::{BehaviorVersion, Config};
 
 use super::*;
-use crate::fixtures::every_launch;
+use crate::fixtures::{every_launch, expiring_plan};
 use crate::types::Tags;
 
 fn client() -> Client {
@@ -68,6 +68,10 @@ fn read_back(builder: &RunInstancesFluentBuilder) -> RunInstances {
             user_data: request.get_user_data().as_ref().map(|data| {
                 String::from_utf8(aws_smithy_types::base64::decode(data).unwrap()).unwrap()
             }),
+            instance_initiated_shutdown_behavior: request
+                .get_instance_initiated_shutdown_behavior()
+                .as_ref()
+                .map(|behavior| behavior.as_str().into()),
         },
     }
 }
@@ -155,7 +159,7 @@ fn tags_of(sent: &sdk::TagSpecification) -> TagSpecification {
 #[test]
 fn the_sdk_sends_every_launch_as_it_was_decided() {
     let client = client();
-    for plan in every_launch() {
+    for plan in every_launch().into_iter().chain([expiring_plan()]) {
         let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
         let sent = builder(&client, &request).unwrap();
         assert_eq!(read_back(&sent), request);

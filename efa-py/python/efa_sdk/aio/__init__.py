@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from efa_sdk import _efa_sdk
@@ -131,6 +132,10 @@ class Client:
     ) -> Cluster:
         """Takes nodes out for good: the last ones, down to ``count``, or those of ``nodes``."""
         return await _stoppable(lambda cancel: self._client.shrink(name, count, nodes, cancel))
+
+    async def extend(self, name: str, expires_after: timedelta) -> Cluster:
+        """Lets a cluster that was launched with ``expires_after`` live for this long from now."""
+        return await _stoppable(lambda cancel: self._client.extend(name, expires_after, cancel))
 
     async def grow(self, plan: Plan) -> Cluster:
         """As ``apply``, and adds missing instances to a smaller cluster of the same plan."""

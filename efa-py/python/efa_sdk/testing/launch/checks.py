@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from moto.iam.models import iam_backends
@@ -19,6 +20,7 @@ from .options import check_options
 from .spec import Launch, NicSpec, merged_request
 from .volumes import check_volumes
 
+_METADATA_TAG_KEY = r"[0-9a-zA-Z\-_+=,.@:]{1,255}"
 _MARKETS = ("spot", "capacity-block", "on-demand", "interruptible-capacity-reservation")
 
 
@@ -53,6 +55,7 @@ def resolve(call: Call) -> Launch:
             call, "instance", "volume", "network-interface", "spot-instances-request"
         ),
     )
+    _check_metadata_tags(launch)
     _check_zone(call, launch)
     _check_architecture(launch)
     check_cards(type_name, info, nics)
@@ -77,6 +80,17 @@ def _image(call: Call) -> Any:
     if image_id not in call.backend.amis:
         refuse("launch.unknown_image", id=image_id)
     return call.backend.amis[image_id]
+
+
+def _check_metadata_tags(launch: Launch) -> None:
+    options = launch.request.get("MetadataOptions") or {}
+    if options.get("InstanceMetadataTags") != "enabled":
+        return
+    for key in launch.tags["instance"]:
+        if key in (".", "..", "_index") or not re.fullmatch(_METADATA_TAG_KEY, key):
+            # EC2 shows its pattern with the backslashes doubled.
+            shown = _METADATA_TAG_KEY.replace("\\", "\\\\")
+            refuse("launch.metadata_tag_key", key=key, pattern=shown)
 
 
 def _check_user_data(request: dict[str, Any]) -> None:

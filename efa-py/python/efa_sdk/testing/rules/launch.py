@@ -406,4 +406,13 @@ LAUNCH_RULES = (
         "Device name must be specified",
         _API_ERRORS + "; text ours",
     ),
+    Rule(
+        "launch.metadata_tag_key",
+        "tags in the instance metadata, and an instance tag whose key cannot be there",
+        "InvalidParameterValue",
+        "'{key}' is not a valid tag key. Tag keys must match pattern ({pattern}), and must not be a"
+        " reserved name ('.', '..', '_index')",
+        "aws/karpenter-provider-aws#1527",
+        literal=True,
+    ),
 )
