@@ -48,6 +48,7 @@ mod heard;
 mod observation;
 mod options;
 mod plan;
+pub mod power;
 mod random;
 pub mod rank;
 mod reach;

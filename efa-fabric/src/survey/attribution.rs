@@ -9,7 +9,8 @@
 //! | `drift` | rates that change in the course of a survey |
 //! | `measured` | a subject's own measurements, and those it is compared with |
 //! | `attempts`, `unstable` | nodes that fail or halve in part of their measurements |
-//! | `populations` | nodes of two kinds, and pairs of two levels |
+//! | `levels` | pairs of two levels that no node explains |
+//! | `populations` | nodes of two kinds |
 //! | `finding` | what stands out, before anything is said of it |
 //! | `analysis` | all channels, and who reached whom |
 //! | `nodes`, `links` | which nodes, rails and links stand out |
@@ -22,6 +23,7 @@ mod channel;
 mod drift;
 mod finding;
 mod groups;
+mod levels;
 mod links;
 mod measured;
 mod nodes;

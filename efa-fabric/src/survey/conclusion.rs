@@ -29,6 +29,7 @@ use self::unstable::unstable;
 use super::attribution::{Analysis, Channel, Look, Populations};
 use super::observation::Observations;
 use super::options::Options;
+use super::power;
 use super::verdict::{Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind};
 
 /// What a survey found.
@@ -52,6 +53,10 @@ pub struct Conclusion {
     /// The least loss of a node that this survey could tell from noise, in percent.
     #[serde(default)]
     pub detectable_percent: Option<f64>,
+    /// How many of 100 nodes that are bad in 30 % of their measurements a survey of this many
+    /// measurements names at best: computed, not measured.
+    #[serde(default)]
+    pub unstable_named_percent: Option<f64>,
 }
 
 impl Conclusion {
@@ -125,7 +130,8 @@ pub(crate) fn conclude(
         verdicts.push(populated(populations, &analysis));
     }
     let verdicts = many(&analysis, populations.is_some(), verdicts);
-    finish(observations.nodes(), &analysis, verdicts)
+    let named = power::of_survey(observations, fresh_from);
+    finish(observations.nodes(), &analysis, verdicts, named)
 }
 
 /// Nodes and rails that stand out; where there are two populations, the slower one as a whole does.
@@ -169,7 +175,12 @@ fn contention(analysis: &Analysis, suspects: &BTreeSet<usize>) -> Option<Verdict
 }
 
 /// Sorts the verdicts, and says what holds for the whole survey.
-fn finish(nodes: usize, analysis: &Analysis, mut verdicts: Vec<Verdict>) -> Conclusion {
+fn finish(
+    nodes: usize,
+    analysis: &Analysis,
+    mut verdicts: Vec<Verdict>,
+    named: Option<f64>,
+) -> Conclusion {
     verdicts.sort_by(|x, y| {
         (y.severity, y.confidence, x.subject).cmp(&(x.severity, x.confidence, y.subject))
     });
@@ -202,5 +213,6 @@ fn finish(nodes: usize, analysis: &Analysis, mut verdicts: Vec<Verdict>) -> Conc
         typical_latency_us: typical(Quantity::Latency),
         noise_percent: main.map(|c| percent(c.noise())),
         detectable_percent: main.map(|_| analysis.detectable() * 100.0),
+        unstable_named_percent: named.filter(|_| main.is_some()).map(|share| share * 100.0),
     }
 }

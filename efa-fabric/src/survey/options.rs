@@ -55,8 +55,8 @@ impl Mode {
 pub struct Options {
     /// Which pairs the base rounds cover.
     pub mode: Mode,
-    /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2; at most as many as every pair
-    /// once takes.
+    /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2, and more where nothing stands out in
+    /// so few; at most as many as every pair once takes.
     pub base_rounds: Option<usize>,
     /// Seed of everything random.
     pub seed: u64,

@@ -1,12 +1,13 @@
 //! What to measure next: base rounds, suspects with proven nodes, suspects alone, done.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::attribution::{Analysis, Look};
+use super::attribution::{Analysis, Look, Unstable};
 use super::conclusion::{Conclusion, conclude};
 use super::heard::Heard;
 use super::observation::{Observations, Outcome};
 use super::options::{Mode, Options};
+use super::power::TURNS_OF_UNSTABLE;
 use super::reach::Reach;
 use super::round::{Round, Stage};
 use super::schedule::{self, Pair, Schedule, ordered};
@@ -19,12 +20,18 @@ use self::targets::Targets;
 /// Links measured again at most, and nodes.
 const MOST_LINKS: usize = 256;
 const MOST_ALONE: usize = 16;
+/// Links that are measured alone in a small cluster.
+const LINKS_ALONE: usize = 6;
 /// Times that a suspect is measured again before it is measured alone.
 const TURNS: usize = 2;
 /// Rounds of suspects at most, where links that share nodes have to wait for each other.
 const MOST_TURNS: usize = 12;
-/// Times that a node which failed or was slow in part is measured again in a sampled survey.
-const TURNS_OF_UNSTABLE: usize = 8;
+/// Times after which it is decided whether a node that failed or was slow in part still has to be
+/// measured again.
+const TURNS_TO_DECIDE: usize = 4;
+/// Measurements of each node that a sampled survey goes on to, in its limit, if nothing stands
+/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once.
+const ENOUGH_OF_NODE: usize = 11;
 /// The pair that is measured alone in the end is one of this many nodes.
 const CONTROLS: usize = 8;
 /// Times that a failed measurement alone is tried again.
@@ -158,6 +165,22 @@ impl Plan {
         self.schedule.rounds()
     }
 
+    /// The most rounds that this survey takes, whatever happens. A sampled survey names one bad
+    /// node or rail in 2·log2(n) + 4 rounds; each further one that is clear takes its measurements
+    /// alone, and nodes that fail in part up to 16 rounds, all of them at the same time.
+    #[must_use]
+    pub fn most_rounds(&self) -> usize {
+        let base = self.schedule.rounds().max(self.longest());
+        let alone = MOST_ALONE * self.options.thresholds.alone;
+        // Once more where nobody reached anybody, and the control.
+        let last = 2;
+        match self.options.mode {
+            Mode::Sampled => base + TURNS_OF_UNSTABLE.max(self.round_limit()) + alone + last,
+            // Nodes and links, each measured again where it failed.
+            _ => base + TURNS_OF_UNSTABLE + 2 * alone * (1 + AGAIN) + last,
+        }
+    }
+
     /// Nodes under suspicion now: to be measured again, or left out because nothing answers.
     #[must_use]
     pub fn suspects(&self) -> Vec<usize> {
@@ -183,7 +206,6 @@ impl Plan {
             }
         }
         self.phase = Phase::Targeted;
-        self.fresh_from = self.issued;
         self.left_out = (0..self.nodes)
             .filter(|&node| self.heard.out(node) && !self.heard.silent[node])
             .collect();
@@ -192,20 +214,19 @@ impl Plan {
 
     fn targeted(&mut self, observations: &Observations) -> Option<Vec<Pair>> {
         if self.turn == 0 {
+            self.fresh_from = self.issued;
             let analysis = self.analyse(observations);
             self.suspect(&analysis, observations.is_empty());
+            if self.nothing_stands_out(observations) && self.lengthen() {
+                self.phase = Phase::Base;
+                return None;
+            }
+        } else if self.turn.is_multiple_of(TURNS_TO_DECIDE) && !self.unstable.is_empty() {
+            self.decide(observations);
         }
         let turn = self.turn;
         self.turn += 1;
         let reach = Reach::new(observations);
-        // A node whose only bad pair fails again: it is the pair.
-        if turn > 0 {
-            for (node, pair) in std::mem::take(&mut self.doubted) {
-                if reach.never_worked(pair) {
-                    self.unstable.retain(|&other| other != node);
-                }
-            }
-        }
         // Nodes that were left out and work after all were hardly measured.
         for &node in self
             .left_out
@@ -218,7 +239,7 @@ impl Plan {
         }
         let mut targets = Targets::new(turn, &self.proven, &self.met);
         // A pair that failed is tried again together with all others that did.
-        if turn < self.last_turn() {
+        if turn < self.last_turn().max(TURNS_TO_DECIDE) {
             targets.pairs(reach.open_pairs());
             let mut doubtful = reach.open_nodes();
             doubtful.retain(|&node| !self.heard.silent[node]);
@@ -270,11 +291,71 @@ impl Plan {
 
     /// Turns of nodes that failed or were slow in part; those are few, and worth the rounds.
     fn last_turn_of_unstable(&self) -> usize {
-        match self.options.mode {
-            _ if self.unstable.is_empty() => 0,
-            Mode::Sampled => TURNS_OF_UNSTABLE,
-            _ => MOST_TURNS,
+        if self.unstable.is_empty() {
+            0
+        } else {
+            TURNS_OF_UNSTABLE
         }
+    }
+
+    /// Leaves those nodes that failed or were slow in part of which enough is known by now: their
+    /// bad measurements are clear, or so rare that they are chance.
+    fn decide(&mut self, observations: &Observations) {
+        let analysis = self.analyse(observations);
+        let of = |look| analysis.unstable(look, &BTreeSet::new());
+        let named: BTreeSet<usize> = of(Look::Verdict).iter().map(|found| found.node).collect();
+        let open: BTreeMap<usize, Unstable> = of(Look::Screen)
+            .into_iter()
+            .map(|found| (found.node, found))
+            .collect();
+        // A node with one bad pair that never worked, and none else: it is the pair.
+        let is_pair = |node: usize, found: &Unstable| {
+            let of_node = self.doubted.iter().filter(|(doubted, _)| *doubted == node);
+            of_node.map(|&(_, pair)| pair).any(|pair| {
+                let times = analysis.reach.times_failed(pair);
+                analysis.reach.never_worked(pair) && found.failed + found.slow <= times
+            })
+        };
+        self.unstable.retain(|node| {
+            let found = open.get(node).filter(|_| !named.contains(node));
+            found.is_some_and(|found| !is_pair(*node, found))
+        });
+        // What was bad each time is tried again: it may be the pair.
+        let left = self.unstable.iter().filter_map(|node| open.get(node));
+        self.unsettled = left
+            .flat_map(|found| found.unsettled.iter().copied())
+            .collect();
+    }
+
+    /// Whether nothing is to be measured again.
+    fn nothing_stands_out(&self, observations: &Observations) -> bool {
+        !observations.is_empty()
+            && self.suspects.is_empty()
+            && self.unstable.is_empty()
+            && self.links.is_empty()
+            && !(0..self.nodes).any(|node| self.heard.out(node))
+    }
+
+    /// The base rounds that a sampled survey goes on to if nothing stands out; 0 for others.
+    fn longest(&self) -> usize {
+        if self.options.mode != Mode::Sampled || self.options.base_rounds.is_some() {
+            return 0;
+        }
+        let limit = self.round_limit().saturating_sub(TURNS + 1);
+        let all = schedule::full(self.nodes).rounds();
+        ENOUGH_OF_NODE.min(limit).min(all)
+    }
+
+    /// Adds base rounds to a sampled survey of few measurements, as many as its limit has left
+    /// beside the control; whether it did.
+    fn lengthen(&mut self) -> bool {
+        let wanted = self.longest();
+        if self.schedule.rounds() >= wanted {
+            return false;
+        }
+        self.fresh_from = usize::MAX;
+        self.schedule = schedule::sampled(self.nodes, wanted, self.options.seed);
+        true
     }
 
     fn analyse(&self, observations: &Observations) -> Analysis {
@@ -353,10 +434,12 @@ impl Plan {
                 }));
             }
         }
+        // Of a few pairs, that many slow ones are no single faults.
+        let most_links = MOST_ALONE.min(LINKS_ALONE.max(analysis.partners.len() / 100));
         for finding in analysis
             .links(Look::Verdict, &clear(&analysis))
             .iter()
-            .take(MOST_ALONE)
+            .take(most_links)
         {
             let count = finding.alone.map_or(0, |(_, count)| count);
             let wanted = times.saturating_sub(count);

@@ -10,6 +10,8 @@ const CHANCE: f64 = 0.003;
 /// Failed attempts that a verdict needs: on a pair, on a node.
 const LEAST_OF_PAIR: usize = 3;
 const LEAST_OF_NODE: usize = 3;
+/// A node of this many fails once more before it is called dead: it may be one that fails in part.
+const FEW_NODES: usize = 16;
 /// And at most, however many pairs fail.
 const MOST_FAILURES: usize = 7;
 
@@ -165,8 +167,18 @@ impl Reach {
 
     /// The same of a node.
     pub(crate) fn enough_of_node(&self) -> usize {
-        let enough = self.enough_failures(self.nodes.len(), LEAST_OF_NODE);
+        let least = if self.nodes.len() < FEW_NODES {
+            LEAST_OF_NODE
+        } else {
+            LEAST_OF_NODE + 1
+        };
+        let enough = self.enough_failures(self.nodes.len(), least);
         enough.min(self.live_nodes()).max(2)
+    }
+
+    /// How often a pair failed.
+    pub(crate) fn times_failed(&self, pair: Pair) -> usize {
+        self.pairs.get(&pair).map_or(0, |tally| tally.failed)
     }
 
     /// Whether a pair failed, and never worked.

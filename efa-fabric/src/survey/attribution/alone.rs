@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
-use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding};
+use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, pooled};
 use crate::median::median;
 
 /// An effect that keeps this share alone is not for the company.
@@ -15,12 +15,16 @@ const LINK_CONTENTION: f64 = -0.20;
 /// A loss by company has to be this clear (logarithm: 14 %).
 const CONTENTION: f64 = -0.15;
 /// What was measured since a node was suspected is this many standard errors below.
-const AGAIN: f64 = 3.0;
+const AGAIN: f64 = 3.3;
 /// The same of latency, which has one value where bandwidth has two.
 const AGAIN_LATENCY: f64 = 1.5;
 /// Chance that any healthy node looks as a slow one when it is measured again.
 const CHANCE: f64 = 0.02;
 const CHANCE_LATENCY: f64 = 0.1;
+/// All that was measured of it is this many standard errors below.
+const CLEAR: f64 = 4.0;
+/// A link alone is this many standard errors below, those of its nodes included.
+const CLEAR_OF_NODES: f64 = 3.5;
 /// Measurements since a node was suspected that a verdict needs, one of them alone.
 const ENOUGH_AGAIN: usize = 3;
 
@@ -73,7 +77,12 @@ impl Analysis {
             Quantity::Latency => (AGAIN_LATENCY, CHANCE_LATENCY),
         };
         let chance = channel.chance_of_node(finding.node, finding.direction, effect / 2.0);
+        let (effect_of_all, _, company) = channel.effect(finding.node, finding.direction);
+        let all = pooled(effect_of_all, company, finding.alone);
+        let times = company + finding.alone.map_or(0, |(_, times)| times);
+        let clear = all <= -CLEAR * channel.noise() / (times.max(1) as f64).sqrt();
         let again = fresh <= -least * channel.error_of(channel.noise(), count)
+            && clear
             && chance * (channel.fit.tx.len() as f64) < most;
         if alone <= (effect * KEPT_ALONE).min(-0.06) && again {
             Alone::StillBad
@@ -86,7 +95,7 @@ impl Analysis {
 
     /// The same for a link.
     pub(crate) fn judge_link(&self, finding: &LinkFinding, suspects: &BTreeSet<usize>) -> Alone {
-        let Some((alone, _)) = finding.alone.filter(|&(_, n)| n >= self.enough_alone()) else {
+        let Some((alone, times)) = finding.alone.filter(|&(_, n)| n >= self.enough_alone()) else {
             return Alone::Unknown;
         };
         let channel = &self.channels[finding.channel];
@@ -100,7 +109,11 @@ impl Analysis {
             Direction::Both => claim,
             _ => claim * LINK_CLAIM,
         };
-        if alone <= near {
+        // What its nodes reach with others is itself known from few measurements, and wrong in the
+        // same way each time that the link is measured.
+        let scale = channel.spread_of_links(finding.direction);
+        let error = channel.link_error(finding.pair, finding.direction, scale, times);
+        if alone <= near.min(-CLEAR_OF_NODES * error) {
             Alone::StillBad
         } else if finding.count >= 2
             && finding.effect <= LINK_CONTENTION

@@ -12,8 +12,8 @@ const SLOW: f64 = -0.25;
 const SLOW_NOISE: f64 = 5.0;
 /// It is odd beyond this multiple of the noise.
 const ODD_NOISE: f64 = 3.0;
-/// And beyond this difference (logarithm: 10 %).
-const ODD: f64 = 0.1;
+/// And beyond this difference (logarithm: 11 %).
+const ODD: f64 = 0.12;
 
 /// One attempt at a pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +63,7 @@ pub(super) fn attempts(channel: &Channel, failed: &BTreeMap<Pair, usize>) -> Vec
             .map(|(from, to, value)| fit.residual(&Cell { from, to, value }))
             .max_by(|x, y| x.abs().total_cmp(&y.abs()))
             .unwrap_or(0.0);
-        let is_odd = furthest.abs() > ODD.max(ODD_NOISE * channel.noise);
+        let is_odd = furthest.abs() > ODD.max(ODD_NOISE * channel.noise());
         let odd = if is_odd { furthest.signum() as i8 } else { 0 };
         let value = known
             .map(|(_, _, value)| value + both.shift)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::schedule::Pair;
-use super::super::statistics::{Cell, Fit, LEAST_SPREAD, SLOW_PARTNER, tail};
+use super::super::statistics::{Cell, Fit, LEAST_SPREAD, SLOW_PARTNER, spread, tail};
 use super::super::verdict::{Direction, Quantity};
 use super::finding::SlowGroup;
 use super::ways::Ways;
@@ -76,13 +76,21 @@ impl Channel {
     ) -> f64 {
         let count = self.fit.tx_count[a].min(self.fit.tx_count[b]).max(1) as f64;
         // Both directions together are the mean of two.
-        let share = if direction == Direction::Both {
-            1.0
-        } else {
-            2.0
+        let share = match (direction, self.quantity) {
+            (Direction::Both, Quantity::Bandwidth) => 1.0,
+            _ => 2.0,
         };
         let nodes = self.noise.powi(2) * share / count;
         (scale.powi(2) / times.max(1) as f64 + nodes).sqrt() * self.freedom
+    }
+
+    /// The spread of what the fit leaves of the links, in this direction.
+    pub(super) fn spread_of_links(&self, direction: Direction) -> f64 {
+        let left = self
+            .pairs
+            .iter()
+            .map(|both| self.residual(both).along(direction));
+        spread(left, LEAST_SPREAD)
     }
 
     /// The typical value: Gbit/s or µs.
@@ -271,13 +279,23 @@ impl Channel {
         self.noise * self.freedom
     }
 
+    /// What the nodes of a link reach beyond the typical value: a link that is as fast as others
+    /// are is not slow.
+    fn above(&self, (a, b): Pair, direction: Direction) -> f64 {
+        let (tx, rx) = (&self.fit.tx, &self.fit.rx);
+        let forth = tx[a].max(0.0) + rx[b].max(0.0);
+        let back = tx[b].max(0.0) + rx[a].max(0.0);
+        let mean = f64::midpoint(forth, back);
+        Ways { mean, forth, back }.along(direction)
+    }
+
     /// The median of what was measured of a link alone, and how often it was.
     pub(super) fn alone_of_link(&self, pair: Pair, direction: Direction) -> Option<(f64, usize)> {
         let mut values: Vec<f64> = self
             .alone
             .iter()
             .filter(|both| both.pair == pair)
-            .map(|both| self.residual(both).along(direction))
+            .map(|both| self.residual(both).along(direction) + self.above(pair, direction))
             .filter(|v| v.is_finite())
             .collect();
         let count = values.len();

@@ -37,7 +37,7 @@ pub(super) fn even_out(
             (false, false) => None,
         }
     };
-    let noise = spread(pairs.iter().filter_map(left), LEAST_SPREAD / 2.0);
+    let noise = noise_within(pairs, left);
     // Of what is measured again, only pairs of good nodes say something of their round: slow links
     // are low, and two slow nodes are faster together than the sum of their effects.
     let is_base = |both: &Both| both.round < fresh_from;
@@ -82,6 +82,33 @@ pub(super) fn even_out(
         }
     }
     true
+}
+
+/// The spread of what is left within the rounds: drift adds to the spread over all of them, and
+/// would hide itself in it.
+fn noise_within(pairs: &[Both], left: impl Fn(&Both) -> Option<f64>) -> f64 {
+    let mut rounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for both in pairs {
+        if let Some(value) = left(both) {
+            rounds.entry(both.round).or_default().push(value);
+        }
+    }
+    let all = rounds.values().flatten().copied();
+    let overall = spread(all, LEAST_SPREAD / 2.0);
+    let mut within = Vec::new();
+    for values in rounds.values_mut().filter(|v| v.len() >= LEAST_PAIRS) {
+        let Some(middle) = median(values) else {
+            continue;
+        };
+        // The median of few takes part of their spread out.
+        let count = values.len() as f64;
+        let widen = (count / (count - 1.0)).sqrt();
+        within.extend(values.iter().map(|value| (value - middle) * widen));
+    }
+    if within.is_empty() {
+        return overall;
+    }
+    spread(within.into_iter(), LEAST_SPREAD / 2.0).min(overall)
 }
 
 /// The change per round, and how many standard errors it is.

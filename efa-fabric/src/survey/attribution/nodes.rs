@@ -1,5 +1,7 @@
 //! Which nodes and rails stand out.
 
+use std::collections::HashMap;
+
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::finding::{Look, NodeFinding, SCREEN_EFFECT, pooled};
@@ -16,15 +18,20 @@ const CLEAR_EFFECT: f64 = 1.4;
 const MOST_GOOD: f64 = 0.1;
 /// The same of a single partner among few.
 const MOST_GOOD_OF_FEW: f64 = 0.3;
-/// One partner is enough if noise this many times as large would be needed for it.
-const CERTAIN: f64 = 5.0;
+/// One partner is enough if the loss is so large (logarithm: 24 %), and noise this many times as
+/// large would be needed for it.
+const LARGE: f64 = -0.27;
+const CERTAIN: f64 = 4.0;
+/// Rails and directions of a node that are cleared, of all that stand out, clear the others too.
+const MOST_CLEARED: f64 = 0.5;
 /// The node's own measurements show at least this share of the least effect.
 const MEASURED: f64 = 0.95;
 
 impl Analysis {
     /// Nodes and rails that stand out, worst first.
     pub(crate) fn nodes(&self, look: Look) -> Vec<NodeFinding> {
-        let mut found = Vec::new();
+        let mut found: Vec<NodeFinding> = Vec::new();
+        let mut clears: HashMap<(usize, Quantity), (usize, usize)> = HashMap::new();
         if !self.outliers {
             return found;
         }
@@ -52,7 +59,9 @@ impl Analysis {
                     let cleared = good >= 2 && share_of_good > MOST_GOOD
                         || good >= 1
                             && (share_of_good > MOST_GOOD_OF_FEW
-                                || effect * 0.75 < -CERTAIN * channel.noise());
+                                || effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise());
+                    let counts = clears.entry((node, channel.quantity)).or_default();
+                    *counts = (counts.0 + usize::from(cleared), counts.1 + 1);
                     let measured = channel
                         .compare_node(node, direction)
                         .is_some_and(|c| c.effect(channel.quantity) <= claim * MEASURED);
@@ -70,6 +79,18 @@ impl Analysis {
                     }
                 }
             }
+        }
+        // The same pair cleared most of it: what is left of its rails and directions is noise.
+        let is_cleared = |finding: &NodeFinding| {
+            let quantity = self.channels[finding.channel].quantity;
+            let counts = clears.get(&(finding.node, quantity));
+            counts.is_some_and(|&(cleared, all)| cleared as f64 > MOST_CLEARED * all as f64)
+        };
+        for finding in &mut found {
+            finding.cleared |= is_cleared(finding);
+        }
+        if look == Look::Verdict {
+            found.retain(|finding| !finding.cleared);
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
         found

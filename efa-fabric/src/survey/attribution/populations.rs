@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::super::schedule::Pair;
 use super::super::statistics::{LEAST_SPREAD, spread};
 use super::analysis::Analysis;
 use super::channel::Channel;
+use super::levels::{LEVELS, two_levels};
 use crate::median::median;
 
 /// Each population has this share of the nodes.
@@ -13,13 +15,6 @@ const LEAST_SHARE: f64 = 0.3;
 const LEAST_NODES: usize = 3;
 /// The gap between the two, in their own spreads.
 const CLEAR: f64 = 4.0;
-/// Two levels of pairs differ by this (logarithm: 14 %).
-const LEVELS: f64 = 0.15;
-/// Each level has this share of the pairs.
-const LEAST_OF_LEVEL: f64 = 0.05;
-
-/// Share of the lower pairs that are of one node, at most.
-const MOST_OF_ONE: f64 = 0.6;
 
 /// Two populations: what the slower nodes reach at best, and the others.
 #[derive(Debug, Clone)]
@@ -97,50 +92,19 @@ impl Analysis {
     /// how many.
     pub(crate) fn levels(&self) -> Option<(f64, f64, usize, usize)> {
         let channel = self.main().filter(|_| self.outliers)?;
-        let mut pairs: HashMap<(usize, usize), (f64, usize)> = HashMap::new();
-        let mut measured: HashMap<(usize, usize), Vec<f64>> = HashMap::new();
+        let (of_pairs, cut) = two_levels(&channel.pairs)?;
+        let mut measured: HashMap<Pair, Vec<f64>> = HashMap::new();
         for both in &channel.pairs {
-            for value in [both.forth, both.back] {
-                if value.is_finite() {
-                    let sum = pairs.entry(both.pair).or_default();
-                    *sum = (sum.0 + value, sum.1 + 1);
-                    let seen = measured.entry(both.pair).or_default();
-                    seen.push(channel.unlog(value + both.shift));
-                }
-            }
-        }
-        let mut of_pairs: Vec<(f64, (usize, usize))> = pairs
-            .into_iter()
-            .map(|(pair, (sum, count))| (sum / count as f64, pair))
-            .collect();
-        of_pairs.sort_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)));
-        let values: Vec<f64> = of_pairs.iter().map(|(value, _)| *value).collect();
-        let cut = split(&values)?;
-        let mut of_low: HashMap<usize, usize> = HashMap::new();
-        for (_, (a, b)) in &of_pairs[..cut] {
-            *of_low.entry(*a).or_default() += 1;
-            *of_low.entry(*b).or_default() += 1;
-        }
-        // One node with most of the low pairs explains them.
-        let most = of_low.into_values().max().unwrap_or(0);
-        if most as f64 > MOST_OF_ONE * cut as f64 {
-            return None;
-        }
-        let (low, high) = values.split_at(cut);
-        let least = (LEAST_OF_LEVEL * values.len() as f64).max(3.0);
-        if (low.len() as f64) < least || (high.len() as f64) < least {
-            return None;
-        }
-        let middle = |side: &[f64]| median(&mut side.to_vec());
-        let (lower, higher) = (middle(low)?, middle(high)?);
-        let scale = spread(low.iter().copied(), LEAST_SPREAD)
-            .max(spread(high.iter().copied(), LEAST_SPREAD));
-        let apart = higher - lower;
-        if apart < LEVELS || apart < CLEAR * scale {
-            return None;
+            let values = [both.forth, both.back].into_iter();
+            let seen = measured.entry(both.pair).or_default();
+            seen.extend(
+                values
+                    .filter(|v| v.is_finite())
+                    .map(|v| channel.unlog(v + both.shift)),
+            );
         }
         // What is said is what was measured, and not what the fit made of it.
-        let seen = |side: &[(f64, (usize, usize))]| {
+        let seen = |side: &[(f64, Pair)]| {
             let of = side.iter().filter_map(|(_, pair)| measured.get(pair));
             median(&mut of.flatten().copied().collect::<Vec<f64>>())
         };
@@ -175,22 +139,4 @@ fn best(channel: &Channel) -> Vec<Option<f64>> {
 
 fn median_of(side: &[(f64, usize)]) -> Option<f64> {
     median(&mut side.iter().map(|(v, _)| *v).collect::<Vec<_>>())
-}
-
-/// Where sorted values fall into two parts with the least squares left (Otsu).
-fn split(values: &[f64]) -> Option<usize> {
-    let total: f64 = values.iter().sum();
-    let count = values.len() as f64;
-    let mut below = 0.0;
-    (1..values.len())
-        .map(|cut| {
-            below += values[cut - 1];
-            let (low, high) = (below / cut as f64, (total - below) / (count - cut as f64));
-            (
-                cut as f64 * (count - cut as f64) * (high - low).powi(2),
-                cut,
-            )
-        })
-        .max_by(|x, y| x.0.total_cmp(&y.0))
-        .map(|(_, cut)| cut)
 }

@@ -9,6 +9,7 @@ use super::super::verdict::Quantity;
 use super::channel::{Both, Channel};
 use super::drift;
 use super::groups::Groups;
+use super::levels::two_levels;
 use crate::median::median;
 
 /// Below this many nodes, the spread between nodes is bounded by what the noise explains.
@@ -57,7 +58,7 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
             _ => company.push(o),
         }
     }
-    wanted
+    let mut channels: Vec<Channel> = wanted
         .into_iter()
         .filter_map(|(rail, quantity)| {
             let (company, alone) = sorted.get(&rail)?;
@@ -73,7 +74,33 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
                 how,
             )
         })
-        .collect()
+        .collect();
+    share_noise(&mut channels);
+    channels
+}
+
+/// Gives the rails the noise of all of them where their own is less: that of one small table is
+/// hardly known, and the rail that has the least by luck would be the one that stands out.
+fn share_noise(channels: &mut [Channel]) {
+    let bandwidth = |c: &&Channel| c.quantity == Quantity::Bandwidth;
+    let mut all: Vec<f64> = channels
+        .iter()
+        .filter(bandwidth)
+        .map(Channel::noise)
+        .collect();
+    let Some(common) = median(&mut all) else {
+        return;
+    };
+    for channel in channels {
+        let live = channel.fit.tx.iter().filter(|e| e.is_finite()).count();
+        if channel.quantity != Quantity::Bandwidth || live >= FEW_NODES {
+            continue;
+        }
+        let more = (common / channel.noise()).max(1.0);
+        channel.noise *= more;
+        channel.spread_tx *= more;
+        channel.spread_rx *= more;
+    }
 }
 
 fn both(observation: &PairObservation, quantity: Quantity) -> Option<Both> {
@@ -122,7 +149,9 @@ fn channel(
         Groups::new(labels).even_out(claim, &mut pairs, &mut alone, fitted)
     });
     let mut fit = fitted(&pairs);
-    if drift::even_out(&fit, how.fresh_from, &mut pairs, &mut alone) {
+    // Pairs of two levels are no drift, though rounds have more of one or of the other.
+    if two_levels(&pairs).is_none() && drift::even_out(&fit, how.fresh_from, &mut pairs, &mut alone)
+    {
         fit = fitted(&pairs);
     }
     let cells = cells(&pairs);
@@ -145,11 +174,10 @@ fn channel(
         (1.25 * freedom * noise / count.sqrt()).max(LEAST_SPREAD)
     };
     let scale = |effects: &[f64], counts: &[usize]| {
-        let seen = spread(effects.iter().copied(), LEAST_SPREAD);
         if live < FEW_NODES {
-            seen.min(explained(counts))
+            explained(counts)
         } else {
-            seen
+            spread(effects.iter().copied(), LEAST_SPREAD)
         }
     };
     Some(Channel {

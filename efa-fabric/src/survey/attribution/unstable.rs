@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::power::LEAST_BAD;
 use super::super::schedule::Pair;
 use super::super::statistics::tail;
 use super::analysis::Analysis;
@@ -10,25 +11,23 @@ use super::attempts::{Attempt, attempts, slow_from};
 use super::finding::Look;
 use crate::median::median;
 
-/// Bad attempts of a node, at least.
-const LEAST_BAD: usize = 3;
 /// Partners with which it was bad.
 const LEAST_PARTNERS: usize = 2;
 /// Share of bad attempts, at least and at most: beyond, a node is slow or dead.
 const LEAST_SHARE: f64 = 0.12;
 const MOST_SHARE: f64 = 0.85;
 /// Chance of a verdict on any healthy node of a survey.
-const CHANCE: f64 = 0.005;
+const CHANCE: f64 = 0.002;
 /// The same to measure a node again.
-const CHANCE_SCREENED: f64 = 2.0;
-/// Of this many attempts of a node, a clearly bad one is enough to measure it again.
-const FEW: usize = 9;
+const CHANCE_SCREENED: f64 = 3.0;
 /// A clearly bad attempt failed, or lost this (logarithm: 36 %).
 const CLEARLY: f64 = -0.45;
 /// Below this many attempts at others, one of those is taken to be bad.
 const ONE_UNSEEN: f64 = 50.0;
 /// A node varies if this share of its attempts is odd; with this chance.
 const VARIES: f64 = 0.35;
+/// Of a node that is odd in nearly all of them, the effect is not known.
+const MOST_VARIES: f64 = 0.9;
 const CHANCE_VARIES: f64 = 0.0005;
 /// Odd attempts in each way, as a share of all odd ones.
 const LEAST_OF_EACH: f64 = 0.2;
@@ -36,6 +35,8 @@ const LEAST_OF_EACH: f64 = 0.2;
 const LEAST_VARIED: usize = 5;
 /// What its good attempts reach at least (logarithm: 10 %).
 const GOOD: f64 = -0.105;
+/// The same of few, to measure it again (logarithm: 15 %).
+const GOOD_OF_FEW: f64 = -0.16;
 
 /// A node that is bad in part of its measurements.
 #[derive(Debug, Clone)]
@@ -74,7 +75,12 @@ impl Analysis {
             Look::Verdict => CHANCE,
         } / nodes as f64;
         let mut found = Vec::new();
-        for varies in [false, true] {
+        // Where pairs have two levels, every node varies.
+        let levels = self.levels().is_some();
+        for varies in [false, true]
+            .into_iter()
+            .filter(|varies| !(*varies && levels))
+        {
             let bad = |attempt: &Attempt| {
                 if varies {
                     attempt.odd != 0
@@ -82,13 +88,14 @@ impl Analysis {
                     attempt.is_bad(least)
                 }
             };
+            let mut taken = BTreeSet::new();
             // The clearest first: its pairs are then no evidence against its partners.
             loop {
                 let (counts, partners) = counts(&all, nodes, bad);
                 let total = counts.iter().fold((0, 0), |t, c| (t.0 + c.0, t.1 + c.1));
                 let (total_bad, total_tried) = (total.0 / 2, total.1 / 2);
                 let best = (0..nodes)
-                    .filter(|&node| counts[node].0 > 0)
+                    .filter(|&node| counts[node].0 > 0 && !taken.contains(&node))
                     .map(|node| {
                         let (bad, tried) = counts[node];
                         let others = total_tried.saturating_sub(tried);
@@ -102,12 +109,11 @@ impl Analysis {
                         let (bad, tried) = counts[node];
                         let share = bad as f64 / tried as f64;
                         let enough = match (varies, look) {
-                            (true, _) => share >= VARIES && tried >= LEAST_VARIED,
-                            // Of few attempts, one that is clearly bad is worth others.
-                            (_, Look::Screen) if tried <= FEW => {
-                                bad >= 2 || clearly_bad(&all, node)
+                            (true, _) => {
+                                (VARIES..=MOST_VARIES).contains(&share) && tried >= LEAST_VARIED
                             }
-                            (_, Look::Screen) => bad >= 2,
+                            // One that is clearly bad is worth others.
+                            (_, Look::Screen) => bad >= 2 || clearly_bad(&all, node),
                             _ if partners[node] < LEAST_PARTNERS => false,
                             _ => bad >= LEAST_BAD && (LEAST_SHARE..=MOST_SHARE).contains(&share),
                         };
@@ -123,7 +129,12 @@ impl Analysis {
                     break;
                 };
                 let of_node: Vec<Attempt> = all.iter().filter(|a| a.is_of(node)).copied().collect();
-                all.retain(|attempt| !attempt.is_of(node));
+                // A single bad attempt speaks against both of its nodes.
+                if look == Look::Screen && !varies && counts[node].0 == 1 {
+                    taken.insert(node);
+                } else {
+                    all.retain(|attempt| !attempt.is_of(node));
+                }
                 let mut unstable = described(channel, node, &of_node, least);
                 if varies {
                     unstable.varies = true;
@@ -133,7 +144,7 @@ impl Analysis {
                 let part = if varies {
                     both_ways(&of_node)
                 } else {
-                    is_good_else(&of_node, least)
+                    is_good_else(&of_node, least, look)
                 };
                 if part && (look == Look::Screen || unstable.is_certain(&of_node, least)) {
                     found.push(unstable);
@@ -163,7 +174,8 @@ impl Unstable {
                 always += 1;
             }
         }
-        mixed >= 1 && mixed >= always
+        // A bad pair that is tried once more is bad again now and then.
+        mixed >= 1 && 2 * mixed >= always
     }
 }
 
@@ -181,10 +193,14 @@ fn clearly_bad(attempts: &[Attempt], node: usize) -> bool {
 }
 
 /// Whether attempts that are not bad are good: those of a slow node are not.
-fn is_good_else(attempts: &[Attempt], least: f64) -> bool {
+fn is_good_else(attempts: &[Attempt], least: f64, look: Look) -> bool {
+    let limit = match look {
+        Look::Screen => GOOD_OF_FEW,
+        Look::Verdict => GOOD,
+    };
     let good = attempts.iter().filter_map(|attempt| attempt.left);
     let mut good: Vec<f64> = good.filter(|&left| left > least).collect();
-    median(&mut good).is_some_and(|good| good > GOOD)
+    median(&mut good).is_some_and(|good| good > limit)
 }
 
 /// What is said of a node.

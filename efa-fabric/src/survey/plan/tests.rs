@@ -68,6 +68,47 @@ fn stages_follow_each_other_and_rounds_are_disjoint() {
 }
 
 #[test]
+fn a_sampled_survey_in_which_nothing_stands_out_goes_on_in_its_limit() {
+    for (nodes, base, longest) in [(6, 4, 5), (8, 5, 7), (16, 6, 9), (64, 8, 11), (512, 11, 11)] {
+        let mut plan = Plan::new(nodes, options(Mode::Sampled)).unwrap();
+        assert_eq!(plan.base_rounds(), base);
+        let mut observations = Observations::new(nodes);
+        let mut pairs = HashSet::new();
+        let mut rounds = 0;
+        while let Some(round) = plan.next(&observations) {
+            rounds += 1;
+            for &(a, b) in &round.pairs {
+                assert!(
+                    round.stage != Stage::Base || pairs.insert((a, b)),
+                    "{a} {b}"
+                );
+                let m = Measured::new(20.0, 100.0, 100.0);
+                observations
+                    .add(PairObservation::measured(a, b, None, &round, m))
+                    .unwrap();
+            }
+        }
+        assert_eq!(
+            (plan.base_rounds(), rounds),
+            (longest, longest + 1),
+            "{nodes}"
+        );
+        assert!(rounds <= plan.round_limit() && rounds <= plan.most_rounds());
+        let named = plan.conclude(&observations).unstable_named_percent.unwrap() / 100.0;
+        assert!(
+            (named - (1.0 - 0.7f64.powi(longest as i32))).abs() < 0.02,
+            "{named}"
+        );
+    }
+    let given = Options {
+        base_rounds: Some(6),
+        ..options(Mode::Sampled)
+    };
+    let mut plan = Plan::new(64, given).unwrap();
+    assert!(!plan.lengthen());
+}
+
+#[test]
 fn a_silent_node_costs_one_deadline() {
     let mut plan = Plan::new(16, Options::default()).unwrap();
     let mut observations = Observations::new(16);
@@ -90,12 +131,12 @@ fn a_silent_node_costs_one_deadline() {
 }
 
 #[test]
-fn a_dead_node_costs_three_rounds_and_a_dead_link_is_not_a_node() {
+fn a_dead_node_costs_four_rounds_and_a_dead_link_is_not_a_node() {
     let run = quiet(16)
         .with(Fault::DeadNode { node: 9 })
         .survey(options(Mode::Full), 1)
         .unwrap();
-    assert_eq!((run.deadlines, run.conclusion.drain), (3, vec![9]));
+    assert_eq!((run.deadlines, run.conclusion.drain), (4, vec![9]));
     let fault = Fault::DeadLink { pair: (2, 9) };
     let run = quiet(16)
         .with(fault)

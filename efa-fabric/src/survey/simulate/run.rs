@@ -53,10 +53,14 @@ impl Run {
         faults: &'a [Fault],
         least: Severity,
     ) -> impl Iterator<Item = &'a Verdict> {
+        // Several slow links are a structure.
+        let is_link = |fault: &&Fault| matches!(fault, Fault::SlowLink { .. });
+        let slow_links = faults.iter().filter(is_link).count();
         self.conclusion
             .verdicts
             .iter()
             .filter(move |v| v.severity >= least && v.kind != VerdictKind::NotEnoughData)
+            .filter(move |v| !(v.kind == VerdictKind::Structure && slow_links > 1))
             .filter(move |v| {
                 faults.iter().all(|fault| {
                     let (subject, kind) = fault.truth();

@@ -3,6 +3,7 @@
 use super::super::random::Random;
 use super::super::round::{Round, Stage};
 use super::super::schedule::Pair;
+use super::fault::Fault;
 
 /// What a simulated fabric does besides independent lognormal noise. Nothing of it is a fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -54,6 +55,9 @@ pub enum World {
     CommonNoise,
 }
 
+/// What a slower path reaches.
+const SLOW_PATH: f64 = 0.7;
+
 /// What the world made of one measurement.
 pub(super) enum Fate {
     Measured,
@@ -82,12 +86,8 @@ impl World {
     ) -> f64 {
         let pair = (from.min(to), from.max(to));
         match self {
-            Self::SlowPaths { share } => {
-                let hash = seed ^ ((pair.0 as u64) << 32) ^ pair.1 as u64;
-                let mut path = Random::for_purpose(hash, 7);
-                if path.unit() < share { 0.7 } else { 1.0 }
-            }
-            Self::Paths { share } if random.unit() < share => 0.7,
+            Self::SlowPaths { .. } if self.is_slow_path(pair, seed) => SLOW_PATH,
+            Self::Paths { share } if random.unit() < share => SLOW_PATH,
             Self::Collisions { share } => {
                 let alone = matches!(round.stage, Stage::Alone | Stage::Control);
                 if random.unit() < share && !alone {
@@ -111,6 +111,25 @@ impl World {
             Self::Drift { per_round } => (1.0 - per_round).powi(round.index as i32),
             _ => 1.0,
         }
+    }
+
+    /// Whether this pair always takes a slower path.
+    fn is_slow_path(self, pair: Pair, seed: u64) -> bool {
+        let Self::SlowPaths { share } = self else {
+            return false;
+        };
+        let hash = seed ^ ((pair.0 as u64) << 32) ^ pair.1 as u64;
+        Random::for_purpose(hash, 7).unit() < share
+    }
+
+    /// The links that this world makes slower for good.
+    pub(super) fn slow_links(self, nodes: usize, seed: u64) -> Vec<Fault> {
+        let pairs = (0..nodes).flat_map(|a| (a + 1..nodes).map(move |b| (a, b)));
+        let loss = 1.0 - SLOW_PATH;
+        pairs
+            .filter(|&pair| self.is_slow_path(pair, seed))
+            .map(|pair| Fault::SlowLink { pair, loss })
+            .collect()
     }
 
     /// One draw of noise, in standard deviations.
