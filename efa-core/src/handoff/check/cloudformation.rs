@@ -122,6 +122,9 @@ fn list_unread(document: &Checked<'_>, found: &mut Findings) {
         .document
         .get("Resources")
         .and_then(Value::as_object);
+    if resources.is_none_or(serde_json::Map::is_empty) {
+        found.nothing_to_check("template", "Resources", &document.path("Resources"));
+    }
     for (name, resource) in resources.into_iter().flatten() {
         let kind = resource.get("Type").and_then(Value::as_str);
         let kind = kind.unwrap_or_default();

@@ -85,6 +85,16 @@ impl Findings {
         }
     }
 
+    /// Says that a part has nothing to check, or has it in a form that is not read.
+    pub(super) fn nothing_to_check(&mut self, kind: &str, name: &str, path: &str) {
+        self.unread(
+            kind,
+            name,
+            path,
+            "it has no launch in a form that is read here",
+        );
+    }
+
     /// Adds what another way to read the same text found, once.
     pub(super) fn merge(&mut self, other: Self) {
         for finding in other.findings {

@@ -85,11 +85,58 @@ const KEYS: &[&str] = &[
     "volumeType",
 ];
 
+/// The keys of ClusterConfig in the JSON schema of eksctl; a test compares.
+const TOP_LEVEL: &[&str] = &[
+    "accessConfig",
+    "addons",
+    "addonsConfig",
+    "apiVersion",
+    "autoModeConfig",
+    "availabilityZones",
+    "capabilities",
+    "cloudWatch",
+    "controlPlaneScalingConfig",
+    "fargateProfiles",
+    "gitops",
+    "iam",
+    "iamIdentityMappings",
+    "identityProviders",
+    "karpenter",
+    "kind",
+    "kubeAPIServerConfig",
+    "kubeControllerManagerConfig",
+    "kubeSchedulerConfig",
+    "kubernetesNetworkConfig",
+    "localZones",
+    "managedNodeGroups",
+    "metadata",
+    "nodeGroups",
+    "outpost",
+    "privateCluster",
+    "remoteNetworkConfig",
+    "secretsEncryption",
+    "upgradePolicy",
+    "vpc",
+    "zonalShiftConfig",
+];
+
 pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings) {
     let zones = document.document.get("availabilityZones");
     let zones = zones.and_then(Value::as_array).map(Vec::len);
+    let keys = document.document.as_object().into_iter().flatten();
+    for (key, _) in keys.filter(|(key, _)| !TOP_LEVEL.contains(&key.as_str())) {
+        let reason = "a key that ClusterConfig does not have";
+        found.unread("key", key, &document.path(key), reason);
+    }
     for key in ["nodeGroups", "managedNodeGroups"] {
-        let groups = document.document.get(key).and_then(Value::as_array);
+        let given = document
+            .document
+            .get(key)
+            .filter(|groups| !groups.is_null());
+        if given.is_some_and(|groups| !groups.is_array()) {
+            found.nothing_to_check("node groups", key, &document.path(key));
+        }
+        let groups = given.and_then(Value::as_array);
         for (at, group) in groups.into_iter().flatten().enumerate() {
             let path = document.path(&format!("{key}.{at}"));
             Group {
@@ -398,6 +445,11 @@ mod tests {
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys, super::KEYS);
+        let top = schema
+            .pointer("/definitions/ClusterConfig/properties")
+            .unwrap();
+        let top = top.as_object().unwrap().keys();
+        assert!(top.map(String::as_str).eq(super::TOP_LEVEL.iter().copied()));
     }
 
     #[test]

@@ -69,6 +69,23 @@ const TEMPLATE_ONLY: &[&str] = &[
 pub(super) fn check_launch_template(document: &Checked<'_>, found: &mut Findings) {
     let value = document.document;
     let list = |key: &str| value.get(key).and_then(Value::as_array);
+    let answers = ["LaunchTemplateVersions", "Reservations", "Instances"];
+    if let Some(empty) = answers
+        .iter()
+        .find(|key| list(key).is_some_and(Vec::is_empty))
+    {
+        found.nothing_to_check("answer", empty, &document.path(empty));
+    }
+    // Interfaces as EC2 describes them are no launch.
+    let described =
+        |entry: &Value| entry.get("Attachment").is_some() && entry.get("DeviceIndex").is_none();
+    if list("NetworkInterfaces").is_some_and(|list| !list.is_empty() && list.iter().all(described))
+    {
+        let path = document.path("NetworkInterfaces");
+        let reason = "an answer of DescribeNetworkInterfaces: check that of DescribeInstances";
+        found.unread("interfaces", "NetworkInterfaces", &path, reason);
+        return;
+    }
     if let Some(versions) = list("LaunchTemplateVersions") {
         for (at, version) in versions.iter().enumerate() {
             let path = document.path(&format!("LaunchTemplateVersions.{at}.LaunchTemplateData"));
@@ -100,6 +117,10 @@ pub(super) fn check_launch_template(document: &Checked<'_>, found: &mut Findings
 
 /// Checks launch data in EC2's spelling, whose groups are only named; `path` is where it stands.
 fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Findings) {
+    if !data.is_object() {
+        found.nothing_to_check("launch template", &path, &path);
+        return;
+    }
     let at = At {
         base: path,
         spelling: Spelling::Ec2,

@@ -30,6 +30,9 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
         found.unread("scheduler", name, &path, reason);
         return;
     };
+    if queues.is_empty() {
+        found.nothing_to_check("queues", "SlurmQueues", &document.path("Scheduling"));
+    }
     for (at, queue) in queues.iter().enumerate() {
         let resources = queue.get("ComputeResources").and_then(Value::as_array);
         for (number, resource) in resources.into_iter().flatten().enumerate() {

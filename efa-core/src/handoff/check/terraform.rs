@@ -114,6 +114,10 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
     let scope = Scope::of(document.document);
     let resources = Resources::of(document, &scope);
     scope.finish()?;
+    if resources.all().next().is_none() && document.document.get("module").is_none() {
+        let path = document.prefix.trim_end_matches('.');
+        found.nothing_to_check("configuration", "resource", path);
+    }
     for resource in resources.all() {
         let plain = WITHOUT_LAUNCHES
             .iter()

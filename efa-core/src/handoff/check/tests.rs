@@ -253,3 +253,31 @@ fn unknown_types_are_said_and_types_without_efa_are_errors() {
         "{misspelt}"
     );
 }
+
+#[test]
+fn a_text_with_nothing_to_check_is_not_clean() {
+    let placeholder = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"resources": "{{ .Values.r }}"}]}});
+    let described =
+        json!({"NetworkInterfaces": [{"InterfaceType": "efa", "Attachment": {"DeviceIndex": 0}}]});
+    let elsewhere = json!({"Resources": {"A": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {
+        "LaunchTemplateData": {"Ref": "Data"}}}}});
+    let config = |key: &str| json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", key: {"a": 1}});
+    for text in [
+        json!({"Reservations": []}),
+        json!({"LaunchTemplateVersions": []}),
+        json!({"LaunchTemplateVersions": [{"VersionNumber": 1}]}),
+        json!({"AWSTemplateFormatVersion": "2010-09-09"}),
+        json!({"Resources": [1]}),
+        json!({"resource": {}}),
+        json!({"planned_values": {}}),
+        json!({"HeadNode": {}, "Scheduling": {"Scheduler": "slurm", "SlurmQueues": []}}),
+        config("nodegroups"),
+        config("managedNodeGroups"),
+        placeholder,
+        described,
+        elsewhere,
+    ] {
+        let report = report(&text.to_string());
+        assert_eq!(report.status(), NotRead, "{text}: {report}");
+    }
+}

@@ -9,7 +9,7 @@ use super::findings::{EFA_ATTACHED_LATER, INTERFACE_TYPE_ON_INSTANCE, PROPERTY_D
 use super::template::{INTERFACE, LAUNCH_TEMPLATE, Resource, Template, entries, is_efa};
 use super::uses::{self, Use};
 use crate::handoff::check::document::{Checked, Findings};
-use crate::handoff::check::launch::{At, Launch, Said, Spelling, block};
+use crate::handoff::check::launch::{At, Launch, Said, Spelling, block, is_unknown};
 use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
 use crate::handoff::check::rules;
 use crate::handoff::interfaces::field;
@@ -61,11 +61,14 @@ fn check_launch_template(
     uses: &[Use],
     found: &mut Findings,
 ) -> bool {
-    let Some(data) = resource.get("LaunchTemplateData") else {
+    let path = resource.path(document, "LaunchTemplateData");
+    let data = resource.get("LaunchTemplateData");
+    let Some(data) = data.filter(|data| data.is_object() && !is_unknown(data)) else {
+        found.nothing_to_check("launch template", resource.name, &path);
         return false;
     };
     let at = At {
-        base: resource.path(document, "LaunchTemplateData"),
+        base: path,
         spelling: Spelling::Ec2,
     };
     let mut launch = Launch::read(data, DocumentFormat::CloudFormation, at);

@@ -64,8 +64,8 @@ impl<'a> Container<'a> {
         Self {
             path: join_path(&path, "resources"),
             inner: "",
-            limits: container.pointer("/resources/limits"),
-            requests: container.pointer("/resources/requests"),
+            limits: resources_of(container, "limits"),
+            requests: resources_of(container, "requests"),
             env: list(container, "/env"),
             is_init: false,
         }
@@ -282,6 +282,14 @@ fn names_efa(value: &Value) -> bool {
                 .any(|name| name.starts_with("vpc.amazonaws.com"))
         })
     })
+}
+
+/// A list of resources, or what stands in the place of all of them.
+fn resources_of<'a>(container: &'a Value, key: &str) -> Option<&'a Value> {
+    match container.get("resources")? {
+        Value::Object(lists) => lists.get(key),
+        other => Some(other),
+    }
 }
 
 /// The count of the EFA resource in a list of resources.

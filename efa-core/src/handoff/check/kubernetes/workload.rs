@@ -25,6 +25,13 @@ pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, foun
 }
 
 fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mut Findings) {
+    for (key, list) in container.lists() {
+        if list.is_some_and(|list| !list.is_object() && !list.is_null()) {
+            let path = document.path(&container.at(key, ""));
+            let reason = "they are no mapping: check the text with the values in place";
+            found.unread("resources", key, &path, reason);
+        }
+    }
     if check_names(document, container, found) {
         return;
     }
