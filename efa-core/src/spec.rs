@@ -14,6 +14,7 @@ use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
 mod bootstrap;
 mod choices;
 mod expiry;
+mod multipart;
 mod options;
 pub(crate) mod selector;
 mod volumes;
@@ -123,7 +124,7 @@ pub struct ClusterSpec {
     /// The IAM instance profile.
     #[serde(default)]
     pub instance_profile: InstanceProfileChoice,
-    /// Installs the EFA software at the first boot; instead of `user_data`.
+    /// Installs the EFA software at the first boot, after what `user_data` does.
     #[serde(default)]
     pub bootstrap: Option<Bootstrap>,
     /// User data, not encoded, at most 16,384 bytes. Do not put secrets here.
@@ -316,34 +317,31 @@ impl ClusterSpec {
         volumes::check_volumes(&self.volumes)
     }
 
-    /// The user data of the instances: the caller's, or the bootstrap's script.
+    /// The user data of the instances: the caller's, the bootstrap's script, or both as a message
+    /// of two parts.
     fn render_user_data(&self) -> Result<Option<String>> {
-        if let Some(data) = &self.user_data
-            && data.len() > USER_DATA_LIMIT_BYTES
-        {
+        let bootstrap = self.bootstrap.as_ref();
+        let expiry = self.expires_after.map(expiry::script);
+        let first = expiry.as_deref().unwrap_or_default();
+        let bootstrap = bootstrap.map(|bootstrap| bootstrap.user_data_after(&self.name, first));
+        let rendered = match (&self.user_data, bootstrap.transpose()?) {
+            (None, None) => expiry.map(|script| format!("#!/bin/bash\n{script}")),
+            (None, bootstrap) => bootstrap,
+            (Some(data), None) => Some(data.clone()),
+            (Some(data), Some(script)) => Some(multipart::with_bootstrap(data, &script)?),
+        };
+        let size = rendered.as_ref().map_or(0, String::len);
+        if size > USER_DATA_LIMIT_BYTES {
             return Err(Error::invalid_spec(
                 "user_data",
-                format_args!("{} bytes", data.len()),
-                "16384 bytes before encoding",
+                format_args!("{size} bytes"),
+                format_args!(
+                    "{USER_DATA_LIMIT_BYTES} bytes before encoding, a bootstrap's script included"
+                ),
                 "put the script in S3 and fetch it from a short one",
             ));
         }
-        let expiry = self.expires_after.map(expiry::script);
-        let Some(bootstrap) = &self.bootstrap else {
-            let alone = expiry.map(|script| format!("#!/bin/bash\n{script}"));
-            return Ok(alone.or_else(|| self.user_data.clone()));
-        };
-        if self.user_data.is_some() {
-            return Err(Error::invalid_spec(
-                "user_data",
-                "given beside bootstrap",
-                "one of the two",
-                "put your commands into the bootstrap's extra_script",
-            ));
-        }
-        bootstrap
-            .user_data_after(&self.name, expiry.as_deref().unwrap_or_default())
-            .map(Some)
+        Ok(rendered)
     }
 
     fn check_network(&self) -> Result<()> {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import inspect
 import json
+from datetime import timedelta
 from typing import Any
 
 import efa_sdk as efa
@@ -152,6 +154,20 @@ def test_what_the_type_or_the_vpc_lacks_is_refused(cloud: Cloud) -> None:
     check(error, "plan.resource_not_found", field="ena_security_groups")
 
 
+def test_user_data_beside_a_bootstrap_is_a_message_that_cloud_init_can_read(cloud: Cloud) -> None:
+    own = "#!/bin/sh\necho für alle > /etc/motd\n--efa-sdk-part\n"
+    plan = cloud.plan(user_data=own, bootstrap=efa.Bootstrap())
+    assert plan.user_data is not None
+    message = email.message_from_string(plan.user_data)
+    assert message.get_content_type() == "multipart/mixed"
+    first, second = message.get_payload()
+    assert first.get_payload(decode=True).decode() == own
+    assert (first.get_content_type(), second.get_content_type()) == ("text/x-shellscript",) * 2
+    script = efa.Bootstrap().user_data("train")
+    assert second.get_payload(decode=True).decode().rstrip("\n") == script.rstrip("\n")
+    assert second.get_filename() == "efa-sdk-bootstrap.sh"
+
+
 def test_replace_gives_another_specification_checked_anew() -> None:
     spec = efa.ClusterSpec(**FULL)
     assert spec.replace() == spec
@@ -172,7 +188,13 @@ def test_replace_keeps_every_keyword_of_the_constructor() -> None:
             shown = {"subnet": "subnets", "instance_profile": "instance_role"}.get(name, name)
             wanted = [value] if name == "subnet" else value
             assert getattr(spec.replace(), shown) == wanted, name
-    others = {"vpc": "v", "ssh_cidrs": [], "bootstrap": efa.Bootstrap(), "key_name": "me"}
+    others: dict[str, Any] = {
+        "vpc": "v",
+        "ssh_cidrs": [],
+        "bootstrap": efa.Bootstrap(),
+        "key_name": "me",
+    }
+    others["expires_after"] = timedelta(hours=2)
     for name, value in others.items():
         base = efa.ClusterSpec(**BASE).replace(**{name: value})
         assert getattr(base.replace(count=3), name) == value

@@ -107,6 +107,31 @@ fn each_bad_value_is_named() {
 }
 
 #[test]
+fn user_data_beside_a_bootstrap_says_its_kind_and_counts_with_it() {
+    let mut both = spec();
+    both.bootstrap = Some(Bootstrap::default());
+    for (data, kind) in [
+        ("#!/bin/sh\ntrue\n", "text/x-shellscript"),
+        ("#cloud-config\nruncmd: []\n", "text/cloud-config"),
+    ] {
+        both.user_data = Some(data.into());
+        let parsed = CheckedSpec::parse(&both).unwrap();
+        let rendered = parsed.rendered_user_data().unwrap();
+        let (before, after) = rendered.split_once(data).unwrap();
+        assert!(before.contains(kind), "{before}");
+        assert!(
+            after.contains("\n#!/bin/bash\ncluster='train'\n"),
+            "{after}"
+        );
+    }
+    for data in ["echo up".to_owned(), format!("#!{}", "x".repeat(12_000))] {
+        both.user_data = Some(data);
+        let error = CheckedSpec::parse(&both).unwrap_err();
+        assert_eq!(error.context_value("field"), Some("user_data"), "{error}");
+    }
+}
+
+#[test]
 fn a_specification_survives_serialisation_and_defaults_are_optional() {
     let json = r#"{"name":"train","instance_type":"p5.48xlarge","count":2,"subnets":[{"id":"subnet-1"}],"image":{"id":"ami-1"}}"#;
     let read: ClusterSpec = serde_json::from_str(json).unwrap();
