@@ -675,7 +675,10 @@ class ClusterSpec:
     metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
     when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
     an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
-    itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software, instead of user_data: at most 16,384 bytes, no secrets.
+    itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
+    first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
+    script, no secrets; beside a bootstrap a script (`#!…`), `#cloud-config`,
+    `#cloud-boothook` or `#include`.
 
     Raises PlanError that names the field, the value, the limit and the cure.
     """
