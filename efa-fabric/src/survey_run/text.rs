@@ -136,9 +136,9 @@ impl Report {
         };
         let noise = match c.unstable_named_percent {
             Some(named) if named < SURELY_NAMED => format!(
-                "{noise}; a node that is bad in 30 % of its measurements is named in {} of 100 \
+                "{noise}; a node that is bad in 30 % of its measurements is named in {:.0} of 100 \
                  surveys like this at best",
-                digits(named.floor())
+                named.floor()
             ),
             _ => noise,
         };
