@@ -178,7 +178,12 @@ impl Expected {
             subnet_ids: vec![tag(tags::SUBNET)?],
             image_id: tag(tags::IMAGE)?,
             security_group_id: Some(tag(tags::SECURITY_GROUP)?),
-            placement_group_name: first.tags.get(tags::PLACEMENT_GROUP).cloned(),
+            placement_group_name: first.tags.get(tags::PLACEMENT_GROUP).map(|tag| {
+                // The tag has the id of a group that another account shares.
+                let found = cluster.placement_group.as_ref();
+                let by_id = found.filter(|group| group.group_id == *tag);
+                by_id.map_or(tag, |group| &group.group_name).clone()
+            }),
             public_ip: tag(tags::PUBLIC_IP)?
                 .parse()
                 .map_err(|_| unreadable(tags::PUBLIC_IP, "is not a known choice"))?,

@@ -81,6 +81,10 @@ pub struct Vpc {
     pub cidr_block: String,
     /// Whether it is the region's default VPC.
     pub is_default: bool,
+    /// `default` or `dedicated`: of what is launched in it without a tenancy of its own.
+    pub instance_tenancy: String,
+    /// The account that owns it: another one's where it is shared.
+    pub owner_id: String,
     /// Its tags.
     pub tags: Tags,
 }
@@ -98,6 +102,8 @@ pub struct Subnet {
     pub available_ip_address_count: u32,
     /// Whether the subnet gives launched instances a public address.
     pub map_public_ip_on_launch: bool,
+    /// The account that owns it: another one's where it is shared.
+    pub owner_id: String,
     /// Its tags.
     pub tags: Tags,
 }
@@ -119,10 +125,40 @@ pub struct Image {
     pub architecture: Architecture,
     /// Whether it declares ENA support, which EFA needs.
     pub ena_support: bool,
+    /// EC2's state word, such as `available` or `pending`.
+    pub state: String,
+    /// What it is billed as, such as `Linux/UNIX` or `Windows`: a capacity reservation is for one.
+    pub platform_details: Option<String>,
     /// The root device's name, such as `/dev/xvda`.
     pub root_device_name: Option<String>,
     /// Size of the root volume that the image brings; a smaller one cannot be asked for.
     pub root_volume_size_gib: Option<u32>,
+}
+
+/// A route table, as DescribeRouteTables shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RouteTable {
+    /// `rtb-…`
+    pub route_table_id: String,
+    /// `vpc-…`
+    pub vpc_id: String,
+    /// Whether it is of every subnet of the VPC that has none of its own.
+    pub is_main: bool,
+    /// The subnets that it is associated with.
+    pub subnet_ids: Vec<String>,
+    /// The id that its active route to 0.0.0.0/0 leads to: `nat-…`, `igw-…`, `tgw-…`, `eni-…`.
+    pub default_route_target: Option<String>,
+}
+
+/// A VPC endpoint, as DescribeVpcEndpoints shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct VpcEndpoint {
+    /// `vpce-…`
+    pub vpc_endpoint_id: String,
+    /// Such as `com.amazonaws.us-east-1.ssm`.
+    pub service_name: String,
+    /// EC2's state word, in lower case, such as `available`.
+    pub state: String,
 }
 
 /// Where a security-group rule lets traffic come from or go to.
@@ -378,6 +414,10 @@ pub struct CapacityReservation {
     pub reservation_type: String,
     /// `open` or `targeted`.
     pub instance_match_criteria: String,
+    /// What its instances are billed as, such as `Linux/UNIX`.
+    pub instance_platform: Option<String>,
+    /// The account that owns it: another one's where it is shared.
+    pub owner_id: String,
     /// How many instances it holds.
     pub total_instance_count: u32,
     /// How many of them are free.
@@ -514,6 +554,18 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     async fn describe_subnets(&self, filters: &[Filter]) -> Result<Vec<Subnet>> {
         Err(not_implemented("DescribeSubnets"))
     }
+    /// DescribeKeyPairs; names.
+    async fn describe_key_pairs(&self, filters: &[Filter]) -> Result<Vec<String>> {
+        Err(not_implemented("DescribeKeyPairs"))
+    }
+    /// DescribeRouteTables.
+    async fn describe_route_tables(&self, filters: &[Filter]) -> Result<Vec<RouteTable>> {
+        Err(not_implemented("DescribeRouteTables"))
+    }
+    /// DescribeVpcEndpoints.
+    async fn describe_vpc_endpoints(&self, filters: &[Filter]) -> Result<Vec<VpcEndpoint>> {
+        Err(not_implemented("DescribeVpcEndpoints"))
+    }
     /// DescribeImages of these owners (accounts, `amazon`, `self`); of any owner when empty.
     async fn describe_images(&self, owners: &[String], filters: &[Filter]) -> Result<Vec<Image>> {
         Err(not_implemented("DescribeImages"))
@@ -524,6 +576,11 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     }
     /// DescribePlacementGroups.
     async fn describe_placement_groups(&self, filters: &[Filter]) -> Result<Vec<PlacementGroup>> {
+        Err(not_implemented("DescribePlacementGroups"))
+    }
+    /// DescribePlacementGroups with one id (`pg-…`), the only way to see a group that another
+    /// account shares (EC2 API reference); `None` where EC2 knows none.
+    async fn placement_group_by_id(&self, group_id: &str) -> Result<Option<PlacementGroup>> {
         Err(not_implemented("DescribePlacementGroups"))
     }
     /// DescribeInstances.

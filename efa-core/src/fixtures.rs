@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::ec2::{
-    CapacityReservation, Image, Instance, InstanceState, SecurityGroup, Subnet, Tags,
+    CapacityReservation, Image, Instance, InstanceState, SecurityGroup, Subnet, Tags, Vpc,
 };
 use crate::error::Result;
 use crate::launch::VolumeType;
@@ -67,6 +67,15 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
         account: "123456789012".to_owned(),
         partition: "aws".to_owned(),
         subnets: vec![subnet("subnet-1", "us-east-1a", 250)],
+        vpc: Some(Vpc {
+            vpc_id: "vpc-1".to_owned(),
+            cidr_block: "10.0.0.0/16".to_owned(),
+            is_default: false,
+            instance_tenancy: "default".to_owned(),
+            owner_id: "123456789012".to_owned(),
+            tags: Tags::new(),
+        }),
+        ways: None,
         image: Image {
             image_id: "ami-1".to_owned(),
             name: "al2023".to_owned(),
@@ -75,6 +84,8 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
             creation_date: "2026-10-01T00:00:00.000Z".to_owned(),
             architecture,
             ena_support: true,
+            state: "available".to_owned(),
+            platform_details: Some("Linux/UNIX".to_owned()),
             root_device_name: Some("/dev/xvda".to_owned()),
             root_volume_size_gib: Some(8),
         },
@@ -93,6 +104,7 @@ pub(crate) fn subnet(subnet_id: &str, zone: &str, free: u32) -> Subnet {
         availability_zone: zone.to_owned(),
         available_ip_address_count: free,
         map_public_ip_on_launch: false,
+        owner_id: "123456789012".to_owned(),
         tags: Tags::new(),
     }
 }
@@ -133,6 +145,8 @@ fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
         state: "active".to_owned(),
         reservation_type: kind.to_owned(),
         instance_match_criteria: "targeted".to_owned(),
+        instance_platform: Some("Linux/UNIX".to_owned()),
+        owner_id: "123456789012".to_owned(),
         total_instance_count: 4,
         available_instance_count: 2,
         placement_group_arn: None,

@@ -109,7 +109,13 @@ impl LaunchData {
         self.network_interfaces.first()?.subnet_id.as_deref()
     }
 
-    /// The placement group's name.
+    /// The placement group's id, where the launch names it so.
+    #[must_use]
+    pub fn placement_group_id(&self) -> Option<&str> {
+        self.placement.as_ref()?.group_id.as_deref()
+    }
+
+    /// The placement group's name, where the launch names it so.
     #[must_use]
     pub fn placement_group_name(&self) -> Option<&str> {
         self.placement.as_ref()?.group_name.as_deref()
@@ -204,12 +210,22 @@ impl InterfaceSpecification {
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Placement {
-    /// The placement group's name.
+    /// The placement group's name; a launch has its name or its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
+    /// `pg-…`, of a placement group that another account shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
     /// `default` or `dedicated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenancy: Option<String>,
+}
+
+impl Placement {
+    /// Whether it names a placement group.
+    pub(crate) fn has_group(&self) -> bool {
+        self.group_name.is_some() || self.group_id.is_some()
+    }
 }
 
 open_string_enum! {

@@ -36,7 +36,9 @@ mod observe;
 mod placement;
 pub(crate) mod security_group;
 mod subnets;
+mod tenancy;
 pub(crate) mod volume;
+pub(crate) mod way_out;
 
 pub use capacity::PlannedCapacity;
 pub use difference::Difference;
@@ -91,6 +93,16 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         &seen.account,
         &mut warnings,
     )?;
+    image::require_platform(&seen.image, capacity.reservation.as_ref(), &mut warnings)?;
+    tenancy::require_fit(
+        &seen.instance_type,
+        &layout,
+        &capacity,
+        seen.vpc.as_ref(),
+        &mut warnings,
+    )?;
+    let ways = seen.ways.as_ref();
+    warnings.extend(way_out::warnings(spec, &layout, subnets.all(), ways));
     let security_group =
         security_group::plan_security_group(spec, subnets.first(), seen.security_group.as_ref())?;
     let further_security_groups = further_groups::plan_further_groups(
@@ -103,7 +115,8 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     let placement_group = placement::plan_placement_group(
         spec,
         &seen.instance_type,
-        placement::wanted(spec, &capacity)?,
+        &capacity,
+        placement::wanted(spec, &capacity, &seen.account)?,
         seen.placement_group.as_ref(),
     )?;
     let instance_profile =
@@ -111,6 +124,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     let root_volume =
         volume::plan_root_volume(spec, &seen.instance_type, &seen.image, &mut warnings)?;
     let expires_at = expiry::plan_expiry(spec, seen.now_s, &capacity)?;
+    warnings.extend(placement::warn(spec, &capacity));
     warnings.extend(warn(spec, &capacity));
     let decided = Decided {
         format: FORMAT,
@@ -122,6 +136,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         subnets,
         rejected_subnets,
         image: seen.image,
+        vpc: seen.vpc,
         instance_type: seen.instance_type,
         layout,
         capacity,

@@ -4,14 +4,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::live_instances;
 use crate::ec2::{Ec2, Filter};
 use crate::error::Result;
+use crate::launch::VolumeType;
 use crate::plan::Plan;
+use crate::plan::way_out::{self, Needs, WayOut};
 use crate::services::Aws;
 use crate::spec::Capacity;
 
+mod dry_run;
 pub(crate) mod quotas;
+
+use quotas::RegionQuota;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,8 +26,10 @@ pub enum Status {
     Passed,
     /// The launch would fail.
     Failed,
-    /// It could not be looked at, and the detail says why.
+    /// There is nothing to look at, and the detail says why.
     Skipped,
+    /// It could not be looked at, and the detail says why.
+    Unknown,
 }
 
 impl Status {
@@ -34,6 +40,31 @@ impl Status {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What the checks say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Everything was looked at, and nothing is in the way.
+    Ready,
+    /// Nothing that was looked at is in the way, and not everything was looked at.
+    Partial,
+    /// The launch would fail, or the nodes would be of no use.
+    NotReady,
+}
+
+impl Verdict {
+    /// The words that are printed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Partial => "partial",
+            Self::NotReady => "not ready",
         }
     }
 }
@@ -63,10 +94,31 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether no check failed.
+    /// What the checks say together.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let has = |status| self.checks.iter().any(|check| check.status == status);
+        if has(Status::Failed) {
+            Verdict::NotReady
+        } else if has(Status::Unknown) {
+            Verdict::Partial
+        } else {
+            Verdict::Ready
+        }
+    }
+
+    /// Whether everything was looked at and nothing is in the way.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.checks.iter().any(|c| c.status == Status::Failed)
+        self.verdict() == Verdict::Ready
+    }
+
+    /// The names of the checks that could not be made.
+    #[must_use]
+    pub fn unchecked(&self) -> Vec<&str> {
+        let unknown = |check: &&Check| check.status == Status::Unknown;
+        let checks = self.checks.iter().filter(unknown);
+        checks.map(|check| check.name.as_str()).collect()
     }
 
     /// The text form as HTML, for notebooks.
@@ -78,12 +130,17 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.is_ready() {
-            "ready"
-        } else {
-            "not ready"
-        };
-        writeln!(f, "preflight of '{}': {verdict}", self.name)?;
+        write!(
+            f,
+            "preflight of '{}': {}",
+            self.name,
+            self.verdict().as_str()
+        )?;
+        let unchecked = self.unchecked();
+        if !unchecked.is_empty() {
+            write!(f, "; not looked at: {}", unchecked.join(", "))?;
+        }
+        writeln!(f)?;
         for check in &self.checks {
             let status = check.status.as_str();
             writeln!(f, "  {status:<7} {:<20} {}", check.name, check.detail)?;
@@ -104,6 +161,10 @@ fn new_check(name: &str, status: Status, detail: String, cure: Option<&str>) -> 
     }
 }
 
+fn unknown(name: &str, why: String) -> Check {
+    new_check(name, Status::Unknown, why, None)
+}
+
 fn passed_if(passed: bool, name: &str, detail: String, cure: &str) -> Check {
     if passed {
         new_check(name, Status::Passed, detail, None)
@@ -116,11 +177,16 @@ fn passed_if(passed: bool, name: &str, detail: String, cure: &str) -> Check {
 pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
     let mut checks = vec![free_addresses(aws, plan).await?];
     checks.extend(reservation(aws, plan).await?);
+    checks.push(image(aws, plan).await?);
+    checks.extend(key_pair(aws, plan).await);
+    checks.extend(way_out(aws, plan).await);
     checks.push(vcpu_quota(aws, plan).await?);
+    checks.push(interface_quota(aws, plan).await);
+    checks.extend(volume_quota(aws, plan).await);
     if plan.wants_elastic_ips() {
         checks.push(elastic_ip_quota(aws, plan).await);
     }
-    checks.push(dry_run(aws, plan).await?);
+    checks.push(dry_run::check(aws, plan).await?);
     Ok(Report {
         name: plan.name().to_owned(),
         checks,
@@ -165,15 +231,138 @@ async fn reservation(ec2: &dyn Aws, plan: &Plan) -> Result<Option<Check>> {
     )))
 }
 
+/// The image's state now: an owner can take it back, or it is still being copied.
+async fn image(ec2: &dyn Aws, plan: &Plan) -> Result<Check> {
+    let id = &plan.image().image_id;
+    let filter = [Filter::new("image-id", id)];
+    let found = ec2.describe_images(&[], &filter).await?;
+    let state = found.first().map_or("gone", |image| image.state.as_str());
+    Ok(passed_if(
+        state == "available",
+        "image",
+        format!("{id} is {state}"),
+        "wait until the image is available, or plan with another",
+    ))
+}
+
+async fn key_pair(ec2: &dyn Aws, plan: &Plan) -> Option<Check> {
+    let (check, name) = ("key_pair", plan.spec().key_name.as_ref()?);
+    let filter = [Filter::new("key-name", name)];
+    let exists = match ec2.describe_key_pairs(&filter).await {
+        Ok(found) => found.contains(name),
+        Err(error) => return Some(unknown(check, error.message().to_owned())),
+    };
+    let state = if exists { "exists" } else { "does not exist" };
+    Some(passed_if(
+        exists,
+        check,
+        format!("key pair '{name}' {state} in {}", plan.region()),
+        "create or import the key pair, or plan without it",
+    ))
+}
+
+/// Whether the instances of every usable subnet get out to what they install from.
+async fn way_out(ec2: &dyn Aws, plan: &Plan) -> Option<Check> {
+    let name = "way_out";
+    let needs = Needs::of(plan.spec())?;
+    let ways = match way_out::look(ec2, &plan.subnet().vpc_id).await {
+        Ok(ways) => ways,
+        Err(error) => return Some(unknown(name, error.message().to_owned())),
+    };
+    let mut open = Vec::new();
+    for subnet in plan.subnets() {
+        match way_out::judge(needs, plan.layout(), subnet, &ways) {
+            WayOut::Open(by) => open.push(by),
+            WayOut::Unknown(why) => return Some(unknown(name, why)),
+            WayOut::Closed(why) => {
+                let why = format!("{why}: {}", needs.loss());
+                return Some(new_check(name, Status::Failed, why, Some(way_out::CURE)));
+            }
+        }
+    }
+    Some(new_check(name, Status::Passed, open.join("; "), None))
+}
+
+/// The network interfaces of all instances against the region's quota: 160 of a type with 33 are
+/// more than AWS gives an account at first.
+async fn interface_quota(aws: &dyn Aws, plan: &Plan) -> Check {
+    let each = plan.layout().interfaces.len();
+    let needed = plan.spec().count as usize * each;
+    let what = format!("{needed} network interfaces needed ({each} per instance)");
+    #[allow(clippy::cast_precision_loss)] // a count of interfaces
+    let needed = needed as f64;
+    let cure = "raise the quota of network interfaces per Region in Service Quotas, or plan with \
+                fewer instances or interfaces";
+    region_quota(
+        aws,
+        "interface_quota",
+        needed,
+        &what,
+        quotas::INTERFACES,
+        cure,
+    )
+    .await
+}
+
+/// The gp3 volumes of all instances against the region's quota.
+async fn volume_quota(aws: &dyn Aws, plan: &Plan) -> Option<Check> {
+    let data = plan.launch_data("", "");
+    let volumes = data.block_device_mappings.iter().map(|device| &device.ebs);
+    let gp3 = volumes.filter(|volume| volume.volume_type == VolumeType::Gp3);
+    let each: u32 = gp3.filter_map(|volume| volume.volume_size).sum();
+    if each == 0 {
+        return None;
+    }
+    let needed = f64::from(plan.spec().count) * f64::from(each) / 1024.0;
+    let what = format!("{needed:.1} TiB of gp3 needed ({each} GiB per instance)");
+    let cure = "raise the quota of gp3 storage in Service Quotas, or plan with smaller volumes or \
+                fewer instances";
+    Some(
+        region_quota(
+            aws,
+            "volume_quota",
+            needed,
+            &what,
+            quotas::GP3_STORAGE_TIB,
+            cure,
+        )
+        .await,
+    )
+}
+
+async fn region_quota(
+    aws: &dyn Aws,
+    name: &str,
+    needed: f64,
+    what: &str,
+    quota: RegionQuota,
+    cure: &str,
+) -> Check {
+    let RegionQuota { service, code, .. } = quota;
+    match aws.service_quota(service, code).await {
+        Ok(Some(limit)) => {
+            let detail = format!("{what}, {limit} allowed ({code}); excludes what exists already");
+            passed_if(needed <= limit, name, detail, cure)
+        }
+        Ok(None) => unknown(name, format!("{what}; no quota {code} of {service}")),
+        Err(error) => unknown(name, format!("{what}; {}", error.message())),
+    }
+}
+
 async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let name = "vcpu_quota";
     let spec = plan.spec();
     let Some(code) = quotas::vcpu_quota_code(&spec.instance_type, &spec.capacity) else {
-        let why = match spec.capacity {
-            Capacity::Reservation(_) => "the capacity is reserved: no quota is asked",
-            _ => "which quota the instance type counts against is not known here",
-        };
-        return Ok(new_check(name, Status::Skipped, why.to_owned(), None));
+        return Ok(match spec.capacity {
+            Capacity::Reservation(_) => {
+                let why = "the capacity is reserved: no quota is asked".to_owned();
+                new_check(name, Status::Skipped, why, None)
+            }
+            _ => unknown(
+                name,
+                "which quota the instance type counts against is not known here".to_owned(),
+            ),
+        });
     };
     let filter = Filter::new("instance-type", &spec.instance_type);
     let types = aws.describe_instance_types(&[filter]).await?;
@@ -183,13 +372,11 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
         Ok(Some(limit)) => passed_if(
             needed <= limit,
             name,
-            format!(
-                "{needed} vCPUs needed, {limit} allowed ({code}); what runs already is not counted"
-            ),
+            format!("{needed} vCPUs needed, {limit} allowed ({code}); excludes running instances"),
             "raise the quota in Service Quotas",
         ),
-        Ok(None) => new_check(name, Status::Skipped, format!("no quota {code}"), None),
-        Err(error) => new_check(name, Status::Skipped, error.message().to_owned(), None),
+        Ok(None) => unknown(name, format!("no quota {code}")),
+        Err(error) => unknown(name, error.message().to_owned()),
     })
 }
 
@@ -198,16 +385,16 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
     let ec2: &dyn Ec2 = aws;
     let (used, limit) = match (
         ec2.describe_addresses(&[]).await,
-        aws.service_quota(quotas::SERVICE, quotas::ELASTIC_IPS)
+        aws.service_quota(quotas::ELASTIC_IPS.service, quotas::ELASTIC_IPS.code)
             .await,
     ) {
         (Ok(used), Ok(Some(limit))) => (used.len(), limit),
         (Err(error), _) | (_, Err(error)) => {
-            return new_check(name, Status::Skipped, error.message().to_owned(), None);
+            return unknown(name, error.message().to_owned());
         }
         (_, Ok(None)) => {
-            let why = format!("no quota {}", quotas::ELASTIC_IPS);
-            return new_check(name, Status::Skipped, why, None);
+            let why = format!("no quota {}", quotas::ELASTIC_IPS.code);
+            return unknown(name, why);
         }
     };
     let needed = plan.spec().count;
@@ -219,32 +406,4 @@ async fn elastic_ip_quota(aws: &dyn Aws, plan: &Plan) -> Check {
         format!("{needed} needed, {used} of {limit} used"),
         "raise the Elastic IP quota in Service Quotas, or plan without public addresses",
     )
-}
-
-/// EC2's own check of the very request that `apply` sends, once what it names exists.
-async fn dry_run(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
-    let name = "dry_run";
-    let skipped = |why: &str| Ok(new_check(name, Status::Skipped, why.to_owned(), None));
-    if !live_instances(aws, plan.name()).await?.is_empty() {
-        return skipped("the cluster runs already");
-    }
-    let group = plan.security_group().group_id.as_deref();
-    let (Some(group), false) = (group, plan.makes_groups()) else {
-        return skipped("groups or profile are yet to be made; apply asks EC2 before it launches");
-    };
-    let request = plan.run_instances_request(&plan.launch(group, &plan.subnet().subnet_id));
-    Ok(match aws.dry_run_instances(&request).await {
-        Ok(()) => {
-            let detail = "EC2 would take the request".to_owned();
-            new_check(name, Status::Passed, detail, None)
-        }
-        Err(error) => new_check(
-            name,
-            Status::Failed,
-            error.message().to_owned(),
-            error
-                .cure()
-                .or(Some("change the specification and plan again")),
-        ),
-    })
 }

@@ -26,7 +26,7 @@ pub(crate) const SUBNET: &str = "efa-sdk:subnet";
 pub(crate) const IMAGE: &str = "efa-sdk:image";
 /// The planned security group, by id.
 pub(crate) const SECURITY_GROUP: &str = "efa-sdk:security-group";
-/// The planned placement group, by name; absent when there is none.
+/// The planned placement group, by name, or by id where the plan names it so; absent when there is none.
 pub(crate) const PLACEMENT_GROUP: &str = "efa-sdk:placement-group";
 /// How the instance's bootstrap went; the instance itself sets it.
 pub(crate) const BOOTSTRAP: &str = "efa-sdk:bootstrap";

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+mod resource_kind;
+
+pub use resource_kind::ResourceKind;
+
 /// Tags as EC2 has them: unique keys, in order of key.
 pub type Tags = BTreeMap<String, String>;
 

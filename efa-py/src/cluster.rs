@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
-use crate::convert::list;
+use crate::convert::{list, texts};
 use crate::value::value_class;
 
 /// Each resource as its type and its id.
@@ -228,7 +228,8 @@ value_class! {
     Check(core::preflight::Check) {
         /// What was looked at, such as `free_addresses` or `dry_run`.
         name: String = |check| check.name.clone();
-        /// `passed`, `failed` or `skipped`.
+        /// `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not be
+        /// looked at).
         status: &'static str = |check| check.status.as_str();
         /// What was seen.
         detail: String = |check| check.detail.clone();
@@ -248,8 +249,12 @@ value_class! {
         name: String = |report| report.name.clone();
         /// The checks, in order.
         checks: Vec<Check> = |report| list(&report.checks);
-        /// Whether no check failed.
+        /// Whether everything was looked at and nothing is in the way.
         is_ready: bool = core::preflight::Report::is_ready;
+        /// `ready`, `partial` (not everything could be looked at) or `not ready`.
+        verdict: &'static str = |report| report.verdict().as_str();
+        /// The names of the checks that could not be made.
+        unchecked: Vec<String> = |report| texts(&report.unchecked());
     }
     repr = |report| {
         let checks = report.checks.len();

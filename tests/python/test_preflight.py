@@ -18,11 +18,13 @@ def checks(report: efa.PreflightReport) -> dict[str, efa.Check]:
     found = {one.name: one for one in report.checks}
     assert len(found) == len(report.checks)
     for one in report.checks:
-        assert one.status in ("passed", "failed", "skipped")
+        assert one.status in ("passed", "failed", "skipped", "unknown")
         assert one.detail
         assert (one.cure is not None) == (one.status == "failed")
         assert f"{one.status:<7} {one.name}" in str(report)
-    assert report.is_ready == all(one.status != "failed" for one in report.checks)
+    statuses = {one.status for one in report.checks}
+    assert report.is_ready == statuses.isdisjoint(("failed", "unknown"))
+    assert report.unchecked == [one.name for one in report.checks if one.status == "unknown"]
     return found
 
 
@@ -36,6 +38,11 @@ def look(cloud: Cloud, plan: efa.Plan) -> efa.PreflightReport:
     report = cloud.client.preflight(plan)
     assert (cloud.state(), cloud.changes()) == (before, changes)
     return report
+
+
+def dry_runs(cloud: Cloud) -> list[dict[str, str]]:
+    requests = [dict(r.parameters) for r in cloud.stand_in.requests if r.action == "RunInstances"]
+    return [one for one in requests if one.get("DryRun") == "true"]
 
 
 def zone_of(cloud: Cloud, subnet: str) -> str:
@@ -68,24 +75,32 @@ def test_a_first_cluster_is_ready(cloud: Cloud) -> None:
     report = look(cloud, cloud.plan())
     assert status(report) == {
         "free_addresses": "passed",
+        "image": "passed",
         "vcpu_quota": "passed",
-        "dry_run": "skipped",
+        "interface_quota": "passed",
+        "volume_quota": "passed",
+        "dry_run": "passed",
     }
     assert report.is_ready
+    assert report.verdict == "ready"
     assert "ready" in str(report)
-    assert "yet to be made" in checks(report)["dry_run"].detail
+    dry_run = checks(report)["dry_run"].detail
+    assert "default security group sg-" in dry_run
+    assert "without placement group efa-sdk-train" in dry_run
+    (asked,) = dry_runs(cloud)
+    assert "Placement.GroupName" not in asked
     assert efa.PreflightReport.from_json(report.to_json()) == report
 
 
-@pytest.mark.parametrize("more", ["groups", "role"])
-def test_no_dry_run_before_all_exists(cloud: Cloud, more: str) -> None:
+def test_the_dry_run_of_a_first_launch_leaves_out_what_is_yet_to_be_made(cloud: Cloud) -> None:
     values = existing(cloud)
-    if more == "groups":
-        values.pop("security_group")
-    else:
-        values["instance_profile"] = efa.InstanceRole()
-    found = checks(look(cloud, cloud.plan(**values)))
-    assert found["dry_run"].status == "skipped"
+    values["instance_profile"] = efa.InstanceRole()
+    found = checks(look(cloud, cloud.plan(**values)))["dry_run"]
+    assert found.status == "passed"
+    assert "without instance profile efa-sdk-us-east-1-train" in found.detail
+    (asked,) = dry_runs(cloud)
+    assert asked["Placement.GroupName"] == "near"
+    assert not any(name.startswith("IamInstanceProfile") for name in asked)
     assert cloud.instances() == []
 
 
@@ -220,7 +235,7 @@ def test_the_vcpu_quota(
 
 
 @pytest.mark.parametrize("why", ["denied", "no-such-quota"])
-def test_a_quota_that_cannot_be_read_is_skipped(cloud: Cloud, why: str) -> None:
+def test_a_quota_that_cannot_be_read_is_unknown(cloud: Cloud, why: str) -> None:
     plan = cloud.plan(public_ip="elastic-ip")
     if why == "denied":
         allow = {"Effect": "Allow", "Action": ["ec2:*"], "Resource": "*"}
@@ -229,8 +244,10 @@ def test_a_quota_that_cannot_be_read_is_skipped(cloud: Cloud, why: str) -> None:
         cloud.stand_in.fail("GetServiceQuota", "NoSuchResourceException", times=None)
     report = cloud.client.preflight(plan)
     found = checks(report)
-    assert (found["vcpu_quota"].status, found["elastic_ip_quota"].status) == ("skipped", "skipped")
-    assert report.is_ready
+    quotas = ["vcpu_quota", "interface_quota", "volume_quota", "elastic_ip_quota"]
+    assert report.unchecked == quotas
+    assert (report.verdict, report.is_ready) == ("partial", False)
+    assert f"partial; not looked at: {', '.join(quotas)}" in str(report)
     if why == "denied":
         assert "not authorized" in found["vcpu_quota"].detail
     assert cloud.changes() == []
@@ -288,14 +305,9 @@ def test_a_reservation_that_is_cancelled(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(("taken", "expected"), [(0, "passed"), (3, "passed"), (4, "failed")])
 def test_the_quota_of_elastic_ips(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, taken: int, expected: str
+    cloud: Cloud, taken: int, expected: str
 ) -> None:
-    """The stand-in has no such quota of its own."""
-    from efa_sdk.testing import quotas
-
-    quota = quotas.Quota("L-0263D0A3", "EC2-VPC Elastic IPs", "nothing", False)
-    monkeypatch.setitem(quotas.BY_CODE, quota.code, quota)
-    cloud.stand_in.set_quota(quota.code, 5)
+    """The quota is AWS's default, 5."""
     plan = cloud.plan(public_ip="elastic-ip")
     for _ in range(taken):
         cloud.ec2.allocate_address(Domain="vpc")

@@ -30,6 +30,10 @@ pub(super) fn reservation(reservation: sdk::CapacityReservation) -> Result<Capac
                 .map(|c| c.as_str()),
             "open",
         ),
+        instance_platform: reservation
+            .instance_platform
+            .map(|platform| platform.as_str().to_owned()),
+        owner_id: reservation.owner_id.unwrap_or_default(),
         capacity_reservation_id: present(
             reservation.capacity_reservation_id,
             "CapacityReservationId",

@@ -5,7 +5,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::ec2::{
     Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, LaunchedWith,
-    Offering, Peer, PlacementGroup, Rule, SecurityGroup, Subnet, Tags, Vpc,
+    Offering, Peer, PlacementGroup, RouteTable, Rule, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
 use crate::launch::{BlockDeviceMapping, CpuOptions, EbsVolume, VolumeType};
@@ -54,6 +54,11 @@ pub(super) fn vpc(vpc: sdk::Vpc) -> Result<Vpc> {
         vpc_id: present(vpc.vpc_id, "VpcId")?,
         cidr_block: vpc.cidr_block.unwrap_or_default(),
         is_default: vpc.is_default.unwrap_or(false),
+        instance_tenancy: vpc
+            .instance_tenancy
+            .map(|tenancy| tenancy.as_str().to_owned())
+            .unwrap_or_else(|| "default".to_owned()),
+        owner_id: vpc.owner_id.unwrap_or_default(),
         tags: tags(vpc.tags),
     })
 }
@@ -68,6 +73,7 @@ pub(super) fn subnet(subnet: sdk::Subnet) -> Result<Subnet> {
             "AvailableIpAddressCount",
         )?,
         map_public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or(false),
+        owner_id: subnet.owner_id.unwrap_or_default(),
         tags: tags(subnet.tags),
     })
 }
@@ -88,6 +94,11 @@ pub(super) fn image(image: sdk::Image) -> Result<Image> {
         creation_date: image.creation_date.unwrap_or_default(),
         architecture: Architecture::from(present(image.architecture, "Architecture")?.as_str()),
         ena_support: image.ena_support.unwrap_or(false),
+        state: image
+            .state
+            .map(|state| state.as_str().to_owned())
+            .unwrap_or_default(),
+        platform_details: non_empty(image.platform_details),
         root_device_name,
         root_volume_size_gib,
     })
@@ -101,6 +112,57 @@ pub(super) fn security_group(group: sdk::SecurityGroup) -> Result<SecurityGroup>
         ingress: rules(group.ip_permissions.unwrap_or_default()),
         egress: rules(group.ip_permissions_egress.unwrap_or_default()),
         tags: tags(group.tags),
+    })
+}
+
+pub(super) fn key_pair(pair: sdk::KeyPairInfo) -> Result<String> {
+    present(pair.key_name, "KeyName")
+}
+
+pub(super) fn route_table(table: sdk::RouteTable) -> Result<RouteTable> {
+    let associations = table.associations.unwrap_or_default();
+    let anywhere = |r: &sdk::Route| {
+        r.destination_cidr_block.as_deref() == Some("0.0.0.0/0")
+            && r.state != Some(sdk::RouteState::Blackhole)
+    };
+    let route = table.routes.unwrap_or_default().into_iter().find(anywhere);
+    let target = route.and_then(|r| {
+        [
+            r.nat_gateway_id,
+            r.gateway_id,
+            r.transit_gateway_id,
+            r.network_interface_id,
+            r.vpc_peering_connection_id,
+            r.local_gateway_id,
+            r.carrier_gateway_id,
+            r.instance_id,
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        // A target that a later EC2 adds.
+        .or_else(|| Some("another target".to_owned()))
+    });
+    Ok(RouteTable {
+        route_table_id: present(table.route_table_id, "RouteTableId")?,
+        vpc_id: table.vpc_id.unwrap_or_default(),
+        is_main: associations.iter().any(|one| one.main == Some(true)),
+        subnet_ids: associations
+            .into_iter()
+            .filter_map(|one| one.subnet_id)
+            .collect(),
+        default_route_target: target,
+    })
+}
+
+pub(super) fn vpc_endpoint(endpoint: sdk::VpcEndpoint) -> Result<VpcEndpoint> {
+    Ok(VpcEndpoint {
+        vpc_endpoint_id: present(endpoint.vpc_endpoint_id, "VpcEndpointId")?,
+        service_name: endpoint.service_name.unwrap_or_default(),
+        state: endpoint
+            .state
+            .map(|state| state.as_str().to_ascii_lowercase())
+            .unwrap_or_default(),
     })
 }
 

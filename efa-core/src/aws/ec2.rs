@@ -8,7 +8,7 @@ use aws_sdk_ec2::types as sdk;
 
 use super::attempts::Counted;
 use super::call::{call, read_pages};
-use super::errors::from_sdk;
+use super::errors::{absent, from_sdk};
 use super::pace;
 use super::request::{filters, ip_permission, number, tag_specifications};
 use super::retry::NoCapacityIsFinal;
@@ -18,12 +18,15 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
-    Offering, PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
 
 /// The largest page that DescribeInstanceTypes gives.
 const INSTANCE_TYPES_PAGE: i32 = 100;
+/// The largest page that DescribeRouteTables gives.
+const ROUTE_TABLES_PAGE: i32 = 100;
 /// The largest page that the other describing calls give.
 const PAGE: i32 = 1000;
 /// The most instances that one DescribeInstanceTopology takes.
@@ -86,6 +89,30 @@ impl Ec2 for AwsSdk {
         )
     }
 
+    async fn describe_key_pairs(&self, by: &[Filter]) -> Result<Vec<String>> {
+        let answer = call!(self.ec2.describe_key_pairs, set_filters(filters(by)))?;
+        let pairs = answer.key_pairs.unwrap_or_default();
+        pairs.into_iter().map(convert::key_pair).collect()
+    }
+
+    async fn describe_route_tables(&self, by: &[Filter]) -> Result<Vec<RouteTable>> {
+        read_pages!(
+            self.ec2.describe_route_tables,
+            convert::route_table,
+            max_results(ROUTE_TABLES_PAGE),
+            set_filters(filters(by))
+        )
+    }
+
+    async fn describe_vpc_endpoints(&self, by: &[Filter]) -> Result<Vec<VpcEndpoint>> {
+        read_pages!(
+            self.ec2.describe_vpc_endpoints,
+            convert::vpc_endpoint,
+            max_results(PAGE),
+            set_filters(filters(by))
+        )
+    }
+
     async fn describe_images(&self, owners: &[String], by: &[Filter]) -> Result<Vec<Image>> {
         // An image that its owner has deprecated still launches.
         read_pages!(
@@ -111,6 +138,14 @@ impl Ec2 for AwsSdk {
         let answer = call!(self.ec2.describe_placement_groups, set_filters(filters(by)))?;
         let groups = answer.placement_groups.unwrap_or_default();
         groups.into_iter().map(convert::placement_group).collect()
+    }
+
+    async fn placement_group_by_id(&self, group_id: &str) -> Result<Option<PlacementGroup>> {
+        let answer = call!(self.ec2.describe_placement_groups, group_ids(group_id));
+        let answer = absent(answer, "InvalidPlacementGroup.Unknown")?;
+        let groups = answer.and_then(|answer| answer.placement_groups);
+        let first = groups.unwrap_or_default().into_iter().next();
+        first.map(convert::placement_group).transpose()
     }
 
     async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {

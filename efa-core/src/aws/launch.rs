@@ -111,10 +111,12 @@ fn interface(
 fn placement(placement: &Placement) -> sdk::Placement {
     let Placement {
         group_name,
+        group_id,
         tenancy,
     } = placement;
     sdk::Placement::builder()
         .set_group_name(group_name.clone())
+        .set_group_id(group_id.clone())
         .set_tenancy(tenancy.as_deref().map(sdk::Tenancy::from))
         .build()
 }

@@ -53,6 +53,14 @@ const CALLER: &[Cause] = &[
         "ask for the named action in your IAM policy",
     ),
     cause(
+        &["AuthFailure.ServiceLinkedRoleCreationNotPermitted"],
+        false,
+        Next::Mended,
+        "ask for iam:CreateServiceLinkedRole of spot.amazonaws.com, or let someone who may make \
+         EC2 Spot's service-linked role once: aws iam create-service-linked-role \
+         --aws-service-name spot.amazonaws.com",
+    ),
+    cause(
         &[
             "AuthFailure",
             "InvalidClientTokenId",

@@ -84,7 +84,9 @@ impl Plan {
 
 /// The placement group by name: made, or the caller's as a parameter.
 fn placement_group(template: &mut Template<'_>) -> Option<Node> {
-    let group = template.plan.placement_group()?;
+    // One that is named by id stays as the launch has it.
+    let named = template.plan.placement_group();
+    let group = named.filter(|group| group.group_id.is_none())?;
     if group.exists {
         return Some(template.parameter(
             "PlacementGroupName",

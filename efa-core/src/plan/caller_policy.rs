@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
+use super::way_out::Needs;
 use super::{Plan, image, instance_role};
+use crate::ec2::Market;
 use crate::spec::Selector;
 use crate::spec::{InstanceProfileChoice, SecurityGroupChoice};
 use crate::tags;
 use crate::types::Architecture;
 
 impl Plan {
-    /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify
-    /// and destroy the cluster. What is made must carry the cluster's tag, and only what
+    /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify the
+    /// cluster, replace and shrink its nodes, and destroy it. What is made must carry the cluster's tag, and only what
     /// carries it can be changed or removed.
     #[must_use]
     pub fn caller_policy(&self) -> String {
@@ -26,6 +28,7 @@ fn document(plan: &Plan) -> Value {
     statements.extend(placement_group(plan));
     statements.extend(instances(plan));
     statements.extend(extend(plan));
+    statements.extend(spot(plan));
     statements.extend(addresses(plan));
     statements.extend(instance_profile(plan));
     json!({ "Version": "2012-10-17", "Statement": statements })
@@ -36,6 +39,7 @@ fn reads(plan: &Plan) -> Value {
     let mut actions = vec![
         "ec2:DescribeAddresses",
         "ec2:DescribeImages",
+        "ec2:DescribeInstanceAttribute",
         "ec2:DescribeInstanceTypeOfferings",
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeInstances",
@@ -43,9 +47,14 @@ fn reads(plan: &Plan) -> Value {
         "ec2:DescribePlacementGroups",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
+        "ec2:DescribeVolumes",
+        "ec2:DescribeVpcs",
     ];
-    if plan.spec().vpc.is_some() {
-        actions.push("ec2:DescribeVpcs");
+    if plan.spec().key_name.is_some() {
+        actions.push("ec2:DescribeKeyPairs");
+    }
+    if Needs::of(&plan.decided.spec).is_some() {
+        actions.extend(["ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints"]);
     }
     if plan.capacity().reservation.is_some() {
         actions.push("ec2:DescribeCapacityReservations");
@@ -100,7 +109,11 @@ fn security_group(plan: &Plan) -> Vec<Value> {
             allow(
                 "CreateSecurityGroupInVpc",
                 &["ec2:CreateSecurityGroup"],
-                &json!(arn(plan, &format!("vpc/{}", plan.subnet().vpc_id))),
+                &json!(arn_of(
+                    plan,
+                    vpc_owner(plan),
+                    &format!("vpc/{}", plan.subnet().vpc_id)
+                )),
                 None,
             ),
             tag_at_birth(plan, "security-group", "CreateSecurityGroup"),
@@ -150,17 +163,24 @@ fn instances(plan: &Plan) -> Vec<Value> {
     used.extend(
         plan.subnets()
             .iter()
-            .map(|s| arn(plan, &format!("subnet/{}", s.subnet_id))),
+            .map(|s| arn_of(plan, &s.owner_id, &format!("subnet/{}", s.subnet_id))),
     );
     if let Some(group) = plan.placement_group() {
-        used.push(arn(plan, &format!("placement-group/{}", group.group_name)));
+        let owner = group.owner_id.as_deref().unwrap_or_default();
+        let resource = format!("placement-group/{}", group.group_name);
+        used.push(arn_of(plan, owner, &resource));
     }
     if let Some(key) = &plan.spec().key_name {
         used.push(arn(plan, &format!("key-pair/{key}")));
     }
     if let Some(reservation) = &plan.capacity().reservation {
         let id = &reservation.capacity_reservation_id;
-        used.push(arn(plan, &format!("capacity-reservation/{id}")));
+        let resource = format!("capacity-reservation/{id}");
+        used.push(arn_of(plan, &reservation.owner_id, &resource));
+    }
+    if plan.capacity().market == Market::Spot {
+        // The request itself, which carries no tag.
+        used.push(arn(plan, "spot-instances-request/*"));
     }
     vec![
         allow(
@@ -175,6 +195,13 @@ fn instances(plan: &Plan) -> Vec<Value> {
             &["ec2:CreateTags"],
             &json!(made),
             Some(json!({ "StringEquals": { "ec2:CreateAction": "RunInstances" } })),
+        ),
+        // What shrink changes of the nodes that stay.
+        allow(
+            "ChangeCount",
+            &["ec2:CreateTags"],
+            &json!(made[0]),
+            Some(counted(plan)),
         ),
         allow(
             "Remove",
@@ -193,6 +220,26 @@ fn extend(plan: &Plan) -> Option<Value> {
     let instances = json!(arn(plan, "instance/*"));
     let statement = allow("Extend", &["ec2:CreateTags"], &instances, Some(condition));
     Some(statement)
+}
+
+/// The first spot launch of an account makes EC2 Spot's service-linked role with the caller's
+/// permissions. Origin: Amazon EC2 user guide, "Service-linked role for Spot Instance requests".
+fn spot(plan: &Plan) -> Option<Value> {
+    if plan.capacity().market != Market::Spot {
+        return None;
+    }
+    let role = format!(
+        "arn:{}:iam::{}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+        plan.partition(),
+        plan.account()
+    );
+    let by_spot = json!({ "StringEquals": { "iam:AWSServiceName": "spot.amazonaws.com" } });
+    Some(allow(
+        "SpotServiceLinkedRole",
+        &["iam:CreateServiceLinkedRole"],
+        &json!(role),
+        Some(by_spot),
+    ))
 }
 
 fn addresses(plan: &Plan) -> Vec<Value> {
@@ -296,12 +343,28 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
 }
 
 fn arn(plan: &Plan, resource: &str) -> String {
+    arn_of(plan, plan.account(), resource)
+}
+
+/// The ARN of what this account owns: another one's where it is shared. Where EC2 did not say, it
+/// is the caller's.
+fn arn_of(plan: &Plan, owner: &str, resource: &str) -> String {
+    let owner = if owner.is_empty() {
+        plan.account()
+    } else {
+        owner
+    };
     format!(
-        "arn:{}:ec2:{}:{}:{resource}",
+        "arn:{}:ec2:{}:{owner}:{resource}",
         plan.partition(),
         plan.region(),
-        plan.account()
     )
+}
+
+/// A subnet that is shared has the VPC's owner.
+fn vpc_owner(plan: &Plan) -> &str {
+    let vpc = plan.decided.vpc.as_ref();
+    vpc.map_or(&plan.subnet().owner_id, |vpc| &vpc.owner_id)
 }
 
 /// What is made must carry the cluster's tag.
@@ -312,6 +375,13 @@ fn requested(plan: &Plan) -> Value {
 /// What is changed or removed must carry the cluster's tag.
 fn owned(plan: &Plan) -> Value {
     json!({ "StringEquals": { format!("aws:ResourceTag/{}", tags::CLUSTER): plan.name() } })
+}
+
+/// The count of the cluster's own instances.
+fn counted(plan: &Plan) -> Value {
+    let mut condition = owned(plan);
+    condition["ForAllValues:StringEquals"] = json!({ "aws:TagKeys": [tags::COUNT] });
+    condition
 }
 
 fn tag_at_birth(plan: &Plan, resource: &str, action: &str) -> Value {

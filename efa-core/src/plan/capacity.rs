@@ -22,16 +22,30 @@ pub struct PlannedCapacity {
 }
 
 impl PlannedCapacity {
-    /// Name of the placement group that the reservation was made in.
-    pub(crate) fn placement_group_name(&self) -> Option<&str> {
+    /// The placement group that the reservation was made in.
+    pub(crate) fn placement_group(&self, account: &str) -> Option<ReservedGroup<'_>> {
         let arn = self.reservation.as_ref()?.placement_group_arn.as_deref()?;
-        arn.rsplit('/').next()
+        let name = arn.rsplit('/').next()?;
+        Some(match arn.split(':').nth(4) {
+            Some(owner) if owner != account => ReservedGroup::Foreign { name, owner },
+            _ => ReservedGroup::Own(name),
+        })
     }
 
     /// Whether EC2 itself places the instances together.
     pub(crate) fn is_capacity_block(&self) -> bool {
         matches!(self.market, Market::CapacityBlock(_))
     }
+}
+
+/// The placement group that a capacity reservation was made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReservedGroup<'a> {
+    /// The caller's, by name.
+    Own(&'a str),
+    /// Another account's: its name means nothing in the caller's, and the reservation itself
+    /// places the instances in it (aws/aws-parallelcluster#7252).
+    Foreign { name: &'a str, owner: &'a str },
 }
 
 /// Decides the capacity of a plan; a reservation that the specification names must exist.

@@ -9,7 +9,7 @@ use super::placement::PlannedPlacementGroup;
 use super::security_group::PlannedSecurityGroup;
 use super::subnets::{RejectedSubnet, UsableSubnets};
 use crate::catalog::InstanceType;
-use crate::ec2::{Image, RootVolume};
+use crate::ec2::{Image, RootVolume, Vpc};
 use crate::launch::CpuOptions;
 use crate::layout::Layout;
 use crate::spec::CheckedSpec;
@@ -26,6 +26,8 @@ pub(super) struct Decided {
     pub(super) subnets: UsableSubnets,
     pub(super) rejected_subnets: Vec<RejectedSubnet>,
     pub(super) image: Image,
+    /// The subnets' VPC, where it could be read.
+    pub(super) vpc: Option<Vpc>,
     pub(super) instance_type: InstanceType,
     pub(super) layout: Layout,
     pub(super) capacity: PlannedCapacity,

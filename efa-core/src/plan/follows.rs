@@ -103,6 +103,12 @@ fn image_follows(decided: &Decided) -> bool {
             &mut Vec::new(),
         )
         .is_ok()
+        && image::require_platform(
+            image,
+            decided.capacity.reservation.as_ref(),
+            &mut Vec::new(),
+        )
+        .is_ok()
 }
 
 fn security_group_follows(decided: &Decided) -> bool {
@@ -122,9 +128,9 @@ fn security_group_follows(decided: &Decided) -> bool {
 
 fn placement_group_follows(decided: &Decided) -> bool {
     let group = decided.placement_group.as_ref();
-    match placement::wanted(&decided.spec, &decided.capacity) {
+    match placement::wanted(&decided.spec, &decided.capacity, &decided.account) {
         Ok(Wanted::None) => group.is_none(),
-        Ok(Wanted::Existing(name)) => group.is_some_and(|g| g.group_name == name && g.exists),
+        Ok(Wanted::Existing(name)) => group.is_some_and(|g| g.launch_name() == name && g.exists),
         Ok(Wanted::Ours(name)) => group.is_some_and(|g| g.group_name == name && g.ours),
         Err(_) => false,
     }

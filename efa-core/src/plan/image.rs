@@ -1,7 +1,7 @@
 //! Which machine image a specification means, and whether the instance type can run it.
 
 use crate::catalog::InstanceType;
-use crate::ec2::{Ec2, Filter, Image};
+use crate::ec2::{CapacityReservation, Ec2, Filter, Image};
 use crate::error::{Code, Error, Result};
 use crate::spec::{CheckedSpec, ImageChoice};
 use crate::ssm::Ssm;
@@ -100,6 +100,23 @@ pub(crate) fn require_fit(
             .with_context("field", "image")
             .with_context("value", &image.image_id)
     };
+    if image.state != "available" {
+        return Err(refused(
+            format!("image {} is {}, not available", image.image_id, image.state),
+            "wait until the image is available, or choose another",
+        )
+        .with_context("limit", "available"));
+    }
+    if is_windows(image) {
+        return Err(refused(
+            format!(
+                "image {} is Windows, where EFA has no OS bypass and works as ENA alone",
+                image.image_id
+            ),
+            "choose a Linux image",
+        )
+        .with_context("limit", "Linux"));
+    }
     if !instance_type.architectures.contains(&image.architecture) {
         let needed: Vec<&str> = instance_type
             .architectures
@@ -157,6 +174,47 @@ pub(crate) fn require_fit(
         ));
     }
     Ok(())
+}
+
+/// Origin: "Elastic Fabric Adapter" of the Amazon EC2 user guide.
+fn is_windows(image: &Image) -> bool {
+    let platform = image.platform_details.as_deref();
+    platform.is_some_and(|platform| platform.starts_with("Windows"))
+}
+
+/// Refuses an image of another platform than the capacity reservation's: EC2 matches both
+/// (Amazon EC2 user guide, "Supported platforms" of Capacity Reservations). Images of a license of
+/// one's own have no platform there, which is warned of.
+pub(crate) fn require_platform(
+    image: &Image,
+    reservation: Option<&CapacityReservation>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let Some(reservation) = reservation else {
+        return Ok(());
+    };
+    let (Some(of_image), Some(reserved)) =
+        (&image.platform_details, &reservation.instance_platform)
+    else {
+        return Ok(());
+    };
+    if of_image == reserved {
+        return Ok(());
+    }
+    let id = &reservation.capacity_reservation_id;
+    let message = format!(
+        "{id} is for {reserved}, image {} is {of_image}",
+        image.image_id
+    );
+    if of_image.contains("BYOL") {
+        warnings.push(format!("{message}: EC2 may not match the two"));
+        return Ok(());
+    }
+    Err(Error::new(Code::PlanConflict, message)
+        .with_cure("choose an image of the reservation's platform, or another reservation")
+        .with_context("field", "image")
+        .with_context("value", &image.image_id)
+        .with_context("limit", reserved))
 }
 
 /// Whether the image brings the EFA software, as far as its name says.

@@ -15,7 +15,7 @@ use crate::launch::{
 use crate::layout::{Layout, NetworkInterface};
 use crate::spec::VolumeOptions;
 use crate::tags;
-use crate::types::Tags;
+use crate::types::{ResourceKind, Tags};
 
 impl Plan {
     /// What each instance is launched with, in one security group and subnet.
@@ -127,13 +127,25 @@ pub(crate) fn interfaces_of(
 }
 
 fn placement(plan: &Plan) -> Option<Placement> {
-    let group_name = plan.placement_group();
-    let group_name = group_name.map(|group| group.group_name.clone());
-    let tenancy = plan.capacity().tenancy.clone();
-    (group_name.is_some() || tenancy.is_some()).then_some(Placement {
-        group_name,
+    let group = plan.placement_group();
+    let group = group.map(|group| group.launch_name().to_owned());
+    placement_of(group, plan.capacity().tenancy.clone())
+}
+
+/// A placement group by its name or id, and the tenancy; `None` for EC2's defaults of both.
+pub(crate) fn placement_of(group: Option<String>, tenancy: Option<String>) -> Option<Placement> {
+    let (group_id, group_name): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .partition(|group| ResourceKind::PlacementGroup.is_id(group));
+    let placement = Placement {
+        group_name: group_name.into_iter().next(),
+        group_id: group_id.into_iter().next(),
         tenancy,
-    })
+    };
+    let is_default = placement.group_name.is_none()
+        && placement.group_id.is_none()
+        && placement.tenancy.is_none();
+    (!is_default).then_some(placement)
 }
 
 /// The market of a launch; spot at most at this price.
@@ -258,7 +270,7 @@ fn instance_tags(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_i
     put(tags::SECURITY_GROUP, security_group_id);
     put(tags::CAPACITY, &plan.spec().capacity.to_string());
     if let Some(group) = plan.placement_group() {
-        put(tags::PLACEMENT_GROUP, &group.group_name);
+        put(tags::PLACEMENT_GROUP, group.launch_name());
     }
     if let Some(profile) = plan.instance_profile() {
         put(tags::INSTANCE_PROFILE, &profile.name);

@@ -1,18 +1,22 @@
 //! Reads from AWS what a plan is decided from; changes nothing.
 
-use super::capacity::{self, PlannedCapacity};
+use super::capacity;
 use super::further_groups::SeenGroups;
 use super::placement::{self, Wanted};
 use super::subnets::{self, Demand};
+use super::way_out::{self, Needs, Ways};
 use super::{image, instance_role, interfaces};
 use crate::catalog::InstanceType;
-use crate::ec2::{CapacityReservation, Ec2, Filter, Image, PlacementGroup, SecurityGroup, Subnet};
+use crate::ec2::{
+    CapacityReservation, Ec2, Filter, Image, PlacementGroup, SecurityGroup, Subnet, Vpc,
+};
 use crate::error::{Code, Error, Result};
 use crate::iam::InstanceProfile;
 use crate::services::Aws;
 use crate::spec::selector::{self, Selectable, Selector};
 use crate::spec::{Capacity, CheckedSpec, InstanceProfileChoice, SecurityGroupChoice};
 use crate::tags;
+use crate::types::ResourceKind;
 
 /// What a plan is decided from, as read from AWS.
 #[derive(Debug, Clone)]
@@ -26,6 +30,10 @@ pub(crate) struct Observations {
     pub(crate) zones_that_offer: Vec<String>,
     /// What the specification's selectors name.
     pub(crate) subnets: Vec<Subnet>,
+    /// The VPC of the usable subnets.
+    pub(crate) vpc: Option<Vpc>,
+    /// What leads out of that VPC, where the instances need it, or why it could not be read.
+    pub(crate) ways: Option<std::result::Result<Ways, String>>,
     pub(crate) image: Image,
     /// The reservation that the specification names.
     pub(crate) reservation: Option<CapacityReservation>,
@@ -51,7 +59,8 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Re
         offerings.into_iter().map(|o| o.availability_zone).collect();
     zones_that_offer.sort();
     let reservation = reservation(ec2, spec).await?;
-    let subnets = subnets(ec2, spec).await?;
+    let (subnets, vpcs) = subnets(ec2, spec).await?;
+    key_pair(ec2, spec).await?;
     let image = image::find_image(ec2, aws, spec, &instance_type).await?;
     let capacity = capacity::plan_capacity(spec, &instance_type, reservation.clone())?;
     let layout = interfaces::plan_interfaces(spec, &instance_type)?;
@@ -63,9 +72,19 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Re
         reserved_zone: reservation.as_ref().map(|r| r.availability_zone.as_str()),
     };
     let (usable, _) = subnets::rank_subnets(&demand, subnets.clone())?;
-    let security_group = security_group(ec2, spec, &usable.first().vpc_id).await?;
-    let further_groups = further_groups(ec2, spec, &usable.first().vpc_id).await?;
-    let placement_group = placement_group(ec2, spec, &capacity).await?;
+    let vpc_id = &usable.first().vpc_id;
+    let vpc = vpc(ec2, vpc_id, vpcs).await?;
+    let ways = match Needs::of(spec) {
+        Some(_) => {
+            let seen = way_out::look(ec2, vpc_id).await;
+            Some(seen.map_err(|error| error.message().to_owned()))
+        }
+        None => None,
+    };
+    let security_group = security_group(ec2, spec, vpc_id).await?;
+    let further_groups = further_groups(ec2, spec, vpc_id).await?;
+    let wanted = placement::wanted(spec, &capacity, &caller.account)?;
+    let placement_group = placement_group(ec2, wanted).await?;
     let instance_profile = instance_profile(aws, spec).await?;
     Ok(Observations {
         now_s,
@@ -75,6 +94,8 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Re
         instance_type,
         zones_that_offer,
         subnets,
+        vpc,
+        ways,
         image,
         reservation,
         security_group,
@@ -110,18 +131,51 @@ async fn reservation(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Option<Capacit
         .find(|reservation| reservation.capacity_reservation_id == *id))
 }
 
-async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Vec<Subnet>> {
-    let mut in_vpc = Vec::new();
+/// An implementation of [`Ec2`] of the caller's own may lack a call.
+fn unless_lacking<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Err(error) if error.code() == Code::Ec2NotImplemented => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// Refuses the name of a key pair that does not exist.
+async fn key_pair(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<()> {
+    let Some(name) = &spec.key_name else {
+        return Ok(());
+    };
+    let filter = [Filter::new("key-name", name)];
+    match unless_lacking(ec2.describe_key_pairs(&filter).await)? {
+        Some(found) if !found.contains(name) => Err(not_found(ec2, "key_name", name)
+            .with_cure("create or import the key pair in this region, or leave key_name out")),
+        _ => Ok(()),
+    }
+}
+
+/// The VPC of this id, from those that are known already or from EC2.
+async fn vpc(ec2: &dyn Ec2, vpc_id: &str, known: Vec<Vpc>) -> Result<Option<Vpc>> {
+    let of_id = |vpc: &Vpc| vpc.vpc_id == vpc_id;
+    if let Some(vpc) = known.into_iter().find(of_id) {
+        return Ok(Some(vpc));
+    }
+    let filter = [Filter::new("vpc-id", vpc_id)];
+    let found = unless_lacking(ec2.describe_vpcs(&filter).await)?;
+    Ok(found.unwrap_or_default().into_iter().find(of_id))
+}
+
+/// The subnets that the specification's selectors name, and the VPCs that its VPC names.
+async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<(Vec<Subnet>, Vec<Vpc>)> {
+    let (mut in_vpc, mut vpcs) = (Vec::new(), Vec::new());
     if let Some(vpc) = &spec.vpc {
-        let found = ec2.describe_vpcs(&[vpc.filter(selector::VPC)]).await?;
-        let ids: Vec<String> = found.into_iter().map(|vpc| vpc.vpc_id).collect();
+        vpcs = ec2.describe_vpcs(&[vpc.filter(selector::VPC)]).await?;
+        let ids: Vec<String> = vpcs.iter().map(|vpc| vpc.vpc_id.clone()).collect();
         if ids.is_empty() {
-            return Err(not_found(ec2, selector::VPC.field, &vpc.to_string()));
+            return Err(unmatched(ec2, selector::VPC, vpc));
         }
         in_vpc.push(Filter::any("vpc-id", ids));
     }
     if spec.subnets.is_empty() {
-        return ec2.describe_subnets(&in_vpc).await;
+        return Ok((ec2.describe_subnets(&in_vpc).await?, vpcs));
     }
     let mut all: Vec<Subnet> = Vec::new();
     for selector in &spec.subnets {
@@ -129,11 +183,7 @@ async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Vec<Subnet>> {
         filters.push(selector.filter(selector::SUBNET));
         let found = ec2.describe_subnets(&filters).await?;
         if found.is_empty() {
-            return Err(not_found(
-                ec2,
-                selector::SUBNET.field,
-                &selector.to_string(),
-            ));
+            return Err(unmatched(ec2, selector::SUBNET, selector));
         }
         for subnet in found {
             if !all.iter().any(|known| known.subnet_id == subnet.subnet_id) {
@@ -141,7 +191,20 @@ async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Vec<Subnet>> {
             }
         }
     }
-    Ok(all)
+    Ok((all, vpcs))
+}
+
+/// The error for a selector that matches nothing; a name that begins like an id is said to be one.
+fn unmatched(ec2: &dyn Ec2, kind: Selectable, selector: &Selector) -> Error {
+    let error = not_found(ec2, kind.field, &selector.to_string());
+    match selector {
+        Selector::Name(name) if name.starts_with(kind.of.id_prefix()) => error.with_cure(format!(
+            "it is taken for a name, since an id has 8 or 17 hexadecimal digits behind {}: check \
+             the id or the name, the region and the account",
+            kind.of.id_prefix()
+        )),
+        _ => error,
+    }
 }
 
 async fn security_group(
@@ -191,7 +254,7 @@ pub(crate) async fn select_security_group(
     let mut found = ec2.describe_security_groups(&filters).await?.into_iter();
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
-        (None, _) => Err(not_found(ec2, kind.field, &group.to_string())),
+        (None, _) => Err(unmatched(ec2, kind, group)),
         (Some(one), Some(other)) => Err(Error::new(
             Code::PlanConflict,
             format!(
@@ -222,28 +285,28 @@ pub(crate) async fn find_security_group(
         .next())
 }
 
-async fn placement_group(
-    ec2: &dyn Ec2,
-    spec: &CheckedSpec,
-    capacity: &PlannedCapacity,
-) -> Result<Option<PlacementGroup>> {
-    match placement::wanted(spec, capacity)? {
+async fn placement_group(ec2: &dyn Ec2, wanted: Wanted) -> Result<Option<PlacementGroup>> {
+    match wanted {
         Wanted::None => Ok(None),
         Wanted::Existing(name) | Wanted::Ours(name) => find_placement_group(ec2, &name).await,
     }
 }
 
-/// The placement group of this name, unless it is being deleted.
+/// The placement group of this id (`pg-…`) or name, unless it is being deleted. A group that
+/// another account shares is found by its id only.
 pub(crate) async fn find_placement_group(
     ec2: &dyn Ec2,
-    group_name: &str,
+    group: &str,
 ) -> Result<Option<PlacementGroup>> {
-    let found = ec2
-        .describe_placement_groups(&[Filter::new("group-name", group_name)])
-        .await?;
-    Ok(found
-        .into_iter()
-        .find(|group| !group.state.starts_with("delet")))
+    let stays = |group: &PlacementGroup| !group.state.starts_with("delet");
+    let found = if ResourceKind::PlacementGroup.is_id(group) {
+        ec2.placement_group_by_id(group).await?
+    } else {
+        let filter = [Filter::new("group-name", group)];
+        let found = ec2.describe_placement_groups(&filter).await?;
+        found.into_iter().find(stays)
+    };
+    Ok(found.filter(stays))
 }
 
 async fn instance_profile(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Option<InstanceProfile>> {

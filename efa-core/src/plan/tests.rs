@@ -22,6 +22,8 @@ fn reservation(kind: &str) -> CapacityReservation {
         state: "active".to_owned(),
         reservation_type: kind.to_owned(),
         instance_match_criteria: "targeted".to_owned(),
+        instance_platform: Some("Linux/UNIX".to_owned()),
+        owner_id: "123456789012".to_owned(),
         total_instance_count: 4,
         available_instance_count: 2,
         placement_group_arn: None,
@@ -264,12 +266,64 @@ fn what_contradicts_is_refused_with_the_cure() {
                 o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
             },
         ),
-        ("made in (none)", "leave the placement group out", |s, o| {
-            s.capacity = Capacity::Reservation("cr-1".into());
-            s.placement_group = PlacementGroupChoice::Use("mine".into());
-            o.reservation = Some(reservation("default"));
-            o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+        (
+            "made in (theirs)",
+            "leave the placement group out",
+            |s, o| {
+                s.placement_group = PlacementGroupChoice::Use("mine".into());
+                reserve(
+                    s,
+                    o,
+                    Some("arn:aws:ec2:us-east-1:123456789012:placement-group/theirs"),
+                );
+            },
+        ),
+        (
+            "made in (theirs of account 210987654321)",
+            "the reservation places",
+            |s, o| {
+                s.placement_group = PlacementGroupChoice::Use("theirs".into());
+                reserve(
+                    s,
+                    o,
+                    Some("arn:aws:ec2:us-east-1:210987654321:placement-group/theirs"),
+                );
+            },
+        ),
+        ("image ami-1 is pending", "wait until", |_, o| {
+            o.image.state = "pending".into();
         }),
+        ("image ami-1 is Windows", "Linux image", |_, o| {
+            o.image.platform_details = Some("Windows".into());
+        }),
+        (
+            "cr-1 is for Red Hat Enterprise Linux, image ami-1 is Linux/UNIX",
+            "platform",
+            |s, o| {
+                reserve(s, o, None);
+                let found = o.reservation.as_mut().unwrap();
+                found.instance_platform = Some("Red Hat Enterprise Linux".into());
+            },
+        ),
+        (
+            "c7g.16xlarge takes no EFA as a Dedicated Instance",
+            "tenancy default",
+            |s, o| {
+                s.instance_type = "c7g.16xlarge".into();
+                o.instance_type = Catalog::bundled().require("c7g.16xlarge").unwrap().clone();
+                o.image.architecture = Architecture::Arm64;
+                o.vpc.as_mut().unwrap().instance_tenancy = "dedicated".into();
+            },
+        ),
+        (
+            "cr-1 has tenancy default, but vpc-1",
+            "VPC with tenancy default",
+            |s, o| {
+                reserve(s, o, None);
+                o.reservation.as_mut().unwrap().tenancy = "default".into();
+                o.vpc.as_mut().unwrap().instance_tenancy = "dedicated".into();
+            },
+        ),
         ("is not sold as spot", "on-demand", |s, o| {
             s.capacity = Capacity::Spot;
             o.instance_type.usage_classes.clear();
@@ -353,6 +407,69 @@ fn what_contradicts_is_refused_with_the_cure() {
             "'{cure}' is not in: {error}"
         );
     }
+}
+
+/// Plans in a reservation that was made in this placement group.
+fn reserve(spec: &mut ClusterSpec, seen: &mut Observations, group_arn: Option<&str>) {
+    spec.capacity = Capacity::Reservation("cr-1".into());
+    let mut found = reservation("default");
+    found.placement_group_arn = group_arn.map(str::to_owned);
+    seen.reservation = Some(found);
+    seen.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+}
+
+#[test]
+fn what_others_own_is_used_as_they_share_it() {
+    // The reservation of another account's group places its instances.
+    let mut spec_ = spec("p5.48xlarge");
+    let mut observed = seen(&spec_);
+    let arn = "arn:aws:ec2:us-east-1:210987654321:placement-group/theirs";
+    reserve(&mut spec_, &mut observed, Some(arn));
+    for choice in [PlacementGroupChoice::Make, PlacementGroupChoice::None] {
+        spec_.placement_group = choice;
+        let plan = decide(&spec_, observed.clone()).unwrap();
+        assert_eq!(plan.placement_group(), None);
+    }
+
+    // A shared group is named by its id, from the plan to the launch.
+    let id = "pg-0123456789abcdef0";
+    let mut spec_ = spec("p5.48xlarge");
+    spec_.placement_group = PlacementGroupChoice::Use(id.to_owned());
+    let mut observed = seen(&spec_);
+    let mut shared = placement_group(PlacementStrategy::Cluster, &[]);
+    shared.group_id = id.to_owned();
+    shared.group_arn = Some(arn.to_owned());
+    shared.group_name = "theirs".to_owned();
+    observed.placement_group = Some(shared);
+    let plan = decide(&spec_, observed).unwrap();
+    let planned = plan.placement_group().unwrap();
+    assert_eq!(planned.group_name, "theirs");
+    assert_eq!(planned.owner_id.as_deref(), Some("210987654321"));
+    let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
+    let placement = request.data.placement.as_ref().unwrap();
+    assert_eq!(placement.group_id.as_deref(), Some(id));
+    assert_eq!(placement.group_name, None);
+    assert_eq!(
+        request.data.instance_tags().unwrap()["efa-sdk:placement-group"],
+        id
+    );
+    assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+}
+
+#[test]
+fn a_targeted_reservation_may_be_used_in_a_group_of_ones_own() {
+    let mut spec = spec("p5.48xlarge");
+    let mut observed = seen(&spec);
+    spec.placement_group = PlacementGroupChoice::Use("mine".to_owned());
+    reserve(&mut spec, &mut observed, None);
+    observed.placement_group = Some(placement_group(PlacementStrategy::Cluster, &[]));
+    let plan = decide(&spec, observed).unwrap();
+    assert!(plan.placement_group().is_some_and(|g| g.exists));
+    let warned = plan.warnings().join("\n");
+    assert!(
+        warned.contains("was not made in placement group mine"),
+        "{warned}"
+    );
 }
 
 fn profile(name: &str, roles: &[&str], tags: &[(&str, &str)]) -> InstanceProfile {

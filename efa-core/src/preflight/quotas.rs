@@ -1,11 +1,34 @@
-//! Which vCPU quota of Service Quotas an instance type counts against.
+//! The quotas of Service Quotas that a launch counts against.
 
 use crate::spec::Capacity;
 
 /// Service Quotas' name of EC2.
 pub(crate) const SERVICE: &str = "ec2";
 /// "EC2-VPC Elastic IPs".
-pub(crate) const ELASTIC_IPS: &str = "L-0263D0A3";
+pub(crate) const ELASTIC_IPS: RegionQuota = RegionQuota {
+    service: SERVICE,
+    code: "L-0263D0A3",
+};
+
+/// "Network interfaces per Region", of Amazon VPC.
+pub(crate) const INTERFACES: RegionQuota = RegionQuota {
+    service: "vpc",
+    code: "L-DF5E4CA3",
+};
+/// "Storage for General Purpose SSD (gp3) volumes, in TiB", of Amazon EBS.
+pub(crate) const GP3_STORAGE_TIB: RegionQuota = RegionQuota {
+    service: "ebs",
+    code: "L-7A658B76",
+};
+
+/// A quota of a whole region. Origin of the codes: "Amazon VPC quotas" and "Amazon EBS
+/// endpoints and quotas"; not checked against the API here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RegionQuota {
+    /// Service Quotas' name of the service.
+    pub(crate) service: &'static str,
+    pub(crate) code: &'static str,
+}
 
 struct Family {
     /// How names of its types begin, before the generation's digit.

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, InstanceType};
 use crate::cluster::{Cluster, Expected};
 use crate::ec2::{AttachedInterface, Instance, LaunchedWith, Market, RunInstances};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::launch::{InstanceProfileSpecification, LaunchData, Placement};
+use crate::launch::{InstanceProfileSpecification, LaunchData};
 use crate::plan::launch as defaults;
 use crate::resource;
 use crate::spec::Capacity;
@@ -110,7 +110,7 @@ async fn data(
     tags.insert(tags::REPLACES.to_owned(), key.to_owned());
     tags.insert(tags::COUNT.to_owned(), expected.count.to_string());
     tags.insert(tags::PLAN.to_owned(), expected.fingerprint.clone());
-    let group_name = expected.placement_group_name.clone();
+    let placement_group = model.tags.get(tags::PLACEMENT_GROUP).cloned();
     let tenancy = with.tenancy.filter(|tenancy| tenancy != "default");
     let group = expected.security_group_id.as_deref().unwrap_or_default();
     let subnet = expected.subnet_ids.first().map_or("", String::as_str);
@@ -138,10 +138,7 @@ async fn data(
         instance_type: expected.instance_type.clone(),
         image_id: expected.image_id.clone(),
         network_interfaces,
-        placement: (group_name.is_some() || tenancy.is_some()).then_some(Placement {
-            group_name,
-            tenancy,
-        }),
+        placement: defaults::placement_of(placement_group, tenancy),
         instance_market_options: defaults::market_options(&market, price),
         capacity_reservation_specification: defaults::reservation(&market),
         block_device_mappings: with.block_device_mappings,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::selector::Selector;
 use crate::error::{Error, Result};
+use crate::types::ResourceKind;
 
 /// A security group to use, or one to make.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -51,7 +52,8 @@ pub enum PlacementGroupChoice {
     /// its instances itself, and a reservation's own group is used.
     #[default]
     Make,
-    /// Use this one, by name; its strategy must be `cluster`.
+    /// Use this one, by name, or by id (`pg-…`) as a group that another account shares; its
+    /// strategy must be `cluster`.
     Use(String),
     /// Launch without: for types that cannot be in one.
     None,
@@ -104,17 +106,11 @@ impl FromStr for Capacity {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let id = |rest: &str| {
-            !rest.is_empty()
-                && rest
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
         match text {
             "on-demand" => Ok(Self::OnDemand),
             "spot" => Ok(Self::Spot),
             "open" => Ok(Self::Open),
-            text if text.strip_prefix("cr-").is_some_and(id) => {
+            text if ResourceKind::CapacityReservation.is_id(text) => {
                 Ok(Self::Reservation(text.to_owned()))
             }
             other => Err(Error::invalid_spec(

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ec2::Filter;
 use crate::error::{Error, Result};
+use crate::types::ResourceKind;
 
-/// Names a resource that exists: `subnet-0123`, `karpenter.sh/discovery=prod`, or `RayVPC`.
+/// Names a resource that exists: `subnet-0123456789abcdef0`, `karpenter.sh/discovery=prod`, or
+/// `RayVPC`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -25,26 +27,26 @@ pub enum Selector {
 pub(crate) struct Selectable {
     /// The specification's field.
     pub(crate) field: &'static str,
-    id_prefix: &'static str,
+    pub(crate) of: ResourceKind,
     id_filter: &'static str,
     name_filter: &'static str,
 }
 
 pub(crate) const VPC: Selectable = Selectable {
     field: "vpc",
-    id_prefix: "vpc-",
+    of: ResourceKind::Vpc,
     id_filter: "vpc-id",
     name_filter: "tag:Name",
 };
 pub(crate) const SUBNET: Selectable = Selectable {
     field: "subnet",
-    id_prefix: "subnet-",
+    of: ResourceKind::Subnet,
     id_filter: "subnet-id",
     name_filter: "tag:Name",
 };
 pub(crate) const SECURITY_GROUP: Selectable = Selectable {
     field: "security_group",
-    id_prefix: "sg-",
+    of: ResourceKind::SecurityGroup,
     id_filter: "group-id",
     name_filter: "group-name",
 };
@@ -84,7 +86,7 @@ impl Selector {
 
     fn parse(kind: Selectable, text: &str) -> Result<Self> {
         let selector = match text.split_once('=') {
-            _ if text.starts_with(kind.id_prefix) => Self::Id(text.to_owned()),
+            _ if kind.of.is_id(text) => Self::Id(text.to_owned()),
             Some((key, value)) => Self::Tag(key.to_owned(), value.to_owned()),
             None => Self::Name(text.to_owned()),
         };
@@ -96,7 +98,7 @@ impl Selector {
         // What goes into a filter must not be a pattern there.
         let literal = |text: &str| !text.is_empty() && !text.contains(['*', '?', '\\']);
         let well_formed = match self {
-            Self::Id(id) => id.strip_prefix(kind.id_prefix).is_some_and(|rest| {
+            Self::Id(id) => id.strip_prefix(kind.of.id_prefix()).is_some_and(|rest| {
                 !rest.is_empty()
                     && rest
                         .bytes()
@@ -111,7 +113,10 @@ impl Selector {
         Err(Error::invalid_spec(
             kind.field,
             self,
-            format_args!("an id ({}…), a tag (key=value) or a name", kind.id_prefix),
+            format_args!(
+                "an id ({}…), a tag (key=value) or a name",
+                kind.of.id_prefix()
+            ),
             "give one of these, without the wildcards * and ?",
         ))
     }
@@ -141,16 +146,23 @@ mod tests {
     #[test]
     fn ids_tags_and_names_are_told_apart() {
         assert_eq!(
-            Selector::subnet("subnet-0a1").unwrap(),
-            Selector::Id("subnet-0a1".into())
+            Selector::subnet("subnet-0a1b2c3d").unwrap(),
+            Selector::Id("subnet-0a1b2c3d".into())
         );
+        // Existing `Name` tags that begin as an id does.
+        for name in ["subnet-private-1a", "subnet-1"] {
+            assert_eq!(Selector::subnet(name).unwrap(), Selector::Name(name.into()));
+        }
+        for name in ["vpc-prod", "vpc-prod-main"] {
+            assert_eq!(Selector::vpc(name).unwrap(), Selector::Name(name.into()));
+        }
         assert_eq!(
             Selector::subnet("karpenter.sh/discovery=prod").unwrap(),
             Selector::Tag("karpenter.sh/discovery".into(), "prod".into())
         );
         let name = Selector::security_group("ray sg").unwrap();
         assert_eq!(name.filter(SECURITY_GROUP).name, "group-name");
-        for bad in ["", "subnet-", "subnet-*", "a*", "Name=", "=x", "Name=a?"] {
+        for bad in ["", "subnet-*", "a*", "Name=", "=x", "Name=a?"] {
             assert!(Selector::subnet(bad).is_err(), "{bad}");
         }
     }

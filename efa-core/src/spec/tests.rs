@@ -163,10 +163,10 @@ fn images_are_read_as_they_are_written() {
 
 #[test]
 fn capacities_are_read_as_they_are_written() {
-    for text in ["on-demand", "spot", "open", "cr-0123"] {
+    for text in ["on-demand", "spot", "open", "cr-0a1b2c3d"] {
         assert_eq!(text.parse::<Capacity>().unwrap().to_string(), text);
     }
-    for bad in ["", "cr-", "cb-1", "cr-*"] {
+    for bad in ["", "cr-", "cb-1", "cr-*", "cr-0123", "cr-team-a"] {
         assert!(bad.parse::<Capacity>().is_err());
     }
 }

@@ -37,9 +37,13 @@ calls! {
     DescribeInstanceTypeOfferings = "DescribeInstanceTypeOfferings", None;
     DescribeVpcs = "DescribeVpcs", None;
     DescribeSubnets = "DescribeSubnets", None;
+    DescribeKeyPairs = "DescribeKeyPairs", None;
+    DescribeRouteTables = "DescribeRouteTables", None;
+    DescribeVpcEndpoints = "DescribeVpcEndpoints", None;
     DescribeImages = "DescribeImages", None;
     DescribeSecurityGroups = "DescribeSecurityGroups", None;
     DescribePlacementGroups = "DescribePlacementGroups", None;
+    PlacementGroupById = "DescribePlacementGroups", None;
     DescribeInstances = "DescribeInstances", None;
     DescribeNetworkInterfaces = "DescribeNetworkInterfaces", None;
     DescribeAddresses = "DescribeAddresses", None;

@@ -8,14 +8,14 @@ use super::call::ENDPOINT;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::ec2::{
-    Address, CapacityBlockOffering, CapacityReservation, Instance, PlacementGroup, SecurityGroup,
-    Tags,
+    Address, CapacityBlockOffering, CapacityReservation, Image, Instance, PlacementGroup,
+    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::{Leftover, Result};
 use crate::failure::{self, Attempts};
 use crate::resource;
 use crate::spec::ClusterSpec;
-use crate::types::Architecture;
+use crate::types::{Architecture, PlacementStrategy};
 
 mod account;
 mod addresses;
@@ -37,11 +37,11 @@ mod state;
 
 pub use commands::CommandOutcome;
 use refusal::Answer;
-use state::State;
+use state::{Endpoint, KeyPair, State};
 
 /// One region of AWS in memory, for tests. Clones are the same region.
 ///
-/// A new one has a default VPC with a subnet in each of three zones, Amazon Linux 2023 and Deep
+/// A new one has a default VPC with a subnet in each of three zones and a NAT gateway, Amazon Linux 2023 and Deep
 /// Learning images, every instance type of the bundled catalog in every zone, and room for any
 /// launch. Time passes on its [`PausedClock`]: instances take 20 s to run and 40 s to terminate,
 /// and no test waits for it.
@@ -178,6 +178,61 @@ impl FakeAws {
     /// Sets a quota of EC2 by its code, such as `L-417A185B`.
     pub fn set_quota(&self, code: &str, value: f64) {
         self.state().quotas.insert(code.to_owned(), value);
+    }
+
+    /// Changes what EC2 shows of a VPC, and every subnet and image: owner, tenancy, state, platform.
+    pub fn change(&self, change: impl Fn(&mut Vpc, &mut [Subnet], &mut [Image])) {
+        let mut state = self.state();
+        let State {
+            vpcs,
+            subnets,
+            images,
+            ..
+        } = &mut *state;
+        change(&mut vpcs[0], subnets, images);
+    }
+
+    /// Routes 0.0.0.0/0 of the VPC to this target (`nat-…`, `igw-…`), or nowhere.
+    pub fn set_default_route(&self, target: Option<&str>) {
+        for table in &mut self.state().route_tables {
+            table.default_route_target = target.map(str::to_owned);
+        }
+    }
+
+    /// Adds an interface endpoint of a service, such as `com.amazonaws.us-east-1.ssm`.
+    pub fn add_vpc_endpoint(&self, service_name: &str) {
+        let mut state = self.state();
+        let vpc_id = state.vpcs[0].vpc_id.clone();
+        let endpoint = VpcEndpoint {
+            vpc_endpoint_id: state.id("vpce"),
+            service_name: service_name.to_owned(),
+            state: "available".to_owned(),
+        };
+        state.endpoints.push(Endpoint { endpoint, vpc_id });
+    }
+
+    /// Adds a key pair.
+    pub fn add_key_pair(&self, name: &str) {
+        self.state().key_pairs.push(KeyPair(name.to_owned()));
+    }
+
+    /// Adds a cluster placement group that another account shares with this one; its id.
+    pub fn share_placement_group(&self, name: &str, owner_id: &str) -> String {
+        let mut state = self.state();
+        let group_id = state.id("pg");
+        let arn = format!(
+            "arn:aws:ec2:{}:{owner_id}:placement-group/{name}",
+            state.region
+        );
+        state.shared_placement_groups.push(PlacementGroup {
+            group_id: group_id.clone(),
+            group_arn: Some(arn),
+            group_name: name.to_owned(),
+            strategy: PlacementStrategy::Cluster,
+            state: "available".to_owned(),
+            tags: Tags::new(),
+        });
+        group_id
     }
 
     /// Adds a capacity reservation or Capacity Block.

@@ -204,6 +204,8 @@ fn reserved_capacity_is_in_the_launch_template_and_nowhere_else() {
         state: "active".to_owned(),
         reservation_type: "capacity-block".to_owned(),
         instance_match_criteria: "targeted".to_owned(),
+        instance_platform: Some("Linux/UNIX".to_owned()),
+        owner_id: "123456789012".to_owned(),
         total_instance_count: 2,
         available_instance_count: 2,
         placement_group_arn: None,

@@ -45,7 +45,10 @@ impl Writer<'_> {
                 interfaces::nodes(&self.layout),
             );
         }
-        if let Some(name) = self.data.placement_group_name() {
+        let by_id = self.data.placement_group_id();
+        if let Some(id) = by_id {
+            put(&mut spec, "placementGroupSelector", mapping! { "id" => id });
+        } else if let Some(name) = self.data.placement_group_name() {
             let selector = mapping! { "name" => name };
             put(&mut spec, "placementGroupSelector", selector);
         }
@@ -101,7 +104,7 @@ impl Writer<'_> {
                 "For this instance type only: every index is of its network cards.",
             );
         }
-        if self.data.placement_group_name().is_some() {
+        if self.data.placement.as_ref().is_some_and(|p| p.has_group()) {
             document = document.comment(
                 "spec.placementGroupSelector",
                 "Karpenter must be allowed ec2:DescribePlacementGroups.",

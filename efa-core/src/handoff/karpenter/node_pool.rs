@@ -107,7 +107,7 @@ impl Writer<'_> {
         ];
         // A reservation that was made in a placement group: the group does not go with a block.
         if let Market::Reservation(_) = &plan.capacity().market
-            && self.data.placement_group_name().is_some()
+            && self.data.placement.as_ref().is_some_and(|p| p.has_group())
         {
             let label = "karpenter.k8s.aws/capacity-reservation-type";
             requirements.push(is_in(label, &["default"]));

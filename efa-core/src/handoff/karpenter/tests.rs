@@ -257,6 +257,7 @@ fn reservation() -> CapacityReservation {
         "reservation_type": "default",
         "total_instance_count": 2,
         "available_instance_count": 2,
+        "owner_id": "123456789012",
         "start_date": null,
         "end_date": null,
         "placement_group_arn": null,

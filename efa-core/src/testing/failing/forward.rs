@@ -10,7 +10,8 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
-    Offering, PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -65,6 +66,34 @@ impl<A: Ec2> Ec2 for Failing<A> {
     async fn describe_placement_groups(&self, filters: &[Filter]) -> Result<Vec<PlacementGroup>> {
         self.read(Call::DescribePlacementGroups, || {
             self.inner.describe_placement_groups(filters)
+        })
+        .await
+    }
+
+    async fn placement_group_by_id(&self, group_id: &str) -> Result<Option<PlacementGroup>> {
+        self.read(Call::PlacementGroupById, || {
+            self.inner.placement_group_by_id(group_id)
+        })
+        .await
+    }
+
+    async fn describe_key_pairs(&self, filters: &[Filter]) -> Result<Vec<String>> {
+        self.read(Call::DescribeKeyPairs, || {
+            self.inner.describe_key_pairs(filters)
+        })
+        .await
+    }
+
+    async fn describe_route_tables(&self, filters: &[Filter]) -> Result<Vec<RouteTable>> {
+        self.read(Call::DescribeRouteTables, || {
+            self.inner.describe_route_tables(filters)
+        })
+        .await
+    }
+
+    async fn describe_vpc_endpoints(&self, filters: &[Filter]) -> Result<Vec<VpcEndpoint>> {
+        self.read(Call::DescribeVpcEndpoints, || {
+            self.inner.describe_vpc_endpoints(filters)
         })
         .await
     }

@@ -12,16 +12,24 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
-    Offering, PlacementGroup, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
-use crate::preflight::quotas;
+use crate::preflight::quotas::{self, RegionQuota};
 use crate::spec::Capacity;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 
 /// What a vCPU quota is when nobody set it: more than any test launches.
 const UNLIMITED: f64 = 1_000_000.0;
+
+/// What AWS gives every account at first ("Amazon VPC quotas", "Amazon EBS endpoints and quotas").
+const REGION_QUOTAS: [(RegionQuota, f64); 3] = [
+    (quotas::ELASTIC_IPS, 5.0),
+    (quotas::INTERFACES, 5000.0),
+    (quotas::GP3_STORAGE_TIB, 50.0),
+];
 
 #[async_trait]
 impl Ec2 for FakeAws {
@@ -84,6 +92,34 @@ impl Ec2 for FakeAws {
     async fn describe_placement_groups(&self, by: &[Filter]) -> Result<Vec<PlacementGroup>> {
         self.on("DescribePlacementGroups", |state| {
             select(&state.listed_placement_groups(), by)
+        })
+    }
+
+    async fn placement_group_by_id(&self, group_id: &str) -> Result<Option<PlacementGroup>> {
+        self.on("DescribePlacementGroups", |state| {
+            let shared = state.shared_placement_groups.clone();
+            let mut all = state.listed_placement_groups().into_iter().chain(shared);
+            Ok(all.find(|group| group.group_id == group_id))
+        })
+    }
+
+    async fn describe_key_pairs(&self, by: &[Filter]) -> Result<Vec<String>> {
+        self.on("DescribeKeyPairs", |state| {
+            let found = select(&state.key_pairs, by)?;
+            Ok(found.into_iter().map(|pair| pair.0).collect())
+        })
+    }
+
+    async fn describe_route_tables(&self, by: &[Filter]) -> Result<Vec<RouteTable>> {
+        self.on("DescribeRouteTables", |state| {
+            select(&state.route_tables, by)
+        })
+    }
+
+    async fn describe_vpc_endpoints(&self, by: &[Filter]) -> Result<Vec<VpcEndpoint>> {
+        self.on("DescribeVpcEndpoints", |state| {
+            let found = select(&state.endpoints, by)?;
+            Ok(found.into_iter().map(|one| one.endpoint).collect())
         })
     }
 
@@ -357,10 +393,14 @@ impl Account for FakeAws {
 
     async fn service_quota(&self, service: &str, code: &str) -> Result<Option<f64>> {
         self.on("GetServiceQuota", |state| {
+            let set = state.quotas.get(code).copied();
+            let of_region = |(q, _): &&(RegionQuota, f64)| q.service == service && q.code == code;
+            if let Some((_, default)) = REGION_QUOTAS.iter().find(of_region) {
+                return Ok(Some(set.unwrap_or(*default)));
+            }
             if service != quotas::SERVICE {
                 return Ok(None);
             }
-            let set = state.quotas.get(code).copied();
             let counts = |t: &InstanceType| {
                 [Capacity::OnDemand, Capacity::Spot]
                     .iter()

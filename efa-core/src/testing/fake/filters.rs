@@ -1,11 +1,11 @@
 //! EC2's filters: every one must match, each by any of its values, wildcards included.
 
 use super::refusal::{Answer, refuse};
-use super::state::Leftover;
+use super::state::{Endpoint, KeyPair, Leftover};
 use crate::catalog::{InstanceType, matches_pattern};
 use crate::ec2::{
-    Address, CapacityReservation, Filter, Image, Instance, Offering, PlacementGroup, SecurityGroup,
-    Subnet, Tags, Vpc,
+    Address, CapacityReservation, Filter, Image, Instance, Offering, PlacementGroup, RouteTable,
+    SecurityGroup, Subnet, Tags, Vpc,
 };
 
 /// A resource that can be listed by filter.
@@ -119,9 +119,33 @@ impl Filtered for Image {
             "image-id" => one(&self.image_id),
             "name" => one(&self.name),
             "architecture" => one(self.architecture.as_str()),
-            "state" => one("available"),
+            "state" => one(&self.state),
             _ => Vec::new(),
         }
+    }
+}
+
+impl Filtered for KeyPair {
+    const FILTERS: &'static [&'static str] = &["key-name"];
+
+    fn values(&self, _: &str) -> Vec<String> {
+        one(&self.0)
+    }
+}
+
+impl Filtered for RouteTable {
+    const FILTERS: &'static [&'static str] = &["vpc-id"];
+
+    fn values(&self, _: &str) -> Vec<String> {
+        one(&self.vpc_id)
+    }
+}
+
+impl Filtered for Endpoint {
+    const FILTERS: &'static [&'static str] = &["vpc-id"];
+
+    fn values(&self, _: &str) -> Vec<String> {
+        one(&self.vpc_id)
     }
 }
 

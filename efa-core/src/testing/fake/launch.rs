@@ -1,7 +1,7 @@
 //! RunInstances: one launch for each token; its instances.
 
 use super::launch_checks::Launch;
-use super::refusal::{Answer, refuse};
+use super::refusal::{Answer, refuse, unknown_placement_group};
 use super::request::Request;
 use super::state::{Held, Kind, Launched, State};
 use crate::ec2::{AttachedInterface, Instance, InstanceState, Market, RunInstances, Subnet};
@@ -10,12 +10,13 @@ use crate::launch::InterfaceSpecification;
 impl State {
     /// RunInstances with DryRun: everything but room.
     pub(super) fn dry_run(&mut self, request: &RunInstances) -> Answer<()> {
-        self.resolve(&Request::from(request)).map(drop)
+        let request = self.read(request)?;
+        self.resolve(&request).map(drop)
     }
 
     /// RunInstances. A token belongs to one launch in each zone.
     pub(super) fn run_instances(&mut self, sent: &RunInstances) -> Answer<Vec<Instance>> {
-        let request = &Request::from(sent);
+        let request = &self.read(sent)?;
         let zone = self.zone_of(&request.subnet_id).unwrap_or_default();
         let known = self
             .launches
@@ -53,6 +54,20 @@ impl State {
             return refuse("IdempotentInstanceTerminated", message);
         }
         Ok(held.iter().map(|held| held.instance.clone()).collect())
+    }
+
+    /// The request, with the name of a placement group that it names by id.
+    fn read(&self, sent: &RunInstances) -> Answer<Request> {
+        let mut request = Request::from(sent);
+        if let Some(id) = &request.placement_group_id {
+            let shared = &self.shared_placement_groups;
+            let mut all = self.placement_groups.iter().chain(shared);
+            let Some(group) = all.find(|group| group.group_id == *id) else {
+                return Err(unknown_placement_group(id));
+            };
+            request.placement_group_name = Some(group.group_name.clone());
+        }
+        Ok(request)
     }
 
     fn zone_of(&self, subnet_id: &str) -> Option<String> {

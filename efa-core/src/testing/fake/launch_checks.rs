@@ -124,7 +124,9 @@ impl State {
         let Some(name) = &request.placement_group_name else {
             return Ok(());
         };
-        self.check_placement_group(name)?;
+        if request.placement_group_id.is_none() {
+            self.check_placement_group(name)?;
+        }
         let mut groups = self.placement_groups.iter();
         let clusters =
             groups.any(|g| g.group_name == *name && g.strategy == PlacementStrategy::Cluster);
@@ -200,12 +202,18 @@ impl State {
         if found.state != "active" || found.instance_type != request.instance_type {
             return Err(reservation_full());
         }
-        let mut groups = self.placement_groups.iter();
+        let shared = &self.shared_placement_groups;
+        let mut groups = self.placement_groups.iter().chain(shared);
         let group = request.placement_group_name.as_ref();
         let arn = groups
             .find(|g| Some(&g.group_name) == group)
             .and_then(|g| g.group_arn.as_ref());
-        if group.is_some() && (is_block || found.placement_group_arn.as_ref() != arn) {
+        // A reservation outside of every group may launch into one.
+        let made_elsewhere = found
+            .placement_group_arn
+            .as_ref()
+            .is_some_and(|own| Some(own) != arn);
+        if group.is_some() && (is_block || made_elsewhere) {
             return Err(no_capacity(
                 &request.instance_type,
                 &subnet.availability_zone,

@@ -1,8 +1,9 @@
 //! What a new fake has: a default VPC, a subnet per zone, and images of Amazon.
 
+use super::account::ACCOUNT;
 use super::state::State;
 use crate::ec2::Peer;
-use crate::ec2::{Image, Rule, SecurityGroup, Subnet, Tags, Vpc};
+use crate::ec2::{Image, RouteTable, Rule, SecurityGroup, Subnet, Tags, Vpc};
 use crate::types::Architecture;
 
 /// Free addresses of a /20, less those that AWS keeps.
@@ -15,6 +16,8 @@ pub(super) fn furnish(state: &mut State) {
         vpc_id: vpc_id.clone(),
         cidr_block: "172.31.0.0/16".to_owned(),
         is_default: true,
+        instance_tenancy: "default".to_owned(),
+        owner_id: ACCOUNT.to_owned(),
         tags: Tags::new(),
     });
     for zone in state.zones.clone() {
@@ -24,10 +27,19 @@ pub(super) fn furnish(state: &mut State) {
             availability_zone: zone,
             available_ip_address_count: FREE_ADDRESSES,
             map_public_ip_on_launch: false,
+            owner_id: ACCOUNT.to_owned(),
             tags: Tags::new(),
         };
         state.subnets.push(subnet);
     }
+    // No resource of its own: ids count what calls make.
+    state.route_tables.push(RouteTable {
+        route_table_id: "rtb-0f000000000000001".to_owned(),
+        vpc_id: vpc_id.clone(),
+        is_main: true,
+        subnet_ids: Vec::new(),
+        default_route_target: Some("nat-0f000000000000001".to_owned()),
+    });
     let group_id = state.id("sg");
     state.security_groups.push(SecurityGroup {
         ingress: vec![Rule::all_traffic_with_group(&group_id)],
@@ -100,6 +112,8 @@ fn add(state: &mut State, name: String, architecture: &Architecture, size_gib: u
         creation_date: "2026-10-01T00:00:00.000Z".to_owned(),
         architecture: architecture.clone(),
         ena_support: true,
+        state: "available".to_owned(),
+        platform_details: Some("Linux/UNIX".to_owned()),
         root_device_name: Some(root.to_owned()),
         root_volume_size_gib: Some(size_gib),
     };

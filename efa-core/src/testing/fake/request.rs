@@ -17,6 +17,7 @@ pub(super) struct Request {
     /// Of any interface, each once.
     pub(super) security_group_ids: Vec<String>,
     pub(super) placement_group_name: Option<String>,
+    pub(super) placement_group_id: Option<String>,
     pub(super) interfaces: Vec<InterfaceSpecification>,
     /// The interfaces without their place.
     pub(super) layout: Vec<NetworkInterface>,
@@ -57,6 +58,7 @@ impl From<&RunInstances> for Request {
             subnet_id: data.subnet_id().unwrap_or_default().to_owned(),
             security_group_ids,
             placement_group_name: data.placement_group_name().map(str::to_owned),
+            placement_group_id: data.placement_group_id().map(str::to_owned),
             interfaces: data.network_interfaces.clone(),
             layout: data.layout_interfaces(),
             volume_size_gib: volume.and_then(|device| device.ebs.volume_size),

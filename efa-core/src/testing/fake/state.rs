@@ -8,7 +8,8 @@ use super::iam::Identities;
 use crate::catalog::Catalog;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityReservation, FreeInterface, Image, Instance,
-    InstanceState, PlacementGroup, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    InstanceState, PlacementGroup, RouteTable, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
+    VpcEndpoint,
 };
 
 /// How the region behaves.
@@ -72,6 +73,17 @@ pub(super) struct Leftover {
     pub(super) tags: Tags,
 }
 
+/// A key pair, by name.
+#[derive(Debug, Clone)]
+pub(super) struct KeyPair(pub(super) String);
+
+/// A VPC endpoint and its VPC.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    pub(super) endpoint: VpcEndpoint,
+    pub(super) vpc_id: String,
+}
+
 /// Kinds of resource that are invisible for a while after they were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -93,10 +105,15 @@ pub(super) struct State {
     pub(super) vpcs: Vec<Vpc>,
     /// With the addresses that are free while nothing runs.
     pub(super) subnets: Vec<Subnet>,
+    pub(super) route_tables: Vec<RouteTable>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) key_pairs: Vec<KeyPair>,
     pub(super) images: Vec<Image>,
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) security_groups: Vec<SecurityGroup>,
     pub(super) placement_groups: Vec<PlacementGroup>,
+    /// Of other accounts: EC2 shows them by id only.
+    pub(super) shared_placement_groups: Vec<PlacementGroup>,
     pub(super) instances: Vec<Held>,
     pub(super) leftovers: Vec<Leftover>,
     pub(super) addresses: Vec<Address>,
@@ -125,10 +142,14 @@ impl State {
             offered: BTreeMap::new(),
             vpcs: Vec::new(),
             subnets: Vec::new(),
+            route_tables: Vec::new(),
+            endpoints: Vec::new(),
+            key_pairs: Vec::new(),
             images: Vec::new(),
             parameters: BTreeMap::new(),
             security_groups: Vec::new(),
             placement_groups: Vec::new(),
+            shared_placement_groups: Vec::new(),
             instances: Vec::new(),
             leftovers: Vec::new(),
             addresses: Vec::new(),

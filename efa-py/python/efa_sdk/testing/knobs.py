@@ -12,7 +12,8 @@ from moto.ec2.models import ec2_backends
 from .app import Application
 from .capacity_blocks import add_block, add_offering
 from .faults import Fault, Faults, When
-from .quotas import BY_CODE
+from .quotas import BY_CODE, REGION_QUOTAS
+from .sharing import share
 from .server import StandInError, is_loopback
 from .ssm.job import OnCommand
 from .state import LateFailure, Settings
@@ -99,17 +100,26 @@ class Knobs:
             self._settings.late_failures.append(LateFailure(code, text, zone, times))
 
     def set_quota(self, quota_code: str, value: float | None) -> None:
-        """Sets one of EC2's vCPU quotas, in every Region; None lifts it.
+        """Sets a quota in every Region; None sets it back.
 
-        Beyond it RunInstances answers VcpuLimitExceeded, or MaxSpotInstanceCountExceeded.
+        Beyond one of EC2's vCPU quotas RunInstances answers VcpuLimitExceeded, or MaxSpotInstanceCountExceeded.
         """
-        if quota_code not in BY_CODE:
-            raise LookupError(f"no quota {quota_code}: known are {', '.join(BY_CODE)}")
+        known = [*BY_CODE, *(code for _, code in REGION_QUOTAS)]
+        if quota_code not in known:
+            raise LookupError(f"no quota {quota_code}: known are {', '.join(known)}")
         with self._app.lock:
             if value is None:
                 self._settings.quotas.pop(quota_code, None)
             else:
                 self._settings.quotas[quota_code] = float(value)
+
+    def share(self, resource_id: str, owner: str, *, region: str | None = None) -> None:
+        """Makes a resource another account's, which shares it with the caller's.
+
+        `vpc-…`, `subnet-…`, `cr-…`, or `pg-…`, which is found by its id only from then on.
+        """
+        with self._app.lock:
+            share(ec2_backends[DEFAULT_ACCOUNT_ID][region or self.region], resource_id, owner)
 
     def add_capacity_block(
         self,

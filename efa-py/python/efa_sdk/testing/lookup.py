@@ -62,7 +62,7 @@ def placement_group(
 ) -> PlacementGroup:
     """A placement group by name or id."""
     groups = call.state.placement_groups
-    if name is not None and name in groups:
+    if name is not None and name in groups and not groups[name].shared:
         return groups[name]
     for group in groups.values():
         if group_id is not None and group.id == group_id:

@@ -54,6 +54,11 @@ def root_gib(image: Any) -> int:
     return int(getattr(image, "root_gib", 8))
 
 
+def platform_details(image: Any) -> str:
+    """What an image is billed as."""
+    return "Windows" if image.platform == "windows" else "Linux/UNIX"
+
+
 def created(image: Any) -> dt.datetime:
     """When an image was made; moto does not know that of its Amazon Linux 2023 images."""
     found = _AL2023.match(str(image.name or ""))

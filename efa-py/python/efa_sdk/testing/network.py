@@ -1,11 +1,16 @@
-"""A VPC with a subnet per zone, and images to launch: what nearly every test needs first."""
+"""A VPC with a subnet per zone and a NAT gateway, and images to launch: what nearly every test
+needs first.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
+
+from moto.ec2.models.route_tables import Route
 
 from . import catalog
 from .machine_images import add_public_images
@@ -52,8 +57,19 @@ def make_network(
         subnet = backend.create_subnet(vpc.id, str(part), availability_zone=zone)
         backend.tags[subnet.id]["Name"] = f"{name}-{zone}"
         subnets[zone] = subnet.id
+    _route_to_nat(backend, vpc.id)
     add_public_images(backend)
     return Network(region, vpc.id, subnets, _images(backend))
+
+
+def _route_to_nat(backend: Any, vpc_id: str) -> None:
+    """A way out to the internet. The gateway is an id in a route, and no resource: it takes no
+    address, and no id of what comes after it.
+    """
+    (main,) = (table for table in backend.route_tables.values() if table.vpc_id == vpc_id)
+    gateway: Any = SimpleNamespace(id="nat-0f000000000000001")
+    route = Route(main, "0.0.0.0/0", None, nat_gateway=gateway)
+    main._routes[route.id] = route
 
 
 def _images(backend: Any) -> dict[str, str]:

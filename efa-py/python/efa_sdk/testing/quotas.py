@@ -13,6 +13,16 @@ UNLIMITED = 1_000_000.0
 """What a quota is without `set_quota()`: more than any test launches."""
 
 
+REGION_QUOTAS = {
+    ("ec2", "L-0263D0A3"): ("EC2-VPC Elastic IPs", 5.0),
+    ("vpc", "L-DF5E4CA3"): ("Network interfaces per Region", 5000.0),
+    ("ebs", "L-7A658B76"): ("Storage for General Purpose SSD (gp3) volumes, in TiB", 50.0),
+}
+"""Quotas of a whole Region, with AWS's defaults ("Amazon VPC quotas", "Amazon EBS endpoints and
+quotas"): GetServiceQuota shows them, and no launch is held against them.
+"""
+
+
 @dataclass(frozen=True)
 class Quota:
     """One vCPU quota. Codes and names as the Service Quotas console shows them; not verified."""

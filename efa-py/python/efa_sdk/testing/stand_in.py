@@ -171,6 +171,7 @@ class StandIn(Knobs):
             self._app.authorizer.clear()
             self._settings.capacity.clear()
             self._settings.quotas.clear()
+            self._settings.spot_role = False
             self._settings.late_failures.clear()
             self._settings.ahead = dt.timedelta()
             self._settings.runner.clear()

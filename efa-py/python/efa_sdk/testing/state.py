@@ -35,6 +35,8 @@ class Settings:
     runner: Runner = field(default_factory=Runner)
     capacity: dict[tuple[str, str], int] = field(default_factory=dict)
     quotas: dict[str, float] = field(default_factory=dict)
+    #: Whether the account has EC2 Spot's service-linked role: the first spot launch makes it.
+    spot_role: bool = False
     #: How many instances of a zone ("" is any) are still to end after their launch, and why.
     late_failures: list[LateFailure] = field(default_factory=list)
 
@@ -62,6 +64,8 @@ class PlacementGroup:
     partition_count: int | None = None
     spread_level: str | None = None
     parent_id: str | None = None
+    #: Another account's: found by its id only.
+    shared: bool = False
 
 
 @dataclass
@@ -83,6 +87,8 @@ class CapacityReservation:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     placement_group_arn: str | None = None
+    #: The account that shares it; "" is the caller's own.
+    owner: str = ""
 
     def state(self, now: dt.datetime) -> str:
         """The reservation's state at a time."""

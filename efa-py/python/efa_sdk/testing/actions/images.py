@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import filters
 from ..call import Answer, Call
-from ..machine_images import created, root_gib
+from ..machine_images import created, platform_details, root_gib
 from ..paging import page
 from ..rules import refuse
 from ..tagging import tag_list, tags_of
@@ -80,7 +80,7 @@ def _image(call: Call, one: Any) -> dict[str, Any]:
         "KernelId": one.kernel_id,
         "OwnerId": one.owner_id,
         "Platform": one.platform,
-        "PlatformDetails": "Windows" if one.platform == "windows" else "Linux/UNIX",
+        "PlatformDetails": platform_details(one),
         "UsageOperation": "RunInstances:0002" if one.platform == "windows" else "RunInstances",
         "State": one.state,
         "BlockDeviceMappings": [

@@ -61,6 +61,7 @@ _FILTERS: dict[str, filters.Reader] = {
 def describe_placement_groups(call: Call) -> Answer:
     """Lists placement groups; a name or id that does not exist is refused."""
     groups = list(call.state.placement_groups.values())
+    own = [group for group in groups if not group.shared]
     names, ids = call.get("GroupNames", []), call.get("GroupIds", [])
     if names or ids:
         chosen = [
@@ -71,7 +72,7 @@ def describe_placement_groups(call: Call) -> Answer:
         ]
         groups = [group for group in groups if group in chosen]
     found = filters.apply(
-        call.get("Filters"), groups, _FILTERS, lambda group: tags_of(call.backend, group.id)
+        call.get("Filters"), groups if ids else own, _FILTERS, lambda group: tags_of(call.backend, group.id)
     )
     call.stop_if_dry_run()
     return {"PlacementGroups": [_group(call, group) for group in found]}

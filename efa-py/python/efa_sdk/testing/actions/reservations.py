@@ -110,7 +110,7 @@ def describe(call: Call, one: CapacityReservation) -> dict[str, Any]:
     """A CapacityReservation."""
     return {
         "CapacityReservationId": one.id,
-        "OwnerId": call.account,
+        "OwnerId": one.owner or call.account,
         "CapacityReservationArn": one.arn,
         "AvailabilityZoneId": one.zone_id,
         "InstanceType": one.instance_type,

@@ -24,6 +24,7 @@ def run_instances(call: Call) -> Answer:
     launch = resolve(call)
     call.stop_if_dry_run()
     granted = grant(call, launch)
+    call.settings.spot_role |= launch.market == "spot"
     reservation = make(call, launch, granted)
     call.request = original
     remember(call, reservation.id, zone)

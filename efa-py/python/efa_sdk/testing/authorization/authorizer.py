@@ -40,6 +40,8 @@ class Authorizer:
         policy = self._policies[access_key_id]
         for need in needs:
             decision = policy.decide(need.action, need.resource, need.context)
+            if decision != "allowed" and need.rule:
+                refuse(need.rule)
             if decision != "allowed":
                 _refuse(service, user, need, explicit=decision == "denied")
 

@@ -19,6 +19,7 @@ _KEYS = (
     "iam:AssociatedResourceArn",
     "iam:AWSServiceName",
     "iam:PassedToService",
+    "iam:PermissionsBoundary",
     "iam:PolicyARN",
 )
 _KEY_PREFIXES = ("aws:ResourceTag/", "aws:RequestTag/", "ec2:ResourceTag/", "ssm:resourceTag/")

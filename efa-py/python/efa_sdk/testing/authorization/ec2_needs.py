@@ -64,7 +64,7 @@ _MADE: dict[str, tuple[str, ...]] = {
     "CreateVpc": ("vpc",),
     "RunInstances": ("instance", "network-interface", "volume"),
 }
-_ONLY_WHEN_TAGGED = ("security-group-rule", "spot-instances-request")
+_ONLY_WHEN_TAGGED = ("security-group-rule",)
 
 _KINDS = {
     **EC2_PREFIX_TO_RESOURCE,
@@ -85,7 +85,7 @@ def _needs(call: Call) -> Iterator[Need]:
     tags = _specified(request)
     made = [
         *_MADE.get(call.action, ()),
-        *(kind for kind in _ONLY_WHEN_TAGGED if kind in tags and call.action == "RunInstances"),
+        *(("spot-instances-request",) if _is_spot(call, request) else ()),
     ]
     for kind in made:
         if kind not in _ONLY_WHEN_TAGGED or kind in tags:
@@ -106,10 +106,20 @@ def _needs(call: Call) -> Iterator[Need]:
                 yield _existing(call, "network-interface", eni.id)
     if call.action == "RunInstances":
         yield from _launch_needs(call, request)
+    if _is_spot(call, request) and not call.settings.spot_role:
+        role = "aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        made_by_ec2 = {"iam:AWSServiceName": ("spot.amazonaws.com",)}
+        arn = f"arn:aws:iam::{call.account}:role/{role}"
+        yield Need("iam:CreateServiceLinkedRole", arn, made_by_ec2, rule="auth.spot_role")
     for kind in made:
         if tags.get(kind):
             extra = {**request_tags(tags[kind]), "ec2:CreateAction": (call.action,)}
             yield _need(call, _new_arn(call, kind), extra, "CreateTags")
+
+
+def _is_spot(call: Call, request: Mapping[str, Any]) -> bool:
+    options = request.get("InstanceMarketOptions") or {}
+    return call.action == "RunInstances" and options.get("MarketType") == "spot"
 
 
 def _launch_needs(call: Call, request: Mapping[str, Any]) -> Iterator[Need]:
@@ -158,9 +168,27 @@ def _existing(call: Call, kind: str, name: str, extra: Mapping[str, Any] | None 
         for group in call.state.placement_groups.values():
             if name in (group.name, group.id):
                 name, tagged = group.name, group.id
-    owner = "" if kind == "image" else call.account
+    owner = "" if kind == "image" else _owner(call, kind, tagged)
     arn = f"arn:aws:ec2:{call.region}:{owner}:{kind}/{name}"
     return _need(call, arn, {**resource_tags(tags_of(call.backend, tagged)), **(extra or {})})
+
+
+def _owner(call: Call, kind: str, resource_id: str) -> str:
+    """The account in the ARN: the owner's, which is not the caller's where it is shared."""
+    found: Any = None
+    if kind == "subnet":
+        for zone in call.backend.subnets.values():
+            found = zone.get(resource_id) or found
+    elif kind == "vpc":
+        found = call.backend.vpcs.get(resource_id)
+    elif kind == "capacity-reservation":
+        reservation = call.state.reservations.get(resource_id)
+        return (reservation.owner if reservation else "") or call.account
+    elif kind == "placement-group":
+        for group in call.state.placement_groups.values():
+            if group.id == resource_id:
+                return group.arn.split(":")[4]
+    return str(found.owner_id) if found is not None else call.account
 
 
 def _new_arn(call: Call, kind: str) -> str:

@@ -15,6 +15,8 @@ class Need:
     action: str
     resource: str = "*"
     context: Context = field(default_factory=dict, hash=False)
+    #: The refusal, where it is not the service's own for what a caller may not do.
+    rule: str = ""
 
 
 def request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

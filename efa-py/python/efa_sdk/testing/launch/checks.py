@@ -12,6 +12,7 @@ from moto.iam.models import iam_backends
 from .. import catalog, lookup
 from ..addresses import is_free
 from ..call import Call
+from ..machine_images import platform_details
 from ..rules import refuse
 from ..state import CapacityReservation, instances
 from ..tagging import specified_tags
@@ -21,6 +22,7 @@ from .spec import Launch, NicSpec, merged_request
 from .volumes import check_volumes
 
 _METADATA_TAG_KEY = r"[0-9a-zA-Z\-_+=,.@:]{1,255}"
+_NO_EFA_WHEN_DEDICATED = ("c7g.16xlarge", "m7g.16xlarge", "r7g.16xlarge")
 _MARKETS = ("spot", "capacity-block", "on-demand", "interruptible-capacity-reservation")
 
 
@@ -50,6 +52,7 @@ def resolve(call: Call) -> Launch:
         nics=nics,
         zone=subnet.availability_zone,
         zone_id=subnet.availability_zone_id,
+        vpc_tenancy=call.backend.vpcs[subnet.vpc_id].instance_tenancy,
         profile=_profile(call),
         tags=specified_tags(
             call, "instance", "volume", "network-interface", "spot-instances-request"
@@ -59,6 +62,7 @@ def resolve(call: Call) -> Launch:
     _check_zone(call, launch)
     _check_architecture(launch)
     check_cards(type_name, info, nics)
+    _check_dedicated(launch)
     _place(call, launch)
     _market(launch)
     _reserve(call, launch)
@@ -79,7 +83,10 @@ def _image(call: Call) -> Any:
         refuse("launch.malformed_image", id=image_id)
     if image_id not in call.backend.amis:
         refuse("launch.unknown_image", id=image_id)
-    return call.backend.amis[image_id]
+    image = call.backend.amis[image_id]
+    if image.state != "available":
+        refuse("launch.image_unavailable", id=image_id, state=image.state)
+    return image
 
 
 def _check_metadata_tags(launch: Launch) -> None:
@@ -165,6 +172,12 @@ def _check_architecture(launch: Launch) -> None:
         )
 
 
+def _check_dedicated(launch: Launch) -> None:
+    has_efa = any(nic.is_efa for nic in launch.nics)
+    if launch.tenancy == "dedicated" and has_efa and launch.type_name in _NO_EFA_WHEN_DEDICATED:
+        refuse("launch.dedicated_efa", type=launch.type_name)
+
+
 def _place(call: Call, launch: Launch) -> None:
     placement = launch.request.get("Placement") or {}
     name, group_id = placement.get("GroupName") or None, placement.get("GroupId") or None
@@ -229,6 +242,9 @@ def _reserve(call: Call, launch: Launch) -> None:
         refuse("launch.reservation_zone", zone=launch.zone, other=reservation.zone)
     if reservation.tenancy != launch.tenancy:
         refuse("launch.reservation_tenancy", tenancy=launch.tenancy, other=reservation.tenancy)
+    platform = platform_details(launch.image)
+    if reservation.platform != platform:
+        refuse("launch.reservation_platform", platform=platform, other=reservation.platform)
     state = reservation.state(call.settings.now())
     if reservation.block and state != "active":
         refuse("launch.block_not_active", id=reservation.id)
@@ -241,7 +257,8 @@ def _reserve(call: Call, launch: Launch) -> None:
 def _check_group_of_reservation(launch: Launch, reservation: CapacityReservation) -> None:
     if launch.group is None or launch.group.strategy != "cluster":
         return
-    if reservation.block or reservation.placement_group_arn != launch.group.arn:
+    made_in = reservation.placement_group_arn
+    if reservation.block or (made_in is not None and made_in != launch.group.arn):
         refuse("launch.cluster_group_with_block", type=launch.type_name, zone=launch.zone)
 
 

@@ -66,6 +66,7 @@ class Launch:
     nics: list[NicSpec]
     zone: str
     zone_id: str
+    vpc_tenancy: str = "default"
     group: PlacementGroup | None = None
     market: str | None = None
     reservation: CapacityReservation | None = None
@@ -74,7 +75,9 @@ class Launch:
 
     @property
     def tenancy(self) -> str:
-        """The tenancy asked for."""
+        """The tenancy asked for, or the VPC's where it is dedicated."""
+        if self.vpc_tenancy == "dedicated":
+            return self.vpc_tenancy
         return str((self.request.get("Placement") or {}).get("Tenancy") or "default")
 
     @property

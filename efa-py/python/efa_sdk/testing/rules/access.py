@@ -28,6 +28,16 @@ ACCESS_RULES = (
         status=403,
     ),
     Rule(
+        "auth.spot_role",
+        "the first spot launch of an account by a caller that may not make the service-linked role",
+        "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+        "The provided credentials do not have permission to create the service-linked role for EC2"
+        " Spot Instances.",
+        "EC2 user guide, 'Service-linked role for Spot Instance requests'; AutoSpotting#187",
+        literal=True,
+        status=403,
+    ),
+    Rule(
         "auth.query",
         "an IAM or STS action that the policy does not allow",
         "AccessDenied",

@@ -58,6 +58,20 @@ LAUNCH_RULES = (
         _API_ERRORS + "; text carried by moto",
     ),
     Rule(
+        "launch.image_unavailable",
+        "an image that is not available yet, or no more",
+        "InvalidAMIID.Unavailable",
+        "The image ID '{id}' is {state}.",
+        _API_ERRORS + "; text ours",
+    ),
+    Rule(
+        "launch.dedicated_efa",
+        "an EFA on c7g.16xlarge, m7g.16xlarge or r7g.16xlarge with tenancy dedicated, the VPC's too",
+        "Unsupported",
+        "{type} takes no Elastic Fabric Adapter as a Dedicated Instance.",
+        "EC2 user guide, 'Elastic Fabric Adapter', limitations; code and text ours",
+    ),
+    Rule(
         "launch.architecture",
         "an image whose architecture is not the type's",
         "InvalidParameterValue",
@@ -254,6 +268,13 @@ LAUNCH_RULES = (
         "EC2 user guide, 'Capacity Reservations'; code and text ours",
     ),
     Rule(
+        "launch.reservation_platform",
+        "an image of another platform than the reservation's",
+        "InvalidParameterValue",
+        "The platform of the image ({platform}) is not the capacity reservation's ({other}).",
+        "EC2 user guide, 'Capacity Reservations'; code and text ours",
+    ),
+    Rule(
         "launch.block_not_active",
         "a Capacity Block that has not begun or is over",
         "InvalidParameterValue",
@@ -262,7 +283,7 @@ LAUNCH_RULES = (
     ),
     Rule(
         "launch.cluster_group_with_block",
-        "a cluster placement group with a Capacity Block, or with a reservation not made in it",
+        "a cluster placement group with a Capacity Block, or with a reservation made in another",
         "InsufficientInstanceCapacity",
         "We currently do not have sufficient {type} capacity in the Availability Zone you requested"
         " ({zone}). Our system will be working on provisioning additional capacity.",

@@ -6,8 +6,15 @@ from typing import Any
 
 from ..call import Answer, Call, Handler
 from ..paging import page
-from ..quotas import BY_CODE, QUOTAS, UNLIMITED, Quota
+from ..quotas import BY_CODE, QUOTAS, REGION_QUOTAS, UNLIMITED, Quota
 from ..rules import refuse
+
+
+_SERVICES = {
+    "ec2": "Amazon Elastic Compute Cloud (Amazon EC2)",
+    "vpc": "Amazon Virtual Private Cloud (Amazon VPC)",
+    "ebs": "Amazon Elastic Block Store (Amazon EBS)",
+}
 
 
 def list_service_quotas(call: Call) -> Answer:
@@ -22,7 +29,11 @@ def list_service_quotas(call: Call) -> Answer:
 
 def get_service_quota(call: Call) -> Answer:
     """Shows one quota."""
-    if call.need("ServiceCode") != "ec2":
+    service, code = str(call.need("ServiceCode")), str(call.need("QuotaCode"))
+    if (service, code) in REGION_QUOTAS:
+        name, default = REGION_QUOTAS[service, code]
+        return {"Quota": _shown(call, service, code, name, call.settings.quotas.get(code, default))}
+    if service != "ec2":
         return call.forward(None)
     found = BY_CODE.get(str(call.need("QuotaCode")))
     if found is None:
@@ -31,13 +42,18 @@ def get_service_quota(call: Call) -> Answer:
 
 
 def _quota(call: Call, one: Quota) -> dict[str, Any]:
+    value = call.settings.quotas.get(one.code, UNLIMITED)
+    return _shown(call, "ec2", one.code, one.name, value)
+
+
+def _shown(call: Call, service: str, code: str, name: str, value: float) -> dict[str, Any]:
     return {
-        "ServiceCode": "ec2",
-        "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
-        "QuotaArn": f"arn:aws:servicequotas:{call.region}:{call.account}:ec2/{one.code}",
-        "QuotaCode": one.code,
-        "QuotaName": one.name,
-        "Value": call.settings.quotas.get(one.code, UNLIMITED),
+        "ServiceCode": service,
+        "ServiceName": _SERVICES[service],
+        "QuotaArn": f"arn:aws:servicequotas:{call.region}:{call.account}:{service}/{code}",
+        "QuotaCode": code,
+        "QuotaName": name,
+        "Value": value,
         "Unit": "None",
         "Adjustable": True,
         "GlobalQuota": False,

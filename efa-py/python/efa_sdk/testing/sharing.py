@@ -1,0 +1,35 @@
+"""Resources that another account owns and shares with the caller's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .state import state_of
+
+
+def share(backend: Any, resource_id: str, owner: str) -> None:
+    """Makes a VPC, subnet, capacity reservation or placement group of a Region another account's."""
+    state = state_of(backend)
+    if resource_id in state.reservations:
+        reservation = state.reservations[resource_id]
+        reservation.owner, reservation.arn = owner, _of(reservation.arn, owner)
+        return
+    for group in state.placement_groups.values():
+        if group.id == resource_id:
+            group.shared, group.arn = True, _of(group.arn, owner)
+            return
+    network = {**backend.vpcs}
+    for zone in backend.subnets.values():
+        network |= zone
+    if resource_id not in network:
+        raise LookupError(f"nothing to share is named {resource_id}")
+    found = network[resource_id]
+    # moto derives the owner of these from the account: only the class can say another.
+    found.__class__ = type(found).__class__(
+        type(found).__name__, (type(found),), {"owner_id": property(lambda _: owner)}
+    )
+
+
+def _of(arn: str, owner: str) -> str:
+    parts = arn.split(":")
+    return ":".join([*parts[:4], owner, *parts[5:]])
