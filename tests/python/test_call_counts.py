@@ -22,6 +22,7 @@ PLAN = Counter(
         "DescribeInstanceTypes",
         "DescribeInstanceTypeOfferings",
         "DescribeSubnets",
+        "DescribeVpcs",
         "DescribeImages",
         "DescribeSecurityGroups",
         "DescribePlacementGroups",

@@ -304,9 +304,7 @@ def test_a_reservation_that_is_cancelled(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("taken", "expected"), [(0, "passed"), (3, "passed"), (4, "failed")])
-def test_the_quota_of_elastic_ips(
-    cloud: Cloud, taken: int, expected: str
-) -> None:
+def test_the_quota_of_elastic_ips(cloud: Cloud, taken: int, expected: str) -> None:
     """The quota is AWS's default, 5."""
     plan = cloud.plan(public_ip="elastic-ip")
     for _ in range(taken):

@@ -5,7 +5,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::ec2::{
     Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, LaunchedWith,
-    Offering, Peer, PlacementGroup, RouteTable, Rule, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    Offering, Peer, PlacementGroup, RouteTable, Rule, SecurityGroup, Subnet, Tags, Vpc,
+    VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
 use crate::launch::{BlockDeviceMapping, CpuOptions, EbsVolume, VolumeType};

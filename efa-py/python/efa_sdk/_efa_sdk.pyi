@@ -466,7 +466,8 @@ class Check:
     @property
     def status(self, /) -> str:
         """
-        `passed`, `failed` or `skipped`.
+        `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not be
+        looked at).
         """
     def to_json(self, /) -> str:
         """
@@ -3950,7 +3951,7 @@ class PreflightReport:
     @property
     def is_ready(self, /) -> bool:
         """
-        Whether no check failed.
+        Whether everything was looked at and nothing is in the way.
         """
     @property
     def name(self, /) -> str:
@@ -3960,6 +3961,16 @@ class PreflightReport:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    @property
+    def unchecked(self, /) -> list[str]:
+        """
+        The names of the checks that could not be made.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        `ready`, `partial` (not everything could be looked at) or `not ready`.
         """
 
 @final

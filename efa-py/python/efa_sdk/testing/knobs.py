@@ -13,8 +13,8 @@ from .app import Application
 from .capacity_blocks import add_block, add_offering
 from .faults import Fault, Faults, When
 from .quotas import BY_CODE, REGION_QUOTAS
-from .sharing import share
 from .server import StandInError, is_loopback
+from .sharing import share
 from .ssm.job import OnCommand
 from .state import LateFailure, Settings
 
@@ -102,7 +102,8 @@ class Knobs:
     def set_quota(self, quota_code: str, value: float | None) -> None:
         """Sets a quota in every Region; None sets it back.
 
-        Beyond one of EC2's vCPU quotas RunInstances answers VcpuLimitExceeded, or MaxSpotInstanceCountExceeded.
+        Beyond one of EC2's vCPU quotas RunInstances answers VcpuLimitExceeded, or
+        MaxSpotInstanceCountExceeded.
         """
         known = [*BY_CODE, *(code for _, code in REGION_QUOTAS)]
         if quota_code not in known:

@@ -8,7 +8,7 @@ from .state import state_of
 
 
 def share(backend: Any, resource_id: str, owner: str) -> None:
-    """Makes a VPC, subnet, capacity reservation or placement group of a Region another account's."""
+    """Makes a VPC, subnet, capacity reservation or placement group another account's."""
     state = state_of(backend)
     if resource_id in state.reservations:
         reservation = state.reservations[resource_id]

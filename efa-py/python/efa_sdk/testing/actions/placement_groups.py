@@ -72,7 +72,10 @@ def describe_placement_groups(call: Call) -> Answer:
         ]
         groups = [group for group in groups if group in chosen]
     found = filters.apply(
-        call.get("Filters"), groups if ids else own, _FILTERS, lambda group: tags_of(call.backend, group.id)
+        call.get("Filters"),
+        groups if ids else own,
+        _FILTERS,
+        lambda group: tags_of(call.backend, group.id),
     )
     call.stop_if_dry_run()
     return {"PlacementGroups": [_group(call, group) for group in found]}

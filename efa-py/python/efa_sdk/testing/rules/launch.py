@@ -66,7 +66,7 @@ LAUNCH_RULES = (
     ),
     Rule(
         "launch.dedicated_efa",
-        "an EFA on c7g.16xlarge, m7g.16xlarge or r7g.16xlarge with tenancy dedicated, the VPC's too",
+        "an EFA on c7g.16xlarge, m7g.16xlarge or r7g.16xlarge with tenancy dedicated",
         "Unsupported",
         "{type} takes no Elastic Fabric Adapter as a Dedicated Instance.",
         "EC2 user guide, 'Elastic Fabric Adapter', limitations; code and text ours",

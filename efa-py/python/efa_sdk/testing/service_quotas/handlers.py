@@ -9,7 +9,6 @@ from ..paging import page
 from ..quotas import BY_CODE, QUOTAS, REGION_QUOTAS, UNLIMITED, Quota
 from ..rules import refuse
 
-
 _SERVICES = {
     "ec2": "Amazon Elastic Compute Cloud (Amazon EC2)",
     "vpc": "Amazon Virtual Private Cloud (Amazon VPC)",
