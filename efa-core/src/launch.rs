@@ -343,6 +343,13 @@ open_string_enum! {
     }
 }
 
+impl VolumeType {
+    /// Whether it counts as gp3 storage.
+    pub(crate) fn is_gp3(&self) -> bool {
+        *self == Self::Gp3
+    }
+}
+
 /// An EBS volume that a launch makes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

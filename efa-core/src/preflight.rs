@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ec2::{Ec2, Filter};
 use crate::error::Result;
-use crate::launch::VolumeType;
 use crate::plan::Plan;
 use crate::plan::way_out::{self, Needs, WayOut};
 use crate::services::Aws;
@@ -308,7 +307,7 @@ async fn interface_quota(aws: &dyn Aws, plan: &Plan) -> Check {
 async fn volume_quota(aws: &dyn Aws, plan: &Plan) -> Option<Check> {
     let data = plan.launch_data("", "");
     let volumes = data.block_device_mappings.iter().map(|device| &device.ebs);
-    let gp3 = volumes.filter(|volume| volume.volume_type == VolumeType::Gp3);
+    let gp3 = volumes.filter(|volume| volume.volume_type.is_gp3());
     let each: u32 = gp3.filter_map(|volume| volume.volume_size).sum();
     if each == 0 {
         return None;

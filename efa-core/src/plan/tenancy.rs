@@ -36,7 +36,7 @@ pub(crate) fn require_fit(
     }
     let why = match (of_vpc, capacity.tenancy.as_deref()) {
         (Some(vpc), _) => format!("{} has tenancy dedicated", vpc.vpc_id),
-        (None, Some(DEDICATED)) => "the capacity reservation has tenancy dedicated".to_owned(),
+        (None, Some(DEDICATED)) => "the launch has tenancy dedicated".to_owned(),
         (None, _) => return Ok(()),
     };
     let name = instance_type.name.as_str();
