@@ -11,38 +11,14 @@ use crate::plan::way_out::{self, Needs, WayOut};
 use crate::services::Aws;
 use crate::spec::Capacity;
 
+mod check;
 mod dry_run;
 pub(crate) mod quotas;
 
+pub use check::{Check, Status};
+
+use check::{new_check, passed_if, unknown};
 use quotas::RegionQuota;
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Status {
-    /// Nothing is in the way.
-    Passed,
-    /// The launch would fail.
-    Failed,
-    /// There is nothing to look at, and the detail says why.
-    Skipped,
-    /// It could not be looked at, and the detail says why.
-    Unknown,
-}
-
-impl Status {
-    /// The word that is printed.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// What the checks say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,20 +42,6 @@ impl Verdict {
             Self::NotReady => "not ready",
         }
     }
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Check {
-    /// What was looked at, such as `free_addresses` or `dry_run`.
-    pub name: String,
-    /// How it ended.
-    pub status: Status,
-    /// What was seen.
-    pub detail: String,
-    /// What to do about a failed check.
-    pub cure: Option<String>,
 }
 
 /// The result of looking before a launch.
@@ -148,27 +110,6 @@ impl fmt::Display for Report {
             }
         }
         Ok(())
-    }
-}
-
-fn new_check(name: &str, status: Status, detail: String, cure: Option<&str>) -> Check {
-    Check {
-        name: name.to_owned(),
-        status,
-        detail,
-        cure: cure.map(str::to_owned),
-    }
-}
-
-fn unknown(name: &str, why: String) -> Check {
-    new_check(name, Status::Unknown, why, None)
-}
-
-fn passed_if(passed: bool, name: &str, detail: String, cure: &str) -> Check {
-    if passed {
-        new_check(name, Status::Passed, detail, None)
-    } else {
-        new_check(name, Status::Failed, detail, Some(cure))
     }
 }
 

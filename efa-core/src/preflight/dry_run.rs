@@ -1,6 +1,6 @@
 //! EC2's own check of the launch, before anything of it is made.
 
-use super::{Check, Status, new_check, unknown};
+use super::check::{Check, Status, new_check, unknown};
 use crate::cluster::live_instances;
 use crate::error::Result;
 use crate::launch::RunInstances;
