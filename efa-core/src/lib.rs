@@ -78,7 +78,7 @@ pub mod provision;
 mod resource;
 pub mod run_command;
 pub mod services;
-mod shell;
+pub mod shell;
 pub mod spec;
 pub mod ssm;
 mod tags;

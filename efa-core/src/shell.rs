@@ -2,7 +2,13 @@
 
 /// One shell word that stands for exactly this value; `None` for a value with a NUL character,
 /// which the shell cannot hold.
-pub(crate) fn quote(value: &str) -> Option<String> {
+///
+/// # Examples
+/// ```
+/// assert_eq!(efa_core::shell::quote("it's").as_deref(), Some(r"'it'\''s'"));
+/// ```
+#[must_use]
+pub fn quote(value: &str) -> Option<String> {
     (!value.contains('\0')).then(|| format!("'{}'", value.replace('\'', r"'\''")))
 }
 

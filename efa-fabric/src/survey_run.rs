@@ -20,16 +20,24 @@
 //! | `report` | nodes, verdicts, measurements; JSON |
 //! | `text` | what to do, why, and a table of nodes |
 //! | `time` | times as text |
+//! | `compare` | what changed since an earlier report |
+//! | `drain` | commands of a scheduler that take nodes out |
+//! | `history` | reports as files, and a folder of them |
+//! | `openmetrics` | the report as metrics |
 //! | `heat` | names, colours and numbers of heatmaps |
 //! | `html` | the heatmap for notebooks |
 //! | `svg` | the heatmap as a picture |
 
+mod compare;
+mod drain;
 mod driver;
 mod heat;
+mod history;
 mod html;
 mod inspection;
 mod mail;
 mod node;
+mod openmetrics;
 mod outcome;
 mod pair;
 mod progress;
@@ -43,6 +51,8 @@ mod svg;
 mod text;
 mod time;
 
+pub use compare::{Comparison, MovedRate};
+pub use drain::{DrainCommands, Scheduler};
 pub use driver::Survey;
 pub use inspection::{Difference, Inspection, differences};
 pub use node::Node;

@@ -102,7 +102,8 @@ mod _efa_sdk {
     use crate::survey_options::{SurveyOptions, SurveyThresholds, chosen_options};
     #[pymodule_export]
     use crate::survey_report::{
-        NodeInspection, SurveyDifference, SurveyNode, SurveyNodeState, SurveyReport,
+        DrainCommands, MovedRate, NodeInspection, SurveyComparison, SurveyDifference, SurveyNode,
+        SurveyNodeState, SurveyReport,
     };
 
     /// Version of the package.

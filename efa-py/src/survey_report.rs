@@ -1,13 +1,14 @@
 //! Surveys as values: nodes, inspections, the report.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use efa_fabric::survey as core;
 use efa_fabric::survey_run as runs;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::convert::{list, word};
+use crate::convert::{list, parse, word};
 use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
 use crate::node::Node;
@@ -160,6 +161,60 @@ value_class! {
 }
 
 value_class! {
+    /// Commands for a POSIX shell that take the nodes of `drain` out: `str()` is a script.
+    DrainCommands(runs::DrainCommands) {
+        /// One line each, in order.
+        commands: Vec<String> = |d| d.commands.clone();
+        /// Nodes to take out whose name the scheduler cannot have, and why: nothing is sent.
+        left_out: BTreeMap<String, String> = |d| d.left_out.clone();
+    }
+    repr = |d| format!("<DrainCommands: {}, {} left out>", d.commands.len(), d.left_out.len());
+    str = ToString::to_string;
+}
+
+value_class! {
+    /// A median rate that moved by more than noise explains.
+    MovedRate(runs::MovedRate) {
+        /// The node; None for the median of the cluster.
+        node: Option<String> = |m| m.node.clone();
+        /// `sends`, `receives`, or `all` of the cluster.
+        direction: String = |m| m.direction.clone();
+        /// What it was, in Gbit/s.
+        earlier_gbps: f64 = |m| m.earlier_gbps;
+        /// What it is, in Gbit/s.
+        gbps: f64 = |m| m.gbps;
+        /// The change, in percent.
+        change_percent: f64 = |m| m.change_percent;
+        /// The least change that either survey could tell from noise, in percent.
+        detectable_percent: f64 = |m| m.detectable_percent;
+    }
+    repr = |m| format!("<MovedRate: {m}>");
+    str = ToString::to_string;
+}
+
+value_class! {
+    /// What changed since an earlier report: `str()` is one line each.
+    SurveyComparison(runs::Comparison) {
+        /// Whether nothing changed, and rates were compared.
+        same: bool = |c| c.is_same();
+        /// Findings that the earlier report has not, as sentences.
+        new_findings: Vec<String> = |c| c.new_findings.clone();
+        /// Findings that the later report has not, as sentences of the earlier one.
+        gone_findings: Vec<String> = |c| c.gone_findings.clone();
+        /// Nodes of the later report only; a node with another instance id is another one.
+        new_nodes: Vec<String> = |c| c.new_nodes.clone();
+        /// Nodes of the earlier report only.
+        gone_nodes: Vec<String> = |c| c.gone_nodes.clone();
+        /// Rates that moved by more than noise explains.
+        moved: Vec<MovedRate> = |c| list(&c.moved);
+        /// Why rates were not compared, where they were not.
+        rates_not_compared: Option<String> = |c| c.rates_not_compared.clone();
+    }
+    repr = |c| format!("<SurveyComparison: {}>", if c.is_same() { "same" } else { "changed" });
+    str = ToString::to_string;
+}
+
+value_class! {
     /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
     SurveyReport(runs::Report) {
         /// Whether the survey came to its end and found nothing worse than remarks.
@@ -302,6 +357,54 @@ impl SurveyReport {
             types.set_item(number, "float64")?;
         }
         table.call_method1("astype", (types,))
+    }
+
+    /// What changed since an earlier report: findings, nodes, and median rates that moved by more
+    /// than either survey could tell from its noise.
+    fn compare(&self, earlier: &Self) -> SurveyComparison {
+        SurveyComparison(self.0.compare(&earlier.0))
+    }
+
+    /// The commands with which a scheduler takes out the nodes in `drain`, each with its reason:
+    /// `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`. Names
+    /// of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey knows
+    /// Ray's own ids. Names that the scheduler cannot have are in `left_out`.
+    #[pyo3(signature = (scheduler: "typing.Literal['slurm', 'kubernetes', 'ray']"))]
+    fn drain_commands(&self, scheduler: &str) -> PyResult<DrainCommands> {
+        let scheduler = parse("scheduler", scheduler)?;
+        Ok(DrainCommands(self.0.drain_commands(scheduler)))
+    }
+
+    /// The report as OpenMetrics text, which Prometheus's textfile collector takes too. What was
+    /// not measured has no sample.
+    fn to_openmetrics(&self) -> String {
+        self.0.to_openmetrics()
+    }
+
+    /// Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
+    /// folder, to a new file there that is named by the report's time. Returns the file. Raises
+    /// FabricError where it cannot be written.
+    #[pyo3(signature = (path: "str | os.PathLike[str]"))]
+    fn save(&self, path: PathBuf) -> PyResult<PathBuf> {
+        self.0.save(path).map_err(errors::exception)
+    }
+
+    /// The report that `save` wrote. Raises FabricError for what is none.
+    #[staticmethod]
+    #[pyo3(signature = (path: "str | os.PathLike[str]"))]
+    fn load(path: PathBuf) -> PyResult<Self> {
+        runs::Report::load(path)
+            .map(Self)
+            .map_err(errors::exception)
+    }
+
+    /// The reports in a folder (its files `*.json`), the oldest first. Raises FabricError for the
+    /// first file that is no report.
+    #[staticmethod]
+    #[pyo3(signature = (folder: "str | os.PathLike[str]"))]
+    fn history(folder: PathBuf) -> PyResult<Vec<Self>> {
+        let reports = runs::Report::history(folder).map_err(errors::exception)?;
+        Ok(reports.into_iter().map(Self).collect())
     }
 
     /// The heatmap as a picture: an SVG document.

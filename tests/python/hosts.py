@@ -191,6 +191,23 @@ class Hosts:
             yield
 
     @contextlib.contextmanager
+    def without_large_packets(
+        self, number: int, *, above_bytes: int, except_port: int
+    ) -> Iterator[None]:
+        """What the host receives in larger packets is lost without a word, as where its MTU is
+        above that of the path; all that goes to or from one TCP port passes."""
+        self.run(number, "nft add table inet hole")
+        try:
+            chain = "{ type filter hook input priority 0; policy accept; }"
+            self.run(number, f"nft add chain inet hole input '{chain}'")
+            for side in ("sport", "dport"):
+                self.run(number, f"nft add rule inet hole input tcp {side} {except_port} accept")
+            self.run(number, f"nft add rule inet hole input meta length > {above_bytes} drop")
+            yield
+        finally:
+            self.run(number, "nft delete table inet hole")
+
+    @contextlib.contextmanager
     def delayed(self, low: int, high: int, delay_ms: float) -> Iterator[None]:
         """What two hosts send each other arrives later, at the same rate: by netem where the
         kernel has it."""

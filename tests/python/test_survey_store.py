@@ -370,10 +370,18 @@ def test_the_command_line(tmp_path: Path, wanted: bool) -> None:
     quick = ("--source-address", "127.0.0.1", "--test-budget-s", "0.02")
     second = command(*common, *quick, RANK="1", WORLD_SIZE="2")
     rank_0 = ("--rank", "0", "--world-size", "2")
-    first = command(*common, *quick, *rank_0, *(["--progress"] if wanted else []))
+    metrics = tmp_path / "survey.prom"
+    kept = ("--save", str(tmp_path), "--openmetrics", str(metrics), "--node-name", "first")
+    shown = ["--progress", *kept] if wanted else []
+    first = command(*common, *quick, *rank_0, *shown, SLURMD_NODENAME="slurm-1")
     out, err = first.communicate(timeout=120)
     assert first.returncode == 0, err
+    assert out.startswith("nothing to take out: nothing failed, and 2 nodes are too few to tell")
     assert "2 nodes over tcp: no fault was found" in out
+    reports = survey.SurveyReport.history(tmp_path)
+    assert [report.nodes[0].name for report in reports] == (["first"] if wanted else [])
+    assert wanted or "\nslurm-1 " in out
+    assert not wanted or metrics.read_text().endswith("# EOF\n")
     assert ("round 1 of 1" in err) == wanted
     out, err = second.communicate(timeout=120)
     assert (second.returncode, out) == (0, ""), err

@@ -128,7 +128,7 @@ fn latency(
         guard,
     )?;
     guard.doing = format!("measuring the latency of {size} bytes");
-    let budget = nanos(options.size_budget);
+    let budget = nanos(options.budget_of(size));
     let mut samples = Samples::new(u64::from(options.max_iterations));
 
     let start = now_ns();

@@ -77,6 +77,9 @@ pub struct ProbeOptions {
     pub bandwidth: bool,
     /// Time for each size and each kind of measurement, warm-up apart.
     pub size_budget: Duration,
+    /// Time for the latency of each size after the first; `size_budget` if not given.
+    #[serde(default)]
+    pub further_budget: Option<Duration>,
     /// Round trips, or messages, that are measured even if the budget is spent.
     pub min_iterations: u32,
     /// Round trips, or messages, after which a measurement ends before its budget. Bandwidth
@@ -109,6 +112,7 @@ impl ProbeOptions {
             latency: true,
             bandwidth: true,
             size_budget: Duration::from_millis(250),
+            further_budget: None,
             min_iterations: 10,
             max_iterations: 1_000_000,
             window: MAX_WINDOW as u32,
@@ -116,6 +120,14 @@ impl ProbeOptions {
             wait: Wait::Adaptive,
             deadline: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Time for the latency of a size.
+    pub(crate) fn budget_of(&self, size: usize) -> Duration {
+        match self.further_budget {
+            Some(further) if self.sizes.first() != Some(&size) => further,
+            _ => self.size_budget,
         }
     }
 

@@ -83,6 +83,9 @@ pub struct Failure {
     /// out of all further rounds; without it, a dead node takes two failures to tell from its
     /// partners.
     pub silent: Option<usize>,
+    /// The size in bytes of the messages that did not pass, where smaller ones had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck_bytes: Option<usize>,
 }
 
 /// What was going on when a pair failed.
@@ -171,7 +174,15 @@ impl Failure {
             code: code.into(),
             after_s,
             silent: None,
+            stuck_bytes: None,
         }
+    }
+
+    /// Says that smaller messages passed, and those of this size did not.
+    #[must_use]
+    pub fn with_stuck(mut self, bytes: usize) -> Self {
+        self.stuck_bytes = Some(bytes);
+        self
     }
 
     /// Says that this node gave the driver no answer.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observation::{Observations, Outcome};
+use super::observation::{Failure, FailurePhase, Observations, Outcome};
 use super::schedule::Pair;
 
 /// Chance that failures which are spread over the cluster are taken for those of a subject.
@@ -41,6 +41,8 @@ pub(crate) struct PairTally {
     pub(crate) reached: usize,
     pub(crate) code: String,
     pub(crate) after_s: f64,
+    pub(crate) phase: Option<FailurePhase>,
+    pub(crate) stuck_bytes: Option<usize>,
 }
 
 impl Reach {
@@ -52,7 +54,7 @@ impl Reach {
             ..Self::default()
         };
         // A pair has failed in a round if nothing of it was measured.
-        let mut attempts: BTreeMap<(usize, Pair), (bool, String, f64)> = BTreeMap::new();
+        let mut attempts: BTreeMap<(usize, Pair), (bool, Option<&Failure>)> = BTreeMap::new();
         let failing: BTreeSet<Pair> = observations
             .as_slice()
             .iter()
@@ -87,14 +89,13 @@ impl Reach {
                 let attempt = attempts.entry((o.round, (o.a, o.b))).or_default();
                 match &o.outcome {
                     Outcome::Measured(_) => attempt.0 = true,
-                    Outcome::Failed(f) if attempt.1.is_empty() => {
-                        (attempt.1, attempt.2) = (f.code.clone(), f.after_s);
+                    Outcome::Failed(f) => {
+                        attempt.1.get_or_insert(f);
                     }
-                    Outcome::Failed(_) => {}
                 }
             }
         }
-        for ((_, pair), (reached, code, after_s)) in attempts {
+        for ((_, pair), (reached, failure)) in attempts {
             let tally = reach.pairs.entry(pair).or_default();
             if reached {
                 tally.reached += 1;
@@ -103,8 +104,9 @@ impl Reach {
             tally.failed += 1;
             reach.nodes[pair.0].failed.insert(pair.1);
             reach.nodes[pair.1].failed.insert(pair.0);
-            if tally.code.is_empty() {
-                (tally.code, tally.after_s) = (code, after_s);
+            if let Some(first) = failure.filter(|_| tally.phase.is_none()) {
+                (tally.code, tally.after_s) = (first.code.clone(), first.after_s);
+                (tally.phase, tally.stuck_bytes) = (Some(first.phase), first.stuck_bytes);
             }
         }
         reach.pairs.retain(|_, tally| tally.failed > 0);

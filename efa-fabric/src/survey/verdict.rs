@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::observation::FailurePhase;
+
 /// What a verdict is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -168,6 +170,10 @@ pub struct Evidence {
     pub code: Option<String>,
     /// When the first failure came, in s from the start of its round.
     pub after_s: Option<f64>,
+    /// What was going on then.
+    pub phase: Option<FailurePhase>,
+    /// The size in bytes of the messages that did not pass then, where smaller ones had.
+    pub stuck_bytes: Option<usize>,
 }
 
 /// One finding of a survey.

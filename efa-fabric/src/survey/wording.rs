@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::observation::FailurePhase;
 use super::verdict::{
     Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
@@ -158,6 +159,9 @@ pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
 
 fn unreachable(verdict: &Verdict, subject: &str) -> String {
     let e = &verdict.evidence;
+    if let Some(bytes) = e.stuck_bytes {
+        return black_hole(verdict, subject, bytes);
+    }
     match verdict.subject {
         Subject::Cluster | Subject::Group { .. } => format!(
             "no pair of nodes reached each other{}: security group (all traffic to and from itself), subnet, or provider",
@@ -180,12 +184,41 @@ fn unreachable(verdict: &Verdict, subject: &str) -> String {
     }
 }
 
+/// How the first failure looked: in which phase, with which code, after how long.
 fn failure(e: &Evidence) -> String {
+    let doing = match e.phase {
+        Some(FailurePhase::Open) => "opening the endpoint: ",
+        Some(FailurePhase::Contact) => "at the first messages: ",
+        Some(FailurePhase::Latency) => "measuring latency: ",
+        Some(FailurePhase::Bandwidth) => "measuring rates: ",
+        Some(FailurePhase::Join) | None => "",
+    };
     match (&e.code, e.after_s) {
-        (Some(code), Some(after_s)) => format!(" ({code} after {after_s:.1} s)"),
-        (Some(code), None) => format!(" ({code})"),
+        (Some(code), Some(after_s)) => format!(" ({doing}{code} after {after_s:.1} s)"),
+        (Some(code), None) => format!(" ({doing}{code})"),
         _ => String::new(),
     }
+}
+
+/// Where small messages pass and large ones do not: a black hole, and no dead node.
+fn black_hole(verdict: &Verdict, subject: &str, bytes: usize) -> String {
+    let e = &verdict.evidence;
+    let (who, with) = match verdict.subject {
+        Subject::Cluster | Subject::Group { .. } => ("the network".to_owned(), String::new()),
+        Subject::Link { .. } => (
+            subject.to_owned(),
+            format!(" in {} of {} attempts", e.failed, e.tried),
+        ),
+        Subject::Node { .. } | Subject::Rail { .. } => (
+            subject.to_owned(),
+            format!(" with every one of {} nodes", e.failed),
+        ),
+    };
+    format!(
+        "{who} passes small messages, but not those of {bytes} bytes{with}{}: \
+         large packets are lost, as with an MTU above what the path carries",
+        failure(e)
+    )
 }
 
 fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
@@ -309,6 +342,49 @@ pub(crate) fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_messages_that_are_lost_are_no_dead_node() {
+        let evidence = Evidence {
+            failed: 3,
+            tried: 3,
+            code: Some("fabric.deadline".into()),
+            after_s: Some(6.0),
+            phase: Some(FailurePhase::Latency),
+            ..Evidence::default()
+        };
+        let said = |subject, stuck_bytes| {
+            let (kind, severity) = (VerdictKind::Unreachable, Severity::Fault);
+            let evidence = Evidence {
+                stuck_bytes,
+                ..evidence.clone()
+            };
+            Verdict::new(subject, kind, severity, Confidence::High, evidence).statement
+        };
+        let node = Subject::Node { node: 3 };
+        let how = "(measuring latency: fabric.deadline after 6.0 s)";
+        assert_eq!(
+            said(node, None),
+            format!("node 3 failed with every one of 3 nodes {how}")
+        );
+        let cause = "large packets are lost, as with an MTU above what the path carries";
+        for (subject, who, with) in [
+            (node, "node 3", "with every one of 3 nodes "),
+            (
+                Subject::Link { a: 1, b: 2 },
+                "the link between node 1 and node 2",
+                "in 3 of 3 attempts ",
+            ),
+            (Subject::Cluster, "the network", ""),
+        ] {
+            assert_eq!(
+                said(subject, Some(2048)),
+                format!(
+                    "{who} passes small messages, but not those of 2048 bytes {with}{how}: {cause}"
+                )
+            );
+        }
+    }
 
     #[test]
     fn numbers_have_three_digits() {

@@ -1,9 +1,13 @@
 //! What the heatmaps of HTML and SVG share: names for the axes, colours, numbers.
 
+use std::collections::BTreeMap;
+
 use super::report::{Cell, Report};
 use crate::median::median;
+use crate::survey::Outcome;
+use crate::survey::wording::digits;
 
-/// Nodes above which no heatmap is drawn: a cell for each pair would be too much for a page.
+/// Nodes above which cells are of groups: a cell for each pair would be too much for a page.
 pub(super) const MAX_NODES: usize = 128;
 /// Nodes up to which cells have their rate written in them.
 pub(super) const MAX_WITH_NUMBERS: usize = 24;
@@ -20,35 +24,110 @@ const COLOURS: [(f64, [f64; 3]); 3] = [
 /// The colour of a pair that failed: on no way from slow to good, visible on white and on black.
 pub(super) const FAILED: &str = "#7a3fb0";
 
-/// The rates of a report, ready to be drawn.
+/// The rates of a report, ready to be drawn: of nodes, or of groups of nodes where they are many.
+/// What is to be taken out comes first.
 pub(super) struct Heat {
-    /// Names for the axes, by number of node.
+    /// Names for the axes.
     pub(super) names: Vec<String>,
-    /// By sending node, then receiving node.
+    /// The same, never shortened.
+    pub(super) titles: Vec<String>,
+    /// Whether there is something to take out.
+    pub(super) bad: Vec<bool>,
+    /// By sender, then receiver.
     pub(super) cells: Vec<Vec<Cell>>,
-    /// Nodes to take out, by number.
-    pub(super) drained: Vec<usize>,
+    /// Of groups: what there is more to say of a cell.
+    more: BTreeMap<(usize, usize), String>,
+    /// Whether these are groups, within which there are rates too.
+    pub(super) is_of_groups: bool,
     /// The median of all rates, in Gbit/s.
     pub(super) typical_gbps: Option<f64>,
 }
 
 impl Heat {
     pub(super) fn from_report(report: &Report) -> Self {
-        let cells = report.matrix();
-        let mut rates: Vec<f64> = cells
-            .iter()
-            .flatten()
-            .filter_map(|cell| match cell {
-                Cell::Gbps(gbps) => Some(*gbps),
-                _ => None,
-            })
-            .collect();
-        Self {
-            names: axis_names(report.nodes.iter().map(|node| node.name.as_str())),
-            cells,
-            drained: report.drained(),
-            typical_gbps: median(&mut rates),
+        if report.nodes.len() > MAX_NODES {
+            return Self::of_groups(report, &groups(report));
         }
+        let matrix = report.matrix();
+        let order = worst_first(report);
+        let cells: Vec<Vec<Cell>> = (order.iter())
+            .map(|&from| order.iter().map(|&to| matrix[from][to]).collect())
+            .collect();
+        let drained = report.drained();
+        let titles: Vec<String> = order.iter().map(|&n| report.name(n).to_owned()).collect();
+        Self {
+            names: axis_names(titles.iter().map(String::as_str)),
+            titles,
+            bad: order.iter().map(|node| drained.contains(node)).collect(),
+            typical_gbps: typical(&cells),
+            cells,
+            more: BTreeMap::new(),
+            is_of_groups: false,
+        }
+    }
+
+    fn of_groups(report: &Report, groups: &[Group]) -> Self {
+        let mut group_of = vec![0; report.nodes.len()];
+        for (number, group) in groups.iter().enumerate() {
+            group.nodes.iter().for_each(|&node| group_of[node] = number);
+        }
+        let mut rates = BTreeMap::<(usize, usize), (Vec<f64>, usize)>::new();
+        for o in report.of_pairs() {
+            let (a, b) = (group_of[o.a], group_of[o.b]);
+            match &o.outcome {
+                Outcome::Measured(m) => {
+                    rates.entry((a, b)).or_default().0.extend(m.gbps_a_to_b);
+                    rates.entry((b, a)).or_default().0.extend(m.gbps_b_to_a);
+                }
+                Outcome::Failed(_) => {
+                    rates.entry((a, b)).or_default().1 += 1;
+                    rates.entry((b, a)).or_default().1 += usize::from(a != b);
+                }
+            }
+        }
+        let mut cells = vec![vec![Cell::Unknown; groups.len()]; groups.len()];
+        let mut more = BTreeMap::new();
+        for ((from, to), (mut list, failed)) in rates {
+            let least = list.iter().copied().reduce(f64::min);
+            let count = list.len();
+            cells[from][to] = median(&mut list).map_or(Cell::Failed, Cell::Gbps);
+            if let Some(least) = least {
+                let least = digits(least);
+                let said =
+                    format!(" the median of {count} rates, the least {least}, {failed} failed");
+                more.insert((from, to), said);
+            }
+        }
+        let titles: Vec<String> = groups.iter().map(|group| group.label.clone()).collect();
+        Self {
+            names: axis_names(titles.iter().map(String::as_str)),
+            titles,
+            bad: groups.iter().map(|group| group.drained > 0).collect(),
+            typical_gbps: typical(&cells),
+            cells,
+            more,
+            is_of_groups: true,
+        }
+    }
+
+    /// What a cell says when the reader points at it.
+    pub(super) fn said(&self, from: usize, to: usize) -> String {
+        let what = match self.cells[from][to] {
+            Cell::Unknown => "not measured".to_owned(),
+            Cell::Failed => "failed".to_owned(),
+            Cell::Gbps(gbps) => format!("{} Gbit/s", digits(gbps)),
+        };
+        let more = self.more.get(&(from, to)).map_or("", String::as_str);
+        let comma = if more.is_empty() { "" } else { "," };
+        format!(
+            "{} to {}: {what}{comma}{more}",
+            self.titles[from], self.titles[to]
+        )
+    }
+
+    /// Whether a cell is of a node and itself, of which there is nothing to say.
+    pub(super) fn is_self(&self, from: usize, to: usize) -> bool {
+        from == to && !self.is_of_groups
     }
 
     /// The colour of a rate.
@@ -62,6 +141,72 @@ impl Heat {
     pub(super) fn has_numbers(&self) -> bool {
         self.names.len() <= MAX_WITH_NUMBERS
     }
+}
+
+/// Nodes that are shown together.
+pub(super) struct Group {
+    /// The label of its nodes, or the first and the last of them.
+    pub(super) label: String,
+    /// By number, the worst first.
+    pub(super) nodes: Vec<usize>,
+    /// How many of them are to be taken out.
+    pub(super) drained: usize,
+}
+
+/// The nodes by label, the group with the most to take out first; where there are no labels, or
+/// too many, as many after each other as make at most [`MAX_WITH_NUMBERS`] groups.
+pub(super) fn groups(report: &Report) -> Vec<Group> {
+    let drained = report.drained();
+    let labels = (report.options.as_ref()).and_then(|options| options.labels.clone());
+    let mut by_label = BTreeMap::<String, Vec<usize>>::new();
+    for (node, label) in labels.into_iter().flatten().enumerate() {
+        by_label.entry(label).or_default().push(node);
+    }
+    let mut groups: Vec<(String, Vec<usize>)> = by_label.into_iter().collect();
+    if groups.len() < 2 || groups.len() > MAX_WITH_NUMBERS {
+        let all: Vec<usize> = (0..report.nodes.len()).collect();
+        let size = all.len().div_ceil(MAX_WITH_NUMBERS).max(1);
+        let block = |nodes: &[usize]| {
+            let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
+            let label = format!("{} … {}", report.name(first), report.name(last));
+            (label, nodes.to_vec())
+        };
+        groups = all.chunks(size).map(block).collect();
+    }
+    let order = worst_first(report);
+    let mut place = vec![0; order.len()];
+    for (at, &node) in order.iter().enumerate() {
+        place[node] = at;
+    }
+    let mut groups: Vec<Group> = (groups.into_iter())
+        .map(|(label, mut nodes)| {
+            nodes.sort_by_key(|&node| place[node]);
+            let drained = nodes.iter().filter(|&node| drained.contains(node)).count();
+            Group {
+                label,
+                nodes,
+                drained,
+            }
+        })
+        .collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.drained));
+    groups
+}
+
+/// The nodes by number: those to take out, and then the others.
+fn worst_first(report: &Report) -> Vec<usize> {
+    let drained = report.drained();
+    let mut order: Vec<usize> = (0..report.nodes.len()).collect();
+    order.sort_by_key(|node| !drained.contains(node));
+    order
+}
+
+fn typical(cells: &[Vec<Cell>]) -> Option<f64> {
+    let rates = cells.iter().flatten().filter_map(|cell| match cell {
+        Cell::Gbps(gbps) => Some(*gbps),
+        _ => None,
+    });
+    median(&mut rates.collect::<Vec<_>>())
 }
 
 /// The colour of a share of the typical rate.
@@ -120,7 +265,9 @@ pub(super) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::large;
     use super::*;
+    use crate::survey::{Options, PairObservation};
 
     #[test]
     fn colours_go_from_half_to_all_of_the_typical_rate() {
@@ -134,6 +281,50 @@ mod tests {
         ] {
             assert_eq!(colour(share), expected, "{share}");
         }
+    }
+
+    #[test]
+    fn many_nodes_are_groups_and_the_bad_one_comes_first() {
+        let mut report = large(130);
+        let blocks = groups(&report);
+        assert_eq!(blocks.len(), 22);
+        assert_eq!(
+            blocks.iter().map(|group| group.nodes.len()).sum::<usize>(),
+            130
+        );
+        assert_eq!(
+            (&*blocks[0].label, blocks[0].drained),
+            ("node-0 … node-5", 1)
+        );
+        assert_eq!(blocks[0].nodes[0], 5);
+        let label = |node: usize| format!("leaf-{}", node % 3);
+        report.options = Some(Options {
+            labels: Some((0..130).map(label).collect()),
+            ..Options::default()
+        });
+        let heat = Heat::from_report(&report);
+        assert_eq!(heat.titles, ["leaf-2", "leaf-0", "leaf-1"]);
+        assert_eq!(heat.bad, [true, false, false]);
+        // Every rate is in one cell, the failed pair of leaf-1 and leaf-2 in both directions.
+        let counts = |said: &str| -> (usize, usize) {
+            let number = |before: &str| {
+                let rest = said.split_once(before).unwrap().1;
+                rest.split(' ').next().unwrap().parse().unwrap()
+            };
+            (
+                number("the median of "),
+                said.rsplit(' ').nth(1).unwrap().parse().unwrap(),
+            )
+        };
+        let all: Vec<_> = (0..9).map(|i| counts(&heat.said(i / 3, i % 3))).collect();
+        let measured = |o: &&PairObservation| matches!(o.outcome, Outcome::Measured(_));
+        let rates = 2 * report.of_pairs().filter(measured).count();
+        assert_eq!(all.iter().map(|(count, _)| count).sum::<usize>(), rates);
+        let failed = report.of_pairs().filter(|o| !measured(o)).count();
+        assert!(
+            failed > 0 && all[2].1 == failed && all[6].1 == failed,
+            "{all:?}"
+        );
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::heat::{FAILED, Heat, MAX_NODES, colour, escape};
-use super::report::{Cell, Report};
+use super::heat::{FAILED, Heat, colour, escape, groups};
+use super::report::{Cell, NodeSummary, Report};
+use crate::median::median;
 use crate::survey::wording::digits;
 
 /// Nodes that the first line names.
@@ -30,7 +31,8 @@ const STYLE: &str = "\
 impl Report {
     /// The report as HTML for notebooks: findings and a heatmap of rates. Names are escaped,
     /// style is for this fragment only, and there are no scripts. Above 24 nodes the rates are
-    /// only in the cells' titles, above 128 there is a table of nodes instead.
+    /// only in the cells' titles. Above 128 the cells are of groups (nodes with one label, or one
+    /// after the other), and each group has a table of its nodes, folded where all are well.
     #[must_use]
     pub fn to_html(&self) -> String {
         let mut html = format!(
@@ -49,85 +51,113 @@ impl Report {
         for line in [self.precision(), self.circumstances()] {
             let _ = write!(html, "<p>{}</p>", escape(&line));
         }
-        if self.nodes.len() > MAX_NODES {
-            html.push_str("<pre>");
-            // Line by line: escaping takes control characters away.
-            for line in self.to_string().lines() {
-                let _ = writeln!(html, "{}", escape(line));
-            }
-            html.push_str("</pre>");
-        } else {
-            self.table(&mut html);
+        let heat = Heat::from_report(self);
+        Self::table(&mut html, &heat);
+        if heat.is_of_groups {
+            self.folded(&mut html, &heat);
         }
         html.push_str("</div>");
         html
     }
 
-    fn table(&self, html: &mut String) {
-        let heat = Heat::from_report(self);
+    fn table(html: &mut String, heat: &Heat) {
         let small = if heat.has_numbers() {
             ""
         } else {
             " class=\"small\""
         };
-        let bad = |node: usize| {
-            if heat.drained.contains(&node) {
-                " bad"
-            } else {
-                ""
-            }
-        };
-        let _ = write!(html, "<table{small}><tr><th>Gbit/s from \\ to</th>");
-        for (number, name) in heat.names.iter().enumerate() {
-            let (bad, title) = (bad(number), escape(self.name(number)));
-            let name = escape(name);
-            let _ = write!(html, "<th class=\"to{bad}\" title=\"{title}\">{name}</th>");
-        }
-        html.push_str("</tr>");
-        for (from, (name, row)) in heat.names.iter().zip(&heat.cells).enumerate() {
-            let (bad, title) = (bad(from), escape(self.name(from)));
-            let name = escape(name);
+        let head = |html: &mut String, class: &str, number: usize| {
+            let bad = if heat.bad[number] { " bad" } else { "" };
+            let (title, name) = (escape(&heat.titles[number]), escape(&heat.names[number]));
             let _ = write!(
                 html,
-                "<tr><th class=\"from{bad}\" title=\"{title}\">{name}</th>"
+                "<th class=\"{class}{bad}\" title=\"{title}\">{name}</th>"
             );
-            for (to, cell) in row.iter().enumerate() {
-                self.cell(html, &heat, (from, to), *cell);
-            }
+        };
+        let _ = write!(html, "<table{small}><tr><th>Gbit/s from \\ to</th>");
+        (0..heat.names.len()).for_each(|number| head(html, "to", number));
+        html.push_str("</tr>");
+        for from in 0..heat.names.len() {
+            html.push_str("<tr>");
+            head(html, "from", from);
+            (0..heat.names.len()).for_each(|to| cell(html, heat, from, to));
             html.push_str("</tr>");
         }
         html.push_str("</table>");
-        legend(html, &heat);
+        legend(html, heat);
     }
 
-    fn cell(&self, html: &mut String, heat: &Heat, (from, to): (usize, usize), cell: Cell) {
-        if from == to {
-            html.push_str("<td class=\"same\"></td>");
-            return;
-        }
-        let title = escape(&format!("{} to {}", self.name(from), self.name(to)));
-        let _ = match cell {
-            Cell::Unknown => write!(
+    /// A table of nodes for each group: unfolded where there is something to take out.
+    fn folded(&self, html: &mut String, heat: &Heat) {
+        let (summaries, drained) = (self.summaries(), self.drained());
+        for group in groups(self) {
+            let of = |get: fn(&NodeSummary) -> Option<f64>| {
+                let values = group.nodes.iter().filter_map(|&node| get(&summaries[node]));
+                median(&mut values.collect::<Vec<_>>()).map_or_else(|| "-".to_owned(), digits)
+            };
+            let _ = write!(
                 html,
-                "<td class=\"none\" title=\"{title}: not measured\">·</td>"
-            ),
-            Cell::Failed => write!(
-                html,
-                "<td class=\"fail\" style=\"background:{FAILED}\" title=\"{title}: failed\">✕</td>"
-            ),
-            Cell::Gbps(gbps) => write!(
-                html,
-                "<td style=\"background:{}\" title=\"{title}: {} Gbit/s\">{}</td>",
-                heat.colour(gbps),
-                digits(gbps),
-                if heat.has_numbers() {
-                    digits(gbps)
-                } else {
-                    String::new()
+                "<details{}><summary>{}: {} nodes, {} to take out, medians {} Gbit/s sent, {} received, {} µs</summary>\
+                 <table><tr><th>node</th><th>sends Gbit/s</th><th>receives Gbit/s</th><th>latency µs</th>\
+                 <th>failed</th><th>measurements</th></tr>",
+                if group.drained > 0 { " open" } else { "" },
+                escape(&group.label),
+                group.nodes.len(),
+                group.drained,
+                of(|s| s.sends_gbps),
+                of(|s| s.receives_gbps),
+                of(|s| s.latency_us),
+            );
+            for &node in &group.nodes {
+                let (summary, name) = (&summaries[node], escape(&self.label(node)));
+                let bad = if drained.contains(&node) { " bad" } else { "" };
+                let _ = write!(html, "<tr><th class=\"from{bad}\">{name}</th>");
+                for gbps in [summary.sends_gbps, summary.receives_gbps] {
+                    let _ = match gbps {
+                        Some(gbps) => write!(
+                            html,
+                            "<td style=\"background:{}\">{}</td>",
+                            heat.colour(gbps),
+                            digits(gbps)
+                        ),
+                        None => write!(html, "<td class=\"none\">·</td>"),
+                    };
                 }
-            ),
-        };
+                let latency = summary.latency_us.map_or_else(|| "·".to_owned(), digits);
+                let (failed, all) = (summary.failed, summary.measurements);
+                let _ = write!(
+                    html,
+                    "<td class=\"none\">{latency}</td><td class=\"none\">{failed}</td><td class=\"none\">{all}</td></tr>"
+                );
+            }
+            html.push_str("</table></details>");
+        }
     }
+}
+
+fn cell(html: &mut String, heat: &Heat, from: usize, to: usize) {
+    if heat.is_self(from, to) {
+        html.push_str("<td class=\"same\"></td>");
+        return;
+    }
+    let title = escape(&heat.said(from, to));
+    let _ = match heat.cells[from][to] {
+        Cell::Unknown => write!(html, "<td class=\"none\" title=\"{title}\">·</td>"),
+        Cell::Failed => write!(
+            html,
+            "<td class=\"fail\" style=\"background:{FAILED}\" title=\"{title}\">✕</td>"
+        ),
+        Cell::Gbps(gbps) => write!(
+            html,
+            "<td style=\"background:{}\" title=\"{title}\">{}</td>",
+            heat.colour(gbps),
+            if heat.has_numbers() {
+                digits(gbps)
+            } else {
+                String::new()
+            }
+        ),
+    };
 }
 
 /// What the colours mean.
@@ -156,7 +186,7 @@ fn legend(html: &mut String, heat: &Heat) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{bad_cluster, unmeasured};
+    use super::super::sample::{bad_cluster, large, unmeasured};
 
     fn count(html: &str, part: &str) -> usize {
         html.matches(part).count()
@@ -185,10 +215,24 @@ mod tests {
     }
 
     #[test]
-    fn too_many_nodes_have_a_table() {
-        let html = unmeasured(129).to_html();
-        assert_eq!(count(&html, "<td"), 0);
-        assert!(html.contains("<pre>") && html.contains("node-128"));
+    fn too_many_nodes_are_groups_and_each_finding_is_said_once() {
+        let report = large(256);
+        let html = report.to_html();
+        assert_eq!(count(&html, "<details"), 24);
+        assert_eq!(count(&html, "<details open>"), 1);
+        assert!(html.contains("<details open><summary>node-0 … node-10: 11 nodes, 1 to take out"));
+        assert_eq!(count(&html, "<tr><th class=\"from bad\">node-5</th>"), 1);
+        assert_eq!(count(&html, " title=\"node-"), 24 * 24 + 2 * 24);
+        for finding in report.findings() {
+            assert_eq!(count(&html, &super::escape(&finding)), 1, "{finding}");
+        }
+        assert!(html.len() < 200_000, "{}", html.len());
+        for tag in [
+            "details", "table", "tr", "td", "th", "div", "p", "ul", "li", "i",
+        ] {
+            let opened = count(&html, &format!("<{tag}>")) + count(&html, &format!("<{tag} "));
+            assert_eq!(opened, count(&html, &format!("</{tag}>")), "{tag}");
+        }
     }
 
     #[test]

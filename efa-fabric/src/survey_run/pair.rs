@@ -13,6 +13,9 @@ use crate::probe::{Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions,
 use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 
+/// Above the usual MTU of 1500 bytes, and above that of jumbo frames.
+const GROWING_BYTES: [usize; 2] = [2048, 16384];
+
 /// What is measured between the two nodes of a pair, and within which time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -103,14 +106,23 @@ impl PairOptions {
         let mut probe = ProbeOptions::new("");
         probe.endpoint = self.endpoint.clone();
         (probe.latency, probe.bandwidth) = (test == Test::Latency, test != Test::Latency);
-        probe.sizes = vec![match test {
-            Test::Latency => self.latency_bytes,
-            Test::LowToHigh | Test::HighToLow => self.message_bytes,
-        }];
+        probe.sizes = match test {
+            Test::Latency => self.growing(),
+            Test::LowToHigh | Test::HighToLow => vec![self.message_bytes],
+        };
         probe.size_budget = self.test_budget;
+        probe.further_budget = Some(Duration::ZERO);
         probe.connect_timeout = self.connect_timeout.min(left);
         probe.deadline = left;
         probe
+    }
+
+    /// The size for latency, and then a few messages of sizes on the way to that for rates: where
+    /// large packets are lost, that tells which do not pass.
+    fn growing(&self) -> Vec<usize> {
+        let between = |size: &usize| (self.latency_bytes + 1..self.message_bytes).contains(size);
+        let further = GROWING_BYTES.into_iter().filter(between);
+        std::iter::once(self.latency_bytes).chain(further).collect()
     }
 
     fn serve(&self, left: Duration) -> ServeOptions {
@@ -260,7 +272,11 @@ pub fn probe_pair(
         Err((phase, error)) => {
             let after_s = pair.start.elapsed().as_secs_f64();
             let code = error.code().as_str();
-            Ok(Sight::failed(phase, code, after_s, error.to_string()))
+            let mut sight = Sight::failed(phase, code, after_s, error.to_string());
+            if let Outcome::Failed(failure) = &mut sight.outcome {
+                failure.stuck_bytes = stuck(options, &error);
+            }
+            Ok(sight)
         }
     }
 }
@@ -408,6 +424,18 @@ fn note(measured: &mut Measured, test: Test, reports: &[&ProbeReport]) {
     });
 }
 
+/// The size of the messages that did not pass in the latency test, where smaller ones had. A rate
+/// that is not measured in time tells nothing: it may only be low.
+fn stuck(options: &PairOptions, error: &Error) -> Option<usize> {
+    if error.code() != Code::Deadline {
+        return None;
+    }
+    let doing = error.context_value("doing")?;
+    let (_, after) = doing.rsplit_once(" of ")?;
+    let bytes = after.strip_suffix(" bytes")?.parse().ok()?;
+    (doing.contains("latency") && bytes > options.latency_bytes).then_some(bytes)
+}
+
 /// What was going on when this error came.
 fn phase(test: Test, error: &Error) -> FailurePhase {
     let doing = error.context_value("doing").unwrap_or_default();
@@ -424,7 +452,7 @@ fn phase(test: Test, error: &Error) -> FailurePhase {
             _,
         ) => FailurePhase::Open,
         (_, Test::LowToHigh | Test::HighToLow) => FailurePhase::Bandwidth,
-        (Code::Deadline, Test::Latency) if doing.contains("measur") => FailurePhase::Latency,
+        (Code::Deadline, Test::Latency) if doing.contains("latency") => FailurePhase::Latency,
         (Code::PeerFailed, Test::Latency) => FailurePhase::Latency,
         (_, Test::Latency) => FailurePhase::Contact,
     }
@@ -458,6 +486,30 @@ mod tests {
         for test in Test::ALL {
             assert_ne!(test.measures(Side::Low), test.measures(Side::High));
         }
+    }
+
+    #[test]
+    fn sizes_grow_and_tell_which_do_not_pass() {
+        let mut options = PairOptions::new("tcp");
+        assert_eq!(options.growing(), [64, 2048, 16384]);
+        let late = |doing: &str| Error::new(Code::Deadline, "late").with_context("doing", doing);
+        for (doing, bytes) in [
+            ("measuring the latency of 64 bytes", None),
+            ("measuring the latency of 2048 bytes", Some(2048)),
+            ("answering latency messages of 16384 bytes", Some(16384)),
+            ("measuring the bandwidth of 1048576 bytes", None),
+            ("receiving messages of 1048576 bytes", None),
+            ("waiting for the next measurement", None),
+        ] {
+            assert_eq!(stuck(&options, &late(doing)), bytes, "{doing}");
+            let phase = phase(Test::Latency, &late(doing));
+            assert_eq!(phase == FailurePhase::Latency, doing.contains("latency"));
+        }
+        let gone = Error::new(Code::PeerFailed, "gone");
+        let gone = gone.with_context("doing", "measuring the latency of 2048 bytes");
+        assert_eq!(stuck(&options, &gone), None);
+        (options.latency_bytes, options.message_bytes) = (65536, 16384);
+        assert_eq!(options.growing(), [65536]);
     }
 
     #[test]

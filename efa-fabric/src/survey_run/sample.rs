@@ -3,8 +3,11 @@
 use super::driver::Survey;
 use super::node::Node;
 use super::report::Report;
-use crate::survey::Options;
 use crate::survey::simulate::{Cluster, Fault};
+use crate::survey::{
+    Confidence, Evidence, Failure, FailurePhase, Measured, Options, PairObservation, Round,
+    Severity, Stage, Subject, Verdict, VerdictKind,
+};
 
 fn nodes(count: usize) -> Vec<Node> {
     let name = |number: usize| Node::new(format!("node-{number}"));
@@ -25,4 +28,31 @@ pub(super) fn bad_cluster(count: usize) -> Report {
     cluster.rails = 1;
     let run = cluster.survey(Options::default(), 1).unwrap();
     Report::from_measurements(nodes(count), "model", run.observations, run.conclusion)
+}
+
+/// The same of so many nodes that to survey them takes long: each pair once.
+pub(super) fn large(count: usize) -> Report {
+    let mut report = unmeasured(count);
+    let round = Round::new(0, Stage::Base, Vec::new());
+    for a in 0..count {
+        for b in a + 1..count {
+            let gbps = if a == 5 || b == 5 { 50.0 } else { 100.0 };
+            let seen = if (a, b) == (1, 2) {
+                let failure = Failure::new(FailurePhase::Contact, "fabric.unreachable", 1.0);
+                PairObservation::failed(a, b, None, &round, failure)
+            } else {
+                PairObservation::measured(a, b, None, &round, Measured::new(20.0, gbps, gbps))
+            };
+            report.observations.add(seen).unwrap();
+        }
+    }
+    report.conclusion.drain = vec![5];
+    report.conclusion.verdicts = vec![Verdict::new(
+        Subject::Node { node: 5 },
+        VerdictKind::SlowBandwidth,
+        Severity::Fault,
+        Confidence::High,
+        Evidence::default(),
+    )];
+    report
 }

@@ -37,12 +37,12 @@ impl Report {
     /// The report as a self-contained SVG: what to do, the findings (the first six), a heatmap
     /// of rates by sending and receiving node, and its colour scale in Gbit/s. It is readable on
     /// light and dark pages, names are escaped, and there are no scripts. Above 24 nodes the rates
-    /// are only in the cells' titles, above 128 there is no heatmap.
+    /// are only in the cells' titles, above 128 cells are of groups of nodes.
     #[must_use]
     pub fn to_svg(&self) -> String {
-        let heat = (self.nodes.len() <= MAX_NODES).then(|| Heat::from_report(self));
-        let frame = heat.as_ref().map(Frame::around);
-        let width = frame.as_ref().map_or(MIN_WIDTH, Frame::width);
+        let heat = Heat::from_report(self);
+        let frame = Frame::around(&heat);
+        let width = frame.width();
         let mut body = String::new();
         let mut y = PADDING + 14;
         for line in wrap(&self.action_of(MAX_NAMES), (width - 2 * PADDING) / 9) {
@@ -57,10 +57,8 @@ impl Report {
             text(&mut body, "", PADDING, y, &line);
             y += LINE;
         }
-        if let (Some(heat), Some(frame)) = (&heat, &frame) {
-            y = self.cells(&mut body, heat, frame, y);
-            y = scale(&mut body, heat, y);
-        }
+        y = cells(&mut body, &heat, &frame, y);
+        y = scale(&mut body, &heat, y);
         let (height, label) = (y, escape(&self.action_of(MAX_NAMES)));
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -92,70 +90,63 @@ impl Report {
         }
         if self.nodes.len() > MAX_NODES {
             lines.push(format!(
-                "More than {MAX_NODES} nodes: no cell for each pair."
+                "More than {MAX_NODES} nodes: cells are medians of groups of nodes."
             ));
         }
         lines
     }
+}
 
-    /// The heatmap below `y`; where it ends.
-    fn cells(&self, body: &mut String, heat: &Heat, frame: &Frame, y: usize) -> usize {
-        let class = |node: usize, base: &'static str| {
-            if heat.drained.contains(&node) {
-                format!("{base} bad")
-            } else {
-                base.to_owned()
+/// The heatmap below `y`; where it ends.
+fn cells(body: &mut String, heat: &Heat, frame: &Frame, y: usize) -> usize {
+    let class = |number: usize, base: &'static str| {
+        if heat.bad[number] {
+            format!("{base} bad")
+        } else {
+            base.to_owned()
+        }
+    };
+    let (size, left, top) = (frame.cell, frame.left, y + frame.above);
+    text(body, "end", left - 8, top - 8, "Gbit/s from ↓ to →");
+    for (number, name) in heat.names.iter().enumerate() {
+        let x = left + number * size + size / 2 + 4;
+        let _ = writeln!(
+            body,
+            "<text class=\"{}\" transform=\"translate({x} {}) rotate(-90)\">{}</text>",
+            class(number, "to"),
+            top - 6,
+            escape(name)
+        );
+    }
+    for (from, (name, row)) in heat.names.iter().zip(&heat.cells).enumerate() {
+        let y = top + from * size;
+        let middle = y + size / 2 + 4;
+        text(body, &class(from, "end"), left - 8, middle, name);
+        for (to, cell) in row.iter().enumerate() {
+            if heat.is_self(from, to) {
+                continue;
             }
-        };
-        let (size, left, top) = (frame.cell, frame.left, y + frame.above);
-        text(body, "end", left - 8, top - 8, "Gbit/s from ↓ to →");
-        for (node, name) in heat.names.iter().enumerate() {
-            let x = left + node * size + size / 2 + 4;
+            let x = left + to * size;
+            let (paint, sign) = match *cell {
+                Cell::Unknown => ("class=\"none\"".to_owned(), None),
+                Cell::Failed => (format!("fill=\"{FAILED}\""), Some(("x", "✕".to_owned()))),
+                Cell::Gbps(gbps) => (
+                    format!("fill=\"{}\"", heat.colour(gbps)),
+                    heat.has_numbers().then(|| ("n", digits(gbps))),
+                ),
+            };
             let _ = writeln!(
                 body,
-                "<text class=\"{}\" transform=\"translate({x} {}) rotate(-90)\">{}</text>",
-                class(node, "to"),
-                top - 6,
-                escape(name)
+                "<rect {paint} x=\"{x}\" y=\"{y}\" width=\"{0}\" height=\"{0}\"><title>{1}</title></rect>",
+                size - 1,
+                escape(&heat.said(from, to)),
             );
-        }
-        for (from, (name, row)) in heat.names.iter().zip(&heat.cells).enumerate() {
-            let y = top + from * size;
-            let middle = y + size / 2 + 4;
-            text(body, &class(from, "end"), left - 8, middle, name);
-            for (to, cell) in row.iter().enumerate() {
-                if from == to {
-                    continue;
-                }
-                let x = left + to * size;
-                let (paint, sign, said) = match *cell {
-                    Cell::Unknown => ("class=\"none\"".to_owned(), None, "not measured".to_owned()),
-                    Cell::Failed => (
-                        format!("fill=\"{FAILED}\""),
-                        Some(("x", "✕".to_owned())),
-                        "failed".to_owned(),
-                    ),
-                    Cell::Gbps(gbps) => (
-                        format!("fill=\"{}\"", heat.colour(gbps)),
-                        heat.has_numbers().then(|| ("n", digits(gbps))),
-                        format!("{} Gbit/s", digits(gbps)),
-                    ),
-                };
-                let _ = writeln!(
-                    body,
-                    "<rect {paint} x=\"{x}\" y=\"{y}\" width=\"{0}\" height=\"{0}\">\
-                     <title>{1} to {2}: {said}</title></rect>",
-                    size - 1,
-                    escape(self.name(from)),
-                    escape(self.name(to)),
-                );
-                if let Some((class, sign)) = sign {
-                    text(body, class, x + size / 2, middle, &sign);
-                }
+            if let Some((class, sign)) = sign {
+                text(body, class, x + size / 2, middle, &sign);
             }
         }
-        top + heat.names.len() * size + PADDING
     }
+    top + heat.names.len() * size + PADDING
 }
 
 /// Where the heatmap is and how large, in px.
@@ -252,7 +243,7 @@ fn wrap(text: &str, characters: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{bad_cluster, unmeasured};
+    use super::super::sample::{bad_cluster, large, unmeasured};
     use super::*;
     use crate::survey::{Subject, Verdict};
 
@@ -305,13 +296,15 @@ mod tests {
     }
 
     #[test]
-    fn many_nodes_have_small_cells_and_too_many_none() {
+    fn many_nodes_have_small_cells_and_too_many_are_groups() {
         let svg = bad_cluster(30).to_svg();
         assert_eq!(count(&svg, "width=\"13\" height=\"13\""), 30 * 29);
         assert_eq!(count(&svg, "class=\"n\""), 0);
-        let svg = unmeasured(129).to_svg();
-        assert_eq!(count(&svg, "not measured"), 0);
-        assert!(svg.contains("no cell for each pair"));
+        let svg = large(256).to_svg();
+        assert_eq!(count(&svg, "width=\"39\" height=\"39\""), 24 * 24);
+        assert_eq!(count(&svg, "Gbit/s, the median of "), 24 * 24);
+        assert!(svg.contains(">node-0 … node-10</text>") && svg.contains("medians of groups"));
+        balanced(&svg);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use efa_core::text::plain;
 use super::report::Report;
 use super::state::Status;
 use crate::survey::wording::{digits, listed, subject};
-use crate::survey::{Outcome, PairObservation, Severity, Subject, Verdict};
+use crate::survey::{Options, Outcome, PairObservation, Severity, Subject, Verdict};
 
 /// More verdicts of one kind than this are one sentence.
 const MOST_OF_KIND: usize = 8;
@@ -50,7 +50,14 @@ impl Report {
         if !todo.is_empty() {
             return todo.join("; ");
         }
+        let expects = |o: &Options| o.expected_gbps.or(o.expected_rail_gbps).is_some();
+        let is_blind =
+            self.conclusion.noise_percent.is_none() && !self.options.as_ref().is_some_and(expects);
         match self.problems().len() {
+            0 if is_blind => format!(
+                "nothing to take out: nothing failed, and {} nodes are too few to tell a slow one",
+                self.nodes.len()
+            ),
             0 => "nothing to do: no fault was found".to_owned(),
             1 => "nothing to take out; 1 warning to look at".to_owned(),
             warnings => format!("nothing to take out; {warnings} warnings to look at"),
@@ -271,7 +278,7 @@ impl fmt::Display for Report {
 mod tests {
     use super::super::sample::{bad_cluster, unmeasured};
     use super::*;
-    use crate::survey::{Confidence, Evidence, Options, VerdictKind};
+    use crate::survey::{Confidence, Evidence, VerdictKind};
 
     fn first_line(report: &Report) -> String {
         report.to_string().lines().next().unwrap().to_owned()

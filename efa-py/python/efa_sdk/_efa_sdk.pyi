@@ -11,9 +11,10 @@ import efa_sdk.lifetime
 from _typeshed import SupportsGetItem
 from datetime import timedelta
 from os import PathLike
+from pathlib import Path
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -1321,6 +1322,37 @@ class DocumentUnread:
         """
 
 @final
+class DrainCommands:
+    """
+    Commands for a POSIX shell that take the nodes of `drain` out: `str()` is a script.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def commands(self, /) -> list[str]:
+        """
+        One line each, in order.
+        """
+    @staticmethod
+    def from_json(text: str) -> DrainCommands:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def left_out(self, /) -> dict[str, str]:
+        """
+        Nodes to take out whose name the scheduler cannot have, and why: nothing is sent.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class EfaDevice:
     """
     An EFA device as the kernel's driver shows it.
@@ -2424,6 +2456,57 @@ class Library:
     def version(self, /) -> str:
         """
         Its version, such as `1.17`.
+        """
+
+@final
+class MovedRate:
+    """
+    A median rate that moved by more than noise explains.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def change_percent(self, /) -> float:
+        """
+        The change, in percent.
+        """
+    @property
+    def detectable_percent(self, /) -> float:
+        """
+        The least change that either survey could tell from noise, in percent.
+        """
+    @property
+    def direction(self, /) -> str:
+        """
+        `sends`, `receives`, or `all` of the cluster.
+        """
+    @property
+    def earlier_gbps(self, /) -> float:
+        """
+        What it was, in Gbit/s.
+        """
+    @staticmethod
+    def from_json(text: str) -> MovedRate:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gbps(self, /) -> float:
+        """
+        What it is, in Gbit/s.
+        """
+    @property
+    def node(self, /) -> str | None:
+        """
+        The node; None for the median of the cluster.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -4853,6 +4936,62 @@ class StoreServer:
         """
 
 @final
+class SurveyComparison:
+    """
+    What changed since an earlier report: `str()` is one line each.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SurveyComparison:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def gone_findings(self, /) -> list[str]:
+        """
+        Findings that the later report has not, as sentences of the earlier one.
+        """
+    @property
+    def gone_nodes(self, /) -> list[str]:
+        """
+        Nodes of the earlier report only.
+        """
+    @property
+    def moved(self, /) -> list[MovedRate]:
+        """
+        Rates that moved by more than noise explains.
+        """
+    @property
+    def new_findings(self, /) -> list[str]:
+        """
+        Findings that the earlier report has not, as sentences.
+        """
+    @property
+    def new_nodes(self, /) -> list[str]:
+        """
+        Nodes of the later report only; a node with another instance id is another one.
+        """
+    @property
+    def rates_not_compared(self, /) -> str | None:
+        """
+        Why rates were not compared, where they were not.
+        """
+    @property
+    def same(self, /) -> bool:
+        """
+        Whether nothing changed, and rates were compared.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class SurveyDifference:
     """
     Something in which nodes of one survey should be the same, and are not.
@@ -5220,6 +5359,11 @@ class SurveyReport:
         """
         What to do, in one line: the first of `str()`.
         """
+    def compare(self, /, earlier: SurveyReport) -> SurveyComparison:
+        """
+        What changed since an earlier report: findings, nodes, and median rates that moved by more
+        than either survey could tell from its noise.
+        """
     @property
     def detectable_percent(self, /) -> float | None:
         """
@@ -5234,6 +5378,13 @@ class SurveyReport:
     def drain(self, /) -> list[str]:
         """
         Nodes to take out, by name: those with evidence against them.
+        """
+    def drain_commands(self, /, scheduler: "typing.Literal['slurm', 'kubernetes', 'ray']") -> DrainCommands:
+        """
+        The commands with which a scheduler takes out the nodes in `drain`, each with its reason:
+        `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`. Names
+        of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey knows
+        Ray's own ids. Names that the scheduler cannot have are in `left_out`.
         """
     @property
     def elapsed_s(self, /) -> float:
@@ -5265,10 +5416,21 @@ class SurveyReport:
         """
         Whether the survey came to its end and found nothing worse than remarks.
         """
+    @staticmethod
+    def history(folder: "str | os.PathLike[str]") -> list[SurveyReport]:
+        """
+        The reports in a folder (its files `*.json`), the oldest first. Raises FabricError for the
+        first file that is no report.
+        """
     @property
     def links_seen(self, /) -> float:
         """
         Share of all pairs of nodes that were tried, 0 to 1: nothing is known of the others.
+        """
+    @staticmethod
+    def load(path: "str | os.PathLike[str]") -> SurveyReport:
+        """
+        The report that `save` wrote. Raises FabricError for what is none.
         """
     def matrix(self, /) -> list[list[float | None]]:
         """
@@ -5336,6 +5498,12 @@ class SurveyReport:
         Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
         `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
         """
+    def save(self, /, path: "str | os.PathLike[str]") -> Path:
+        """
+        Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
+        folder, to a new file there that is named by the report's time. Returns the file. Raises
+        FabricError where it cannot be written.
+        """
     @property
     def slow_links(self, /) -> list[tuple[str, str]]:
         """
@@ -5355,6 +5523,11 @@ class SurveyReport:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    def to_openmetrics(self, /) -> str:
+        """
+        The report as OpenMetrics text, which Prometheus's textfile collector takes too. What was
+        not measured has no sample.
         """
     def to_pandas(self, /) -> "typing.Any":
         """

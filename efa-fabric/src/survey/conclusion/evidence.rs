@@ -42,6 +42,8 @@ pub(super) fn failure(tally: Option<&PairTally>) -> Evidence {
     Evidence {
         code: tally.map(|t| t.code.clone()),
         after_s: tally.map(|t| t.after_s),
+        phase: tally.and_then(|t| t.phase),
+        stuck_bytes: tally.and_then(|t| t.stuck_bytes),
         ..Evidence::default()
     }
 }

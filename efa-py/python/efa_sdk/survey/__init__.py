@@ -40,13 +40,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from efa_sdk._efa_sdk import (
+    DrainCommands,
     Library,
+    MovedRate,
     NodeInspection,
     PairOptions,
     PairSight,
     Rail,
     StoreClient,
     StoreServer,
+    SurveyComparison,
     SurveyDifference,
     SurveyNode,
     SurveyNodeState,
@@ -63,11 +66,14 @@ from efa_sdk._efa_sdk import (
 )
 
 __all__ = [
+    "DrainCommands",
+    "MovedRate",
     "NodeInspection",
     "PairOptions",
     "PairSight",
     "StoreClient",
     "StoreServer",
+    "SurveyComparison",
     "SurveyDifference",
     "SurveyNode",
     "SurveyNodeState",

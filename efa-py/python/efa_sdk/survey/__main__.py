@@ -66,32 +66,101 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=_STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rank", type=int, default=rank, help="number of this process, from 0")
-    parser.add_argument("--world-size", type=int, default=world_size, help="number of processes")
     parser.add_argument(
-        "--rendezvous", required=True, metavar="HOST:PORT", help="where rank 0 listens"
+        "--rank", type=int, default=rank, help="number of this process, from 0; the launcher's"
     )
     parser.add_argument(
-        "--token-file", required=True, type=pathlib.Path, help="the same secret on all ranks"
+        "--world-size", type=int, default=world_size, help="number of processes; the launcher's"
     )
-    parser.add_argument("--name", default="survey", help="of this survey, the same on all ranks")
-    parser.add_argument("--provider", help="efa where there is one, else tcp")
-    parser.add_argument("--source-address", help="local address, for providers with IP addresses")
-    parser.add_argument("--rails", type=int, help="at most so many EFA devices; all by default")
-    parser.add_argument("--mode", default="full", choices=("full", "sampled", "ring"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--base-rounds", type=int, help="of a sampled survey; log2(nodes) + 2")
+    parser.add_argument(
+        "--rendezvous",
+        required=True,
+        metavar="HOST:PORT",
+        help="address and TCP port where rank 0 listens; needed",
+    )
+    parser.add_argument(
+        "--token-file",
+        required=True,
+        type=pathlib.Path,
+        help="file with a secret of 16 bytes or more, the same on all ranks; needed",
+    )
+    parser.add_argument(
+        "--name", default="survey", help="of this survey, the same on all ranks; survey"
+    )
+    parser.add_argument(
+        "--node-name",
+        help="what the report calls this node, such as the scheduler's name of it; "
+        "SLURMD_NODENAME where Slurm sets it, else HOSTNAME/RANK",
+    )
+    parser.add_argument("--provider", help="of libfabric; efa where there is one, else tcp")
+    parser.add_argument(
+        "--source-address",
+        help="local IP address, for providers that have such; the provider's choice",
+    )
+    parser.add_argument("--rails", type=int, help="EFA devices to measure at most; all")
+    parser.add_argument(
+        "--mode",
+        default="full",
+        choices=("full", "sampled", "ring"),
+        help="pairs to measure: every one, random ones in few rounds, or each node with the "
+        "next; full",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of random choices; 0")
+    parser.add_argument(
+        "--base-rounds",
+        type=int,
+        help="rounds of a sampled survey before suspects; log2(nodes) + 2",
+    )
     thresholds = parser.add_argument_group("when a difference counts; rank 0's are used")
     for name, kind, meaning in _THRESHOLDS:
         thresholds.add_argument(f"--{name}", type=kind, help=meaning)
-    parser.add_argument("--message-bytes", type=int, default=1 << 20)
-    parser.add_argument("--test-budget-s", type=float, default=0.2)
-    parser.add_argument("--expected-gbps", type=float)
-    parser.add_argument("--expected-rail-gbps", type=float)
-    parser.add_argument("--no-inspection", action="store_true", help="leave out the doctor")
-    parser.add_argument("--join-deadline-s", type=float, default=120.0)
-    parser.add_argument("--round-deadline-s", type=float, default=30.0)
-    parser.add_argument("--json", action="store_true", help="rank 0 prints JSON")
+    parser.add_argument(
+        "--message-bytes",
+        type=int,
+        default=1 << 20,
+        help="size in bytes of messages for rates; 1048576",
+    )
+    parser.add_argument(
+        "--test-budget-s",
+        type=float,
+        default=0.2,
+        help="seconds for latency, and for the rate in each direction; 0.2",
+    )
+    parser.add_argument(
+        "--expected-gbps",
+        type=float,
+        help="Gbit/s that a pair should reach in one direction, all rails together; none",
+    )
+    parser.add_argument(
+        "--expected-rail-gbps",
+        type=float,
+        help="Gbit/s that one rail should reach in one direction; none",
+    )
+    parser.add_argument(
+        "--no-inspection", action="store_true", help="leave out the doctor, which runs otherwise"
+    )
+    parser.add_argument(
+        "--join-deadline-s",
+        type=float,
+        default=120.0,
+        help="seconds for all ranks to come; 120",
+    )
+    parser.add_argument(
+        "--round-deadline-s", type=float, default=30.0, help="seconds for each round; 30"
+    )
+    parser.add_argument("--json", action="store_true", help="rank 0 prints JSON, not text")
+    parser.add_argument(
+        "--save",
+        type=pathlib.Path,
+        metavar="PATH",
+        help="where rank 0 writes the report as JSON: a file, or a folder of reports; nowhere",
+    )
+    parser.add_argument(
+        "--openmetrics",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="where rank 0 writes metrics for a textfile collector; nowhere",
+    )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
         "--progress", action="store_true", help="of rank 0, not only when standard error is a tty"
@@ -150,7 +219,7 @@ def _run(given: argparse.Namespace) -> SurveyReport:
             client,
             given.name,
             SurveyNode(
-                f"{socket.gethostname()}/{given.rank}",
+                _node_name(given),
                 inspection=None if given.no_inspection else inspect_node().to_json(),
             ),
             pair,
@@ -167,6 +236,25 @@ def _run(given: argparse.Namespace) -> SurveyReport:
         line.close()
         if server is not None:
             server.close()
+
+
+def _node_name(given: argparse.Namespace) -> str:
+    name: str | None = given.node_name or os.environ.get("SLURMD_NODENAME")
+    return name or f"{socket.gethostname()}/{given.rank}"
+
+
+def _keep(report: SurveyReport, given: argparse.Namespace) -> None:
+    """Writes the report where rank 0 was told to; a collector never sees half of the metrics."""
+    try:
+        if given.save is not None:
+            report.save(given.save)
+        if given.openmetrics is not None:
+            part = given.openmetrics.with_name(f"{given.openmetrics.name}.{os.getpid()}.part")
+            part.write_text(report.to_openmetrics())
+            part.replace(given.openmetrics)
+    except (EfaError, OSError) as error:
+        # The survey was made: its status says how that went.
+        print(f"rank {given.rank}: {error}", file=sys.stderr)
 
 
 def _leave_last(client: StoreClient, given: argparse.Namespace) -> None:
@@ -195,6 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     if given.rank == 0:
         print(report.to_json() if given.json else report)
+        _keep(report, given)
     return report.exit_status
 
 
