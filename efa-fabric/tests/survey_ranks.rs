@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use efa_fabric::probe::{Exchange, ExchangeError};
 use efa_fabric::rails::Rail;
 use efa_fabric::store;
 use efa_fabric::survey::{Outcome, Subject, VerdictKind};
-use efa_fabric::survey_run::{Node, PairOptions, RankOptions, Rendezvous, Report, run_rank};
+use efa_fabric::survey_run::{
+    Node, PairOptions, RankOptions, Rendezvous, Report, Status, run_rank,
+};
 
 #[path = "support/secret.rs"]
 mod secret;
@@ -115,8 +118,103 @@ fn a_rank_that_never_comes_is_named() {
             .collect()
     });
     assert_eq!(reports[0], reports[1]);
-    assert_eq!(reports[0].unreachable_nodes(), ["rank 1"], "{}", reports[0]);
-    assert!(!reports[0].is_healthy());
+    assert_eq!(reports[0].absent(), ["rank 1"], "{}", reports[0]);
+    assert_eq!(reports[0].status(), Status::NotSurveyed);
+}
+
+/// What these ranks, each with its number and world size, come to.
+#[allow(clippy::unwrap_used)] // of a test
+fn met(library: &Arc<Library>, ranks: &[(usize, usize)]) -> Vec<Result<Report>> {
+    let (_store, address) = store();
+    let round = Duration::from_secs(5);
+    std::thread::scope(|scope| {
+        let meet = |&of: &(usize, usize)| {
+            let address = &address;
+            scope.spawn(move || meet(library, address, of, round, Interrupt::never()))
+        };
+        let ranks: Vec<_> = ranks.iter().map(meet).collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn two_processes_of_one_rank_are_a_set_up_error() {
+    let Some(library) = library() else { return };
+    // One of rank 2 is missing, so that rank 0 waits and sees both.
+    let met = met(&library, &[(0, 3), (1, 3), (1, 3)]);
+    let said = "two processes introduced themselves as rank 1";
+    // The store refuses the second while the first lies there; else rank 0 finds both.
+    match &met[0] {
+        Ok(report) => assert_eq!(report.status(), Status::NotSurveyed, "{report}"),
+        Err(error) => assert!(error.to_string().contains(said), "{error}"),
+    }
+    let refused = met[1..].iter().filter_map(|of| of.as_ref().err());
+    let refused: Vec<_> = refused.map(|e| (e.code(), e.to_string())).collect();
+    assert!(!refused.is_empty());
+    for (code, text) in refused {
+        assert!(code == Code::NotSurveyed && text.contains(said), "{text}");
+    }
+}
+
+/// An exchange on which rank 1 introduces itself when rank 0 has gone on without it.
+#[derive(Default)]
+struct Late {
+    asked: usize,
+    left: Vec<(String, String)>,
+}
+
+impl Exchange for Late {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+        let text = String::from_utf8_lossy(value).into_owned();
+        self.left.push((key.to_owned(), text));
+        Ok(())
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+        let is_of_rank_1 = key == "test/hello/1";
+        self.asked += usize::from(is_of_rank_1);
+        let hello = r#"{"version": "1", "world_size": 2, "id": "x", "node": {"name": "n"}}"#;
+        Ok((is_of_rank_1 && self.asked == 3).then(|| hello.into()))
+    }
+}
+
+#[test]
+fn a_rank_that_comes_late_is_told_so() {
+    let Some(library) = library() else { return };
+    let mut options = options(0, Duration::from_secs(5));
+    options.join_deadline = Duration::ZERO;
+    let mut exchange = Late::default();
+    let meeting = Rendezvous {
+        exchange: &mut exchange,
+        rank: 0,
+        world_size: 2,
+        name: "test",
+    };
+    let report = run_rank(&library, meeting, &options, Interrupt::never(), &mut |_| {}).unwrap();
+    assert_eq!(
+        (report.absent(), report.drain()),
+        (vec!["rank 1".into()], vec![])
+    );
+    let [(key, said)] = &exchange.left[..] else {
+        panic!("{:?}", exchange.left);
+    };
+    assert_eq!(key, "test/task/1-x/0");
+    assert!(
+        said.contains("rank 1 came after the 0 s in which ranks join"),
+        "{said}"
+    );
+}
+
+#[test]
+fn world_sizes_that_differ_are_a_set_up_error() {
+    let Some(library) = library() else { return };
+    let met = met(&library, &[(0, 2), (1, 3)]);
+    for of in &met {
+        let error = of.as_ref().unwrap_err();
+        assert_eq!(error.code(), Code::NotSurveyed);
+        let said = "rank 1 was started with world size 3 and rank 0 with 2";
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 #[test]
@@ -226,7 +324,7 @@ fn rails_are_measured_together_as_many_as_both_have() {
         assert_eq!(measured.latency_us.is_some(), o.rail.is_none());
     }
     // The table and the heatmap are of pairs.
-    assert!(report.summaries().iter().all(|node| node.pairs == 2));
+    assert!(report.summaries().iter().all(|node| node.measurements == 2));
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Mail<'_> {
             .map_err(|error| exchange_failed(&key, error))
     }
 
-    fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) fn take_bytes(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
         let key = format!("{}/{key}", self.name);
         self.exchange
             .take(&key)
@@ -113,7 +113,7 @@ pub(super) fn exchange_failed(key: &str, error: ExchangeError) -> Error {
         Code::RendezvousFailed,
         format!("the exchange failed at {key}: {error}"),
     )
-    .with_cure("check the exchange that all ranks were given")
+    .with_cure("see whether rank 0 still runs, and whether its host can be reached: what the ranks meet through is there, unless they were given another exchange")
     .with_context("key", key)
     .with_source(error)
 }

@@ -9,7 +9,9 @@ use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
-use crate::probe::{Exchange, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait};
+use crate::probe::{
+    Exchange, ExchangeError, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait,
+};
 use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 
@@ -252,9 +254,13 @@ pub fn probe_pair(
     options: &PairOptions,
     interrupt: Interrupt<'_>,
 ) -> Result<Sight> {
+    let mut timed = Timed {
+        exchange,
+        longest: Duration::ZERO,
+    };
     let mut pair = Pair {
         library,
-        exchange,
+        exchange: &mut timed,
         name,
         side,
         options,
@@ -271,6 +277,15 @@ pub fn probe_pair(
         Err((_, error)) if error.code() == Code::Interrupted => Err(error),
         Err((phase, error)) => {
             let after_s = pair.start.elapsed().as_secs_f64();
+            let longest = timed.longest;
+            let may_be_its = [Code::Unreachable, Code::Deadline, Code::PeerFailed];
+            if longest >= OUTAGE && may_be_its.contains(&error.code()) {
+                let code = Code::RendezvousFailed.as_str();
+                let seconds = longest.as_secs_f64();
+                let text =
+                    format!("what the two meet through did not answer for {seconds:.1} s: {error}");
+                return Ok(Sight::failed(phase, code, after_s, text));
+            }
             let code = error.code().as_str();
             let mut sight = Sight::failed(phase, code, after_s, error.to_string());
             if let Outcome::Failed(failure) = &mut sight.outcome {
@@ -278,6 +293,34 @@ pub fn probe_pair(
             }
             Ok(sight)
         }
+    }
+}
+
+/// A call of the exchange that takes this long is why a pair fails, rather than their network.
+const OUTAGE: Duration = Duration::from_secs(2);
+
+/// An exchange, and the longest time that it took for one call.
+struct Timed<'a> {
+    exchange: &'a mut dyn Exchange,
+    longest: Duration,
+}
+
+impl Timed<'_> {
+    fn time<T>(&mut self, call: impl FnOnce(&mut dyn Exchange) -> T) -> T {
+        let start = Instant::now();
+        let result = call(self.exchange);
+        self.longest = self.longest.max(start.elapsed());
+        result
+    }
+}
+
+impl Exchange for Timed<'_> {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+        self.time(|exchange| exchange.put(key, value))
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+        self.time(|exchange| exchange.take(key))
     }
 }
 

@@ -11,14 +11,18 @@ use super::mail::{Mail, unwritten};
 use super::node::Node;
 use super::pair::{PairOptions, Side, Sight, probe_pair};
 use super::progress::Progress;
-use super::report::Report;
+use super::report::{Report, VERSION};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{Exchange, Interrupt};
 use crate::survey::Options;
+use crate::token;
 
 /// What a rank waits longer for rank 0 than rank 0 may take.
 const SLACK: Duration = Duration::from_secs(15);
+
+/// What a store says of a key that lies there already.
+const LEFT_BEFORE: &str = "was left before";
 
 /// How the ranks of a survey meet: an exchange that all share, and who this is.
 pub struct Rendezvous<'a> {
@@ -68,6 +72,17 @@ impl RankOptions {
     }
 }
 
+/// What another rank leaves for rank 0 first.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hello {
+    /// Of efa-fabric.
+    version: String,
+    world_size: usize,
+    /// Tells two processes of one rank apart.
+    id: String,
+    node: Node,
+}
+
 /// What rank 0 leaves for another rank.
 #[derive(Debug, Serialize, Deserialize)]
 enum Task {
@@ -78,7 +93,9 @@ enum Task {
     },
     /// Nothing to do yet: rank 0 is alive.
     Rest,
-    Over(Option<Box<Report>>),
+    Over(Box<Report>),
+    /// Rank 0 has no report: the code of its error, and the text.
+    Failed(String, String),
 }
 
 /// Surveys all ranks; each of them calls this. Every rank gets rank 0's report.
@@ -89,7 +106,8 @@ enum Task {
 ///
 /// # Errors
 /// `fabric.invalid_option`; `fabric.rendezvous_failed` as the exchange says; `fabric.unreachable`
-/// on a rank that rank 0 says nothing to; `fabric.interrupted`, after telling the others.
+/// on a rank that rank 0 says nothing to; `fabric.not_surveyed` where two processes have one rank
+/// or the world sizes differ; `fabric.interrupted`, after telling the others.
 pub fn run_rank(
     library: &Arc<Library>,
     meeting: Rendezvous<'_>,
@@ -109,6 +127,8 @@ pub fn run_rank(
         world_size: meeting.world_size,
         pair: options.pair.clone().within(options.round_deadline),
         options,
+        ids: vec![String::new(); meeting.world_size],
+        late: Vec::new(),
     };
     if meeting.rank == 0 {
         rank.lead(progress)
@@ -136,6 +156,20 @@ fn check_call(meeting: &Rendezvous<'_>, options: &RankOptions) -> Result<()> {
     options.pair.check()
 }
 
+/// Each process has keys of its own, so that two of one rank do not take each other's.
+fn task_key(rank: usize, id: &str, number: usize) -> String {
+    format!("task/{rank}-{id}/{number}")
+}
+
+fn two_of(rank: usize) -> Error {
+    Error::new(
+        Code::NotSurveyed,
+        format!("two processes introduced themselves as rank {rank}"),
+    )
+    .with_cure("give each process a rank of its own, and each survey a name of its own")
+    .with_context("rank", rank)
+}
+
 struct Rank<'a> {
     library: &'a Arc<Library>,
     mail: Mail<'a>,
@@ -143,21 +177,33 @@ struct Rank<'a> {
     world_size: usize,
     pair: PairOptions,
     options: &'a RankOptions,
+    /// Who introduced itself as which rank; at rank 0.
+    ids: Vec<String>,
+    /// Who introduced itself too late, or as a rank that another one has; at rank 0.
+    late: Vec<(usize, String)>,
 }
 
 impl Rank<'_> {
     fn lead(&mut self, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
         let mut tasks = vec![0; self.world_size];
         let result = self.survey(&mut tasks, progress);
-        let report = result.as_ref().ok().map(|report| Box::new(report.clone()));
+        let over = match &result {
+            Ok(report) => Task::Over(Box::new(report.clone())),
+            Err(error) => Task::Failed(error.code().as_str().to_owned(), error.to_string()),
+        };
+        let over = serde_json::to_vec(&over).map_err(unwritten)?;
         // A lost rank is told as well: it may only have been slow.
-        let over = serde_json::to_vec(&Task::Over(report)).map_err(unwritten)?;
         for (rank, task) in tasks.iter().enumerate().skip(1) {
-            let left = self.mail.put_bytes(&format!("task/{rank}/{task}"), &over);
+            if self.ids[rank].is_empty() {
+                continue;
+            }
+            let key = task_key(rank, &self.ids[rank], *task);
+            let left = self.mail.put_bytes(&key, &over);
             if result.is_ok() {
                 left?;
             }
         }
+        self.answer_late_ones(result.as_ref().err());
         result
     }
 
@@ -183,15 +229,13 @@ impl Rank<'_> {
                         continue;
                     }
                     let name = name.clone();
-                    let key = format!("task/{rank}/{}", tasks[rank]);
-                    self.mail.put(&key, &Task::Probe { name, side, rails })?;
+                    self.send(rank, tasks[rank], Task::Probe { name, side, rails })?;
                     (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
                 }
             }
             for rank in 1..self.world_size {
                 if survey.answers(rank) && told[rank].elapsed() > self.options.round_deadline {
-                    self.mail
-                        .put(&format!("task/{rank}/{}", tasks[rank]), &Task::Rest)?;
+                    self.send(rank, tasks[rank], Task::Rest)?;
                     (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
                 }
             }
@@ -220,6 +264,11 @@ impl Rank<'_> {
         })
     }
 
+    fn send(&mut self, rank: usize, number: usize, task: Task) -> Result<()> {
+        let key = task_key(rank, &self.ids[rank], number);
+        self.mail.put(&key, &task)
+    }
+
     fn own_node(&self) -> Node {
         Node {
             rails: self.pair.rails.len(),
@@ -227,19 +276,47 @@ impl Rank<'_> {
         }
     }
 
-    /// Waits for the ranks to introduce themselves.
+    /// Waits for the ranks to introduce themselves. Those that do not, or have another version, are
+    /// absent.
     fn gather(&mut self, start: Instant) -> Result<Survey> {
         let mut nodes: Vec<Option<Node>> = vec![None; self.world_size];
-        nodes[0] = Some(self.own_node());
+        let mut absent: Vec<(usize, Code, String)> = Vec::new();
+        let mut said: Vec<Option<Vec<u8>>> = vec![None; self.world_size];
         let missing = (1..self.world_size).collect();
         let end = start + self.options.join_deadline;
         self.mail.sweep(missing, end, |mail, rank| {
-            nodes[rank] = mail.take_lenient(&format!("hello/{rank}"))?;
-            Ok(nodes[rank].is_some())
+            said[rank] = mail.take_bytes(&format!("hello/{rank}"))?;
+            Ok(said[rank].is_some())
         })?;
-        let lost: Vec<usize> = (0..self.world_size)
-            .filter(|&rank| nodes[rank].is_none())
-            .collect();
+        nodes[0] = Some(self.own_node());
+        for (rank, said) in said.into_iter().enumerate().skip(1) {
+            let Some(bytes) = said else {
+                let why = format!(
+                    "rank {rank} never joined within {:.0} s; check that its process runs, with the \
+                     same rendezvous, token, name and world size",
+                    self.options.join_deadline.as_secs_f64()
+                );
+                absent.push((rank, Code::Deadline, why));
+                continue;
+            };
+            let hello = serde_json::from_slice::<Hello>(&bytes);
+            let (version, node) = match hello {
+                Ok(hello) => {
+                    self.ids[rank] = hello.id;
+                    self.check_world_size(rank, hello.world_size)?;
+                    (hello.version, Some(hello.node))
+                }
+                Err(_) => ("another version, which cannot be read".to_owned(), None),
+            };
+            if version != VERSION {
+                let why = format!(
+                    "efa_sdk is {version} on rank {rank} and {VERSION} on rank 0; install the same on every node"
+                );
+                absent.push((rank, Code::VersionMismatch, why));
+            }
+            nodes[rank] = node;
+        }
+        self.check_for_twins()?;
         let named = nodes
             .into_iter()
             .enumerate()
@@ -247,15 +324,67 @@ impl Rank<'_> {
         let provider = self.pair.endpoint.provider.clone();
         let survey = Survey::new(named.collect(), provider, self.options.survey.clone())?;
         let mut survey = survey.led_by(0);
-        for rank in lost {
-            let why = format!(
-                "rank {rank} never joined within {:.0} s; check that its process runs, with the \
-                 same rendezvous, token, name and world size",
-                self.options.join_deadline.as_secs_f64()
-            );
-            survey.absent(rank, Code::Deadline.as_str(), why);
+        for (rank, code, why) in absent {
+            survey.absent(rank, code.as_str(), why);
         }
         Ok(survey)
+    }
+
+    fn check_world_size(&self, rank: usize, world_size: usize) -> Result<()> {
+        if world_size == self.world_size {
+            return Ok(());
+        }
+        let message = format!(
+            "rank {rank} was started with world size {world_size} and rank 0 with {}",
+            self.world_size
+        );
+        Err(Error::new(Code::NotSurveyed, message)
+            .with_cure("start every rank with the same world size")
+            .with_context("rank", rank)
+            .with_context("world_size", world_size))
+    }
+
+    /// Looks for a second process of a rank, and for one beyond the last rank.
+    fn check_for_twins(&mut self) -> Result<()> {
+        let mut found = Ok(());
+        for rank in 1..=self.world_size {
+            let Some(hello) = self.mail.take_lenient::<Hello>(&format!("hello/{rank}"))? else {
+                continue;
+            };
+            found = found.and_then(|()| match self.ids.get(rank) {
+                None => self.check_world_size(rank, hello.world_size),
+                Some(id) if id.is_empty() => Ok(()),
+                Some(_) => Err(two_of(rank)),
+            });
+            self.late.push((rank, hello.id));
+        }
+        found
+    }
+
+    /// Tells those that came late, or as the second process of a rank, that they take no part.
+    fn answer_late_ones(&mut self, error: Option<&Error>) {
+        let mut late = std::mem::take(&mut self.late);
+        for rank in 1..=self.world_size {
+            if let Ok(Some(hello)) = self.mail.take_lenient::<Hello>(&format!("hello/{rank}")) {
+                late.push((rank, hello.id));
+            }
+        }
+        for (rank, id) in late {
+            let text = match error {
+                Some(error) => error.to_string(),
+                None if self.ids.get(rank).is_some_and(String::is_empty) => format!(
+                    "rank {rank} came after the {:.0} s in which ranks join; start all ranks together, or give more time",
+                    self.options.join_deadline.as_secs_f64()
+                ),
+                None if rank == self.world_size => format!(
+                    "rank {rank} is one too many: rank 0 was started with world size {rank}"
+                ),
+                None => two_of(rank).to_string(),
+            };
+            let failed = Task::Failed(Code::NotSurveyed.as_str().to_owned(), text);
+            // The survey itself is over: whoever cannot be told ends by its own deadline.
+            let _ = self.mail.put(&task_key(rank, &id, 0), &failed);
+        }
     }
 
     fn collect(
@@ -275,17 +404,34 @@ impl Rank<'_> {
 
     fn follow(&mut self) -> Result<Report> {
         let rank = self.rank;
-        self.mail.put(&format!("hello/{rank}"), &self.own_node())?;
+        let id = hex::encode(&token::nonce()?[..8]);
+        let hello = Hello {
+            version: VERSION.to_owned(),
+            world_size: self.world_size,
+            id: id.clone(),
+            node: self.own_node(),
+        };
+        self.mail
+            .put(&format!("hello/{rank}"), &hello)
+            .map_err(|error| match error.to_string().contains(LEFT_BEFORE) {
+                true => two_of(rank).with_source(error),
+                false => error,
+            })?;
         let mut limit = self.options.join_deadline;
         for number in 0_usize.. {
-            let task = self
-                .mail
-                .wait(&format!("task/{rank}/{number}"), limit + SLACK)?;
+            let key = task_key(rank, &id, number);
+            let task: Task = self.mail.wait(&key, limit + SLACK)?;
             let (name, side, rails) = match task {
                 Task::Probe { name, side, rails } => (name, side, rails),
                 Task::Rest => continue,
-                Task::Over(Some(report)) => return Ok(*report),
-                Task::Over(None) => break,
+                Task::Over(report) => return Ok(*report),
+                Task::Failed(code, text) if code == Code::NotSurveyed.as_str() => {
+                    return Err(Error::new(
+                        Code::NotSurveyed,
+                        format!("rank 0 says: {text}"),
+                    ));
+                }
+                Task::Failed(..) => break,
             };
             let sight = self.probe(&name, side, rails);
             let told = match &sight {
