@@ -348,7 +348,7 @@ impl Rank<'_> {
     fn check_for_twins(&mut self) -> Result<()> {
         let mut found = Ok(());
         for rank in 1..=self.world_size {
-            let Some(hello) = self.mail.take_lenient::<Hello>(&format!("hello/{rank}"))? else {
+            let Some(hello) = self.other_hello(rank)? else {
                 continue;
             };
             found = found.and_then(|()| match self.ids.get(rank) {
@@ -361,12 +361,22 @@ impl Rank<'_> {
         found
     }
 
+    /// What lies there of a rank from a process that did not introduce itself as it before. Some
+    /// exchanges cannot take a value away.
+    fn other_hello(&mut self, rank: usize) -> Result<Option<Hello>> {
+        let hello = self.mail.take_lenient::<Hello>(&format!("hello/{rank}"))?;
+        Ok(hello.filter(|hello| self.ids.get(rank) != Some(&hello.id)))
+    }
+
     /// Tells those that came late, or as the second process of a rank, that they take no part.
     fn answer_late_ones(&mut self, error: Option<&Error>) {
         let mut late = std::mem::take(&mut self.late);
         for rank in 1..=self.world_size {
-            if let Ok(Some(hello)) = self.mail.take_lenient::<Hello>(&format!("hello/{rank}")) {
-                late.push((rank, hello.id));
+            match self.other_hello(rank) {
+                Ok(Some(hello)) if late.iter().all(|(_, id)| *id != hello.id) => {
+                    late.push((rank, hello.id));
+                }
+                _ => {}
             }
         }
         for (rank, id) in late {
