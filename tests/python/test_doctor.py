@@ -227,7 +227,7 @@ def test_a_misspelt_type_is_an_error(
     assert raised.value.code == "catalog.unknown_instance_type"
     with pytest.raises(SystemExit) as ended:
         command.main(["--root", str(laptop), "--instance-type", name])
-    assert ended.value.code == 2
+    assert ended.value.code == 64
     assert meant in capsys.readouterr().err
 
 
@@ -270,7 +270,7 @@ def test_the_environment_of_a_tree(
     for path in (str(file), "/no/such/file"):
         with pytest.raises(SystemExit) as ended:
             command.main(["--root", str(p5_4xlarge), "--environment", path])
-        assert ended.value.code == 2
+        assert ended.value.code == 64
 
 
 def test_device_rdma_is_judged_by_the_type(p5_4xlarge: pathlib.Path) -> None:
@@ -408,7 +408,7 @@ def test_exit_statuses_for_trees(p5_4xlarge: pathlib.Path, laptop: pathlib.Path)
 def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(arguments)
-    assert ended.value.code == 2
+    assert ended.value.code == 64
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("usage: python -m efa_sdk.doctor")

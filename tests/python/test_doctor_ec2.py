@@ -71,5 +71,5 @@ def test_ec2_cannot_be_asked(
 def test_no_instance_id(cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(cloud, "--root", str(tmp_path))
-    assert caught.value.code == 2
+    assert caught.value.code == 64
     assert "--instance-id" in capsys.readouterr().err

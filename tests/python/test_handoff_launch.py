@@ -343,7 +343,7 @@ class TestCommand:
         unread = self.run("-", text="{apiVersion: example.com/v1, kind: Launcher}")
         assert unread.returncode == 3
         assert "not read: Launcher (example.com)" in unread.stdout
-        assert self.run().returncode == 2
+        assert self.run().returncode == 64
 
     def test_asks_ec2_for_its_types(self, cloud: Cloud, tmp_path: Path) -> None:
         (tmp_path / "x").write_text('{"InstanceType": "p5.48xlarge", "NetworkInterfaces": []}')

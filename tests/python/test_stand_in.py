@@ -656,7 +656,7 @@ def test_without_moto_the_import_error_says_what_to_install() -> None:
     code = "import sys; sys.modules['moto'] = None; from efa_sdk.testing import StandIn"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode != 0
-    assert "pip install 'efa-sdk[testing]'" in done.stderr
+    assert "pip install 'moto[" in done.stderr
 
 
 def test_the_documented_rules_are_the_enforced_ones() -> None:

@@ -126,7 +126,7 @@ def test_it_works_in_a_clean_environment(installed: Path, tmp_path: Path) -> Non
 def test_testing_says_what_it_needs(installed: Path, tmp_path: Path) -> None:
     done = run([installed, "-c", "import efa_sdk.testing; efa_sdk.testing.StandIn"], tmp_path)
     assert done.returncode == 1
-    assert "pip install 'efa-sdk[testing]'" in done.stderr.splitlines()[-1]
+    assert "pip install 'moto[" in done.stderr.splitlines()[-1]
 
 
 PINGPONG = """

@@ -12,7 +12,7 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     /// Starts one on a free loopback port, with the Python that `EFA_TEST_PYTHON` names, else
-    /// `python3`; that Python must have `efa-sdk[testing]`.
+    /// `python3`; that Python must have efa_sdk with its extra `testing`.
     pub(crate) fn start() -> Result<Self> {
         let python = std::env::var("EFA_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let mut child = Command::new(python)

@@ -1,7 +1,7 @@
 """``python -m efa_sdk.doctor``: whether EFA works on this node, and if not, why.
 
 The exit status is 0 if EFA is usable, 1 if it is not (also on machines without EFA by design), 2
-if it could not be told or the arguments are wrong, 130 after Ctrl-C. docs/doctor.md has the list
+if it could not be told, 64 for wrong usage, 130 after Ctrl-C. docs/doctor.md has the list
 of checks. The same from Python is ``efa_sdk.fabric.doctor()``, and what EC2 knows of the node
 ``efa_sdk.Client().verify_instance(...)``.
 """
@@ -11,28 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import Client, InstanceReport, fabric
+from .command_line import Parser, interruptible, show
 from .errors import EfaError
 
-_INTERRUPTED = 130
-"""What a shell reports for a process that SIGINT ended."""
 
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.doctor") -> int:
     """Prints the report; the exit status."""
-    try:
-        return _run(argv)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    return interruptible(lambda given: _run(given, parser(prog)), argv)
 
 
-def _run(argv: Sequence[str] | None) -> int:
-    parser = _parser()
+def _run(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> int:
     options = parser.parse_args(argv)
     if not Path(options.root).is_dir():
         parser.error(f"--root {options.root} is not a directory")
@@ -49,10 +42,10 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         instance = _ask_ec2(parser, options) if options.ec2 else None
     except EfaError as error:
-        _print(report.to_json() if options.json else str(report))
+        show(report.to_json() if options.json else str(report))
         print(f"EC2 was not asked: {error}", file=sys.stderr)
         return report.exit_code or 2
-    _print(_as_json(report, instance) if options.json else _as_text(report, instance))
+    show(_as_json(report, instance) if options.json else _as_text(report, instance))
     if instance is not None and not instance.is_healthy:
         return 1
     if options.strict and report.exit_code == 0 and not report.healthy:
@@ -81,14 +74,6 @@ def _as_text(report: fabric.DoctorReport, instance: InstanceReport | None) -> st
     return f"{str(report).rstrip()}\n\nEC2 about this node:\n{instance}"
 
 
-def _print(text: str) -> None:
-    try:
-        print(text.rstrip("\n"), flush=True)
-    except BrokenPipeError:
-        # `| head` has read enough; the exit status still tells, without Python's own complaint.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -99,11 +84,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m efa_sdk.doctor",
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Of the command."""
+    parser = Parser(
+        prog=prog,
         description="Says whether EFA works on this node, and if not, why.",
-        epilog="exit status: 0 usable, 1 not usable, 2 could not tell or wrong arguments",
+        epilog="exit status: 0 usable, 1 not usable, 2 could not tell, 64 wrong usage",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(

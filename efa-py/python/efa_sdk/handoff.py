@@ -4,7 +4,7 @@ Ray cluster YAML, Kubernetes manifests (Karpenter's and workloads), CloudFormati
 launch templates, eksctl ClusterConfigs and Terraform JSON; ``-`` reads standard input. The exit
 status is 0 without findings of severity ``error`` (with ``--strict``: without any), 1 with, 2 for a
 file that cannot be read or is of no such format, 3 where no error was found and a part of a file
-was not read. The same from Python is ``efa_sdk.check(text)``;
+was not read, 64 for wrong usage. The same from Python is ``efa_sdk.check(text)``;
 plans write such documents with their ``to_*`` methods (docs/handoff.md), which are tested with
 ``TESTED_RAY_VERSION``, ``TESTED_KARPENTER_VERSION`` and ``TESTED_EKSCTL_VERSION``.
 """
@@ -20,14 +20,18 @@ from typing import Any
 
 from . import Catalog, Client, DocumentReport, check
 from ._efa_sdk import TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION
+from .command_line import Parser, interruptible, show
 from .errors import EfaError
 
 __all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "main"]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.handoff") -> int:
     """Prints a report for each file; the exit status."""
-    options = _parser().parse_args(argv)
+    return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         catalog = _catalog(options)
     except EfaError as error:
@@ -43,10 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             unread = True
     if options.json:
         shown: Any = {name: json.loads(report.to_json()) for name, report in reports.items()}
-        print(json.dumps(shown, indent=2))
+        show(json.dumps(shown, indent=2))
     else:
-        for name, report in reports.items():
-            print(f"{name}: {report}", end="")
+        show("".join(f"{name}: {report}" for name, report in reports.items()))
     if unread:
         return 2
     counted = [f for r in reports.values() for f in r.findings]
@@ -63,10 +66,13 @@ def _read(name: str) -> str:
     return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m efa_sdk.handoff",
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Of the command."""
+    parser = Parser(
+        prog=prog,
         description="What is wrong with the EFA part of documents that exist.",
+        epilog="Exit status: 0 nothing wrong, 1 something is, 2 a file cannot be read, 3 a part of "
+        "one was not read, 64 wrong usage.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a document; - is standard input")
     parser.add_argument("--json", action="store_true", help="print the reports as one JSON object")

@@ -5,7 +5,7 @@ says whether traffic is on EFA, with how many devices and channels of what kind,
 lines of libfabric, NIXL, NVSHMEM, UCX, Open MPI, Neuron, PyTorch, vLLM, SGLang, the kernel and
 tools are read too. ``NcclLog`` does the same with a log as it comes. ``python -m efa_sdk.nccl LOG``
 prints the report, and exits with 0 on EFA, 1 on EFA with warnings, 2 not on EFA or where the job
-failed, 3 where the log does not say, 4 where it cannot be read.
+failed, 3 where the log does not say, 4 where it cannot be read, 64 for wrong usage.
 
 ``advise_environment`` says which variables to set and which must go; its ``env_vars`` are what
 Ray's ``runtime_env`` takes.
@@ -43,6 +43,7 @@ from efa_sdk._efa_sdk import (
     NcclSource,
     advise_nccl_environment,
 )
+from efa_sdk.command_line import Parser, interruptible, show
 from efa_sdk.errors import EfaError
 
 __all__ = [
@@ -144,9 +145,12 @@ def advise_environment(
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.nccl") -> int:
     """Prints what a log says; the exit status."""
-    options = _parser().parse_args(argv)
+    return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         reader = NcclLog(
             expected_nics=options.expected_nics,
@@ -162,16 +166,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"efa_sdk.nccl: {error}", file=sys.stderr)
         return UNREADABLE
     report = reader.report()
-    print(report.to_json() if options.json else report, end="\n" if options.json else "")
+    show(report.to_json() if options.json else str(report))
     return report.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m efa_sdk.nccl",
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Of the command."""
+    parser = Parser(
+        prog=prog,
         description="Says whether a job uses EFA, from its log, written with NCCL_DEBUG=INFO.",
         epilog="Exit code: 0 on EFA, 1 on EFA with warnings, 2 not on EFA or the job failed, 3 the "
-        "log does not say, 4 the log cannot be read.",
+        "log does not say, 4 the log cannot be read, 64 wrong usage.",
     )
     parser.add_argument("log", help="the log, or - for standard input")
     parser.add_argument("--expected-nics", type=int, help="EFA devices that each node must have")

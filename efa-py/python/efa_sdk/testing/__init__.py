@@ -1,13 +1,14 @@
 """Stand-ins to test against, without AWS and without EFA.
 
 `StandIn` is an EC2: moto underneath, EC2's own EFA rules on top, over real HTTP. It needs the
-packages of ``pip install 'efa-sdk[testing]'``. `SoftEfa` is a host with EFA devices in software,
-and needs nothing but Linux.
+packages of the extra ``testing``, moto with its server. `SoftEfa` is a host with EFA devices in
+software, and needs nothing but Linux.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import typing
 
 if typing.TYPE_CHECKING:
@@ -55,7 +56,13 @@ def __getattr__(name: str) -> typing.Any:
         home = importlib.import_module(f"efa_sdk.testing.{_HOMES[name]}")
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"efa_sdk.testing.{name} needs moto and its server ({error}): pip install"
-            " 'efa-sdk[testing]'"
+            f"efa_sdk.testing.{name} needs moto and its server ({error}): pip install {_extra()}"
         ) from error
     return getattr(home, name)
+
+
+def _extra() -> str:
+    """What the extra ``testing`` installs, as pip takes it. This package's own name is no answer:
+    it is in no index yet."""
+    parts = [need.partition(";") for need in importlib.metadata.requires("efa-sdk") or []]
+    return " ".join(f"'{what.strip()}'" for what, _, when in parts if "testing" in when)

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from efa_sdk.command_line import Parser
+
 from . import StandIn, StandInError, rules_markdown
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.testing") -> int:
     """Serves until SIGINT or SIGTERM; the exit status."""
-    options = _parser().parse_args(argv)
+    options = parser(prog).parse_args(argv)
     if options.rules_markdown:
         sys.stdout.write(rules_markdown())
         return 0
@@ -62,8 +64,13 @@ def _port(text: str) -> int:
     return port
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m efa_sdk.testing", description=__doc__)
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Of the command."""
+    parser = Parser(
+        prog=prog,
+        description="Serves an EC2 stand-in until it is interrupted.",
+        epilog="Exit status: 0 stopped, 2 it cannot start, 64 wrong usage.",
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
     parser.add_argument("--region", default="us-east-1", help="for requests that name none")

@@ -1,6 +1,6 @@
 """``python -m efa_sdk.testing.soft_efa -- COMMAND``: runs a program on software EFA devices.
 
-The exit status is the program's (also a signal that ends it), 2 for wrong arguments and for devices
+The exit status is the program's (also a signal that ends it), 64 for wrong usage, 2 for devices
 that cannot be made, 126 and 127 for a command that cannot be run. SIGINT, SIGTERM, SIGHUP, SIGQUIT,
 SIGUSR1 and SIGUSR2 are passed on to the program.
 """
@@ -14,6 +14,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+from efa_sdk.command_line import Parser
 
 from . import SoftEfa, SoftEfaError
 from .block import CAPABILITIES
@@ -34,11 +36,12 @@ _PASSED = frozenset(
 _SI_USER, _SI_QUEUE, _SI_TKILL = 0, -1, -6
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.testing.soft_efa"
+) -> int:
     """Runs the program; its exit status, negative if a signal ended it."""
-    parser = _parser()
     words = list(sys.argv[1:] if argv is None else argv)
-    options, command = _divided(parser, words)
+    options, command = _divided(parser(prog), words)
     try:
         faults = _faults(options.fault)
         with SoftEfa(
@@ -115,7 +118,7 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
             os.kill(program, heard.si_signo)
 
 
-def _die(number: int) -> None:
+def die(number: int) -> None:
     """Ends this process as the program was ended: by the same signal."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if number not in (signal.SIGKILL, signal.SIGSTOP):
@@ -136,10 +139,11 @@ def _devices(text: str) -> Any:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Of the command."""
     lines = "\n".join(f"  {name:9} {fault.meaning}" for name, fault in FAULTS.items())
-    parser = argparse.ArgumentParser(
-        prog="python -m efa_sdk.testing.soft_efa",
+    parser = Parser(
+        prog=prog,
         usage="%(prog)s [OPTION]... -- COMMAND [ARGUMENT]...",
         description=__doc__.split("\n\n")[0].split(": ")[1].capitalize(),
         epilog=f"faults:\n{lines}\n\ndocs/soft-efa.md has the rest.",
@@ -224,5 +228,5 @@ def _parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     status = main()
     if status < 0:
-        _die(-status)
+        die(-status)
     sys.exit(status)

@@ -1,0 +1,46 @@
+"""What the commands of this package have in common: wrong usage, Ctrl-C, a closed pipe.
+
+Each ends with 0 where the answer is good, and with other small numbers for other answers:
+docs/command.md has the table. Wrong usage is `WRONG_USAGE`, so that it is never taken for one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+#: The arguments are wrong, and nothing was done: EX_USAGE of sysexits.h.
+WRONG_USAGE = 64
+#: What a shell reports for a process that SIGINT ended.
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors end with `WRONG_USAGE`, and that takes no abbreviated options."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
+
+
+def show(text: str) -> None:
+    """Prints, and goes on where the reader has read enough: the exit status still tells."""
+    try:
+        print(text.rstrip("\n"), flush=True)
+    except BrokenPipeError:
+        # `| head`: without Python's own complaint at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def interruptible(run: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
+    """The exit status of a command that Ctrl-C may end."""
+    try:
+        return run(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
