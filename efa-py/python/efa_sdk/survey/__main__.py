@@ -9,8 +9,8 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import NoReturn
 
+from efa_sdk.command_line import INTERRUPTED, Parser, show
 from efa_sdk.errors import EfaError
 from efa_sdk.progress import SurveyLine
 from efa_sdk.survey import (
@@ -40,8 +40,6 @@ _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
 )
 
 
-#: The exit status of wrong usage, as of sysexits.h: argparse's own, 2, is a verdict here.
-_WRONG_USAGE = 64
 _STATUSES = """\
 exit status:
   0    healthy: every node was measured, and no fault was found
@@ -52,16 +50,11 @@ exit status:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(_WRONG_USAGE, f"{self.prog}: error: {message}\n")
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def parser(prog: str) -> argparse.ArgumentParser:
+    """Of the command."""
     rank, world_size = rank_from_environment(os.environ)
-    parser = _Parser(
-        prog="python -m efa_sdk.survey",
+    parser = Parser(
+        prog=prog,
         description="Measure every pair of nodes; name bad ones.",
         epilog=_STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -166,6 +159,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--progress", action="store_true", help="of rank 0, not only when standard error is a tty"
     )
     shown.add_argument("--quiet", action="store_true", help="no progress, not on a tty either")
+    return parser
+
+
+def _arguments(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> argparse.Namespace:
     given = parser.parse_args(argv)
     if given.rank is None or given.world_size is None:
         parser.error("--rank and --world-size are needed: no launcher's variables say them")
@@ -270,9 +267,9 @@ def _leave_last(client: StoreClient, given: argparse.Namespace) -> None:
         time.sleep(0.02)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.survey") -> int:
     """The command line; the exit statuses are in its help."""
-    given = _arguments(argv)
+    given = _arguments(argv, parser(prog))
     try:
         report = _run(given)
     except (EfaError, OSError, ValueError) as error:
@@ -280,9 +277,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(f"rank {given.rank}: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     if given.rank == 0:
-        print(report.to_json() if given.json else report)
+        show(report.to_json() if given.json else str(report))
         _keep(report, given)
     return report.exit_status
 
