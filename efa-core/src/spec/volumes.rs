@@ -335,7 +335,8 @@ mod tests {
     #[test]
     fn ec2s_limits_of_each_type_hold_at_their_edges() {
         // Type, size, IOPS, throughput, and the field that is refused.
-        let cases: &[(&str, u32, Option<u32>, Option<u32>, &str)] = &[
+        type Case = (&'static str, u32, Option<u32>, Option<u32>, &'static str);
+        let cases: &[Case] = &[
             ("gp3", 65_536, Some(80_000), Some(2_000), ""),
             ("gp3", 65_537, None, None, "volume_size_gib"),
             ("gp3", 1, Some(3_000), Some(750), ""),
