@@ -273,6 +273,9 @@ fn recenter(effects: &mut [f64]) -> f64 {
 
 /// The chance of at least `bad` of `tried`, each with chance `p`.
 pub(crate) fn tail(bad: usize, tried: usize, p: f64) -> f64 {
+    if bad > tried {
+        return 0.0;
+    }
     if p >= 1.0 {
         return 1.0;
     }
@@ -368,6 +371,7 @@ mod tests {
             (3, 4, 0.5, 0.3125),
             (1, 2, 0.1, 0.19),
             (2, 2, 1.0, 1.0),
+            (3, 1, 0.3, 0.0),
         ] {
             assert!(
                 (tail(bad, tried, p) - expected).abs() < 1e-9,
