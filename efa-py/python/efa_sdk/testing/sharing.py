@@ -25,9 +25,8 @@ def share(backend: Any, resource_id: str, owner: str) -> None:
         raise LookupError(f"nothing to share is named {resource_id}")
     found = network[resource_id]
     # moto derives the owner of these from the account: only the class can say another.
-    found.__class__ = type(found).__class__(
-        type(found).__name__, (type(found),), {"owner_id": property(lambda _: owner)}
-    )
+    kind = type(found)
+    found.__class__ = type(kind.__name__, (kind,), {"owner_id": property(lambda _: owner)})
 
 
 def _of(arn: str, owner: str) -> str:
