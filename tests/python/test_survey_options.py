@@ -226,7 +226,9 @@ def test_the_command_line_refuses_wrong_values(
     token = tmp_path / "token"
     token.write_text("a secret of tests")
     arguments = ["--rank", "0", "--world-size", "1", "--rendezvous", "127.0.0.1:0"]
-    assert command_line.main([*arguments, "--token-file", str(token), "--loss", "2"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        command_line.main([*arguments, "--token-file", str(token), "--loss", "2"])
+    assert ended.value.code == 64
     said = capsys.readouterr().err
     assert "loss is 2, must be a share above 0 and below 1" in said
 
