@@ -74,7 +74,7 @@ pub(crate) enum Frame {
     /// What is to be measured, and with which endpoint.
     Hello {
         side: Side,
-        options: ProbeOptions,
+        options: Box<ProbeOptions>,
     },
     /// The answer to it.
     Welcome {

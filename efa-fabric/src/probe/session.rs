@@ -75,7 +75,7 @@ pub(crate) fn initiate(
     let own = side(library, &endpoint);
     guard.send(&Frame::Hello {
         side: own.clone(),
-        options: options.clone(),
+        options: Box::new(options.clone()),
     })?;
     guard.doing = "waiting for the peer's endpoint".into();
     let side = match guard.wait(None)? {
@@ -96,7 +96,7 @@ pub(crate) fn respond(
 ) -> Result<Session> {
     guard.doing = "waiting for the peer's endpoint".into();
     let (theirs, options) = match guard.wait(None)? {
-        Frame::Hello { side, options } => (side, options),
+        Frame::Hello { side, options } => (side, *options),
         frame => return Err(guard.unexpected(&frame)),
     };
     let opened = options.check_limit(max_size).and_then(|()| {
