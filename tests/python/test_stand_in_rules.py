@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from efa_sdk.testing import RULES, Rule, StandIn
 from iam_support import TRUST, node_profile
+from moto.ec2.models import ec2_backends
 
 P5, P4D, B300, PLAIN = "p5.48xlarge", "p4d.24xlarge", "p6-b300.48xlarge", "m5.2xlarge"
 
@@ -209,6 +210,12 @@ def _(s: Scene) -> None:
     denied = {"Effect": "Deny", "Action": "ec2:DescribeVpcs", "Resource": "*"}
     s.stand_in.authorize({"Statement": [only()["Statement"], denied]})
     s.ec2.describe_vpcs()
+
+
+@case("auth.spot_role")
+def _(s: Scene) -> None:
+    s.stand_in.authorize(only("ec2:RunInstances"))
+    s.run(InstanceMarketOptions={"MarketType": "spot"})
 
 
 @case("auth.query")
@@ -498,6 +505,26 @@ def _(s: Scene) -> None:
 
 case("launch.malformed_image")(lambda s: s.run(ImageId="al2023"))
 case("launch.unknown_image")(lambda s: s.run(ImageId="ami-0123456789abcdef0"))
+
+
+@case("launch.image_unavailable")
+def _(s: Scene) -> None:
+    image = ec2_backends["123456789012"]["us-east-1"].amis[s.net.images["x86_64"]]
+    image.state = "pending"
+    try:
+        s.run()
+    finally:
+        image.state = "available"
+
+
+case("launch.dedicated_efa")(
+    lambda s: s.run(
+        "c7g.16xlarge",
+        [s.nic(0, 0, "efa")],
+        ImageId=s.net.images["arm64"],
+        Placement={"Tenancy": "dedicated"},
+    )
+)
 case("launch.architecture")(lambda s: s.run(ImageId=s.net.images["arm64"]))
 case("launch.unknown_subnet")(lambda s: s.run(SubnetId="subnet-0123456789abcdef0"))
 
@@ -594,6 +621,11 @@ def _(s: Scene) -> None:
 
 case("launch.reservation_tenancy")(
     lambda s: s.run(CapacityReservationSpecification=target(s.reserve(Tenancy="dedicated")))
+)
+case("launch.reservation_platform")(
+    lambda s: s.run(
+        CapacityReservationSpecification=target(s.reserve(InstancePlatform="SUSE Linux"))
+    )
 )
 case("launch.block_not_active")(
     lambda s: s.run(
