@@ -474,9 +474,15 @@ fn stuck(options: &PairOptions, error: &Error) -> Option<usize> {
         return None;
     }
     let doing = error.context_value("doing")?;
-    let (_, after) = doing.rsplit_once(" of ")?;
-    let bytes = after.strip_suffix(" bytes")?.parse().ok()?;
-    (doing.contains("latency") && bytes > options.latency_bytes).then_some(bytes)
+    let (_, bytes) = doing.strip_suffix(" bytes")?.rsplit_once(' ')?;
+    let bytes = bytes.parse().ok()?;
+    let grows = options.growing().contains(&bytes) && bytes > options.latency_bytes;
+    (grows && is_of_latency(doing)).then_some(bytes)
+}
+
+/// Whether a side was in the latency test: each size begins with a comparison of its contents.
+fn is_of_latency(doing: &str) -> bool {
+    doing.contains("latency") || doing.starts_with("comparing")
 }
 
 /// What was going on when this error came.
@@ -495,7 +501,7 @@ fn phase(test: Test, error: &Error) -> FailurePhase {
             _,
         ) => FailurePhase::Open,
         (_, Test::LowToHigh | Test::HighToLow) => FailurePhase::Bandwidth,
-        (Code::Deadline, Test::Latency) if doing.contains("latency") => FailurePhase::Latency,
+        (Code::Deadline, Test::Latency) if is_of_latency(doing) => FailurePhase::Latency,
         (Code::PeerFailed, Test::Latency) => FailurePhase::Latency,
         (_, Test::Latency) => FailurePhase::Contact,
     }
@@ -540,13 +546,16 @@ mod tests {
             ("measuring the latency of 64 bytes", None),
             ("measuring the latency of 2048 bytes", Some(2048)),
             ("answering latency messages of 16384 bytes", Some(16384)),
+            ("comparing 64 bytes", None),
+            ("comparing 2048 bytes", Some(2048)),
+            ("comparing 1048576 bytes", None),
             ("measuring the bandwidth of 1048576 bytes", None),
             ("receiving messages of 1048576 bytes", None),
             ("waiting for the next measurement", None),
         ] {
             assert_eq!(stuck(&options, &late(doing)), bytes, "{doing}");
             let phase = phase(Test::Latency, &late(doing));
-            assert_eq!(phase == FailurePhase::Latency, doing.contains("latency"));
+            assert_eq!(phase == FailurePhase::Latency, is_of_latency(doing));
         }
         let gone = Error::new(Code::PeerFailed, "gone");
         let gone = gone.with_context("doing", "measuring the latency of 2048 bytes");
