@@ -32,6 +32,7 @@ fn read_back(builder: &RunInstancesFluentBuilder) -> RunInstances {
                 .collect(),
             placement: request.get_placement().as_ref().map(|placement| Placement {
                 group_name: placement.group_name.clone(),
+                group_id: placement.group_id.clone(),
                 tenancy: placement.tenancy.as_ref().map(ToString::to_string),
             }),
             instance_market_options: request
