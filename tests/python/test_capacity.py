@@ -143,20 +143,19 @@ def test_a_reservation_that_was_made_in_a_placement_group(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("choice", "made_in", "field"),
     [
-        ({"placement_group_name": "other"}, None, "placement_group_name"),
         ({"placement_group_name": "other"}, "theirs", "placement_group_name"),
         ({"placement": "none"}, "theirs", "placement"),
     ],
 )
 def test_a_placement_that_the_reservation_does_not_have(
-    cloud: Cloud, choice: dict[str, str], made_in: str | None, field: str
+    cloud: Cloud, choice: dict[str, str], made_in: str, field: str
 ) -> None:
     groups = {
         name: cloud.ec2.create_placement_group(GroupName=name, Strategy="cluster")
         for name in ("theirs", "other")
     }
-    where = {"PlacementGroupArn": groups[made_in]["PlacementGroup"]["GroupArn"]} if made_in else {}
-    reservation = reserve(cloud, **where)
+    where = groups[made_in]["PlacementGroup"]["GroupArn"]
+    reservation = reserve(cloud, PlacementGroupArn=where)
     error = raised(lambda: cloud.plan(capacity=reservation, **anywhere(cloud), **choice))
     check(error, "plan.conflict", field=field)
 

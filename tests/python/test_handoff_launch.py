@@ -87,6 +87,7 @@ def test_nothing_is_written_of_what_does_not_exist(cloud: Cloud) -> None:
 def test_terraform_takes_the_configuration(cloud: Cloud, instance_type: str) -> None:
     """Judged by the provider's argument list: Terraform itself is not run here."""
     cloud = cloud.at_home_of(instance_type)
+    cloud.ec2.create_key_pair(KeyName="k")
     plan = cloud.client.prepare(cloud.plan(instance_type, key_name="k", volume_size_gib=300))
     text = plan.to_terraform()
     assert efa.check(text).is_clean

@@ -92,6 +92,7 @@ def test_two_plans_of_one_intent_are_equal(cloud: Cloud) -> None:
     ids=str,
 )
 def test_another_intent_has_another_fingerprint(cloud: Cloud, change: dict[str, Any]) -> None:
+    cloud.ec2.create_key_pair(KeyName="key")
     assert cloud.plan().fingerprint != cloud.plan(**change).fingerprint
     assert cloud.plan().fingerprint == cloud.plan(count=3).fingerprint, "clusters grow and shrink"
 

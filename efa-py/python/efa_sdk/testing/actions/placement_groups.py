@@ -73,7 +73,7 @@ def describe_placement_groups(call: Call) -> Answer:
         groups = [group for group in groups if group in chosen]
     found = filters.apply(
         call.get("Filters"),
-        groups if ids else own,
+        groups if names or ids else own,
         _FILTERS,
         lambda group: tags_of(call.backend, group.id),
     )
