@@ -110,7 +110,7 @@ async def test_another_cluster_of_the_name_stays(cloud: Cloud, kind: str) -> Non
 
 def test_a_launch_of_another_plan_at_the_same_time_stays(cloud: Cloud) -> None:
     """After changes, too: instances of the name that come from another plan are not destroyed."""
-    plan, other = cloud.plan(), cloud.plan(count=1)
+    plan, other = cloud.plan(), cloud.plan(volume_size_gib=100)
     with Gate(cloud.stand_in, "CreatePlacementGroup") as gate:
 
         def launch() -> None:

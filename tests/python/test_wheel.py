@@ -105,7 +105,7 @@ def test_license_and_metadata(names: list[str]) -> None:
     assert "Requires-Python: >=3.10" in metadata
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     assert required
-    extras = ("extra == 'testing'", "extra == 'progress'")
+    extras = ("extra == 'testing'", "extra == 'progress'", "extra == 'completion'")
     assert all(line.endswith(extras) for line in required), "nothing is needed without"
 
 

@@ -283,7 +283,7 @@ impl Process {
             } else if !name.is_empty() {
                 self.network = Some(limited(name, WORD_LIMIT));
             }
-        } else if is_cut_key(text.text, "Using network") {
+        } else if is_cut_key(text, "Using network") {
             taken = Taken::Torn;
         }
         if let Some(version) = text.after("nccl version ")
@@ -359,7 +359,7 @@ impl Process {
         let mut taken = Taken::Whole;
         if let Some(rest) = text.after("elected provider is ") {
             taken = self.take_provider(line, rest, text.may_be_cut);
-        } else if is_cut_key(text.text, "NET/OFI Selected provider is ") {
+        } else if is_cut_key(text, "NET/OFI Selected provider is ") {
             taken = Taken::Torn;
         }
         if text.lower.contains("nic group ") && text.lower.contains("device #0") {
@@ -503,11 +503,13 @@ fn glued_warning(text: &str) -> Option<&str> {
     is_level.then(|| text[at + "WARN ".len()..].trim())
 }
 
-/// Whether a text ends within a key, or is nothing but its beginning.
-fn is_cut_key(text: &str, key: &str) -> bool {
-    text.len() >= 4 && text.len() < key.len() && key.is_char_boundary(text.len()) && {
-        key[..text.len()].eq_ignore_ascii_case(text)
-    }
+/// Whether a message is nothing but the beginning of a key. Where another message stands behind it
+/// in the line, nothing of it need be left: what looks like a host may begin with it.
+fn is_cut_key(text: &Text<'_>, key: &str) -> bool {
+    let length = text.text.len();
+    (usize::from(!text.may_be_cut)..key.len()).contains(&length)
+        && key.is_char_boundary(length)
+        && key[..length].eq_ignore_ascii_case(text.text)
 }
 
 /// Whether a name is the beginning of a network's name.

@@ -227,6 +227,27 @@ proptest! {
 }
 
 #[test]
+fn a_network_torn_anywhere_is_not_healthy() {
+    let other =
+        "gpu-9:9:9 [0] NCCL INFO Channel 00/0 : 8[0] -> 0[0] [receive] via NET/Libfabric/0/GDRDMA";
+    let line = "Using network Socket";
+    for at in 0..line.len() {
+        for between in ["\n", other, &format!("{other}\n")] {
+            let (first, second) = line.split_at(at);
+            let text = format!(
+                "{}gpu-3:9:9 [0] NCCL INFO {first}{between}{second}\n",
+                log("1.16")
+            );
+            let report = read(&text);
+            assert!(
+                report.exit_code() != 0,
+                "{first:?} {between:?} {second:?}: {report}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_warning_torn_anywhere_is_still_seen() {
     let warning = "gpu-1:40:90 [0] src/x.cc:77 NCCL WARN something odd happened";
     for at in 1..warning.len() {

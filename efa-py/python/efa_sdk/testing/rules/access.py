@@ -34,7 +34,6 @@ ACCESS_RULES = (
         "The provided credentials do not have permission to create the service-linked role for EC2"
         " Spot Instances.",
         "EC2 user guide, 'Service-linked role for Spot Instance requests'; AutoSpotting#187",
-        literal=True,
         status=403,
     ),
     Rule(
