@@ -320,13 +320,21 @@ def applies(kind: Kind, request: Request) -> bool:
     return kind != "stale" or request.shows_new
 
 
-def needs_http(kind: Kind, label: str) -> bool:
-    """Whether the SDK's own stack, or a real process, decides: else the cell is in memory only.
+def needing_http(kind: Kind, calls: list[tuple[str, Request]]) -> set[str]:
+    """The calls for which the SDK's own stack, or a real process, decides: the first of each action
+    that changes something, and of those that read one for each service, whose protocol they share.
 
-    `tests/rust/fault_campaign.rs` has every call with every fault, and asserts the same.
+    The rest is in memory only: `tests/rust/fault_campaign.rs` has every call with every fault, and
+    asserts the same.
     """
-    first = label.endswith("#1")
-    return first and (not kind.startswith("kill") or label.startswith(MUTATING))
+    firsts = [(label, request) for label, request in calls if label.endswith("#1")]
+    changing = {label for label, _ in firsts if label.startswith(MUTATING)}
+    if kind.startswith("kill"):
+        return changing
+    reading = {
+        request.service: label for label, request in reversed(firsts) if label not in changing
+    }
+    return changing | set(reading.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -341,12 +349,14 @@ def test_every_call(
     calls = bench.record(operation)
     failed: dict[str, str] = {}
     broken: dict[str, str] = {}
-    for number, (label, request) in enumerate(zip(labels(calls), calls, strict=True)):
+    labelled = list(zip(labels(calls), calls, strict=True))
+    over_http = needing_http(kind, labelled)
+    for number, (label, request) in enumerate(labelled):
         key = (operation, f"{number:03}", label, kind)
         if not applies(kind, request):
             cells[key] = "n.a."
             continue
-        if not needs_http(kind, label):
+        if label not in over_http:
             cells[key] = "in memory"
             continue
         try:

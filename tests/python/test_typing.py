@@ -95,12 +95,6 @@ def test_right_snippets_import(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_stub_is_the_module(tmp_path: Path) -> None:
-    done = run("mypy.stubtest", "efa_sdk._efa_sdk", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "no issues found" in done.stdout
-
-
 def test_the_package_is_marked_as_typed() -> None:
     import efa_sdk
 
