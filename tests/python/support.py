@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -52,6 +53,13 @@ MUTATING = (
     "Release", "Disassociate", "Modify", "Attach", "Detach", "Start", "Stop", "Reboot",
 )
 # fmt: on
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Cloud:

@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ import efa_sdk as efa
 import pytest
 from efa_sdk import errors
 from ray_documents import prepared, put, worker_of
-from support import DEADLINE_S, LAYOUT_CLASSES, Cloud, tags_of
+from support import DEADLINE_S, LAYOUT_CLASSES, Cloud, free_port, tags_of
 
 pytest.importorskip("ray", reason="Ray is not installed")
 yaml = pytest.importorskip("yaml", reason="Ray needs PyYAML")
@@ -352,12 +351,6 @@ def short_folder() -> Iterator[pathlib.Path]:
     folder = pathlib.Path(tempfile.mkdtemp(prefix="efr", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Head:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ import efa_sdk.torch
 import pytest
 from efa_sdk import errors
 from efa_sdk.survey import SurveyProgress, SurveyReport
-from support import skip
+from support import free_port, skip
 
 # The version of torch takes seconds to ask for.
 pytestmark = pytest.mark.xdist_group("torch")
@@ -158,12 +157,6 @@ def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_per_is_checked() -> None:
     with pytest.raises(ValueError, match="per is 'gpu'"):
         run_ranks(NewStore(), [0], 1, per="gpu")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 #: A Python that has torch: Debian's python3-torch is the system's.
