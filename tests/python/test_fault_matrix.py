@@ -23,6 +23,7 @@ from fault_proxy import Fault, FaultProxy, Kind, Request
 from support import DEADLINE_S, MUTATING, SMALL, Cloud
 
 OPERATIONS = ["apply", "destroy"]
+READING = ("Describe", "Get", "List")
 KINDS: list[Kind] = list(get_args(Kind))
 
 #: Outcomes by operation, number and label of the call, and fault.
@@ -328,13 +329,13 @@ def needing_http(kind: Kind, calls: list[tuple[str, Request]]) -> set[str]:
     asserts the same.
     """
     firsts = [(label, request) for label, request in calls if label.endswith("#1")]
-    changing = {label for label, _ in firsts if label.startswith(MUTATING)}
     if kind.startswith("kill"):
-        return changing
-    reading = {
-        request.service: label for label, request in reversed(firsts) if label not in changing
+        return {label for label, _ in firsts if label.startswith(MUTATING)}
+    reads = [pair for pair in firsts if pair[0].startswith(READING)]
+    first_of_service = {request.service: label for label, request in reversed(reads)}
+    return {label for label, _ in firsts if not label.startswith(READING)} | {
+        *first_of_service.values()
     }
-    return changing | set(reading.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
