@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
             return file if file.rpartition("/")[2] in _TOGETHER else nodeid
+
+        def remove_node(self, node: Any) -> str | None:
+            """Hands on what a worker leaves, without the test that ended it.
+
+            xdist 3.8 would run that test again, and hand on what is done: a worker that gets
+            nothing to do never asks for more, and the run never ends.
+            """
+            units = self.assigned_work.pop(node)
+            left = [(unit, test) for unit, tests in units.items() for test in tests if not tests[test]]
+            for unit, test in left[1:]:
+                self.workqueue.setdefault(unit, {})[test] = False
+            for other in self.nodes:
+                self._reschedule(other)
+            return left[0][1] if left else None
+
+        def schedule(self) -> None:
+            """A worker begins a test once it knows the next: one that replaces another gets two."""
+            super().schedule()
+            for node in self.nodes:
+                self._reschedule(node)
 
     return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
@@ -140,6 +161,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Takes the tables of a worker; one that crashed left none."""
     _tables(node.config).take(*getattr(node, "workeroutput", {}).get("tables", ({}, {})))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str) -> None:
+    """Names the test that ended its worker at once: the summary may never come."""
+    print(f"\na worker ended in {crashitem}", file=sys.stderr, flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
