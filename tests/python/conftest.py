@@ -67,7 +67,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             nothing to do never asks for more, and the run never ends.
             """
             units = self.assigned_work.pop(node)
-            left = [(unit, test) for unit, tests in units.items() for test in tests if not tests[test]]
+            left = [
+                (unit, test) for unit in units for test, done in units[unit].items() if not done
+            ]
             for unit, test in left[1:]:
                 self.workqueue.setdefault(unit, {})[test] = False
             for other in self.nodes:

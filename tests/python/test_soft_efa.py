@@ -220,14 +220,25 @@ def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_a_machine_without_libfabric(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(name: str, mode: int = 0) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(libraries.ctypes, "CDLL", none)
+    monkeypatch.setattr(libraries, "_SYSTEM_LIBFABRIC", "libfabric.so.none")
     with pytest.raises(SoftEfaError, match="apt-get install libfabric1") as caught:
         SoftEfa(libfabric="system")
     assert caught.value.code == "soft_efa.libfabric_not_found"
     SoftEfa()  # programs without libfabric need none
+
+
+def test_looking_for_libfabric_leaves_ctrl_c_alone() -> None:
+    program = """
+import os, signal
+from efa_sdk.testing import SoftEfa
+SoftEfa(libfabric="system")
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 def test_no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:

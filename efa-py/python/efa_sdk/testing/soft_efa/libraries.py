@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from .errors import fail
 
 #: The libraries that stand in for rdma-core's. Built by ``tools/build_soft_efa.sh``.
 DEVICE_LIBRARIES = Path(__file__).with_name("lib")
+
+_SYSTEM_LIBFABRIC = "libfabric.so.1"
 
 
 def device_libraries() -> Path:
@@ -28,12 +32,10 @@ def device_libraries() -> Path:
 def libfabric_environment(libfabric: str | os.PathLike[str]) -> dict[str, str]:
     """Variables that make programs use a libfabric: ``system``, or the path of one."""
     if libfabric == "system":
-        try:
-            ctypes.CDLL("libfabric.so.1", mode=os.RTLD_LAZY)
-        except OSError as error:
+        if (why := _why_it_does_not_load(_SYSTEM_LIBFABRIC)) is not None:
             fail(
                 "soft_efa.libfabric_not_found",
-                f"this system has no libfabric: {error}",
+                f"this system has no libfabric: {why}",
                 "apt-get install libfabric1 libfabric-bin (Debian, Ubuntu), or give the path of a"
                 " libfabric.so.1",
             )
@@ -54,3 +56,16 @@ def libfabric_environment(libfabric: str | os.PathLike[str]) -> dict[str, str]:
     if any(providers.glob("lib*-fi.so")):
         found["FI_PROVIDER_PATH"] = str(providers)
     return found
+
+
+@functools.cache
+def _why_it_does_not_load(library: str) -> str | None:
+    """What the loader says of a library, `None` where it loads it.
+
+    A process of its own loads it: Debian's libfabric brings a library (libinfinipath) that takes
+    SIGINT and SIGTERM, and Ctrl-C would end the caller's process without a word.
+    """
+    load = "import ctypes, sys\nctypes.CDLL(sys.argv[1])"
+    command = [sys.executable, "-I", "-S", "-c", load, library]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return None if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
