@@ -136,7 +136,7 @@ pub(crate) fn expiring_plan() -> Plan {
 
 /// A reservation of this kind (`default` or `capacity-block`) in the zone of `subnet-1`, with
 /// dedicated tenancy.
-fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
+pub(crate) fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
     CapacityReservation {
         capacity_reservation_id: "cr-1".to_owned(),
         instance_type: instance_type.to_owned(),

@@ -47,9 +47,10 @@ impl Plan {
     ///
     /// # Errors
     /// `handoff.not_prepared` for a group that does not exist yet; `handoff.invalid_option`;
-    /// `handoff.not_possible` where the interfaces would be wrong or fewer than planned, and for
-    /// Elastic IPs, a public address, and a plan without a placement group or reservation: eksctl
-    /// then makes a group.
+    /// `handoff.not_possible` where the interfaces would be wrong or fewer than planned, and for what
+    /// eksctl cannot say: Elastic IPs, a public address, a tenancy (a reservation's, too), a placement
+    /// group by its id; and for a plan without a placement group or reservation: eksctl then makes a
+    /// group.
     pub fn to_eksctl(&self, options: &EksctlOptions) -> Result<String> {
         check_options(options)?;
         check_expressible(self)?;
@@ -258,12 +259,23 @@ const TEMPLATE: &str = "write a launch template with \
                         to_launch_template(launcher=eks-managed-node-group) and name it in a managed \
                         node group (launchTemplate.id)";
 
-/// Origin of what is lacking: eksctl's JSON schema, definition ManagedNodeGroup.
+/// Origin of what is lacking: eksctl's JSON schema, definitions ManagedNodeGroup and Placement, which
+/// names a group by its name alone.
 fn check_options_expressible(plan: &Plan) -> Result<()> {
     let spec = plan.spec();
     let threads = plan.cpu_options().map(|cpu| cpu.threads_per_core);
+    let placement = launch::placement(plan);
+    let by_id = placement.as_ref().and_then(|p| p.group_id.as_deref());
     let lacking = [
-        ("tenancy", spec.tenancy.map(|t| t.as_str().to_owned())),
+        // A reservation has one, too.
+        (
+            "tenancy",
+            plan.capacity()
+                .tenancy
+                .clone()
+                .or_else(|| spec.tenancy.map(|t| t.as_str().to_owned())),
+        ),
+        ("placement_group_id", by_id.map(str::to_owned)),
         ("threads_per_core", threads.map(|n| n.to_string())),
         ("spot_maximum_price", spec.spot_maximum_price.clone()),
         (
@@ -340,7 +352,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
-    use crate::fixtures::{plan, prepared_plan};
+    use crate::fixtures::{plan, prepared_plan, reservation};
     use crate::handoff::check;
     use crate::spec::{Capacity, ClusterSpec};
 
@@ -417,6 +429,53 @@ mod tests {
         let plan = prepared_plan(&spec("p5.48xlarge"));
         let error = plan.to_eksctl(&EksctlOptions::new("")).unwrap_err();
         assert_eq!(error.code(), Code::HandoffInvalidOption);
+    }
+
+    #[test]
+    fn what_eksctl_cannot_say_is_refused_by_name() {
+        type Change = fn(&mut ClusterSpec, &mut crate::plan::Observations);
+        let reserved =
+            |spec: &mut ClusterSpec, seen: &mut crate::plan::Observations, tenancy: &str| {
+                spec.capacity = Capacity::Reservation("cr-1".to_owned());
+                let mut reservation = reservation("default", &spec.instance_type);
+                tenancy.clone_into(&mut reservation.tenancy);
+                seen.reservation = Some(reservation);
+            };
+        let written = |change: &dyn Fn(&mut ClusterSpec, &mut crate::plan::Observations)| {
+            let mut spec = spec("p5.48xlarge");
+            let mut seen = crate::fixtures::seen(&spec);
+            change(&mut spec, &mut seen);
+            let plan = crate::fixtures::decide(&spec, seen).unwrap();
+            plan.prepared("sg-1".to_owned())
+                .to_eksctl(&EksctlOptions::new("eks"))
+        };
+        let cases: [(&str, Change); 2] = [
+            ("tenancy", |spec, _| {
+                spec.tenancy = Some(crate::spec::Tenancy::Dedicated);
+            }),
+            ("placement_group_id", |spec, seen| {
+                let id = "pg-0123456789abcdef0";
+                spec.placement_group = crate::spec::PlacementGroupChoice::Use(id.to_owned());
+                seen.placement_group = Some(crate::ec2::PlacementGroup {
+                    group_id: id.to_owned(),
+                    group_arn: None,
+                    group_name: "shared".to_owned(),
+                    strategy: crate::types::PlacementStrategy::Cluster,
+                    state: "available".to_owned(),
+                    tags: crate::ec2::Tags::new(),
+                });
+            }),
+        ];
+        for (field, change) in cases {
+            let error = written(&|spec, seen| change(spec, seen)).unwrap_err();
+            assert_eq!(error.code(), Code::HandoffNotPossible, "{error}");
+            let named = error.context().iter().any(|(_, value)| value == field);
+            assert!(named, "{field}: {error:?}");
+        }
+        let error = written(&|spec, seen| reserved(spec, seen, "dedicated")).unwrap_err();
+        assert!(error.to_string().contains("tenancy"), "{error}");
+        let text = written(&|spec, seen| reserved(spec, seen, "default")).unwrap();
+        assert!(text.contains("capacityReservationID: cr-1"), "{text}");
     }
 
     #[test]

@@ -356,10 +356,11 @@ fn eksctl_says_in_its_words_what_is_sent() {
         let interface = &sent["NetworkInterfaces"][0];
         assert_eq!(group["subnets"], json!([interface["SubnetId"]]));
         assert_eq!(group["securityGroups"]["attachIDs"], interface["Groups"]);
-        assert_eq!(
-            group["placement"]["groupName"],
-            sent["Placement"]["GroupName"]
-        );
+        let placement = &sent["Placement"];
+        assert_eq!(group["placement"]["groupName"], placement["GroupName"]);
+        for unsaid in ["GroupId", "Tenancy"] {
+            assert!(placement.get(unsaid).is_none(), "{placement}");
+        }
         let market = &sent["InstanceMarketOptions"]["MarketType"];
         assert_eq!(group.get("spot").is_some(), market == "spot");
         let block = &group["instanceMarketOptions"]["marketType"];

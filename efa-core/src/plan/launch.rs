@@ -126,7 +126,7 @@ pub(crate) fn interfaces_of(
         .collect()
 }
 
-fn placement(plan: &Plan) -> Option<Placement> {
+pub(crate) fn placement(plan: &Plan) -> Option<Placement> {
     let group = plan.placement_group();
     let group = group.map(|group| group.launch_name().to_owned());
     placement_of(group, plan.capacity().tenancy.clone())
