@@ -21,6 +21,7 @@ mod kubernetes;
 mod launch;
 mod launch_template;
 mod marks;
+mod names;
 mod parallel_cluster;
 mod ray;
 mod report;
@@ -73,6 +74,7 @@ pub fn check(text: &str, catalog: &Catalog) -> Result<DocumentReport> {
             catalog,
         })
         .collect();
+    kubernetes::check_names(&manifests, &mut found);
     let manifests = kubernetes::Manifests::new(&manifests);
     for ((prefix, value), format) in documents.iter().zip(&formats) {
         let document = Checked {

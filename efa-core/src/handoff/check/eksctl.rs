@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::document::{Checked, Findings};
 use super::interfaces::{check_types_for_efa, too_few, unknown_type};
 use super::launch::{At, Launch, Places, Said, Spelling, is_unknown_text};
+use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
 use crate::catalog::{InstanceType, Lookup};
@@ -128,7 +129,27 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
         let reason = "a key that ClusterConfig does not have";
         found.unread("key", key, &document.path(key), reason);
     }
-    for key in ["nodeGroups", "managedNodeGroups"] {
+    let keys = ["nodeGroups", "managedNodeGroups"];
+    let groups = |key: &str| document.document.get(key).and_then(Value::as_array);
+    if keys.iter().all(|key| groups(key).is_none_or(Vec::is_empty)) {
+        let path = document.prefix.trim_end_matches('.');
+        let name = document.document.pointer("/metadata/name");
+        let name = name.and_then(Value::as_str).unwrap_or(path);
+        found.nothing_to_check("ClusterConfig", name, path);
+    }
+    let named = keys.iter().flat_map(|key| {
+        let groups = groups(key).into_iter().flatten().enumerate();
+        groups.filter_map(move |(at, group)| {
+            Some(names::Object {
+                kind: "node group".to_owned(),
+                name: group.get("name")?.as_str()?,
+                path: document.path(&format!("{key}.{at}.name")),
+                value: group,
+            })
+        })
+    });
+    names::check(DocumentFormat::Eksctl, named, found);
+    for key in keys {
         let given = document
             .document
             .get(key)

@@ -58,7 +58,12 @@ const ADDRESS_FIELDS: &[&str] = &[
 pub(super) fn check_interfaces(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings) {
     let path = launch.at.path("NetworkInterfaces");
     match &launch.interfaces {
-        Said::Not => without_list(launch, catalog, &path, found),
+        Said::Not => {
+            if launch.types.open {
+                unread_type(launch, &path, found);
+            }
+            without_list(launch, catalog, &path, found);
+        }
         Said::Unknown => found.unread(
             "interfaces",
             &path,
@@ -284,13 +289,14 @@ fn check_types(
             "the instance type, which stands elsewhere: the interfaces are checked with the rules \
              that hold for every type",
         );
-        found.unread(
-            "instance type",
-            &launch.at.base,
-            path,
-            "it stands elsewhere: give the launcher's document with this one",
-        );
+        unread_type(launch, path, found);
     }
+}
+
+/// A type that the text does not have.
+pub(super) fn unread_type(launch: &Launch<'_>, path: &str, found: &mut Findings) {
+    let reason = "it stands elsewhere: give the launcher's document with this one";
+    found.unread("instance type", &launch.at.base, path, reason);
 }
 
 /// Every address field on an interface that has no address.

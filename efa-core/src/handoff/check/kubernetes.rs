@@ -5,6 +5,8 @@
 
 use super::document::{Checked, Findings};
 use super::marks::has_marks;
+use super::names;
+use super::report::DocumentFormat;
 
 mod claims;
 mod findings;
@@ -22,6 +24,25 @@ mod workload;
 pub(super) use join::Manifests;
 use kinds::Kind;
 use values::{kind, text};
+
+/// Objects of one name: the API server keeps the one that it gets last.
+pub(super) fn check_names(documents: &[Checked<'_>], found: &mut Findings) {
+    let objects = documents.iter().filter_map(|document| {
+        let value = document.document;
+        let (group, kind) = (kinds::group(value), kind(value));
+        let kind = match text(value, "/metadata/namespace") {
+            Some(namespace) => format!("{kind} ({group}) of namespace {namespace}"),
+            None => format!("{kind} ({group})"),
+        };
+        Some(names::Object {
+            kind: kind.replace(" ()", ""),
+            name: text(value, "/metadata/name")?,
+            path: document.path("metadata.name"),
+            value,
+        })
+    });
+    names::check(DocumentFormat::Kubernetes, objects, found);
+}
 
 pub(super) fn check_manifest<'a>(
     document: &Checked<'a>,

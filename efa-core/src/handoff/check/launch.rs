@@ -186,6 +186,8 @@ impl<'a> Launch<'a> {
         };
         let interfaces = match field(data, "NetworkInterfaces") {
             None => Said::Not,
+            // EC2's requests have no empty lists.
+            Some(Value::Array(list)) if list.is_empty() => Said::Not,
             Some(Value::Array(list)) => Said::Is(list.iter().collect()),
             Some(one) if is_unknown(one) => Said::Unknown,
             Some(one) => Said::Is(vec![one]),

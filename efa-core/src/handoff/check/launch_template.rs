@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::document::{Checked, Findings};
+use super::interfaces::unread_type;
 use super::launch::{At, Launch, Said, Spelling};
 use super::report::DocumentFormat;
 use super::rules;
@@ -132,9 +133,12 @@ fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Fi
     launch.unknown_parameters = unknown_keys(data);
     rules::check(&launch, document.catalog, found);
     match launch.interfaces {
-        Said::Not if launch.types.names.is_empty() => found.out_of_sight(
-            "the instance type, which the launcher chooses: the interfaces cannot be checked",
-        ),
+        Said::Not if launch.types.names.is_empty() => {
+            found.out_of_sight(
+                "the instance type, which the launcher chooses: the interfaces cannot be checked",
+            );
+            unread_type(&launch, &launch.at.path("InstanceType"), found);
+        }
         Said::Not => {}
         _ => found.out_of_sight(
             "whether the security groups have the all-protocol rules with themselves both ways: \

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::document::{Checked, Findings};
 use super::interfaces::{check_types_for_efa, too_few};
 use super::launch::{At, Launch, Places, Said, Spelling, Types, Volume};
+use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
 use crate::catalog::InstanceType;
@@ -33,7 +34,13 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
     if queues.is_empty() {
         found.nothing_to_check("queues", "SlurmQueues", &document.path("Scheduling"));
     }
+    let queues_path = document.path("Scheduling.SlurmQueues");
+    check_names("queue", queues, &queues_path, found);
     for (at, queue) in queues.iter().enumerate() {
+        if let Some(resources) = queue.get("ComputeResources").and_then(Value::as_array) {
+            let path = format!("{queues_path}.{at}.ComputeResources");
+            check_names("compute resource", resources, &path, found);
+        }
         let resources = queue.get("ComputeResources").and_then(Value::as_array);
         for (number, resource) in resources.into_iter().flatten().enumerate() {
             let queue_path = document.path(&format!("Scheduling.SlurmQueues.{at}"));
@@ -46,6 +53,18 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
             .check(document, found);
         }
     }
+}
+
+fn check_names(kind: &str, list: &[Value], path: &str, found: &mut Findings) {
+    let objects = list.iter().enumerate().filter_map(|(at, value)| {
+        Some(names::Object {
+            kind: kind.to_owned(),
+            name: value.get("Name")?.as_str()?,
+            path: format!("{path}.{at}.Name"),
+            value,
+        })
+    });
+    names::check(DocumentFormat::ParallelCluster, objects, found);
 }
 
 /// A compute resource, and the queue that it is in.

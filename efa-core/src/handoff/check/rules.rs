@@ -15,6 +15,7 @@ use crate::types::InterfaceType;
 pub(super) enum Rule {
     Beside,
     BlockWithGroup,
+    DuplicateName,
     ImdsV1,
     InterfacesInSeveralSubnets,
     NoPlacementGroup,
@@ -35,6 +36,7 @@ impl Rule {
             Self::BlockWithGroup,
             "a Capacity Block together with a placement group",
         ),
+        (Self::DuplicateName, "several objects under one name"),
         (Self::ImdsV1, "a metadata service that takes IMDSv1"),
         (
             Self::InterfacesInSeveralSubnets,
@@ -72,6 +74,7 @@ impl Rule {
                 "cloudformation.block_with_placement_group"
             }
             (Self::BlockWithGroup, _) => "launch.block_with_placement_group",
+            (Self::DuplicateName, _) => "launch.duplicate_name",
             (Self::ImdsV1, F::RayCluster) => "ray.imds_v1",
             (Self::ImdsV1, F::CloudFormation) => "cloudformation.imds_v1",
             (Self::ImdsV1, _) => "launch.imds_v1",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::document::{Checked, Findings};
 use super::interfaces::unknown_type;
 use super::launch::{At, Launch, Places, Said, Spelling, Types};
+use super::names;
 use super::report::DocumentFormat;
 use super::rules;
 use crate::catalog::Lookup;
@@ -25,6 +26,15 @@ pub(super) fn check_cluster(document: &Checked<'_>, found: &mut Findings) {
     let value = document.document;
     match value.get("InstanceGroups").and_then(Value::as_array) {
         Some(groups) => {
+            let named = groups.iter().enumerate().filter_map(|(at, group)| {
+                Some(names::Object {
+                    kind: "instance group".to_owned(),
+                    name: group.get("InstanceGroupName")?.as_str()?,
+                    path: document.path(&format!("InstanceGroups.{at}.InstanceGroupName")),
+                    value: group,
+                })
+            });
+            names::check(DocumentFormat::SageMaker, named, found);
             for (at, group) in groups.iter().enumerate() {
                 let path = document.path(&format!("InstanceGroups.{at}"));
                 check_group(document, group, &path, found);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::document::{Checked, Findings};
 use super::launch::{At, Launch, Places, Said, Spelling, Types, block};
+use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
 use crate::error::Result;
@@ -118,6 +119,14 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
         let path = document.prefix.trim_end_matches('.');
         found.nothing_to_check("configuration", "resource", path);
     }
+    let named = resources.all().map(|resource| names::Object {
+        kind: resource.kind.clone(),
+        // What the address has beside the kind: its module, its index.
+        name: &resource.path,
+        path: resource.path.clone(),
+        value: &resource.body,
+    });
+    names::check(DocumentFormat::Terraform, named, found);
     for resource in resources.all() {
         let plain = WITHOUT_LAUNCHES
             .iter()

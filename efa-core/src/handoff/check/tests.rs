@@ -175,6 +175,96 @@ fn the_order_of_documents_does_not_matter() {
     }
 }
 
+/// Two objects of one name: which of them counts is not told by the order of documents.
+#[test]
+fn objects_of_one_name_are_found_in_either_order() {
+    let class = |interfaces: Value| {
+        json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "nodes"}, "spec": {
+            "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-1"}],
+            "securityGroupSelectorTerms": [{"id": "sg-1"}], "networkInterfaces": interfaces}})
+    };
+    let pool = |kind: &str| {
+        json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "nodes"}, "spec": {"template": {"spec": {
+            "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "nodes"},
+            "requirements": [
+                {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [kind]},
+                {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}}}})
+    };
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {
+        "nodeSelector": {"karpenter.sh/nodepool": "nodes"},
+        "containers": [{"resources": {"limits": {"vpc.amazonaws.com/efa": 2, "hugepages-2Mi": "5Gi", "memory": "1Gi"}}}]}});
+    let one = json!([
+        {"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "interface"},
+        {"networkCardIndex": 0, "deviceIndex": 1, "interfaceType": "efa-only"}]);
+    let of = |documents: &[&Value]| {
+        let texts: Vec<String> = documents.iter().map(|d| d.to_string()).collect();
+        report(&texts.join("\n---\n"))
+    };
+    let (large, small) = (pool("hpc7a.96xlarge"), pool("c7i.48xlarge"));
+    let (with, without) = (class(one), class(json!([])));
+    for (first, second, third) in [(&with, &without, &large), (&large, &small, &with)] {
+        let (ahead, after) = (
+            of(&[first, second, third, &pod]),
+            of(&[second, first, third, &pod]),
+        );
+        assert_eq!(said(&ahead), said(&after));
+        assert_eq!(ahead.status(), Errors, "{ahead}");
+        assert!(ids(&ahead).contains(&"launch.duplicate_name"), "{ahead}");
+    }
+    // The same twice changes nothing.
+    let twice = of(&[&small, &small]);
+    let duplicate = twice
+        .findings
+        .iter()
+        .find(|f| f.id == "launch.duplicate_name");
+    assert_eq!(
+        duplicate.map(|f| f.severity),
+        Some(Severity::Warning),
+        "{twice}"
+    );
+    // Other namespaces and names to be filled in are other objects.
+    let named = |name: &str, namespace: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": {"containers": []}});
+    let apart = of(&[
+        &named("p", "a"),
+        &named("p", "b"),
+        &named("$NAME", "a"),
+        &named("$NAME", "a"),
+    ]);
+    assert!(apart.is_clean(), "{apart}");
+}
+
+#[test]
+fn an_empty_list_of_interfaces_is_none() {
+    let empty = json!([]);
+    let with_type = json!({"InstanceType": "p5.48xlarge", "NetworkInterfaces": empty});
+    for text in [
+        with_type.clone(),
+        json!({"LaunchTemplateData": with_type}),
+        json!({"Resources": {"T": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": with_type}}}}),
+        json!({"resource": {"aws_launch_template": {"t": {"instance_type": "p5.48xlarge", "network_interfaces": []}}}}),
+    ] {
+        let report = report(&text.to_string());
+        assert!(
+            ids(&report).contains(&"interfaces.no_efa"),
+            "{text}: {report}"
+        );
+        assert!(
+            !ids(&report).contains(&"layout.primary_missing"),
+            "{text}: {report}"
+        );
+    }
+    // Karpenter derives them then.
+    let class = json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "efa"}, "spec": {
+        "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-1"}],
+        "securityGroupSelectorTerms": [{"id": "sg-1"}], "networkInterfaces": []}});
+    assert!(report(&class.to_string()).is_clean());
+    // Nothing says what is launched.
+    assert_eq!(
+        report(&json!({"NetworkInterfaces": []}).to_string()).status(),
+        NotRead
+    );
+}
+
 #[test]
 fn no_text_drives_a_terminal() {
     let text = json!({
@@ -271,6 +361,10 @@ fn a_text_with_nothing_to_check_is_not_clean() {
         json!({"resource": {}}),
         json!({"planned_values": {}}),
         json!({"HeadNode": {}, "Scheduling": {"Scheduler": "slurm", "SlurmQueues": []}}),
+        json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "metadata": {"name": "x"}}),
+        json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "nodeGroups": []}),
+        json!({"InstanceType": {"Ref": "Type"}}),
+        json!({"ImageId": "ami-1", "NetworkInterfaces": []}),
         config("nodegroups"),
         config("managedNodeGroups"),
         placeholder,

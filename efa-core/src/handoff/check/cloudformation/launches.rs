@@ -159,11 +159,6 @@ fn check_instance(
         spelling: Spelling::Ec2,
     };
     let mut launch = Launch::read(&data, DocumentFormat::CloudFormation, at);
-    if let Said::Is(list) = &launch.interfaces
-        && list.is_empty()
-    {
-        launch.interfaces = Said::Not;
-    }
     launch.whole = true;
     describe(template, &mut launch, &data, document);
     // In the form of a launch template, the only place that has all of it.

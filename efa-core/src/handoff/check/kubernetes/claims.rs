@@ -13,7 +13,7 @@ use crate::handoff::check::document::{Checked, Findings};
 const EFA: &str = "efa";
 
 /// How many EFAs the claims of a text ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wanted {
     Count(u64),
     /// All of a node, or a number that stands elsewhere.
@@ -27,12 +27,18 @@ pub(super) struct Claims(HashMap<(bool, String), Wanted>);
 impl Claims {
     pub(super) fn of<'a>(documents: impl Iterator<Item = &'a Value>) -> Self {
         let claims = documents.filter(|document| kinds::of(document) == Kind::Claim);
-        let claims = claims.filter_map(|claim| {
+        let mut found = HashMap::new();
+        for claim in claims {
             let template = text(claim, "/kind") == Some("ResourceClaimTemplate");
-            let name = text(claim, "/metadata/name")?;
-            Some(((template, name.to_owned()), wanted(claim)?))
-        });
-        Self(claims.collect())
+            let name = text(claim, "/metadata/name");
+            let (Some(name), Some(wanted)) = (name, wanted(claim)) else {
+                continue;
+            };
+            // Of several under one name, which is a finding, the order does not choose.
+            let most = found.entry((template, name.to_owned())).or_insert(wanted);
+            *most = wanted.max(*most);
+        }
+        Self(found)
     }
 
     /// What a pod's claims ask for together; `None` without EFA.

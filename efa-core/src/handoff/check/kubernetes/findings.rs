@@ -25,6 +25,7 @@ pub(super) const FINDINGS: &[&str] = &[
     "karpenter.several_efa_per_card",
     "karpenter.several_zones",
     "karpenter.unknown_field",
+    "kubernetes.efa_count",
     "kubernetes.efa_count_beyond_type",
     "kubernetes.efa_resource_name",
     "kubernetes.huge_pages_missing",

@@ -1,6 +1,7 @@
 //! Which documents of a text belong together, found out once for the text.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -134,10 +135,7 @@ pub(crate) struct Manifests<'a> {
 impl<'a> Manifests<'a> {
     pub(crate) fn new(documents: &[Checked<'a>]) -> Self {
         let values: Vec<&'a Value> = documents.iter().map(|document| document.document).collect();
-        let classes: HashMap<(&str, &str), (&'a Value, Option<u64>)> = values
-            .iter()
-            .filter_map(|value| Some((class_key(value)?, (*value, listed_efas(value)))))
-            .collect();
+        let classes = classes(&values);
         let mut manifests = Self {
             catalog: documents.first().map(|document| document.catalog),
             found: Found {
@@ -328,9 +326,10 @@ impl<'a> Manifests<'a> {
                     continue;
                 }
             }
-            // By name: the order of documents says nothing.
-            let name = |at: usize| text(self.found.pools[at].value, "/metadata/name");
-            if selection.first.is_none_or(|first| name(at) < name(first)) {
+            if selection
+                .first
+                .is_none_or(|first| self.is_before(at, first))
+            {
                 selection.first = Some(at);
             }
             selection.by_taints.entry(pool.taints).or_default().push(at);
@@ -342,6 +341,15 @@ impl<'a> Manifests<'a> {
         let of_types = || of_types.and_then(|(types, catalog)| efas_of(types, catalog));
         selection.efas = selection.efas.or_else(of_types);
         Some(selection)
+    }
+
+    /// By name, or else by content: the order of documents says nothing.
+    fn is_before(&self, one: usize, other: usize) -> bool {
+        let value = |at: usize| self.found.pools[at].value;
+        let name = |at: usize| text(value(at), "/metadata/name");
+        let content = |at: usize| value(at).to_string();
+        let by_name = name(one).cmp(&name(other));
+        by_name.then_with(|| content(one).cmp(&content(other))) == Ordering::Less
     }
 
     /// The taints that a pod tolerates; those with the same tolerations are compared once.
@@ -430,6 +438,25 @@ fn efas_of(types: &[String], catalog: &Catalog) -> Option<u64> {
         })
         .collect();
     counts?.into_iter().max()
+}
+
+/// Node classes by kind and name, with the EFAs that each lists. Of several under one name, which is
+/// a finding, the order of documents does not choose.
+fn classes<'a>(values: &[&'a Value]) -> HashMap<(&'static str, &'a str), (&'a Value, Option<u64>)> {
+    let mut classes: HashMap<_, (&'a Value, Option<u64>)> = HashMap::new();
+    for value in values {
+        let Some(key) = class_key(value) else {
+            continue;
+        };
+        let is_before = |known: &Value| {
+            let (content, known) = (value.to_string(), known.to_string());
+            content < known
+        };
+        if classes.get(&key).is_none_or(|(known, _)| is_before(known)) {
+            classes.insert(key, (value, listed_efas(value)));
+        }
+    }
+    classes
 }
 
 /// The kind and name of a node class.

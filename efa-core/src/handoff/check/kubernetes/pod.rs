@@ -304,7 +304,7 @@ fn efa_count(resources: Option<&Value>) -> Efas {
         },
         None => Efas {
             count: 0,
-            placeholder: !value.is_null(),
+            placeholder: !value.is_null() && !quantity::is_no_count(value),
         },
     }
 }

@@ -64,6 +64,22 @@ pub(super) fn count(value: &Value) -> Option<u64> {
         .filter(|_| thousandths % 1000 == 0)
 }
 
+/// Whether a value can be no such count, whatever stands for it: a negative number, a part of one,
+/// or no text and no number. A text that is no quantity may be a placeholder.
+pub(super) fn is_no_count(value: &Value) -> bool {
+    let is_quantity = |text: &str| thousandths(&Value::from(text)).is_some();
+    match value {
+        Value::Null => false,
+        Value::Number(_) => count(value).is_none(),
+        Value::String(text) => {
+            let text = text.trim();
+            let negative = text.strip_prefix('-').is_some_and(is_quantity);
+            negative || (is_quantity(text) && count(value).is_none())
+        }
+        other => !crate::handoff::check::launch::is_unknown(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -93,6 +109,28 @@ mod tests {
             json!("-1"),
         ] {
             assert_eq!(thousandths(&none), None, "{none}");
+        }
+        for wrong in [
+            json!(-1),
+            json!("-1"),
+            json!(1.5),
+            json!("500m"),
+            json!(true),
+            json!([1]),
+            json!({"a": 1}),
+        ] {
+            assert!(is_no_count(&wrong), "{wrong}");
+        }
+        for other in [
+            json!(0),
+            json!("32"),
+            json!("1k"),
+            json!("$EFA"),
+            json!("-$EFA"),
+            json!({"{{ .Values.efa }}": null}),
+            json!(null),
+        ] {
+            assert!(!is_no_count(&other), "{other}");
         }
         assert_eq!(count(&json!("1k")), Some(1000));
         assert_eq!(count(&json!("500m")), None);

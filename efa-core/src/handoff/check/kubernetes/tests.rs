@@ -209,6 +209,12 @@ const BROKEN: &[(&str, &str, Break)] = &[
             .pointer_mut(&format!("{SPEC}/containers/0/resources"))
             .unwrap() = resources;
     }),
+    ("kubernetes.efa_count", "less than none", |d| {
+        let resources = json!({"limits": {"vpc.amazonaws.com/efa": -1, "memory": "1Gi", "hugepages-2Mi": "2Mi"}});
+        *d[3]
+            .pointer_mut(&format!("{SPEC}/containers/0/resources"))
+            .unwrap() = resources;
+    }),
     ("kubernetes.efa_count_beyond_type", "33 of 32", |d| {
         let resources = json!({"limits": {"vpc.amazonaws.com/efa": "33", "memory": "1Gi", "hugepages-2Mi": "2Mi"}});
         *d[3]

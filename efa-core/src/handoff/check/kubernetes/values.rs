@@ -20,7 +20,7 @@ pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// The interfaces that a node class lists.
+/// The interfaces that a node class lists; an empty list is none.
 pub(super) fn interfaces_of(node_class: &Value) -> Option<&Vec<Value>> {
     [
         "/spec/networkInterfaces",
@@ -28,4 +28,5 @@ pub(super) fn interfaces_of(node_class: &Value) -> Option<&Vec<Value>> {
     ]
     .iter()
     .find_map(|at| node_class.pointer(at)?.as_array())
+    .filter(|list| !list.is_empty())
 }

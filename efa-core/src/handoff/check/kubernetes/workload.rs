@@ -11,6 +11,7 @@ use super::values::text;
 use crate::catalog::Lookup;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::unknown_type;
+use crate::handoff::check::report::DocumentFinding;
 use crate::handoff::karpenter::EFA_RESOURCE;
 
 pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, found: &mut Findings) {
@@ -32,7 +33,7 @@ fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mu
             found.unread("resources", key, &path, reason);
         }
     }
-    if check_names(document, container, found) {
+    if check_names(document, container, found) || check_efa_counts(document, container, found) {
         return;
     }
     let efas = container.efas();
@@ -67,6 +68,33 @@ fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mu
             "request memory too",
         ));
     }
+}
+
+/// Counts of EFA that Kubernetes refuses, whether there is one.
+fn check_efa_counts(
+    document: &Checked<'_>,
+    container: &Container<'_>,
+    found: &mut Findings,
+) -> bool {
+    let wrong = container.lists().into_iter().find_map(|(key, list)| {
+        let value = list?.get(EFA_RESOURCE)?;
+        quantity::is_no_count(value).then_some((key, value))
+    });
+    if let Some((key, value)) = wrong {
+        let path = document.path(&container.at(key, EFA_RESOURCE));
+        found.push(efa_count(path, value));
+    }
+    wrong.is_some()
+}
+
+/// The finding for a count of EFA that is none.
+pub(super) fn efa_count(path: String, value: &Value) -> DocumentFinding {
+    error(
+        "kubernetes.efa_count",
+        path,
+        format!("{value} is no count of EFA, and Kubernetes refuses it"),
+        "write a whole number, such as 32",
+    )
 }
 
 /// Names that are no resource, in a container that is meant for EFA; whether EFA's own is wrong.

@@ -47,7 +47,7 @@ fn data(rule: rules::Rule) -> Value {
         R::VolumeUnencrypted => {
             data["BlockDeviceMappings"] = json!([{"Ebs": {"Encrypted": false}}])
         }
-        R::PlacementStrategy | R::SeveralPlaces | R::SubnetInNodeGroup => {}
+        R::DuplicateName | R::PlacementStrategy | R::SeveralPlaces | R::SubnetInNodeGroup => {}
     }
     data
 }
@@ -76,7 +76,11 @@ fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
     use rules::Rule as R;
     let data = data(rule);
     match (rule, format) {
-        (R::SeveralPlaces, F::SageMaker) => {}
+        (R::SeveralPlaces | R::DuplicateName, F::SageMaker) => {}
+        (R::DuplicateName, F::RayCluster | F::CloudFormation) => {
+            return Err("a mapping has each name once");
+        }
+        (R::DuplicateName, F::LaunchTemplate) => return Err("it names nothing beside it"),
         (_, F::SageMaker) => return Err("SageMaker chooses it"),
         (R::Beside | R::InterfacesInSeveralSubnets | R::SubnetInNodeGroup, F::ParallelCluster) => {
             return Err("it lists no interfaces");
@@ -97,7 +101,7 @@ fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
         }
         _ => {}
     }
-    Ok(match format {
+    let mut document = match format {
         F::LaunchTemplate => json!({"LaunchTemplateData": data}),
         F::RayCluster => json!({
             "cluster_name": "x", "head_node_type": "w",
@@ -207,7 +211,24 @@ fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
             }}}});
             json!({"apiVersion": "v1", "kind": "List", "items": [class, pool]})
         }
-    })
+    };
+    if rule == R::DuplicateName {
+        let list = match format {
+            F::SageMaker => "/InstanceGroups",
+            F::ParallelCluster => "/Scheduling/SlurmQueues",
+            F::Eksctl => "/managedNodeGroups",
+            F::Terraform => "/resource/aws_launch_template/t",
+            _ => "/items",
+        };
+        let list = document.pointer_mut(list).unwrap();
+        if !list.is_array() {
+            *list = json!([list.take()]);
+        }
+        let mut second = list[0].clone();
+        second["description"] = json!("other");
+        list.as_array_mut().unwrap().push(second);
+    }
+    Ok(document)
 }
 
 /// What is wrong with a group that a text makes, with the finding's id.
