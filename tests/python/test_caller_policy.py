@@ -237,8 +237,11 @@ def test_every_action_of_every_statement_is_needed(scene: SceneOf, case: Case) -
     policy = scene(case).policy()
     sids = [one["Sid"] for one in policy["Statement"]]
     assert len(sids) == len(set(sids))
+    known = [] if case is plain else scene(plain).policy()["Statement"]
     wrong: dict[tuple[str, str], str] = {}
     for statement in policy["Statement"]:
+        if statement in known:  # shown for the plain case, whose calls every case makes
+            continue
         for action in statement["Action"]:
             permission = (statement["Sid"], action)
             if permission in OF_NODES and case is not plain:

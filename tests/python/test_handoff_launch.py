@@ -134,18 +134,17 @@ def run_script(cloud: Cloud, script: str) -> subprocess.CompletedProcess[str]:
 
 
 SCRIPTS: list[tuple[str, dict[str, Any]]] = [
-    (P5, {"count": 1}),
     (
         SMALL,
         {
+            "public_ip": "elastic-ip",
             "instance_profile": efa.InstanceRole(cloudwatch_logs=True),
             "bootstrap": efa.Bootstrap(extra_script="echo 'it''s up'"),
             "ssh_cidrs": ["203.0.113.7/32", "2001:db8::/32"],
             "tags": {"team": 'it\'s $HOME `ls` "x" \\ é'},
         },
     ),
-    (SMALL, {"public_ip": "elastic-ip"}),
-    ("p4d.24xlarge", {"capacity": "spot", "profile": "ip-bandwidth", "count": 3}),
+    (P5, {"capacity": "spot", "profile": "ip-bandwidth", "count": 3}),
     (SMALL, {"public_ip": "lone-efa", "placement": "none"}),
 ]
 

@@ -19,10 +19,11 @@ def instance_type(name: str) -> dict[str, Any] | None:
     return instance_types().get(name)
 
 
+@cache
 def offerings(location_type: str, region: str) -> list[dict[str, str]]:
-    """DescribeInstanceTypeOfferings entries of a Region, or nothing."""
+    """DescribeInstanceTypeOfferings entries of a Region, by type and location, or nothing."""
     found: list[dict[str, str]] = INSTANCE_TYPE_OFFERINGS.get(location_type, {}).get(region, [])
-    return found
+    return sorted(found, key=lambda entry: (entry["InstanceType"], entry["Location"]))
 
 
 @cache

@@ -45,8 +45,24 @@ def texts(value: Any) -> list[str]:
 
 def matches(values: Sequence[str], field: Any) -> bool:
     """Whether any value fits any text of the field."""
-    found = texts(field)
-    return any(_pattern(value).match(text) for value in values for text in found)
+    return _matcher(tuple(values))(field)
+
+
+@lru_cache(maxsize=1024)
+def _matcher(values: tuple[str, ...]) -> Callable[[Any], bool]:
+    """`matches` for many fields: a value without wildcards is looked up, and the others tried."""
+    exact = {value for value in values if not set(value) & set("*?\\")}
+    patterns = [_pattern(value) for value in values if value not in exact]
+
+    def match(field: Any) -> bool:
+        if not patterns and isinstance(field, str):
+            return field in exact
+        found = texts(field)
+        return any(text in exact for text in found) or any(
+            pattern.match(text) for pattern in patterns for text in found
+        )
+
+    return match
 
 
 def apply(
@@ -56,11 +72,12 @@ def apply(
     tags: Callable[[Item], Mapping[str, str]] | None = None,
 ) -> list[Item]:
     """The items that pass all filters. An unknown filter is refused, as EC2 does."""
-    checks: list[tuple[Sequence[str], Reader]] = []
+    found = list(items)
     for entry in filters or ():
-        name, values = str(entry.get("Name", "")), list(entry.get("Values") or ())
-        checks.append((values, _reader(name, readers, tags)))
-    return [item for item in items if all(matches(values, read(item)) for values, read in checks)]
+        match = _matcher(tuple(map(str, entry.get("Values") or ())))
+        read = _reader(str(entry.get("Name", "")), readers, tags)
+        found = [item for item in found if match(read(item))]
+    return found
 
 
 def _reader(

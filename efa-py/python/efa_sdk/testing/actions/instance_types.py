@@ -112,10 +112,7 @@ def describe_instance_type_offerings(call: Call) -> Answer:
         if location_type == "outpost":
             refuse("request.not_in_stand_in", what="LocationType outpost")
         refuse("request.malformed_parameter", name="LocationType", value=location_type)
-    listed = sorted(
-        catalog.offerings(location_type, call.region),
-        key=lambda entry: (entry["InstanceType"], entry["Location"]),
-    )
+    listed = catalog.offerings(location_type, call.region)
     found = filters.apply(call.get("Filters"), listed, _OFFERING_FILTERS)
     shown, more = page(call, found, default=1000)
     call.stop_if_dry_run()
