@@ -92,7 +92,6 @@ test-rust: setup build
 		--test fake --test fault_campaign
 	cargo test -p efa-core --no-default-features --features testing --doc
 	cargo test -p efa-core --features testing --test scenarios
-	cargo test -p efa-fabric --test gpu
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
 	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp

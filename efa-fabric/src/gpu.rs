@@ -21,8 +21,8 @@ pub enum Memory {
     /// Memory of the processors.
     #[default]
     Host,
-    /// Memory of a GPU, by CUDA. Needs the cargo feature `cuda`, NVIDIA's driver, and a provider
-    /// that registers it; whatever is missing is `fabric.gpu_unavailable`.
+    /// Memory of a GPU, by CUDA. Needs NVIDIA's driver, and a provider that registers it;
+    /// whatever is missing is `fabric.gpu_unavailable`.
     Cuda(CudaMemory),
 }
 

@@ -12,32 +12,16 @@ use efa_fabric::{Code, loopback};
 #[path = "support/processes.rs"]
 mod processes;
 #[path = "support/secret.rs"]
-#[cfg(feature = "cuda")]
 mod secret;
 use processes::{libraries, quick};
 
-#[cfg(feature = "cuda")]
-#[path = "gpu/with_cuda.rs"]
-mod with_cuda;
+#[path = "gpu/stand_ins.rs"]
+mod stand_ins;
 
 /// Not a test: a probe, in the process that a test starts.
 #[test]
 fn child() {
-    #[cfg(feature = "cuda")]
-    with_cuda::probe_if_child();
-}
-
-#[cfg(not(feature = "cuda"))]
-#[test]
-fn without_the_feature_gpu_memory_is_refused() {
-    for library in libraries("without_the_feature_gpu_memory_is_refused") {
-        let mut options = quick("shm");
-        options.endpoint.memory = Memory::cuda(0);
-        let error = loopback(&library, &options).unwrap_err();
-        assert_eq!(error.code(), Code::GpuUnavailable);
-        assert_eq!(error.context_value("missing"), Some("feature"));
-        assert!(error.cure().unwrap().contains("feature cuda"), "{error}");
-    }
+    stand_ins::probe_if_child();
 }
 
 #[test]
@@ -60,10 +44,6 @@ fn host_memory_is_said_to_be_such() {
 
 #[test]
 fn a_provider_that_is_not_there_is_not_a_matter_of_memory() {
-    // Without the feature, or a GPU, memory is what is looked at first.
-    if cfg!(not(feature = "cuda")) {
-        return;
-    }
     for library in libraries("a_provider_that_is_not_there_is_not_a_matter_of_memory") {
         let mut options = efa_fabric::endpoint::EndpointOptions::new("nosuch");
         options.memory = Memory::cuda(0);

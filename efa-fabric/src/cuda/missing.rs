@@ -16,11 +16,7 @@ pub(crate) struct DmaBuf {
 
 /// What GPU memory cannot be used for want of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "cuda"), allow(dead_code))] // the others come from the driver
 pub(crate) enum Missing {
-    /// The cargo feature.
-    #[cfg_attr(feature = "cuda", allow(dead_code))]
-    Feature,
     /// The driver's library.
     Library,
     /// A driver that works.
@@ -38,7 +34,6 @@ pub(crate) enum Missing {
 impl Missing {
     const fn name(self) -> &'static str {
         match self {
-            Self::Feature => "feature",
             Self::Library => "libcuda",
             Self::Driver => "driver",
             Self::Device => "device",
@@ -50,9 +45,6 @@ impl Missing {
 
     const fn cure(self) -> &'static str {
         match self {
-            Self::Feature => {
-                "build efa-fabric with the feature cuda, or measure with buffers in host memory"
-            }
             Self::Library => {
                 "install NVIDIA's driver; in a container, start it with NVIDIA's runtime (--gpus all), which mounts libcuda.so.1"
             }
@@ -89,7 +81,6 @@ mod tests {
     #[test]
     fn whatever_is_missing_is_named_with_a_cure() {
         let all = [
-            (Missing::Feature, "feature"),
             (Missing::Library, "libcuda"),
             (Missing::Driver, "driver"),
             (Missing::Device, "device"),

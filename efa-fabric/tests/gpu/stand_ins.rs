@@ -1,4 +1,4 @@
-//! With the feature: each probe is a process, since the driver is loaded once.
+//! Over the stand-ins: each probe is a process, since the driver is loaded once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
