@@ -1,5 +1,5 @@
-//! What keeps a probe from hanging: every loop that waits goes through a [`Guard`]. Why waiting ended is
-//! said in `guard/explain.rs`.
+//! What keeps a probe from hanging: every loop that waits goes through a [`Guard`]. `guard/patience.rs`
+//! decides when it sleeps, `guard/explain.rs` says why waiting ended.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::error::{Code, Error, Result};
 use crate::interrupt::Interrupt;
 
 mod explain;
+mod patience;
+
+use patience::{FIRST_NAP, LAST_NAP, PATIENCE_NS};
 
 /// Empty polls between two looks at the clock.
 const IDLE_POLLS: u32 = 64;
@@ -20,15 +23,6 @@ const IDLE_POLLS: u32 = 64;
 const LOOK_NS: u64 = 20_000;
 /// Time between two questions to the caller's hook, and two looks at the deadline.
 const CHECK_NS: u64 = 10_000_000;
-
-/// Quiet time after which a side that waits adaptively sleeps, between measurements.
-const PATIENCE_NS: u64 = 50_000;
-/// The same during a measurement, and for each byte of its messages: 0.1 GB/s.
-const MEASURING_PATIENCE_NS: u64 = 20_000_000;
-const PATIENCE_NS_PER_BYTE: u64 = 10;
-/// The first sleep, and the longest.
-const FIRST_NAP: Duration = Duration::from_micros(50);
-const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// What is known of the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,14 +103,6 @@ impl<'a> Guard<'a> {
             .min(now_ns().saturating_add(nanos(deadline)));
     }
 
-    /// The other side waits in this way: where it spins, this side does so too, since its sleep
-    /// would be part of what is measured there.
-    pub(crate) fn wait_as(&mut self, other: Wait) {
-        if other == Wait::Spin {
-            self.wait = Wait::Spin;
-        }
-    }
-
     pub(crate) fn send(&mut self, frame: &Frame) -> Result<()> {
         self.channel.send(frame)
     }
@@ -152,42 +138,6 @@ impl<'a> Guard<'a> {
         self.idle = 0;
         self.quiet_since_ns = 0;
         self.nap = Duration::ZERO;
-    }
-
-    /// A measurement of messages of this size begins.
-    pub(crate) fn measuring(&mut self, size: usize) {
-        self.patience_ns = MEASURING_PATIENCE_NS
-            .saturating_add((size as u64).saturating_mul(PATIENCE_NS_PER_BYTE));
-        self.busy();
-    }
-
-    /// The other side measures one-sided operations: what it does shows here as nothing, and yet
-    /// the provider may need this side's calls to carry it out, so that it must not sleep. That
-    /// is so where the provider says `FI_PROGRESS_AUTO` too (efa of libfabric 1.17).
-    pub(crate) fn standing_by(&mut self, size: usize) {
-        self.measuring(size);
-        self.patience_ns = u64::MAX;
-        self.is_bystander = true;
-    }
-
-    /// A measurement has ended.
-    pub(crate) fn measured(&mut self) {
-        self.patience_ns = PATIENCE_NS;
-        self.is_bystander = false;
-        self.busy();
-    }
-
-    /// Sleeps if it has been quiet for long enough.
-    fn rest(&mut self, now: u64) {
-        if self.wait == Wait::Spin {
-            return;
-        }
-        if self.quiet_since_ns == 0 {
-            self.quiet_since_ns = now;
-        } else if now.saturating_sub(self.quiet_since_ns) >= self.patience_ns {
-            self.nap = (self.nap * 2).clamp(FIRST_NAP, LAST_NAP);
-            std::thread::sleep(self.nap);
-        }
     }
 
     /// Whether [`Self::tick`] would look at everything at this time.
@@ -400,26 +350,6 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_stands_by_does_not_sleep_and_spins_where_the_other_does() {
-        let (mut left, _right) = Local::pair();
-        let limit = Duration::from_secs(60);
-        let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Adaptive);
-        guard.standing_by(64);
-        guard.rest(1);
-        guard.rest(u64::MAX / 2);
-        assert_eq!(guard.nap, Duration::ZERO);
-        guard.measured();
-        guard.rest(1);
-        guard.rest(1 + PATIENCE_NS);
-        assert_eq!(guard.nap, FIRST_NAP);
-        guard.wait_as(Wait::Adaptive);
-        assert_eq!(guard.wait, Wait::Adaptive);
-        guard.wait_as(Wait::Spin);
-        guard.wait_as(Wait::Adaptive);
-        assert_eq!(guard.wait, Wait::Spin);
-    }
-
-    #[test]
     fn waiting_for_contact_ends_as_unreachable() {
         let (mut left, _right) = Local::pair();
         let mut guard = Guard::new(
@@ -430,43 +360,6 @@ mod tests {
         );
         guard.expect_contact(Duration::from_millis(20));
         assert_eq!(guard.wait(None).unwrap_err().code(), Code::Unreachable);
-    }
-
-    #[test]
-    fn a_loop_whose_messages_do_not_come_sleeps_unless_it_is_to_spin() {
-        let limit = Duration::from_nanos(3 * MEASURING_PATIENCE_NS);
-        let sleeps = |wait| {
-            let (mut left, _right) = Local::pair();
-            let mut guard = Guard::new(&mut left, Interrupt::never(), limit, wait);
-            guard.measuring(64);
-            while guard.idle().is_ok() {}
-            !guard.nap.is_zero()
-        };
-        assert!(sleeps(Wait::Adaptive));
-        assert!(!sleeps(Wait::Spin));
-    }
-
-    #[test]
-    fn naps_grow_and_end_when_something_happens() {
-        let (mut left, mut right) = Local::pair();
-        let limit = Duration::from_secs(60);
-        let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Adaptive);
-        guard.rest(1);
-        guard.rest(PATIENCE_NS);
-        assert_eq!(guard.nap, Duration::ZERO);
-        for expected in [50, 100, 200, 400, 800, 1000, 1000] {
-            guard.rest(1 + PATIENCE_NS);
-            assert_eq!(guard.nap, Duration::from_micros(expected));
-        }
-        right.send(&Frame::Ready).unwrap();
-        guard.receive().unwrap();
-        assert_eq!(guard.nap, Duration::ZERO);
-        guard.measuring(1 << 20);
-        guard.rest(1);
-        guard.rest(MEASURING_PATIENCE_NS + 10 * (1 << 20));
-        assert_eq!(guard.nap, Duration::ZERO);
-        guard.rest(1 + MEASURING_PATIENCE_NS + 10 * (1 << 20));
-        assert_eq!(guard.nap, FIRST_NAP);
     }
 
     /// Counts how often it is asked for a frame.

@@ -56,12 +56,7 @@ fn phase_of(
     traffic.prepare(phase.size, guard)?;
     integrity::prepare(traffic, phase)?;
     guard.send(&Frame::Ready)?;
-    let both_send = phase.kind == Kind::Bandwidth && options.is_bidirectional();
-    if traffic.operation().is_one_sided() && !both_send {
-        guard.standing_by(phase.size);
-    } else {
-        guard.measuring(phase.size);
-    }
+    guard.answering(phase, options);
     match phase.kind {
         Kind::Integrity => {
             guard.doing = format!("comparing {} bytes", phase.size);

@@ -112,8 +112,7 @@ pub(crate) fn respond(
             return Err(error);
         }
     };
-    guard.shorten(options.deadline);
-    guard.wait_as(options.wait);
+    guard.follow(&options);
     let own = side(library, &endpoint);
     guard.send(&Frame::Welcome { side: own.clone() })?;
     session(endpoint, &own, theirs, options, gpu, guard)

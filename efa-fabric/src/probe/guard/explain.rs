@@ -117,11 +117,10 @@ mod tests {
             let (mut left, _right) = Local::pair();
             let limit = Duration::from_secs(60);
             let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Adaptive);
-            match size {
-                Some(size) if is_bystander => guard.standing_by(size),
-                Some(size) => guard.measuring(size),
-                None => (),
+            if let Some(size) = size {
+                guard.measuring(size);
             }
+            guard.is_bystander = is_bystander;
             guard.quiet_since_ns = 7;
             let error = guard.too_late(7 + quiet_ns);
             assert_eq!(error.code(), Code::Deadline);
