@@ -13,6 +13,7 @@ import pytest
 from efa_sdk import fabric
 from efa_sdk.testing import SoftEfa
 from efa_sdk.testing.soft_efa import namespace
+from soft_hosts import run
 
 SECOND = os.environ.get("EFA_TEST_LIBFABRIC_2", "")
 LIBFABRICS = ["system", *([SECOND] if SECOND else [])]
@@ -72,23 +73,46 @@ def hide_files(host: SoftEfa) -> None:
     host.fault(no_open=1)
 
 
-#: What is done to the devices, the cause, and words of the cure.
-BROKEN: dict[str, tuple[Callable[[SoftEfa], None], str, str]] = {
-    "every port down": (lambda host: host.fault(down=1), "rdma.ports", "dmesg"),
+#: What is done to the devices, the cause, words of the cure; and of that of a probe which gets no
+#: device.
+BROKEN: dict[str, tuple[Callable[[SoftEfa], None], str, str, str | None]] = {
+    "every port down": (lambda host: host.fault(down=1), "rdma.ports", "dmesg", None),
     # Whoever runs this in a container gets that as the place to look.
-    "no files": (hide_files, "verbs.nodes container.devices kubernetes.efa_resource", ""),
-    "does not open": (lambda host: host.fault(0, no_open=1), "verbs.unopenable", "dmesg"),
+    "no files": (
+        hide_files,
+        "verbs.nodes container.devices kubernetes.efa_resource",
+        "",
+        "give this process /dev/infiniband/uverbs0, which is missing",
+    ),
+    "does not open": (
+        lambda host: host.fault(0, no_open=1),
+        "verbs.unopenable",
+        "dmesg",
+        "the kernel has 2 EFA devices that libfabric does not offer",
+    ),
 }
+#: How a probe ends.
+PROBE = """
+from efa_sdk import errors, fabric
+try:
+    fabric.loopback(fabric.ProbeOptions("efa", sizes=[64]))
+except errors.EfaError as error:
+    print(error.code, error.cure)
+"""
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_machine_has_its_cause(what: str) -> None:
-    breaks, cause, words = BROKEN[what]
+    breaks, cause, words, probe_words = BROKEN[what]
     with SoftEfa(
         devices=2, instance_type="p4d.24xlarge", namespace=True, libfabric=LIBFABRICS[-1]
     ) as host:
         breaks(host)
         report = examined(host)
+        if probe_words is not None:
+            probe = run(host, sys.executable, "-c", PROBE)
+            assert probe.stdout.startswith("fabric.provider_not_found "), probe
+            assert probe_words in probe.stdout
     assert (report.verdict, report.exit_code) == ("not_usable", 1), str(report)
     assert report.cause in cause.split(), str(report)
     finding = next(f for f in report.findings if f.id == report.cause)

@@ -87,11 +87,18 @@ def test_a_slow_rail_costs_its_own_share_only(libfabric: str) -> None:
         faults={"all": {"rate": RATE}, 2: {"rate": RATE // 2}},
     ) as host:
         report = probed(host, sizes=[16_384], size_budget_s=0.02)
+        slow = host.devices[2].name
     together = [rail["together"] for rail in report["rails"]]
     assert report["aggregate_gbps"] == pytest.approx(sum(measure["gbps"] for measure in together))
     # What all bytes over the time of the slowest would say.
     diluted = sum(measure["bytes"] for measure in together) * 8e-9 / report["together_s"]
     assert report["aggregate_gbps"] > 1.1 * diluted, (diluted, report)
+    # The others kept sending beside it until it was measured.
+    sent = {
+        name: rail["together"]["evidence"]["tx_bytes"] for name, rail in rails_of(report).items()
+    }
+    slow_sent = sent.pop(slow)
+    assert min(sent.values()) > 1.4 * slow_sent, (slow_sent, sent)
 
 
 @pytest.mark.skipif(not SECOND, reason="EFA_TEST_LIBFABRIC_2 names no second libfabric")
