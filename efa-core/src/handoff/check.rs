@@ -27,6 +27,7 @@ mod ray;
 mod report;
 mod rules;
 mod sagemaker;
+mod shape;
 mod terraform;
 
 #[cfg(test)]

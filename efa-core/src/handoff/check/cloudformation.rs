@@ -10,6 +10,7 @@ mod findings;
 mod groups;
 mod launches;
 mod resolve;
+mod shapes;
 mod template;
 mod uses;
 
@@ -108,6 +109,7 @@ pub(super) fn check_template(document: &Checked<'_>, found: &mut Findings) -> Re
     for resources in readings.resources() {
         let template = Template::new(resources?);
         let mut here = Findings::default();
+        shapes::check(document, &template, &mut here);
         launches::check_launches(document, &template, &mut here);
         groups::check_groups(document, &template, &mut here);
         access::check_access(document, &template, &mut here);
@@ -127,8 +129,12 @@ fn list_unread(document: &Checked<'_>, found: &mut Findings) {
     }
     for (name, resource) in resources.into_iter().flatten() {
         let kind = resource.get("Type").and_then(Value::as_str);
-        let kind = kind.unwrap_or_default();
+        let kind = kind.unwrap_or("resource");
         let path = document.path(&format!("Resources.{name}"));
+        let properties = resource.get("Properties");
+        if properties.is_some_and(|properties| !properties.is_object()) {
+            found.nothing_to_check(kind, name, &path);
+        }
         let plain = WITHOUT_LAUNCHES.iter().any(|start| kind.starts_with(start));
         if READ.contains(&kind) || uses::reads(kind) || plain {
             continue;

@@ -8,6 +8,7 @@ use super::launch::{At, Launch, Places, Said, Spelling, is_unknown_text};
 use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
+use super::shape::{self, Place, Shape};
 use crate::catalog::{InstanceType, Lookup};
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;
@@ -121,7 +122,50 @@ const TOP_LEVEL: &[&str] = &[
     "zonalShiftConfig",
 ];
 
+/// What is read of a ClusterConfig.
+const PLACES: &[Place] = &[
+    ("availabilityZones", Shape::Names),
+    ("managedNodeGroups", Shape::Mappings),
+    ("metadata", Shape::Mapping),
+    ("metadata/name", Shape::Name),
+    ("nodeGroups", Shape::Mappings),
+];
+
+/// What is read of a node group.
+const GROUP_PLACES: &[Place] = &[
+    ("availabilityZones", Shape::Names),
+    ("capacityReservation", Shape::Mapping),
+    (
+        "capacityReservation/capacityReservationTarget",
+        Shape::Mapping,
+    ),
+    ("disableIMDSv1", Shape::Flag),
+    ("efaEnabled", Shape::Flag),
+    ("instanceMarketOptions", Shape::Mapping),
+    ("instanceMarketOptions/marketType", Shape::Word),
+    ("instanceSelector", Shape::Mapping),
+    ("instanceType", Shape::Word),
+    ("instanceTypes", Shape::Names),
+    ("instancesDistribution", Shape::Mapping),
+    ("instancesDistribution/instanceTypes", Shape::Names),
+    ("launchTemplate", Shape::Mapping),
+    ("localZones", Shape::Names),
+    ("name", Shape::Name),
+    ("placement", Shape::Mapping),
+    ("placement/groupName", Shape::Name),
+    ("privateNetworking", Shape::Flag),
+    ("subnets", Shape::Names),
+    ("volumeEncrypted", Shape::Flag),
+];
+
 pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings) {
+    let whole = shape::Object {
+        name: "ClusterConfig",
+        path: document.prefix.trim_end_matches('.'),
+        value: document.document,
+        blocks: false,
+    };
+    whole.check(PLACES, found);
     let zones = document.document.get("availabilityZones");
     let zones = zones.and_then(Value::as_array).map(Vec::len);
     let keys = document.document.as_object().into_iter().flatten();
@@ -154,9 +198,6 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
             .document
             .get(key)
             .filter(|groups| !groups.is_null());
-        if given.is_some_and(|groups| !groups.is_array()) {
-            found.nothing_to_check("node groups", key, &document.path(key));
-        }
         let groups = given.and_then(Value::as_array);
         for (at, group) in groups.into_iter().flatten().enumerate() {
             let path = document.path(&format!("{key}.{at}"));
@@ -193,12 +234,18 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn check(&self, document: &Checked<'_>, found: &mut Findings) {
+        let name = self.group.get("name").and_then(Value::as_str);
+        let object = shape::Object {
+            name: name.unwrap_or(&self.path),
+            path: &self.path,
+            value: self.group,
+            blocks: false,
+        };
+        object.check(GROUP_PLACES, found);
         if self.group.get("launchTemplate").is_some() {
             found.out_of_sight("the launch template that a node group names: check it on its own");
             let path = format!("{}.launchTemplate", self.path);
-            let name = self.group.get("name").and_then(Value::as_str);
-            let name = name.unwrap_or(&self.path);
-            found.unread("launch template", name, &path, "check it on its own");
+            found.unread("launch template", object.name, &path, "check it on its own");
             return;
         }
         let names = self.types();
@@ -431,122 +478,4 @@ impl Group<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::FINDINGS;
-    use crate::catalog::Catalog;
-    use crate::handoff::check;
-
-    fn found(key: &str, group: &Value) -> Vec<String> {
-        let config = json!({
-            "apiVersion": "eksctl.io/v1alpha5",
-            "kind": "ClusterConfig",
-            "metadata": {"name": "eks", "region": "us-east-1"},
-            key: [group],
-        });
-        let report = check(&config.to_string(), Catalog::bundled()).unwrap();
-        report.findings.into_iter().map(|f| f.id).collect()
-    }
-
-    #[test]
-    fn the_keys_are_those_of_the_schema() {
-        let schema = include_str!("../../../../tests/data/eksctl/schema.json");
-        let schema: Value = serde_json::from_str(schema).unwrap();
-        let mut keys: Vec<&str> = ["NodeGroup", "ManagedNodeGroup"]
-            .iter()
-            .map(|kind| {
-                schema
-                    .pointer(&format!("/definitions/{kind}/properties"))
-                    .unwrap()
-            })
-            .flat_map(|properties| properties.as_object().unwrap().keys())
-            .map(String::as_str)
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys, super::KEYS);
-        let top = schema
-            .pointer("/definitions/ClusterConfig/properties")
-            .unwrap();
-        let top = top.as_object().unwrap().keys();
-        assert!(top.map(String::as_str).eq(super::TOP_LEVEL.iter().copied()));
-    }
-
-    #[test]
-    fn each_broken_group_gives_its_one_finding() {
-        let zones = json!(["us-east-1a"]);
-        let group = |changes: Value| {
-            let mut group = json!({
-                "name": "efa", "instanceType": "p5.48xlarge", "efaEnabled": true,
-                "availabilityZones": zones, "privateNetworking": true,
-            });
-            for (key, value) in changes.as_object().unwrap() {
-                group[key] = value.clone();
-            }
-            group
-        };
-        let cases = [
-            ("managedNodeGroups", "", json!({})),
-            (
-                "managedNodeGroups",
-                "eksctl.efa_not_enabled",
-                json!({"efaEnabled": false}),
-            ),
-            (
-                "managedNodeGroups",
-                "eksctl.interfaces_not_right",
-                json!({"instanceType": "p6-b300.48xlarge"}),
-            ),
-            (
-                "nodeGroups",
-                "eksctl.interfaces_not_right",
-                json!({"instanceType": "hpc6id.32xlarge"}),
-            ),
-            (
-                "managedNodeGroups",
-                "eksctl.no_instance_type",
-                json!({"instanceType": null}),
-            ),
-            (
-                "nodeGroups",
-                "eksctl.placement_group_beside_reservation",
-                json!({"capacityReservation": {"capacityReservationPreference": "open"}}),
-            ),
-            (
-                "managedNodeGroups",
-                "",
-                json!({"capacityReservation": {"capacityReservationPreference": "open"}}),
-            ),
-            (
-                "managedNodeGroups",
-                "eksctl.public_networking",
-                json!({"privateNetworking": false}),
-            ),
-            (
-                "managedNodeGroups",
-                "eksctl.several_types",
-                json!({"instanceType": null, "instanceTypes": ["p4d.24xlarge", "p5.48xlarge"]}),
-            ),
-            (
-                "managedNodeGroups",
-                "eksctl.several_zones",
-                json!({"availabilityZones": ["us-east-1a", "us-east-1b"]}),
-            ),
-            (
-                "managedNodeGroups",
-                "",
-                json!({"launchTemplate": {"id": "lt-1"}, "efaEnabled": null, "instanceType": null}),
-            ),
-        ];
-        let mut produced: Vec<&str> = Vec::new();
-        for (key, id, changes) in cases {
-            let expected: &[&str] = if id.is_empty() { &[] } else { &[id] };
-            assert_eq!(found(key, &group(changes.clone())), expected, "{changes}");
-            produced.extend(expected);
-        }
-        produced.sort_unstable();
-        produced.dedup();
-        assert_eq!(produced, FINDINGS);
-    }
-}
+mod tests;

@@ -60,7 +60,7 @@ pub(super) fn check_interfaces(launch: &Launch<'_>, catalog: &Catalog, found: &m
     match &launch.interfaces {
         Said::Not => {
             if launch.types.open {
-                unread_type(launch, &path, found);
+                unread_type(launch, found);
             }
             without_list(launch, catalog, &path, found);
         }
@@ -284,19 +284,20 @@ fn check_types(
             unknown => unknown_type(name, unknown, catalog, path, found),
         }
     }
-    if efas > 0 && (launch.types.names.is_empty() || launch.types.open) {
+    if launch.types.open || (efas > 0 && launch.types.names.is_empty()) {
         found.out_of_sight(
             "the instance type, which stands elsewhere: the interfaces are checked with the rules \
              that hold for every type",
         );
-        unread_type(launch, path, found);
+        unread_type(launch, found);
     }
 }
 
 /// A type that the text does not have.
-pub(super) fn unread_type(launch: &Launch<'_>, path: &str, found: &mut Findings) {
+pub(super) fn unread_type(launch: &Launch<'_>, found: &mut Findings) {
+    let path = launch.at.path("InstanceType");
     let reason = "it stands elsewhere: give the launcher's document with this one";
-    found.unread("instance type", &launch.at.base, path, reason);
+    found.unread("instance type", &launch.at.base, &path, reason);
 }
 
 /// Every address field on an interface that has no address.

@@ -18,6 +18,7 @@ mod node_pool;
 mod pod;
 mod quantity;
 mod requirements;
+mod shapes;
 mod values;
 mod workload;
 
@@ -50,6 +51,7 @@ pub(super) fn check_manifest<'a>(
     found: &mut Findings,
 ) {
     let value = document.document;
+    shapes::check(document, found);
     match kinds::of(value) {
         Kind::Ec2NodeClass => {
             node_class::check_node_class(document, manifests, false, found);

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::document::Findings;
 use super::report::DocumentFormat;
+use super::shape::{self, Place, Shape};
 use crate::handoff::interfaces::field;
 use crate::layout::Layout;
 
@@ -138,10 +140,41 @@ pub(super) struct Places {
     pub(super) what: String,
 }
 
+/// What is read of launch data, in EC2's words.
+const PLACES: &[Place] = &[
+    ("BlockDeviceMappings", Shape::Mappings),
+    ("BlockDeviceMappings/*/Ebs", Shape::Mapping),
+    ("BlockDeviceMappings/*/Ebs/Encrypted", Shape::Flag),
+    ("CapacityReservationSpecification", Shape::Mapping),
+    (
+        "CapacityReservationSpecification/CapacityReservationTarget",
+        Shape::Mapping,
+    ),
+    ("InstanceMarketOptions", Shape::Mapping),
+    ("InstanceMarketOptions/MarketType", Shape::Word),
+    ("MetadataOptions", Shape::Mapping),
+    ("MetadataOptions/HttpEndpoint", Shape::Word),
+    ("MetadataOptions/HttpTokens", Shape::Word),
+    ("Placement", Shape::Mapping),
+    ("Placement/GroupId", Shape::Name),
+    ("Placement/GroupName", Shape::Name),
+    ("PlacementGroupName", Shape::Name),
+];
+
+/// What is read of an interface beside its slot and type.
+const INTERFACE_PLACES: &[Place] = &[
+    ("AssociatePublicIpAddress", Shape::Flag),
+    ("Groups", Shape::Names),
+    ("SecurityGroups", Shape::Names),
+    ("SubnetId", Shape::Name),
+];
+
 /// What a text says of one launch, or of the launches from one template.
 pub(super) struct Launch<'a> {
     pub(super) format: DocumentFormat,
     pub(super) at: At,
+    /// What it was read from.
+    pub(super) data: &'a Value,
     pub(super) types: Types,
     /// The entries, as they stand.
     pub(super) interfaces: Said<Vec<&'a Value>>,
@@ -195,6 +228,7 @@ impl<'a> Launch<'a> {
         let given = |key: &&'static str| field(data, key).is_some_and(|value| !is_empty(value));
         Self {
             format,
+            data,
             types,
             beside: match interfaces {
                 Said::Not => Vec::new(),
@@ -215,6 +249,35 @@ impl<'a> Launch<'a> {
             corrected: Box::new(|_| String::new()),
             at,
         }
+    }
+}
+
+impl Launch<'_> {
+    /// Names what has another shape than launch data has.
+    pub(super) fn check_shapes(&self, found: &mut Findings) {
+        let base = self.at.base.trim_end_matches('.');
+        self.check_shape(self.data, base, PLACES, found);
+        let Said::Is(list) = &self.interfaces else {
+            return;
+        };
+        let list_path = self.at.path("NetworkInterfaces");
+        for (number, entry) in list.iter().enumerate() {
+            // Another value than a mapping is an error of its own.
+            if entry.is_object() {
+                let path = format!("{list_path}.{number}");
+                self.check_shape(entry, &path, INTERFACE_PLACES, found);
+            }
+        }
+    }
+
+    fn check_shape(&self, value: &Value, path: &str, places: &[Place], found: &mut Findings) {
+        let object = shape::Object {
+            name: self.at.base.trim_end_matches('.'),
+            path,
+            value,
+            blocks: self.at.spelling == Spelling::Snake,
+        };
+        object.check(places, found);
     }
 }
 

@@ -7,6 +7,7 @@ use super::interfaces::unread_type;
 use super::launch::{At, Launch, Said, Spelling};
 use super::report::DocumentFormat;
 use super::rules;
+use super::shape::{self, Place, Shape};
 use crate::handoff::document::{Node, json_text, node, set};
 use crate::handoff::interfaces::field;
 use crate::layout::Layout;
@@ -132,13 +133,13 @@ fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Fi
     launch.corrected = Box::new(move |layout| corrected(layout, &first));
     launch.unknown_parameters = unknown_keys(data);
     rules::check(&launch, document.catalog, found);
+    if launch.types.names.is_empty() {
+        unread_type(&launch, found);
+    }
     match launch.interfaces {
-        Said::Not if launch.types.names.is_empty() => {
-            found.out_of_sight(
-                "the instance type, which the launcher chooses: the interfaces cannot be checked",
-            );
-            unread_type(&launch, &launch.at.path("InstanceType"), found);
-        }
+        Said::Not if launch.types.names.is_empty() => found.out_of_sight(
+            "the instance type, which the launcher chooses: the interfaces cannot be checked",
+        ),
         Said::Not => {}
         _ => found.out_of_sight(
             "whether the security groups have the all-protocol rules with themselves both ways: \
@@ -171,6 +172,16 @@ pub(super) fn is_key(name: &str) -> bool {
 /// The instances of an answer of DescribeInstances: they run, so that EC2 took their interfaces.
 fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, found: &mut Findings) {
     let instances = reservation.get("Instances").and_then(Value::as_array);
+    let object = shape::Object {
+        name: path,
+        path,
+        value: reservation,
+        blocks: false,
+    };
+    object.check(INSTANCES, found);
+    if instances.is_none_or(Vec::is_empty) {
+        found.nothing_to_check("instances", path, path);
+    }
     for (number, instance) in instances.into_iter().flatten().enumerate() {
         let path = match path {
             "" => format!("Instances.{number}"),
@@ -190,6 +201,14 @@ fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, foun
          Client.verify_instance reads them",
     );
 }
+
+/// What is read of an answer about instances.
+const INSTANCES: &[Place] = &[
+    ("Instances", Shape::Mappings),
+    ("Instances/*/InstanceLifecycle", Shape::Word),
+    ("Instances/*/NetworkInterfaces", Shape::Mappings),
+    ("Instances/*/NetworkInterfaces/*/Attachment", Shape::Mapping),
+];
 
 /// An instance as EC2 describes it, as the request that would launch it: what tells the interfaces
 /// apart is in their attachments, and every address is one that EC2 chose.

@@ -13,6 +13,7 @@ use super::launch::{At, Launch, Places, Said, Spelling, Types, Volume};
 use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
+use super::shape::{self, Place, Shape};
 use crate::catalog::InstanceType;
 use crate::error::Code;
 
@@ -21,7 +22,54 @@ pub(super) fn is_configuration(document: &Value) -> bool {
     document.get("Scheduling").is_some() && document.get("HeadNode").is_some()
 }
 
+/// What is read of a configuration.
+const PLACES: &[Place] = &[
+    ("Imds", Shape::Mapping),
+    ("Imds/ImdsSupport", Shape::Word),
+    ("Scheduling", Shape::Mapping),
+    ("Scheduling/Scheduler", Shape::Word),
+    ("Scheduling/SlurmQueues", Shape::Mappings),
+    ("Scheduling/SlurmQueues/*/ComputeResources", Shape::Mappings),
+    (
+        "Scheduling/SlurmQueues/*/ComputeResources/*/Instances",
+        Shape::Mappings,
+    ),
+    (
+        "Scheduling/SlurmQueues/*/Networking/AssignPublicIp",
+        Shape::Flag,
+    ),
+    (
+        "Scheduling/SlurmQueues/*/Networking/SubnetIds",
+        Shape::Names,
+    ),
+    ("Scheduling/SlurmQueues/*/CapacityType", Shape::Word),
+    (
+        "Scheduling/SlurmQueues/*/ComputeSettings/LocalStorage/RootVolume/Encrypted",
+        Shape::Flag,
+    ),
+];
+
+/// What is read of a compute resource.
+const RESOURCE_PLACES: &[Place] = &[("Efa", Shape::Mapping), ("Efa/Enabled", Shape::Flag)];
+
+/// What is read of a compute resource, or of its queue.
+const PLACEMENT_PLACES: &[Place] = &[
+    ("CapacityReservationTarget", Shape::Mapping),
+    ("Networking", Shape::Mapping),
+    ("Networking/PlacementGroup", Shape::Mapping),
+    ("Networking/PlacementGroup/Enabled", Shape::Flag),
+    ("Networking/PlacementGroup/Id", Shape::Name),
+    ("Networking/PlacementGroup/Name", Shape::Name),
+];
+
 pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) {
+    let object = shape::Object {
+        name: "configuration",
+        path: document.prefix.trim_end_matches('.'),
+        value: document.document,
+        blocks: false,
+    };
+    object.check(PLACES, found);
     let scheduling = &document.document["Scheduling"];
     let scheduler = scheduling.get("Scheduler").and_then(Value::as_str);
     let Some(queues) = scheduling.get("SlurmQueues").and_then(Value::as_array) else {
@@ -41,7 +89,13 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
             let path = format!("{queues_path}.{at}.ComputeResources");
             check_names("compute resource", resources, &path, found);
         }
+        let path = format!("{queues_path}.{at}");
+        check_shapes(queue, &path, PLACEMENT_PLACES, found);
         let resources = queue.get("ComputeResources").and_then(Value::as_array);
+        if resources.is_none_or(Vec::is_empty) {
+            let name = queue.get("Name").and_then(Value::as_str);
+            found.nothing_to_check("queue", name.unwrap_or(&path), &path);
+        }
         for (number, resource) in resources.into_iter().flatten().enumerate() {
             let queue_path = document.path(&format!("Scheduling.SlurmQueues.{at}"));
             Resource {
@@ -53,6 +107,17 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
             .check(document, found);
         }
     }
+}
+
+fn check_shapes(value: &Value, path: &str, places: &[Place], found: &mut Findings) {
+    let name = value.get("Name").and_then(Value::as_str);
+    let object = shape::Object {
+        name: name.unwrap_or(path),
+        path,
+        value,
+        blocks: false,
+    };
+    object.check(places, found);
 }
 
 fn check_names(kind: &str, list: &[Value], path: &str, found: &mut Findings) {
@@ -77,6 +142,8 @@ struct Resource<'a> {
 
 impl Resource<'_> {
     fn check(&self, document: &Checked<'_>, found: &mut Findings) {
+        check_shapes(self.resource, &self.path, RESOURCE_PLACES, found);
+        check_shapes(self.resource, &self.path, PLACEMENT_PLACES, found);
         let mut types = Types::default();
         if let Some(one) = self.resource.get("InstanceType") {
             types.add(one);

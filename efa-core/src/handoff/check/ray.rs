@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::document::{Checked, Findings};
+use super::shape::{self, Place, Shape};
 
 mod commands;
 mod findings;
@@ -15,21 +16,48 @@ mod parts;
 use findings::finding;
 use parts::NodeType;
 
+/// What is read of a cluster YAML.
+const PLACES: &[Place] = &[
+    ("auth", Shape::Mapping),
+    ("available_node_types/*", Shape::Mapping),
+    ("available_node_types/*/docker", Shape::Mapping),
+    (
+        "available_node_types/*/initialization_commands",
+        Shape::Names,
+    ),
+    ("available_node_types/*/min_workers", Shape::Count),
+    ("available_node_types/*/node_config", Shape::Mapping),
+    ("available_node_types/*/worker_setup_commands", Shape::Names),
+    ("docker", Shape::Mapping),
+    ("head_node_type", Shape::Name),
+    ("head_setup_commands", Shape::Names),
+    ("initialization_commands", Shape::Names),
+    ("max_workers", Shape::Count),
+    ("provider", Shape::Mapping),
+    ("provider/availability_zone", Shape::Word),
+    ("provider/type", Shape::Word),
+    ("provider/use_internal_ips", Shape::Flag),
+    ("setup_commands", Shape::Names),
+    ("worker_setup_commands", Shape::Names),
+];
+
 pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
     let cluster = document.document;
+    let name = cluster.get("cluster_name").and_then(Value::as_str);
+    let object = shape::Object {
+        name: name.unwrap_or("without a name"),
+        path: document.prefix.trim_end_matches('.'),
+        value: cluster,
+        blocks: false,
+    };
+    object.check(PLACES, found);
     let provider = cluster.get("provider");
     let cloud = provider.and_then(|p| p.get("type")).and_then(Value::as_str);
     if let Some(cloud) = cloud.filter(|cloud| *cloud != "aws") {
         let reason = format!("provider {cloud} is not aws");
         found.out_of_sight(&format!("everything: {reason}"));
-        let name = cluster.get("cluster_name").and_then(Value::as_str);
         let path = document.path("provider.type");
-        found.unread(
-            "Ray cluster",
-            name.unwrap_or("without a name"),
-            &path,
-            &reason,
-        );
+        found.unread("Ray cluster", object.name, &path, &reason);
         return;
     }
     let Some(types) = cluster

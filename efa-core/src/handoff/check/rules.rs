@@ -120,6 +120,7 @@ impl Rule {
 
 /// Runs every rule on a launch.
 pub(super) fn check(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings) {
+    launch.check_shapes(found);
     interfaces::check_interfaces(launch, catalog, found);
     let rules = Rules { launch };
     rules.beside(found);

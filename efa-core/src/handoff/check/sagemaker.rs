@@ -11,6 +11,7 @@ use super::launch::{At, Launch, Places, Said, Spelling, Types};
 use super::names;
 use super::report::DocumentFormat;
 use super::rules;
+use super::shape::{self, Place, Shape};
 use crate::catalog::Lookup;
 
 /// Whether a document is a request to make a cluster, or one of its instance groups.
@@ -22,8 +23,29 @@ pub(super) fn is_cluster(document: &Value) -> bool {
             .is_some_and(|groups| groups.iter().any(|g| g.get("InstanceGroupName").is_some()))
 }
 
+/// What is read of a request beside the types.
+const PLACES: &[Place] = &[
+    ("InstanceGroups", Shape::Mappings),
+    ("InstanceGroups/*/InstanceGroupName", Shape::Name),
+    ("InstanceGroups/*/InstanceRequirements", Shape::Mapping),
+    ("InstanceGroups/*/OverrideVpcConfig", Shape::Mapping),
+    ("InstanceGroups/*/OverrideVpcConfig/Subnets", Shape::Names),
+    ("InstanceRequirements", Shape::Mapping),
+    ("OverrideVpcConfig", Shape::Mapping),
+    ("OverrideVpcConfig/Subnets", Shape::Names),
+    ("VpcConfig", Shape::Mapping),
+    ("VpcConfig/Subnets", Shape::Names),
+];
+
 pub(super) fn check_cluster(document: &Checked<'_>, found: &mut Findings) {
     let value = document.document;
+    let object = shape::Object {
+        name: "cluster",
+        path: document.prefix.trim_end_matches('.'),
+        value,
+        blocks: false,
+    };
+    object.check(PLACES, found);
     match value.get("InstanceGroups").and_then(Value::as_array) {
         Some(groups) => {
             let named = groups.iter().enumerate().filter_map(|(at, group)| {

@@ -16,6 +16,7 @@ mod expression;
 mod groups;
 mod modules;
 mod resources;
+mod shapes;
 mod syntax;
 
 use expression::Scope;
@@ -127,7 +128,9 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
         value: &resource.body,
     });
     names::check(DocumentFormat::Terraform, named, found);
+    shapes::check_document(document, found);
     for resource in resources.all() {
+        shapes::check_resource(resource, found);
         let plain = WITHOUT_LAUNCHES
             .iter()
             .any(|start| resource.kind.starts_with(start));

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::*;
 
+mod shapes;
 mod table;
 
 /// What a document must give: its status, and at least these findings (ids).

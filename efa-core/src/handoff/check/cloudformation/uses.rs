@@ -34,15 +34,15 @@ impl Use {
 
 /// Where a kind of resource has its template, types and subnets, as JSON pointers in its
 /// properties.
-struct Kind {
-    name: &'static str,
-    templates: &'static [&'static str],
-    types: &'static [&'static str],
-    subnets: &'static [&'static str],
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) templates: &'static [&'static str],
+    pub(super) types: &'static [&'static str],
+    pub(super) subnets: &'static [&'static str],
     node_group: bool,
 }
 
-const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[Kind] = &[
     Kind {
         name: "AWS::EC2::Instance",
         templates: &["/LaunchTemplate"],

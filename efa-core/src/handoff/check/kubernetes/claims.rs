@@ -1,12 +1,13 @@
 //! EFA by Dynamic Resource Allocation: claims, and templates of claims.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::kinds::{self, Kind};
 use super::quantity;
 use super::values::{list, text};
+use super::workload::efa_count;
 use crate::handoff::check::document::{Checked, Findings};
 
 /// The word by which a device class is about EFA (`efa.networking.k8s.aws` in EKS's documentation).
@@ -20,41 +21,44 @@ pub(super) enum Wanted {
     Unknown,
 }
 
-/// Claims and templates by kind and name, with the EFAs that each asks for.
+/// Claims and templates by kind and name.
 #[derive(Debug, Default)]
-pub(super) struct Claims(HashMap<(bool, String), Wanted>);
+pub(super) struct Claims<'a> {
+    known: HashSet<(bool, &'a str)>,
+    /// The EFAs that each asks for.
+    wanted: HashMap<(bool, &'a str), Wanted>,
+}
 
-impl Claims {
-    pub(super) fn of<'a>(documents: impl Iterator<Item = &'a Value>) -> Self {
-        let claims = documents.filter(|document| kinds::of(document) == Kind::Claim);
-        let mut found = HashMap::new();
-        for claim in claims {
+impl<'a> Claims<'a> {
+    pub(super) fn of(documents: impl Iterator<Item = &'a Value>) -> Self {
+        let mut claims = Self::default();
+        for claim in documents.filter(|document| kinds::of(document) == Kind::Claim) {
             let template = text(claim, "/kind") == Some("ResourceClaimTemplate");
-            let name = text(claim, "/metadata/name");
-            let (Some(name), Some(wanted)) = (name, wanted(claim)) else {
+            let Some(name) = text(claim, "/metadata/name") else {
                 continue;
             };
-            // Of several under one name, which is a finding, the order does not choose.
-            let most = found.entry((template, name.to_owned())).or_insert(wanted);
-            *most = wanted.max(*most);
+            claims.known.insert((template, name));
+            if let Some(wanted) = wanted(claim) {
+                // Of several under one name, which is a finding, the order does not choose.
+                let most = claims.wanted.entry((template, name)).or_insert(wanted);
+                *most = wanted.max(*most);
+            }
         }
-        Self(found)
+        claims
+    }
+
+    /// The claims of a pod that the text does not have: nothing says what they ask for.
+    pub(super) fn elsewhere<'p>(&self, pod: &'p Value) -> Vec<&'p str> {
+        let claims = list(pod, "/resourceClaims").iter().map(key);
+        let elsewhere = claims.filter(|key| !self.known.contains(key));
+        elsewhere.map(|(_, name)| name).collect()
     }
 
     /// What a pod's claims ask for together; `None` without EFA.
     pub(super) fn of_pod(&self, pod: &Value) -> Option<Wanted> {
         let mut sum = None;
         for claim in list(pod, "/resourceClaims") {
-            let key = match text(claim, "/resourceClaimTemplateName") {
-                Some(name) => (true, name.to_owned()),
-                None => (
-                    false,
-                    text(claim, "/resourceClaimName")
-                        .unwrap_or_default()
-                        .to_owned(),
-                ),
-            };
-            sum = match (sum, self.0.get(&key).copied()) {
+            sum = match (sum, self.wanted.get(&key(claim)).copied()) {
                 (sum, None) => sum,
                 (None, more) => more,
                 (Some(Wanted::Count(a)), Some(Wanted::Count(b))) => {
@@ -67,18 +71,21 @@ impl Claims {
     }
 }
 
+/// The claim of a pod: whether it is a template, and its name.
+fn key(claim: &Value) -> (bool, &str) {
+    match text(claim, "/resourceClaimTemplateName") {
+        Some(name) => (true, name),
+        None => (false, text(claim, "/resourceClaimName").unwrap_or_default()),
+    }
+}
+
 /// The EFAs that a claim asks for; `None` where it is about something else.
 fn wanted(claim: &Value) -> Option<Wanted> {
     let mut sum = None;
     for at in ["/spec/spec/devices/requests", "/spec/devices/requests"] {
         for request in list(claim, at) {
             let exactly = request.get("exactly").unwrap_or(request);
-            let class = text(exactly, "/deviceClassName").unwrap_or_default();
-            if !class
-                .to_ascii_lowercase()
-                .split(['.', '-'])
-                .any(|word| word == EFA)
-            {
+            if !is_efa(exactly) {
                 continue;
             }
             let count = match exactly.get("count") {
@@ -98,6 +105,13 @@ fn wanted(claim: &Value) -> Option<Wanted> {
     sum
 }
 
+/// Whether a request is for a device of a class about EFA.
+fn is_efa(request: &Value) -> bool {
+    let class = text(request, "/deviceClassName").unwrap_or_default();
+    let class = class.to_ascii_lowercase();
+    class.split(['.', '-']).any(|word| word == EFA)
+}
+
 /// A claim alone says how many devices; whether a node has them is checked with the pods.
 pub(super) fn check_claim(document: &Checked<'_>, found: &mut Findings) {
     let path = document.prefix.trim_end_matches('.');
@@ -106,6 +120,21 @@ pub(super) fn check_claim(document: &Checked<'_>, found: &mut Findings) {
         .iter()
         .flat_map(|at| list(document.document, at))
         .any(|request| request.get("firstAvailable").is_some());
+    for at in ["/spec/spec/devices/requests", "/spec/devices/requests"] {
+        for (number, request) in list(document.document, at).iter().enumerate() {
+            let exactly = request.get("exactly").unwrap_or(request);
+            let Some(count) = exactly.get("count").filter(|_| is_efa(exactly)) else {
+                continue;
+            };
+            let at = at[1..].replace('/', ".");
+            let path = document.path(&format!("{at}.{number}.count"));
+            if quantity::is_no_count(count) {
+                found.push(efa_count(path, count));
+            } else if quantity::is_of_unknown_form(count) {
+                found.unread("count", &count.to_string(), &path, "it is no number");
+            }
+        }
+    }
     if alternatives {
         let reason = "its firstAvailable, alternatives of which the scheduler chooses";
         found.unread("claim", name, path, reason);

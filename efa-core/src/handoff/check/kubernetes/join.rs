@@ -111,7 +111,7 @@ impl Outcome {
 /// The manifests of a text.
 pub(super) struct Found<'a> {
     pub(super) pools: Vec<Pool<'a>>,
-    pub(super) claims: Claims,
+    pub(super) claims: Claims<'a>,
     pub(super) has_huge_pages_overlay: bool,
 }
 

@@ -3,12 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::kinds::group;
-use super::values::text;
+use super::shapes::MACHINE;
+use super::values::{kind, list, text};
 use crate::handoff::check::document::{Checked, Findings};
+use crate::handoff::check::interfaces::unread_type;
 use crate::handoff::check::launch::{At, Launch, Said, Spelling};
 use crate::handoff::check::launch_template::corrected;
 use crate::handoff::check::report::DocumentFormat;
 use crate::handoff::check::rules;
+use crate::handoff::check::shape;
 
 pub(super) fn check_machine(document: &Checked<'_>, found: &mut Findings) {
     let value = document.document;
@@ -18,20 +21,41 @@ pub(super) fn check_machine(document: &Checked<'_>, found: &mut Findings) {
     } else {
         &["/spec/forProvider", "/spec/data", "/spec"]
     };
-    let Some((at, spec)) = places.iter().find_map(|at| Some((*at, value.pointer(at)?))) else {
+    let here = document.prefix.trim_end_matches('.');
+    let name = text(value, "/metadata/name").unwrap_or(here);
+    let spec = places.iter().find_map(|at| Some((*at, value.pointer(at)?)));
+    let Some((at, spec)) = spec.filter(|(_, spec)| spec.is_object()) else {
+        found.nothing_to_check(kind(value), name, here);
         return;
     };
+    let path = document.path(&at.trim_start_matches('/').replace('/', "."));
+    if cluster_api {
+        let object = shape::Object {
+            name,
+            path: &path,
+            value: spec,
+            blocks: false,
+        };
+        object.check(MACHINE, found);
+    }
     let data = if cluster_api {
         machine(spec)
     } else {
         spec.clone()
     };
     let at = At {
-        base: document.path(&at.trim_start_matches('/').replace('/', ".")),
+        base: path,
         spelling: Spelling::Camel,
     };
     let mut launch = Launch::read(&data, DocumentFormat::Kubernetes, at);
     launch.corrected = Box::new(|layout| corrected(layout, &Value::Null));
+    let overrides = list(value, "/spec/mixedInstancesPolicy/overrides").iter();
+    for kind in overrides.filter_map(|entry| entry.get("instanceType")) {
+        launch.types.add(kind);
+    }
+    if launch.types.names.is_empty() {
+        unread_type(&launch, found);
+    }
     let listed = !matches!(launch.interfaces, Said::Not);
     rules::check(&launch, document.catalog, found);
     if listed {
@@ -52,7 +76,7 @@ fn machine(spec: &Value) -> Value {
     if let Some(kind) = spec.get("instanceType") {
         put("InstanceType", kind.clone());
     }
-    if let Some(kind) = text(spec, "/networkInterfaceType") {
+    if let Some(kind) = spec.get("networkInterfaceType") {
         let public = spec.get("publicIP").cloned().unwrap_or(Value::Null);
         let interface =
             json!({"DeviceIndex": 0, "InterfaceType": kind, "AssociatePublicIpAddress": public});
@@ -60,6 +84,13 @@ fn machine(spec: &Value) -> Value {
     }
     if let Some(name) = spec.get("placementGroupName") {
         put("Placement", json!({"GroupName": name}));
+    }
+    if let Some(id) = spec.get("capacityReservationId") {
+        let target = json!({"CapacityReservationId": id});
+        put(
+            "CapacityReservationSpecification",
+            json!({"CapacityReservationTarget": target}),
+        );
     }
     if text(spec, "/marketType") == Some("CapacityBlock") {
         put(

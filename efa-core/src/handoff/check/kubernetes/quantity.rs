@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::handoff::check::launch::is_unknown;
+
 /// Binary and decimal suffixes, and the factor of each.
 const SUFFIXES: &[(&str, i128)] = &[
     ("Ki", 1 << 10),
@@ -76,8 +78,22 @@ pub(super) fn is_no_count(value: &Value) -> bool {
             let negative = text.strip_prefix('-').is_some_and(is_quantity);
             negative || (is_quantity(text) && count(value).is_none())
         }
-        other => !crate::handoff::check::launch::is_unknown(other),
+        other => !is_unknown(other),
     }
+}
+
+/// Whether a value is neither a count nor what stands for one, as far as is known here.
+pub(super) fn is_of_unknown_form(value: &Value) -> bool {
+    !value.is_null() && count(value).is_none() && !is_no_count(value) && !is_placeholder(value)
+}
+
+/// Whether a text stands for a value that is to be put in: it is marked as such, or in capitals.
+pub(super) fn is_placeholder(value: &Value) -> bool {
+    let in_capitals = |text: &str| {
+        let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-".contains(c);
+        !text.is_empty() && text.chars().all(capital)
+    };
+    is_unknown(value) || value.as_str().is_some_and(in_capitals)
 }
 
 #[cfg(test)]
@@ -131,6 +147,12 @@ mod tests {
             json!(null),
         ] {
             assert!(!is_no_count(&other), "{other}");
+        }
+        for value in ["$EFA", "{{ .Values.efa }}", "EFA_PER_NODE", "<efa>"] {
+            assert!(is_placeholder(&json!(value)), "{value}");
+        }
+        for value in [json!("other"), json!(""), json!(5)] {
+            assert!(!is_placeholder(&value), "{value}");
         }
         assert_eq!(count(&json!("1k")), Some(1000));
         assert_eq!(count(&json!("500m")), None);

@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::claims::Wanted;
 use super::findings::{error, warning};
 use super::join::{Manifests, instance_types, intolerable};
+use super::kinds::{self, Kind};
 use super::pod::{Container, Pod, join_path, pods};
 use super::quantity;
-use super::values::text;
+use super::shapes::may_lack_pods;
+use super::values::{kind, text};
 use crate::catalog::Lookup;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::unknown_type;
@@ -15,7 +17,23 @@ use crate::handoff::check::report::DocumentFinding;
 use crate::handoff::karpenter::EFA_RESOURCE;
 
 pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, found: &mut Findings) {
-    for pod in pods(document.document) {
+    let pods = pods(document.document);
+    if pods.is_empty() && is_workload(document.document) {
+        let path = document.prefix.trim_end_matches('.');
+        let name = text(document.document, "/metadata/name").unwrap_or(path);
+        let reason = "it has no pods in a form that is read here";
+        found.unread(kind(document.document), name, path, reason);
+    }
+    for pod in pods {
+        for name in manifests.found.claims.elsewhere(pod.spec) {
+            let path = document.path(&join_path(&pod.path, "resourceClaims"));
+            found.unread(
+                "claim",
+                name,
+                &path,
+                "it is not in the text: check both together",
+            );
+        }
         for container in &pod.containers {
             check_container(document, container, found);
         }
@@ -25,20 +43,25 @@ pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, foun
     }
 }
 
+/// Whether a document has to have pods of its own.
+fn is_workload(document: &Value) -> bool {
+    kinds::of(document) == Kind::Workload && !may_lack_pods(document)
+}
+
 fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mut Findings) {
-    for (key, list) in container.lists() {
-        if list.is_some_and(|list| !list.is_object() && !list.is_null()) {
-            let path = document.path(&container.at(key, ""));
-            let reason = "they are no mapping: check the text with the values in place";
-            found.unread("resources", key, &path, reason);
-        }
-    }
     if check_names(document, container, found) || check_efa_counts(document, container, found) {
         return;
     }
     let efas = container.efas();
     if !efas.any() {
         return;
+    }
+    for (key, list) in container.lists() {
+        let count = list.and_then(|list| list.get(EFA_RESOURCE));
+        if let Some(count) = count.filter(|count| quantity::is_of_unknown_form(count)) {
+            let path = document.path(&container.at(key, EFA_RESOURCE));
+            found.unread("count", &count.to_string(), &path, "it is no quantity");
+        }
     }
     if efas.placeholder {
         found.out_of_sight(

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::expression::Scope;
-use super::syntax::named;
+use super::shapes::check_node_group;
+use super::syntax::{blocks, named};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::{check_types_for_efa, too_few};
 use crate::handoff::check::launch::{Types, is_unknown};
@@ -36,7 +37,7 @@ pub(super) fn check_modules(document: &Checked<'_>, scope: &Scope, found: &mut F
             match body.get(key) {
                 None => {}
                 Some(groups)
-                    if is_unknown(groups) || !(groups.is_object() || groups.is_array()) =>
+                    if is_unknown(groups) || !blocks(groups).iter().all(|b| b.is_object()) =>
                 {
                     let reason = "the node groups stand elsewhere: check terraform show -json";
                     found.unread("module", module.name, &format!("{path}.{key}"), reason);
@@ -55,6 +56,7 @@ pub(super) fn check_modules(document: &Checked<'_>, scope: &Scope, found: &mut F
 /// `enable_efa_support` of a node group (modules/eks-managed-node-group/main.tf at v21): `efa` on
 /// card 0, device 0, and `efa-only` on device 1 of every further card of the first type.
 fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Findings) {
+    check_node_group(group, path, found);
     let mut types = Types::default();
     for key in ["instance_types", "instance_type"] {
         if let Some(value) = group.get(key) {

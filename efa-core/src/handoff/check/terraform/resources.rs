@@ -213,9 +213,15 @@ fn modules(
             scope,
         ));
     }
-    if let Some(deeper) = depth.checked_sub(1) {
-        for child in list("child_modules") {
-            modules(document, child, scope, deeper, all);
+    for child in list("child_modules") {
+        match depth.checked_sub(1) {
+            Some(deeper) => modules(document, child, scope, deeper, all),
+            // A kind that is not read.
+            None => {
+                let address = child.get("address").and_then(Value::as_str);
+                let address = address.unwrap_or("module").to_owned();
+                all.push(read("module", &address, address.clone(), child, scope));
+            }
         }
     }
 }
@@ -256,6 +262,13 @@ fn expanded(body: &Value, scope: &Scope, unread: &mut Vec<String>, depth: usize)
         if key != "dynamic" {
             expanded_map.insert(key.clone(), scope.resolved(value));
         }
+    }
+    let is_block = |value: &Value| match value {
+        Value::Array(list) => list.iter().all(Value::is_object),
+        other => other.is_object(),
+    };
+    if map.get("dynamic").is_some_and(|dynamic| !is_block(dynamic)) {
+        unread.push("its dynamic blocks: they are no mapping".to_owned());
     }
     for dynamic in map
         .get("dynamic")
