@@ -17,7 +17,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]), &'static [&'static [u8]]);
 
 /// Every target.
 #[allow(dead_code)] // by the driver in tests/
-pub(crate) const TARGETS: [Target; 7] = [
+pub(crate) const TARGETS: [Target; 8] = [
     (
         "address",
         address,
@@ -72,6 +72,19 @@ pub(crate) const TARGETS: [Target; 7] = [
         &[
             b"0:0=interface 0:1=efa-only 1-31:0=efa-only 4-28/4:1=interface",
             b"0:0=efa+public-ip 1:1=efa+no-public-ip+ips-2+prefixes-1",
+        ],
+    ),
+    (
+        "documents",
+        documents,
+        &[
+            b"a: &a {x: 1}\nb: {<<: *a, c: !Ref D, e: !Sub '${F}'}\n---\n- [1, 'two', \"\\e\", |]\n",
+            b"{\"InstanceType\": \"p5.48xlarge\", \"NetworkInterfaces\": [{\"DeviceIndex\": 0, \"InterfaceType\": \"efa\"}]}",
+            b"apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - resources: {limits: {vpc.amazonaws.com/efa: 32, hugepages-2Mi: 5Gi}}\n",
+            b"Conditions: {C: !Equals [!Ref A, x]}\nResources:\n  T:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n      \
+              LaunchTemplateData: {InstanceType: !If [C, p5.48xlarge, p4d.24xlarge]}\n",
+            b"{\"resource\": {\"aws_launch_template\": {\"t\": {\"dynamic\": {\"network_interfaces\": {\"for_each\": \"${range(4)}\", \
+              \"content\": {\"device_index\": \"${network_interfaces.value}\", \"interface_type\": \"efa\"}}}}}}}",
         ],
     ),
     ("plan_json", plan_json, &[b"{\"format\":1,\"digest\":\"00\",\"spec\":{\"name\":\"train\"}}"]),
@@ -234,6 +247,22 @@ pub(crate) fn notation(bytes: &[u8]) {
             let read = parse_notation(&layout.notation()).expect("what was written is read");
             assert_eq!(read, layout.interfaces);
         }
+    }
+}
+
+/// A report reads back from its JSON, and its text drives no terminal.
+pub(crate) fn documents(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    match efa_core::handoff::check(&text, Catalog::bundled()) {
+        Ok(report) => {
+            let json = serde_json::to_string(&report).expect("JSON");
+            let read: efa_core::handoff::DocumentReport =
+                serde_json::from_str(&json).expect("what was written is read");
+            assert_eq!(read, report);
+            let drives = |c: char| c.is_control() && c != '\n';
+            assert!(!report.to_string().contains(drives), "{report:?}");
+        }
+        Err(error) => assert!(error.code().as_str().starts_with("handoff."), "{error}"),
     }
 }
 
