@@ -29,6 +29,7 @@ mod rules;
 mod sagemaker;
 mod shape;
 mod terraform;
+mod unknown;
 
 #[cfg(test)]
 mod tests;

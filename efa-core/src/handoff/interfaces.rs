@@ -57,7 +57,7 @@ fn interface(entry: &Value) -> Result<NetworkInterface, String> {
     Ok(interface)
 }
 
-/// A field under EC2's name, or that name in camel or snake case.
+/// A field under EC2's name, or that name in camel or snake case; null is none.
 pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a Value> {
     let entry = entry.as_object()?;
     let camel = || {
@@ -65,7 +65,15 @@ pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a Value> {
         camel.get_mut(..1)?.make_ascii_lowercase();
         entry.get(&camel)
     };
-    let found = entry.get(name).or_else(camel);
+    let found = entry.get(name).or_else(camel).or_else(|| {
+        // ACK's spelling: `subnetID`, `securityGroupIDs`.
+        let stem = name
+            .strip_suffix("Id")
+            .or_else(|| name.strip_suffix("Ids"))?;
+        let mut camel = format!("{stem}ID{}", if name.ends_with('s') { "s" } else { "" });
+        camel.get_mut(..1)?.make_ascii_lowercase();
+        entry.get(&camel)
+    });
     found
         .or_else(|| entry.get(&snake_case(name)))
         .filter(|value| !value.is_null())

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::document::{Checked, Findings};
 use super::interfaces::{check_types_for_efa, too_few, unknown_type};
-use super::launch::{At, Launch, Places, Said, Spelling, is_unknown_text};
+use super::launch::{At, Launch, Places, Said, Spelling};
 use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules;
 use super::shape::{self, Place, Shape};
+use super::unknown::is_unknown_text;
 use crate::catalog::{InstanceType, Lookup};
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::document::Findings;
-use super::launch::{Launch, Said, is_unknown};
+use super::launch::{Launch, Said};
 use super::report::{DocumentFinding, Severity};
+use super::unknown::is_unknown;
 use crate::catalog::{Catalog, InstanceType, Lookup};
 use crate::handoff::interfaces::{self, field};
 use crate::layout::{self, NetworkInterface, Violation, violations, violations_of_any_type};

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::document::Findings;
 use super::report::DocumentFormat;
 use super::shape::{self, Place, Shape};
+use super::unknown::{is_unknown, is_unknown_text};
 use crate::handoff::interfaces::field;
 use crate::layout::Layout;
 
@@ -214,8 +215,16 @@ impl<'a> Launch<'a> {
             None => types.open = field(data, "InstanceRequirements").is_some(),
         }
         let beside = match at.spelling {
-            Spelling::Snake => ["VpcSecurityGroupIds", "SecurityGroupNames", "SubnetId"],
-            _ => ["SecurityGroupIds", "SecurityGroups", "SubnetId"],
+            Spelling::Snake => &["VpcSecurityGroupIds", "SecurityGroupNames", "SubnetId"][..],
+            // ACK's, and Crossplane's.
+            Spelling::Camel => &[
+                "SecurityGroupIds",
+                "SecurityGroupNames",
+                "SecurityGroups",
+                "SubnetId",
+                "VpcSecurityGroupIds",
+            ],
+            _ => &["SecurityGroupIds", "SecurityGroups", "SubnetId"],
         };
         let interfaces = match field(data, "NetworkInterfaces") {
             None => Said::Not,
@@ -232,7 +241,7 @@ impl<'a> Launch<'a> {
             types,
             beside: match interfaces {
                 Said::Not => Vec::new(),
-                _ => beside.into_iter().filter(given).collect(),
+                _ => beside.iter().copied().filter(|key| given(key)).collect(),
             },
             interfaces,
             placement: placement(data),
@@ -275,7 +284,8 @@ impl Launch<'_> {
             name: self.at.base.trim_end_matches('.'),
             path,
             value,
-            blocks: self.at.spelling == Spelling::Snake,
+            // Crossplane has Terraform's lists of one.
+            blocks: matches!(self.at.spelling, Spelling::Snake | Spelling::Camel),
         };
         object.check(places, found);
     }
@@ -373,23 +383,4 @@ fn is_empty(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         _ => false,
     }
-}
-
-/// Whether a value stands elsewhere: a function of CloudFormation, an expression of Terraform, a
-/// variable of a shell, an action of a template.
-pub(super) fn is_unknown(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_unknown_text(text),
-        Value::Object(map) => map.keys().any(|key| {
-            key == "Ref" || key == "Condition" || key.starts_with("Fn::") || key.starts_with('{')
-        }),
-        _ => false,
-    }
-}
-
-pub(super) fn is_unknown_text(text: &str) -> bool {
-    text.replace("$${", "").contains("${")
-        || text.contains("{{")
-        || text.starts_with('$')
-        || (text.starts_with('<') && text.ends_with('>'))
 }

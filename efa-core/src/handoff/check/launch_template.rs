@@ -179,10 +179,16 @@ fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, foun
         blocks: false,
     };
     object.check(INSTANCES, found);
-    if instances.is_none_or(Vec::is_empty) {
+    // Those that end have no interfaces any more.
+    let ends = |instance: &Value| {
+        let state = instance.pointer("/State/Name").and_then(Value::as_str);
+        matches!(state, Some("terminated" | "shutting-down"))
+    };
+    if instances.is_none_or(|instances| instances.iter().all(ends)) {
         found.nothing_to_check("instances", path, path);
     }
-    for (number, instance) in instances.into_iter().flatten().enumerate() {
+    let instances = instances.into_iter().flatten().enumerate();
+    for (number, instance) in instances.filter(|(_, instance)| !ends(instance)) {
         let path = match path {
             "" => format!("Instances.{number}"),
             path => format!("{path}.Instances.{number}"),

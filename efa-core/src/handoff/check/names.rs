@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::document::Findings;
-use super::launch::is_unknown_text;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
 use super::rules::Rule;
+use super::unknown::is_unknown_text;
 
 /// An object that has its name to itself.
 pub(super) struct Object<'a> {

@@ -190,7 +190,7 @@ impl Rules<'_, '_> {
         let mut subnets: Vec<&str> = list
             .iter()
             .filter_map(|entry| field(entry, "SubnetId")?.as_str())
-            .filter(|id| !super::launch::is_unknown_text(id))
+            .filter(|id| !super::unknown::is_unknown_text(id))
             .collect();
         subnets.sort_unstable();
         subnets.dedup();

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::document::Findings;
-use super::launch::is_unknown;
+use super::unknown::is_unknown;
 
 /// What the checks read at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,8 @@ impl Object<'_> {
         let (key, rest) = rest.split_once('/').unwrap_or((rest, ""));
         match value {
             Value::Object(_) if is_unknown(value) => {
-                self.elsewhere(value, &path, at, Shape::Mapping, found);
+                let above = at[..at.len() - whole.len()].trim_end_matches('/');
+                self.elsewhere(value, &path, above, Shape::Mapping, found);
             }
             Value::Object(map) if key == "*" && !self.blocks => {
                 for (key, value) in map {
@@ -116,7 +117,8 @@ impl Object<'_> {
                 } else {
                     Shape::Mapping
                 };
-                self.odd(other, &path, at, read, found);
+                let above = &at[..at.len() - whole.len()];
+                self.odd(other, &path, above.trim_end_matches('/'), read, found);
             }
         }
     }

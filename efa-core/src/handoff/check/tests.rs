@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::*;
 
+mod launches;
 mod shapes;
 mod table;
 

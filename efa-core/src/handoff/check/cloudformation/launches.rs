@@ -9,9 +9,10 @@ use super::findings::{EFA_ATTACHED_LATER, INTERFACE_TYPE_ON_INSTANCE, PROPERTY_D
 use super::template::{INTERFACE, LAUNCH_TEMPLATE, Resource, Template, entries, is_efa};
 use super::uses::{self, Use};
 use crate::handoff::check::document::{Checked, Findings};
-use crate::handoff::check::launch::{At, Launch, Said, Spelling, block, is_unknown};
+use crate::handoff::check::launch::{At, Launch, Said, Spelling, block};
 use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
 use crate::handoff::check::rules;
+use crate::handoff::check::unknown::is_unknown;
 use crate::handoff::interfaces::field;
 
 const INSTANCE: &str = "AWS::EC2::Instance";

@@ -75,6 +75,13 @@ pub(super) const KINDS: &[Kind] = &[
         node_group: false,
     },
     Kind {
+        name: "AWS::PCS::ComputeNodeGroup",
+        templates: &["/CustomLaunchTemplate"],
+        types: &["/InstanceConfigs/*/InstanceType"],
+        subnets: &["/SubnetIds"],
+        node_group: false,
+    },
+    Kind {
         name: "AWS::EC2::EC2Fleet",
         templates: &["/LaunchTemplateConfigs/*/LaunchTemplateSpecification"],
         types: &["/LaunchTemplateConfigs/*/Overrides/*/InstanceType"],
@@ -107,7 +114,13 @@ pub(super) fn read(document: &Checked<'_>, template: &Template) -> HashMap<Strin
     for kind in KINDS {
         for resource in template.of(kind.name) {
             for chosen in all_at(resource.properties, kind.templates) {
-                let id = ["LaunchTemplateId", "Id", "LaunchTemplateName", "Name"];
+                let id = [
+                    "LaunchTemplateId",
+                    "Id",
+                    "TemplateId",
+                    "LaunchTemplateName",
+                    "Name",
+                ];
                 let Some(id) = id.iter().find_map(|key| chosen.get(key)) else {
                     continue;
                 };

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::findings::efa_count;
 use super::kinds::{self, Kind};
 use super::quantity;
 use super::values::{list, text};
-use super::workload::efa_count;
 use crate::handoff::check::document::{Checked, Findings};
 
 /// The word by which a device class is about EFA (`efa.networking.k8s.aws` in EKS's documentation).
@@ -128,7 +128,8 @@ pub(super) fn check_claim(document: &Checked<'_>, found: &mut Findings) {
             };
             let at = at[1..].replace('/', ".");
             let path = document.path(&format!("{at}.{number}.count"));
-            if quantity::is_no_count(count) {
+            // A claim asks for one device at least.
+            if quantity::is_no_count(count) || quantity::count(count) == Some(0) {
                 found.push(efa_count(path, count));
             } else if quantity::is_of_unknown_form(count) {
                 found.unread("count", &count.to_string(), &path, "it is no number");

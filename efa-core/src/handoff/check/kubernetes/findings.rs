@@ -1,5 +1,7 @@
 //! What is found in Kubernetes manifests, beside what is found in lists of interfaces.
 
+use serde_json::Value;
+
 use crate::handoff::check::report::{DocumentFinding, Severity};
 
 /// Every finding of this format beside those of interfaces.
@@ -62,4 +64,14 @@ pub(super) fn finding(
 ) -> DocumentFinding {
     debug_assert!(FINDINGS.contains(&id), "{id} is not listed");
     DocumentFinding::new(severity, id, path, message, cure)
+}
+
+/// The finding for a count of EFA that is none.
+pub(super) fn efa_count(path: String, value: &Value) -> DocumentFinding {
+    error(
+        "kubernetes.efa_count",
+        path,
+        format!("{value} is no count of EFA, and Kubernetes refuses it"),
+        "write a whole number, such as 32",
+    )
 }

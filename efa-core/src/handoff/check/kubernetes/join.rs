@@ -522,7 +522,7 @@ pub(super) fn instance_types(pod: &Value) -> Option<Vec<String>> {
     ];
     let plain = |name: &str| name.strip_prefix("ml.").unwrap_or(name).to_owned();
     if let Some(name) = LABELS.iter().find_map(|label| selected(pod, label)) {
-        let known = !crate::handoff::check::launch::is_unknown_text(name);
+        let known = !crate::handoff::check::unknown::is_unknown_text(name);
         return known.then(|| vec![plain(name)]);
     }
     let required = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution";

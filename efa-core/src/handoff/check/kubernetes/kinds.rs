@@ -117,7 +117,10 @@ pub(super) fn of(document: &Value) -> Kind {
         list.iter()
             .any(|(of, kinds)| *of == group && kinds.contains(&kind))
     };
+    let version = text(document, "/apiVersion").unwrap_or_default();
     match (group, kind) {
+        // The fields of those before v1 are others.
+        _ if group.starts_with("karpenter.") && version.contains("/v1beta") => Kind::Other,
         ("karpenter.k8s.aws", "EC2NodeClass") => Kind::Ec2NodeClass,
         ("eks.amazonaws.com", "NodeClass") => Kind::AutoModeNodeClass,
         ("karpenter.sh", "NodePool") => Kind::NodePool,

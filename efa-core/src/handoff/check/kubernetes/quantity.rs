@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::handoff::check::launch::is_unknown;
+use crate::handoff::check::unknown::is_unknown;
 
 /// Binary and decimal suffixes, and the factor of each.
 const SUFFIXES: &[(&str, i128)] = &[

@@ -51,9 +51,7 @@ impl<'a> Requirements<'a> {
     ) -> Vec<&'static str> {
         let about_hardware = |requirement: &Value| {
             let key = requirement.get("key").and_then(Value::as_str);
-            key.is_some_and(|key| {
-                key.starts_with("karpenter.k8s.aws/instance-") && name_label("a1.b", key).is_none()
-            })
+            key.is_some_and(|key| of_instance(key).is_some() && name_label("a1.b", key).is_none())
         };
         if self.0.iter().any(about_hardware) {
             return Vec::new();
@@ -129,14 +127,18 @@ fn fulfils(requirement: &Value, label: impl Fn(&str) -> Option<String>) -> Optio
     })
 }
 
+/// What a label of Karpenter, or of EKS Auto Mode, says of the instance type.
+fn of_instance(key: &str) -> Option<&str> {
+    let rest = key.strip_prefix("karpenter.k8s.aws/");
+    let rest = rest.or_else(|| key.strip_prefix("eks.amazonaws.com/"));
+    rest?.strip_prefix("instance-")
+}
+
 /// A label of Karpenter's that the catalogue knows (`pkg/providers/instancetype/types.go`).
 fn label(instance_type: &InstanceType, key: &str) -> Option<String> {
     let gpu = instance_type.gpus.first();
     let lower = |text: &str| text.to_ascii_lowercase().replace(' ', "-");
-    match key
-        .strip_prefix("karpenter.k8s.aws/instance-")
-        .unwrap_or(key)
-    {
+    match of_instance(key).unwrap_or(key) {
         "cpu" => Some(instance_type.default_vcpus.to_string()),
         "memory" => Some(instance_type.memory_mib.to_string()),
         "gpu-count" => Some(gpu.map(|g| g.count.to_string()).unwrap_or_default()),
@@ -156,12 +158,12 @@ fn name_label(name: &str, key: &str) -> Option<String> {
     let (family, size) = name.split_once('.')?;
     let digit = family.find(|c: char| c.is_ascii_digit());
     let letters = family.split(|c: char| !c.is_ascii_lowercase()).next();
-    Some(match key {
-        "node.kubernetes.io/instance-type" => name.to_owned(),
-        "karpenter.k8s.aws/instance-family" => family.to_owned(),
-        "karpenter.k8s.aws/instance-size" => size.to_owned(),
-        "karpenter.k8s.aws/instance-category" => letters.unwrap_or_default().to_owned(),
-        "karpenter.k8s.aws/instance-generation" => family[digit?..]
+    Some(match of_instance(key) {
+        _ if key == "node.kubernetes.io/instance-type" => name.to_owned(),
+        Some("family") => family.to_owned(),
+        Some("size") => size.to_owned(),
+        Some("category") => letters.unwrap_or_default().to_owned(),
+        Some("generation") => family[digit?..]
             .chars()
             .take_while(char::is_ascii_digit)
             .collect(),
@@ -205,6 +207,14 @@ mod tests {
                 ]),
                 &[],
                 &["p5.48xlarge", "c7i.48xlarge"],
+            ),
+            (
+                json!([
+                    is_in("eks.amazonaws.com/instance-family", &["p4d"]),
+                    is_in("eks.amazonaws.com/instance-gpu-name", &["a100"]),
+                ]),
+                &["p4d.24xlarge"],
+                &["p4de.24xlarge", "c7i.48xlarge"],
             ),
             (
                 json!([{"key": "karpenter.k8s.aws/instance-gpu-count", "operator": "DoesNotExist"}]),

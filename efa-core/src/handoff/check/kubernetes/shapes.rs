@@ -7,6 +7,7 @@ use super::pod::join_path;
 use super::values::{kind, text};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::shape::{self, Place, Shape};
+use crate::handoff::karpenter::EFA_RESOURCE;
 
 /// How deep pods are looked for.
 const DEPTH: usize = 100;
@@ -236,6 +237,11 @@ fn check_pods(
                 let path = join_path(path.trim_end_matches('.'), key);
                 check_pods(object, value, path, argo, deeper, found);
             }
+        }
+        // A patch, or a manifest that is made in a step.
+        Value::String(text) if text.contains(EFA_RESOURCE) && text.contains(['{', ':']) => {
+            let reason = "a text that is about EFA, and is not read here: check what is made of it";
+            found.unread("text", object.name, &path, reason);
         }
         _ => {}
     }

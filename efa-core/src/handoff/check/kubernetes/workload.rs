@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::claims::Wanted;
-use super::findings::{error, warning};
+use super::findings::{efa_count, error, warning};
 use super::join::{Manifests, instance_types, intolerable};
 use super::kinds::{self, Kind};
 use super::pod::{Container, Pod, join_path, pods};
@@ -13,7 +13,6 @@ use super::values::{kind, text};
 use crate::catalog::Lookup;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::unknown_type;
-use crate::handoff::check::report::DocumentFinding;
 use crate::handoff::karpenter::EFA_RESOURCE;
 
 pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, found: &mut Findings) {
@@ -108,16 +107,6 @@ fn check_efa_counts(
         found.push(efa_count(path, value));
     }
     wrong.is_some()
-}
-
-/// The finding for a count of EFA that is none.
-pub(super) fn efa_count(path: String, value: &Value) -> DocumentFinding {
-    error(
-        "kubernetes.efa_count",
-        path,
-        format!("{value} is no count of EFA, and Kubernetes refuses it"),
-        "write a whole number, such as 32",
-    )
 }
 
 /// Names that are no resource, in a container that is meant for EFA; whether EFA's own is wrong.

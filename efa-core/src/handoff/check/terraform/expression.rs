@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::syntax::{blocks, named};
 use crate::error::Result;
 use crate::handoff::check::document::size;
-use crate::handoff::check::launch::is_unknown;
+use crate::handoff::check::unknown::is_unknown;
 use crate::handoff::read::too_large;
 
 /// How deep expressions and names may nest.
