@@ -60,6 +60,23 @@ const CASES: &[Case] = &[
     ("terraform-instance-with-interface.tf.json", Errors, &["launch.no_self_egress"]),
     ("terraform-awscc.tf.json", NotRead, &[]),
     ("terraform-eks-module.tf.json", Clean, &[]),
+    ("helm-release.yaml", NotRead, &[]),
+    ("cron-job.yaml", Clean, &[]),
+    ("pod-with-sidecar-beyond-type.yaml", Errors, &["kubernetes.efa_count_beyond_type"]),
+    ("train-job-requests-differ.yaml", Errors, &["kubernetes.requests_differ_from_limits"]),
+    ("volcano-wrong-name.yaml", Errors, &["kubernetes.efa_resource_name"]),
+    ("ray-two-of-four.yaml", Warnings, &["interfaces.efa_left_out"]),
+    ("cloudformation-block-in-group-if.json", Errors, &["cloudformation.block_with_placement_group"]),
+    ("cloudformation-for-each.json", NotRead, &[]),
+    ("cloudformation-hyperpod.json", NotRead, &[]),
+    ("terraform-type-to-give.tf.json", NotRead, &[]),
+    ("terraform-type-by-default.tf.json", Clean, &[]),
+    ("terraform-for-each.tf.json", NotRead, &[]),
+    ("karpenter-efa-only-first.yaml", Errors, &["karpenter.primary_not_interface"]),
+    ("dra-class.yaml", NotRead, &[]),
+    ("dra-claim-elsewhere.yaml", NotRead, &[]),
+    ("eksctl-one-type-without-efa.yaml", Errors, &["interfaces.type_without_efa"]),
+    ("eksctl-every-subnet.yaml", Errors, &["eksctl.several_zones"]),
 ];
 
 #[test]
