@@ -2,8 +2,9 @@
 
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-endpoint HOST:29500 examples/torch_survey.py
 
-Every rank gets the same report, so all can stop together. Started without torchrun, it plays two
-ranks on this machine, with a store of its own in the place of torch's.
+Rank 0 gets the report and the others a summary, all with the same verdict, so that they stop
+together. Started without torchrun, it plays two ranks on this machine, with a store of its own in
+the place of torch's.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ class PlayedStore:
             return all(key in self._values for key in keys)
 
 
-def play() -> efa_sdk.survey.SurveyReport:
+Surveyed = efa_sdk.survey.SurveyReport | efa_sdk.survey.SurveySummary
+
+
+def play() -> Surveyed:
     store = PlayedStore()
 
-    def one(rank: int) -> efa_sdk.survey.SurveyReport:
+    def one(rank: int) -> Surveyed:
         return efa_sdk.torch.survey(
             store=store,
             rank=rank,
@@ -55,10 +59,10 @@ def play() -> efa_sdk.survey.SurveyReport:
 
 
 def main() -> None:
-    report = efa_sdk.torch.survey() if "RANK" in os.environ else play()
+    surveyed = efa_sdk.torch.survey() if "RANK" in os.environ else play()
     if os.environ.get("RANK", "0") == "0":
-        print(report)
-    report.raise_for_health()
+        print(surveyed)
+    surveyed.raise_for_health()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `node` | a node, as it introduced itself |
 //! | `state` | what became of each node; exit statuses |
+//! | `summary` | what the other ranks get of rank 0's report |
 //! | `outcome` | what a report comes to, and who took no part |
 //! | `pair` | latency and both directions between two nodes; failures are data |
 //! | `rails` | all rails of a pair at the same time |
@@ -47,6 +48,7 @@ mod report;
 #[cfg(test)]
 mod sample;
 mod state;
+mod summary;
 mod svg;
 mod text;
 mod time;
@@ -61,3 +63,4 @@ pub use progress::Progress;
 pub use rank::{RankOptions, Rendezvous, run_rank};
 pub use report::{Cell, NodeSummary, Report};
 pub use state::{NodeState, Status};
+pub use summary::{Summary, Surveyed};

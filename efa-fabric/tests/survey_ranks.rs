@@ -10,7 +10,7 @@ use efa_fabric::rails::Rail;
 use efa_fabric::store;
 use efa_fabric::survey::{Outcome, Subject, VerdictKind};
 use efa_fabric::survey_run::{
-    Node, PairOptions, RankOptions, Rendezvous, Report, Status, run_rank,
+    Node, PairOptions, RankOptions, Rendezvous, Report, Status, Surveyed, run_rank,
 };
 
 #[path = "support/secret.rs"]
@@ -45,7 +45,7 @@ fn meet(
     of: (usize, usize),
     round: Duration,
     interrupt: Interrupt<'_>,
-) -> Result<Report> {
+) -> Result<Surveyed> {
     meet_with(library, address, of, &options(of.0, round), interrupt)
 }
 
@@ -55,7 +55,7 @@ fn meet_with(
     (rank, world_size): (usize, usize),
     options: &RankOptions,
     interrupt: Interrupt<'_>,
-) -> Result<Report> {
+) -> Result<Surveyed> {
     let timeout = Duration::from_secs(30);
     let mut client = store::Client::connect(address, &secret(), timeout, Interrupt::never())?;
     let meeting = Rendezvous {
@@ -67,6 +67,19 @@ fn meet_with(
     run_rank(library, meeting, options, interrupt, &mut |_| {})
 }
 
+/// The report of rank 0, after a look at whether the others have what it comes to for their node.
+#[track_caller]
+#[allow(clippy::unwrap_used)] // of a test
+fn the_report(surveyed: &[(usize, Surveyed)]) -> Report {
+    let report = surveyed[0].1.report().unwrap().clone();
+    let summaries = report.summaries_by_node();
+    for (rank, of_rank) in &surveyed[1..] {
+        let summary = Box::new(summaries[*rank].clone());
+        assert_eq!(of_rank, &Surveyed::Summary(summary));
+    }
+    report
+}
+
 #[allow(clippy::unwrap_used)] // of a test
 fn store() -> (store::Server, String) {
     let address = "127.0.0.1:0".parse().unwrap();
@@ -76,24 +89,11 @@ fn store() -> (store::Server, String) {
 }
 
 #[test]
-fn all_ranks_get_the_same_report() {
+fn rank_0_gets_the_report_and_the_others_what_it_comes_to() {
     let Some(library) = library() else { return };
     let (_store, address) = store();
     let round = Duration::from_secs(60);
-    let reports: Vec<Report> = std::thread::scope(|scope| {
-        let ranks: Vec<_> = (0..3)
-            .map(|rank| {
-                let (library, address) = (&library, &address);
-                scope.spawn(move || meet(library, address, (rank, 3), round, Interrupt::never()))
-            })
-            .collect();
-        ranks
-            .into_iter()
-            .map(|rank| rank.join().unwrap().unwrap())
-            .collect()
-    });
-    let report = &reports[0];
-    assert!(reports.iter().all(|other| other == report));
+    let report = the_report(&met_of_3(&library, &address, &[0, 1, 2], round));
     assert_eq!(report.observations.len(), 3, "{report}");
     assert!(report.is_healthy(), "{report}");
     assert_eq!(report.nodes[2].name, "rank-2");
@@ -104,27 +104,36 @@ fn a_rank_that_never_comes_is_named() {
     let Some(library) = library() else { return };
     let (_store, address) = store();
     let round = Duration::from_secs(4);
-    let reports: Vec<Report> = std::thread::scope(|scope| {
-        let ranks: Vec<_> = [0, 2]
-            .map(|rank| {
-                let (library, address) = (&library, &address);
-                scope.spawn(move || meet(library, address, (rank, 3), round, Interrupt::never()))
-            })
-            .into_iter()
-            .collect();
-        ranks
-            .into_iter()
-            .map(|rank| rank.join().unwrap().unwrap())
-            .collect()
-    });
-    assert_eq!(reports[0], reports[1]);
-    assert_eq!(reports[0].absent(), ["rank 1"], "{}", reports[0]);
-    assert_eq!(reports[0].status(), Status::NotSurveyed);
+    let report = the_report(&met_of_3(&library, &address, &[0, 2], round));
+    assert_eq!(report.absent(), ["rank 1"], "{report}");
+    assert_eq!(report.status(), Status::NotSurveyed);
+}
+
+/// What these ranks of three get.
+#[allow(clippy::unwrap_used)] // of a test
+fn met_of_3(
+    library: &Arc<Library>,
+    address: &str,
+    ranks: &[usize],
+    round: Duration,
+) -> Vec<(usize, Surveyed)> {
+    std::thread::scope(|scope| {
+        let meet = |&rank: &usize| {
+            let never = Interrupt::never;
+            let met = scope.spawn(move || meet(library, address, (rank, 3), round, never()));
+            (rank, met)
+        };
+        let ranks: Vec<_> = ranks.iter().map(meet).collect();
+        let end = |(rank, met): (usize, std::thread::ScopedJoinHandle<'_, Result<Surveyed>>)| {
+            (rank, met.join().unwrap().unwrap())
+        };
+        ranks.into_iter().map(end).collect()
+    })
 }
 
 /// What these ranks, each with its number and world size, come to.
 #[allow(clippy::unwrap_used)] // of a test
-fn met(library: &Arc<Library>, ranks: &[(usize, usize)]) -> Vec<Result<Report>> {
+fn met(library: &Arc<Library>, ranks: &[(usize, usize)]) -> Vec<Result<Surveyed>> {
     let (_store, address) = store();
     let round = Duration::from_secs(5);
     std::thread::scope(|scope| {
@@ -145,7 +154,7 @@ fn two_processes_of_one_rank_are_a_set_up_error() {
     let said = "two processes introduced themselves as rank 1";
     // The store refuses the second while the first lies there; else rank 0 finds both.
     match &met[0] {
-        Ok(report) => assert_eq!(report.status(), Status::NotSurveyed, "{report}"),
+        Ok(met) => assert_eq!(met.status(), Status::NotSurveyed, "{met:?}"),
         Err(error) => assert!(error.to_string().contains(said), "{error}"),
     }
     let refused = met[1..].iter().filter_map(|of| of.as_ref().err());
@@ -190,7 +199,8 @@ fn a_rank_that_comes_late_is_told_so() {
         world_size: 2,
         name: "test",
     };
-    let report = run_rank(&library, meeting, &options, Interrupt::never(), &mut |_| {}).unwrap();
+    let met = run_rank(&library, meeting, &options, Interrupt::never(), &mut |_| {}).unwrap();
+    let report = met.report().unwrap();
     assert_eq!(
         (report.absent(), report.drain()),
         (vec!["rank 1".into()], vec![])
@@ -295,8 +305,7 @@ fn with_rails(
             })
         });
         let [first, second, third] = ranks.map(|rank| rank.join().unwrap().unwrap());
-        assert!(first == second && first == third);
-        first
+        the_report(&[(0, first), (1, second), (2, third)])
     })
 }
 

@@ -103,7 +103,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::survey_report::{
         DrainCommands, MovedRate, NodeInspection, SurveyComparison, SurveyDifference, SurveyNode,
-        SurveyNodeState, SurveyReport,
+        SurveyNodeState, SurveyReport, SurveySummary,
     };
 
     /// Version of the package.

@@ -12,7 +12,7 @@ use crate::fabric::{Library, library, on_thread};
 use crate::rails::Rail;
 use crate::runtime::{awaitable, block_on};
 use crate::survey_options::{SurveyOptions, chosen_options};
-use crate::survey_report::{SurveyNode, SurveyReport};
+use crate::survey_report::{SurveyNode, SurveyReport, SurveySummary};
 use crate::value::value_class;
 
 value_class! {
@@ -351,6 +351,22 @@ pub(crate) fn survey_pair_async<'py>(
     awaitable(py, pair(exchange, name, side, options, library)?)
 }
 
+/// What a rank gets: rank 0 the report, the others what it comes to.
+#[derive(IntoPyObject)]
+pub(crate) enum Surveyed {
+    Report(SurveyReport),
+    Summary(SurveySummary),
+}
+
+impl From<runs::Surveyed> for Surveyed {
+    fn from(surveyed: runs::Surveyed) -> Self {
+        match surveyed {
+            runs::Surveyed::Report(report) => Self::Report(SurveyReport(*report)),
+            runs::Surveyed::Summary(summary) => Self::Summary(SurveySummary(*summary)),
+        }
+    }
+}
+
 /// Everything that a rank needs, from keywords.
 struct RankCall {
     exchange: Exchange,
@@ -364,7 +380,7 @@ struct RankCall {
 fn rank_call(
     call: RankCall,
     given: Option<&Library>,
-) -> PyResult<impl Future<Output = PyResult<SurveyReport>> + Send + use<>> {
+) -> PyResult<impl Future<Output = PyResult<Surveyed>> + Send + use<>> {
     let library = library(given)?;
     let mut exchange = call.exchange.open()?;
     let (name, rank, world_size, options) = (call.name, call.rank, call.world_size, call.options);
@@ -390,7 +406,7 @@ fn rank_call(
             };
             runs::run_rank(&library, meeting, &options, interrupt, &mut tell)
         });
-        report.await.map(SurveyReport)
+        report.await.map(Surveyed::from)
     })
 }
 
@@ -408,8 +424,8 @@ fn rank_options(
     Ok(rank)
 }
 
-/// Surveys all ranks: each of them calls this with the same exchange and name, and all get the
-/// same report. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
+/// Surveys all ranks: each of them calls this with the same exchange and name. Rank 0 gets the
+/// SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
 /// expected_gbps and expected_rail_gbps as there. Rank 0's progress is called, from the survey's
 /// own thread, with a SurveyProgress after each round. join_deadline_s: seconds for the ranks to
 /// come; round_deadline_s: for each round. Raises FabricError; with the code
@@ -421,7 +437,7 @@ fn rank_options(
     join_deadline_s=120.0, round_deadline_s=30.0,
     progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None,
     options=None
-))]
+) -> "SurveyReport | SurveySummary")]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn run_rank(
     py: Python<'_>,
@@ -441,7 +457,7 @@ pub(crate) fn run_rank(
     progress: Option<Py<PyAny>>,
     library: Option<&Library>,
     options: Option<SurveyOptions>,
-) -> PyResult<SurveyReport> {
+) -> PyResult<Surveyed> {
     let options = chosen_options(
         options,
         mode,
@@ -470,7 +486,7 @@ pub(crate) fn run_rank(
     join_deadline_s=120.0, round_deadline_s=30.0,
     progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None,
     options=None
-) -> "collections.abc.Awaitable[SurveyReport]")]
+) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]")]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn run_rank_async<'py>(
     py: Python<'py>,

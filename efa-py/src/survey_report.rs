@@ -215,6 +215,51 @@ value_class! {
 }
 
 value_class! {
+    /// What a survey comes to for one node: what ranks other than rank 0 get. Its size does not
+    /// depend on the number of nodes: of many names and sentences it has the first 8, and long ones
+    /// end with `…`.
+    SurveySummary(runs::Summary) {
+        /// Whether the survey came to its end and found nothing worse than remarks.
+        healthy: bool = |s| s.status == runs::Status::Healthy;
+        /// `healthy`, `findings` or `not_surveyed`, as of the report.
+        status: String = |s| s.status.as_str().to_owned();
+        /// The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
+        exit_status: u8 = |s| s.status.exit_status();
+        /// Whether it was stopped before its end.
+        partial: bool = |s| s.partial;
+        /// What to do, in one line, for the whole cluster.
+        action: String = |s| s.action.clone();
+        /// The first findings that are worse than remarks, the worst first.
+        problems: Vec<String> = |s| s.problems.clone();
+        /// How many of them the report has.
+        problem_count: usize = |s| s.problem_count;
+        /// How many nodes the survey has.
+        node_count: usize = |s| s.node_count;
+        /// How many nodes are to be taken out.
+        drain_count: usize = |s| s.drain_count;
+        /// How many nodes took no part.
+        absent_count: usize = |s| s.absent_count;
+        /// The name of the node that this is for.
+        node: String = |s| s.node.clone();
+        /// What became of that node.
+        node_state: SurveyNodeState = |s| SurveyNodeState(s.state.clone());
+        /// Why that node is to be taken out; None where it is not.
+        drain_because: Option<String> = |s| s.drain_because.clone();
+    }
+    repr = |s| format!("<SurveySummary of {} nodes: {}>", s.node_count, s.status.as_str());
+    str = ToString::to_string;
+}
+
+#[pymethods]
+impl SurveySummary {
+    /// Raises UnhealthyError (`fabric.unhealthy`) or NotSurveyedError (`fabric.not_surveyed`) where
+    /// the report's does, on every rank alike. Both are FabricErrors.
+    fn raise_for_health(&self) -> PyResult<()> {
+        self.0.require_healthy().map_err(errors::exception)
+    }
+}
+
+value_class! {
     /// The result of a survey: `str()` is a table, and notebooks show a heatmap.
     SurveyReport(runs::Report) {
         /// Whether the survey came to its end and found nothing worse than remarks.
@@ -296,6 +341,13 @@ impl SurveyReport {
     /// measured. Both are FabricErrors.
     fn raise_for_health(&self) -> PyResult<()> {
         self.0.require_healthy().map_err(errors::exception)
+    }
+
+    /// What the report comes to, for each node by number: to tell other processes, each in a size
+    /// that does not depend on the number of nodes.
+    fn summaries(&self) -> Vec<SurveySummary> {
+        let summaries = self.0.summaries_by_node().into_iter();
+        summaries.map(SurveySummary).collect()
     }
 
     /// Rates in Gbit/s by sending node, then receiving node; None where there is none.

@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
         efa.Catalog.bundled()["p5.48xlarge"],
         efa.Catalog.bundled()["trn2.48xlarge"].neuron_devices[0],
         surveyed(),
+        surveyed().summaries()[0],
         survey.SurveyOptions(),
         survey.PairOptions("tcp"),
         survey.SurveyNode("a"),

@@ -195,10 +195,12 @@ async def test_run_rank_takes_them_whole() -> None:
                 survey.run_rank(client, "both", NODES[0], pair, **place, seed=3, options=OPTIONS)
             assert caught.value.context["option"] == "options"
         report = survey.run_rank(client, "a", NODES[0], pair, rank=0, world_size=1, options=OPTIONS)
+        assert isinstance(report, survey.SurveyReport)
         assert report.nodes[0].name == "node-0"
         other = await aio.survey.run_rank(
             client, "b", NODES[0], pair, rank=0, world_size=1, options=OPTIONS
         )
+        assert isinstance(other, survey.SurveyReport)
         assert other.findings == report.findings
 
 

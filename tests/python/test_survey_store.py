@@ -259,10 +259,13 @@ def test_the_store_ends_at_its_deadline_and_when_closed() -> None:
     assert caught.value.code == "fabric.unreachable"
 
 
-def run_ranks(count: int, world_size: int, **options: float) -> list[survey.SurveyReport]:
+def run_ranks(
+    count: int, world_size: int, **options: float
+) -> tuple[survey.SurveyReport, list[survey.SurveySummary]]:
+    """What rank 0 gets, and the others."""
     with survey.StoreServer("a secret of tests") as server:
 
-        def one(rank: int) -> survey.SurveyReport:
+        def one(rank: int) -> survey.SurveyReport | survey.SurveySummary:
             return survey.run_rank(
                 survey.StoreClient(server.address, "a secret of tests"),
                 "test",
@@ -274,23 +277,39 @@ def run_ranks(count: int, world_size: int, **options: float) -> list[survey.Surv
             )
 
         with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(one, range(count)))
+            report, *others = pool.map(one, range(count))
+    assert isinstance(report, survey.SurveyReport)
+    return report, [other for other in others if isinstance(other, survey.SurveySummary)]
 
 
-def test_all_ranks_get_the_same_report() -> None:
-    reports = run_ranks(3, 3)
-    assert reports[0] == reports[1] == reports[2]
-    assert reports[0].healthy, reports[0]
-    assert reports[0].measurements == 3
+def test_rank_0_gets_the_report_and_the_others_a_summary() -> None:
+    report, others = run_ranks(3, 3)
+    assert others == report.summaries()[1:]
+    assert report.healthy, report
+    assert report.measurements == 3
+
+
+def test_summaries_say_of_whom_they_are() -> None:
+    report = driven({4: 50.0})
+    bad, good = report.summaries()[4], report.summaries()[0]
+    assert (bad.node, good.node) == ("node-4", "node-0")
+    assert "less bandwidth" in (bad.drain_because or "")
+    assert good.drain_because is None
+    for summary in (bad, good):
+        assert (summary.status, summary.exit_status, summary.drain_count) == ("findings", 1, 1)
+        assert (summary.action, summary.problems) == (report.action, report.problems)
+        with pytest.raises(errors.UnhealthyError) as caught:
+            summary.raise_for_health()
+        assert caught.value.context["node"] == summary.node
+        assert pickle.loads(pickle.dumps(summary)) == summary
 
 
 def test_a_rank_that_never_comes_costs_one_deadline() -> None:
-    reports = run_ranks(2, 3, join_deadline_s=3.0, round_deadline_s=20.0)
-    assert reports[0] == reports[1]
-    assert (reports[0].absent, reports[0].drain) == (["rank 2"], [])
-    assert "never joined within 3 s" in (reports[0].nodes[2].state.absent_because or "")
+    report, (other,) = run_ranks(2, 3, join_deadline_s=3.0, round_deadline_s=20.0)
+    assert (report.absent, report.drain) == (["rank 2"], [])
+    assert "never joined within 3 s" in (report.nodes[2].state.absent_because or "")
     with pytest.raises(errors.NotSurveyedError) as caught:
-        reports[1].raise_for_health()
+        other.raise_for_health()
     assert caught.value.code == "fabric.not_surveyed"
     assert isinstance(caught.value, errors.FabricError)
 
@@ -298,7 +317,7 @@ def test_a_rank_that_never_comes_costs_one_deadline() -> None:
 def test_as_coroutines_with_progress() -> None:
     told: list[survey.SurveyProgress] = []
 
-    async def all_ranks(address: str) -> list[survey.SurveyReport]:
+    async def all_ranks(address: str) -> list[survey.SurveyReport | survey.SurveySummary]:
         return await asyncio.gather(
             *(
                 aio.survey.run_rank(
@@ -315,8 +334,9 @@ def test_as_coroutines_with_progress() -> None:
         )
 
     with survey.StoreServer("a secret of tests") as server:
-        reports = asyncio.run(all_ranks(server.address))
-    assert reports[0] == reports[1]
+        report, other = asyncio.run(all_ranks(server.address))
+    assert isinstance(report, survey.SurveyReport)
+    assert other == report.summaries()[1]
     assert [state.rounds for state in told] == list(range(1, len(told) + 1))
     assert told[-1].pairs >= 1
     assert "round" in str(told[-1])

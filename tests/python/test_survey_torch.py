@@ -15,7 +15,7 @@ import efa_sdk
 import efa_sdk.torch
 import pytest
 from efa_sdk import errors
-from efa_sdk.survey import SurveyProgress, SurveyReport
+from efa_sdk.survey import SurveyProgress, SurveyReport, SurveySummary
 from support import free_port, skip
 
 # The version of torch takes seconds to ask for.
@@ -84,14 +84,18 @@ class NewStore(OldStore):
 
 def run_ranks(
     store: OldStore, ranks: list[int], size: int, **options: object
-) -> list[SurveyReport]:
-    def one(rank: int) -> SurveyReport:
+) -> tuple[SurveyReport, list[SurveySummary]]:
+    """What rank 0 gets, and the others."""
+
+    def one(rank: int) -> SurveyReport | SurveySummary:
         return efa_sdk.torch.survey(
             store=store, rank=rank, world_size=size, name="test", **{**QUICK, **options}
         )  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(len(ranks)) as pool:
-        return list(pool.map(one, ranks))
+        report, *others = pool.map(one, ranks)
+    assert isinstance(report, SurveyReport)
+    return report, [other for other in others if isinstance(other, SurveySummary)]
 
 
 def test_the_progress_is_that_of_rank_0(capfd: pytest.CaptureFixture[str]) -> None:
@@ -106,11 +110,48 @@ def test_the_progress_is_that_of_rank_0(capfd: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("kind", [OldStore, AskedStore, NewStore])
-def test_every_rank_gets_the_report(kind: type[OldStore]) -> None:
-    reports = run_ranks(kind(), [0, 1, 2, 3], 4)
-    assert all(report == reports[0] for report in reports)
-    assert reports[0].healthy, reports[0]
-    assert reports[0].measurements == 6
+def test_rank_0_gets_the_report_and_the_others_what_it_comes_to(kind: type[OldStore]) -> None:
+    report, others = run_ranks(kind(), [0, 1, 2, 3], 4)
+    assert others == report.summaries()[1:]
+    assert report.healthy, report
+    assert report.measurements == 6
+    for number, other in enumerate(others, 1):
+        other.raise_for_health()
+        assert (other.healthy, other.status, other.exit_status) == (True, "healthy", 0)
+        assert (other.node_count, other.drain_count, other.drain_because) == (4, 0, None)
+        assert other.node == report.nodes[number].name
+        assert other.node_state.kind == "measured"
+        assert str(other).endswith("rank 0 has the whole report\n")
+
+
+class CountingStore(NewStore):
+    """Knows how much was left last for each rank: ranks that measure by node, others by rank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_bytes: dict[str, int] = {}
+
+    def set(self, key: str, value: bytes) -> None:
+        if found := re.search(r"/(task|share)/\d+", key):
+            self.last_bytes[found[0]] = len(value)
+        super().set(key, value)
+
+
+def test_what_other_ranks_receive_does_not_grow_with_the_ranks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    received = []
+    for size in (4, 8):
+        store = CountingStore()
+        report, others = run_ranks(store, list(range(size)), size, inspect=False)
+        assert len(others) == size - 1
+        assert len(store.last_bytes) == size - 1
+        received.append((max(store.last_bytes.values()), len(report.to_json())))
+    (few, report_of_few), (many, report_of_many) = received
+    assert report_of_many > report_of_few + 1000
+    assert many <= few + 10  # numbers have more digits
+    assert many < 1000
 
 
 def test_a_store_that_deletes_is_left_empty() -> None:
@@ -121,22 +162,26 @@ def test_a_store_that_deletes_is_left_empty() -> None:
 
 def test_per_node_only_the_first_of_each_node_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    reports = run_ranks(NewStore(), [0, 1, 2, 3], 4)
-    assert all(report == reports[0] for report in reports)
-    assert len(reports[0].nodes) == 2
-    assert reports[0].measurements == 1
+    report, others = run_ranks(NewStore(), [0, 1, 2, 3], 4)
+    first, second = report.summaries()
+    assert others == [first, second, second]
+    assert len(report.nodes) == 2
+    assert report.measurements == 1
 
 
 def test_one_node_measures_per_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    reports = run_ranks(NewStore(), [0, 1], 2)
-    assert reports[0].measurements == 1
+    report, _ = run_ranks(NewStore(), [0, 1], 2)
+    assert report.measurements == 1
 
 
 def test_a_rank_that_never_comes_is_absent() -> None:
-    reports = run_ranks(NewStore(), [0, 1], 3, join_deadline_s=3.0, round_deadline_s=20.0)
-    assert reports[0] == reports[1]
-    assert (reports[0].absent, reports[0].status) == (["rank 2"], "not_surveyed")
+    report, (other,) = run_ranks(NewStore(), [0, 1], 3, join_deadline_s=3.0, round_deadline_s=20.0)
+    assert (report.absent, report.status) == (["rank 2"], "not_surveyed")
+    assert (other.absent_count, other.status, other.exit_status) == (1, "not_surveyed", 2)
+    with pytest.raises(errors.NotSurveyedError, match="rank 2 never joined within 3 s") as caught:
+        other.raise_for_health()
+    assert "rank 0 has the whole report" in str(caught.value)
 
 
 def test_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +270,12 @@ report = efa_sdk.torch.survey(
     store=store, rank=rank, world_size=4, name="test", provider="tcp",
     source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02,
     round_deadline_s=float(sys.argv[1]), progress=tell if rank == 0 else None)
-print(hashlib.sha256(report.to_json().encode()).hexdigest(), *report.unreachable_nodes)
+if rank == 0:
+    told = report.summaries()
+    print(*(hashlib.sha256(each.to_json().encode()).hexdigest() for each in told))
+    print(*report.unreachable_nodes)
+else:
+    print(hashlib.sha256(report.to_json().encode()).hexdigest())
 if rank == 0:
     print("keys", store.num_keys(), flush=True)
     sys.stdin.readline()
@@ -268,16 +318,16 @@ def lines(rank: subprocess.Popen[str]) -> list[str]:
     return [line for line in out.splitlines() if not line.startswith("round")]
 
 
-def test_ranks_get_one_report_and_leave_no_key(torch_version: tuple[int, int]) -> None:
+def test_ranks_get_the_same_and_leave_no_key(torch_version: tuple[int, int]) -> None:
     ranks = start_ranks(4, round_deadline_s=60)
     try:
         go_on(ranks[0])
-        first, keys = lines(ranks[0])
+        told, unreachable, keys = lines(ranks[0])
         # The key of the caller; torch counts one of its own.
         assert keys in ("keys 1", "keys 2")
-        for rank in ranks[1:]:
-            assert lines(rank) == [first]
-        assert " " not in first
+        for rank, digest in zip(ranks[1:], told.split()[1:], strict=True):
+            assert lines(rank) == [digest]
+        assert unreachable == ""
     finally:
         end(ranks)
 
@@ -289,11 +339,10 @@ def test_a_rank_that_is_killed_is_named(torch_version: tuple[int, int]) -> None:
         assert ranks[0].stdout.readline() == "round 1\n"
         ranks[2].kill()
         go_on(ranks[0])
-        first, _ = lines(ranks[0])
-        digest, name = first.split()
+        told, name, _ = lines(ranks[0])
         assert name.endswith("/2")
-        for rank in (ranks[1], ranks[3]):
-            assert lines(rank) == [f"{digest} {name}"]
+        for rank in (1, 3):
+            assert lines(ranks[rank]) == [told.split()[rank]]
     finally:
         end(ranks)
 

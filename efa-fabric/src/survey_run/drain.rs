@@ -8,6 +8,7 @@ use efa_core::text::plain;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
+use super::text::shortened;
 use crate::survey::Severity;
 
 /// Characters of a reason: what was found, for people who read a list of nodes.
@@ -71,7 +72,7 @@ impl Report {
     }
 
     /// Why a node is to be taken out, in one line that drives no terminal.
-    fn reason(&self, node: usize) -> String {
+    pub(super) fn reason(&self, node: usize) -> String {
         let names = self.names();
         let verdict = (self.conclusion.faults())
             .find(|verdict| verdict.nodes() == [node])
@@ -89,12 +90,10 @@ impl Report {
         let when = self
             .finished_at()
             .map_or(String::new(), |at| format!(" {at}"));
-        let all = plain(&format!("efa-sdk survey{when}: {why}"));
-        if all.chars().count() <= MOST_OF_REASON {
-            return all;
-        }
-        let head: String = all.chars().take(MOST_OF_REASON - 1).collect();
-        format!("{head}…")
+        shortened(
+            &plain(&format!("efa-sdk survey{when}: {why}")),
+            MOST_OF_REASON,
+        )
     }
 }
 

@@ -1,5 +1,5 @@
-//! A survey in which every rank runs the same program: rank 0 decides, the others measure what
-//! it leaves for them, and all get the same report.
+//! A survey in which every rank runs the same program: rank 0 decides and has the report, the
+//! others measure what it leaves for them and get what the report comes to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::driver::Survey;
-use super::mail::{Mail, unwritten};
+use super::mail::Mail;
 use super::node::Node;
 use super::pair::{PairOptions, Side, Sight, probe_pair};
 use super::progress::Progress;
 use super::report::{Report, VERSION};
+use super::summary::{Summary, Surveyed};
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{Exchange, Interrupt};
@@ -93,12 +94,14 @@ enum Task {
     },
     /// Nothing to do yet: rank 0 is alive.
     Rest,
-    Over(Box<Report>),
+    /// What the report says to this rank: the report itself grows with the ranks, or their square.
+    Over(Box<Summary>),
     /// Rank 0 has no report: the code of its error, and the text.
     Failed(String, String),
 }
 
-/// Surveys all ranks; each of them calls this. Every rank gets rank 0's report.
+/// Surveys all ranks; each of them calls this. Rank 0 gets the report, every other rank a
+/// [`Summary`] of it, whose size does not depend on the number of ranks.
 ///
 /// O(n) messages a round, and none between ranks that are not a pair. A rank that gives no
 /// answer costs one round's deadline and is left out from then on. `progress` is called on rank 0
@@ -114,7 +117,7 @@ pub fn run_rank(
     options: &RankOptions,
     interrupt: Interrupt<'_>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<Report> {
+) -> Result<Surveyed> {
     check_call(&meeting, options)?;
     let mut rank = Rank {
         library,
@@ -132,8 +135,9 @@ pub fn run_rank(
     };
     if meeting.rank == 0 {
         rank.lead(progress)
+            .map(|report| Surveyed::Report(Box::new(report)))
     } else {
-        rank.follow()
+        rank.follow().map(Surveyed::Summary)
     }
 }
 
@@ -187,20 +191,23 @@ impl Rank<'_> {
     fn lead(&mut self, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
         let mut tasks = vec![0; self.world_size];
         let result = self.survey(&mut tasks, progress);
-        let over = match &result {
-            Ok(report) => Task::Over(Box::new(report.clone())),
-            Err(error) => Task::Failed(error.code().as_str().to_owned(), error.to_string()),
-        };
-        let over = serde_json::to_vec(&over).map_err(unwritten)?;
         // A lost rank is told as well: it may only have been slow.
-        for (rank, task) in tasks.iter().enumerate().skip(1) {
-            if self.ids[rank].is_empty() {
-                continue;
+        let told = (1..self.world_size).filter(|&rank| !self.ids[rank].is_empty());
+        let told: Vec<usize> = told.collect();
+        match &result {
+            Ok(report) => {
+                let summaries = report.summaries_by_node();
+                for rank in told {
+                    let summary = Box::new(summaries[rank].clone());
+                    self.send(rank, tasks[rank], Task::Over(summary))?;
+                }
             }
-            let key = task_key(rank, &self.ids[rank], *task);
-            let left = self.mail.put_bytes(&key, &over);
-            if result.is_ok() {
-                left?;
+            Err(error) => {
+                for rank in told {
+                    let (code, text) = (error.code().as_str().to_owned(), error.to_string());
+                    // The error is what counts: whoever cannot be told ends by its own deadline.
+                    let _ = self.send(rank, tasks[rank], Task::Failed(code, text));
+                }
             }
         }
         self.answer_late_ones(result.as_ref().err());
@@ -412,7 +419,7 @@ impl Rank<'_> {
         })
     }
 
-    fn follow(&mut self) -> Result<Report> {
+    fn follow(&mut self) -> Result<Box<Summary>> {
         let rank = self.rank;
         let id = hex::encode(&token::nonce()?[..8]);
         let hello = Hello {
@@ -434,7 +441,7 @@ impl Rank<'_> {
             let (name, side, rails) = match task {
                 Task::Probe { name, side, rails } => (name, side, rails),
                 Task::Rest => continue,
-                Task::Over(report) => return Ok(*report),
+                Task::Over(summary) => return Ok(summary),
                 Task::Failed(code, text) if code == Code::NotSurveyed.as_str() => {
                     return Err(Error::new(
                         Code::NotSurveyed,

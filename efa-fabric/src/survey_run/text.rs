@@ -236,6 +236,15 @@ fn some(names: &[String], most: usize) -> String {
     }
 }
 
+/// The text, or the first of its characters where there are more than this many.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{head}…")
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", plain(&self.action()))?;

@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveySummary", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -5520,6 +5520,11 @@ class SurveyReport:
         `healthy`; `findings`, with evidence against a node, a link or the network; or
         `not_surveyed`, when nothing was found and not everything was measured.
         """
+    def summaries(self, /) -> list[SurveySummary]:
+        """
+        What the report comes to, for each node by number: to tell other processes, each in a size
+        that does not depend on the number of nodes.
+        """
     def to_json(self, /) -> str:
         """
         The value as JSON.
@@ -5568,6 +5573,99 @@ class SurveyReport:
     def version(self, /) -> str | None:
         """
         The version of efa-sdk that surveyed; None in older reports.
+        """
+
+@final
+class SurveySummary:
+    """
+    What a survey comes to for one node: what ranks other than rank 0 get. Its size does not
+    depend on the number of nodes: of many names and sentences it has the first 8, and long ones
+    end with `…`.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @property
+    def absent_count(self, /) -> int:
+        """
+        How many nodes took no part.
+        """
+    @property
+    def action(self, /) -> str:
+        """
+        What to do, in one line, for the whole cluster.
+        """
+    @property
+    def drain_because(self, /) -> str | None:
+        """
+        Why that node is to be taken out; None where it is not.
+        """
+    @property
+    def drain_count(self, /) -> int:
+        """
+        How many nodes are to be taken out.
+        """
+    @property
+    def exit_status(self, /) -> int:
+        """
+        The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
+        """
+    @staticmethod
+    def from_json(text: str) -> SurveySummary:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def healthy(self, /) -> bool:
+        """
+        Whether the survey came to its end and found nothing worse than remarks.
+        """
+    @property
+    def node(self, /) -> str:
+        """
+        The name of the node that this is for.
+        """
+    @property
+    def node_count(self, /) -> int:
+        """
+        How many nodes the survey has.
+        """
+    @property
+    def node_state(self, /) -> SurveyNodeState:
+        """
+        What became of that node.
+        """
+    @property
+    def partial(self, /) -> bool:
+        """
+        Whether it was stopped before its end.
+        """
+    @property
+    def problem_count(self, /) -> int:
+        """
+        How many of them the report has.
+        """
+    @property
+    def problems(self, /) -> list[str]:
+        """
+        The first findings that are worse than remarks, the worst first.
+        """
+    def raise_for_health(self, /) -> None:
+        """
+        Raises UnhealthyError (`fabric.unhealthy`) or NotSurveyedError (`fabric.not_surveyed`) where
+        the report's does, on every rank alike. Both are FabricErrors.
+        """
+    @property
+    def status(self, /) -> str:
+        """
+        `healthy`, `findings` or `not_surveyed`, as of the report.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -6017,17 +6115,17 @@ def read_fabric_log_file(path: str | PathLike[str]) -> FabricLog:
     Reads a log of libfabric from a file. Raises OSError when it cannot be read.
     """
 
-def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> SurveyReport:
+def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> "SurveyReport | SurveySummary":
     """
-    Surveys all ranks: each of them calls this with the same exchange and name, and all get the
-    same report. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
+    Surveys all ranks: each of them calls this with the same exchange and name. Rank 0 gets the
+    SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
     expected_gbps and expected_rail_gbps as there. Rank 0's progress is called, from the survey's
     own thread, with a SurveyProgress after each round. join_deadline_s: seconds for the ranks to
     come; round_deadline_s: for each round. Raises FabricError; with the code
     `fabric.invalid_option` for options and single settings at once.
     """
 
-def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> "collections.abc.Awaitable[SurveyReport]":
+def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]":
     """
     As `run_rank`, as an awaitable.
     """

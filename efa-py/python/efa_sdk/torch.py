@@ -2,8 +2,12 @@
 
 >>> import efa_sdk
 >>> def check_cluster() -> None:  # in every rank, under torchrun
-...     report = efa_sdk.torch.survey()
-...     report.raise_for_health()
+...     surveyed = efa_sdk.torch.survey()
+...     surveyed.raise_for_health()  # on all ranks or on none
+
+Rank 0 gets the ``SurveyReport``, every other rank a ``SurveySummary`` of it, which is small
+whatever the number of ranks: what the survey comes to, and what is said of its own node. For the
+whole elsewhere, let rank 0 ``save`` it where others read, or broadcast ``report.to_json()``.
 
 torch is imported only to find the job's store. Any object with torch's ``set``, ``get`` and
 ``check`` (or ``compare_set``, or ``wait``) can be given instead. Tested with torch 1.13.
@@ -28,6 +32,7 @@ from efa_sdk.survey import (
     SurveyOptions,
     SurveyProgress,
     SurveyReport,
+    SurveySummary,
     choose_provider,
     choose_rails,
     inspect_node,
@@ -120,8 +125,9 @@ def survey(
     inspect: bool = True,
     progress: Callable[[SurveyProgress], object] | bool | None = None,
     options: SurveyOptions | None = None,
-) -> SurveyReport:
-    """Measures the pairs of a job's nodes. Every rank calls it, and gets the same report.
+) -> SurveyReport | SurveySummary:
+    """Measures the pairs of a job's nodes. Every rank calls it; rank 0 gets the report, every other
+    rank a summary with the same verdict, ``raise_for_health()`` and ``exit_status``.
 
     store, rank, world_size: of the process group where it is initialised, else of the
     environment, if not given. per: ``node`` lets the first rank of each node measure while the
@@ -129,7 +135,7 @@ def survey(
     same on all ranks and new each time; by default ranks that make the same number of calls
     meet. source_address: a local address, for providers with IP addresses. inspect: whether the
     doctor looks at each node, so that the report says where nodes differ. deadline_s: how long
-    ranks that do not measure wait for the report. progress: as of ``efa_sdk.ray.survey``, on rank
+    ranks that do not measure wait for the summary. progress: as of ``efa_sdk.ray.survey``, on rank
     0; a function is called from the survey's own thread. Other settings are as there, ``options``
     too, and rank 0's count; ``labels`` has one for each that measures.
 
@@ -153,9 +159,9 @@ def survey(
     exchange = StoreExchange(_job_store(own_rank, size) if store is None else store)
     group, local_rank, groups = _nodes(per, own_rank, size, os.environ)
     if local_rank != 0:
-        return _wait_for_report(exchange, f"{key}/share/{own_rank}", deadline_s)
+        return _wait_for_summary(exchange, f"{key}/share/{own_rank}", deadline_s)
     others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
-    shared = b""
+    report: SurveyReport | SurveySummary | None = None
     line, tell = survey_display(progress)
     try:
         chosen = provider or choose_provider()
@@ -183,13 +189,22 @@ def survey(
             round_deadline_s=round_deadline_s,
             progress=tell,
         )
-        shared = report.to_json().encode()
     finally:
         line.close()
-        for other in others:
-            exchange.put(f"{key}/share/{other}", shared)
+        for other, said in zip(others, _said_to(others, report, size // groups), strict=True):
+            exchange.put(f"{key}/share/{other}", said)
     _leave(exchange, key, group, groups, report)
     return report
+
+
+def _said_to(
+    ranks: list[int], report: SurveyReport | SurveySummary | None, on_each: int
+) -> list[bytes]:
+    """What ranks that do not measure are told: the summary for their node, nothing without one."""
+    if not isinstance(report, SurveyReport):
+        return [b""] * len(ranks)
+    summaries = report.summaries()
+    return [summaries[rank // on_each].to_json().encode() for rank in ranks]
 
 
 def _follows(rank: int, world_size: int, groups: int) -> bool:
@@ -264,12 +279,12 @@ def _nodes(
     return rank // on_each, rank % on_each, groups
 
 
-def _wait_for_report(exchange: StoreExchange, key: str, deadline_s: float) -> SurveyReport:
+def _wait_for_summary(exchange: StoreExchange, key: str, deadline_s: float) -> SurveySummary:
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         shared = exchange.take(key)
         if shared:
-            return SurveyReport.from_json(shared.decode())
+            return SurveySummary.from_json(shared.decode())
         if shared is not None:
             break
         time.sleep(0.05)
@@ -280,9 +295,11 @@ def _wait_for_report(exchange: StoreExchange, key: str, deadline_s: float) -> Su
     )
 
 
-def _leave(exchange: StoreExchange, key: str, rank: int, ranks: int, report: SurveyReport) -> None:
+def _leave(
+    exchange: StoreExchange, key: str, rank: int, ranks: int, report: SurveyReport | SurveySummary
+) -> None:
     """The process that has the store must end last."""
-    if rank != 0:
+    if not isinstance(report, SurveyReport):
         exchange.put(f"{key}/left/{rank}", b"1")
         return
     missing = set(range(1, ranks))

@@ -4,10 +4,10 @@
 >>> async def rank(exchange, number: int) -> bool:
 ...     node = survey.SurveyNode(f"rank-{number}")
 ...     pair = survey.PairOptions("tcp")
-...     report = await aio.survey.run_rank(
+...     surveyed = await aio.survey.run_rank(
 ...         exchange, "first", node, pair, rank=number, world_size=2
 ...     )
-...     return report.healthy
+...     return surveyed.healthy  # the same on every rank
 
 Cancelling a coroutine stops what it measures.
 """
@@ -25,6 +25,7 @@ from efa_sdk._efa_sdk import (
     SurveyOptions,
     SurveyProgress,
     SurveyReport,
+    SurveySummary,
     run_rank_async,
     survey_pair_async,
 )
@@ -63,8 +64,8 @@ async def run_rank(
     progress: Callable[[SurveyProgress], object] | None = None,
     library: Library | None = None,
     options: SurveyOptions | None = None,
-) -> SurveyReport:
-    """Surveys all ranks: each of them calls this, and all get the same report.
+) -> SurveyReport | SurveySummary:
+    """Surveys all ranks: each of them calls this. Rank 0 gets the report, the others a summary.
 
     options: a SurveyOptions with every setting; mode, seed, labels, expected_gbps and
     expected_rail_gbps are the same as there. join_deadline_s: seconds for the ranks to come;

@@ -20,6 +20,7 @@ from efa_sdk.survey import (
     SurveyNode,
     SurveyOptions,
     SurveyReport,
+    SurveySummary,
     SurveyThresholds,
     choose_provider,
     choose_rails,
@@ -191,7 +192,7 @@ def _options(given: argparse.Namespace) -> SurveyOptions:
     )
 
 
-def _run(given: argparse.Namespace) -> SurveyReport:
+def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
     token = given.token_file.read_text().strip()
     if not token:
         raise ValueError(f"{given.token_file} has no token: write some random text there")
@@ -278,7 +279,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.su
     except KeyboardInterrupt:
         print(f"rank {given.rank}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    if given.rank == 0:
+    if isinstance(report, SurveyReport):  # rank 0 has it
         show(report.to_json() if given.json else str(report))
         _keep(report, given)
     return report.exit_status
