@@ -199,8 +199,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_request_can_be_stopped_and_ends_the_connection() {
+    /// Where a store proves that it has the token, and then says nothing more.
+    fn silent_store() -> (String, std::thread::JoinHandle<()>) {
         let listener = std::net::TcpListener::bind(local()).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let silent = std::thread::spawn(move || {
@@ -219,10 +219,27 @@ mod tests {
             stream.write_all(&[&[1][..], &proof].concat()).unwrap();
             stream.read_to_end(&mut Vec::new()).unwrap();
         });
+        (address, silent)
+    }
+
+    #[test]
+    fn a_request_can_be_stopped_and_ends_the_connection() {
+        let (address, silent) = silent_store();
         let mut client = client(&address).unwrap();
         assert!(client.take_until("a", &|| true).is_err());
         silent.join().unwrap();
         assert!(client.take("a").is_err());
+    }
+
+    #[test]
+    fn a_store_that_falls_silent_is_waited_for_as_long_as_was_said() {
+        let (address, silent) = silent_store();
+        let client = client(&address).unwrap();
+        let mut client = client.with_request_timeout(Duration::from_millis(50));
+        let error = client.take("a").unwrap_err();
+        let kind = error.downcast_ref::<std::io::Error>().unwrap().kind();
+        assert_eq!(kind, std::io::ErrorKind::TimedOut);
+        silent.join().unwrap();
     }
 
     #[test]

@@ -81,15 +81,25 @@ impl StoreServer {
 }
 
 /// A connection to a `StoreServer`; an exchange for probes and surveys.
+///
+/// timeout_s: to reach it, in seconds. request_timeout_s: for each answer; a store whose host is gone
+/// says nothing, and `put` and `take` raise OSError then.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct StoreClient(Mutex<fabric::store::Client>);
 
 #[pymethods]
 impl StoreClient {
     #[new]
-    #[pyo3(signature = (address, token, *, timeout_s=60.0))]
-    fn new(py: Python<'_>, address: String, token: String, timeout_s: f64) -> PyResult<Self> {
+    #[pyo3(signature = (address, token, *, timeout_s=60.0, request_timeout_s=60.0))]
+    fn new(
+        py: Python<'_>,
+        address: String,
+        token: String,
+        timeout_s: f64,
+        request_timeout_s: f64,
+    ) -> PyResult<Self> {
         let timeout: Duration = seconds("timeout_s", timeout_s)?;
+        let request_timeout: Duration = seconds("request_timeout_s", request_timeout_s)?;
         let token = Token::parse(token).map_err(errors::exception)?;
         let connecting = async move {
             on_thread(move |interrupt| {
@@ -97,7 +107,10 @@ impl StoreClient {
             })
             .await
         };
-        block_on(py, connecting).map(|client| Self(Mutex::new(client)))
+        let client = block_on(py, connecting)?;
+        Ok(Self(Mutex::new(
+            client.with_request_timeout(request_timeout),
+        )))
     }
 
     /// Leaves the bytes under a key that was not used before.

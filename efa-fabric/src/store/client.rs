@@ -12,7 +12,7 @@ use crate::token::{NONCE_BYTES, Nonce, Nonces, PROOF_BYTES, Prover, Token, nonce
 
 /// One attempt to connect, after which the caller's hook is asked again.
 const CONNECT_SLICE: Duration = Duration::from_millis(500);
-/// Time for one request and its answer.
+/// Time for one request and its answer, where the caller does not say.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time for a server that was reached to say whether the token is right.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +21,7 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
+    request_timeout: Duration,
 }
 
 impl Client {
@@ -51,6 +52,15 @@ impl Client {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The same, that waits this long for the answer to a request: a store whose host is gone says
+    /// nothing, and ends no connection. A store that is away for half of it is heard again in time,
+    /// since TCP doubles its pauses.
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
     }
 
     /// As [`Exchange::put`], until the caller wishes to stop. The connection is of no use then.
@@ -107,7 +117,7 @@ impl Client {
     }
 
     fn exchange(&mut self, request: &[u8], stop: &dyn Fn() -> bool) -> std::io::Result<Answer> {
-        let end = after(REQUEST_TIMEOUT);
+        let end = after(self.request_timeout);
         wire::write(&mut self.stream, request, end, stop)?;
         let mut kind = [0];
         wire::read(&mut self.stream, &mut kind, end, stop)?;
@@ -214,7 +224,10 @@ fn greet(mut stream: TcpStream, address: &str, token: &Token) -> Result<Client> 
             "what listens there does not have the token",
         ));
     }
-    Ok(Client { stream })
+    Ok(Client {
+        stream,
+        request_timeout: REQUEST_TIMEOUT,
+    })
 }
 
 fn refused(address: &str, message: &str) -> Error {

@@ -4893,8 +4893,11 @@ class SideBandwidth:
 class StoreClient:
     """
     A connection to a `StoreServer`; an exchange for probes and surveys.
+
+    timeout_s: to reach it, in seconds. request_timeout_s: for each answer; a store whose host is gone
+    says nothing, and `put` and `take` raise OSError then.
     """
-    def __new__(cls, /, address: str, token: str, *, timeout_s: SupportsFloat | SupportsIndex = 60.0) -> StoreClient: ...
+    def __new__(cls, /, address: str, token: str, *, timeout_s: SupportsFloat | SupportsIndex = 60.0, request_timeout_s: SupportsFloat | SupportsIndex = 60.0) -> StoreClient: ...
     def put(self, /, key: str, value: bytes) -> None:
         """
         Leaves the bytes under a key that was not used before.

@@ -38,6 +38,7 @@ from efa_sdk.survey import (
     inspect_node,
     run_rank,
 )
+from efa_sdk.survey.leaving import leave_last
 
 __all__ = ["Store", "StoreExchange", "survey"]
 
@@ -45,8 +46,6 @@ __all__ = ["Store", "StoreExchange", "survey"]
 _NOTHING = "efa_sdk: nothing"
 #: Seconds that a store with ``wait`` only may wait for a key that is not there.
 _PEEK_S = 0.01
-#: Seconds that rank 0, which may have the store, waits for the others to be done.
-_LEAVE_S = 10.0
 
 
 class Store(Protocol):
@@ -193,7 +192,7 @@ def survey(
         line.close()
         for other, said in zip(others, _said_to(others, report, size // groups), strict=True):
             exchange.put(f"{key}/share/{other}", said)
-    _leave(exchange, key, group, groups, report)
+    leave_last(exchange, key, group, report)
     return report
 
 
@@ -293,17 +292,3 @@ def _wait_for_summary(exchange: StoreExchange, key: str, deadline_s: float) -> S
         "the ranks that measure gave no report",
         "see what rank 0 says, or give more time",
     )
-
-
-def _leave(
-    exchange: StoreExchange, key: str, rank: int, ranks: int, report: SurveyReport | SurveySummary
-) -> None:
-    """The process that has the store must end last."""
-    if not isinstance(report, SurveyReport):
-        exchange.put(f"{key}/left/{rank}", b"1")
-        return
-    missing = set(range(1, ranks))
-    end = time.monotonic() + (_LEAVE_S if not report.unreachable_nodes else 1.0)
-    while missing and time.monotonic() < end:
-        missing -= {other for other in missing if exchange.take(f"{key}/left/{other}") is not None}
-        time.sleep(0.02)

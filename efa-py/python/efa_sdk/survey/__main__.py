@@ -7,7 +7,6 @@ import os
 import pathlib
 import socket
 import sys
-import time
 from collections.abc import Sequence
 
 from efa_sdk.command_line import INTERRUPTED, Parser, show
@@ -28,6 +27,7 @@ from efa_sdk.survey import (
     rank_from_environment,
     run_rank,
 )
+from efa_sdk.survey.leaving import leave_last
 
 #: Thresholds: option of the command line, type, and what it is.
 _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
@@ -212,7 +212,14 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
         address = socket.gethostbyname(host.strip("[]")) if ":" not in host else host
         server = StoreServer(token, address=f"{address}:{port}")
     try:
-        client = StoreClient(given.rendezvous, token, timeout_s=given.join_deadline_s)
+        # An outage of the store that is shorter than a round ends nothing: TCP, which doubles its
+        # pauses, is through in twice that. A store that is gone for good says nothing either.
+        client = StoreClient(
+            given.rendezvous,
+            token,
+            timeout_s=given.join_deadline_s,
+            request_timeout_s=2 * given.round_deadline_s + 1,
+        )
         report = run_rank(
             client,
             given.name,
@@ -228,7 +235,7 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
             round_deadline_s=given.round_deadline_s,
             progress=line,
         )
-        _leave_last(client, given)
+        leave_last(client, given.name, given.rank, report)
         return report
     finally:
         line.close()
@@ -253,19 +260,6 @@ def _keep(report: SurveyReport, given: argparse.Namespace) -> None:
     except (EfaError, OSError) as error:
         # The survey was made: its status says how that went.
         print(f"rank {given.rank}: {error}", file=sys.stderr)
-
-
-def _leave_last(client: StoreClient, given: argparse.Namespace) -> None:
-    """Rank 0 has the store: it waits some seconds for the others to say that they are done."""
-    key = f"{given.name}/left"
-    if given.rank != 0:
-        client.put(f"{key}/{given.rank}", b"")
-        return
-    missing = set(range(1, given.world_size))
-    end = time.monotonic() + 10.0
-    while missing and time.monotonic() < end:
-        missing -= {rank for rank in missing if client.take(f"{key}/{rank}") is not None}
-        time.sleep(0.02)
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.survey") -> int:

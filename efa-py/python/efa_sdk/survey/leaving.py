@@ -1,0 +1,42 @@
+"""The end of a rank: the process that has the store must end last."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from efa_sdk._efa_sdk import SurveyReport, SurveySummary
+
+__all__ = ["leave_last"]
+
+#: Seconds that rank 0, which may have the store, waits for the others to be done.
+_LEAVE_S = 10.0
+#: Seconds that it waits for those that were lost or never came: they may be late.
+_LATE_S = 1.0
+
+
+class _Exchange(Protocol):
+    def put(self, key: str, value: bytes) -> None: ...
+
+    def take(self, key: str) -> bytes | None: ...
+
+
+def leave_last(
+    exchange: _Exchange, key: str, rank: int, surveyed: SurveyReport | SurveySummary
+) -> None:
+    """Says that this rank is done; rank 0 waits some seconds for the others to say so."""
+    if not isinstance(surveyed, SurveyReport):
+        exchange.put(f"{key}/left/{rank}", b"1")
+        return
+    now = time.monotonic()
+    ends = {
+        other: now + (_LEAVE_S if node.state.kind in ("measured", "joined") else _LATE_S)
+        for other, node in enumerate(surveyed.nodes)
+        if other != rank
+    }
+    while ends:
+        now = time.monotonic()
+        for other, end in list(ends.items()):
+            if exchange.take(f"{key}/left/{other}") is not None or now >= end:
+                del ends[other]
+        time.sleep(0.02)
