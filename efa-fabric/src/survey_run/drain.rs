@@ -1,4 +1,9 @@
 //! The commands with which a scheduler takes nodes out, with the reason of each.
+//!
+//! What Slurm makes of names was tried on 2026-11-30 with its 22.05.8 (Debian's `slurmctld` and
+//! `scontrol`): `ALL`, in any case, is reserved and drains every node; `DEFAULT` is no node; names
+//! are told apart by case; brackets and commas are lists; the name of a `NodeSet` drains the whole
+//! set, which nobody can see from here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,24 +115,27 @@ impl Scheduler {
         let name = report.name(node);
         let name = name.split(['/', '#']).next().unwrap_or_default();
         let allowed = match self {
-            // scontrol reads lists such as n[1-9],m and takes ALL for every node.
             Self::Slurm if name.eq_ignore_ascii_case("all") => {
                 return Err("scontrol takes that for every node");
             }
+            Self::Slurm if name.eq_ignore_ascii_case("default") => {
+                return Err("slurm.conf keeps that name for the values of other nodes");
+            }
+            // Slurm allows almost any name. These are those of hosts; scontrol reads brackets and
+            // commas, as in n[1-9],m, as lists of nodes.
             Self::Slurm => {
-                let is_allowed =
-                    |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-                name.starts_with(|c: char| c.is_ascii_alphanumeric())
-                    && name.chars().all(is_allowed)
+                let is_first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let is_further = |c: char| is_first(c) || matches!(c, '-' | '.');
+                name.starts_with(is_first) && name.chars().all(is_further)
             }
             // A DNS subdomain of RFC 1123.
             _ => is_subdomain(name),
         };
         match (allowed, self) {
             (true, _) => Ok(name.to_owned()),
-            (false, Self::Slurm) => {
-                Err("a Slurm node has letters, digits, '-', '_' and '.', and is no list")
-            }
+            (false, Self::Slurm) => Err(
+                "only letters, digits, '-', '_' and '.' are sent: scontrol reads others as lists",
+            ),
             (false, _) => Err("a Kubernetes node has lower-case letters, digits, '-' and '.'"),
         }
     }
@@ -255,6 +263,8 @@ mod tests {
         let hostile = [
             "",
             "ALL",
+            "aLl",
+            "DEFAULT",
             "n[1-9]",
             "a,b",
             "-x",
@@ -275,6 +285,14 @@ mod tests {
                 assert!(script.starts_with("# not sent for ") && script.lines().count() == 1);
                 assert!(words(&script).is_empty());
             }
+        }
+        for name in ["_x", "5", "ip-10-0-0-7.ec2.internal"] {
+            let drain = named(name).drain_commands(Scheduler::Slurm);
+            assert_eq!(
+                (drain.commands.len(), drain.left_out.len()),
+                (1, 0),
+                "{name}"
+            );
         }
         let big = named("Node_5").drain_commands(Scheduler::Kubernetes);
         assert_eq!((big.commands.len(), big.left_out.len()), (0, 1));
