@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::node::Node;
+use super::node::{Node, name_apart};
 use super::pair::Sight;
 use super::progress::Progress;
 use super::report::{Report, VERSION};
@@ -62,15 +62,8 @@ impl Survey {
             let lowest = |node: &Node| node.network_nodes.last().cloned();
             options.labels = nodes.iter().map(lowest).collect();
         }
-        let mut taken = BTreeSet::new();
+        name_apart(&mut nodes);
         for node in &mut nodes {
-            let mut name = node.name.clone();
-            let mut number = 2;
-            while !taken.insert(name.clone()) {
-                name = format!("{}#{number}", node.name);
-                number += 1;
-            }
-            node.name = name;
             node.state = NodeState::Joined;
         }
         Ok(Self {

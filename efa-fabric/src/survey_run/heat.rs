@@ -13,6 +13,8 @@ pub(super) const MAX_NODES: usize = 128;
 pub(super) const MAX_WITH_NUMBERS: usize = 24;
 /// Characters of a name on an axis.
 const MAX_NAME: usize = 28;
+/// Characters of each of the two names that an axis calls a group by.
+const MAX_END: usize = 18;
 
 /// Share of the typical rate, and its colour: light where all is well, dark and red where it is
 /// not, so that lightness alone tells them apart too.
@@ -100,7 +102,7 @@ impl Heat {
         }
         let titles: Vec<String> = groups.iter().map(|group| group.label.clone()).collect();
         Self {
-            names: axis_names(titles.iter().map(String::as_str)),
+            names: groups.iter().map(|group| group.short.clone()).collect(),
             titles,
             bad: groups.iter().map(|group| group.drained > 0).collect(),
             typical_gbps: typical(&cells),
@@ -147,6 +149,8 @@ impl Heat {
 pub(super) struct Group {
     /// The label of its nodes, or the first and the last of them.
     pub(super) label: String,
+    /// The same for an axis: of long names the ends.
+    short: String,
     /// By number, the worst first.
     pub(super) nodes: Vec<usize>,
     /// How many of them are to be taken out.
@@ -162,14 +166,17 @@ pub(super) fn groups(report: &Report) -> Vec<Group> {
     for (node, label) in labels.into_iter().flatten().enumerate() {
         by_label.entry(label).or_default().push(node);
     }
-    let mut groups: Vec<(String, Vec<usize>)> = by_label.into_iter().collect();
+    let with_label =
+        |(label, nodes): (String, Vec<usize>)| (label.clone(), elide(&label, MAX_NAME), nodes);
+    let mut groups: Vec<(String, String, Vec<usize>)> =
+        by_label.into_iter().map(with_label).collect();
     if groups.len() < 2 || groups.len() > MAX_WITH_NUMBERS {
         let all: Vec<usize> = (0..report.nodes.len()).collect();
         let size = all.len().div_ceil(MAX_WITH_NUMBERS).max(1);
         let block = |nodes: &[usize]| {
-            let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
-            let label = format!("{} … {}", report.name(first), report.name(last));
-            (label, nodes.to_vec())
+            let ends = [nodes[0], nodes[nodes.len() - 1]].map(|node| report.name(node));
+            let short = ends.map(|name| elide(&without_domain(name), MAX_END));
+            (ends.join(" … "), short.join(" … "), nodes.to_vec())
         };
         groups = all.chunks(size).map(block).collect();
     }
@@ -179,11 +186,12 @@ pub(super) fn groups(report: &Report) -> Vec<Group> {
         place[node] = at;
     }
     let mut groups: Vec<Group> = (groups.into_iter())
-        .map(|(label, mut nodes)| {
+        .map(|(label, short, mut nodes)| {
             nodes.sort_by_key(|&node| place[node]);
             let drained = nodes.iter().filter(|&node| drained.contains(node)).count();
             Group {
                 label,
+                short,
                 nodes,
                 drained,
             }
@@ -231,7 +239,7 @@ pub(super) fn colour(share: f64) -> String {
 /// Names with their middle left out where they are long, unless two would then be the same.
 fn axis_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let names: Vec<&str> = names.collect();
-    let cut: Vec<String> = names.iter().map(|name| elide(name)).collect();
+    let cut: Vec<String> = names.iter().map(|name| elide(name, MAX_NAME)).collect();
     let distinct: std::collections::BTreeSet<&String> = cut.iter().collect();
     if distinct.len() == names.len() {
         cut
@@ -240,13 +248,26 @@ fn axis_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     }
 }
 
-fn elide(name: &str) -> String {
+/// The name of a host, and of a process on it, without the domain.
+fn without_domain(name: &str) -> String {
+    let (host, process) = name.split_once('/').unwrap_or((name, ""));
+    let is_address = host.parse::<std::net::IpAddr>().is_ok();
+    let host = host
+        .split('.')
+        .next()
+        .filter(|_| !is_address)
+        .unwrap_or(host);
+    let slash = if process.is_empty() { "" } else { "/" };
+    format!("{host}{slash}{process}")
+}
+
+fn elide(name: &str, most: usize) -> String {
     let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= MAX_NAME {
+    if letters.len() <= most {
         return name.to_owned();
     }
     // The start says the host; the end tells processes on one host apart.
-    let (head, tail) = (MAX_NAME * 3 / 5, MAX_NAME * 2 / 5 - 1);
+    let (head, tail) = (most * 3 / 5, most * 2 / 5 - 1);
     let start = letters.iter().take(head);
     let end = letters.iter().skip(letters.len() - tail);
     start
@@ -325,6 +346,21 @@ mod tests {
             failed > 0 && all[2].1 == failed && all[6].1 == failed,
             "{all:?}"
         );
+    }
+
+    #[test]
+    fn a_group_does_not_look_like_one_of_its_nodes() {
+        let mut report = large(130);
+        for (number, node) in report.nodes.iter_mut().enumerate() {
+            node.name = format!("ip-10-17-0-{number}.eu-central-1.compute.internal/{number}");
+        }
+        let heat = Heat::from_report(&report);
+        assert_eq!(heat.names[0], "ip-10-17-0-0/0 … ip-10-17-0-5/5");
+        let title = "ip-10-17-0-0.eu-central-1.compute.internal/0 … \
+                     ip-10-17-0-5.eu-central-1.compute.internal/5";
+        assert_eq!(heat.titles[0], title);
+        assert_eq!(without_domain("10.0.0.7"), "10.0.0.7");
+        assert_eq!(without_domain("a.b"), "a");
     }
 
     #[test]

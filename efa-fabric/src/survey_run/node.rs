@@ -1,5 +1,7 @@
 //! A node of a survey, as it introduced itself.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::state::NodeState;
@@ -41,5 +43,28 @@ impl Node {
             name: name.into(),
             ..Self::default()
         }
+    }
+}
+
+/// The same names, those that come twice with a number.
+pub(super) fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let number = |name: String| {
+        let mut own = name.clone();
+        let mut number = 2;
+        while !taken.insert(own.clone()) {
+            own = format!("{name}#{number}");
+            number += 1;
+        }
+        own
+    };
+    names.into_iter().map(number).collect()
+}
+
+/// Gives each node a name of its own.
+pub(super) fn name_apart(nodes: &mut [Node]) {
+    let names = distinct(nodes.iter().map(|node| node.name.clone()));
+    for (node, name) in nodes.iter_mut().zip(names) {
+        node.name = name;
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write};
 
 use efa_core::text::plain;
 
+use super::node::distinct;
 use super::report::Report;
 use crate::survey::{Outcome, Severity};
 
@@ -156,13 +157,12 @@ impl Report {
 
     fn of_nodes(&self) -> Vec<(&'static str, &'static str, Samples)> {
         let drained = self.drained();
-        let labels: Vec<_> = (0..self.nodes.len())
-            .map(|node| {
+        // Names that were different may look alike once they are plain.
+        let names = distinct(self.nodes.iter().map(|node| plain(&node.name)));
+        let labels: Vec<_> = (names.into_iter().enumerate())
+            .map(|(node, name)| {
                 let instance = self.instance_id(node).unwrap_or_default();
-                vec![
-                    ("node", self.name(node).to_owned()),
-                    ("instance_id", instance),
-                ]
+                vec![("node", name), ("instance_id", instance)]
             })
             .collect();
         let summaries = self.summaries();
@@ -315,6 +315,28 @@ mod tests {
         assert_eq!(of("efa_survey_node_take_out", &good), Some(0.0));
         let faults = of("efa_survey_findings", &[("severity", "fault")]);
         assert_eq!(faults, Some(report.conclusion.faults().count() as f64));
+    }
+
+    #[test]
+    fn nodes_that_look_alike_have_samples_of_their_own() {
+        let mut report = unmeasured(4);
+        for (node, name) in report.nodes.iter_mut().zip(["a", "a", "\u{7}", "\\u{7}"]) {
+            node.name = name.into();
+        }
+        let samples = read(&report.to_openmetrics());
+        let names: Vec<_> = (samples.keys())
+            .filter(|(family, _)| family == "efa_survey_node_take_out")
+            .map(|(_, labels)| labels["node"].as_str())
+            .collect();
+        assert_eq!(names, ["\\u{7}", "\\u{7}#2", "a", "a#2"]);
+        let twice = serde_json::to_string(&report).unwrap();
+        let error = serde_json::from_str::<Report>(&twice).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("two nodes of the report are called 'a'"),
+            "{error}"
+        );
     }
 
     #[test]

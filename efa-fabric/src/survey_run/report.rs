@@ -1,9 +1,11 @@
 //! The result of a survey, with names: what was found, and all measurements.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::inspection::{Difference, differences};
-use super::node::Node;
+use super::node::{Node, name_apart};
 use super::time::{LAST_UNIX_S, utc};
 use crate::error::{Code, Error, Result};
 use crate::median::median;
@@ -85,6 +87,13 @@ impl TryFrom<Written> for Report {
                 "the report names {count} nodes and has observations of {observed}"
             ));
         }
+        let mut names = BTreeSet::new();
+        if let Some(node) = written.nodes.iter().find(|node| !names.insert(&node.name)) {
+            return wrong(format!(
+                "two nodes of the report are called '{}'",
+                node.name
+            ));
+        }
         let named = written
             .conclusion
             .verdicts
@@ -151,15 +160,17 @@ pub enum Cell {
 impl Report {
     /// A report of measurements that were made elsewhere, such as by
     /// [`simulate`](crate::survey::simulate), and what was concluded from them: complete, with no
-    /// silent node, and of unknown duration. Observations name nodes by number.
+    /// silent node, and of unknown duration. Observations name nodes by number. Names that come twice
+    /// get a number.
     #[must_use]
     pub fn from_measurements(
-        nodes: Vec<Node>,
+        mut nodes: Vec<Node>,
         provider: impl Into<String>,
         observations: Observations,
         conclusion: Conclusion,
     ) -> Self {
         let last = observations.as_slice().iter().map(|o| o.round).max();
+        name_apart(&mut nodes);
         Self {
             nodes,
             provider: provider.into(),
