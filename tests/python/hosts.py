@@ -191,6 +191,24 @@ class Hosts:
             yield
 
     @contextlib.contextmanager
+    def unplugged(self, number: int) -> Iterator[None]:
+        """Nothing reaches the host, and nothing leaves it: connections only fall silent."""
+        self._at_switch(f"ip link set port{number} down")
+        try:
+            yield
+        finally:
+            self._at_switch(f"ip link set port{number} up")
+
+    @contextlib.contextmanager
+    def emptied(self, number: int, folder: pathlib.Path) -> Iterator[None]:
+        """The host finds nothing in a folder of this machine."""
+        self.run(number, f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}")
+        try:
+            yield
+        finally:
+            self.run(number, f"umount --lazy {shlex.quote(str(folder))}")
+
+    @contextlib.contextmanager
     def without_large_packets(
         self, number: int, *, above_bytes: int, except_port: int
     ) -> Iterator[None]:
