@@ -4,6 +4,7 @@
 mod account;
 mod attempts;
 mod call;
+mod call_log;
 mod capacity;
 mod convert;
 mod ec2;
@@ -18,5 +19,6 @@ mod retry;
 mod sdk;
 mod ssm;
 
+pub use call_log::LOG_TARGET;
 pub use options::{AccessKey, ConnectOptions};
 pub use sdk::AwsSdk;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use efa_core as core;
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use tokio::sync::OnceCell;
 
+use crate::aws_log;
 use crate::catalog::Catalog;
 use crate::cluster::{
     CapacityBlockOffering, Cluster, DestroyReport, Event, InstanceReport, PreflightReport,
@@ -51,6 +51,12 @@ impl Connection {
         }))
     }
 
+    /// For a verb that begins now.
+    fn begin(self: &Arc<Self>, py: Python<'_>) -> PyResult<Arc<Self>> {
+        aws_log::look(py)?;
+        Ok(self.clone())
+    }
+
     async fn client(&self) -> PyResult<&core::Client> {
         self.client
             .get_or_try_init(|| self.connect())
@@ -77,19 +83,9 @@ impl Connection {
 /// Calls the progress callback; what it raises is reported, and does not stop the call.
 fn tell(callback: &Py<PyAny>, event: &core::provision::Event) {
     Python::attach(|py| {
-        let Err(error) = callback.call1(py, (Event(event.clone()),)) else {
-            return;
-        };
-        if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-            // Ctrl-C is for the call, not for the callback that it happened to meet.
-            let again = py
-                .import("_thread")
-                .and_then(|t| t.call_method0("interrupt_main"));
-            if again.is_ok() {
-                return;
-            }
+        if let Err(error) = callback.call1(py, (Event(event.clone()),)) {
+            errors::report(py, error, Some(callback.bind(py)));
         }
-        error.write_unraisable(py, Some(callback.bind(py)));
     });
 }
 
@@ -191,7 +187,7 @@ macro_rules! verb {
             $(#[$doc])*
             #[pyo3(signature = ($($signature)*))]
             fn $name(&self, py: Python<'_>, $($argument: $type),*) -> PyResult<$result> {
-                block_on(py, self.0.clone().$name($($argument),*))
+                block_on(py, self.0.begin(py)?.$name($($argument),*))
             }
         }
 
@@ -204,7 +200,7 @@ macro_rules! verb {
                 py: Python<'py>,
                 $($argument: $type),*
             ) -> PyResult<Bound<'py, PyAny>> {
-                awaitable(py, self.0.clone().$name($($argument),*))
+                awaitable(py, self.0.begin(py)?.$name($($argument),*))
             }
         }
     };
@@ -256,7 +252,8 @@ macro_rules! verb {
             $(#[$doc])*
             #[pyo3(signature = ($($signature)*))]
             fn $name(&self, py: Python<'_>, $($argument: $type),*) -> PyResult<$result> {
-                stoppable(py, |cancel| self.0.clone().$name(cancel, $($argument),*))
+                let connection = self.0.begin(py)?;
+                stoppable(py, |cancel| connection.$name(cancel, $($argument),*))
             }
         }
 
@@ -270,7 +267,7 @@ macro_rules! verb {
                 $($argument: $type,)*
                 cancel: &Cancel,
             ) -> PyResult<Bound<'py, PyAny>> {
-                awaitable(py, self.0.clone().$name(cancel.0.clone(), $($argument),*))
+                awaitable(py, self.0.begin(py)?.$name(cancel.0.clone(), $($argument),*))
             }
         }
     };

@@ -1,7 +1,7 @@
 //! Errors of Rust as the Python classes of `efa_sdk.errors`.
 
 use efa_core::error::{Error, ErrorCode};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -42,6 +42,20 @@ fn build<C: ErrorCode>(py: Python<'_>, error: &Error<C>) -> PyResult<PyErr> {
 /// An error that arises here, with its cure.
 pub(crate) fn new<C: ErrorCode>(code: C, message: &str, cure: &str) -> PyErr {
     exception(Error::new(code, message).with_cure(cure))
+}
+
+/// Shows what Python code raised that a call had run beside its work, and that stops no call. Ctrl-C
+/// is for the call, not for the code that it happened to meet.
+pub(crate) fn report(py: Python<'_>, error: PyErr, code: Option<&Bound<'_, PyAny>>) {
+    if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        let again = py
+            .import("_thread")
+            .and_then(|thread| thread.call_method0("interrupt_main"));
+        if again.is_ok() {
+            return;
+        }
+    }
+    error.write_unraisable(py, code);
 }
 
 /// A failed conversion from or to JSON.

@@ -1,5 +1,6 @@
 //! The compiled module `efa_sdk._efa_sdk`: extract, call, convert; no logic.
 
+mod aws_log;
 mod catalog;
 mod client;
 mod cluster;

@@ -9,6 +9,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::config::Credentials;
 
+use super::call_log::CallLog;
 use super::errors;
 use super::options::ConnectOptions;
 use crate::error::{Code, Error, Result};
@@ -87,12 +88,21 @@ impl AwsSdk {
             .endpoint_url
             .clone()
             .unwrap_or_else(|| format!("AWS in {region}"));
+        macro_rules! client {
+            ($service:ident) => {
+                $service::Client::from_conf(
+                    $service::config::Builder::from(&config)
+                        .interceptor(CallLog)
+                        .build(),
+                )
+            };
+        }
         Ok(Self {
-            ec2: aws_sdk_ec2::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
-            quotas: aws_sdk_servicequotas::Client::new(&config),
+            ec2: client!(aws_sdk_ec2),
+            iam: client!(aws_sdk_iam),
+            ssm: client!(aws_sdk_ssm),
+            sts: client!(aws_sdk_sts),
+            quotas: client!(aws_sdk_servicequotas),
             region,
             endpoint,
         })

@@ -101,7 +101,7 @@ class Application:
         if fault is not None:
             return self._fault(entry, fault)
         entry.status = reply.status
-        return reply
+        return _named(reply, request_id)
 
     def _log(self, environ: Environ, body: bytes) -> LoggedRequest:
         service, region = _scope(environ, self.region)
@@ -127,7 +127,9 @@ class Application:
             entry.dropped = True
             raise ConnectionAbortedError("reply lost, as ordered")
         entry.status, entry.error_code = fault.status, fault.code
-        return _error(entry.service, fault.status, fault.code, fault.message, "fault-injected")
+        request_id = "fault-injected"
+        error = _error(entry.service, fault.status, fault.code, fault.message, request_id)
+        return _named(error, request_id)
 
     def _execute(
         self, environ: Environ, body: bytes, entry: LoggedRequest, request_id: str
@@ -322,6 +324,14 @@ def _error(service: str, status: int, code: str, message: str, request_id: str) 
         body = wire.render_query_error(code, message, request_id)
         return Reply(status, (("Content-Type", "text/xml"),), body)
     return json_error(status, code, message)
+
+
+def _named(reply: Reply, request_id: str) -> Reply:
+    """The reply with its request's id in a header, as AWS sends it; moto's has one of its own."""
+    if any(name.lower() == "x-amzn-requestid" for name, _ in reply.headers):
+        return reply
+    header = ("x-amzn-RequestId", request_id)
+    return Reply(reply.status, (*reply.headers, header), reply.body)
 
 
 def _reason(status: int) -> str:
