@@ -587,6 +587,15 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>> {
         Err(not_implemented("DescribeInstances"))
     }
+    /// DescribeInstanceStatus of these instances, not running ones too, in batches of 100: the ids
+    /// and states of those that EC2 shows. Where it does not know one of a batch, as moments after
+    /// its launch, it shows none of the batch.
+    async fn instance_states(
+        &self,
+        instance_ids: &[String],
+    ) -> Result<Vec<(String, InstanceState)>> {
+        Err(not_implemented("DescribeInstanceStatus"))
+    }
     /// DescribeNetworkInterfaces.
     async fn describe_network_interfaces(&self, filters: &[Filter]) -> Result<Vec<FreeInterface>> {
         Err(not_implemented("DescribeNetworkInterfaces"))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import efa_sdk as efa
 import pytest
-from support import Cloud
+from support import P5, SMALL, Cloud
 
 #: One worker, since they fill one table.
 pytestmark = pytest.mark.xdist_group("call counts")
 
 #: What one listing holds at most, of what the library asks for.
 PAGE = 1000
+
+#: What one DescribeInstanceStatus by id holds at most.
+STATUS_BATCH = 100
 
 VERBS = ["plan", "apply", "describe", "verify", "destroy"]
 
@@ -70,7 +74,8 @@ def test_calls_do_not_grow_with_the_cluster(cloud: Cloud, count: Count, instance
     assert count(row, "plan", lambda: plans.append(cloud.plan(count=instances))) == PLAN
     applied = count(row, "apply", lambda: client.apply(plans[0]))
     assert applied["RunInstances"] == 1
-    assert applied.total() <= 14
+    assert applied["DescribeInstanceStatus"] == -(-instances // STATUS_BATCH)
+    assert applied.total() - applied["DescribeInstanceStatus"] <= 14
     assert len(cloud.instances()) == instances
     assert count(row, "describe", lambda: client.describe("train")) == LOOK
     assert count(row, "verify", lambda: client.verify("train")) == LOOK
@@ -107,3 +112,54 @@ def test_elastic_ips_cost_two_calls_each(cloud: Cloud, count: Count) -> None:
         count(row, "describe", lambda name=name: cloud.client.describe(name))  # type: ignore[misc]
     grown = calls[16] - calls[1]
     assert grown == Counter({"AllocateAddress": 15, "AssociateAddress": 15})
+
+
+def test_waiting_reads_states_only(cloud: Cloud) -> None:
+    """The bytes of a look do not grow with the interfaces, and only looks grow with the wait."""
+    sizes = {}
+    for instance_type in (SMALL, P5):
+        calls = {}
+        for looks in (1, 7):
+            name = f"train-{looks}"
+            plan = cloud.plan(instance_type, name=name)
+            cloud.stand_in.transition_describes = looks
+            since = len(cloud.stand_in.requests)
+            cloud.client.apply(plan)
+            calls[looks] = Counter(cloud.actions(since))
+            cloud.stand_in.transition_describes = 0
+            cloud.client.destroy(name)
+        assert calls[7] - calls[1] == Counter({"DescribeInstanceStatus": 6}), "so do the others"
+        cloud.stand_in.transition_describes = 5
+        ids = [one["InstanceId"] for one in _launch(cloud, instance_type)]
+        look = cloud.ec2.describe_instance_status(InstanceIds=ids, IncludeAllInstances=True)
+        full = cloud.ec2.describe_instances(InstanceIds=ids)
+        sizes[instance_type] = [_size(look), _size(full)]
+    (small, small_full), (large, large_full) = sizes[SMALL], sizes[P5]
+    assert large == small < 1000 < 20_000 < large_full
+    assert small < small_full
+
+
+def _launch(cloud: Cloud, instance_type: str) -> list[dict[str, Any]]:
+    """One instance with the interfaces of a plan."""
+    layout = efa.Catalog.bundled()[instance_type].layout()
+    interfaces = [
+        {
+            "NetworkCardIndex": one.network_card_index,
+            "DeviceIndex": one.device_index,
+            "InterfaceType": one.interface_type,
+            "SubnetId": cloud.network.subnet_for(instance_type),
+        }
+        for one in layout.interfaces
+    ]
+    launched: list[dict[str, Any]] = cloud.ec2.run_instances(
+        ImageId=cloud.network.image_for(instance_type),
+        InstanceType=instance_type,
+        MinCount=1,
+        MaxCount=1,
+        NetworkInterfaces=interfaces,
+    )["Instances"]
+    return launched
+
+
+def _size(answer: dict[str, Any]) -> int:
+    return int(answer["ResponseMetadata"]["HTTPHeaders"]["content-length"])

@@ -146,6 +146,8 @@ OF_NODES = {
     ("Read", "ec2:DescribeVolumes"),
     ("ChangeCount", "ec2:CreateTags"),
 }
+#: Without it each look at instances that start is a full read.
+CHEAPER = {("Read", "ec2:DescribeInstanceStatus")}
 #: Without these the plan only says that it could not look.
 LOOKS = {("Read", "ec2:DescribeRouteTables"), ("Read", "ec2:DescribeVpcEndpoints")}
 
@@ -258,6 +260,8 @@ def test_every_action_of_every_statement_is_needed(scene: SceneOf, case: Case) -
                 if permission not in LOOKS or "could not be read" not in str(error):
                     raise
             else:
+                if permission in CHEAPER:
+                    continue
                 wrong[statement["Sid"], action] = f"not needed: {report}"
     assert wrong == {}
 

@@ -229,6 +229,15 @@ pub(super) fn reservation(reservation: sdk::Reservation) -> Result<Vec<Instance>
         .collect()
 }
 
+pub(super) fn instance_state(status: sdk::InstanceStatus) -> Result<(String, InstanceState)> {
+    let state = status.instance_state.and_then(|state| state.name);
+    let state = present(state, "InstanceState.Name")?;
+    Ok((
+        present(status.instance_id, "InstanceId")?,
+        InstanceState::from(state.as_str()),
+    ))
+}
+
 pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
     let state = present(instance.state.and_then(|state| state.name), "State.Name")?;
     let placement = present(instance.placement, "Placement")?;

@@ -17,9 +17,9 @@ use super::{capacity, convert, instance_type, launch};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
-    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
-    Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
-    VpcEndpoint,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
+    LaunchedWith, Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet,
+    Tags, Vpc, VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
 
@@ -31,6 +31,8 @@ const ROUTE_TABLES_PAGE: i32 = 100;
 const PAGE: i32 = 1000;
 /// The most instances that one DescribeInstanceTopology takes.
 const TOPOLOGY_BATCH: usize = 100;
+/// The most instances that one DescribeInstanceStatus takes by id.
+const STATUS_BATCH: usize = 100;
 
 impl AwsSdk {
     async fn launch(&self, request: RunInstancesFluentBuilder) -> Result<RunInstancesOutput> {
@@ -156,6 +158,21 @@ impl Ec2 for AwsSdk {
             set_filters(filters(by))
         );
         Ok(reservations?.into_iter().flatten().collect())
+    }
+
+    async fn instance_states(&self, ids: &[String]) -> Result<Vec<(String, InstanceState)>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(STATUS_BATCH) {
+            // EC2 takes MaxResults or ids, not both.
+            let states: Result<Vec<(String, InstanceState)>> = read_pages!(
+                self.ec2.describe_instance_status,
+                convert::instance_state,
+                include_all_instances(true),
+                set_instance_ids(Some(batch.to_vec()))
+            );
+            found.extend(absent(states, "InvalidInstanceID.NotFound")?.unwrap_or_default());
+        }
+        Ok(found)
     }
 
     async fn describe_network_interfaces(&self, by: &[Filter]) -> Result<Vec<FreeInterface>> {

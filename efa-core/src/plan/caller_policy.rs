@@ -40,6 +40,7 @@ fn reads(plan: &Plan) -> Value {
         "ec2:DescribeAddresses",
         "ec2:DescribeImages",
         "ec2:DescribeInstanceAttribute",
+        "ec2:DescribeInstanceStatus",
         "ec2:DescribeInstanceTypeOfferings",
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeInstances",

@@ -45,6 +45,7 @@ calls! {
     DescribePlacementGroups = "DescribePlacementGroups", None;
     PlacementGroupById = "DescribePlacementGroups", None;
     DescribeInstances = "DescribeInstances", None;
+    DescribeInstanceStatus = "DescribeInstanceStatus", None;
     DescribeNetworkInterfaces = "DescribeNetworkInterfaces", None;
     DescribeAddresses = "DescribeAddresses", None;
     DescribeCapacityReservations = "DescribeCapacityReservations", None;

@@ -9,9 +9,9 @@ use crate::account::{Account, CallerIdentity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
-    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
-    Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
-    VpcEndpoint,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
+    LaunchedWith, Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet,
+    Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -135,6 +135,16 @@ impl<A: Ec2> Ec2 for Failing<A> {
     ) -> Result<Vec<CapacityBlockOffering>> {
         self.read(Call::DescribeCapacityBlockOfferings, || {
             self.inner.describe_capacity_block_offerings(search)
+        })
+        .await
+    }
+
+    async fn instance_states(
+        &self,
+        instance_ids: &[String],
+    ) -> Result<Vec<(String, InstanceState)>> {
+        self.read(Call::DescribeInstanceStatus, || {
+            self.inner.instance_states(instance_ids)
         })
         .await
     }

@@ -11,9 +11,9 @@ use crate::account::{Account, CallerIdentity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
-    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceTopology, LaunchedWith,
-    Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
-    VpcEndpoint,
+    Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
+    LaunchedWith, Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet,
+    Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -167,6 +167,10 @@ impl Ec2 for FakeAws {
             };
             Ok(state.block_offerings.iter().filter(fits).cloned().collect())
         })
+    }
+
+    async fn instance_states(&self, ids: &[String]) -> Result<Vec<(String, InstanceState)>> {
+        self.on("DescribeInstanceStatus", |state| Ok(state.states_of(ids)))
     }
 
     async fn describe_instance_topology(&self, ids: &[String]) -> Result<Vec<InstanceTopology>> {

@@ -70,6 +70,25 @@ impl State {
             .collect()
     }
 
+    /// DescribeInstanceStatus, a hundred at a time: none of them where EC2 does not see one.
+    pub(super) fn states_of(&mut self, ids: &[String]) -> Vec<(String, InstanceState)> {
+        let mut found = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(100) {
+            let unseen = batch.iter().filter(|id| !self.sees(Kind::Instance, id));
+            if unseen.count() > 0 {
+                continue;
+            }
+            let state_of = |id: &String| {
+                let held = self.instances.iter().map(|held| &held.instance);
+                let instance = held.into_iter().find(|i| i.instance_id == *id)?;
+                Some((id.clone(), instance.state.clone()))
+            };
+            let states: Option<Vec<_>> = batch.iter().map(state_of).collect();
+            found.extend(states.unwrap_or_default());
+        }
+        found
+    }
+
     /// What a launch asked for; EC2 forgets it some time after an instance is terminated.
     pub(super) fn launched_with(&self, id: &str) -> Answer<LaunchedWith> {
         let live = self.live().any(|instance| instance.instance_id == id);

@@ -7,6 +7,7 @@ from typing import Any
 from .. import filters, lookup, render
 from ..call import Answer, Call
 from ..paging import is_first_page, page
+from ..rules import refuse
 from ..state import instances, tick
 from ..tagging import tags_of
 
@@ -138,6 +139,8 @@ _STATUS_FILTERS: dict[str, filters.Reader] = {
 def describe_instance_status(call: Call) -> Answer:
     """Lists states and checks; running instances only, unless all are asked for."""
     ids = call.get("InstanceIds", [])
+    if len(ids) > 100:
+        refuse("status.too_many")
     chosen = lookup.chosen_instances(call.backend, ids) if ids else list(instances(call.backend))
     found = [one for one in chosen if call.get("IncludeAllInstances") or one.state == "running"]
     found = filters.apply(

@@ -160,6 +160,13 @@ RESOURCE_RULES = (
         "EC2 API reference, DescribeInstanceTopology; text ours",
     ),
     Rule(
+        "status.too_many",
+        "more than 100 instance ids in DescribeInstanceStatus",
+        "InvalidParameterValue",
+        "At most 100 instance IDs may be specified.",
+        "EC2 API reference, DescribeInstanceStatus; text ours",
+    ),
+    Rule(
         "types.unknown",
         "DescribeInstanceTypes of a type that does not exist",
         "InvalidInstanceType",
