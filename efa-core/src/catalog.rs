@@ -154,7 +154,7 @@ impl Catalog {
         self.get(name).ok_or_else(|| {
             let nearest = order::nearest(name, self.types.iter().map(|t| t.name.as_str()));
             let cure = if nearest.is_empty() {
-                "Catalog::find lists the types that have EFA".to_owned()
+                "Catalog.find lists the types that have EFA".to_owned()
             } else {
                 format!("did you mean {}?", nearest.join(", "))
             };
@@ -255,7 +255,7 @@ mod tests {
         let error = catalog.require("zzzzzzzzzzzzzzzzzzzz").unwrap_err();
         assert_eq!(
             error.cure(),
-            Some("Catalog::find lists the types that have EFA")
+            Some("Catalog.find lists the types that have EFA")
         );
     }
 

@@ -421,11 +421,11 @@ mod tests {
     #[test]
     fn display_is_message_then_cure() {
         let error = Error::new(Code::CatalogUnknownInstanceType, "no instance type m5.fake")
-            .with_cure("see Catalog::find")
+            .with_cure("see Catalog.find")
             .with_context("instance_type", "m5.fake");
         assert_eq!(
             error.to_string(),
-            "no instance type m5.fake; see Catalog::find"
+            "no instance type m5.fake; see Catalog.find"
         );
         assert_eq!(error.context_value("instance_type"), Some("m5.fake"));
         assert_eq!(error.kind(), ErrorKind::Catalog);

@@ -221,7 +221,11 @@ impl ClusterSpec {
                 "count",
                 count,
                 "1 to 1000",
-                "launch a larger cluster in several parts",
+                if count < 1 {
+                    "give the number of instances; Client.destroy ends a cluster"
+                } else {
+                    "launch a larger cluster in several parts"
+                },
             )),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::{extracted, given, invalid};
 use crate::convert::{list, texts, word};
 use crate::errors;
 use crate::value::value_class;
@@ -184,26 +185,30 @@ impl Catalog {
     ///
     /// Raises CatalogError for a malformed pattern, or a zone on a catalog without offerings.
     #[pyo3(signature = (
-        *, name=None, architecture=None, gpu_name=None, minimum_gpus=None, minimum_vcpus=None,
-        minimum_memory_mib=None, minimum_efa_interfaces=None, minimum_network_bandwidth_gbps=None,
-        cluster_placement=None, capacity_block=None, spot=None, bare_metal=None, zone=None
+        *, name: "str | Sequence[str] | None" = None,
+        architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None,
+        minimum_gpus: "int | None" = None, minimum_vcpus: "int | None" = None,
+        minimum_memory_mib: "int | None" = None, minimum_efa_interfaces: "int | None" = None,
+        minimum_network_bandwidth_gbps: "float | None" = None,
+        cluster_placement: "bool | None" = None, capacity_block: "bool | None" = None,
+        spot: "bool | None" = None, bare_metal: "bool | None" = None, zone: "str | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn find(
         &self,
-        name: Option<Names>,
-        architecture: Option<&str>,
-        gpu_name: Option<String>,
-        minimum_gpus: Option<u32>,
-        minimum_vcpus: Option<u32>,
-        minimum_memory_mib: Option<u64>,
-        minimum_efa_interfaces: Option<u32>,
-        minimum_network_bandwidth_gbps: Option<f64>,
-        cluster_placement: Option<bool>,
-        capacity_block: Option<bool>,
-        spot: Option<bool>,
-        bare_metal: Option<bool>,
-        zone: Option<String>,
+        #[pyo3(from_py_with = given)] name: Option<Names>,
+        #[pyo3(from_py_with = given)] architecture: Option<&str>,
+        #[pyo3(from_py_with = given)] gpu_name: Option<String>,
+        #[pyo3(from_py_with = given)] minimum_gpus: Option<u32>,
+        #[pyo3(from_py_with = given)] minimum_vcpus: Option<u32>,
+        #[pyo3(from_py_with = given)] minimum_memory_mib: Option<u64>,
+        #[pyo3(from_py_with = given)] minimum_efa_interfaces: Option<u32>,
+        #[pyo3(from_py_with = given)] minimum_network_bandwidth_gbps: Option<f64>,
+        #[pyo3(from_py_with = given)] cluster_placement: Option<bool>,
+        #[pyo3(from_py_with = given)] capacity_block: Option<bool>,
+        #[pyo3(from_py_with = given)] spot: Option<bool>,
+        #[pyo3(from_py_with = given)] bare_metal: Option<bool>,
+        #[pyo3(from_py_with = given)] zone: Option<String>,
     ) -> PyResult<Vec<InstanceType>> {
         let mut query = core::catalog::Query::default();
         query.names = name.map(Names::into_vec).unwrap_or_default();
@@ -224,7 +229,8 @@ impl Catalog {
     }
 
     /// The type of this name, or None.
-    fn get(&self, name: &str) -> Option<InstanceType> {
+    #[pyo3(signature = (name: "str"))]
+    fn get(&self, #[pyo3(from_py_with = given)] name: &str) -> Option<InstanceType> {
         self.0.get(name).cloned().map(InstanceType)
     }
 
@@ -234,7 +240,8 @@ impl Catalog {
     }
 
     /// The zones that offer a type, sorted; None where the catalog knows no offerings.
-    fn zones(&self, instance_type: &str) -> Option<Vec<String>> {
+    #[pyo3(signature = (instance_type: "str"))]
+    fn zones(&self, #[pyo3(from_py_with = given)] instance_type: &str) -> Option<Vec<String>> {
         self.0.zones(instance_type).map(|zones| texts(&zones))
     }
 
@@ -281,6 +288,10 @@ enum Names {
     Many(Vec<String>),
 }
 
+extracted! {
+    Names: "a str or a list of str";
+}
+
 impl Names {
     fn into_vec(self) -> Vec<String> {
         match self {
@@ -292,15 +303,20 @@ impl Names {
 
 fn gbps(value: f64) -> PyResult<core::types::Gbps> {
     core::types::Gbps::new(value).ok_or_else(|| {
-        pyo3::exceptions::PyValueError::new_err(format!(
-            "{value} is no bandwidth: give a finite number of Gbps, 0 or more"
-        ))
+        invalid(
+            "minimum_network_bandwidth_gbps",
+            &value,
+            "must be a finite number of Gbps, 0 or more",
+        )
     })
 }
 
 /// A table of types as text: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
 #[pyfunction]
-pub(crate) fn instance_type_table(types: Vec<PyRef<'_, InstanceType>>) -> String {
+#[pyo3(signature = (types: "Sequence[InstanceType]"))]
+pub(crate) fn instance_type_table(
+    #[pyo3(from_py_with = given)] types: Vec<InstanceType>,
+) -> String {
     let types: Vec<&core::InstanceType> = types.iter().map(|t| &t.0).collect();
     core::catalog::instance_type_table(&types)
 }

@@ -7,6 +7,7 @@ use efa_core as core;
 use pyo3::prelude::*;
 use tokio::sync::OnceCell;
 
+use crate::argument::{Name, extracted, given, invalid};
 use crate::aws_log;
 use crate::catalog::Catalog;
 use crate::cluster::{
@@ -98,6 +99,10 @@ enum NameOrPlan {
     Plan(Plan),
 }
 
+extracted! {
+    NameOrPlan: "a cluster's name or a Plan";
+}
+
 /// A request to stop `apply`, `grow` or `destroy` at the next safe point.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct Cancel(core::provision::Cancel);
@@ -126,16 +131,17 @@ macro_rules! client_class {
         impl $name {
             #[new]
             #[pyo3(signature = (
-                *, region=None, endpoint_url=None, profile=None, wait_timeout_s=900.0,
-                poll_interval_s=0.5,
+                *, region: "str | None" = None, endpoint_url: "str | None" = None,
+                profile: "str | None" = None, wait_timeout_s: "float" = 900.0,
+                poll_interval_s: "float" = 0.5,
                 progress: "collections.abc.Callable[[Event], object] | None" = None
             ))]
             fn new(
-                region: Option<String>,
-                endpoint_url: Option<String>,
-                profile: Option<String>,
-                wait_timeout_s: f64,
-                poll_interval_s: f64,
+                #[pyo3(from_py_with = given)] region: Option<String>,
+                #[pyo3(from_py_with = given)] endpoint_url: Option<String>,
+                #[pyo3(from_py_with = given)] profile: Option<String>,
+                #[pyo3(from_py_with = given)] wait_timeout_s: f64,
+                #[pyo3(from_py_with = given)] poll_interval_s: f64,
                 progress: Option<Py<PyAny>>,
             ) -> PyResult<Self> {
                 let (timeout, poll) = (wait_timeout_s, poll_interval_s);
@@ -186,7 +192,11 @@ macro_rules! verb {
         impl Client {
             $(#[$doc])*
             #[pyo3(signature = ($($signature)*))]
-            fn $name(&self, py: Python<'_>, $($argument: $type),*) -> PyResult<$result> {
+            fn $name(
+                &self,
+                py: Python<'_>,
+                $(#[pyo3(from_py_with = given)] $argument: $type),*
+            ) -> PyResult<$result> {
                 block_on(py, self.0.begin(py)?.$name($($argument),*))
             }
         }
@@ -198,7 +208,7 @@ macro_rules! verb {
             fn $name<'py>(
                 &self,
                 py: Python<'py>,
-                $($argument: $type),*
+                $(#[pyo3(from_py_with = given)] $argument: $type),*
             ) -> PyResult<Bound<'py, PyAny>> {
                 awaitable(py, self.0.begin(py)?.$name($($argument),*))
             }
@@ -206,25 +216,13 @@ macro_rules! verb {
     };
     (
         $(#[$doc:meta])*
-        droppable $name:ident($($argument:ident: $type:ty),*) -> $result:ty, $awaitable:tt;
+        droppable $name:ident() -> $result:ty, $awaitable:tt;
         |$client:ident| $call:expr
     ) => {
         verb! {
             $(#[$doc])*
-            droppable $name($($argument: $type),*) -> $result, $awaitable;
-            signature ($($argument),*);
-            |$client| $call
-        }
-    };
-    (
-        $(#[$doc:meta])*
-        stoppable $name:ident($argument:ident: $type:ty) -> $result:ty, $awaitable:tt;
-        |$client:ident| $call:expr
-    ) => {
-        verb! {
-            $(#[$doc])*
-            stoppable $name($argument: $type) -> $result, $awaitable;
-            signature ($argument), ($argument, cancel);
+            droppable $name() -> $result, $awaitable;
+            signature ();
             |$client| $call
         }
     };
@@ -251,7 +249,11 @@ macro_rules! verb {
         impl Client {
             $(#[$doc])*
             #[pyo3(signature = ($($signature)*))]
-            fn $name(&self, py: Python<'_>, $($argument: $type),*) -> PyResult<$result> {
+            fn $name(
+                &self,
+                py: Python<'_>,
+                $(#[pyo3(from_py_with = given)] $argument: $type),*
+            ) -> PyResult<$result> {
                 let connection = self.0.begin(py)?;
                 stoppable(py, |cancel| connection.$name(cancel, $($argument),*))
             }
@@ -264,7 +266,7 @@ macro_rules! verb {
             fn $name<'py>(
                 &self,
                 py: Python<'py>,
-                $($argument: $type,)*
+                $(#[pyo3(from_py_with = given)] $argument: $type,)*
                 cancel: &Cancel,
             ) -> PyResult<Bound<'py, PyAny>> {
                 awaitable(py, self.0.begin(py)?.$name(cancel.0.clone(), $($argument),*))
@@ -282,6 +284,7 @@ verb! {
 verb! {
     /// What `apply` would use and make. Changes nothing.
     droppable plan(spec: ClusterSpec) -> Plan, "collections.abc.Awaitable[Plan]";
+    signature (spec: "ClusterSpec");
     |client| client.plan(&spec.0).await.map(Plan)
 }
 
@@ -289,6 +292,7 @@ verb! {
     /// Checks what can change between plan and launch: addresses, quotas, the reservation, and
     /// EC2's own check of the launch request. Changes nothing.
     droppable preflight(plan: Plan) -> PreflightReport, "collections.abc.Awaitable[PreflightReport]";
+    signature (plan: "Plan");
     |client| client.preflight(&plan.0).await.map(PreflightReport)
 }
 
@@ -300,7 +304,7 @@ verb! {
         instance_count: u32,
         duration_hours: u32
     ) -> Vec<CapacityBlockOffering>, "collections.abc.Awaitable[list[CapacityBlockOffering]]";
-    signature (instance_type, instance_count, duration_hours);
+    signature (instance_type: "str", instance_count: "int", duration_hours: "int");
     let search = core::ec2::CapacityBlockSearch { instance_type, instance_count, duration_hours };
     |client| client.capacity_block_offerings(&search).await.map(|found| list(&found))
 }
@@ -312,6 +316,7 @@ verb! {
     ///
     /// Raises ProvisionError or Ec2Error, as `apply`.
     stoppable prepare(plan: Plan) -> Plan, "collections.abc.Awaitable[Plan]";
+    signature (plan: "Plan"), (plan: "Plan", cancel: "Cancel");
     |client| client.prepare(&plan.0).await.map(Plan)
 }
 
@@ -321,6 +326,7 @@ verb! {
     /// Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
     /// Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
     stoppable apply(plan: Plan) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (plan: "Plan"), (plan: "Plan", cancel: "Cancel");
     |client| client.apply(&plan.0).await.map(Cluster)
 }
 
@@ -328,6 +334,7 @@ verb! {
     /// As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
     /// a second launch, which in a cluster placement group often finds no capacity.
     stoppable grow(plan: Plan) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (plan: "Plan"), (plan: "Plan", cancel: "Cancel");
     |client| client.grow(&plan.0).await.map(Cluster)
 }
 
@@ -339,9 +346,9 @@ verb! {
     ///
     /// Raises PlanError for a node that is none of the cluster, or when all nodes are named;
     /// ProvisionError or Ec2Error, as `apply`.
-    stoppable replace(name: String, nodes: Vec<String>) -> Cluster, "collections.abc.Awaitable[Cluster]";
-    signature (name, nodes), (name, nodes, cancel);
-    |client| client.replace(&name, &nodes).await.map(Cluster)
+    stoppable replace(name: Name, nodes: Vec<String>) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (name: "str", nodes: "Sequence[str]"), (name: "str", nodes: "Sequence[str]", cancel: "Cancel");
+    |client| client.replace(&name.0, &nodes).await.map(Cluster)
 }
 
 verb! {
@@ -350,13 +357,19 @@ verb! {
     ///
     /// Raises PlanError, ProvisionError or Ec2Error, as `replace`.
     stoppable shrink(
-        name: String,
+        name: Name,
         count: Option<u32>,
         nodes: Option<Vec<String>>
     ) -> Cluster, "collections.abc.Awaitable[Cluster]";
-    signature (name, count=None, *, nodes=None), (name, count, nodes, cancel);
+    signature (
+        name: "str", count: "int | None" = None, *,
+        nodes: "Sequence[str] | None" = None
+    ), (
+        name: "str", count: "int | None", nodes: "Sequence[str] | None",
+        cancel: "Cancel"
+    );
     let to = shrink_to(count, nodes)?;
-    |client| client.shrink(&name, &to).await.map(Cluster)
+    |client| client.shrink(&name.0, &to).await.map(Cluster)
 }
 
 verb! {
@@ -366,15 +379,16 @@ verb! {
     ///
     /// Raises PlanError for a cluster that was launched without, or whose Capacity Block ends
     /// before; VerifyError, ProvisionError or Ec2Error.
-    stoppable extend(name: String, expires_after: Duration) -> Cluster, "collections.abc.Awaitable[Cluster]";
-    signature (name, expires_after), (name, expires_after, cancel);
-    |client| client.extend(&name, expires_after).await.map(Cluster)
+    stoppable extend(name: Name, expires_after: Duration) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (name: "str", expires_after: "datetime.timedelta"), (name: "str", expires_after: "datetime.timedelta", cancel: "Cancel");
+    |client| client.extend(&name.0, expires_after).await.map(Cluster)
 }
 
 verb! {
     /// The cluster of this name as it stands. Raises VerifyError when there is none.
-    droppable describe(name: String) -> Cluster, "collections.abc.Awaitable[Cluster]";
-    |client| client.describe(&name).await.map(Cluster)
+    droppable describe(name: Name) -> Cluster, "collections.abc.Awaitable[Cluster]";
+    signature (name: "str");
+    |client| client.describe(&name.0).await.map(Cluster)
 }
 
 verb! {
@@ -385,8 +399,9 @@ verb! {
 
 verb! {
     /// Where the cluster's running instances hang in the network, ranked by nearness.
-    droppable topology(name: String) -> Topology, "collections.abc.Awaitable[Topology]";
-    |client| client.topology(&name).await.map(Topology)
+    droppable topology(name: Name) -> Topology, "collections.abc.Awaitable[Topology]";
+    signature (name: "str");
+    |client| client.topology(&name.0).await.map(Topology)
 }
 
 verb! {
@@ -394,19 +409,22 @@ verb! {
     /// what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
     /// the agents may take to come online.
     droppable run_command(
-        name: String,
+        name: Name,
         script: String,
         deadline_s: f64,
         wait_online_s: f64
     ) -> CommandReport, "collections.abc.Awaitable[CommandReport]";
-    signature (name, script, *, deadline_s=600.0, wait_online_s=300.0);
+    signature (
+        name: "str", script: "str", *, deadline_s: "float" = 600.0, wait_online_s: "float" = 300.0
+    );
     let options = command_options(deadline_s, wait_online_s)?;
-    |client| client.run_command(&name, &script, &options).await.map(CommandReport)
+    |client| client.run_command(&name.0, &script, &options).await.map(CommandReport)
 }
 
 verb! {
     /// Compares a cluster with the plan that its tags record, or with the plan that is given.
     droppable verify(cluster: NameOrPlan) -> VerifyReport, "collections.abc.Awaitable[VerifyReport]";
+    signature (cluster: "str | Plan");
     |client| match &cluster {
         NameOrPlan::Name(name) => client.verify(name).await,
         NameOrPlan::Plan(plan) => client.verify_plan(&plan.0).await,
@@ -418,13 +436,15 @@ verb! {
     /// Checks one instance, whoever launched it: its EFA interfaces, their security groups, and
     /// the zone and placement group of the instances that share these.
     droppable verify_instance(instance_id: String) -> InstanceReport, "collections.abc.Awaitable[InstanceReport]";
+    signature (instance_id: "str");
     |client| client.verify_instance(&instance_id).await.map(InstanceReport)
 }
 
 verb! {
     /// Removes everything that was made for the cluster of this name, and only that.
-    stoppable destroy(name: String) -> DestroyReport, "collections.abc.Awaitable[DestroyReport]";
-    |client| client.destroy(&name).await.map(DestroyReport)
+    stoppable destroy(name: Name) -> DestroyReport, "collections.abc.Awaitable[DestroyReport]";
+    signature (name: "str"), (name: "str", cancel: "Cancel");
+    |client| client.destroy(&name.0).await.map(DestroyReport)
 }
 
 #[pymethods]
@@ -435,8 +455,11 @@ impl Client {
     ///
     /// Raises what `apply` and `destroy` raise; `leftovers` lists what is left, and `__context__`
     /// is the block's own exception.
-    #[pyo3(signature = (plan) -> "efa_sdk.lifetime.ClusterLifetime")]
-    fn cluster<'py>(this: &Bound<'py, Self>, plan: Plan) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (plan: "Plan") -> "efa_sdk.lifetime.ClusterLifetime")]
+    fn cluster<'py>(
+        this: &Bound<'py, Self>,
+        #[pyo3(from_py_with = given)] plan: Plan,
+    ) -> PyResult<Bound<'py, PyAny>> {
         this.py()
             .import("efa_sdk.lifetime")?
             .getattr("ClusterLifetime")?
@@ -450,8 +473,11 @@ fn shrink_to(count: Option<u32>, nodes: Option<Vec<String>>) -> PyResult<core::p
     match (count, nodes) {
         (Some(count), None) => Ok(Shrink::To(count)),
         (None, Some(nodes)) => Ok(Shrink::Without(nodes)),
-        _ => Err(pyo3::exceptions::PyTypeError::new_err(
-            "shrink takes count or nodes, one of them",
+        (Some(count), Some(_)) => Err(invalid(
+            "count",
+            &count,
+            "must be None where nodes is given",
         )),
+        (None, None) => Err(invalid("count", &"None", "must be given, or nodes")),
     }
 }

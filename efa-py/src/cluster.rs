@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::choices;
 use crate::convert::{list, texts};
 use crate::value::value_class;
 
@@ -230,7 +231,7 @@ value_class! {
         name: String = |check| check.name.clone();
         /// `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not be
         /// looked at).
-        status: &'static str = |check| check.status.as_str();
+        status: choices::CheckStatus = |check| check.status.as_str().into();
         /// What was seen.
         detail: String = |check| check.detail.clone();
         /// What to do about a failed check.
@@ -252,7 +253,7 @@ value_class! {
         /// Whether everything was looked at and nothing is in the way.
         is_ready: bool = core::preflight::Report::is_ready;
         /// `ready`, `partial` (not everything could be looked at) or `not ready`.
-        verdict: &'static str = |report| report.verdict().as_str();
+        verdict: choices::PreflightVerdict = |report| report.verdict().as_str().into();
         /// The names of the checks that could not be made.
         unchecked: Vec<String> = |report| texts(&report.unchecked());
     }
@@ -300,7 +301,7 @@ value_class! {
     /// One step of `apply` or `destroy`, as `progress` gets it.
     Event(core::provision::Event) {
         /// `found`, `created`, `changed`, `waiting for`, `removed` or `refused by`.
-        action: &'static str = |event| event.action.as_str();
+        action: choices::EventAction = |event| event.action.as_str().into();
         /// EC2's resource type, such as `security-group`.
         resource_type: String = |event| event.resource_type.clone();
         /// The resource's id or name.

@@ -4,24 +4,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use efa_fabric::token::Token;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, Deserialize};
 use serde_json::Value;
 
+use crate::argument::invalid;
 use crate::errors;
 
 /// The argument of this name, in seconds.
 pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value)
-        .map_err(|error| PyValueError::new_err(format!("{name} is {value}: {error}")))
+        .map_err(|_| invalid(name, &value, "must be seconds, from 0 to 1e19"))
 }
 
 /// An address to listen on.
 pub(crate) fn address(text: &str) -> PyResult<SocketAddr> {
-    text.parse()
-        .map_err(|error| PyValueError::new_err(format!("address '{text}' is not ip:port: {error}")))
+    text.parse().map_err(|_| {
+        invalid(
+            "address",
+            &format_args!("'{text}'"),
+            "must be ip:port, such as 127.0.0.1:7777",
+        )
+    })
 }
 
 /// The secret of a rendezvous: as given, or a random one.
@@ -43,21 +48,20 @@ pub(crate) fn texts<T: ToString>(values: &[T]) -> Vec<String> {
 
 /// The word that serde writes for an enum's variant, without what the variant holds.
 pub(crate) fn word<T: serde::Serialize>(value: &T) -> PyResult<String> {
-    let written = serde_json::to_value(value)
-        .map_err(|error| PyValueError::new_err(format!("no word: {error}")))?;
+    let written = errors::json(serde_json::to_value(value))?;
     match written {
         Value::String(word) => Ok(word),
         Value::Object(variant) if variant.len() == 1 => {
             Ok(variant.into_iter().map(|(word, _)| word).collect())
         }
-        other => Err(PyValueError::new_err(format!("no word: {other}"))),
+        other => Err(invalid("value", &other, "must have a word")),
     }
 }
 
 /// The enum's variant for the word that the argument of this name has.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(name: &str, word: &'a str) -> PyResult<T> {
     T::deserialize(StrDeserializer::<WordError>::new(word))
-        .map_err(|error| PyValueError::new_err(format!("{name} is '{word}', {}", error.0)))
+        .map_err(|error| invalid(name, &format_args!("'{word}'"), &error.0))
 }
 
 /// Why a word is none of the enum's.
@@ -79,7 +83,7 @@ impl de::Error for WordError {
 
     fn unknown_variant(_word: &str, expected: &'static [&'static str]) -> Self {
         Self(match expected {
-            [] => "and there is no word for it".to_owned(),
+            [] => "must be left out".to_owned(),
             [only] => format!("must be {only}"),
             [firsts @ .., last] => format!("must be {} or {last}", firsts.join(", ")),
         })

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use efa_fabric as fabric;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::argument::{extracted, given, invalid};
+use crate::choices;
 use crate::convert::{list, seconds};
 use crate::errors::exception;
 use crate::fabric_child::child_command;
@@ -19,7 +21,7 @@ value_class! {
         /// The stable dotted name of the check, such as `verbs.unopenable`.
         id: String = |finding| finding.id.clone();
         /// `failed`, `warning`, `unknown`, `info`, `ok` or `not_applicable`.
-        status: &'static str = |finding| finding.status.as_str();
+        status: choices::DoctorStatus = |finding| finding.status.as_str().into();
         /// One line.
         title: String = |finding| finding.title.clone();
         /// What it rests on: pairs of a path or other source, and what it said.
@@ -41,7 +43,7 @@ value_class! {
     /// Whether EFA works on a node, and if not, why; `str()` is a short text.
     DoctorReport(fabric::doctor::Report) {
         /// `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
-        verdict: &'static str = |report| report.verdict.as_str();
+        verdict: choices::DoctorVerdict = |report| report.verdict.as_str().into();
         /// The id of the finding because of which EFA is not usable.
         cause: Option<String> = |report| match &report.verdict {
             fabric::doctor::Verdict::NotUsable { cause } => Some(cause.clone()),
@@ -81,7 +83,8 @@ value_class! {
 #[pymethods]
 impl DoctorReport {
     /// The finding of a check by its id; None for an id that is no check.
-    fn finding(&self, id: &str) -> Option<DoctorFinding> {
+    #[pyo3(signature = (id: "str"))]
+    fn finding(&self, #[pyo3(from_py_with = given)] id: &str) -> Option<DoctorFinding> {
         self.0.finding(id).cloned().map(DoctorFinding)
     }
 }
@@ -106,11 +109,11 @@ fn options(
         Some(Variables::File(path)) => {
             let variables = fabric::node::parse_environment(&std::fs::read(&path)?);
             if variables.is_empty() {
-                return Err(PyValueError::new_err(format!(
-                    "environment: {} has no variables; give /proc/PID/environ of a process that \
-                     may be read, or what env prints",
-                    path.display()
-                )));
+                return Err(invalid(
+                    "environment",
+                    &format_args!("'{}', which has no variables", path.display()),
+                    "must be /proc/PID/environ of a process that may be read, or what env prints",
+                ));
             }
             options.environment = variables;
         }
@@ -127,6 +130,10 @@ fn options(
 pub(crate) enum Variables {
     Given(BTreeMap<String, String>),
     File(PathBuf),
+}
+
+extracted! {
+    Variables: "a dict of str to str, or a file's path";
 }
 
 async fn run(options: fabric::doctor::Options) -> PyResult<DoctorReport> {
@@ -160,7 +167,11 @@ twins! {
         wait_for_devices: bool,
         environment: Option<Variables>,
     ) -> DoctorReport, "collections.abc.Awaitable[DoctorReport]";
-    signature (*, root="/", instance_type=None, deadline_s=30.0, wait_for_devices=false, environment=None);
+    signature (
+        *, root: "str" = "/", instance_type: "str | None" = None, deadline_s: "float" = 30.0,
+        wait_for_devices: "bool" = false,
+        environment: "dict[str, str] | str | os.PathLike[str] | None" = None
+    );
     |py| run(options(py, root, instance_type, deadline_s, wait_for_devices, environment)?)
 }
 

@@ -1,7 +1,7 @@
 //! Errors of Rust as the Python classes of `efa_sdk.errors`.
 
 use efa_core::error::{Error, ErrorCode};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -58,9 +58,33 @@ pub(crate) fn report(py: Python<'_>, error: PyErr, code: Option<&Bound<'_, PyAny
     error.write_unraisable(py, code);
 }
 
+/// An error for an argument, whose name pyo3 tells it later where it is not known here.
+pub(crate) fn argument(
+    code: Code,
+    name: Option<&str>,
+    value: &str,
+    limit: &str,
+    cure: Option<String>,
+) -> PyErr {
+    let message = format!("{} is {value}, and {limit}", name.unwrap_or("an argument"));
+    let mut error = Error::new(code, message)
+        .with_context("value", value)
+        .with_context("limit", limit);
+    if let Some(name) = name {
+        error = error.with_context("argument", name);
+    }
+    if let Some(cure) = cure {
+        error = error.with_cure(cure);
+    }
+    exception(error)
+}
+
 /// A failed conversion from or to JSON.
 pub(crate) fn json<T>(result: serde_json::Result<T>) -> PyResult<T> {
-    result.map_err(|error| PyValueError::new_err(format!("not this value's JSON: {error}")))
+    result.map_err(|error| {
+        let message = format!("text is not this value's JSON: {error}");
+        exception(Error::new(Code::InvalidValue, message).with_context("argument", "text"))
+    })
 }
 
 /// Every code that an error of this package can have.
@@ -72,16 +96,22 @@ pub(crate) fn error_codes() -> Vec<&'static str> {
     core.chain(fabric).chain(binding).collect()
 }
 
-/// The only kind of the codes below.
+/// The kinds of the codes below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ErrorKind {
     /// The Python package itself.
     Python,
+    /// An argument of a call.
+    Argument,
 }
 
 efa_core::error_codes! {
     pub(crate) enum Code;
 
+    /// An argument of another type than the parameter takes.
+    WrongType = Argument, "argument.wrong_type";
+    /// An argument of the right type that the parameter cannot take.
+    InvalidValue = Argument, "argument.invalid_value";
     /// A call in a forked child of a process that used the package.
     Forked = Python, "python.forked";
     /// A blocking call from within a progress callback.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::argument::extracted;
 use crate::convert::seconds;
 use crate::errors;
 use crate::fabric::{Library, Probe, library, run};
@@ -16,6 +17,10 @@ use crate::runtime::twins;
 pub(crate) enum Exchange {
     Folder(PathBuf),
     Object(Py<PyAny>),
+}
+
+extracted! {
+    Exchange: "a folder's path, or an object with put and take";
 }
 
 impl Exchange {
@@ -89,7 +94,8 @@ twins! {
         library: Option<&Library>,
     ) -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
     signature (
-        exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, probe, *, library=None
+        exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str",
+        probe: "str | ProbeOptions", *, library: "Library | None" = None
     );
     |py| measuring(exchange, name, probe, library)?
 }
@@ -109,8 +115,10 @@ twins! {
         library: Option<&Library>,
     ) -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
     signature (
-        exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, *, probe=None,
-        accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, library=None
+        exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", *,
+        probe: "str | ProbeOptions | None" = None, accept_timeout_s: "float" = 60.0,
+        deadline_s: "float" = 600.0, max_size: "int" = 67_108_864,
+        library: "Library | None" = None
     );
     |py| {
         let limits = (accept_timeout_s, deadline_s, max_size);

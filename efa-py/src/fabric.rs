@@ -9,6 +9,8 @@ use fabric::token::Token;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::argument::{extracted, given};
+use crate::choices;
 use crate::convert::{self, list, parse, seconds, word};
 use crate::ending::{self, Call, Stop};
 use crate::errors;
@@ -28,8 +30,8 @@ impl Library {
     /// Searched are `$EFA_FABRIC_LIB`, /opt/amazon/efa, then the system's. It stays loaded.
     /// Raises FabricError when there is none, or it cannot be used.
     #[new]
-    #[pyo3(signature = (path=None))]
-    fn new(py: Python<'_>, path: Option<String>) -> PyResult<Self> {
+    #[pyo3(signature = (path: "str | None" = None))]
+    fn new(py: Python<'_>, #[pyo3(from_py_with = given)] path: Option<String>) -> PyResult<Self> {
         refuse_after_fork()?;
         ending::detach(py, || match path {
             Some(path) => fabric::Library::load(Path::new(&path)),
@@ -126,13 +128,13 @@ value_class! {
         /// Messages in flight for bandwidth.
         window: u32 = |o| o.window;
         /// `reused` or `distinct`.
-        buffers: PyResult<String> = |o| word(&o.buffers);
+        buffers: PyResult<choices::Buffers> = |o| word(&o.buffers).map(Into::into);
         /// `message`, `tagged`, `write`, `write_data` or `read`.
-        operation: PyResult<String> = |o| word(&o.operation);
+        operation: PyResult<choices::Operation> = |o| word(&o.operation).map(Into::into);
         /// `one_way` or `bidirectional`.
-        direction: PyResult<String> = |o| word(&o.direction);
+        direction: PyResult<choices::Direction> = |o| word(&o.direction).map(Into::into);
         /// `adaptive` or `spin`.
-        wait: PyResult<String> = |o| word(&o.wait);
+        wait: PyResult<choices::Wait> = |o| word(&o.wait).map(Into::into);
         /// `host`, or `cuda:0`.
         memory: String = |o| o.endpoint.memory.to_string();
         /// Whether GPU memory is registered as a DMA-BUF.
@@ -152,34 +154,39 @@ value_class! {
 impl ProbeOptions {
     #[new]
     #[pyo3(signature = (
-        provider, *, fabric=None, domain=None, source_address=None, sizes=None, latency=true,
-        bandwidth=true, size_budget_s=0.25, min_iterations=10, max_iterations=1_000_000,
-        window=64, buffers="reused", operation="message", direction="one_way", wait="adaptive",
-        deadline_s=60.0, connect_timeout_s=10.0, memory="host", dmabuf=false,
-        forbid_cuda_calls=false
+        provider: "str", *, fabric: "str | None" = None, domain: "str | None" = None,
+        source_address: "str | None" = None, sizes: "Sequence[int] | None" = None,
+        latency: "bool" = true, bandwidth: "bool" = true, size_budget_s: "float" = 0.25,
+        min_iterations: "int" = 10, max_iterations: "int" = 1_000_000, window: "int" = 64,
+        buffers: "choices.Buffers" = "reused",
+        operation: "choices.Operation" = "message",
+        direction: "choices.Direction" = "one_way",
+        wait: "choices.Wait" = "adaptive", deadline_s: "float" = 60.0,
+        connect_timeout_s: "float" = 10.0, memory: "str" = "host", dmabuf: "bool" = false,
+        forbid_cuda_calls: "bool" = false
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
-        provider: String,
-        fabric: Option<String>,
-        domain: Option<String>,
-        source_address: Option<String>,
-        sizes: Option<Vec<usize>>,
-        latency: bool,
-        bandwidth: bool,
-        size_budget_s: f64,
-        min_iterations: u32,
-        max_iterations: u32,
-        window: u32,
-        buffers: &str,
-        operation: &str,
-        direction: &str,
-        wait: &str,
-        deadline_s: f64,
-        connect_timeout_s: f64,
-        memory: &str,
-        dmabuf: bool,
-        forbid_cuda_calls: bool,
+        #[pyo3(from_py_with = given)] provider: String,
+        #[pyo3(from_py_with = given)] fabric: Option<String>,
+        #[pyo3(from_py_with = given)] domain: Option<String>,
+        #[pyo3(from_py_with = given)] source_address: Option<String>,
+        #[pyo3(from_py_with = given)] sizes: Option<Vec<usize>>,
+        #[pyo3(from_py_with = given)] latency: bool,
+        #[pyo3(from_py_with = given)] bandwidth: bool,
+        #[pyo3(from_py_with = given)] size_budget_s: f64,
+        #[pyo3(from_py_with = given)] min_iterations: u32,
+        #[pyo3(from_py_with = given)] max_iterations: u32,
+        #[pyo3(from_py_with = given)] window: u32,
+        #[pyo3(from_py_with = given)] buffers: &str,
+        #[pyo3(from_py_with = given)] operation: &str,
+        #[pyo3(from_py_with = given)] direction: &str,
+        #[pyo3(from_py_with = given)] wait: &str,
+        #[pyo3(from_py_with = given)] deadline_s: f64,
+        #[pyo3(from_py_with = given)] connect_timeout_s: f64,
+        #[pyo3(from_py_with = given)] memory: &str,
+        #[pyo3(from_py_with = given)] dmabuf: bool,
+        #[pyo3(from_py_with = given)] forbid_cuda_calls: bool,
     ) -> PyResult<Self> {
         let mut options = fabric::ProbeOptions::new(provider);
         options.endpoint.fabric = fabric;
@@ -213,6 +220,10 @@ pub(crate) enum Probe {
     Provider(String),
     #[pyo3(transparent)]
     Options(ProbeOptions),
+}
+
+extracted! {
+    Probe: "a provider's name or ProbeOptions";
 }
 
 impl Probe {
@@ -287,7 +298,7 @@ twins! {
     loopback, loopback_async(probe: Probe, library: Option<&Library>)
 
         -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
-    signature (probe, *, library=None);
+    signature (probe: "str | ProbeOptions", *, library: "Library | None" = None);
     |py| {
         let options = probe.into_options()?;
         run_loopback(self::library(library)?, options)
@@ -299,7 +310,10 @@ twins! {
     connect, connect_async(address: String, token: String, probe: Probe, library: Option<&Library>)
 
         -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
-    signature (address, token, probe, *, library=None);
+    signature (
+        address: "str", token: "str", probe: "str | ProbeOptions", *,
+        library: "Library | None" = None
+    );
     |py| {
         let options = probe.into_options()?;
         let token = Token::parse(token).map_err(errors::exception)?;
@@ -344,8 +358,11 @@ impl Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (token=None, *, address="127.0.0.1:0"))]
-    fn new(token: Option<String>, address: &str) -> PyResult<Self> {
+    #[pyo3(signature = (token: "str | None" = None, *, address: "str" = "127.0.0.1:0"))]
+    fn new(
+        #[pyo3(from_py_with = given)] token: Option<String>,
+        #[pyo3(from_py_with = given)] address: &str,
+    ) -> PyResult<Self> {
         refuse_after_fork()?;
         let token = convert::token(token)?;
         let server = fabric::Server::bind(convert::address(address)?, token.clone())
@@ -372,20 +389,21 @@ impl Server {
     /// largest message in bytes that the peer may ask for, which decides how much memory is taken.
     /// wait: `adaptive` or `spin`. memory, dmabuf: of this side, as for `ProbeOptions`.
     #[pyo3(signature = (
-        *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive",
-        memory="host", dmabuf=false, library=None
+        *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0,
+        max_size: "int" = 67_108_864, wait: "choices.Wait" = "adaptive",
+        memory: "str" = "host", dmabuf: "bool" = false, library: "Library | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn serve_one(
         &self,
         py: Python<'_>,
-        accept_timeout_s: f64,
-        deadline_s: f64,
-        max_size: usize,
-        wait: &str,
-        memory: &str,
-        dmabuf: bool,
-        library: Option<&Library>,
+        #[pyo3(from_py_with = given)] accept_timeout_s: f64,
+        #[pyo3(from_py_with = given)] deadline_s: f64,
+        #[pyo3(from_py_with = given)] max_size: usize,
+        #[pyo3(from_py_with = given)] wait: &str,
+        #[pyo3(from_py_with = given)] memory: &str,
+        #[pyo3(from_py_with = given)] dmabuf: bool,
+        #[pyo3(from_py_with = given)] library: Option<&Library>,
     ) -> PyResult<ProbeReport> {
         let memory = (memory, dmabuf);
         block_on(
@@ -403,20 +421,21 @@ impl Server {
 
     /// As `serve_one`, as an awaitable.
     #[pyo3(signature = (
-        *, accept_timeout_s=60.0, deadline_s=600.0, max_size=67_108_864, wait="adaptive",
-        memory="host", dmabuf=false, library=None
+        *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0,
+        max_size: "int" = 67_108_864, wait: "choices.Wait" = "adaptive",
+        memory: "str" = "host", dmabuf: "bool" = false, library: "Library | None" = None
     ) -> "collections.abc.Awaitable[ProbeReport]")]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn serve_one_async<'py>(
         &self,
         py: Python<'py>,
-        accept_timeout_s: f64,
-        deadline_s: f64,
-        max_size: usize,
-        wait: &str,
-        memory: &str,
-        dmabuf: bool,
-        library: Option<&Library>,
+        #[pyo3(from_py_with = given)] accept_timeout_s: f64,
+        #[pyo3(from_py_with = given)] deadline_s: f64,
+        #[pyo3(from_py_with = given)] max_size: usize,
+        #[pyo3(from_py_with = given)] wait: &str,
+        #[pyo3(from_py_with = given)] memory: &str,
+        #[pyo3(from_py_with = given)] dmabuf: bool,
+        #[pyo3(from_py_with = given)] library: Option<&Library>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let memory = (memory, dmabuf);
         awaitable(

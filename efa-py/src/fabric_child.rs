@@ -9,6 +9,7 @@ use efa_fabric::isolated::{ChildCommand, Question, answer_if_child, ask};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::convert::seconds;
 use crate::ending;
 use crate::errors;
@@ -64,13 +65,16 @@ pub(crate) fn _fabric_child() -> PyResult<()> {
 
 /// Asks libfabric in a child process and returns the answer as JSON. Not for callers.
 #[pyfunction]
-#[pyo3(signature = (*, library=None, provider="efa".to_owned(), environment=BTreeMap::new(), deadline_s=20.0))]
+#[pyo3(signature = (
+    *, library: "str | os.PathLike[str] | None" = None, provider: "str" = "efa".to_owned(),
+    environment: "dict[str, str | None]" = BTreeMap::new(), deadline_s: "float" = 20.0
+))]
 pub(crate) fn _fabric_ask(
     py: Python<'_>,
-    library: Option<PathBuf>,
-    provider: String,
-    environment: BTreeMap<String, Option<String>>,
-    deadline_s: f64,
+    #[pyo3(from_py_with = given)] library: Option<PathBuf>,
+    #[pyo3(from_py_with = given)] provider: String,
+    #[pyo3(from_py_with = given)] environment: BTreeMap<String, Option<String>>,
+    #[pyo3(from_py_with = given)] deadline_s: f64,
 ) -> PyResult<String> {
     let command = child_command(py)?;
     let mut question = Question::default();

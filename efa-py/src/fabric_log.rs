@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::convert::list;
 use crate::ending;
 use crate::nccl::Piece;
@@ -80,7 +81,13 @@ value_class! {
 /// log: the text or its bytes. Raises nothing for any text.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // pyo3 extracts it
-pub(crate) fn read_fabric_log(py: Python<'_>, log: Piece<'_>) -> FabricLog {
+#[pyo3(signature = (
+    log: "str | bytes"
+))]
+pub(crate) fn read_fabric_log(
+    py: Python<'_>,
+    #[pyo3(from_py_with = given)] log: Piece<'_>,
+) -> FabricLog {
     let bytes = log.into_bytes();
     ending::detach(py, || {
         let text = String::from_utf8_lossy(&bytes);
@@ -90,7 +97,13 @@ pub(crate) fn read_fabric_log(py: Python<'_>, log: Piece<'_>) -> FabricLog {
 
 /// Reads a log of libfabric from a file. Raises OSError when it cannot be read.
 #[pyfunction]
-pub(crate) fn read_fabric_log_file(py: Python<'_>, path: PathBuf) -> PyResult<FabricLog> {
+#[pyo3(signature = (
+    path: "str | os.PathLike[str]"
+))]
+pub(crate) fn read_fabric_log_file(
+    py: Python<'_>,
+    #[pyo3(from_py_with = given)] path: PathBuf,
+) -> PyResult<FabricLog> {
     ending::detach(py, || {
         let bytes = std::fs::read(path)?;
         let text = String::from_utf8_lossy(&bytes);

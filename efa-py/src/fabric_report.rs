@@ -3,6 +3,7 @@
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::choices;
 use crate::convert::{list, word};
 use crate::gpu::GpuReport;
 use crate::value::value_class;
@@ -156,7 +157,7 @@ value_class! {
     /// The result of a probe; `str()` is a table.
     ProbeReport(fabric::ProbeReport) {
         /// `loopback`, `connect` or `serve`.
-        role: PyResult<String> = |report| word(&report.role);
+        role: PyResult<choices::ProbeRole> = |report| word(&report.role).map(Into::into);
         /// The libfabric that was used.
         library_path: String = |report| report.library_path.clone();
         /// Its version.
@@ -181,16 +182,16 @@ value_class! {
         /// The peer's libfabric.
         peer_library_version: String = |report| report.peer.library_version.to_string();
         /// `message`, `tagged`, `write`, `write_data` or `read`.
-        operation: PyResult<String> = |report| word(&report.operation);
+        operation: PyResult<choices::Operation> = |report| word(&report.operation).map(Into::into);
         /// `one_way` or `bidirectional`.
-        direction: PyResult<String> = |report| word(&report.direction);
+        direction: PyResult<choices::Direction> = |report| word(&report.direction).map(Into::into);
         /// What was set on the endpoint, by libfabric's name, and whether the provider took it.
         endpoint_options: Vec<(String, bool)> = |report| {
             let outcomes = report.endpoint_options.iter();
             outcomes.map(|option| (option.name.clone(), option.accepted)).collect()
         };
         /// `reused` or `distinct`.
-        buffers: PyResult<String> = |report| word(&report.buffers);
+        buffers: PyResult<choices::Buffers> = |report| word(&report.buffers).map(Into::into);
         /// Where this side's buffers lay: `host`, or `cuda:0`.
         memory: String = |report| report.memory.to_string();
         /// Where the peer's lay.

@@ -1,9 +1,10 @@
 //! GPU memory in probes: the words of options, and what a report says of it.
 
 use efa_fabric as fabric;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::argument::invalid;
+use crate::choices;
 use crate::convert::list;
 use crate::value::value_class;
 
@@ -15,7 +16,10 @@ pub(crate) fn parse_memory(
 ) -> PyResult<fabric::gpu::Memory> {
     let memory = text
         .parse::<fabric::gpu::Memory>()
-        .map_err(|error: fabric::Error| PyValueError::new_err(error.message().to_owned()))?;
+        .map_err(|_: fabric::Error| {
+            let limit = "must be host, cuda or cuda:N";
+            invalid("memory", &format_args!("'{text}'"), limit)
+        })?;
     match memory {
         fabric::gpu::Memory::Cuda(mut cuda) => {
             cuda.dmabuf = dmabuf;
@@ -23,8 +27,10 @@ pub(crate) fn parse_memory(
             Ok(fabric::gpu::Memory::Cuda(cuda))
         }
         memory if !dmabuf && !forbid_cuda_calls => Ok(memory),
-        _ => Err(PyValueError::new_err(
-            "dmabuf and forbid_cuda_calls are for memory='cuda:N'",
+        _ => Err(invalid(
+            "memory",
+            &format_args!("'{text}'"),
+            "must be 'cuda:N' where dmabuf or forbid_cuda_calls is given",
         )),
     }
 }
@@ -45,7 +51,7 @@ value_class! {
         /// What was found there.
         finding: String = |evidence| evidence.finding.clone();
         /// What that says by itself: `proven`, `disproven` or `unknown`.
-        says: &'static str = |evidence| evidence.says.as_str();
+        says: choices::Proof = |evidence| evidence.says.as_str().into();
     }
     repr = |evidence| format!("<GpuEvidence {}: {}>", evidence.source, evidence.says);
 }
@@ -65,7 +71,7 @@ value_class! {
         dmabuf: bool = |gpu| gpu.dmabuf;
         /// Whether the network card moves data from and to it by itself: `proven`, `disproven` or
         /// `unknown`.
-        gpudirect: &'static str = |gpu| gpu.gpudirect.as_str();
+        gpudirect: choices::Proof = |gpu| gpu.gpudirect.as_str().into();
         /// All that was looked at.
         evidence: Vec<GpuEvidence> = |gpu| list(&gpu.evidence);
     }

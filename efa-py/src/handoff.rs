@@ -4,7 +4,9 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::catalog::Catalog;
+use crate::choices;
 use crate::convert::list;
 use crate::errors;
 use crate::value::value_class;
@@ -23,7 +25,7 @@ value_class! {
         /// A stable dotted name, such as `ray.subnet_id_ignored`.
         id: String = |finding| finding.id.clone();
         /// `error` (it does not launch, or EFA does not work) or `warning`.
-        severity: &'static str = |finding| finding.severity.as_str();
+        severity: choices::DocumentSeverity = |finding| finding.severity.as_str().into();
         /// Where: keys and list positions with dots between.
         path: String = |finding| finding.path.clone();
         /// What is wrong.
@@ -67,7 +69,7 @@ value_class! {
         unread: Vec<DocumentUnread> = |report| list(&report.unread);
         /// The verdict: `errors`, `unread` (no error in what was read, and a part was not read),
         /// `warnings` or `clean`.
-        status: &'static str = |report| report.status().as_str();
+        status: choices::DocumentStatus = |report| report.status().as_str().into();
         /// Whether everything was read and nothing is wrong, warnings included.
         is_clean: bool = core::handoff::DocumentReport::is_clean;
     }
@@ -88,10 +90,12 @@ value_class! {
 /// Raises HandoffError for text of no such format, and for text beyond what is read: larger than
 /// 32 MiB, nested deeper than 128 levels, or with aliases or functions that expand to much more.
 #[pyfunction]
-#[pyo3(signature = (document, *, catalog=None))]
+#[pyo3(signature = (
+    document: "str", *, catalog: "Catalog | None" = None
+))]
 pub(crate) fn check(
-    document: &str,
-    catalog: Option<PyRef<'_, Catalog>>,
+    #[pyo3(from_py_with = given)] document: &str,
+    #[pyo3(from_py_with = given)] catalog: Option<&Catalog>,
 ) -> PyResult<DocumentReport> {
     let checked = match catalog {
         Some(catalog) => core::handoff::check(document, &catalog.0),

@@ -3,7 +3,9 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::catalog::InstanceType;
+use crate::choices;
 use crate::convert::list;
 use crate::errors;
 use crate::value::value_class;
@@ -47,16 +49,18 @@ value_class! {
 impl NetworkInterface {
     #[new]
     #[pyo3(signature = (
-        network_card_index, device_index, interface_type, *, associate_public_ip_address=None,
-        ipv4_address_count=None, ipv4_prefix_count=None
+        network_card_index: "int", device_index: "int",
+        interface_type: "choices.InterfaceType", *,
+        associate_public_ip_address: "bool | None" = None, ipv4_address_count: "int | None" = None,
+        ipv4_prefix_count: "int | None" = None
     ))]
     fn new(
-        network_card_index: u32,
-        device_index: u32,
-        interface_type: &str,
-        associate_public_ip_address: Option<bool>,
-        ipv4_address_count: Option<u32>,
-        ipv4_prefix_count: Option<u32>,
+        #[pyo3(from_py_with = given)] network_card_index: u32,
+        #[pyo3(from_py_with = given)] device_index: u32,
+        #[pyo3(from_py_with = given)] interface_type: &str,
+        #[pyo3(from_py_with = given)] associate_public_ip_address: Option<bool>,
+        #[pyo3(from_py_with = given)] ipv4_address_count: Option<u32>,
+        #[pyo3(from_py_with = given)] ipv4_prefix_count: Option<u32>,
     ) -> Self {
         let mut interface = core::layout::NetworkInterface::new(
             network_card_index,
@@ -78,9 +82,11 @@ value_class! {
         /// The instance type that it is for.
         instance_type: String = |layout| layout.instance_type.clone();
         /// The profile that it was planned with; None for the caller's own interfaces.
-        profile: Option<&'static str> = |layout| layout.profile.map(core::layout::Profile::as_str);
+        profile: Option<choices::Profile> = |layout| {
+            layout.profile.map(|profile| profile.as_str().into())
+        };
         /// How instances get a public address: `none`, `lone-efa` or `elastic-ip`.
-        public_ip: &'static str = |layout| layout.public_ip.as_str();
+        public_ip: choices::PublicIp = |layout| layout.public_ip.as_str().into();
         /// The interfaces, by card and device index.
         interfaces: Vec<NetworkInterface> = |layout| list(&layout.interfaces);
         /// Consequences that a reader should know.
@@ -106,8 +112,16 @@ impl InstanceType {
     /// `lone-efa` (one interface with a public address) or `elastic-ip` (after launch).
     ///
     /// Raises LayoutError for what the type cannot have.
-    #[pyo3(signature = (*, profile="save-ips", efa=None, public_ip="none"))]
-    fn layout(&self, profile: &str, efa: Option<u32>, public_ip: &str) -> PyResult<Layout> {
+    #[pyo3(signature = (
+        *, profile: "choices.Profile" = "save-ips", efa: "int | None" = None,
+        public_ip: "choices.PublicIp" = "none"
+    ))]
+    fn layout(
+        &self,
+        #[pyo3(from_py_with = given)] profile: &str,
+        #[pyo3(from_py_with = given)] efa: Option<u32>,
+        #[pyo3(from_py_with = given)] public_ip: &str,
+    ) -> PyResult<Layout> {
         let request = layout_request(profile, efa, public_ip)?;
         self.0
             .layout(&request)
@@ -122,11 +136,14 @@ impl Layout {
     ///
     /// Raises LayoutError for the first rule that EC2 would refuse them for.
     #[staticmethod]
+    #[pyo3(signature = (
+        instance_type: "InstanceType", interfaces: "Sequence[NetworkInterface]"
+    ))]
     fn from_interfaces(
-        instance_type: &InstanceType,
-        interfaces: Vec<PyRef<'_, NetworkInterface>>,
+        #[pyo3(from_py_with = given)] instance_type: &InstanceType,
+        #[pyo3(from_py_with = given)] interfaces: Vec<NetworkInterface>,
     ) -> PyResult<Self> {
-        let interfaces = interfaces.iter().map(|i| i.0.clone()).collect();
+        let interfaces = interfaces.into_iter().map(|i| i.0).collect();
         core::Layout::from_interfaces(&instance_type.0, interfaces)
             .map(Self)
             .map_err(errors::exception)

@@ -1,7 +1,9 @@
 //! The compiled module `efa_sdk._efa_sdk`: extract, call, convert; no logic.
 
+mod argument;
 mod aws_log;
 mod catalog;
+mod choices;
 mod client;
 mod cluster;
 mod convert;

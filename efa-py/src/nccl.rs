@@ -1,5 +1,6 @@
 //! NCCL over EFA: what its log says, and what its environment should be.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
@@ -8,6 +9,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::argument::{Given, Refusal, Taken, given};
+use crate::choices;
 use crate::convert::list;
 use crate::ending;
 use crate::errors::exception;
@@ -47,7 +50,7 @@ value_class! {
         /// The stable id of the cause.
         cause: &'static str = |f| f.cause.as_str();
         /// `failed`, `warning` or `note`.
-        severity: &'static str = |f| f.severity.as_str();
+        severity: choices::NcclSeverity = |f| f.severity.as_str().into();
         /// What it is, in one line, with the numbers of this log.
         message: String = |f| f.message.clone();
         /// What to do.
@@ -130,7 +133,7 @@ value_class! {
         /// Its first CUDA device.
         gpu: Option<u32> = |r| r.gpu;
         /// What it runs over.
-        verdict: &'static str = |r| r.verdict.as_str();
+        verdict: choices::NcclVerdict = |r| r.verdict.as_str().into();
         /// Why it is not on EFA.
         reason: Option<NcclReason> = |r| r.reason.clone().map(NcclReason);
         /// What it says of its network.
@@ -150,7 +153,7 @@ value_class! {
         /// How many processes wrote to the log.
         ranks: u32 = |h| h.ranks;
         /// What they run over.
-        verdict: &'static str = |h| h.verdict.as_str();
+        verdict: choices::NcclVerdict = |h| h.verdict.as_str().into();
     }
     repr = |h| format!("<NcclHost {}: {}>", h.host, h.verdict);
 }
@@ -177,7 +180,7 @@ value_class! {
     NcclReport(fabric::nccl::Report) {
         /// `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
         /// `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
-        verdict: &'static str = |r| r.verdict.as_str();
+        verdict: choices::NcclVerdict = |r| r.verdict.as_str().into();
         /// Whether data goes over EFA, degraded or not.
         is_on_efa: bool = |r| r.verdict.is_on_efa();
         /// 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
@@ -199,7 +202,7 @@ value_class! {
         /// Whose lines the log has, and whether they are judged.
         sources: Vec<NcclSource> = |r| list(&r.sources);
         /// How the job ended, as far as the log goes: `not_seen`, `orderly` or `failed`.
-        end: &'static str = |r| r.end.as_str();
+        end: choices::JobEnd = |r| r.end.as_str().into();
         /// Lines of the log.
         lines: u64 = |r| r.lines;
         /// Messages of NCCL and its plugin in it.
@@ -217,6 +220,16 @@ pub(crate) enum Piece<'py> {
     Text(Bound<'py, PyString>),
     #[pyo3(transparent)]
     Bytes(Vec<u8>),
+}
+
+impl<'a, 'py> Given<'a, 'py> for Piece<'py> {
+    fn wanted() -> Cow<'static, str> {
+        "a str or bytes".into()
+    }
+
+    fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
+        given.extract().map_err(|_| Refusal::Type)
+    }
 }
 
 impl Piece<'_> {
@@ -248,11 +261,14 @@ impl NcclLog {
 #[pymethods]
 impl NcclLog {
     #[new]
-    #[pyo3(signature = (*, expected_nics=None, expect_gpudirect=None, instance_type=None))]
+    #[pyo3(signature = (
+        *, expected_nics: "int | None" = None, expect_gpudirect: "bool | None" = None,
+        instance_type: "str | None" = None
+    ))]
     fn new(
-        expected_nics: Option<u32>,
-        expect_gpudirect: Option<bool>,
-        instance_type: Option<&str>,
+        #[pyo3(from_py_with = given)] expected_nics: Option<u32>,
+        #[pyo3(from_py_with = given)] expect_gpudirect: Option<bool>,
+        #[pyo3(from_py_with = given)] instance_type: Option<&str>,
     ) -> PyResult<Self> {
         let mut expectation = match instance_type {
             Some(name) => fabric::nccl::Expectation::of_instance_type(name).map_err(exception)?,
@@ -264,7 +280,8 @@ impl NcclLog {
     }
 
     /// Takes the next piece of a stream; where it is cut makes no difference.
-    fn feed(&self, py: Python<'_>, piece: Piece<'_>) -> PyResult<()> {
+    #[pyo3(signature = (piece: "str | bytes"))]
+    fn feed(&self, py: Python<'_>, #[pyo3(from_py_with = given)] piece: Piece<'_>) -> PyResult<()> {
         let bytes = piece.into_bytes();
         ending::detach(py, || {
             self.log()?.push_bytes(&bytes);
@@ -273,7 +290,12 @@ impl NcclLog {
     }
 
     /// Takes one line, with or without its newline.
-    fn feed_line(&self, py: Python<'_>, line: Piece<'_>) -> PyResult<()> {
+    #[pyo3(signature = (line: "str | bytes"))]
+    fn feed_line(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = given)] line: Piece<'_>,
+    ) -> PyResult<()> {
         let bytes = line.into_bytes();
         ending::detach(py, || {
             self.log()?.push_line(&String::from_utf8_lossy(&bytes));
@@ -328,7 +350,11 @@ value_class! {
 #[pymethods]
 impl NcclAdvice {
     /// The environment that follows when the advice is taken.
-    fn applied_to(&self, environment: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    #[pyo3(signature = (environment: "dict[str, str]"))]
+    fn applied_to(
+        &self,
+        #[pyo3(from_py_with = given)] environment: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
         self.0.applied_to(&environment)
     }
 }
@@ -336,22 +362,24 @@ impl NcclAdvice {
 /// What to set and what to unset for NCCL over EFA, for processes with this environment.
 #[pyfunction]
 #[pyo3(signature = (
-    environment, *, instance_type=None, efa_count=None, gpu_count=None, has_rdma=None,
-    libfabric_version=None, plugin_version=None, plugin_path=None, fork_is_safe=None,
-    require_efa=false
+    environment: "dict[str, str]", *, instance_type: "str | None" = None,
+    efa_count: "int | None" = None, gpu_count: "int | None" = None, has_rdma: "bool | None" = None,
+    libfabric_version: "str | None" = None, plugin_version: "str | None" = None,
+    plugin_path: "str | None" = None, fork_is_safe: "bool | None" = None,
+    require_efa: "bool" = false
 ))]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn advise_nccl_environment(
-    environment: BTreeMap<String, String>,
-    instance_type: Option<String>,
-    efa_count: Option<u32>,
-    gpu_count: Option<u32>,
-    has_rdma: Option<bool>,
-    libfabric_version: Option<String>,
-    plugin_version: Option<String>,
-    plugin_path: Option<String>,
-    fork_is_safe: Option<bool>,
-    require_efa: bool,
+    #[pyo3(from_py_with = given)] environment: BTreeMap<String, String>,
+    #[pyo3(from_py_with = given)] instance_type: Option<String>,
+    #[pyo3(from_py_with = given)] efa_count: Option<u32>,
+    #[pyo3(from_py_with = given)] gpu_count: Option<u32>,
+    #[pyo3(from_py_with = given)] has_rdma: Option<bool>,
+    #[pyo3(from_py_with = given)] libfabric_version: Option<String>,
+    #[pyo3(from_py_with = given)] plugin_version: Option<String>,
+    #[pyo3(from_py_with = given)] plugin_path: Option<String>,
+    #[pyo3(from_py_with = given)] fork_is_safe: Option<bool>,
+    #[pyo3(from_py_with = given)] require_efa: bool,
 ) -> PyResult<NcclAdvice> {
     let mut node = match instance_type {
         Some(name) => fabric::nccl::Node::of_instance_type(name).map_err(exception)?,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::convert::{list, word};
 use crate::ending;
 use crate::value::value_class;
@@ -202,8 +203,10 @@ value_class! {
 ///
 /// What cannot be read is None; there is no error.
 #[pyfunction]
-#[pyo3(signature = (root=PathBuf::from("/")))]
-pub(crate) fn node(py: Python<'_>, root: PathBuf) -> Node {
+#[pyo3(signature = (
+    root: "str | os.PathLike[str]" = PathBuf::from("/")
+))]
+pub(crate) fn node(py: Python<'_>, #[pyo3(from_py_with = given)] root: PathBuf) -> Node {
     ending::detach(py, || {
         Node(fabric::node::Node::read(
             &fabric::node::NodeRoot::with_environment(root),

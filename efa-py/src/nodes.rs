@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
+use crate::choices;
 use crate::cluster::resources;
 use crate::convert::{list, seconds};
 use crate::value::value_class;
@@ -82,14 +84,19 @@ value_class! {
 impl Topology {
     /// One private address per line in rank order, as mpirun's hostfile; with slots as Open MPI
     /// writes them.
-    #[pyo3(signature = (slots=None))]
-    fn hostfile(&self, slots: Option<u32>) -> String {
+    #[pyo3(signature = (slots: "int | None" = None))]
+    fn hostfile(&self, #[pyo3(from_py_with = given)] slots: Option<u32>) -> String {
         self.0.hostfile(slots)
     }
 
     /// Levels from the bottom up to a network node that two ranks share, 0 for the same bottom
     /// node; None when it is not known.
-    fn distance(&self, a: u32, b: u32) -> Option<usize> {
+    #[pyo3(signature = (a: "int", b: "int"))]
+    fn distance(
+        &self,
+        #[pyo3(from_py_with = given)] a: u32,
+        #[pyo3(from_py_with = given)] b: u32,
+    ) -> Option<usize> {
         self.0.distance(a, b)
     }
 }
@@ -102,7 +109,7 @@ value_class! {
         /// Its primary private address.
         private_ip_address: Option<String> = |node| node.private_ip_address.clone();
         /// `success`, `failed`, `timed out`, `cancelled`, `not finished` or `not online`.
-        status: &'static str = |node| node.status.as_str();
+        status: choices::CommandStatus = |node| node.status.as_str().into();
         /// SSM's longer word, or what to do.
         detail: String = |node| node.detail.clone();
         /// The exit code, where the script ended.

@@ -7,6 +7,8 @@ use efa_core as core;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::argument::{Count, Within, class_given, extracted, given, number};
+use crate::choices;
 use crate::convert::{list, texts};
 use crate::errors;
 use crate::layout::{Layout, NetworkInterface, layout_request};
@@ -39,8 +41,11 @@ value_class! {
 #[pymethods]
 impl InstanceRole {
     #[new]
-    #[pyo3(signature = (*, scripts_bucket=None, cloudwatch_logs=false))]
-    fn new(scripts_bucket: Option<String>, cloudwatch_logs: bool) -> Self {
+    #[pyo3(signature = (*, scripts_bucket: "str | None" = None, cloudwatch_logs: "bool" = false))]
+    fn new(
+        #[pyo3(from_py_with = given)] scripts_bucket: Option<String>,
+        #[pyo3(from_py_with = given)] cloudwatch_logs: bool,
+    ) -> Self {
         Self(core::spec::InstanceRole {
             scripts_bucket,
             cloudwatch_logs,
@@ -73,15 +78,16 @@ value_class! {
 impl Bootstrap {
     #[new]
     #[pyo3(signature = (
-        *, installer_version=None, installer_sha256=None, minimal=false, huge_pages=None,
-        extra_script=None
+        *, installer_version: "str | None" = None, installer_sha256: "str | None" = None,
+        minimal: "bool" = false, huge_pages: "int | None" = None,
+        extra_script: "str | None" = None
     ))]
     fn new(
-        installer_version: Option<String>,
-        installer_sha256: Option<String>,
-        minimal: bool,
-        huge_pages: Option<u32>,
-        extra_script: Option<String>,
+        #[pyo3(from_py_with = given)] installer_version: Option<String>,
+        #[pyo3(from_py_with = given)] installer_sha256: Option<String>,
+        #[pyo3(from_py_with = given)] minimal: bool,
+        #[pyo3(from_py_with = given)] huge_pages: Option<Within<1, 4_294_967_295>>,
+        #[pyo3(from_py_with = given)] extra_script: Option<String>,
     ) -> PyResult<Self> {
         let mut bootstrap = core::spec::Bootstrap::default();
         if let Some(version) = installer_version {
@@ -91,14 +97,15 @@ impl Bootstrap {
             bootstrap.installer.sha256 = sha256;
         }
         bootstrap.minimal = minimal;
-        bootstrap.huge_pages = huge_pages;
+        bootstrap.huge_pages = number(huge_pages);
         bootstrap.extra_script = extra_script;
         bootstrap.user_data("check").map_err(errors::exception)?;
         Ok(Self(bootstrap))
     }
 
     /// The user data for a cluster of this name.
-    fn user_data(&self, cluster: &str) -> PyResult<String> {
+    #[pyo3(signature = (cluster: "str"))]
+    fn user_data(&self, #[pyo3(from_py_with = given)] cluster: &str) -> PyResult<String> {
         self.0.user_data(cluster).map_err(errors::exception)
     }
 }
@@ -136,23 +143,23 @@ value_class! {
 impl Volume {
     #[new]
     #[pyo3(signature = (
-        *, device_name, size_gib,
-        volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None,
-        iops=None, throughput_mib_s=None, kms_key_id=None
+        *, device_name: "str", size_gib: "int",
+        volume_type: "choices.VolumeType | None" = None, iops: "int | None" = None,
+        throughput_mib_s: "int | None" = None, kms_key_id: "str | None" = None
     ))]
     fn new(
-        device_name: String,
-        size_gib: u32,
-        volume_type: Option<&str>,
-        iops: Option<u32>,
-        throughput_mib_s: Option<u32>,
-        kms_key_id: Option<String>,
+        #[pyo3(from_py_with = given)] device_name: String,
+        #[pyo3(from_py_with = given)] size_gib: Within<1, 65_536>,
+        #[pyo3(from_py_with = given)] volume_type: Option<&str>,
+        #[pyo3(from_py_with = given)] iops: Option<Within<100, 256_000>>,
+        #[pyo3(from_py_with = given)] throughput_mib_s: Option<Within<125, 2_000>>,
+        #[pyo3(from_py_with = given)] kms_key_id: Option<String>,
     ) -> PyResult<Self> {
-        let mut volume = core::spec::Volume::new(device_name, size_gib);
+        let mut volume = core::spec::Volume::new(device_name, size_gib.0);
         volume.options = core::spec::VolumeOptions {
             volume_type: volume_type.map(Into::into),
-            iops,
-            throughput_mib_s,
+            iops: number(iops),
+            throughput_mib_s: number(throughput_mib_s),
             kms_key_id,
         };
         volume.check().map_err(errors::exception)?;
@@ -165,6 +172,11 @@ impl Volume {
 enum Subnets {
     One(String),
     Several(Vec<String>),
+}
+
+extracted! {
+    Subnets: "a str or a list of str";
+    Profile: "a str or an InstanceRole";
 }
 
 /// A profile of the caller's, by name, or what the role of one that is made allows.
@@ -239,21 +251,21 @@ value_class! {
         /// The ranges that may reach port 22.
         ssh_cidrs: Vec<String> = |spec| spec.ssh_cidrs.clone();
         /// `cluster` or `none`.
-        placement: &'static str = |spec| match &spec.placement_group {
+        placement: choices::Placement = |spec| match &spec.placement_group {
             core::spec::PlacementGroupChoice::None => "none",
             _ => "cluster",
-        };
+        }.into();
         /// The placement group to use; None when one is made.
         placement_group_name: Option<String> = |spec| match &spec.placement_group {
             core::spec::PlacementGroupChoice::Use(name) => Some(name.clone()),
             _ => None,
         };
         /// The layout profile.
-        profile: &'static str = |spec| spec.profile.as_str();
+        profile: choices::Profile = |spec| spec.profile.as_str().into();
         /// How many EFA interfaces; all when None.
         efa: Option<u32> = |spec| spec.efa;
         /// `none`, `lone-efa` or `elastic-ip`.
-        public_ip: &'static str = |spec| spec.public_ip.as_str();
+        public_ip: choices::PublicIp = |spec| spec.public_ip.as_str().into();
         /// The caller's own interfaces.
         interfaces: Option<Vec<NetworkInterface>> = |spec| spec.interfaces.as_deref().map(list);
         /// Size of the root volume, in GiB.
@@ -271,7 +283,7 @@ value_class! {
         /// Volumes besides the root volume.
         volumes: Vec<Volume> = |spec| list(&spec.volumes);
         /// `default` or `dedicated`; the reservation's, or EC2's default, when None.
-        tenancy: Option<&'static str> = |spec| spec.tenancy.map(core::spec::Tenancy::as_str);
+        tenancy: Option<choices::Tenancy> = |spec| spec.tenancy.map(core::spec::Tenancy::as_str).map(Into::into);
         /// Threads per physical core; the type's default when None.
         threads_per_core: Option<u32> = |spec| spec.threads_per_core;
         /// The most to pay for a spot instance, in dollars per hour.
@@ -315,63 +327,74 @@ value_class! {
 impl ClusterSpec {
     #[new]
     #[pyo3(signature = (
-        *, name, instance_type, count, image, subnet=None, vpc=None, minimum_count=None,
-        capacity="on-demand", security_group=None, adopt_security_group=false,
-        further_security_groups=None, ena_security_groups=None, ssh_cidrs=None,
-        placement="cluster", placement_group_name=None, profile="save-ips", efa=None,
-        public_ip="none", interfaces=None, volume_size_gib=None,
-        volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None,
-        volume_iops=None, volume_throughput_mib_s=None, volume_kms_key_id=None, volumes=None,
-        tenancy: "typing.Literal['default', 'dedicated'] | None" = None,
-        threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price=None,
-        metadata_hop_limit=None, metadata_tags=false,
-        key_name=None, instance_profile=None, bootstrap=None, user_data=None, expires_after=None, tags=None,
-        name_tag=None, interface_tags=None
+        *, name: "str", instance_type: "str", count: "int", image: "str",
+        subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None,
+        minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand",
+        security_group: "str | None" = None, adopt_security_group: "bool" = false,
+        further_security_groups: "Sequence[str] | None" = None,
+        ena_security_groups: "Sequence[str] | None" = None,
+        ssh_cidrs: "Sequence[str] | None" = None,
+        placement: "choices.Placement" = "cluster",
+        placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips",
+        efa: "int | None" = None, public_ip: "choices.PublicIp" = "none",
+        interfaces: "Sequence[NetworkInterface] | None" = None,
+        volume_size_gib: "int | None" = None,
+        volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None,
+        volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None,
+        volumes: "Sequence[Volume] | None" = None,
+        tenancy: "choices.Tenancy | None" = None,
+        threads_per_core: "typing.Literal[1, 2] | None" = None,
+        spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None,
+        metadata_tags: "bool" = false, key_name: "str | None" = None,
+        instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None,
+        user_data: "str | None" = None, expires_after: "datetime.timedelta | None" = None,
+        tags: "dict[str, str] | None" = None, name_tag: "str | None" = None,
+        interface_tags: "dict[str, str] | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
-        name: String,
-        instance_type: String,
-        count: i64,
-        image: &str,
-        subnet: Option<Subnets>,
-        vpc: Option<&str>,
-        minimum_count: Option<i64>,
-        capacity: &str,
-        security_group: Option<&str>,
-        adopt_security_group: bool,
-        further_security_groups: Option<Vec<String>>,
-        ena_security_groups: Option<Vec<String>>,
-        ssh_cidrs: Option<Vec<String>>,
-        placement: &str,
-        placement_group_name: Option<String>,
-        profile: &str,
-        efa: Option<u32>,
-        public_ip: &str,
-        interfaces: Option<Vec<PyRef<'_, NetworkInterface>>>,
-        volume_size_gib: Option<u32>,
-        volume_type: Option<&str>,
-        volume_iops: Option<u32>,
-        volume_throughput_mib_s: Option<u32>,
-        volume_kms_key_id: Option<String>,
-        volumes: Option<Vec<PyRef<'_, Volume>>>,
-        tenancy: Option<&str>,
-        threads_per_core: Option<u32>,
-        spot_maximum_price: Option<String>,
-        metadata_hop_limit: Option<u32>,
-        metadata_tags: bool,
-        key_name: Option<String>,
-        instance_profile: Option<Profile>,
-        bootstrap: Option<PyRef<'_, Bootstrap>>,
-        user_data: Option<String>,
-        expires_after: Option<Duration>,
-        tags: Option<BTreeMap<String, String>>,
-        name_tag: Option<String>,
-        interface_tags: Option<BTreeMap<String, String>>,
+        #[pyo3(from_py_with = given)] name: String,
+        #[pyo3(from_py_with = given)] instance_type: String,
+        #[pyo3(from_py_with = given)] count: Count<1000>,
+        #[pyo3(from_py_with = given)] image: &str,
+        #[pyo3(from_py_with = given)] subnet: Option<Subnets>,
+        #[pyo3(from_py_with = given)] vpc: Option<&str>,
+        #[pyo3(from_py_with = given)] minimum_count: Option<Count<1000>>,
+        #[pyo3(from_py_with = given)] capacity: &str,
+        #[pyo3(from_py_with = given)] security_group: Option<&str>,
+        #[pyo3(from_py_with = given)] adopt_security_group: bool,
+        #[pyo3(from_py_with = given)] further_security_groups: Option<Vec<String>>,
+        #[pyo3(from_py_with = given)] ena_security_groups: Option<Vec<String>>,
+        #[pyo3(from_py_with = given)] ssh_cidrs: Option<Vec<String>>,
+        #[pyo3(from_py_with = given)] placement: &str,
+        #[pyo3(from_py_with = given)] placement_group_name: Option<String>,
+        #[pyo3(from_py_with = given)] profile: &str,
+        #[pyo3(from_py_with = given)] efa: Option<u32>,
+        #[pyo3(from_py_with = given)] public_ip: &str,
+        #[pyo3(from_py_with = given)] interfaces: Option<Vec<NetworkInterface>>,
+        #[pyo3(from_py_with = given)] volume_size_gib: Option<Within<1, 65_536>>,
+        #[pyo3(from_py_with = given)] volume_type: Option<&str>,
+        #[pyo3(from_py_with = given)] volume_iops: Option<Within<100, 256_000>>,
+        #[pyo3(from_py_with = given)] volume_throughput_mib_s: Option<Within<125, 2_000>>,
+        #[pyo3(from_py_with = given)] volume_kms_key_id: Option<String>,
+        #[pyo3(from_py_with = given)] volumes: Option<Vec<Volume>>,
+        #[pyo3(from_py_with = given)] tenancy: Option<&str>,
+        #[pyo3(from_py_with = given)] threads_per_core: Option<Within<1, 2>>,
+        #[pyo3(from_py_with = given)] spot_maximum_price: Option<String>,
+        #[pyo3(from_py_with = given)] metadata_hop_limit: Option<Within<1, 64>>,
+        #[pyo3(from_py_with = given)] metadata_tags: bool,
+        #[pyo3(from_py_with = given)] key_name: Option<String>,
+        #[pyo3(from_py_with = given)] instance_profile: Option<Profile>,
+        #[pyo3(from_py_with = given)] bootstrap: Option<&Bootstrap>,
+        #[pyo3(from_py_with = given)] user_data: Option<String>,
+        #[pyo3(from_py_with = given)] expires_after: Option<Duration>,
+        #[pyo3(from_py_with = given)] tags: Option<BTreeMap<String, String>>,
+        #[pyo3(from_py_with = given)] name_tag: Option<String>,
+        #[pyo3(from_py_with = given)] interface_tags: Option<BTreeMap<String, String>>,
     ) -> PyResult<Self> {
         let layout = layout_request(profile, efa, public_ip)?;
         let build = || -> core::Result<core::ClusterSpec> {
-            let count = core::ClusterSpec::parse_count(count)?;
+            let count = core::ClusterSpec::parse_count(count.0)?;
             let mut spec =
                 core::ClusterSpec::with_image(name, instance_type, count, image.parse()?);
             let subnets = match subnet {
@@ -384,7 +407,7 @@ impl ClusterSpec {
             }
             spec.vpc = vpc.map(core::spec::Selector::vpc).transpose()?;
             spec.minimum_count = minimum_count
-                .map(|minimum| core::ClusterSpec::parse_minimum_count(minimum, count))
+                .map(|minimum| core::ClusterSpec::parse_minimum_count(minimum.0, count))
                 .transpose()?;
             spec.capacity = capacity.parse()?;
             spec.security_group =
@@ -397,15 +420,15 @@ impl ClusterSpec {
             spec.profile = layout.profile;
             spec.efa = layout.efa;
             spec.public_ip = layout.public_ip;
-            spec.interfaces = interfaces.map(|all| all.iter().map(|i| i.0.clone()).collect());
-            spec.volume_size_gib = volume_size_gib;
+            spec.interfaces = interfaces.map(|all| all.into_iter().map(|i| i.0).collect());
+            spec.volume_size_gib = number(volume_size_gib);
             spec.volume = core::spec::VolumeOptions {
                 volume_type: volume_type.map(Into::into),
-                iops: volume_iops,
-                throughput_mib_s: volume_throughput_mib_s,
+                iops: number(volume_iops),
+                throughput_mib_s: number(volume_throughput_mib_s),
                 kms_key_id: volume_kms_key_id,
             };
-            spec.volumes = volumes.iter().flatten().map(|v| v.0.clone()).collect();
+            spec.volumes = volumes.into_iter().flatten().map(|v| v.0).collect();
             spec.key_name = key_name;
             spec.instance_profile = match instance_profile {
                 None => core::spec::InstanceProfileChoice::None,
@@ -417,9 +440,9 @@ impl ClusterSpec {
             spec.expires_after = expires_after;
             spec.tags = tags.unwrap_or_default();
             spec.tenancy = tenancy.map(str::parse).transpose()?;
-            spec.threads_per_core = threads_per_core;
+            spec.threads_per_core = number(threads_per_core);
             spec.spot_maximum_price = spot_maximum_price;
-            spec.metadata_hop_limit = metadata_hop_limit;
+            spec.metadata_hop_limit = number(metadata_hop_limit);
             spec.metadata_tags = metadata_tags;
             spec.name_tag = name_tag;
             spec.interface_tags = interface_tags.unwrap_or_default();
@@ -519,6 +542,8 @@ fn groups(names: Option<Vec<String>>) -> core::Result<Vec<core::spec::Selector>>
 #[pyclass(frozen, eq, hash, from_py_object, module = "efa_sdk._efa_sdk")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Plan(pub(crate) core::Plan);
+
+class_given! { Plan }
 
 #[pymethods]
 impl Plan {
@@ -654,7 +679,8 @@ impl Plan {
 
     /// Reads a stored plan. Raises PlanError when it is none, or was changed.
     #[staticmethod]
-    fn from_json(text: &str) -> PyResult<Self> {
+    #[pyo3(signature = (text: "str"))]
+    fn from_json(#[pyo3(from_py_with = given)] text: &str) -> PyResult<Self> {
         core::Plan::from_json(text)
             .map(Self)
             .map_err(errors::exception)
@@ -662,7 +688,11 @@ impl Plan {
 
     /// Where another plan differs: path, this plan's value and the other's as JSON, None where
     /// one has no such value. Empty for equal plans.
-    fn diff(&self, other: &Self) -> Vec<(String, Option<String>, Option<String>)> {
+    #[pyo3(signature = (other: "Plan"))]
+    fn diff(
+        &self,
+        #[pyo3(from_py_with = given)] other: &Self,
+    ) -> Vec<(String, Option<String>, Option<String>)> {
         let differences = self.0.diff(&other.0);
         differences
             .into_iter()

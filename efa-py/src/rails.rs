@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
+use crate::argument::given;
+use crate::choices;
 use crate::convert::{list, seconds};
 use crate::ending;
 use crate::errors;
@@ -37,13 +39,16 @@ value_class! {
 #[pymethods]
 impl Rail {
     #[new]
-    #[pyo3(signature = (device, provider, *, domain=None, numa_node=None, expected_gbps=None))]
+    #[pyo3(signature = (
+        device: "str", provider: "str", *, domain: "str | None" = None,
+        numa_node: "int | None" = None, expected_gbps: "float | None" = None
+    ))]
     fn new(
-        device: String,
-        provider: String,
-        domain: Option<String>,
-        numa_node: Option<u32>,
-        expected_gbps: Option<f64>,
+        #[pyo3(from_py_with = given)] device: String,
+        #[pyo3(from_py_with = given)] provider: String,
+        #[pyo3(from_py_with = given)] domain: Option<String>,
+        #[pyo3(from_py_with = given)] numa_node: Option<u32>,
+        #[pyo3(from_py_with = given)] expected_gbps: Option<f64>,
     ) -> Self {
         let mut rail = fabric::rails::Rail::new(device, provider);
         rail.domain = domain;
@@ -69,7 +74,7 @@ value_class! {
         /// Median of half of the round trip of the smallest size, where latency was measured.
         latency_us: Option<f64> = |m| m.latency_us;
         /// Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
-        evidence: &'static str = |m| m.evidence.as_str();
+        evidence: choices::RailEvidence = |m| m.evidence.as_str().into();
         /// By how much the device's counters grew.
         counter_growth: BTreeMap<String, u64> = |m| m.counter_growth.clone();
     }
@@ -140,8 +145,12 @@ value_class! {
 /// The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
 /// knows of it.
 #[pyfunction]
-#[pyo3(signature = (node, *, library=None))]
-pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> PyResult<Vec<Rail>> {
+#[pyo3(signature = (node: "Node", *, library: "Library | None" = None))]
+pub(crate) fn rails(
+    py: Python<'_>,
+    #[pyo3(from_py_with = given)] node: &Node,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
+) -> PyResult<Vec<Rail>> {
     let library = self::library(library)?;
     let nics = ending::detach(py, || fabric::nics(&library)).map_err(errors::exception)?;
     let rails = fabric::rails::list(&node.0, &nics);
@@ -151,7 +160,11 @@ pub(crate) fn rails(py: Python<'_>, node: &Node, library: Option<&Library>) -> P
 /// One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
 /// as `tcp`. All rails then share one network.
 #[pyfunction]
-pub(crate) fn simulated_rails(node: &Node, provider: &str) -> Vec<Rail> {
+#[pyo3(signature = (node: "Node", provider: "str"))]
+pub(crate) fn simulated_rails(
+    #[pyo3(from_py_with = given)] node: &Node,
+    #[pyo3(from_py_with = given)] provider: &str,
+) -> Vec<Rail> {
     list(&fabric::rails::simulated(&node.0, provider))
 }
 
@@ -206,8 +219,10 @@ twins! {
         library: Option<&Library>,
     ) -> RailReport, "collections.abc.Awaitable[RailReport]";
     signature (
-        rails, node, *, sizes=None, latency=false, size_budget_s=0.5, deadline_s=60.0, pin=true,
-        together=true, library=None
+        rails: "Sequence[Rail]", node: "Node", *,
+        sizes: "Sequence[int] | None" = None, latency: "bool" = false,
+        size_budget_s: "float" = 0.5, deadline_s: "float" = 60.0, pin: "bool" = true,
+        together: "bool" = true, library: "Library | None" = None
     );
     |py| probe(
         rails, node, sizes, latency, size_budget_s, deadline_s, pin, together, library,

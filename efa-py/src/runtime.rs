@@ -145,7 +145,10 @@ macro_rules! twins {
         #[pyo3::pyfunction]
         #[pyo3(signature = ($($signature)*))]
         #[allow(clippy::too_many_arguments)] // each is an argument of its own in Python
-        pub(crate) fn $name($py: pyo3::Python<'_>, $($argument: $type),*) -> pyo3::PyResult<$result> {
+        pub(crate) fn $name(
+            $py: pyo3::Python<'_>,
+            $(#[pyo3(from_py_with = crate::argument::given)] $argument: $type),*
+        ) -> pyo3::PyResult<$result> {
             let future = {
                 let _here = crate::ending::Call::begin(crate::ending::Stop::Not)?;
                 $future
@@ -159,7 +162,7 @@ macro_rules! twins {
         #[allow(clippy::too_many_arguments)] // each is an argument of its own in Python
         pub(crate) fn $twin<'py>(
             $py: pyo3::Python<'py>,
-            $($argument: $type),*
+            $(#[pyo3(from_py_with = crate::argument::given)] $argument: $type),*
         ) -> pyo3::PyResult<pyo3::Bound<'py, pyo3::PyAny>> {
             let _here = crate::ending::Call::begin(crate::ending::Stop::Not)?;
             crate::runtime::awaitable($py, $future)

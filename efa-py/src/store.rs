@@ -7,6 +7,7 @@ use efa_fabric as fabric;
 use fabric::token::Token;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::convert::{self, seconds};
 use crate::ending;
 use crate::errors;
@@ -27,8 +28,15 @@ pub(crate) struct StoreServer {
 #[pymethods]
 impl StoreServer {
     #[new]
-    #[pyo3(signature = (token=None, *, address="127.0.0.1:0", deadline_s=86_400.0))]
-    fn new(token: Option<String>, address: &str, deadline_s: f64) -> PyResult<Self> {
+    #[pyo3(signature = (
+        token: "str | None" = None, *, address: "str" = "127.0.0.1:0",
+        deadline_s: "float" = 86_400.0
+    ))]
+    fn new(
+        #[pyo3(from_py_with = given)] token: Option<String>,
+        #[pyo3(from_py_with = given)] address: &str,
+        #[pyo3(from_py_with = given)] deadline_s: f64,
+    ) -> PyResult<Self> {
         crate::runtime::refuse_after_fork()?;
         let token = convert::token(token)?;
         let address = convert::address(address)?;
@@ -90,13 +98,14 @@ pub(crate) struct StoreClient(Mutex<fabric::store::Client>);
 #[pymethods]
 impl StoreClient {
     #[new]
-    #[pyo3(signature = (address, token, *, timeout_s=60.0, request_timeout_s=60.0))]
+    #[pyo3(signature = (address: "str", token: "str", *, timeout_s: "float" = 60.0,
+        request_timeout_s: "float" = 60.0))]
     fn new(
         py: Python<'_>,
-        address: String,
-        token: String,
-        timeout_s: f64,
-        request_timeout_s: f64,
+        #[pyo3(from_py_with = given)] address: String,
+        #[pyo3(from_py_with = given)] token: String,
+        #[pyo3(from_py_with = given)] timeout_s: f64,
+        #[pyo3(from_py_with = given)] request_timeout_s: f64,
     ) -> PyResult<Self> {
         let timeout: Duration = seconds("timeout_s", timeout_s)?;
         let request_timeout: Duration = seconds("request_timeout_s", request_timeout_s)?;
@@ -116,14 +125,25 @@ impl StoreClient {
     /// Leaves the bytes under a key that was not used before.
     ///
     /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
-    fn put(&self, py: Python<'_>, key: &str, value: &[u8]) -> PyResult<()> {
+    #[pyo3(signature = (key: "str", value: "bytes"))]
+    fn put(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = given)] key: &str,
+        #[pyo3(from_py_with = given)] value: &[u8],
+    ) -> PyResult<()> {
         self.ask(py, |client, stop| client.put_until(key, value, stop))
     }
 
     /// Takes away what lies under the key; None while nothing does.
     ///
     /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
-    fn take(&self, py: Python<'_>, key: &str) -> PyResult<Option<Vec<u8>>> {
+    #[pyo3(signature = (key: "str"))]
+    fn take(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = given)] key: &str,
+    ) -> PyResult<Option<Vec<u8>>> {
         self.ask(py, |client, stop| client.take_until(key, stop))
     }
 }

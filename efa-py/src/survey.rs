@@ -5,6 +5,7 @@ use fabric::survey as core;
 use fabric::survey_run as runs;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::convert::{list, parse, seconds, word};
 use crate::errors;
 use crate::exchange::Exchange;
@@ -49,21 +50,22 @@ value_class! {
 impl PairOptions {
     #[new]
     #[pyo3(signature = (
-        provider, *, domain=None, source_address=None,
-        rails: "collections.abc.Sequence[Rail]"=vec![], latency_bytes=64, message_bytes=1_048_576,
-        test_budget_s=0.2, connect_timeout_s=10.0, deadline_s=30.0
+        provider: "str", *, domain: "str | None" = None, source_address: "str | None" = None,
+        rails: "Sequence[Rail]" = vec![], latency_bytes: "int" = 64,
+        message_bytes: "int" = 1_048_576, test_budget_s: "float" = 0.2,
+        connect_timeout_s: "float" = 10.0, deadline_s: "float" = 30.0
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
-        provider: String,
-        domain: Option<String>,
-        source_address: Option<String>,
-        rails: Vec<Rail>,
-        latency_bytes: usize,
-        message_bytes: usize,
-        test_budget_s: f64,
-        connect_timeout_s: f64,
-        deadline_s: f64,
+        #[pyo3(from_py_with = given)] provider: String,
+        #[pyo3(from_py_with = given)] domain: Option<String>,
+        #[pyo3(from_py_with = given)] source_address: Option<String>,
+        #[pyo3(from_py_with = given)] rails: Vec<Rail>,
+        #[pyo3(from_py_with = given)] latency_bytes: usize,
+        #[pyo3(from_py_with = given)] message_bytes: usize,
+        #[pyo3(from_py_with = given)] test_budget_s: f64,
+        #[pyo3(from_py_with = given)] connect_timeout_s: f64,
+        #[pyo3(from_py_with = given)] deadline_s: f64,
     ) -> PyResult<Self> {
         let mut options = runs::PairOptions::new(provider);
         options.endpoint.domain = domain;
@@ -79,12 +81,14 @@ impl PairOptions {
     }
 
     /// The same on the first so many rails.
-    fn with_rails(&self, count: usize) -> Self {
+    #[pyo3(signature = (count: "int"))]
+    fn with_rails(&self, #[pyo3(from_py_with = given)] count: usize) -> Self {
         Self(self.0.clone().with_rails(count))
     }
 
     /// The same within a round that may take so many seconds.
-    fn within(&self, round_deadline_s: f64) -> PyResult<Self> {
+    #[pyo3(signature = (round_deadline_s: "float"))]
+    fn within(&self, #[pyo3(from_py_with = given)] round_deadline_s: f64) -> PyResult<Self> {
         let round = seconds("round_deadline_s", round_deadline_s)?;
         Ok(Self(self.0.clone().within(round)))
     }
@@ -134,7 +138,12 @@ value_class! {
 impl PairSight {
     /// A measurement, for drivers that measure by themselves.
     #[staticmethod]
-    fn measured(latency_us: f64, gbps_low_to_high: f64, gbps_high_to_low: f64) -> Self {
+    #[pyo3(signature = (latency_us: "float", gbps_low_to_high: "float", gbps_high_to_low: "float"))]
+    fn measured(
+        #[pyo3(from_py_with = given)] latency_us: f64,
+        #[pyo3(from_py_with = given)] gbps_low_to_high: f64,
+        #[pyo3(from_py_with = given)] gbps_high_to_low: f64,
+    ) -> Self {
         Self(runs::Sight::measured(core::Measured::new(
             latency_us,
             gbps_low_to_high,
@@ -144,7 +153,15 @@ impl PairSight {
 
     /// A failure in a phase with an error's code and text, so many seconds after the start.
     #[staticmethod]
-    fn failed(phase: &str, code: &str, after_s: f64, message: String) -> PyResult<Self> {
+    #[pyo3(signature = (
+        phase: "choices.Phase", code: "str", after_s: "float", message: "str"
+    ))]
+    fn failed(
+        #[pyo3(from_py_with = given)] phase: &str,
+        #[pyo3(from_py_with = given)] code: &str,
+        #[pyo3(from_py_with = given)] after_s: f64,
+        #[pyo3(from_py_with = given)] message: String,
+    ) -> PyResult<Self> {
         let phase = parse("phase", phase)?;
         Ok(Self(runs::Sight::failed(phase, code, after_s, message)))
     }
@@ -185,19 +202,22 @@ pub(crate) struct SurveyPlan(runs::Survey);
 impl SurveyPlan {
     #[new]
     #[pyo3(signature = (
-        nodes, provider, *, mode="full", seed=0, labels=None, expected_gbps=None,
-        expected_rail_gbps=None, options=None
+        nodes: "Sequence[SurveyNode]", provider: "str", *,
+        mode: "choices.SurveyMode" = "full", seed: "int" = 0,
+        labels: "Sequence[str] | None" = None,
+        expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None,
+        options: "SurveyOptions | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
-        nodes: Vec<SurveyNode>,
-        provider: String,
-        mode: &str,
-        seed: u64,
-        labels: Option<Vec<String>>,
-        expected_gbps: Option<f64>,
-        expected_rail_gbps: Option<f64>,
-        options: Option<SurveyOptions>,
+        #[pyo3(from_py_with = given)] nodes: Vec<SurveyNode>,
+        #[pyo3(from_py_with = given)] provider: String,
+        #[pyo3(from_py_with = given)] mode: &str,
+        #[pyo3(from_py_with = given)] seed: u64,
+        #[pyo3(from_py_with = given)] labels: Option<Vec<String>>,
+        #[pyo3(from_py_with = given)] expected_gbps: Option<f64>,
+        #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
+        #[pyo3(from_py_with = given)] options: Option<SurveyOptions>,
     ) -> PyResult<Self> {
         let nodes = nodes.into_iter().map(|node| node.0).collect();
         let options = chosen_options(
@@ -220,7 +240,8 @@ impl SurveyPlan {
     }
 
     /// Rails that a pair is measured on: as many as both nodes have.
-    fn rails_of(&self, pair: (usize, usize)) -> usize {
+    #[pyo3(signature = (pair: "tuple[int, int]"))]
+    fn rails_of(&self, #[pyo3(from_py_with = given)] pair: (usize, usize)) -> usize {
         self.0.rails_of(pair)
     }
 
@@ -243,31 +264,42 @@ impl SurveyPlan {
     }
 
     /// Says that a node is gone: it is in no further pair.
-    fn lost(&mut self, node: usize) {
+    #[pyo3(signature = (node: "int"))]
+    fn lost(&mut self, #[pyo3(from_py_with = given)] node: usize) {
         self.0.lost(node);
     }
 
     /// Says that a node takes no part, with an error's code and a sentence with the cure: it never
     /// joined, or its set-up keeps it from measuring. That is no evidence against it.
-    fn absent(&mut self, node: usize, code: &str, why: String) {
+    #[pyo3(signature = (node: "int", code: "str", why: "str"))]
+    fn absent(
+        &mut self,
+        #[pyo3(from_py_with = given)] node: usize,
+        #[pyo3(from_py_with = given)] code: &str,
+        #[pyo3(from_py_with = given)] why: String,
+    ) {
         self.0.absent(node, code, why);
     }
 
     /// Whether the node still answers, as far as is known.
-    fn answers(&self, node: usize) -> bool {
+    #[pyo3(signature = (node: "int"))]
+    fn answers(&self, #[pyo3(from_py_with = given)] node: usize) -> bool {
         self.0.answers(node)
     }
 
     /// Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
     /// after the start of the round. Such a pair comes once more from `next()`, and a node that
     /// gives no answer then is lost.
-    #[pyo3(signature = (pair, low, high, *, after_s=0.0))]
+    #[pyo3(signature = (
+        pair: "tuple[int, int]", low: "PairSight | None", high: "PairSight | None", *,
+        after_s: "float" = 0.0
+    ))]
     fn record(
         &mut self,
-        pair: (usize, usize),
-        low: Option<PairSight>,
-        high: Option<PairSight>,
-        after_s: f64,
+        #[pyo3(from_py_with = given)] pair: (usize, usize),
+        #[pyo3(from_py_with = given)] low: Option<PairSight>,
+        #[pyo3(from_py_with = given)] high: Option<PairSight>,
+        #[pyo3(from_py_with = given)] after_s: f64,
     ) -> PyResult<()> {
         self.0
             .record(pair, low.map(|s| s.0), high.map(|s| s.0), after_s)
@@ -275,15 +307,19 @@ impl SurveyPlan {
     }
 
     /// How far the survey is.
-    #[pyo3(signature = (*, elapsed_s=0.0))]
-    fn progress(&self, elapsed_s: f64) -> SurveyProgress {
+    #[pyo3(signature = (*, elapsed_s: "float" = 0.0))]
+    fn progress(&self, #[pyo3(from_py_with = given)] elapsed_s: f64) -> SurveyProgress {
         SurveyProgress(self.0.progress(elapsed_s))
     }
 
     /// What is known so far. The plan has no clock: elapsed_s is how long it took, and
     /// finished_unix_s when it ended, in seconds since 1970 (`time.time()`).
-    #[pyo3(signature = (*, elapsed_s=0.0, finished_unix_s=None))]
-    fn report(&self, elapsed_s: f64, finished_unix_s: Option<u64>) -> SurveyReport {
+    #[pyo3(signature = (*, elapsed_s: "float" = 0.0, finished_unix_s: "int | None" = None))]
+    fn report(
+        &self,
+        #[pyo3(from_py_with = given)] elapsed_s: f64,
+        #[pyo3(from_py_with = given)] finished_unix_s: Option<u64>,
+    ) -> SurveyReport {
         let report = self.0.report(elapsed_s);
         SurveyReport(match finished_unix_s {
             Some(at) => report.finished(at),
@@ -320,16 +356,16 @@ fn pair(
 /// same exchange and the same name. side: `low` or `high`. What fails is part of the answer.
 #[pyfunction]
 #[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, side, options, *,
-    library=None
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str",
+    side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None
 ))]
 pub(crate) fn survey_pair(
     py: Python<'_>,
-    exchange: Exchange,
-    name: String,
-    side: &str,
-    options: PairOptions,
-    library: Option<&Library>,
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] name: String,
+    #[pyo3(from_py_with = given)] side: &str,
+    #[pyo3(from_py_with = given)] options: PairOptions,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
 ) -> PyResult<PairSight> {
     block_on(py, pair(exchange, name, side, options, library)?)
 }
@@ -337,16 +373,16 @@ pub(crate) fn survey_pair(
 /// As `survey_pair`, as an awaitable.
 #[pyfunction]
 #[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, side, options, *,
-    library=None
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str",
+    side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None
 ) -> "collections.abc.Awaitable[PairSight]")]
 pub(crate) fn survey_pair_async<'py>(
     py: Python<'py>,
-    exchange: Exchange,
-    name: String,
-    side: &str,
-    options: PairOptions,
-    library: Option<&Library>,
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] name: String,
+    #[pyo3(from_py_with = given)] side: &str,
+    #[pyo3(from_py_with = given)] options: PairOptions,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
 ) -> PyResult<Bound<'py, PyAny>> {
     awaitable(py, pair(exchange, name, side, options, library)?)
 }
@@ -432,31 +468,33 @@ fn rank_options(
 /// `fabric.invalid_option` for options and single settings at once.
 #[pyfunction]
 #[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
-    world_size, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
-    join_deadline_s=120.0, round_deadline_s=30.0,
-    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None,
-    options=None
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode",
+    pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full",
+    seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None,
+    expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0,
+    round_deadline_s: "float" = 30.0,
+    progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None,
+    library: "Library | None" = None, options: "SurveyOptions | None" = None
 ) -> "SurveyReport | SurveySummary")]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn run_rank(
     py: Python<'_>,
-    exchange: Exchange,
-    name: String,
-    node: SurveyNode,
-    pair: PairOptions,
-    rank: usize,
-    world_size: usize,
-    mode: &str,
-    seed: u64,
-    labels: Option<Vec<String>>,
-    expected_gbps: Option<f64>,
-    expected_rail_gbps: Option<f64>,
-    join_deadline_s: f64,
-    round_deadline_s: f64,
-    progress: Option<Py<PyAny>>,
-    library: Option<&Library>,
-    options: Option<SurveyOptions>,
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] name: String,
+    #[pyo3(from_py_with = given)] node: SurveyNode,
+    #[pyo3(from_py_with = given)] pair: PairOptions,
+    #[pyo3(from_py_with = given)] rank: usize,
+    #[pyo3(from_py_with = given)] world_size: usize,
+    #[pyo3(from_py_with = given)] mode: &str,
+    #[pyo3(from_py_with = given)] seed: u64,
+    #[pyo3(from_py_with = given)] labels: Option<Vec<String>>,
+    #[pyo3(from_py_with = given)] expected_gbps: Option<f64>,
+    #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
+    #[pyo3(from_py_with = given)] join_deadline_s: f64,
+    #[pyo3(from_py_with = given)] round_deadline_s: f64,
+    #[pyo3(from_py_with = given)] progress: Option<Py<PyAny>>,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
+    #[pyo3(from_py_with = given)] options: Option<SurveyOptions>,
 ) -> PyResult<Surveyed> {
     let options = chosen_options(
         options,
@@ -481,31 +519,33 @@ pub(crate) fn run_rank(
 /// As `run_rank`, as an awaitable.
 #[pyfunction]
 #[pyo3(signature = (
-    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name, node, pair, *, rank,
-    world_size, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
-    join_deadline_s=120.0, round_deadline_s=30.0,
-    progress: "collections.abc.Callable[[SurveyProgress], object] | None"=None, library=None,
-    options=None
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode",
+    pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full",
+    seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None,
+    expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0,
+    round_deadline_s: "float" = 30.0,
+    progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None,
+    library: "Library | None" = None, options: "SurveyOptions | None" = None
 ) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]")]
 #[allow(clippy::too_many_arguments)] // each is a keyword of its own
 pub(crate) fn run_rank_async<'py>(
     py: Python<'py>,
-    exchange: Exchange,
-    name: String,
-    node: SurveyNode,
-    pair: PairOptions,
-    rank: usize,
-    world_size: usize,
-    mode: &str,
-    seed: u64,
-    labels: Option<Vec<String>>,
-    expected_gbps: Option<f64>,
-    expected_rail_gbps: Option<f64>,
-    join_deadline_s: f64,
-    round_deadline_s: f64,
-    progress: Option<Py<PyAny>>,
-    library: Option<&Library>,
-    options: Option<SurveyOptions>,
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] name: String,
+    #[pyo3(from_py_with = given)] node: SurveyNode,
+    #[pyo3(from_py_with = given)] pair: PairOptions,
+    #[pyo3(from_py_with = given)] rank: usize,
+    #[pyo3(from_py_with = given)] world_size: usize,
+    #[pyo3(from_py_with = given)] mode: &str,
+    #[pyo3(from_py_with = given)] seed: u64,
+    #[pyo3(from_py_with = given)] labels: Option<Vec<String>>,
+    #[pyo3(from_py_with = given)] expected_gbps: Option<f64>,
+    #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
+    #[pyo3(from_py_with = given)] join_deadline_s: f64,
+    #[pyo3(from_py_with = given)] round_deadline_s: f64,
+    #[pyo3(from_py_with = given)] progress: Option<Py<PyAny>>,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
+    #[pyo3(from_py_with = given)] options: Option<SurveyOptions>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = chosen_options(
         options,

@@ -3,6 +3,8 @@
 use efa_fabric::survey as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
+use crate::choices;
 use crate::convert::{parse, word};
 use crate::errors;
 use crate::value::value_class;
@@ -54,17 +56,18 @@ value_class! {
 impl SurveyThresholds {
     #[new]
     #[pyo3(signature = (
-        *, loss=0.10, latency_excess=0.10, link_latency_excess=0.25, z=3.5, of_expected=0.90,
-        least_nodes=5, alone=3
+        *, loss: "float" = 0.10, latency_excess: "float" = 0.10,
+        link_latency_excess: "float" = 0.25, z: "float" = 3.5, of_expected: "float" = 0.90,
+        least_nodes: "int" = 5, alone: "int" = 3
     ))]
     fn new(
-        loss: f64,
-        latency_excess: f64,
-        link_latency_excess: f64,
-        z: f64,
-        of_expected: f64,
-        least_nodes: i64,
-        alone: i64,
+        #[pyo3(from_py_with = given)] loss: f64,
+        #[pyo3(from_py_with = given)] latency_excess: f64,
+        #[pyo3(from_py_with = given)] link_latency_excess: f64,
+        #[pyo3(from_py_with = given)] z: f64,
+        #[pyo3(from_py_with = given)] of_expected: f64,
+        #[pyo3(from_py_with = given)] least_nodes: i64,
+        #[pyo3(from_py_with = given)] alone: i64,
     ) -> PyResult<Self> {
         let mut thresholds = core::Thresholds::default();
         thresholds.loss = loss;
@@ -95,7 +98,7 @@ value_class! {
     /// `value` and `limit`; ValueError for an unknown mode.
     SurveyOptions(core::Options) {
         /// Which pairs the base rounds cover.
-        mode: PyResult<String> = |o| word(&o.mode);
+        mode: PyResult<choices::SurveyMode> = |o| word(&o.mode).map(Into::into);
         /// Seed of everything random.
         seed: u64 = |o| o.seed;
         /// Per node, the label of its network node.
@@ -119,17 +122,19 @@ value_class! {
 impl SurveyOptions {
     #[new]
     #[pyo3(signature = (
-        *, mode="full", seed=0, labels=None, expected_gbps=None, expected_rail_gbps=None,
-        base_rounds=None, thresholds=None
+        *, mode: "choices.SurveyMode" = "full", seed: "int" = 0,
+        labels: "Sequence[str] | None" = None,
+        expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None,
+        base_rounds: "int | None" = None, thresholds: "SurveyThresholds | None" = None
     ))]
     fn new(
-        mode: &str,
-        seed: u64,
-        labels: Option<Vec<String>>,
-        expected_gbps: Option<f64>,
-        expected_rail_gbps: Option<f64>,
-        base_rounds: Option<i64>,
-        thresholds: Option<SurveyThresholds>,
+        #[pyo3(from_py_with = given)] mode: &str,
+        #[pyo3(from_py_with = given)] seed: u64,
+        #[pyo3(from_py_with = given)] labels: Option<Vec<String>>,
+        #[pyo3(from_py_with = given)] expected_gbps: Option<f64>,
+        #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
+        #[pyo3(from_py_with = given)] base_rounds: Option<i64>,
+        #[pyo3(from_py_with = given)] thresholds: Option<SurveyThresholds>,
     ) -> PyResult<Self> {
         let mut options = core::Options::default();
         options.mode = parse("mode", mode)?;
@@ -150,15 +155,19 @@ impl SurveyOptions {
 #[pyfunction]
 #[pyo3(
     name = "_survey_options",
-    signature = (options, *, mode, seed, labels, expected_gbps, expected_rail_gbps)
+    signature = (
+    options: "SurveyOptions | None", *, mode: "choices.SurveyMode", seed: "int",
+    labels: "Sequence[str] | None", expected_gbps: "float | None",
+    expected_rail_gbps: "float | None"
+)
 )]
 pub(crate) fn chosen_options(
-    options: Option<SurveyOptions>,
-    mode: &str,
-    seed: u64,
-    labels: Option<Vec<String>>,
-    expected_gbps: Option<f64>,
-    expected_rail_gbps: Option<f64>,
+    #[pyo3(from_py_with = given)] options: Option<SurveyOptions>,
+    #[pyo3(from_py_with = given)] mode: &str,
+    #[pyo3(from_py_with = given)] seed: u64,
+    #[pyo3(from_py_with = given)] labels: Option<Vec<String>>,
+    #[pyo3(from_py_with = given)] expected_gbps: Option<f64>,
+    #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
 ) -> PyResult<SurveyOptions> {
     let settings = SurveyOptions::new(
         mode,

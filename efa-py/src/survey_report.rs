@@ -8,6 +8,8 @@ use efa_fabric::survey_run as runs;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::argument::given;
+use crate::choices;
 use crate::convert::{list, parse, word};
 use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
@@ -42,7 +44,7 @@ value_class! {
     /// set-up keeps it from measuring, which is no evidence against it.
     SurveyNodeState(runs::NodeState) {
         /// `joined`, `measured`, `lost` or `absent`.
-        kind: String = |state| state.as_str().to_owned();
+        kind: choices::NodeStateKind = |state| state.as_str().into();
         /// The round in which it was lost, from 0.
         lost_in_round: Option<usize> = |state| lost(state).map(|(round, ..)| round);
         /// Seconds from the start of that round to when it was given up.
@@ -86,17 +88,18 @@ value_class! {
 impl SurveyNode {
     #[new]
     #[pyo3(signature = (
-        name, *, address=None, inspection=None, rails=0,
-        network_nodes: "collections.abc.Sequence[str]"=vec![], instance_id=None, ray_node_id=None
+        name: "str", *, address: "str | None" = None, inspection: "str | None" = None,
+        rails: "int" = 0, network_nodes: "Sequence[str]" = vec![],
+        instance_id: "str | None" = None, ray_node_id: "str | None" = None
     ))]
     fn new(
-        name: String,
-        address: Option<String>,
-        inspection: Option<String>,
-        rails: usize,
-        network_nodes: Vec<String>,
-        instance_id: Option<String>,
-        ray_node_id: Option<String>,
+        #[pyo3(from_py_with = given)] name: String,
+        #[pyo3(from_py_with = given)] address: Option<String>,
+        #[pyo3(from_py_with = given)] inspection: Option<String>,
+        #[pyo3(from_py_with = given)] rails: usize,
+        #[pyo3(from_py_with = given)] network_nodes: Vec<String>,
+        #[pyo3(from_py_with = given)] instance_id: Option<String>,
+        #[pyo3(from_py_with = given)] ray_node_id: Option<String>,
     ) -> Self {
         let mut node = runs::Node::new(name);
         node.address = address;
@@ -140,7 +143,11 @@ value_class! {
 impl NodeInspection {
     /// What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
     #[staticmethod]
-    fn of(node: &Node, doctor: &DoctorReport) -> Self {
+    #[pyo3(signature = (node: "Node", doctor: "DoctorReport"))]
+    fn of(
+        #[pyo3(from_py_with = given)] node: &Node,
+        #[pyo3(from_py_with = given)] doctor: &DoctorReport,
+    ) -> Self {
         Self(runs::Inspection::new(&node.0, &doctor.0))
     }
 }
@@ -266,7 +273,7 @@ value_class! {
         healthy: bool = |report| report.is_healthy();
         /// `healthy`; `findings`, with evidence against a node, a link or the network; or
         /// `not_surveyed`, when nothing was found and not everything was measured.
-        status: String = |report| report.status().as_str().to_owned();
+        status: choices::SurveyStatus = |report| report.status().as_str().into();
         /// The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
         exit_status: u8 = |report| report.status().exit_status();
         /// Whether it was stopped before its end.
@@ -413,7 +420,8 @@ impl SurveyReport {
 
     /// What changed since an earlier report: findings, nodes, and median rates that moved by more
     /// than either survey could tell from its noise.
-    fn compare(&self, earlier: &Self) -> SurveyComparison {
+    #[pyo3(signature = (earlier: "SurveyReport"))]
+    fn compare(&self, #[pyo3(from_py_with = given)] earlier: &Self) -> SurveyComparison {
         SurveyComparison(self.0.compare(&earlier.0))
     }
 
@@ -421,8 +429,11 @@ impl SurveyReport {
     /// `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`. Names
     /// of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey knows
     /// Ray's own ids. Names that the scheduler cannot have are in `left_out`.
-    #[pyo3(signature = (scheduler: "typing.Literal['slurm', 'kubernetes', 'ray']"))]
-    fn drain_commands(&self, scheduler: &str) -> PyResult<DrainCommands> {
+    #[pyo3(signature = (scheduler: "choices.Scheduler"))]
+    fn drain_commands(
+        &self,
+        #[pyo3(from_py_with = given)] scheduler: &str,
+    ) -> PyResult<DrainCommands> {
         let scheduler = parse("scheduler", scheduler)?;
         Ok(DrainCommands(self.0.drain_commands(scheduler)))
     }
@@ -437,14 +448,14 @@ impl SurveyReport {
     /// folder, to a new file there that is named by the report's time. Returns the file. Raises
     /// FabricError where it cannot be written.
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
-    fn save(&self, path: PathBuf) -> PyResult<PathBuf> {
+    fn save(&self, #[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<PathBuf> {
         self.0.save(path).map_err(errors::exception)
     }
 
     /// The report that `save` wrote. Raises FabricError for what is none.
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
-    fn load(path: PathBuf) -> PyResult<Self> {
+    fn load(#[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<Self> {
         runs::Report::load(path)
             .map(Self)
             .map_err(errors::exception)
@@ -454,7 +465,7 @@ impl SurveyReport {
     /// first file that is no report.
     #[staticmethod]
     #[pyo3(signature = (folder: "str | os.PathLike[str]"))]
-    fn history(folder: PathBuf) -> PyResult<Vec<Self>> {
+    fn history(#[pyo3(from_py_with = given)] folder: PathBuf) -> PyResult<Vec<Self>> {
         let reports = runs::Report::history(folder).map_err(errors::exception)?;
         Ok(reports.into_iter().map(Self).collect())
     }

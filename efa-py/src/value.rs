@@ -24,6 +24,8 @@ macro_rules! value_class {
             }
         }
 
+        crate::argument::class_given! { $name }
+
         #[pyo3::pymethods]
         impl $name {
             $(
@@ -61,7 +63,10 @@ macro_rules! value_class {
 
             /// The value that `to_json` gave.
             #[staticmethod]
-            fn from_json(text: &str) -> pyo3::PyResult<Self> {
+            #[pyo3(signature = (text: "str"))]
+            fn from_json(
+                #[pyo3(from_py_with = crate::argument::given)] text: &str,
+            ) -> pyo3::PyResult<Self> {
                 crate::errors::json(serde_json::from_str(text)).map(Self)
             }
 

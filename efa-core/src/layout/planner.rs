@@ -86,7 +86,7 @@ fn efa_count(t: &InstanceType, policy: &Policy, request: &Request) -> Result<u32
             Code::LayoutEfaNotSupported,
             format!("{} has no EFA", t.name),
         )
-        .with_cure("choose a type of Catalog::find")
+        .with_cure("choose a type that the catalog finds (Catalog.find)")
         .with_context("instance_type", &t.name)
         .with_context("limit", 0));
     }

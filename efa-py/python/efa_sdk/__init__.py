@@ -17,7 +17,7 @@ p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
 import importlib as _importlib
 import typing as _typing
 
-from efa_sdk import aio, errors, fabric, progress, survey
+from efa_sdk import aio, choices, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
     VERSION as __version__,
 )
@@ -103,6 +103,7 @@ __all__ = [
     "__version__",
     "aio",
     "check",
+    "choices",
     "errors",
     "fabric",
     "instance_type_table",
@@ -120,3 +121,8 @@ def __getattr__(name: str) -> _typing.Any:
     if name in _LAZY:
         return _importlib.import_module(f"efa_sdk.{name}")
     raise AttributeError(f"module 'efa_sdk' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """For completion: the names that are imported when they are first asked for as well."""
+    return sorted({*globals(), *_LAZY})

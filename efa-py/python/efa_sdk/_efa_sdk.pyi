@@ -3,16 +3,18 @@
 The compiled part of efa_sdk.
 """
 import collections.abc
+import datetime
 import os
 import typing
+from collections.abc import Sequence
 
 import efa_sdk.fabric
 import efa_sdk.lifetime
-from _typeshed import SupportsGetItem
+from efa_sdk import choices
 from datetime import timedelta
-from os import PathLike
+from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyMode, SurveyStatus, Tenancy, Wait
 from pathlib import Path
-from typing import Any, Final, SupportsFloat, SupportsIndex, final
+from typing import Any, Final, final
 
 __all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveySummary", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
@@ -41,12 +43,12 @@ class AsyncClient:
     """
     The verbs of `Client` as awaitables; use `efa_sdk.aio.Client`.
     """
-    def __new__(cls, /, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None, wait_timeout_s: SupportsFloat | SupportsIndex = 900.0, poll_interval_s: SupportsFloat | SupportsIndex = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
-    def apply(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+    def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
+    def apply(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.apply`, until `cancel`.
         """
-    def capacity_block_offerings(self, /, instance_type: str, instance_count: SupportsIndex, duration_hours: SupportsIndex) -> "collections.abc.Awaitable[list[CapacityBlockOffering]]":
+    def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> "collections.abc.Awaitable[list[CapacityBlockOffering]]":
         """
         As `Client.capacity_block_offerings`.
         """
@@ -58,55 +60,55 @@ class AsyncClient:
         """
         As `Client.clusters`.
         """
-    def describe(self, /, name: str) -> "collections.abc.Awaitable[Cluster]":
+    def describe(self, /, name: "str") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.describe`.
         """
-    def destroy(self, /, name: str, cancel: Cancel) -> "collections.abc.Awaitable[DestroyReport]":
+    def destroy(self, /, name: "str", cancel: "Cancel") -> "collections.abc.Awaitable[DestroyReport]":
         """
         As `Client.destroy`, until `cancel`.
         """
-    def extend(self, /, name: str, expires_after: timedelta, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+    def extend(self, /, name: "str", expires_after: "datetime.timedelta", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.extend`, until `cancel`.
         """
-    def grow(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+    def grow(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.grow`, until `cancel`.
         """
-    def plan(self, /, spec: ClusterSpec) -> "collections.abc.Awaitable[Plan]":
+    def plan(self, /, spec: "ClusterSpec") -> "collections.abc.Awaitable[Plan]":
         """
         As `Client.plan`.
         """
-    def preflight(self, /, plan: Plan) -> "collections.abc.Awaitable[PreflightReport]":
+    def preflight(self, /, plan: "Plan") -> "collections.abc.Awaitable[PreflightReport]":
         """
         As `Client.preflight`.
         """
-    def prepare(self, /, plan: Plan, cancel: Cancel) -> "collections.abc.Awaitable[Plan]":
+    def prepare(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Plan]":
         """
         As `Client.prepare`, until `cancel`.
         """
-    def replace(self, /, name: str, nodes: SupportsGetItem[int, str], cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+    def replace(self, /, name: "str", nodes: "Sequence[str]", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.replace`, until `cancel`.
         """
-    def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> "collections.abc.Awaitable[CommandReport]":
+    def run_command(self, /, name: "str", script: "str", *, deadline_s: "float" = 600.0, wait_online_s: "float" = 300.0) -> "collections.abc.Awaitable[CommandReport]":
         """
         As `Client.run_command`.
         """
-    def shrink(self, /, name: str, count: SupportsIndex | None, nodes: SupportsGetItem[int, str] | None, cancel: Cancel) -> "collections.abc.Awaitable[Cluster]":
+    def shrink(self, /, name: "str", count: "int | None", nodes: "Sequence[str] | None", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.shrink`, until `cancel`.
         """
-    def topology(self, /, name: str) -> "collections.abc.Awaitable[Topology]":
+    def topology(self, /, name: "str") -> "collections.abc.Awaitable[Topology]":
         """
         As `Client.topology`.
         """
-    def verify(self, /, cluster: str | Plan) -> "collections.abc.Awaitable[VerifyReport]":
+    def verify(self, /, cluster: "str | Plan") -> "collections.abc.Awaitable[VerifyReport]":
         """
         As `Client.verify`.
         """
-    def verify_instance(self, /, instance_id: str) -> "collections.abc.Awaitable[InstanceReport]":
+    def verify_instance(self, /, instance_id: "str") -> "collections.abc.Awaitable[InstanceReport]":
         """
         As `Client.verify_instance`.
         """
@@ -132,7 +134,7 @@ class AttachedInterface:
         Device index on that card.
         """
     @staticmethod
-    def from_json(text: str) -> AttachedInterface:
+    def from_json(text: "str") -> AttachedInterface:
         """
         The value that `to_json` gave.
         """
@@ -203,7 +205,7 @@ class Bandwidth:
         Seconds.
         """
     @staticmethod
-    def from_json(text: str) -> Bandwidth:
+    def from_json(text: "str") -> Bandwidth:
         """
         The value that `to_json` gave.
         """
@@ -259,7 +261,7 @@ class Bootstrap:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, installer_version: str | None = None, installer_sha256: str | None = None, minimal: bool = False, huge_pages: SupportsIndex | None = None, extra_script: str | None = None) -> Bootstrap: ...
+    def __new__(cls, /, *, installer_version: "str | None" = None, installer_sha256: "str | None" = None, minimal: "bool" = False, huge_pages: "int | None" = None, extra_script: "str | None" = None) -> Bootstrap: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -268,7 +270,7 @@ class Bootstrap:
         Commands after a successful installation.
         """
     @staticmethod
-    def from_json(text: str) -> Bootstrap:
+    def from_json(text: "str") -> Bootstrap:
         """
         The value that `to_json` gave.
         """
@@ -296,7 +298,7 @@ class Bootstrap:
         """
         The value as JSON.
         """
-    def user_data(self, /, cluster: str) -> str:
+    def user_data(self, /, cluster: "str") -> str:
         """
         The user data for a cluster of this name.
         """
@@ -348,7 +350,7 @@ class CapacityBlockOffering:
         When it ends.
         """
     @staticmethod
-    def from_json(text: str) -> CapacityBlockOffering:
+    def from_json(text: "str") -> CapacityBlockOffering:
         """
         The value that `to_json` gave.
         """
@@ -397,7 +399,7 @@ class Catalog:
         The catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot, and
         rows kept by hand for types that it lacks. Reads no file and calls nothing.
         """
-    def find(self, /, *, name: str | SupportsGetItem[int, str] | None = None, architecture: str | None = None, gpu_name: str | None = None, minimum_gpus: SupportsIndex | None = None, minimum_vcpus: SupportsIndex | None = None, minimum_memory_mib: SupportsIndex | None = None, minimum_efa_interfaces: SupportsIndex | None = None, minimum_network_bandwidth_gbps: SupportsFloat | SupportsIndex | None = None, cluster_placement: bool | None = None, capacity_block: bool | None = None, spot: bool | None = None, bare_metal: bool | None = None, zone: str | None = None) -> list[InstanceType]:
+    def find(self, /, *, name: "str | Sequence[str] | None" = None, architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None, minimum_gpus: "int | None" = None, minimum_vcpus: "int | None" = None, minimum_memory_mib: "int | None" = None, minimum_efa_interfaces: "int | None" = None, minimum_network_bandwidth_gbps: "float | None" = None, cluster_placement: "bool | None" = None, capacity_block: "bool | None" = None, spot: "bool | None" = None, bare_metal: "bool | None" = None, zone: "str | None" = None) -> list[InstanceType]:
         """
         The types for which every condition holds, sorted.
 
@@ -408,11 +410,11 @@ class Catalog:
         Raises CatalogError for a malformed pattern, or a zone on a catalog without offerings.
         """
     @staticmethod
-    def from_json(text: str) -> Catalog:
+    def from_json(text: "str") -> Catalog:
         """
         The value that `to_json` gave.
         """
-    def get(self, /, name: str) -> InstanceType | None:
+    def get(self, /, name: "str") -> InstanceType | None:
         """
         The type of this name, or None.
         """
@@ -429,7 +431,7 @@ class Catalog:
         """
         The value as JSON.
         """
-    def zones(self, /, instance_type: str) -> list[str] | None:
+    def zones(self, /, instance_type: "str") -> list[str] | None:
         """
         The zones that offer a type, sorted; None where the catalog knows no offerings.
         """
@@ -455,7 +457,7 @@ class Check:
         What was seen.
         """
     @staticmethod
-    def from_json(text: str) -> Check:
+    def from_json(text: "str") -> Check:
         """
         The value that `to_json` gave.
         """
@@ -465,7 +467,7 @@ class Check:
         What was looked at, such as `free_addresses` or `dry_run`.
         """
     @property
-    def status(self, /) -> str:
+    def status(self, /) -> CheckStatus:
         """
         `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not be
         looked at).
@@ -488,15 +490,15 @@ class Client:
 
     The first call connects; it raises Ec2Error without a region or credentials.
     """
-    def __new__(cls, /, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None, wait_timeout_s: SupportsFloat | SupportsIndex = 900.0, poll_interval_s: SupportsFloat | SupportsIndex = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
-    def apply(self, /, plan: Plan) -> Cluster:
+    def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
+    def apply(self, /, plan: "Plan") -> Cluster:
         """
         Makes what the plan says and waits until all instances run. Calling it again is safe.
 
         Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
         Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
         """
-    def capacity_block_offerings(self, /, instance_type: str, instance_count: SupportsIndex, duration_hours: SupportsIndex) -> list[CapacityBlockOffering]:
+    def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> list[CapacityBlockOffering]:
         """
         Capacity Blocks that can be bought, earliest first. duration_hours: a multiple of 24.
         Nothing is bought.
@@ -505,7 +507,7 @@ class Client:
         """
         Every instance type of the region that supports EFA, with the zones that offer it.
         """
-    def cluster(self, /, plan: Plan) -> "efa_sdk.lifetime.ClusterLifetime":
+    def cluster(self, /, plan: "Plan") -> "efa_sdk.lifetime.ClusterLifetime":
         """
         A context manager: `with client.cluster(plan) as cluster:` applies the plan, gives the
         cluster, and destroys it at the end of the block, however it ends: by its last line, an
@@ -518,15 +520,15 @@ class Client:
         """
         Every cluster of ours in the region, half-made ones too, by name.
         """
-    def describe(self, /, name: str) -> Cluster:
+    def describe(self, /, name: "str") -> Cluster:
         """
         The cluster of this name as it stands. Raises VerifyError when there is none.
         """
-    def destroy(self, /, name: str) -> DestroyReport:
+    def destroy(self, /, name: "str") -> DestroyReport:
         """
         Removes everything that was made for the cluster of this name, and only that.
         """
-    def extend(self, /, name: str, expires_after: timedelta) -> Cluster:
+    def extend(self, /, name: "str", expires_after: "datetime.timedelta") -> Cluster:
         """
         Lets a cluster that was launched with `expires_after` live for `expires_after` from now. Its
         nodes read the new time from their tags, within a minute of EC2 showing it to them. Calling
@@ -535,21 +537,21 @@ class Client:
         Raises PlanError for a cluster that was launched without, or whose Capacity Block ends
         before; VerifyError, ProvisionError or Ec2Error.
         """
-    def grow(self, /, plan: Plan) -> Cluster:
+    def grow(self, /, plan: "Plan") -> Cluster:
         """
         As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
         a second launch, which in a cluster placement group often finds no capacity.
         """
-    def plan(self, /, spec: ClusterSpec) -> Plan:
+    def plan(self, /, spec: "ClusterSpec") -> Plan:
         """
         What `apply` would use and make. Changes nothing.
         """
-    def preflight(self, /, plan: Plan) -> PreflightReport:
+    def preflight(self, /, plan: "Plan") -> PreflightReport:
         """
         Checks what can change between plan and launch: addresses, quotas, the reservation, and
         EC2's own check of the launch request. Changes nothing.
         """
-    def prepare(self, /, plan: Plan) -> Plan:
+    def prepare(self, /, plan: "Plan") -> Plan:
         """
         Makes what the plan needs beside the instances (groups, instance profile) and no instance,
         for launchers other than this client. The plan as it is then: its `to_*` methods write the
@@ -557,7 +559,7 @@ class Client:
 
         Raises ProvisionError or Ec2Error, as `apply`.
         """
-    def replace(self, /, name: str, nodes: SupportsGetItem[int, str]) -> Cluster:
+    def replace(self, /, name: "str", nodes: "Sequence[str]") -> Cluster:
         """
         Replaces these nodes, by instance id, by as many new ones with the same placement,
         interfaces, image, volume and user data, such as those that a survey says to drain. The new
@@ -567,28 +569,28 @@ class Client:
         Raises PlanError for a node that is none of the cluster, or when all nodes are named;
         ProvisionError or Ec2Error, as `apply`.
         """
-    def run_command(self, /, name: str, script: str, *, deadline_s: SupportsFloat | SupportsIndex = 600.0, wait_online_s: SupportsFloat | SupportsIndex = 300.0) -> CommandReport:
+    def run_command(self, /, name: "str", script: "str", *, deadline_s: "float" = 600.0, wait_online_s: "float" = 300.0) -> CommandReport:
         """
         Runs a shell script as root on every instance of the cluster through SSM, and collects
         what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
         the agents may take to come online.
         """
-    def shrink(self, /, name: str, count: SupportsIndex | None = None, *, nodes: SupportsGetItem[int, str] | None = None) -> Cluster:
+    def shrink(self, /, name: "str", count: "int | None" = None, *, nodes: "Sequence[str] | None" = None) -> Cluster:
         """
         Takes nodes out of the cluster for good: the last ones, down to `count`, or those of `nodes`,
         by instance id. Calling it again is safe.
 
         Raises PlanError, ProvisionError or Ec2Error, as `replace`.
         """
-    def topology(self, /, name: str) -> Topology:
+    def topology(self, /, name: "str") -> Topology:
         """
         Where the cluster's running instances hang in the network, ranked by nearness.
         """
-    def verify(self, /, cluster: str | Plan) -> VerifyReport:
+    def verify(self, /, cluster: "str | Plan") -> VerifyReport:
         """
         Compares a cluster with the plan that its tags record, or with the plan that is given.
         """
-    def verify_instance(self, /, instance_id: str) -> InstanceReport:
+    def verify_instance(self, /, instance_id: "str") -> InstanceReport:
         """
         Checks one instance, whoever launched it: its EFA interfaces, their security groups, and
         the zone and placement group of the instances that share these.
@@ -613,7 +615,7 @@ class Cluster:
         When its first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
         """
     @staticmethod
-    def from_json(text: str) -> Cluster:
+    def from_json(text: "str") -> Cluster:
         """
         The value that `to_json` gave.
         """
@@ -687,7 +689,7 @@ class ClusterSpec:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: str, instance_type: str, count: SupportsIndex, image: str, subnet: str | SupportsGetItem[int, str] | None = None, vpc: str | None = None, minimum_count: SupportsIndex | None = None, capacity: str = "on-demand", security_group: str | None = None, adopt_security_group: bool = False, further_security_groups: SupportsGetItem[int, str] | None = None, ena_security_groups: SupportsGetItem[int, str] | None = None, ssh_cidrs: SupportsGetItem[int, str] | None = None, placement: str = "cluster", placement_group_name: str | None = None, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none", interfaces: SupportsGetItem[int, NetworkInterface] | None = None, volume_size_gib: SupportsIndex | None = None, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, volume_iops: SupportsIndex | None = None, volume_throughput_mib_s: SupportsIndex | None = None, volume_kms_key_id: str | None = None, volumes: SupportsGetItem[int, Volume] | None = None, tenancy: "typing.Literal['default', 'dedicated'] | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: str | None = None, metadata_hop_limit: SupportsIndex | None = None, metadata_tags: bool = False, key_name: str | None = None, instance_profile: str | InstanceRole | None = None, bootstrap: Bootstrap | None = None, user_data: str | None = None, expires_after: timedelta | None = None, tags: dict[str, str] | None = None, name_tag: str | None = None, interface_tags: dict[str, str] | None = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -726,7 +728,7 @@ class ClusterSpec:
         How long after the plan is made each node ends itself.
         """
     @staticmethod
-    def from_json(text: str) -> ClusterSpec:
+    def from_json(text: "str") -> ClusterSpec:
         """
         The value that `to_json` gave.
         """
@@ -796,7 +798,7 @@ class ClusterSpec:
         The Name tag; the cluster's name when None.
         """
     @property
-    def placement(self, /) -> str:
+    def placement(self, /) -> Placement:
         """
         `cluster` or `none`.
         """
@@ -806,12 +808,12 @@ class ClusterSpec:
         The placement group to use; None when one is made.
         """
     @property
-    def profile(self, /) -> str:
+    def profile(self, /) -> Profile:
         """
         The layout profile.
         """
     @property
-    def public_ip(self, /) -> str:
+    def public_ip(self, /) -> PublicIp:
         """
         `none`, `lone-efa` or `elastic-ip`.
         """
@@ -854,7 +856,7 @@ class ClusterSpec:
         The caller's own tags.
         """
     @property
-    def tenancy(self, /) -> str | None:
+    def tenancy(self, /) -> Tenancy | None:
         """
         `default` or `dedicated`; the reservation's, or EC2's default, when None.
         """
@@ -931,7 +933,7 @@ class ClusterSummary:
         When the first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
         """
     @staticmethod
-    def from_json(text: str) -> ClusterSummary:
+    def from_json(text: "str") -> ClusterSummary:
         """
         The value that `to_json` gave.
         """
@@ -983,7 +985,7 @@ class CommandReport:
         The nodes where it did not.
         """
     @staticmethod
-    def from_json(text: str) -> CommandReport:
+    def from_json(text: "str") -> CommandReport:
         """
         The value that `to_json` gave.
         """
@@ -1019,7 +1021,7 @@ class DestroyReport:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> DestroyReport:
+    def from_json(text: "str") -> DestroyReport:
         """
         The value that `to_json` gave.
         """
@@ -1070,7 +1072,7 @@ class DoctorFinding:
         What it rests on: pairs of a path or other source, and what it said.
         """
     @staticmethod
-    def from_json(text: str) -> DoctorFinding:
+    def from_json(text: "str") -> DoctorFinding:
         """
         The value that `to_json` gave.
         """
@@ -1085,7 +1087,7 @@ class DoctorFinding:
         A page, an issue or a man page about it.
         """
     @property
-    def status(self, /) -> str:
+    def status(self, /) -> DoctorStatus:
         """
         `failed`, `warning`, `unknown`, `info`, `ok` or `not_applicable`.
         """
@@ -1126,7 +1128,7 @@ class DoctorReport:
         """
         For a process: 0 usable, 1 not usable, 2 could not tell.
         """
-    def finding(self, /, id: str) -> DoctorFinding | None:
+    def finding(self, /, id: "str") -> DoctorFinding | None:
         """
         The finding of a check by its id; None for an id that is no check.
         """
@@ -1136,7 +1138,7 @@ class DoctorReport:
         One for each check, the worst first.
         """
     @staticmethod
-    def from_json(text: str) -> DoctorReport:
+    def from_json(text: "str") -> DoctorReport:
         """
         The value that `to_json` gave.
         """
@@ -1170,7 +1172,7 @@ class DoctorReport:
         The value as JSON.
         """
     @property
-    def verdict(self, /) -> str:
+    def verdict(self, /) -> DoctorVerdict:
         """
         `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
         """
@@ -1197,7 +1199,7 @@ class DocumentFinding:
         What to do.
         """
     @staticmethod
-    def from_json(text: str) -> DocumentFinding:
+    def from_json(text: "str") -> DocumentFinding:
         """
         The value that `to_json` gave.
         """
@@ -1217,7 +1219,7 @@ class DocumentFinding:
         Where: keys and list positions with dots between.
         """
     @property
-    def severity(self, /) -> str:
+    def severity(self, /) -> DocumentSeverity:
         """
         `error` (it does not launch, or EFA does not work) or `warning`.
         """
@@ -1250,7 +1252,7 @@ class DocumentReport:
         text has documents of several.
         """
     @staticmethod
-    def from_json(text: str) -> DocumentReport:
+    def from_json(text: "str") -> DocumentReport:
         """
         The value that `to_json` gave.
         """
@@ -1265,7 +1267,7 @@ class DocumentReport:
         What the document cannot show, one sentence each.
         """
     @property
-    def status(self, /) -> str:
+    def status(self, /) -> DocumentStatus:
         """
         The verdict: `errors`, `unread` (no error in what was read, and a part was not read),
         `warnings` or `clean`.
@@ -1292,7 +1294,7 @@ class DocumentUnread:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> DocumentUnread:
+    def from_json(text: "str") -> DocumentUnread:
         """
         The value that `to_json` gave.
         """
@@ -1338,7 +1340,7 @@ class DrainCommands:
         One line each, in order.
         """
     @staticmethod
-    def from_json(text: str) -> DrainCommands:
+    def from_json(text: "str") -> DrainCommands:
         """
         The value that `to_json` gave.
         """
@@ -1373,7 +1375,7 @@ class EfaDevice:
         The driver.
         """
     @staticmethod
-    def from_json(text: str) -> EfaDevice:
+    def from_json(text: "str") -> EfaDevice:
         """
         The value that `to_json` gave.
         """
@@ -1449,7 +1451,7 @@ class Event:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     @property
-    def action(self, /) -> str:
+    def action(self, /) -> EventAction:
         """
         `found`, `created`, `changed`, `waiting for`, `removed` or `refused by`.
         """
@@ -1459,7 +1461,7 @@ class Event:
         More, such as `1 of 2 running`.
         """
     @staticmethod
-    def from_json(text: str) -> Event:
+    def from_json(text: "str") -> Event:
         """
         The value that `to_json` gave.
         """
@@ -1504,7 +1506,7 @@ class ExpectedEfa:
         Where that figure is from.
         """
     @staticmethod
-    def from_json(text: str) -> ExpectedEfa:
+    def from_json(text: "str") -> ExpectedEfa:
         """
         The value that `to_json` gave.
         """
@@ -1540,7 +1542,7 @@ class FabricFingerprint:
         The whole line, at most 2048 bytes.
         """
     @staticmethod
-    def from_json(text: str) -> FabricFingerprint:
+    def from_json(text: "str") -> FabricFingerprint:
         """
         The value that `to_json` gave.
         """
@@ -1591,7 +1593,7 @@ class FabricLog:
         What the log tells of EFA, in order of first appearance, each once.
         """
     @staticmethod
-    def from_json(text: str) -> FabricLog:
+    def from_json(text: "str") -> FabricLog:
         """
         The value that `to_json` gave.
         """
@@ -1637,7 +1639,7 @@ class FabricLogLine:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> FabricLogLine:
+    def from_json(text: "str") -> FabricLogLine:
         """
         The value that `to_json` gave.
         """
@@ -1712,7 +1714,7 @@ class Finding:
         What it should be.
         """
     @staticmethod
-    def from_json(text: str) -> Finding:
+    def from_json(text: "str") -> Finding:
         """
         The value that `to_json` gave.
         """
@@ -1742,7 +1744,7 @@ class Gpu:
         How many.
         """
     @staticmethod
-    def from_json(text: str) -> Gpu:
+    def from_json(text: "str") -> Gpu:
         """
         The value that `to_json` gave.
         """
@@ -1782,12 +1784,12 @@ class GpuEvidence:
         What was found there.
         """
     @staticmethod
-    def from_json(text: str) -> GpuEvidence:
+    def from_json(text: "str") -> GpuEvidence:
         """
         The value that `to_json` gave.
         """
     @property
-    def says(self, /) -> str:
+    def says(self, /) -> Proof:
         """
         What that says by itself: `proven`, `disproven` or `unknown`.
         """
@@ -1838,12 +1840,12 @@ class GpuReport:
         All that was looked at.
         """
     @staticmethod
-    def from_json(text: str) -> GpuReport:
+    def from_json(text: "str") -> GpuReport:
         """
         The value that `to_json` gave.
         """
     @property
-    def gpudirect(self, /) -> str:
+    def gpudirect(self, /) -> Proof:
         """
         Whether the network card moves data from and to it by itself: `proven`, `disproven` or
         `unknown`.
@@ -1879,7 +1881,7 @@ class Instance:
         The capacity reservation that it runs in.
         """
     @staticmethod
-    def from_json(text: str) -> Instance:
+    def from_json(text: "str") -> Instance:
         """
         The value that `to_json` gave.
         """
@@ -1996,7 +1998,7 @@ class InstanceReport:
         What is wrong.
         """
     @staticmethod
-    def from_json(text: str) -> InstanceReport:
+    def from_json(text: "str") -> InstanceReport:
         """
         The value that `to_json` gave.
         """
@@ -2040,7 +2042,7 @@ class InstanceRole:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, scripts_bucket: str | None = None, cloudwatch_logs: bool = False) -> InstanceRole: ...
+    def __new__(cls, /, *, scripts_bucket: "str | None" = None, cloudwatch_logs: "bool" = False) -> InstanceRole: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -2049,7 +2051,7 @@ class InstanceRole:
         Whether session logs can be written.
         """
     @staticmethod
-    def from_json(text: str) -> InstanceRole:
+    def from_json(text: "str") -> InstanceRole:
         """
         The value that `to_json` gave.
         """
@@ -2120,7 +2122,7 @@ class InstanceType:
         The family, such as `p5`.
         """
     @staticmethod
-    def from_json(text: str) -> InstanceType:
+    def from_json(text: "str") -> InstanceType:
         """
         The value that `to_json` gave.
         """
@@ -2144,7 +2146,7 @@ class InstanceType:
         """
         IPv6 addresses that one interface can have.
         """
-    def layout(self, /, *, profile: str = "save-ips", efa: SupportsIndex | None = None, public_ip: str = "none") -> Layout:
+    def layout(self, /, *, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none") -> Layout:
         """
         Plans the network interfaces of one instance.
 
@@ -2263,7 +2265,7 @@ class KernelModule:
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> KernelModule:
+    def from_json(text: "str") -> KernelModule:
         """
         The value that `to_json` gave.
         """
@@ -2298,7 +2300,7 @@ class Latency:
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> Latency:
+    def from_json(text: "str") -> Latency:
         """
         The value that `to_json` gave.
         """
@@ -2370,14 +2372,14 @@ class Layout:
         How many EFA interfaces.
         """
     @staticmethod
-    def from_interfaces(instance_type: InstanceType, interfaces: SupportsGetItem[int, NetworkInterface]) -> Layout:
+    def from_interfaces(instance_type: "InstanceType", interfaces: "Sequence[NetworkInterface]") -> Layout:
         """
         A layout of your own interfaces, checked by the same rules.
 
         Raises LayoutError for the first rule that EC2 would refuse them for.
         """
     @staticmethod
-    def from_json(text: str) -> Layout:
+    def from_json(text: "str") -> Layout:
         """
         The value that `to_json` gave.
         """
@@ -2407,12 +2409,12 @@ class Layout:
         Consequences that a reader should know.
         """
     @property
-    def profile(self, /) -> str | None:
+    def profile(self, /) -> Profile | None:
         """
         The profile that it was planned with; None for the caller's own interfaces.
         """
     @property
-    def public_ip(self, /) -> str:
+    def public_ip(self, /) -> PublicIp:
         """
         How instances get a public address: `none`, `lone-efa` or `elastic-ip`.
         """
@@ -2426,7 +2428,7 @@ class Library:
     """
     A loaded libfabric.
     """
-    def __new__(cls, /, path: str | None = None) -> Library:
+    def __new__(cls, /, path: "str | None" = None) -> Library:
         """
         Finds and loads libfabric, or loads the one at `path`.
 
@@ -2490,7 +2492,7 @@ class MovedRate:
         What it was, in Gbit/s.
         """
     @staticmethod
-    def from_json(text: str) -> MovedRate:
+    def from_json(text: "str") -> MovedRate:
         """
         The value that `to_json` gave.
         """
@@ -2521,7 +2523,7 @@ class NcclAdvice:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
-    def applied_to(self, /, environment: dict[str, str]) -> dict[str, str]:
+    def applied_to(self, /, environment: "dict[str, str]") -> dict[str, str]:
         """
         The environment that follows when the advice is taken.
         """
@@ -2531,7 +2533,7 @@ class NcclAdvice:
         Variables that must have these values, for `env_vars` of Ray's `runtime_env`.
         """
     @staticmethod
-    def from_json(text: str) -> NcclAdvice:
+    def from_json(text: "str") -> NcclAdvice:
         """
         The value that `to_json` gave.
         """
@@ -2576,7 +2578,7 @@ class NcclChannels:
         Network devices that channels use, up to 255.
         """
     @staticmethod
-    def from_json(text: str) -> NcclChannels:
+    def from_json(text: "str") -> NcclChannels:
         """
         The value that `to_json` gave.
         """
@@ -2626,7 +2628,7 @@ class NcclEvidence:
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> NcclEvidence:
+    def from_json(text: "str") -> NcclEvidence:
         """
         The value that `to_json` gave.
         """
@@ -2671,7 +2673,7 @@ class NcclFinding:
         The first line that shows it.
         """
     @staticmethod
-    def from_json(text: str) -> NcclFinding:
+    def from_json(text: "str") -> NcclFinding:
         """
         The value that `to_json` gave.
         """
@@ -2696,7 +2698,7 @@ class NcclFinding:
         Where that comes from.
         """
     @property
-    def severity(self, /) -> str:
+    def severity(self, /) -> NcclSeverity:
         """
         `failed`, `warning` or `note`.
         """
@@ -2716,7 +2718,7 @@ class NcclHost:
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> NcclHost:
+    def from_json(text: "str") -> NcclHost:
         """
         The value that `to_json` gave.
         """
@@ -2735,7 +2737,7 @@ class NcclHost:
         The value as JSON.
         """
     @property
-    def verdict(self, /) -> str:
+    def verdict(self, /) -> NcclVerdict:
         """
         What they run over.
         """
@@ -2750,13 +2752,13 @@ class NcclLog:
     have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the type.
     Raises CatalogError for a misspelt instance_type.
     """
-    def __new__(cls, /, *, expected_nics: SupportsIndex | None = None, expect_gpudirect: bool | None = None, instance_type: str | None = None) -> NcclLog: ...
+    def __new__(cls, /, *, expected_nics: "int | None" = None, expect_gpudirect: "bool | None" = None, instance_type: "str | None" = None) -> NcclLog: ...
     def __repr__(self, /) -> str: ...
-    def feed(self, /, piece: str | SupportsGetItem[int, SupportsIndex]) -> None:
+    def feed(self, /, piece: "str | bytes") -> None:
         """
         Takes the next piece of a stream; where it is cut makes no difference.
         """
-    def feed_line(self, /, line: str | SupportsGetItem[int, SupportsIndex]) -> None:
+    def feed_line(self, /, line: "str | bytes") -> None:
         """
         Takes one line, with or without its newline.
         """
@@ -2786,7 +2788,7 @@ class NcclNetwork:
         libfabric's fabric: `efa` or `efa-direct`; from aws-ofi-nccl 1.14.
         """
     @staticmethod
-    def from_json(text: str) -> NcclNetwork:
+    def from_json(text: "str") -> NcclNetwork:
         """
         The value that `to_json` gave.
         """
@@ -2856,7 +2858,7 @@ class NcclNote:
         `set`, `unset` or `note`.
         """
     @staticmethod
-    def from_json(text: str) -> NcclNote:
+    def from_json(text: "str") -> NcclNote:
         """
         The value that `to_json` gave.
         """
@@ -2897,7 +2899,7 @@ class NcclRank:
         Its channels.
         """
     @staticmethod
-    def from_json(text: str) -> NcclRank:
+    def from_json(text: "str") -> NcclRank:
         """
         The value that `to_json` gave.
         """
@@ -2936,7 +2938,7 @@ class NcclRank:
         The value as JSON.
         """
     @property
-    def verdict(self, /) -> str:
+    def verdict(self, /) -> NcclVerdict:
         """
         What it runs over.
         """
@@ -2972,7 +2974,7 @@ class NcclReason:
         What that is, in one sentence.
         """
     @staticmethod
-    def from_json(text: str) -> NcclReason:
+    def from_json(text: "str") -> NcclReason:
         """
         The value that `to_json` gave.
         """
@@ -3004,7 +3006,7 @@ class NcclReport:
         Channels of all processes.
         """
     @property
-    def end(self, /) -> str:
+    def end(self, /) -> JobEnd:
         """
         How the job ended, as far as the log goes: `not_seen`, `orderly` or `failed`.
         """
@@ -3019,7 +3021,7 @@ class NcclReport:
         Worst first.
         """
     @staticmethod
-    def from_json(text: str) -> NcclReport:
+    def from_json(text: "str") -> NcclReport:
         """
         The value that `to_json` gave.
         """
@@ -3073,7 +3075,7 @@ class NcclReport:
         The value as JSON.
         """
     @property
-    def verdict(self, /) -> str:
+    def verdict(self, /) -> NcclVerdict:
         """
         `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
         `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
@@ -3090,7 +3092,7 @@ class NcclSource:
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> NcclSource:
+    def from_json(text: "str") -> NcclSource:
         """
         The value that `to_json` gave.
         """
@@ -3140,7 +3142,7 @@ class NetworkCard:
         EC2's baseline figure in Gbps. Never sum it over cards.
         """
     @staticmethod
-    def from_json(text: str) -> NetworkCard:
+    def from_json(text: "str") -> NetworkCard:
         """
         The value that `to_json` gave.
         """
@@ -3182,7 +3184,7 @@ class NetworkInterface:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, network_card_index: SupportsIndex, device_index: SupportsIndex, interface_type: str, *, associate_public_ip_address: bool | None = None, ipv4_address_count: SupportsIndex | None = None, ipv4_prefix_count: SupportsIndex | None = None) -> NetworkInterface: ...
+    def __new__(cls, /, network_card_index: "int", device_index: "int", interface_type: "choices.InterfaceType", *, associate_public_ip_address: "bool | None" = None, ipv4_address_count: "int | None" = None, ipv4_prefix_count: "int | None" = None) -> NetworkInterface: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -3196,7 +3198,7 @@ class NetworkInterface:
         Device index, counted from 0 on each card.
         """
     @staticmethod
-    def from_json(text: str) -> NetworkInterface:
+    def from_json(text: "str") -> NetworkInterface:
         """
         The value that `to_json` gave.
         """
@@ -3246,7 +3248,7 @@ class NeuronDevice:
         How many.
         """
     @staticmethod
-    def from_json(text: str) -> NeuronDevice:
+    def from_json(text: "str") -> NeuronDevice:
         """
         The value that `to_json` gave.
         """
@@ -3286,7 +3288,7 @@ class Nic:
         The fabrics that it appears on, such as `efa` and `efa-direct`.
         """
     @staticmethod
-    def from_json(text: str) -> Nic:
+    def from_json(text: "str") -> Nic:
         """
         The value that `to_json` gave.
         """
@@ -3353,7 +3355,7 @@ class Node:
         What the instance type should have.
         """
     @staticmethod
-    def from_json(text: str) -> Node:
+    def from_json(text: "str") -> Node:
         """
         The value that `to_json` gave.
         """
@@ -3488,7 +3490,7 @@ class NodeInspection:
         Why EFA cannot be used, in one line, where it cannot.
         """
     @staticmethod
-    def from_json(text: str) -> NodeInspection:
+    def from_json(text: "str") -> NodeInspection:
         """
         The value that `to_json` gave.
         """
@@ -3513,7 +3515,7 @@ class NodeInspection:
         Version of the libfabric that answered.
         """
     @staticmethod
-    def of(node: Node, doctor: DoctorReport) -> NodeInspection:
+    def of(node: "Node", doctor: "DoctorReport") -> NodeInspection:
         """
         What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
         """
@@ -3553,7 +3555,7 @@ class NodeOutput:
         The exit code, where the script ended.
         """
     @staticmethod
-    def from_json(text: str) -> NodeOutput:
+    def from_json(text: "str") -> NodeOutput:
         """
         The value that `to_json` gave.
         """
@@ -3568,7 +3570,7 @@ class NodeOutput:
         Its primary private address.
         """
     @property
-    def status(self, /) -> str:
+    def status(self, /) -> CommandStatus:
         """
         `success`, `failed`, `timed out`, `cancelled`, `not finished` or `not online`.
         """
@@ -3605,7 +3607,7 @@ class PairOptions:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, provider: str, *, domain: str | None = None, source_address: str | None = None, rails: "collections.abc.Sequence[Rail]" = ..., latency_bytes: SupportsIndex = 64, message_bytes: SupportsIndex = 1048576, test_budget_s: SupportsFloat | SupportsIndex = 0.2, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0, deadline_s: SupportsFloat | SupportsIndex = 30.0) -> PairOptions: ...
+    def __new__(cls, /, provider: "str", *, domain: "str | None" = None, source_address: "str | None" = None, rails: "Sequence[Rail]" = ..., latency_bytes: "int" = 64, message_bytes: "int" = 1048576, test_budget_s: "float" = 0.2, connect_timeout_s: "float" = 10.0, deadline_s: "float" = 30.0) -> PairOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -3624,7 +3626,7 @@ class PairOptions:
         The domain by name.
         """
     @staticmethod
-    def from_json(text: str) -> PairOptions:
+    def from_json(text: "str") -> PairOptions:
         """
         The value that `to_json` gave.
         """
@@ -3662,11 +3664,11 @@ class PairOptions:
         """
         The value as JSON.
         """
-    def with_rails(self, /, count: SupportsIndex) -> PairOptions:
+    def with_rails(self, /, count: "int") -> PairOptions:
         """
         The same on the first so many rails.
         """
-    def within(self, /, round_deadline_s: SupportsFloat | SupportsIndex) -> PairOptions:
+    def within(self, /, round_deadline_s: "float") -> PairOptions:
         """
         The same within a round that may take so many seconds.
         """
@@ -3687,12 +3689,12 @@ class PairSight:
         The code of the error.
         """
     @staticmethod
-    def failed(phase: str, code: str, after_s: SupportsFloat | SupportsIndex, message: str) -> PairSight:
+    def failed(phase: "choices.Phase", code: "str", after_s: "float", message: "str") -> PairSight:
         """
         A failure in a phase with an error's code and text, so many seconds after the start.
         """
     @staticmethod
-    def from_json(text: str) -> PairSight:
+    def from_json(text: "str") -> PairSight:
         """
         The value that `to_json` gave.
         """
@@ -3717,7 +3719,7 @@ class PairSight:
         Half of the round trip, in µs.
         """
     @staticmethod
-    def measured(latency_us: SupportsFloat | SupportsIndex, gbps_low_to_high: SupportsFloat | SupportsIndex, gbps_high_to_low: SupportsFloat | SupportsIndex) -> PairSight:
+    def measured(latency_us: "float", gbps_low_to_high: "float", gbps_high_to_low: "float") -> PairSight:
         """
         A measurement, for drivers that measure by themselves.
         """
@@ -3767,7 +3769,7 @@ class PciDevice:
         The driver that is bound to it.
         """
     @staticmethod
-    def from_json(text: str) -> PciDevice:
+    def from_json(text: "str") -> PciDevice:
         """
         The value that `to_json` gave.
         """
@@ -3824,7 +3826,7 @@ class Plan:
         The least IAM policy, as JSON, under which you can make this plan, apply it, verify and
         destroy the cluster.
         """
-    def diff(self, /, other: Plan) -> list[tuple[str, str | None, str | None]]:
+    def diff(self, /, other: "Plan") -> list[tuple[str, str | None, str | None]]:
         """
         Where another plan differs: path, this plan's value and the other's as JSON, None where
         one has no such value. Empty for equal plans.
@@ -3840,7 +3842,7 @@ class Plan:
         Identifies the intent: equal for equal specification, region and layout.
         """
     @staticmethod
-    def from_json(text: str) -> Plan:
+    def from_json(text: "str") -> Plan:
         """
         Reads a stored plan. Raises PlanError when it is none, or was changed.
         """
@@ -3906,7 +3908,7 @@ class Plan:
         exist included, in the plan's first subnet. To be run once; `verify` and `destroy` know the
         cluster afterwards.
         """
-    def to_cloudformation(self, /, *, format: str = "yaml", scripts_bucket: bool = False, session_logs: bool = False) -> str:
+    def to_cloudformation(self, /, *, format: "choices.Format" = "yaml", scripts_bucket: "bool" = False, session_logs: "bool" = False) -> str:
         """
         A CloudFormation template of everything that `Client.apply` would make, and the launch
         template that the instances come from; nothing has to exist. format: `yaml` or `json`.
@@ -3916,14 +3918,14 @@ class Plan:
         Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
         500 resources.
         """
-    def to_efa_device_plugin_values(self, /, *, taint: str = "vpc.amazonaws.com/efa") -> str:
+    def to_efa_device_plugin_values(self, /, *, taint: "str" = "vpc.amazonaws.com/efa") -> str:
         """
         Values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no node
         offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
 
         Raises HandoffError for a malformed taint.
         """
-    def to_eksctl(self, /, *, cluster: str, name: str | None = None) -> str:
+    def to_eksctl(self, /, *, cluster: "str", name: "str | None" = None) -> str:
         """
         A ClusterConfig with one managed node group for `eksctl create nodegroup --config-file`, as
         YAML. eksctl derives the interfaces itself, so it is written only where they are right.
@@ -3936,7 +3938,7 @@ class Plan:
         """
         The plan as JSON.
         """
-    def to_karpenter(self, /, *, role: str | None = None, ami_alias: str | None = None, interfaces: str = "static", workloads: SupportsGetItem[int, str] = ..., image: str | None = None, name: str | None = None, namespace: str | None = None, taint: str = "vpc.amazonaws.com/efa", maximum_nodes: SupportsIndex | None = None, static_nodes: bool = False, huge_pages_mib: SupportsIndex = 5120, memory_mib: SupportsIndex | None = None) -> str:
+    def to_karpenter(self, /, *, role: "str | None" = None, ami_alias: "str | None" = None, interfaces: "choices.KarpenterInterfaces" = "static", workloads: "Sequence[choices.Workload]" = ..., image: "str | None" = None, name: "str | None" = None, namespace: "str | None" = None, taint: "str" = "vpc.amazonaws.com/efa", maximum_nodes: "int | None" = None, static_nodes: "bool" = False, huge_pages_mib: "int" = 5120, memory_mib: "int | None" = None) -> str:
         """
         Karpenter's manifests as YAML: an EC2NodeClass and a NodePool of one instance type in one
         zone, then the workloads, and a NodeOverlay where pods request huge pages.
@@ -3953,7 +3955,7 @@ class Plan:
         Raises HandoffError when a group does not exist yet (see `Client.prepare`), and for what
         Karpenter cannot launch.
         """
-    def to_launch_template(self, /, *, launcher: str = "ec2", cluster_security_group: str | None = None) -> str:
+    def to_launch_template(self, /, *, launcher: "choices.Launcher" = "ec2", cluster_security_group: "str | None" = None) -> str:
         """
         A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
         --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
@@ -3963,7 +3965,7 @@ class Plan:
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """
-    def to_ray_yaml(self, /, *, head_instance_type: str | None = None, head_image: str | None = None, head_subnet: str | None = None, head_instance_profile: str | None = None, min_workers: SupportsIndex | None = None, max_workers: SupportsIndex | None = None, idle_timeout_minutes: SupportsIndex = 5, ssh_user: str | None = None, ssh_private_key: str | None = None, ray_version: str | None = None, python_packages: SupportsGetItem[int, str] = ..., efa_sdk: str | None = None, efa_sdk_wheel: str | None = None, efa_sdk_index: str | None = None) -> str:
+    def to_ray_yaml(self, /, *, head_instance_type: "str | None" = None, head_image: "str | None" = None, head_subnet: "str | None" = None, head_instance_profile: "str | None" = None, min_workers: "int | None" = None, max_workers: "int | None" = None, idle_timeout_minutes: "int" = 5, ssh_user: "str | None" = None, ssh_private_key: "str | None" = None, ray_version: "str | None" = None, python_packages: "Sequence[str]" = ..., efa_sdk: "str | None" = None, efa_sdk_wheel: "str | None" = None, efa_sdk_index: "str | None" = None) -> str:
         """
         A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
         group, and one worker type with the plan's interfaces, named after the instance type. A
@@ -3984,7 +3986,7 @@ class Plan:
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
         a plan with Elastic IPs, and for options that Ray would refuse.
         """
-    def to_terraform(self, /, *, launcher: str = "ec2", cluster_security_group: str | None = None) -> str:
+    def to_terraform(self, /, *, launcher: "choices.Launcher" = "ec2", cluster_security_group: "str | None" = None) -> str:
         """
         One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
         of `to_launch_template`. launcher: as there.
@@ -4027,7 +4029,7 @@ class PreflightReport:
         The checks, in order.
         """
     @staticmethod
-    def from_json(text: str) -> PreflightReport:
+    def from_json(text: "str") -> PreflightReport:
         """
         The value that `to_json` gave.
         """
@@ -4051,7 +4053,7 @@ class PreflightReport:
         The names of the checks that could not be made.
         """
     @property
-    def verdict(self, /) -> str:
+    def verdict(self, /) -> PreflightVerdict:
         """
         `ready`, `partial` (not everything could be looked at) or `not ready`.
         """
@@ -4078,7 +4080,7 @@ class ProbeOptions:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, provider: str, *, fabric: str | None = None, domain: str | None = None, source_address: str | None = None, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = True, bandwidth: bool = True, size_budget_s: SupportsFloat | SupportsIndex = 0.25, min_iterations: SupportsIndex = 10, max_iterations: SupportsIndex = 1000000, window: SupportsIndex = 64, buffers: str = "reused", operation: str = "message", direction: str = "one_way", wait: str = "adaptive", deadline_s: SupportsFloat | SupportsIndex = 60.0, connect_timeout_s: SupportsFloat | SupportsIndex = 10.0, memory: str = "host", dmabuf: bool = False, forbid_cuda_calls: bool = False) -> ProbeOptions: ...
+    def __new__(cls, /, provider: "str", *, fabric: "str | None" = None, domain: "str | None" = None, source_address: "str | None" = None, sizes: "Sequence[int] | None" = None, latency: "bool" = True, bandwidth: "bool" = True, size_budget_s: "float" = 0.25, min_iterations: "int" = 10, max_iterations: "int" = 1000000, window: "int" = 64, buffers: "choices.Buffers" = "reused", operation: "choices.Operation" = "message", direction: "choices.Direction" = "one_way", wait: "choices.Wait" = "adaptive", deadline_s: "float" = 60.0, connect_timeout_s: "float" = 10.0, memory: "str" = "host", dmabuf: "bool" = False, forbid_cuda_calls: "bool" = False) -> ProbeOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -4087,7 +4089,7 @@ class ProbeOptions:
         Whether bandwidth is measured.
         """
     @property
-    def buffers(self, /) -> str:
+    def buffers(self, /) -> Buffers:
         """
         `reused` or `distinct`.
         """
@@ -4102,7 +4104,7 @@ class ProbeOptions:
         Seconds for the whole probe.
         """
     @property
-    def direction(self, /) -> str:
+    def direction(self, /) -> Direction:
         """
         `one_way` or `bidirectional`.
         """
@@ -4127,7 +4129,7 @@ class ProbeOptions:
         Whether libfabric is told to call no CUDA.
         """
     @staticmethod
-    def from_json(text: str) -> ProbeOptions:
+    def from_json(text: "str") -> ProbeOptions:
         """
         The value that `to_json` gave.
         """
@@ -4152,7 +4154,7 @@ class ProbeOptions:
         Round trips or messages that are measured at least.
         """
     @property
-    def operation(self, /) -> str:
+    def operation(self, /) -> Operation:
         """
         `message`, `tagged`, `write`, `write_data` or `read`.
         """
@@ -4181,7 +4183,7 @@ class ProbeOptions:
         The value as JSON.
         """
     @property
-    def wait(self, /) -> str:
+    def wait(self, /) -> Wait:
         """
         `adaptive` or `spin`.
         """
@@ -4204,12 +4206,12 @@ class ProbeReport:
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
-    def buffers(self, /) -> str:
+    def buffers(self, /) -> Buffers:
         """
         `reused` or `distinct`.
         """
     @property
-    def direction(self, /) -> str:
+    def direction(self, /) -> Direction:
         """
         `one_way` or `bidirectional`.
         """
@@ -4229,7 +4231,7 @@ class ProbeReport:
         The fabric.
         """
     @staticmethod
-    def from_json(text: str) -> ProbeReport:
+    def from_json(text: "str") -> ProbeReport:
         """
         The value that `to_json` gave.
         """
@@ -4259,7 +4261,7 @@ class ProbeReport:
         Where this side's buffers lay: `host`, or `cuda:0`.
         """
     @property
-    def operation(self, /) -> str:
+    def operation(self, /) -> Operation:
         """
         `message`, `tagged`, `write`, `write_data` or `read`.
         """
@@ -4294,7 +4296,7 @@ class ProbeReport:
         The provider's version.
         """
     @property
-    def role(self, /) -> str:
+    def role(self, /) -> ProbeRole:
         """
         `loopback`, `connect` or `serve`.
         """
@@ -4340,7 +4342,7 @@ class ProbeRow:
         Bandwidth, where it was asked for.
         """
     @staticmethod
-    def from_json(text: str) -> ProbeRow:
+    def from_json(text: "str") -> ProbeRow:
         """
         The value that `to_json` gave.
         """
@@ -4405,7 +4407,7 @@ class ProviderInfo:
         The fabric.
         """
     @staticmethod
-    def from_json(text: str) -> ProviderInfo:
+    def from_json(text: "str") -> ProviderInfo:
         """
         The value that `to_json` gave.
         """
@@ -4467,7 +4469,7 @@ class Rail:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, device: str, provider: str, *, domain: str | None = None, numa_node: SupportsIndex | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None) -> Rail: ...
+    def __new__(cls, /, device: "str", provider: "str", *, domain: "str | None" = None, numa_node: "int | None" = None, expected_gbps: "float | None" = None) -> Rail: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -4486,7 +4488,7 @@ class Rail:
         Gbit/s that it should reach in one direction.
         """
     @staticmethod
-    def from_json(text: str) -> Rail:
+    def from_json(text: "str") -> Rail:
         """
         The value that `to_json` gave.
         """
@@ -4546,12 +4548,12 @@ class RailMeasure:
         Seconds.
         """
     @property
-    def evidence(self, /) -> str:
+    def evidence(self, /) -> RailEvidence:
         """
         Whether the device's counters show the traffic: `proved`, `not_proved`, `unknown`.
         """
     @staticmethod
-    def from_json(text: str) -> RailMeasure:
+    def from_json(text: "str") -> RailMeasure:
         """
         The value that `to_json` gave.
         """
@@ -4598,7 +4600,7 @@ class RailReport:
         Gbit/s that all rails together should reach.
         """
     @staticmethod
-    def from_json(text: str) -> RailReport:
+    def from_json(text: "str") -> RailReport:
         """
         The value that `to_json` gave.
         """
@@ -4693,7 +4695,7 @@ class RailResult:
         The code of the error by which one is missing.
         """
     @staticmethod
-    def from_json(text: str) -> RailResult:
+    def from_json(text: "str") -> RailResult:
         """
         The value that `to_json` gave.
         """
@@ -4743,7 +4745,7 @@ class RankedInstance:
         The Capacity Block's or UltraServer's domain.
         """
     @staticmethod
-    def from_json(text: str) -> RankedInstance:
+    def from_json(text: "str") -> RankedInstance:
         """
         The value that `to_json` gave.
         """
@@ -4793,7 +4795,7 @@ class RdmaDevice:
         The driver.
         """
     @staticmethod
-    def from_json(text: str) -> RdmaDevice:
+    def from_json(text: "str") -> RdmaDevice:
         """
         The value that `to_json` gave.
         """
@@ -4826,20 +4828,20 @@ class Server:
     address: `host:port` to listen on; any free port of this machine only by default. Raises
     FabricError when it cannot be listened on.
     """
-    def __new__(cls, /, token: str | None = None, *, address: str = "127.0.0.1:0") -> Server: ...
+    def __new__(cls, /, token: "str | None" = None, *, address: "str" = "127.0.0.1:0") -> Server: ...
     def __repr__(self, /) -> str: ...
     @property
     def address(self, /) -> str:
         """
         What peers connect to, as `ip:port`.
         """
-    def serve_one(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", memory: str = "host", dmabuf: bool = False, library: Library | None = None) -> ProbeReport:
+    def serve_one(self, /, *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, wait: "choices.Wait" = "adaptive", memory: "str" = "host", dmabuf: "bool" = False, library: "Library | None" = None) -> ProbeReport:
         """
         Answers the next peer that has the token; the report has what it measured. max_size: the
         largest message in bytes that the peer may ask for, which decides how much memory is taken.
         wait: `adaptive` or `spin`. memory, dmabuf: of this side, as for `ProbeOptions`.
         """
-    def serve_one_async(self, /, *, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, wait: str = "adaptive", memory: str = "host", dmabuf: bool = False, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+    def serve_one_async(self, /, *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, wait: "choices.Wait" = "adaptive", memory: "str" = "host", dmabuf: "bool" = False, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
         As `serve_one`, as an awaitable.
         """
@@ -4865,7 +4867,7 @@ class SideBandwidth:
         Seconds.
         """
     @staticmethod
-    def from_json(text: str) -> SideBandwidth:
+    def from_json(text: "str") -> SideBandwidth:
         """
         The value that `to_json` gave.
         """
@@ -4897,14 +4899,14 @@ class StoreClient:
     timeout_s: to reach it, in seconds. request_timeout_s: for each answer; a store whose host is gone
     says nothing, and `put` and `take` raise OSError then.
     """
-    def __new__(cls, /, address: str, token: str, *, timeout_s: SupportsFloat | SupportsIndex = 60.0, request_timeout_s: SupportsFloat | SupportsIndex = 60.0) -> StoreClient: ...
-    def put(self, /, key: str, value: bytes) -> None:
+    def __new__(cls, /, address: "str", token: "str", *, timeout_s: "float" = 60.0, request_timeout_s: "float" = 60.0) -> StoreClient: ...
+    def put(self, /, key: "str", value: "bytes") -> None:
         """
         Leaves the bytes under a key that was not used before.
 
         Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
         """
-    def take(self, /, key: str) -> bytes | None:
+    def take(self, /, key: "str") -> bytes | None:
         """
         Takes away what lies under the key; None while nothing does.
 
@@ -4921,7 +4923,7 @@ class StoreServer:
     """
     def __enter__(self, /) -> StoreServer: ...
     def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None: ...
-    def __new__(cls, /, token: str | None = None, *, address: str = "127.0.0.1:0", deadline_s: SupportsFloat | SupportsIndex = 86400.0) -> StoreServer: ...
+    def __new__(cls, /, token: "str | None" = None, *, address: "str" = "127.0.0.1:0", deadline_s: "float" = 86400.0) -> StoreServer: ...
     def __repr__(self, /) -> str: ...
     @property
     def address(self, /) -> str:
@@ -4950,7 +4952,7 @@ class SurveyComparison:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> SurveyComparison:
+    def from_json(text: "str") -> SurveyComparison:
         """
         The value that `to_json` gave.
         """
@@ -5005,7 +5007,7 @@ class SurveyDifference:
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def from_json(text: str) -> SurveyDifference:
+    def from_json(text: "str") -> SurveyDifference:
         """
         The value that `to_json` gave.
         """
@@ -5044,7 +5046,7 @@ class SurveyNode:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, name: str, *, address: str | None = None, inspection: str | None = None, rails: SupportsIndex = 0, network_nodes: "collections.abc.Sequence[str]" = ..., instance_id: str | None = None, ray_node_id: str | None = None) -> SurveyNode: ...
+    def __new__(cls, /, name: "str", *, address: "str | None" = None, inspection: "str | None" = None, rails: "int" = 0, network_nodes: "Sequence[str]" = ..., instance_id: "str | None" = None, ray_node_id: "str | None" = None) -> SurveyNode: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -5053,7 +5055,7 @@ class SurveyNode:
         The address, where known.
         """
     @staticmethod
-    def from_json(text: str) -> SurveyNode:
+    def from_json(text: "str") -> SurveyNode:
         """
         The value that `to_json` gave.
         """
@@ -5122,12 +5124,12 @@ class SurveyNodeState:
         The code of the error that kept it from taking part.
         """
     @staticmethod
-    def from_json(text: str) -> SurveyNodeState:
+    def from_json(text: "str") -> SurveyNodeState:
         """
         The value that `to_json` gave.
         """
     @property
-    def kind(self, /) -> str:
+    def kind(self, /) -> NodeStateKind:
         """
         `joined`, `measured`, `lost` or `absent`.
         """
@@ -5171,7 +5173,7 @@ class SurveyOptions:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, base_rounds: SupportsIndex | None = None, thresholds: SurveyThresholds | None = None) -> SurveyOptions: ...
+    def __new__(cls, /, *, mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, base_rounds: "int | None" = None, thresholds: "SurveyThresholds | None" = None) -> SurveyOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -5190,7 +5192,7 @@ class SurveyOptions:
         The rate of one rail in each direction, in Gbit/s.
         """
     @staticmethod
-    def from_json(text: str) -> SurveyOptions:
+    def from_json(text: "str") -> SurveyOptions:
         """
         The value that `to_json` gave.
         """
@@ -5200,7 +5202,7 @@ class SurveyOptions:
         Per node, the label of its network node.
         """
     @property
-    def mode(self, /) -> str:
+    def mode(self, /) -> SurveyMode:
         """
         Which pairs the base rounds cover.
         """
@@ -5229,13 +5231,13 @@ class SurveyPlan:
     with the code `fabric.invalid_option` for both at once, and for labels that are not one for
     each node.
     """
-    def __new__(cls, /, nodes: SupportsGetItem[int, SurveyNode], provider: str, *, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, options: SurveyOptions | None = None) -> SurveyPlan: ...
-    def absent(self, /, node: SupportsIndex, code: str, why: str) -> None:
+    def __new__(cls, /, nodes: "Sequence[SurveyNode]", provider: "str", *, mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, options: "SurveyOptions | None" = None) -> SurveyPlan: ...
+    def absent(self, /, node: "int", code: "str", why: "str") -> None:
         """
         Says that a node takes no part, with an error's code and a sentence with the cure: it never
         joined, or its set-up keeps it from measuring. That is no evidence against it.
         """
-    def answers(self, /, node: SupportsIndex) -> bool:
+    def answers(self, /, node: "int") -> bool:
         """
         Whether the node still answers, as far as is known.
         """
@@ -5245,7 +5247,7 @@ class SurveyPlan:
         Which time the pairs of the current round are measured: 0, or 1 for those that gave no
         answer. Names of pairs need it.
         """
-    def lost(self, /, node: SupportsIndex) -> None:
+    def lost(self, /, node: "int") -> None:
         """
         Says that a node is gone: it is in no further pair.
         """
@@ -5258,21 +5260,21 @@ class SurveyPlan:
         """
         The nodes, by number; names that came twice have got a number.
         """
-    def progress(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0) -> SurveyProgress:
+    def progress(self, /, *, elapsed_s: "float" = 0.0) -> SurveyProgress:
         """
         How far the survey is.
         """
-    def rails_of(self, /, pair: tuple[SupportsIndex, SupportsIndex]) -> int:
+    def rails_of(self, /, pair: "tuple[int, int]") -> int:
         """
         Rails that a pair is measured on: as many as both nodes have.
         """
-    def record(self, /, pair: tuple[SupportsIndex, SupportsIndex], low: PairSight | None, high: PairSight | None, *, after_s: SupportsFloat | SupportsIndex = 0.0) -> None:
+    def record(self, /, pair: "tuple[int, int]", low: "PairSight | None", high: "PairSight | None", *, after_s: "float" = 0.0) -> None:
         """
         Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
         after the start of the round. Such a pair comes once more from `next()`, and a node that
         gives no answer then is lost.
         """
-    def report(self, /, *, elapsed_s: SupportsFloat | SupportsIndex = 0.0, finished_unix_s: SupportsIndex | None = None) -> SurveyReport:
+    def report(self, /, *, elapsed_s: "float" = 0.0, finished_unix_s: "int | None" = None) -> SurveyReport:
         """
         What is known so far. The plan has no clock: elapsed_s is how long it took, and
         finished_unix_s when it ended, in seconds since 1970 (`time.time()`).
@@ -5310,7 +5312,7 @@ class SurveyProgress:
         Pairs that failed.
         """
     @staticmethod
-    def from_json(text: str) -> SurveyProgress:
+    def from_json(text: "str") -> SurveyProgress:
         """
         The value that `to_json` gave.
         """
@@ -5362,7 +5364,7 @@ class SurveyReport:
         """
         What to do, in one line: the first of `str()`.
         """
-    def compare(self, /, earlier: SurveyReport) -> SurveyComparison:
+    def compare(self, /, earlier: "SurveyReport") -> SurveyComparison:
         """
         What changed since an earlier report: findings, nodes, and median rates that moved by more
         than either survey could tell from its noise.
@@ -5382,7 +5384,7 @@ class SurveyReport:
         """
         Nodes to take out, by name: those with evidence against them.
         """
-    def drain_commands(self, /, scheduler: "typing.Literal['slurm', 'kubernetes', 'ray']") -> DrainCommands:
+    def drain_commands(self, /, scheduler: "choices.Scheduler") -> DrainCommands:
         """
         The commands with which a scheduler takes out the nodes in `drain`, each with its reason:
         `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`. Names
@@ -5410,7 +5412,7 @@ class SurveyReport:
         When it ended, such as `2026-11-30T02:00:00Z`; None where nobody said.
         """
     @staticmethod
-    def from_json(text: str) -> SurveyReport:
+    def from_json(text: "str") -> SurveyReport:
         """
         The value that `to_json` gave.
         """
@@ -5518,7 +5520,7 @@ class SurveyReport:
         Nodes that are slow themselves, or one of their rails is, by name.
         """
     @property
-    def status(self, /) -> str:
+    def status(self, /) -> SurveyStatus:
         """
         `healthy`; `findings`, with evidence against a node, a link or the network; or
         `not_surveyed`, when nothing was found and not everything was measured.
@@ -5617,7 +5619,7 @@ class SurveySummary:
         The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
         """
     @staticmethod
-    def from_json(text: str) -> SurveySummary:
+    def from_json(text: "str") -> SurveySummary:
         """
         The value that `to_json` gave.
         """
@@ -5691,7 +5693,7 @@ class SurveyThresholds:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, loss: SupportsFloat | SupportsIndex = 0.10, latency_excess: SupportsFloat | SupportsIndex = 0.10, link_latency_excess: SupportsFloat | SupportsIndex = 0.25, z: SupportsFloat | SupportsIndex = 3.5, of_expected: SupportsFloat | SupportsIndex = 0.90, least_nodes: SupportsIndex = 5, alone: SupportsIndex = 3) -> SurveyThresholds: ...
+    def __new__(cls, /, *, loss: "float" = 0.10, latency_excess: "float" = 0.10, link_latency_excess: "float" = 0.25, z: "float" = 3.5, of_expected: "float" = 0.90, least_nodes: "int" = 5, alone: "int" = 3) -> SurveyThresholds: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -5700,7 +5702,7 @@ class SurveyThresholds:
         Times that an outlier is measured again alone.
         """
     @staticmethod
-    def from_json(text: str) -> SurveyThresholds:
+    def from_json(text: "str") -> SurveyThresholds:
         """
         The value that `to_json` gave.
         """
@@ -5751,13 +5753,13 @@ class Topology:
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
-    def distance(self, /, a: SupportsIndex, b: SupportsIndex) -> int | None:
+    def distance(self, /, a: "int", b: "int") -> int | None:
         """
         Levels from the bottom up to a network node that two ranks share, 0 for the same bottom
         node; None when it is not known.
         """
     @staticmethod
-    def from_json(text: str) -> Topology:
+    def from_json(text: "str") -> Topology:
         """
         The value that `to_json` gave.
         """
@@ -5766,7 +5768,7 @@ class Topology:
         """
         The instances below each bottom network node, nearest groups side by side.
         """
-    def hostfile(self, /, slots: SupportsIndex | None = None) -> str:
+    def hostfile(self, /, slots: "int | None" = None) -> str:
         """
         One private address per line in rank order, as mpirun's hostfile; with slots as Open MPI
         writes them.
@@ -5812,7 +5814,7 @@ class Uverbs:
         The error number of what is denied.
         """
     @staticmethod
-    def from_json(text: str) -> Uverbs:
+    def from_json(text: "str") -> Uverbs:
         """
         The value that `to_json` gave.
         """
@@ -5864,7 +5866,7 @@ class VerifyReport:
         The fingerprint of the plan.
         """
     @staticmethod
-    def from_json(text: str) -> VerifyReport:
+    def from_json(text: "str") -> VerifyReport:
         """
         The value that `to_json` gave.
         """
@@ -5908,7 +5910,7 @@ class Volume:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, device_name: str, size_gib: SupportsIndex, volume_type: "typing.Literal['gp3', 'gp2', 'io1', 'io2'] | None" = None, iops: SupportsIndex | None = None, throughput_mib_s: SupportsIndex | None = None, kms_key_id: str | None = None) -> Volume: ...
+    def __new__(cls, /, *, device_name: "str", size_gib: "int", volume_type: "choices.VolumeType | None" = None, iops: "int | None" = None, throughput_mib_s: "int | None" = None, kms_key_id: "str | None" = None) -> Volume: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -5917,7 +5919,7 @@ class Volume:
         The device's name.
         """
     @staticmethod
-    def from_json(text: str) -> Volume:
+    def from_json(text: "str") -> Volume:
         """
         The value that `to_json` gave.
         """
@@ -5951,7 +5953,7 @@ class Volume:
         Its type.
         """
 
-def _fabric_ask(*, library: str | PathLike[str] | None = None, provider: str = ..., environment: dict[str, str | None] = ..., deadline_s: SupportsFloat | SupportsIndex = 20.0) -> str:
+def _fabric_ask(*, library: "str | os.PathLike[str] | None" = None, provider: "str" = ..., environment: "dict[str, str | None]" = ..., deadline_s: "float" = 20.0) -> str:
     """
     Asks libfabric in a child process and returns the answer as JSON. Not for callers.
     """
@@ -5968,17 +5970,17 @@ def _stop_calls() -> None:
     fault, and no thread may hand a result to an interpreter that is gone. Not for callers.
     """
 
-def _survey_options(options: SurveyOptions | None, *, mode: str, seed: SupportsIndex, labels: SupportsGetItem[int, str] | None, expected_gbps: SupportsFloat | SupportsIndex | None, expected_rail_gbps: SupportsFloat | SupportsIndex | None) -> SurveyOptions:
+def _survey_options(options: "SurveyOptions | None", *, mode: "choices.SurveyMode", seed: "int", labels: "Sequence[str] | None", expected_gbps: "float | None", expected_rail_gbps: "float | None") -> SurveyOptions:
     """
     Options given whole, or the settings that callers may give as keywords instead.
     """
 
-def advise_nccl_environment(environment: dict[str, str], *, instance_type: str | None = None, efa_count: SupportsIndex | None = None, gpu_count: SupportsIndex | None = None, has_rdma: bool | None = None, libfabric_version: str | None = None, plugin_version: str | None = None, plugin_path: str | None = None, fork_is_safe: bool | None = None, require_efa: bool = False) -> NcclAdvice:
+def advise_nccl_environment(environment: "dict[str, str]", *, instance_type: "str | None" = None, efa_count: "int | None" = None, gpu_count: "int | None" = None, has_rdma: "bool | None" = None, libfabric_version: "str | None" = None, plugin_version: "str | None" = None, plugin_path: "str | None" = None, fork_is_safe: "bool | None" = None, require_efa: "bool" = False) -> NcclAdvice:
     """
     What to set and what to unset for NCCL over EFA, for processes with this environment.
     """
 
-def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, *, probe: str | ProbeOptions | None = None, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> ProbeReport:
+def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", *, probe: "str | ProbeOptions | None" = None, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, library: "Library | None" = None) -> ProbeReport:
     """
     Answers one side that calls `measure_through` with the same exchange and name.
 
@@ -5986,12 +5988,12 @@ def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange",
     message in bytes that the other side may ask for.
     """
 
-def answer_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, *, probe: str | ProbeOptions | None = None, accept_timeout_s: SupportsFloat | SupportsIndex = 60.0, deadline_s: SupportsFloat | SupportsIndex = 600.0, max_size: SupportsIndex = 67108864, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+def answer_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", *, probe: "str | ProbeOptions | None" = None, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `answer_through`, as an awaitable.
     """
 
-def check(document: str, *, catalog: Catalog | None = None) -> DocumentReport:
+def check(document: "str", *, catalog: "Catalog | None" = None) -> DocumentReport:
     """
     What is wrong with the EFA part of a document that exists: a Ray cluster YAML, Kubernetes
     manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or Terraform
@@ -6001,17 +6003,17 @@ def check(document: str, *, catalog: Catalog | None = None) -> DocumentReport:
     32 MiB, nested deeper than 128 levels, or with aliases or functions that expand to much more.
     """
 
-def connect(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
+def connect(address: "str", token: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> ProbeReport:
     """
     Measures to a `Server` at `host:port`, which must have the same token.
     """
 
-def connect_async(address: str, token: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+def connect_async(address: "str", token: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `connect`, as an awaitable.
     """
 
-def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False, environment: dict[str, str] | str | PathLike[str] | None = None) -> DoctorReport:
+def doctor(*, root: "str" = "/", instance_type: "str | None" = None, deadline_s: "float" = 30.0, wait_for_devices: "bool" = False, environment: "dict[str, str] | str | os.PathLike[str] | None" = None) -> DoctorReport:
     """
     Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
 
@@ -6029,7 +6031,7 @@ def doctor(*, root: str = "/", instance_type: str | None = None, deadline_s: Sup
     docs/doctor.md has the checks; `python -m efa_sdk.doctor` is the same as a command.
     """
 
-def doctor_async(*, root: str = "/", instance_type: str | None = None, deadline_s: SupportsFloat | SupportsIndex = 30.0, wait_for_devices: bool = False, environment: dict[str, str] | str | PathLike[str] | None = None) -> "collections.abc.Awaitable[DoctorReport]":
+def doctor_async(*, root: "str" = "/", instance_type: "str | None" = None, deadline_s: "float" = 30.0, wait_for_devices: "bool" = False, environment: "dict[str, str] | str | os.PathLike[str] | None" = None) -> "collections.abc.Awaitable[DoctorReport]":
     """
     As `doctor`, as an awaitable.
     """
@@ -6044,24 +6046,24 @@ def error_codes() -> list[str]:
     Every code that an error of this package can have.
     """
 
-def instance_type_table(types: SupportsGetItem[int, InstanceType]) -> str:
+def instance_type_table(types: "Sequence[InstanceType]") -> str:
     """
     A table of types as text: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
     """
 
-def loopback(probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
+def loopback(probe: "str | ProbeOptions", *, library: "Library | None" = None) -> ProbeReport:
     """
     Measures between two endpoints of this process.
 
     probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
     """
 
-def loopback_async(probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+def loopback_async(probe: "str | ProbeOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `loopback`, as an awaitable.
     """
 
-def measure_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, probe: str | ProbeOptions, *, library: Library | None = None) -> ProbeReport:
+def measure_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> ProbeReport:
     """
     Measures to a side that calls `answer_through` with the same exchange and name.
 
@@ -6070,19 +6072,19 @@ def measure_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange"
     time.
     """
 
-def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, probe: str | ProbeOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[ProbeReport]":
+def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
     """
     As `measure_through`, as an awaitable.
     """
 
-def node(root: str | PathLike[str] = ...) -> Node:
+def node(root: "str | os.PathLike[str]" = ...) -> Node:
     """
     The inventory of a machine: this one, or one in a directory with a copy of its files.
 
     What cannot be read is None; there is no error.
     """
 
-def probe_rails(rails: SupportsGetItem[int, Rail], node: Node, *, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = False, size_budget_s: SupportsFloat | SupportsIndex = 0.5, deadline_s: SupportsFloat | SupportsIndex = 60.0, pin: bool = True, together: bool = True, library: Library | None = None) -> RailReport:
+def probe_rails(rails: "Sequence[Rail]", node: "Node", *, sizes: "Sequence[int] | None" = None, latency: "bool" = False, size_budget_s: "float" = 0.5, deadline_s: "float" = 60.0, pin: "bool" = True, together: "bool" = True, library: "Library | None" = None) -> RailReport:
     """
     Measures each rail alone, one after the other, then all together.
 
@@ -6094,18 +6096,18 @@ def probe_rails(rails: SupportsGetItem[int, Rail], node: Node, *, sizes: Support
     options that cannot be.
     """
 
-def probe_rails_async(rails: SupportsGetItem[int, Rail], node: Node, *, sizes: SupportsGetItem[int, SupportsIndex] | None = None, latency: bool = False, size_budget_s: SupportsFloat | SupportsIndex = 0.5, deadline_s: SupportsFloat | SupportsIndex = 60.0, pin: bool = True, together: bool = True, library: Library | None = None) -> "collections.abc.Awaitable[RailReport]":
+def probe_rails_async(rails: "Sequence[Rail]", node: "Node", *, sizes: "Sequence[int] | None" = None, latency: "bool" = False, size_budget_s: "float" = 0.5, deadline_s: "float" = 60.0, pin: "bool" = True, together: "bool" = True, library: "Library | None" = None) -> "collections.abc.Awaitable[RailReport]":
     """
     As `probe_rails`, as an awaitable.
     """
 
-def rails(node: Node, *, library: Library | None = None) -> list[Rail]:
+def rails(node: "Node", *, library: "Library | None" = None) -> list[Rail]:
     """
     The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
     knows of it.
     """
 
-def read_fabric_log(log: str | SupportsGetItem[int, SupportsIndex]) -> FabricLog:
+def read_fabric_log(log: "str | bytes") -> FabricLog:
     """
     Reads a log of libfabric: what is no line of libfabric is passed over, except the messages that
     the efa provider prints bare before it aborts the process.
@@ -6113,12 +6115,12 @@ def read_fabric_log(log: str | SupportsGetItem[int, SupportsIndex]) -> FabricLog
     log: the text or its bytes. Raises nothing for any text.
     """
 
-def read_fabric_log_file(path: str | PathLike[str]) -> FabricLog:
+def read_fabric_log_file(path: "str | os.PathLike[str]") -> FabricLog:
     """
     Reads a log of libfabric from a file. Raises OSError when it cannot be read.
     """
 
-def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> "SurveyReport | SurveySummary":
+def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode", pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0, round_deadline_s: "float" = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: "Library | None" = None, options: "SurveyOptions | None" = None) -> "SurveyReport | SurveySummary":
     """
     Surveys all ranks: each of them calls this with the same exchange and name. Rank 0 gets the
     SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
@@ -6128,24 +6130,24 @@ def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name:
     `fabric.invalid_option` for options and single settings at once.
     """
 
-def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, node: SurveyNode, pair: PairOptions, *, rank: SupportsIndex, world_size: SupportsIndex, mode: str = "full", seed: SupportsIndex = 0, labels: SupportsGetItem[int, str] | None = None, expected_gbps: SupportsFloat | SupportsIndex | None = None, expected_rail_gbps: SupportsFloat | SupportsIndex | None = None, join_deadline_s: SupportsFloat | SupportsIndex = 120.0, round_deadline_s: SupportsFloat | SupportsIndex = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: Library | None = None, options: SurveyOptions | None = None) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]":
+def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode", pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0, round_deadline_s: "float" = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: "Library | None" = None, options: "SurveyOptions | None" = None) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]":
     """
     As `run_rank`, as an awaitable.
     """
 
-def simulated_rails(node: Node, provider: str) -> list[Rail]:
+def simulated_rails(node: "Node", provider: "str") -> list[Rail]:
     """
     One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
     as `tcp`. All rails then share one network.
     """
 
-def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, side: str, options: PairOptions, *, library: Library | None = None) -> PairSight:
+def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None) -> PairSight:
     """
     Measures latency and both directions with the node that calls this with the other side, the
     same exchange and the same name. side: `low` or `high`. What fails is part of the answer.
     """
 
-def survey_pair_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: str, side: str, options: PairOptions, *, library: Library | None = None) -> "collections.abc.Awaitable[PairSight]":
+def survey_pair_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[PairSight]":
     """
     As `survey_pair`, as an awaitable.
     """

@@ -6,10 +6,14 @@ exactly what is wrong (``layout.device_index_out_of_range``); codes are added, n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "ArgumentValueError",
     "BindingError",
     "CatalogError",
     "Ec2Error",
@@ -17,6 +21,7 @@ __all__ = [
     "FabricError",
     "HandoffError",
     "LayoutError",
+    "MissingExtraError",
     "NotSurveyedError",
     "PlanError",
     "ProvisionError",
@@ -25,6 +30,10 @@ __all__ = [
     "VerifyError",
     "codes",
 ]
+
+
+def _line(message: str, cure: str | None) -> str:
+    return message if cure is None else f"{message}; {cure}"
 
 
 class EfaError(Exception):
@@ -58,7 +67,7 @@ class EfaError(Exception):
         leftovers: Sequence[tuple[str, str]] = (),
         next_command: str | None = None,
     ) -> None:
-        super().__init__(message if cure is None else f"{message}; {cure}")
+        super().__init__(_line(message, cure))
         self.code = code
         self.message = message
         self.cure = cure
@@ -84,6 +93,35 @@ class EfaError(Exception):
     def ec2_code(self) -> str | None:
         """EC2's own code, such as ``InsufficientInstanceCapacity``, where EC2 gave one."""
         return self.context.get("ec2_code")
+
+
+class ArgumentError(EfaError):
+    """An argument that a parameter cannot take.
+
+    ``context`` has ``argument``, ``value`` and ``limit``.
+    """
+
+    def add_note(self, note: str) -> None:
+        """The compiled module says so which argument it was reading: it becomes the message's."""
+        reading = _READING.fullmatch(note)
+        if reading and "argument" not in self.context:
+            self.context["argument"] = reading[1]
+            self.message = self.message.replace("an argument", reading[1], 1)
+            self.args = (_line(self.message, self.cure),)
+        elif not reading:
+            self.__notes__ = [*getattr(self, "__notes__", ()), note]
+
+
+#: What pyo3 adds to every error of an argument's conversion.
+_READING = re.compile("while processing '(.+)'")
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of another type than the parameter takes; a TypeError as well."""
+
+
+class ArgumentValueError(ArgumentError, ValueError):
+    """An argument of the right type that the parameter cannot take; a ValueError as well."""
 
 
 class CatalogError(EfaError):
@@ -122,6 +160,10 @@ class BindingError(EfaError):
     """The call cannot be made from here: a forked child, or within another call."""
 
 
+class MissingExtraError(BindingError, ImportError):
+    """A package of an extra is not installed; an ImportError as well. The cure is pip's command."""
+
+
 class UnhealthyError(FabricError):
     """A survey found something wrong: there is evidence against a node, a link or the network."""
 
@@ -154,6 +196,7 @@ _SOFT_EFA_CODES = (
 )
 
 _CLASSES: dict[str, type[EfaError]] = {
+    "argument": ArgumentError,
     "catalog": CatalogError,
     "layout": LayoutError,
     "plan": PlanError,
@@ -168,6 +211,8 @@ _CLASSES: dict[str, type[EfaError]] = {
 
 #: Codes with a class of their own.
 _BY_CODE: dict[str, type[EfaError]] = {
+    "argument.wrong_type": ArgumentTypeError,
+    "argument.invalid_value": ArgumentValueError,
     "fabric.unhealthy": UnhealthyError,
     "fabric.not_surveyed": NotSurveyedError,
 }

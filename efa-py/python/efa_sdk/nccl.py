@@ -92,7 +92,7 @@ def read_log(
         instance_type=instance_type,
     )
     if isinstance(log, (bytes, bytearray)) or (isinstance(log, str) and "\n" in log):
-        reader.feed(log)
+        reader.feed(bytes(log) if isinstance(log, bytearray) else log)
     elif isinstance(log, (str, os.PathLike)):
         with open(log, "rb") as file:
             _feed(reader, file)

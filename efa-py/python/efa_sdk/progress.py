@@ -23,6 +23,8 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
+from efa_sdk.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import Event, SurveyProgress
 
@@ -36,8 +38,15 @@ class Bar:
 
     def __init__(self, *, disable: bool | None = None) -> None:
         """``disable``: never or always show it; None shows it on a terminal or in a notebook."""
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
+        try:
+            from tqdm.auto import tqdm  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise MissingExtraError(
+                "python.missing_package",
+                f"efa_sdk.progress.Bar needs tqdm ({error})",
+                "pip install 'tqdm>=4.66'",
+                {"package": "tqdm", "extra": "progress"},
+            ) from error
         if disable is None:
             disable = not (sys.stderr.isatty() or "ipykernel" in sys.modules)
         self._bar: Any = tqdm(total=1, disable=disable, leave=True, bar_format=_FORMAT)

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from efa_sdk import Topology, __version__, aio
+from efa_sdk import Topology, __version__, aio, choices
 from efa_sdk._efa_sdk import _survey_options
 from efa_sdk.errors import BindingError, EfaError, NotSurveyedError
 from efa_sdk.fabric import Library, Rail
@@ -95,7 +95,9 @@ class _Node:
             found = await asyncio.to_thread(_inspection, inspect)
         return _Greeting(frozenset(offered), efa_rails, found, __version__)
 
-    async def probe(self, side: str, peer: Any, name: str, options: PairOptions) -> PairSight:
+    async def probe(
+        self, side: choices.Side, peer: Any, name: str, options: PairOptions
+    ) -> PairSight:
         try:
             return await aio.survey.survey_pair(_Mail(self._box, peer), name, side, options)
         except EfaError as error:
@@ -115,7 +117,7 @@ def survey(
     *,
     provider: str | None = None,
     rails: int | None = None,
-    mode: str = "full",
+    mode: choices.SurveyMode = "full",
     seed: int = 0,
     labels: Sequence[str] | None = None,
     topology: Topology | None = None,

@@ -23,8 +23,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from efa_sdk import choices
 from efa_sdk._efa_sdk import _survey_options
-from efa_sdk.errors import BindingError
+from efa_sdk.errors import ArgumentValueError, BindingError
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
     PairOptions,
@@ -110,7 +111,7 @@ def survey(
     provider: str | None = None,
     source_address: str | None = None,
     rails: int | None = None,
-    mode: str = "full",
+    mode: choices.SurveyMode = "full",
     seed: int = 0,
     labels: Sequence[str] | None = None,
     expected_gbps: float | None = None,
@@ -268,7 +269,11 @@ def _nodes(
 ) -> tuple[int, int, int]:
     """Number of this node among those that measure, rank within it, and how many measure."""
     if per not in (None, "node", "rank"):
-        raise ValueError(f"per is '{per}', must be node or rank")
+        raise ArgumentValueError(
+            "argument.invalid_value",
+            f"per is {per!r}, and must be node or rank",
+            context={"argument": "per", "value": repr(per), "limit": "must be node or rank"},
+        )
     local = environ.get("LOCAL_WORLD_SIZE", "")
     on_each = int(local) if local.isdecimal() and int(local) > 0 else 1
     groups = world_size // on_each

@@ -3,6 +3,7 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::errors;
 use crate::plan::Plan;
 
@@ -15,12 +16,15 @@ impl Plan {
     ///
     /// Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
     /// 500 resources.
-    #[pyo3(signature = (*, format="yaml", scripts_bucket=false, session_logs=false))]
+    #[pyo3(signature = (
+        *, format: "choices.Format" = "yaml", scripts_bucket: "bool" = false,
+        session_logs: "bool" = false
+    ))]
     fn to_cloudformation(
         &self,
-        format: &str,
-        scripts_bucket: bool,
-        session_logs: bool,
+        #[pyo3(from_py_with = given)] format: &str,
+        #[pyo3(from_py_with = given)] scripts_bucket: bool,
+        #[pyo3(from_py_with = given)] session_logs: bool,
     ) -> PyResult<String> {
         let mut options = core::handoff::CloudFormationOptions::default();
         options.format = format.parse().map_err(errors::exception)?;

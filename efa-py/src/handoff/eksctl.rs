@@ -3,6 +3,7 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::errors;
 use crate::plan::Plan;
 
@@ -14,8 +15,12 @@ impl Plan {
     ///
     /// Raises HandoffError when a group does not exist yet (see `Client.prepare`), and where
     /// eksctl would derive other interfaces than the type needs.
-    #[pyo3(signature = (*, cluster, name=None))]
-    fn to_eksctl(&self, cluster: &str, name: Option<String>) -> PyResult<String> {
+    #[pyo3(signature = (*, cluster: "str", name: "str | None" = None))]
+    fn to_eksctl(
+        &self,
+        #[pyo3(from_py_with = given)] cluster: &str,
+        #[pyo3(from_py_with = given)] name: Option<String>,
+    ) -> PyResult<String> {
         let mut options = core::handoff::EksctlOptions::new(cluster);
         options.name = name;
         self.0.to_eksctl(&options).map_err(errors::exception)

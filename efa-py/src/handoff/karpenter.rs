@@ -3,6 +3,7 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::errors;
 use crate::plan::Plan;
 
@@ -23,25 +24,29 @@ impl Plan {
     /// Raises HandoffError when a group does not exist yet (see `Client.prepare`), and for what
     /// Karpenter cannot launch.
     #[pyo3(signature = (
-        *, role=None, ami_alias=None, interfaces="static", workloads=Vec::new(), image=None,
-        name=None, namespace=None, taint="vpc.amazonaws.com/efa", maximum_nodes=None,
-        static_nodes=false, huge_pages_mib=5120, memory_mib=None
+        *, role: "str | None" = None, ami_alias: "str | None" = None,
+        interfaces: "choices.KarpenterInterfaces" = "static",
+        workloads: "Sequence[choices.Workload]" = Vec::new(),
+        image: "str | None" = None, name: "str | None" = None, namespace: "str | None" = None,
+        taint: "str" = "vpc.amazonaws.com/efa", maximum_nodes: "int | None" = None,
+        static_nodes: "bool" = false, huge_pages_mib: "int" = 5120,
+        memory_mib: "int | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // keyword-only in Python
     fn to_karpenter(
         &self,
-        role: Option<String>,
-        ami_alias: Option<String>,
-        interfaces: &str,
-        workloads: Vec<String>,
-        image: Option<String>,
-        name: Option<String>,
-        namespace: Option<String>,
-        taint: &str,
-        maximum_nodes: Option<u32>,
-        static_nodes: bool,
-        huge_pages_mib: u32,
-        memory_mib: Option<u64>,
+        #[pyo3(from_py_with = given)] role: Option<String>,
+        #[pyo3(from_py_with = given)] ami_alias: Option<String>,
+        #[pyo3(from_py_with = given)] interfaces: &str,
+        #[pyo3(from_py_with = given)] workloads: Vec<String>,
+        #[pyo3(from_py_with = given)] image: Option<String>,
+        #[pyo3(from_py_with = given)] name: Option<String>,
+        #[pyo3(from_py_with = given)] namespace: Option<String>,
+        #[pyo3(from_py_with = given)] taint: &str,
+        #[pyo3(from_py_with = given)] maximum_nodes: Option<u32>,
+        #[pyo3(from_py_with = given)] static_nodes: bool,
+        #[pyo3(from_py_with = given)] huge_pages_mib: u32,
+        #[pyo3(from_py_with = given)] memory_mib: Option<u64>,
     ) -> PyResult<String> {
         let mut options = core::handoff::KarpenterOptions::default();
         options.role = role;
@@ -66,8 +71,11 @@ impl Plan {
     /// offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
     ///
     /// Raises HandoffError for a malformed taint.
-    #[pyo3(signature = (*, taint="vpc.amazonaws.com/efa"))]
-    fn to_efa_device_plugin_values(&self, taint: &str) -> PyResult<String> {
+    #[pyo3(signature = (*, taint: "str" = "vpc.amazonaws.com/efa"))]
+    fn to_efa_device_plugin_values(
+        &self,
+        #[pyo3(from_py_with = given)] taint: &str,
+    ) -> PyResult<String> {
         let mut options = core::handoff::KarpenterOptions::default();
         options.taint = taint.to_owned();
         self.0

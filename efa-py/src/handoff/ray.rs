@@ -3,6 +3,7 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::errors;
 use crate::plan::Plan;
 
@@ -27,39 +28,32 @@ impl Plan {
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
     /// a plan with Elastic IPs, and for options that Ray would refuse.
     #[pyo3(signature = (
-        *,
-        head_instance_type=None,
-        head_image=None,
-        head_subnet=None,
-        head_instance_profile=None,
-        min_workers=None,
-        max_workers=None,
-        idle_timeout_minutes=5,
-        ssh_user=None,
-        ssh_private_key=None,
-        ray_version=None,
-        python_packages=Vec::new(),
-        efa_sdk=None,
-        efa_sdk_wheel=None,
-        efa_sdk_index=None,
+        *, head_instance_type: "str | None" = None, head_image: "str | None" = None,
+        head_subnet: "str | None" = None, head_instance_profile: "str | None" = None,
+        min_workers: "int | None" = None, max_workers: "int | None" = None,
+        idle_timeout_minutes: "int" = 5, ssh_user: "str | None" = None,
+        ssh_private_key: "str | None" = None, ray_version: "str | None" = None,
+        python_packages: "Sequence[str]" = Vec::new(),
+        efa_sdk: "str | None" = None, efa_sdk_wheel: "str | None" = None,
+        efa_sdk_index: "str | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn to_ray_yaml(
         &self,
-        head_instance_type: Option<String>,
-        head_image: Option<String>,
-        head_subnet: Option<String>,
-        head_instance_profile: Option<String>,
-        min_workers: Option<u32>,
-        max_workers: Option<u32>,
-        idle_timeout_minutes: u32,
-        ssh_user: Option<String>,
-        ssh_private_key: Option<String>,
-        ray_version: Option<String>,
-        python_packages: Vec<String>,
-        efa_sdk: Option<String>,
-        efa_sdk_wheel: Option<String>,
-        efa_sdk_index: Option<String>,
+        #[pyo3(from_py_with = given)] head_instance_type: Option<String>,
+        #[pyo3(from_py_with = given)] head_image: Option<String>,
+        #[pyo3(from_py_with = given)] head_subnet: Option<String>,
+        #[pyo3(from_py_with = given)] head_instance_profile: Option<String>,
+        #[pyo3(from_py_with = given)] min_workers: Option<u32>,
+        #[pyo3(from_py_with = given)] max_workers: Option<u32>,
+        #[pyo3(from_py_with = given)] idle_timeout_minutes: u32,
+        #[pyo3(from_py_with = given)] ssh_user: Option<String>,
+        #[pyo3(from_py_with = given)] ssh_private_key: Option<String>,
+        #[pyo3(from_py_with = given)] ray_version: Option<String>,
+        #[pyo3(from_py_with = given)] python_packages: Vec<String>,
+        #[pyo3(from_py_with = given)] efa_sdk: Option<String>,
+        #[pyo3(from_py_with = given)] efa_sdk_wheel: Option<String>,
+        #[pyo3(from_py_with = given)] efa_sdk_index: Option<String>,
     ) -> PyResult<String> {
         let mut options = core::handoff::RayClusterOptions::default();
         options.head_instance_type = head_instance_type;

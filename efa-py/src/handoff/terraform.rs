@@ -4,6 +4,7 @@ use efa_core as core;
 use pyo3::prelude::*;
 
 use super::launch_template::warn;
+use crate::argument::given;
 use crate::errors;
 use crate::plan::Plan;
 
@@ -15,12 +16,15 @@ impl Plan {
     /// which the template's groups would replace otherwise; a UserWarning without it.
     ///
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
-    #[pyo3(signature = (*, launcher="ec2", cluster_security_group=None))]
+    #[pyo3(signature = (
+        *, launcher: "choices.Launcher" = "ec2",
+        cluster_security_group: "str | None" = None
+    ))]
     fn to_terraform(
         &self,
         py: Python<'_>,
-        launcher: &str,
-        cluster_security_group: Option<String>,
+        #[pyo3(from_py_with = given)] launcher: &str,
+        #[pyo3(from_py_with = given)] cluster_security_group: Option<String>,
     ) -> PyResult<String> {
         let mut options = core::handoff::LaunchTemplateOptions::default();
         options.launcher = launcher.parse().map_err(errors::exception)?;

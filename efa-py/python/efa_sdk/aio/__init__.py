@@ -91,6 +91,12 @@ class Client:
             progress=progress,
         )
 
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close: clusters stay. ``cluster`` is what destroys at the end."""
+
     async def catalog(self) -> Catalog:
         """Every instance type of the region that supports EFA, with the zones that offer it."""
         return await self._client.catalog()

@@ -11,7 +11,9 @@ A probe runs on a thread of its own; cancelling the coroutine stops it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
+from efa_sdk import choices
 from efa_sdk._efa_sdk import (
     DoctorReport,
     Library,
@@ -59,7 +61,7 @@ async def serve_one(
     accept_timeout_s: float = 60.0,
     deadline_s: float = 600.0,
     max_size: int = 67_108_864,
-    wait: str = "adaptive",
+    wait: choices.Wait = "adaptive",
     memory: str = "host",
     dmabuf: bool = False,
     library: Library | None = None,
@@ -128,10 +130,10 @@ async def doctor(
 
 
 async def probe_rails(
-    rails: list[Rail],
+    rails: Sequence[Rail],
     node: Node,
     *,
-    sizes: list[int] | None = None,
+    sizes: Sequence[int] | None = None,
     latency: bool = False,
     size_budget_s: float = 0.5,
     deadline_s: float = 60.0,

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
+from efa_sdk import choices
 from efa_sdk._efa_sdk import (
     Library,
     PairOptions,
@@ -37,7 +38,7 @@ __all__ = ["run_rank", "survey_pair"]
 async def survey_pair(
     exchange: str | os.PathLike[str] | Exchange,
     name: str,
-    side: str,
+    side: choices.Side,
     options: PairOptions,
     *,
     library: Library | None = None,
@@ -54,7 +55,7 @@ async def run_rank(
     *,
     rank: int,
     world_size: int,
-    mode: str = "full",
+    mode: choices.SurveyMode = "full",
     seed: int = 0,
     labels: Sequence[str] | None = None,
     expected_gbps: float | None = None,

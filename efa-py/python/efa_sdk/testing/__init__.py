@@ -11,6 +11,8 @@ import importlib
 import importlib.metadata
 import typing
 
+from efa_sdk.errors import MissingExtraError
+
 if typing.TYPE_CHECKING:
     from .app import LoggedRequest
     from .faults import Fault
@@ -55,10 +57,18 @@ def __getattr__(name: str) -> typing.Any:
     try:
         home = importlib.import_module(f"efa_sdk.testing.{_HOMES[name]}")
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f"efa_sdk.testing.{name} needs moto and its server ({error}): pip install {_extra()}"
+        raise MissingExtraError(
+            "python.missing_package",
+            f"efa_sdk.testing.{name} needs moto and its server ({error})",
+            f"pip install {_extra()}",
+            {"package": "moto", "extra": "testing"},
         ) from error
     return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    """For completion: the names that are imported when they are first asked for as well."""
+    return sorted({*globals(), *_HOMES})
 
 
 def _extra() -> str:
