@@ -14,8 +14,6 @@ import pytest
 from efa_sdk.survey import SurveyReport
 from hosts import Hosts, require_hosts, wait_until
 
-pytestmark = pytest.mark.xdist_group("ranks on hosts")
-
 PORT = 7777
 #: Few rounds, and no suspects but what fails.
 QUICK = "--mode=ring --loss=0.5 --latency-excess=1000 --link-latency-excess=1000 "
