@@ -130,7 +130,7 @@ mod tests {
     use super::super::node::Node;
     use super::super::pair::Sight;
     use super::*;
-    use crate::survey::{FailurePhase, Measured, Options, Outcome};
+    use crate::survey::{FailurePhase, Measured, Observations, Options, Outcome};
 
     type Sights = (Option<Sight>, Option<Sight>);
 
@@ -358,6 +358,27 @@ mod tests {
         assert_eq!(
             (report.drain(), report.absent()),
             (vec!["n5".into()], vec!["n2".into()])
+        );
+    }
+
+    #[test]
+    fn nodes_with_which_nothing_was_measured_are_not_healthy() {
+        let mut report = surveyed(3, |_, _, _| (good(), good()));
+        assert_eq!(report.status(), Status::Healthy);
+        let seen = report.observations.as_slice().to_vec();
+        report.observations = Observations::new(3);
+        for o in seen.into_iter().filter(|o| (o.a, o.b) == (0, 1)) {
+            report.observations.add(o).unwrap();
+        }
+        assert_eq!(report.status(), Status::NotSurveyed);
+        assert_eq!(
+            report.action(),
+            "run the survey again: not enough was measured"
+        );
+        let error = report.require_healthy().unwrap_err();
+        assert!(
+            error.to_string().contains("not enough was measured"),
+            "{error}"
         );
     }
 

@@ -201,14 +201,25 @@ impl Report {
         self.finished_unix_s.map(utc)
     }
 
-    /// Whether the survey came to its end, measured something, lost no node and found no fault.
+    /// Whether the survey came to its end, measured every node, lost none and found no fault.
     /// There may be warnings: see [`problems`](Self::problems).
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         !self.partial
             && self.silent.is_empty()
+            && self.is_every_node_measured()
             && self.conclusion.is_healthy()
             && !self.differ_badly()
+    }
+
+    fn is_every_node_measured(&self) -> bool {
+        let mut measured = vec![false; self.nodes.len()];
+        for o in self.of_pairs() {
+            if matches!(o.outcome, Outcome::Measured(_)) {
+                (measured[o.a], measured[o.b]) = (true, true);
+            }
+        }
+        measured.into_iter().all(|is| is)
     }
 
     /// Where the inspected nodes differ, and what their doctors say.
