@@ -19,6 +19,11 @@ mod retry;
 mod sdk;
 mod ssm;
 
+/// What the AWS SDK for Rust calls so, for [`AwsSdk::from_config`] and
+/// [`ConnectOptions::credentials`].
+pub use aws_config::SdkConfig;
+/// What gives credentials, as [`ConnectOptions::credentials`] takes it.
+pub use aws_sdk_ec2::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 pub use call_log::LOG_TARGET;
-pub use options::{AccessKey, ConnectOptions};
+pub use options::{AccessKey, AssumeRole, ConnectOptions};
 pub use sdk::AwsSdk;

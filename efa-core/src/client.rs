@@ -74,6 +74,17 @@ impl Client {
         )))
     }
 
+    /// A client over the AWS SDK with a configuration of the caller's, as `aws_config` loads it.
+    ///
+    /// # Errors
+    /// `ec2.no_region` or `ec2.no_credentials`.
+    #[cfg(feature = "aws")]
+    pub async fn from_config(config: &crate::aws::SdkConfig) -> Result<Self> {
+        Ok(Self::new(Arc::new(
+            crate::aws::AwsSdk::from_config(config).await?,
+        )))
+    }
+
     /// Changes how long `apply` and `destroy` wait, and how often they look.
     #[must_use]
     pub fn with_wait(mut self, wait: Wait) -> Self {

@@ -15,6 +15,7 @@ use crate::cluster::{
     VerifyReport,
 };
 use crate::convert::{list, seconds};
+use crate::credentials::Caller;
 use crate::errors;
 use crate::nodes::{ClusterSummary, CommandReport, Topology, command_options};
 use crate::plan::{ClusterSpec, Plan};
@@ -30,17 +31,11 @@ struct Connection {
 
 impl Connection {
     fn new(
-        region: Option<String>,
-        endpoint_url: Option<String>,
-        profile: Option<String>,
+        options: core::ConnectOptions,
         wait_timeout_s: f64,
         poll_interval_s: f64,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Arc<Self>> {
-        let mut options = core::ConnectOptions::default();
-        options.region = region;
-        options.endpoint_url = endpoint_url;
-        options.profile = profile;
         let mut wait = core::provision::Wait::default();
         wait.timeout = seconds("wait_timeout_s", wait_timeout_s)?;
         wait.first_poll = seconds("poll_interval_s", poll_interval_s)?;
@@ -132,20 +127,48 @@ macro_rules! client_class {
             #[new]
             #[pyo3(signature = (
                 *, region: "str | None" = None, endpoint_url: "str | None" = None,
-                profile: "str | None" = None, wait_timeout_s: "float" = 900.0,
+                profile: "str | None" = None, session: "object | None" = None,
+                credentials: "object | None" = None, access_key_id: "str | None" = None,
+                secret_access_key: "str | None" = None, session_token: "str | None" = None,
+                role_arn: "str | None" = None, role_session_name: "str | None" = None,
+                external_id: "str | None" = None, wait_timeout_s: "float" = 900.0,
                 poll_interval_s: "float" = 0.5,
                 progress: "collections.abc.Callable[[Event], object] | None" = None
             ))]
+            #[allow(clippy::too_many_arguments)] // each is an argument of its own in Python
             fn new(
+                py: Python<'_>,
                 #[pyo3(from_py_with = given)] region: Option<String>,
                 #[pyo3(from_py_with = given)] endpoint_url: Option<String>,
                 #[pyo3(from_py_with = given)] profile: Option<String>,
+                #[pyo3(from_py_with = given)] session: Option<Py<PyAny>>,
+                #[pyo3(from_py_with = given)] credentials: Option<Py<PyAny>>,
+                #[pyo3(from_py_with = given)] access_key_id: Option<String>,
+                #[pyo3(from_py_with = given)] secret_access_key: Option<String>,
+                #[pyo3(from_py_with = given)] session_token: Option<String>,
+                #[pyo3(from_py_with = given)] role_arn: Option<String>,
+                #[pyo3(from_py_with = given)] role_session_name: Option<String>,
+                #[pyo3(from_py_with = given)] external_id: Option<String>,
                 #[pyo3(from_py_with = given)] wait_timeout_s: f64,
                 #[pyo3(from_py_with = given)] poll_interval_s: f64,
                 progress: Option<Py<PyAny>>,
             ) -> PyResult<Self> {
-                let (timeout, poll) = (wait_timeout_s, poll_interval_s);
-                Connection::new(region, endpoint_url, profile, timeout, poll, progress).map(Self)
+                let mut options = core::ConnectOptions::default();
+                options.region = region;
+                options.endpoint_url = endpoint_url;
+                options.profile = profile;
+                let caller = Caller {
+                    session,
+                    credentials,
+                    access_key_id,
+                    secret_access_key,
+                    session_token,
+                    role_arn,
+                    role_session_name,
+                    external_id,
+                };
+                caller.put_into(py, &mut options)?;
+                Connection::new(options, wait_timeout_s, poll_interval_s, progress).map(Self)
             }
         }
     };
@@ -157,10 +180,15 @@ client_class! {
     ///
     /// Region and credentials that are not given come from where the AWS CLI takes them.
     /// endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
-    /// configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
+    /// configuration. session: a Session of boto3 or botocore, whose region is taken too where none is
+    /// given; credentials: botocore's Credentials. Either is asked at every call, in a thread, and
+    /// refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn: a
+    /// role to call as, assumed with the credentials that the others say, and again before it
+    /// expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
     /// poll_interval_s: time between the first two looks, growing up to 10 s. progress: called with an `Event` at every step of them.
     ///
-    /// The first call connects; it raises Ec2Error without a region or credentials.
+    /// The first call connects; it raises Ec2Error without a region or credentials, and PlanError for
+    /// credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
     Client
 }
 

@@ -7,6 +7,7 @@ mod choices;
 mod client;
 mod cluster;
 mod convert;
+mod credentials;
 mod doctor;
 mod ending;
 mod errors;

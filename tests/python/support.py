@@ -302,11 +302,14 @@ class HtmlServer:
     def __init__(self, status: int) -> None:
         #: The Authorization header of every request.
         self.signed: list[str] = []
-        signed = self.signed
+        #: Its session token, or nothing.
+        self.tokens: list[str] = []
+        signed, tokens = self.signed, self.tokens
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 signed.append(self.headers.get("Authorization", ""))
+                tokens.append(self.headers.get("X-Amz-Security-Token", ""))
                 page = b"<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>"
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.send_response(status)

@@ -121,7 +121,7 @@ def test_waiting_reads_states_only(cloud: Cloud) -> None:
         calls = {}
         for looks in (1, 7):
             name = f"train-{looks}"
-            plan = cloud.plan(instance_type, name=name)
+            plan = cloud.plan(instance_type, name=name, count=1)
             cloud.stand_in.transition_describes = looks
             since = len(cloud.stand_in.requests)
             cloud.client.apply(plan)

@@ -1,6 +1,7 @@
 //! What the SDK's errors mean to a caller.
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::config::ProvideCredentials;
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
@@ -39,8 +40,8 @@ where
         .as_service_error()
         .and_then(ProvideErrorMetadata::code)
         .map(str::to_owned);
-    let ours = match (&error, &answer) {
-        (SdkError::ServiceError(service), Some(code)) => {
+    let ours = match (&error, &answer, unsigned(&error)) {
+        (SdkError::ServiceError(service), Some(code), _) => {
             let message = service.err().message().unwrap_or("no message");
             let ours = failure::refused(&action, code, message);
             match error.request_id() {
@@ -48,7 +49,12 @@ where
                 None => ours,
             }
         }
-        (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_), _) => {
+        (SdkError::DispatchFailure(_), _, Some(why)) => Error::new(
+            Code::Ec2NoCredentials,
+            format!("{action} was not sent, no AWS credentials: {why}"),
+        )
+        .with_cure(GIVEN),
+        (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_), _, _) => {
             failure::unreachable(&action, endpoint, &root_cause(&error))
         }
         _ => {
@@ -91,34 +97,72 @@ fn one_line(text: &str) -> String {
     line.chars().take(400).collect()
 }
 
+/// Where credentials come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Where the AWS CLI finds them.
+    Found,
+    Profile(&'a str),
+    /// The caller's own object or configuration.
+    Given,
+    /// Of this ARN.
+    Role(&'a str),
+}
+
 /// Refuses at once when there are no credentials, instead of at the first call.
-pub(super) async fn check_credentials(config: &SdkConfig, profile: Option<&str>) -> Result<()> {
-    let whose = profile.map_or_else(String::new, |name| format!(" in profile '{name}'"));
-    let missing = |why: &str| {
-        let error = Error::new(
-            Code::Ec2NoCredentials,
-            format!("no AWS credentials{whose}: {}", why.trim_end_matches('.')),
-        );
-        match profile {
-            Some(name) => error
-                .with_cure("check the profile's name and sign it in, or leave it out")
-                .with_context("profile", name),
-            None => error.with_cure(
-                "run 'aws configure' or 'aws sso login', set AWS_ACCESS_KEY_ID and \
-                 AWS_SECRET_ACCESS_KEY, or give the instance a role",
-            ),
-        }
-    };
+pub(super) async fn check_credentials(config: &SdkConfig, source: Source<'_>) -> Result<()> {
     let Some(provider) = config.credentials_provider() else {
-        return Err(missing("no provider is configured"));
+        return Err(no_credentials(source, "no provider is configured"));
     };
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
         Err(error) => {
             let why = root_cause(&error);
-            Err(missing(&why).with_source(error))
+            Err(no_credentials(source, &why).with_source(error))
         }
     }
+}
+
+fn no_credentials(source: Source<'_>, why: &str) -> Error {
+    let whose = match source {
+        Source::Found | Source::Given => String::new(),
+        Source::Profile(name) => format!(" in profile '{name}'"),
+        Source::Role(arn) => format!(" of role '{arn}'"),
+    };
+    let error = Error::new(
+        Code::Ec2NoCredentials,
+        format!("no AWS credentials{whose}: {}", why.trim_end_matches('.')),
+    );
+    match source {
+        Source::Found => error.with_cure(
+            "run 'aws configure' or 'aws sso login', set AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY, or give the instance a role",
+        ),
+        Source::Profile(name) => error
+            .with_cure("check the profile's name and sign it in, or leave it out")
+            .with_context("profile", name),
+        Source::Given => error.with_cure(GIVEN),
+        Source::Role(arn) => error
+            .with_cure(
+                "check the role's ARN, that its trust policy names the caller and the external \
+                 id, and that the caller may call sts:AssumeRole",
+            )
+            .with_context("role_arn", arn),
+    }
+}
+
+const GIVEN: &str = "sign in again, or give credentials that are valid and can be refreshed";
+
+/// Why a call could not be signed: nothing was sent then.
+fn unsigned(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<CredentialsError>() {
+            return Some(root_cause(error));
+        }
+        next = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::time::Duration;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_ec2::config::Credentials;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 
 use super::call_log::CallLog;
-use super::errors;
-use super::options::ConnectOptions;
+use super::errors::{self, Source};
+use super::options::{AssumeRole, ConnectOptions};
 use crate::error::{Code, Error, Result};
 
 /// How often a call is sent before its error is the caller's, unless `AWS_MAX_ATTEMPTS` says.
@@ -37,11 +38,13 @@ pub struct AwsSdk {
 }
 
 impl AwsSdk {
-    /// Reads configuration and credentials; calls none of the services.
+    /// Reads configuration and credentials; calls none of the services, but STS for a role.
     ///
     /// # Errors
-    /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
+    /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint or
+    /// role, and for credentials from two places.
     pub async fn connect(options: &ConnectOptions) -> Result<Self> {
+        options.check()?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))
@@ -68,30 +71,54 @@ impl AwsSdk {
             loader = loader.credentials_provider(Credentials::new(
                 &key.id,
                 &key.secret,
-                None,
+                key.session_token.clone(),
                 None,
                 "efa-sdk",
             ));
+        }
+        if let Some(provider) = &options.credentials {
+            loader = loader.credentials_provider(provider.clone());
         }
         if let Some(url) = &options.endpoint_url {
             check_endpoint(url)?;
             loader = loader.endpoint_url(url);
         }
-        let config = loader.load().await;
-        let Some(region) = config.region().map(ToString::to_string) else {
-            return Err(Error::new(Code::Ec2NoRegion, "no AWS region is configured")
-                .with_cure("give region=…, or set AWS_REGION")
-                .with_context("field", "region"));
+        let mut config = loader.load().await;
+        let mut source = match &options.profile {
+            Some(profile) => Source::Profile(profile),
+            None if options.access_key.is_some() || options.credentials.is_some() => Source::Given,
+            None => Source::Found,
         };
-        errors::check_credentials(&config, options.profile.as_deref()).await?;
-        let endpoint = options
-            .endpoint_url
-            .clone()
-            .unwrap_or_else(|| format!("AWS in {region}"));
+        if let Some(role) = &options.assume_role {
+            region(&config)?;
+            // A role cannot be assumed without them, and what STS would say of that is dark.
+            errors::check_credentials(&config, source).await?;
+            config = assumed(config, role).await;
+            source = Source::Role(&role.role_arn);
+        }
+        Self::over(&config, source).await
+    }
+
+    /// Over a configuration of the AWS SDK for Rust, as `aws_config` loads it: its region,
+    /// credentials, endpoint, retries and time limits. Calls none of the services.
+    ///
+    /// # Errors
+    /// `ec2.no_region` or `ec2.no_credentials`.
+    pub async fn from_config(config: &SdkConfig) -> Result<Self> {
+        Self::over(config, Source::Given).await
+    }
+
+    async fn over(config: &SdkConfig, source: Source<'_>) -> Result<Self> {
+        let region = region(config)?;
+        errors::check_credentials(config, source).await?;
+        let endpoint = match config.endpoint_url() {
+            Some(url) => url.to_owned(),
+            None => format!("AWS in {region}"),
+        };
         macro_rules! client {
             ($service:ident) => {
                 $service::Client::from_conf(
-                    $service::config::Builder::from(&config)
+                    $service::config::Builder::from(config)
                         .interceptor(CallLog)
                         .build(),
                 )
@@ -107,6 +134,27 @@ impl AwsSdk {
             endpoint,
         })
     }
+}
+
+fn region(config: &SdkConfig) -> Result<String> {
+    let region = config.region().map(ToString::to_string);
+    region.ok_or_else(|| {
+        Error::new(Code::Ec2NoRegion, "no AWS region is configured")
+            .with_cure("give region=…, or set AWS_REGION")
+            .with_context("field", "region")
+    })
+}
+
+/// The configuration with the role's credentials in place of its own, with which it is assumed.
+async fn assumed(config: SdkConfig, role: &AssumeRole) -> SdkConfig {
+    let mut provider = AssumeRoleProvider::builder(&role.role_arn)
+        .session_name(&role.session_name)
+        .configure(&config);
+    if let Some(id) = &role.external_id {
+        provider = provider.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    config.into_builder().credentials_provider(provider).build()
 }
 
 fn check_endpoint(url: &str) -> Result<()> {
@@ -132,4 +180,36 @@ fn check_endpoint(url: &str) -> Result<()> {
     .with_cure("give it as http://host:port")
     .with_context("field", "endpoint_url")
     .with_context("value", url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_configuration_of_the_callers_own_is_taken_as_it_is() {
+        let empty = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .build();
+        let error = AwsSdk::from_config(&empty).await.unwrap_err();
+        assert_eq!(error.code(), Code::Ec2NoRegion);
+        let nobody = empty
+            .into_builder()
+            .region(Region::new("eu-west-1"))
+            .build();
+        let error = AwsSdk::from_config(&nobody).await.unwrap_err();
+        assert_eq!(error.code(), Code::Ec2NoCredentials);
+        let key = Credentials::new("AKIAMINE", "the-secret", None, None, "test");
+        let given = nobody
+            .into_builder()
+            .endpoint_url("http://127.0.0.1:1")
+            .credentials_provider(SharedCredentialsProvider::new(key))
+            .build();
+        let aws = AwsSdk::from_config(&given).await.unwrap();
+        assert_eq!(
+            (aws.region.as_str(), aws.endpoint.as_str()),
+            ("eu-west-1", "http://127.0.0.1:1")
+        );
+        assert!(!format!("{aws:?}").contains("the-secret"));
+    }
 }

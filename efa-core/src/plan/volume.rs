@@ -29,16 +29,22 @@ pub(crate) fn plan_root_volume(
     warnings: &mut Vec<String>,
 ) -> Result<Option<RootVolume>> {
     let Some(device_name) = image.root_device_name.clone() else {
-        if spec.volume.is_default() {
-            return Ok(None);
-        }
-        return Err(Error::new(
-            Code::PlanConflict,
-            format!("image {} has no root volume to change", image.image_id),
-        )
-        .with_cure("leave the options of the root volume out, or choose another image")
-        .with_context("field", "volume_type")
-        .with_context("value", spec.volume.volume_type()));
+        let refused = |field: &str, value: &dyn std::fmt::Display| {
+            Error::new(
+                Code::PlanConflict,
+                format!("image {} has no root volume to change", image.image_id),
+            )
+            .with_cure("leave the options of the root volume out, or choose another image")
+            .with_context("field", field)
+            .with_context("value", value)
+        };
+        return match spec.volume_size_gib {
+            Some(size) => Err(refused("volume_size_gib", &size)),
+            None if !spec.volume.is_default() => {
+                Err(refused("volume_type", &spec.volume.volume_type()))
+            }
+            None => Ok(None),
+        };
     };
     if let Some(same) = spec.volumes.iter().find(|v| v.device_name == device_name) {
         return Err(Error::new(
@@ -79,4 +85,26 @@ pub(crate) fn plan_root_volume(
         device_name,
         volume_size_gib: size,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{decide, seen, spec};
+
+    #[test]
+    fn a_size_is_refused_where_the_image_has_no_root_volume() {
+        let mut spec = spec("c5n.18xlarge");
+        spec.volume_size_gib = None;
+        let mut without = seen(&spec);
+        without.image.root_device_name = None;
+        assert!(decide(&spec, without).is_ok());
+        spec.volume_size_gib = Some(100);
+        let mut without = seen(&spec);
+        without.image.root_device_name = None;
+        let error = decide(&spec, without).unwrap_err();
+        assert_eq!(error.code(), Code::PlanConflict);
+        assert_eq!(error.context_value("field"), Some("volume_size_gib"));
+        assert_eq!(error.context_value("value"), Some("100"));
+    }
 }
