@@ -1,8 +1,9 @@
-"""From a plan to a survey that names the bad node, and its replacement, without AWS or EFA.
+"""From a plan to a cluster that is accepted, without AWS or EFA.
 
 EC2 is the stand-in. Each instance that it launches becomes a host with software EFA devices, one
-for each planned interface: libfabric's real `efa` provider runs on them. The doctor looks at every
-host, one device dies, the survey names its host, and the instance is replaced.
+for each planned interface: libfabric's real `efa` provider runs on them. The cluster is judged by
+what EC2 shows, by the doctor on every host and by a survey of all pairs: it is accepted. One device
+dies, the cluster is refused, the report replaces the instance, and the cluster is accepted again.
 
 Needs Linux, libfabric with its `efa` provider (Debian's `libfabric1`), and root or user namespaces.
 """
@@ -20,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import efa_sdk as efa
-from efa_sdk import fabric
+from efa_sdk import acceptance, fabric
 from efa_sdk.survey import SurveyReport
 from efa_sdk.testing import SoftEfa, StandIn
 
@@ -96,6 +97,11 @@ def check(cluster: efa.Cluster, hosts: dict[str, SoftEfa]) -> None:
         )
 
 
+def accept(client: efa.Client, hosts: dict[str, SoftEfa]) -> acceptance.AcceptanceReport:
+    """May training start? On a Ray cluster all of this is `efa_sdk.ray.accept(client, "train")`."""
+    return acceptance.accept(client, "train", survey(hosts))
+
+
 def main() -> None:
     with StandIn() as ec2:
         os.environ.update(ec2.environ)
@@ -107,21 +113,16 @@ def main() -> None:
 
         with hosts_of(cluster) as hosts:
             check(cluster, hosts)
-            print("\nas launched:", survey(hosts))
+            print("\nas launched:", accept(client, hosts))
             victim = cluster.instances[2].instance_id
             hosts[victim].fault(1, dead=1)
-            print(f"the second device of {victim} dies:", report := survey(hosts))
-        # Ranks add their number to the name of the host.
-        (bad,) = {name.partition("/")[0] for name in report.drain}
+            print(f"the second device of {victim} dies:", report := accept(client, hosts))
 
-        print(f"{bad} is replaced")
-        ec2.client().terminate_instances(InstanceIds=[bad])
-        print(client.verify("train"))
-        cluster = client.grow(plan)
-        print(client.verify("train"))
+        cluster = report.replace(client)
+        print(f"{', '.join(report.to_replace)} is replaced")
         with hosts_of(cluster) as hosts:
             check(cluster, hosts)
-            print("\nas replaced:", survey(hosts))
+            print("\nas replaced:", accept(client, hosts))
 
 
 if __name__ == "__main__":

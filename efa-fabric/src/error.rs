@@ -76,6 +76,8 @@ efa_core::error_codes! {
     Unhealthy = Probe, "fabric.unhealthy";
     /// A survey found nothing, and not everything was measured: the set-up, or an early stop.
     NotSurveyed = Probe, "fabric.not_surveyed";
+    /// A report has evidence against no instance, so that there is none to replace.
+    NothingToReplace = Options, "fabric.nothing_to_replace";
 }
 
 #[cfg(test)]
@@ -122,6 +124,7 @@ mod tests {
                 "fabric.data_mismatch",
                 "fabric.unhealthy",
                 "fabric.not_surveyed",
+                "fabric.nothing_to_replace",
             ]
         );
     }

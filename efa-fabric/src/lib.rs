@@ -47,6 +47,7 @@
 //! | [`store`] | where ranks meet when nothing else is there: values by key over TCP, with a token |
 //! | [`survey`] | which node, rail or link of a cluster is bad: what to measure next, what it means |
 //! | [`survey_run`] | surveys carried out: pairs, rounds, ranks, the report |
+//! | [`acceptance`] | one verdict on a cluster: EC2 against the plan, the doctors, the survey |
 //!
 //! | inside | job |
 //! |---|---|
@@ -56,6 +57,7 @@
 //! | `environment` | variables with which libfabric would end the process |
 //! | `clock`, `signals`, `system` | the measuring clock, the caller's signal handlers, system calls |
 //! | `median` | the median, of which there is one |
+//! | `report_file` | reports as files |
 //! | `rdma_read` | whether EFA devices can read remote memory, asked of rdma-core |
 //! | `ffi` | C's types, checked against the headers by tests |
 //! | `demand`, `info_list` | what is asked of a provider for an operation; libfabric's lists, read |
@@ -65,6 +67,8 @@
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
 //! `isolated::os`, `cuda`, `rdma_read` and the macro of `ffi` have `unsafe` code.
 
+#[forbid(unsafe_code)]
+pub mod acceptance;
 mod clock;
 mod cuda;
 #[forbid(unsafe_code)]
@@ -108,6 +112,8 @@ mod provider;
 #[forbid(unsafe_code)]
 pub mod rails;
 mod rdma_read;
+#[forbid(unsafe_code)]
+mod report_file;
 mod signals;
 #[forbid(unsafe_code)]
 pub mod store;

@@ -51,7 +51,7 @@ mod state;
 mod summary;
 mod svg;
 mod text;
-mod time;
+pub(crate) mod time;
 
 pub use compare::{Comparison, MovedRate};
 pub use drain::{DrainCommands, Scheduler};

@@ -1,5 +1,6 @@
 //! The compiled module `efa_sdk._efa_sdk`: extract, call, convert; no logic.
 
+mod acceptance;
 mod argument;
 mod aws_log;
 mod catalog;
@@ -36,6 +37,8 @@ use pyo3::pymodule;
 /// The compiled part of efa_sdk.
 #[pymodule]
 mod _efa_sdk {
+    #[pymodule_export]
+    use crate::acceptance::{AcceptanceFinding, AcceptanceReport};
     #[pymodule_export]
     use crate::catalog::{
         Catalog, Gpu, InstanceType, InstanceTypes, NetworkCard, NeuronDevice, instance_type_table,

@@ -135,6 +135,8 @@ value_class! {
         verdict: String = |i| i.verdict.clone();
         /// Why EFA cannot be used, in one line, where it cannot.
         failed: Option<String> = |i| i.failed.clone();
+        /// The sentences of the doctor's checks that warn.
+        warnings: Vec<String> = |i| i.warnings.clone();
     }
     repr = |i| format!("<NodeInspection {} EFA devices, {}>", i.efa_devices, i.verdict);
 }

@@ -17,6 +17,7 @@ import pytest
 from efa_sdk import Topology, errors
 from efa_sdk.survey import NodeInspection, SurveyProgress, SurveyReport
 from hosts import wait_until
+from support import Cloud
 from survey_actors import assert_gone, survey_actors
 
 # Before Ray is imported: no usage reports, no token in the home directory, and workers that do not
@@ -163,6 +164,34 @@ def test_topology_orders_nodes(cluster: Any, ring: SurveyReport) -> None:
     assert report.nodes[0].network_nodes == ["nn-1", "nn-2", "nn-3"]
     # The one that knows none of them.
     assert ring.topology_order is None
+
+
+def test_a_cluster_is_accepted_under_instance_ids(cluster: Any, cloud: Cloud) -> None:
+    """Ray's nodes are told apart by what their doctors say: they share this machine's address."""
+    launched = cloud.apply(count=3)
+    nodes = sorted(node["NodeID"] for node in alive())
+    ids = {node: i.instance_id for node, i in zip(nodes, launched.instances, strict=True)}
+    empty = NodeInspection.from_json(efa_sdk.survey.inspect_node().to_json()).to_json()
+
+    def doctor() -> NodeInspection:
+        own = ids[ray.get_runtime_context().get_node_id()]
+        found = json.loads(empty) | {"instance_id": own, "efa_devices": 1, "verdict": "usable"}
+        return NodeInspection.from_json(json.dumps(found))
+
+    options = {key: value for key, value in PATIENT.items() if key != "message_bytes"}
+    report = efa_sdk.ray.accept(cloud.client, "train", inspect=doctor, **options)
+    # Everything was looked at but EFA's own network.
+    assert report.verdict == "could_not_be_judged", report
+    assert report.not_looked_at == ["EFA's network: the survey measured the provider tcp"]
+    assert report.against == []
+    assert {line.split()[0] for line in str(report).splitlines() if "measured" in line} >= set(
+        ids.values()
+    )
+    with pytest.raises(errors.VerifyError):
+        efa_sdk.ray.accept(cloud.client, "other")
+    cloud.stand_in.reset()
+    elsewhere = efa_sdk.ray.survey(**QUICK, addresses=["10.9.9.9"])
+    assert elsewhere.nodes == []
 
 
 def test_an_inspection_that_raises_is_kept(cluster: Any) -> None:

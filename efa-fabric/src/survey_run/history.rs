@@ -1,16 +1,11 @@
 //! Reports as files, and a folder of them as history.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::report::Report;
-use crate::error::{Code, Error, Result};
-
-/// Reports of one second in a folder.
-const MOST_OF_A_SECOND: usize = 1000;
-/// Bytes of the largest report that is read: 4,096 nodes have about a tenth.
-const MOST_BYTES: u64 = 1 << 32;
+use crate::error::Result;
+use crate::report_file;
 
 impl Report {
     /// Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
@@ -19,44 +14,8 @@ impl Report {
     /// # Errors
     /// `fabric.invalid_option` with the path, where it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
-        let path = path.as_ref();
-        let refused = |error: &dyn std::fmt::Display| refused(path, "written", error);
-        let json = serde_json::to_vec(self).map_err(|error| refused(&error))?;
-        if path.is_dir() {
-            return self.save_in(path, &json);
-        }
-        let name = path.file_name().ok_or_else(|| refused(&"it is no file"))?;
-        let mut part = name.to_owned();
-        part.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(part);
-        let written = write_new(&part, &json).and_then(|()| fs::rename(&part, path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&part);
-            refused(&error)
-        })?;
-        Ok(path.to_owned())
-    }
-
-    fn save_in(&self, folder: &Path, json: &[u8]) -> Result<PathBuf> {
-        let when = self.finished_at().map_or_else(
-            || "unknown-time".to_owned(),
-            |at| at.replace(['-', ':'], ""),
-        );
-        for number in 1..=MOST_OF_A_SECOND {
-            let suffix = if number == 1 {
-                String::new()
-            } else {
-                format!("-{number}")
-            };
-            let path = folder.join(format!("survey-{when}{suffix}.json"));
-            match write_new(&path, json) {
-                Ok(()) => return Ok(path),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(refused(&path, "written", &error)),
-            }
-        }
-        let why = format!("it has {MOST_OF_A_SECOND} reports of this time");
-        Err(refused(folder, "written", &why))
+        let when = self.finished_at();
+        report_file::save(path.as_ref(), self, "survey", when.as_deref())
     }
 
     /// The report that [`save`](Self::save) wrote.
@@ -64,20 +23,7 @@ impl Report {
     /// # Errors
     /// `fabric.invalid_option` with the path: no such file, not a regular one, or not a report.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let refused = |error: &dyn std::fmt::Display| refused(path, "read", error);
-        let about = fs::metadata(path).map_err(|error| refused(&error))?;
-        if !about.is_file() {
-            return Err(refused(&"it is no regular file"));
-        }
-        if about.len() > MOST_BYTES {
-            return Err(refused(&format!(
-                "it has {} bytes, a report has less",
-                about.len()
-            )));
-        }
-        let json = fs::read(path).map_err(|error| refused(&error))?;
-        serde_json::from_slice(&json).map_err(|error| refused(&error))
+        report_file::load(path.as_ref())
     }
 
     /// The reports in a folder (its files `*.json`), the oldest first; those of unknown time come
@@ -87,7 +33,7 @@ impl Report {
     /// As [`load`](Self::load), of the first that cannot be read.
     pub fn history(folder: impl AsRef<Path>) -> Result<Vec<Self>> {
         let folder = folder.as_ref();
-        let refused = |error: &dyn std::fmt::Display| refused(folder, "read", error);
+        let refused = |error: &dyn std::fmt::Display| report_file::refused(folder, "read", error);
         let mut paths = Vec::new();
         for entry in fs::read_dir(folder).map_err(|error| refused(&error))? {
             let path = entry.map_err(|error| refused(&error))?.path();
@@ -105,28 +51,11 @@ impl Report {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn refused(path: &Path, verb: &str, why: &dyn std::fmt::Display) -> Error {
-    let path = path.display();
-    let message = format!("the report {path} cannot be {verb}: {why}");
-    let cure = match verb {
-        "written" => "give a file in a folder that exists and can be written, or that folder",
-        _ => "give a file that `save` wrote",
-    };
-    Error::new(Code::InvalidOption, message)
-        .with_cure(cure)
-        .with_context("path", path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::unmeasured;
     use super::*;
+    use crate::error::Code;
 
     /// A folder that ends with it.
     struct Folder(PathBuf);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::node::Node;
+use super::state::NodeState;
 use crate::doctor::{self, Status, Verdict};
 use crate::node;
 use crate::provider;
@@ -35,6 +36,9 @@ pub struct Inspection {
     pub verdict: String,
     /// The sentence of the first check that failed, worst first.
     pub failed: Option<String>,
+    /// The sentences of the checks that warn. Not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Inspection {
@@ -61,6 +65,10 @@ impl Inspection {
             kernel: machine.kernel.clone(),
             verdict: doctor.verdict.as_str().to_owned(),
             failed: failed.map(|finding| finding.title.clone()),
+            warnings: (doctor.findings.iter())
+                .filter(|finding| finding.status == Status::Warning)
+                .map(|finding| finding.title.clone())
+                .collect(),
         }
     }
 }
@@ -69,11 +77,23 @@ impl Node {
     /// Its EC2 instance id: as it was given, or as an [`Inspection`] of the node found it.
     #[must_use]
     pub fn known_instance_id(&self) -> Option<String> {
-        let inspected = || {
-            let found: Inspection = serde_json::from_str(self.inspection.as_ref()?).ok()?;
-            found.instance_id
-        };
-        self.instance_id.clone().or_else(inspected)
+        let given = self.instance_id.clone();
+        given.or_else(|| self.inspected_instance_id())
+    }
+
+    /// Its EC2 instance id as an [`Inspection`] of the node found it.
+    pub(crate) fn inspected_instance_id(&self) -> Option<String> {
+        self.known_inspection()?.instance_id
+    }
+
+    /// What an inspection gave, where it is an [`Inspection`].
+    pub(crate) fn known_inspection(&self) -> Option<Inspection> {
+        serde_json::from_str(self.inspection.as_ref()?).ok()
+    }
+
+    /// Whether something was measured with it, and it answered to the end.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.state == NodeState::Measured
     }
 }
 
@@ -124,7 +144,8 @@ const COMPARED: [(&str, Severity, Get); 8] = [
         Some(i.efa_devices.to_string())
     }),
     ("EFA according to the doctor", Severity::Fault, |i| {
-        (i.verdict != "unknown").then(|| i.verdict.replace('_', " "))
+        let is_known = ["usable", "not_usable", "no_efa_by_design"].contains(&i.verdict.as_str());
+        is_known.then(|| i.verdict.replace('_', " "))
     }),
     ("instance type", Severity::Warning, |i| {
         i.instance_type.clone()
@@ -150,10 +171,7 @@ pub fn differences(nodes: &[Node], provider: &str) -> Vec<Difference> {
     let inspected: Vec<(usize, Inspection)> = nodes
         .iter()
         .enumerate()
-        .filter_map(|(number, node)| {
-            let found = serde_json::from_str(node.inspection.as_ref()?).ok()?;
-            Some((number, found))
-        })
+        .filter_map(|(number, node)| Some((number, node.known_inspection()?)))
         .collect();
     let mut found: Vec<Difference> = COMPARED
         .iter()
@@ -225,6 +243,7 @@ mod tests {
             kernel: Some("6.1".into()),
             verdict: "usable".into(),
             failed: None,
+            warnings: Vec::new(),
         }
     }
 

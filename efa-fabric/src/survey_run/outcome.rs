@@ -94,7 +94,7 @@ impl Report {
 
     /// What kept nodes from taking part, each cause once, and what else kept the survey from being
     /// complete.
-    pub(super) fn missing(&self) -> Vec<String> {
+    pub(crate) fn missing(&self) -> Vec<String> {
         let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
         for node in &self.nodes {
             if let NodeState::Absent { why, .. } = &node.state {

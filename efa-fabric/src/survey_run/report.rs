@@ -264,7 +264,7 @@ impl Report {
     }
 
     /// Nodes to take out, by number.
-    pub(super) fn drained(&self) -> Vec<usize> {
+    pub(crate) fn drained(&self) -> Vec<usize> {
         let differences = self.differences();
         let mut nodes: Vec<usize> = differences
             .iter()
@@ -375,7 +375,7 @@ impl Report {
     }
 
     /// The statements of all faults.
-    pub(super) fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         self.statements(|severity| severity == Severity::Fault)
     }
 

@@ -1,10 +1,10 @@
 //! Times of reports as text.
 
 /// The last second of the year 9999, which RFC 3339 can still write.
-pub(super) const LAST_UNIX_S: u64 = 253_402_300_799;
+pub(crate) const LAST_UNIX_S: u64 = 253_402_300_799;
 
 /// Such as `2026-11-30T02:00:00Z` (RFC 3339), of seconds since 1970-01-01T00:00:00Z.
-pub(super) fn utc(unix_s: u64) -> String {
+pub(crate) fn utc(unix_s: u64) -> String {
     let (mut days, second) = (unix_s / 86_400, unix_s % 86_400);
     let mut year = 1970;
     while days >= days_of(year) {

@@ -4,7 +4,8 @@ The flow: ``Catalog`` -> ``InstanceType.layout`` -> ``ClusterSpec`` -> ``Client.
 ``Client.apply`` -> ``Client.verify`` -> ``Client.destroy``, or a document for another launcher
 (``Plan.to_ray_yaml`` and others; ``check`` reads existing ones); on each node ``fabric`` measures
 what libfabric sees, and ``nccl`` reads NCCL's log; ``survey``, ``ray.survey`` and
-``torch.survey`` name the bad node of a cluster. ``aio.Client`` has the same verbs as coroutines,
+``torch.survey`` name the bad node of a cluster, ``ray.accept``, ``torch.accept`` and
+``acceptance`` judge a cluster as a whole. ``aio.Client`` has the same verbs as coroutines,
 ``errors`` the exceptions, ``testing`` an EC2 stand-in that refuses what EC2 refuses, and EFA
 devices in software.
 
@@ -17,7 +18,7 @@ p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
 import importlib as _importlib
 import typing as _typing
 
-from efa_sdk import aio, choices, errors, fabric, progress, survey
+from efa_sdk import acceptance, aio, choices, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
     VERSION as __version__,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "VerifyReport",
     "Volume",
     "__version__",
+    "acceptance",
     "aio",
     "check",
     "choices",

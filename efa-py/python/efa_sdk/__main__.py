@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import pathlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from efa_sdk import Catalog, Client, Layout, __version__, instance_type_table
+from efa_sdk import Catalog, Client, Layout, __version__, acceptance, instance_type_table
 from efa_sdk.command_line import Parser, interruptible, show
 from efa_sdk.errors import EfaError
+from efa_sdk.survey import SurveyReport
 
 #: The verb is answered, and the answer is not a good one.
 NOT_GOOD = 1
@@ -37,6 +39,7 @@ VERBS = {
     "layout": Verb("the network interfaces that an instance type should have"),
     "clusters": Verb("every cluster that this library made in a Region"),
     "verify": Verb("whether a cluster is as it was planned"),
+    "accept": Verb("whether training may start on a cluster, from a survey of its nodes"),
     "destroy": Verb("remove everything that was made for a cluster"),
     "check": Verb("what is wrong with the EFA part of documents", "efa_sdk.handoff"),
     "doctor": Verb("whether EFA works on this node, and if not, why", "efa_sdk.doctor"),
@@ -116,6 +119,15 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if report.is_as_planned else NOT_GOOD
 
 
+def _accept(options: argparse.Namespace) -> int:
+    survey = SurveyReport.load(options.survey)
+    report = acceptance.accept(_client(options), options.name, survey)
+    show(report.to_json() if options.json else str(report))
+    if options.save is not None:
+        report.save(options.save)
+    return report.exit_status
+
+
 def _destroy(options: argparse.Namespace) -> int:
     client = _client(options)
     if not options.yes and not _agreed(client, options.name):
@@ -144,6 +156,7 @@ _OWN: dict[str, Callable[[argparse.Namespace], int]] = {
     "layout": _layout,
     "clusters": _clusters,
     "verify": _verify,
+    "accept": _accept,
     "destroy": _destroy,
 }
 
@@ -192,11 +205,28 @@ def parser(*, complete: bool = False) -> argparse.ArgumentParser:
     )
     clusters = add("clusters", epilog="Exit status: 0, 2 EC2 gave no answer.")
     verify = add("verify", epilog="Exit status: 0 as planned, 1 not, 2 no answer.")
+    accept = add(
+        "accept",
+        epilog="Exit status: 0 accepted, with warnings too; 1 refused; 2 could not be judged.",
+    )
+    accept.add_argument(
+        "--survey",
+        required=True,
+        type=pathlib.Path,
+        metavar="FILE",
+        help="report of a survey of its nodes, as `efa-sdk survey --save` writes it; needed",
+    )
+    accept.add_argument(
+        "--save",
+        type=pathlib.Path,
+        metavar="PATH",
+        help="where the report is written as JSON: a file, or a folder of reports; nowhere",
+    )
     destroy = add("destroy", epilog="Exit status: 0 gone, 1 not agreed to, 2 not all is gone.")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
-    for one in (verify, destroy):
+    for one in (verify, accept, destroy):
         one.add_argument("name", metavar="NAME", help="of the cluster")
-    for one in (types, layout, clusters, verify, destroy):
+    for one in (types, layout, clusters, verify, accept, destroy):
         one.add_argument("--json", action="store_true", help="print JSON")
         where = one.add_argument_group("AWS", "what is not given is found as the AWS CLI finds it")
         bundled = "; the bundled types without it" if one in (types, layout) else ""

@@ -10,6 +10,15 @@ One actor without CPUs is placed on every node that is alive; the actors find ea
 Ray, so that no port is opened for it. They are killed when the survey ends, however it ends.
 efa_sdk must be installed on every node.
 
+``accept`` is the survey with all around it: EC2's side against the plan, the doctor on every node,
+and one verdict on whether training may start:
+
+>>> def accept_cluster(client: efa_sdk.Client) -> None:
+...     report = efa_sdk.ray.accept(client, "train")
+...     report.save("acceptance.json")
+...     if report.to_replace:
+...         report.replace(client)
+
 Clusters are written by ``Plan.to_ray_yaml``.
 """
 
@@ -21,11 +30,12 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from efa_sdk import Topology, __version__, aio, choices
+from efa_sdk import Client, Plan, Topology, __version__, acceptance, aio, choices
 from efa_sdk._efa_sdk import _survey_options
+from efa_sdk.acceptance import AcceptanceReport
 from efa_sdk.errors import BindingError, EfaError, NotSurveyedError
 from efa_sdk.fabric import Library, Rail
 from efa_sdk.progress import survey_display
@@ -43,7 +53,7 @@ from efa_sdk.survey import (
     inspect_node,
 )
 
-__all__ = ["survey"]
+__all__ = ["accept", "survey"]
 
 _LOOK_AT_RAY = "see what `ray list actors` and the worker's log say"
 #: Seconds between two looks at Ctrl-C while actors measure.
@@ -121,6 +131,7 @@ def survey(
     seed: int = 0,
     labels: Sequence[str] | None = None,
     topology: Topology | None = None,
+    addresses: Collection[str] | None = None,
     expected_gbps: float | None = None,
     expected_rail_gbps: float | None = None,
     latency_bytes: int = 64,
@@ -141,8 +152,9 @@ def survey(
     clusters in few rounds), ``ring``, or ``within_groups`` and ``between_groups`` of labels.
     labels: per node, in the order of ``NodeManagerAddress`` and ``NodeID``, its network node.
     topology: what ``Client.topology`` gave for these instances; where it knows all nodes, by
-    address, it stands in for labels and gives ``report.topology_order``. expected_gbps: what a
-    pair should reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one.
+    address, it stands in for labels and gives ``report.topology_order``. addresses: only nodes
+    whose ``NodeManagerAddress`` is one of these; by default all. expected_gbps: what a pair should
+    reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one.
     options: a ``SurveyOptions`` with all of these settings, base rounds and thresholds too; then
     mode, seed, labels and expected rates are left out. test_budget_s: seconds for latency and for
     the rate in each direction. start_deadline_s: for the actors to start. round_deadline_s: a node
@@ -178,7 +190,11 @@ def survey(
         deadline_s=round_deadline_s,
     ).within(round_deadline_s)
     nodes = sorted(
-        (node for node in ray.nodes() if node["Alive"]),
+        (
+            node
+            for node in ray.nodes()
+            if node["Alive"] and (addresses is None or node["NodeManagerAddress"] in addresses)
+        ),
         key=lambda node: (node["NodeManagerAddress"], node["NodeID"]),
     )
     actors: list[Any] = []
@@ -225,6 +241,74 @@ def survey(
             _end(ray, actors, number)
         line.close()
     return plan.report(elapsed_s=time.monotonic() - start, finished_unix_s=int(time.time()))
+
+
+def accept(
+    client: Client,
+    cluster: str | Plan,
+    *,
+    provider: str | None = None,
+    rails: int | None = None,
+    expected_gbps: float | None = None,
+    expected_rail_gbps: float | None = None,
+    test_budget_s: float = 0.2,
+    start_deadline_s: float = 60.0,
+    round_deadline_s: float = 30.0,
+    reserve: bool = True,
+    inspect: Callable[[], object] = inspect_node,
+    progress: Callable[[SurveyProgress], object] | bool | None = None,
+    options: SurveyOptions | None = None,
+) -> AcceptanceReport:
+    """Judges whether training may start on a cluster that Ray runs on.
+
+    Looks at EC2's side against the plan, at every node with the doctor, and at every pair of nodes
+    with ``survey``, all under instance ids. cluster: its name, or the plan that it is compared
+    with instead of the one that its tags record. Ray nodes with an address of the cluster's
+    instances are surveyed; all of them where none has. Settings are those of ``survey``; reserve:
+    the nodes' CPUs are taken, so that nothing else runs there meanwhile. Without an expected rate a
+    cluster of few nodes is accepted with warnings at best: nothing tells a slow node there.
+
+    Raises VerifyError when there is no such cluster, BindingError without Ray. Whatever else could
+    not be done is part of the report, which is ``could_not_be_judged`` then.
+    """
+    _initialised_ray()
+    seen = acceptance.described(client, cluster)
+    surveyed: SurveyReport | EfaError
+    try:
+        surveyed = survey(
+            provider=provider,
+            rails=rails,
+            topology=_topology(client, seen.name),
+            addresses=_addresses(seen.private_ip_addresses),
+            expected_gbps=expected_gbps,
+            expected_rail_gbps=expected_rail_gbps,
+            test_budget_s=test_budget_s,
+            start_deadline_s=start_deadline_s,
+            round_deadline_s=round_deadline_s,
+            reserve=reserve,
+            inspect=inspect,
+            progress=progress,
+            options=options,
+        )
+    except EfaError as error:
+        surveyed = error
+    return acceptance.judge(client, seen, cluster, surveyed)
+
+
+def _topology(client: Client, name: str) -> Topology | None:
+    """Where the instances are in the network: a help for whoever reads the survey, no part of the
+    verdict.
+    """
+    try:
+        return client.topology(name)
+    except EfaError:
+        return None
+
+
+def _addresses(of_instances: Sequence[str]) -> frozenset[str] | None:
+    """Those by which Ray's nodes are told from others; None where Ray uses none of them."""
+    nodes = {node["NodeManagerAddress"] for node in _initialised_ray().nodes() if node["Alive"]}
+    return frozenset(of_instances) if nodes.intersection(of_instances) else None
 
 
 def _initialised_ray() -> Any:

@@ -9,6 +9,8 @@ Rank 0 gets the ``SurveyReport``, every other rank a ``SurveySummary`` of it, wh
 whatever the number of ranks: what the survey comes to, and what is said of its own node. For the
 whole elsewhere, let rank 0 ``save`` it where others read, or broadcast ``report.to_json()``.
 
+``accept`` is the survey with all around it: see ``efa_sdk.acceptance``.
+
 torch is imported only to find the job's store. Any object with torch's ``set``, ``get`` and
 ``check`` (or ``compare_set``, or ``wait``) can be given instead. Tested with torch 1.13.
 """
@@ -23,8 +25,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from efa_sdk import choices
-from efa_sdk._efa_sdk import _survey_options
+from efa_sdk import acceptance, choices
+from efa_sdk._efa_sdk import Client, Plan, _survey_options
+from efa_sdk.acceptance import AcceptanceReport
 from efa_sdk.errors import ArgumentValueError, BindingError
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -41,7 +44,7 @@ from efa_sdk.survey import (
 )
 from efa_sdk.survey.leaving import leave_last
 
-__all__ = ["Store", "StoreExchange", "survey"]
+__all__ = ["Store", "StoreExchange", "accept", "survey"]
 
 #: What ``compare_set`` answers where nothing lies; no message of a survey is this.
 _NOTHING = "efa_sdk: nothing"
@@ -207,6 +210,89 @@ def _said_to(
     return [summaries[rank // on_each].to_json().encode() for rank in ranks]
 
 
+def accept(
+    client: Client,
+    cluster: str | Plan,
+    *,
+    store: Store | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+    per: str | None = None,
+    name: str | None = None,
+    provider: str | None = None,
+    source_address: str | None = None,
+    rails: int | None = None,
+    expected_gbps: float | None = None,
+    expected_rail_gbps: float | None = None,
+    test_budget_s: float = 0.2,
+    join_deadline_s: float = 120.0,
+    round_deadline_s: float = 30.0,
+    deadline_s: float = 3600.0,
+    progress: Callable[[SurveyProgress], object] | bool | None = None,
+    options: SurveyOptions | None = None,
+) -> AcceptanceReport:
+    """Judges whether training may start on the cluster that a job has. Every rank calls it, and
+    gets the same report.
+
+    As ``efa_sdk.ray.accept``: EC2's side against the plan, the doctor on every node, every pair of
+    nodes. Only rank 0 uses the client. Settings are those of ``survey``.
+
+    Raises what ``survey`` raises where the ranks cannot meet. Raises VerifyError on rank 0 when
+    there is no such cluster, and BindingError (``python.no_report``) on the others.
+    """
+    own_rank, size = _place(rank, world_size, os.environ)
+    job = _job_store(own_rank, size) if store is None else store
+    exchange = StoreExchange(job)
+    key = f"{name or f'efa_sdk/accept/{_calls + 1}'}/accept"
+    others = range(1, size)
+
+    def surveyed() -> SurveyReport | SurveySummary:
+        return survey(
+            store=job,
+            rank=own_rank,
+            world_size=size,
+            per=per,
+            name=name,
+            provider=provider,
+            source_address=source_address,
+            rails=rails,
+            expected_gbps=expected_gbps,
+            expected_rail_gbps=expected_rail_gbps,
+            test_budget_s=test_budget_s,
+            join_deadline_s=join_deadline_s,
+            round_deadline_s=round_deadline_s,
+            deadline_s=deadline_s,
+            progress=progress,
+            options=options,
+        )
+
+    if own_rank != 0:
+        # Nothing is measured of a cluster that rank 0 does not find.
+        _take(exchange, f"{key}/begin/{own_rank}", join_deadline_s)
+        surveyed()
+        shared = _take(exchange, f"{key}/share/{own_rank}", deadline_s)
+        exchange.put(f"{key}/left/{own_rank}", b"1")
+        return AcceptanceReport.from_json(shared.decode())
+    step, answer = "begin", b""
+    try:
+        seen = acceptance.described(client, cluster)
+        _share(exchange, f"{key}/begin", others, b"1")
+        step = "share"
+        measured = surveyed()
+        assert isinstance(measured, SurveyReport)  # on rank 0
+        report = acceptance.judge(client, seen, cluster, measured)
+        answer = report.to_json().encode()
+    finally:
+        _share(exchange, f"{key}/{step}", others, answer)
+    leave_last(exchange, key, 0, measured)
+    return report
+
+
+def _share(exchange: StoreExchange, key: str, ranks: Sequence[int], value: bytes) -> None:
+    for rank in ranks:
+        exchange.put(f"{key}/{rank}", value)
+
+
 def _follows(rank: int, world_size: int, groups: int) -> bool:
     """Whether a rank is not the first of its node, where nodes have the same number of ranks."""
     return rank % max(1, world_size // groups) != 0
@@ -284,11 +370,16 @@ def _nodes(
 
 
 def _wait_for_summary(exchange: StoreExchange, key: str, deadline_s: float) -> SurveySummary:
+    return SurveySummary.from_json(_take(exchange, key, deadline_s).decode())
+
+
+def _take(exchange: StoreExchange, key: str, deadline_s: float) -> bytes:
+    """What another rank leaves for this one; nothing in it says that it has no report."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         shared = exchange.take(key)
         if shared:
-            return SurveySummary.from_json(shared.decode())
+            return shared
         if shared is not None:
             break
         time.sleep(0.05)

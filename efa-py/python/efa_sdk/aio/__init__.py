@@ -1,4 +1,5 @@
-"""The verbs of ``efa_sdk.Client`` as coroutines; in ``fabric`` the probes, in ``survey`` surveys.
+"""The verbs of ``efa_sdk.Client`` as coroutines; in ``fabric`` the probes, in ``survey`` surveys,
+in ``acceptance`` the verdict on a cluster.
 
 >>> import asyncio
 >>> from efa_sdk import aio
@@ -19,7 +20,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from efa_sdk import _efa_sdk
-from efa_sdk.aio import fabric, survey
+from efa_sdk.aio import acceptance, fabric, survey
 from efa_sdk.errors import BindingError, EfaError
 from efa_sdk.lifetime import AsyncClusterLifetime
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
         VerifyReport,
     )
 
-__all__ = ["Client", "fabric", "survey"]
+__all__ = ["Client", "acceptance", "fabric", "survey"]
 
 
 _T = TypeVar("_T")

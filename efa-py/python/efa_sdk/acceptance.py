@@ -1,0 +1,68 @@
+"""Whether training may start on a cluster: one report, one verdict.
+
+``efa_sdk.ray.accept(client, name)`` and ``efa_sdk.torch.accept(client, name)`` look at everything
+in one call: EC2's side against the plan, the doctor on every node, and every pair of nodes. Here is
+the form for surveys that were made otherwise, such as by plain ranks:
+
+>>> from efa_sdk import Client, acceptance
+>>> from efa_sdk.survey import SurveyReport
+>>> def check(client: Client, survey: SurveyReport) -> None:
+...     report = acceptance.accept(client, "train", survey)
+...     print(report)
+...     report.save("acceptance.json")
+...     if report.to_replace:
+...         report.replace(client)
+
+A report is ``accepted``, ``accepted_with_warnings``, ``refused`` (there is evidence against an
+instance, a link or the cluster), or ``could_not_be_judged``: what did not run or was not reached is
+in ``not_looked_at``, and a cluster is never accepted with it.
+"""
+
+from __future__ import annotations
+
+from efa_sdk._efa_sdk import (
+    AcceptanceFinding,
+    AcceptanceReport,
+    Client,
+    Cluster,
+    Plan,
+    SurveyReport,
+)
+from efa_sdk.errors import EfaError
+
+__all__ = ["AcceptanceFinding", "AcceptanceReport", "accept"]
+
+
+def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> AcceptanceReport:
+    """Judges a cluster by a survey of its nodes and by what EC2 shows.
+
+    cluster: its name, or the plan that it is compared with instead of the one that its tags
+    record. survey: of its nodes, with the doctor's inspection of each. Raises VerifyError when
+    there is no such cluster; that EC2 could not be asked more is part of the report.
+    """
+    return judge(client, described(client, cluster), cluster, survey)
+
+
+def described(client: Client, cluster: str | Plan) -> Cluster:
+    """The cluster as it stands, before anything is measured."""
+    return client.describe(cluster if isinstance(cluster, str) else cluster.name)
+
+
+def judge(
+    client: Client, seen: Cluster, cluster: str | Plan, survey: SurveyReport | EfaError
+) -> AcceptanceReport:
+    """The report; what EC2 says is asked now, after the measurements."""
+    try:
+        compared = client.verify(cluster)
+    except EfaError as error:
+        return AcceptanceReport.judge(seen, said(error), _or_why(survey))
+    return AcceptanceReport.judge(seen, compared, _or_why(survey))
+
+
+def said(error: EfaError) -> str:
+    """Why a part did not run."""
+    return f"{error} ({error.code})"
+
+
+def _or_why(survey: SurveyReport | EfaError) -> SurveyReport | str:
+    return said(survey) if isinstance(survey, EfaError) else survey
