@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, TokioClock};
 use crate::cluster::{self, Cluster, Expected, not_found};
-use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, Filter};
+use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, Filter};
 use crate::error::{Code, Error, Result};
 use crate::plan::{self, Plan};
 use crate::preflight;
-use crate::provision::{self, Cancel, DestroyReport, Event, Shrink, Steps, Wait};
+use crate::prices::Money;
+use crate::provision::{self, Cancel, DestroyReport, Event, PurchaseOptions, Shrink, Steps, Wait};
 use crate::run_command;
 use crate::services::Aws;
 use crate::spec::{CheckedSpec, ClusterSpec};
@@ -166,6 +167,26 @@ impl Client {
         let mut found = self.aws.describe_capacity_block_offerings(search).await?;
         found.sort_by(|a, b| (&a.start_date, &a.upfront_fee).cmp(&(&b.start_date, &b.upfront_fee)));
         Ok(found)
+    }
+
+    /// Buys a Capacity Block that [`capacity_block_offerings`](Self::capacity_block_offerings)
+    /// listed, if EC2 sells it for exactly `confirmed` at this moment. The money is spent: a block
+    /// cannot be cancelled or paid back. The reservation, whose id is what
+    /// [`Capacity::Reservation`](crate::spec::Capacity::Reservation) takes.
+    ///
+    /// The call to EC2 has no client token, and is sent once. A purchase whose answer was lost is
+    /// looked up; calling this again with the same offering gives the block that it bought.
+    ///
+    /// # Errors
+    /// `plan.conflict` where the price is another, `plan.resource_not_found` where the offering is
+    /// gone; those of EC2, with `took_effect` `unknown` where nobody knows whether it was bought.
+    pub async fn purchase_capacity_block(
+        &self,
+        offering: &CapacityBlockOffering,
+        confirmed: &Money,
+        options: &PurchaseOptions,
+    ) -> Result<CapacityReservation> {
+        provision::purchase_capacity_block(&self.steps(), offering, confirmed, options).await
     }
 
     /// Makes what the plan needs beside the instances (security group, placement group, instance

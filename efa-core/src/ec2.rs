@@ -454,6 +454,18 @@ pub struct CapacityBlockOffering {
     pub currency_code: Option<String>,
 }
 
+/// What PurchaseCapacityBlock buys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PurchaseCapacityBlock {
+    /// `cbo-…`
+    pub capacity_block_offering_id: String,
+    /// What its instances are billed as, such as `Linux/UNIX`.
+    pub instance_platform: String,
+    /// The tags of the reservation.
+    pub tags: Tags,
+}
+
 /// A search for Capacity Blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CapacityBlockSearch {
@@ -626,6 +638,14 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
         Err(not_implemented("DescribeInstanceTopology"))
     }
 
+    /// PurchaseCapacityBlock, sent once: the call has no client token, and a second sending could
+    /// buy a second time.
+    async fn purchase_capacity_block(
+        &self,
+        request: &PurchaseCapacityBlock,
+    ) -> Result<CapacityReservation> {
+        Err(not_implemented("PurchaseCapacityBlock"))
+    }
     /// CreateSecurityGroup; the new group's id.
     async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String> {
         Err(not_implemented("CreateSecurityGroup"))

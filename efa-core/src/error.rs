@@ -331,6 +331,8 @@ error_codes! {
     PlanConflict = Plan, "plan.conflict";
     /// A serialised plan cannot be read.
     PlanUnreadable = Plan, "plan.unreadable";
+    /// A price list cannot be read, or has no instance.
+    PlanPricesUnreadable = Plan, "plan.prices_unreadable";
 
     /// A cluster of this name runs already, with another plan.
     ProvisionClusterDiffers = Provision, "provision.cluster_differs";
@@ -478,6 +480,7 @@ mod tests {
         "plan.resource_not_found",
         "plan.conflict",
         "plan.unreadable",
+        "plan.prices_unreadable",
         "provision.cluster_differs",
         "provision.instance_lost",
         "provision.no_capacity",

@@ -34,6 +34,7 @@
 //! | [`layout`] | the network interfaces of an instance, and EC2's rules for them |
 //! | [`spec`] | what a caller asks for: a cluster and its choices |
 //! | [`plan`] | everything that a launch would use and make, and the policy for it |
+//! | [`prices`] | what a plan costs per hour, from AWS's own price list |
 //! | [`preflight`] | what can change between plan and launch |
 //! | [`provision`] | makes what a plan says, and removes it |
 //! | [`cluster`] | a cluster as it stands in EC2, and the list of them |
@@ -74,6 +75,7 @@ pub mod launch;
 pub mod layout;
 pub mod plan;
 pub mod preflight;
+pub mod prices;
 pub mod provision;
 mod resource;
 pub mod run_command;

@@ -257,6 +257,12 @@ impl Plan {
         &self.decided.account
     }
 
+    /// Whether its instances are Dedicated Instances: the launch asks for it, or the VPC makes all
+    /// of its instances so.
+    pub(crate) fn is_dedicated(&self) -> bool {
+        tenancy::is_dedicated(&self.decided.capacity, self.decided.vpc.as_ref())
+    }
+
     /// The partition of its ARNs, such as `aws`.
     #[must_use]
     pub fn partition(&self) -> &str {

@@ -42,6 +42,10 @@ pub(crate) const BY_LAUNCHER: &str = "launcher";
 /// When the instance ends itself; the instance reads it from its metadata.
 pub(crate) const EXPIRES_AT: &str = "efa-sdk:expires-at";
 
+/// On a Capacity Block that was bought: the offering that its caller named, by which a purchase whose
+/// answer was lost is found.
+pub(crate) const OFFERING: &str = "efa-sdk:offering";
+
 /// On a replacement: a digest of the ids of the nodes that it replaces.
 pub(crate) const REPLACES: &str = "efa-sdk:replaces";
 

@@ -1,5 +1,6 @@
 //! `Client`, which blocks, and `AsyncClient`, which `efa_sdk.aio.Client` awaits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use crate::argument::{Name, extracted, given, invalid};
 use crate::aws_log;
 use crate::catalog::Catalog;
 use crate::cluster::{
-    CapacityBlockOffering, Cluster, DestroyReport, Event, InstanceReport, PreflightReport,
-    VerifyReport,
+    CapacityBlockOffering, CapacityReservation, Cluster, DestroyReport, Event, InstanceReport,
+    PreflightReport, VerifyReport,
 };
 use crate::convert::{list, seconds};
 use crate::credentials::Caller;
 use crate::errors;
 use crate::nodes::{ClusterSummary, CommandReport, Topology, command_options};
 use crate::plan::{ClusterSpec, Plan};
+use crate::prices::confirmed;
 use crate::runtime::{awaitable, block_on, stoppable};
 
 /// A core client that is connected at the first call.
@@ -335,6 +337,45 @@ verb! {
     signature (instance_type: "str", instance_count: "int", duration_hours: "int");
     let search = core::ec2::CapacityBlockSearch { instance_type, instance_count, duration_hours };
     |client| client.capacity_block_offerings(&search).await.map(|found| list(&found))
+}
+
+verb! {
+    /// Buys a Capacity Block that `capacity_block_offerings` listed, if EC2 sells it for exactly
+    /// `confirm_price` at this moment: its `upfront_fee`, such as `"1234.56"` or `"1234.56 USD"`.
+    /// The money is spent: a block cannot be cancelled or paid back. The reservation's id is what
+    /// `ClusterSpec(capacity=…)` takes. instance_platform: what the images that will run there are
+    /// billed as. tags: of the reservation.
+    ///
+    /// A purchase whose answer was lost is looked up; calling this again with the same offering
+    /// gives the block that it bought.
+    ///
+    /// Raises PlanError where the price is another or the offering is gone; Ec2Error, with the
+    /// context `took_effect` `unknown` where nobody knows whether it was bought.
+    stoppable purchase_capacity_block(
+        offering: CapacityBlockOffering,
+        confirm_price: String,
+        instance_platform: String,
+        tags: Option<BTreeMap<String, String>>
+    ) -> CapacityReservation, "collections.abc.Awaitable[CapacityReservation]";
+    signature (offering, *, confirm_price, instance_platform=String::from("Linux/UNIX"), tags=None),
+        (offering, confirm_price, instance_platform, tags, cancel);
+    let bought = purchase(&offering, &confirm_price, instance_platform, tags)?;
+    |client| client
+        .purchase_capacity_block(&offering.0, &bought.0, &bought.1)
+        .await
+        .map(CapacityReservation)
+}
+
+fn purchase(
+    offering: &CapacityBlockOffering,
+    confirm_price: &str,
+    instance_platform: String,
+    tags: Option<BTreeMap<String, String>>,
+) -> PyResult<(core::prices::Money, core::provision::PurchaseOptions)> {
+    let mut options = core::provision::PurchaseOptions::default();
+    options.instance_platform = instance_platform;
+    options.tags = tags.unwrap_or_default();
+    Ok((confirmed(confirm_price, offering)?, options))
 }
 
 verb! {

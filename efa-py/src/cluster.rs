@@ -266,6 +266,36 @@ value_class! {
 }
 
 value_class! {
+    /// A capacity reservation or Capacity Block.
+    CapacityReservation(core::ec2::CapacityReservation) {
+        /// `cr-…`, which `ClusterSpec(capacity=…)` takes.
+        capacity_reservation_id: String = |r| r.capacity_reservation_id.clone();
+        /// The instance type's name.
+        instance_type: String = |r| r.instance_type.clone();
+        /// The Availability Zone's name.
+        availability_zone: String = |r| r.availability_zone.clone();
+        /// EC2's word, such as `payment-pending`, `scheduled`, `active` or `payment-failed`.
+        state: String = |r| r.state.clone();
+        /// EC2's word: `capacity-block` or `default`.
+        reservation_type: String = |r| r.reservation_type.clone();
+        /// How many instances it is for.
+        total_instance_count: u32 = |r| r.total_instance_count;
+        /// How many more fit in it; 0 until a Capacity Block begins.
+        available_instance_count: u32 = |r| r.available_instance_count;
+        /// What its instances are billed as, such as `Linux/UNIX`.
+        instance_platform: Option<String> = |r| r.instance_platform.clone();
+        /// When it begins, in EC2's form.
+        start_date: Option<String> = |r| r.start_date.clone();
+        /// When it ends.
+        end_date: Option<String> = |r| r.end_date.clone();
+    }
+    repr = |r| format!(
+        "<CapacityReservation {} {} x {}, {}>",
+        r.capacity_reservation_id, r.total_instance_count, r.instance_type, r.state
+    );
+}
+
+value_class! {
     /// A Capacity Block that can be bought.
     CapacityBlockOffering(core::ec2::CapacityBlockOffering) {
         /// `cbo-…`, for PurchaseCapacityBlock.

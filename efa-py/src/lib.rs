@@ -24,6 +24,7 @@ mod nccl;
 mod node;
 mod nodes;
 mod plan;
+mod prices;
 mod rails;
 mod runtime;
 mod store;
@@ -47,8 +48,8 @@ mod _efa_sdk {
     use crate::client::{AsyncClient, Cancel, Client};
     #[pymodule_export]
     use crate::cluster::{
-        AttachedInterface, CapacityBlockOffering, Check, Cluster, DestroyReport, Event, Finding,
-        Instance, InstanceReport, PreflightReport, VerifyReport,
+        AttachedInterface, CapacityBlockOffering, CapacityReservation, Check, Cluster,
+        DestroyReport, Event, Finding, Instance, InstanceReport, PreflightReport, VerifyReport,
     };
     #[pymodule_export]
     use crate::doctor::{DoctorFinding, DoctorReport, doctor, doctor_async, doctor_checks};
@@ -93,6 +94,8 @@ mod _efa_sdk {
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
     use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan, Volume};
+    #[pymodule_export]
+    use crate::prices::{Cost, Prices};
     #[pymodule_export]
     use crate::rails::{
         Rail, RailMeasure, RailReport, RailResult, probe_rails, probe_rails_async, rails,

@@ -51,6 +51,7 @@ LAYOUT_CLASSES = [
 MUTATING = (
     "Create", "Delete", "Run", "Terminate", "Authorize", "Revoke", "Allocate", "Associate",
     "Release", "Disassociate", "Modify", "Attach", "Detach", "Start", "Stop", "Reboot",
+    "Purchase",
 )
 # fmt: on
 

@@ -15,6 +15,7 @@ from support import DEADLINE_S, P5, SMALL, Cloud, Gate
 # fmt: off
 VERBS = [
     "catalog", "plan", "preflight", "capacity_block_offerings", "prepare", "apply", "grow",
+    "purchase_capacity_block",
     "clusters", "describe", "topology", "run_command", "verify", "verify_instance", "destroy",
     "replace", "shrink", "extend",
 ]

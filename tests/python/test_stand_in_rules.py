@@ -783,6 +783,11 @@ case("reservation.value")(lambda s: s.reserve(InstanceCount=0))
 case("offering.duration")(
     lambda s: s.ec2.describe_capacity_block_offerings(InstanceType=P5, CapacityDurationHours=30)
 )
+case("offering.unknown")(
+    lambda s: s.ec2.purchase_capacity_block(
+        CapacityBlockOfferingId="cbo-0123456789abcdef0", InstancePlatform="Linux/UNIX"
+    )
+)
 case("status.too_many")(
     lambda s: s.ec2.describe_instance_status(InstanceIds=[f"i-{i:017x}" for i in range(101)])
 )

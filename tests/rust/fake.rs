@@ -1,6 +1,8 @@
 //! The verbs over the AWS in memory, and that AWS's own rules.
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
+mod purchase;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

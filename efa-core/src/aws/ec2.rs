@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_ec2::config::Builder;
+use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types as sdk;
@@ -18,8 +19,8 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
-    LaunchedWith, Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet,
-    Tags, Vpc, VpcEndpoint,
+    LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable, Rule, RunInstances,
+    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
 
@@ -227,6 +228,37 @@ impl Ec2 for AwsSdk {
             found.extend(instances?);
         }
         Ok(found)
+    }
+
+    async fn purchase_capacity_block(
+        &self,
+        request: &PurchaseCapacityBlock,
+    ) -> Result<CapacityReservation> {
+        pace::wait(&self.region, "purchase_capacity_block").await;
+        let attempts = Counted::new();
+        let answer = self
+            .ec2
+            .purchase_capacity_block()
+            .capacity_block_offering_id(&request.capacity_block_offering_id)
+            .instance_platform(request.instance_platform.as_str().into())
+            .set_tag_specifications(tag_specifications(
+                sdk::ResourceType::CapacityReservation,
+                &request.tags,
+            ))
+            .customize()
+            // Without a client token a second sending could buy a second time.
+            .config_override(Builder::new().retry_config(RetryConfig::disabled()))
+            .interceptor(attempts.clone())
+            .send()
+            .await
+            .map_err(|error| {
+                let action = "purchase_capacity_block";
+                from_sdk(error, action, &self.endpoint, Some(&attempts))
+            })?;
+        capacity::reservation(convert::present(
+            answer.capacity_reservation,
+            "CapacityReservation",
+        )?)
     }
 
     async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String> {

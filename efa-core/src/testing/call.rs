@@ -51,6 +51,7 @@ calls! {
     DescribeCapacityReservations = "DescribeCapacityReservations", None;
     DescribeCapacityBlockOfferings = "DescribeCapacityBlockOfferings", None;
     DescribeInstanceTopology = "DescribeInstanceTopology", None;
+    PurchaseCapacityBlock = "PurchaseCapacityBlock", None;
     CreateSecurityGroup = "CreateSecurityGroup", None;
     AuthorizeSecurityGroupIngress = "AuthorizeSecurityGroupIngress", Some("InvalidGroup.NotFound");
     AuthorizeSecurityGroupEgress = "AuthorizeSecurityGroupEgress", Some("InvalidGroup.NotFound");

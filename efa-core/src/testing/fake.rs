@@ -28,6 +28,7 @@ mod instances;
 mod interfaces;
 mod launch;
 mod launch_checks;
+mod purchases;
 mod refusal;
 mod region;
 mod request;

@@ -10,8 +10,8 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
-    LaunchedWith, Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet,
-    Tags, Vpc, VpcEndpoint,
+    LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable, Rule, RunInstances,
+    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -155,6 +155,16 @@ impl<A: Ec2> Ec2 for Failing<A> {
     ) -> Result<Vec<InstanceTopology>> {
         self.read(Call::DescribeInstanceTopology, || {
             self.inner.describe_instance_topology(instance_ids)
+        })
+        .await
+    }
+
+    async fn purchase_capacity_block(
+        &self,
+        request: &PurchaseCapacityBlock,
+    ) -> Result<CapacityReservation> {
+        self.call(Call::PurchaseCapacityBlock, || {
+            self.inner.purchase_capacity_block(request)
         })
         .await
     }

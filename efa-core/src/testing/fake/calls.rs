@@ -6,14 +6,14 @@ use async_trait::async_trait;
 
 use super::FakeAws;
 use super::account::ACCOUNT;
-use super::filters::select;
+use super::filters::{Tagged, select};
 use crate::account::{Account, CallerIdentity};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
-    LaunchedWith, Offering, PlacementGroup, RouteTable, Rule, RunInstances, SecurityGroup, Subnet,
-    Tags, Vpc, VpcEndpoint,
+    LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable, Rule, RunInstances,
+    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{Iam, InstanceProfile, Role};
@@ -149,9 +149,21 @@ impl Ec2 for FakeAws {
         self.on("DescribeCapacityReservations", |state| {
             let mut reservations = state.reservations.clone();
             for reservation in &mut reservations {
-                reservation.available_instance_count = state.available(reservation);
+                // "Before a Capacity Block reservation begins, the available capacity appears as
+                // zero" (EC2 user guide, "View Capacity Blocks").
+                reservation.available_instance_count = match reservation.state.as_str() {
+                    "active" => state.available(reservation),
+                    _ => 0,
+                };
             }
-            select(&reservations, by)
+            let tagged = reservations.into_iter().map(|reservation| {
+                let tags = state
+                    .reservation_tags
+                    .get(&reservation.capacity_reservation_id);
+                Tagged(tags.cloned().unwrap_or_default(), reservation)
+            });
+            let tagged: Vec<Tagged<CapacityReservation>> = tagged.collect();
+            Ok(select(&tagged, by)?.into_iter().map(|one| one.1).collect())
         })
     }
 
@@ -175,6 +187,13 @@ impl Ec2 for FakeAws {
 
     async fn describe_instance_topology(&self, ids: &[String]) -> Result<Vec<InstanceTopology>> {
         self.on("DescribeInstanceTopology", |state| state.topology(ids))
+    }
+
+    async fn purchase_capacity_block(
+        &self,
+        request: &PurchaseCapacityBlock,
+    ) -> Result<CapacityReservation> {
+        self.on("PurchaseCapacityBlock", |state| state.purchase(request))
     }
 
     async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String> {

@@ -52,6 +52,22 @@ fn one(value: impl ToString) -> Vec<String> {
     vec![value.to_string()]
 }
 
+/// A resource whose tags are kept beside it.
+#[derive(Clone)]
+pub(super) struct Tagged<T>(pub(super) Tags, pub(super) T);
+
+impl<T: Filtered> Filtered for Tagged<T> {
+    const FILTERS: &'static [&'static str] = T::FILTERS;
+
+    fn values(&self, filter: &str) -> Vec<String> {
+        self.1.values(filter)
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.0
+    }
+}
+
 static NO_TAGS: Tags = Tags::new();
 
 impl Filtered for InstanceType {

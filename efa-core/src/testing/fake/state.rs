@@ -119,6 +119,8 @@ pub(super) struct State {
     pub(super) addresses: Vec<Address>,
     pub(super) reservations: Vec<CapacityReservation>,
     pub(super) block_offerings: Vec<CapacityBlockOffering>,
+    /// Tags of reservations that were bought, by id.
+    pub(super) reservation_tags: BTreeMap<String, Tags>,
     pub(super) launches: Vec<Launched>,
     /// Room by type and zone; unlimited where nothing is said.
     pub(super) capacity: BTreeMap<(String, String), u32>,
@@ -155,6 +157,7 @@ impl State {
             addresses: Vec::new(),
             reservations: Vec::new(),
             block_offerings: Vec::new(),
+            reservation_tags: BTreeMap::new(),
             launches: Vec::new(),
             capacity: BTreeMap::new(),
             full_zones: BTreeSet::new(),

@@ -15,7 +15,7 @@ dropped at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,7 @@ from efa_sdk.lifetime import AsyncClusterLifetime
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import (
         CapacityBlockOffering,
+        CapacityReservation,
         Catalog,
         Cluster,
         ClusterSpec,
@@ -132,6 +133,21 @@ class Client:
         """Capacity Blocks that can be bought, earliest first. Nothing is bought."""
         return await self._client.capacity_block_offerings(
             instance_type, instance_count, duration_hours
+        )
+
+    async def purchase_capacity_block(
+        self,
+        offering: CapacityBlockOffering,
+        *,
+        confirm_price: str,
+        instance_platform: str = "Linux/UNIX",
+        tags: Mapping[str, str] | None = None,
+    ) -> CapacityReservation:
+        """Buys a listed Capacity Block, if EC2 sells it for exactly ``confirm_price`` now."""
+        return await _stoppable(
+            lambda cancel: self._client.purchase_capacity_block(
+                offering, confirm_price, instance_platform, tags, cancel
+            )
         )
 
     async def prepare(self, plan: Plan) -> Plan:

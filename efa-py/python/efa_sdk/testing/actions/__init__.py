@@ -50,6 +50,7 @@ HANDLERS: dict[str, Handler] = {
     "DetachNetworkInterface": network_interfaces.detach_network_interface,
     "DisassociateAddress": elastic_ips.disassociate_address,
     "ModifyNetworkInterfaceAttribute": network_interfaces.modify_network_interface_attribute,
+    "PurchaseCapacityBlock": capacity_block_offerings.purchase_capacity_block,
     "ReleaseAddress": elastic_ips.release_address,
     "RunInstances": run_instances.run_instances,
     "StartInstances": change_instances.start_instances,

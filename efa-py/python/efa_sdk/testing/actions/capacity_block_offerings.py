@@ -1,4 +1,6 @@
-"""DescribeCapacityBlockOfferings, of what `add_capacity_block_offering()` puts there."""
+"""DescribeCapacityBlockOfferings and PurchaseCapacityBlock, of what `add_capacity_block_offering()`
+puts there.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,12 @@ import datetime as dt
 from typing import Any
 
 from ..call import Answer, Call
+from ..capacity_blocks import add_block
 from ..paging import page
 from ..rules import refuse
 from ..state import BlockOffering
+from ..tagging import set_tags, specified_tags
+from . import reservations
 
 
 def describe_capacity_block_offerings(call: Call) -> Answer:
@@ -32,6 +37,37 @@ def describe_capacity_block_offerings(call: Call) -> Answer:
     shown, more = page(call, found, low=1, default=1000)
     call.stop_if_dry_run()
     return {"CapacityBlockOfferings": [_offering(one) for one in shown], **more}
+
+
+def purchase_capacity_block(call: Call) -> Answer:
+    """Buys an offering, which is listed no more: a second purchase of it is refused."""
+    wanted, platform = str(call.need("CapacityBlockOfferingId")), call.need("InstancePlatform")
+    if platform not in reservations.PLATFORMS:
+        refuse("reservation.value", name="InstancePlatform", value=platform)
+    offering = next((one for one in call.state.offerings if one.id == wanted), None)
+    if offering is None:
+        refuse("offering.unknown", id=wanted)
+    tags = specified_tags(call, "capacity-reservation")["capacity-reservation"]
+    call.stop_if_dry_run()
+    call.state.offerings.remove(offering)
+    now = call.settings.now()
+    until_start = (offering.start - now).total_seconds()
+    block_id = add_block(
+        call.backend,
+        now,
+        offering.instance_type,
+        offering.zone,
+        offering.count,
+        until_start,
+        offering.hours,
+    )
+    block = call.state.reservations[block_id]
+    block.platform, block.start, block.end = platform, offering.start, offering.end
+    set_tags(call.backend, block_id, tags)
+    return {
+        "CapacityReservation": reservations.describe(call, block),
+        "CapacityBlocks": [{"CapacityBlockId": block_id.replace("cr-", "cb-", 1)}],
+    }
 
 
 def _is_sold(hours: int) -> bool:

@@ -15,7 +15,7 @@ from ..state import CapacityReservation
 from ..tagging import set_tags, specified_tags, tag_list, tags_of
 from ..tokens import recall, remember
 
-_PLATFORMS = ("Linux/UNIX", "Red Hat Enterprise Linux", "SUSE Linux", "Windows")
+PLATFORMS = ("Linux/UNIX", "Red Hat Enterprise Linux", "SUSE Linux", "Windows")
 
 
 def create_capacity_reservation(call: Call) -> Answer:
@@ -30,7 +30,7 @@ def create_capacity_reservation(call: Call) -> Answer:
     match = call.get("InstanceMatchCriteria", "open")
     for name, value, good in (
         ("InstanceType", type_name, catalog.instance_type(type_name) is not None),
-        ("InstancePlatform", platform, platform in _PLATFORMS),
+        ("InstancePlatform", platform, platform in PLATFORMS),
         ("InstanceCount", count, 1 <= count <= 1000),
         ("Tenancy", tenancy, tenancy in ("default", "dedicated")),
         ("InstanceMatchCriteria", match, match in ("open", "targeted")),

@@ -62,6 +62,7 @@ _MADE: dict[str, tuple[str, ...]] = {
     "CreateSecurityGroup": ("security-group",),
     "CreateSubnet": ("subnet",),
     "CreateVpc": ("vpc",),
+    "PurchaseCapacityBlock": ("capacity-reservation",),
     "RunInstances": ("instance", "network-interface", "volume"),
 }
 _ONLY_WHEN_TAGGED = ("security-group-rule",)

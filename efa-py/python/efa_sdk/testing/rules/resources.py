@@ -153,6 +153,13 @@ RESOURCE_RULES = (
         "EC2 user guide, 'Capacity Blocks for ML'; code and text ours",
     ),
     Rule(
+        "offering.unknown",
+        "buying a Capacity Block offering that is not listed, or was bought already",
+        "InvalidParameterValue",
+        "The Capacity Block offering '{id}' is not available.",
+        "code and text ours: EC2 does not document it",
+    ),
+    Rule(
         "topology.too_many",
         "more than 100 instance ids or placement group names in DescribeInstanceTopology",
         "InvalidParameterValue",
