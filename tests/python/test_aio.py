@@ -35,7 +35,11 @@ async def reached(gate: Gate) -> None:
 
 async def test_the_whole_flow(cloud: Cloud) -> None:
     events: list[efa.Event] = []
-    client = connect(cloud, progress=events.append)
+    async with connect(cloud, progress=events.append) as client:
+        await whole_flow(cloud, client, events)
+
+
+async def whole_flow(cloud: Cloud, client: aio.Client, events: list[efa.Event]) -> None:
     plan = await client.plan(cloud.spec(P5))
     assert plan == cloud.client.plan(cloud.spec(P5)), "the blocking client's plan"
     cluster = await client.apply(plan)

@@ -104,6 +104,43 @@ def test_every_public_class_is_documented_and_named_from_the_package(name: str) 
     assert thing.__module__.startswith("efa_sdk")
 
 
+def test_completion_knows_the_names_that_are_imported_late() -> None:
+    assert {"Client", "handoff", "nccl", "ray", "testing", "torch"} <= set(dir(efa_sdk))
+    assert {"SoftEfa", "StandIn", "RULES"} <= set(dir(efa_sdk.testing))
+
+
+@pytest.mark.parametrize(
+    ("without", "asked", "extra"),
+    [
+        ("moto", "efa_sdk.testing.StandIn", "testing"),
+        ("tqdm", "efa_sdk.progress.Bar()", "progress"),
+    ],
+)
+def test_a_missing_extra_is_one_error_with_the_command(
+    without: str, asked: str, extra: str
+) -> None:
+    done = run_python(MISSING.format(without=without, asked=asked))
+    assert done.returncode == 0, done.stderr
+    code, is_import_error, package, said_extra, cure = json.loads(done.stdout)
+    assert (code, is_import_error) == ("python.missing_package", True)
+    assert (package, said_extra) == (without, extra)
+    assert cure.startswith("pip install ")
+    assert without in cure
+
+
+MISSING = """
+import json, sys
+sys.modules["{without}"] = None  # what is not installed cannot be imported
+import efa_sdk
+from efa_sdk.errors import MissingExtraError
+try:
+    {asked}
+except MissingExtraError as error:
+    told = [error.code, isinstance(error, ImportError)]
+    print(json.dumps([*told, error.context["package"], error.context["extra"], error.cure]))
+"""
+
+
 def test_testing_is_imported_when_it_is_asked_for() -> None:
     script = (
         "import sys, efa_sdk\n"
