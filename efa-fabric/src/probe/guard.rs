@@ -14,7 +14,11 @@ use crate::interrupt::Interrupt;
 mod explain;
 mod patience;
 
-use patience::{FIRST_NAP, LAST_NAP, PATIENCE_NS};
+/// Quiet time after which a side that waits adaptively sleeps, between measurements.
+const PATIENCE_NS: u64 = 50_000;
+/// The first sleep, and the longest.
+const FIRST_NAP: Duration = Duration::from_micros(50);
+const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// Empty polls between two looks at the clock.
 const IDLE_POLLS: u32 = 64;

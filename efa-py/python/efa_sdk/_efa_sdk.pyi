@@ -11,12 +11,13 @@ from collections.abc import Sequence
 import efa_sdk.fabric
 import efa_sdk.lifetime
 from efa_sdk import choices
+from _typeshed import Incomplete
 from datetime import timedelta
 from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyMode, SurveyStatus, Tenancy, Wait
 from pathlib import Path
 from typing import Any, Final, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveySummary", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AcceptanceFinding", "AcceptanceReport", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "CapacityReservation", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "Cost", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "Prices", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveySummary", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -39,11 +40,172 @@ Version of the package.
 """
 
 @final
+class AcceptanceFinding:
+    """
+    Something that an acceptance found.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: "str") -> AcceptanceFinding:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def said(self, /) -> str:
+        """
+        A sentence, in which nodes have their instance ids.
+        """
+    @property
+    def source(self, /) -> str:
+        """
+        The part that found it: `ec2`, `doctor` or `survey`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class AcceptanceReport:
+    """
+    Whether training may start on a cluster: EC2's side against the plan, the doctor on every
+    node, and the survey, under instance ids. `str()` is for people; notebooks show the survey's
+    heatmap too.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def accepted(self, /) -> bool:
+        """
+        Whether it is accepted, with warnings or without.
+        """
+    @property
+    def action(self, /) -> str:
+        """
+        The verdict and what to do, in one line: the first of `str()`.
+        """
+    @property
+    def against(self, /) -> list[AcceptanceFinding]:
+        """
+        What speaks against the cluster.
+        """
+    @property
+    def exit_status(self, /) -> int:
+        """
+        The exit status of a program that accepts: 0 accepted, 1 refused, 2 could not be judged.
+        """
+    @property
+    def finished_at(self, /) -> str | None:
+        """
+        When it was judged, such as `2026-11-30T02:00:00Z`; None where nobody said.
+        """
+    @staticmethod
+    def from_json(text: "str") -> AcceptanceReport:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_ids(self, /) -> list[str]:
+        """
+        Ids of the cluster's instances, by launch index.
+        """
+    @staticmethod
+    def judge(cluster: Cluster, verify: Incomplete, survey: Incomplete) -> AcceptanceReport:
+        """
+        Judges what was seen of a cluster. Pure, but for the time of the report.
+
+        cluster: as `Client.describe` gave it. verify: what `Client.verify` gave, survey: what a
+        survey of its nodes gave; each may be the reason, as text, why there is none, and then the
+        cluster is not accepted.
+        """
+    @staticmethod
+    def load(path: "str | os.PathLike[str]") -> AcceptanceReport:
+        """
+        The report that `save` wrote; what was seen is judged again. Raises FabricError for what is
+        none.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Name of the cluster.
+        """
+    @property
+    def not_looked_at(self, /) -> list[str]:
+        """
+        What was not looked at although it belongs to an acceptance: none is accepted with it.
+        """
+    def raise_for_verdict(self, /) -> None:
+        """
+        Raises UnhealthyError (`fabric.unhealthy`) where the cluster is refused, and NotSurveyedError
+        (`fabric.not_surveyed`) where it could not be judged. Both are FabricErrors.
+        """
+    def replace(self, /, client: Client) -> Cluster:
+        """
+        Replaces the instances with evidence against them: `client.replace(name, to_replace)`, which
+        is safe to call again. With an `aio.Client` give both to its `replace`.
+
+        Raises FabricError (`fabric.nothing_to_replace`) where there is evidence against no
+        instance, and what `Client.replace` raises.
+        """
+    def save(self, /, path: "str | os.PathLike[str]") -> Path:
+        """
+        Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
+        folder, to a new file there that is named by the report's time. Returns the file. Raises
+        FabricError where it cannot be written.
+        """
+    @property
+    def survey(self, /) -> SurveyReport | None:
+        """
+        The survey, with the names that the nodes gave; None where none was made.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def to_replace(self, /) -> list[str]:
+        """
+        Ids of the instances to replace: those with evidence against them.
+        """
+    @property
+    def verdict(self, /) -> str:
+        """
+        `accepted`; `accepted_with_warnings`; `refused`, with evidence against an instance, a
+        link or the cluster; or `could_not_be_judged`, when there is none and not everything
+        was looked at.
+        """
+    @property
+    def verify(self, /) -> VerifyReport | None:
+        """
+        The cluster compared with its plan; None where it was not.
+        """
+    @property
+    def version(self, /) -> str:
+        """
+        The version of efa-sdk that judged.
+        """
+    @property
+    def warnings(self, /) -> list[AcceptanceFinding]:
+        """
+        What costs speed or safety, or what a measurement was too short or too small to tell.
+        """
+
+@final
 class AsyncClient:
     """
     The verbs of `Client` as awaitables; use `efa_sdk.aio.Client`.
     """
-    def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
+    def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, session: "object | None" = None, credentials: "object | None" = None, access_key_id: "str | None" = None, secret_access_key: "str | None" = None, session_token: "str | None" = None, role_arn: "str | None" = None, role_session_name: "str | None" = None, external_id: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
     def apply(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.apply`, until `cancel`.
@@ -87,6 +249,10 @@ class AsyncClient:
     def prepare(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Plan]":
         """
         As `Client.prepare`, until `cancel`.
+        """
+    def purchase_capacity_block(self, /, offering, confirm_price, instance_platform, tags, cancel: Cancel) -> "collections.abc.Awaitable[CapacityReservation]":
+        """
+        As `Client.purchase_capacity_block`, until `cancel`.
         """
     def replace(self, /, name: "str", nodes: "Sequence[str]", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
@@ -365,6 +531,12 @@ class CapacityBlockOffering:
         The instance type's name.
         """
     @property
+    def price_per_instance_hour(self, /) -> str | None:
+        """
+        The fee spread over the block's instances and hours, rounded up in the tenth digit; None
+        where EC2 does not say the fee or its currency.
+        """
+    @property
     def start_date(self, /) -> str | None:
         """
         When it begins, in EC2's form.
@@ -377,6 +549,76 @@ class CapacityBlockOffering:
     def upfront_fee(self, /) -> str | None:
         """
         What it costs in advance, as EC2 writes it.
+        """
+
+@final
+class CapacityReservation:
+    """
+    A capacity reservation or Capacity Block.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def availability_zone(self, /) -> str:
+        """
+        The Availability Zone's name.
+        """
+    @property
+    def available_instance_count(self, /) -> int:
+        """
+        How many more fit in it; 0 until a Capacity Block begins.
+        """
+    @property
+    def capacity_reservation_id(self, /) -> str:
+        """
+        `cr-…`, which `ClusterSpec(capacity=…)` takes.
+        """
+    @property
+    def end_date(self, /) -> str | None:
+        """
+        When it ends.
+        """
+    @staticmethod
+    def from_json(text: "str") -> CapacityReservation:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def instance_platform(self, /) -> str | None:
+        """
+        What its instances are billed as, such as `Linux/UNIX`.
+        """
+    @property
+    def instance_type(self, /) -> str:
+        """
+        The instance type's name.
+        """
+    @property
+    def reservation_type(self, /) -> str:
+        """
+        EC2's word: `capacity-block` or `default`.
+        """
+    @property
+    def start_date(self, /) -> str | None:
+        """
+        When it begins, in EC2's form.
+        """
+    @property
+    def state(self, /) -> str:
+        """
+        EC2's word, such as `payment-pending`, `scheduled`, `active` or `payment-failed`.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def total_instance_count(self, /) -> int:
+        """
+        How many instances it is for.
         """
 
 @final
@@ -485,12 +727,17 @@ class Client:
 
     Region and credentials that are not given come from where the AWS CLI takes them.
     endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
-    configuration. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
+    configuration. session: a Session of boto3 or botocore, whose region is taken too where none is
+    given; credentials: botocore's Credentials. Either is asked at every call, in a thread, and
+    refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn: a
+    role to call as, assumed with the credentials that the others say, and again before it
+    expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
     poll_interval_s: time between the first two looks, growing up to 10 s. progress: called with an `Event` at every step of them.
 
-    The first call connects; it raises Ec2Error without a region or credentials.
+    The first call connects; it raises Ec2Error without a region or credentials, and PlanError for
+    credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
     """
-    def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
+    def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, session: "object | None" = None, credentials: "object | None" = None, access_key_id: "str | None" = None, secret_access_key: "str | None" = None, session_token: "str | None" = None, role_arn: "str | None" = None, role_session_name: "str | None" = None, external_id: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
     def apply(self, /, plan: "Plan") -> Cluster:
         """
         Makes what the plan says and waits until all instances run. Calling it again is safe.
@@ -558,6 +805,20 @@ class Client:
         documents. Calling it again is safe; `destroy` removes what was made.
 
         Raises ProvisionError or Ec2Error, as `apply`.
+        """
+    def purchase_capacity_block(self, /, offering, *, confirm_price, instance_platform=..., tags=None) -> CapacityReservation:
+        """
+        Buys a Capacity Block that `capacity_block_offerings` listed, if EC2 sells it for exactly
+        `confirm_price` at this moment: its `upfront_fee`, such as `"1234.56"` or `"1234.56 USD"`.
+        The money is spent: a block cannot be cancelled or paid back. The reservation's id is what
+        `ClusterSpec(capacity=…)` takes. instance_platform: what the images that will run there are
+        billed as. tags: of the reservation.
+
+        A purchase whose answer was lost is looked up; calling this again with the same offering
+        gives the block that it bought.
+
+        Raises PlanError where the price is another or the offering is gone; Ec2Error, with the
+        context `took_effect` `unknown` where nobody knows whether it was bought.
         """
     def replace(self, /, name: "str", nodes: "Sequence[str]") -> Cluster:
         """
@@ -1007,6 +1268,83 @@ class CommandReport:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+
+@final
+class Cost:
+    """
+    What the instances of a plan cost per hour, or why that is unknown: `str()` says all.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
+    @property
+    def count(self, /) -> int:
+        """
+        How many instances.
+        """
+    @property
+    def currency(self, /) -> str | None:
+        """
+        The currency of `per_hour`, such as `USD`.
+        """
+    @property
+    def excludes(self, /) -> list[str]:
+        """
+        What the figure does not contain.
+        """
+    @staticmethod
+    def from_json(text: "str") -> Cost:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def includes(self, /) -> list[str]:
+        """
+        What the figure contains, and how it is paid.
+        """
+    @property
+    def instance_type(self, /) -> str:
+        """
+        The instance type.
+        """
+    @property
+    def kind(self, /) -> str:
+        """
+        `per_hour`, `at_most_per_hour` (spot), or `unknown`.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Name of the cluster.
+        """
+    @property
+    def per_hour(self, /) -> str | None:
+        """
+        What all instances together cost per hour, exact, such as `196.64`; None where unknown.
+        """
+    @property
+    def published(self, /) -> str | None:
+        """
+        When AWS published the price list that it is from; None where it is from none.
+        """
+    @property
+    def region(self, /) -> str:
+        """
+        The Region.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def unknown_because(self, /) -> str | None:
+        """
+        Why it is unknown, where it is.
         """
 
 @final
@@ -3533,6 +3871,11 @@ class NodeInspection:
         """
         The doctor's verdict: `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
         """
+    @property
+    def warnings(self, /) -> list[str]:
+        """
+        The sentences of the doctor's checks that warn.
+        """
 
 @final
 class NodeOutput:
@@ -3826,6 +4169,12 @@ class Plan:
         The least IAM policy, as JSON, under which you can make this plan, apply it, verify and
         destroy the cluster.
         """
+    def cost(self, /, prices: Prices, *, offering: CapacityBlockOffering | None = None) -> Cost:
+        """
+        What its instances cost per hour by this price list; for a plan in a Capacity Block by the
+        offering that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
+        what neither says is `unknown`, with the reason.
+        """
     def diff(self, /, other: "Plan") -> list[tuple[str, str | None, str | None]]:
         """
         Where another plan differs: path, this plan's value and the other's as JSON, None where
@@ -4056,6 +4405,54 @@ class PreflightReport:
     def verdict(self, /) -> PreflightVerdict:
         """
         `ready`, `partial` (not everything could be looked at) or `not ready`.
+        """
+
+@final
+class Prices:
+    """
+    Hourly prices of instance types, as one price list of AWS has them. There is no table of
+    prices in this package: `Prices.from_price_list` reads AWS's.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: "str") -> Prices:
+        """
+        The value that `to_json` gave.
+        """
+    @staticmethod
+    def from_price_list(text: str) -> Prices:
+        """
+        The on-demand prices of a price list, from its text: AmazonEC2's offer file (JSON), or what
+        `aws pricing get-products --service-code AmazonEC2` prints. Raises PlanError
+        (`plan.prices_unreadable`) for what is neither, or has no instance.
+        """
+    @property
+    def instance_types(self, /) -> list[str]:
+        """
+        The types that it has on-demand prices of, by name.
+        """
+    @property
+    def is_partial(self, /) -> bool:
+        """
+        Whether the list says that it goes on in further pages.
+        """
+    @property
+    def published(self, /) -> str | None:
+        """
+        When AWS published the list, as it writes it; None where it does not say.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+    @property
+    def version(self, /) -> str | None:
+        """
+        The list's version, where it has one.
         """
 
 @final

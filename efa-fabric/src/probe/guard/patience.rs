@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use super::super::channel::{Kind, Phase};
 use super::super::options::{ProbeOptions, Wait};
-use super::Guard;
+use super::{FIRST_NAP, Guard, LAST_NAP, PATIENCE_NS};
 
-/// Quiet time after which a side that waits adaptively sleeps, between measurements.
-pub(super) const PATIENCE_NS: u64 = 50_000;
 /// The same during a measurement, and for each byte of its messages: 0.1 GB/s.
 const MEASURING_PATIENCE_NS: u64 = 20_000_000;
 const PATIENCE_NS_PER_BYTE: u64 = 10;
-/// The first sleep, and the longest.
-pub(super) const FIRST_NAP: Duration = Duration::from_micros(50);
-pub(super) const LAST_NAP: Duration = Duration::from_millis(1);
 
 impl Guard<'_> {
     /// The other side's options bind this side too: its deadline, and where it spins, this side
