@@ -4,62 +4,18 @@
 //! | module | job |
 //! |---|---|
 //! | `money` | an exact amount in a currency |
+//! | `table` | the prices of one list |
 //! | `price_list` | AWS's offer file and the answer of GetProducts, read |
 //! | `cost` | what of them a plan pays |
 
 mod cost;
 mod money;
 mod price_list;
-
-use serde::{Deserialize, Serialize};
+mod table;
 
 pub use cost::{Cost, Figure};
 pub use money::Money;
-
-/// Hourly prices of instance types, as one price list of AWS has them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Prices {
-    /// When AWS published the list, as it writes it; `None` where it does not say.
-    pub published: Option<String>,
-    /// The list's version, where it has one.
-    pub version: Option<String>,
-    /// Whether the list says that it goes on elsewhere: a further page of GetProducts.
-    pub is_partial: bool,
-    /// The prices, of on-demand instances in use only.
-    pub rates: Vec<Rate>,
-}
-
-/// The hourly price of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Rate {
-    /// The product's SKU.
-    pub sku: String,
-    /// The instance type's name.
-    pub instance_type: String,
-    /// The Region, such as `us-east-1`.
-    pub region: String,
-    /// The operating system as the list names it, such as `Linux`.
-    pub operating_system: String,
-    /// `Shared` or `Dedicated`.
-    pub tenancy: String,
-    /// The price of an hour, where the list has one price for it.
-    pub per_hour: Option<Money>,
-}
-
-impl Prices {
-    /// The types that it has prices of, by name.
-    #[must_use]
-    pub fn instance_types(&self) -> Vec<String> {
-        let mut names: Vec<String> = (self.rates.iter())
-            .map(|rate| rate.instance_type.clone())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-}
+pub use table::{Prices, Rate};
 
 #[cfg(test)]
 mod tests;

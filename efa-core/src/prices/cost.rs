@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Money, Prices, Rate};
+use super::money::Money;
+use super::table::{Prices, Rate};
 use crate::ec2::{CapacityBlockOffering, CapacityReservation, Market};
 use crate::plan::Plan;
 

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Money, Prices, Rate};
+use super::money::Money;
+use super::table::{Prices, Rate};
 use crate::error::{Code, Error, Result};
 
 /// A service's offer file.
