@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use efa_fabric::acceptance as core;
 use pyo3::prelude::*;
 
+use crate::argument::given;
 use crate::client::Client;
 use crate::cluster::{Cluster, VerifyReport};
 use crate::convert::list;
@@ -113,7 +114,7 @@ impl AcceptanceReport {
     /// folder, to a new file there that is named by the report's time. Returns the file. Raises
     /// FabricError where it cannot be written.
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
-    fn save(&self, path: PathBuf) -> PyResult<PathBuf> {
+    fn save(&self, #[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<PathBuf> {
         self.0.save(path).map_err(errors::exception)
     }
 
@@ -121,7 +122,7 @@ impl AcceptanceReport {
     /// none.
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
-    fn load(path: PathBuf) -> PyResult<Self> {
+    fn load(#[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<Self> {
         let report = core::Report::load(path).map_err(errors::exception)?;
         Ok(Self(report))
     }

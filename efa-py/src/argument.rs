@@ -47,6 +47,23 @@ pub(crate) fn given<'a, 'py, T: Given<'a, 'py>>(argument: &'a Bound<'py, PyAny>)
     })
 }
 
+/// As [`given`], for what no error may show: keys and tokens.
+pub(crate) fn secret<'a, 'py, T: Given<'a, 'py>>(argument: &'a Bound<'py, PyAny>) -> PyResult<T> {
+    T::take(argument).map_err(|_| {
+        let limit = format!("must be {}", T::wanted());
+        errors::argument(Code::WrongType, None, &kind(argument), &limit, None)
+    })
+}
+
+/// A value as what it is, without what is in it.
+pub(crate) fn kind(value: &Bound<'_, PyAny>) -> String {
+    let class = value.get_type();
+    let name = class
+        .name()
+        .map_or_else(|_| "unknown".into(), |name| name.to_string());
+    format!("<{name} object>")
+}
+
 /// An error for the argument of this name, which must be what `limit` says.
 pub(crate) fn invalid(name: &str, value: &dyn Display, limit: &str) -> PyErr {
     errors::argument(

@@ -8,7 +8,7 @@ use efa_core as core;
 use pyo3::prelude::*;
 use tokio::sync::OnceCell;
 
-use crate::argument::{Name, extracted, given, invalid};
+use crate::argument::{Name, extracted, given, invalid, secret};
 use crate::aws_log;
 use crate::catalog::Catalog;
 use crate::cluster::{
@@ -146,8 +146,8 @@ macro_rules! client_class {
                 #[pyo3(from_py_with = given)] session: Option<Py<PyAny>>,
                 #[pyo3(from_py_with = given)] credentials: Option<Py<PyAny>>,
                 #[pyo3(from_py_with = given)] access_key_id: Option<String>,
-                #[pyo3(from_py_with = given)] secret_access_key: Option<String>,
-                #[pyo3(from_py_with = given)] session_token: Option<String>,
+                #[pyo3(from_py_with = secret)] secret_access_key: Option<String>,
+                #[pyo3(from_py_with = secret)] session_token: Option<String>,
                 #[pyo3(from_py_with = given)] role_arn: Option<String>,
                 #[pyo3(from_py_with = given)] role_session_name: Option<String>,
                 #[pyo3(from_py_with = given)] external_id: Option<String>,
@@ -357,8 +357,13 @@ verb! {
         instance_platform: String,
         tags: Option<BTreeMap<String, String>>
     ) -> CapacityReservation, "collections.abc.Awaitable[CapacityReservation]";
-    signature (offering, *, confirm_price, instance_platform=String::from("Linux/UNIX"), tags=None),
-        (offering, confirm_price, instance_platform, tags, cancel);
+    signature (
+        offering: "CapacityBlockOffering", *, confirm_price: "str",
+        instance_platform: "str" = String::from("Linux/UNIX"), tags: "dict[str, str] | None" = None
+    ), (
+        offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str",
+        tags: "dict[str, str] | None", cancel: "Cancel"
+    );
     let bought = purchase(&offering, &confirm_price, instance_platform, tags)?;
     |client| client
         .purchase_capacity_block(&offering.0, &bought.0, &bought.1)

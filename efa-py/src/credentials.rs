@@ -6,10 +6,13 @@ use std::time::SystemTime;
 use aws_credential_types::provider::{ProvideCredentials, Result, error::CredentialsError, future};
 use efa_core::ConnectOptions;
 use efa_core::aws::{AccessKey, AssumeRole, Credentials, SharedCredentialsProvider};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use efa_core::error::Error;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::argument::kind;
 use crate::ending::{Call, Stop};
+use crate::errors::{self, Code};
 
 /// What says as whom a client calls.
 pub(crate) struct Caller {
@@ -25,9 +28,12 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// # Errors
-    /// TypeError for arguments that do not go together.
+    /// `argument.wrong_type` for arguments that do not go together.
     pub(crate) fn put_into(self, py: Python<'_>, options: &mut ConnectOptions) -> PyResult<()> {
-        let wrong = |text: &str| Err(PyTypeError::new_err(text.to_owned()));
+        let wrong = |argument: &str, text: &str| {
+            let error = Error::new(Code::WrongType, text).with_context("argument", argument);
+            Err(errors::exception(error))
+        };
         options.access_key = match (self.access_key_id, self.secret_access_key) {
             (Some(id), Some(secret)) => {
                 let key = AccessKey::new(id, secret);
@@ -37,16 +43,28 @@ impl Caller {
                 })
             }
             (None, None) if self.session_token.is_none() => None,
-            _ => return wrong("access_key_id and secret_access_key are given together"),
+            _ => {
+                return wrong(
+                    "access_key_id",
+                    "access_key_id and secret_access_key are given together",
+                );
+            }
         };
         let (has_session, has_credentials) = (self.session.is_some(), self.credentials.is_some());
         if has_session && has_credentials {
-            return wrong("session and credentials both say whose credentials to use");
+            return wrong(
+                "session",
+                "session and credentials both say whose credentials to use",
+            );
         }
         if let Some(session) = &self.session {
             let session = session.bind(py);
             if !session.hasattr("get_credentials")? {
-                return wrong("session is a Session of boto3 or botocore");
+                return Err(wrong_type(
+                    "session",
+                    session,
+                    "a Session of boto3 or botocore",
+                ));
             }
             if options.region.is_none() {
                 options.region = region(session)?;
@@ -57,7 +75,7 @@ impl Caller {
             // The class's, since reading the object's own may refresh it.
             let is_frozen = given.get_type().hasattr("access_key")?;
             if !is_frozen && !given.hasattr("get_frozen_credentials")? {
-                return wrong("credentials are botocore's Credentials");
+                return Err(wrong_type("credentials", given, "Credentials of botocore"));
             }
         }
         options.credentials = self.session.or(self.credentials).map(|object| {
@@ -67,7 +85,10 @@ impl Caller {
         });
         let Some(arn) = self.role_arn else {
             if self.role_session_name.is_some() || self.external_id.is_some() {
-                return wrong("role_session_name and external_id are given with role_arn");
+                return wrong(
+                    "role_arn",
+                    "role_session_name and external_id are given with role_arn",
+                );
             }
             return Ok(());
         };
@@ -79,6 +100,11 @@ impl Caller {
         options.assume_role = Some(role);
         Ok(())
     }
+}
+
+fn wrong_type(name: &str, value: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
+    let limit = format!("must be {wanted}");
+    errors::argument(Code::WrongType, Some(name), &kind(value), &limit, None)
 }
 
 /// The region of a session of boto3, or of botocore.

@@ -9,7 +9,7 @@ use fabric::token::Token;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::argument::{extracted, given};
+use crate::argument::{extracted, given, secret};
 use crate::choices;
 use crate::convert::{self, list, parse, seconds, word};
 use crate::ending::{self, Call, Stop};
@@ -360,7 +360,7 @@ impl Server {
     #[new]
     #[pyo3(signature = (token: "str | None" = None, *, address: "str" = "127.0.0.1:0"))]
     fn new(
-        #[pyo3(from_py_with = given)] token: Option<String>,
+        #[pyo3(from_py_with = secret)] token: Option<String>,
         #[pyo3(from_py_with = given)] address: &str,
     ) -> PyResult<Self> {
         refuse_after_fork()?;

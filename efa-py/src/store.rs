@@ -7,7 +7,7 @@ use efa_fabric as fabric;
 use fabric::token::Token;
 use pyo3::prelude::*;
 
-use crate::argument::given;
+use crate::argument::{given, secret};
 use crate::convert::{self, seconds};
 use crate::ending;
 use crate::errors;
@@ -33,7 +33,7 @@ impl StoreServer {
         deadline_s: "float" = 86_400.0
     ))]
     fn new(
-        #[pyo3(from_py_with = given)] token: Option<String>,
+        #[pyo3(from_py_with = secret)] token: Option<String>,
         #[pyo3(from_py_with = given)] address: &str,
         #[pyo3(from_py_with = given)] deadline_s: f64,
     ) -> PyResult<Self> {
@@ -103,7 +103,7 @@ impl StoreClient {
     fn new(
         py: Python<'_>,
         #[pyo3(from_py_with = given)] address: String,
-        #[pyo3(from_py_with = given)] token: String,
+        #[pyo3(from_py_with = secret)] token: String,
         #[pyo3(from_py_with = given)] timeout_s: f64,
         #[pyo3(from_py_with = given)] request_timeout_s: f64,
     ) -> PyResult<Self> {

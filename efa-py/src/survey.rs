@@ -389,6 +389,7 @@ pub(crate) fn survey_pair_async<'py>(
 
 /// What a rank gets: rank 0 the report, the others what it comes to.
 #[derive(IntoPyObject)]
+#[allow(clippy::large_enum_variant)] // lives for one call
 pub(crate) enum Surveyed {
     Report(SurveyReport),
     Summary(SurveySummary),

@@ -97,7 +97,9 @@ class TestWithoutEc2:
         assert status_of(["nccl", str(log)]) == 2
         assert capsys.readouterr().out.startswith("tcp_sockets")
         document = tmp_path / "launch.json"
-        document.write_text('{"InstanceType": "p5.48xlarge", "NetworkInterfaces": []}')
+        document.write_text(
+            '{"InstanceType": "p5.48xlarge", "NetworkInterfaces": [{"InterfaceType": "efa-only"}]}'
+        )
         assert status_of(["check", str(document)]) == 1
         assert status_of(["doctor", "--root", str(tmp_path)]) == 2
 

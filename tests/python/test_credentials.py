@@ -189,3 +189,17 @@ def test_what_cannot_be(nobody: None, options: dict[str, Any], field: str) -> No
 def test_what_does_not_go_together(nobody: None, options: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         efa.Client(region="us-east-1", **options)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"secret_access_key": b"S3CRET"},
+        {"session_token": ["S3CRET"]},
+        {"credentials": {"aws_secret_access_key": "S3CRET"}},
+    ],
+)
+def test_a_secret_of_the_wrong_type_is_not_shown(wrong: dict[str, Any]) -> None:
+    with pytest.raises(efa.errors.ArgumentTypeError, match=f"^{next(iter(wrong))} is <") as caught:
+        efa.Client(**wrong)
+    assert "S3CRET" not in f"{caught.value} {caught.value!r} {caught.value.context}"

@@ -250,7 +250,7 @@ class AsyncClient:
         """
         As `Client.prepare`, until `cancel`.
         """
-    def purchase_capacity_block(self, /, offering, confirm_price, instance_platform, tags, cancel: Cancel) -> "collections.abc.Awaitable[CapacityReservation]":
+    def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str", tags: "dict[str, str] | None", cancel: "Cancel") -> "collections.abc.Awaitable[CapacityReservation]":
         """
         As `Client.purchase_capacity_block`, until `cancel`.
         """
@@ -806,7 +806,7 @@ class Client:
 
         Raises ProvisionError or Ec2Error, as `apply`.
         """
-    def purchase_capacity_block(self, /, offering, *, confirm_price, instance_platform=..., tags=None) -> CapacityReservation:
+    def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", *, confirm_price: "str", instance_platform: "str" = ..., tags: "dict[str, str] | None" = None) -> CapacityReservation:
         """
         Buys a Capacity Block that `capacity_block_offerings` listed, if EC2 sells it for exactly
         `confirm_price` at this moment: its `upfront_fee`, such as `"1234.56"` or `"1234.56 USD"`.

@@ -1,7 +1,5 @@
 //! When a side that waits sleeps, and when it must not.
 
-use std::time::Duration;
-
 use super::super::channel::{Kind, Phase};
 use super::super::options::{ProbeOptions, Wait};
 use super::{FIRST_NAP, Guard, LAST_NAP, PATIENCE_NS};
@@ -64,6 +62,8 @@ impl Guard<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::super::channel::{Channel, Frame, Local};
     use super::*;
     use crate::interrupt::Interrupt;

@@ -15,7 +15,7 @@ dropped at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -141,7 +141,7 @@ class Client:
         *,
         confirm_price: str,
         instance_platform: str = "Linux/UNIX",
-        tags: Mapping[str, str] | None = None,
+        tags: dict[str, str] | None = None,
     ) -> CapacityReservation:
         """Buys a listed Capacity Block, if EC2 sells it for exactly ``confirm_price`` now."""
         return await _stoppable(
