@@ -13,7 +13,7 @@ import efa_sdk.torch
 import pytest
 from efa_sdk import __main__ as command
 from efa_sdk import acceptance, aio
-from efa_sdk.acceptance import AcceptanceReport
+from efa_sdk.acceptance import AcceptanceReport, AcceptanceSummary
 from efa_sdk.errors import Ec2Error, FabricError, NotSurveyedError, UnhealthyError, VerifyError
 from efa_sdk.survey import NodeInspection, PairSight, SurveyNode, SurveyPlan, SurveyReport
 from support import Cloud
@@ -124,14 +124,14 @@ def test_what_ec2_does_not_answer_is_not_looked_at(cloud: Cloud) -> None:
         acceptance.accept(cloud.client, "other", surveyed(cluster))
 
 
-def test_every_rank_of_a_torch_job_gets_the_report(cloud: Cloud) -> None:
+def test_every_rank_of_a_torch_job_gets_the_verdict(cloud: Cloud) -> None:
     cloud.apply()
     options = {key: value for key, value in QUICK.items() if key != "message_bytes"}
 
-    def ranks(name: str) -> list[AcceptanceReport | efa.EfaError]:
+    def ranks(name: str) -> list[AcceptanceReport | AcceptanceSummary | efa.EfaError]:
         store = NewStore()
 
-        def one(rank: int) -> AcceptanceReport | efa.EfaError:
+        def one(rank: int) -> AcceptanceReport | AcceptanceSummary | efa.EfaError:
             try:
                 return efa_sdk.torch.accept(
                     cloud.client, name, store=store, rank=rank, world_size=2, name="t", **options
@@ -145,8 +145,17 @@ def test_every_rank_of_a_torch_job_gets_the_report(cloud: Cloud) -> None:
         return reports
 
     first, second = ranks("train")
-    assert first == second
     assert isinstance(first, AcceptanceReport)
+    assert isinstance(second, AcceptanceSummary)
+    assert (second.verdict, second.exit_status, second.action) == (
+        first.verdict,
+        first.exit_status,
+        first.action,
+    )
+    assert not second.accepted
+    with pytest.raises(NotSurveyedError, match="could not be judged"):
+        second.raise_for_verdict()
+    assert "10." not in second.to_json(), "nothing of single nodes"
     # This machine is no instance of it, and has no EFA.
     assert first.verdict == "could_not_be_judged"
     assert "EFA's network: the survey measured the provider tcp" in first.not_looked_at

@@ -20,6 +20,9 @@ in ``not_looked_at``, and a cluster is never accepted with it.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
+
 from efa_sdk._efa_sdk import (
     AcceptanceFinding,
     AcceptanceReport,
@@ -28,9 +31,53 @@ from efa_sdk._efa_sdk import (
     Plan,
     SurveyReport,
 )
-from efa_sdk.errors import EfaError
+from efa_sdk.errors import EfaError, FabricError, from_parts
 
-__all__ = ["AcceptanceFinding", "AcceptanceReport", "accept"]
+__all__ = ["AcceptanceFinding", "AcceptanceReport", "AcceptanceSummary", "accept"]
+
+
+@dataclass(frozen=True)
+class AcceptanceSummary:
+    """What a rank gets that does not judge: as small for a thousand ranks as for two."""
+
+    #: As of the report: ``accepted``, ``accepted_with_warnings``, ``refused`` or
+    #: ``could_not_be_judged``.
+    verdict: str
+    #: The exit status of a program that accepts: 0, 1 or 2.
+    exit_status: int
+    #: The verdict and what to do, in one line.
+    action: str
+    #: The code of what ``raise_for_verdict`` raises; None where it raises nothing.
+    code: str | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the cluster is accepted, with warnings or without."""
+        return self.exit_status == 0
+
+    def raise_for_verdict(self) -> None:
+        """Raises as the report does: UnhealthyError where the cluster is refused, NotSurveyedError
+        where it could not be judged."""
+        if self.code is not None:
+            raise from_parts(self.code, self.action, None, {}, False, False, ())
+
+    def to_json(self) -> str:
+        """For `from_json`."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> AcceptanceSummary:
+        """What `to_json` wrote."""
+        return AcceptanceSummary(**json.loads(text))
+
+
+def summary(report: AcceptanceReport) -> AcceptanceSummary:
+    """What the other ranks of a job are told of a report."""
+    try:
+        report.raise_for_verdict()
+    except FabricError as error:
+        return AcceptanceSummary(report.verdict, report.exit_status, report.action, error.code)
+    return AcceptanceSummary(report.verdict, report.exit_status, report.action, None)
 
 
 def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> AcceptanceReport:

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 
 from efa_sdk import acceptance, choices
 from efa_sdk._efa_sdk import Client, Plan, _survey_options
-from efa_sdk.acceptance import AcceptanceReport
+from efa_sdk.acceptance import AcceptanceReport, AcceptanceSummary
 from efa_sdk.errors import ArgumentValueError, BindingError
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -230,9 +230,9 @@ def accept(
     deadline_s: float = 3600.0,
     progress: Callable[[SurveyProgress], object] | bool | None = None,
     options: SurveyOptions | None = None,
-) -> AcceptanceReport:
-    """Judges whether training may start on the cluster that a job has. Every rank calls it, and
-    gets the same report.
+) -> AcceptanceReport | AcceptanceSummary:
+    """Judges whether training may start on the cluster that a job has. Every rank calls it: rank 0
+    gets the report, every other rank its verdict, which is small whatever the number of ranks.
 
     As ``efa_sdk.ray.accept``: EC2's side against the plan, the doctor on every node, every pair of
     nodes. Only rank 0 uses the client. Settings are those of ``survey``.
@@ -272,7 +272,7 @@ def accept(
         surveyed()
         shared = _take(exchange, f"{key}/share/{own_rank}", deadline_s)
         exchange.put(f"{key}/left/{own_rank}", b"1")
-        return AcceptanceReport.from_json(shared.decode())
+        return AcceptanceSummary.from_json(shared.decode())
     step, answer = "begin", b""
     try:
         seen = acceptance.described(client, cluster)
@@ -281,7 +281,7 @@ def accept(
         measured = surveyed()
         assert isinstance(measured, SurveyReport)  # on rank 0
         report = acceptance.judge(client, seen, cluster, measured)
-        answer = report.to_json().encode()
+        answer = acceptance.summary(report).to_json().encode()
     finally:
         _share(exchange, f"{key}/{step}", others, answer)
     leave_last(exchange, key, 0, measured)
