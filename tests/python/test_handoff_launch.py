@@ -268,9 +268,9 @@ class TestCheck:
         assert report.format == "launch-template"
         assert not report.is_clean
         assert efa.DocumentReport.from_json(report.to_json()) == report
-        assert "layout.primary_missing" in str(report)
-        assert "layout.primary_missing" in report._repr_html_()
-        assert [f.id for f in report.findings] == ["layout.primary_missing"]
+        assert "interfaces.no_efa" in str(report)
+        assert "interfaces.no_efa" in report._repr_html_()
+        assert [f.id for f in report.findings] == ["interfaces.no_efa"]
 
     @pytest.mark.parametrize(
         ("text", "code"),
@@ -346,7 +346,11 @@ class TestCommand:
         assert self.run().returncode == 64
 
     def test_asks_ec2_for_its_types(self, cloud: Cloud, tmp_path: Path) -> None:
-        (tmp_path / "x").write_text('{"InstanceType": "p5.48xlarge", "NetworkInterfaces": []}')
+        launch = {
+            "InstanceType": "p5.48xlarge",
+            "NetworkInterfaces": [{"InterfaceType": "efa-only"}],
+        }
+        (tmp_path / "x").write_text(json.dumps(launch))
         environ = {**cloud.stand_in.environ, "AWS_ENDPOINT_URL": cloud.stand_in.endpoint_url}
         done = self.run("--region", "us-east-1", str(tmp_path / "x"), **environ)
         assert done.returncode == 1, done.stderr
