@@ -344,7 +344,7 @@ verb! {
     /// `confirm_price` at this moment: its `upfront_fee`, such as `"1234.56"` or `"1234.56 USD"`.
     /// The money is spent: a block cannot be cancelled or paid back. The reservation's id is what
     /// `ClusterSpec(capacity=…)` takes. instance_platform: what the images that will run there are
-    /// billed as. tags: of the reservation.
+    /// billed as, `Linux/UNIX` when None. tags: of the reservation.
     ///
     /// A purchase whose answer was lost is looked up; calling this again with the same offering
     /// gives the block that it bought.
@@ -354,14 +354,14 @@ verb! {
     stoppable purchase_capacity_block(
         offering: CapacityBlockOffering,
         confirm_price: String,
-        instance_platform: String,
+        instance_platform: Option<String>,
         tags: Option<BTreeMap<String, String>>
     ) -> CapacityReservation, "collections.abc.Awaitable[CapacityReservation]";
     signature (
         offering: "CapacityBlockOffering", *, confirm_price: "str",
-        instance_platform: "str" = String::from("Linux/UNIX"), tags: "dict[str, str] | None" = None
+        instance_platform: "str | None" = None, tags: "dict[str, str] | None" = None
     ), (
-        offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str",
+        offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str | None",
         tags: "dict[str, str] | None", cancel: "Cancel"
     );
     let bought = purchase(&offering, &confirm_price, instance_platform, tags)?;
@@ -374,11 +374,13 @@ verb! {
 fn purchase(
     offering: &CapacityBlockOffering,
     confirm_price: &str,
-    instance_platform: String,
+    instance_platform: Option<String>,
     tags: Option<BTreeMap<String, String>>,
 ) -> PyResult<(core::prices::Money, core::provision::PurchaseOptions)> {
     let mut options = core::provision::PurchaseOptions::default();
-    options.instance_platform = instance_platform;
+    if let Some(platform) = instance_platform {
+        options.instance_platform = platform;
+    }
     options.tags = tags.unwrap_or_default();
     Ok((confirmed(confirm_price, offering)?, options))
 }

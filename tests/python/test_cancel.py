@@ -145,7 +145,7 @@ def test_ctrl_c_in_apply_at_a_safe_point(
 def test_ctrl_c_while_instances_start(cloud: Cloud, start: Callable[..., Child]) -> None:
     cloud.stand_in.transition_describes = 10**6
     plan = cloud.plan(public_ip="elastic-ip")
-    with Gate(cloud.stand_in, "DescribeInstances", after="RunInstances") as gate:
+    with Gate(cloud.stand_in, "DescribeInstanceStatus") as gate:
         said = interrupted(start("apply", plan.to_json(), gate.endpoint_url), gate, release=True)
     says(said, cloud)
     assert {"security-group", "placement-group"} <= {kind for kind, _ in exists(cloud)}

@@ -46,9 +46,12 @@ NAMES = [
 #: Tested where they are made.
 NOT_MADE_HERE = {
     "CapacityBlockOffering",
+    "CapacityReservation",
     "ClusterSummary",
     "CommandReport",
+    "Cost",
     "NodeOutput",
+    "Prices",
     "RankedInstance",
     "Topology",
 }

@@ -250,7 +250,7 @@ class AsyncClient:
         """
         As `Client.prepare`, until `cancel`.
         """
-    def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str", tags: "dict[str, str] | None", cancel: "Cancel") -> "collections.abc.Awaitable[CapacityReservation]":
+    def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str | None", tags: "dict[str, str] | None", cancel: "Cancel") -> "collections.abc.Awaitable[CapacityReservation]":
         """
         As `Client.purchase_capacity_block`, until `cancel`.
         """
@@ -806,13 +806,13 @@ class Client:
 
         Raises ProvisionError or Ec2Error, as `apply`.
         """
-    def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", *, confirm_price: "str", instance_platform: "str" = ..., tags: "dict[str, str] | None" = None) -> CapacityReservation:
+    def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", *, confirm_price: "str", instance_platform: "str | None" = None, tags: "dict[str, str] | None" = None) -> CapacityReservation:
         """
         Buys a Capacity Block that `capacity_block_offerings` listed, if EC2 sells it for exactly
         `confirm_price` at this moment: its `upfront_fee`, such as `"1234.56"` or `"1234.56 USD"`.
         The money is spent: a block cannot be cancelled or paid back. The reservation's id is what
         `ClusterSpec(capacity=…)` takes. instance_platform: what the images that will run there are
-        billed as. tags: of the reservation.
+        billed as, `Linux/UNIX` when None. tags: of the reservation.
 
         A purchase whose answer was lost is looked up; calling this again with the same offering
         gives the block that it bought.

@@ -140,7 +140,7 @@ class Client:
         offering: CapacityBlockOffering,
         *,
         confirm_price: str,
-        instance_platform: str = "Linux/UNIX",
+        instance_platform: str | None = None,
         tags: dict[str, str] | None = None,
     ) -> CapacityReservation:
         """Buys a listed Capacity Block, if EC2 sells it for exactly ``confirm_price`` now."""
