@@ -30,8 +30,7 @@ const MOST_TURNS: usize = 12;
 /// measured again.
 const TURNS_TO_DECIDE: usize = 4;
 /// Measurements of each node that a sampled survey goes on to, in its limit, if nothing stands
-/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once. So many with others
-/// also tell a node that was bad with one partner only from a bad path.
+/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once.
 const ENOUGH_OF_NODE: usize = 11;
 /// The pair that is measured alone in the end is one of this many nodes.
 const CONTROLS: usize = 8;
@@ -168,10 +167,10 @@ impl Plan {
 
     /// The most rounds that this survey takes, whatever happens. A sampled survey names one bad
     /// node or rail in 2·log2(n) + 4 rounds; each further one that is clear takes its measurements
-    /// alone, and nodes that fail in part up to 20 rounds, all of them at the same time.
+    /// alone, and nodes that fail in part up to 16 rounds, all of them at the same time.
     #[must_use]
     pub fn most_rounds(&self) -> usize {
-        let base = self.longest();
+        let base = self.schedule.rounds().max(self.longest());
         let alone = MOST_ALONE * self.options.thresholds.alone;
         // Once more where nobody reached anybody, and the control.
         let last = 2;
@@ -218,7 +217,7 @@ impl Plan {
             self.fresh_from = self.issued;
             let analysis = self.analyse(observations);
             self.suspect(&analysis, observations.is_empty());
-            if self.nothing_stands_out(&analysis) && self.lengthen() {
+            if self.nothing_stands_out(observations) && self.lengthen() {
                 self.phase = Phase::Base;
                 return None;
             }
@@ -284,11 +283,7 @@ impl Plan {
                     self.options.thresholds.alone
                 };
                 let end = self.round_limit().saturating_sub(alone);
-                let left = end.saturating_sub(self.fresh_from);
-                match self.options.base_rounds {
-                    Some(_) => left.max(TURNS),
-                    None => left,
-                }
+                TURNS.max(end.saturating_sub(self.fresh_from))
             }
             _ => MOST_TURNS,
         }
@@ -318,9 +313,7 @@ impl Plan {
             let of_node = self.doubted.iter().filter(|(doubted, _)| *doubted == node);
             of_node.map(|&(_, pair)| pair).any(|pair| {
                 let times = analysis.reach.times_failed(pair);
-                analysis.reach.never_worked(pair)
-                    && found.failed + found.slow <= times
-                    && found.tried >= times + ENOUGH_OF_NODE
+                analysis.reach.never_worked(pair) && found.failed + found.slow <= times
             })
         };
         self.unstable.retain(|node| {
@@ -334,44 +327,32 @@ impl Plan {
             .collect();
     }
 
-    /// Whether nothing is worth the rounds that are left more than further base rounds: nodes and
-    /// links that only might be slow are measured again after those.
-    fn nothing_stands_out(&self, analysis: &Analysis) -> bool {
-        let suspects = analysis.nodes(Look::Screen);
-        !analysis.partners.is_empty()
-            && !suspects.iter().any(|found| analysis.is_likely(found))
+    /// Whether nothing is to be measured again.
+    fn nothing_stands_out(&self, observations: &Observations) -> bool {
+        !observations.is_empty()
+            && self.suspects.is_empty()
             && self.unstable.is_empty()
-            && analysis.links(Look::Verdict, &BTreeSet::new()).is_empty()
+            && self.links.is_empty()
             && !(0..self.nodes).any(|node| self.heard.out(node))
     }
 
-    /// Base rounds that a sampled survey goes on to if nothing stands out, with as many rounds of
-    /// its limit left; 0 for others.
-    fn longer(&self, left: usize) -> usize {
+    /// The base rounds that a sampled survey goes on to if nothing stands out; 0 for others.
+    fn longest(&self) -> usize {
         if self.options.mode != Mode::Sampled || self.options.base_rounds.is_some() {
             return 0;
         }
-        let limit = self.round_limit().saturating_sub(left);
+        let limit = self.round_limit().saturating_sub(TURNS + 1);
         let all = schedule::full(self.nodes).rounds();
         ENOUGH_OF_NODE.min(limit).min(all)
     }
 
-    /// The most base rounds of this survey: one of its limit is left for the control.
-    fn longest(&self) -> usize {
-        self.schedule.rounds().max(self.longer(1))
-    }
-
-    /// Adds base rounds to a sampled survey of few measurements, at first as many as leave room to
-    /// measure suspects again; whether it did.
+    /// Adds base rounds to a sampled survey of few measurements, as many as its limit has left
+    /// beside the control; whether it did.
     fn lengthen(&mut self) -> bool {
-        let has = self.schedule.rounds();
-        let Some(wanted) = [TURNS + 1, 1]
-            .map(|left| self.longer(left))
-            .into_iter()
-            .find(|&wanted| wanted > has)
-        else {
+        let wanted = self.longest();
+        if self.schedule.rounds() >= wanted {
             return false;
-        };
+        }
         self.fresh_from = usize::MAX;
         self.schedule = schedule::sampled(self.nodes, wanted, self.options.seed);
         true
@@ -392,12 +373,9 @@ impl Plan {
             return;
         }
         let mut seen = BTreeSet::new();
-        // After the longest base rounds, what only might be slow is no longer in the limit.
-        let all = self.options.base_rounds.is_some() || self.fits(TURNS);
         self.suspects = analysis
             .nodes(Look::Screen)
             .iter()
-            .filter(|found| all || analysis.is_likely(found))
             .map(|f| f.node)
             .filter(|&node| seen.insert(node))
             .take(self.nodes / 2)

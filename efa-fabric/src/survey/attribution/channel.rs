@@ -270,7 +270,7 @@ impl Channel {
     }
 
     /// The standard error of the median of this many measurements.
-    pub(crate) fn error_of(&self, noise: f64, count: usize) -> f64 {
+    pub(super) fn error_of(&self, noise: f64, count: usize) -> f64 {
         1.25 * noise.max(LEAST_SPREAD) / (count.max(1) as f64).sqrt()
     }
 

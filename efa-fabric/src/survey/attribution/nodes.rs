@@ -96,14 +96,6 @@ impl Analysis {
         found
     }
 
-    /// Whether a finding has the effect of a verdict already, and nothing clears it. Latency has one
-    /// value where bandwidth has two, and is less certain.
-    pub(crate) fn is_likely(&self, finding: &NodeFinding) -> bool {
-        let quantity = self.channels[finding.channel].quantity;
-        let enough = quantity == Quantity::Latency || finding.effect <= self.claim(quantity);
-        enough && !finding.cleared
-    }
-
     /// Whether a finding is so far beyond what is claimed that it is worth rounds beyond the
     /// usual.
     pub(crate) fn is_clear(&self, finding: &NodeFinding) -> bool {

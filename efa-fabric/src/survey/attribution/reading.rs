@@ -155,6 +155,7 @@ fn channel(
         fit = fitted(&pairs);
     }
     let cells = cells(&pairs);
+    let noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
     let live = fit.tx.iter().filter(|e| e.is_finite()).count();
     let effects = match quantity {
         Quantity::Bandwidth => 2 * live,
@@ -162,11 +163,6 @@ fn channel(
     };
     let left = cells.len().saturating_sub(effects).max(1);
     let freedom = (cells.len() as f64 / left as f64).sqrt().min(MOST_FREEDOM);
-    let mut noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
-    // Of a small table the fit explains much of the noise: both directions of a pair tell it too.
-    if live < FEW_NODES {
-        noise = noise.max(noise_of_directions(&pairs) / freedom);
-    }
     // The spread of few effects is itself hardly known; then what the noise explains is better.
     let explained = |counts: &[usize]| {
         let mut counts: Vec<f64> = counts
@@ -197,13 +193,6 @@ fn channel(
         fresh_from: how.fresh_from,
         slow_groups,
     })
-}
-
-/// The noise of one direction, by how far apart the two directions of pairs are: whatever is common
-/// to both, such as the level of a path, is not in it.
-pub(super) fn noise_of_directions(pairs: &[Both]) -> f64 {
-    let apart = pairs.iter().map(|both| both.forth - both.back);
-    spread(apart, LEAST_SPREAD) / std::f64::consts::SQRT_2
 }
 
 /// One cell per direction of a pair, however often it was measured: a bad link that was measured

@@ -574,8 +574,6 @@ mod tests {
             (Case::Populations, Mode::Sampled, 8, 8),
             (Case::Unstable, Mode::Full, 20, 19),
             (Case::Flapping, Mode::Full, 20, 19),
-            (Case::Unstable, Mode::Sampled, 10, 9),
-            (Case::Flapping, Mode::Sampled, 10, 9),
         ] {
             let row = tell(case, mode, 16, runs, 1).unwrap();
             assert!(row.named >= least, "{row}");
