@@ -49,19 +49,26 @@ pub(crate) fn given<'a, 'py, T: Given<'a, 'py>>(argument: &'a Bound<'py, PyAny>)
 
 /// As [`given`], for what no error may show: keys and tokens.
 pub(crate) fn secret<'a, 'py, T: Given<'a, 'py>>(argument: &'a Bound<'py, PyAny>) -> PyResult<T> {
-    T::take(argument).map_err(|_| {
-        let limit = format!("must be {}", T::wanted());
-        errors::argument(Code::WrongType, None, &kind(argument), &limit, None)
-    })
+    T::take(argument).map_err(|_| not_shown(None, argument, &T::wanted()))
 }
 
-/// A value as what it is, without what is in it.
-pub(crate) fn kind(value: &Bound<'_, PyAny>) -> String {
-    let class = value.get_type();
-    let name = class
+/// An error for an argument of another type, without what is in it.
+pub(crate) fn not_shown(name: Option<&str>, argument: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
+    let value = format!("<{} object>", class_of(argument));
+    errors::argument(
+        Code::WrongType,
+        name,
+        &value,
+        &format!("must be {wanted}"),
+        None,
+    )
+}
+
+fn class_of(argument: &Bound<'_, PyAny>) -> String {
+    let class = argument.get_type();
+    class
         .name()
-        .map_or_else(|_| "unknown".into(), |name| name.to_string());
-    format!("<{name} object>")
+        .map_or_else(|_| "unknown".into(), |name| name.to_string())
 }
 
 /// An error for the argument of this name, which must be what `limit` says.
@@ -76,10 +83,7 @@ pub(crate) fn invalid(name: &str, value: &dyn Display, limit: &str) -> PyErr {
 }
 
 fn wrong_type(argument: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
-    let class = argument.get_type();
-    let class = class
-        .name()
-        .map_or_else(|_| "object".into(), |name| name.to_string());
+    let class = class_of(argument);
     let value = if argument.is_none() {
         "None".to_owned()
     } else {

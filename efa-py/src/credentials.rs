@@ -10,7 +10,7 @@ use efa_core::error::Error;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::argument::kind;
+use crate::argument::not_shown;
 use crate::ending::{Call, Stop};
 use crate::errors::{self, Code};
 
@@ -60,8 +60,8 @@ impl Caller {
         if let Some(session) = &self.session {
             let session = session.bind(py);
             if !session.hasattr("get_credentials")? {
-                return Err(wrong_type(
-                    "session",
+                return Err(not_shown(
+                    Some("session"),
                     session,
                     "a Session of boto3 or botocore",
                 ));
@@ -75,7 +75,11 @@ impl Caller {
             // The class's, since reading the object's own may refresh it.
             let is_frozen = given.get_type().hasattr("access_key")?;
             if !is_frozen && !given.hasattr("get_frozen_credentials")? {
-                return Err(wrong_type("credentials", given, "Credentials of botocore"));
+                return Err(not_shown(
+                    Some("credentials"),
+                    given,
+                    "Credentials of botocore",
+                ));
             }
         }
         options.credentials = self.session.or(self.credentials).map(|object| {
@@ -100,11 +104,6 @@ impl Caller {
         options.assume_role = Some(role);
         Ok(())
     }
-}
-
-fn wrong_type(name: &str, value: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
-    let limit = format!("must be {wanted}");
-    errors::argument(Code::WrongType, Some(name), &kind(value), &limit, None)
 }
 
 /// The region of a session of boto3, or of botocore.

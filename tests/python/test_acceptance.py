@@ -6,6 +6,7 @@ import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import efa_sdk as efa
@@ -165,3 +166,14 @@ def test_every_rank_of_a_torch_job_gets_the_verdict(cloud: Cloud) -> None:
         "verify.cluster_not_found",
         "python.no_report",
     ]
+
+
+def test_the_verdict_for_other_ranks_does_not_grow_with_the_cluster() -> None:
+    names = ", ".join(f"i-{number:017x}" for number in range(4096))
+    report = SimpleNamespace(
+        verdict="accepted", exit_status=0, action=names, raise_for_verdict=lambda: None
+    )
+    told = acceptance.summary(cast("AcceptanceReport", report))
+    assert len(told.action) == 1000
+    assert told.accepted
+    assert AcceptanceSummary.from_json(told.to_json()) == told

@@ -144,15 +144,8 @@ impl AssumeRole {
     }
 }
 
-fn refused(field: &str, value: &str, limit: &str) -> Error {
-    Error::new(
-        Code::PlanInvalidSpec,
-        format!("{field} is '{value}', must be {limit}"),
-    )
-    .with_cure(format!("give {field} in that form"))
-    .with_context("field", field)
-    .with_context("value", value)
-    .with_context("limit", limit)
+fn refused(field: &'static str, value: &str, limit: &str) -> Error {
+    Error::invalid_spec(field, value, limit, &format!("give {field} in that form"))
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ from efa_sdk.errors import EfaError, FabricError, from_parts
 
 __all__ = ["AcceptanceFinding", "AcceptanceReport", "AcceptanceSummary", "accept"]
 
+#: Characters: as many instances as there may be are named in it.
+_LONGEST_ACTION = 1000
+
 
 @dataclass(frozen=True)
 class AcceptanceSummary:
@@ -45,7 +48,7 @@ class AcceptanceSummary:
     verdict: str
     #: The exit status of a program that accepts: 0, 1 or 2.
     exit_status: int
-    #: The verdict and what to do, in one line.
+    #: The verdict and what to do, in one line of at most 1,000 characters; rank 0 has the whole.
     action: str
     #: The code of what ``raise_for_verdict`` raises; None where it raises nothing.
     code: str | None
@@ -73,11 +76,15 @@ class AcceptanceSummary:
 
 def summary(report: AcceptanceReport) -> AcceptanceSummary:
     """What the other ranks of a job are told of a report."""
+    code = None
     try:
         report.raise_for_verdict()
     except FabricError as error:
-        return AcceptanceSummary(report.verdict, report.exit_status, report.action, error.code)
-    return AcceptanceSummary(report.verdict, report.exit_status, report.action, None)
+        code = error.code
+    action = report.action
+    if len(action) > _LONGEST_ACTION:
+        action = f"{action[: _LONGEST_ACTION - 1]}…"
+    return AcceptanceSummary(report.verdict, report.exit_status, action, code)
 
 
 def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> AcceptanceReport:
@@ -92,7 +99,12 @@ def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> Accepta
 
 def described(client: Client, cluster: str | Plan) -> Cluster:
     """The cluster as it stands, before anything is measured."""
-    return client.describe(cluster if isinstance(cluster, str) else cluster.name)
+    return client.describe(name_of(cluster))
+
+
+def name_of(cluster: str | Plan) -> str:
+    """The name of a cluster that is given by it, or by its plan."""
+    return cluster if isinstance(cluster, str) else cluster.name
 
 
 def judge(

@@ -29,6 +29,15 @@ impl Checked<'_> {
     }
 }
 
+/// A path of two parts, of which the first may be empty.
+pub(super) fn join_path(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
 /// Collects what the checks of one text find.
 #[derive(Debug, Default)]
 pub(super) struct Findings {

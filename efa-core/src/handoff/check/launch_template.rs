@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::document::{Checked, Findings};
+use super::document::{Checked, Findings, join_path};
 use super::interfaces::unread_type;
 use super::launch::{At, Launch, Said, Spelling};
 use super::report::DocumentFormat;
@@ -189,10 +189,7 @@ fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, foun
     }
     let instances = instances.into_iter().flatten().enumerate();
     for (number, instance) in instances.filter(|(_, instance)| !ends(instance)) {
-        let path = match path {
-            "" => format!("Instances.{number}"),
-            path => format!("{path}.Instances.{number}"),
-        };
+        let path = join_path(path, &format!("Instances.{number}"));
         let data = as_launched(instance);
         let at = At {
             base: path,

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::document::Findings;
+use super::document::{Findings, join_path};
 use super::unknown::is_unknown;
 
 /// What the checks read at a place.
@@ -90,19 +90,19 @@ impl Object<'_> {
             }
             Value::Object(map) if key == "*" && !self.blocks => {
                 for (key, value) in map {
-                    self.visit(value, join(&path, key), at, rest, shape, found);
+                    self.visit(value, join_path(&path, key), at, rest, shape, found);
                 }
             }
             // One block of Terraform for a list of them.
             Value::Object(_) if key == "*" => self.visit(value, path, at, rest, shape, found),
             Value::Object(map) => {
                 if let Some((key, value)) = entry(map, key) {
-                    self.visit(value, join(&path, key), at, rest, shape, found);
+                    self.visit(value, join_path(&path, key), at, rest, shape, found);
                 }
             }
             Value::Array(list) if key == "*" => {
                 for (number, value) in list.iter().enumerate() {
-                    let path = join(&path, &number.to_string());
+                    let path = join_path(&path, &number.to_string());
                     self.visit(value, path, at, rest, shape, found);
                 }
             }
@@ -144,7 +144,7 @@ impl Object<'_> {
                     _ => Shape::Name,
                 };
                 for (number, value) in list.iter().enumerate() {
-                    let path = join(&path, &number.to_string());
+                    let path = join_path(&path, &number.to_string());
                     self.visit(value, path, at, "", entry, found);
                 }
                 true
@@ -226,12 +226,4 @@ fn entry<'a>(map: &'a Map<String, Value>, key: &str) -> Option<(&'a str, &'a Val
 fn last_key(at: &'static str) -> &'static str {
     let mut keys = at.rsplit('/');
     keys.find(|key| *key != "*").unwrap_or(at)
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
 }

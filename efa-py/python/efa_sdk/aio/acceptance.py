@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from efa_sdk._efa_sdk import AcceptanceReport
+from efa_sdk.acceptance import name_of, said
 from efa_sdk.errors import EfaError
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ async def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> A
     """Judges a cluster by a survey of its nodes and by what EC2 shows, as
     ``efa_sdk.acceptance.accept``.
     """
-    seen = await client.describe(cluster if isinstance(cluster, str) else cluster.name)
+    seen = await client.describe(name_of(cluster))
     try:
         compared = await client.verify(cluster)
     except EfaError as error:
-        return AcceptanceReport.judge(seen, f"{error} ({error.code})", survey)
+        return AcceptanceReport.judge(seen, said(error), survey)
     return AcceptanceReport.judge(seen, compared, survey)

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::document::join_path;
 use super::quantity;
 use super::values::{list, text};
 use crate::handoff::karpenter::EFA_RESOURCE;
@@ -306,14 +307,5 @@ fn efa_count(resources: Option<&Value>) -> Efas {
             count: 0,
             placeholder: !value.is_null() && !quantity::is_no_count(value),
         },
-    }
-}
-
-/// A path of two parts, of which the first may be empty.
-pub(super) fn join_path(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::super::document::join_path;
 use super::kinds::{self, Kind};
-use super::pod::join_path;
 use super::values::{kind, text};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::shape::{self, Place, Shape};

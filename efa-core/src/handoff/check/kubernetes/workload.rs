@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::super::document::join_path;
 use super::claims::Wanted;
 use super::findings::{efa_count, error, warning};
 use super::join::{Manifests, instance_types, intolerable};
 use super::kinds::{self, Kind};
-use super::pod::{Container, Pod, join_path, pods};
+use super::pod::{Container, Pod, pods};
 use super::quantity;
 use super::shapes::may_lack_pods;
 use super::values::{kind, text};
