@@ -227,6 +227,16 @@ def test_a_machine_without_libfabric(monkeypatch: pytest.MonkeyPatch) -> None:
     SoftEfa()  # programs without libfabric need none
 
 
+def test_a_libfabric_that_is_installed_meanwhile_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(libraries, "_SYSTEM_LIBFABRIC", str(tmp_path / "libfabric.so.1"))
+    with pytest.raises(SoftEfaError, match=r"this system has no libfabric: .*cannot open"):
+        SoftEfa(libfabric="system")
+    shutil.copy(libraries.DEVICE_LIBRARIES / "libefa.so.1", tmp_path / "libfabric.so.1")
+    SoftEfa(libfabric="system")
+
+
 def test_looking_for_libfabric_leaves_ctrl_c_alone() -> None:
     program = """
 import os, signal

@@ -32,10 +32,12 @@ def device_libraries() -> Path:
 def libfabric_environment(libfabric: str | os.PathLike[str]) -> dict[str, str]:
     """Variables that make programs use a libfabric: ``system``, or the path of one."""
     if libfabric == "system":
-        if (why := _why_it_does_not_load(_SYSTEM_LIBFABRIC)) is not None:
+        try:
+            _load_elsewhere(_SYSTEM_LIBFABRIC)
+        except OSError as error:
             fail(
                 "soft_efa.libfabric_not_found",
-                f"this system has no libfabric: {why}",
+                f"this system has no libfabric: {error}",
                 "apt-get install libfabric1 libfabric-bin (Debian, Ubuntu), or give the path of a"
                 " libfabric.so.1",
             )
@@ -58,9 +60,9 @@ def libfabric_environment(libfabric: str | os.PathLike[str]) -> dict[str, str]:
     return found
 
 
-@functools.cache
-def _why_it_does_not_load(library: str) -> str | None:
-    """What the loader says of a library, `None` where it loads it.
+@functools.cache  # of what loads: what does not may be installed meanwhile
+def _load_elsewhere(library: str) -> None:
+    """Raises OSError for a library that the loader does not find.
 
     A process of its own loads it: Debian's libfabric brings a library (libinfinipath) that takes
     SIGINT and SIGTERM, and Ctrl-C would end the caller's process without a word.
@@ -68,4 +70,5 @@ def _why_it_does_not_load(library: str) -> str | None:
     load = "import ctypes, sys\nctypes.CDLL(sys.argv[1])"
     command = [sys.executable, "-I", "-S", "-c", load, library]
     done = subprocess.run(command, capture_output=True, text=True)
-    return None if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip().rpartition("\n")[2].removeprefix("OSError: "))
