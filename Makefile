@@ -21,10 +21,19 @@ export EFA_TEST_RAY_OLDEST := $(CURDIR)/.venv-ray-oldest/bin/python
 # Packages are installed uncompiled (tools/setup.sh), and the first import of a module keeps what it
 # compiled, even where the environment forbids it: every process of Ray or moto would compile anew.
 export PYTHONDONTWRITEBYTECODE :=
+# Every build of these targets lints: clippy is the compiler with its lints, what it compiles is what the
+# tests run, and nothing is compiled a second time for its lints.
+ifneq ($(shell clippy-driver --version 2>/dev/null),)
+export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+endif
+export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 # What tools/setup.sh installs is there: a test that would be skipped for want of it fails.
 export EFA_TEST_NO_SKIPS := 1
 
 STAGE := tools/stage.sh
+# The bindings have no tests in Rust, and maturin tells pyo3's build script what cargo would not: in a
+# build of the whole workspace, pyo3 would be compiled again, and then again by maturin.
+RUST := --workspace --exclude efa-py
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
 .PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
@@ -61,15 +70,12 @@ first-stage:
 	@$(STAGE) --first
 	@$(STAGE) setup and build
 
-# clippy-driver in cargo build, not cargo clippy: the latter would compile aws-sdk-ec2 again.
-# Nothing of this build is run, so it is not optimised.
-CLIPPY = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" cargo build
-
 lint: setup build
 	@$(STAGE) lints and types
 	cargo fmt --check
-	$(CLIPPY) --workspace --all-targets --config profile.dev.package.efa-fabric.opt-level=0
-	$(CLIPPY) -p efa-core --all-targets --no-default-features --features testing
+	clippy-driver --version
+	cargo build $(RUST) --all-targets
+	cargo build -p efa-core --all-targets --no-default-features --features testing
 	ruff format --check .
 	ruff check .
 	mypy
@@ -80,21 +86,21 @@ lint: setup build
 # What needs no server, no process and no network, on the build of the whole workspace.
 test-unit: setup build
 	@$(STAGE) unit tests
-	cargo test --workspace --lib
+	cargo test $(RUST) --lib
 	$(PYTHON) -m pytest -m unit
 
 # efa-core a second time: without AWS, and with the fake that is the feature testing.
 test-rust: setup build
 	@$(STAGE) Rust tests
-	cargo test --workspace --tests --examples
-	cargo test --workspace --doc
+	cargo test $(RUST) --tests --examples
+	cargo test $(RUST) --doc
 	cargo test -p efa-core --no-default-features --features testing --lib --examples \
 		--test fake --test fault_campaign
 	cargo test -p efa-core --no-default-features --features testing --doc
 	cargo test -p efa-core --features testing --test scenarios
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
-	cargo run --quiet -p efa-fabric --example fabric_probe -- loopback tcp
+	cargo run --quiet --example fabric_probe -- loopback tcp
 	@$(STAGE) rustdoc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
@@ -108,12 +114,18 @@ test-python: setup build
 	@$(STAGE) Python tests alone
 	$(PYTHON) -m pytest -m alone
 
+# The probe loop as the wheel has it.
+OPTIMISED := --config profile.dev.package.efa-fabric.opt-level=3
 # Extra arguments: make bench-fabric BENCH="--pairs 15 --write"
 bench-fabric: build
-	$(PYTHON) tools/bench_fabric.py $(BENCH)
+	maturin develop --profile dev $(OPTIMISED)
+	cargo build --example fabric_probe $(OPTIMISED)
+	$(PYTHON) tools/bench_fabric.py --probe target/debug/examples/fabric_probe \
+		--build "opt-level 3" $(BENCH)
 
 # Time and memory of the driver, by number of nodes: docs/survey-scale.md.
 bench-survey: setup build
+	maturin develop --profile dev $(OPTIMISED)
 	$(PYTHON) tools/bench_survey.py $(BENCH)
 
 # Clients of software EFA devices that are too large for the tests: docs/soft-efa-clients.md.
@@ -122,12 +134,13 @@ soft-efa-clients: setup build
 
 # Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
 survey-long: setup-examples
-	cargo run -p efa-fabric --example survey_simulation -- long
+	cargo run $(OPTIMISED) --example survey_simulation -- long
 
 # The tests of the software EFA device under AddressSanitizer and LeakSanitizer; needs nightly Rust. The
 # last result is in docs/decisions/2026-11-29-soft-efa-device.md. One test leaves objects on a closed
 # device on purpose.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+soft-efa-sanitizer soft-efa-fuzz: export RUSTC_WORKSPACE_WRAPPER :=
 soft-efa-sanitizer:
 	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p efa-soft --lib --test device --target $(HOST) \
 		--target-dir target/sanitizer -- --skip a_device_is_closed_with_objects_left_on_it
@@ -142,6 +155,7 @@ soft-efa-fuzz:
 stubs: build
 	$(PYTHON) tools/generate_stubs.py
 
+wheel: export RUSTC_WORKSPACE_WRAPPER :=
 wheel: setup-examples
 	tools/build_soft_efa.sh --release
 	maturin build --release --out dist

@@ -345,7 +345,7 @@ def first_line_of(*command: str) -> str:
     return "unknown"
 
 
-def machine(library: str) -> str:
+def machine(library: str, build: str) -> str:
     cpu = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     pinned = processor(0) is not None
@@ -356,7 +356,7 @@ def machine(library: str) -> str:
             f"Linux {platform.release()}, load before {load}",
             f"- libfabric {library}, {first_line_of('fi_info', '--version')}, "
             f"{first_line_of('rustc', '--version')}, Python {platform.python_version()}, "
-            "efa-fabric built with opt-level 3",
+            f"efa-fabric built with {build}",
             f"- sides {'pinned to one processor each' if pinned else 'not pinned: one processor'}; "
             "µs and GB/s (10^9 bytes) are best / median over the rounds, ratios are medians of "
             "the ratios within each round",
@@ -371,7 +371,7 @@ def write(text: str, document: pathlib.Path) -> None:
 
 
 def build_probe() -> str:
-    command = ["cargo", "build", "--quiet", "-p", "efa-fabric", "--example", "fabric_probe"]
+    command = ["cargo", "build", "--quiet", "--example", "fabric_probe"]
     messages = subprocess.run(
         [*command, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
@@ -392,6 +392,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="put the table into docs/")
     parser.add_argument("--document", type=pathlib.Path, default=DOCUMENT)
     parser.add_argument("--probe", help="the example fabric_probe; built where not given")
+    parser.add_argument("--build", default="the dev profile", help="how module and probe were built")
     parser.add_argument("--library", default=DEBIAN_LIBRARY, help="libfabric of all programs")
     parser.add_argument("--only", choices=("tcp", "shm"))
     parser.add_argument("--seed", type=int, default=time.time_ns())
@@ -400,7 +401,7 @@ def main(arguments: Sequence[str]) -> int:
     points = QUICK if options.quick else ITERATIONS
     points = {key: n for key, n in points.items() if options.only in (None, key[0])}
     rounds = 1 if options.quick else options.pairs
-    about = machine(options.library)
+    about = machine(options.library, options.build)
     probe = options.probe or build_probe()
     done = list(measure(points, rounds, probe, options.library, options.seed))
     lines = missed(done)
