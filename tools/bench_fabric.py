@@ -392,7 +392,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--write", action="store_true", help="put the table into docs/")
     parser.add_argument("--document", type=pathlib.Path, default=DOCUMENT)
     parser.add_argument("--probe", help="the example fabric_probe; built where not given")
-    parser.add_argument("--build", default="the dev profile", help="how module and probe were built")
+    parser.add_argument("--build", default="the dev profile", help="how both were built")
     parser.add_argument("--library", default=DEBIAN_LIBRARY, help="libfabric of all programs")
     parser.add_argument("--only", choices=("tcp", "shm"))
     parser.add_argument("--seed", type=int, default=time.time_ns())
