@@ -74,7 +74,8 @@ where
         Ok(())
     }
 
-    /// Not called for an attempt that the SDK gave up waiting for.
+    /// Called for an attempt that timed out, too, whose error is none of AWS's; not for one whose
+    /// future was dropped. Both stay without an answer here.
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
