@@ -28,6 +28,7 @@ mod release_address;
 mod replace;
 mod run_instances;
 mod shrink;
+mod states;
 mod steps;
 mod terminate_instances;
 

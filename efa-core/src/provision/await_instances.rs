@@ -1,7 +1,8 @@
 //! DescribeInstanceStatus while instances start, and DescribeInstances once they have.
 
 use super::progress::Action;
-use super::steps::{Steps, answered, timeout};
+use super::states::{States, count};
+use super::steps::{Steps, timeout};
 use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
 use crate::failure::of_code;
@@ -20,8 +21,7 @@ pub(super) enum Started {
 }
 
 /// Waits until every one of `instance_ids` runs, beside `others` of the cluster; fails at once when
-/// one is on its way out. While they start, their states are read and nothing else: a p5 is 30 KB
-/// in DescribeInstances and less than one in DescribeInstanceStatus.
+/// one is on its way out. While they start, their states are read and nothing else.
 pub(super) async fn await_running(
     steps: &Steps<'_>,
     name: &str,
@@ -32,7 +32,7 @@ pub(super) async fn await_running(
     let mut poll = steps.poll();
     let mut states = States::Cheap;
     loop {
-        let running = match states.starting(steps, instance_ids).await? {
+        let running = match starting(&mut states, steps, instance_ids).await? {
             Some(running) => running,
             None => match read_in_full(steps, name, instance_ids, others).await? {
                 Seen::End(started) => return Ok(started),
@@ -48,39 +48,15 @@ pub(super) async fn await_running(
     }
 }
 
-/// How the states of instances that start are read.
-enum States {
-    /// By DescribeInstanceStatus.
-    Cheap,
-    /// By DescribeInstances only: the caller may not call the other, as with a policy of an earlier
-    /// version, or the implementation of `Ec2` does not have it.
-    Full,
-}
-
-impl States {
-    /// How many run of those that start; `None` once all run or one does not start, which only a
-    /// full read tells of.
-    async fn starting(&mut self, steps: &Steps<'_>, ids: &[String]) -> Result<Option<usize>> {
-        if matches!(self, Self::Full) {
-            return Ok(None);
-        }
-        let states = match steps.aws.instance_states(ids).await {
-            Ok(states) => states,
-            Err(error)
-                if error.code() == Code::Ec2NotImplemented
-                    || answered(&error, &["UnauthorizedOperation"]) =>
-            {
-                *self = Self::Full;
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let of =
-            |wanted: InstanceState| states.iter().filter(|(_, state)| *state == wanted).count();
-        let running = of(InstanceState::Running);
-        let all_start = running + of(InstanceState::Pending) == states.len();
-        Ok((all_start && running < ids.len()).then_some(running))
-    }
+/// How many run of those that start; `None` once all run or one does not start, which only a full
+/// read tells of.
+async fn starting(states: &mut States, steps: &Steps<'_>, ids: &[String]) -> Result<Option<usize>> {
+    let Some(shown) = states.of(steps, ids).await? else {
+        return Ok(None);
+    };
+    let running = count(&shown, &InstanceState::Running);
+    let all_start = running + count(&shown, &InstanceState::Pending) == shown.len();
+    Ok((all_start && running < ids.len()).then_some(running))
 }
 
 /// What a full read shows.

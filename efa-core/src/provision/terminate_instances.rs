@@ -1,10 +1,11 @@
-//! TerminateInstances, and waiting until they are gone.
+//! TerminateInstances, and DescribeInstanceStatus until they are gone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::destroy_report::Removal;
 use super::progress::Action;
+use super::states::{States, count};
 use super::steps::{Poll, Steps, answered, timeout};
 use crate::cluster::live_instances;
 use crate::ec2::{Instance, InstanceState};
@@ -45,7 +46,7 @@ async fn end(
     name: &str,
     which: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Vec<Instance>> {
-    let mut poll = steps.poll();
+    let mut watch = Watch::new(steps, name);
     let mut shown: Vec<Instance> = Vec::new();
     let mut asked: BTreeMap<String, Duration> = BTreeMap::new();
     loop {
@@ -64,11 +65,7 @@ async fn end(
             let asked = asked.get(&i.instance_id);
             i.state != InstanceState::ShuttingDown && asked.is_none_or(|at| *at + STUCK <= now)
         };
-        let ids: Vec<String> = live
-            .iter()
-            .filter(due)
-            .map(|i| i.instance_id.clone())
-            .collect();
+        let ids = ids_of(live.iter().filter(due));
         if !ids.is_empty() {
             match steps.changing()?.terminate_instances(&ids).await {
                 // Listed, and not seen everywhere yet, or gone by now: the next look shows it.
@@ -76,35 +73,79 @@ async fn end(
                 result => {
                     result?;
                     asked.extend(ids.into_iter().map(|id| (id, now)));
-                    continue;
                 }
             }
         }
-        wait(steps, &mut poll, name, live.len()).await?;
+        watch.leave(&ids_of(live.iter())).await?;
     }
 }
 
 /// Waits for instances of the cluster that are shutting down already.
 pub(super) async fn await_unfinished(steps: &Steps<'_>, name: &str) -> Result<()> {
-    let mut poll = steps.poll();
+    let mut watch = Watch::new(steps, name);
     loop {
         let instances = live_instances(steps.aws, name).await?;
         let ending = |i: &&Instance| i.state == InstanceState::ShuttingDown;
-        let left = instances.iter().filter(ending).count();
-        if left == 0 {
+        let ids = ids_of(instances.iter().filter(ending));
+        if ids.is_empty() {
             return Ok(());
         }
-        wait(steps, &mut poll, name, left).await?;
+        watch.leave(&ids).await?;
     }
 }
 
-/// Sleeps until the next look; the error of a wait that is over.
-async fn wait(steps: &Steps<'_>, poll: &mut Poll, name: &str, left: usize) -> Result<()> {
-    let detail = format!("{left} not yet terminated");
-    steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
-    if steps.pause(poll).await? {
-        return Ok(());
+fn ids_of<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<String> {
+    instances.map(|i| i.instance_id.clone()).collect()
+}
+
+/// One wait for instances that leave. While they do, their states are read and nothing else.
+struct Watch<'s> {
+    steps: &'s Steps<'s>,
+    name: &'s str,
+    poll: Poll,
+    states: States,
+    /// Whether all were said to be gone before, and a full look showed one.
+    was_over: bool,
+}
+
+impl<'s> Watch<'s> {
+    fn new(steps: &'s Steps<'_>, name: &'s str) -> Self {
+        Self {
+            steps,
+            name,
+            poll: steps.poll(),
+            states: States::Cheap,
+            was_over: false,
+        }
     }
-    let what = format!("{left} instances of '{name}' were not terminated");
-    Err(timeout(&what, steps.wait.timeout))
+
+    /// Waits while every one of these shuts down; then a full look is due: they are gone, one does
+    /// not leave, or EC2 does not show one.
+    async fn leave(&mut self, ids: &[String]) -> Result<()> {
+        loop {
+            let shown = self.states.of(self.steps, ids).await?.unwrap_or_default();
+            let leaving = count(&shown, &InstanceState::ShuttingDown);
+            let gone = count(&shown, &InstanceState::Terminated);
+            if gone == ids.len() && !self.was_over {
+                self.was_over = true;
+                return Ok(());
+            }
+            self.pause(ids.len() - gone.min(ids.len())).await?;
+            if leaving == 0 || leaving + gone < ids.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sleeps until the next look; the error of a wait that is over.
+    async fn pause(&mut self, left: usize) -> Result<()> {
+        let (steps, name) = (self.steps, self.name);
+        let detail = format!("{left} not yet terminated");
+        steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
+        if steps.pause(&mut self.poll).await? {
+            return Ok(());
+        }
+        let what = format!("{left} instances of '{name}' were not terminated");
+        Err(timeout(&what, steps.wait.timeout))
+    }
 }
