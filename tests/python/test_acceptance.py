@@ -18,7 +18,7 @@ from efa_sdk.acceptance import AcceptanceReport, AcceptanceSummary
 from efa_sdk.errors import Ec2Error, FabricError, NotSurveyedError, UnhealthyError, VerifyError
 from efa_sdk.survey import NodeInspection, PairSight, SurveyNode, SurveyPlan, SurveyReport
 from support import Cloud
-from test_survey_torch import QUICK, NewStore
+from test_survey_torch import QUICK, WatchedStore
 
 #: Of the simulated rate, so that few nodes are enough to tell a slow one.
 GBPS = 100.0
@@ -125,28 +125,34 @@ def test_what_ec2_does_not_answer_is_not_looked_at(cloud: Cloud) -> None:
         acceptance.accept(cloud.client, "other", surveyed(cluster))
 
 
-def test_every_rank_of_a_torch_job_gets_the_verdict(cloud: Cloud) -> None:
+def test_every_rank_of_a_torch_job_gets_the_verdict(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.apply()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     options = {key: value for key, value in QUICK.items() if key != "message_bytes"}
 
     def ranks(name: str) -> list[AcceptanceReport | AcceptanceSummary | efa.EfaError]:
-        store = NewStore()
+        store = WatchedStore()
 
         def one(rank: int) -> AcceptanceReport | AcceptanceSummary | efa.EfaError:
             try:
                 return efa_sdk.torch.accept(
-                    cloud.client, name, store=store, rank=rank, world_size=2, name="t", **options
+                    cloud.client, name, store=store, rank=rank, world_size=4, name="t", **options
                 )  # type: ignore[arg-type]
             except efa.EfaError as error:
                 return error
 
-        with ThreadPoolExecutor(2) as pool:
-            reports = list(pool.map(one, range(2)))
+        with ThreadPoolExecutor(4) as pool:
+            reports = list(pool.map(one, range(4)))
         assert store.values == {}
+        if name == "train":
+            assert store.left("t/accept") == store.left("t") == {1, 2, 3}
         return reports
 
-    first, second = ranks("train")
+    first, second, *others = ranks("train")
     assert isinstance(first, AcceptanceReport)
+    assert others == [second, second]
     assert isinstance(second, AcceptanceSummary)
     assert (second.verdict, second.exit_status, second.action) == (
         first.verdict,
@@ -164,7 +170,7 @@ def test_every_rank_of_a_torch_job_gets_the_verdict(cloud: Cloud) -> None:
     missing = ranks("other")
     assert [getattr(error, "code", None) for error in missing] == [
         "verify.cluster_not_found",
-        "python.no_report",
+        *["python.no_report"] * 3,
     ]
 
 

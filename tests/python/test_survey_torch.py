@@ -82,6 +82,23 @@ class NewStore(OldStore):
             return self.values.pop(key, None) is not None
 
 
+class WatchedStore(NewStore):
+    """Says which keys were taken away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: set[str] = set()
+
+    def delete_key(self, key: str) -> bool:
+        self.taken.add(key)
+        return super().delete_key(key)
+
+    def left(self, key: str) -> set[int]:
+        """The ranks that rank 0 saw leave."""
+        start = f"{key}/left/"
+        return {int(one.removeprefix(start)) for one in self.taken if one.startswith(start)}
+
+
 def run_ranks(
     store: OldStore, ranks: list[int], size: int, **options: object
 ) -> tuple[SurveyReport, list[SurveySummary]]:
@@ -162,9 +179,12 @@ def test_a_store_that_deletes_is_left_empty() -> None:
 
 def test_per_node_only_the_first_of_each_node_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    report, others = run_ranks(NewStore(), [0, 1, 2, 3], 4)
+    store = WatchedStore()
+    report, others = run_ranks(store, [0, 1, 2, 3], 4)
     first, second = report.summaries()
     assert others == [first, second, second]
+    assert store.left("test") == {1, 2, 3}, "whoever has the store ends last"
+    assert store.values == {}
     assert len(report.nodes) == 2
     assert report.measurements == 1
 

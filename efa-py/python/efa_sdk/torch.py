@@ -162,7 +162,9 @@ def survey(
     exchange = StoreExchange(_job_store(own_rank, size) if store is None else store)
     group, local_rank, groups = _nodes(per, own_rank, size, os.environ)
     if local_rank != 0:
-        return _wait_for_summary(exchange, f"{key}/share/{own_rank}", deadline_s)
+        summary = _wait_for_summary(exchange, f"{key}/share/{own_rank}", deadline_s)
+        leave_last(exchange, key, own_rank, summary)
+        return summary
     others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
     report: SurveyReport | SurveySummary | None = None
     line, tell = survey_display(progress)
@@ -196,7 +198,7 @@ def survey(
         line.close()
         for other, said in zip(others, _said_to(others, report, size // groups), strict=True):
             exchange.put(f"{key}/share/{other}", said)
-    leave_last(exchange, key, group, report)
+    leave_last(exchange, key, own_rank, report, on_each=size // groups)
     return report
 
 
@@ -284,7 +286,7 @@ def accept(
         answer = acceptance.summary(report).to_json().encode()
     finally:
         _share(exchange, f"{key}/{step}", others, answer)
-    leave_last(exchange, key, 0, measured)
+    leave_last(exchange, key, 0, measured, on_each=size // len(measured.nodes))
     return report
 
 

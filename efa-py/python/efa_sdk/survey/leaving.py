@@ -22,18 +22,25 @@ class _Exchange(Protocol):
 
 
 def leave_last(
-    exchange: _Exchange, key: str, rank: int, surveyed: SurveyReport | SurveySummary
+    exchange: _Exchange,
+    key: str,
+    rank: int,
+    surveyed: SurveyReport | SurveySummary,
+    *,
+    on_each: int = 1,
 ) -> None:
-    """Says that this rank is done; rank 0 waits some seconds for the others to say so."""
+    """Says that this rank is done; rank 0, which has the report, waits some seconds for every other
+    rank to say so: each node of the survey has ``on_each`` of them."""
     if not isinstance(surveyed, SurveyReport):
         exchange.put(f"{key}/left/{rank}", b"1")
         return
     now = time.monotonic()
-    ends = {
-        other: now + (_LEAVE_S if node.state.kind in ("measured", "joined") else _LATE_S)
-        for other, node in enumerate(surveyed.nodes)
-        if other != rank
-    }
+    patience = [
+        _LEAVE_S if node.state.kind in ("measured", "joined") else _LATE_S
+        for node in surveyed.nodes
+        for _ in range(on_each)
+    ]
+    ends = {other: now + wait for other, wait in enumerate(patience) if other != rank}
     while ends:
         now = time.monotonic()
         for other, end in list(ends.items()):
