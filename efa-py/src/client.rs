@@ -20,7 +20,6 @@ use crate::credentials::Caller;
 use crate::errors;
 use crate::nodes::{ClusterSummary, CommandReport, Topology, command_options};
 use crate::plan::{ClusterSpec, Plan};
-use crate::prices::confirmed;
 use crate::runtime::{awaitable, block_on, stoppable};
 
 /// A core client that is connected at the first call.
@@ -382,7 +381,8 @@ fn purchase(
         options.instance_platform = platform;
     }
     options.tags = tags.unwrap_or_default();
-    Ok((confirmed(confirm_price, offering)?, options))
+    let confirmed = offering.0.confirmed_price(confirm_price);
+    Ok((confirmed.map_err(errors::exception)?, options))
 }
 
 verb! {

@@ -1,9 +1,13 @@
 //! What plans cost, from AWS's own price list.
 
-use efa_core::error::{Code, Error};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use efa_core::prices as core;
 use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyIterator, PyString};
 
+use crate::argument::{Given, Refusal, Taken, given, invalid};
 use crate::cluster::CapacityBlockOffering;
 use crate::errors;
 use crate::plan::Plan;
@@ -39,6 +43,77 @@ impl Prices {
         let prices = core::Prices::from_price_list(text).map_err(errors::exception)?;
         Ok(Self(prices))
     }
+
+    /// The on-demand prices of all pages that GetProducts answers, in their order: each a text as
+    /// `from_price_list` takes it, or a page of boto3's paginator:
+    /// `pricing.get_paginator("get_products").paginate(ServiceCode="AmazonEC2",
+    /// Filters=Prices.product_filters(instance_type, region))`.
+    ///
+    /// Raises PlanError (`plan.prices_unreadable`) for a page that is no price list, or where none
+    /// has an instance.
+    #[staticmethod]
+    #[pyo3(signature = (
+        pages: "collections.abc.Iterable[str | dict[str, typing.Any]]"
+    ))]
+    fn from_pages(#[pyo3(from_py_with = given)] pages: Pages<'_>) -> PyResult<Self> {
+        let texts: PyResult<Vec<String>> = pages.0.map(|page| text_of(&page?)).collect();
+        let texts = texts?;
+        let prices = core::Prices::from_pages(texts.iter().map(String::as_str));
+        prices.map(Self).map_err(errors::exception)
+    }
+
+    /// What GetProducts of the service `AmazonEC2` filters by, to answer a type's products in a
+    /// Region and no others: the `Filters` of boto3.
+    #[staticmethod]
+    #[pyo3(signature = (instance_type: "str", region: "str"))]
+    fn product_filters(
+        #[pyo3(from_py_with = given)] instance_type: &str,
+        #[pyo3(from_py_with = given)] region: &str,
+    ) -> Vec<BTreeMap<&'static str, String>> {
+        let filters = core::Prices::product_filters(instance_type, region);
+        let form = |(field, value): (&str, String)| {
+            let parts = [
+                ("Type", "TERM_MATCH".to_owned()),
+                ("Field", field.to_owned()),
+            ];
+            BTreeMap::from_iter(parts.into_iter().chain([("Value", value)]))
+        };
+        filters.into_iter().map(form).collect()
+    }
+}
+
+/// The pages of an answer, as they come; what their source raises is raised.
+struct Pages<'py>(Bound<'py, PyIterator>);
+
+impl<'py> Given<'_, 'py> for Pages<'py> {
+    fn wanted() -> Cow<'static, str> {
+        "an iterable of str or dict".into()
+    }
+
+    fn take(given: &Bound<'py, PyAny>) -> Taken<Self> {
+        let is_one = given.is_instance_of::<PyString>()
+            || given.is_instance_of::<PyBytes>()
+            || given.is_instance_of::<PyDict>();
+        if is_one {
+            return Err(Refusal::Type);
+        }
+        given.try_iter().map(Self).map_err(|_| Refusal::Type)
+    }
+}
+
+/// A page as JSON; boto3's has times in it, which are not read.
+fn text_of(page: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = page.extract() {
+        return Ok(text);
+    }
+    if !page.is_instance_of::<PyDict>() {
+        return Err(invalid("pages", &page.repr()?, "must be texts or dicts"));
+    }
+    let py = page.py();
+    let options = [("default", py.get_type::<PyString>())].into_py_dict(py)?;
+    let json = py.import("json")?;
+    json.call_method("dumps", (page,), Some(&options))?
+        .extract()
 }
 
 value_class! {
@@ -94,22 +169,4 @@ impl CapacityBlockOffering {
         let price = self.0.price_per_instance_hour();
         price.as_ref().map(core::Money::amount)
     }
-}
-
-/// The price that a caller confirms: an amount in the offering's currency, or with its own.
-pub(crate) fn confirmed(text: &str, offering: &CapacityBlockOffering) -> PyResult<core::Money> {
-    let own = offering.0.currency_code.as_deref().unwrap_or_default();
-    let (amount, currency) = text.split_once(' ').unwrap_or((text, own));
-    core::Money::parse(amount, currency).ok_or_else(|| {
-        let limit = "an amount such as 1234.56, or with its currency: 1234.56 USD";
-        let error = Error::new(
-            Code::PlanInvalidSpec,
-            format!("confirm_price is '{text}', must be {limit}"),
-        )
-        .with_cure("give the upfront_fee of the offering")
-        .with_context("field", "confirm_price")
-        .with_context("value", text)
-        .with_context("limit", limit);
-        errors::exception(error)
-    })
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pickle
 from typing import Any
@@ -10,7 +11,7 @@ import efa_sdk as efa
 import pytest
 from botocore.exceptions import ClientError
 from efa_sdk import aio
-from efa_sdk.errors import PlanError
+from efa_sdk.errors import ArgumentError, PlanError
 from support import P5, Cloud, raised
 
 DAY = 24
@@ -112,6 +113,32 @@ def price_list(region: str) -> str:
         "publicationDate": "2026-11-20T00:00:00Z",
     }
     return json.dumps({"FormatVersion": "aws_v1", "PriceList": [json.dumps(product)]})
+
+
+def test_pages_of_get_products_are_one_list() -> None:
+    west, east = price_list("us-west-2"), price_list("us-east-1")
+    # As a paginator of boto3 gives them.
+    when = datetime.datetime.now(datetime.timezone.utc)
+    first = {**json.loads(west), "NextToken": "t", "ResponseMetadata": {"Date": when}}
+    prices = efa.Prices.from_pages(iter([first, east]))
+    assert (prices.instance_types, prices.is_partial) == ([P5], False)
+    assert efa.Prices.from_pages([first]).is_partial
+    assert prices == efa.Prices.from_pages([west, json.loads(east)])
+    unreadable: list[list[Any]] = [[], [east, "{}"], [{"PriceList": []}]]
+    for pages in unreadable:
+        with pytest.raises(PlanError) as error:
+            efa.Prices.from_pages(pages)
+        assert error.value.code == "plan.prices_unreadable"
+    wrong: list[Any] = [[3], east, json.loads(east), 3]
+    for pages in wrong:
+        with pytest.raises(ArgumentError, match="pages"):
+            efa.Prices.from_pages(pages)
+    with pytest.raises(ZeroDivisionError):
+        efa.Prices.from_pages(1 / 0 for _ in "x")  # type: ignore[misc]
+    assert efa.Prices.product_filters(P5, "us-east-1") == [
+        {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "us-east-1"},
+        {"Type": "TERM_MATCH", "Field": "instanceType", "Value": P5},
+    ]
 
 
 def test_what_a_plan_costs(cloud: Cloud) -> None:

@@ -100,17 +100,51 @@ impl Prices {
     /// # Errors
     /// `plan.prices_unreadable` for what is neither, or has no instance.
     pub fn from_price_list(json: &str) -> Result<Self> {
-        let form: Value = serde_json::from_str(json).map_err(|e| unreadable(&e))?;
-        let prices = if form.get("products").is_some() {
-            let file: OfferFile = serde_json::from_value(form).map_err(|e| unreadable(&e))?;
-            Self::of_offer_file(file)
-        } else {
-            Self::of_answer(form)?
-        };
+        Self::from_pages([json])
+    }
+
+    /// The on-demand prices of all pages that GetProducts answers, in their order: the text of
+    /// each, as [`from_price_list`](Self::from_price_list) takes one. Partial only where the last
+    /// page says that there is a further one.
+    ///
+    /// # Errors
+    /// `plan.prices_unreadable` for a page that is no price list, or where none has an instance.
+    pub fn from_pages<'a>(pages: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut prices = Self::default();
+        for page in pages {
+            prices.add(Self::of_page(page)?);
+        }
         if prices.rates.is_empty() {
             return Err(unreadable(&"it has no on-demand price of an instance"));
         }
         Ok(prices)
+    }
+
+    /// What GetProducts of the service `AmazonEC2` filters by, field and value, each of type
+    /// `TERM_MATCH`, to answer a type's products in a Region and no others.
+    #[must_use]
+    pub fn product_filters(instance_type: &str, region: &str) -> [(&'static str, String); 2] {
+        [
+            ("regionCode", region.to_owned()),
+            ("instanceType", instance_type.to_owned()),
+        ]
+    }
+
+    fn of_page(json: &str) -> Result<Self> {
+        let form: Value = serde_json::from_str(json).map_err(|e| unreadable(&e))?;
+        if form.get("products").is_none() {
+            return Self::of_answer(form);
+        }
+        let file: OfferFile = serde_json::from_value(form).map_err(|e| unreadable(&e))?;
+        Ok(Self::of_offer_file(file))
+    }
+
+    /// Adds the page that follows.
+    fn add(&mut self, page: Self) {
+        self.published = oldest(self.published.take(), page.published);
+        self.version = self.version.take().or(page.version);
+        self.is_partial = page.is_partial;
+        self.rates.extend(page.rates);
     }
 
     fn of_offer_file(file: OfferFile) -> Self {
@@ -147,17 +181,21 @@ impl Prices {
                 other => serde_json::from_value(other),
             };
             let priced: Priced = priced.map_err(|e| unreadable(&e))?;
-            // Of lists of several dates the oldest is what can be said of all.
-            prices.published = match (prices.published, priced.publication_date) {
-                (Some(known), Some(other)) => Some(known.min(other)),
-                (known, other) => known.or(other),
-            };
+            prices.published = oldest(prices.published, priced.publication_date);
             prices.version = prices.version.or(priced.version);
             prices
                 .rates
                 .extend(rate(priced.product, &priced.terms.on_demand));
         }
         Ok(prices)
+    }
+}
+
+/// Of lists of several dates the oldest is what can be said of all.
+fn oldest(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -146,6 +146,35 @@ fn every_form_of_the_list_is_read() {
 }
 
 #[test]
+fn pages_of_one_answer_are_read_as_one_list() {
+    let page = |product: Value, more: Option<&str>| {
+        json!({ "PriceList": [product.to_string()], "NextToken": more }).to_string()
+    };
+    let mut newer = priced("E", "77.0000000000", |of| {
+        of["regionCode"] = json!("us-west-2")
+    });
+    newer["publicationDate"] = json!("2026-11-25T00:00:00Z");
+    let first = page(newer, Some("t"));
+    let second = page(priced("A", "12.5000000000", |_| {}), None);
+    let whole = Prices::from_pages([first.as_str(), second.as_str()]).unwrap();
+    assert_eq!((whole.rates.len(), whole.is_partial), (2, false));
+    assert_eq!(whole.published.as_deref(), Some("2026-11-20T00:00:00Z"));
+    let cost = planned(|_| {}).cost(&whole, None);
+    assert_eq!(figure(&cost), ("per_hour", Some("25.00 USD".into())));
+
+    let none = json!({ "PriceList": [] }).to_string();
+    let first_only = Prices::from_pages([none.as_str(), first.as_str()]).unwrap();
+    assert!(first_only.is_partial);
+    let cost = planned(|_| {}).cost(&first_only, None);
+    let why = cost.unknown_because().unwrap();
+    assert!(why.contains("it goes on in further pages"), "{why}");
+    for pages in [vec![], vec![none.as_str()], vec![second.as_str(), "{}"]] {
+        let error = Prices::from_pages(pages).unwrap_err();
+        assert_eq!(error.code(), Code::PlanPricesUnreadable);
+    }
+}
+
+#[test]
 fn what_the_list_does_not_say_is_unknown_and_why() {
     let plan = planned(|_| {});
     let two = [priced("A", "1.0", |_| {}), priced("B", "2.0", |_| {})];

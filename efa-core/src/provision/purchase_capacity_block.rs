@@ -39,6 +39,26 @@ impl Default for PurchaseOptions {
     }
 }
 
+impl CapacityBlockOffering {
+    /// The price that a caller confirms: an amount in the offering's currency, such as `1234.56`,
+    /// or with its own.
+    ///
+    /// # Errors
+    /// `plan.invalid_spec` for what is no amount.
+    pub fn confirmed_price(&self, text: &str) -> Result<Money> {
+        let own = self.currency_code.as_deref().unwrap_or_default();
+        let (amount, currency) = text.split_once(' ').unwrap_or((text, own));
+        Money::parse(amount, currency).ok_or_else(|| {
+            Error::invalid_spec(
+                "confirm_price",
+                text,
+                "an amount such as 1234.56, or with its currency: 1234.56 USD",
+                "give the upfront_fee of the offering",
+            )
+        })
+    }
+}
+
 /// Buys the offering if it still costs what is confirmed; what was bought before is given back.
 pub(crate) async fn purchase_capacity_block(
     steps: &Steps<'_>,

@@ -4424,6 +4424,17 @@ class Prices:
         The value that `to_json` gave.
         """
     @staticmethod
+    def from_pages(pages: "collections.abc.Iterable[str | dict[str, typing.Any]]") -> Prices:
+        """
+        The on-demand prices of all pages that GetProducts answers, in their order: each a text as
+        `from_price_list` takes it, or a page of boto3's paginator:
+        `pricing.get_paginator("get_products").paginate(ServiceCode="AmazonEC2",
+        Filters=Prices.product_filters(instance_type, region))`.
+
+        Raises PlanError (`plan.prices_unreadable`) for a page that is no price list, or where none
+        has an instance.
+        """
+    @staticmethod
     def from_price_list(text: str) -> Prices:
         """
         The on-demand prices of a price list, from its text: AmazonEC2's offer file (JSON), or what
@@ -4439,6 +4450,12 @@ class Prices:
     def is_partial(self, /) -> bool:
         """
         Whether the list says that it goes on in further pages.
+        """
+    @staticmethod
+    def product_filters(instance_type: "str", region: "str") -> list[dict[str, str]]:
+        """
+        What GetProducts of the service `AmazonEC2` filters by, to answer a type's products in a
+        Region and no others: the `Filters` of boto3.
         """
     @property
     def published(self, /) -> str | None:
