@@ -537,6 +537,8 @@ pub struct LaunchedWith {
     pub metadata_tags: bool,
     /// Tags of the primary interface that the instance does not have.
     pub interface_tags: Tags,
+    /// The most that is paid for a spot instance whose tags do not say it.
+    pub spot_maximum_price: Option<String>,
 }
 
 /// What this crate asks of EC2. Every method reads all pages and returns typed errors whose
@@ -683,8 +685,8 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
         Err(not_implemented("RunInstances"))
     }
     /// What an instance was launched with, beside what DescribeInstances and its tags show:
-    /// DescribeInstanceAttribute of its user data, DescribeInstances, and DescribeVolumes of its
-    /// root volume.
+    /// DescribeInstanceAttribute of its user data, DescribeInstances, DescribeVolumes of its root
+    /// volume, and DescribeSpotInstanceRequests of a spot instance whose tags do not say a price.
     async fn launched_with(&self, instance_id: &str) -> Result<LaunchedWith> {
         Err(not_implemented("DescribeInstanceAttribute"))
     }

@@ -12,7 +12,22 @@ pub struct Role {
     pub role_name: String,
     /// Its ARN.
     pub arn: String,
+    /// The ARN of the policy that bounds it.
+    pub permissions_boundary: Option<String>,
     /// Its tags.
+    pub tags: Tags,
+}
+
+/// A CreateRole request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateRole {
+    /// Its name, unique in the account.
+    pub role_name: String,
+    /// Who can assume it, JSON.
+    pub trust_policy: String,
+    /// The ARN of the policy that bounds it.
+    pub permissions_boundary: Option<String>,
+    /// Tags from birth.
     pub tags: Tags,
 }
 
@@ -53,8 +68,13 @@ pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
         Err(not_implemented("ListRolePolicies"))
     }
 
-    /// CreateRole that services named in `trust_policy` (JSON) can assume.
-    async fn create_role(&self, role_name: &str, trust_policy: &str, tags: &Tags) -> Result<()> {
+    /// GetPolicy: whether there is a managed policy of this ARN.
+    async fn policy_exists(&self, policy_arn: &str) -> Result<bool> {
+        Err(not_implemented("GetPolicy"))
+    }
+
+    /// CreateRole.
+    async fn create_role(&self, request: &CreateRole) -> Result<()> {
         Err(not_implemented("CreateRole"))
     }
     /// AttachRolePolicy.

@@ -404,40 +404,31 @@ impl ClusterSpec {
     }
 
     fn check_instance_profile(&self) -> Result<()> {
-        let (field, value, well_formed) = match &self.instance_profile {
-            InstanceProfileChoice::None => return Ok(()),
-            // IAM's characters of a name.
-            InstanceProfileChoice::Use(name) => (
-                "instance_profile",
-                name.as_str(),
-                (1..=128).contains(&name.len())
+        match &self.instance_profile {
+            InstanceProfileChoice::None => Ok(()),
+            InstanceProfileChoice::Use(name) => {
+                // IAM's characters of a name.
+                let well_formed = (1..=128).contains(&name.len())
                     && name
                         .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b)),
-            ),
-            // S3's characters of a bucket.
-            InstanceProfileChoice::Make(role) => match &role.scripts_bucket {
-                None => return Ok(()),
-                Some(bucket) => (
-                    "scripts_bucket",
-                    bucket.as_str(),
-                    (3..=63).contains(&bucket.len())
-                        && bucket.bytes().all(|b| {
-                            b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b)
-                        }),
-                ),
-            },
-        };
-        if well_formed {
-            return Ok(());
+                        .all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b));
+                if well_formed {
+                    return Ok(());
+                }
+                Err(malformed_name("instance_profile", name))
+            }
+            InstanceProfileChoice::Make(role) => role.check(),
         }
-        Err(Error::invalid_spec(
-            field,
-            value,
-            "a name with the characters that AWS allows there",
-            "give the name alone, not an ARN or a URL",
-        ))
     }
+}
+
+fn malformed_name(field: &'static str, value: &str) -> Error {
+    Error::invalid_spec(
+        field,
+        value,
+        "a name with the characters that AWS allows there",
+        "give the name alone, not an ARN or a URL",
+    )
 }
 
 /// A [`ClusterSpec`] of which every value that needs no look at EC2 is checked, with the user data

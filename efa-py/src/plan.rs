@@ -18,22 +18,25 @@ value_class! {
     /// What the role that is made for the instances allows, beside being managed by SSM.
     ///
     /// scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
+    /// permissions_boundary: the ARN of a managed policy that bounds the role, whatever policies it
+    /// has; `Plan.caller_policy()` then lets no role be made or written without it.
     InstanceRole(core::spec::InstanceRole) {
         /// The S3 bucket to read.
         scripts_bucket: Option<String> = |role| role.scripts_bucket.clone();
         /// Whether session logs can be written.
         cloudwatch_logs: bool = |role| role.cloudwatch_logs;
+        /// The ARN of the policy that bounds it.
+        permissions_boundary: Option<String> = |role| role.permissions_boundary.clone();
     }
     repr = |role| {
-        let bucket = role.scripts_bucket.as_deref();
+        let shown = |text: &Option<String>| {
+            text.as_ref().map_or_else(|| "None".to_owned(), |text| format!("'{text}'"))
+        };
         format!(
-            "InstanceRole(scripts_bucket={}, cloudwatch_logs={})",
-            bucket.map_or_else(|| "None".to_owned(), |name| format!("'{name}'")),
-            if role.cloudwatch_logs {
-                "True"
-            } else {
-                "False"
-            }
+            "InstanceRole(scripts_bucket={}, cloudwatch_logs={}, permissions_boundary={})",
+            shown(&role.scripts_bucket),
+            if role.cloudwatch_logs { "True" } else { "False" },
+            shown(&role.permissions_boundary),
         )
     };
 }
@@ -41,14 +44,19 @@ value_class! {
 #[pymethods]
 impl InstanceRole {
     #[new]
-    #[pyo3(signature = (*, scripts_bucket: "str | None" = None, cloudwatch_logs: "bool" = false))]
+    #[pyo3(signature = (
+        *, scripts_bucket: "str | None" = None, cloudwatch_logs: "bool" = false,
+        permissions_boundary: "str | None" = None
+    ))]
     fn new(
         #[pyo3(from_py_with = given)] scripts_bucket: Option<String>,
         #[pyo3(from_py_with = given)] cloudwatch_logs: bool,
+        #[pyo3(from_py_with = given)] permissions_boundary: Option<String>,
     ) -> Self {
         Self(core::spec::InstanceRole {
             scripts_bucket,
             cloudwatch_logs,
+            permissions_boundary,
         })
     }
 }

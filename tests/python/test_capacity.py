@@ -487,7 +487,7 @@ def test_growing_launches_the_missing_ones_where_the_others_are(cloud: Cloud) ->
     for what in ("train", plan):
         assert cloud.client.verify(what).is_as_planned
     since = len(cloud.changes())
-    assert cloud.client.grow(plan) == cluster
+    assert cloud.client.grow(plan) == cloud.client.apply(plan) == cluster
     assert cloud.changes()[since:] == [], "grown already"
     assert is_gone(cloud)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -122,6 +123,33 @@ def test_what_is_made(
     assert client.verify("train").is_as_planned
     known = cloud.stand_in.client("ssm").describe_instance_information()
     assert len(known["InstanceInformationList"]) == 2, "SSM manages the nodes"
+
+
+def test_a_boundary_is_there_from_birth(cloud: Cloud, client: efa.Client) -> None:
+    arn = "arn:aws:iam::123456789012:policy/team/at-most"
+    bounded = efa.InstanceRole(permissions_boundary=arn)
+    error = raised(lambda: client.plan(cloud.spec(instance_profile=bounded)))
+    check(error, "plan.resource_not_found", field="permissions_boundary")
+    statement = {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam(cloud).create_policy(PolicyName="at-most", Path="/team/", PolicyDocument=document)
+    plan = client.plan(cloud.spec(instance_profile=bounded))
+    assert f"bounded by {arn}" in str(plan)
+    assert efa.Plan.from_json(plan.to_json()) == plan
+    client.apply(plan)
+    made = iam(cloud).get_role(RoleName=NAME)["Role"]
+    assert made["PermissionsBoundary"]["PermissionsBoundaryArn"] == arn
+    assert client.apply(plan) == client.describe("train"), "again"
+
+
+@pytest.mark.parametrize("arn", ["at-most", "arn:aws:iam::1:policy/x", "arn:aws:s3:::x", ""])
+def test_a_boundary_is_named_by_its_arn(arn: str) -> None:
+    bounded = efa.InstanceRole(permissions_boundary=arn)
+    make = partial(
+        efa.ClusterSpec, name="train", instance_type="c5n.18xlarge", count=2, image="al2023"
+    )
+    error = raised(lambda: make(vpc="v", instance_profile=bounded))
+    check(error, "plan.invalid_spec", field="permissions_boundary")
 
 
 def test_tags_are_there_from_birth(cloud: Cloud, client: efa.Client) -> None:

@@ -51,6 +51,18 @@ def test_a_named_node_is_replaced_by_one_like_it(cloud: Cloud) -> None:
     assert cloud.state()["elastic-ip"] == {}
 
 
+def test_a_spot_node_whose_tags_do_not_say_its_price_costs_no_more(cloud: Cloud) -> None:
+    before = cloud.apply(capacity="spot", spot_maximum_price="4.5")
+    tag = [{"Key": "efa-sdk:spot-maximum-price"}]  # as of a cluster that an older version made
+    cloud.ec2.delete_tags(Resources=ids(before), Tags=tag)
+    cloud.client.replace("train", nodes=ids(before)[:1])
+    prices = [
+        sent["InstanceMarketOptions.SpotOptions.MaxPrice"] for sent in cloud.sent("RunInstances")
+    ]
+    assert {float(price) for price in prices} == {4.5}
+    assert len(prices) == len(cloud.sent("RunInstances"))
+
+
 def test_without_capacity_nothing_is_replaced(cloud: Cloud) -> None:
     before = cloud.apply()
     cloud.stand_in.fail("RunInstances", "InsufficientInstanceCapacity", status=500)

@@ -247,6 +247,13 @@ def inline(s: Scene, action: str) -> None:
 case("iam.name")(lambda s: role(s, "a/b"))
 case("iam.name_length")(lambda s: role(s, "r" * 65))
 case("iam.trust_policy")(lambda s: role(s, trust="{}"))
+case("iam.boundary")(
+    lambda s: s.stand_in.client("iam").create_role(
+        RoleName="node",
+        AssumeRolePolicyDocument=TRUST,
+        PermissionsBoundary="arn:aws:iam::123456789012:policy/none",
+    )
+)
 case("iam.policy_action")(lambda s: inline(s, "logs: CreateLogGroup"))
 case("iam.policy_size")(lambda s: inline(s, "logs:Create" + "a" * 10240))
 
@@ -790,6 +797,9 @@ case("offering.unknown")(
 )
 case("status.too_many")(
     lambda s: s.ec2.describe_instance_status(InstanceIds=[f"i-{i:017x}" for i in range(101)])
+)
+case("spot.unknown_request")(
+    lambda s: s.ec2.describe_spot_instance_requests(SpotInstanceRequestIds=["sir-01234567"])
 )
 case("topology.too_many")(
     lambda s: s.ec2.describe_instance_topology(InstanceIds=[f"i-{i:017x}" for i in range(101)])

@@ -67,6 +67,7 @@ async fn every_verb_works_on_a_cluster_with_a_role() {
     spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: Some("scripts".to_owned()),
         cloudwatch_logs: true,
+        permissions_boundary: None,
     });
     let plan = client.plan(&spec).await.unwrap();
     let prepared = client.prepare(&plan).await.unwrap();
@@ -747,4 +748,64 @@ async fn a_placement_group_that_another_account_shares_is_named_by_its_id() {
     assert!(client.verify("train").await.unwrap().is_as_planned());
     client.destroy("train").await.unwrap();
     assert!(aws.resources().is_empty());
+}
+
+#[tokio::test]
+async fn a_role_is_bounded_from_birth_and_stays_so() {
+    let aws = FakeAws::new();
+    let bounded = |arn: Option<&str>| {
+        let mut spec = aws.spec("train", SMALL, 1);
+        spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
+            permissions_boundary: arn.map(str::to_owned),
+            ..InstanceRole::default()
+        });
+        spec
+    };
+    let none = bounded(Some("arn:aws:iam::123456789012:policy/at-most"));
+    let error = aws.client().plan(&none).await.unwrap_err();
+    assert_eq!(error.code(), Code::PlanResourceNotFound, "{error}");
+    let arn = aws.add_policy("at-most");
+    let (client, plan) = (aws.client(), aws.client().plan(&none).await.unwrap());
+    client.prepare(&plan).await.unwrap();
+    let name = &plan.instance_profile().unwrap().name;
+    let role = aws.get_role(name).await.unwrap().unwrap();
+    assert_eq!(role.permissions_boundary, Some(arn));
+    client.prepare(&plan).await.unwrap();
+    // A plan with another boundary, or none, does not take the role for its own.
+    let open = client.plan(&bounded(None)).await.unwrap();
+    let error = client.prepare(&open).await.unwrap_err();
+    assert_eq!(error.context_value("field"), Some("permissions_boundary"));
+    client.destroy("train").await.unwrap();
+    client.prepare(&open).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_of_a_launcher_or_an_older_version_is_replaced_by_one_like_it() {
+    let aws = FakeAws::new();
+    let mut spec = aws.spec("train", SMALL, 2);
+    spec.capacity = Capacity::Spot;
+    spec.spot_maximum_price = Some("4.5".to_owned());
+    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
+    let client = aws.client();
+    let cluster = client
+        .apply(&client.plan(&spec).await.unwrap())
+        .await
+        .unwrap();
+    let ids: Vec<String> = cluster
+        .instances
+        .iter()
+        .map(|i| i.instance_id.clone())
+        .collect();
+    let by_launcher = ["efa-sdk:image", "efa-sdk:instance-profile"];
+    let tags = by_launcher.map(|key| (key.to_owned(), "launcher".to_owned()));
+    aws.create_tags(&ids, &Tags::from(tags)).await.unwrap();
+    let after = client.replace("train", &ids[..1]).await.unwrap();
+    let [old, new] = after.instances.as_slice() else {
+        panic!("{after}");
+    };
+    assert_eq!(new.image_id, old.image_id);
+    assert_eq!(new.iam_instance_profile_arn, old.iam_instance_profile_arn);
+    assert!(new.iam_instance_profile_arn.is_some());
+    let with = aws.launched_with(&new.instance_id).await.unwrap();
+    assert_eq!(with.spot_maximum_price.as_deref(), Some("4.5"));
 }

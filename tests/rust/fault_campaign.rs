@@ -71,6 +71,7 @@ fn full_spec(aws: &FakeAws, count: u32) -> ClusterSpec {
     spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: Some("scripts".to_owned()),
         cloudwatch_logs: false,
+        permissions_boundary: None,
     });
     spec
 }

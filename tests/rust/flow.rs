@@ -212,6 +212,7 @@ async fn any_zone_of_a_vpc_the_newest_image_and_a_role() {
     spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: Some("my-scripts".to_owned()),
         cloudwatch_logs: false,
+        permissions_boundary: None,
     });
     let plan = client.plan(&spec).await.unwrap();
     assert!(plan.subnets().len() > 1, "every zone that offers the type");

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use efa_core::ec2::{CreateSecurityGroup, Direction, Filter, Peer, Rule, Tags};
+use efa_core::iam::CreateRole;
 use efa_core::layout::{NetworkInterface, PublicIp};
 use efa_core::spec::{InstanceProfileChoice, InstanceRole};
 use efa_core::types::InterfaceType;
@@ -458,6 +459,17 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","P
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
 const MANAGED: &str = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
 
+const NO_POLICY: &str = "arn:aws:iam::123456789012:policy/none";
+
+fn role(trust: &str, boundary: Option<&str>) -> CreateRole {
+    CreateRole {
+        role_name: "r".to_owned(),
+        trust_policy: trust.to_owned(),
+        permissions_boundary: boundary.map(str::to_owned),
+        tags: Tags::from([("a".to_owned(), "b".to_owned())]),
+    }
+}
+
 async fn roles(world: &World, _: &Base, log: &mut Log) {
     let (aws, tags) = (world.aws(), Tags::from([("a".to_owned(), "b".to_owned())]));
     log.see("none", aws.get_role("r").await.unwrap().is_none());
@@ -467,9 +479,18 @@ async fn roles(world: &World, _: &Base, log: &mut Log) {
     );
     log.note("policies of none", aws.list_role_policies("r").await);
     log.note("attach to none", aws.attach_role_policy("r", MANAGED).await);
-    log.note("no trust", aws.create_role("r", "{", &tags).await);
-    log.note("role", aws.create_role("r", TRUST, &tags).await);
-    log.note("role again", aws.create_role("r", TRUST, &tags).await);
+    log.note("no trust", aws.create_role(&role("{", None)).await);
+    log.note(
+        "no boundary",
+        aws.create_role(&role(TRUST, Some(NO_POLICY))).await,
+    );
+    log.see("policy", aws.policy_exists(MANAGED).await.unwrap());
+    log.see("no policy", aws.policy_exists(NO_POLICY).await.unwrap());
+    let bounded = role(TRUST, Some(MANAGED));
+    log.note("role", aws.create_role(&bounded).await);
+    log.note("role again", aws.create_role(&bounded).await);
+    let made = aws.get_role("r").await.unwrap().unwrap();
+    log.see("boundary", made.permissions_boundary);
     log.see("tags", aws.get_role("r").await.unwrap().unwrap().tags);
     log.note("attach", aws.attach_role_policy("r", MANAGED).await);
     log.note("attach again", aws.attach_role_policy("r", MANAGED).await);
@@ -515,7 +536,7 @@ async fn roles(world: &World, _: &Base, log: &mut Log) {
 
 async fn new_profiles(world: &World, base: &Base, log: &mut Log) {
     let (aws, tags) = (world.aws(), some_tags());
-    aws.create_role("r", TRUST, &tags).await.unwrap();
+    aws.create_role(&role(TRUST, None)).await.unwrap();
     aws.create_instance_profile("r", &tags).await.unwrap();
     let mut launch = base.launch("profile");
     launch.profile = Some("r".to_owned());
@@ -555,6 +576,7 @@ async fn commands(world: &World, base: &Base, log: &mut Log) {
     spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: None,
         cloudwatch_logs: false,
+        permissions_boundary: None,
     });
     let client = world.client();
     client
@@ -615,6 +637,7 @@ async fn verbs(world: &World, base: &Base, log: &mut Log) {
     spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: Some("scripts".to_owned()),
         cloudwatch_logs: true,
+        permissions_boundary: None,
     });
     let plan = client.plan(&spec).await.unwrap();
     let report = client.preflight(&plan).await.unwrap();

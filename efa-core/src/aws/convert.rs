@@ -355,7 +355,16 @@ pub(super) fn launched_with(
         metadata_hop_limit,
         metadata_tags,
         interface_tags,
+        spot_maximum_price: None,
     })
+}
+
+/// The spot request that alone says what an instance may cost: its tags do not.
+pub(super) fn priced_by(instance: &sdk::Instance) -> Option<&str> {
+    let mut tags = instance.tags.iter().flatten();
+    let priced = tags.any(|tag| tag.key.as_deref() == Some(crate::tags::SPOT_MAXIMUM_PRICE));
+    let request = instance.spot_instance_request_id.as_deref();
+    request.filter(|id| !priced && !id.is_empty())
 }
 
 /// User data as it was given: EC2 shows it in base64.

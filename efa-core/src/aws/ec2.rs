@@ -362,7 +362,23 @@ impl Ec2 for AwsSdk {
             .build();
         let interfaces = call!(self.ec2.describe_network_interfaces, filters(filter))?;
         let interfaces = interfaces.network_interfaces.unwrap_or_default();
-        convert::launched_with(instance, user_data, &volumes, interfaces)
+        let request = match convert::priced_by(&instance) {
+            None => None,
+            Some(request) => {
+                let shown = call!(
+                    self.ec2.describe_spot_instance_requests,
+                    spot_instance_request_ids(request)
+                )?;
+                let requests = shown.spot_instance_requests.unwrap_or_default();
+                Some(convert::present(
+                    requests.into_iter().next(),
+                    "SpotInstanceRequests",
+                )?)
+            }
+        };
+        let mut with = convert::launched_with(instance, user_data, &volumes, interfaces)?;
+        with.spot_maximum_price = request.and_then(|request| request.spot_price);
+        Ok(with)
     }
 
     async fn create_tags(&self, ids: &[String], tags: &Tags) -> Result<()> {

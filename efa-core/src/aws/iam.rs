@@ -10,7 +10,7 @@ use super::request::built;
 use super::sdk::AwsSdk;
 use crate::ec2::Tags;
 use crate::error::Result;
-use crate::iam::{Iam, InstanceProfile, Role};
+use crate::iam::{CreateRole, Iam, InstanceProfile, Role};
 
 /// IAM's code for a read of what does not exist.
 const NO_SUCH: &str = "NoSuchEntity";
@@ -40,6 +40,9 @@ impl Iam for AwsSdk {
         Ok(Some(Role {
             role_name: role.role_name,
             arn: role.arn,
+            permissions_boundary: role
+                .permissions_boundary
+                .and_then(|boundary| boundary.permissions_boundary_arn),
             tags: tags_of(role.tags),
         }))
     }
@@ -77,12 +80,18 @@ impl Iam for AwsSdk {
         Ok(absent(names, NO_SUCH)?.unwrap_or_default())
     }
 
-    async fn create_role(&self, name: &str, trust_policy: &str, tags: &Tags) -> Result<()> {
+    async fn policy_exists(&self, arn: &str) -> Result<bool> {
+        let answer = call!(self.iam.get_policy, policy_arn(arn));
+        Ok(absent(answer, NO_SUCH)?.is_some())
+    }
+
+    async fn create_role(&self, request: &CreateRole) -> Result<()> {
         call!(
             self.iam.create_role,
-            role_name(name),
-            assume_role_policy_document(trust_policy),
-            set_tags(Some(sdk_tags(tags)?))
+            role_name(&request.role_name),
+            assume_role_policy_document(&request.trust_policy),
+            set_permissions_boundary(request.permissions_boundary.clone()),
+            set_tags(Some(sdk_tags(&request.tags)?))
         )
         .map(drop)
     }

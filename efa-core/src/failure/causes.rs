@@ -654,14 +654,16 @@ const STATE_REASONS: &[Cause] = &[
         false,
         Next::Destroy,
         "make the KMS key of the volumes usable: enabled, not about to be deleted, and allowed for \
-         the caller (kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext)",
+         the caller (kms:CreateGrant, kms:Decrypt, kms:DescribeKey, \
+         kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, kms:ReEncryptTo)",
     ),
     cause(
         &["Client.InternalError"],
         false,
         Next::Destroy,
-        "mostly an encrypted volume whose KMS key the caller may not use (kms:CreateGrant), or a \
-         root device that the image lacks: check both before launching again",
+        "mostly an encrypted volume whose KMS key the caller may not use (kms:CreateGrant, \
+         kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncryptFrom, \
+         kms:ReEncryptTo), or a root device that the image lacks: check both before launching again",
     ),
     cause(
         &[

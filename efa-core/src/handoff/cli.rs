@@ -164,16 +164,22 @@ impl<'a> Script<'a> {
         self.comment("The role of the instances, and the instance profile that carries it.");
         let name = profile.name.as_str();
         let (tags, partition) = (iam_tags(&self.plan.shared_tags()), self.plan.partition());
-        self.command(&[
+        let boundary = role.permissions_boundary.as_deref();
+        let mut create = vec![
             "iam",
             "create-role",
             "--role-name",
             name,
             "--assume-role-policy-document",
             TRUST_POLICY,
-            "--tags",
-            &tags,
-        ]);
+        ];
+        create.extend(
+            boundary
+                .into_iter()
+                .flat_map(|arn| ["--permissions-boundary", arn]),
+        );
+        create.extend(["--tags", &tags]);
+        self.command(&create);
         self.command(&[
             "iam",
             "attach-role-policy",
@@ -344,7 +350,11 @@ mod tests {
     #[test]
     fn a_fresh_account_gets_everything() {
         let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1");
-        spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
+        let boundary = "arn:aws:iam::123456789012:policy/at-most";
+        spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
+            permissions_boundary: Some(boundary.to_owned()),
+            ..InstanceRole::default()
+        });
         spec.ssh_cidrs = vec!["203.0.113.7/32".to_owned()];
         spec.user_data = Some("#!/bin/sh\necho 'up'".to_owned());
         spec.tags
@@ -367,6 +377,11 @@ mod tests {
                 "run-instances",
                 "wait",
             ]
+        );
+        assert!(
+            calls[5]
+                .windows(2)
+                .any(|w| w == ["--permissions-boundary", boundary])
         );
         let request: Value = serde_json::from_str(&calls[10][3]).unwrap();
         let interfaces = request["NetworkInterfaces"].as_array().unwrap();

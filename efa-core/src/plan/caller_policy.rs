@@ -10,6 +10,8 @@ use crate::spec::{InstanceProfileChoice, SecurityGroupChoice};
 use crate::tags;
 use crate::types::Architecture;
 
+mod volume_keys;
+
 impl Plan {
     /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify the
     /// cluster, replace and shrink its nodes, and destroy it. What is made must carry the cluster's tag, and only what
@@ -27,6 +29,7 @@ fn document(plan: &Plan) -> Value {
     statements.extend(security_group(plan));
     statements.extend(placement_group(plan));
     statements.extend(instances(plan));
+    statements.extend(volume_keys::statements(plan));
     statements.extend(extend(plan));
     statements.extend(spot(plan));
     statements.extend(addresses(plan));
@@ -59,6 +62,10 @@ fn reads(plan: &Plan) -> Value {
     }
     if plan.capacity().reservation.is_some() {
         actions.push("ec2:DescribeCapacityReservations");
+    }
+    if plan.capacity().market == Market::Spot {
+        // What a node that is replaced may cost.
+        actions.push("ec2:DescribeSpotInstanceRequests");
     }
     allow("Read", &actions, &json!("*"), None)
 }
@@ -307,19 +314,27 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
     let managed = instance_role::ssm_policy_arn(plan.partition());
     let attached = json!({ "ArnEquals": { "iam:PolicyARN": managed } });
     let mut on_role = vec![
-        "iam:CreateRole",
         "iam:DeleteRole",
         "iam:GetRole",
         "iam:ListAttachedRolePolicies",
         "iam:ListRolePolicies",
         "iam:TagRole",
     ];
+    let mut made = vec!["iam:CreateRole"];
     let statement = plan.bootstrap_statement();
     if instance_role::inline_policy(wanted, plan.partition(), statement).is_some() {
-        on_role.extend(["iam:DeleteRolePolicy", "iam:PutRolePolicy"]);
+        on_role.push("iam:DeleteRolePolicy");
+        made.push("iam:PutRolePolicy");
     }
-    vec![
+    let boundary = wanted.permissions_boundary.as_ref();
+    let read = boundary.map(|arn| allow("ReadBoundary", &["iam:GetPolicy"], &json!(arn), None));
+    // Whoever may write the policies of a role that he may pass has every permission, but within a
+    // boundary. Origin: IAM user guide, "Delegating responsibility to others using permissions
+    // boundaries"; condition keys of both actions: Service Authorization Reference, IAM.
+    let bounded = boundary.map(|arn| json!({ "StringEquals": { "iam:PermissionsBoundary": arn } }));
+    let mut statements = vec![
         allow("Role", &on_role, &json!(role), None),
+        allow("MakeRole", &made, &json!(role), bounded),
         allow(
             "RolePolicies",
             &["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
@@ -340,7 +355,9 @@ fn instance_profile(plan: &Plan) -> Vec<Value> {
             None,
         ),
         pass(&role),
-    ]
+    ];
+    statements.extend(read);
+    statements
 }
 
 fn arn(plan: &Plan, resource: &str) -> String {

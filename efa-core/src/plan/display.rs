@@ -116,11 +116,16 @@ fn write_other_resources(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result
         Some(profile) if profile.exists => {
             writeln!(f, "  {USED} instance profile {}", profile.name)?;
         }
-        Some(profile) => writeln!(
-            f,
-            "  {MADE} instance profile {} with a role for SSM",
-            profile.name
-        )?,
+        Some(profile) => {
+            let boundary = profile.role.as_ref();
+            let boundary = boundary.and_then(|role| role.permissions_boundary.as_deref());
+            let bound = boundary.map_or_else(String::new, |arn| format!(", bounded by {arn}"));
+            writeln!(
+                f,
+                "  {MADE} instance profile {} with a role for SSM{bound}",
+                profile.name
+            )?;
+        }
         None => {}
     }
     if let Some(reservation) = &plan.capacity().reservation {

@@ -169,6 +169,7 @@ mod tests {
         let role = InstanceRole {
             scripts_bucket: Some("my-scripts".into()),
             cloudwatch_logs: true,
+            permissions_boundary: None,
         };
         let policy = inline_policy(&role, "aws-cn", None).unwrap();
         assert!(policy.contains("arn:aws-cn:s3:::my-scripts/*"), "{policy}");

@@ -313,10 +313,27 @@ async fn instance_profile(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Option<In
     match &spec.instance_profile {
         InstanceProfileChoice::None => Ok(None),
         InstanceProfileChoice::Use(name) => aws.get_instance_profile(name).await,
-        InstanceProfileChoice::Make(_) => {
+        InstanceProfileChoice::Make(role) => {
+            if let Some(arn) = &role.permissions_boundary {
+                permissions_boundary(aws, arn).await?;
+            }
             let name = instance_role::name(&spec.name, aws.region());
             aws.get_instance_profile(&name).await
         }
+    }
+}
+
+/// Refuses a boundary that does not exist.
+async fn permissions_boundary(aws: &dyn Aws, arn: &str) -> Result<()> {
+    match unless_lacking(aws.policy_exists(arn).await)? {
+        Some(false) => Err(Error::new(
+            Code::PlanResourceNotFound,
+            format!("permissions_boundary '{arn}' is no policy of the account, nor of AWS"),
+        )
+        .with_cure("give the ARN of a managed policy of this account, or of one of AWS's")
+        .with_context("field", "permissions_boundary")
+        .with_context("value", arn)),
+        _ => Ok(()),
     }
 }
 

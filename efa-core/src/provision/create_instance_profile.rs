@@ -3,10 +3,11 @@
 use super::progress::Action;
 use super::steps::{Steps, answered, note};
 use crate::error::{Code, Error, Leftover, Result};
-use crate::iam::Iam;
+use crate::iam::{CreateRole, Iam, Role};
 use crate::plan::Plan;
 use crate::plan::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::resource;
+use crate::spec::InstanceRole;
 use crate::tags;
 
 /// IAM's words for what another call made, and for what it does not see yet.
@@ -29,7 +30,7 @@ pub(super) async fn ensure(
         return Ok(());
     };
     let partition = plan.partition();
-    ensure_role(steps, plan, name, exists).await?;
+    ensure_role(steps, plan, name, role, exists).await?;
     let managed = ssm_policy_arn(partition);
     if !attached(steps, name).await?.contains(&managed) {
         let (arn, unseen) = (managed.as_str(), |error: &Error| answered(error, UNSEEN));
@@ -73,17 +74,19 @@ async fn ensure_role(
     steps: &Steps<'_>,
     plan: &Plan,
     name: &str,
+    wanted: &InstanceRole,
     exists: &mut Vec<Leftover>,
 ) -> Result<()> {
     let iam: &dyn Iam = steps.aws;
     let mut found = iam.get_role(name).await?;
     if found.is_none() {
-        let tags = plan.shared_tags();
-        match steps
-            .changing()?
-            .create_role(name, TRUST_POLICY, &tags)
-            .await
-        {
+        let request = CreateRole {
+            role_name: name.to_owned(),
+            trust_policy: TRUST_POLICY.to_owned(),
+            permissions_boundary: wanted.permissions_boundary.clone(),
+            tags: plan.shared_tags(),
+        };
+        match steps.changing()?.create_role(&request).await {
             Ok(()) => {
                 note(steps, exists, Action::Created, resource::ROLE, name, "");
                 return Ok(());
@@ -95,8 +98,23 @@ async fn ensure_role(
             Err(error) => return Err(error),
         }
     }
-    let ours = found.is_some_and(|role| tags::is_ours(&role.tags, &plan.spec().name));
-    found_ours(steps, exists, resource::ROLE, name, ours)
+    let ours = |role: &Role| tags::is_ours(&role.tags, &plan.spec().name);
+    let is_ours = found.as_ref().is_some_and(ours);
+    found_ours(steps, exists, resource::ROLE, name, is_ours)?;
+    let boundary = found.and_then(|role| role.permissions_boundary);
+    if boundary == wanted.permissions_boundary {
+        return Ok(());
+    }
+    let shown = |arn: &Option<String>| arn.clone().unwrap_or_else(|| "none".to_owned());
+    let (has, wants) = (shown(&boundary), shown(&wanted.permissions_boundary));
+    Err(Error::new(
+        Code::PlanConflict,
+        format!("role {name} has the permissions boundary {has}, and the plan's is {wants}"),
+    )
+    .with_cure("destroy the cluster, which removes the role, and apply again")
+    .with_context("field", "permissions_boundary")
+    .with_context("value", has)
+    .with_context("limit", wants))
 }
 
 async fn ensure_profile(

@@ -133,10 +133,14 @@ async fn data(
     let cpu_options = with
         .cpu_options
         .filter(|options| default.is_some_and(|default| options.threads_per_core < default));
-    let price = tags.get(tags::SPOT_MAXIMUM_PRICE).map(String::as_str);
+    // Only EC2 knows it of a cluster that was made before its tags said it.
+    let price = tags.get(tags::SPOT_MAXIMUM_PRICE);
+    let price = price
+        .or(with.spot_maximum_price.as_ref())
+        .map(String::as_str);
     Ok(LaunchData {
         instance_type: expected.instance_type.clone(),
-        image_id: expected.image_id.clone(),
+        image_id: image_of(model, expected),
         network_interfaces,
         placement: defaults::placement_of(placement_group, tenancy),
         instance_market_options: defaults::market_options(&market, price),
@@ -144,15 +148,32 @@ async fn data(
         block_device_mappings: with.block_device_mappings,
         cpu_options,
         metadata_options: defaults::metadata_options(with.metadata_hop_limit, with.metadata_tags),
-        iam_instance_profile: expected
-            .instance_profile_name
-            .clone()
+        iam_instance_profile: profile_of(model, expected)
             .map(|name| InstanceProfileSpecification { name }),
         key_name: with.key_name,
         instance_initiated_shutdown_behavior: defaults::shutdown_behavior(&tags),
         tag_specifications: defaults::tag_specifications(&tags, &with.interface_tags),
         user_data: with.user_data,
     })
+}
+
+/// The planned image; the model's where its launcher chose it.
+fn image_of(model: &Instance, expected: &Expected) -> String {
+    match expected.image_id.as_str() {
+        tags::BY_LAUNCHER => model.image_id.clone(),
+        planned => planned.to_owned(),
+    }
+}
+
+/// The planned profile; the model's where its launcher chose it, or no tag says one.
+fn profile_of(model: &Instance, expected: &Expected) -> Option<String> {
+    match expected.instance_profile_name.as_deref() {
+        None | Some(tags::BY_LAUNCHER) => {
+            let arn = model.iam_instance_profile_arn.as_deref()?;
+            arn.rsplit('/').next().map(str::to_owned)
+        }
+        Some(planned) => Some(planned.to_owned()),
+    }
 }
 
 /// Launches all of them or none; their ids. The client token is of the nodes that they replace.

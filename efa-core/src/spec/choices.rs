@@ -156,6 +156,54 @@ pub struct InstanceRole {
     pub scripts_bucket: Option<String>,
     /// Write SSM session logs to CloudWatch Logs.
     pub cloudwatch_logs: bool,
+    /// The ARN of the policy that bounds the role, whatever policies it has: of the account, or
+    /// one of AWS's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<String>,
+}
+
+impl InstanceRole {
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(bucket) = &self.scripts_bucket {
+            // S3's characters of a bucket.
+            let well_formed = (3..=63).contains(&bucket.len())
+                && bucket
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+            if !well_formed {
+                return Err(super::malformed_name("scripts_bucket", bucket));
+            }
+        }
+        match &self.permissions_boundary {
+            Some(arn) if !is_policy_arn(arn) => Err(Error::invalid_spec(
+                "permissions_boundary",
+                arn,
+                "the ARN of a managed policy: arn:aws:iam::ACCOUNT:policy/NAME",
+                "give the ARN, as `aws iam list-policies` shows it",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Origin: IAM user guide, "IAM identifiers"; AWS's own policies have `aws` for the account.
+fn is_policy_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, policy] = parts[..] else {
+        return false;
+    };
+    let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    let named = policy.strip_prefix("policy/").is_some_and(|name| {
+        !name.is_empty()
+            && !name.ends_with('/')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/+=,.@_-".contains(&b))
+    });
+    (arn, service, region) == ("arn", "iam", "")
+        && partition.starts_with("aws")
+        && (digits || account == "aws")
+        && named
 }
 
 /// The machine image: an id, or where to find the newest.

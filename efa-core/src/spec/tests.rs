@@ -50,6 +50,7 @@ fn each_bad_value_is_named() {
             s.instance_profile = InstanceProfileChoice::Make(InstanceRole {
                 scripts_bucket: Some("s3://Bucket".into()),
                 cloudwatch_logs: false,
+                permissions_boundary: None,
             })
         }),
         ("public_ip", |s| {

@@ -72,6 +72,7 @@ calls! {
     GetInstanceProfile = "GetInstanceProfile", None;
     ListAttachedRolePolicies = "ListAttachedRolePolicies", None;
     ListRolePolicies = "ListRolePolicies", None;
+    GetPolicy = "GetPolicy", None;
     CreateRole = "CreateRole", None;
     AttachRolePolicy = "AttachRolePolicy", Some("NoSuchEntity");
     PutRolePolicy = "PutRolePolicy", Some("NoSuchEntity");

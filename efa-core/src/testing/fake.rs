@@ -236,6 +236,11 @@ impl FakeAws {
         group_id
     }
 
+    /// Adds a managed policy of the account; its ARN.
+    pub fn add_policy(&self, name: &str) -> String {
+        self.state().identities.add_policy(name)
+    }
+
     /// Adds a capacity reservation or Capacity Block.
     pub fn add_reservation(&self, reservation: CapacityReservation) {
         self.state().reservations.push(reservation);

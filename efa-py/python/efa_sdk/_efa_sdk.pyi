@@ -2376,11 +2376,13 @@ class InstanceRole:
     What the role that is made for the instances allows, beside being managed by SSM.
 
     scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
+    permissions_boundary: the ARN of a managed policy that bounds the role, whatever policies it
+    has; `Plan.caller_policy()` then lets no role be made or written without it.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, scripts_bucket: "str | None" = None, cloudwatch_logs: "bool" = False) -> InstanceRole: ...
+    def __new__(cls, /, *, scripts_bucket: "str | None" = None, cloudwatch_logs: "bool" = False, permissions_boundary: "str | None" = None) -> InstanceRole: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -2392,6 +2394,11 @@ class InstanceRole:
     def from_json(text: "str") -> InstanceRole:
         """
         The value that `to_json` gave.
+        """
+    @property
+    def permissions_boundary(self, /) -> str | None:
+        """
+        The ARN of the policy that bounds it.
         """
     @property
     def scripts_bucket(self, /) -> str | None:

@@ -44,6 +44,9 @@ fn add_role(template: &mut Template<'_>, name: &str, role: &InstanceRole) {
         "AssumeRolePolicyDocument",
         policy(TRUST_POLICY),
     );
+    if let Some(boundary) = role.permissions_boundary.as_deref() {
+        put(&mut properties, "PermissionsBoundary", boundary);
+    }
     let managed = vec![substituted(&ssm_policy_arn(PARTITION))];
     put(&mut properties, "ManagedPolicyArns", managed);
     if let Some(document) = inline_policy(role, PARTITION, plan.bootstrap_statement()) {

@@ -161,6 +161,7 @@ fn the_role_allows_what_ours_does() {
     wanted.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: Some("my-scripts".to_owned()),
         cloudwatch_logs: false,
+        permissions_boundary: Some("arn:aws:iam::123456789012:policy/at-most".to_owned()),
     });
     let plan = decided(&wanted);
     let role = |options: &CloudFormationOptions| {
@@ -168,6 +169,10 @@ fn the_role_allows_what_ours_does() {
     };
     let named = role(&CloudFormationOptions::default());
     assert_eq!(named["RoleName"], "efa-sdk-us-east-1-train");
+    assert_eq!(
+        named["PermissionsBoundary"],
+        "arn:aws:iam::123456789012:policy/at-most"
+    );
     assert_eq!(
         named["ManagedPolicyArns"][0]["Fn::Sub"],
         "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"

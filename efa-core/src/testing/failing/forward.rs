@@ -14,7 +14,7 @@ use crate::ec2::{
     SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
-use crate::iam::{Iam, InstanceProfile, Role};
+use crate::iam::{CreateRole, Iam, InstanceProfile, Role};
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 
 #[async_trait]
@@ -314,11 +314,14 @@ impl<A: Iam> Iam for Failing<A> {
         .await
     }
 
-    async fn create_role(&self, role_name: &str, trust_policy: &str, tags: &Tags) -> Result<()> {
-        self.call(Call::CreateRole, || {
-            self.inner.create_role(role_name, trust_policy, tags)
-        })
-        .await
+    async fn policy_exists(&self, policy_arn: &str) -> Result<bool> {
+        self.read(Call::GetPolicy, || self.inner.policy_exists(policy_arn))
+            .await
+    }
+
+    async fn create_role(&self, request: &CreateRole) -> Result<()> {
+        self.call(Call::CreateRole, || self.inner.create_role(request))
+            .await
     }
 
     async fn attach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::ec2::{
     SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
-use crate::iam::{Iam, InstanceProfile, Role};
+use crate::iam::{CreateRole, Iam, InstanceProfile, Role};
 use crate::preflight::quotas::{self, RegionQuota};
 use crate::spec::Capacity;
 use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
@@ -302,10 +302,12 @@ impl Iam for FakeAws {
         self.on("ListRolePolicies", |state| state.identities.inline(role))
     }
 
-    async fn create_role(&self, name: &str, trust_policy: &str, tags: &Tags) -> Result<()> {
-        self.on("CreateRole", |state| {
-            state.identities.create_role(name, trust_policy, tags)
-        })
+    async fn policy_exists(&self, arn: &str) -> Result<bool> {
+        self.on("GetPolicy", |state| Ok(state.identities.has_policy(arn)))
+    }
+
+    async fn create_role(&self, request: &CreateRole) -> Result<()> {
+        self.on("CreateRole", |state| state.identities.create_role(request))
     }
 
     async fn attach_role_policy(&self, role: &str, policy_arn: &str) -> Result<()> {

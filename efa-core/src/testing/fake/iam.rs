@@ -1,11 +1,11 @@
 //! IAM's roles and instance profiles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::ACCOUNT;
 use super::refusal::{Answer, no_such_entity, refuse};
 use crate::ec2::Tags;
-use crate::iam::{InstanceProfile, Role};
+use crate::iam::{CreateRole, InstanceProfile, Role};
 
 #[derive(Debug, Clone)]
 struct HeldRole {
@@ -26,6 +26,8 @@ struct HeldProfile {
 pub(super) struct Identities {
     roles: BTreeMap<String, HeldRole>,
     profiles: BTreeMap<String, HeldProfile>,
+    /// ARNs of the account's own managed policies.
+    policies: BTreeSet<String>,
 }
 
 impl Identities {
@@ -99,15 +101,32 @@ impl Identities {
         self.held(role).map(names)
     }
 
-    pub(super) fn create_role(&mut self, name: &str, trust: &str, tags: &Tags) -> Answer<()> {
+    pub(super) fn add_policy(&mut self, name: &str) -> String {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
+        self.policies.insert(arn.clone());
+        arn
+    }
+
+    /// Of AWS's own policies every name is taken for one.
+    pub(super) fn has_policy(&self, arn: &str) -> bool {
+        arn.starts_with("arn:aws:iam::aws:policy/") || self.policies.contains(arn)
+    }
+
+    pub(super) fn create_role(&mut self, request: &CreateRole) -> Answer<()> {
+        let name = request.role_name.as_str();
         if self.roles.contains_key(name) {
             return exists("Role", name);
         }
-        check_document(trust)?;
+        check_document(&request.trust_policy)?;
+        let boundary = request.permissions_boundary.as_deref();
+        if let Some(arn) = boundary.filter(|arn| !self.has_policy(arn)) {
+            return Err(no_such_entity("policy", arn));
+        }
         let role = Role {
             role_name: name.to_owned(),
             arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
-            tags: tags.clone(),
+            permissions_boundary: request.permissions_boundary.clone(),
+            tags: request.tags.clone(),
         };
         let held = HeldRole {
             role,

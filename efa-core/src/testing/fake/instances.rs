@@ -105,6 +105,10 @@ impl State {
             metadata_tags: data.metadata_options.instance_metadata_tags
                 == Some(InstanceMetadataTags::Enabled),
             interface_tags: data.further_interface_tags(),
+            spot_maximum_price: data
+                .instance_market_options
+                .as_ref()
+                .and_then(|market| market.spot_options.as_ref()?.max_price.clone()),
         })
     }
 

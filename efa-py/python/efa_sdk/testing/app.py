@@ -189,7 +189,8 @@ class Application:
         )
         key = _access_key(environ)
         if self.authorizer.restricts(key):
-            self.authorizer.check(key, _user(account, key, entry.region), "ec2", ec2_needs(call))
+            user = _user(account, key, entry.region)
+            call.may_use_keys = self.authorizer.check(key, user, "ec2", ec2_needs(call))
         with eventually(call):
             return _carry_out(call)
 

@@ -32,6 +32,8 @@ class Call:
     settings: Settings
     forward: Callable[[bytes | None], Reply]
     backend: Any = field(default=None, repr=False)
+    #: Whether the caller may use the keys of a launch's volumes.
+    may_use_keys: bool = True
 
     @property
     def state(self) -> State:

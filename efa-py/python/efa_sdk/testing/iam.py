@@ -33,6 +33,10 @@ def check_iam(action: str, form: Mapping[str, str], account: str) -> None:
     if action in ("CreateRole", "UpdateAssumeRolePolicy"):
         document = form.get("AssumeRolePolicyDocument", form.get("PolicyDocument", ""))
         _check_trust(document)
+    if action in ("CreateRole", "PutRolePermissionsBoundary") and form.get("PermissionsBoundary"):
+        boundary = form["PermissionsBoundary"]
+        if boundary not in iam_backends[account]["aws"].managed_policies:
+            refuse("iam.boundary", arn=boundary)
     if action == "PutRolePolicy":
         _check_inline(form, account)
     if action == "RemoveRoleFromInstanceProfile":

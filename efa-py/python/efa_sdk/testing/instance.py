@@ -104,6 +104,8 @@ class Launched:
     tenancy: str = "default"
     partition: int | None = None
     market: str | None = None
+    spot_request_id: str | None = None
+    spot_price: str | None = None
     client_token: str | None = None
     reservation_id: str | None = None
     reservation_spec: Mapping[str, Any] | None = None

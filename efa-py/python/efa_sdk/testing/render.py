@@ -68,6 +68,7 @@ def instance(one: Any) -> dict[str, Any]:
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
         "InstanceLifecycle": launched.market,
+        "SpotInstanceRequestId": launched.spot_request_id,
         "Tags": tag_list(one.ec2_backend, one.id),
         "SourceDestCheck": None if gone else bool(one.source_dest_check),
     }

@@ -46,6 +46,7 @@ HANDLERS: dict[str, Handler] = {
     "DescribeNetworkInterfaces": network_interfaces.describe_network_interfaces,
     "DescribePlacementGroups": placement_groups.describe_placement_groups,
     "DescribeSecurityGroups": security_groups.describe_security_groups,
+    "DescribeSpotInstanceRequests": describe_instances.describe_spot_instance_requests,
     "DescribeTags": tags.describe_tags,
     "DetachNetworkInterface": network_interfaces.detach_network_interface,
     "DisassociateAddress": elastic_ips.disassociate_address,

@@ -1,4 +1,4 @@
-"""DescribeInstances, DescribeInstanceStatus."""
+"""DescribeInstances, DescribeInstanceStatus, DescribeSpotInstanceRequests."""
 
 from __future__ import annotations
 
@@ -164,6 +164,46 @@ def describe_instance_status(call: Call) -> Answer:
     if is_first_page(call):
         tick(call.backend, {one.id for one in chosen})
     return answer
+
+
+_SPOT_FILTERS: dict[str, filters.Reader] = {
+    "instance-id": lambda one: one.id,
+    "spot-instance-request-id": lambda one: one.launched.spot_request_id,
+    "spot-price": lambda one: one.launched.spot_price,
+}
+
+
+def describe_spot_instance_requests(call: Call) -> Answer:
+    """Lists the requests of the spot instances that run: of each launch one for each instance. EC2
+    shows the on-demand price where no maximum was given; there are no prices here."""
+    ids = call.get("SpotInstanceRequestIds", [])
+    spot = [
+        one
+        for one in instances(call.backend)
+        if getattr(getattr(one, "launched", None), "market", None) == "spot"
+        and one.state in ("pending", "running")
+    ]
+    known = {one.launched.spot_request_id: one for one in spot}
+    for one in ids:
+        if one not in known:
+            refuse("spot.unknown_request", id=one)
+    chosen = [known[one] for one in ids] if ids else spot
+    found = filters.apply(
+        call.get("Filters"), chosen, _SPOT_FILTERS, lambda one: tags_of(call.backend, one.id)
+    )
+    call.stop_if_dry_run()
+    return {
+        "SpotInstanceRequests": [
+            {
+                "SpotInstanceRequestId": one.launched.spot_request_id,
+                "SpotPrice": one.launched.spot_price,
+                "InstanceId": one.id,
+                "State": "active",
+                "Type": "one-time",
+            }
+            for one in found
+        ]
+    }
 
 
 def _check(one: Any) -> dict[str, Any]:

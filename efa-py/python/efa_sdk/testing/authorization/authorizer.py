@@ -35,15 +35,22 @@ class Authorizer:
         """Whether a key has a policy at all."""
         return access_key_id in self._policies
 
-    def check(self, access_key_id: str, user: str, service: str, needs: Iterable[Need]) -> None:
-        """Refuses at the first need that the key's policy does not allow."""
+    def check(self, access_key_id: str, user: str, service: str, needs: Iterable[Need]) -> bool:
+        """Refuses at the first need that the key's policy does not allow; whether it allows the
+        late ones, which are refused by nobody."""
         policy = self._policies[access_key_id]
+        allows_late = True
         for need in needs:
             decision = policy.decide(need.action, need.resource, need.context)
-            if decision != "allowed" and need.rule:
+            if decision == "allowed":
+                continue
+            if need.late:
+                allows_late = False
+                continue
+            if need.rule:
                 refuse(need.rule)
-            if decision != "allowed":
-                _refuse(service, user, need, explicit=decision == "denied")
+            _refuse(service, user, need, explicit=decision == "denied")
+        return allows_late
 
 
 def _refuse(service: str, user: str, need: Need, *, explicit: bool) -> None:

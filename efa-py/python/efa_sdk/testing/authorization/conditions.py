@@ -21,6 +21,9 @@ _KEYS = (
     "iam:PassedToService",
     "iam:PermissionsBoundary",
     "iam:PolicyARN",
+    "kms:GrantIsForAWSResource",
+    "kms:ResourceAliases",
+    "kms:ViaService",
 )
 _KEY_PREFIXES = ("aws:ResourceTag/", "aws:RequestTag/", "ec2:ResourceTag/", "ssm:resourceTag/")
 
@@ -56,6 +59,7 @@ _TESTS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringNotLike": (like, False),
     "ArnEquals": (like, True),
     "ArnLike": (like, True),
+    "Bool": (_equals_ignoring_case, True),
 }
 
 

@@ -14,6 +14,7 @@ from moto.iam.models import iam_backends
 from ..call import Call
 from ..launch.spec import merged_request
 from ..tagging import tags_of
+from .kms_needs import kms_needs
 from .need import Need, request_tags, resource_tags
 
 # The resources that exist already, by the parameter that names them.
@@ -107,6 +108,7 @@ def _needs(call: Call) -> Iterator[Need]:
                 yield _existing(call, "network-interface", eni.id)
     if call.action == "RunInstances":
         yield from _launch_needs(call, request)
+        yield from kms_needs(call, request)
     if _is_spot(call, request) and not call.settings.spot_role:
         role = "aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
         made_by_ec2 = {"iam:AWSServiceName": ("spot.amazonaws.com",)}

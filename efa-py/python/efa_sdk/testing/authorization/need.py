@@ -17,6 +17,8 @@ class Need:
     context: Context = field(default_factory=dict, hash=False)
     #: The refusal, where it is not the service's own for what a caller may not do.
     rule: str = ""
+    #: Whether EC2 meets it only when it starts the instances, which then end.
+    late: bool = False
 
 
 def request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -48,6 +48,8 @@ def _iam(action: str, account: str, form: Mapping[str, str]) -> list[Need]:
     context: dict[str, Any] = dict(request_tags(tags))
     if form.get("PolicyArn"):
         context["iam:PolicyARN"] = (form["PolicyArn"],)
+    if action == "GetPolicy":
+        return [Need("iam:GetPolicy", form.get("PolicyArn", "*"))]
     backend = iam_backends[account]["aws"]
     path = form.get("Path", "/") if action.startswith("Create") else "/"
     if profile is not None:
@@ -60,6 +62,9 @@ def _iam(action: str, account: str, form: Mapping[str, str]) -> list[Need]:
         arn = known.arn if known else f"arn:aws:iam::{account}:role{path}{role}"
     else:
         return [Need(f"iam:{action}", "*", context)]
+    boundary = form.get("PermissionsBoundary") or getattr(known, "permissions_boundary_arn", None)
+    if boundary:  # the one that is asked for, or the role's own
+        context["iam:PermissionsBoundary"] = (boundary,)
     kept = _iam_tags(known)
     context.update(resource_tags(kept) if not action.startswith("Create") else {})
     needs = [Need(f"iam:{action}", arn, context)]

@@ -12,7 +12,7 @@ from .. import addresses
 from ..call import Call
 from ..instance import Interface, Launched, StandInInstance
 from ..machine_images import root_gib
-from ..state import CapacityReservation
+from ..state import CapacityReservation, LateFailure
 from ..tagging import set_tags
 from .spec import Launch, NicSpec
 
@@ -38,12 +38,21 @@ def make(call: Call, launch: Launch, granted: list[CapacityReservation | None]) 
                 backend.associate_iam_instance_profile(
                     instance.id, iam_instance_profile_arn=launch.profile[0]
                 )
-            instance.late_failure = call.settings.late_failure(launch.zone)
+            instance.late_failure = _late_failure(call, launch.zone)
             instance.set_out("pending", call.settings.transition_describes)
     except BaseException:
         _undo(backend, reservation, made)
         raise
     return reservation
+
+
+def _late_failure(call: Call, zone: str) -> LateFailure | None:
+    """Why EC2 ends an instance after it has accepted it. Text without a usable key: AWS re:Post,
+    "kms-iam-ec2-permission"."""
+    if call.may_use_keys:
+        return call.settings.late_failure(zone)
+    code = "Client.InternalError"
+    return LateFailure(code, f"{code}: Client error on launch", zone, 0)
 
 
 def _undo(backend: Any, reservation: Reservation, made: list[StandInInstance]) -> None:
@@ -88,6 +97,7 @@ def _instance(
         associate_public_ip=False,
     )
     group = launch.group
+    spot = (request.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}
     cpu = request.get("CpuOptions") or {}
     instance.launched = Launched(
         group_id=group.id if group else None,
@@ -95,6 +105,9 @@ def _instance(
         tenancy=launch.tenancy,
         partition=placement.get("PartitionNumber"),
         market=launch.market,
+        # EC2's have 8 letters and digits.
+        spot_request_id=f"sir-{instance.id[-8:]}" if launch.market == "spot" else None,
+        spot_price=spot.get("MaxPrice"),
         client_token=request.get("ClientToken"),
         reservation_id=capacity.id if capacity else None,
         reservation_spec=request.get("CapacityReservationSpecification"),

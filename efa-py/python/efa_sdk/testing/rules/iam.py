@@ -31,6 +31,14 @@ IAM_RULES = (
         "IAM API reference, CreateRole; text ours",
     ),
     Rule(
+        "iam.boundary",
+        "a role with a permissions boundary that is no managed policy",
+        "NoSuchEntity",
+        "Scope ARN: {arn} does not exist or is not attachable.",
+        "IAM API reference, CreateRole; text in many public reports, no one repository recorded",
+        status=404,
+    ),
+    Rule(
         "iam.policy_action",
         "an inline policy with an action that is no service:Action, e.g. with a space",
         "MalformedPolicyDocument",

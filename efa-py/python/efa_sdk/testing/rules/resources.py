@@ -174,6 +174,13 @@ RESOURCE_RULES = (
         "EC2 API reference, DescribeInstanceStatus; text ours",
     ),
     Rule(
+        "spot.unknown_request",
+        "DescribeSpotInstanceRequests of a request that does not exist",
+        "InvalidSpotInstanceRequestID.NotFound",
+        "The spot instance request ID '{id}' does not exist",
+        "EC2 API reference, 'Error codes'; text ours",
+    ),
+    Rule(
         "types.unknown",
         "DescribeInstanceTypes of a type that does not exist",
         "InvalidInstanceType",

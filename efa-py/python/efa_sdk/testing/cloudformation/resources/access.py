@@ -18,7 +18,8 @@ def _document(policy: Any) -> str:
 def _create_role(context: Context, name: str, properties: Mapping[str, Any]) -> Made:
     iam = context.client("iam")
     role = properties.get("RoleName") or generated_name(context, name, 64)
-    asked = {key: properties[key] for key in ("Description", "Path") if key in properties}
+    kept = ("Description", "Path", "PermissionsBoundary")
+    asked = {key: properties[key] for key in kept if key in properties}
     if tags := context.tags(properties):
         asked["Tags"] = tags
     answer = iam.create_role(
@@ -96,6 +97,7 @@ TYPES = {
                 "Tags",
                 "Path",
                 "Description",
+                "PermissionsBoundary",
             }
         ),
         _create_role,
