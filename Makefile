@@ -76,6 +76,8 @@ lint: setup build
 	clippy-driver --version
 	cargo build $(RUST) --all-targets
 	cargo build -p efa-core --all-targets --no-default-features --features testing
+	@# For macOS both crates are only looked at, without aws-sdk-ec2: nothing is linked.
+	cargo check --target aarch64-apple-darwin -p efa-core --no-default-features -p efa-fabric
 	ruff format --check .
 	ruff check .
 	mypy

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the demo (`setup.sh examples`) or the tests (`setup.sh tests`) need: Debian
-# packages, a virtual environment, its packages. Idempotent; `make` calls it first.
+# packages, a virtual environment, its packages, targets of Rust. Idempotent; `make` calls it first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +31,13 @@ if ! command -v cargo >/dev/null; then
     echo "cargo is missing: install Rust 1.94.1 or later from https://rustup.rs" >&2
     exit 1
 fi
+
+# That both crates compile for macOS is checked without its linker or headers.
+rust_targets=()
+if [ "$1" = tests ]; then rust_targets=(aarch64-apple-darwin); fi
+for target in "${rust_targets[@]}"; do
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || rustup target add "$target"
+done
 
 # A virtual environment, the name of its stamp, and the files that say what is in it, the last of
 # which pip reads.

@@ -40,6 +40,7 @@ impl Arena {
         // pages are there. Writing initialises them and makes them present, so that the first
         // message does not pay for that.
         unsafe {
+            #[cfg(target_os = "linux")]
             if align == HUGE_PAGE {
                 libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE);
             }

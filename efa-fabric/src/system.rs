@@ -16,10 +16,13 @@ pub(crate) fn filesystem_bytes(path: &Path) -> Option<u64> {
         }
         answer.assume_init()
     };
-    answer.f_blocks.checked_mul(answer.f_frsize)
+    // 32 bits on macOS.
+    #[allow(clippy::useless_conversion)]
+    u64::from(answer.f_blocks).checked_mul(answer.f_frsize)
 }
 
 /// Processors that the calling thread may use, in order.
+#[cfg(target_os = "linux")]
 pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
     // SAFETY: 0 is the calling thread; the set has the size that is said, and all zeros is an
@@ -36,6 +39,7 @@ pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
 }
 
 /// Lets the calling thread, and threads that it starts, use only these processors.
+#[cfg(target_os = "linux")]
 pub(crate) fn set_thread_cpus(cpus: &[usize]) -> std::io::Result<()> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
     // SAFETY: all zeros is an empty set; only numbers below its size are added; 0 is the
@@ -52,10 +56,23 @@ pub(crate) fn set_thread_cpus(cpus: &[usize]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Nothing but Linux says it.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// No thread can be kept to processors.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_thread_cpus(_: &[usize]) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_thread_keeps_to_its_processors() {
         let all = thread_cpus().unwrap();

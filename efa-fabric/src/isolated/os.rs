@@ -118,6 +118,7 @@ pub(super) fn prepare_to_die(channel: &UnixStream) {
     // SAFETY: plain values; `no_core` lives during the call.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
+        #[cfg(target_os = "linux")]
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
     }
     for signal in [

@@ -43,8 +43,8 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 /// ignored; under tokio it belongs into `spawn_blocking`.
 ///
 /// # Errors
-/// `fabric.child_unusable` if the child cannot be started, or is a program that does not call
-/// [`answer_if_child`](super::answer_if_child); `fabric.invalid_option` for hints with unknown
+/// `fabric.child_unusable` if the child cannot be started, is a program that does not call
+/// [`answer_if_child`](super::answer_if_child), or the system is not Linux; `fabric.invalid_option` for hints with unknown
 /// names, and for text that cannot be an argument or part of an environment.
 pub fn ask(command: &ChildCommand, question: &Question) -> Result<Answer> {
     ask_with(command, question, Interrupt::never())
@@ -60,6 +60,14 @@ pub fn ask_with(
     question: &Question,
     interrupt: Interrupt<'_>,
 ) -> Result<Answer> {
+    if !cfg!(target_os = "linux") {
+        return Err(Error::new(
+            Code::ChildUnusable,
+            "a child process that ends with its caller is made on Linux only",
+        )
+        .with_cure("ask on a node of the cluster")
+        .with_context("system", std::env::consts::OS));
+    }
     if std::env::var_os(CHILD_VARIABLE).is_some() {
         return Err(Error::new(
             Code::ChildUnusable,

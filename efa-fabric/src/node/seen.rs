@@ -31,7 +31,8 @@ impl Default for Seen {
 
 impl Seen {
     pub(super) fn of(root: &NodeRoot) -> Self {
-        let is_live = root.is_live();
+        // Elsewhere these files would not tell: what is missing there is not known.
+        let is_live = root.is_live() && cfg!(target_os = "linux");
         Self {
             // A live machine may have no PCI bus; without sysfs nothing can be told.
             pci_bus: root.exists("/sys/bus/pci/devices") || is_live && root.exists("/sys/bus"),
