@@ -53,6 +53,7 @@
 //! | [`html`] | text as HTML for notebooks |
 //! | [`text`] | text from elsewhere, as it may be shown |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod account;
 #[cfg(feature = "aws")]
@@ -101,3 +102,7 @@ pub use error::{Error, Result};
 pub use layout::Layout;
 pub use plan::Plan;
 pub use spec::ClusterSpec;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -67,6 +67,8 @@
 //! Only `library`, `info_list`, `handle`, `endpoint`, `memory`, `clock`, `signals`, `system`,
 //! `isolated::os`, `cuda`, `rdma_read` and the macro of `ffi` have `unsafe` code.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[forbid(unsafe_code)]
 pub mod acceptance;
 mod clock;
@@ -129,3 +131,7 @@ pub use error::{Code, Error, Result};
 pub use info::{nics, providers};
 pub use library::Library;
 pub use probe::{Interrupt, ProbeOptions, ProbeReport, ServeOptions, Server, connect, loopback};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

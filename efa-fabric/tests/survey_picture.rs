@@ -1,7 +1,7 @@
 //! The picture of the documentation is the one that the example draws.
 
 #[allow(dead_code)] // its main
-#[path = "../../examples/survey_picture.rs"]
+#[path = "../examples/survey_picture.rs"]
 mod survey_picture;
 
 #[test]

@@ -14,6 +14,7 @@ use efa_core::services::Aws;
 use efa_core::spec::{InstanceProfileChoice, InstanceRole, Selector};
 use efa_core::{Catalog, Client, ClusterSpec, ConnectOptions, Error, run_command};
 
+#[path = "../../efa-core/examples/support/stand_in.rs"]
 mod stand_in;
 
 use stand_in::StandIn;

@@ -12,6 +12,7 @@ use efa_core::spec::{InstanceProfileChoice, InstanceRole};
 use efa_core::types::InterfaceType;
 use efa_core::{Result, run_command};
 
+#[path = "../../efa-core/examples/support/stand_in.rs"]
 mod stand_in;
 #[path = "scenarios/world.rs"]
 mod world;

@@ -8,7 +8,7 @@ use efa_core::catalog::Query;
 use efa_core::ec2::{Ec2, Filter};
 use efa_core::{Catalog, Client, ClusterSpec, ConnectOptions};
 
-#[path = "../tests/rust/stand_in.rs"]
+#[path = "support/stand_in.rs"]
 mod stand_in;
 
 #[tokio::main]
