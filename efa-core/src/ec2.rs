@@ -28,6 +28,7 @@ pub(crate) const NO_CAPACITY: &[&str] = &[
 
 /// One EC2 filter: the resource matches when any of the values does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Filter {
     /// EC2's filter name, such as `tag:Name` or `vpc-id`.
     pub name: String,
@@ -366,6 +367,7 @@ pub struct Address {
 
 /// A CreateSecurityGroup request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CreateSecurityGroup {
     /// The group's name.
     pub group_name: String,
@@ -375,6 +377,22 @@ pub struct CreateSecurityGroup {
     pub vpc_id: String,
     /// Tags from birth.
     pub tags: Tags,
+}
+
+impl CreateSecurityGroup {
+    /// A group without tags.
+    pub fn new(
+        group_name: impl Into<String>,
+        description: impl Into<String>,
+        vpc_id: impl Into<String>,
+    ) -> Self {
+        Self {
+            group_name: group_name.into(),
+            description: description.into(),
+            vpc_id: vpc_id.into(),
+            tags: Tags::new(),
+        }
+    }
 }
 
 /// Which way a security-group rule points.
@@ -468,6 +486,7 @@ pub struct PurchaseCapacityBlock {
 
 /// A search for Capacity Blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CapacityBlockSearch {
     /// The instance type's name.
     pub instance_type: String,
@@ -475,6 +494,17 @@ pub struct CapacityBlockSearch {
     pub instance_count: u32,
     /// For how long, in hours: a multiple of 24.
     pub duration_hours: u32,
+}
+
+impl CapacityBlockSearch {
+    /// So many instances of a type, for so many hours.
+    pub fn new(instance_type: impl Into<String>, instance_count: u32, duration_hours: u32) -> Self {
+        Self {
+            instance_type: instance_type.into(),
+            instance_count,
+            duration_hours,
+        }
+    }
 }
 
 /// Where an instance hangs in the network, as DescribeInstanceTopology shows it.
@@ -511,6 +541,7 @@ pub enum Market {
 
 /// The root volume of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RootVolume {
     /// The root device's name, such as `/dev/xvda`.
     pub device_name: String,
@@ -520,6 +551,7 @@ pub struct RootVolume {
 
 /// What an instance was launched with, as far as its tags do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LaunchedWith {
     /// Name of the EC2 key pair.
     pub key_name: Option<String>,

@@ -249,6 +249,7 @@ impl<C: fmt::Debug> StdError for Error<C> {
 
 /// A resource in EC2 that a failed call left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Leftover {
     /// EC2's resource type, such as `security-group` or `instance`.
     pub resource_type: String,

@@ -431,6 +431,7 @@ impl Plan {
 
 /// What a plan leaves open until the launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Launch<'a> {
     /// `sg-…` of every interface.
     pub security_group_id: &'a str,

@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use efa_fabric::survey::Options;
-use efa_fabric::survey::simulate::{Cluster, Fault, World};
+use efa_fabric::survey::simulate::{Cluster, Fault};
 use efa_fabric::survey_run::{Node, Report};
 
 const NODES: usize = 8;
@@ -24,21 +24,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The survey of a cluster with two faults; the same each time.
 pub(crate) fn simulated() -> Result<Report, efa_fabric::Error> {
-    let cluster = Cluster {
-        nodes: NODES,
-        rails: 1,
-        rail_gbps: 400.0,
-        latency_us: 20.0,
-        noise: 0.02,
-        faults: vec![
-            Fault::SlowNode {
-                node: 5,
-                loss: 0.35,
-            },
-            Fault::DeadLink { pair: (1, 2) },
-        ],
-        world: World::Plain,
-    };
+    let mut cluster = Cluster::healthy(NODES)
+        .with(Fault::SlowNode {
+            node: 5,
+            loss: 0.35,
+        })
+        .with(Fault::DeadLink { pair: (1, 2) });
+    cluster.rails = 1;
+    cluster.rail_gbps = 400.0;
+    cluster.noise = 0.02;
     let run = cluster.survey(Options::default(), 1)?;
     let nodes = (0..NODES).map(|number| Node::new(format!("node-{number}")));
     Ok(Report::from_measurements(

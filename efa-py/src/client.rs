@@ -334,7 +334,7 @@ verb! {
         duration_hours: u32
     ) -> Vec<CapacityBlockOffering>, "collections.abc.Awaitable[list[CapacityBlockOffering]]";
     signature (instance_type: "str", instance_count: "int", duration_hours: "int");
-    let search = core::ec2::CapacityBlockSearch { instance_type, instance_count, duration_hours };
+    let search = core::ec2::CapacityBlockSearch::new(instance_type, instance_count, duration_hours);
     |client| client.capacity_block_offerings(&search).await.map(|found| list(&found))
 }
 

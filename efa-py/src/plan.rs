@@ -53,11 +53,11 @@ impl InstanceRole {
         #[pyo3(from_py_with = given)] cloudwatch_logs: bool,
         #[pyo3(from_py_with = given)] permissions_boundary: Option<String>,
     ) -> Self {
-        Self(core::spec::InstanceRole {
-            scripts_bucket,
-            cloudwatch_logs,
-            permissions_boundary,
-        })
+        let mut role = core::spec::InstanceRole::default();
+        role.scripts_bucket = scripts_bucket;
+        role.cloudwatch_logs = cloudwatch_logs;
+        role.permissions_boundary = permissions_boundary;
+        Self(role)
     }
 }
 
@@ -164,12 +164,10 @@ impl Volume {
         #[pyo3(from_py_with = given)] kms_key_id: Option<String>,
     ) -> PyResult<Self> {
         let mut volume = core::spec::Volume::new(device_name, size_gib.0);
-        volume.options = core::spec::VolumeOptions {
-            volume_type: volume_type.map(Into::into),
-            iops: number(iops),
-            throughput_mib_s: number(throughput_mib_s),
-            kms_key_id,
-        };
+        volume.options.volume_type = volume_type.map(Into::into);
+        volume.options.iops = number(iops);
+        volume.options.throughput_mib_s = number(throughput_mib_s);
+        volume.options.kms_key_id = kms_key_id;
         volume.check().map_err(errors::exception)?;
         Ok(Self(volume))
     }
@@ -430,12 +428,10 @@ impl ClusterSpec {
             spec.public_ip = layout.public_ip;
             spec.interfaces = interfaces.map(|all| all.into_iter().map(|i| i.0).collect());
             spec.volume_size_gib = number(volume_size_gib);
-            spec.volume = core::spec::VolumeOptions {
-                volume_type: volume_type.map(Into::into),
-                iops: number(volume_iops),
-                throughput_mib_s: number(volume_throughput_mib_s),
-                kms_key_id: volume_kms_key_id,
-            };
+            spec.volume.volume_type = volume_type.map(Into::into);
+            spec.volume.iops = number(volume_iops);
+            spec.volume.throughput_mib_s = number(volume_throughput_mib_s);
+            spec.volume.kms_key_id = volume_kms_key_id;
             spec.volumes = volumes.into_iter().flatten().map(|v| v.0).collect();
             spec.key_name = key_name;
             spec.instance_profile = match instance_profile {

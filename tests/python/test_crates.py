@@ -1,7 +1,8 @@
-"""The crates are fit to publish: what crates.io and docs.rs need."""
+"""The crates are fit to publish: what crates.io and docs.rs need, and structs that can grow."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,27 @@ pytestmark = pytest.mark.unit
 
 HERE = Path(__file__).parents[2]
 CRATES = ["efa-core", "efa-fabric"]
+
+#: Structs that callers write in full on purpose. Answers of AWS: whoever implements a trait of
+#: `efa_core::services` makes them, and the compiler names a field that is new. The others are
+#: complete as they are.
+COMPLETE = {
+    "account": {"CallerIdentity"},
+    "ec2": {
+        *("Address", "AttachedInterface", "CapacityBlockOffering", "CapacityReservation"),
+        *("FreeInterface", "Image", "Instance", "InstanceTopology", "Offering", "PlacementGroup"),
+        *("RouteTable", "Rule", "SecurityGroup", "Subnet", "Vpc", "VpcEndpoint"),
+    },
+    "iam": {"InstanceProfile", "Role"},
+    "ssm": {"CommandInvocation"},
+    "library": {"Version"},
+    "rank": {"Rendezvous"},
+    "statistics": {"Cell"},
+}
+STRUCT = re.compile(
+    r"((?:^[ ]*(?:#\[|///)[^\n]*\n)*)^([ ]*)pub struct (\w+)(?:<[^>]*>)? \{\n(.*?)^\2\}",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @pytest.mark.parametrize("crate", CRATES)
@@ -33,3 +55,19 @@ def test_a_crate_has_what_an_index_shows(crate: str) -> None:
 def test_no_crate_names_an_address_that_is_nobodys(crate: str) -> None:
     package = tomllib.loads((HERE / crate / "Cargo.toml").read_text())["package"]
     assert not {"repository", "homepage", "documentation"} & set(package)
+
+
+def exhaustive(crate: str) -> dict[str, set[str]]:
+    """Public structs whose fields are all public, and that are not `#[non_exhaustive]`."""
+    found: dict[str, set[str]] = {}
+    for file in sorted((HERE / crate / "src").rglob("*.rs")):
+        for attributes, _, name, body in STRUCT.findall(file.read_text()):
+            fields = re.findall(r"^\s*(pub )?\w+:", body, re.MULTILINE)
+            if fields and all(fields) and "non_exhaustive" not in attributes:
+                found.setdefault(file.stem, set()).add(name)
+    return found
+
+
+def test_structs_can_grow() -> None:
+    found = {**exhaustive("efa-core"), **exhaustive("efa-fabric")}
+    assert found == COMPLETE, "#[non_exhaustive] and `new` or Default, or a reason to be complete"

@@ -64,11 +64,10 @@ async fn every_verb_works_on_a_cluster_with_a_role() {
     let aws = FakeAws::new();
     let client = aws.client();
     let mut spec = aws.spec("train", SMALL, 5);
-    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
-        scripts_bucket: Some("scripts".to_owned()),
-        cloudwatch_logs: true,
-        permissions_boundary: None,
-    });
+    let mut role = InstanceRole::default();
+    role.scripts_bucket = Some("scripts".to_owned());
+    role.cloudwatch_logs = true;
+    spec.instance_profile = InstanceProfileChoice::Make(role);
     let plan = client.plan(&spec).await.unwrap();
     let prepared = client.prepare(&plan).await.unwrap();
     assert_eq!(
@@ -96,10 +95,11 @@ async fn every_verb_works_on_a_cluster_with_a_role() {
             .contains(id.as_str())
     );
 
-    aws.on_command(|id, script| CommandOutcome {
-        exit_code: i32::from(script == "false"),
-        stdout: format!("{id}\n"),
-        ..CommandOutcome::default()
+    aws.on_command(|id, script| {
+        let mut outcome = CommandOutcome::default();
+        outcome.exit_code = i32::from(script == "false");
+        outcome.stdout = format!("{id}\n");
+        outcome
     });
     let options = run_command::Options::default();
     let report = client.run_command("train", "true", &options).await.unwrap();
@@ -110,9 +110,10 @@ async fn every_verb_works_on_a_cluster_with_a_role() {
         .await
         .unwrap();
     assert_eq!(report.failed().len(), 5);
-    aws.on_command(|_, _| CommandOutcome {
-        takes: Duration::from_secs(3600),
-        ..CommandOutcome::default()
+    aws.on_command(|_, _| {
+        let mut outcome = CommandOutcome::default();
+        outcome.takes = Duration::from_secs(3600);
+        outcome
     });
     let report = client
         .run_command("train", "sleep", &options)

@@ -68,11 +68,9 @@ fn full_spec(aws: &FakeAws, count: u32) -> ClusterSpec {
     spec.user_data = Some("#!/bin/sh\ntrue\n".to_owned());
     spec.ssh_cidrs = vec!["203.0.113.7/32".to_owned()];
     spec.tags = Tags::from([("team".to_owned(), "ml".to_owned())]);
-    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
-        scripts_bucket: Some("scripts".to_owned()),
-        cloudwatch_logs: false,
-        permissions_boundary: None,
-    });
+    let mut role = InstanceRole::default();
+    role.scripts_bucket = Some("scripts".to_owned());
+    spec.instance_profile = InstanceProfileChoice::Make(role);
     spec
 }
 

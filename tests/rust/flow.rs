@@ -210,11 +210,9 @@ async fn any_zone_of_a_vpc_the_newest_image_and_a_role() {
     let vpc = aws.describe_vpcs(&[]).await.unwrap().remove(0);
     spec.vpc = Some(Selector::vpc(&vpc.vpc_id).unwrap());
     spec.ssh_cidrs = vec!["203.0.113.7/32".to_owned()];
-    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
-        scripts_bucket: Some("my-scripts".to_owned()),
-        cloudwatch_logs: false,
-        permissions_boundary: None,
-    });
+    let mut role = InstanceRole::default();
+    role.scripts_bucket = Some("my-scripts".to_owned());
+    spec.instance_profile = InstanceProfileChoice::Make(role);
     let plan = client.plan(&spec).await.unwrap();
     assert!(plan.subnets().len() > 1, "every zone that offers the type");
     assert!(

@@ -58,11 +58,7 @@ async fn an_offering_is_bought_once_at_the_confirmed_price() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let ears = Arc::clone(&told);
     let client = client.with_progress(move |event| ears.lock().unwrap().push(event.to_string()));
-    let search = CapacityBlockSearch {
-        instance_type: "p5.48xlarge".into(),
-        instance_count: 2,
-        duration_hours: 24,
-    };
+    let search = CapacityBlockSearch::new("p5.48xlarge", 2, 24);
     let listed = client.capacity_block_offerings(&search).await.unwrap();
     assert_eq!(listed, [offering()]);
     let mut options = PurchaseOptions::default();

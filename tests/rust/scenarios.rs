@@ -101,12 +101,9 @@ fn some_tags() -> Tags {
 }
 
 fn group(base: &Base, name: &str) -> CreateSecurityGroup {
-    CreateSecurityGroup {
-        group_name: name.to_owned(),
-        description: "of a scenario".to_owned(),
-        vpc_id: base.vpc_id.clone(),
-        tags: some_tags(),
-    }
+    let mut group = CreateSecurityGroup::new(name, "of a scenario", &base.vpc_id);
+    group.tags = some_tags();
+    group
 }
 
 async fn security_groups(world: &World, base: &Base, log: &mut Log) {
@@ -574,11 +571,7 @@ async fn commands(world: &World, base: &Base, log: &mut Log) {
     );
     log.note("cancel", aws.cancel_command(command).await);
     let mut spec = base.spec("train", 2);
-    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
-        scripts_bucket: None,
-        cloudwatch_logs: false,
-        permissions_boundary: None,
-    });
+    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
     let client = world.client();
     client
         .apply(&client.plan(&spec).await.unwrap())
@@ -635,11 +628,10 @@ async fn verbs(world: &World, base: &Base, log: &mut Log) {
     let mut spec = base.spec("train", 2);
     spec.public_ip = PublicIp::ElasticIp;
     spec.ssh_cidrs = vec!["203.0.113.7/32".to_owned()];
-    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
-        scripts_bucket: Some("scripts".to_owned()),
-        cloudwatch_logs: true,
-        permissions_boundary: None,
-    });
+    let mut role = InstanceRole::default();
+    role.scripts_bucket = Some("scripts".to_owned());
+    role.cloudwatch_logs = true;
+    spec.instance_profile = InstanceProfileChoice::Make(role);
     let plan = client.plan(&spec).await.unwrap();
     let report = client.preflight(&plan).await.unwrap();
     for check in &report.checks {

@@ -12,6 +12,7 @@ const CAPACITY_BLOCK: &str = "capacity-block";
 
 /// The capacity of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedCapacity {
     /// The market and the reservation of the launch.
     pub market: Market,

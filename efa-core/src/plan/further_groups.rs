@@ -14,6 +14,7 @@ const QUOTA: usize = 5;
 
 /// An existing security group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamedSecurityGroup {
     /// `sg-…`
     pub group_id: String,
@@ -23,6 +24,7 @@ pub struct NamedSecurityGroup {
 
 /// What `plan` found of the specification's further groups, in its order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FurtherSecurityGroups {
     /// Groups of every interface.
     pub all: Vec<NamedSecurityGroup>,

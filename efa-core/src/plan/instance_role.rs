@@ -18,6 +18,7 @@ pub(crate) const TRUST_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"
 
 /// An instance profile of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedInstanceProfile {
     /// Its name; the role that we make has the same.
     pub name: String,

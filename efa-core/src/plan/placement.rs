@@ -12,6 +12,7 @@ use crate::types::{PlacementStrategy, ResourceKind};
 
 /// A cluster placement group of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedPlacementGroup {
     /// Its name.
     pub group_name: String,

@@ -9,6 +9,7 @@ use crate::tags;
 
 /// A security group of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedSecurityGroup {
     /// Its name.
     pub group_name: String,

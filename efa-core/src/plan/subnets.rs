@@ -10,6 +10,7 @@ use crate::spec::Selector;
 
 /// A subnet that cannot take the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RejectedSubnet {
     /// `subnet-…`
     pub subnet_id: String,

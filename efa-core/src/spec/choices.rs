@@ -151,6 +151,7 @@ pub enum InstanceProfileChoice {
 /// What the role that we make lets instances do, beside being managed by SSM.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct InstanceRole {
     /// Read the objects of this S3 bucket.
     pub scripts_bucket: Option<String>,

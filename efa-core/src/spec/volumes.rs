@@ -8,6 +8,7 @@ use crate::launch::VolumeType;
 /// How a volume is made. It is always encrypted, and goes with its instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct VolumeOptions {
     /// Its type; gp3 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +27,7 @@ pub struct VolumeOptions {
 
 /// A volume besides the root volume, empty at first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Volume {
     /// The device's name, such as `/dev/sdf`.
     pub device_name: String,

@@ -60,6 +60,7 @@ pub struct Measured {
 
 /// How a rate was measured: rates under other conditions cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Sustained {
     /// Size of a message in bytes.
     pub message_bytes: usize,

@@ -37,6 +37,7 @@ pub struct Cell {
 ///
 /// Effects are NaN for nodes without measurements. The median effect is 0.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Fit {
     /// The typical value.
     pub center: f64,

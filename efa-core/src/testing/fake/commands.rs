@@ -8,6 +8,7 @@ use crate::ssm::CommandStatus;
 
 /// What a script does on an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommandOutcome {
     /// How long it runs.
     pub takes: Duration,

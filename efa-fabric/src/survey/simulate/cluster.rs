@@ -15,6 +15,7 @@ use crate::error::Result;
 
 /// A simulated cluster.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Cluster {
     /// Number of nodes.
     pub nodes: usize,
