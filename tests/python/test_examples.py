@@ -13,6 +13,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart.py"
 README = (ROOT / "README.md").read_text()
+#: What an index of packages shows.
+INDEX_README = (ROOT / "efa-py/README.md").read_text()
 
 
 def python_blocks(text: str) -> list[str]:
@@ -79,6 +81,13 @@ def test_docs_blocks(path: pathlib.Path) -> None:
 def test_the_readme_opens_with_ten_lines_that_print_a_plan() -> None:
     assert len(FIRST.strip().splitlines()) <= 10
     assert "+ 2 x p5.48xlarge, all or nothing" in run("-c", FIRST)
+
+
+def test_the_readme_for_an_index_stands_alone() -> None:
+    assert "](" not in INDEX_README, "an index has no other page of ours, and no picture"
+    assert "<" not in INDEX_README, "no HTML, which indexes leave out"
+    (block,) = python_blocks(INDEX_README)
+    assert "33 interfaces, 32 EFA, 1 IP" in run("-c", block)
 
 
 def test_the_readme_links_lead_somewhere() -> None:
