@@ -85,6 +85,7 @@ lint: setup build
 	mypy
 	$(PYTHON) tools/generate_catalog.py --check
 	$(PYTHON) tools/generate_stubs.py --check
+	$(PYTHON) tools/third_party_licenses.py --check
 	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
 
 # What needs no server, no process and no network, on the build of the whole workspace.

@@ -99,6 +99,10 @@ def test_contents(names: list[str]) -> None:
 def test_license_and_metadata(names: list[str]) -> None:
     (license_file,) = [n for n in names if n.endswith("LICENSE")]
     assert "Apache License" in read(license_file)
+    (others,) = [n for n in names if n.endswith("THIRD-PARTY-LICENSES")]
+    assert "tokio 1." in read(others)
+    (bill_of_materials,) = [n for n in names if n.endswith(".cyclonedx.json")]
+    assert "pkg:cargo/tokio@" in read(bill_of_materials)
     (metadata_file,) = [n for n in names if n.endswith("dist-info/METADATA")]
     metadata = read(metadata_file)
     assert "License-Expression: Apache-2.0" in metadata
