@@ -756,10 +756,9 @@ async fn a_role_is_bounded_from_birth_and_stays_so() {
     let aws = FakeAws::new();
     let bounded = |arn: Option<&str>| {
         let mut spec = aws.spec("train", SMALL, 1);
-        spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
-            permissions_boundary: arn.map(str::to_owned),
-            ..InstanceRole::default()
-        });
+        let mut role = InstanceRole::default();
+        role.permissions_boundary = arn.map(str::to_owned);
+        spec.instance_profile = InstanceProfileChoice::Make(role);
         spec
     };
     let none = bounded(Some("arn:aws:iam::123456789012:policy/at-most"));
