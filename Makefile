@@ -76,8 +76,7 @@ lint: setup build
 	clippy-driver --version
 	cargo build $(RUST) --all-targets
 	cargo build -p efa-core --all-targets --no-default-features --features testing
-	@# For macOS both crates are only looked at, without aws-sdk-ec2: nothing is linked.
-	cargo check --target aarch64-apple-darwin -p efa-core --no-default-features -p efa-fabric
+	tools/check_macos.sh
 	cargo package --quiet --workspace --exclude efa-py --exclude efa-soft --no-verify --allow-dirty \
 		--exclude-lockfile --offline
 	ruff format --check .
