@@ -208,7 +208,8 @@ async fn refused_launches(world: &World, base: &Base, log: &mut Log) {
     let fine = base.launch("fine");
     log.note("fine", fine.dry_run(world).await);
     let text = str::to_owned;
-    let cases: [(&str, &dyn Fn(&mut world::Asked)); 13] = [
+    type Case<'a> = (&'a str, &'a dyn Fn(&mut world::Asked));
+    let cases: [Case<'_>; 13] = [
         ("type", &|l| l.instance_type = text("p99.large")),
         ("image", &|l| l.image_id = text("ami-0123456789abcdef0")),
         ("architecture", &|l| {
