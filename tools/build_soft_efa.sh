@@ -26,7 +26,7 @@ for name in libibverbs libefa; do
     # Whole archive: what is exported is kept and what it needs, nothing else. The new file replaces the
     # old one at once: a program that has it open keeps its own.
     ${CC:-cc} -shared -o "$out/.$name" -Wl,-soname,"$name.so.1" \
-        -Wl,--version-script="efa-soft/$name.map" -Wl,--gc-sections -Wl,-s \
+        -Wl,--version-script="efa-soft/$name.map" -Wl,--gc-sections -Wl,-s -Wl,-z,defs \
         -Wl,--whole-archive "$folder/$profile/libefa_soft.a" -Wl,--no-whole-archive \
         -static-libgcc -lpthread -ldl -lm
     mv "$out/.$name" "$out/$name.so.1"
