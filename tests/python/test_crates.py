@@ -23,7 +23,7 @@ COMPLETE = {
         *("FreeInterface", "Image", "Instance", "InstanceTopology", "Offering", "PlacementGroup"),
         *("RouteTable", "Rule", "SecurityGroup", "Subnet", "Vpc", "VpcEndpoint"),
     },
-    "iam": {"InstanceProfile", "Role"},
+    "iam": {"CreateRole", "InstanceProfile", "Role"},
     "ssm": {"CommandInvocation"},
     "library": {"Version"},
     "rank": {"Rendezvous"},
