@@ -123,6 +123,7 @@ pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
     checks.push(vcpu_quota(aws, plan).await?);
     checks.push(interface_quota(aws, plan).await);
     checks.extend(volume_quota(aws, plan).await);
+    checks.extend(volume_keys(plan));
     if plan.wants_elastic_ips() {
         checks.push(elastic_ip_quota(aws, plan).await);
     }
@@ -131,6 +132,13 @@ pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
         name: plan.name().to_owned(),
         checks,
     })
+}
+
+/// KMS is not asked, and EC2 finds a key that it cannot use only when it starts the instances.
+fn volume_keys(plan: &Plan) -> Option<Check> {
+    let keys: Vec<&str> = plan.spec().volume_keys().into_iter().collect();
+    let detail = "whether they are enabled and the caller may use them, aws kms describe-key says";
+    (!keys.is_empty()).then(|| unknown("volume_keys", format!("{}: {detail}", keys.join(", "))))
 }
 
 async fn free_addresses(ec2: &dyn Aws, plan: &Plan) -> Result<Check> {

@@ -1,5 +1,6 @@
 //! What the caller asks for: a cluster of identical EFA instances.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -262,6 +263,17 @@ impl ClusterSpec {
         self.minimum_count.unwrap_or(self.count)
     }
 
+    /// The KMS keys that its volumes name, each once; AWS's own (`alias/aws/…`) are left out, since
+    /// every caller may use them.
+    pub(crate) fn volume_keys(&self) -> BTreeSet<&str> {
+        let of_volumes = self.volumes.iter().map(|volume| &volume.options);
+        std::iter::once(&self.volume)
+            .chain(of_volumes)
+            .filter_map(|options| options.kms_key_id.as_deref())
+            .filter(|key| !key.contains("alias/aws/"))
+            .collect()
+    }
+
     /// Whether instances can read their tags: as asked, or to know when they end themselves.
     pub(crate) fn reads_tags(&self) -> bool {
         self.metadata_tags || self.expires_after.is_some()
@@ -415,20 +427,11 @@ impl ClusterSpec {
                 if well_formed {
                     return Ok(());
                 }
-                Err(malformed_name("instance_profile", name))
+                Err(choices::malformed_name("instance_profile", name))
             }
             InstanceProfileChoice::Make(role) => role.check(),
         }
     }
-}
-
-fn malformed_name(field: &'static str, value: &str) -> Error {
-    Error::invalid_spec(
-        field,
-        value,
-        "a name with the characters that AWS allows there",
-        "give the name alone, not an ARN or a URL",
-    )
 }
 
 /// A [`ClusterSpec`] of which every value that needs no look at EC2 is checked, with the user data

@@ -714,6 +714,15 @@ async fn what_could_not_be_looked_at_is_not_ready() {
     assert!(!report.is_ready());
     let first = report.to_string();
     assert!(first.starts_with("preflight of 'train': partial; not looked at: vcpu_quota\n"));
+
+    let mut with_key = aws.inner().spec("train", SMALL, 2);
+    with_key.volume.kms_key_id = Some("alias/train".to_owned());
+    let plan = client.plan(&with_key).await.unwrap();
+    let report = client.preflight(&plan).await.unwrap();
+    assert_eq!(report.unchecked(), ["volume_keys"], "{report}");
+    with_key.volume.kms_key_id = Some("alias/aws/ebs".to_owned());
+    let plan = client.plan(&with_key).await.unwrap();
+    assert!(client.preflight(&plan).await.unwrap().is_ready());
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use crate::spec::{InstanceProfileChoice, SecurityGroupChoice};
 use crate::tags;
 use crate::types::Architecture;
 
+mod statement;
 mod volume_keys;
+
+use statement::allow;
 
 impl Plan {
     /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify the
@@ -407,14 +410,4 @@ fn tag_at_birth(plan: &Plan, resource: &str, action: &str) -> Value {
     let sid = format!("TagAt{action}");
     let resource = json!(arn(plan, &format!("{resource}/*")));
     allow(&sid, &["ec2:CreateTags"], &resource, Some(condition))
-}
-
-fn allow(sid: &str, actions: &[&str], resource: &Value, condition: Option<Value>) -> Value {
-    let mut statement = json!({
-        "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource,
-    });
-    if let Some(condition) = condition {
-        statement["Condition"] = condition;
-    }
-    statement
 }

@@ -172,7 +172,7 @@ impl InstanceRole {
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
             if !well_formed {
-                return Err(super::malformed_name("scripts_bucket", bucket));
+                return Err(malformed_name("scripts_bucket", bucket));
             }
         }
         match &self.permissions_boundary {
@@ -185,6 +185,15 @@ impl InstanceRole {
             _ => Ok(()),
         }
     }
+}
+
+pub(super) fn malformed_name(field: &'static str, value: &str) -> Error {
+    Error::invalid_spec(
+        field,
+        value,
+        "a name with the characters that AWS allows there",
+        "give the name alone, not an ARN or a URL",
+    )
 }
 
 /// Origin: IAM user guide, "IAM identifiers"; AWS's own policies have `aws` for the account.

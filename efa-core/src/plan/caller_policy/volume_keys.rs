@@ -6,11 +6,9 @@
 //! caller's permissions. That a key by its alias is allowed by `kms:ResourceAliases`, since no
 //! policy names an alias as a resource: AWS KMS developer guide, "Use aliases to control access".
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
-use super::allow;
+use super::statement::allow;
 use crate::plan::Plan;
 
 const USE: [&str; 5] = [
@@ -23,14 +21,7 @@ const USE: [&str; 5] = [
 
 /// Two statements for each key that the specification names; AWS's own need none.
 pub(super) fn statements(plan: &Plan) -> Vec<Value> {
-    let spec = plan.spec();
-    let of_volumes = spec.volumes.iter().map(|volume| &volume.options);
-    let keys: BTreeSet<&str> = std::iter::once(&spec.volume)
-        .chain(of_volumes)
-        .filter_map(|options| options.kms_key_id.as_deref())
-        .filter(|key| !key.contains("alias/aws/"))
-        .collect();
-    let numbered = (1..).zip(keys);
+    let numbered = (1..).zip(plan.spec().volume_keys());
     numbered
         .flat_map(|(number, key)| of_key(plan, number, key))
         .collect()
