@@ -33,7 +33,7 @@ type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 /// use efa_core::{Client, ClusterSpec, ConnectOptions};
 ///
 /// let client = Client::connect(&ConnectOptions::default()).await?;
-/// let spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+/// let spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123456789abcdef0", "ami-0123456789abcdef0");
 /// let plan = client.plan(&spec).await?;
 /// println!("{plan}");
 /// client.apply(&plan).await?;

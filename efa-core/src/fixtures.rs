@@ -19,8 +19,8 @@ pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
         instance_type: "p5.48xlarge".to_owned(),
         state: InstanceState::Running,
         state_reason: None,
-        image_id: "ami-1".to_owned(),
-        subnet_id: Some("subnet-1".to_owned()),
+        image_id: "ami-00000001".to_owned(),
+        subnet_id: Some("subnet-00000001".to_owned()),
         availability_zone: "us-east-1a".to_owned(),
         placement_group_name: None,
         private_ip_address: Some(format!("10.0.0.{launch_index}")),
@@ -51,7 +51,7 @@ pub(crate) const LAYOUT_CLASSES: [&str; 9] = [
 
 /// Two of a type, by ids.
 pub(crate) fn spec(instance_type: &str) -> ClusterSpec {
-    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
+    ClusterSpec::new("train", instance_type, 2, "subnet-00000001", "ami-00000001")
 }
 
 /// What EC2 shows for a specification in an empty account.
@@ -66,7 +66,7 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
         zones_that_offer: vec!["us-east-1a".to_owned(), "us-east-1b".to_owned()],
         account: "123456789012".to_owned(),
         partition: "aws".to_owned(),
-        subnets: vec![subnet("subnet-1", "us-east-1a", 250)],
+        subnets: vec![subnet("subnet-00000001", "us-east-1a", 250)],
         vpc: Some(Vpc {
             vpc_id: "vpc-1".to_owned(),
             cidr_block: "10.0.0.0/16".to_owned(),
@@ -77,7 +77,7 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
         }),
         ways: None,
         image: Image {
-            image_id: "ami-1".to_owned(),
+            image_id: "ami-00000001".to_owned(),
             name: "al2023".to_owned(),
             owner_id: "137112412989".to_owned(),
             owner_alias: Some("amazon".to_owned()),
@@ -134,7 +134,7 @@ pub(crate) fn expiring_plan() -> Plan {
     prepared_plan(&spec)
 }
 
-/// A reservation of this kind (`default` or `capacity-block`) in the zone of `subnet-1`, with
+/// A reservation of this kind (`default` or `capacity-block`) in the zone of `subnet-00000001`, with
 /// dedicated tenancy.
 pub(crate) fn reservation(kind: &str, instance_type: &str) -> CapacityReservation {
     CapacityReservation {
@@ -156,7 +156,7 @@ pub(crate) fn reservation(kind: &str, instance_type: &str) -> CapacityReservatio
 }
 
 /// A prepared plan of each class of layouts in each market, and plans with everything that a
-/// launch can have, or nothing of it. The security group is `sg-1`, the subnet `subnet-1`.
+/// launch can have, or nothing of it. The security group is `sg-1`, the subnet `subnet-00000001`.
 pub(crate) fn every_launch() -> Vec<Plan> {
     type Change = fn(&mut ClusterSpec, &mut Observations);
     let changes: [Change; 11] = [
@@ -199,10 +199,10 @@ pub(crate) fn every_launch() -> Vec<Plan> {
                 egress: Vec::new(),
                 tags: Tags::new(),
             };
-            spec.further_security_groups = vec![Selector::Id("sg-2".to_owned())];
-            spec.ena_security_groups = vec![Selector::Id("sg-3".to_owned())];
-            seen.further_groups.all = vec![group("sg-2")];
-            seen.further_groups.ena = vec![group("sg-3")];
+            spec.further_security_groups = vec![Selector::Id("sg-00000002".to_owned())];
+            spec.ena_security_groups = vec![Selector::Id("sg-00000003".to_owned())];
+            seen.further_groups.all = vec![group("sg-00000002")];
+            seen.further_groups.ena = vec![group("sg-00000003")];
             spec.name_tag = Some("trainer".to_owned());
             spec.interface_tags
                 .insert("network".to_owned(), "fabric".to_owned());

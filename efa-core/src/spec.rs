@@ -37,7 +37,7 @@ pub(crate) use expiry::check as check_expiry;
 /// use efa_core::ClusterSpec;
 /// use efa_core::layout::Profile;
 ///
-/// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+/// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123456789abcdef0", "ami-0123456789abcdef0");
 /// spec.profile = Profile::IpBandwidth;
 /// assert_eq!(spec.layout_request().profile, Profile::IpBandwidth);
 /// ```
@@ -442,7 +442,7 @@ impl ClusterSpec {
 /// use efa_core::spec::CheckedSpec;
 ///
 /// # fn main() -> efa_core::Result<()> {
-/// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+/// let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123456789abcdef0", "ami-0123456789abcdef0");
 /// assert_eq!(CheckedSpec::parse(&spec)?.count, 2);
 ///
 /// spec.count = 0;
@@ -488,7 +488,7 @@ impl CheckedSpec {
     /// use efa_core::spec::CheckedSpec;
     ///
     /// # fn main() -> efa_core::Result<()> {
-    /// let spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+    /// let spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123456789abcdef0", "ami-0123456789abcdef0");
     /// let larger = CheckedSpec::parse(&spec)?.replace(|spec| spec.count = 4)?;
     /// assert_eq!(larger.count, 4);
     /// # Ok(())

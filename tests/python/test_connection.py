@@ -24,7 +24,7 @@ VERBS: list[tuple[str, Verb]] = [
                 instance_type="p5.48xlarge",
                 count=2,
                 subnet="subnet-1",
-                image="ami-1",
+                image="ami-0123456789abcdef0",
             )
         ),
     ),

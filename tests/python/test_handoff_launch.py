@@ -58,10 +58,10 @@ def test_a_template_for_eks_has_what_eks_takes(cloud: Cloud) -> None:
         text = plan.to_launch_template(launcher="eks-managed-node-group")
     data = json.loads(text)["LaunchTemplateData"]
     text = plan.to_launch_template(
-        launcher="eks-managed-node-group", cluster_security_group="sg-0123"
+        launcher="eks-managed-node-group", cluster_security_group="sg-0123456789abcdef0"
     )
     for interface in json.loads(text)["LaunchTemplateData"]["NetworkInterfaces"]:
-        assert interface["Groups"] == [plan.security_group_id, "sg-0123"]
+        assert interface["Groups"] == [plan.security_group_id, "sg-0123456789abcdef0"]
     assert slots(data["NetworkInterfaces"]) == slots(plan.layout.interfaces)
     assert all("SubnetId" not in i and i["Groups"] for i in data["NetworkInterfaces"])
     assert not {"ImageId", "UserData", "IamInstanceProfile", "InstanceMarketOptions"} & set(data)

@@ -182,7 +182,7 @@ def test_a_spec_refuses_what_cannot_be(change: dict[str, Any], field: str) -> No
         "instance_type": SMALL,
         "count": 2,
         "subnet": "subnet-1",
-        "image": "ami-1",
+        "image": "ami-0123456789abcdef0",
         **change,
     }
     error = raised(lambda: efa.ClusterSpec(**values))
@@ -216,4 +216,4 @@ def test_a_spec_keeps_what_was_asked_for(cloud: Cloud) -> None:
     assert (spec.user_data, spec.tags) == ("data", {"a": "b"})
     assert (spec.profile, spec.efa) == ("save-ips", None)
     with pytest.raises(TypeError):
-        efa.ClusterSpec("train", SMALL, 2, "subnet-1", "ami-1")  # type: ignore[call-arg]
+        efa.ClusterSpec("train", SMALL, 2, "subnet-1", "ami-0123456789abcdef0")  # type: ignore[call-arg]

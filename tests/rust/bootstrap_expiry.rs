@@ -17,7 +17,13 @@ const DATE: &str =
     "#!/bin/bash\nif [[ $* == +%s ]]; then cat /fake/now; else exec /usr/bin/date \"$@\"; fi\n";
 
 fn user_data(bootstrap: Option<Bootstrap>) -> String {
-    let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-0123", "ami-0123");
+    let mut spec = ClusterSpec::new(
+        "train",
+        "p5.48xlarge",
+        2,
+        "subnet-0123456789abcdef0",
+        "ami-0123456789abcdef0",
+    );
     spec.expires_after = Some(Duration::from_secs(HOUR));
     spec.bootstrap = bootstrap;
     let checked = CheckedSpec::parse(&spec).unwrap();

@@ -380,7 +380,7 @@ async fn a_fake_of_ones_own_implements_what_it_needs() {
     let error = client.describe("train").await.unwrap_err();
     assert_eq!(error.ec2_code(), Some("UnauthorizedOperation"));
     assert!(error.cure().is_some());
-    let spec = ClusterSpec::new("train", SMALL, 2, "subnet-1", "ami-1");
+    let spec = ClusterSpec::new("train", SMALL, 2, "subnet-00000001", "ami-00000001");
     let error = client.plan(&spec).await.unwrap_err();
     assert_eq!(error.code(), Code::Ec2NotImplemented);
     let text = "this AWS does not implement GetCallerIdentity";

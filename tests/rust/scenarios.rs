@@ -205,10 +205,10 @@ async fn placement_groups(world: &World, base: &Base, log: &mut Log) {
 }
 
 async fn refused_launches(world: &World, base: &Base, log: &mut Log) {
+    type Case<'a> = (&'a str, &'a dyn Fn(&mut world::Asked));
     let fine = base.launch("fine");
     log.note("fine", fine.dry_run(world).await);
     let text = str::to_owned;
-    type Case<'a> = (&'a str, &'a dyn Fn(&mut world::Asked));
     let cases: [Case<'_>; 13] = [
         ("type", &|l| l.instance_type = text("p99.large")),
         ("image", &|l| l.image_id = text("ami-0123456789abcdef0")),

@@ -452,7 +452,7 @@ mod tests {
     fn the_size_is_that_of_the_root_volume() {
         let with_root = |root: Option<&str>| {
             let described = sdk::Image::builder()
-                .image_id("ami-1")
+                .image_id("ami-00000001")
                 .architecture(sdk::ArchitectureValues::X8664)
                 .set_root_device_name(root.map(str::to_owned))
                 .block_device_mappings(mapping("/dev/sdb", 900))

@@ -349,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_fresh_account_gets_everything() {
-        let mut spec = ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1");
+        let mut spec =
+            ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-00000001", "ami-00000001");
         let boundary = "arn:aws:iam::123456789012:policy/at-most";
         spec.instance_profile = InstanceProfileChoice::Make(InstanceRole {
             permissions_boundary: Some(boundary.to_owned()),
@@ -403,7 +404,13 @@ mod tests {
 
     #[test]
     fn what_exists_is_used() {
-        let spec = ClusterSpec::new("train", "c7i.48xlarge", 2, "subnet-1", "ami-1");
+        let spec = ClusterSpec::new(
+            "train",
+            "c7i.48xlarge",
+            2,
+            "subnet-00000001",
+            "ami-00000001",
+        );
         let calls = run(&prepared_plan(&spec).to_cli());
         assert_eq!(verbs(&calls), ["run-instances", "run-instances", "wait"]);
         let request: Value = serde_json::from_str(&calls[1][3]).unwrap();

@@ -357,7 +357,7 @@ mod tests {
     use crate::spec::{Capacity, ClusterSpec};
 
     fn spec(instance_type: &str) -> ClusterSpec {
-        ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
+        ClusterSpec::new("train", instance_type, 2, "subnet-00000001", "ami-00000001")
     }
 
     #[test]

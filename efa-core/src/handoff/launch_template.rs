@@ -12,6 +12,7 @@ use crate::launch::LaunchData;
 use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::tags;
+use crate::types::ResourceKind;
 
 /// Who launches from a launch template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -100,9 +101,8 @@ impl LaunchTemplateOptions {
         if self.launcher != LaunchTemplateFor::EksManagedNodeGroup {
             return Err(invalid("it for an EKS managed node group alone"));
         }
-        let rest = group.strip_prefix("sg-").unwrap_or_default();
-        if rest.is_empty() || !rest.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(invalid("an id, sg-…"));
+        if !ResourceKind::SecurityGroup.is_id(group) {
+            return Err(invalid("an id, sg-… with 8 or 17 hexadecimal digits"));
         }
         Ok(())
     }

@@ -134,7 +134,13 @@ mod tests {
 
     #[test]
     fn the_resource_says_in_terraforms_words_what_the_template_says() {
-        let spec = ClusterSpec::new("train-1", "p5.48xlarge", 2, "subnet-1", "ami-1");
+        let spec = ClusterSpec::new(
+            "train-1",
+            "p5.48xlarge",
+            2,
+            "subnet-00000001",
+            "ami-00000001",
+        );
         let (plan, document) = written(&spec);
         let template = &document["resource"]["aws_launch_template"]["train_1"];
         assert_eq!(template["name"], "efa-sdk-train-1");
@@ -154,7 +160,7 @@ mod tests {
         let tags = &template["tag_specifications"][0]["tags"];
         assert_eq!(
             (&tags["efa-sdk:subnet"], &tags["Name"]),
-            (&"subnet-1".into(), &"train-1".into())
+            (&"subnet-00000001".into(), &"train-1".into())
         );
         assert!(
             template["tags"]["efa-sdk:planner"]
@@ -166,7 +172,13 @@ mod tests {
 
     #[test]
     fn texts_are_no_expressions() {
-        let mut spec = ClusterSpec::new("train", "p4d.24xlarge", 2, "subnet-1", "ami-1");
+        let mut spec = ClusterSpec::new(
+            "train",
+            "p4d.24xlarge",
+            2,
+            "subnet-00000001",
+            "ami-00000001",
+        );
         let tags = [
             ("who", "${var.who} %{if x}"),
             ("a%{b", "100%"),
@@ -185,7 +197,13 @@ mod tests {
 
     #[test]
     fn spot_is_a_block_in_a_block() {
-        let mut spec = ClusterSpec::new("train", "p4d.24xlarge", 2, "subnet-1", "ami-1");
+        let mut spec = ClusterSpec::new(
+            "train",
+            "p4d.24xlarge",
+            2,
+            "subnet-00000001",
+            "ami-00000001",
+        );
         spec.capacity = Capacity::Spot;
         let (_, document) = written(&spec);
         let options =

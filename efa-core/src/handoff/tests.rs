@@ -13,7 +13,7 @@ use crate::spec::Capacity;
 
 /// The request that `apply` sends.
 fn sent(plan: &Plan) -> Value {
-    json!(plan.run_instances_request(&plan.launch("sg-1", "subnet-1")))
+    json!(plan.run_instances_request(&plan.launch("sg-1", "subnet-00000001")))
 }
 
 /// The request's parameters that a launch template has, with the planner's tag, and Base64 where

@@ -10,7 +10,7 @@ use crate::spec::{
 use crate::types::{Architecture, PlacementStrategy};
 
 fn spec(instance_type: &str) -> ClusterSpec {
-    ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1")
+    ClusterSpec::new("train", instance_type, 2, "subnet-00000001", "ami-00000001")
 }
 
 fn reservation(kind: &str) -> CapacityReservation {
@@ -34,7 +34,7 @@ fn reservation(kind: &str) -> CapacityReservation {
 
 fn group(tags: &[(&str, &str)], ingress: Vec<Rule>, egress: Vec<Rule>) -> SecurityGroup {
     SecurityGroup {
-        group_id: "sg-1".to_owned(),
+        group_id: "sg-00000001".to_owned(),
         group_name: "efa-sdk-train".to_owned(),
         vpc_id: "vpc-1".to_owned(),
         ingress,
@@ -47,7 +47,7 @@ fn group(tags: &[(&str, &str)], ingress: Vec<Rule>, egress: Vec<Rule>) -> Securi
 }
 
 fn all_with_itself() -> Vec<Rule> {
-    vec![Rule::all_traffic_with_group("sg-1")]
+    vec![Rule::all_traffic_with_group("sg-00000001")]
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_fresh_cluster_makes_both_groups_and_launches_the_layout() {
         Some("efa-sdk-train")
     );
 
-    let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
+    let request = plan.run_instances_request(&plan.launch("sg-00000001", "subnet-00000001"));
     assert_eq!(request.data.network_interfaces.len(), 33);
     assert_eq!(
         (request.max_count, request.client_token.len() <= 64),
@@ -126,8 +126,8 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         fresh.fingerprint(),
         "clusters grow and shrink"
     );
-    let first = token(&fresh, "sg-1", "subnet-1", 0);
-    assert_ne!(token(&larger, "sg-1", "subnet-1", 0), first);
+    let first = token(&fresh, "sg-00000001", "subnet-00000001", 0);
+    assert_ne!(token(&larger, "sg-00000001", "subnet-00000001", 0), first);
 
     let changes: [Change; 5] = [
         |s| s.efa = Some(4),
@@ -141,13 +141,13 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         change(&mut changed);
         let plan = decide(&changed, seen(&changed)).unwrap();
         assert_ne!(plan.fingerprint(), fresh.fingerprint(), "{changed:?}");
-        assert_ne!(token(&plan, "sg-1", "subnet-1", 0), first);
+        assert_ne!(token(&plan, "sg-00000001", "subnet-00000001", 0), first);
     }
     let tokens = [
         first,
-        token(&fresh, "sg-2", "subnet-1", 0),
-        token(&fresh, "sg-1", "subnet-2", 0),
-        token(&fresh, "sg-1", "subnet-1", 1),
+        token(&fresh, "sg-00000002", "subnet-00000001", 0),
+        token(&fresh, "sg-00000001", "subnet-00000002", 0),
+        token(&fresh, "sg-00000001", "subnet-00000001", 1),
     ];
     assert_eq!(
         tokens
@@ -156,7 +156,10 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
             .len(),
         4
     );
-    assert_eq!(token(&half_made, "sg-1", "subnet-1", 0), tokens[0]);
+    assert_eq!(
+        token(&half_made, "sg-00000001", "subnet-00000001", 0),
+        tokens[0]
+    );
 }
 
 #[test]
@@ -196,13 +199,13 @@ fn what_contradicts_is_refused_with_the_cure() {
         ),
         (
             "lacks the all-protocol egress rule",
-            "aws ec2 authorize-security-group-egress --group-id sg-1",
+            "aws ec2 authorize-security-group-egress --group-id sg-00000001",
             |s, o| {
-                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
+                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
                 // What many recipes have: everything out to anywhere, which EFA is not.
                 let anywhere = Rule {
                     peer: crate::ec2::Peer::Cidr("0.0.0.0/0".into()),
-                    ..Rule::all_traffic_with_group("sg-1")
+                    ..Rule::all_traffic_with_group("sg-00000001")
                 };
                 o.security_group = Some(group(&[], all_with_itself(), vec![anywhere]));
             },
@@ -211,19 +214,19 @@ fn what_contradicts_is_refused_with_the_cure() {
             "lacks the all-protocol ingress and egress rule",
             "authorize-security-group-ingress",
             |s, o| {
-                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
+                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
                 let tcp_only = Rule {
                     ip_protocol: "tcp".into(),
-                    ..Rule::all_traffic_with_group("sg-1")
+                    ..Rule::all_traffic_with_group("sg-00000001")
                 };
                 o.security_group = Some(group(&[], vec![tcp_only], Vec::new()));
             },
         ),
         (
-            "is in vpc-1, but subnet subnet-1 is in vpc-2",
+            "is in vpc-1, but subnet subnet-00000001 is in vpc-2",
             "same VPC",
             |s, o| {
-                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
+                s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
                 o.security_group = Some(group(&[], all_with_itself(), all_with_itself()));
                 o.subnets[0].vpc_id = "vpc-2".into();
             },
@@ -263,7 +266,7 @@ fn what_contradicts_is_refused_with_the_cure() {
                 s.capacity = Capacity::Reservation("cr-1".into());
                 s.placement_group = PlacementGroupChoice::Use("mine".into());
                 o.reservation = Some(reservation("capacity-block"));
-                o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+                o.subnets = vec![subnet("subnet-00000002", "us-east-1b", 250)];
             },
         ),
         (
@@ -290,14 +293,14 @@ fn what_contradicts_is_refused_with_the_cure() {
                 );
             },
         ),
-        ("image ami-1 is pending", "wait until", |_, o| {
+        ("image ami-00000001 is pending", "wait until", |_, o| {
             o.image.state = "pending".into();
         }),
-        ("image ami-1 is Windows", "Linux image", |_, o| {
+        ("image ami-00000001 is Windows", "Linux image", |_, o| {
             o.image.platform_details = Some("Windows".into());
         }),
         (
-            "cr-1 is for Red Hat Enterprise Linux, image ami-1 is Linux/UNIX",
+            "cr-1 is for Red Hat Enterprise Linux, image ami-00000001 is Linux/UNIX",
             "platform",
             |s, o| {
                 reserve(s, o, None);
@@ -333,13 +336,13 @@ fn what_contradicts_is_refused_with_the_cure() {
             "us-east-1a",
             |_, o| {
                 o.subnets = vec![
-                    subnet("subnet-1", "us-east-1e", 9),
-                    subnet("subnet-2", "us-east-1b", 1),
+                    subnet("subnet-00000001", "us-east-1e", 9),
+                    subnet("subnet-00000002", "us-east-1b", 1),
                 ];
             },
         ),
         ("in several VPCs", "name the VPC", |_, o| {
-            o.subnets.push(subnet("subnet-2", "us-east-1b", 250));
+            o.subnets.push(subnet("subnet-00000002", "us-east-1b", 250));
             o.subnets[1].vpc_id = "vpc-2".into();
         }),
         (
@@ -415,7 +418,7 @@ fn reserve(spec: &mut ClusterSpec, seen: &mut Observations, group_arn: Option<&s
     let mut found = reservation("default");
     found.placement_group_arn = group_arn.map(str::to_owned);
     seen.reservation = Some(found);
-    seen.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+    seen.subnets = vec![subnet("subnet-00000002", "us-east-1b", 250)];
 }
 
 #[test]
@@ -445,7 +448,7 @@ fn what_others_own_is_used_as_they_share_it() {
     let planned = plan.placement_group().unwrap();
     assert_eq!(planned.group_name, "theirs");
     assert_eq!(planned.owner_id.as_deref(), Some("210987654321"));
-    let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
+    let request = plan.run_instances_request(&plan.launch("sg-00000001", "subnet-00000001"));
     let placement = request.data.placement.as_ref().unwrap();
     assert_eq!(placement.group_id.as_deref(), Some(id));
     assert_eq!(placement.group_name, None);
@@ -494,17 +497,19 @@ fn reserved_capacity_says_where_and_with_which_group() {
     spec.capacity = Capacity::Reservation("cr-1".into());
     let plan = |kind: &str, group_arn: Option<&str>| {
         let mut seen = seen(&spec);
-        seen.subnets.push(subnet("subnet-2", "us-east-1b", 250));
+        seen.subnets
+            .push(subnet("subnet-00000002", "us-east-1b", 250));
         let mut found = reservation(kind);
         found.placement_group_arn = group_arn.map(str::to_owned);
         seen.reservation = Some(found);
         seen.placement_group = group_arn.map(|_| placement_group(PlacementStrategy::Cluster, &[]));
         decide(&spec, seen).unwrap()
     };
-    let request = |plan: &Plan| plan.run_instances_request(&plan.launch("sg-1", "subnet-2"));
+    let request =
+        |plan: &Plan| plan.run_instances_request(&plan.launch("sg-00000001", "subnet-00000002"));
 
     let block = plan("capacity-block", None);
-    assert_eq!(block.subnet().subnet_id, "subnet-2");
+    assert_eq!(block.subnet().subnet_id, "subnet-00000002");
     assert_eq!(block.rejected_subnets().len(), 1);
     assert_eq!(
         block.placement_group(),
@@ -546,24 +551,27 @@ fn subnets_are_tried_in_the_order_of_their_ids_or_of_their_room() {
     let order = |spec: &ClusterSpec| {
         let mut seen = seen(spec);
         seen.subnets = vec![
-            subnet("subnet-1", "us-east-1a", 10),
-            subnet("subnet-2", "us-east-1b", 200),
-            subnet("subnet-3", "us-east-1c", 250),
+            subnet("subnet-00000001", "us-east-1a", 10),
+            subnet("subnet-00000002", "us-east-1b", 200),
+            subnet("subnet-00000003", "us-east-1c", 250),
         ];
         let plan = decide(spec, seen).unwrap();
-        assert_eq!(plan.rejected_subnets()[0].subnet_id, "subnet-3");
+        assert_eq!(plan.rejected_subnets()[0].subnet_id, "subnet-00000003");
         plan.subnets()
             .iter()
             .map(|s| s.subnet_id.clone())
             .collect::<Vec<_>>()
     };
-    let ids = ["subnet-1", "subnet-2"].map(|id| Selector::Id(id.to_owned()));
+    let ids = ["subnet-00000001", "subnet-00000002"].map(|id| Selector::Id(id.to_owned()));
     assert_eq!(
         order(&spec_.clone().in_subnets(ids)),
-        ["subnet-1", "subnet-2"]
+        ["subnet-00000001", "subnet-00000002"]
     );
     let tag = Selector::subnet("Name=private").unwrap();
-    assert_eq!(order(&spec_.in_subnets([tag])), ["subnet-2", "subnet-1"]);
+    assert_eq!(
+        order(&spec_.in_subnets([tag])),
+        ["subnet-00000002", "subnet-00000001"]
+    );
 }
 
 #[test]
@@ -589,7 +597,7 @@ fn what_is_seldom_wanted_is_warned_of() {
             later.state = "scheduled".into();
             later.start_date = Some("2026-12-01T11:30:00Z".into());
             o.reservation = Some(later);
-            o.subnets = vec![subnet("subnet-2", "us-east-1b", 250)];
+            o.subnets = vec![subnet("subnet-00000002", "us-east-1b", 250)];
         }),
     ];
     for (warning, change) in cases {
@@ -615,7 +623,7 @@ fn what_is_seldom_wanted_is_warned_of() {
 #[test]
 fn an_adopted_group_is_repaired_and_ssh_needs_a_range() {
     let mut spec_ = spec("p5.48xlarge");
-    spec_.security_group = SecurityGroupChoice::Adopt(Selector::Id("sg-1".into()));
+    spec_.security_group = SecurityGroupChoice::Adopt(Selector::Id("sg-00000001".into()));
     let mut seen_ = seen(&spec_);
     seen_.security_group = Some(group(&[], Vec::new(), Vec::new()));
     let plan = decide(&spec_, seen_).unwrap();
@@ -655,7 +663,7 @@ fn placement_group(strategy: PlacementStrategy, tags: &[(&str, &str)]) -> Placem
 #[test]
 fn groups_that_are_there_are_used() {
     let mut spec = spec("p5.48xlarge");
-    spec.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
+    spec.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
     spec.placement_group = PlacementGroupChoice::Use("mine".to_owned());
     let mut seen = seen(&spec);
     seen.security_group = Some(group(&[], all_with_itself(), all_with_itself()));
@@ -664,7 +672,7 @@ fn groups_that_are_there_are_used() {
     assert!(!plan.makes_groups());
     assert!(!plan.security_group().ours && plan.placement_group().is_some_and(|g| !g.ours));
     assert!(
-        plan.to_string().contains("= security group   sg-1"),
+        plan.to_string().contains("= security group   sg-00000001"),
         "{plan}"
     );
 }
@@ -844,7 +852,7 @@ fn user_data_that_is_too_long_is_no_plan() {
     spec.bootstrap = Some(bootstrap.clone());
     let plan = decide(&spec, seen(&spec)).unwrap();
     let script = bootstrap.user_data("train").unwrap();
-    let data = plan.launch_data("sg-1", "subnet-1");
+    let data = plan.launch_data("sg-00000001", "subnet-00000001");
     assert_eq!(data.user_data.as_deref(), Some(script.as_str()));
 
     bootstrap.extra_script = Some("x".repeat(20_000));

@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_way_out_is_a_nat_gateway_or_a_public_address() {
-        let mut at = fixtures::subnet("subnet-1", "us-east-1a", 10);
+        let mut at = fixtures::subnet("subnet-00000001", "us-east-1a", 10);
         let (p5, single) = ("p5.48xlarge", "c5n.18xlarge");
         for (instance_type, target, maps, expected) in [
             (p5, None, true, "closed"),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn endpoints_are_enough_for_systems_manager_alone() {
-        let at = fixtures::subnet("subnet-1", "us-east-1a", 10);
+        let at = fixtures::subnet("subnet-00000001", "us-east-1a", 10);
         let both = ways(None, &["ssm", "ssmmessages"]);
         let open = |way: &WayOut| matches!(way, WayOut::Open(_));
         assert!(open(&judged(false, "p5.48xlarge", &at, &both)));
@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn a_subnets_own_table_comes_before_the_main_one() {
-        let at = fixtures::subnet("subnet-1", "us-east-1a", 10);
+        let at = fixtures::subnet("subnet-00000001", "us-east-1a", 10);
         let mut seen = ways(Some("nat-1"), &[]);
         let mut own = seen.route_tables[0].clone();
         own.is_main = false;
-        own.subnet_ids = vec!["subnet-1".to_owned()];
+        own.subnet_ids = vec!["subnet-00000001".to_owned()];
         own.default_route_target = None;
         seen.route_tables.push(own);
         let way = judged(true, "p5.48xlarge", &at, &seen);

@@ -289,14 +289,8 @@ impl FromStr for ImageChoice {
 
 impl ImageChoice {
     pub(super) fn check(&self) -> Result<()> {
-        let alphanumeric = |text: &str| {
-            !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
         let well_formed = match self {
-            Self::Id(id) => id.strip_prefix("ami-").is_some_and(alphanumeric),
+            Self::Id(id) => ResourceKind::Image.is_id(id),
             Self::AmazonLinux2023 | Self::DeepLearning(_) => true,
             Self::Parameter(name) => name.starts_with('/') && name.len() > 1,
             Self::Newest { owner, name } => {
@@ -310,7 +304,7 @@ impl ImageChoice {
         Err(Error::invalid_spec(
             "image",
             self,
-            "ami-…, al2023, dlami-al2023, dlami-ubuntu-22.04, dlami-ubuntu-24.04, ssm:/parameter, \
+            "ami-… with 8 or 17 hexadecimal digits, al2023, dlami-al2023, dlami-ubuntu-22.04, dlami-ubuntu-24.04, ssm:/parameter, \
              or owner/name with an account, amazon or self as owner",
             "give one of these: an image is never chosen by its name alone",
         ))

@@ -98,12 +98,7 @@ impl Selector {
         // What goes into a filter must not be a pattern there.
         let literal = |text: &str| !text.is_empty() && !text.contains(['*', '?', '\\']);
         let well_formed = match self {
-            Self::Id(id) => id.strip_prefix(kind.of.id_prefix()).is_some_and(|rest| {
-                !rest.is_empty()
-                    && rest
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-            }),
+            Self::Id(id) => kind.of.is_id(id),
             Self::Tag(key, value) => literal(key) && literal(value),
             Self::Name(name) => literal(name),
         };
@@ -114,10 +109,10 @@ impl Selector {
             kind.field,
             self,
             format_args!(
-                "an id ({}…), a tag (key=value) or a name",
+                "an id ({} and 8 or 17 hexadecimal digits), a tag (key=value) or a name",
                 kind.of.id_prefix()
             ),
-            "give one of these, without the wildcards * and ?",
+            "give one of these, without the wildcards * and ?; what is no id is a name",
         ))
     }
 
@@ -164,6 +159,16 @@ mod tests {
         assert_eq!(name.filter(SECURITY_GROUP).name, "group-name");
         for bad in ["", "subnet-*", "a*", "Name=", "=x", "Name=a?"] {
             assert!(Selector::subnet(bad).is_err(), "{bad}");
+        }
+        // An id that is given as one is one.
+        for bad in [
+            "subnet-private-1a",
+            "subnet-1",
+            "subnet-0A1B2C3D",
+            "vpc-0a1b2c3d",
+            "",
+        ] {
+            assert!(Selector::Id(bad.into()).check(SUBNET).is_err(), "{bad}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Code;
 
 fn spec() -> ClusterSpec {
-    ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-1", "ami-1")
+    ClusterSpec::new("train", "p5.48xlarge", 2, "subnet-00000001", "ami-00000001")
 }
 
 #[test]
@@ -21,11 +21,15 @@ fn each_bad_value_is_named() {
         ("minimum_count", |s| s.minimum_count = Some(0)),
         ("subnet", |s| s.subnets.clear()),
         ("subnet", |s| {
-            s.subnets = vec![Selector::Id("subnet-0?".into())]
+            s.subnets = vec![Selector::Id("subnet-00000000?".into())]
         }),
         ("vpc", |s| s.vpc = Some(Selector::Name("a*".into()))),
         ("image", |s| s.image = ImageChoice::Id("ami-".into())),
         ("image", |s| s.image = ImageChoice::Id("ami-*".into())),
+        ("image", |s| s.image = ImageChoice::Id("ami-prod".into())),
+        ("subnet", |s| {
+            s.subnets = vec![Selector::Id("subnet-private-1a".into())]
+        }),
         ("image", |s| {
             s.image = ImageChoice::Parameter("al2023".into())
         }),
@@ -41,7 +45,7 @@ fn each_bad_value_is_named() {
         ("ssh_cidrs", |s| s.ssh_cidrs = vec!["2001:DB8::/32".into()]),
         ("ssh_cidrs", |s| {
             s.ssh_cidrs = vec!["10.0.0.0/8".into()];
-            s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-1".into()));
+            s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
         }),
         ("instance_profile", |s| {
             s.instance_profile = InstanceProfileChoice::Use("arn:aws:iam::1:x/y".into())
@@ -134,7 +138,7 @@ fn user_data_beside_a_bootstrap_says_its_kind_and_counts_with_it() {
 
 #[test]
 fn a_specification_survives_serialisation_and_defaults_are_optional() {
-    let json = r#"{"name":"train","instance_type":"p5.48xlarge","count":2,"subnets":[{"id":"subnet-1"}],"image":{"id":"ami-1"}}"#;
+    let json = r#"{"name":"train","instance_type":"p5.48xlarge","count":2,"subnets":[{"id":"subnet-00000001"}],"image":{"id":"ami-00000001"}}"#;
     let read: ClusterSpec = serde_json::from_str(json).unwrap();
     assert_eq!(read, spec());
     let again: ClusterSpec = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
@@ -144,7 +148,7 @@ fn a_specification_survives_serialisation_and_defaults_are_optional() {
 #[test]
 fn images_are_read_as_they_are_written() {
     for text in [
-        "ami-1",
+        "ami-00000001",
         "al2023",
         "dlami-al2023",
         "dlami-ubuntu-22.04",

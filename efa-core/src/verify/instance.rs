@@ -349,7 +349,7 @@ mod tests {
             network_card_index: CardIndex::new(card),
             device_index: DeviceIndex::new(u32::from(card > 0)),
             interface_type: InterfaceType::Efa,
-            subnet_id: "subnet-1".to_owned(),
+            subnet_id: "subnet-00000001".to_owned(),
             group_ids: vec!["sg-1".to_owned()],
             private_ip_address: None,
             public_ip: None,
@@ -416,9 +416,11 @@ mod tests {
             ("efa_interfaces", "3 EFA interfaces", |own, _, _| {
                 own.interfaces[2].interface_type = InterfaceType::Interface
             }),
-            ("subnet", "subnet-1 and subnet-2", |own, _, _| {
-                own.interfaces[1].subnet_id = "subnet-2".into()
-            }),
+            (
+                "subnet",
+                "subnet-00000001 and subnet-00000002",
+                |own, _, _| own.interfaces[1].subnet_id = "subnet-00000002".into(),
+            ),
             (
                 "security_group_rule",
                 "sg-1 lacks egress",

@@ -16,11 +16,11 @@ fn expected() -> Expected {
         fingerprint: "0123456789abcdef".to_owned(),
         count: 2,
         instance_type: "p5.48xlarge".to_owned(),
-        subnet_ids: vec!["subnet-1".to_owned()],
+        subnet_ids: vec!["subnet-00000001".to_owned()],
         capacity: Capacity::OnDemand,
         instance_profile_name: None,
         ssh_cidrs: Vec::new(),
-        image_id: "ami-1".to_owned(),
+        image_id: "ami-00000001".to_owned(),
         security_group_id: Some("sg-1".to_owned()),
         placement_group_name: Some("efa-sdk-train".to_owned()),
         public_ip: PublicIp::None,
@@ -104,8 +104,8 @@ fn each_drift_is_exactly_one_finding() {
         ("instance_type", "p5.4xlarge", |c| {
             c.instances[0].instance_type = "p5.4xlarge".into()
         }),
-        ("image", "ami-2", |c| {
-            c.instances[1].image_id = "ami-2".into()
+        ("image", "ami-00000002", |c| {
+            c.instances[1].image_id = "ami-00000002".into()
         }),
         ("capacity", "spot", |c| {
             c.instances[1].lifecycle = Some("spot".into())
@@ -135,8 +135,8 @@ fn each_drift_is_exactly_one_finding() {
             (extra.device_index, extra.interface_type) = (DeviceIndex::new(7), InterfaceType::Efa);
             c.instances[0].interfaces.push(extra);
         }),
-        ("subnet", "subnet-2", |c| {
-            c.instances[0].interfaces[3].subnet_id = "subnet-2".into()
+        ("subnet", "subnet-00000002", |c| {
+            c.instances[0].interfaces[3].subnet_id = "subnet-00000002".into()
         }),
         ("security_group", "sg-9", |c| {
             c.instances[0].interfaces[3].group_ids = vec!["sg-9".into()]

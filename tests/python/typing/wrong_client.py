@@ -8,7 +8,11 @@ from efa_sdk import aio
 
 client = efa.Client(region="us-east-1")
 spec = efa.ClusterSpec(
-    name="train", instance_type="p5.48xlarge", count=2, subnet="subnet-1", image="ami-1"
+    name="train",
+    instance_type="p5.48xlarge",
+    count=2,
+    subnet="subnet-1",
+    image="ami-0123456789abcdef0",
 )
 
 efa.Client("us-east-1")  # E: call-arg

@@ -161,7 +161,7 @@ fn tags_of(sent: &sdk::TagSpecification) -> TagSpecification {
 fn the_sdk_sends_every_launch_as_it_was_decided() {
     let client = client();
     for plan in every_launch().into_iter().chain([expiring_plan()]) {
-        let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-1"));
+        let request = plan.run_instances_request(&plan.launch("sg-1", "subnet-00000001"));
         let sent = builder(&client, &request).unwrap();
         assert_eq!(read_back(&sent), request);
     }
@@ -170,7 +170,7 @@ fn the_sdk_sends_every_launch_as_it_was_decided() {
 #[test]
 fn a_number_that_ec2_cannot_hold_is_refused() {
     let plan = crate::fixtures::plan("p5.48xlarge");
-    let launch = plan.launch("sg-1", "subnet-1");
+    let launch = plan.launch("sg-1", "subnet-00000001");
     type Change = fn(&mut RunInstances);
     let changes: [(&str, Change); 5] = [
         ("min_count", |r| r.min_count = u32::MAX),

@@ -182,7 +182,7 @@ fn the_order_of_documents_does_not_matter() {
 fn objects_of_one_name_are_found_in_either_order() {
     let class = |interfaces: Value| {
         json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "nodes"}, "spec": {
-            "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-1"}],
+            "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-00000001"}],
             "securityGroupSelectorTerms": [{"id": "sg-1"}], "networkInterfaces": interfaces}})
     };
     let pool = |kind: &str| {
@@ -257,7 +257,7 @@ fn an_empty_list_of_interfaces_is_none() {
     }
     // Karpenter derives them then.
     let class = json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "efa"}, "spec": {
-        "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-1"}],
+        "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-00000001"}],
         "securityGroupSelectorTerms": [{"id": "sg-1"}], "networkInterfaces": []}});
     assert!(report(&class.to_string()).is_clean());
     // Nothing says what is launched.
@@ -292,7 +292,7 @@ fn unknown_types_are_said_and_types_without_efa_are_errors() {
                     {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [name]},
                     {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}}}},
             {"apiVersion": "eks.amazonaws.com/v1", "kind": "NodeClass", "metadata": {"name": "efa"}, "spec": {
-                "subnetSelectorTerms": [{"id": "subnet-1"}], "securityGroupSelectorTerms": [{"id": "sg-1"}],
+                "subnetSelectorTerms": [{"id": "subnet-00000001"}], "securityGroupSelectorTerms": [{"id": "sg-1"}],
                 "advancedNetworking": {"networkInterfaces": [
                     {"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "interface"},
                     {"networkCardIndex": 0, "deviceIndex": 1, "interfaceType": "efa-only"}]}}},
@@ -366,7 +366,7 @@ fn a_text_with_nothing_to_check_is_not_clean() {
         json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "metadata": {"name": "x"}}),
         json!({"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "nodeGroups": []}),
         json!({"InstanceType": {"Ref": "Type"}}),
-        json!({"ImageId": "ami-1", "NetworkInterfaces": []}),
+        json!({"ImageId": "ami-00000001", "NetworkInterfaces": []}),
         config("nodegroups"),
         config("managedNodeGroups"),
         placeholder,

@@ -122,7 +122,7 @@ fn what_exists_is_a_parameter_and_not_made() {
     assert_eq!(default("SecurityGroupId"), "sg-1");
     assert_eq!(default("PlacementGroupName"), "efa-sdk-train");
     assert_eq!(default("InstanceProfileName"), "efa-sdk-us-east-1-train");
-    assert_eq!(default("SubnetId"), "subnet-1");
+    assert_eq!(default("SubnetId"), "subnet-00000001");
     let report = check(&template.to_string(), Catalog::bundled()).unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.out_of_sight.len(), 1, "{report}");

@@ -181,7 +181,7 @@ fn a_node_class_says_everything_that_a_launch_of_ours_does() {
     let class = &documents[0]["spec"];
     assert_eq!(class["amiSelectorTerms"][0]["alias"], "al2023@v20260801");
     assert_eq!(class["role"], "KarpenterNodeRole-eks");
-    assert_eq!(class["subnetSelectorTerms"][0]["id"], "subnet-1");
+    assert_eq!(class["subnetSelectorTerms"][0]["id"], "subnet-00000001");
     assert_eq!(class["securityGroupSelectorTerms"][0]["id"], "sg-1");
     assert_eq!(class["placementGroupSelector"]["name"], "efa-sdk-train");
     assert_eq!(class["associatePublicIPAddress"], false);

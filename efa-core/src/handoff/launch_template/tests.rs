@@ -21,7 +21,7 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         let Ok(fresh) = crate::fixtures::decide(&spec, crate::fixtures::seen(&spec)) else {
             panic!("{} cannot be planned", instance_type.name);
         };
-        let text = json_text(&encoded(&fresh.launch_data("sg-1", "subnet-1")));
+        let text = json_text(&encoded(&fresh.launch_data("sg-1", "subnet-00000001")));
         let value: Value = serde_json::from_str(&text).unwrap();
         let list = value["NetworkInterfaces"].as_array().unwrap();
         assert_eq!(
@@ -66,7 +66,7 @@ fn a_request_says_everything_that_a_launch_of_ours_does() {
             .find(|tag| tag["Key"] == key)
             .map(|tag| tag["Value"].clone())
     };
-    assert_eq!(tag("efa-sdk:subnet"), Some("subnet-1".into()));
+    assert_eq!(tag("efa-sdk:subnet"), Some("subnet-00000001".into()));
     assert_eq!(tag("efa-sdk:security-group"), Some("sg-1".into()));
     let planner = tag(provenance::TAG).unwrap();
     assert!(
@@ -107,7 +107,8 @@ fn a_managed_node_group_gets_what_it_takes() {
 
 #[test]
 fn check_names_what_is_wrong_with_a_template() {
-    let one = r#"{"DeviceIndex":0,"InterfaceType":"efa","Groups":["sg-7"],"SubnetId":"subnet-7"}"#;
+    let one =
+        r#"{"DeviceIndex":0,"InterfaceType":"efa","Groups":["sg-7"],"SubnetId":"subnet-00000007"}"#;
     let cases: &[(&str, String, &[&str])] = &[
         (
             "one EFA of 32",
@@ -155,7 +156,7 @@ fn check_names_what_is_wrong_with_a_template() {
         (list.len(), list[32]["Groups"][0].as_str()),
         (33, Some("sg-7"))
     );
-    assert_eq!(list[32]["SubnetId"], "subnet-7");
+    assert_eq!(list[32]["SubnetId"], "subnet-00000007");
     for (text, code) in [
         ("a: [", Code::HandoffUnreadable),
         ("a: 1", Code::HandoffUnknownFormat),
@@ -174,13 +175,16 @@ fn a_node_group_keeps_the_clusters_group() {
         })
     };
     let eks = LaunchTemplateFor::EksManagedNodeGroup;
-    let text = with(eks, "sg-2").unwrap();
+    let text = with(eks, "sg-00000002").unwrap();
     let data: Value = serde_json::from_str(&text).unwrap();
     let interfaces = data.pointer("/LaunchTemplateData/NetworkInterfaces");
     for interface in interfaces.unwrap().as_array().unwrap() {
-        assert_eq!(interface["Groups"], serde_json::json!(["sg-1", "sg-2"]));
+        assert_eq!(
+            interface["Groups"],
+            serde_json::json!(["sg-1", "sg-00000002"])
+        );
     }
-    for (launcher, group) in [(eks, "default"), (LaunchTemplateFor::Ec2, "sg-2")] {
+    for (launcher, group) in [(eks, "default"), (LaunchTemplateFor::Ec2, "sg-00000002")] {
         let error = with(launcher, group).unwrap_err();
         assert_eq!(error.code(), Code::HandoffInvalidOption);
     }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use crate::ec2::Image;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
+use crate::types::ResourceKind;
 
 /// The version of Ray whose own checks and autoscaler have taken what is written here.
 pub const TESTED_RAY_VERSION: &str = "2.60.0";
@@ -141,12 +142,7 @@ impl RayClusterOptions {
 
     pub(super) fn validate(&self, plan: &Plan) -> Result<()> {
         let dotted = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let id = |prefix: &'static str| {
-            move |text: &str| {
-                let rest = text.strip_prefix(prefix);
-                rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(dotted))
-            }
-        };
+        let id = |kind: ResourceKind| move |text: &str| kind.is_id(text);
         let name = |text: &str| !text.is_empty() && text.bytes().all(dotted);
         let profile = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| dotted(b) || b"+=,@".contains(&b))
@@ -158,12 +154,17 @@ impl RayClusterOptions {
             name,
             "such as m7i.xlarge",
         )?;
-        check("head_image", &self.head_image, id("ami-"), "an id, ami-…")?;
+        check(
+            "head_image",
+            &self.head_image,
+            id(ResourceKind::Image),
+            "an id, ami-… with 8 or 17 hexadecimal digits",
+        )?;
         check(
             "head_subnet",
             &self.head_subnet,
-            id("subnet-"),
-            "an id, subnet-…",
+            id(ResourceKind::Subnet),
+            "an id, subnet-… with 8 or 17 hexadecimal digits",
         )?;
         let name_only = "a name of letters, digits and +=,.@_-";
         check(

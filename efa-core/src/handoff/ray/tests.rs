@@ -71,7 +71,7 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
         );
         for interface in list {
             assert_eq!(interface["Groups"], serde_json::json!(["sg-1"]));
-            assert_eq!(interface["SubnetId"], "subnet-1");
+            assert_eq!(interface["SubnetId"], "subnet-00000001");
         }
         for absent in ["SubnetId", "SubnetIds", "SecurityGroupIds", "UserData"] {
             assert!(config.get(absent).is_none(), "{absent}");
@@ -99,7 +99,7 @@ fn head_and_workers_have_what_ray_needs() {
     assert_eq!(head["resources"], serde_json::json!({ "CPU": 0 }));
     assert_eq!(
         head["node_config"]["SubnetIds"],
-        serde_json::json!(["subnet-1"])
+        serde_json::json!(["subnet-00000001"])
     );
     assert_eq!(
         head["node_config"]["SecurityGroupIds"],
@@ -145,8 +145,8 @@ fn each_option_goes_where_ray_reads_it() {
     spec.instance_type = "p4d.24xlarge".to_owned();
     let options = RayClusterOptions {
         head_instance_type: Some("c7i.large".to_owned()),
-        head_image: Some("ami-7".to_owned()),
-        head_subnet: Some("subnet-7".to_owned()),
+        head_image: Some("ami-00000007".to_owned()),
+        head_subnet: Some("subnet-00000007".to_owned()),
         head_instance_profile: Some("ray-head".to_owned()),
         max_workers: Some(9),
         idle_timeout_minutes: 60,
@@ -161,9 +161,9 @@ fn each_option_goes_where_ray_reads_it() {
     let types = &value["available_node_types"];
     let (head, worker) = (&types["head"]["node_config"], &types["p4d-24xlarge"]);
     assert_eq!(head["InstanceType"], "c7i.large");
-    assert_eq!(head["ImageId"], "ami-7");
+    assert_eq!(head["ImageId"], "ami-00000007");
     assert!(head.get("BlockDeviceMappings").is_none());
-    assert_eq!(head["SubnetIds"][0], "subnet-7");
+    assert_eq!(head["SubnetIds"][0], "subnet-00000007");
     assert_eq!(head["IamInstanceProfile"]["Name"], "ray-head");
     assert_eq!(head["KeyName"], "mine");
     assert_eq!(worker["node_config"]["KeyName"], "mine");

@@ -30,7 +30,7 @@ fn good() -> Value {
                 {"PolicyDocument": {"Statement": [{"Action": ["s3:GetObject"]}]}}]}},
             "Template": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": {
                 "InstanceType": {"Ref": "Type"},
-                "NetworkInterfaces": [{"DeviceIndex": 0, "InterfaceType": "efa", "Groups": [group], "SubnetId": "subnet-1"}],
+                "NetworkInterfaces": [{"DeviceIndex": 0, "InterfaceType": "efa", "Groups": [group], "SubnetId": "subnet-00000001"}],
                 "Placement": {"GroupName": {"Ref": "Placement"}},
                 "MetadataOptions": {"HttpTokens": "required"},
                 "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": true}}],
@@ -51,7 +51,7 @@ fn own_interfaces() -> Value {
 
 fn interface() -> Value {
     json!({"Type": "AWS::EC2::NetworkInterface", "Properties": {
-        "InterfaceType": "efa", "SubnetId": "subnet-1",
+        "InterfaceType": "efa", "SubnetId": "subnet-00000001",
         "GroupSet": [{"Fn::GetAtt": ["Group", "GroupId"]}]}})
 }
 
@@ -110,7 +110,7 @@ fn broken_templates_have_the_one_finding_that_they_deserve() {
         ("a block in a placement group", vec![(at("InstanceMarketOptions"), json!({"MarketType": "capacity-block"}))], BLOCK_WITH_GROUP),
         ("several interfaces and a public address", vec![(at("NetworkInterfaces"), json!([{"DeviceIndex": 0, "AssociatePublicIpAddress": true, "Groups": [group]}, efa(0, 1, "efa-only")]))], "layout.public_ip_with_several_interfaces"),
         ("groups beside", vec![(at("SecurityGroupIds"), json!([group]))], "launch_template.beside_interfaces"),
-        ("a subnet beside", vec![("/Node/Properties/SubnetId".into(), json!("subnet-1"))], "launch_template.beside_interfaces"),
+        ("a subnet beside", vec![("/Node/Properties/SubnetId".into(), json!("subnet-00000001"))], "launch_template.beside_interfaces"),
         ("an unencrypted bucket", vec![("/Bucket/Properties/BucketEncryption".into(), Value::Null)], BUCKET_UNENCRYPTED),
         ("a bucket that may be public", vec![("/Bucket/Properties/PublicAccessBlockConfiguration/BlockPublicPolicy".into(), json!(false))], BUCKET_PUBLIC),
         ("an action with a space", vec![("/Role/Properties/Policies/0/PolicyDocument/Statement/0/Action".into(), json!(["s3:GetObject", "logs: CreateLogGroup", "logs: PutLogEvents"]))], IAM_ACTION),
@@ -180,7 +180,7 @@ fn cdk_stack(kind: &str) -> Value {
     let group = json!({"Fn::GetAtt": ["Sg", "GroupId"]});
     let node = |eni: &str| {
         json!({"Type": "AWS::EC2::Instance", "Properties": {
-            "ImageId": "ami-1", "InstanceType": {"Ref": "InstanceType"},
+            "ImageId": "ami-00000001", "InstanceType": {"Ref": "InstanceType"},
             "IamInstanceProfile": {"Ref": "Profile"},
             "PlacementGroupName": {"Ref": "Placement"},
             "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 200, "VolumeType": "gp3", "Encrypted": true}}],
@@ -188,7 +188,7 @@ fn cdk_stack(kind: &str) -> Value {
     };
     let eni = || {
         json!({"Type": "AWS::EC2::NetworkInterface", "Properties": {
-            "GroupSet": [group], "InterfaceType": "efa", "SubnetId": "subnet-1"}})
+            "GroupSet": [group], "InterfaceType": "efa", "SubnetId": "subnet-00000001"}})
     };
     json!({
         "Parameters": {"InstanceType": {"Type": "String", "Default": kind}},
@@ -309,7 +309,7 @@ fn findings_carry_what_to_put_there() {
         list[32]["Groups"][0],
         json!({"Fn::GetAtt": ["Sg", "GroupId"]})
     );
-    assert_eq!(list[32]["SubnetId"], "subnet-1");
+    assert_eq!(list[32]["SubnetId"], "subnet-00000001");
 }
 
 #[test]
@@ -322,7 +322,7 @@ Resources:
     Properties: {GroupId: !Ref Sg, IpProtocol: -1, SourceSecurityGroupId: !GetAtt Sg.GroupId}
   Eni:
     Type: AWS::EC2::NetworkInterface
-    Properties: {InterfaceType: efa, SubnetId: subnet-1, GroupSet: [!GetAtt Sg.GroupId]}
+    Properties: {InterfaceType: efa, SubnetId: subnet-00000001, GroupSet: [!GetAtt Sg.GroupId]}
 ";
     let report = check_text(text, Catalog::bundled()).unwrap();
     let found: Vec<&str> = report.findings.iter().map(|f| f.id.as_str()).collect();

@@ -13,7 +13,7 @@ use crate::spec::ClusterSpec;
 
 /// EC2NodeClass, NodePool, NodeOverlay and Job as we write them.
 fn right(instance_type: &str, interfaces: KarpenterInterfaces) -> Vec<Value> {
-    let spec = ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1");
+    let spec = ClusterSpec::new("train", instance_type, 2, "subnet-00000001", "ami-00000001");
     let options = KarpenterOptions {
         role: Some("nodes".to_owned()),
         ami_alias: Some("al2023@v20260801".to_owned()),
@@ -74,10 +74,10 @@ const BROKEN: &[(&str, &str, Break)] = &[
     }),
     ("karpenter.ami_family_al2", "AL2 family", |d| {
         d[0]["spec"]["amiFamily"] = "AL2".into();
-        d[0]["spec"]["amiSelectorTerms"] = json!([{"id": "ami-1"}]);
+        d[0]["spec"]["amiSelectorTerms"] = json!([{"id": "ami-00000001"}]);
     }),
     ("karpenter.ami_family_missing", "id alone", |d| {
-        d[0]["spec"]["amiSelectorTerms"] = json!([{"id": "ami-1"}]);
+        d[0]["spec"]["amiSelectorTerms"] = json!([{"id": "ami-00000001"}]);
     }),
     ("karpenter.role_or_profile", "both", |d| {
         d[0]["spec"]["instanceProfile"] = "nodes".into();

@@ -11,7 +11,7 @@ use crate::spec::ClusterSpec;
 
 /// The document that we write for this type, with the worker type's name.
 fn written(instance_type: &str) -> (Value, String) {
-    let mut spec = ClusterSpec::new("train", instance_type, 2, "subnet-1", "ami-1");
+    let mut spec = ClusterSpec::new("train", instance_type, 2, "subnet-00000001", "ami-00000001");
     spec.key_name = Some("mine".to_owned());
     let options = RayClusterOptions {
         ssh_private_key: Some("~/mine.pem".to_owned()),
@@ -71,7 +71,7 @@ fn each_fault_is_found() {
         ),
         ("not a list", &["interfaces.malformed"], |_, worker| {
             worker["node_config"]["NetworkInterfaces"][3] = json!({
-                "InterfaceType": "efa", "Groups": ["sg-1"], "SubnetId": "subnet-1",
+                "InterfaceType": "efa", "Groups": ["sg-1"], "SubnetId": "subnet-00000001",
             });
         }),
         (
@@ -101,17 +101,17 @@ fn each_fault_is_found() {
             },
         ),
         ("two subnets", &["ray.subnets_differ"], |_, worker| {
-            worker["node_config"]["NetworkInterfaces"][1]["SubnetId"] = json!("subnet-2");
+            worker["node_config"]["NetworkInterfaces"][1]["SubnetId"] = json!("subnet-00000002");
         }),
         ("no interfaces", &["interfaces.no_efa"], |_, worker| {
             let config = worker["node_config"].as_object_mut().unwrap();
             config.remove("NetworkInterfaces");
-            config.insert("SubnetIds".to_owned(), json!(["subnet-1"]));
+            config.insert("SubnetIds".to_owned(), json!(["subnet-00000001"]));
         }),
         ("singular", &["ray.subnet_id_ignored"], |cluster, _| {
             let config = &mut cluster["available_node_types"]["head"]["node_config"];
             config.as_object_mut().unwrap().remove("SubnetIds");
-            config["SubnetId"] = json!("subnet-1");
+            config["SubnetId"] = json!("subnet-00000001");
         }),
         ("external", &["ray.external_ips"], |cluster, _| {
             cluster["provider"]["use_internal_ips"] = json!(false);

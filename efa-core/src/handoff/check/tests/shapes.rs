@@ -28,7 +28,13 @@ impl Random {
 
 /// What we write ourselves.
 fn written() -> Vec<(String, String)> {
-    let spec = ClusterSpec::new("train", "hpc7a.96xlarge", 2, "subnet-1", "ami-1");
+    let spec = ClusterSpec::new(
+        "train",
+        "hpc7a.96xlarge",
+        2,
+        "subnet-00000001",
+        "ami-00000001",
+    );
     let plan = prepared_plan(&spec);
     let karpenter = KarpenterOptions {
         role: Some("nodes".to_owned()),

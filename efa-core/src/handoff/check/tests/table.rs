@@ -25,7 +25,7 @@ fn data(rule: rules::Rule) -> Value {
     let efa = |card: u32, subnet: &str| json!({"NetworkCardIndex": card, "DeviceIndex": card, "InterfaceType": "efa", "Groups": ["sg-1"], "SubnetId": subnet});
     let mut data = json!({
         "InstanceType": "hpc7a.96xlarge",
-        "NetworkInterfaces": [efa(0, "subnet-1"), efa(1, "subnet-1")],
+        "NetworkInterfaces": [efa(0, "subnet-00000001"), efa(1, "subnet-00000001")],
         "Placement": {"GroupName": "near"},
         "MetadataOptions": {"HttpTokens": "required"},
     });
@@ -36,7 +36,7 @@ fn data(rule: rules::Rule) -> Value {
         }
         R::ImdsV1 => data["MetadataOptions"]["HttpTokens"] = json!("optional"),
         R::InterfacesInSeveralSubnets => {
-            data["NetworkInterfaces"][1]["SubnetId"] = json!("subnet-2")
+            data["NetworkInterfaces"][1]["SubnetId"] = json!("subnet-00000002")
         }
         R::ReservationWithGroup => {
             data["CapacityReservationSpecification"] =
