@@ -2,26 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::attribution::{Analysis, Look, Unstable};
+use super::attribution::{Analysis, Look, NodeFinding, Unstable};
 use super::conclusion::{Conclusion, conclude};
 use super::heard::Heard;
-use super::observation::{Observations, Outcome};
+use super::observation::Observations;
 use super::options::{Mode, Options};
 use super::power::TURNS_OF_UNSTABLE;
 use super::reach::Reach;
 use super::round::{Round, Stage};
 use super::schedule::{self, Pair, Schedule, ordered};
+use super::verdict::Quantity;
 use crate::error::Result;
 
+mod alone;
 mod targets;
 
+use self::alone::{AGAIN, Lone};
 use self::targets::Targets;
 
 /// Links measured again at most, and nodes.
 const MOST_LINKS: usize = 256;
 const MOST_ALONE: usize = 16;
-/// Links that are measured alone in a small cluster.
-const LINKS_ALONE: usize = 6;
 /// Times that a suspect is measured again before it is measured alone.
 const TURNS: usize = 2;
 /// Rounds of suspects at most, where links that share nodes have to wait for each other.
@@ -30,12 +31,14 @@ const MOST_TURNS: usize = 12;
 /// measured again.
 const TURNS_TO_DECIDE: usize = 4;
 /// Measurements of each node that a sampled survey goes on to, in its limit, if nothing stands
-/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once.
+/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once. So many with others
+/// also tell a node that was bad with one partner only from a bad path.
 const ENOUGH_OF_NODE: usize = 11;
-/// The pair that is measured alone in the end is one of this many nodes.
-const CONTROLS: usize = 8;
-/// Times that a failed measurement alone is tried again.
-const AGAIN: usize = 2;
+/// Among fewer nodes a pair that never worked is the path at once: more measurements of its nodes
+/// with so few others would cost a deadline each.
+const FEW_NODES: usize = 16;
+/// A node with this effect or less may be one that halves in part (logarithm: 30 %).
+const HALVES: f64 = -0.35;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -61,6 +64,8 @@ pub struct Plan {
     links: VecDeque<Pair>,
     unstable: Vec<usize>,
     unsettled: BTreeSet<Pair>,
+    /// The only good pairs of suspects.
+    lucky: Vec<Pair>,
     left_out: Vec<usize>,
     /// Nodes with one bad pair.
     doubted: Vec<(usize, Pair)>,
@@ -70,16 +75,6 @@ pub struct Plan {
     heard: Heard,
     /// The first round after the base rounds.
     fresh_from: usize,
-}
-
-/// A pair to measure alone.
-#[derive(Debug, Clone, Copy)]
-struct Lone {
-    pair: Pair,
-    /// The suspect of the pair, if it is a node: any partner will do.
-    suspect: Option<usize>,
-    /// Times that it failed.
-    failed: usize,
 }
 
 impl Plan {
@@ -114,6 +109,7 @@ impl Plan {
             links: VecDeque::new(),
             unstable: Vec::new(),
             unsettled: BTreeSet::new(),
+            lucky: Vec::new(),
             left_out: Vec::new(),
             doubted: Vec::new(),
             met: BTreeSet::new(),
@@ -136,7 +132,7 @@ impl Plan {
                 Phase::Base => (Stage::Base, self.base()),
                 Phase::Targeted => (Stage::Targeted, self.targeted(observations)),
                 Phase::Alone => (Stage::Alone, self.alone(observations)),
-                Phase::Control => (Stage::Control, self.control()),
+                Phase::Control => (Stage::Control, self.control(observations)),
                 Phase::Done => return None,
             };
             if let Some(pairs) = pairs.filter(|pairs| !pairs.is_empty()) {
@@ -167,10 +163,10 @@ impl Plan {
 
     /// The most rounds that this survey takes, whatever happens. A sampled survey names one bad
     /// node or rail in 2·log2(n) + 4 rounds; each further one that is clear takes its measurements
-    /// alone, and nodes that fail in part up to 16 rounds, all of them at the same time.
+    /// alone, and nodes that fail in part up to 20 rounds, all of them at the same time.
     #[must_use]
     pub fn most_rounds(&self) -> usize {
-        let base = self.schedule.rounds().max(self.longest());
+        let base = self.longest();
         let alone = MOST_ALONE * self.options.thresholds.alone;
         // Once more where nobody reached anybody, and the control.
         let last = 2;
@@ -217,7 +213,7 @@ impl Plan {
             self.fresh_from = self.issued;
             let analysis = self.analyse(observations);
             self.suspect(&analysis, observations.is_empty());
-            if self.nothing_stands_out(observations) && self.lengthen() {
+            if self.nothing_stands_out(&analysis) && self.lengthen() {
                 self.phase = Phase::Base;
                 return None;
             }
@@ -244,6 +240,10 @@ impl Plan {
             let mut doubtful = reach.open_nodes();
             doubtful.retain(|&node| !self.heard.silent[node]);
             targets.nodes(&doubtful);
+        }
+        if turn == 0 {
+            // One good pair would clear a suspect: it has to be good again.
+            targets.pairs(self.lucky.iter().copied());
         }
         if turn < TURNS {
             // The second time with others that are suspected: a network node that they share
@@ -283,7 +283,11 @@ impl Plan {
                     self.options.thresholds.alone
                 };
                 let end = self.round_limit().saturating_sub(alone);
-                TURNS.max(end.saturating_sub(self.fresh_from))
+                let left = end.saturating_sub(self.fresh_from);
+                match self.options.base_rounds {
+                    Some(_) => left.max(TURNS),
+                    None => left,
+                }
             }
             _ => MOST_TURNS,
         }
@@ -302,7 +306,8 @@ impl Plan {
     /// bad measurements are clear, or so rare that they are chance.
     fn decide(&mut self, observations: &Observations) {
         let analysis = self.analyse(observations);
-        let of = |look| analysis.unstable(look, &BTreeSet::new());
+        let slow = slow(&analysis);
+        let of = |look| analysis.unstable(look, &slow);
         let named: BTreeSet<usize> = of(Look::Verdict).iter().map(|found| found.node).collect();
         let open: BTreeMap<usize, Unstable> = of(Look::Screen)
             .into_iter()
@@ -313,7 +318,9 @@ impl Plan {
             let of_node = self.doubted.iter().filter(|(doubted, _)| *doubted == node);
             of_node.map(|&(_, pair)| pair).any(|pair| {
                 let times = analysis.reach.times_failed(pair);
-                analysis.reach.never_worked(pair) && found.failed + found.slow <= times
+                analysis.reach.never_worked(pair)
+                    && found.failed + found.slow <= times
+                    && (self.nodes < FEW_NODES || found.tried >= times + ENOUGH_OF_NODE)
             })
         };
         self.unstable.retain(|node| {
@@ -327,32 +334,44 @@ impl Plan {
             .collect();
     }
 
-    /// Whether nothing is to be measured again.
-    fn nothing_stands_out(&self, observations: &Observations) -> bool {
-        !observations.is_empty()
-            && self.suspects.is_empty()
+    /// Whether nothing is worth the rounds that are left more than further base rounds: nodes and
+    /// links that only might be slow are measured again after those.
+    fn nothing_stands_out(&self, analysis: &Analysis) -> bool {
+        let suspects = analysis.nodes(Look::Screen);
+        !analysis.partners.is_empty()
+            && !suspects.iter().any(|found| analysis.is_likely(found))
             && self.unstable.is_empty()
-            && self.links.is_empty()
+            && analysis.links(Look::Verdict, &BTreeSet::new()).is_empty()
             && !(0..self.nodes).any(|node| self.heard.out(node))
     }
 
-    /// The base rounds that a sampled survey goes on to if nothing stands out; 0 for others.
-    fn longest(&self) -> usize {
+    /// Base rounds that a sampled survey goes on to if nothing stands out, with as many rounds of
+    /// its limit left; 0 for others.
+    fn longer(&self, left: usize) -> usize {
         if self.options.mode != Mode::Sampled || self.options.base_rounds.is_some() {
             return 0;
         }
-        let limit = self.round_limit().saturating_sub(TURNS + 1);
+        let limit = self.round_limit().saturating_sub(left);
         let all = schedule::full(self.nodes).rounds();
         ENOUGH_OF_NODE.min(limit).min(all)
     }
 
-    /// Adds base rounds to a sampled survey of few measurements, as many as its limit has left
-    /// beside the control; whether it did.
+    /// The most base rounds of this survey: one of its limit is left for the control.
+    fn longest(&self) -> usize {
+        self.schedule.rounds().max(self.longer(1))
+    }
+
+    /// Adds base rounds to a sampled survey of few measurements, at first as many as leave room to
+    /// measure suspects again; whether it did.
     fn lengthen(&mut self) -> bool {
-        let wanted = self.longest();
-        if self.schedule.rounds() >= wanted {
+        let has = self.schedule.rounds();
+        let Some(wanted) = [TURNS + 1, 1]
+            .map(|left| self.longer(left))
+            .into_iter()
+            .find(|&wanted| wanted > has)
+        else {
             return false;
-        }
+        };
         self.fresh_from = usize::MAX;
         self.schedule = schedule::sampled(self.nodes, wanted, self.options.seed);
         true
@@ -373,9 +392,16 @@ impl Plan {
             return;
         }
         let mut seen = BTreeSet::new();
-        self.suspects = analysis
-            .nodes(Look::Screen)
+        // After the longest base rounds, what only might be slow is no longer in the limit.
+        let all = self.options.base_rounds.is_some() || self.fits(TURNS);
+        let found = analysis.nodes(Look::Screen);
+        self.lucky = found
             .iter()
+            .filter_map(|found| Some(ordered(found.node, found.lucky?)))
+            .collect();
+        self.suspects = found
+            .iter()
+            .filter(|found| all || analysis.is_likely(found))
             .map(|f| f.node)
             .filter(|&node| seen.insert(node))
             .take(self.nodes / 2)
@@ -389,7 +415,7 @@ impl Plan {
         self.links = (0..TURNS).flat_map(|_| links.iter().copied()).collect();
         self.met.clone_from(&analysis.partners);
         // A slow node is no unstable one; it is measured again anyway.
-        for unstable in analysis.unstable(Look::Screen, &BTreeSet::new()) {
+        for unstable in analysis.unstable(Look::Screen, &slow(analysis)) {
             if let [pair] = unstable.unsettled[..] {
                 self.doubted.push((unstable.node, pair));
             }
@@ -412,129 +438,23 @@ impl Plan {
         self.proven = proven.into_iter().map(|(_, node)| node).collect();
     }
 
-    /// What has to be measured alone, worst first.
-    fn queue(&mut self, observations: &Observations) {
-        let analysis = self.analyse(observations);
-        let times = self.options.thresholds.alone;
-        let mut had: BTreeSet<usize> = BTreeSet::new();
-        let found = analysis.nodes(Look::Screen);
-        for finding in found.iter().filter(|finding| !finding.cleared) {
-            let node = finding.node;
-            let count = finding.alone.map_or(0, |(_, count)| count);
-            let wanted = times.saturating_sub(count);
-            // More than one suspect may take a sampled survey beyond its limit, if they are clear.
-            let worth = analysis.is_clear(finding) || self.fits(wanted);
-            if had.len() < MOST_ALONE && worth && had.insert(node) {
-                let partners = self.proven.iter().filter(|&&p| p != node);
-                let pairs = partners.cycle().skip(count).take(wanted);
-                self.queue.extend(pairs.map(|&partner| Lone {
-                    pair: ordered(node, partner),
-                    suspect: Some(node),
-                    failed: 0,
-                }));
-            }
-        }
-        // Of a few pairs, that many slow ones are no single faults.
-        let most_links = MOST_ALONE.min(LINKS_ALONE.max(analysis.partners.len() / 100));
-        for finding in analysis
-            .links(Look::Verdict, &clear(&analysis))
-            .iter()
-            .take(most_links)
-        {
-            let count = finding.alone.map_or(0, |(_, count)| count);
-            let wanted = times.saturating_sub(count);
-            if self.fits(wanted) {
-                self.queue
-                    .extend(std::iter::repeat_n(Lone::link(finding.pair), wanted));
-            }
-        }
-        if !analysis.reach.any_success() && analysis.reach.any_failure() {
-            // Nobody reached anybody: once more, in case it was a bad moment.
-            let first = observations.as_slice().first().map(|o| (o.a, o.b));
-            let first = first.filter(|&(a, b)| !self.heard.silent[a] && !self.heard.silent[b]);
-            self.queue.extend(first.map(Lone::link));
-        }
-        if !analysis.tells_outliers() {
-            self.proven.clear();
-        }
-    }
-
     /// Whether so many more rounds keep a sampled survey in its limit.
     fn fits(&self, rounds: usize) -> bool {
         self.options.mode != Mode::Sampled
             || self.issued + self.queue.len() + rounds <= self.round_limit()
     }
+}
 
-    fn alone(&mut self, observations: &Observations) -> Option<Vec<Pair>> {
-        if let Some(lone) = self.waiting.take() {
-            self.ask_again(lone, observations);
-        }
-        if let Some(lone) = self.queue.pop_front() {
-            self.waiting = Some(lone);
-            return Some(vec![lone.pair]);
-        }
-        self.phase = Phase::Control;
-        None
-    }
-
-    /// Puts a measurement alone that failed, or never came, at the end of the queue, a suspect
-    /// with another partner.
-    fn ask_again(&mut self, mut lone: Lone, observations: &Observations) {
-        let last = self.issued.saturating_sub(1);
-        let seen = observations.as_slice().iter().rev();
-        let mut of_last = seen.take_while(|o| o.round >= last);
-        let measured = of_last.any(|o| {
-            o.round == last && matches!(o.outcome, Outcome::Measured(_)) && (o.a, o.b) == lone.pair
-        });
-        lone.failed += 1;
-        let lost = self.heard.silent[lone.pair.0] || self.heard.silent[lone.pair.1];
-        if measured || lone.failed > AGAIN || (lost && lone.suspect.is_none()) {
-            return;
-        }
-        let Some(suspect) = lone.suspect.filter(|&node| !self.heard.silent[node]) else {
-            if lone.suspect.is_none() && self.fits(1) {
-                self.queue.push_back(lone);
-            }
-            return;
-        };
-        let had = if lone.pair.0 == suspect {
-            lone.pair.1
-        } else {
-            lone.pair.0
-        };
-        let others: Vec<usize> = self
-            .proven
-            .iter()
-            .copied()
-            .filter(|&node| node != had && node != suspect && !self.heard.silent[node])
-            .collect();
-        let Some(&partner) = others.get(lone.failed % others.len().max(1)) else {
-            return;
-        };
-        lone.pair = ordered(suspect, partner);
-        if self.fits(1) {
-            self.queue.push_back(lone);
-        }
-    }
-
-    fn control(&mut self) -> Option<Vec<Pair>> {
-        self.phase = Phase::Done;
-        if self.options.mode == Mode::Sampled && self.issued >= self.round_limit() {
-            return None;
-        }
-        // A pair that works, where there is one.
-        let few = &self.proven[..self.proven.len().min(CONTROLS)];
-        let pairs = few.iter().enumerate().flat_map(|(i, &a)| {
-            let others = few[i + 1..].iter();
-            others.map(move |&b| ordered(a, b))
-        });
-        let mut pairs = pairs.collect::<Vec<Pair>>().into_iter();
-        let first = pairs.clone().next();
-        pairs
-            .find(|pair| self.met.contains(pair))
-            .or(first)
-            .map(|pair| vec![pair])
-    }
+/// Nodes that are likely to be slow with everyone, by so little that they do not halve in part.
+fn slow(analysis: &Analysis) -> BTreeSet<usize> {
+    let found = analysis.nodes(Look::Screen);
+    let bandwidth = |f: &&NodeFinding| analysis.channels[f.channel].quantity == Quantity::Bandwidth;
+    found
+        .iter()
+        .filter(bandwidth)
+        .filter(|f| f.effect > HALVES && analysis.is_likely(f))
+        .map(|f| f.node)
+        .collect()
 }
 
 /// Nodes so bad that their links say nothing of their own.
@@ -545,17 +465,6 @@ fn clear(analysis: &Analysis) -> BTreeSet<usize> {
         .filter(|f| analysis.is_clear(f))
         .map(|f| f.node)
         .collect()
-}
-
-impl Lone {
-    /// A link, again and again.
-    fn link(pair: Pair) -> Self {
-        Self {
-            pair,
-            suspect: None,
-            failed: 0,
-        }
-    }
 }
 
 /// ⌊log2 n⌋ + 2.

@@ -8,7 +8,7 @@ use super::statistics::tail;
 use crate::median::median;
 
 /// Times at most that a node which failed or was slow in part is measured again.
-pub(crate) const TURNS_OF_UNSTABLE: usize = 16;
+pub(crate) const TURNS_OF_UNSTABLE: usize = 20;
 /// The share of bad measurements that is asked about.
 pub(crate) const BAD_SHARE: f64 = 0.3;
 /// Bad measurements of a node that a verdict needs.

@@ -10,8 +10,10 @@ const CHANCE: f64 = 0.003;
 /// Failed attempts that a verdict needs: on a pair, on a node.
 const LEAST_OF_PAIR: usize = 3;
 const LEAST_OF_NODE: usize = 3;
-/// A node of this many fails once more before it is called dead: it may be one that fails in part.
+/// A node of this many fails this much more often before it is called dead: it may be one that
+/// fails in part.
 const FEW_NODES: usize = 16;
+const MORE_OF_NODE: usize = 2;
 /// And at most, however many pairs fail.
 const MOST_FAILURES: usize = 7;
 
@@ -172,7 +174,7 @@ impl Reach {
         let least = if self.nodes.len() < FEW_NODES {
             LEAST_OF_NODE
         } else {
-            LEAST_OF_NODE + 1
+            LEAST_OF_NODE + MORE_OF_NODE
         };
         let enough = self.enough_failures(self.nodes.len(), least);
         enough.min(self.live_nodes()).max(2)

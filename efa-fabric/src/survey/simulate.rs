@@ -5,14 +5,16 @@
 //! measurement; all rails together are the sum of the rails with noise of its own. A model, not a
 //! network: it shows what the statistics can tell, not what EFA does.
 
+mod case;
 mod cluster;
 mod fault;
 mod run;
 mod study;
 mod world;
 
+pub use case::Case;
 pub use cluster::{Cluster, MESSAGES_PER_PAIR};
 pub use fault::Fault;
 pub use run::Run;
-pub use study::{Case, Row, head, targets_missed, tell};
+pub use study::{Row, head, targets_missed, tell};
 pub use world::World;

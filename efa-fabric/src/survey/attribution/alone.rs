@@ -2,43 +2,56 @@
 
 use std::collections::BTreeSet;
 
+use super::super::schedule::Pair;
+use super::super::statistics::tail;
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
-use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, pooled};
+use super::finding::{Alone, LINK_CLAIM, LinkFinding, Look, NodeFinding, pooled};
 use crate::median::median;
 
 /// An effect that keeps this share alone is not for the company.
 const KEPT_ALONE: f64 = 0.4;
+const KEPT_ALONE_LATENCY: f64 = 0.3;
 /// A loss of a link by company has to be this clear (logarithm: 18 %).
 const LINK_CONTENTION: f64 = -0.20;
 /// A loss by company has to be this clear (logarithm: 14 %).
 const CONTENTION: f64 = -0.15;
+/// A node that is better alone by this is worth a round more (logarithm: 22 %).
+const CLEARLY_BETTER: f64 = -0.25;
 /// What was measured since a node was suspected is this many standard errors below.
 const AGAIN: f64 = 3.3;
 /// The same of latency, which has one value where bandwidth has two.
 const AGAIN_LATENCY: f64 = 1.5;
 /// Chance that any healthy node looks as a slow one when it is measured again.
 const CHANCE: f64 = 0.02;
-const CHANCE_LATENCY: f64 = 0.1;
+const CHANCE_LATENCY: f64 = 0.25;
 /// All that was measured of it is this many standard errors below.
 const CLEAR: f64 = 4.0;
 /// A link alone is this many standard errors below, those of its nodes included.
 const CLEAR_OF_NODES: f64 = 3.5;
+/// Pairs alone that tell by themselves what is for being alone.
+const ENOUGH_CONTROLS: usize = 3;
+/// Measurements of other nodes that tell by themselves what is rare.
+const ENOUGH_OTHERS: usize = 50;
 /// Measurements since a node was suspected that a verdict needs, one of them alone.
 const ENOUGH_AGAIN: usize = 3;
 
 impl Analysis {
-    /// How much faster a pair of unsuspected nodes is alone, per channel (logarithm).
+    /// How much faster pairs of unsuspected nodes are alone (logarithm).
+    fn controls<'a>(
+        &self,
+        channel: &'a Channel,
+        suspects: &'a BTreeSet<usize>,
+    ) -> impl Iterator<Item = f64> + 'a {
+        let unsuspected = |pair: Pair| !suspects.contains(&pair.0) && !suspects.contains(&pair.1);
+        let alone = channel.alone.iter().filter(move |b| unsuspected(b.pair));
+        let gains = alone.map(|b| channel.residual(b).mean);
+        gains.filter(|v| v.is_finite())
+    }
+
     fn control(&self, channel: &Channel, suspects: &BTreeSet<usize>) -> Option<f64> {
-        let mut values: Vec<f64> = channel
-            .alone
-            .iter()
-            .filter(|b| !suspects.contains(&b.pair.0) && !suspects.contains(&b.pair.1))
-            .map(|b| channel.residual(b).mean)
-            .filter(|v| v.is_finite())
-            .collect();
-        median(&mut values)
+        median(&mut self.controls(channel, suspects).collect::<Vec<f64>>())
     }
 
     /// The loss of the whole cluster by company: how much faster unsuspected pairs are alone.
@@ -52,9 +65,29 @@ impl Analysis {
             .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// Whether a suspect is clearly better alone.
+    pub(crate) fn is_better_alone(&self) -> bool {
+        let found = self.nodes(Look::Screen);
+        let better = |f: &NodeFinding| Some(f.effect - f.alone?.0 <= CLEARLY_BETTER);
+        found.iter().any(|found| better(found).unwrap_or(false))
+    }
+
     /// Measurements alone that a verdict needs: of several, one may have failed.
     fn enough_alone(&self) -> usize {
         self.thresholds.alone.clamp(1, 2)
+    }
+
+    /// How much of a measurement alone is for that alone (logarithm), 0 if it is little: where
+    /// everybody is faster alone, a suspect has to be as well. Few pairs of one rail hardly tell;
+    /// then all rails together do.
+    pub(super) fn gain(&self, channel: &Channel, suspects: &BTreeSet<usize>) -> f64 {
+        let of = |channel: &Channel| self.controls(channel, suspects).collect::<Vec<f64>>();
+        let mut values = of(channel);
+        if values.len() < ENOUGH_CONTROLS && channel.quantity == Quantity::Bandwidth {
+            values = self.bandwidth().flat_map(|(_, c)| of(c)).collect();
+        }
+        let gain = median(&mut values).filter(|gain| *gain >= -CONTENTION);
+        gain.unwrap_or(0.0)
     }
 
     /// What measuring again says of a finding.
@@ -64,27 +97,28 @@ impl Analysis {
         let Some((alone, _)) = finding.alone.filter(|_| enough) else {
             return Alone::Unknown;
         };
-        // Where everybody is faster alone, a suspect has to be as well.
-        let control = self
-            .control(&self.channels[channel], suspects)
-            .filter(|gain| *gain >= -CONTENTION)
-            .unwrap_or(0.0);
-        let alone = alone - control;
-        let (fresh, count) = finding.fresh;
         let channel = &self.channels[channel];
-        let (least, most) = match channel.quantity {
-            Quantity::Bandwidth => (AGAIN, CHANCE),
-            Quantity::Latency => (AGAIN_LATENCY, CHANCE_LATENCY),
+        let gain = self.gain(channel, suspects);
+        let alone = alone - gain;
+        let (node, direction) = (finding.node, finding.direction);
+        let (fresh, count) = channel.fresh_of_node(node, direction, gain);
+        let (least, most, kept) = match channel.quantity {
+            Quantity::Bandwidth => (AGAIN, CHANCE, KEPT_ALONE),
+            Quantity::Latency => (AGAIN_LATENCY, CHANCE_LATENCY, KEPT_ALONE_LATENCY),
         };
-        let chance = channel.chance_of_node(finding.node, finding.direction, effect / 2.0);
-        let (effect_of_all, _, company) = channel.effect(finding.node, finding.direction);
-        let all = pooled(effect_of_all, company, finding.alone);
+        let chance = self.chance_of_node(finding, effect / 2.0, gain);
+        let (effect_of_all, _, company) = channel.effect(node, direction);
+        let all = pooled(
+            effect_of_all,
+            company,
+            finding.alone.map(|(_, n)| (alone, n)),
+        );
         let times = company + finding.alone.map_or(0, |(_, times)| times);
         let clear = all <= -CLEAR * channel.noise() / (times.max(1) as f64).sqrt();
         let again = fresh <= -least * channel.error_of(channel.noise(), count)
             && clear
             && chance * (channel.fit.tx.len() as f64) < most;
-        if alone <= (effect * KEPT_ALONE).min(-0.06) && again {
+        if alone <= (effect * kept).min(-0.06) && again {
             Alone::StillBad
         } else if effect <= CONTENTION && effect - alone <= CONTENTION {
             Alone::Contention
@@ -93,17 +127,29 @@ impl Analysis {
         }
     }
 
+    /// The chance that a pair without this node looks as the node does since it was suspected: how
+    /// many of its measurements are worse than `least`. A small table has few other measurements;
+    /// those of all rails together tell what is rare.
+    fn chance_of_node(&self, finding: &NodeFinding, least: f64, gain: f64) -> f64 {
+        let (node, channel) = (finding.node, &self.channels[finding.channel]);
+        let mut others = channel.others_worse(node, least);
+        if others.1 < ENOUGH_OTHERS && channel.quantity == Quantity::Bandwidth {
+            let all = self.bandwidth().map(|(_, c)| c.others_worse(node, least));
+            others = all.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        }
+        let values = channel.again_of_node(node, finding.direction, gain);
+        let worse = values.iter().filter(|v| **v <= least).count();
+        let share = (others.0 + 1) as f64 / (others.1 + 1) as f64;
+        tail(worse, values.len(), share)
+    }
+
     /// The same for a link.
     pub(crate) fn judge_link(&self, finding: &LinkFinding, suspects: &BTreeSet<usize>) -> Alone {
         let Some((alone, times)) = finding.alone.filter(|&(_, n)| n >= self.enough_alone()) else {
             return Alone::Unknown;
         };
         let channel = &self.channels[finding.channel];
-        let control = self
-            .control(channel, suspects)
-            .filter(|gain| *gain >= -CONTENTION)
-            .unwrap_or(0.0);
-        let alone = alone - control;
+        let alone = alone - self.gain(channel, suspects);
         let claim = self.link_claim(channel.quantity);
         let near = match finding.direction {
             Direction::Both => claim,

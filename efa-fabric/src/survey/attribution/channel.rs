@@ -167,20 +167,28 @@ impl Channel {
     }
 
     /// The median of a node's measurements since it was suspected, in company and alone, without
-    /// the effects of its partners; and how many they are.
-    pub(super) fn fresh_of_node(&self, node: usize, direction: Direction) -> (f64, usize) {
-        let mut values = self.again_of_node(node, direction);
+    /// the effects of its partners; and how many they are. Those alone are taken to be faster by
+    /// `gain` for that.
+    pub(super) fn fresh_of_node(
+        &self,
+        node: usize,
+        direction: Direction,
+        gain: f64,
+    ) -> (f64, usize) {
+        let mut values = self.again_of_node(node, direction, gain);
         let count = values.len();
         (median(&mut values).unwrap_or(0.0), count)
     }
 
     /// Those measurements. A pair of two slow nodes has the rate of the slower one: what a slow
     /// partner loses is not added.
-    fn again_of_node(&self, node: usize, direction: Direction) -> Vec<f64> {
-        let of_node = self
-            .fresh()
-            .filter(|both| both.pair.0 == node || both.pair.1 == node);
-        let values = of_node.map(|both| {
+    pub(super) fn again_of_node(&self, node: usize, direction: Direction, gain: f64) -> Vec<f64> {
+        let company = self.fresh_in_company().map(|both| (both, 0.0));
+        let alone = self.alone.iter().map(|both| (both, gain));
+        let of_node = company
+            .chain(alone)
+            .filter(|(both, _)| both.pair.0 == node || both.pair.1 == node);
+        let values = of_node.map(|(both, gain)| {
             let (a, b) = both.pair;
             let other = if a == node { b } else { a };
             let sends = (a == node) == (direction != Direction::Receives);
@@ -193,7 +201,7 @@ impl Channel {
                 _ => self.fit.rx[other],
             };
             let slow = self.quantity == Quantity::Bandwidth && partner <= SLOW_PARTNER;
-            value - self.fit.center - if slow { 0.0 } else { partner }
+            value - gain - self.fit.center - if slow { 0.0 } else { partner }
         });
         values.filter(|value| value.is_finite()).collect()
     }
@@ -226,9 +234,9 @@ impl Channel {
         pairs.len()
     }
 
-    /// The chance that a pair without this node looks as the node does since it was suspected: how
-    /// many of its measurements are worse than `least`.
-    pub(super) fn chance_of_node(&self, node: usize, direction: Direction, least: f64) -> f64 {
+    /// How many of the measurements of pairs without this node, before anything was suspected, are
+    /// worse than `least`, and of how many.
+    pub(super) fn others_worse(&self, node: usize, least: f64) -> (usize, usize) {
         let is = |both: &Both| both.pair.0 == node || both.pair.1 == node;
         let (mut low, mut all) = (0, 0);
         for both in self
@@ -242,12 +250,11 @@ impl Channel {
                 (low, all) = (low + usize::from(value <= least), all + 1);
             }
         }
-        let values = self.again_of_node(node, direction);
-        let worse = values.iter().filter(|v| **v <= least).count();
-        tail(worse, values.len(), (low + 1) as f64 / (all + 1) as f64)
+        (low, all)
     }
 
-    /// The same of a link.
+    /// The chance that any other link looks as this one does since it was suspected: how many of its
+    /// measurements are worse than `least`.
     pub(super) fn chance_of_link(&self, pair: Pair, direction: Direction, least: f64) -> f64 {
         let (mut low, mut all) = (0, 0);
         let base = |both: &&Both| both.round < self.fresh_from && both.pair != pair;
@@ -265,12 +272,15 @@ impl Channel {
     }
 
     fn fresh(&self) -> impl Iterator<Item = &Both> {
-        let fresh = self.pairs.iter().filter(|b| b.round >= self.fresh_from);
-        fresh.chain(&self.alone)
+        self.fresh_in_company().chain(&self.alone)
+    }
+
+    fn fresh_in_company(&self) -> impl Iterator<Item = &Both> {
+        self.pairs.iter().filter(|b| b.round >= self.fresh_from)
     }
 
     /// The standard error of the median of this many measurements.
-    pub(super) fn error_of(&self, noise: f64, count: usize) -> f64 {
+    pub(crate) fn error_of(&self, noise: f64, count: usize) -> f64 {
         1.25 * noise.max(LEAST_SPREAD) / (count.max(1) as f64).sqrt()
     }
 

@@ -13,6 +13,10 @@ const LEAST_PAIRS: usize = 4;
 const LEAST_ROUNDS: usize = 4;
 /// The rounds differ by this multiple of what noise explains (mean of squares).
 const CLEAR: f64 = 3.0;
+/// Of fewer measurements the noise is not told by a median alone.
+const FEW: usize = 100;
+/// 1.2533 × the mean absolute deviation is the standard deviation of a normal distribution.
+const OF_MEAN: f64 = 1.2533;
 /// A pair is low beyond this multiple of the noise.
 const LOW: f64 = 1.5;
 /// A good node is not slower than this (logarithm: 5 %).
@@ -108,7 +112,15 @@ fn noise_within(pairs: &[Both], left: impl Fn(&Both) -> Option<f64>) -> f64 {
     if within.is_empty() {
         return overall;
     }
-    spread(within.into_iter(), LEAST_SPREAD / 2.0).min(overall)
+    // The median of few is often far too small by luck, the mean is not.
+    let few = within.len() < FEW;
+    let mean = within.iter().map(|v| v.abs()).sum::<f64>() / within.len() as f64;
+    let within = spread(within.into_iter(), LEAST_SPREAD / 2.0).min(overall);
+    if few {
+        within.max(OF_MEAN * mean)
+    } else {
+        within
+    }
 }
 
 /// The change per round, and how many standard errors it is.

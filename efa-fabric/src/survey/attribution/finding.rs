@@ -29,6 +29,9 @@ pub(crate) struct NodeFinding {
     pub(crate) alone: Option<(f64, usize)>,
     /// It reached with others what is typical.
     pub(crate) cleared: bool,
+    /// The only partner with which it did though it is much slower, if that was measured once: it
+    /// may have been luck.
+    pub(crate) lucky: Option<usize>,
     /// Median and number of the measurements since it was suspected, those alone included.
     pub(crate) fresh: (f64, usize),
 }

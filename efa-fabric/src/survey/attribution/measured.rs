@@ -1,6 +1,6 @@
 //! A subject's own measurements, and those that it is compared with: what a report may show.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::schedule::Pair;
 use super::super::verdict::{Direction, Quantity};
@@ -14,6 +14,16 @@ pub(crate) struct Compared {
     pub(crate) count: usize,
     pub(crate) typical: f64,
     pub(crate) compared: usize,
+}
+
+/// The partners with which a node reached what others do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reached {
+    pub(super) good: usize,
+    /// Of all of its partners.
+    pub(super) share: f64,
+    /// The only one, if it was measured once.
+    pub(super) once: Option<usize>,
 }
 
 impl Compared {
@@ -87,15 +97,15 @@ impl Channel {
         })
     }
 
-    /// The share of a node's partners with which it reached what others do, in company; and how
-    /// many they were.
+    /// With whom a node reached what others do, in company: of a partner that was measured more
+    /// than once, its best measurement does not count.
     pub(super) fn reached_typical(
         &self,
         node: usize,
         direction: Direction,
         effect: f64,
-    ) -> (f64, usize) {
-        let mut partners: HashMap<usize, (f64, usize)> = HashMap::new();
+    ) -> Reached {
+        let mut partners: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for both in &self.pairs {
             let (a, b) = both.pair;
             if a != node && b != node {
@@ -108,15 +118,32 @@ impl Channel {
             };
             if value.is_finite() {
                 let other = if a == node { b } else { a };
-                let sum = partners.entry(other).or_default();
-                *sum = (sum.0 + value - self.fit.center, sum.1 + 1);
+                let values = partners.entry(other).or_default();
+                values.push(value - self.fit.center);
             }
         }
-        let good = partners
-            .values()
-            .filter(|(sum, count)| sum / *count as f64 > effect / 4.0)
-            .count();
-        (good as f64 / partners.len().max(1) as f64, good)
+        let is_good = |values: &[f64]| {
+            let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = values.iter().sum();
+            let value = match values.len() {
+                1 => sum,
+                count => (sum - best) / (count - 1) as f64,
+            };
+            value > effect / 4.0
+        };
+        let good: Vec<(usize, usize)> = partners
+            .iter()
+            .filter(|(_, values)| is_good(values))
+            .map(|(&other, values)| (other, values.len()))
+            .collect();
+        Reached {
+            good: good.len(),
+            share: good.len() as f64 / partners.len().max(1) as f64,
+            once: match good[..] {
+                [(other, 1)] => Some(other),
+                _ => None,
+            },
+        }
     }
 }
 

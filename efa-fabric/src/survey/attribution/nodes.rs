@@ -1,6 +1,6 @@
 //! Which nodes and rails stand out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
@@ -14,6 +14,8 @@ const LEAST_OF_SUSPECT: usize = 2;
 const SCREEN_Z: f64 = 2.5;
 /// A suspect beyond this multiple of the claimed effect is clear.
 const CLEAR_EFFECT: f64 = 1.4;
+/// And so is one beyond this (logarithm: 39 %), whatever is claimed.
+const HALF: f64 = -0.5;
 /// Share of a slow node's partners with which it reaches what others do, at most.
 const MOST_GOOD: f64 = 0.1;
 /// The same of a single partner among few.
@@ -27,55 +29,36 @@ const MOST_CLEARED: f64 = 0.5;
 /// The node's own measurements show at least this share of the least effect.
 const MEASURED: f64 = 0.95;
 
+/// Findings that its good measurements clear, of all of a node and quantity.
+type Clears = HashMap<(usize, Quantity), (usize, usize)>;
+
 impl Analysis {
     /// Nodes and rails that stand out, worst first.
     pub(crate) fn nodes(&self, look: Look) -> Vec<NodeFinding> {
         let mut found: Vec<NodeFinding> = Vec::new();
-        let mut clears: HashMap<(usize, Quantity), (usize, usize)> = HashMap::new();
+        let mut clears = Clears::new();
         if !self.outliers {
             return found;
         }
+        let suspects: BTreeSet<usize> = match look {
+            Look::Screen => BTreeSet::new(),
+            Look::Verdict => self.nodes(Look::Screen).iter().map(|f| f.node).collect(),
+        };
         for (index, channel) in self.channels.iter().enumerate() {
-            let claim = self.claim(channel.quantity);
             let directions: &[Direction] = match channel.quantity {
                 Quantity::Bandwidth => &[Direction::Sends, Direction::Receives],
                 Quantity::Latency => &[Direction::Both],
             };
+            let gain = (look == Look::Verdict).then(|| self.gain(channel, &suspects));
             for node in 0..channel.fit.tx.len() {
                 for &direction in directions {
-                    let (effect, z, count) = channel.effect(node, direction);
-                    if count < LEAST_OF_SUSPECT || effect > claim * SCREEN_EFFECT || z > -SCREEN_Z {
+                    let Some((finding, said)) = self.finding(index, node, direction, gain) else {
                         continue;
-                    }
-                    let alone = channel.alone_of_node(node, direction);
-                    // What was measured alone is as good as what was measured in company.
-                    let all = count + alone.map_or(0, |(_, count)| count);
-                    let share = pooled(effect, count, alone) / effect;
-                    let said = effect * share <= claim
-                        && z * share <= -self.thresholds.z
-                        && all >= LEAST_OF_NODE;
-                    // A slow node is slow with everyone: what reaches typical rates is not.
-                    let (share_of_good, good) = channel.reached_typical(node, direction, effect);
-                    let cleared = good >= 2 && share_of_good > MOST_GOOD
-                        || good >= 1
-                            && (share_of_good > MOST_GOOD_OF_FEW
-                                || effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise());
+                    };
                     let counts = clears.entry((node, channel.quantity)).or_default();
-                    *counts = (counts.0 + usize::from(cleared), counts.1 + 1);
-                    let measured = channel
-                        .compare_node(node, direction)
-                        .is_some_and(|c| c.effect(channel.quantity) <= claim * MEASURED);
-                    if look == Look::Screen || said && !cleared && measured {
-                        found.push(NodeFinding {
-                            node,
-                            channel: index,
-                            direction,
-                            effect,
-                            z,
-                            alone,
-                            cleared,
-                            fresh: channel.fresh_of_node(node, direction),
-                        });
+                    *counts = (counts.0 + usize::from(finding.cleared), counts.1 + 1);
+                    if look == Look::Screen || said && !finding.cleared {
+                        found.push(finding);
                     }
                 }
             }
@@ -96,10 +79,71 @@ impl Analysis {
         found
     }
 
+    /// What stands out of a node in one channel and direction, and whether it is enough for a
+    /// verdict, if one is asked for: then `gain` is how much faster everybody is alone.
+    fn finding(
+        &self,
+        index: usize,
+        node: usize,
+        direction: Direction,
+        gain: Option<f64>,
+    ) -> Option<(NodeFinding, bool)> {
+        let channel = &self.channels[index];
+        let claim = self.claim(channel.quantity);
+        let (effect, z, count) = channel.effect(node, direction);
+        if count < LEAST_OF_SUSPECT || effect > claim * SCREEN_EFFECT || z > -SCREEN_Z {
+            return None;
+        }
+        let alone = channel.alone_of_node(node, direction);
+        // What was measured alone is as good as what was measured in company.
+        let all = count + alone.map_or(0, |(_, count)| count);
+        let faster = gain.unwrap_or(0.0);
+        let like_company = alone.map(|(value, count)| (value - faster, count));
+        let share = pooled(effect, count, like_company) / effect;
+        // A slow node is slow with everyone: what reaches typical rates is not.
+        let reached = channel.reached_typical(node, direction, effect);
+        let is_large = effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise();
+        let cleared = reached.good >= 2 && reached.share > MOST_GOOD
+            || reached.good >= 1 && (reached.share > MOST_GOOD_OF_FEW || is_large);
+        // What all others measured is looked at last: it takes the most work.
+        let measured = || {
+            let compared = channel.compare_node(node, direction);
+            compared.is_some_and(|c| c.effect(channel.quantity) <= claim * MEASURED)
+        };
+        let said = gain.is_some()
+            && effect * share <= claim
+            && z * share <= -self.thresholds.z
+            && all >= LEAST_OF_NODE
+            && !cleared
+            && measured();
+        let finding = NodeFinding {
+            node,
+            channel: index,
+            direction,
+            effect,
+            z,
+            alone,
+            cleared,
+            lucky: reached.once.filter(|_| effect <= LARGE),
+            fresh: channel.fresh_of_node(node, direction, faster),
+        };
+        Some((finding, said))
+    }
+
+    /// Whether a finding has the effect of a verdict already, and nothing clears it. Latency has one
+    /// value where bandwidth has two, and is less certain.
+    pub(crate) fn is_likely(&self, finding: &NodeFinding) -> bool {
+        let quantity = self.channels[finding.channel].quantity;
+        let enough = quantity == Quantity::Latency || finding.effect <= self.claim(quantity);
+        enough && !finding.cleared
+    }
+
     /// Whether a finding is so far beyond what is claimed that it is worth rounds beyond the
     /// usual.
     pub(crate) fn is_clear(&self, finding: &NodeFinding) -> bool {
         let quantity = self.channels[finding.channel].quantity;
-        finding.effect <= self.claim(quantity) * CLEAR_EFFECT && finding.z <= -self.thresholds.z
+        let claim = self.claim(quantity);
+        let enough = finding.effect <= (claim * CLEAR_EFFECT).max(HALF.min(claim));
+        enough && finding.z <= -self.thresholds.z
     }
 }

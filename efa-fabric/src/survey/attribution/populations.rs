@@ -7,6 +7,7 @@ use super::super::statistics::{LEAST_SPREAD, spread};
 use super::analysis::Analysis;
 use super::channel::Channel;
 use super::levels::{LEVELS, two_levels};
+use super::reading::noise_of_directions;
 use crate::median::median;
 
 /// Each population has this share of the nodes.
@@ -15,6 +16,8 @@ const LEAST_SHARE: f64 = 0.3;
 const LEAST_NODES: usize = 3;
 /// The gap between the two, in their own spreads.
 const CLEAR: f64 = 4.0;
+/// What noise leaves of a node's best measurement, both directions together, as a share of it.
+const OF_NOISE: f64 = 0.5;
 
 /// Two populations: what the slower nodes reach at best, and the others.
 #[derive(Debug, Clone)]
@@ -51,7 +54,9 @@ impl Analysis {
         }
         let (low, high) = order.split_at(cut);
         let within = |side: &[(f64, usize)]| spread(side.iter().map(|(v, _)| *v), LEAST_SPREAD);
-        let scale = within(low).max(within(high));
+        // Nodes that share their best pair are not near each other for that: noise counts too.
+        let noise = OF_NOISE * noise_of_directions(&channel.pairs);
+        let scale = within(low).max(within(high)).max(noise);
         let apart = median_of(high)? - median_of(low)?;
         if apart < LEVELS.max(-self.claim(channel.quantity)) || apart < CLEAR * scale || gap < scale
         {

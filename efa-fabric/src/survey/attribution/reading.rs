@@ -14,6 +14,8 @@ use crate::median::median;
 
 /// Below this many nodes, the spread between nodes is bounded by what the noise explains.
 const FEW_NODES: usize = 16;
+/// One of this many nodes may differ in its two directions for a reason other than noise.
+const UNEVEN: usize = 4;
 /// Small tables are corrected by this much at most.
 const MOST_FREEDOM: f64 = 2.0;
 
@@ -155,7 +157,6 @@ fn channel(
         fit = fitted(&pairs);
     }
     let cells = cells(&pairs);
-    let noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
     let live = fit.tx.iter().filter(|e| e.is_finite()).count();
     let effects = match quantity {
         Quantity::Bandwidth => 2 * live,
@@ -163,6 +164,11 @@ fn channel(
     };
     let left = cells.len().saturating_sub(effects).max(1);
     let freedom = (cells.len() as f64 / left as f64).sqrt().min(MOST_FREEDOM);
+    let mut noise = spread(cells.iter().map(|c| fit.residual(c)), LEAST_SPREAD);
+    // Of a small table the fit explains much of the noise: both directions of a pair tell it too.
+    if live < FEW_NODES {
+        noise = noise.max(noise_of_directions(&pairs) / freedom);
+    }
     // The spread of few effects is itself hardly known; then what the noise explains is better.
     let explained = |counts: &[usize]| {
         let mut counts: Vec<f64> = counts
@@ -195,6 +201,33 @@ fn channel(
     })
 }
 
+/// The noise of one direction, by how far apart the two directions of pairs are: whatever is common
+/// to both, such as the level of a path, is not in it. A node that is slow one way differs in all of
+/// its pairs, and more of them the more often it is measured again: the quarter of the nodes whose
+/// directions differ most is left out.
+pub(super) fn noise_of_directions(pairs: &[Both]) -> f64 {
+    let apart = |both: &Both| both.forth - both.back;
+    let mut of_pair: BTreeMap<Pair, Vec<f64>> = BTreeMap::new();
+    for both in pairs.iter().filter(|both| apart(both).is_finite()) {
+        of_pair.entry(both.pair).or_default().push(apart(both));
+    }
+    // However often a pair was measured, it is one of its nodes' pairs.
+    let mut of_node: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for ((a, b), mut values) in of_pair {
+        let apart = median(&mut values).unwrap_or(0.0);
+        of_node.entry(a).or_default().push(apart);
+        of_node.entry(b).or_default().push(-apart);
+    }
+    let mut nodes: Vec<(f64, usize)> = of_node
+        .iter_mut()
+        .filter_map(|(&node, apart)| median(apart).map(|apart| (apart.abs(), node)))
+        .collect();
+    nodes.sort_by(|x, y| y.0.total_cmp(&x.0));
+    let uneven: Vec<usize> = nodes[..nodes.len() / UNEVEN].iter().map(|n| n.1).collect();
+    let is_even = |both: &&Both| !uneven.contains(&both.pair.0) && !uneven.contains(&both.pair.1);
+    spread(pairs.iter().filter(is_even).map(apart), LEAST_SPREAD) / std::f64::consts::SQRT_2
+}
+
 /// One cell per direction of a pair, however often it was measured: a bad link that was measured
 /// again must not weigh more in the effects of its nodes.
 fn cells(pairs: &[Both]) -> Vec<Cell> {
@@ -213,4 +246,36 @@ fn cells(pairs: &[Both]) -> Vec<Cell> {
         Cell { from, to, value }
     };
     sums.into_iter().map(cell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_slow_one_way_is_no_noise_however_often_it_is_measured() {
+        let both = |pair: Pair, forth, back| Both {
+            pair,
+            forth,
+            back,
+            shift: 0.0,
+            class: 0,
+            round: 0,
+        };
+        for again in [0, 4, 20] {
+            let mut pairs = Vec::new();
+            for a in 0..5 {
+                for b in a + 1..5 {
+                    let way = |from| if from == 2 { -0.7 } else { 0.0 };
+                    pairs.push(both((a, b), way(a), way(b)));
+                }
+            }
+            pairs.extend((0..again).map(|_| both((1, 2), 0.0, -0.7)));
+            assert_eq!(noise_of_directions(&pairs), LEAST_SPREAD / 2f64.sqrt());
+        }
+        let pairs = (0..8).flat_map(|a| (a + 1..8).map(move |b| (a, b)));
+        let apart = |(a, b): Pair| [-0.1, 0.0, 0.1][(3 * a + 5 * b) % 3];
+        let noisy: Vec<Both> = pairs.map(|pair| both(pair, apart(pair), 0.0)).collect();
+        assert!(noise_of_directions(&noisy) > 0.09);
+    }
 }

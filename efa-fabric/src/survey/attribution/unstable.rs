@@ -17,7 +17,7 @@ const LEAST_PARTNERS: usize = 2;
 const LEAST_SHARE: f64 = 0.12;
 const MOST_SHARE: f64 = 0.85;
 /// Chance of a verdict on any healthy node of a survey.
-const CHANCE: f64 = 0.002;
+const CHANCE: f64 = 0.001;
 /// The same to measure a node again.
 const CHANCE_SCREENED: f64 = 3.0;
 /// A clearly bad attempt failed, or lost this (logarithm: 36 %).

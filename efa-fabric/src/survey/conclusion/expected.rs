@@ -7,6 +7,10 @@ use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
 use super::evidence::not_enough;
+use crate::median::median;
+
+/// The median of all pairs is this many standard errors below what is expected.
+const CLEAR: f64 = 3.0;
 
 /// Says that a small cluster has no outliers, and compares its pairs with what is expected.
 pub(super) fn small(analysis: &Analysis, options: &Options, verdicts: &mut Vec<Verdict>) {
@@ -75,13 +79,18 @@ pub(super) fn expected(analysis: &Analysis, options: &Options, verdicts: &mut Ve
         };
         let least = expected * options.thresholds.of_expected;
         let pairs = channel.pair_medians();
-        let typical = channel.typical();
         let all_low = pairs.values().all(|v| *v < least);
-        if typical < least && (analysis.tells_outliers() || all_low) {
+        let Some(value) = median(&mut pairs.values().copied().collect::<Vec<_>>()) else {
+            continue;
+        };
+        // What the fit calls typical has to be low as well, and all of it beyond noise.
+        let error = channel.error_of(channel.noise(), 2 * pairs.len());
+        let is_low = channel.typical() < least && value < expected * (-CLEAR * error).exp();
+        if value < least && (all_low || is_low && analysis.tells_outliers()) {
             verdicts.push(below(
                 channel,
                 Subject::Cluster,
-                typical,
+                value,
                 expected,
                 pairs.len(),
             ));

@@ -183,6 +183,35 @@ fn a_failed_measurement_of_a_suspect_does_not_save_it() {
 }
 
 #[test]
+fn a_slow_node_is_named_where_everybody_is_faster_alone() {
+    for (nodes, mode) in [(8, Mode::Full), (8, Mode::Sampled), (16, Mode::Sampled)] {
+        let mut random = Random::new(4);
+        let mut measure = |(a, b): Pair, _, pairs| {
+            let alone = if pairs == 1 { 1.5 } else { 1.0 };
+            let gbps = if a == 3 || b == 3 { 70.0 } else { 100.0 };
+            near(gbps * alone, &mut random)
+        };
+        let found = survey(nodes, options(mode, 0), &mut measure);
+        assert_eq!(found.drain, [3], "{nodes} {mode:?} {:?}", said(&found));
+    }
+}
+
+#[test]
+fn one_lucky_measurement_does_not_clear_a_node_at_half_the_rate() {
+    for (nodes, mode) in [(6, Mode::Full), (8, Mode::Full), (8, Mode::Sampled)] {
+        let mut random = Random::new(6);
+        let mut lucky = None;
+        let mut measure = |(a, b): Pair, time, _| {
+            let slow = a == 3 || b == 3;
+            let is_lucky = slow && time == 0 && *lucky.get_or_insert((a, b)) == (a, b);
+            near(if slow && !is_lucky { 50.0 } else { 100.0 }, &mut random)
+        };
+        let found = survey(nodes, options(mode, 0), &mut measure);
+        assert_eq!(found.drain, [3], "{nodes} {mode:?} {:?}", said(&found));
+    }
+}
+
+#[test]
 fn a_node_that_fails_or_halves_in_part_is_unstable_and_its_links_are_not_blamed() {
     for seed in 0..6 {
         for fails in [true, false] {

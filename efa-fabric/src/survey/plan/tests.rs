@@ -69,7 +69,13 @@ fn stages_follow_each_other_and_rounds_are_disjoint() {
 
 #[test]
 fn a_sampled_survey_in_which_nothing_stands_out_goes_on_in_its_limit() {
-    for (nodes, base, longest) in [(6, 4, 5), (8, 5, 7), (16, 6, 9), (64, 8, 11), (512, 11, 11)] {
+    for (nodes, base, longest) in [
+        (6, 4, 5),
+        (8, 5, 7),
+        (16, 6, 11),
+        (64, 8, 11),
+        (512, 11, 11),
+    ] {
         let mut plan = Plan::new(nodes, options(Mode::Sampled)).unwrap();
         assert_eq!(plan.base_rounds(), base);
         let mut observations = Observations::new(nodes);
@@ -131,12 +137,12 @@ fn a_silent_node_costs_one_deadline() {
 }
 
 #[test]
-fn a_dead_node_costs_four_rounds_and_a_dead_link_is_not_a_node() {
+fn a_dead_node_costs_five_rounds_and_a_dead_link_is_not_a_node() {
     let run = quiet(16)
         .with(Fault::DeadNode { node: 9 })
         .survey(options(Mode::Full), 1)
         .unwrap();
-    assert_eq!((run.deadlines, run.conclusion.drain), (4, vec![9]));
+    assert_eq!((run.deadlines, run.conclusion.drain), (5, vec![9]));
     let fault = Fault::DeadLink { pair: (2, 9) };
     let run = quiet(16)
         .with(fault)

@@ -205,6 +205,11 @@ impl Cluster {
                     rail: r,
                     loss,
                 } if r == rail => (node, loss, true),
+                Fault::SlowRailSender {
+                    node,
+                    rail: r,
+                    loss,
+                } if r == rail => (node, loss, false),
                 Fault::Contention { node, loss } if company == Company::Concurrent => {
                     (node, loss, true)
                 }
@@ -221,6 +226,10 @@ impl Cluster {
                     continue;
                 }
                 Fault::SlowCluster { loss } => {
+                    path *= 1.0 - loss;
+                    continue;
+                }
+                Fault::SharedCapacity { loss } if company == Company::Concurrent => {
                     path *= 1.0 - loss;
                     continue;
                 }

@@ -30,6 +30,15 @@ pub enum Fault {
         /// Share lost.
         loss: f64,
     },
+    /// One rail of a node sends less, and receives as the others do.
+    SlowRailSender {
+        /// The node.
+        node: usize,
+        /// The rail.
+        rail: u16,
+        /// Share lost.
+        loss: f64,
+    },
     /// One rail of a node fails with everyone.
     DeadRail {
         /// The node.
@@ -80,6 +89,11 @@ pub enum Fault {
         /// Share lost in company.
         loss: f64,
     },
+    /// Every pair is slower while other pairs are measured.
+    SharedCapacity {
+        /// Share lost in company.
+        loss: f64,
+    },
     /// This share of a node's measurements has half of the rate.
     Unstable {
         /// The node.
@@ -123,7 +137,7 @@ impl Fault {
             Self::SlowNode { node, .. } | Self::SlowSender { node, .. } => {
                 (Subject::Node { node }, VerdictKind::SlowBandwidth)
             }
-            Self::SlowRail { node, rail, .. } => {
+            Self::SlowRail { node, rail, .. } | Self::SlowRailSender { node, rail, .. } => {
                 (Subject::Rail { node, rail }, VerdictKind::SlowBandwidth)
             }
             Self::DeadRail { node, rail } => {
@@ -137,6 +151,7 @@ impl Fault {
             Self::DeadNode { node } => (Subject::Node { node }, VerdictKind::Unreachable),
             Self::SlowCluster { .. } => (Subject::Cluster, VerdictKind::BelowExpected),
             Self::Contention { node, .. } => (Subject::Node { node }, VerdictKind::Contention),
+            Self::SharedCapacity { .. } => (Subject::Cluster, VerdictKind::Contention),
             Self::Unstable { node, .. }
             | Self::Flapping { node, .. }
             | Self::Noisy { node, .. } => (Subject::Node { node }, VerdictKind::Unstable),

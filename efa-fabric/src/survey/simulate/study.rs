@@ -4,82 +4,10 @@ use std::fmt;
 
 use super::super::options::{Mode, Options};
 use super::super::random::Random;
-use super::cluster::Cluster;
+use super::case::Case;
 use super::fault::Fault;
 use super::world::World;
 use crate::error::Result;
-
-/// A kind of fault; where it is, is drawn anew for each run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Case {
-    /// Nothing is wrong; there is only noise.
-    Noise,
-    /// A node that sends and receives 20 % less.
-    SlowNode,
-    /// A node that sends 20 % less.
-    SlowSender,
-    /// A rail of a node that is 20 % slower.
-    SlowRail,
-    /// A rail of a node that works with nobody.
-    DeadRail,
-    /// A node that nobody reaches.
-    DeadNode,
-    /// A link that is 20 % slower both ways.
-    SlowLink,
-    /// A link that is 20 % slower one way.
-    SlowOneWay,
-    /// A link that nothing passes.
-    DeadLink,
-    /// A node with 20 % more latency.
-    LateNode,
-    /// Two nodes that are 20 % slower.
-    TwoNodes,
-    /// A node and a rail of another that are 20 % slower.
-    NodeAndRail,
-    /// Everything is 20 % below what is expected.
-    SlowCluster,
-    /// A node that is 30 % slower in company.
-    Contention,
-    /// Healthy: noise with heavy tails.
-    HeavyTails,
-    /// Healthy: 15 % noise.
-    MoreNoise,
-    /// Healthy: noise common to both directions and all rails.
-    CommonNoise,
-    /// Healthy: each direction takes a path of 70 % with a chance of 15 %.
-    Paths,
-    /// 15 % of pairs always take a path of 70 %.
-    SlowPaths,
-    /// Healthy: 15 % of measurements in company collide at 60 %.
-    Collisions,
-    /// Healthy: equal leaves, 60 % across, no labels.
-    Oversubscribed,
-    /// Healthy: two leaves, three quarters and one quarter, 60 % across, no labels.
-    UnevenLeaves,
-    /// Healthy: two leaves, three quarters and one quarter, 60 % across, with labels.
-    UnevenLabels,
-    /// Healthy: all rates fall by 20 % in the base rounds.
-    Drift,
-    /// Healthy: 5 % of all measurements fail.
-    Failing,
-    /// Healthy: 5 % of all measurements are missing.
-    Missing,
-    /// A node that is 20 % slower, and 5 % of all measurements fail.
-    SlowNodeFailing,
-    /// A node that is 20 % slower, and 5 % of all measurements are missing.
-    SlowNodeMissing,
-    /// A node at half the rate in 30 % of its measurements.
-    Unstable,
-    /// A node that fails in 30 % of its measurements.
-    Flapping,
-    /// A node with 25 % noise.
-    NoisyNode,
-    /// A leaf whose pairs with others reach 60 %, with labels.
-    SlowLeaf,
-    /// Every second node at half the rate.
-    Populations,
-}
 
 /// What came of many runs of one case.
 #[derive(Debug, Clone)]
@@ -116,208 +44,6 @@ pub struct Row {
     pub odd: Vec<String>,
 }
 
-impl Case {
-    /// All cases, in the order of the table.
-    pub const ALL: [Self; 33] = [
-        Self::Noise,
-        Self::SlowNode,
-        Self::SlowSender,
-        Self::SlowRail,
-        Self::DeadRail,
-        Self::DeadNode,
-        Self::SlowLink,
-        Self::SlowOneWay,
-        Self::DeadLink,
-        Self::LateNode,
-        Self::TwoNodes,
-        Self::NodeAndRail,
-        Self::SlowCluster,
-        Self::Contention,
-        Self::HeavyTails,
-        Self::MoreNoise,
-        Self::CommonNoise,
-        Self::Paths,
-        Self::SlowPaths,
-        Self::Collisions,
-        Self::Oversubscribed,
-        Self::UnevenLeaves,
-        Self::UnevenLabels,
-        Self::Drift,
-        Self::Failing,
-        Self::Missing,
-        Self::SlowNodeFailing,
-        Self::SlowNodeMissing,
-        Self::Unstable,
-        Self::Flapping,
-        Self::NoisyNode,
-        Self::SlowLeaf,
-        Self::Populations,
-    ];
-
-    /// The case in words.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Noise => "noise only",
-            Self::SlowNode => "node 20 % slower",
-            Self::SlowSender => "node sends 20 % less",
-            Self::SlowRail => "rail 20 % slower",
-            Self::DeadRail => "rail dead",
-            Self::DeadNode => "node dead",
-            Self::SlowLink => "link 20 % slower",
-            Self::SlowOneWay => "link 20 % slower one way",
-            Self::DeadLink => "link dead",
-            Self::LateNode => "node 20 % more latency",
-            Self::TwoNodes => "two nodes 20 % slower",
-            Self::NodeAndRail => "node and other's rail 20 % slower",
-            Self::SlowCluster => "all 20 % below expected",
-            Self::Contention => "node 30 % slower in company",
-            Self::HeavyTails => "healthy, heavy tails",
-            Self::MoreNoise => "healthy, 15 % noise",
-            Self::CommonNoise => "healthy, noise of both directions in common",
-            Self::Paths => "healthy, 15 % on a path of 70 %",
-            Self::SlowPaths => "15 % of pairs at 70 %",
-            Self::Collisions => "healthy, 15 % collide at 60 %",
-            Self::Oversubscribed => "healthy, leaves, 60 % across",
-            Self::UnevenLeaves => "healthy, leaves of 3/4 and 1/4, 60 % across",
-            Self::UnevenLabels => "healthy, leaves of 3/4 and 1/4, labels",
-            Self::Drift => "healthy, rates fall by 20 %",
-            Self::Failing => "healthy, 5 % fail",
-            Self::Missing => "healthy, 5 % missing",
-            Self::SlowNodeFailing => "node 20 % slower, 5 % fail",
-            Self::SlowNodeMissing => "node 20 % slower, 5 % missing",
-            Self::Unstable => "node halves in 30 %",
-            Self::Flapping => "node fails in 30 %",
-            Self::NoisyNode => "node with 25 % noise",
-            Self::SlowLeaf => "leaf 40 % slower across, labels",
-            Self::Populations => "half of the nodes at half the rate",
-        }
-    }
-
-    /// Whether the case is one fault of a node or rail of at least 20 %, with a target in both
-    /// modes.
-    #[must_use]
-    pub fn is_single_node_or_rail(self) -> bool {
-        matches!(
-            self,
-            Self::SlowNode
-                | Self::SlowSender
-                | Self::SlowRail
-                | Self::DeadRail
-                | Self::DeadNode
-                | Self::LateNode
-        )
-    }
-
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_healthy(self) -> bool {
-        self == Self::Noise || self.title().starts_with("healthy")
-    }
-
-    /// Whether the case is a node that fails or halves in part of its measurements.
-    #[must_use]
-    pub fn is_unstable(self) -> bool {
-        matches!(self, Self::Unstable | Self::Flapping)
-    }
-
-    /// Nodes of a leaf, in the cases with leaves.
-    fn leaf(nodes: usize) -> usize {
-        nodes.div_ceil(4).max(4)
-    }
-
-    fn cluster(self, nodes: usize, random: &mut Random) -> Cluster {
-        let mut cluster = Cluster::healthy(nodes);
-        cluster.faults = self.faults(nodes, cluster.rails, random);
-        if self == Self::MoreNoise {
-            cluster.noise = 0.15;
-        }
-        let leaf = if nodes < 16 {
-            nodes.div_ceil(2)
-        } else {
-            Self::leaf(nodes)
-        };
-        cluster.world = match self {
-            Self::HeavyTails => World::HeavyTails,
-            Self::CommonNoise => World::CommonNoise,
-            Self::Paths => World::Paths { share: 0.15 },
-            Self::SlowPaths => World::SlowPaths { share: 0.15 },
-            Self::Collisions => World::Collisions { share: 0.15 },
-            Self::Oversubscribed => World::Oversubscribed { leaf },
-            Self::UnevenLeaves | Self::UnevenLabels => World::UnevenLeaves,
-            Self::Drift => World::Drift {
-                per_round: 0.2 / nodes as f64,
-            },
-            Self::Failing | Self::SlowNodeFailing => World::Failing { share: 0.05 },
-            Self::Missing | Self::SlowNodeMissing => World::Missing { share: 0.05 },
-            _ => World::Plain,
-        };
-        cluster
-    }
-
-    fn labels(self, nodes: usize) -> Option<Vec<String>> {
-        let of: Box<dyn Fn(usize) -> usize> = match self {
-            Self::SlowLeaf => Box::new(move |node| node / Self::leaf(nodes)),
-            Self::UnevenLabels => Box::new(move |node| usize::from(4 * node >= 3 * nodes)),
-            _ => return None,
-        };
-        Some(
-            (0..nodes)
-                .map(|node| format!("leaf-{}", of(node)))
-                .collect(),
-        )
-    }
-
-    /// Whether the case is about a link.
-    #[must_use]
-    pub fn is_link(self) -> bool {
-        matches!(self, Self::SlowLink | Self::SlowOneWay | Self::DeadLink)
-    }
-
-    fn faults(self, nodes: usize, rails: u16, random: &mut Random) -> Vec<Fault> {
-        let loss = 0.2;
-        let node = random.below(nodes);
-        let other = (node + 1 + random.below(nodes.max(2) - 1)) % nodes;
-        let pair = (node.min(other), node.max(other));
-        let rail = random.below(usize::from(rails)) as u16;
-        match self {
-            Self::SlowNode | Self::SlowNodeFailing | Self::SlowNodeMissing => {
-                vec![Fault::SlowNode { node, loss }]
-            }
-            Self::SlowSender => vec![Fault::SlowSender { node, loss }],
-            Self::SlowRail => vec![Fault::SlowRail { node, rail, loss }],
-            Self::DeadRail => vec![Fault::DeadRail { node, rail }],
-            Self::DeadNode => vec![Fault::DeadNode { node }],
-            Self::SlowLink => vec![Fault::SlowLink { pair, loss }],
-            Self::SlowOneWay => vec![Fault::SlowOneWay { pair, loss }],
-            Self::DeadLink => vec![Fault::DeadLink { pair }],
-            Self::LateNode => vec![Fault::LateNode { node, excess: 0.2 }],
-            Self::TwoNodes => [node, other]
-                .map(|node| Fault::SlowNode { node, loss })
-                .into(),
-            Self::NodeAndRail => vec![
-                Fault::SlowNode { node, loss },
-                Fault::SlowRail {
-                    node: other,
-                    rail,
-                    loss,
-                },
-            ],
-            Self::SlowCluster => vec![Fault::SlowCluster { loss }],
-            Self::Contention => vec![Fault::Contention { node, loss: 0.3 }],
-            Self::Unstable => vec![Fault::Unstable { node, share: 0.3 }],
-            Self::Flapping => vec![Fault::Flapping { node, share: 0.3 }],
-            Self::NoisyNode => vec![Fault::Noisy { node, noise: 0.25 }],
-            Self::SlowLeaf => {
-                let leaf = Self::leaf(nodes);
-                vec![Fault::SlowLeaf { leaf, loss: 0.4 }]
-            }
-            Self::Populations => vec![Fault::HalfSlow { loss: 0.5 }],
-            _ => vec![],
-        }
-    }
-}
-
 /// Surveys `runs` clusters of one kind, seeds from `seed` on.
 ///
 /// # Errors
@@ -352,10 +78,14 @@ pub fn tell(case: Case, mode: Mode, nodes: usize, runs: usize, seed: u64) -> Res
             expected_gbps: whole.then(|| cluster.expected_gbps()),
             expected_rail_gbps: whole.then_some(cluster.rail_gbps),
             labels: case.labels(nodes),
+            thresholds: case.thresholds(),
             ..Options::default()
         };
         let survey = cluster.survey(options, seed)?;
-        let named = cluster.faults.iter().all(|fault| survey.names(fault));
+        // That capacity is shared is true of those hosts, and nothing that has to be found.
+        let mut wanted = cluster.faults.iter();
+        let named = wanted
+            .all(|fault| matches!(fault, Fault::SharedCapacity { .. }) || survey.names(fault));
         // A pair that always takes a slower path is a slow link, whatever the reason.
         let slow = cluster.world.slow_links(nodes, seed);
         let wrong: Vec<Fault> = cluster.faults.iter().copied().chain(slow).collect();
@@ -408,7 +138,8 @@ pub fn head() -> &'static str {
 /// Which targets a row misses, in words: 99 % of single faults named with less than 1 % false
 /// alarms, in 2·log2(n) + 4 rounds of a sampled survey; links in full surveys only. Less than 2 %
 /// of healthy clusters with a false fault; 98 % of slow nodes named where 5 % of measurements are
-/// lost, and 95 % of unstable ones from 16 nodes on.
+/// lost, 95 % of unstable ones from 16 nodes on, and 99 % of those at half the rate among hosts that
+/// share processors.
 #[must_use]
 pub fn targets_missed(row: &Row) -> Vec<String> {
     let mut missed = Vec::new();
@@ -422,6 +153,7 @@ pub fn targets_missed(row: &Row) -> Vec<String> {
     let least = match row.case {
         Case::SlowNodeFailing | Case::SlowNodeMissing if row.nodes >= 8 => 0.98,
         Case::Unstable | Case::Flapping if row.nodes >= 16 => 0.95,
+        Case::SlowSharedHost | Case::SlowSharedRail if row.nodes >= 5 => 0.99,
         _ => 0.0,
     };
     if share(row.named) < least {
@@ -501,6 +233,7 @@ impl fmt::Display for Row {
 #[cfg(test)]
 mod tests {
     use super::super::super::plan::Plan;
+    use super::super::cluster::Cluster;
     use super::*;
 
     /// The short form of the simulation: seeds are fixed, so it always gives the same.
@@ -549,7 +282,7 @@ mod tests {
         let (mut healthy, mut faulted) = (0, 0);
         for case in Case::ALL {
             let is_world = case.is_healthy() && case != Case::Noise;
-            for (mode, runs) in [(Mode::Full, 5), (Mode::Sampled, 8)] {
+            for (mode, runs) in [(Mode::Full, 3), (Mode::Sampled, 6)] {
                 if !is_world {
                     continue;
                 }
@@ -572,13 +305,35 @@ mod tests {
             (Case::SlowLeaf, Mode::Sampled, 4, 4),
             (Case::Populations, Mode::Full, 4, 4),
             (Case::Populations, Mode::Sampled, 8, 8),
-            (Case::Unstable, Mode::Full, 20, 19),
-            (Case::Flapping, Mode::Full, 20, 19),
+            (Case::Unstable, Mode::Full, 12, 11),
+            (Case::Flapping, Mode::Full, 12, 11),
+            (Case::Unstable, Mode::Sampled, 10, 9),
+            (Case::Flapping, Mode::Sampled, 10, 9),
         ] {
             let row = tell(case, mode, 16, runs, 1).unwrap();
             assert!(row.named >= least, "{row}");
             rounds_hold(&row);
         }
+    }
+
+    /// Five hosts that share processors, with rails that are slow one way: measuring a suspect again
+    /// adds to what its directions differ by, which is no noise.
+    #[test]
+    fn a_host_or_rail_that_sends_half_is_named_among_noisy_ones() {
+        for case in [Case::SlowSharedHost, Case::SlowSharedRail] {
+            let row = tell(case, Mode::Full, 5, 60, 1).unwrap();
+            assert!(row.named >= 59, "{row}");
+            rounds_hold(&row);
+        }
+        let row = tell(Case::SharedHosts, Mode::Full, 5, 60, 1).unwrap();
+        assert_eq!(row.faulted, 0, "{row}");
+    }
+
+    /// A trend over the rounds was seen in noise, and went on in those of the suspect alone.
+    #[test]
+    fn luck_of_few_measurements_is_no_drift() {
+        let row = tell(Case::LateNode, Mode::Sampled, 8, 1, 930_086).unwrap();
+        assert_eq!(row.named, 1, "{:?}", row.odd);
     }
 
     #[test]

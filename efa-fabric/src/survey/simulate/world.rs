@@ -14,6 +14,9 @@ pub enum World {
     Plain,
     /// Noise with heavy tails: Student's t with two degrees of freedom.
     HeavyTails,
+    /// Hosts that share processors, as network namespaces on one machine do: the same noise, but no
+    /// measurement is far above what the device carries.
+    SharedHosts,
     /// This share of all pairs always takes a path of 70 % of the rate.
     SlowPaths {
         /// Share of pairs.
@@ -57,6 +60,9 @@ pub enum World {
 
 /// What a slower path reaches.
 const SLOW_PATH: f64 = 0.7;
+
+/// Standard deviations that a measurement among hosts that share processors is above the rate.
+const MOST_ABOVE: f64 = 3.0;
 
 /// What the world made of one measurement.
 pub(super) enum Fate {
@@ -135,13 +141,15 @@ impl World {
     /// One draw of noise, in standard deviations.
     pub(super) fn draw(self, random: &mut Random) -> f64 {
         let normal = random.normal();
+        if !matches!(self, Self::HeavyTails | Self::SharedHosts) {
+            return normal;
+        }
+        // Student's t: a normal over the root of a mean of squares.
+        let (x, y) = (random.normal(), random.normal());
+        let draw = normal / (f64::midpoint(x * x, y * y)).sqrt().max(0.05);
         match self {
-            Self::HeavyTails => {
-                // Student's t: a normal over the root of a mean of squares.
-                let (x, y) = (random.normal(), random.normal());
-                normal / (f64::midpoint(x * x, y * y)).sqrt().max(0.05)
-            }
-            _ => normal,
+            Self::SharedHosts => draw.min(MOST_ABOVE),
+            _ => draw,
         }
     }
 }

@@ -1,0 +1,159 @@
+//! Pairs that are measured while nothing else is: suspects, links, and two proven nodes at last.
+
+use std::collections::BTreeSet;
+
+use super::super::attribution::Look;
+use super::super::observation::{Observations, Outcome};
+use super::super::options::Mode;
+use super::super::schedule::{Pair, ordered};
+use super::{MOST_ALONE, Phase, Plan, clear};
+
+/// Links that are measured alone in a small cluster.
+const LINKS_ALONE: usize = 6;
+/// The pair that is measured alone in the end is one of this many nodes.
+const CONTROLS: usize = 8;
+/// Times that a failed measurement alone is tried again.
+pub(super) const AGAIN: usize = 2;
+
+/// A pair to measure alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lone {
+    pair: Pair,
+    /// The suspect of the pair, if it is a node: any partner will do.
+    suspect: Option<usize>,
+    /// Times that it failed.
+    failed: usize,
+}
+
+impl Plan {
+    /// What has to be measured alone, worst first.
+    pub(super) fn queue(&mut self, observations: &Observations) {
+        let analysis = self.analyse(observations);
+        let times = self.options.thresholds.alone;
+        let mut had: BTreeSet<usize> = BTreeSet::new();
+        let found = analysis.nodes(Look::Screen);
+        for finding in found.iter().filter(|finding| !finding.cleared) {
+            let node = finding.node;
+            let count = finding.alone.map_or(0, |(_, count)| count);
+            let wanted = times.saturating_sub(count);
+            // More than one suspect may take a sampled survey beyond its limit, if they are clear.
+            let worth = analysis.is_clear(finding) || self.fits(wanted);
+            if had.len() < MOST_ALONE && worth && had.insert(node) {
+                let partners = self.proven.iter().filter(|&&p| p != node);
+                let pairs = partners.cycle().skip(count).take(wanted);
+                self.queue.extend(pairs.map(|&partner| Lone {
+                    pair: ordered(node, partner),
+                    suspect: Some(node),
+                    failed: 0,
+                }));
+            }
+        }
+        // Of a few pairs, that many slow ones are no single faults.
+        let most_links = MOST_ALONE.min(LINKS_ALONE.max(analysis.partners.len() / 100));
+        for finding in analysis
+            .links(Look::Verdict, &clear(&analysis))
+            .iter()
+            .take(most_links)
+        {
+            let count = finding.alone.map_or(0, |(_, count)| count);
+            let wanted = times.saturating_sub(count);
+            if self.fits(wanted) {
+                self.queue
+                    .extend(std::iter::repeat_n(Lone::link(finding.pair), wanted));
+            }
+        }
+        if !analysis.reach.any_success() && analysis.reach.any_failure() {
+            // Nobody reached anybody: once more, in case it was a bad moment.
+            let first = observations.as_slice().first().map(|o| (o.a, o.b));
+            let first = first.filter(|&(a, b)| !self.heard.silent[a] && !self.heard.silent[b]);
+            self.queue.extend(first.map(Lone::link));
+        }
+        if !analysis.tells_outliers() {
+            self.proven.clear();
+        }
+    }
+
+    pub(super) fn alone(&mut self, observations: &Observations) -> Option<Vec<Pair>> {
+        if let Some(lone) = self.waiting.take() {
+            self.ask_again(lone, observations);
+        }
+        if let Some(lone) = self.queue.pop_front() {
+            self.waiting = Some(lone);
+            return Some(vec![lone.pair]);
+        }
+        self.phase = Phase::Control;
+        None
+    }
+
+    /// Puts a measurement alone that failed, or never came, at the end of the queue, a suspect
+    /// with another partner.
+    fn ask_again(&mut self, mut lone: Lone, observations: &Observations) {
+        let last = self.issued.saturating_sub(1);
+        let seen = observations.as_slice().iter().rev();
+        let mut of_last = seen.take_while(|o| o.round >= last);
+        let measured = of_last.any(|o| {
+            o.round == last && matches!(o.outcome, Outcome::Measured(_)) && (o.a, o.b) == lone.pair
+        });
+        lone.failed += 1;
+        let lost = self.heard.silent[lone.pair.0] || self.heard.silent[lone.pair.1];
+        if measured || lone.failed > AGAIN || (lost && lone.suspect.is_none()) {
+            return;
+        }
+        let Some(suspect) = lone.suspect.filter(|&node| !self.heard.silent[node]) else {
+            if lone.suspect.is_none() && self.fits(1) {
+                self.queue.push_back(lone);
+            }
+            return;
+        };
+        let had = if lone.pair.0 == suspect {
+            lone.pair.1
+        } else {
+            lone.pair.0
+        };
+        let others: Vec<usize> = self
+            .proven
+            .iter()
+            .copied()
+            .filter(|&node| node != had && node != suspect && !self.heard.silent[node])
+            .collect();
+        let Some(&partner) = others.get(lone.failed % others.len().max(1)) else {
+            return;
+        };
+        lone.pair = ordered(suspect, partner);
+        if self.fits(1) {
+            self.queue.push_back(lone);
+        }
+    }
+
+    pub(super) fn control(&mut self, observations: &Observations) -> Option<Vec<Pair>> {
+        self.phase = Phase::Done;
+        // Whether a suspect is better alone for that alone is worth a round beyond the limit.
+        let is_over = self.options.mode == Mode::Sampled && self.issued >= self.round_limit();
+        if is_over && !self.analyse(observations).is_better_alone() {
+            return None;
+        }
+        // A pair that works, where there is one.
+        let few = &self.proven[..self.proven.len().min(CONTROLS)];
+        let pairs = few.iter().enumerate().flat_map(|(i, &a)| {
+            let others = few[i + 1..].iter();
+            others.map(move |&b| ordered(a, b))
+        });
+        let mut pairs = pairs.collect::<Vec<Pair>>().into_iter();
+        let first = pairs.clone().next();
+        pairs
+            .find(|pair| self.met.contains(pair))
+            .or(first)
+            .map(|pair| vec![pair])
+    }
+}
+
+impl Lone {
+    /// A link, again and again.
+    fn link(pair: Pair) -> Self {
+        Self {
+            pair,
+            suspect: None,
+            failed: 0,
+        }
+    }
+}
