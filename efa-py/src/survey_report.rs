@@ -323,6 +323,9 @@ value_class! {
         noise_percent: Option<f64> = |report| report.conclusion.noise_percent;
         /// The least loss of a node that could be told from that noise, in percent.
         detectable_percent: Option<f64> = |report| report.conclusion.detectable_percent;
+        /// How many of 100 nodes that are bad in 30 % of their measurements a survey of this many
+        /// measurements names at best: computed, not measured.
+        unstable_named_percent: Option<f64> = |report| report.conclusion.unstable_named_percent;
         /// The median rate with all rails in one direction, in Gbit/s; None where none was measured.
         typical_gbps: Option<f64> = |report| report.conclusion.typical_gbps;
         /// The median latency, in µs; None where none was measured.

@@ -39,6 +39,8 @@ def test_a_report_has_what_to_do_and_how_it_was_surveyed() -> None:
     assert (report.pairs, report.links_seen) == (28, 1.0)
     assert report.noise_percent is not None
     assert report.detectable_percent is not None
+    assert report.unstable_named_percent is not None
+    assert 90.0 < report.unstable_named_percent < 92.0  # seven measurements of each node
     assert surveyed().action == "nothing to do: no fault was found"
     assert survey.SurveyReport.from_json(report.to_json()) == report
 

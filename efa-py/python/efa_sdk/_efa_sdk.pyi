@@ -5996,6 +5996,12 @@ class SurveyReport:
         Nodes that joined and that nobody reached, or that stopped answering, by name.
         """
     @property
+    def unstable_named_percent(self, /) -> float | None:
+        """
+        How many of 100 nodes that are bad in 30 % of their measurements a survey of this many
+        measurements names at best: computed, not measured.
+        """
+    @property
     def version(self, /) -> str | None:
         """
         The version of efa-sdk that surveyed; None in older reports.
