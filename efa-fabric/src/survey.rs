@@ -38,11 +38,13 @@
 //! | `heard` | which nodes answered so far |
 //! | `plan` | the order: base rounds, targeted rounds, pairs alone, done |
 //! | `rank` | an order of nodes in which neighbours are near |
+//! | `collective` | rings, all to all and many to one, against what the pairs promise |
 //! | `simulate` | clusters with known faults, to test all this and drivers of your own |
 //!
 //! The method and its measured detection rates are in docs/survey-statistics.md.
 
 mod attribution;
+pub mod collective;
 mod conclusion;
 mod heard;
 mod observation;
