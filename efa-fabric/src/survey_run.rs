@@ -13,12 +13,14 @@
 //! | `outcome` | what a report comes to, and who took no part |
 //! | `pair` | latency and both directions between two nodes; failures are data |
 //! | `rails` | all rails of a pair at the same time |
+//! | `flows` | all that a node sends and receives in one step of a collective pattern |
 //! | `driver` | from one round to the next; nodes without an answer are not asked again |
 //! | `progress` | how far a survey is |
 //! | `mail` | what ranks leave for each other on an exchange |
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `inspection` | where nodes differ, and what their doctors say |
 //! | `report` | nodes, verdicts, measurements; JSON |
+//! | `scaling` | what is said of collective patterns |
 //! | `text` | what to do, why, and a table of nodes |
 //! | `time` | times as text |
 //! | `compare` | what changed since an earlier report |
@@ -32,6 +34,7 @@
 mod compare;
 mod drain;
 mod driver;
+mod flows;
 mod heat;
 mod history;
 mod html;
@@ -47,6 +50,7 @@ mod rank;
 mod report;
 #[cfg(test)]
 mod sample;
+mod scaling;
 mod state;
 mod summary;
 mod svg;
@@ -56,6 +60,7 @@ pub(crate) mod time;
 pub use compare::{Comparison, MovedRate};
 pub use drain::{DrainCommands, Scheduler};
 pub use driver::Survey;
+pub use flows::{FlowEnd, FlowSight, FlowSights, FlowTask, run_flows};
 pub use inspection::{Difference, Inspection, differences};
 pub use node::Node;
 pub use pair::{PairOptions, Side, Sight, probe_pair};

@@ -45,6 +45,6 @@ macro_rules! choices {
 choices! {
     Buffers CheckStatus CommandStatus Direction DocumentSeverity DocumentStatus DoctorStatus
     DoctorVerdict EventAction JobEnd NcclSeverity NcclVerdict NodeStateKind Operation Placement
-    PreflightVerdict ProbeRole Profile Proof PublicIp RailEvidence SurveyMode SurveyStatus Tenancy
-    Wait
+    PreflightVerdict ProbeRole Profile Proof PublicIp RailEvidence SurveyBreaks SurveyMode
+    SurveyPattern SurveyStatus Tenancy Wait
 }

@@ -29,6 +29,7 @@ mod rails;
 mod runtime;
 mod store;
 mod survey;
+mod survey_flows;
 mod survey_options;
 mod survey_report;
 mod value;
@@ -107,6 +108,10 @@ mod _efa_sdk {
     use crate::survey::{
         PairOptions, PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async, survey_pair,
         survey_pair_async,
+    };
+    #[pymodule_export]
+    use crate::survey_flows::{
+        SurveyCollective, SurveyFlowSights, SurveyFlowTask, survey_flows, survey_flows_async,
     };
     #[pymodule_export]
     use crate::survey_options::{SurveyOptions, SurveyThresholds, chosen_options};

@@ -1,5 +1,7 @@
 //! Surveys: plans, what pairs saw, reports, and ranks that meet over an exchange.
 
+use std::collections::BTreeMap;
+
 use efa_fabric as fabric;
 use fabric::survey as core;
 use fabric::survey_run as runs;
@@ -12,6 +14,7 @@ use crate::exchange::Exchange;
 use crate::fabric::{Library, library, on_thread};
 use crate::rails::Rail;
 use crate::runtime::{awaitable, block_on};
+use crate::survey_flows::{SurveyFlowSights, SurveyFlowTask};
 use crate::survey_options::{SurveyOptions, chosen_options};
 use crate::survey_report::{SurveyNode, SurveyReport, SurveySummary};
 use crate::value::value_class;
@@ -303,6 +306,33 @@ impl SurveyPlan {
     ) -> PyResult<()> {
         self.0
             .record(pair, low.map(|s| s.0), high.map(|s| s.0), after_s)
+            .map_err(errors::exception)
+    }
+
+    /// When the pairs are over: what nodes do next, all at the same time, to carry out the patterns
+    /// that the options name; a task for each node that takes part, for `survey_flows` there. None
+    /// when all were carried out. name: of the survey.
+    #[pyo3(signature = (name: "str"))]
+    fn next_flows(
+        &mut self,
+        #[pyo3(from_py_with = given)] name: &str,
+    ) -> Option<Vec<SurveyFlowTask>> {
+        let tasks = self.0.next_flows(name)?;
+        Some(tasks.into_iter().map(SurveyFlowTask).collect())
+    }
+
+    /// Takes what the nodes of the current step saw, by number, so many seconds after its start. A
+    /// node that is not there gave no answer: the step comes once more from `next_flows()`, and a
+    /// node that gives none then is lost.
+    #[pyo3(signature = (sights: "dict[int, SurveyFlowSights]", *, after_s: "float" = 0.0))]
+    fn record_flows(
+        &mut self,
+        #[pyo3(from_py_with = given)] sights: BTreeMap<usize, SurveyFlowSights>,
+        #[pyo3(from_py_with = given)] after_s: f64,
+    ) -> PyResult<()> {
+        let sights = sights.into_iter().map(|(node, of)| (node, of.0)).collect();
+        self.0
+            .record_flows(sights, after_s)
             .map_err(errors::exception)
     }
 

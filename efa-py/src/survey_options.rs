@@ -92,7 +92,8 @@ value_class! {
     /// reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one rail.
     /// base_rounds: rounds of a sampled survey before suspects are measured again, 1 or more;
     /// log2 of the number of nodes, rounded down, and 2, if not given. thresholds: when a
-    /// difference counts; the defaults if not given.
+    /// difference counts; the defaults if not given. collectives: patterns to carry out after the
+    /// pairs, each once: `ring`, `all_to_all`, `incast`; none if not given.
     ///
     /// Raises FabricError with the code `fabric.invalid_option`, whose context has `option`,
     /// `value` and `limit`; ValueError for an unknown mode.
@@ -109,6 +110,10 @@ value_class! {
         expected_rail_gbps: Option<f64> = |o| o.expected_rail_gbps;
         /// Base rounds of a sampled survey.
         base_rounds: Option<usize> = |o| o.base_rounds;
+        /// Patterns to carry out after the pairs.
+        collectives: PyResult<Vec<choices::SurveyPattern>> = |o| {
+            o.collectives.iter().map(|pattern| word(pattern).map(Into::into)).collect()
+        };
         /// When a difference counts.
         thresholds: SurveyThresholds = |o| SurveyThresholds(o.thresholds.clone());
     }
@@ -125,8 +130,10 @@ impl SurveyOptions {
         *, mode: "choices.SurveyMode" = "full", seed: "int" = 0,
         labels: "Sequence[str] | None" = None,
         expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None,
-        base_rounds: "int | None" = None, thresholds: "SurveyThresholds | None" = None
+        base_rounds: "int | None" = None, thresholds: "SurveyThresholds | None" = None,
+        collectives: "Sequence[choices.SurveyPattern]" = vec![]
     ))]
+    #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
         #[pyo3(from_py_with = given)] mode: &str,
         #[pyo3(from_py_with = given)] seed: u64,
@@ -135,6 +142,7 @@ impl SurveyOptions {
         #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
         #[pyo3(from_py_with = given)] base_rounds: Option<i64>,
         #[pyo3(from_py_with = given)] thresholds: Option<SurveyThresholds>,
+        #[pyo3(from_py_with = given)] collectives: Vec<String>,
     ) -> PyResult<Self> {
         let mut options = core::Options::default();
         options.mode = parse("mode", mode)?;
@@ -146,6 +154,10 @@ impl SurveyOptions {
             .map(|rounds| count("base_rounds", rounds))
             .transpose()?;
         options.thresholds = thresholds.map(|t| t.0).unwrap_or_default();
+        let patterns = collectives.iter();
+        options.collectives = patterns
+            .map(|pattern| parse("collectives", pattern))
+            .collect::<PyResult<_>>()?;
         options.require_valid().map_err(errors::exception)?;
         Ok(Self(options))
     }
@@ -177,6 +189,7 @@ pub(crate) fn chosen_options(
         expected_rail_gbps,
         None,
         None,
+        Vec::new(),
     )?;
     core::Options::whole_or_settings(options.map(|options| options.0), settings.0)
         .map(SurveyOptions)

@@ -14,6 +14,7 @@ use crate::convert::{list, parse, word};
 use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
 use crate::node::Node;
+use crate::survey_flows::SurveyCollective;
 use crate::survey_options::SurveyOptions;
 use crate::value::value_class;
 
@@ -45,12 +46,17 @@ value_class! {
     SurveyNodeState(runs::NodeState) {
         /// `joined`, `measured`, `lost` or `absent`.
         kind: choices::NodeStateKind = |state| state.as_str().into();
-        /// The round in which it was lost, from 0.
+        /// The round in which it was lost, from 0; steps of patterns are counted on.
         lost_in_round: Option<usize> = |state| lost(state).map(|(round, ..)| round);
         /// Seconds from the start of that round to when it was given up.
         lost_after_s: Option<f64> = |state| lost(state).map(|(_, after_s, _)| after_s);
         /// The number of the node that it was measured with then.
         lost_with: Option<usize> = |state| lost(state).and_then(|(.., partner)| partner);
+        /// The pattern in which it was lost: `ring`, `all_to_all` or `incast`; None of others.
+        lost_in_pattern: Option<choices::SurveyPattern> = |state| match state {
+            runs::NodeState::Lost { pattern, .. } => pattern.map(|of| of.as_str().into()),
+            _ => None,
+        };
         /// The code of the error that kept it from taking part.
         absent_code: Option<String> = |state| absent(state).map(|(code, _)| code);
         /// Why it took no part, with what to do about it.
@@ -312,6 +318,8 @@ value_class! {
         differences: Vec<SurveyDifference> = |report| {
             report.differences().into_iter().map(SurveyDifference).collect()
         };
+        /// Patterns that were carried out after the pairs, and what they come to.
+        collectives: Vec<SurveyCollective> = |report| list(&report.collectives);
         /// Rounds that were measured.
         rounds: usize = |report| report.rounds;
         /// Pairs of nodes that were tried.

@@ -200,6 +200,29 @@ class Hosts:
             self._at_switch(f"ip link set port{number} up")
 
     @contextlib.contextmanager
+    def sharing(self, total_mbit: int) -> Iterator[None]:
+        """All that the switch carries has this rate together, as on a trunk that is too thin: who
+        sends one at a time notices nothing. What comes in at each port goes through one device."""
+        with contextlib.ExitStack() as undo:
+            for line in (
+                "ip link add name trunk type ifb",
+                "ip link set trunk up",
+                "tc qdisc add dev trunk root handle 1: htb default 10",
+                _HTB_CLASS.format(dev="trunk", minor=10, rate=f"{total_mbit}mbit"),
+            ):
+                self._at_switch(line)
+            undo.callback(self._at_switch, "ip link del trunk")
+            for number in range(self.count):
+                port = f"port{number}"
+                self._at_switch(f"tc qdisc add dev {port} handle ffff: ingress")
+                undo.callback(self._at_switch, f"tc qdisc del dev {port} ingress")
+                self._at_switch(
+                    f"tc filter add dev {port} parent ffff: protocol ip u32 match u32 0 0 "
+                    "action mirred egress redirect dev trunk"
+                )
+            yield
+
+    @contextlib.contextmanager
     def emptied(self, number: int, folder: pathlib.Path) -> Iterator[None]:
         """The host finds nothing in a folder of this machine."""
         self.run(number, f"mount -t tmpfs tmpfs {shlex.quote(str(folder))}")

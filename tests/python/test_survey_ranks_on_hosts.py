@@ -141,6 +141,28 @@ def test_ranks_end_soon_after_the_rendezvous_host_falls_silent(
 
 
 @pytest.mark.alone
+def test_a_trunk_that_pairs_do_not_show_breaks_the_ring(hosts: Hosts, token: pathlib.Path) -> None:
+    options = "--test-budget-s=0.4 --round-deadline-s=20 --loss=0.5 --latency-excess=1000 "
+    options += "--link-latency-excess=1000 --collectives ring"
+    # Two pairs of five hosts at a time have room, all five hosts at once have half of theirs.
+    with hosts.sharing(total_mbit=360):
+        ranks = [start(hosts, number, token, options) for number in range(hosts.count)]
+        rank_0, *others = [ended(rank) for rank in ranks]
+    report = read(rank_0)
+    assert (report.exit_status, report.drain) == (1, [])
+    assert {of.status for of in others} == {1}
+    (ring,) = report.collectives
+    assert (ring.pattern, ring.nodes) == ("ring", [0, 1, 2, 3, 4])
+    assert (ring.flows, ring.measured, ring.compared, ring.failed) == (5, 5, 5, 0)
+    assert (ring.breaks, ring.slow, ring.scales) == ("everywhere", 5, False)
+    assert ring.measured_gbps is not None
+    assert ring.expected_gbps is not None
+    assert ring.measured_gbps < 0.7 * ring.expected_gbps
+    assert report.action == "look at: the ring, which breaks everywhere"
+    assert "ring of 5 nodes: " in str(report)
+
+
+@pytest.mark.alone
 def test_a_wrong_token_and_a_late_rank_are_errors_of_the_set_up(
     hosts: Hosts, token: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

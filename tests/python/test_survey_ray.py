@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import efa_sdk
 import pytest
 from efa_sdk import Topology, errors
-from efa_sdk.survey import NodeInspection, SurveyProgress, SurveyReport
+from efa_sdk.survey import NodeInspection, SurveyOptions, SurveyProgress, SurveyReport
 from hosts import wait_until
 from support import Cloud
 from survey_actors import assert_gone, survey_actors
@@ -211,6 +211,50 @@ def test_rails_are_measured_together(cluster: Any) -> None:
         assert min(row["gbps_a_to_b"], row["gbps_b_to_a"]) > 0
         assert (row["latency_us"] is None) == (row["rail"] is not None)
     assert [node.rails for node in report.nodes] == [3, 3, 3]
+
+
+def test_patterns_are_carried_out_after_the_pairs(cluster: Any) -> None:
+    before = survey_actors()
+    options = SurveyOptions(collectives=["ring", "incast"])
+    report = efa_sdk.ray.survey(**PATIENT, options=options, inspect=None)
+    assert not report.partial
+    assert [of.pattern for of in report.collectives] == ["ring", "incast"]
+    for of, flows in zip(report.collectives, (3, 6), strict=True):
+        # How fast they are together is this machine's: how busy its processors are.
+        assert (of.flows, of.measured, of.compared, of.failed) == (flows, flows, flows, 0), report
+        assert of.lost == []
+        assert of.measured_gbps is not None
+        assert of.expected_gbps is not None
+    assert SurveyReport.from_json(report.to_json()) == report
+    assert_gone(before)
+
+
+def test_a_node_that_hangs_in_a_pattern_is_lost_in_it(cluster: Any) -> None:
+    before = survey_actors()
+    stopped: list[int] = []
+
+    def stop(state: SurveyProgress) -> None:
+        if state.pairs == 3 and not stopped:
+            stopped.append(min(survey_actors() - before))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    options = SurveyOptions(collectives=["ring"])
+    try:
+        report = efa_sdk.ray.survey(
+            **QUICK, options=options, progress=stop, round_deadline_s=12, inspect=os.getpid
+        )
+        (hung,) = (node for node in report.nodes if node.inspection == str(stopped[0]))
+        assert (hung.state.kind, hung.state.lost_in_pattern) == ("lost", "ring"), report
+        assert hung.name in report.drain
+        assert "in the ring of all" in str(report)
+        (ring,) = report.collectives
+        assert [report.nodes[number] for number in ring.lost] == [hung]
+        assert not ring.scales
+        assert_gone(before)
+    finally:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_provider_that_is_nowhere_is_no_finding(cluster: Any) -> None:

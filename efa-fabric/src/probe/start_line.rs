@@ -48,6 +48,21 @@ impl StartLine {
         self.unmeasured.load(Ordering::Acquire) == 0 || self.given_up.load(Ordering::Acquire)
     }
 
+    /// Whether all but one have come.
+    pub(crate) fn waits_for_last(&self) -> bool {
+        self.missing.load(Ordering::Acquire) == 1
+    }
+
+    /// Whether all but one have measured, or left.
+    pub(crate) fn ends_with_last(&self) -> bool {
+        self.unmeasured.load(Ordering::Acquire) == 1
+    }
+
+    /// The one that measures nothing itself needs no traffic any more.
+    pub(crate) fn end_last(&self) {
+        count_down(&self.unmeasured);
+    }
+
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::Release);
     }

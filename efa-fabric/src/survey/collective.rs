@@ -2,9 +2,10 @@
 //! to all, many to one. What to carry out, and whether it keeps what the pairs promise.
 //!
 //! A pattern is a list of [`Step`]s, each a set of directed flows that a driver carries out at the
-//! same time. What the pairs of a survey measured, one direction after the other, is what each flow
-//! is expected to reach: a flow whose pair was not measured is compared with nothing, and nothing
-//! is said of it.
+//! same time; each step comes [`REPEATS`] times, since one measurement of a flow is no finding.
+//! What the pairs of a survey measured, one direction after the other, is what each flow is
+//! expected to reach: a flow whose pair was not measured is compared with nothing, and nothing is
+//! said of it. A loss counts that neither the noise of the pairs nor that of the flows explains.
 //!
 //! A ring has the *bus bandwidth* of its slowest flow. For all-reduce that is the algorithm's rate
 //! times 2(n − 1)/n, for all-to-all times (n − 1)/n: doc/PERFORMANCE.md of NVIDIA's nccl-tests.
@@ -14,19 +15,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::observation::{Observations, Outcome};
+use crate::error::{Code, Error, Result};
 use crate::median::median;
 
-/// Steps of a pattern at most: an all-to-all of more nodes takes some of its shifts, an incast some
-/// of its receivers.
+mod subset;
+
+pub use subset::Breaks;
+
+/// Different steps of a pattern at most: an all-to-all of more nodes takes some of its shifts, an
+/// incast some of its receivers.
 const MOST_STEPS: usize = 16;
-/// Times that a ring is carried out: one measurement of a flow is no finding.
-const RINGS: usize = 3;
+/// Times that each step is carried out.
+pub const REPEATS: usize = 3;
 /// Nodes that send to one at the same time.
 const SENDERS: usize = 8;
-/// A flow keeps its promise down to this share of it.
-const KEPT: f64 = 0.8;
-/// A subset is slow if this share of its flows is, and at most the rest of the others.
-const MOST: f64 = 0.8;
+/// A loss below this share of what the pairs promise is none, however little noise there is.
+const LEAST_LOSS: f64 = 0.2;
+/// Standard deviations that a loss has to exceed: of the hundreds of flows of an all-to-all, one in
+/// 30,000 has that by chance.
+const DEVIATIONS: f64 = 4.0;
 
 /// A flow: the sending node, the receiving node.
 pub type Flow = (usize, usize);
@@ -44,6 +51,37 @@ pub enum Pattern {
     Incast,
 }
 
+impl Pattern {
+    /// Its name, as in options, such as `all_to_all`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::AllToAll => "all_to_all",
+            Self::Incast => "incast",
+        }
+    }
+
+    /// Its name in sentences, such as `all-to-all`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::AllToAll => "all-to-all",
+            Self::Incast => "incast",
+        }
+    }
+
+    /// The least number of nodes that it takes.
+    #[must_use]
+    pub fn least_nodes(self) -> usize {
+        match self {
+            Self::Ring | Self::AllToAll => 2,
+            Self::Incast => 3,
+        }
+    }
+}
+
 /// Flows to carry out at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -55,15 +93,18 @@ pub struct Step {
 }
 
 /// What a driver saw of one flow.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlowSeen {
     /// The [`Step::index`] that it belongs to.
     pub step: usize,
     /// The flow.
     pub flow: Flow,
-    /// Its rate in Gbit/s while all others of the step ran; `None` where it failed.
+    /// Its rate in Gbit/s while the others of the step ran; `None` where it failed.
     pub gbps: Option<f64>,
+    /// The code of the error, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 impl FlowSeen {
@@ -71,62 +112,149 @@ impl FlowSeen {
     #[must_use]
     pub fn new(step: usize, flow: Flow, gbps: Option<f64>) -> Self {
         let gbps = gbps.filter(|gbps| gbps.is_finite() && *gbps > 0.0);
-        Self { step, flow, gbps }
+        Self {
+            step,
+            flow,
+            gbps,
+            code: None,
+        }
+    }
+
+    /// The same, failed with an error of this code.
+    #[must_use]
+    pub fn with_code(mut self, code: Option<String>) -> Self {
+        self.code = code;
+        self
     }
 }
 
-/// Which flows do not keep what the pairs promise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// A pattern as it was carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Breaks {
-    /// Nearly all: nodes are slower when they send and receive at once, or the whole network is.
-    Everywhere,
-    /// Nearly all between nodes of different groups, and hardly any within.
-    AcrossGroups,
-    /// Nearly all of this node, and hardly any of the others.
-    Node(usize),
-    /// These.
-    Flows(Vec<Flow>),
+pub struct Carried {
+    /// What was carried out.
+    pub pattern: Pattern,
+    /// The nodes that took part, in the order of the pattern.
+    pub nodes: Vec<usize>,
+    /// What was seen of its flows: each of each step, unless the pattern ended before.
+    pub seen: Vec<FlowSeen>,
+    /// Nodes that were lost in it, which ended it.
+    pub lost: Vec<usize>,
+}
+
+impl Carried {
+    /// Nothing yet, of this pattern over these nodes.
+    #[must_use]
+    pub fn new(pattern: Pattern, nodes: Vec<usize>) -> Self {
+        Self {
+            pattern,
+            nodes,
+            seen: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Refuses what no driver can have seen in a cluster of so many nodes.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` for nodes that the cluster lacks or that come twice, flows that are
+    /// none of their step or come twice, rates that are no positive numbers.
+    pub fn require_valid_for(&self, nodes: usize) -> Result<()> {
+        let wrong = |what: String| {
+            Err(Error::new(Code::InvalidOption, what)
+                .with_context("pattern", self.pattern.as_str())
+                .with_context("nodes", nodes))
+        };
+        let mut members = BTreeSet::new();
+        if let Some(node) = (self.nodes.iter()).find(|&&n| n >= nodes || !members.insert(n)) {
+            return wrong(format!(
+                "node {node} of the pattern is none of the cluster's {nodes}, or there twice"
+            ));
+        }
+        if let Some(node) = self.lost.iter().find(|node| !members.contains(node)) {
+            return wrong(format!("node {node} was lost in a pattern without it"));
+        }
+        let steps = steps(self.pattern, &self.nodes);
+        let mut asked = BTreeSet::new();
+        for step in &steps {
+            asked.extend(step.flows.iter().map(|flow| (step.index, *flow)));
+        }
+        for seen in &self.seen {
+            if !asked.remove(&(seen.step, seen.flow)) {
+                let (from, to) = seen.flow;
+                return wrong(format!(
+                    "the flow from {from} to {to} is none of step {}, or there twice",
+                    seen.step
+                ));
+            }
+            if seen
+                .gbps
+                .is_some_and(|gbps| !(gbps.is_finite() && gbps > 0.0))
+            {
+                return wrong("the rate of a flow is a positive number".to_owned());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a pattern reached, against what the pairs promise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Collective {
-    /// What was carried out.
-    pub pattern: Pattern,
-    /// Nodes that took part.
-    pub nodes: usize,
+    /// What was carried out, and seen.
+    pub carried: Carried,
     /// Bus bandwidth of a ring or all-to-all, and of an incast what a receiver gets in all, the
     /// median of them, in Gbit/s. `None` unless every flow was measured.
     pub measured_gbps: Option<f64>,
     /// The same of the pairs. `None` unless all of them were measured.
     pub expected_gbps: Option<f64>,
-    /// Flows that were asked for.
+    /// Different flows that were asked for, each [`REPEATS`] times.
     pub flows: usize,
-    /// Those of which the flow and its pair were measured.
+    /// Those that were measured at least once.
+    pub measured: usize,
+    /// Those of which the pair was measured too.
     pub compared: usize,
-    /// Those that failed.
+    /// Times that a flow failed.
     pub failed: usize,
+    /// The least loss of a flow that counts, as a share of what its pair promises: what noise does
+    /// not explain. `None` where the noise is unknown, and then nothing is said.
+    pub least_loss: Option<f64>,
+    /// Flows that lost that much or more; where it breaks everywhere, what noise of all of them
+    /// together does not explain.
+    pub slow: usize,
+    /// Their median rate, of an incast that of all flows to their receivers, in Gbit/s.
+    pub slow_gbps: Option<f64>,
+    /// The median of what their pairs promise.
+    pub slow_expected_gbps: Option<f64>,
     /// What does not keep its promise; `None` where nothing was compared, or all is kept.
     pub breaks: Option<Breaks>,
 }
 
-/// The steps of a pattern over these nodes, in their order; none below two nodes, for an incast
-/// below three.
+/// The steps of a pattern over these nodes, in their order, all of them once, and then again; none
+/// below [`Pattern::least_nodes`].
 #[must_use]
 pub fn steps(pattern: Pattern, nodes: &[usize]) -> Vec<Step> {
+    let different = different_steps(pattern, nodes);
+    let all = (0..REPEATS).flat_map(|_| different.iter().cloned());
+    let numbered = all.enumerate();
+    numbered
+        .map(|(index, flows)| Step { index, flows })
+        .collect()
+}
+
+fn different_steps(pattern: Pattern, nodes: &[usize]) -> Vec<Vec<Flow>> {
     let count = nodes.len();
+    if count < pattern.least_nodes() {
+        return Vec::new();
+    }
     let shifted = |by: usize| -> Vec<Flow> {
         let flow = |at: usize| (nodes[at], nodes[(at + by) % count]);
         (0..count).map(flow).collect()
     };
-    let flows: Vec<Vec<Flow>> = match pattern {
-        _ if count < 2 => Vec::new(),
-        Pattern::Ring => vec![shifted(1); RINGS],
+    match pattern {
+        Pattern::Ring => vec![shifted(1)],
         Pattern::AllToAll => spaced(count - 1).map(|at| shifted(at + 1)).collect(),
-        Pattern::Incast if count < 3 => Vec::new(),
         Pattern::Incast => {
             let senders = SENDERS.min(count - 1);
             let to = |at: usize| {
@@ -135,11 +263,7 @@ pub fn steps(pattern: Pattern, nodes: &[usize]) -> Vec<Step> {
             };
             spaced(count).map(to).collect()
         }
-    };
-    let numbered = flows.into_iter().enumerate();
-    numbered
-        .map(|(index, flows)| Step { index, flows })
-        .collect()
+    }
 }
 
 /// Numbers below `count`, evenly spaced, as many as a pattern has steps at most.
@@ -148,52 +272,147 @@ fn spaced(count: usize) -> impl Iterator<Item = usize> {
     (0..taken).map(move |at| at * count / taken)
 }
 
-/// Compares what was seen of a pattern with what the pairs of the survey promise.
+/// Compares what was seen of a pattern with what the pairs of the survey promise. `noise` is the
+/// standard deviation of a measurement of a pair, as a share, where it is known; else that of the
+/// flows stands in for it.
 #[must_use]
 pub fn judge(
-    pattern: Pattern,
-    steps: &[Step],
-    seen: &[FlowSeen],
+    carried: Carried,
     pairs: &Observations,
+    noise: Option<f64>,
     labels: Option<&[String]>,
 ) -> Collective {
+    let pattern = carried.pattern;
+    let different = different_steps(pattern, &carried.nodes);
     let promised = Promised::new(pairs);
-    let rates: BTreeMap<(usize, Flow), f64> = seen
-        .iter()
-        .filter_map(|seen| Some(((seen.step, seen.flow), seen.gbps?)))
-        .collect();
-    let asked = || steps.iter().flat_map(|step| &step.flows);
-    let nodes: BTreeSet<usize> = asked().flat_map(|&(from, to)| [from, to]).collect();
-    let kept = match pattern {
-        Pattern::Incast => kept_by_receivers(steps, &rates, &promised),
-        _ => kept_by_flows(steps, &rates, &promised),
-    };
-    let of_step = |step: &Step| {
-        let of = |flow: &Flow| rates.get(&(step.index, *flow)).copied();
-        together(pattern, step, of)
-    };
-    let measured: Option<Vec<f64>> = steps.iter().map(of_step).collect();
-    let promise = |step: &Step| promised.of_step(pattern, step);
-    let expected: Option<Vec<f64>> = steps.iter().map(promise).collect();
+    let rates = Rates::new(&carried.seen, &different);
     let over: fn(Vec<f64>) -> Option<f64> = match pattern {
         Pattern::Ring | Pattern::Incast => middle,
         Pattern::AllToAll => one_after_the_other,
     };
+    let measured: Option<Vec<f64>> = (0..different.len())
+        .map(|at| middle(rates.of_step(pattern, at)))
+        .collect();
+    let expected: Option<Vec<f64>> = (different.iter())
+        .map(|flows| promised.of_step(pattern, flows))
+        .collect();
+    let kept = match pattern {
+        Pattern::Incast => kept_by_receivers(&different, &rates, &promised),
+        _ => kept_by_flows(&different, &rates, &promised),
+    };
+    let own_noise = rates.noise(pattern);
+    let of_both = own_noise.map(|own| {
+        let of_pair = noise.unwrap_or(own);
+        (of_pair.powi(2) + own.powi(2) / REPEATS as f64).sqrt()
+    });
+    let limit = |count: usize| {
+        let noise = of_both? / (count.max(1) as f64).sqrt();
+        Some(LEAST_LOSS.max(DEVIATIONS * noise))
+    };
+    let least_loss = limit(1);
+    // How a full network divides what it has among flows is noise of each, and none of all.
+    let independent = match pattern {
+        Pattern::Incast => different.len(),
+        _ => kept.len(),
+    };
+    let mut counted = least_loss;
+    let mut breaks = counted.and_then(|least| subset::breaks(pattern, &kept, 1.0 - least, labels));
+    if breaks.is_none() {
+        let of_all = limit(independent);
+        if of_all.is_some_and(|least| subset::is_everywhere(&kept, 1.0 - least)) {
+            (breaks, counted) = (Some(Breaks::Everywhere), of_all);
+        }
+    }
+    let slow = kept.values();
+    let slow = slow.filter(|of| counted.is_some_and(|least| of.is_below(1.0 - least)));
+    let slow: Vec<Share> = slow.copied().collect();
+    let all = || different.iter().flatten();
     Collective {
-        pattern,
-        nodes: nodes.len(),
         measured_gbps: measured.and_then(over),
         expected_gbps: expected.and_then(over),
-        flows: asked().count(),
-        compared: kept.compared,
-        failed: seen.iter().filter(|seen| seen.gbps.is_none()).count(),
-        breaks: breaks(&kept.shares, labels),
+        flows: all().count(),
+        measured: all().filter(|flow| rates.has(**flow)).count(),
+        compared: kept.len(),
+        failed: (carried.seen.iter())
+            .filter(|seen| seen.gbps.is_none())
+            .count(),
+        least_loss,
+        slow: slow.len(),
+        slow_gbps: middle(slow.iter().map(|of| of.gbps).collect()),
+        slow_expected_gbps: middle(slow.iter().map(|of| of.expected_gbps).collect()),
+        breaks,
+        carried,
+    }
+}
+
+/// What the flows of a pattern reached.
+struct Rates<'a> {
+    different: &'a [Vec<Flow>],
+    /// By different step and repeat, then by flow.
+    times: Vec<Vec<BTreeMap<Flow, f64>>>,
+}
+
+impl<'a> Rates<'a> {
+    fn new(seen: &[FlowSeen], different: &'a [Vec<Flow>]) -> Self {
+        let mut times = vec![vec![BTreeMap::new(); REPEATS]; different.len()];
+        for seen in seen {
+            let (at, time) = (
+                seen.step % different.len().max(1),
+                seen.step / different.len().max(1),
+            );
+            let of = times
+                .get_mut(at)
+                .and_then(|of: &mut Vec<_>| of.get_mut(time));
+            if let (Some(of), Some(gbps)) = (of, seen.gbps) {
+                of.insert(seen.flow, gbps);
+            }
+        }
+        Self { different, times }
+    }
+
+    /// The rates of a step as a whole, each time that all of its flows were measured.
+    fn of_step(&self, pattern: Pattern, at: usize) -> Vec<f64> {
+        let flows = &self.different[at];
+        let whole =
+            |of: &BTreeMap<Flow, f64>| together(pattern, flows, |flow| of.get(flow).copied());
+        self.times[at].iter().filter_map(whole).collect()
+    }
+
+    /// The rates of a flow, in order of time.
+    fn of_flow(&self, at: usize, flow: Flow) -> Vec<f64> {
+        let times = self.times[at].iter();
+        times.filter_map(|of| of.get(&flow).copied()).collect()
+    }
+
+    fn has(&self, flow: Flow) -> bool {
+        self.times.iter().flatten().any(|of| of.contains_key(&flow))
+    }
+
+    /// How much one rate differs from the next of the same flow, as a standard deviation of one and
+    /// a share of it; of an incast that of all that a receiver gets, since how it divides that
+    /// among the senders is no noise.
+    fn noise(&self, pattern: Pattern) -> Option<f64> {
+        let series: Vec<Vec<f64>> = match pattern {
+            Pattern::Incast => (0..self.different.len())
+                .map(|at| self.of_step(pattern, at))
+                .collect(),
+            _ => (self.different.iter().enumerate())
+                .flat_map(|(at, flows)| flows.iter().map(move |flow| self.of_flow(at, *flow)))
+                .collect(),
+        };
+        let changes = series.iter().flat_map(|of| of.windows(2));
+        let mut changes: Vec<f64> = changes.map(|two| (two[1] / two[0]).ln().abs()).collect();
+        if changes.len() < 2 {
+            return None;
+        }
+        // The median of |x| is 0.6745 standard deviations, and a change has those of two rates.
+        median(&mut changes).map(|change| change / 0.6745 / std::f64::consts::SQRT_2)
     }
 }
 
 /// The rate of a step: of its slowest flow, or of all flows to the one that receives.
-fn together(pattern: Pattern, step: &Step, of: impl Fn(&Flow) -> Option<f64>) -> Option<f64> {
-    let rates: Option<Vec<f64>> = step.flows.iter().map(of).collect();
+fn together(pattern: Pattern, flows: &[Flow], of: impl Fn(&Flow) -> Option<f64>) -> Option<f64> {
+    let rates: Option<Vec<f64>> = flows.iter().map(of).collect();
     let rates = rates?.into_iter();
     Some(match pattern {
         Pattern::Incast => rates.sum(),
@@ -238,9 +457,9 @@ impl Promised {
 
     /// What a step promises: that of its slowest pair; of an incast what the receiver takes from
     /// one node at a time, unless all senders together have less.
-    fn of_step(&self, pattern: Pattern, step: &Step) -> Option<f64> {
-        let all = together(pattern, step, |flow| self.flows.get(flow).copied())?;
-        match (pattern, step.flows.first()) {
+    fn of_step(&self, pattern: Pattern, flows: &[Flow]) -> Option<f64> {
+        let all = together(pattern, flows, |flow| self.flows.get(flow).copied())?;
+        match (pattern, flows.first()) {
             (Pattern::Incast, Some((_, to))) => self.receives.get(to).map(|most| most.min(all)),
             _ => Some(all),
         }
@@ -252,100 +471,120 @@ fn medians<K: Ord>(of: BTreeMap<K, Vec<f64>>) -> BTreeMap<K, f64> {
     of.into_iter().filter_map(one).collect()
 }
 
-/// By flow, the share of its promise that it kept, and how many flows were compared.
-struct Kept {
-    shares: BTreeMap<Flow, f64>,
-    compared: usize,
+/// What a flow reached of what its pair promises; of an incast all flows to its receiver.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    gbps: f64,
+    expected_gbps: f64,
 }
 
-fn kept_by_flows(
-    steps: &[Step],
-    rates: &BTreeMap<(usize, Flow), f64>,
-    promised: &Promised,
-) -> Kept {
-    let mut shares: BTreeMap<Flow, Vec<f64>> = BTreeMap::new();
-    let mut compared = 0;
-    for step in steps {
-        for flow in &step.flows {
-            let (rate, promise) = (rates.get(&(step.index, *flow)), promised.flows.get(flow));
-            if let (Some(rate), Some(promise)) = (rate, promise) {
-                shares.entry(*flow).or_default().push(rate / promise);
-                compared += 1;
+impl Share {
+    fn is_below(self, share: f64) -> bool {
+        self.gbps < share * self.expected_gbps
+    }
+}
+
+/// By flow that was measured and whose pair was too.
+type Kept = BTreeMap<Flow, Share>;
+
+fn kept_by_flows(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Promised) -> Kept {
+    let mut kept = Kept::new();
+    for (at, flows) in different.iter().enumerate() {
+        for flow in flows {
+            let rate = middle(rates.of_flow(at, *flow));
+            if let (Some(gbps), Some(&expected_gbps)) = (rate, promised.flows.get(flow)) {
+                let share = Share {
+                    gbps,
+                    expected_gbps,
+                };
+                kept.insert(*flow, share);
             }
-        }
-    }
-    Kept {
-        shares: medians(shares),
-        compared,
-    }
-}
-
-/// Of an incast, each flow has the share that its receiver kept in all: how the receiver divides
-/// what it takes is no finding.
-fn kept_by_receivers(
-    steps: &[Step],
-    rates: &BTreeMap<(usize, Flow), f64>,
-    promised: &Promised,
-) -> Kept {
-    let mut kept = Kept {
-        shares: BTreeMap::new(),
-        compared: 0,
-    };
-    for step in steps {
-        let of = |flow: &Flow| rates.get(&(step.index, *flow)).copied();
-        let rate = together(Pattern::Incast, step, of);
-        if let (Some(rate), Some(promise)) = (rate, promised.of_step(Pattern::Incast, step)) {
-            kept.compared += step.flows.len();
-            let of_step = step.flows.iter().map(|flow| (*flow, rate / promise));
-            kept.shares.extend(of_step);
         }
     }
     kept
 }
 
-/// The smallest subset that explains the flows which do not keep their promise.
-fn breaks(shares: &BTreeMap<Flow, f64>, labels: Option<&[String]>) -> Option<Breaks> {
-    let slow = |share: f64| share < KEPT;
-    let bad: Vec<Flow> = shares
-        .iter()
-        .filter(|(_, share)| slow(**share))
-        .map(|(flow, _)| *flow)
-        .collect();
-    if bad.is_empty() {
-        return None;
+/// Of an incast, each flow has the share that its receiver kept in all: how the receiver divides
+/// what it takes is no finding.
+fn kept_by_receivers(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Promised) -> Kept {
+    let mut kept = Kept::new();
+    for (at, flows) in different.iter().enumerate() {
+        let rate = middle(rates.of_step(Pattern::Incast, at));
+        let promise = promised.of_step(Pattern::Incast, flows);
+        if let (Some(gbps), Some(expected_gbps)) = (rate, promise) {
+            let share = Share {
+                gbps,
+                expected_gbps,
+            };
+            kept.extend(flows.iter().map(|flow| (*flow, share)));
+        }
     }
-    // Whether most of what is inside is slow, and little of what is outside.
-    let explains = |inside: &dyn Fn(&Flow) -> bool| {
-        let (of, others): (Vec<_>, Vec<_>) = shares.iter().partition(|(flow, _)| inside(flow));
-        let share = |list: &[(&Flow, &f64)]| {
-            let slow = list.iter().filter(|(_, share)| slow(**share)).count();
-            slow as f64 / list.len().max(1) as f64
-        };
-        share(&of) >= MOST && share(&others) <= 1.0 - MOST
-    };
-    if bad.len() as f64 >= MOST * shares.len() as f64 {
-        return Some(Breaks::Everywhere);
-    }
-    let across = |&(from, to): &Flow| {
-        let label = |node: usize| labels.and_then(|labels| labels.get(node));
-        label(from) != label(to)
-    };
-    if labels.is_some() && explains(&across) {
-        return Some(Breaks::AcrossGroups);
-    }
-    let nodes: BTreeSet<usize> = bad.iter().flat_map(|&(from, to)| [from, to]).collect();
-    let whole = |node: &usize| bad.len() > 1 && explains(&|flow| [flow.0, flow.1].contains(node));
-    match nodes.into_iter().find(whole) {
-        Some(node) => Some(Breaks::Node(node)),
-        None => Some(Breaks::Flows(bad)),
-    }
+    kept
 }
 
 impl Collective {
-    /// Whether flows and pairs were measured, and all of the flows keep what the pairs promise.
+    /// Nodes that others send to, of those that were chosen.
+    #[must_use]
+    pub fn receivers(&self) -> usize {
+        let steps = different_steps(self.carried.pattern, &self.carried.nodes);
+        let receivers = steps.iter().flatten().map(|flow| flow.1);
+        receivers.collect::<BTreeSet<usize>>().len()
+    }
+
+    /// Whether every flow was measured, and some could be compared with their pairs: a loss of all
+    /// but nothing could be told from noise.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.flows > 0
+            && self.measured == self.flows
+            && self.compared > 0
+            && self.least_loss.is_some_and(|least| least < 1.0)
+            && self.carried.lost.is_empty()
+    }
+
+    /// Whether every flow was measured and compared, and all keep what the pairs promise.
     #[must_use]
     pub fn scales(&self) -> bool {
-        self.compared == self.flows && self.flows > 0 && self.failed == 0 && self.breaks.is_none()
+        self.is_measured() && self.compared == self.flows && self.breaks.is_none()
+    }
+
+    /// Refuses what [`judge`] does not say of what was seen.
+    ///
+    /// # Errors
+    /// As [`Carried::require_valid_for`]; `fabric.invalid_option` for counts, rates and subsets
+    /// that are not those of the flows and pairs.
+    pub fn require_valid_for(
+        &self,
+        pairs: &Observations,
+        noise: Option<f64>,
+        labels: Option<&[String]>,
+    ) -> Result<()> {
+        self.carried.require_valid_for(pairs.nodes())?;
+        let again = judge(self.carried.clone(), pairs, noise, labels);
+        // Numbers may have lost their last digit on the way.
+        let near = |one: Option<f64>, other: Option<f64>| match (one, other) {
+            (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * other.abs(),
+            (one, other) => one == other,
+        };
+        let counts = |of: &Self| (of.flows, of.measured, of.compared, of.failed, of.slow);
+        if counts(self) == counts(&again)
+            && near(self.measured_gbps, again.measured_gbps)
+            && near(self.expected_gbps, again.expected_gbps)
+            && near(self.least_loss, again.least_loss)
+            && near(self.slow_gbps, again.slow_gbps)
+            && near(self.slow_expected_gbps, again.slow_expected_gbps)
+            && self.breaks == again.breaks
+        {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::InvalidOption,
+            format!(
+                "what is said of the {} does not follow from its flows and the pairs",
+                self.carried.pattern.words()
+            ),
+        )
+        .with_context("pattern", self.carried.pattern.as_str()))
     }
 }
 

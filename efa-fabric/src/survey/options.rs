@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::collective::Pattern;
 use crate::error::{Code, Error, Result};
 
 /// Times that an outlier may be measured again alone: each is a round.
@@ -67,6 +68,9 @@ pub struct Options {
     pub expected_gbps: Option<f64>,
     /// The rate that one rail should reach in one direction, in Gbit/s.
     pub expected_rail_gbps: Option<f64>,
+    /// Patterns to carry out after the pairs, each once; none by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collectives: Vec<Pattern>,
     /// When a difference counts.
     pub thresholds: Thresholds,
 }
@@ -151,6 +155,12 @@ impl Options {
         ] {
             if let Some(rate) = rate {
                 require_positive(option, rate, "give the rate in Gbit/s, or leave it out")?;
+            }
+        }
+        for (at, pattern) in self.collectives.iter().enumerate() {
+            if self.collectives[..at].contains(pattern) {
+                let (limit, cure) = ("in the list once", "leave it out the second time");
+                return Err(refused("collectives", pattern.as_str(), limit, cure));
             }
         }
         self.thresholds.require_valid()
@@ -260,7 +270,10 @@ mod tests {
 
     #[test]
     fn every_wrong_value_is_named_with_its_limit_and_a_cure() {
-        let cases: [(&str, Change); 18] = [
+        let cases: [(&str, Change); 19] = [
+            ("collectives", |o| {
+                o.collectives = vec![Pattern::Ring, Pattern::Incast, Pattern::Ring];
+            }),
             ("base_rounds", |o| o.base_rounds = Some(3)),
             ("base_rounds", |o| {
                 (o.mode, o.base_rounds) = (Mode::Sampled, Some(0));

@@ -7,6 +7,7 @@ use efa_core::text::plain;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
+use crate::survey::collective::Collective;
 use crate::survey::wording::{digits, listed};
 use crate::survey::{Outcome, Subject, Verdict};
 
@@ -38,7 +39,8 @@ pub struct Comparison {
 pub struct MovedRate {
     /// The node; `None` for the median of the cluster.
     pub node: Option<String>,
-    /// `sends`, `receives`, or `all` of the cluster.
+    /// `sends`, `receives`, or `all` of the cluster; `ring`, `all-to-all` or `incast` for what that
+    /// pattern has as a whole.
     pub direction: String,
     /// What it was, in Gbit/s.
     pub earlier_gbps: f64,
@@ -163,7 +165,12 @@ fn keyed(report: &Report, counterparts: &[Option<usize>]) -> BTreeMap<String, St
         let said = d.statement_with(called);
         (format!("{:?} {said}", d.severity), said)
     });
-    verdicts.chain(differences).collect()
+    let scaling = report.collectives.iter().filter_map(|of| {
+        let breaks = report.subset(of.breaks.as_ref()?);
+        let key = format!("{:?} {breaks}", of.carried.pattern);
+        Some((key, report.scaling(of).1))
+    });
+    verdicts.chain(differences).chain(scaling).collect()
 }
 
 /// The least change that both can tell from noise, in percent; or why there is none.
@@ -225,6 +232,7 @@ fn moved(later: &Report, earlier: &Report, same: &Counterparts, least: f64) -> V
             }
         }
     }
+    moved.extend(moved_patterns(later, earlier));
     // Of the cluster first, then what moved most.
     moved.sort_by(|x, y| {
         let size = y.change_percent.abs().total_cmp(&x.change_percent.abs());
@@ -233,11 +241,37 @@ fn moved(later: &Report, earlier: &Report, same: &Counterparts, least: f64) -> V
     moved
 }
 
+/// Patterns over the same nodes whose rate moved by more than counts as a loss.
+fn moved_patterns(later: &Report, earlier: &Report) -> Vec<MovedRate> {
+    let names = |report: &Report, of: &Collective| -> Vec<String> {
+        let nodes = of.carried.nodes.iter();
+        nodes.map(|&node| report.name(node).to_owned()).collect()
+    };
+    let moved = later.collectives.iter().filter_map(|now| {
+        let before = (earlier.collectives.iter())
+            .find(|before| before.carried.pattern == now.carried.pattern)?;
+        let (gbps, earlier_gbps) = (now.measured_gbps?, before.measured_gbps?);
+        let least = now.least_loss?.max(before.least_loss?) * 100.0;
+        let change_percent = (gbps / earlier_gbps - 1.0) * 100.0;
+        let is_same = names(later, now) == names(earlier, before);
+        (is_same && change_percent.abs() > least).then(|| MovedRate {
+            node: None,
+            direction: now.carried.pattern.words().to_owned(),
+            earlier_gbps,
+            gbps,
+            change_percent,
+            detectable_percent: least,
+        })
+    });
+    moved.collect()
+}
+
 impl fmt::Display for MovedRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = match &self.node {
             Some(node) => format!("{} {}", plain(node), self.direction),
-            None => "the median of the cluster is".to_owned(),
+            None if self.direction == "all" => "the median of the cluster is".to_owned(),
+            None => format!("the {} has", plain(&self.direction)),
         };
         write!(
             f,

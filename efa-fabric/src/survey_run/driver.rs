@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::flows::Flows;
 use super::node::{Node, name_apart};
 use super::pair::Sight;
 use super::progress::Progress;
@@ -13,6 +14,8 @@ use crate::survey::{
     Conclusion, Confidence, Evidence, Failure, FailurePhase, Observations, Options, Outcome,
     PairObservation, Plan, Round, Severity, Subject, Verdict, VerdictKind,
 };
+
+mod flows;
 
 /// First answers that a node may miss in all before it is lost without being asked again: each
 /// costs a deadline.
@@ -44,7 +47,9 @@ pub struct Survey {
     unopened: Option<String>,
     /// The node that leads, where one of them does.
     leader: Option<usize>,
+    /// Whether there are no more pairs to measure.
     over: bool,
+    flows: Flows,
 }
 
 impl Survey {
@@ -68,6 +73,7 @@ impl Survey {
         }
         Ok(Self {
             plan: Plan::new(nodes.len(), options.clone())?,
+            flows: Flows::new(&options.collectives),
             options,
             observations: Observations::new(nodes.len()),
             misses: vec![0; nodes.len()],
@@ -104,7 +110,9 @@ impl Survey {
     /// Says that a node is gone: it is in no further pair that is measured. Before the first round
     /// it is [`absent`](Self::absent).
     pub fn lost(&mut self, node: usize) {
-        if self.round.is_none() {
+        if self.flows.pattern().is_some() {
+            self.lose_in_flows(node, 0.0);
+        } else if self.round.is_none() {
             let why = "it never joined; check that its process runs".to_owned();
             self.absent(node, Code::Deadline.as_str(), why);
         } else {
@@ -138,6 +146,7 @@ impl Survey {
             after_ms: (after_s * 1e3) as u64,
             partner: round.pairs.iter().find_map(with),
             together: false,
+            pattern: None,
         };
     }
 
@@ -147,7 +156,8 @@ impl Survey {
         node < self.nodes.len() && !self.silent.contains(&node)
     }
 
-    /// The pairs to measure next, all at the same time; `None` when the survey is over. Pairs
+    /// The pairs to measure next, all at the same time; `None` when all were: then come the
+    /// [flows](Self::next_flows), where any were asked for. Pairs
     /// with a lost node are settled without being measured. Pairs of a round that gave no answer
     /// come a second time before the next round: see [`attempt`](Self::attempt).
     pub fn next_pairs(&mut self) -> Option<Vec<(usize, usize)>> {
@@ -385,6 +395,7 @@ impl Survey {
         let (conclusion, mut remarks) = self.conclude(&nodes);
         remarks.extend(self.late_answers());
         Report {
+            collectives: self.collectives(&conclusion),
             nodes,
             provider: self.provider.clone(),
             conclusion,
@@ -392,7 +403,7 @@ impl Survey {
             silent: self.silent.iter().copied().collect(),
             remarks,
             rounds: self.rounds,
-            partial: !self.over,
+            partial: !(self.over && self.flows.is_over()),
             elapsed_s,
             options: Some(self.options.clone()),
             version: Some(VERSION.to_owned()),

@@ -51,6 +51,7 @@ impl Report {
         for line in [self.precision(), self.circumstances()] {
             let _ = write!(html, "<p>{}</p>", escape(&line));
         }
+        self.collectives_table(&mut html);
         let heat = Heat::from_report(self);
         Self::table(&mut html, &heat);
         if heat.is_of_groups {

@@ -14,13 +14,16 @@ use crate::survey::{Outcome, Severity};
 type Samples = Vec<(Vec<(&'static str, String)>, f64)>;
 
 impl Report {
-    /// The report as OpenMetrics text: of the survey, and of each node by `node` and
+    /// The report as OpenMetrics text: of the survey, of each pattern by `pattern`, and of each node by `node` and
     /// `instance_id`. What was not measured has no sample. Rates are in bit/s, times in s, shares
     /// from 0 to 1.
     #[must_use]
     pub fn to_openmetrics(&self) -> String {
         let mut text = String::new();
-        for (name, help, samples) in self.of_survey().into_iter().chain(self.of_nodes()) {
+        for (name, help, samples) in (self.of_survey().into_iter())
+            .chain(self.of_collectives())
+            .chain(self.of_nodes())
+        {
             if samples.is_empty() {
                 continue;
             }

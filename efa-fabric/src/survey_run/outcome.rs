@@ -12,7 +12,7 @@ impl Report {
             return Status::Healthy;
         }
         let is_found = self.conclusion.faults().next().is_some() || self.differ_badly();
-        if is_found || !self.drain().is_empty() {
+        if is_found || self.breaks_somewhere() || !self.drain().is_empty() {
             return Status::Findings;
         }
         Status::NotSurveyed
@@ -71,11 +71,16 @@ impl Report {
                 round,
                 after_ms,
                 partner,
+                pattern,
                 ..
             } => {
-                let doing = partner.map_or_else(String::new, |partner| {
-                    format!(", while it was measured with {}", self.name(partner))
-                });
+                let doing = match (partner, pattern) {
+                    (Some(partner), _) => {
+                        format!(", while it was measured with {}", self.name(*partner))
+                    }
+                    (None, Some(pattern)) => format!(", in the {} of all", pattern.words()),
+                    (None, None) => String::new(),
+                };
                 Some(format!(
                     "{name} joined and was lost in round {}, {:.1} s after its start{doing}",
                     round + 1,
@@ -220,6 +225,7 @@ mod tests {
             after_ms: 8000,
             partner: Some(partner),
             together: false,
+            ..
         } = report.nodes[3].state
         else {
             panic!("{:?}", report.nodes[3]);

@@ -10,7 +10,7 @@ use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
 use crate::library::Library;
 use crate::probe::{
-    Exchange, ExchangeError, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait,
+    Bandwidth, Exchange, ExchangeError, Interrupt, ProbeOptions, ProbeReport, ServeOptions, Wait,
 };
 use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
@@ -117,6 +117,14 @@ impl PairOptions {
         probe.connect_timeout = self.connect_timeout.min(left);
         probe.deadline = left;
         probe
+    }
+
+    /// What one end of a flow does that is measured beside others.
+    pub(super) fn part_of_flow(&self, sends: bool) -> Part {
+        match sends {
+            true => Part::Measure(self.probe(Test::LowToHigh, self.deadline)),
+            false => Part::Answer(self.serve(self.deadline)),
+        }
     }
 
     /// The size for latency, and then a few messages of sizes on the way to that for rates: where
@@ -446,15 +454,11 @@ fn note(measured: &mut Measured, test: Test, reports: &[&ProbeReport]) {
         measured.latency_us = latency.and_then(|latency| positive(latency.p50_us));
         return;
     }
-    let bandwidths = || rows().filter_map(|row| Some((row.size, row.bandwidth.as_ref()?)));
-    let Some((size, first)) = bandwidths().next() else {
+    let mut bandwidths = rows().filter_map(|row| Some((row.size, row.bandwidth.as_ref()?)));
+    let Some((size, first)) = bandwidths.next() else {
         return;
     };
-    let bytes: u64 = bandwidths().map(|(_, bandwidth)| bandwidth.bytes).sum();
-    let seconds = bandwidths()
-        .map(|(_, bandwidth)| bandwidth.elapsed_s)
-        .fold(0.0, f64::max);
-    let gbps = positive(bytes as f64 * 8.0 / 1e9 / seconds);
+    let gbps = rate(reports);
     if test == Test::LowToHigh {
         measured.gbps_a_to_b = gbps;
     } else {
@@ -463,8 +467,25 @@ fn note(measured: &mut Measured, test: Test, reports: &[&ProbeReport]) {
     measured.sustained = Some(Sustained {
         message_bytes: size as usize,
         window: first.window as usize,
-        seconds,
+        seconds: longest_s(reports),
     });
+}
+
+/// The rate of all that ran at the same time, in Gbit/s; `None` where none was measured.
+pub(super) fn rate(reports: &[&ProbeReport]) -> Option<f64> {
+    let bytes: u64 = bandwidths(reports).map(|bandwidth| bandwidth.bytes).sum();
+    let gbps = bytes as f64 * 8.0 / 1e9 / longest_s(reports);
+    (gbps.is_finite() && gbps > 0.0).then_some(gbps)
+}
+
+fn longest_s(reports: &[&ProbeReport]) -> f64 {
+    let seconds = bandwidths(reports).map(|bandwidth| bandwidth.elapsed_s);
+    seconds.fold(0.0, f64::max)
+}
+
+fn bandwidths<'a>(reports: &'a [&ProbeReport]) -> impl Iterator<Item = &'a Bandwidth> {
+    let rows = reports.iter().filter_map(|report| report.rows.first());
+    rows.filter_map(|row| row.bandwidth.as_ref())
 }
 
 /// The size of the messages that did not pass in the latency test, where smaller ones had. A rate

@@ -126,7 +126,7 @@ impl Part {
 
 /// Where the threads leave what they want of the exchange, which only one thread may touch.
 #[derive(Default)]
-struct Desk(Mutex<Letters>);
+pub(super) struct Desk(Mutex<Letters>);
 
 #[derive(Default)]
 struct Letters {
@@ -141,7 +141,7 @@ impl Desk {
     }
 
     /// Puts what is to go, and asks once for what is wanted.
-    fn serve(&self, exchange: &mut dyn Exchange) -> Result<()> {
+    pub(super) fn serve(&self, exchange: &mut dyn Exchange) -> Result<()> {
         let (outgoing, wanted) = {
             let mut letters = self.letters();
             let letters = &mut *letters;
@@ -165,23 +165,31 @@ impl Desk {
         }
         Ok(())
     }
-}
 
-impl Exchange for &Desk {
-    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
-        self.letters()
-            .outgoing
-            .push((key.to_owned(), value.to_owned()));
-        Ok(())
+    /// Leaves what is to go under this key.
+    pub(super) fn leave(&self, key: String, value: &[u8]) {
+        self.letters().outgoing.push((key, value.to_owned()));
     }
 
-    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+    /// What has come under this key; asks for it where nothing has.
+    pub(super) fn ask(&self, key: &str) -> Option<Vec<u8>> {
         let mut letters = self.letters();
         let found = letters.incoming.remove(key);
         if found.is_none() {
             letters.wanted.insert(key.to_owned());
         }
-        Ok(found)
+        found
+    }
+}
+
+impl Exchange for &Desk {
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
+        self.leave(key.to_owned(), value);
+        Ok(())
+    }
+
+    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
+        Ok(self.ask(key))
     }
 }
 

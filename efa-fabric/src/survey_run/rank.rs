@@ -1,12 +1,15 @@
 //! A survey in which every rank runs the same program: rank 0 decides and has the report, the
 //! others measure what it leaves for them and get what the report comes to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::driver::Survey;
+use super::flows::{FlowSights, FlowTask, run_flows};
 use super::mail::Mail;
 use super::node::Node;
 use super::pair::{PairOptions, Side, Sight, probe_pair};
@@ -92,6 +95,8 @@ enum Task {
         side: Side,
         rails: usize,
     },
+    /// A step of a collective pattern.
+    Flows(FlowTask),
     /// Nothing to do yet: rank 0 is alive.
     Rest,
     /// What the report says to this rank: the report itself grows with the ranks, or their square.
@@ -240,12 +245,7 @@ impl Rank<'_> {
                     (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
                 }
             }
-            for rank in 1..self.world_size {
-                if survey.answers(rank) && told[rank].elapsed() > self.options.round_deadline {
-                    self.send(rank, tasks[rank], Task::Rest)?;
-                    (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
-                }
-            }
+            self.keep_awake(&survey, tasks, &mut told)?;
             let mut sights: Vec<Option<Sight>> = vec![None; self.world_size];
             if let Some((name, side, rails)) = own {
                 sights[0] = Some(self.probe(&name, side, rails)?);
@@ -255,12 +255,18 @@ impl Rank<'_> {
                 .flat_map(|&(a, b)| [a, b])
                 .filter(|&rank| rank != 0)
                 .collect();
-            self.collect(began, waiting, tasks, &mut sights)?;
+            self.collect(began, waiting, tasks, |rank, sight| {
+                sights[rank] = Some(sight)
+            })?;
             for &(a, b) in &pairs {
                 let after_s = began.elapsed().as_secs_f64();
                 let (low, high) = (sights[a].take(), sights[b].take());
                 survey.record((a, b), low, high, after_s)?;
             }
+            progress(&survey.progress(start.elapsed().as_secs_f64()));
+        }
+        while let Some(of_nodes) = survey.next_flows(self.mail.name) {
+            self.step(&mut survey, of_nodes, tasks, &mut told)?;
             progress(&survey.progress(start.elapsed().as_secs_f64()));
         }
         let report = survey.report(start.elapsed().as_secs_f64());
@@ -269,6 +275,53 @@ impl Rank<'_> {
             Ok(now) => report.finished(now.as_secs()),
             Err(_) => report,
         })
+    }
+
+    /// A step of a collective pattern.
+    fn step(
+        &mut self,
+        survey: &mut Survey,
+        of_nodes: Vec<FlowTask>,
+        tasks: &mut [usize],
+        told: &mut [Instant],
+    ) -> Result<()> {
+        let began = Instant::now();
+        let (mut own, mut waiting) = (None, Vec::new());
+        for task in of_nodes {
+            let rank = task.node;
+            if rank == 0 {
+                own = Some(task);
+                continue;
+            }
+            self.send(rank, tasks[rank], Task::Flows(task))?;
+            (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
+            waiting.push(rank);
+        }
+        self.keep_awake(survey, tasks, told)?;
+        let mut sights = BTreeMap::new();
+        if let Some(task) = own {
+            sights.insert(0, self.flows(&task)?);
+        }
+        self.collect(began, waiting, tasks, |rank, sight: FlowSights| {
+            sights.insert(rank, sight);
+        })?;
+        survey.record_flows(sights, began.elapsed().as_secs_f64())
+    }
+
+    /// Tells ranks that have had nothing to do for long that rank 0 is alive.
+    fn keep_awake(
+        &mut self,
+        survey: &Survey,
+        tasks: &mut [usize],
+        told: &mut [Instant],
+    ) -> Result<()> {
+        for rank in 1..self.world_size {
+            if survey.answers(rank) && told[rank].elapsed() > self.options.round_deadline {
+                self.send(rank, tasks[rank], Task::Rest)?;
+                (tasks[rank], told[rank]) = (tasks[rank] + 1, Instant::now());
+            }
+        }
+        Ok(())
     }
 
     fn send(&mut self, rank: usize, number: usize, task: Task) -> Result<()> {
@@ -404,18 +457,22 @@ impl Rank<'_> {
         }
     }
 
-    fn collect(
+    fn collect<T: DeserializeOwned>(
         &mut self,
         began: Instant,
         waiting: Vec<usize>,
         tasks: &[usize],
-        sights: &mut [Option<Sight>],
+        mut take: impl FnMut(usize, T),
     ) -> Result<()> {
         let end = began + self.options.round_deadline;
         self.mail.sweep(waiting, end, |mail, rank| {
             let key = format!("sight/{rank}/{}", tasks[rank].saturating_sub(1));
-            sights[rank] = mail.take_lenient(&key)?;
-            Ok(sights[rank].is_some())
+            let sight = mail.take_lenient(&key)?;
+            let is_there = sight.is_some();
+            if let Some(sight) = sight {
+                take(rank, sight);
+            }
+            Ok(is_there)
         })
     }
 
@@ -438,8 +495,22 @@ impl Rank<'_> {
         for number in 0_usize.. {
             let key = task_key(rank, &id, number);
             let task: Task = self.mail.wait(&key, limit + SLACK)?;
-            let (name, side, rails) = match task {
-                Task::Probe { name, side, rails } => (name, side, rails),
+            let key = format!("sight/{rank}/{number}");
+            match task {
+                Task::Probe { name, side, rails } => {
+                    let sight = self.probe(&name, side, rails);
+                    let failed = |error: &Error| {
+                        let code = error.code().as_str();
+                        let phase = crate::survey::FailurePhase::Join;
+                        Sight::failed(phase, code, 0.0, error.to_string())
+                    };
+                    self.answer(&key, sight, failed)?;
+                }
+                Task::Flows(task) => {
+                    let sights = self.flows(&task);
+                    let failed = |error: &Error| FlowSights::failed(error.code().as_str());
+                    self.answer(&key, sights, failed)?;
+                }
                 Task::Rest => continue,
                 Task::Over(summary) => return Ok(summary),
                 Task::Failed(code, text) if code == Code::NotSurveyed.as_str() => {
@@ -449,18 +520,7 @@ impl Rank<'_> {
                     ));
                 }
                 Task::Failed(..) => break,
-            };
-            let sight = self.probe(&name, side, rails);
-            let told = match &sight {
-                Ok(sight) => sight.clone(),
-                Err(error) => {
-                    let code = error.code().as_str();
-                    let phase = crate::survey::FailurePhase::Join;
-                    Sight::failed(phase, code, 0.0, error.to_string())
-                }
-            };
-            self.mail.put(&format!("sight/{rank}/{number}"), &told)?;
-            sight?;
+            }
             // Rank 0 says something after each round and deadline without a task.
             limit = self.options.round_deadline.saturating_mul(3);
         }
@@ -468,6 +528,28 @@ impl Rank<'_> {
             Error::new(Code::PeerFailed, "rank 0 ended the survey without a report")
                 .with_cure("see what rank 0 says"),
         )
+    }
+
+    /// Leaves what this rank saw for rank 0, also when it was interrupted, which ends it.
+    fn answer<T: Serialize>(
+        &mut self,
+        key: &str,
+        seen: Result<T>,
+        failed: impl Fn(&Error) -> T,
+    ) -> Result<()> {
+        match seen {
+            Ok(seen) => self.mail.put(key, &seen),
+            Err(error) => {
+                self.mail.put(key, &failed(&error))?;
+                Err(error)
+            }
+        }
+    }
+
+    fn flows(&mut self, task: &FlowTask) -> Result<FlowSights> {
+        let interrupt = self.mail.interrupt;
+        let exchange = &mut *self.mail.exchange;
+        run_flows(self.library, exchange, task, &self.pair, interrupt)
     }
 
     fn probe(&mut self, name: &str, side: Side, rails: usize) -> Result<Sight> {

@@ -9,6 +9,7 @@ use super::node::{Node, name_apart};
 use super::time::{LAST_UNIX_S, utc};
 use crate::error::{Code, Error, Result};
 use crate::median::median;
+use crate::survey::collective::Collective;
 use crate::survey::{
     Conclusion, Observations, Options, Outcome, PairObservation, Severity, Subject, VerdictKind,
     rank,
@@ -30,6 +31,9 @@ pub struct Report {
     pub conclusion: Conclusion,
     /// Every measurement and failure.
     pub observations: Observations,
+    /// Patterns that were carried out after the pairs, and what they come to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collectives: Vec<Collective>,
     /// Nodes that gave no answer, by number: lost ones and absent ones.
     pub silent: Vec<usize>,
     /// What else kept the survey from being complete, such as a rendezvous that did not answer.
@@ -60,6 +64,8 @@ struct Written {
     provider: String,
     conclusion: Conclusion,
     observations: Observations,
+    #[serde(default)]
+    collectives: Vec<Collective>,
     silent: Vec<usize>,
     #[serde(default)]
     remarks: Vec<String>,
@@ -108,6 +114,11 @@ impl TryFrom<Written> for Report {
         if let Some(options) = &written.options {
             options.require_valid_for(count)?;
         }
+        let noise = written.conclusion.noise_percent.map(|p| p / 100.0);
+        let labels = written.options.as_ref().and_then(|o| o.labels.as_deref());
+        for collective in &written.collectives {
+            collective.require_valid_for(&written.observations, noise, labels)?;
+        }
         if written.finished_unix_s.is_some_and(|at| at > LAST_UNIX_S) {
             return wrong("the report ended after the year 9999".to_owned());
         }
@@ -116,6 +127,7 @@ impl TryFrom<Written> for Report {
             provider: written.provider,
             conclusion: written.conclusion,
             observations: written.observations,
+            collectives: written.collectives,
             silent: written.silent,
             remarks: written.remarks,
             rounds: written.rounds,
@@ -177,6 +189,7 @@ impl Report {
             conclusion,
             rounds: last.map_or(0, |round| round + 1),
             observations,
+            collectives: Vec::new(),
             silent: Vec::new(),
             remarks: Vec::new(),
             partial: false,
@@ -208,6 +221,7 @@ impl Report {
         !self.partial
             && self.silent.is_empty()
             && self.is_every_node_measured()
+            && self.does_scale_as_asked()
             && self.conclusion.is_healthy()
             && !self.differ_badly()
     }
@@ -389,8 +403,10 @@ impl Report {
         let missing = self.missing().into_iter();
         let missing = missing.map(|said| (Severity::Warning, said));
         let losses = self.losses().map(|said| (Severity::Info, said));
+        let scaling = self.collectives.iter().map(|of| self.scaling(of));
         let mut said: Vec<_> = verdicts
             .chain(differences)
+            .chain(scaling)
             .chain(missing)
             .chain(losses)
             .collect();

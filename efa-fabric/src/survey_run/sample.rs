@@ -1,9 +1,14 @@
 //! Reports for the tests of what draws them.
 
+use std::collections::BTreeMap;
+
 use super::driver::Survey;
+use super::flows::{FlowSights, FlowTask};
 use super::node::Node;
+use super::pair::Sight;
 use super::report::Report;
-use crate::survey::simulate::{Cluster, Fault};
+use crate::survey::collective::{Flow, Pattern};
+use crate::survey::simulate::{Cluster, Fabric, Fault};
 use crate::survey::{
     Confidence, Evidence, Failure, FailurePhase, Measured, Options, PairObservation, Round,
     Severity, Stage, Subject, Verdict, VerdictKind,
@@ -55,4 +60,39 @@ pub(super) fn large(count: usize) -> Report {
         Evidence::default(),
     )];
     report
+}
+
+/// A survey of so many nodes that carries these patterns out on this fabric. Each pair is measured
+/// by itself; `change` has the last word on what a node saw of a step.
+pub(super) fn carried_out(
+    count: usize,
+    fabric: &Fabric,
+    patterns: &[Pattern],
+    mut change: impl FnMut(&FlowTask, FlowSights) -> Option<FlowSights>,
+) -> Survey {
+    let options = Options {
+        collectives: patterns.to_vec(),
+        ..Options::default()
+    };
+    let mut survey = Survey::new(nodes(count), "tcp", options).unwrap();
+    while let Some(pairs) = survey.next_pairs() {
+        for (a, b) in pairs {
+            let (up, down) = (fabric.rates(&[(a, b)])[0], fabric.rates(&[(b, a)])[0]);
+            let sight = Some(Sight::measured(Measured::new(20.0, up, down)));
+            survey.record((a, b), sight.clone(), sight, 1.0).unwrap();
+        }
+    }
+    while let Some(tasks) = survey.next_flows("s") {
+        let sent = |task: &FlowTask| task.sends.iter().map(|end| (task.node, end.peer)).collect();
+        let flows: Vec<Vec<Flow>> = tasks.iter().map(sent).collect();
+        let mut rates = fabric.rates(&flows.concat()).into_iter();
+        let mut sights = BTreeMap::new();
+        for (task, flows) in tasks.iter().zip(flows) {
+            let of_node = flows.iter().map(|flow| (flow.1, rates.next().unwrap()));
+            let sight = FlowSights::measured(of_node.collect::<Vec<_>>());
+            sights.extend(change(task, sight).map(|sight| (task.node, sight)));
+        }
+        survey.record_flows(sights, 2.0).unwrap();
+    }
+    survey
 }

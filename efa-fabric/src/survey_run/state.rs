@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::survey::collective::Pattern;
+
 /// What became of a node in a survey.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -14,7 +16,7 @@ pub enum NodeState {
     Measured,
     /// It joined, and then gave no answer although it was asked again.
     Lost {
-        /// The round in which it gave no answer.
+        /// The round in which it gave no answer; steps of patterns are counted on.
         round: usize,
         /// When it was given up, in ms from the start of that round.
         after_ms: u64,
@@ -23,6 +25,9 @@ pub enum NodeState {
         /// Whether more than half of the nodes were lost in that round: then what they meet
         /// through is as suspect as the nodes, and none of them is taken out.
         together: bool,
+        /// The pattern in which it was lost, where the pairs were measured by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<Pattern>,
     },
     /// It took no part: it never joined, or its set-up keeps it from measuring. No evidence
     /// against its hardware.

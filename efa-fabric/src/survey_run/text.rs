@@ -78,7 +78,7 @@ impl Report {
             .filter(|d| d.severity == Severity::Fault && d.most_have.is_none())
             .map(|d| format!("{}, which differ", d.what));
         let mut seen = BTreeSet::new();
-        let all = verdicts.chain(differences);
+        let all = verdicts.chain(differences).chain(self.what_breaks());
         all.filter(|said| seen.insert(said.clone())).collect()
     }
 
@@ -252,6 +252,7 @@ impl fmt::Display for Report {
         for finding in self.findings() {
             writeln!(f, "- {}", plain(&finding))?;
         }
+        self.write_collectives(f)?;
         writeln!(f, "{}", plain(&self.precision()))?;
         writeln!(f, "{}", plain(&self.circumstances()))?;
         let names: Vec<String> = self.nodes.iter().map(|node| plain(&node.name)).collect();

@@ -13,11 +13,11 @@ import efa_sdk.lifetime
 from efa_sdk import choices
 from _typeshed import Incomplete
 from datetime import timedelta
-from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyMode, SurveyStatus, Tenancy, Wait
+from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyBreaks, SurveyMode, SurveyPattern, SurveyStatus, Tenancy, Wait
 from pathlib import Path
 from typing import Any, Final, final
 
-__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AcceptanceFinding", "AcceptanceReport", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "CapacityReservation", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "Cost", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "Prices", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyComparison", "SurveyDifference", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveySummary", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_pair", "survey_pair_async"]
+__all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "VERSION", "AcceptanceFinding", "AcceptanceReport", "AsyncClient", "AttachedInterface", "Bandwidth", "Bootstrap", "Cancel", "CapacityBlockOffering", "CapacityReservation", "Catalog", "Check", "Client", "Cluster", "ClusterSpec", "ClusterSummary", "CommandReport", "Cost", "DestroyReport", "DoctorFinding", "DoctorReport", "DocumentFinding", "DocumentReport", "DocumentUnread", "DrainCommands", "EfaDevice", "Event", "ExpectedEfa", "FabricFingerprint", "FabricLog", "FabricLogLine", "Finding", "Gpu", "GpuEvidence", "GpuReport", "Instance", "InstanceReport", "InstanceRole", "InstanceType", "InstanceTypes", "KernelModule", "Latency", "Layout", "Library", "MovedRate", "NcclAdvice", "NcclChannels", "NcclEvidence", "NcclFinding", "NcclHost", "NcclLog", "NcclNetwork", "NcclNote", "NcclRank", "NcclReason", "NcclReport", "NcclSource", "NetworkCard", "NetworkInterface", "NeuronDevice", "Nic", "Node", "NodeInspection", "NodeOutput", "PairOptions", "PairSight", "PciDevice", "Plan", "PreflightReport", "Prices", "ProbeOptions", "ProbeReport", "ProbeRow", "ProviderInfo", "Rail", "RailMeasure", "RailReport", "RailResult", "RankedInstance", "RdmaDevice", "Server", "SideBandwidth", "StoreClient", "StoreServer", "SurveyCollective", "SurveyComparison", "SurveyDifference", "SurveyFlowSights", "SurveyFlowTask", "SurveyNode", "SurveyNodeState", "SurveyOptions", "SurveyPlan", "SurveyProgress", "SurveyReport", "SurveySummary", "SurveyThresholds", "Topology", "Uverbs", "VerifyReport", "Volume", "_fabric_ask", "_fabric_child", "_stop_calls", "_survey_options", "advise_nccl_environment", "answer_through", "answer_through_async", "check", "connect", "connect_async", "doctor", "doctor_async", "doctor_checks", "error_codes", "instance_type_table", "loopback", "loopback_async", "measure_through", "measure_through_async", "node", "probe_rails", "probe_rails_async", "rails", "read_fabric_log", "read_fabric_log_file", "run_rank", "run_rank_async", "simulated_rails", "survey_flows", "survey_flows_async", "survey_pair", "survey_pair_async"]
 
 TESTED_EKSCTL_VERSION: Final[str]
 """
@@ -5362,6 +5362,95 @@ class StoreServer:
         """
 
 @final
+class SurveyCollective:
+    """
+    What a pattern reached, in which nodes send and receive at the same time, against what the
+    pairs promise.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def breaks(self, /) -> SurveyBreaks | None:
+        """
+        What breaks it: `everywhere`, `across_groups`, `node`, `between_sets`, `receivers` or
+        `flows`; None where nothing does, as far as it was compared.
+        """
+    @property
+    def compared(self, /) -> int:
+        """
+        Those of which the pair was measured too.
+        """
+    @property
+    def expected_gbps(self, /) -> float | None:
+        """
+        The same as the pairs promise it. None unless all pairs were measured.
+        """
+    @property
+    def failed(self, /) -> int:
+        """
+        Times that a flow failed.
+        """
+    @property
+    def flows(self, /) -> int:
+        """
+        Different flows, each of which was to be measured three times.
+        """
+    @staticmethod
+    def from_json(text: "str") -> SurveyCollective:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def least_loss(self, /) -> float | None:
+        """
+        The least loss of a flow that counts, as a share of what its pair promises; None where
+        the noise is unknown.
+        """
+    @property
+    def lost(self, /) -> list[int]:
+        """
+        Nodes that were lost in it, by number, which ended it.
+        """
+    @property
+    def measured(self, /) -> int:
+        """
+        Those that were measured at least once.
+        """
+    @property
+    def measured_gbps(self, /) -> float | None:
+        """
+        Bus bandwidth of a ring or all-to-all, and of an incast what a receiver gets in all, in
+        Gbit/s. None unless every flow was measured.
+        """
+    @property
+    def nodes(self, /) -> list[int]:
+        """
+        The nodes that took part, by number, in the order of the pattern.
+        """
+    @property
+    def pattern(self, /) -> SurveyPattern:
+        """
+        `ring`, `all_to_all` or `incast`.
+        """
+    @property
+    def scales(self, /) -> bool:
+        """
+        Whether every flow was measured and compared, and all keep what the pairs promise.
+        """
+    @property
+    def slow(self, /) -> int:
+        """
+        Flows that lost that much or more.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
 class SurveyComparison:
     """
     What changed since an earlier report: `str()` is one line each.
@@ -5455,6 +5544,92 @@ class SurveyDifference:
     def what(self, /) -> str:
         """
         What it is, such as `EFA devices`.
+        """
+
+@final
+class SurveyFlowSights:
+    """
+    What one node saw of a step.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def error(self, /) -> str | None:
+        """
+        The code of the error for which the node took no part; None where it did.
+        """
+    @staticmethod
+    def failed(code: "str") -> SurveyFlowSights:
+        """
+        A node that took no part, with the code of the error.
+        """
+    @staticmethod
+    def from_json(text: "str") -> SurveyFlowSights:
+        """
+        The value that `to_json` gave.
+        """
+    @staticmethod
+    def measured(rates: "dict[int, float]") -> SurveyFlowSights:
+        """
+        Rates in Gbit/s by the number of the receiving node, for drivers that measure by themselves.
+        """
+    @property
+    def sent(self, /) -> list[tuple[int, float | None]]:
+        """
+        Rates in Gbit/s by the number of the receiving node; None where the flow failed.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
+        """
+
+@final
+class SurveyFlowTask:
+    """
+    What one node does in one step of a pattern, all of it at the same time. What it leaves for
+    another on the exchange lies under keys that end in `/to/` and the other's number.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_json(text: "str") -> SurveyFlowTask:
+        """
+        The value that `to_json` gave.
+        """
+    @property
+    def lead(self, /) -> int:
+        """
+        The node that says when to begin, by number.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Tells this step from all others on the exchange.
+        """
+    @property
+    def node(self, /) -> int:
+        """
+        The node that this is for, by number.
+        """
+    @property
+    def receives_from(self, /) -> list[int]:
+        """
+        The nodes that it receives from, by number.
+        """
+    @property
+    def sends_to(self, /) -> list[int]:
+        """
+        The nodes that it sends to, by number.
+        """
+    def to_json(self, /) -> str:
+        """
+        The value as JSON.
         """
 
 @final
@@ -5560,9 +5735,14 @@ class SurveyNodeState:
         Seconds from the start of that round to when it was given up.
         """
     @property
+    def lost_in_pattern(self, /) -> SurveyPattern | None:
+        """
+        The pattern in which it was lost: `ring`, `all_to_all` or `incast`; None of others.
+        """
+    @property
     def lost_in_round(self, /) -> int | None:
         """
-        The round in which it was lost, from 0.
+        The round in which it was lost, from 0; steps of patterns are counted on.
         """
     @property
     def lost_with(self, /) -> int | None:
@@ -5586,7 +5766,8 @@ class SurveyOptions:
     reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one rail.
     base_rounds: rounds of a sampled survey before suspects are measured again, 1 or more;
     log2 of the number of nodes, rounded down, and 2, if not given. thresholds: when a
-    difference counts; the defaults if not given.
+    difference counts; the defaults if not given. collectives: patterns to carry out after the
+    pairs, each once: `ring`, `all_to_all`, `incast`; none if not given.
 
     Raises FabricError with the code `fabric.invalid_option`, whose context has `option`,
     `value` and `limit`; ValueError for an unknown mode.
@@ -5594,13 +5775,18 @@ class SurveyOptions:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, base_rounds: "int | None" = None, thresholds: "SurveyThresholds | None" = None) -> SurveyOptions: ...
+    def __new__(cls, /, *, mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, base_rounds: "int | None" = None, thresholds: "SurveyThresholds | None" = None, collectives: "Sequence[choices.SurveyPattern]" = ...) -> SurveyOptions: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
     def base_rounds(self, /) -> int | None:
         """
         Base rounds of a sampled survey.
+        """
+    @property
+    def collectives(self, /) -> list[SurveyPattern]:
+        """
+        Patterns to carry out after the pairs.
         """
     @property
     def expected_gbps(self, /) -> float | None:
@@ -5676,6 +5862,12 @@ class SurveyPlan:
         """
         The pairs of node numbers to measure next, all at the same time; None when it is over.
         """
+    def next_flows(self, /, name: "str") -> list[SurveyFlowTask] | None:
+        """
+        When the pairs are over: what nodes do next, all at the same time, to carry out the patterns
+        that the options name; a task for each node that takes part, for `survey_flows` there. None
+        when all were carried out. name: of the survey.
+        """
     @property
     def nodes(self, /) -> list[SurveyNode]:
         """
@@ -5694,6 +5886,12 @@ class SurveyPlan:
         Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
         after the start of the round. Such a pair comes once more from `next()`, and a node that
         gives no answer then is lost.
+        """
+    def record_flows(self, /, sights: "dict[int, SurveyFlowSights]", *, after_s: "float" = 0.0) -> None:
+        """
+        Takes what the nodes of the current step saw, by number, so many seconds after its start. A
+        node that is not there gave no answer: the step comes once more from `next_flows()`, and a
+        node that gives none then is lost.
         """
     def report(self, /, *, elapsed_s: "float" = 0.0, finished_unix_s: "int | None" = None) -> SurveyReport:
         """
@@ -5784,6 +5982,11 @@ class SurveyReport:
     def action(self, /) -> str:
         """
         What to do, in one line: the first of `str()`.
+        """
+    @property
+    def collectives(self, /) -> list[SurveyCollective]:
+        """
+        Patterns that were carried out after the pairs, and what they come to.
         """
     def compare(self, /, earlier: "SurveyReport") -> SurveyComparison:
         """
@@ -6566,6 +6769,18 @@ def simulated_rails(node: "Node", provider: "str") -> list[Rail]:
     """
     One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
     as `tcp`. All rails then share one network.
+    """
+
+def survey_flows(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask", options: "PairOptions", *, library: "Library | None" = None) -> SurveyFlowSights:
+    """
+    Sends and receives all flows of a step at the same time, together with its other nodes, each of
+    which calls this with the task that `SurveyPlan.next_flows` gave for it. What fails is part of
+    the answer.
+    """
+
+def survey_flows_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask", options: "PairOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[SurveyFlowSights]":
+    """
+    As `survey_flows`, as an awaitable.
     """
 
 def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None) -> PairSight:

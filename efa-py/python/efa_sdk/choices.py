@@ -36,6 +36,7 @@ Operation = Literal["message", "tagged", "write", "write_data", "read"]
 Phase = Literal["join", "open", "contact", "latency", "bandwidth"]
 Side = Literal["low", "high"]
 SurveyMode = Literal["full", "sampled", "ring", "within_groups", "between_groups"]
+SurveyPattern = Literal["ring", "all_to_all", "incast"]
 Wait = Literal["adaptive", "spin"]
 
 # What results say.
@@ -66,4 +67,5 @@ PreflightVerdict = Literal["ready", "partial", "not ready"]
 Proof = Literal["proven", "disproven", "unknown"]
 ProbeRole = Literal["loopback", "connect", "serve"]
 RailEvidence = Literal["proved", "not_proved", "unknown"]
+SurveyBreaks = Literal["everywhere", "across_groups", "node", "between_sets", "receivers", "flows"]
 SurveyStatus = Literal["healthy", "findings", "not_surveyed"]

@@ -30,8 +30,9 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from efa_sdk import Client, Plan, Topology, __version__, acceptance, aio, choices
 from efa_sdk._efa_sdk import _survey_options
@@ -44,6 +45,8 @@ from efa_sdk.survey import (
     NodeInspection,
     PairOptions,
     PairSight,
+    SurveyFlowSights,
+    SurveyFlowTask,
     SurveyNode,
     SurveyOptions,
     SurveyPlan,
@@ -56,6 +59,7 @@ from efa_sdk.survey import (
 __all__ = ["accept", "survey"]
 
 _LOOK_AT_RAY = "see what `ray list actors` and the worker's log say"
+_Seen = TypeVar("_Seen")
 #: Seconds between two looks at Ctrl-C while actors measure.
 _SLICE_S = 0.2
 
@@ -80,6 +84,20 @@ class _Mail:
 
     def put(self, key: str, value: bytes) -> None:
         self._peer.deliver.remote(key, value)
+
+    def take(self, key: str) -> bytes | None:
+        return self._box.pop(key, None)
+
+
+class _MailToAll:
+    """The exchange of a step: the end of each key says whom it is for."""
+
+    def __init__(self, box: dict[str, bytes], peers: dict[int, Any]) -> None:
+        self._box = box
+        self._peers = peers
+
+    def put(self, key: str, value: bytes) -> None:
+        self._peers[int(key.rpartition("/to/")[2])].deliver.remote(key, value)
 
     def take(self, key: str) -> bytes | None:
         return self._box.pop(key, None)
@@ -112,6 +130,14 @@ class _Node:
             return await aio.survey.survey_pair(_Mail(self._box, peer), name, side, options)
         except EfaError as error:
             return PairSight.failed("open", error.code, 0.0, str(error))
+
+    async def flows(
+        self, task: SurveyFlowTask, peers: dict[int, Any], options: PairOptions
+    ) -> SurveyFlowSights:
+        try:
+            return await aio.survey.survey_flows(_MailToAll(self._box, peers), task, options)
+        except EfaError as error:
+            return SurveyFlowSights.failed(error.code)
 
 
 def _inspection(inspect: Callable[[], object]) -> str:
@@ -233,6 +259,9 @@ def survey(
                 driver.leave_out(number, "fabric.deadline", why)
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
+            tell(plan.progress(elapsed_s=time.monotonic() - start))
+        while (tasks := plan.next_flows(driver.name)) is not None:
+            driver.step(tasks, round_deadline_s)
             tell(plan.progress(elapsed_s=time.monotonic() - start))
     except KeyboardInterrupt:
         pass  # the report says that it is partial
@@ -495,6 +524,11 @@ def _introduced(node: SurveyNode, greeting: _Greeting | None, pair: PairOptions)
     )
 
 
+def _flows_failed(why: str) -> SurveyFlowSights:
+    """What an actor raised is no rate."""
+    return SurveyFlowSights.failed("python.raised")
+
+
 class _Driver:
     """Carries out rounds."""
 
@@ -511,7 +545,8 @@ class _Driver:
         self._plan = plan
         self._actors = actors
         self._options = options
-        self._survey = uuid.uuid4().hex
+        #: Of the survey.
+        self.name = uuid.uuid4().hex
 
     def leave_out(self, number: int, code: str, why: str) -> None:
         """The node takes no part, and what it may still do ends."""
@@ -524,7 +559,7 @@ class _Driver:
         asked: dict[Any, tuple[tuple[int, int], int]] = {}
         for pair in pairs:
             low, high = pair
-            name = f"{self._survey}/{self._plan.round}.{self._plan.attempt}/{low}-{high}"
+            name = f"{self.name}/{self._plan.round}.{self._plan.attempt}/{low}-{high}"
             rails = self._plan.rails_of(pair)
             for side, own, other in (("low", low, high), ("high", high, low)):
                 options = self._options[own].with_rails(rails)
@@ -544,24 +579,52 @@ class _Driver:
         for pair, seen in sights.items():
             self._record(pair, seen, began)
 
+    def step(self, tasks: list[SurveyFlowTask], deadline_s: float) -> None:
+        """A step of a collective pattern."""
+        _check_connected(self._ray)
+        began = time.monotonic()
+        members = {task.node: self._actors[task.node] for task in tasks}
+        asked = {}
+        for task in tasks:
+            # The lead tells all.
+            near = {task.lead, *task.sends_to, *task.receives_from}
+            peers = {
+                n: actor for n, actor in members.items() if n in near or task.node == task.lead
+            }
+            options = self._options[task.node]
+            asked[members[task.node].flows.remote(task, peers, options)] = task.node
+        sights = {}
+        for ref in _as_they_come(self._ray, list(asked), began + deadline_s):
+            seen = self._answer(ref, asked[ref], _flows_failed)
+            if seen is not None:
+                sights[asked[ref]] = seen
+        self._plan.record_flows(sights, after_s=time.monotonic() - began)
+        self._end_lost(members)
+
     def _sight(self, ref: Any, own: int) -> PairSight | None:
+        failed = partial(PairSight.failed, "open", "python.raised", 0.0)
+        return self._answer(ref, own, failed)
+
+    def _answer(self, ref: Any, own: int, failed: Callable[[str], _Seen]) -> _Seen | None:
         """None when there is no answer of the node; it is asked again unless its actor died."""
         try:
-            sight: PairSight = self._ray.get(ref)
+            seen: _Seen = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
-            cause = str(error.cause) if error.cause is not None else str(error)
-            return PairSight.failed("open", "python.raised", 0.0, cause)
+            return failed(str(error.cause) if error.cause is not None else str(error))
         except self._ray.exceptions.RayError as error:
             exceptions = self._ray.exceptions
             if isinstance(error, getattr(exceptions, "ActorDiedError", exceptions.RayActorError)):
                 self._plan.lost(own)
             return None
-        return sight
+        return seen
 
     def _record(self, pair: tuple[int, int], seen: dict[int, PairSight], began: float) -> None:
         low, high = pair
         after_s = time.monotonic() - began
         self._plan.record(pair, seen.get(low), seen.get(high), after_s=after_s)
-        for number in pair:
+        self._end_lost(pair)
+
+    def _end_lost(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
             if not self._plan.answers(number):
                 _end(self._ray, self._actors, number)

@@ -3,16 +3,13 @@ use proptest::prelude::*;
 use super::super::observation::{Measured, Observations, PairObservation};
 use super::super::options::{Mode, Options};
 use super::super::plan::Plan;
+use super::super::random::Random;
 use super::super::simulate::Fabric;
 use super::*;
 
 /// 16 nodes below leaves of eight, with uplinks for this many of them at full rate.
 fn fabric(uplink: usize) -> Fabric {
-    Fabric {
-        leaf: 8,
-        node_gbps: 100.0,
-        uplink_gbps: 100.0 * uplink as f64,
-    }
+    Fabric::new(8, 100.0, 100.0 * uplink as f64)
 }
 
 /// What the pairs of a survey measure: all of a round at the same time, one direction after the
@@ -60,10 +57,42 @@ fn labels() -> Vec<String> {
     (0..16).map(|node| format!("leaf-{}", node / 8)).collect()
 }
 
+/// What carrying this pattern out over these nodes, in their order, comes to.
+fn judged(
+    pattern: Pattern,
+    nodes: &[usize],
+    seen: Vec<FlowSeen>,
+    pairs: &Observations,
+) -> Collective {
+    let carried = Carried {
+        seen,
+        ..Carried::new(pattern, nodes.to_vec())
+    };
+    let found = judge(carried, pairs, Some(0.0), Some(&labels()));
+    found
+        .require_valid_for(pairs, Some(0.0), Some(&labels()))
+        .unwrap();
+    found
+}
+
 fn told(fabric: &Fabric, pairs: &Observations, pattern: Pattern, nodes: &[usize]) -> Collective {
-    let steps = steps(pattern, nodes);
-    let seen = carry_out(fabric, &steps);
-    judge(pattern, &steps, &seen, pairs, Some(&labels()))
+    let seen = carry_out(fabric, &steps(pattern, nodes));
+    judged(pattern, nodes, seen, pairs)
+}
+
+/// Each flow of each step, with its rate.
+fn seen(
+    pattern: Pattern,
+    nodes: &[usize],
+    mut gbps: impl FnMut(Flow) -> Option<f64>,
+) -> Vec<FlowSeen> {
+    let mut all = Vec::new();
+    for step in steps(pattern, nodes) {
+        for flow in step.flows {
+            all.push(FlowSeen::new(step.index, flow, gbps(flow)));
+        }
+    }
+    all
 }
 
 #[test]
@@ -116,41 +145,32 @@ fn a_ring_across_leaves_breaks_where_pairs_are_fine() {
 #[test]
 fn what_breaks_is_named() {
     let pairs = survey(&fabric(8), Mode::Full);
-    let steps = steps(Pattern::AllToAll, &in_order());
-    let seen_with = |slow: &dyn Fn(Flow) -> bool| -> Vec<FlowSeen> {
-        let flows = steps
-            .iter()
-            .flat_map(|step| step.flows.iter().map(|flow| (step.index, *flow)));
-        let gbps = |flow| if slow(flow) { 60.0 } else { 99.0 };
-        flows
-            .map(|(step, flow)| FlowSeen::new(step, flow, Some(gbps(flow))))
-            .collect()
-    };
+    let nodes = in_order();
     let leaf = |node: usize| node / 8;
+    let with = |slow: &dyn Fn(Flow) -> bool, labels: Option<&[String]>| {
+        let gbps = |flow| Some(if slow(flow) { 60.0 } else { 99.0 });
+        let carried = Carried {
+            seen: seen(Pattern::AllToAll, &nodes, gbps),
+            ..Carried::new(Pattern::AllToAll, nodes.clone())
+        };
+        judge(carried, &pairs, Some(0.02), labels)
+    };
+    let labels = labels();
+    let across: &dyn Fn(Flow) -> bool = &|(from, to)| leaf(from) != leaf(to);
     for (slow, expected) in [
         (&(|_| true) as &dyn Fn(Flow) -> bool, Breaks::Everywhere),
-        (&|(from, to)| leaf(from) != leaf(to), Breaks::AcrossGroups),
+        (across, Breaks::AcrossGroups),
         (&|(from, to)| from == 5 || to == 5, Breaks::Node(5)),
         (&|flow| flow == (2, 9), Breaks::Flows(vec![(2, 9)])),
     ] {
-        let found = judge(
-            Pattern::AllToAll,
-            &steps,
-            &seen_with(slow),
-            &pairs,
-            Some(&labels()),
-        );
+        let found = with(slow, Some(&labels));
         assert_eq!(found.breaks, Some(expected));
-        assert!(!found.scales());
+        assert!(!found.scales() && found.is_measured());
     }
-    let well = judge(
-        Pattern::AllToAll,
-        &steps,
-        &seen_with(&|_| false),
-        &pairs,
-        None,
-    );
-    assert!(well.scales(), "{well:?}");
+    // Without labels the two sides are found.
+    let sides = vec![(0..8).collect(), (8..16).collect()];
+    assert_eq!(with(across, None).breaks, Some(Breaks::BetweenSets(sides)));
+    assert!(with(&|_| false, None).scales());
 }
 
 #[test]
@@ -162,60 +182,125 @@ fn what_was_not_measured_is_not_claimed() {
         found.compared < found.flows && found.expected_gbps.is_none(),
         "{found:?}"
     );
-    assert!(found.breaks.is_none() && !found.scales());
+    assert!(found.breaks.is_none() && !found.scales() && found.is_measured());
 
-    let steps = steps(Pattern::Ring, &in_order());
-    let nothing = judge(
-        Pattern::Ring,
-        &steps,
-        &[],
-        &survey(&fabric, Mode::Full),
-        None,
+    let full = survey(&fabric, Mode::Full);
+    let of =
+        |seen: Vec<FlowSeen>, pairs: &Observations| judged(Pattern::Ring, &in_order(), seen, pairs);
+    let nothing = of(Vec::new(), &full);
+    assert_eq!((nothing.measured_gbps, nothing.measured), (None, 0));
+    assert!(!nothing.is_measured() && !nothing.scales());
+    let failed = seen(Pattern::Ring, &in_order(), |_| None);
+    let failed = of(failed, &full);
+    assert_eq!((failed.failed, failed.flows), (3 * 16, 16));
+    assert!(!failed.is_measured());
+    let unknown = of(
+        seen(Pattern::Ring, &in_order(), |_| Some(9.0)),
+        &Observations::new(16),
     );
-    assert!(nothing.measured_gbps.is_none() && nothing.compared == 0 && !nothing.scales());
-    let failed: Vec<FlowSeen> = steps
-        .iter()
-        .flat_map(|step| {
-            step.flows
-                .iter()
-                .map(|flow| FlowSeen::new(step.index, *flow, None))
-        })
-        .collect();
-    let failed = judge(Pattern::Ring, &steps, &failed, &Observations::new(16), None);
-    assert_eq!((failed.failed, failed.measured_gbps), (failed.flows, None));
-    assert!(!failed.scales());
+    assert_eq!((unknown.compared, unknown.expected_gbps), (0, None));
+    assert!(!unknown.is_measured() && unknown.breaks.is_none());
+    // One that fails once is measured the other times.
+    let mut once = seen(Pattern::Ring, &in_order(), |_| Some(99.0));
+    once[5].gbps = None;
+    let once = of(once, &full);
+    assert_eq!((once.failed, once.measured_gbps), (1, Some(99.0)));
+    assert!(once.scales());
+    // Too few nodes: nothing is carried out.
+    let few = judge(Carried::new(Pattern::Incast, vec![3, 4]), &full, None, None);
+    assert!(few.flows == 0 && !few.is_measured());
+}
+
+#[test]
+fn noise_is_no_loss() {
+    let pairs = survey(&fabric(8), Mode::Full);
+    let mut random = Random::new(7);
+    let mut noisy = |noise: f64, slow: &dyn Fn(Flow) -> bool| {
+        let gbps = |flow| {
+            let of = if slow(flow) { 50.0 } else { 100.0 };
+            Some(of * (noise * random.normal()).exp())
+        };
+        let carried = Carried {
+            seen: seen(Pattern::AllToAll, &in_order(), gbps),
+            ..Carried::new(Pattern::AllToAll, in_order())
+        };
+        judge(carried, &pairs, Some(noise), None)
+    };
+    for _ in 0..20 {
+        assert_eq!(noisy(0.15, &|_| false).breaks, None);
+        let found = noisy(0.05, &|(from, to)| from == 3 || to == 3);
+        assert_eq!(found.breaks, Some(Breaks::Node(3)));
+    }
+    // What is common to all shows beside more noise than what is one flow's.
+    let shared = noisy(0.15, &|_| true);
+    assert_eq!(
+        (shared.breaks, shared.least_loss.unwrap() > 0.6),
+        (Some(Breaks::Everywhere), true)
+    );
+    // So much hides everything, and nothing is claimed.
+    let blind = noisy(0.3, &|_| false);
+    assert!(!blind.scales() && !blind.is_measured());
+    // More noise hides more, which is said.
+    let hidden = noisy(0.15, &|(from, _)| from == 3);
+    assert!(hidden.least_loss.unwrap() > 0.6, "{:?}", hidden.least_loss);
+    assert_eq!(hidden.breaks, None);
 }
 
 #[test]
 fn a_receiver_is_judged_by_what_it_takes_in_all() {
     let pairs = survey(&fabric(8), Mode::Full);
     let steps = steps(Pattern::Incast, &in_order());
-    assert_eq!(steps.len(), 16);
+    assert_eq!(steps.len(), REPEATS * 16);
     assert!(steps.iter().all(|step| step.flows.len() == SENDERS));
-    let seen = |share: &dyn Fn(usize) -> f64| -> Vec<FlowSeen> {
-        let flows = steps
-            .iter()
-            .flat_map(|step| step.flows.iter().map(|flow| (step.index, *flow)));
-        flows
-            .map(|(step, flow)| {
-                // Half of them have hardly anything.
-                let even = if flow.0 % 2 == 0 { 1.9 } else { 0.1 };
-                FlowSeen::new(
-                    step,
-                    flow,
-                    Some(even * share(flow.1) * 100.0 / SENDERS as f64),
-                )
-            })
-            .collect()
+    let with = |share: &dyn Fn(usize) -> f64| {
+        let gbps = |flow: Flow| {
+            // Half of them have hardly anything.
+            let even = if flow.0.is_multiple_of(2) { 1.9 } else { 0.1 };
+            Some(even * share(flow.1) * 100.0 / SENDERS as f64)
+        };
+        let seen = seen(Pattern::Incast, &in_order(), gbps);
+        judged(Pattern::Incast, &in_order(), seen, &pairs)
     };
-    let uneven = judge(Pattern::Incast, &steps, &seen(&|_| 0.95), &pairs, None);
+    let uneven = with(&|_| 0.95);
     assert!(uneven.scales(), "{uneven:?}");
-    let slow = seen(&|to| if to == 3 { 0.5 } else { 1.0 });
-    let slow = judge(Pattern::Incast, &steps, &slow, &pairs, None);
-    assert!(
-        matches!(&slow.breaks, Some(Breaks::Flows(flows)) if flows.iter().all(|f| f.1 == 3)),
-        "{slow:?}"
+    let slow = with(&|to| if to == 3 { 0.5 } else { 1.0 });
+    assert_eq!(slow.breaks, Some(Breaks::Receivers(vec![3])));
+    assert_eq!(with(&|_| 0.5).breaks, Some(Breaks::Everywhere));
+}
+
+#[test]
+fn what_no_driver_saw_is_refused() {
+    let pairs = survey(&fabric(8), Mode::Full);
+    let good = judged(
+        Pattern::Ring,
+        &in_order(),
+        seen(Pattern::Ring, &in_order(), |_| Some(99.0)),
+        &pairs,
     );
+    let check = |found: &Collective| found.require_valid_for(&pairs, Some(0.0), Some(&labels()));
+    let cases: [fn(&mut Collective); 10] = [
+        |c| c.carried.nodes[3] = 16,
+        |c| c.carried.nodes[3] = 2,
+        |c| c.carried.lost = vec![16],
+        |c| c.carried.seen[0].flow = (0, 2),
+        |c| c.carried.seen[1] = c.carried.seen[0].clone(),
+        |c| c.carried.seen[1].step = 3,
+        |c| c.carried.seen[1].gbps = Some(-1.0),
+        |c| c.measured_gbps = Some(100.0),
+        |c| c.compared = 15,
+        |c| c.breaks = Some(Breaks::Node(99)),
+    ];
+    for change in cases {
+        let mut other = good.clone();
+        change(&mut other);
+        assert_eq!(
+            check(&other).unwrap_err().code(),
+            Code::InvalidOption,
+            "{other:?}"
+        );
+    }
+    let json = serde_json::to_string(&good).unwrap();
+    check(&serde_json::from_str(&json).unwrap()).unwrap();
 }
 
 proptest! {
@@ -237,7 +322,7 @@ proptest! {
             prop_assert_eq!(receivers.len(), 1);
             prop_assert!(step.flows.iter().all(|flow| flow.0 != flow.1));
         }
-        prop_assert!(steps(Pattern::AllToAll, &nodes).len() <= MOST_STEPS);
+        prop_assert!(steps(Pattern::AllToAll, &nodes).len() <= REPEATS * MOST_STEPS);
     }
 
     #[test]

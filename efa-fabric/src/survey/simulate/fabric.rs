@@ -7,6 +7,7 @@ use super::super::collective::Flow;
 /// Nodes below leaves. Each node, each way, and each leaf's uplink, each way, has a rate that the
 /// flows through it share.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Fabric {
     /// Nodes of a leaf.
     pub leaf: usize,
@@ -26,6 +27,16 @@ enum Shared {
 }
 
 impl Fabric {
+    /// So many nodes below each leaf; the rate of a node and of a leaf's uplink, in Gbit/s.
+    #[must_use]
+    pub fn new(leaf: usize, node_gbps: f64, uplink_gbps: f64) -> Self {
+        Self {
+            leaf,
+            node_gbps,
+            uplink_gbps,
+        }
+    }
+
     /// The rate of each flow in Gbit/s while all of them run, shared fairly: no flow can have more
     /// without another that has no more than it having less.
     #[must_use]

@@ -22,17 +22,20 @@ from efa_sdk._efa_sdk import (
     Library,
     PairOptions,
     PairSight,
+    SurveyFlowSights,
+    SurveyFlowTask,
     SurveyNode,
     SurveyOptions,
     SurveyProgress,
     SurveyReport,
     SurveySummary,
     run_rank_async,
+    survey_flows_async,
     survey_pair_async,
 )
 from efa_sdk.fabric import Exchange
 
-__all__ = ["run_rank", "survey_pair"]
+__all__ = ["run_rank", "survey_flows", "survey_pair"]
 
 
 async def survey_pair(
@@ -45,6 +48,17 @@ async def survey_pair(
 ) -> PairSight:
     """Measures a pair with the node that calls this with the other side and the same name."""
     return await survey_pair_async(exchange, name, side, options, library=library)
+
+
+async def survey_flows(
+    exchange: str | os.PathLike[str] | Exchange,
+    task: SurveyFlowTask,
+    options: PairOptions,
+    *,
+    library: Library | None = None,
+) -> SurveyFlowSights:
+    """Sends and receives all flows of a step, together with its other nodes."""
+    return await survey_flows_async(exchange, task, options, library=library)
 
 
 async def run_rank(

@@ -49,8 +49,11 @@ from efa_sdk._efa_sdk import (
     Rail,
     StoreClient,
     StoreServer,
+    SurveyCollective,
     SurveyComparison,
     SurveyDifference,
+    SurveyFlowSights,
+    SurveyFlowTask,
     SurveyNode,
     SurveyNodeState,
     SurveyOptions,
@@ -63,6 +66,7 @@ from efa_sdk._efa_sdk import (
     node,
     rails,
     run_rank,
+    survey_flows,
     survey_pair,
 )
 
@@ -74,8 +78,11 @@ __all__ = [
     "PairSight",
     "StoreClient",
     "StoreServer",
+    "SurveyCollective",
     "SurveyComparison",
     "SurveyDifference",
+    "SurveyFlowSights",
+    "SurveyFlowTask",
     "SurveyNode",
     "SurveyNodeState",
     "SurveyOptions",
@@ -89,6 +96,7 @@ __all__ = [
     "inspect_node",
     "rank_from_environment",
     "run_rank",
+    "survey_flows",
     "survey_pair",
 ]
 

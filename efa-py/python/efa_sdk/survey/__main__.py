@@ -7,8 +7,10 @@ import os
 import pathlib
 import socket
 import sys
+import typing
 from collections.abc import Sequence
 
+from efa_sdk import choices
 from efa_sdk.command_line import INTERRUPTED, Parser, show
 from efa_sdk.errors import EfaError
 from efa_sdk.progress import SurveyLine
@@ -105,6 +107,15 @@ def parser(prog: str) -> argparse.ArgumentParser:
         type=int,
         help="rounds of a sampled survey before suspects; log2(nodes) + 2",
     )
+    parser.add_argument(
+        "--collectives",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        choices=typing.get_args(choices.SurveyPattern),
+        help="patterns after the pairs, in which nodes send and receive at once: ring, "
+        "all_to_all, incast; none",
+    )
     thresholds = parser.add_argument_group("when a difference counts; rank 0's are used")
     for name, kind, meaning in _THRESHOLDS:
         thresholds.add_argument(f"--{name}", type=kind, help=meaning)
@@ -189,6 +200,7 @@ def _options(given: argparse.Namespace) -> SurveyOptions:
         expected_rail_gbps=given.expected_rail_gbps,
         base_rounds=given.base_rounds,
         thresholds=SurveyThresholds(**thresholds),
+        collectives=given.collectives,
     )
 
 

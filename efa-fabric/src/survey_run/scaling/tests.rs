@@ -1,0 +1,176 @@
+use super::*;
+use crate::survey::simulate::Fabric;
+use crate::survey_run::Status;
+use crate::survey_run::sample::carried_out;
+
+/// Two leaves of four, with uplinks for this many nodes at full rate.
+fn surveyed(uplink: usize, patterns: &[Pattern]) -> Report {
+    let fabric = Fabric::new(4, 100.0, 100.0 * uplink as f64);
+    carried_out(8, &fabric, patterns, |_, sights| Some(sights)).report(1.0)
+}
+
+#[test]
+fn a_cluster_that_scales_is_healthy_and_says_so() {
+    let report = surveyed(4, &[Pattern::Ring, Pattern::AllToAll, Pattern::Incast]);
+    assert_eq!(report.status(), Status::Healthy, "{report}");
+    assert!(report.problems().is_empty());
+    for said in [
+        "ring of 8 nodes: 100 Gbit/s bus bandwidth (the slowest of 8 flows, median of 3 times), 100 expected from the pairs; it keeps what the pairs promise; a loss of 20.0 % or more could be told from noise",
+        "incast of 8 nodes: 100 Gbit/s to a node (median of 8 receivers, each 3 times), 100 expected",
+    ] {
+        assert!(report.to_string().contains(said), "{report}");
+    }
+    let metrics = report.to_openmetrics();
+    for line in [
+        "efa_survey_collective_scales{pattern=\"all_to_all\"} 1\n",
+        "efa_survey_collective_expected_bits_per_second{pattern=\"ring\"} 100000000000\n",
+        "efa_survey_collective_compared_flows{pattern=\"incast\"} 56\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+#[test]
+fn an_uplink_that_no_pair_shows_breaks_all_to_all_between_the_leaves() {
+    let report = surveyed(1, &[Pattern::Ring, Pattern::AllToAll]);
+    assert_eq!(
+        (report.status(), report.drain().len()),
+        (Status::Findings, 0),
+        "{report}"
+    );
+    let [ring, all] = &report.collectives[..] else {
+        panic!("{report}");
+    };
+    // One flow each way passes the uplink.
+    assert!(ring.scales() && all.breaks.is_some());
+    let todo = "look at: the all-to-all, which breaks between {node-0, node-1, node-2, node-3} and {node-4, ";
+    assert!(report.action().starts_with(todo), "{}", report.action());
+    let error = report.require_healthy().unwrap_err().to_string();
+    assert!(
+        error.contains("all-to-all of 8 nodes: 43.8 Gbit/s"),
+        "{error}"
+    );
+    let (html, metrics) = (report.to_html(), report.to_openmetrics());
+    assert!(
+        html.contains("<th class=\"from bad\">all-to-all</th>"),
+        "{html}"
+    );
+    assert!(metrics.contains("efa_survey_collective_scales{pattern=\"all_to_all\"} 0\n"));
+    assert!(report.summaries_by_node()[0].action.starts_with(todo));
+}
+
+#[test]
+fn every_subset_has_words() {
+    let mut report = surveyed(4, &[Pattern::AllToAll]);
+    for (breaks, words) in [
+        (
+            Breaks::Everywhere,
+            "breaks everywhere: 3 of 56 flows have 50.0 Gbit/s (median) where the pairs alone have 100: nodes are slower",
+        ),
+        (
+            Breaks::AcrossGroups,
+            "breaks between groups and not within them: 3 of 56",
+        ),
+        (Breaks::Node(5), "breaks at node-5: 3 of"),
+        (
+            Breaks::BetweenSets(vec![vec![0, 1], (2..12).collect()]),
+            "breaks between {node-0, node-1} and {node-2, node-3, node-4, node-5, node-6, node-7, ?, ? and 2 more}, not within them: ",
+        ),
+        (
+            Breaks::Receivers(vec![3]),
+            "breaks where many send to node-3 at the same time: ",
+        ),
+        (
+            Breaks::Flows(vec![(0, 1), (2, 3)]),
+            "breaks from node-0 to node-1, node-2 to node-3: 3 ",
+        ),
+    ] {
+        let of = &mut report.collectives[0];
+        (of.slow, of.slow_gbps, of.slow_expected_gbps) = (3, Some(50.0), Some(100.0));
+        of.breaks = Some(breaks);
+        let (severity, said) = report.scaling(&report.collectives[0]);
+        assert_eq!(severity, Severity::Fault);
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn what_was_not_measured_is_said() {
+    let mut report = surveyed(4, &[Pattern::Ring]);
+    let of = &mut report.collectives[0];
+    (of.measured, of.compared, of.failed, of.measured_gbps) = (7, 6, 4, None);
+    let (severity, said) = report.scaling(&report.collectives[0]);
+    assert_eq!(severity, Severity::Warning);
+    for part in [
+        "not measured as a whole",
+        "7 of its 8 flows were measured, nothing is said of the others",
+        "the pairs of 6 flows were measured alone, the others are compared with nothing",
+        "4 of 24 times a flow failed",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("keeps"));
+    assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+
+    let fabric = Fabric::new(4, 100.0, 100.0);
+    let two = carried_out(2, &fabric, &[Pattern::Incast], |_, sights| Some(sights)).report(1.0);
+    let said = "the incast was not carried out: it takes 3 nodes that were measured and answer, and there were 2";
+    assert!(two.problems().contains(&said.to_owned()), "{two}");
+    assert_eq!(two.status(), Status::NotSurveyed);
+}
+
+#[test]
+fn what_changed_is_named() {
+    let (well, broken) = (
+        surveyed(4, &[Pattern::AllToAll]),
+        surveyed(1, &[Pattern::AllToAll]),
+    );
+    let comparison = broken.compare(&well);
+    assert_eq!(comparison.new_findings.len(), 1, "{comparison}");
+    assert!(comparison.new_findings[0].starts_with("all-to-all of 8 nodes: "));
+    let moved = &comparison.moved[0];
+    assert_eq!(
+        (moved.node.as_deref(), &*moved.direction),
+        (None, "all-to-all")
+    );
+    assert!(
+        comparison
+            .to_string()
+            .contains("moved: the all-to-all has 43.8"),
+        "{comparison}"
+    );
+    assert!(broken.compare(&broken).is_same());
+}
+
+#[test]
+fn a_report_whose_patterns_do_not_follow_from_its_flows_is_refused() {
+    let report = surveyed(4, &[Pattern::Ring]);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        serde_json::from_value::<Report>(json.clone()).unwrap(),
+        report
+    );
+    for (path, value) in [
+        ("/collectives/0/carried/nodes/3", serde_json::json!(9)),
+        (
+            "/collectives/0/carried/seen/3/gbps",
+            serde_json::json!(-1.0),
+        ),
+        (
+            "/collectives/0/carried/seen/3/flow",
+            serde_json::json!([0, 5]),
+        ),
+        ("/collectives/0/measured_gbps", serde_json::json!(500.0)),
+        (
+            "/collectives/0/breaks",
+            serde_json::json!({"node": 1_000_000}),
+        ),
+        ("/options/collectives", serde_json::json!(["ring", "ring"])),
+    ] {
+        let mut json = json.clone();
+        *json.pointer_mut(path).unwrap() = value;
+        assert!(serde_json::from_value::<Report>(json).is_err(), "{path}");
+    }
+    let older = serde_json::to_value(surveyed(4, &[])).unwrap();
+    assert!(older.get("collectives").is_none() && older["options"].get("collectives").is_none());
+}

@@ -1,0 +1,170 @@
+//! Collective patterns of surveys: what nodes do in a step, what they saw, what it comes to.
+
+use std::collections::BTreeMap;
+
+use efa_fabric::survey::collective;
+use efa_fabric::survey_run as runs;
+use pyo3::prelude::*;
+
+use crate::argument::{extracted, given};
+use crate::choices;
+use crate::convert::word;
+use crate::exchange::Exchange;
+use crate::fabric::{Library, library, on_thread};
+use crate::runtime::{awaitable, block_on};
+use crate::survey::PairOptions;
+use crate::value::value_class;
+
+extracted! {
+    BTreeMap<usize, f64>: "a dict of int to a number";
+    BTreeMap<usize, SurveyFlowSights>: "a dict of int to SurveyFlowSights";
+}
+
+fn peers(ends: &[runs::FlowEnd]) -> Vec<usize> {
+    ends.iter().map(|end| end.peer).collect()
+}
+
+value_class! {
+    /// What one node does in one step of a pattern, all of it at the same time. What it leaves for
+    /// another on the exchange lies under keys that end in `/to/` and the other's number.
+    SurveyFlowTask(runs::FlowTask) {
+        /// Tells this step from all others on the exchange.
+        name: String = |task| task.name.clone();
+        /// The node that this is for, by number.
+        node: usize = |task| task.node;
+        /// The node that says when to begin, by number.
+        lead: usize = |task| task.lead;
+        /// The nodes that it sends to, by number.
+        sends_to: Vec<usize> = |task| peers(&task.sends);
+        /// The nodes that it receives from, by number.
+        receives_from: Vec<usize> = |task| peers(&task.receives);
+    }
+    repr = |task| format!(
+        "<SurveyFlowTask of node {}: {} sent, {} received>",
+        task.node,
+        task.sends.len(),
+        task.receives.len()
+    );
+}
+
+value_class! {
+    /// What one node saw of a step.
+    SurveyFlowSights(runs::FlowSights) {
+        /// Rates in Gbit/s by the number of the receiving node; None where the flow failed.
+        sent: Vec<(usize, Option<f64>)> = |sights| {
+            sights.sent.iter().map(|sight| (sight.peer, sight.gbps)).collect()
+        };
+        /// The code of the error for which the node took no part; None where it did.
+        error: Option<String> = |sights| sights.error.clone();
+    }
+    repr = |sights| format!("<SurveyFlowSights of {} flows>", sights.sent.len());
+}
+
+#[pymethods]
+impl SurveyFlowSights {
+    /// Rates in Gbit/s by the number of the receiving node, for drivers that measure by themselves.
+    #[staticmethod]
+    #[pyo3(signature = (rates: "dict[int, float]"))]
+    fn measured(#[pyo3(from_py_with = given)] rates: BTreeMap<usize, f64>) -> Self {
+        Self(runs::FlowSights::measured(rates))
+    }
+
+    /// A node that took no part, with the code of the error.
+    #[staticmethod]
+    #[pyo3(signature = (code: "str"))]
+    fn failed(#[pyo3(from_py_with = given)] code: &str) -> Self {
+        Self(runs::FlowSights::failed(code))
+    }
+}
+
+value_class! {
+    /// What a pattern reached, in which nodes send and receive at the same time, against what the
+    /// pairs promise.
+    SurveyCollective(collective::Collective) {
+        /// `ring`, `all_to_all` or `incast`.
+        pattern: PyResult<choices::SurveyPattern> = |c| word(&c.carried.pattern).map(Into::into);
+        /// The nodes that took part, by number, in the order of the pattern.
+        nodes: Vec<usize> = |c| c.carried.nodes.clone();
+        /// Nodes that were lost in it, by number, which ended it.
+        lost: Vec<usize> = |c| c.carried.lost.clone();
+        /// Bus bandwidth of a ring or all-to-all, and of an incast what a receiver gets in all, in
+        /// Gbit/s. None unless every flow was measured.
+        measured_gbps: Option<f64> = |c| c.measured_gbps;
+        /// The same as the pairs promise it. None unless all pairs were measured.
+        expected_gbps: Option<f64> = |c| c.expected_gbps;
+        /// Different flows, each of which was to be measured three times.
+        flows: usize = |c| c.flows;
+        /// Those that were measured at least once.
+        measured: usize = |c| c.measured;
+        /// Those of which the pair was measured too.
+        compared: usize = |c| c.compared;
+        /// Times that a flow failed.
+        failed: usize = |c| c.failed;
+        /// The least loss of a flow that counts, as a share of what its pair promises; None where
+        /// the noise is unknown.
+        least_loss: Option<f64> = |c| c.least_loss;
+        /// Flows that lost that much or more.
+        slow: usize = |c| c.slow;
+        /// Whether every flow was measured and compared, and all keep what the pairs promise.
+        scales: bool = |c| c.scales();
+        /// What breaks it: `everywhere`, `across_groups`, `node`, `between_sets`, `receivers` or
+        /// `flows`; None where nothing does, as far as it was compared.
+        breaks: PyResult<Option<choices::SurveyBreaks>> = |c| {
+            c.breaks.as_ref().map(|b| word(b).map(Into::into)).transpose()
+        };
+    }
+    repr = |c| format!(
+        "<SurveyCollective {} of {} nodes>",
+        c.carried.pattern.as_str(),
+        c.carried.nodes.len()
+    );
+}
+
+fn flows(
+    exchange: Exchange,
+    task: SurveyFlowTask,
+    options: PairOptions,
+    given: Option<&Library>,
+) -> PyResult<impl Future<Output = PyResult<SurveyFlowSights>> + Send + use<>> {
+    let (mut exchange, library) = (exchange.open()?, library(given)?);
+    Ok(async move {
+        let sights = on_thread(move |interrupt| {
+            runs::run_flows(&library, exchange.as_mut(), &task.0, &options.0, interrupt)
+        });
+        sights.await.map(SurveyFlowSights)
+    })
+}
+
+/// Sends and receives all flows of a step at the same time, together with its other nodes, each of
+/// which calls this with the task that `SurveyPlan.next_flows` gave for it. What fails is part of
+/// the answer.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask",
+    options: "PairOptions", *, library: "Library | None" = None
+))]
+pub(crate) fn survey_flows(
+    py: Python<'_>,
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] task: SurveyFlowTask,
+    #[pyo3(from_py_with = given)] options: PairOptions,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
+) -> PyResult<SurveyFlowSights> {
+    block_on(py, flows(exchange, task, options, library)?)
+}
+
+/// As `survey_flows`, as an awaitable.
+#[pyfunction]
+#[pyo3(signature = (
+    exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask",
+    options: "PairOptions", *, library: "Library | None" = None
+) -> "collections.abc.Awaitable[SurveyFlowSights]")]
+pub(crate) fn survey_flows_async<'py>(
+    py: Python<'py>,
+    #[pyo3(from_py_with = given)] exchange: Exchange,
+    #[pyo3(from_py_with = given)] task: SurveyFlowTask,
+    #[pyo3(from_py_with = given)] options: PairOptions,
+    #[pyo3(from_py_with = given)] library: Option<&Library>,
+) -> PyResult<Bound<'py, PyAny>> {
+    awaitable(py, flows(exchange, task, options, library)?)
+}
