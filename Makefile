@@ -36,7 +36,7 @@ STAGE := tools/stage.sh
 RUST := --workspace --exclude efa-py
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples build demo demo-rust check test first-stage lint test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust check test first-stage lint workflows test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -62,7 +62,7 @@ demo-rust: build
 check: first-stage lint test-unit
 	@$(STAGE) --last
 
-test: first-stage lint test-unit test-rust test-python
+test: first-stage lint workflows test-unit test-rust test-python
 	@$(STAGE) --last
 	@echo "== all checks passed"
 
@@ -86,6 +86,14 @@ lint: setup build
 	$(PYTHON) tools/generate_stubs.py --check
 	$(PYTHON) tools/third_party_licenses.py --check
 	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
+
+# GitHub's own schemas, as check-jsonschema ships them.
+workflows:
+	@tools/setup.sh docs
+	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-issue-forms \
+		.github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/unknown.yml
+	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 
 # What needs no server, no process and no network, on the build of the whole workspace.
 test-unit: setup build
@@ -170,4 +178,4 @@ fmt: setup
 	ruff check --fix .
 
 clean:
-	rm -rf target .venv .venv-ray-oldest .venv-soft-efa-clients dist
+	rm -rf target .venv .venv-docs .venv-ray-oldest .venv-soft-efa-clients dist

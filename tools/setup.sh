@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the demo (`setup.sh examples`) or the tests (`setup.sh tests`) need: Debian
-# packages, a virtual environment, its packages, targets of Rust. Idempotent; `make` calls it first.
+# Installs what the demo (`setup.sh examples`), the tests (`setup.sh tests`) or the documentation site
+# (`setup.sh docs`) needs: Debian packages, a virtual environment, its packages, a target of Rust. Idempotent; `make`
+# calls it first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -53,6 +54,10 @@ install_into() {
     fi
 }
 
+if [ "$1" = docs ]; then
+    install_into .venv-docs docs docs/requirements.txt
+    exit
+fi
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
 # Surveys are tested with two versions of Ray; this one has 290 MB on disk.
 if [ "$1" = tests ]; then install_into .venv-ray-oldest tests tests/requirements-ray-oldest.txt; fi
