@@ -32,12 +32,23 @@ class TestWithoutEc2:
     def test_types(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert status_of(["types", "p5.4*", "c5n.18xlarge"]) == 0
         found = efa.Catalog.bundled().find(name=["p5.4*", "c5n.18xlarge"])
-        assert capsys.readouterr().out.strip() == str(efa.instance_type_table(found)).strip()
+        printed = capsys.readouterr()
+        assert printed.out.strip() == str(efa.instance_type_table(found)).strip()
+        assert printed.err == ""
         assert status_of(["types", "--json", "p5.48xlarge"]) == 0
         (p5,) = json.loads(capsys.readouterr().out)
         assert efa.InstanceType.from_json(json.dumps(p5)).maximum_efa_interfaces == 32
-        assert status_of(["types", "nothing*"]) == 1
         assert status_of(["types", ""]) == 2
+
+    def test_the_date_of_the_types(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dated = f"types of {efa.Catalog.bundled().source['date']}: --region asks"
+        assert status_of(["types", "nothing*"]) == 1
+        assert dated in capsys.readouterr().err
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        assert status_of(["types", "p5.48xlarge"]) == 0
+        assert dated in capsys.readouterr().err
 
     def test_layout(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert status_of(["layout", "p5.48xlarge"]) == 0

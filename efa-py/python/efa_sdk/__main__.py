@@ -85,13 +85,17 @@ def _client(options: argparse.Namespace) -> Client:
 
 
 def _types(options: argparse.Namespace) -> int:
-    found = _catalog(options).find(name=options.patterns or None)
+    catalog = _catalog(options)
+    found = catalog.find(name=options.patterns or None)
     if options.json:
         show(json.dumps([json.loads(one.to_json()) for one in found]))
     elif found:
         show(instance_type_table(found))
     else:
         print("no instance type of the catalog is named so", file=sys.stderr)
+    date = catalog.source["date"]
+    if date is not None and (not found or sys.stdout.isatty()):
+        print(f"EC2's types of {date}: --region asks for those of today", file=sys.stderr)
     return 0 if found else NOT_GOOD
 
 
