@@ -67,6 +67,7 @@ pub struct Plan {
     /// The only good pairs of suspects.
     lucky: Vec<Pair>,
     left_out: Vec<usize>,
+    screened_again: bool,
     /// Nodes with one bad pair.
     doubted: Vec<(usize, Pair)>,
     met: BTreeSet<Pair>,
@@ -111,6 +112,7 @@ impl Plan {
             unsettled: BTreeSet::new(),
             lucky: Vec::new(),
             left_out: Vec::new(),
+            screened_again: false,
             doubted: Vec::new(),
             met: BTreeSet::new(),
             queue: VecDeque::new(),
@@ -263,6 +265,9 @@ impl Plan {
             self.links = targets.wait(std::mem::take(&mut self.links));
         }
         let pairs = targets.with_controls();
+        if pairs.is_empty() && self.screen_again(observations) {
+            return self.targeted(observations);
+        }
         if pairs.is_empty() {
             self.phase = Phase::Alone;
             self.queue(observations);
@@ -270,6 +275,19 @@ impl Plan {
         }
         self.met.extend(pairs.iter().copied());
         Some(pairs)
+    }
+
+    /// Whether a node was bad in part since the base rounds, while others were measured again. It
+    /// is looked for once.
+    fn screen_again(&mut self, observations: &Observations) -> bool {
+        let first = !std::mem::replace(&mut self.screened_again, true);
+        if !first || self.turn <= 1 || !self.unstable.is_empty() {
+            return false;
+        }
+        let analysis = self.analyse(observations);
+        self.screen_unstable(&analysis);
+        self.unstable.retain(|&node| !self.heard.silent[node]);
+        !self.unstable.is_empty()
     }
 
     /// Turns of links and of pairs that failed.
@@ -414,14 +432,7 @@ impl Plan {
             .collect();
         self.links = (0..TURNS).flat_map(|_| links.iter().copied()).collect();
         self.met.clone_from(&analysis.partners);
-        // A slow node is no unstable one; it is measured again anyway.
-        for unstable in analysis.unstable(Look::Screen, &slow(analysis)) {
-            if let [pair] = unstable.unsettled[..] {
-                self.doubted.push((unstable.node, pair));
-            }
-            self.unsettled.extend(unstable.unsettled);
-            self.unstable.push(unstable.node);
-        }
+        self.screen_unstable(analysis);
         let worst = |node: usize| {
             analysis
                 .channels
@@ -436,6 +447,18 @@ impl Plan {
             .collect();
         proven.sort_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)));
         self.proven = proven.into_iter().map(|(_, node)| node).collect();
+    }
+
+    /// Nodes that failed or were slow in part. A slow node is no such one; it is measured again
+    /// anyway.
+    fn screen_unstable(&mut self, analysis: &Analysis) {
+        for unstable in analysis.unstable(Look::Screen, &slow(analysis)) {
+            if let [pair] = unstable.unsettled[..] {
+                self.doubted.push((unstable.node, pair));
+            }
+            self.unsettled.extend(unstable.unsettled);
+            self.unstable.push(unstable.node);
+        }
     }
 
     /// Whether so many more rounds keep a sampled survey in its limit.
