@@ -68,6 +68,8 @@ pub struct Plan {
     lucky: Vec<Pair>,
     left_out: Vec<usize>,
     screened_again: bool,
+    /// Nodes that were unstable suspects, and of which enough is known.
+    decided: BTreeSet<usize>,
     /// Nodes with one bad pair.
     doubted: Vec<(usize, Pair)>,
     met: BTreeSet<Pair>,
@@ -113,6 +115,7 @@ impl Plan {
             lucky: Vec::new(),
             left_out: Vec::new(),
             screened_again: false,
+            decided: BTreeSet::new(),
             doubted: Vec::new(),
             met: BTreeSet::new(),
             queue: VecDeque::new(),
@@ -341,6 +344,7 @@ impl Plan {
                     && (self.nodes < FEW_NODES || found.tried >= times + ENOUGH_OF_NODE)
             })
         };
+        self.decided.extend(&self.unstable);
         self.unstable.retain(|node| {
             let found = open.get(node).filter(|_| !named.contains(node));
             found.is_some_and(|found| !is_pair(*node, found))
@@ -453,6 +457,9 @@ impl Plan {
     /// anyway.
     fn screen_unstable(&mut self, analysis: &Analysis) {
         for unstable in analysis.unstable(Look::Screen, &slow(analysis)) {
+            if self.decided.contains(&unstable.node) {
+                continue;
+            }
             if let [pair] = unstable.unsettled[..] {
                 self.doubted.push((unstable.node, pair));
             }
