@@ -2,6 +2,7 @@
 # make check  formatting, lints, types, and the tests that need no server: after every change
 # make test   sets everything up and runs every check and test
 # make wheel  builds the release wheel into dist/
+# make docs   builds the documentation site into target/site, and checks the workflows
 # make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
 # make soft-efa-clients  runs Open MPI, Mooncake and NIXL on software EFA devices, into docs/
 # make bench-survey  what a survey costs its driver; BENCH="--write" puts the tables into docs/
@@ -36,7 +37,7 @@ STAGE := tools/stage.sh
 RUST := --workspace --exclude efa-py
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples build demo demo-rust check test first-stage lint workflows test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples build demo demo-rust check test first-stage lint docs workflows test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -62,7 +63,7 @@ demo-rust: build
 check: first-stage lint test-unit
 	@$(STAGE) --last
 
-test: first-stage lint workflows test-unit test-rust test-python
+test: first-stage lint docs test-unit test-rust test-python
 	@$(STAGE) --last
 	@echo "== all checks passed"
 
@@ -87,8 +88,15 @@ lint: setup build
 	$(PYTHON) tools/third_party_licenses.py --check
 	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
 
+# The site, strictly: it fails where a link or an anchor leads nowhere, a page is in no menu, or a public
+# name is not found. It reads the package's sources and stub, and builds nothing.
+docs: workflows
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file docs/.mkdocs.yml \
+		--site-dir $(CURDIR)/target/site
+
 # GitHub's own schemas, as check-jsonschema ships them.
 workflows:
+	@$(STAGE) site and workflows
 	@tools/setup.sh docs
 	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-issue-forms \
