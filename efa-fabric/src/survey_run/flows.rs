@@ -321,9 +321,10 @@ impl<'a> Meeting<'a> {
         self.task.lead == self.task.node
     }
 
-    /// Whether others wait for this node's word, although its own flows have ended.
+    /// Whether others wait for this node's word, or theirs for this node, although its own flows
+    /// have ended: what is not taken would stay on the exchange.
     fn is_awaited(&self) -> bool {
-        self.is_lead() && !self.is_over && Instant::now() < self.end_by
+        !self.is_over && Instant::now() < self.end_by
     }
 
     fn look(&mut self, exchange: &mut dyn Exchange) -> Result<()> {
