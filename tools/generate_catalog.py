@@ -91,6 +91,8 @@ def row(data: dict) -> dict:
         "usage": data["SupportedUsageClasses"],
         "cards": network_cards(network["NetworkCards"]),
     }
+    if data["InstanceStorageSupported"]:
+        out["store"] = data["InstanceStorageInfo"]["TotalSizeInGB"]
     if "GpuInfo" in data:
         out["gpus"] = [
             [gpu["Manufacturer"], gpu["Name"], gpu["Count"], gpu["MemoryInfo"]["SizeInMiB"]]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
 use crate::error::{Result, not_implemented};
-use crate::launch::{BlockDeviceMapping, CpuOptions};
+use crate::launch::{BlockDeviceMapping, CpuOptions, UserData};
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
 };
@@ -558,7 +558,7 @@ pub struct LaunchedWith {
     /// `default` or `dedicated`, where EC2 says so.
     pub tenancy: Option<String>,
     /// User data, decoded.
-    pub user_data: Option<String>,
+    pub user_data: Option<UserData>,
     /// The volumes that go with the instance, the root volume first.
     pub block_device_mappings: Vec<BlockDeviceMapping>,
     /// Cores and threads, where EC2 shows them.

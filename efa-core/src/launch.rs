@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::layout::NetworkInterface;
 use crate::types::{CardIndex, DeviceIndex, InterfaceType, Tags, open_string_enum};
 
+mod user_data;
+
+pub use user_data::UserData;
+
 /// A RunInstances request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -64,7 +68,7 @@ pub struct LaunchData {
     pub tag_specifications: Vec<TagSpecification>,
     /// User data, not yet encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_data: Option<String>,
+    pub user_data: Option<UserData>,
     /// What becomes of an instance that shuts itself down; `None` leaves it to EC2, which stops it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_initiated_shutdown_behavior: Option<ShutdownBehavior>,

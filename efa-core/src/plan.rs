@@ -30,6 +30,7 @@ mod follows;
 mod further_groups;
 pub(crate) mod image;
 pub(crate) mod instance_role;
+mod instance_store;
 mod interfaces;
 pub(crate) mod launch;
 mod observe;
@@ -111,6 +112,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         &seen.further_groups,
         &mut warnings,
     )?;
+    instance_store::require_fit(spec, &seen.instance_type)?;
     let cpu_options = cpu::plan_cpu_options(spec, &seen.instance_type)?;
     let placement_group = placement::plan_placement_group(
         spec,

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ec2::Tags;
 use crate::error::{Error, Result};
+use crate::launch::UserData;
 use crate::layout::{self, NetworkInterface, Profile, PublicIp};
 use crate::tags;
-use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
+use crate::types::ClusterName;
 
 mod bootstrap;
 mod choices;
@@ -18,6 +19,7 @@ mod expiry;
 mod multipart;
 mod options;
 pub(crate) mod selector;
+mod user_data;
 mod volumes;
 
 pub use bootstrap::{Bootstrap, EfaInstaller};
@@ -30,6 +32,8 @@ pub use selector::Selector;
 pub use volumes::{Volume, VolumeOptions};
 
 pub(crate) use expiry::check as check_expiry;
+
+use user_data::Rendered;
 
 /// A cluster of `count` identical instances in one subnet of several that may do.
 ///
@@ -128,9 +132,13 @@ pub struct ClusterSpec {
     /// Installs the EFA software at the first boot, after what `user_data` does.
     #[serde(default)]
     pub bootstrap: Option<Bootstrap>,
-    /// User data, not encoded, at most 16,384 bytes. Do not put secrets here.
+    /// User data, not encoded, with a bootstrap's script at most 16,384 bytes; what is larger is
+    /// compressed, where cloud-init reads it. Do not put secrets here.
     #[serde(default)]
     pub user_data: Option<String>,
+    /// Compress the user data, even where it fits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compress_user_data: bool,
     /// How long after the plan is made each node ends itself, 10 minutes to 365 days in whole
     /// seconds; never when absent. `Client::extend` moves it.
     #[serde(default, with = "expiry::seconds")]
@@ -204,6 +212,7 @@ impl ClusterSpec {
             instance_profile: InstanceProfileChoice::default(),
             bootstrap: None,
             user_data: None,
+            compress_user_data: false,
             expires_after: None,
             tags: Tags::new(),
             name_tag: None,
@@ -335,29 +344,17 @@ impl ClusterSpec {
 
     /// The user data of the instances: the caller's, the bootstrap's script, or both as a message
     /// of two parts.
-    fn render_user_data(&self) -> Result<Option<String>> {
-        let bootstrap = self.bootstrap.as_ref();
+    fn user_data_text(&self) -> Result<Option<String>> {
         let expiry = self.expires_after.map(expiry::script);
         let first = expiry.as_deref().unwrap_or_default();
+        let bootstrap = self.bootstrap.as_ref();
         let bootstrap = bootstrap.map(|bootstrap| bootstrap.user_data_after(&self.name, first));
-        let rendered = match (&self.user_data, bootstrap.transpose()?) {
+        Ok(match (&self.user_data, bootstrap.transpose()?) {
             (None, None) => expiry.map(|script| format!("#!/bin/bash\n{script}")),
             (None, bootstrap) => bootstrap,
             (Some(data), None) => Some(data.clone()),
             (Some(data), Some(script)) => Some(multipart::with_bootstrap(data, &script)?),
-        };
-        let size = rendered.as_ref().map_or(0, String::len);
-        if size > USER_DATA_LIMIT_BYTES {
-            return Err(Error::invalid_spec(
-                "user_data",
-                format_args!("{size} bytes"),
-                format_args!(
-                    "{USER_DATA_LIMIT_BYTES} bytes before encoding, a bootstrap's script included"
-                ),
-                "put the script in S3 and fetch it from a short one",
-            ));
-        }
-        Ok(rendered)
+        })
     }
 
     fn check_network(&self) -> Result<()> {
@@ -456,7 +453,7 @@ impl ClusterSpec {
 pub struct CheckedSpec {
     spec: ClusterSpec,
     name: ClusterName,
-    user_data: Option<String>,
+    user_data: Option<Rendered>,
 }
 
 impl CheckedSpec {
@@ -467,7 +464,10 @@ impl CheckedSpec {
     pub fn parse(spec: &ClusterSpec) -> Result<Self> {
         let name = ClusterName::new(&spec.name)?;
         spec.check_values()?;
-        let user_data = spec.render_user_data()?;
+        let user_data = spec
+            .user_data_text()?
+            .map(|text| user_data::render(text, spec.compress_user_data))
+            .transpose()?;
         options::check_all_tags(
             &spec.tags,
             &spec.interface_tags,
@@ -518,7 +518,13 @@ impl CheckedSpec {
     /// User data of the instances, not yet encoded: the caller's, or the bootstrap's script.
     #[must_use]
     pub fn rendered_user_data(&self) -> Option<&str> {
-        self.user_data.as_deref()
+        self.user_data.as_ref().map(|data| data.text.as_str())
+    }
+
+    /// The same as it is sent: compressed where it is too large otherwise, or where it is asked for.
+    #[must_use]
+    pub fn sent_user_data(&self) -> Option<&UserData> {
+        self.user_data.as_ref().map(|data| &data.sent)
     }
 }
 

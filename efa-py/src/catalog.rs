@@ -84,6 +84,9 @@ value_class! {
         memory_mib: u64 = |t| t.memory_mib;
         /// Memory, in GiB.
         memory_gib: f64 = core::InstanceType::memory_gib;
+        /// All disks of the instance store together, in GB; 0 without one, None where EC2 does not
+        /// say.
+        instance_storage_gb: Option<u64> = |t| t.instance_storage_gb;
         /// Processor architectures, such as `x86_64`.
         architectures: Vec<String> = |t| texts(&t.architectures);
         /// Whether it is a bare metal type.

@@ -65,8 +65,10 @@ value_class! {
     /// Installs a pinned EFA installer at the first boot, after verifying its checksum and its
     /// signature. Give installer_version and installer_sha256 together to pin another one.
     ///
-    /// minimal: kernel module and rdma-core only. huge_pages: reserve so many. extra_script: your
-    /// own commands after a successful installation.
+    /// minimal: kernel module and rdma-core only. huge_pages: reserve so many. instance_store: mount
+    /// all disks of the instance store there as one file system, as RAID 0 where there are several;
+    /// what is on it is lost when the instance stops. extra_script: your own commands after all of
+    /// it.
     Bootstrap(core::spec::Bootstrap) {
         /// The installer's version.
         installer_version: String = |b| b.installer.version.clone();
@@ -76,6 +78,8 @@ value_class! {
         minimal: bool = |b| b.minimal;
         /// How many huge pages are reserved; None leaves it to the installer.
         huge_pages: Option<u32> = |b| b.huge_pages;
+        /// Where the instance store is mounted; None leaves it alone.
+        instance_store: Option<String> = |b| b.instance_store.clone();
         /// Commands after a successful installation.
         extra_script: Option<String> = |b| b.extra_script.clone();
     }
@@ -88,6 +92,7 @@ impl Bootstrap {
     #[pyo3(signature = (
         *, installer_version: "str | None" = None, installer_sha256: "str | None" = None,
         minimal: "bool" = false, huge_pages: "int | None" = None,
+        instance_store: "str | None" = None,
         extra_script: "str | None" = None
     ))]
     fn new(
@@ -95,6 +100,7 @@ impl Bootstrap {
         #[pyo3(from_py_with = given)] installer_sha256: Option<String>,
         #[pyo3(from_py_with = given)] minimal: bool,
         #[pyo3(from_py_with = given)] huge_pages: Option<Within<1, 4_294_967_295>>,
+        #[pyo3(from_py_with = given)] instance_store: Option<String>,
         #[pyo3(from_py_with = given)] extra_script: Option<String>,
     ) -> PyResult<Self> {
         let mut bootstrap = core::spec::Bootstrap::default();
@@ -106,6 +112,7 @@ impl Bootstrap {
         }
         bootstrap.minimal = minimal;
         bootstrap.huge_pages = number(huge_pages);
+        bootstrap.instance_store = instance_store;
         bootstrap.extra_script = extra_script;
         bootstrap.user_data("check").map_err(errors::exception)?;
         Ok(Self(bootstrap))
@@ -218,7 +225,8 @@ value_class! {
     /// an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
     /// itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
     /// first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
-    /// script, no secrets; beside a bootstrap a script (`#!…`), `#cloud-config`,
+    /// script, no secrets; what is larger is compressed with gzip if cloud-init reads it, and with
+    /// compress_user_data what is smaller, too; beside a bootstrap a script (`#!…`), `#cloud-config`,
     /// `#cloud-boothook` or `#include`.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
@@ -314,6 +322,8 @@ value_class! {
         bootstrap: Option<Bootstrap> = |spec| spec.bootstrap.clone().map(Bootstrap);
         /// User data, not encoded.
         user_data: Option<String> = |spec| spec.user_data.clone();
+        /// Whether the user data is compressed even where it fits.
+        compress_user_data: bool = |spec| spec.compress_user_data;
         /// How long after the plan is made each node ends itself.
         expires_after: Option<Duration> = |spec| spec.expires_after;
         /// The caller's own tags.
@@ -353,7 +363,8 @@ impl ClusterSpec {
         spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None,
         metadata_tags: "bool" = false, key_name: "str | None" = None,
         instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None,
-        user_data: "str | None" = None, expires_after: "datetime.timedelta | None" = None,
+        user_data: "str | None" = None, compress_user_data: "bool" = false,
+        expires_after: "datetime.timedelta | None" = None,
         tags: "dict[str, str] | None" = None, name_tag: "str | None" = None,
         interface_tags: "dict[str, str] | None" = None
     ))]
@@ -393,6 +404,7 @@ impl ClusterSpec {
         #[pyo3(from_py_with = given)] instance_profile: Option<Profile>,
         #[pyo3(from_py_with = given)] bootstrap: Option<&Bootstrap>,
         #[pyo3(from_py_with = given)] user_data: Option<String>,
+        #[pyo3(from_py_with = given)] compress_user_data: bool,
         #[pyo3(from_py_with = given)] expires_after: Option<Duration>,
         #[pyo3(from_py_with = given)] tags: Option<BTreeMap<String, String>>,
         #[pyo3(from_py_with = given)] name_tag: Option<String>,
@@ -441,6 +453,7 @@ impl ClusterSpec {
             };
             spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;
+            spec.compress_user_data = compress_user_data;
             spec.expires_after = expires_after;
             spec.tags = tags.unwrap_or_default();
             spec.tenancy = tenancy.map(str::parse).transpose()?;
@@ -529,6 +542,7 @@ const KEYWORDS: &[&str] = &[
     "instance_profile",
     "bootstrap",
     "user_data",
+    "compress_user_data",
     "expires_after",
     "tags",
     "name_tag",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import email
+import gzip
 import inspect
 import json
 from datetime import timedelta
@@ -40,6 +42,7 @@ FULL: dict[str, Any] = {
     "metadata_tags": True,
     "instance_profile": efa.InstanceRole(scripts_bucket="scripts"),
     "user_data": "#!/bin/sh",
+    "compress_user_data": True,
     "tags": {"team": "x"},
     "name_tag": "trainer",
     "interface_tags": {"network": "fabric"},
@@ -166,6 +169,32 @@ def test_user_data_beside_a_bootstrap_is_a_message_that_cloud_init_can_read(clou
     script = efa.Bootstrap().user_data("train")
     assert second.get_payload(decode=True).decode().rstrip("\n") == script.rstrip("\n")
     assert second.get_filename() == "efa-sdk-bootstrap.sh"
+
+
+def test_user_data_that_is_too_large_is_sent_with_gzip_and_kept(cloud: Cloud) -> None:
+    bootstrap = efa.Bootstrap(extra_script="true\n" * 4000, instance_store="/scratch")
+    assert bootstrap.instance_store == "/scratch"
+    plan = cloud.plan(P5, bootstrap=bootstrap)
+    script = bootstrap.user_data("train")
+    assert plan.user_data == script
+    assert len(script) > 16_384
+    assert f"user data      {len(script)} bytes, " in str(plan)
+    cloud.client.apply(plan)
+    _, second = cloud.instances()
+    cloud.client.replace("train", nodes=[second["InstanceId"]])
+    for sent in cloud.sent("RunInstances"):
+        packed = base64.b64decode(sent["UserData"])
+        assert len(packed) <= 16_384
+        assert gzip.decompress(packed).decode() == script
+
+
+def test_an_instance_store_that_the_type_lacks_is_refused(cloud: Cloud) -> None:
+    bootstrap = efa.Bootstrap(instance_store="/scratch")
+    error = raised(lambda: cloud.plan("c5n.18xlarge", bootstrap=bootstrap))
+    check(error, "plan.conflict", field="instance_store")
+    assert efa.Catalog.bundled()["c5n.18xlarge"].instance_storage_gb == 0
+    error = raised(lambda: efa.Bootstrap(instance_store="scratch"))
+    check(error, "plan.invalid_spec", field="instance_store")
 
 
 def test_replace_gives_another_specification_checked_anew() -> None:

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
 mod bootstrap_expiry;
+mod bootstrap_instance_store;
 mod bootstrap_machine;
 mod bootstrap_refusals;
 mod bootstrap_release;
@@ -37,6 +38,7 @@ fn shellcheck_finds_nothing() {
     let file = std::env::temp_dir().join(format!("efa-bootstrap-{}.sh", std::process::id()));
     let mut bootstrap = Bootstrap::default();
     bootstrap.extra_script = Some("it's \"$(x)\" `y`".to_owned());
+    bootstrap.instance_store = Some("/scratch".to_owned());
     std::fs::write(&file, user_data(&bootstrap)).unwrap();
     // SC2016: what is between single quotes is meant to stay as it is.
     let shellcheck = Command::new("shellcheck")

@@ -72,10 +72,7 @@ impl Machine {
         machine.place("calls", "");
         machine.place("fake/huge-pages", "0\n");
         for (command, then) in RECORDERS {
-            machine.place(
-                &format!("usr/local/sbin/{command}"),
-                &recorder(command, then),
-            );
+            machine.record(command, then);
         }
         Some(machine)
     }
@@ -135,6 +132,12 @@ impl Machine {
     /// A file that was written on the machine; empty when there is none.
     pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.directory.join("upper").join(path)).unwrap_or_default()
+    }
+
+    /// Puts a recorder in place of a command, which then does this.
+    pub(crate) fn record(&self, command: &str, then: &str) {
+        let path = format!("usr/local/sbin/{command}");
+        self.place(&path, &recorder(command, then));
     }
 
     /// What the recorders recorded.

@@ -9,7 +9,7 @@ use crate::ec2::{
     VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
-use crate::launch::{BlockDeviceMapping, CpuOptions, EbsVolume, VolumeType};
+use crate::launch::{BlockDeviceMapping, CpuOptions, EbsVolume, UserData, VolumeType};
 use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
 
 /// A value that AWS's answer must hold.
@@ -368,10 +368,10 @@ pub(super) fn priced_by(instance: &sdk::Instance) -> Option<&str> {
 }
 
 /// User data as it was given: EC2 shows it in base64.
-fn decoded(text: String) -> Result<String> {
+fn decoded(text: String) -> Result<UserData> {
     let bytes = BASE64_STANDARD.decode(text.trim()).ok();
-    let user_data = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    present(user_data, "UserData.Value as base64 of a text")
+    let user_data = bytes.and_then(UserData::from_bytes);
+    present(user_data, "UserData.Value as base64 of a text or of gzip")
 }
 
 /// EC2's message, which begins with the code of the reason.

@@ -32,6 +32,12 @@ pub(super) fn convert(info: sdk::InstanceTypeInfo) -> Result<InstanceType> {
         .memory_info
         .and_then(|memory| memory.size_in_mib)
         .map_or(0, i64::unsigned_abs);
+    ours.instance_storage_gb = match (info.instance_storage_supported, info.instance_storage_info) {
+        (Some(false), _) => Some(0),
+        (_, storage) => storage
+            .and_then(|storage| storage.total_size_in_gb)
+            .map(i64::unsigned_abs),
+    };
     ours.architectures = info
         .processor_info
         .and_then(|processor| processor.supported_architectures)

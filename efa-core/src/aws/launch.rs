@@ -11,7 +11,7 @@ use crate::launch::{
     BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, CpuOptions,
     EbsVolume, InstanceMetadataTags, InstanceProfileSpecification, InterfaceSpecification,
     LaunchData, MarketOptions, MetadataOptions, Placement, RunInstances, SpotOptions,
-    TagSpecification,
+    TagSpecification, UserData,
 };
 
 /// The request, ready to send.
@@ -70,7 +70,7 @@ pub(super) fn builder(
         .set_key_name(key_name.clone())
         .set_tag_specifications(some(tags.collect()))
         .set_instance_initiated_shutdown_behavior(shutdown)
-        .set_user_data(user_data.as_ref().map(aws_smithy_types::base64::encode)))
+        .set_user_data(user_data.as_ref().map(UserData::to_base64)))
 }
 
 /// A list; none where it is empty.

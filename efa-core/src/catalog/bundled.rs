@@ -32,6 +32,8 @@ struct Row {
     vcpus: u32,
     cores: Option<u32>,
     mib: u64,
+    #[serde(default)]
+    store: u64,
     arch: Vec<Architecture>,
     hypervisor: Option<String>,
     metal: bool,
@@ -102,6 +104,7 @@ impl From<Row> for InstanceType {
             default_vcpus: row.vcpus,
             default_cores: row.cores,
             memory_mib: row.mib,
+            instance_storage_gb: Some(row.store),
             architectures: row.arch,
             bare_metal: row.metal,
             hypervisor: row.hypervisor,

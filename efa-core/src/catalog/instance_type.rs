@@ -101,6 +101,10 @@ pub struct InstanceType {
     pub default_cores: Option<u32>,
     /// Memory, in MiB.
     pub memory_mib: u64,
+    /// All disks of the instance store together, in GB; 0 without an instance store, `None` where
+    /// EC2 does not say.
+    #[serde(default)]
+    pub instance_storage_gb: Option<u64>,
     /// Processor architectures.
     pub architectures: Vec<Architecture>,
     /// Whether it is a bare metal type.
@@ -178,6 +182,7 @@ impl InstanceType {
             default_vcpus: 0,
             default_cores: None,
             memory_mib: 0,
+            instance_storage_gb: None,
             architectures: Vec::new(),
             bare_metal: false,
             hypervisor: None,

@@ -8,6 +8,7 @@ use super::document::{Node, mapping, node};
 use super::launch_template::{tag_list, tag_planner};
 use super::provenance;
 use crate::ec2::{Direction, RunInstances, Tags};
+use crate::launch::UserData;
 use crate::plan::Plan;
 use crate::plan::instance_role::{POLICY_NAME, TRUST_POLICY, inline_policy, ssm_policy_arn};
 use crate::shell::quote;
@@ -220,9 +221,19 @@ impl<'a> Script<'a> {
 
     fn launch(&mut self) {
         self.comment("One launch for all instances: all of them or, below MinCount, none.");
-        let request = quoted(&json(&node(&run_instances(self.plan))));
-        self.line(&format!("request={request}"));
-        self.line(LAUNCH);
+        let mut request = run_instances(self.plan);
+        let is_text = |data: &UserData| data.as_text().is_some();
+        let packed = request.data.user_data.take_if(|data| !is_text(data));
+        self.line(&format!("request={}", quoted(&json(&node(&request)))));
+        match packed {
+            None => self.line(LAUNCH),
+            Some(user_data) => {
+                self.line(&format!("packed={}", user_data.to_base64()));
+                self.line(UNPACK);
+                let with = r#""$request" --user-data "fileb://$user_data""#;
+                self.line(&LAUNCH.replace(r#""$request""#, with));
+            }
+        }
     }
 
     fn elastic_ips(&mut self) {
@@ -245,6 +256,11 @@ done
 instances=$(aws ec2 run-instances --cli-input-json "$request" --query 'Instances[].InstanceId' --output text)
 aws ec2 wait instance-running --instance-ids $instances
 echo "$instances""#;
+
+/// The AWS CLI's JSON has no bytes: compressed user data goes through a file.
+const UNPACK: &str = r#"user_data=$(mktemp)
+trap 'rm -f "$user_data"' EXIT
+base64 --decode <<<"$packed" >"$user_data""#;
 
 const ADDRESSES: &str = r#"for instance in $instances; do
     interface=$(aws ec2 describe-instances --instance-ids "$instance" --output text \

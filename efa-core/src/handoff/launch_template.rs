@@ -1,6 +1,5 @@
 //! `LaunchTemplateData`, which several formats share, and CreateLaunchTemplate's request.
 
-use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
 use super::document::{Node, json_text, mapping, node, set};
@@ -12,7 +11,7 @@ use crate::launch::LaunchData;
 use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::tags;
-use crate::types::ResourceKind;
+use crate::types::{ResourceKind, USER_DATA_LIMIT_BYTES};
 
 /// Who launches from a launch template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -174,8 +173,7 @@ pub(crate) fn chosen_by_launcher(data: &mut LaunchData) {
 fn encoded(data: &LaunchData) -> Node {
     let mut form = node(data);
     if let Some(user_data) = &data.user_data {
-        let encoded = base64::engine::general_purpose::STANDARD.encode(user_data);
-        set(&mut form, &["UserData"], &encoded.into());
+        set(&mut form, &["UserData"], &user_data.to_base64().into());
     }
     form
 }
@@ -268,6 +266,27 @@ fn check_expressible(plan: &Plan, launcher: LaunchTemplateFor) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The caller's own user data, without a bootstrap, for a format that has it as a text.
+///
+/// # Errors
+/// `handoff.not_possible` for user data that must be compressed.
+pub(crate) fn plain_user_data<'a>(plan: &'a Plan, format: &str) -> Result<Option<&'a str>> {
+    let spec = plan.spec();
+    let text = spec.user_data.as_deref();
+    let long = text.is_some_and(|text| text.len() > USER_DATA_LIMIT_BYTES);
+    let (field, value) = match (spec.compress_user_data && text.is_some(), long) {
+        (true, _) => ("compress_user_data", "true"),
+        (false, true) => ("user_data", "compressed"),
+        (false, false) => return Ok(text),
+    };
+    Err(not_possible(
+        &format!("{format} has user data as a text, which is not compressed"),
+        "leave compress_user_data out, and put a long script in S3 and fetch it from a short one",
+        field,
+        value,
+    ))
 }
 
 /// The error of a plan that a format cannot express.

@@ -5,11 +5,11 @@
 //! the head names them as lists, and the workers on every interface and nowhere else.
 
 use super::document::{Document, Node, mapping, node, put, yaml_text};
-use super::launch_template::{launch_data, not_possible, tag_list};
+use super::launch_template::{launch_data, not_possible, plain_user_data, tag_list};
 use super::provenance;
 use crate::ec2::Tags;
 use crate::error::Result;
-use crate::launch::LaunchData;
+use crate::launch::{LaunchData, UserData};
 use crate::plan::{Plan, launch};
 use crate::tags;
 use crate::types::Architecture;
@@ -176,7 +176,8 @@ fn worker_type(
 ) -> Result<Node> {
     // The bootstrap is among the setup commands, where Ray sees it fail. The caller's own text
     // stays as it is: boto3 encodes it.
-    data.user_data = plan.spec().user_data.clone();
+    let own = plain_user_data(plan, "a cluster YAML of Ray")?;
+    data.user_data = own.map(|text| UserData::Text(text.to_owned()));
     data.tag_specifications =
         launch::tag_specifications(&worker_tags(plan), &plan.spec().interface_tags);
     Ok(mapping! {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{FurtherSecurityGroups, Plan, PlannedSecurityGroup, launch};
-use crate::launch::BlockDeviceMapping;
+use crate::launch::{BlockDeviceMapping, UserData};
 
 /// Marks of the lines: what is used as it is, and what would be made.
 const USED: char = '=';
@@ -176,6 +176,15 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "      bootstrap      EFA installer {}, signature verified",
             bootstrap.installer.version
         )?;
+        if let Some(path) = &bootstrap.instance_store {
+            writeln!(f, "      instance store at {path}, all disks as one")?;
+        }
+    }
+    if let (Some(text), Some(UserData::Gzip(packed))) =
+        (plan.user_data(), plan.spec().sent_user_data())
+    {
+        let (from, to) = (text.len(), packed.len());
+        writeln!(f, "      user data      {from} bytes, {to} with gzip")?;
     }
     if let Some(at) = plan.expires_at() {
         writeln!(f, "      expires at     {at}: each node ends itself")?;

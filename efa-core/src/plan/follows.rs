@@ -4,7 +4,9 @@
 use super::decided::Decided;
 use super::fingerprint::fingerprint;
 use super::placement::Wanted;
-use super::{capacity, cpu, expiry, image, instance_role, interfaces, placement, volume};
+use super::{
+    capacity, cpu, expiry, image, instance_role, instance_store, interfaces, placement, volume,
+};
 use crate::spec::{Capacity, ImageChoice, InstanceProfileChoice, SecurityGroupChoice, Selector};
 use crate::tags;
 
@@ -20,10 +22,13 @@ pub(super) fn contradiction(decided: &Decided) -> Option<&'static str> {
     let expiry = || expiry::follows(spec, decided.expires_at.as_deref(), &decided.capacity);
     let cpu =
         || cpu::plan_cpu_options(spec, of_type).is_ok_and(|options| options == decided.cpu_options);
-    let checks: [(&'static str, &dyn Fn() -> bool); 13] = [
+    let checks: [(&'static str, &dyn Fn() -> bool); 14] = [
         ("account", &|| is_account(&decided.account)),
         ("instance_type", &|| of_type.name == spec.instance_type),
         ("layout", &layout),
+        ("instance_store", &|| {
+            instance_store::require_fit(spec, of_type).is_ok()
+        }),
         ("capacity", &|| capacity_follows(decided)),
         ("expires_at", &expiry),
         ("subnets", &|| subnets_follow(decided)),

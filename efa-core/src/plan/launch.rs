@@ -91,7 +91,7 @@ fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) 
         key_name: plan.spec().key_name.clone(),
         instance_initiated_shutdown_behavior: shutdown_behavior(&tags),
         tag_specifications: tag_specifications(&tags, &spec.interface_tags),
-        user_data: plan.user_data().map(str::to_owned),
+        user_data: spec.sent_user_data().cloned(),
     }
 }
 

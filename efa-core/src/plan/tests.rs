@@ -3,6 +3,7 @@ use crate::catalog::Catalog;
 use crate::ec2::{CapacityReservation, Direction, PlacementGroup, Rule, SecurityGroup};
 use crate::fixtures::{decide, seen, subnet};
 use crate::iam::InstanceProfile;
+use crate::launch::UserData;
 use crate::spec::{
     Capacity, ClusterSpec, ImageChoice, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
     SecurityGroupChoice, Selector,
@@ -742,9 +743,9 @@ fn a_plan_is_read_as_it_is_decided_or_not_at_all() {
         ("user_data", |form| {
             form["spec"]["user_data"] = "x".repeat(20_000).into();
         }),
-        ("user_data", |form| {
+        ("instance_store", |form| {
             let mut bootstrap = json!(Bootstrap::default());
-            bootstrap["extra_script"] = "x".repeat(20_000).into();
+            bootstrap["instance_store"] = "scratch".into();
             form["spec"]["bootstrap"] = bootstrap;
         }),
     ];
@@ -843,7 +844,7 @@ fn a_caller_may_pass_the_profiles_own_role_only() {
 }
 
 #[test]
-fn user_data_that_is_too_long_is_no_plan() {
+fn user_data_that_is_too_long_is_compressed() {
     let mut spec = spec("p5.48xlarge");
     let mut bootstrap = Bootstrap {
         extra_script: Some("touch /tmp/x".to_owned()),
@@ -853,13 +854,51 @@ fn user_data_that_is_too_long_is_no_plan() {
     let plan = decide(&spec, seen(&spec)).unwrap();
     let script = bootstrap.user_data("train").unwrap();
     let data = plan.launch_data("sg-00000001", "subnet-00000001");
-    assert_eq!(data.user_data.as_deref(), Some(script.as_str()));
+    assert_eq!(data.user_data, Some(UserData::Text(script)));
 
-    bootstrap.extra_script = Some("x".repeat(20_000));
-    spec.bootstrap = Some(bootstrap);
-    let error = decide(&spec, seen(&spec)).unwrap_err();
-    assert_eq!(error.code(), Code::PlanInvalidSpec);
-    assert_eq!(error.context_value("field"), Some("user_data"));
+    bootstrap.extra_script = Some("true\n".repeat(4_000));
+    spec.bootstrap = Some(bootstrap.clone());
+    let plan = decide(&spec, seen(&spec)).unwrap();
+    let script = bootstrap.user_data("train").unwrap();
+    assert_eq!(plan.user_data(), Some(script.as_str()));
+    let packed = UserData::compressed(&script);
+    let line = format!(
+        "user data      {} bytes, {} with gzip\n",
+        script.len(),
+        packed.as_bytes().len()
+    );
+    assert!(plan.to_string().contains(&line), "{plan}");
+    let data = plan.launch_data("sg-00000001", "subnet-00000001");
+    assert_eq!(data.user_data, Some(packed));
+    assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+}
+
+#[test]
+fn an_instance_store_is_mounted_where_there_is_one() {
+    let asked = |instance_type: &str, change: &dyn Fn(&mut ClusterSpec)| {
+        let mut spec = spec(instance_type);
+        spec.bootstrap = Some(Bootstrap {
+            instance_store: Some("/scratch".to_owned()),
+            ..Bootstrap::default()
+        });
+        change(&mut spec);
+        decide(&spec, seen(&spec))
+    };
+    let text = asked("p5.48xlarge", &|_| {}).unwrap().to_string();
+    assert!(text.contains("instance store at /scratch"), "{text}");
+    // EC2 says nothing of its storage: the bootstrap looks.
+    assert!(asked("p6e-gb200.36xlarge", &|_| {}).is_ok());
+    let of_image = |spec: &mut ClusterSpec| {
+        spec.image = ImageChoice::DeepLearning(crate::spec::DeepLearningSystem::Ubuntu2204);
+    };
+    for refused in [
+        asked("c5n.18xlarge", &|_| {}),
+        asked("p5.48xlarge", &of_image),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.code(), Code::PlanConflict);
+        assert_eq!(error.context_value("field"), Some("instance_store"));
+    }
 }
 
 #[test]

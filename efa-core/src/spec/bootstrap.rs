@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
 use crate::tags;
-use crate::types::{ClusterName, USER_DATA_LIMIT_BYTES};
+use crate::types::ClusterName;
 
 const SCRIPT: &str = include_str!("bootstrap/bootstrap.sh");
+/// Functions for `instance_store`, sent only where it is asked for.
+const INSTANCE_STORE: &str = include_str!("bootstrap/instance_store.sh");
 
 /// A release of AWS's EFA installer, and what it is verified against.
 ///
@@ -76,6 +78,11 @@ pub struct Bootstrap {
     /// the EFA installer's own `efa-config` reserves stays.
     #[serde(default)]
     pub huge_pages: Option<u32>,
+    /// Where to mount the instance store: an ext4 file system over all of its NVMe disks, as RAID 0
+    /// where there are several. Such as `/scratch`; a directory that is not there or empty. What
+    /// is on it is lost when the instance stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_store: Option<String>,
     /// Commands for `bash`, run as root once everything else is in place. Their failure is the
     /// bootstrap's. Do not put secrets here: user data can be read on the instance.
     #[serde(default)]
@@ -83,27 +90,20 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// The script to launch an instance of this cluster with.
+    /// The script to launch an instance of this cluster with. A specification that holds it checks
+    /// its size.
     ///
     /// # Errors
-    /// `plan.invalid_spec` for a malformed value, a value with a NUL character, or a script that
-    /// is larger than EC2 takes.
+    /// `plan.invalid_spec` for a malformed value, or a value with a NUL character.
     pub fn user_data(&self, cluster: &str) -> Result<String> {
         self.user_data_after(cluster, "")
     }
 
     /// [`user_data`](Self::user_data) with commands before it.
     pub(super) fn user_data_after(&self, cluster: &str, first: &str) -> Result<String> {
-        let script = format!("#!/bin/bash\n{first}{}{SCRIPT}", self.assignments(cluster)?);
-        if script.len() > USER_DATA_LIMIT_BYTES {
-            return Err(Error::invalid_spec(
-                "user_data",
-                format_args!("{} bytes", script.len()),
-                format_args!("{USER_DATA_LIMIT_BYTES} bytes before encoding"),
-                "shorten extra_script: put the commands in S3 and fetch them from a short one",
-            ));
-        }
-        Ok(script)
+        let assignments = self.assignments(cluster)?;
+        let disks = self.instance_store.as_ref().map_or("", |_| INSTANCE_STORE);
+        Ok(format!("#!/bin/bash\n{first}{assignments}{disks}{SCRIPT}"))
     }
 
     /// The IAM policy statement that lets instances of this cluster report in the tag
@@ -130,9 +130,29 @@ impl Bootstrap {
         })
     }
 
+    /// The path goes into `/etc/fstab` and into the state file, which know no quotes.
+    fn check_instance_store(&self) -> Result<()> {
+        let Some(path) = &self.instance_store else {
+            return Ok(());
+        };
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let part = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(plain);
+        let parts = path.strip_prefix('/');
+        if path.len() <= 255 && parts.is_some_and(|parts| parts.split('/').all(part)) {
+            return Ok(());
+        }
+        Err(Error::invalid_spec(
+            "instance_store",
+            path,
+            "an absolute path of letters, digits and -_. below /, without a slash at its end",
+            "name a directory that the image does not have, such as /scratch",
+        ))
+    }
+
     fn assignments(&self, cluster: &str) -> Result<String> {
         ClusterName::new(cluster)?;
         self.installer.validate()?;
+        self.check_instance_store()?;
         let huge_pages = self.huge_pages.map(|pages| pages.to_string());
         let values = [
             ("cluster", cluster),
@@ -146,6 +166,10 @@ impl Bootstrap {
             ),
             ("minimal", if self.minimal { "true" } else { "false" }),
             ("huge_pages", huge_pages.as_deref().unwrap_or_default()),
+            (
+                "instance_store",
+                self.instance_store.as_deref().unwrap_or_default(),
+            ),
             (
                 "extra_script",
                 self.extra_script.as_deref().unwrap_or_default(),

@@ -51,6 +51,13 @@ pub(super) fn with_bootstrap(user_data: &str, bootstrap: &str) -> Result<String>
     Ok(message)
 }
 
+/// Whether cloud-init can say what a text is: by its first line, or since it is a message.
+pub(super) fn is_for_cloud_init(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default().to_ascii_lowercase();
+    let headers = ["content-type:", "mime-version:", "from "];
+    kind(text).is_some() || headers.iter().any(|header| first.starts_with(header))
+}
+
 const SCRIPT: &str = "text/x-shellscript";
 
 /// The kind of a text by its first line.

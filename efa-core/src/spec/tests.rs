@@ -129,11 +129,61 @@ fn user_data_beside_a_bootstrap_says_its_kind_and_counts_with_it() {
             "{after}"
         );
     }
-    for data in ["echo up".to_owned(), format!("#!{}", "x".repeat(12_000))] {
+    for data in ["echo up".to_owned(), format!("#!{}", noise(40_000))] {
         both.user_data = Some(data);
         let error = CheckedSpec::parse(&both).unwrap_err();
         assert_eq!(error.context_value("field"), Some("user_data"), "{error}");
     }
+}
+
+/// A text of which gzip takes half at most.
+fn noise(bytes: usize) -> String {
+    use sha2::{Digest, Sha256};
+    let blocks = (0..bytes / 64 + 1).map(|i| hex::encode(Sha256::digest(i.to_string())));
+    blocks.collect::<String>()[..bytes].to_owned()
+}
+
+#[test]
+fn what_is_too_large_is_compressed_where_cloud_init_reads_it() {
+    let mut spec = spec();
+    let sent = |spec: &ClusterSpec| CheckedSpec::parse(spec).unwrap().sent_user_data().cloned();
+    for (size, packed) in [(16_384, false), (16_385, true), (25_000, true)] {
+        let text = format!("#!{}", noise(size - 2));
+        spec.user_data = Some(text.clone());
+        let expected = if packed {
+            UserData::compressed(&text)
+        } else {
+            UserData::Text(text.clone())
+        };
+        assert_eq!(sent(&spec), Some(expected));
+        let parsed = CheckedSpec::parse(&spec).unwrap();
+        assert_eq!(parsed.rendered_user_data(), Some(text.as_str()));
+    }
+    spec.user_data = Some(format!("#!{}", noise(40_000)));
+    let error = CheckedSpec::parse(&spec).unwrap_err();
+    assert!(
+        error
+            .context_value("value")
+            .unwrap()
+            .starts_with("40002 bytes, 2"),
+        "{error}"
+    );
+
+    spec.compress_user_data = true;
+    for text in [
+        "Content-Type: text/x-shellscript\n\ntrue",
+        "#cloud-config\n",
+    ] {
+        spec.user_data = Some(text.to_owned());
+        assert_eq!(sent(&spec), Some(UserData::compressed(text)));
+    }
+    spec.user_data = Some("[settings]\nmotd = 'up'\n".to_owned());
+    let error = CheckedSpec::parse(&spec).unwrap_err();
+    assert_eq!(error.context_value("field"), Some("compress_user_data"));
+    (spec.user_data, spec.bootstrap) = (None, Some(Bootstrap::default()));
+    assert!(matches!(sent(&spec), Some(UserData::Gzip(_))));
+    spec.bootstrap = None;
+    assert_eq!(sent(&spec), None);
 }
 
 #[test]

@@ -421,13 +421,15 @@ class Bootstrap:
     Installs a pinned EFA installer at the first boot, after verifying its checksum and its
     signature. Give installer_version and installer_sha256 together to pin another one.
 
-    minimal: kernel module and rdma-core only. huge_pages: reserve so many. extra_script: your
-    own commands after a successful installation.
+    minimal: kernel module and rdma-core only. huge_pages: reserve so many. instance_store: mount
+    all disks of the instance store there as one file system, as RAID 0 where there are several;
+    what is on it is lost when the instance stops. extra_script: your own commands after all of
+    it.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, installer_version: "str | None" = None, installer_sha256: "str | None" = None, minimal: "bool" = False, huge_pages: "int | None" = None, extra_script: "str | None" = None) -> Bootstrap: ...
+    def __new__(cls, /, *, installer_version: "str | None" = None, installer_sha256: "str | None" = None, minimal: "bool" = False, huge_pages: "int | None" = None, instance_store: "str | None" = None, extra_script: "str | None" = None) -> Bootstrap: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -454,6 +456,11 @@ class Bootstrap:
     def installer_version(self, /) -> str:
         """
         The installer's version.
+        """
+    @property
+    def instance_store(self, /) -> str | None:
+        """
+        Where the instance store is mounted; None leaves it alone.
         """
     @property
     def minimal(self, /) -> bool:
@@ -942,7 +949,8 @@ class ClusterSpec:
     an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
     itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
     first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
-    script, no secrets; beside a bootstrap a script (`#!…`), `#cloud-config`,
+    script, no secrets; what is larger is compressed with gzip if cloud-init reads it, and with
+    compress_user_data what is smaller, too; beside a bootstrap a script (`#!…`), `#cloud-config`,
     `#cloud-boothook` or `#include`.
 
     Raises PlanError that names the field, the value, the limit and the cure.
@@ -950,7 +958,7 @@ class ClusterSpec:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, compress_user_data: "bool" = False, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -967,6 +975,11 @@ class ClusterSpec:
     def capacity(self, /) -> str:
         """
         `on-demand`, `spot`, `open` or a reservation's id.
+        """
+    @property
+    def compress_user_data(self, /) -> bool:
+        """
+        Whether the user data is compressed even where it fits.
         """
     @property
     def count(self, /) -> int:
@@ -2480,6 +2493,12 @@ class InstanceType:
     def hypervisor(self, /) -> str | None:
         """
         Such as `nitro`; None on bare metal.
+        """
+    @property
+    def instance_storage_gb(self, /) -> int | None:
+        """
+        All disks of the instance store together, in GB; 0 without one, None where EC2 does not
+        say.
         """
     @property
     def ipv4_addresses_per_interface(self, /) -> int | None:

@@ -67,7 +67,7 @@ fn read_back(builder: &RunInstancesFluentBuilder) -> RunInstances {
                 .map(tags_of)
                 .collect(),
             user_data: request.get_user_data().as_ref().map(|data| {
-                String::from_utf8(aws_smithy_types::base64::decode(data).unwrap()).unwrap()
+                UserData::from_bytes(aws_smithy_types::base64::decode(data).unwrap()).unwrap()
             }),
             instance_initiated_shutdown_behavior: request
                 .get_instance_initiated_shutdown_behavior()

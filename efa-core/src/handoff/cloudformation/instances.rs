@@ -134,8 +134,11 @@ fn launch_template_data(template: &mut Template<'_>, names: &Names) -> Node {
         set(&mut data, &path, &reservation);
         set_tag(&mut data, tags::CAPACITY, &reservation);
     }
-    if let Some(text) = launch.user_data {
-        let encoded = mapping! { "Fn::Base64" => text };
+    if let Some(user_data) = launch.user_data {
+        let encoded = match user_data.as_text() {
+            Some(text) => mapping! { "Fn::Base64" => text },
+            None => user_data.to_base64().into(),
+        };
         set(&mut data, &["UserData"], &encoded);
     }
     data

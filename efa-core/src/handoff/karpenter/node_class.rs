@@ -5,7 +5,7 @@ use super::options::invalid;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::handoff::document::{Document, Node, mapping, put};
-use crate::handoff::launch_template::not_possible;
+use crate::handoff::launch_template::{not_possible, plain_user_data};
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationSpecification, MarketType, MetadataOptions,
 };
@@ -70,8 +70,8 @@ impl Writer<'_> {
             metadata(&data.metadata_options),
         );
         // The bootstrap is not for EKS's images.
-        if let Some(user_data) = &self.plan.spec().user_data {
-            put(&mut spec, "userData", user_data.as_str());
+        if let Some(user_data) = plain_user_data(self.plan, "an EC2NodeClass of Karpenter")? {
+            put(&mut spec, "userData", user_data);
         }
         put(&mut spec, "tags", self.tags()?);
         Ok(self.comment_node_class(Document::new(mapping! {

@@ -263,6 +263,10 @@ main() {
     reserve_huge_pages
   fi
   if [[ -n $reboot_reason ]]; then reboot_and_resume; fi
+  if [[ -n $instance_store ]]; then
+    enter instance-store
+    make_instance_store
+  fi
   if [[ -n $extra_script ]]; then
     enter extra-script
     # Without the lock: what it leaves in the background must not keep it.

