@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::InstanceType;
 use crate::error::{Result, not_implemented};
-use crate::launch::{BlockDeviceMapping, CpuOptions, UserData};
+use crate::launch::{BlockDeviceMapping, CpuOptions, PrivateDnsNameOptions, UserData};
 use crate::types::{
     Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy, open_string_enum,
 };
@@ -449,6 +449,24 @@ pub struct CapacityReservation {
     pub end_date: Option<String>,
 }
 
+impl CapacityReservation {
+    /// Whether it is a Capacity Block.
+    #[must_use]
+    pub fn is_block(&self) -> bool {
+        self.reservation_type == "capacity-block"
+    }
+
+    /// The market of a launch into it.
+    pub(crate) fn market(&self) -> Market {
+        let id = self.capacity_reservation_id.clone();
+        if self.is_block() {
+            Market::CapacityBlock(id)
+        } else {
+            Market::Reservation(id)
+        }
+    }
+}
+
 /// A Capacity Block that can be bought, as DescribeCapacityBlockOfferings shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CapacityBlockOffering {
@@ -537,6 +555,8 @@ pub enum Market {
     Spot,
     /// In this Capacity Block, by the id of its reservation.
     CapacityBlock(String),
+    /// On demand, in the reservations of this resource group only, by its ARN.
+    ReservationGroup(String),
 }
 
 /// The root volume of a launch.
@@ -563,6 +583,8 @@ pub struct LaunchedWith {
     pub block_device_mappings: Vec<BlockDeviceMapping>,
     /// Cores and threads, where EC2 shows them.
     pub cpu_options: Option<CpuOptions>,
+    /// Its names in private DNS, where EC2 shows them.
+    pub private_dns_name_options: Option<PrivateDnsNameOptions>,
     /// Hops of the metadata service's answers, where EC2 shows them.
     pub metadata_hop_limit: Option<u32>,
     /// Whether the metadata service shows the instance's tags.
@@ -656,6 +678,10 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
         filters: &[Filter],
     ) -> Result<Vec<CapacityReservation>> {
         Err(not_implemented("DescribeCapacityReservations"))
+    }
+    /// GetGroupsForCapacityReservation; the ARNs of the resource groups that a reservation is in.
+    async fn groups_of_capacity_reservation(&self, id: &str) -> Result<Vec<String>> {
+        Err(not_implemented("GetGroupsForCapacityReservation"))
     }
     /// DescribeCapacityBlockOfferings.
     async fn describe_capacity_block_offerings(

@@ -89,7 +89,7 @@ pub(crate) fn seen(spec: &ClusterSpec) -> Observations {
             root_device_name: Some("/dev/xvda".to_owned()),
             root_volume_size_gib: Some(8),
         },
-        reservation: None,
+        reservations: Vec::new(),
         instance_profile: None,
         security_group: None,
         further_groups: Default::default(),
@@ -165,11 +165,11 @@ pub(crate) fn every_launch() -> Vec<Plan> {
         |spec, _| spec.capacity = Capacity::Spot,
         |spec, seen| {
             spec.capacity = Capacity::Reservation("cr-1".to_owned());
-            seen.reservation = Some(reservation("default", &spec.instance_type));
+            seen.reservations = vec![reservation("default", &spec.instance_type)];
         },
         |spec, seen| {
             spec.capacity = Capacity::Reservation("cr-1".to_owned());
-            seen.reservation = Some(reservation("capacity-block", &spec.instance_type));
+            seen.reservations = vec![reservation("capacity-block", &spec.instance_type)];
         },
         |spec, seen| {
             spec.minimum_count = Some(1);
@@ -213,6 +213,7 @@ pub(crate) fn every_launch() -> Vec<Plan> {
             spec.tenancy = Some(Tenancy::Dedicated);
             spec.metadata_hop_limit = Some(1);
             spec.metadata_tags = true;
+            spec.host_names = Some(crate::spec::HostNames::ResourceName);
         },
         |spec, _| {
             spec.capacity = Capacity::Spot;

@@ -58,6 +58,9 @@ pub struct LaunchData {
     pub cpu_options: Option<CpuOptions>,
     /// The instance metadata service.
     pub metadata_options: MetadataOptions,
+    /// The names in private DNS; `None` leaves them to the subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_dns_name_options: Option<PrivateDnsNameOptions>,
     /// The instance profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iam_instance_profile: Option<InstanceProfileSpecification>,
@@ -143,7 +146,15 @@ impl LaunchData {
     pub fn capacity_reservation_id(&self) -> Option<&str> {
         let specification = self.capacity_reservation_specification.as_ref()?;
         let target = specification.capacity_reservation_target.as_ref()?;
-        Some(&target.capacity_reservation_id)
+        target.capacity_reservation_id.as_deref()
+    }
+
+    /// The resource group whose reservations the launch must use.
+    #[must_use]
+    pub fn capacity_reservation_group(&self) -> Option<&str> {
+        let specification = self.capacity_reservation_specification.as_ref()?;
+        let target = specification.capacity_reservation_target.as_ref()?;
+        target.capacity_reservation_resource_group_arn.as_deref()
     }
 
     /// Changes the tags of everything that the launch makes.
@@ -297,6 +308,8 @@ open_string_enum! {
         Open = "open",
         /// None.
         None = "none",
+        /// The target's, and no capacity outside of it.
+        CapacityReservationsOnly = "capacity-reservations-only",
     }
 }
 
@@ -313,13 +326,17 @@ pub struct CapacityReservationSpecification {
     pub capacity_reservation_target: Option<CapacityReservationTarget>,
 }
 
-/// One capacity reservation.
+/// One capacity reservation, or a resource group of some.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct CapacityReservationTarget {
     /// `cr-…`
-    pub capacity_reservation_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation_id: Option<String>,
+    /// The group's ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_reservation_resource_group_arn: Option<String>,
 }
 
 /// One block device of each instance.
@@ -423,6 +440,27 @@ pub struct MetadataOptions {
     /// Whether it shows the instance's tags; `None` leaves it to EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_metadata_tags: Option<InstanceMetadataTags>,
+}
+
+open_string_enum! {
+    /// What an instance's host name is made of.
+    pub enum HostnameType {
+        /// Its private IPv4 address.
+        IpName = "ip-name",
+        /// Its id.
+        ResourceName = "resource-name",
+    }
+}
+
+/// What each instance is called in private DNS.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct PrivateDnsNameOptions {
+    /// What its host name is made of.
+    pub hostname_type: HostnameType,
+    /// Whether its id has an A record.
+    pub enable_resource_name_dns_a_record: bool,
 }
 
 /// Cores and threads of each instance.

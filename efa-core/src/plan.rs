@@ -35,6 +35,7 @@ mod interfaces;
 pub(crate) mod launch;
 mod observe;
 mod placement;
+mod reservation_group;
 pub(crate) mod security_group;
 mod subnets;
 mod tenancy;
@@ -75,16 +76,13 @@ pub struct Plan {
 pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     let mut warnings = Vec::new();
     let layout = interfaces::plan_interfaces(spec, &seen.instance_type)?;
-    let capacity = capacity::plan_capacity(spec, &seen.instance_type, seen.reservation)?;
+    let capacity = capacity::plan_capacity(spec, &seen.instance_type, seen.reservations)?;
     let demand = subnets::Demand {
         spec,
         layout: &layout,
         region: &seen.region,
         zones_that_offer: &seen.zones_that_offer,
-        reserved_zone: capacity
-            .reservation
-            .as_ref()
-            .map(|r| r.availability_zone.as_str()),
+        reserved_zones: capacity.zones(),
     };
     let (subnets, rejected_subnets) = subnets::rank_subnets(&demand, seen.subnets)?;
     image::require_fit(
@@ -156,9 +154,10 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
 
 fn warn(spec: &CheckedSpec, capacity: &PlannedCapacity) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(reservation) = &capacity.reservation
-        && reservation.state != "active"
-    {
+    for reservation in capacity.reservations() {
+        if reservation.state == "active" {
+            continue;
+        }
         warnings.push(format!(
             "{} is {}: it begins at {}",
             reservation.capacity_reservation_id,
@@ -439,6 +438,8 @@ pub struct Launch<'a> {
     pub security_group_id: &'a str,
     /// `subnet-…` of every interface.
     pub subnet_id: &'a str,
+    /// Which of several reservations, in the order of the specification; 0 with one or none.
+    pub part: usize,
     /// How many instances at most.
     pub count: u32,
     /// With fewer none is launched.

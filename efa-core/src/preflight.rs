@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ec2::{Ec2, Filter};
+use crate::ec2::{CapacityReservation, Ec2, Filter, Market};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::plan::way_out::{self, Needs, WayOut};
 use crate::services::Aws;
-use crate::spec::Capacity;
 
 mod check;
 mod dry_run;
@@ -116,7 +115,7 @@ impl fmt::Display for Report {
 /// Makes all checks.
 pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
     let mut checks = vec![free_addresses(aws, plan).await?];
-    checks.extend(reservation(aws, plan).await?);
+    checks.extend(reservations(aws, plan).await?);
     checks.push(image(aws, plan).await?);
     checks.extend(key_pair(aws, plan).await);
     checks.extend(way_out(aws, plan).await);
@@ -159,24 +158,45 @@ async fn free_addresses(ec2: &dyn Aws, plan: &Plan) -> Result<Check> {
     ))
 }
 
-async fn reservation(ec2: &dyn Aws, plan: &Plan) -> Result<Option<Check>> {
-    let Some(planned) = &plan.capacity().reservation else {
-        return Ok(None);
-    };
-    let filter = Filter::new("instance-type", &plan.spec().instance_type);
+async fn reservations(ec2: &dyn Aws, plan: &Plan) -> Result<Vec<Check>> {
+    let capacity = plan.capacity();
+    if capacity.reservations().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let spec = plan.spec();
+    let filter = Filter::new("instance-type", &spec.instance_type);
     let now = ec2.describe_capacity_reservations(&[filter]).await?;
-    let id = &planned.capacity_reservation_id;
-    let now = now.iter().find(|r| r.capacity_reservation_id == *id);
-    let state = now.map_or("gone", |reservation| reservation.state.as_str());
-    let free = now.map_or(0, |reservation| reservation.available_instance_count);
-    let begins = planned.start_date.as_deref().unwrap_or("an unknown time");
-    let ends = planned.end_date.as_deref().unwrap_or("no planned time");
-    Ok(Some(passed_if(
-        state == "active" && free >= plan.spec().least_count(),
-        "reservation",
-        format!("{id} is {state}, {free} free; it begins at {begins} and ends at {ends}"),
-        "wait until it has begun and its places are free, or choose other capacity",
-    )))
+    let now_of = |planned: &CapacityReservation| {
+        let id = &planned.capacity_reservation_id;
+        now.iter().find(|one| one.capacity_reservation_id == *id)
+    };
+    let cure = "wait until it has begun and its places are free, or choose other capacity";
+    if let Market::ReservationGroup(arn) = &capacity.market {
+        let zone = &plan.subnet().availability_zone;
+        let shown = capacity.reservations().filter_map(now_of);
+        let free = shown
+            .filter(|one| one.state == "active" && one.availability_zone == *zone)
+            .map(|one| one.available_instance_count);
+        let free: u32 = free.sum();
+        let detail = format!("{free} free in {zone} in the reservations of {arn}");
+        let enough = free >= spec.least_count();
+        return Ok(vec![passed_if(enough, "reservation", detail, cure)]);
+    }
+    let check = |(part, planned): (usize, &CapacityReservation)| {
+        let shown = now_of(planned);
+        let id = &planned.capacity_reservation_id;
+        let state = shown.map_or("gone", |reservation| reservation.state.as_str());
+        let free = shown.map_or(0, |reservation| reservation.available_instance_count);
+        let begins = planned.start_date.as_deref().unwrap_or("an unknown time");
+        let ends = planned.end_date.as_deref().unwrap_or("no planned time");
+        passed_if(
+            state == "active" && free >= spec.least_count().min(plan.count_of(part)),
+            "reservation",
+            format!("{id} is {state}, {free} free; it begins at {begins} and ends at {ends}"),
+            cure,
+        )
+    };
+    Ok(capacity.reservations().enumerate().map(check).collect())
 }
 
 /// The image's state now: an owner can take it back, or it is still being copied.
@@ -302,7 +322,7 @@ async fn vcpu_quota(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     let spec = plan.spec();
     let Some(code) = quotas::vcpu_quota_code(&spec.instance_type, &spec.capacity) else {
         return Ok(match spec.capacity {
-            Capacity::Reservation(_) => {
+            _ if spec.capacity.is_reserved() => {
                 let why = "the capacity is reserved: no quota is asked".to_owned();
                 new_check(name, Status::Skipped, why, None)
             }

@@ -25,9 +25,9 @@ mod volumes;
 pub use bootstrap::{Bootstrap, EfaInstaller};
 pub use choices::{
     Capacity, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
-    PlacementGroupChoice, SecurityGroupChoice,
+    PlacementGroupChoice, ReservedPart, SecurityGroupChoice,
 };
-pub use options::Tenancy;
+pub use options::{HostNames, Tenancy};
 pub use selector::Selector;
 pub use volumes::{Volume, VolumeOptions};
 
@@ -119,6 +119,9 @@ pub struct ClusterSpec {
     /// Whether instances can read their tags from the metadata service.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub metadata_tags: bool,
+    /// What the instances are called in private DNS; what the subnet says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_names: Option<HostNames>,
     /// Name of an EC2 key pair. No SSH port is opened for it.
     #[serde(default)]
     pub key_name: Option<String>,
@@ -207,6 +210,7 @@ impl ClusterSpec {
             spot_maximum_price: None,
             metadata_hop_limit: None,
             metadata_tags: false,
+            host_names: None,
             key_name: None,
             ssh_cidrs: Vec::new(),
             instance_profile: InstanceProfileChoice::default(),
@@ -295,6 +299,7 @@ impl ClusterSpec {
             Self::parse_minimum_count(i64::from(minimum), self.count)?;
         }
         self.image.check()?;
+        self.capacity.check(self.count, self.minimum_count)?;
         self.check_network()?;
         self.check_instance_profile()?;
         if let Some(after) = self.expires_after {

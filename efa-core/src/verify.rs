@@ -161,6 +161,21 @@ fn verify_capacity(report: &mut Report, expected: &Expected, instance: &Instance
     let (expected, actual) = match &expected.capacity {
         Capacity::Spot => ("spot", instance.lifecycle.as_deref().unwrap_or("on-demand")),
         Capacity::Reservation(id) => (id.as_str(), reservation.unwrap_or("no reservation")),
+        Capacity::Reservations(parts) => {
+            let ids = || {
+                parts
+                    .iter()
+                    .map(|part| part.capacity_reservation_id.as_str())
+            };
+            let expected = ids().find(|id| Some(*id) == reservation);
+            let expected = expected.or_else(|| ids().next()).unwrap_or_default();
+            (expected, reservation.unwrap_or("no reservation"))
+        }
+        // Which reservation of the group it is, EC2 chooses.
+        Capacity::ReservationGroup(_) => {
+            let found = reservation.map_or("no reservation", |_| "a reservation");
+            ("a reservation", found)
+        }
         // Any open reservation serves, or none.
         _ => (
             "on-demand",

@@ -44,7 +44,7 @@ macro_rules! choices {
 
 choices! {
     Buffers CheckStatus CommandStatus Direction DocumentSeverity DocumentStatus DoctorStatus
-    DoctorVerdict EventAction JobEnd NcclSeverity NcclVerdict NodeStateKind Operation Placement
-    PreflightVerdict ProbeRole Profile Proof PublicIp RailEvidence SurveyBreaks SurveyMode
+    DoctorVerdict EventAction HostNames JobEnd NcclSeverity NcclVerdict NodeStateKind Operation
+    Placement PreflightVerdict ProbeRole Profile Proof PublicIp RailEvidence SurveyBreaks SurveyMode
     SurveyPattern SurveyStatus Tenancy Wait
 }

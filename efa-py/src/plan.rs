@@ -208,8 +208,10 @@ value_class! {
     /// capacity; vpc: the same for the VPC, needed when subnet is None. image: `ami-…`, `al2023`,
     /// `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or
     /// `owner/name pattern`. minimum_count: launch with so many if not all can be had; all or
-    /// nothing when None. capacity: `on-demand`, `spot`, `open`, or the id of a reservation or
-    /// Capacity Block. security_group: use this group (id, tag or name), which must allow all
+    /// nothing when None. capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity
+    /// Block, several with their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a
+    /// resource group of reservations. security_group: use this group (id, tag or name), which must
+    /// allow all
     /// traffic with itself both ways, or gets the missing rules with adopt_security_group; made
     /// when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
     /// `cluster` or `none`; placement_group_name: use this cluster placement group; made when
@@ -220,7 +222,9 @@ value_class! {
     /// ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
     /// or `default`. threads_per_core: 1 turns simultaneous multithreading off.
     /// spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
-    /// metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
+    /// metadata_tags: instances can read their tags. host_names: `resource-name` calls them by their
+    /// id in private DNS, `ip-name` by their address; what the subnet says when None. name_tag: the
+    /// Name tag, the cluster's name
     /// when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
     /// an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
     /// itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
@@ -306,6 +310,8 @@ value_class! {
         metadata_hop_limit: Option<u32> = |spec| spec.metadata_hop_limit;
         /// Whether instances can read their tags from the metadata service.
         metadata_tags: bool = |spec| spec.metadata_tags;
+        /// `ip-name` or `resource-name`; what the subnet says when None.
+        host_names: Option<choices::HostNames> = |spec| spec.host_names.map(core::spec::HostNames::as_str).map(Into::into);
         /// Name of an EC2 key pair.
         key_name: Option<String> = |spec| spec.key_name.clone();
         /// Name of the instance profile to use.
@@ -361,7 +367,8 @@ impl ClusterSpec {
         tenancy: "choices.Tenancy | None" = None,
         threads_per_core: "typing.Literal[1, 2] | None" = None,
         spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None,
-        metadata_tags: "bool" = false, key_name: "str | None" = None,
+        metadata_tags: "bool" = false, host_names: "choices.HostNames | None" = None,
+        key_name: "str | None" = None,
         instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None,
         user_data: "str | None" = None, compress_user_data: "bool" = false,
         expires_after: "datetime.timedelta | None" = None,
@@ -400,6 +407,7 @@ impl ClusterSpec {
         #[pyo3(from_py_with = given)] spot_maximum_price: Option<String>,
         #[pyo3(from_py_with = given)] metadata_hop_limit: Option<Within<1, 64>>,
         #[pyo3(from_py_with = given)] metadata_tags: bool,
+        #[pyo3(from_py_with = given)] host_names: Option<&str>,
         #[pyo3(from_py_with = given)] key_name: Option<String>,
         #[pyo3(from_py_with = given)] instance_profile: Option<Profile>,
         #[pyo3(from_py_with = given)] bootstrap: Option<&Bootstrap>,
@@ -461,6 +469,7 @@ impl ClusterSpec {
             spec.spot_maximum_price = spot_maximum_price;
             spec.metadata_hop_limit = number(metadata_hop_limit);
             spec.metadata_tags = metadata_tags;
+            spec.host_names = host_names.map(str::parse).transpose()?;
             spec.name_tag = name_tag;
             spec.interface_tags = interface_tags.unwrap_or_default();
             Ok(core::spec::CheckedSpec::parse(&spec)?.into())
@@ -538,6 +547,7 @@ const KEYWORDS: &[&str] = &[
     "spot_maximum_price",
     "metadata_hop_limit",
     "metadata_tags",
+    "host_names",
     "key_name",
     "instance_profile",
     "bootstrap",

@@ -518,3 +518,44 @@ def test_growing_a_cluster_that_came_up_with_fewer(cloud: Cloud) -> None:
     cloud.stand_in.set_capacity(SMALL, plan.availability_zone, None)
     assert len(cloud.client.grow(plan)) == 4
     assert cloud.client.verify("train").is_as_planned
+
+
+# Several reservations, and groups of them
+
+
+def test_each_of_several_blocks_has_its_launch(cloud: Cloud) -> None:
+    one, two = (cloud.stand_in.add_capacity_block(P5, ZONE, count) for count in (2, 1))
+    capacity = f"{one}:2,{two}:1"
+    plan = cloud.plan(P5, count=3, capacity=capacity, **anywhere(cloud))
+    assert plan.spec.capacity == capacity
+    assert str(plan).count("capacity-block, active") == 2
+    cloud.client.apply(plan)
+    assert cloud.client.verify("train").is_as_planned
+    assert [(s[TARGET], s[MARKET], s["MinCount"]) for s in cloud.sent("RunInstances")] == [
+        (one, "capacity-block", "2"),
+        (two, "capacity-block", "1"),
+    ]
+    (last,) = (i for i in cloud.instances() if i["CapacityReservationId"] == two)
+    cloud.client.replace("train", nodes=[last["InstanceId"]])
+    assert (free(cloud, one), free(cloud, two)) == (0, 0)
+    assert is_gone(cloud)
+    error = raised(lambda: cloud.plan(P5, count=4, capacity=capacity))
+    check(error, "plan.invalid_spec", field="capacity")
+
+
+def test_a_resource_group_is_never_left_for_on_demand(cloud: Cloud) -> None:
+    ids = [reserve(cloud), reserve(cloud, count=1)]
+    arn = cloud.stand_in.add_reservation_group("train", ids)
+    plan = cloud.plan(count=3, capacity=arn, **anywhere(cloud))
+    assert cloud.client.preflight(plan).is_ready
+    cloud.client.apply(plan)
+    sent = launch(cloud)
+    specification = "CapacityReservationSpecification."
+    assert {v for k, v in sent.items() if k.startswith(specification)} == {
+        arn,
+        "capacity-reservations-only",
+    }
+    assert sorted(reserved_for(cloud)) == sorted([ids[0], ids[0], ids[1]])
+    assert cloud.client.verify("train").is_as_planned
+    error = raised(lambda: cloud.plan(capacity=arn, **anywhere(cloud), name="other"))
+    check(error, "plan.conflict", field="capacity")

@@ -40,6 +40,7 @@ FULL: dict[str, Any] = {
     "spot_maximum_price": "12.5",
     "metadata_hop_limit": 3,
     "metadata_tags": True,
+    "host_names": "resource-name",
     "instance_profile": efa.InstanceRole(scripts_bucket="scripts"),
     "user_data": "#!/bin/sh",
     "compress_user_data": True,
@@ -65,6 +66,7 @@ def test_groups_and_options_are_printed_sent_and_replaced(cloud: Cloud) -> None:
         "threads_per_core": 1,
         "metadata_hop_limit": 3,
         "metadata_tags": True,
+        "host_names": "resource-name",
         "name_tag": "trainer",
         "interface_tags": {"network": "fabric"},
         "tags": {"team": "x"},
@@ -78,7 +80,7 @@ def test_groups_and_options_are_printed_sent_and_replaced(cloud: Cloud) -> None:
     assert f"= security group   {ena} storage (not EFA-only)" in text
     assert (
         "options        dedicated tenancy, 1 threads per core, metadata over 3 hops, "
-        "tags in metadata, named 'trainer'" in text
+        "host names by resource-name, tags in metadata, named 'trainer'" in text
     )
 
     cluster = cloud.client.apply(plan)
@@ -90,6 +92,7 @@ def test_groups_and_options_are_printed_sent_and_replaced(cloud: Cloud) -> None:
         assert instance["CpuOptions"]["ThreadsPerCore"] == 1
         assert instance["MetadataOptions"]["HttpPutResponseHopLimit"] == 3
         assert {"Key": "Name", "Value": "trainer"} in instance["Tags"]
+        assert instance["PrivateDnsName"] == f"{instance['InstanceId']}.ec2.internal"
     (sent,) = cloud.sent("RunInstances")
     kinds = [i.interface_type for i in plan.layout.interfaces]
     for number, kind in enumerate(kinds, 1):
@@ -102,7 +105,7 @@ def test_groups_and_options_are_printed_sent_and_replaced(cloud: Cloud) -> None:
     assert cloud.client.verify("train").is_as_planned
     assert len(replaced.instances) == 2
     again = cloud.sent("RunInstances")[1]
-    same = ("NetworkInterface.", "CpuOptions", "MetadataOptions", "Placement")
+    same = ("NetworkInterface.", "CpuOptions", "MetadataOptions", "Placement", "PrivateDns")
     assert {k: v for k, v in again.items() if k.startswith(same)} == {
         k: v for k, v in sent.items() if k.startswith(same)
     }
@@ -133,6 +136,7 @@ def tag_of(sent: dict[str, str], kind: str, key: str) -> str | None:
         ("metadata_tags", {"metadata_tags": True, "tags": {"cost/centre": "7"}}),
         ("threads_per_core", {"threads_per_core": 3}),
         ("tenancy", {"tenancy": "host"}),
+        ("host_names", {"host_names": "name"}),
         ("name_tag", {"name_tag": ""}),
         ("interface_tags", {"interface_tags": {"efa-sdk:cluster": "other"}}),
         ("tags", {"tags": {"aws:x": "y"}}),

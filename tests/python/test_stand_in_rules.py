@@ -114,6 +114,11 @@ def case(rule_id: str) -> Callable[[Case], Case]:
     return register
 
 
+def group_target(arn: str) -> Any:
+    """The target of a launch: a resource group of reservations."""
+    return {"CapacityReservationTarget": {"CapacityReservationResourceGroupArn": arn}}
+
+
 def target(reservation: str) -> dict[str, Any]:
     return {"CapacityReservationTarget": {"CapacityReservationId": reservation}}
 
@@ -614,6 +619,28 @@ case("launch.block_without_market")(
 case("launch.market_without_block")(lambda s: s.run(P5, InstanceMarketOptions=BLOCK))
 case("launch.unknown_reservation")(
     lambda s: s.run(CapacityReservationSpecification=target("cr-0123456789abcdef0"))
+)
+case("launch.hostname_type")(lambda s: s.run(PrivateDnsNameOptions={"HostnameType": "name"}))
+case("launch.unknown_reservation_group")(
+    lambda s: s.run(CapacityReservationSpecification=group_target("arn:aws:x"))
+)
+case("launch.reservation_twice")(
+    lambda s: s.run(
+        CapacityReservationSpecification={
+            "CapacityReservationTarget": {
+                "CapacityReservationId": "cr-0123456789abcdef0",
+                "CapacityReservationResourceGroupArn": "arn:aws:x",
+            }
+        }
+    )
+)
+case("launch.reservation_preference")(
+    lambda s: s.run(
+        CapacityReservationSpecification={
+            "CapacityReservationPreference": "open",
+            **group_target("arn:aws:x"),
+        }
+    )
 )
 case("launch.reservation_full")(
     lambda s: s.run(MinCount=2, MaxCount=2, CapacityReservationSpecification=target(s.reserve()))

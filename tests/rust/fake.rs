@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
 mod purchase;
+mod reservations;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -51,6 +51,10 @@ pub(super) fn reservation(reservation: sdk::CapacityReservation) -> Result<Capac
     })
 }
 
+pub(super) fn group_arn(group: sdk::CapacityReservationGroup) -> Result<String> {
+    present(group.group_arn, "GroupArn")
+}
+
 pub(super) fn block_offering(
     offering: sdk::CapacityBlockOffering,
 ) -> Result<CapacityBlockOffering> {

@@ -9,7 +9,9 @@ use crate::ec2::{
     VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
-use crate::launch::{BlockDeviceMapping, CpuOptions, EbsVolume, UserData, VolumeType};
+use crate::launch::{
+    BlockDeviceMapping, CpuOptions, EbsVolume, PrivateDnsNameOptions, UserData, VolumeType,
+};
 use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
 
 /// A value that AWS's answer must hold.
@@ -345,6 +347,15 @@ pub(super) fn launched_with(
     let of_id = |id: &String| volumes.iter().find(|v| v.volume_id.as_ref() == Some(id));
     let volumes = ids.iter().filter_map(of_id);
     let block_device_mappings = volumes.filter_map(|v| block_device(&instance, v)).collect();
+    let names = instance.private_dns_name_options.as_ref();
+    let private_dns_name_options = names.and_then(|names| {
+        Some(PrivateDnsNameOptions {
+            hostname_type: names.hostname_type.as_ref()?.as_str().into(),
+            enable_resource_name_dns_a_record: names
+                .enable_resource_name_dns_a_record
+                .unwrap_or(false),
+        })
+    });
     let placement = instance.placement.and_then(|placement| placement.tenancy);
     Ok(LaunchedWith {
         key_name: non_empty(instance.key_name),
@@ -352,6 +363,7 @@ pub(super) fn launched_with(
         user_data: non_empty(user_data).map(decoded).transpose()?,
         block_device_mappings,
         cpu_options,
+        private_dns_name_options,
         metadata_hop_limit,
         metadata_tags,
         interface_tags,

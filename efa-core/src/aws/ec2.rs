@@ -203,6 +203,14 @@ impl Ec2 for AwsSdk {
         )
     }
 
+    async fn groups_of_capacity_reservation(&self, id: &str) -> Result<Vec<String>> {
+        read_pages!(
+            self.ec2.get_groups_for_capacity_reservation,
+            capacity::group_arn,
+            capacity_reservation_id(id)
+        )
+    }
+
     async fn describe_capacity_block_offerings(
         &self,
         search: &CapacityBlockSearch,

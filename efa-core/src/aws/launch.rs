@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, CpuOptions,
     EbsVolume, InstanceMetadataTags, InstanceProfileSpecification, InterfaceSpecification,
-    LaunchData, MarketOptions, MetadataOptions, Placement, RunInstances, SpotOptions,
-    TagSpecification, UserData,
+    LaunchData, MarketOptions, MetadataOptions, Placement, PrivateDnsNameOptions, RunInstances,
+    SpotOptions, TagSpecification, UserData,
 };
 
 /// The request, ready to send.
@@ -38,6 +38,7 @@ pub(super) fn builder(
         block_device_mappings,
         cpu_options,
         metadata_options,
+        private_dns_name_options,
         iam_instance_profile,
         key_name,
         tag_specifications,
@@ -66,6 +67,7 @@ pub(super) fn builder(
         .set_block_device_mappings(some(volumes?))
         .set_cpu_options(cpu_options.as_ref().map(cpu).transpose()?)
         .metadata_options(metadata(metadata_options)?)
+        .set_private_dns_name_options(private_dns_name_options.as_ref().map(names))
         .set_iam_instance_profile(iam_instance_profile.as_ref().map(profile))
         .set_key_name(key_name.clone())
         .set_tag_specifications(some(tags.collect()))
@@ -164,9 +166,13 @@ fn reservation(
 fn target(target: &CapacityReservationTarget) -> sdk::CapacityReservationTarget {
     let CapacityReservationTarget {
         capacity_reservation_id,
+        capacity_reservation_resource_group_arn,
     } = target;
     sdk::CapacityReservationTarget::builder()
-        .capacity_reservation_id(capacity_reservation_id)
+        .set_capacity_reservation_id(capacity_reservation_id.clone())
+        .set_capacity_reservation_resource_group_arn(
+            capacity_reservation_resource_group_arn.clone(),
+        )
         .build()
 }
 
@@ -225,6 +231,17 @@ fn cpu(options: &CpuOptions) -> Result<sdk::CpuOptionsRequest> {
         .core_count(number("core_count", *core_count)?)
         .threads_per_core(number("threads_per_core", *threads_per_core)?)
         .build())
+}
+
+fn names(options: &PrivateDnsNameOptions) -> sdk::PrivateDnsNameOptionsRequest {
+    let PrivateDnsNameOptions {
+        hostname_type,
+        enable_resource_name_dns_a_record,
+    } = options;
+    sdk::PrivateDnsNameOptionsRequest::builder()
+        .hostname_type(sdk::HostnameType::from(hostname_type.as_str()))
+        .enable_resource_name_dns_a_record(*enable_resource_name_dns_a_record)
+        .build()
 }
 
 fn profile(profile: &InstanceProfileSpecification) -> sdk::IamInstanceProfileSpecification {

@@ -220,8 +220,21 @@ impl<'a> Script<'a> {
     }
 
     fn launch(&mut self) {
-        self.comment("One launch for all instances: all of them or, below MinCount, none.");
-        let mut request = run_instances(self.plan);
+        let parts = self.plan.parts();
+        if parts == 1 {
+            self.comment("One launch for all instances: all of them or, below MinCount, none.");
+            return self.launch_part(0);
+        }
+        self.comment("One launch for each reservation, all of its instances or none.");
+        for part in 0..parts {
+            self.launch_part(part);
+            self.line("launched=\"${launched:-} $instances\"");
+        }
+        self.line("instances=$launched");
+    }
+
+    fn launch_part(&mut self, part: usize) {
+        let mut request = run_instances(self.plan, part);
         let is_text = |data: &UserData| data.as_text().is_some();
         let packed = request.data.user_data.take_if(|data| !is_text(data));
         self.line(&format!("request={}", quoted(&json(&node(&request)))));
@@ -271,10 +284,18 @@ done"#;
 
 /// The RunInstances request that `apply` sends, with a token and a tag that say where it is from.
 /// The AWS CLI encodes the user data itself.
-fn run_instances(plan: &Plan) -> RunInstances {
-    let launch = plan.launch(GROUP, &plan.subnet().subnet_id);
+fn run_instances(plan: &Plan, part: usize) -> RunInstances {
+    let mut launch = plan.launch(GROUP, &plan.subnet().subnet_id);
+    launch.part = part;
+    if plan.parts() > 1 {
+        launch.count = plan.count_of(part);
+        launch.minimum_count = launch.count;
+    }
     let mut request = plan.run_instances_request(&launch);
     request.client_token = format!("efa-sdk-{}-cli", plan.fingerprint());
+    if part > 0 {
+        request.client_token += &format!("-{part}");
+    }
     tag_planner(plan, &mut request.data);
     request
 }

@@ -200,7 +200,7 @@ fn put_capacity(group: &mut yaml_serde::Mapping, data: &LaunchData) {
             put(&mut reservation, key, preference.as_str());
         }
         if let Some(target) = target {
-            let id = target.capacity_reservation_id.as_str();
+            let id = target.capacity_reservation_id.clone().unwrap_or_default();
             let target = mapping! { "capacityReservationID" => id };
             put(&mut reservation, "capacityReservationTarget", target);
         }
@@ -275,6 +275,12 @@ fn check_options_expressible(plan: &Plan) -> Result<()> {
                 .clone()
                 .or_else(|| spec.tenancy.map(|t| t.as_str().to_owned())),
         ),
+        // It has the group's ARN, and not the preference without which EC2 launches on demand.
+        (
+            "capacity",
+            matches!(plan.capacity().market, Market::ReservationGroup(_))
+                .then(|| spec.capacity.to_string()),
+        ),
         ("placement_group_id", by_id.map(str::to_owned)),
         ("threads_per_core", threads.map(|n| n.to_string())),
         ("spot_maximum_price", spec.spot_maximum_price.clone()),
@@ -285,6 +291,10 @@ fn check_options_expressible(plan: &Plan) -> Result<()> {
         (
             "metadata_tags",
             spec.metadata_tags.then(|| "true".to_owned()),
+        ),
+        (
+            "host_names",
+            spec.host_names.map(|names| names.as_str().to_owned()),
         ),
         ("interface_tags", spec.interface_tags.keys().next().cloned()),
     ];
@@ -439,7 +449,7 @@ mod tests {
                 spec.capacity = Capacity::Reservation("cr-1".to_owned());
                 let mut reservation = reservation("default", &spec.instance_type);
                 tenancy.clone_into(&mut reservation.tenancy);
-                seen.reservation = Some(reservation);
+                seen.reservations = vec![reservation];
             };
         let written = |change: &dyn Fn(&mut ClusterSpec, &mut crate::plan::Observations)| {
             let mut spec = spec("p5.48xlarge");

@@ -57,6 +57,18 @@ pub(crate) fn check_prepared(plan: &Plan) -> Result<()> {
 /// # Errors
 /// `handoff.not_possible` for a plan with an expiry.
 pub(crate) fn check_lasting(plan: &Plan) -> Result<()> {
+    if plan.parts() > 1 {
+        let capacity = plan.spec().capacity.to_string();
+        return Err(Error::new(
+            Code::HandoffNotPossible,
+            "a document has one launch, and the cluster takes one for each reservation",
+        )
+        .with_cure(
+            "plan a cluster for each reservation, or launch by apply or the AWS CLI's script",
+        )
+        .with_context("field", "capacity")
+        .with_context("value", capacity));
+    }
     let Some(at) = plan.expires_at() else {
         return Ok(());
     };

@@ -70,6 +70,9 @@ fn reads(plan: &Plan) -> Value {
         // What a node that is replaced may cost.
         actions.push("ec2:DescribeSpotInstanceRequests");
     }
+    if let Market::ReservationGroup(_) = plan.capacity().market {
+        actions.push("ec2:GetGroupsForCapacityReservation");
+    }
     allow("Read", &actions, &json!("*"), None)
 }
 
@@ -184,10 +187,13 @@ fn instances(plan: &Plan) -> Vec<Value> {
     if let Some(key) = &plan.spec().key_name {
         used.push(arn(plan, &format!("key-pair/{key}")));
     }
-    if let Some(reservation) = &plan.capacity().reservation {
+    for reservation in plan.capacity().reservations() {
         let id = &reservation.capacity_reservation_id;
         let resource = format!("capacity-reservation/{id}");
         used.push(arn_of(plan, &reservation.owner_id, &resource));
+    }
+    if let Market::ReservationGroup(arn) = &plan.capacity().market {
+        used.push(arn.clone());
     }
     if plan.capacity().market == Market::Spot {
         // The request itself, which carries no tag.

@@ -2,13 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reservation_group::{self, refused};
 use crate::catalog::InstanceType;
 use crate::ec2::{CapacityReservation, Market};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::spec::{Capacity, CheckedSpec, Tenancy};
-
-/// EC2's word for a Capacity Block among the types of reservation.
-const CAPACITY_BLOCK: &str = "capacity-block";
 
 /// The capacity of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,11 +16,41 @@ pub struct PlannedCapacity {
     pub market: Market,
     /// `dedicated`, where the reservation has it.
     pub tenancy: Option<String>,
-    /// The reservation or Capacity Block, as it was when the plan was made.
+    /// The reservation or Capacity Block, or the first of several, as it was when the plan was made.
     pub reservation: Option<CapacityReservation>,
+    /// The others of several, or of a resource group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_reservations: Vec<CapacityReservation>,
 }
 
 impl PlannedCapacity {
+    /// All reservations and Capacity Blocks, in the order of the specification.
+    pub fn reservations(&self) -> impl Iterator<Item = &CapacityReservation> {
+        self.reservation.iter().chain(&self.further_reservations)
+    }
+
+    /// The market of the launch of a part.
+    pub(crate) fn market_of(&self, part: usize) -> Market {
+        match &self.market {
+            Market::Reservation(_) | Market::CapacityBlock(_) => {
+                let of_part = self.reservations().nth(part);
+                of_part.map_or_else(|| self.market.clone(), CapacityReservation::market)
+            }
+            market => market.clone(),
+        }
+    }
+
+    /// The zones that the reservations are in, each once; empty without one.
+    pub(crate) fn zones(&self) -> Vec<&str> {
+        let mut zones: Vec<&str> = self
+            .reservations()
+            .map(|one| one.availability_zone.as_str())
+            .collect();
+        zones.sort_unstable();
+        zones.dedup();
+        zones
+    }
+
     /// The placement group that the reservation was made in.
     pub(crate) fn placement_group(&self, account: &str) -> Option<ReservedGroup<'_>> {
         let arn = self.reservation.as_ref()?.placement_group_arn.as_deref()?;
@@ -35,7 +63,7 @@ impl PlannedCapacity {
 
     /// Whether EC2 itself places the instances together.
     pub(crate) fn is_capacity_block(&self) -> bool {
-        matches!(self.market, Market::CapacityBlock(_))
+        matches!(self.market, Market::CapacityBlock(_)) || self.reservations().any(|r| r.is_block())
     }
 }
 
@@ -49,11 +77,12 @@ pub(crate) enum ReservedGroup<'a> {
     Foreign { name: &'a str, owner: &'a str },
 }
 
-/// Decides the capacity of a plan; a reservation that the specification names must exist.
+/// Decides the capacity of a plan; every reservation that the specification names must exist, and be
+/// in the order of the specification.
 pub(crate) fn plan_capacity(
     spec: &CheckedSpec,
     instance_type: &InstanceType,
-    reservation: Option<CapacityReservation>,
+    mut found: Vec<CapacityReservation>,
 ) -> Result<PlannedCapacity> {
     if spec.capacity == Capacity::Spot && !instance_type.supports_spot() {
         return Err(refused(
@@ -62,32 +91,82 @@ pub(crate) fn plan_capacity(
             "spot",
         ));
     }
-    let market = match (&spec.capacity, &reservation) {
-        (Capacity::OnDemand, _) => Market::OnDemand,
-        (Capacity::Spot, _) => Market::Spot,
-        (Capacity::Open, _) => Market::Open,
-        (Capacity::Reservation(id), Some(found)) => {
-            check_reservation(spec, found)?;
-            if found.reservation_type == CAPACITY_BLOCK {
-                Market::CapacityBlock(id.clone())
-            } else {
-                Market::Reservation(id.clone())
-            }
-        }
-        (Capacity::Reservation(id), None) => {
+    if let Capacity::ReservationGroup(arn) = &spec.capacity {
+        found = reservation_group::members(spec, arn, found)?;
+    }
+    let named = spec.capacity.reserved(spec.count);
+    let known = |id: &str| found.iter().find(|one| one.capacity_reservation_id == id);
+    for (id, count) in &named {
+        let Some(reservation) = known(id) else {
             return Err(refused(
                 format!("capacity reservation {id} does not exist"),
                 "check the id, the region and the account",
                 id,
             ));
-        }
+        };
+        check_reservation(spec, reservation, spec.least_count().min(*count))?;
+    }
+    if !named.is_empty() {
+        check_alike(&found)?;
+    }
+    let market = match (&spec.capacity, found.first()) {
+        (Capacity::ReservationGroup(arn), _) => Market::ReservationGroup(arn.clone()),
+        (Capacity::Spot, _) => Market::Spot,
+        (Capacity::Open, _) => Market::Open,
+        (_, Some(first)) => first.market(),
+        (_, None) => Market::OnDemand,
     };
-    let tenancy = tenancy(spec, reservation.as_ref())?;
+    let tenancy = tenancy(spec, found.first())?;
+    let mut found = found.into_iter();
     Ok(PlannedCapacity {
         market,
         tenancy,
-        reservation,
+        reservation: found.next(),
+        further_reservations: found.collect(),
     })
+}
+
+/// One cluster is in one subnet and one placement group.
+fn check_alike(all: &[CapacityReservation]) -> Result<()> {
+    let Some((first, others)) = all.split_first() else {
+        return Ok(());
+    };
+    for other in others {
+        let differ = [
+            ("zone", &first.availability_zone, &other.availability_zone),
+            ("tenancy", &first.tenancy, &other.tenancy),
+        ];
+        let group = |one: &CapacityReservation| one.placement_group_arn.clone().unwrap_or_default();
+        let platform =
+            |one: &CapacityReservation| one.instance_platform.clone().unwrap_or_default();
+        let (of_first, of_other) = (group(first), group(other));
+        let (platform_of_first, platform_of_other) = (platform(first), platform(other));
+        let groups = [
+            ("placement group", &of_first, &of_other),
+            ("platform", &platform_of_first, &platform_of_other),
+        ];
+        for (what, one, another) in differ.into_iter().chain(groups) {
+            if one != another {
+                let of = |value: &String| match value.as_str() {
+                    "" => "none".to_owned(),
+                    value => value.to_owned(),
+                };
+                return Err(refused(
+                    format!(
+                        "{} and {} differ in {what}: {} and {}",
+                        first.capacity_reservation_id,
+                        other.capacity_reservation_id,
+                        of(one),
+                        of(another)
+                    ),
+                    "name reservations that are alike: a cluster is in one subnet, and in one \
+                     placement group or none",
+                    &other.capacity_reservation_id,
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The tenancy of a launch; `None` for EC2's default. A reservation is of one tenancy (EC2 user
@@ -113,7 +192,7 @@ fn tenancy(spec: &CheckedSpec, reserved: Option<&CapacityReservation>) -> Result
         .map(str::to_owned))
 }
 
-fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation) -> Result<()> {
+fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation, needed: u32) -> Result<()> {
     let id = &found.capacity_reservation_id;
     if found.instance_type != spec.instance_type {
         return Err(refused(
@@ -132,9 +211,9 @@ fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation) -> Result<
             id,
         ));
     }
-    let (needed, limit) = match found.state.as_str() {
-        "active" => (spec.least_count(), found.available_instance_count),
-        _ => (spec.least_count(), found.total_instance_count),
+    let limit = match found.state.as_str() {
+        "active" => found.available_instance_count,
+        _ => found.total_instance_count,
     };
     if needed > limit {
         return Err(refused(
@@ -148,11 +227,4 @@ fn check_reservation(spec: &CheckedSpec, found: &CapacityReservation) -> Result<
         .with_context("limit", limit));
     }
     Ok(())
-}
-
-fn refused(message: String, cure: &str, value: &str) -> Error {
-    Error::new(Code::PlanConflict, message)
-        .with_cure(cure)
-        .with_context("field", "capacity")
-        .with_context("value", value)
 }

@@ -128,7 +128,7 @@ fn write_other_resources(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result
         }
         None => {}
     }
-    if let Some(reservation) = &plan.capacity().reservation {
+    for reservation in plan.capacity().reservations() {
         writeln!(
             f,
             "  {USED} capacity         {} ({}, {}, {} of {} free, {} to {})",
@@ -217,6 +217,8 @@ fn write_options(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     options.extend(price.map(|price| format!("at most {price} dollars per hour")));
     let hops = spec.metadata_hop_limit;
     options.extend(hops.map(|hops| format!("metadata over {hops} hops")));
+    let names = spec.host_names;
+    options.extend(names.map(|names| format!("host names by {}", names.as_str())));
     options.extend(spec.metadata_tags.then(|| "tags in metadata".to_owned()));
     options.extend(spec.name_tag.as_ref().map(|name| format!("named '{name}'")));
     if options.is_empty() {

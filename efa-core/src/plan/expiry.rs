@@ -29,11 +29,10 @@ pub(super) fn follows(spec: &CheckedSpec, at: Option<&str>, capacity: &PlannedCa
 }
 
 fn check_block(at: &str, capacity: &PlannedCapacity) -> Result<()> {
-    let reservation = capacity.reservation.as_ref();
-    let end = reservation
-        .filter(|_| capacity.is_capacity_block())
-        .and_then(|block| block.end_date.as_deref());
-    check_ends_before(at, end)
+    for block in capacity.reservations().filter(|one| one.is_block()) {
+        check_ends_before(at, block.end_date.as_deref())?;
+    }
+    Ok(())
 }
 
 /// A cluster ends before its Capacity Block does: EC2 begins to end the instances 30 minutes before

@@ -57,14 +57,18 @@ fn is_account(account: &str) -> bool {
 }
 
 fn capacity_follows(decided: &Decided) -> bool {
-    let reservation = decided.capacity.reservation.clone();
-    let is_named = match (&decided.spec.capacity, &reservation) {
-        (Capacity::Reservation(id), Some(found)) => found.capacity_reservation_id == *id,
-        (Capacity::Reservation(_), None) => false,
-        (_, found) => found.is_none(),
+    let spec = &decided.spec;
+    let reservations: Vec<_> = decided.capacity.reservations().cloned().collect();
+    let shown = reservations
+        .iter()
+        .map(|r| r.capacity_reservation_id.as_str());
+    let named = spec.capacity.reserved(spec.count);
+    let is_named = match spec.capacity {
+        Capacity::ReservationGroup(_) => !reservations.is_empty(),
+        _ => shown.eq(named.iter().map(|(id, _)| *id)),
     };
     is_named
-        && capacity::plan_capacity(&decided.spec, &decided.instance_type, reservation)
+        && capacity::plan_capacity(spec, &decided.instance_type, reservations)
             .is_ok_and(|capacity| capacity == decided.capacity)
 }
 

@@ -9,11 +9,11 @@ use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
     CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceMetadataTags,
     InstanceProfileSpecification, InterfaceSpecification, InterruptionBehavior, LaunchData,
-    MarketOptions, MarketType, MetadataOptions, Placement, RunInstances, ShutdownBehavior,
-    SpotInstanceType, SpotOptions, TagSpecification, TaggedResource,
+    MarketOptions, MarketType, MetadataOptions, Placement, PrivateDnsNameOptions, RunInstances,
+    ShutdownBehavior, SpotInstanceType, SpotOptions, TagSpecification, TaggedResource,
 };
 use crate::layout::{Layout, NetworkInterface};
-use crate::spec::VolumeOptions;
+use crate::spec::{HostNames, VolumeOptions};
 use crate::tags;
 use crate::types::{ResourceKind, Tags};
 
@@ -32,7 +32,7 @@ impl Plan {
         security_group_id: &str,
         subnet_id: &str,
     ) -> LaunchData {
-        data(self, layout, security_group_id, subnet_id)
+        data(self, layout, security_group_id, subnet_id, 0)
     }
 
     /// The RunInstances request of a launch.
@@ -42,7 +42,13 @@ impl Plan {
             client_token: String::new(),
             min_count: launch.minimum_count,
             max_count: launch.count,
-            data: self.launch_data(launch.security_group_id, launch.subnet_id),
+            data: data(
+                self,
+                self.layout(),
+                launch.security_group_id,
+                launch.subnet_id,
+                launch.part,
+            ),
         };
         // EC2 refuses one token with two different requests, so the request is part of it.
         let digest = hex::encode(&Sha256::digest(form(&request).to_string().as_bytes())[..8]);
@@ -57,16 +63,41 @@ impl Plan {
         Launch {
             security_group_id,
             subnet_id,
-            count: self.spec().count,
-            minimum_count: self.spec().least_count(),
+            part: 0,
+            count: self.count_of(0),
+            minimum_count: self.spec().least_count().min(self.count_of(0)),
             number: 0,
         }
     }
+
+    /// How many launches the cluster takes: one, or one for each of several reservations.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.spec()
+            .capacity
+            .reserved(self.spec().count)
+            .len()
+            .max(1)
+    }
+
+    /// How many instances the launch of a part has.
+    pub(crate) fn count_of(&self, part: usize) -> u32 {
+        let count = self.spec().count;
+        let reserved = self.spec().capacity.reserved(count);
+        reserved.get(part).map_or(count, |(_, count)| *count)
+    }
 }
 
-/// The launch of the plan's instances with these interfaces, into this security group and subnet.
-fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) -> LaunchData {
-    let (market, spec) = (&plan.capacity().market, plan.spec());
+/// The launch of a part of the plan's instances with these interfaces, into this security group and
+/// subnet.
+fn data(
+    plan: &Plan,
+    layout: &Layout,
+    security_group_id: &str,
+    subnet_id: &str,
+    part: usize,
+) -> LaunchData {
+    let (market, spec) = (&plan.capacity().market_of(part), plan.spec());
     let mut network_interfaces = interfaces(layout, security_group_id, Some(subnet_id));
     for interface in &mut network_interfaces {
         let further = plan.further_groups(&interface.interface_type);
@@ -83,6 +114,7 @@ fn data(plan: &Plan, layout: &Layout, security_group_id: &str, subnet_id: &str) 
         block_device_mappings: block_devices(plan),
         cpu_options: plan.cpu_options().cloned(),
         metadata_options: metadata_options(spec.metadata_hop_limit, spec.reads_tags()),
+        private_dns_name_options: spec.host_names.map(host_names),
         iam_instance_profile: plan
             .instance_profile()
             .map(|profile| InstanceProfileSpecification {
@@ -151,7 +183,9 @@ pub(crate) fn placement_of(group: Option<String>, tenancy: Option<String>) -> Op
 /// The market of a launch; spot at most at this price.
 pub(crate) fn market_options(market: &Market, max_price: Option<&str>) -> Option<MarketOptions> {
     match market {
-        Market::OnDemand | Market::Open | Market::Reservation(_) => None,
+        Market::OnDemand | Market::Open | Market::Reservation(_) | Market::ReservationGroup(_) => {
+            None
+        }
         Market::CapacityBlock(_) => Some(MarketOptions {
             market_type: MarketType::CapacityBlock,
             spot_options: None,
@@ -179,10 +213,22 @@ pub(crate) fn reservation(market: &Market) -> Option<CapacityReservationSpecific
             Some(CapacityReservationSpecification {
                 capacity_reservation_preference: None,
                 capacity_reservation_target: Some(CapacityReservationTarget {
-                    capacity_reservation_id: id.clone(),
+                    capacity_reservation_id: Some(id.clone()),
+                    capacity_reservation_resource_group_arn: None,
                 }),
             })
         }
+        // Without the preference EC2 launches on demand what the group has no room for (EC2 user
+        // guide, "Launch instances into Capacity Reservations in a group").
+        Market::ReservationGroup(arn) => Some(CapacityReservationSpecification {
+            capacity_reservation_preference: Some(
+                CapacityReservationPreference::CapacityReservationsOnly,
+            ),
+            capacity_reservation_target: Some(CapacityReservationTarget {
+                capacity_reservation_id: None,
+                capacity_reservation_resource_group_arn: Some(arn.clone()),
+            }),
+        }),
     }
 }
 
@@ -223,6 +269,14 @@ pub(crate) fn metadata_options(hops: Option<u32>, tags: bool) -> MetadataOptions
         http_endpoint: HttpEndpoint::Enabled,
         http_put_response_hop_limit: hops.unwrap_or(HOPS),
         instance_metadata_tags: tags.then_some(InstanceMetadataTags::Enabled),
+    }
+}
+
+/// Instances that are called by their id can be looked up by it.
+fn host_names(names: HostNames) -> PrivateDnsNameOptions {
+    PrivateDnsNameOptions {
+        hostname_type: names.as_str().into(),
+        enable_resource_name_dns_a_record: names == HostNames::ResourceName,
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) struct Observations {
     /// What leads out of that VPC, where the instances need it, or why it could not be read.
     pub(crate) ways: Option<std::result::Result<Ways, String>>,
     pub(crate) image: Image,
-    /// The reservation that the specification names.
-    pub(crate) reservation: Option<CapacityReservation>,
+    /// The reservations that the specification names, or those of its resource group.
+    pub(crate) reservations: Vec<CapacityReservation>,
     /// The group that the specification names, or the one that we would make if it exists.
     pub(crate) security_group: Option<SecurityGroup>,
     /// The further groups that the specification names.
@@ -58,18 +58,18 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Re
     let mut zones_that_offer: Vec<String> =
         offerings.into_iter().map(|o| o.availability_zone).collect();
     zones_that_offer.sort();
-    let reservation = reservation(ec2, spec).await?;
+    let reservations = reservations(ec2, spec).await?;
     let (subnets, vpcs) = subnets(ec2, spec).await?;
     key_pair(ec2, spec).await?;
     let image = image::find_image(ec2, aws, spec, &instance_type).await?;
-    let capacity = capacity::plan_capacity(spec, &instance_type, reservation.clone())?;
+    let capacity = capacity::plan_capacity(spec, &instance_type, reservations.clone())?;
     let layout = interfaces::plan_interfaces(spec, &instance_type)?;
     let demand = Demand {
         spec,
         layout: &layout,
         region: ec2.region(),
         zones_that_offer: &zones_that_offer,
-        reserved_zone: reservation.as_ref().map(|r| r.availability_zone.as_str()),
+        reserved_zones: capacity.zones(),
     };
     let (usable, _) = subnets::rank_subnets(&demand, subnets.clone())?;
     let vpc_id = &usable.first().vpc_id;
@@ -97,7 +97,7 @@ pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Re
         vpc,
         ways,
         image,
-        reservation,
+        reservations,
         security_group,
         further_groups,
         placement_group,
@@ -120,15 +120,33 @@ async fn instance_type(ec2: &dyn Ec2, name: &str) -> Result<InstanceType> {
     })
 }
 
-async fn reservation(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Option<CapacityReservation>> {
-    let Capacity::Reservation(id) = &spec.capacity else {
-        return Ok(None);
-    };
+async fn reservations(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Vec<CapacityReservation>> {
+    if !spec.capacity.is_reserved() {
+        return Ok(Vec::new());
+    }
     // EC2 has no filter on the id of a reservation.
-    let found = ec2.describe_capacity_reservations(&[]).await?;
-    Ok(found
-        .into_iter()
-        .find(|reservation| reservation.capacity_reservation_id == *id))
+    let mut found = ec2.describe_capacity_reservations(&[]).await?;
+    let Capacity::ReservationGroup(arn) = &spec.capacity else {
+        let named = spec.capacity.reserved(spec.count);
+        let position = |one: &CapacityReservation| {
+            let of_id = |(id, _): &(&str, u32)| *id == one.capacity_reservation_id;
+            named.iter().position(of_id)
+        };
+        found.retain(|one| position(one).is_some());
+        found.sort_by_key(position);
+        return Ok(found);
+    };
+    let mut members = Vec::new();
+    for one in found {
+        if one.instance_type != spec.instance_type {
+            continue;
+        }
+        let groups = ec2.groups_of_capacity_reservation(&one.capacity_reservation_id);
+        if groups.await?.contains(arn) {
+            members.push(one);
+        }
+    }
+    Ok(members)
 }
 
 /// An implementation of [`Ec2`] of the caller's own may lack a call.

@@ -59,8 +59,8 @@ pub(crate) struct Demand<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) region: &'a str,
     pub(crate) zones_that_offer: &'a [String],
-    /// The zone of the capacity reservation.
-    pub(crate) reserved_zone: Option<&'a str>,
+    /// The zones of the capacity reservations; empty without one.
+    pub(crate) reserved_zones: Vec<&'a str>,
 }
 
 /// Splits the subnets into those that could take the cluster, best first, and the others.
@@ -126,9 +126,8 @@ impl Demand<'_> {
                 .with_context("instance_type", &self.spec.instance_type)
                 .with_context("availability_zone", zone)
         };
-        if let Some(reserved) = self.reserved_zone
-            && reserved != zone
-        {
+        let reserved = self.reserved_zones.join(", ");
+        if !reserved.is_empty() && !self.reserved_zones.contains(&zone.as_str()) {
             let message = format!(
                 "{} is in {zone}, the reservation in {reserved}",
                 subnet.subnet_id

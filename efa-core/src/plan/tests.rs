@@ -239,25 +239,25 @@ fn what_contradicts_is_refused_with_the_cure() {
             s.capacity = Capacity::Reservation("cr-1".into());
             let mut other = reservation("default");
             other.instance_type = "p4d.24xlarge".into();
-            o.reservation = Some(other);
+            o.reservations = vec![other];
         }),
         ("cr-1 is expired", "active or scheduled", |s, o| {
             s.capacity = Capacity::Reservation("cr-1".into());
             let mut over = reservation("capacity-block");
             over.state = "expired".into();
-            o.reservation = Some(over);
+            o.reservations = vec![over];
         }),
         ("cr-1 has room for 2 of 4", "minutes to free", |s, o| {
             s.capacity = Capacity::Reservation("cr-1".into());
             s.count = 3;
-            o.reservation = Some(reservation("default"));
+            o.reservations = vec![reservation("default")];
         }),
         (
             "the reservation in us-east-1b",
             "a subnet in us-east-1b",
             |s, o| {
                 s.capacity = Capacity::Reservation("cr-1".into());
-                o.reservation = Some(reservation("default"));
+                o.reservations = vec![reservation("default")];
             },
         ),
         (
@@ -266,7 +266,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             |s, o| {
                 s.capacity = Capacity::Reservation("cr-1".into());
                 s.placement_group = PlacementGroupChoice::Use("mine".into());
-                o.reservation = Some(reservation("capacity-block"));
+                o.reservations = vec![reservation("capacity-block")];
                 o.subnets = vec![subnet("subnet-00000002", "us-east-1b", 250)];
             },
         ),
@@ -305,7 +305,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             "platform",
             |s, o| {
                 reserve(s, o, None);
-                let found = o.reservation.as_mut().unwrap();
+                let found = o.reservations.first_mut().unwrap();
                 found.instance_platform = Some("Red Hat Enterprise Linux".into());
             },
         ),
@@ -324,7 +324,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             "VPC with tenancy default",
             |s, o| {
                 reserve(s, o, None);
-                o.reservation.as_mut().unwrap().tenancy = "default".into();
+                o.reservations.first_mut().unwrap().tenancy = "default".into();
                 o.vpc.as_mut().unwrap().instance_tenancy = "dedicated".into();
             },
         ),
@@ -418,7 +418,7 @@ fn reserve(spec: &mut ClusterSpec, seen: &mut Observations, group_arn: Option<&s
     spec.capacity = Capacity::Reservation("cr-1".into());
     let mut found = reservation("default");
     found.placement_group_arn = group_arn.map(str::to_owned);
-    seen.reservation = Some(found);
+    seen.reservations = vec![found];
     seen.subnets = vec![subnet("subnet-00000002", "us-east-1b", 250)];
 }
 
@@ -502,7 +502,7 @@ fn reserved_capacity_says_where_and_with_which_group() {
             .push(subnet("subnet-00000002", "us-east-1b", 250));
         let mut found = reservation(kind);
         found.placement_group_arn = group_arn.map(str::to_owned);
-        seen.reservation = Some(found);
+        seen.reservations = vec![found];
         seen.placement_group = group_arn.map(|_| placement_group(PlacementStrategy::Cluster, &[]));
         decide(&spec, seen).unwrap()
     };
@@ -597,7 +597,7 @@ fn what_is_seldom_wanted_is_warned_of() {
             let mut later = reservation("capacity-block");
             later.state = "scheduled".into();
             later.start_date = Some("2026-12-01T11:30:00Z".into());
-            o.reservation = Some(later);
+            o.reservations = vec![later];
             o.subnets = vec![subnet("subnet-00000002", "us-east-1b", 250)];
         }),
     ];

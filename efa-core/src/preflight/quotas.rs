@@ -104,7 +104,9 @@ pub(crate) fn vcpu_quota_code(instance_type: &str, capacity: &Capacity) -> Optio
     match capacity {
         Capacity::OnDemand | Capacity::Open => Some(family.on_demand),
         Capacity::Spot => family.spot,
-        Capacity::Reservation(_) => None,
+        Capacity::Reservation(_) | Capacity::Reservations(_) | Capacity::ReservationGroup(_) => {
+            None
+        }
     }
 }
 

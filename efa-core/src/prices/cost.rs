@@ -139,10 +139,16 @@ impl Plan {
             excludes: EXCLUDED.map(str::to_owned).to_vec(),
         };
         match (&self.capacity().market, &self.capacity().reservation) {
+            _ if self.parts() > 1 => {
+                let why = "the cluster is in several reservations, each at its own price";
+                cost.figure = Figure::Unknown {
+                    why: why.to_owned(),
+                };
+            }
             (Market::CapacityBlock(_), Some(block)) => cost.of_block(block, offering),
             (Market::Spot, _) => self.cost_of_spot(&mut cost, prices),
             (market, _) => {
-                if matches!(market, Market::Reservation(_)) {
+                if matches!(market, Market::Reservation(_) | Market::ReservationGroup(_)) {
                     cost.includes.push(
                         "the reservation is paid for whether its instances run or not".to_owned(),
                     );

@@ -258,7 +258,7 @@ fn in_block() -> Plan {
     spec.capacity = Capacity::Reservation(id.into());
     let mut observed = seen(&spec);
     let offering = offering();
-    observed.reservation = Some(crate::ec2::CapacityReservation {
+    observed.reservations = vec![crate::ec2::CapacityReservation {
         capacity_reservation_id: id.into(),
         instance_type: P5.into(),
         availability_zone: offering.availability_zone,
@@ -273,7 +273,7 @@ fn in_block() -> Plan {
         placement_group_arn: None,
         start_date: offering.start_date,
         end_date: offering.end_date,
-    });
+    }];
     decide(&spec, observed).unwrap()
 }
 

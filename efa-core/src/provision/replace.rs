@@ -62,18 +62,66 @@ async fn change(
     if missing > 0 {
         // Read while the model lives; nothing has changed yet.
         let data = data(steps, model, &expected, &key).await?;
-        let reserved = data.capacity_reservation_id().is_some();
-        if reserved && !named.is_empty() {
+        if expected.capacity.is_reserved() && !named.is_empty() {
             terminate_instances::take_back(steps, name, &named).await?;
         }
         let count = u32::try_from(missing).unwrap_or(u32::MAX);
-        let new = launch(steps, data, count, &key, exists).await?;
+        let mut new = Vec::new();
+        for (market, count) in shares(&expected.capacity, model, &left, &found, count) {
+            let mut data = data.clone();
+            if let Some(market) = market {
+                data.instance_market_options = defaults::market_options(&market, None);
+                data.capacity_reservation_specification = defaults::reservation(&market);
+            }
+            new.extend(launch(steps, data, count, &key, exists).await?);
+        }
         await_new(steps, name, &new, &found, exists).await?;
         left.extend(new);
     }
     // An interrupted call may have begun with some of them.
     let out = [named, found.ended.clone()].concat();
     nodes::take_out(steps, model, &out, &left, exists).await
+}
+
+/// How many of `missing` nodes go where: with several reservations each gets what it lacks.
+fn shares(
+    capacity: &Capacity,
+    model: &Instance,
+    left: &[String],
+    found: &Nodes,
+    missing: u32,
+) -> Vec<(Option<Market>, u32)> {
+    let Capacity::Reservations(parts) = capacity else {
+        return vec![(None, missing)];
+    };
+    let mut missing = missing;
+    let mut shares = Vec::new();
+    for part in parts {
+        let id = &part.capacity_reservation_id;
+        let inside = |i: &&Instance| i.capacity_reservation_id.as_ref() == Some(id);
+        let stays = found.live.iter().filter(inside);
+        let stays = stays.filter(|i| left.contains(&i.instance_id)).count();
+        let lacks = part
+            .count
+            .saturating_sub(u32::try_from(stays).unwrap_or(u32::MAX));
+        let lifecycle = found
+            .live
+            .iter()
+            .find(inside)
+            .unwrap_or(model)
+            .lifecycle
+            .as_deref();
+        let market = match lifecycle {
+            Some("capacity-block") => Market::CapacityBlock(id.clone()),
+            _ => Market::Reservation(id.clone()),
+        };
+        let share = lacks.min(missing);
+        missing -= share;
+        if share > 0 {
+            shares.push((Some(market), share));
+        }
+    }
+    shares
 }
 
 /// What the cluster's tags say that it should be.
@@ -101,9 +149,11 @@ async fn data(
     let market = match (&expected.capacity, model.lifecycle.as_deref()) {
         (Capacity::Reservation(id), Some("capacity-block")) => Market::CapacityBlock(id.clone()),
         (Capacity::Reservation(id), _) => Market::Reservation(id.clone()),
+        (Capacity::ReservationGroup(arn), _) => Market::ReservationGroup(arn.clone()),
         (Capacity::Spot, _) => Market::Spot,
         (Capacity::Open, _) => Market::Open,
-        (Capacity::OnDemand, _) => Market::OnDemand,
+        // Each launch says its own reservation.
+        (Capacity::OnDemand | Capacity::Reservations(_), _) => Market::OnDemand,
     };
     let mut tags = model.tags.clone();
     tags.retain(|tag, _| !tag.starts_with("aws:") && tag != tags::BOOTSTRAP);
@@ -148,6 +198,7 @@ async fn data(
         block_device_mappings: with.block_device_mappings,
         cpu_options,
         metadata_options: defaults::metadata_options(with.metadata_hop_limit, with.metadata_tags),
+        private_dns_name_options: with.private_dns_name_options,
         iam_instance_profile: profile_of(model, expected)
             .map(|name| InstanceProfileSpecification { name }),
         key_name: with.key_name,

@@ -5,8 +5,9 @@ use std::mem;
 use super::no_capacity;
 use super::progress::Action;
 use super::steps::{SETTLING, Steps, answered, note};
+use super::terminate_instances;
 use crate::cluster::live_instances;
-use crate::ec2::{Instance, Tags};
+use crate::ec2::{Instance, Market, Tags};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::failure::effect_unknown;
 use crate::plan::{Launch, Plan};
@@ -46,7 +47,9 @@ pub(super) async fn find_running(
     if found == 0 || (matching == found && (least..=wanted).contains(&found)) {
         return Ok(instances);
     }
-    if grow && matching == found && found < wanted {
+    // A launch for each reservation: what an interrupted call left out is launched.
+    let adds = grow || plan.parts() > 1;
+    if adds && matching == found && found < wanted {
         return Ok(instances);
     }
     Err(differs(plan, &instances, matching))
@@ -162,38 +165,19 @@ pub(super) async fn ensure(
     let mut subnets = subnets(plan, running);
     subnets.retain(|subnet| !refusals.iter().any(|(refused, _)| refused == subnet));
     for (index, subnet_id) in subnets.iter().enumerate() {
-        let mut launch = plan.launch(place.group_id, subnet_id);
-        launch.count = plan.spec().count.saturating_sub(have);
-        launch.minimum_count = least.saturating_sub(have).max(1);
+        let mut launches = missing(plan, place, subnet_id);
         let checked = match refusals.is_empty() {
-            true => dry_run(steps, plan, &launch).await,
+            true => dry_run_all(steps, plan, &launches).await,
             false => Ok(()),
         };
-        let mut launched = match checked {
-            Ok(()) => launch_instances(steps, plan, &mut launch).await,
+        let more = index + 1 < subnets.len();
+        let launched = match checked {
+            Ok(()) => launch_all(steps, plan, &mut launches, &ids, more, exists).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &launched
-            && no_capacity::may_fit_elsewhere(error)
-            && effect_unknown(error)
-            && index + 1 < subnets.len()
-        {
-            launched = settle_launch(steps, plan, &mut launch, &ids).await;
-        }
         match launched {
             Ok(launched) => {
-                for instance in &launched {
-                    let (kind, id) = (resource::INSTANCE, &instance.instance_id);
-                    note(
-                        steps,
-                        exists,
-                        Action::Created,
-                        kind,
-                        id,
-                        &instance.instance_type,
-                    );
-                }
-                ids.extend(launched.into_iter().map(|instance| instance.instance_id));
+                ids.extend(launched);
                 return Ok(ids);
             }
             Err(error) if no_capacity::may_fit_elsewhere(&error) => {
@@ -205,6 +189,82 @@ pub(super) async fn ensure(
         }
     }
     Err(no_capacity::no_capacity_error(plan, mem::take(refusals)))
+}
+
+/// The launches of what is missing, one for each reservation that lacks instances.
+fn missing<'a>(plan: &Plan, place: &Place<'a>, subnet_id: &'a str) -> Vec<Launch<'a>> {
+    let parts = plan.parts();
+    let launches = (0..parts).map(|part| {
+        let of_part = |i: &&Instance| {
+            let market = plan.capacity().market_of(part);
+            let id = match &market {
+                Market::Reservation(id) | Market::CapacityBlock(id) => Some(id),
+                _ => None,
+            };
+            parts == 1 || i.capacity_reservation_id.as_ref() == id
+        };
+        let have = place.running.iter().filter(of_part).count();
+        let have = u32::try_from(have).unwrap_or(u32::MAX);
+        let mut launch = plan.launch(place.group_id, subnet_id);
+        launch.part = part;
+        launch.count = plan.count_of(part).saturating_sub(have);
+        let least = if parts == 1 {
+            plan.spec().least_count()
+        } else {
+            plan.count_of(part)
+        };
+        launch.minimum_count = least.saturating_sub(have).max(1);
+        launch
+    });
+    launches.filter(|launch| launch.count > 0).collect()
+}
+
+async fn dry_run_all(steps: &Steps<'_>, plan: &Plan, launches: &[Launch<'_>]) -> Result<()> {
+    for launch in launches {
+        dry_run(steps, plan, launch).await?;
+    }
+    Ok(())
+}
+
+/// All of these launches or none: where one is refused, the instances of those before it are taken
+/// back. The ids.
+async fn launch_all(
+    steps: &Steps<'_>,
+    plan: &Plan,
+    launches: &mut [Launch<'_>],
+    before: &[String],
+    more_subnets: bool,
+    exists: &mut Vec<Leftover>,
+) -> Result<Vec<String>> {
+    let mut new: Vec<String> = Vec::new();
+    for launch in launches {
+        let mut launched = launch_instances(steps, plan, launch).await;
+        if let Err(error) = &launched
+            && no_capacity::may_fit_elsewhere(error)
+            && effect_unknown(error)
+            && more_subnets
+        {
+            let known = [before, &new].concat();
+            launched = settle_launch(steps, plan, launch, &known).await;
+        }
+        match launched {
+            Ok(launched) => {
+                for instance in &launched {
+                    let (kind, id) = (resource::INSTANCE, &instance.instance_id);
+                    let detail = &instance.instance_type;
+                    note(steps, exists, Action::Created, kind, id, detail);
+                }
+                new.extend(launched.into_iter().map(|instance| instance.instance_id));
+            }
+            Err(error) if !new.is_empty() && !effect_unknown(&error) => {
+                terminate_instances::take_back(steps, plan.name(), &new).await?;
+                exists.retain(|one| !new.contains(&one.id));
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(new)
 }
 
 /// The subnets to try: instances that join others go where these are.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::selector::Selector;
 use crate::error::{Error, Result};
+use crate::tags;
 use crate::types::ResourceKind;
 
 /// A security group to use, or one to make.
@@ -100,6 +101,116 @@ pub enum Capacity {
     Open,
     /// This capacity reservation or Capacity Block (`cr-…`): EC2 says which of the two it is.
     Reservation(String),
+    /// These capacity reservations or Capacity Blocks, with so many instances in each: one launch
+    /// for each, since a reservation holds what it holds.
+    Reservations(Vec<ReservedPart>),
+    /// Any on-demand reservation of this resource group (its ARN), and nothing outside of it.
+    ReservationGroup(String),
+}
+
+/// How many instances of a cluster go into one reservation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReservedPart {
+    /// `cr-…`
+    pub capacity_reservation_id: String,
+    /// How many.
+    pub count: u32,
+}
+
+impl Capacity {
+    /// The reservations that it names, with how many of `count` instances go into each.
+    #[must_use]
+    pub fn reserved(&self, count: u32) -> Vec<(&str, u32)> {
+        match self {
+            Self::Reservation(id) => vec![(id, count)],
+            Self::Reservations(parts) => parts
+                .iter()
+                .map(|part| (part.capacity_reservation_id.as_str(), part.count))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the instances run in reserved capacity only.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        matches!(
+            self,
+            Self::Reservation(_) | Self::Reservations(_) | Self::ReservationGroup(_)
+        )
+    }
+
+    /// Several reservations take the whole cluster, each once.
+    pub(super) fn check(&self, count: u32, minimum: Option<u32>) -> Result<()> {
+        let refused =
+            |limit: String, cure: &str| Err(Error::invalid_spec("capacity", self, limit, cure));
+        if self.to_string().len() > tags::VALUE_LIMIT {
+            return refused(
+                format!("{} characters, which go into a tag", tags::VALUE_LIMIT),
+                "launch a larger cluster in several parts",
+            );
+        }
+        let Self::Reservations(parts) = self else {
+            return Ok(());
+        };
+        let mut ids: Vec<&String> = parts.iter().map(|p| &p.capacity_reservation_id).collect();
+        ids.sort();
+        let known = ids.len();
+        ids.dedup();
+        if ids.len() < known || parts.iter().any(|part| part.count == 0) {
+            return refused(
+                "each reservation once, with 1 instance or more".to_owned(),
+                "name each once, and leave out what takes no instance",
+            );
+        }
+        let total: u64 = parts.iter().map(|part| u64::from(part.count)).sum();
+        if total != u64::from(count) {
+            return refused(
+                format!("count ({count}) instances in all"),
+                "let the counts of the reservations add up to count",
+            );
+        }
+        if minimum.is_some_and(|minimum| minimum < count) {
+            return Err(Error::invalid_spec(
+                "minimum_count",
+                minimum.unwrap_or_default(),
+                format_args!("left out with capacity {self}"),
+                "leave it out: each reservation takes all of its part or nothing",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The ARN of a resource group. Origin: AWS Resource Groups user guide, "Resource types".
+fn is_group_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, group] = parts[..] else {
+        return false;
+    };
+    let plain = |text: &str, others: &[u8]| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || others.contains(&b);
+        !text.is_empty() && text.bytes().all(fits)
+    };
+    let name = group.strip_prefix("group/");
+    arn == "arn"
+        && partition.starts_with("aws")
+        && service == "resource-groups"
+        && plain(region, b"-")
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && name.is_some_and(|name| plain(name, b"-_./"))
+}
+
+/// Reads `cr-…:8`.
+fn reserved_part(text: &str) -> Option<ReservedPart> {
+    let (id, count) = text.trim().split_once(':')?;
+    let part = ReservedPart {
+        capacity_reservation_id: id.to_owned(),
+        count: count.parse().ok()?,
+    };
+    ResourceKind::CapacityReservation.is_id(id).then_some(part)
 }
 
 impl FromStr for Capacity {
@@ -113,12 +224,19 @@ impl FromStr for Capacity {
             text if ResourceKind::CapacityReservation.is_id(text) => {
                 Ok(Self::Reservation(text.to_owned()))
             }
-            other => Err(Error::invalid_spec(
-                "capacity",
-                other,
-                "on-demand, spot, open, or the id of a reservation or Capacity Block (cr-…)",
-                "choose one of them",
-            )),
+            text if is_group_arn(text) => Ok(Self::ReservationGroup(text.to_owned())),
+            other => {
+                let parts: Option<Vec<_>> = other.split(',').map(reserved_part).collect();
+                parts.map(Self::Reservations).ok_or_else(|| {
+                    Error::invalid_spec(
+                        "capacity",
+                        other,
+                        "on-demand, spot, open, the id of a reservation or Capacity Block (cr-…), \
+                         several with their counts (cr-…:8,cr-…:8), or the ARN of a resource group",
+                        "choose one of them",
+                    )
+                })
+            }
         }
     }
 }
@@ -130,6 +248,13 @@ impl fmt::Display for Capacity {
             Self::Spot => "spot",
             Self::Open => "open",
             Self::Reservation(id) => id,
+            Self::ReservationGroup(arn) => arn,
+            Self::Reservations(parts) => {
+                let text = |part: &ReservedPart| {
+                    format!("{}:{}", part.capacity_reservation_id, part.count)
+                };
+                return f.write_str(&parts.iter().map(text).collect::<Vec<_>>().join(","));
+            }
         })
     }
 }

@@ -55,6 +55,46 @@ impl std::str::FromStr for Tenancy {
     }
 }
 
+/// What EC2 calls the instances in private DNS, and what their host names are. Origin: EC2 user guide,
+/// "EC2 instance hostnames and domains".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HostNames {
+    /// By the private IPv4 address, such as `ip-10-0-0-7`.
+    IpName,
+    /// By the instance id, such as `i-0123456789abcdef0`, with an A record of it.
+    ResourceName,
+}
+
+impl HostNames {
+    /// EC2's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IpName => "ip-name",
+            Self::ResourceName => "resource-name",
+        }
+    }
+}
+
+impl std::str::FromStr for HostNames {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "ip-name" => Ok(Self::IpName),
+            "resource-name" => Ok(Self::ResourceName),
+            other => Err(Error::invalid_spec(
+                "host_names",
+                other,
+                "ip-name or resource-name",
+                "choose one of them, or leave it out for what the subnet says",
+            )),
+        }
+    }
+}
+
 /// Checks the groups besides the cluster's own.
 pub(super) fn check_groups(further: &[Selector], ena: &[Selector]) -> Result<()> {
     for group in further {

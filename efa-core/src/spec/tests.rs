@@ -218,10 +218,43 @@ fn images_are_read_as_they_are_written() {
 
 #[test]
 fn capacities_are_read_as_they_are_written() {
-    for text in ["on-demand", "spot", "open", "cr-0a1b2c3d"] {
+    for text in [
+        "on-demand",
+        "spot",
+        "open",
+        "cr-0a1b2c3d",
+        "cr-0a1b2c3d:8,cr-1a1b2c3d:4",
+        "arn:aws:resource-groups:us-east-1:123456789012:group/blocks",
+    ] {
         assert_eq!(text.parse::<Capacity>().unwrap().to_string(), text);
     }
-    for bad in ["", "cr-", "cb-1", "cr-*", "cr-0123", "cr-team-a"] {
-        assert!(bad.parse::<Capacity>().is_err());
+    for bad in [
+        "",
+        "cr-",
+        "cb-1",
+        "cr-*",
+        "cr-0123",
+        "cr-team-a",
+        "cr-0a1b2c3d:8,",
+        "cr-0a1b2c3d:-1",
+        "arn:aws:ec2:us-east-1:123456789012:group/x",
+        "arn:aws:resource-groups:us-east-1:1:group/x",
+    ] {
+        assert!(bad.parse::<Capacity>().is_err(), "{bad}");
+    }
+    let parse = |capacity: &str, minimum| {
+        let mut spec = spec();
+        (spec.capacity, spec.minimum_count) = (capacity.parse().unwrap(), minimum);
+        CheckedSpec::parse(&spec)
+    };
+    assert!(parse("cr-0a1b2c3d:1,cr-1a1b2c3d:1", None).is_ok());
+    for (field, capacity, minimum) in [
+        ("capacity", "cr-0a1b2c3d:1,cr-1a1b2c3d:2", None),
+        ("capacity", "cr-0a1b2c3d:1,cr-0a1b2c3d:1", None),
+        ("capacity", "cr-0a1b2c3d:2,cr-1a1b2c3d:0", None),
+        ("minimum_count", "cr-0a1b2c3d:1,cr-1a1b2c3d:1", Some(1)),
+    ] {
+        let error = parse(capacity, minimum).unwrap_err();
+        assert_eq!(error.context_value("field"), Some(field), "{error}");
     }
 }

@@ -49,6 +49,7 @@ calls! {
     DescribeNetworkInterfaces = "DescribeNetworkInterfaces", None;
     DescribeAddresses = "DescribeAddresses", None;
     DescribeCapacityReservations = "DescribeCapacityReservations", None;
+    GetGroupsForCapacityReservation = "GetGroupsForCapacityReservation", None;
     DescribeCapacityBlockOfferings = "DescribeCapacityBlockOfferings", None;
     DescribeInstanceTopology = "DescribeInstanceTopology", None;
     PurchaseCapacityBlock = "PurchaseCapacityBlock", None;

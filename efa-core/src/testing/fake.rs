@@ -246,6 +246,19 @@ impl FakeAws {
         self.state().reservations.push(reservation);
     }
 
+    /// Adds a resource group of capacity reservations; its ARN.
+    pub fn add_reservation_group(&self, name: &str, reservation_ids: &[&str]) -> String {
+        let mut state = self.state();
+        let arn = format!(
+            "arn:aws:resource-groups:{}:{}:group/{name}",
+            state.region,
+            account::ACCOUNT
+        );
+        let ids = reservation_ids.iter().map(|&id| id.to_owned()).collect();
+        state.reservation_groups.push((arn.clone(), ids));
+        arn
+    }
+
     /// Adds a Capacity Block that can be bought.
     pub fn add_block_offering(&self, offering: CapacityBlockOffering) {
         self.state().block_offerings.push(offering);

@@ -932,8 +932,10 @@ class ClusterSpec:
     capacity; vpc: the same for the VPC, needed when subnet is None. image: `ami-…`, `al2023`,
     `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or
     `owner/name pattern`. minimum_count: launch with so many if not all can be had; all or
-    nothing when None. capacity: `on-demand`, `spot`, `open`, or the id of a reservation or
-    Capacity Block. security_group: use this group (id, tag or name), which must allow all
+    nothing when None. capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity
+    Block, several with their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a
+    resource group of reservations. security_group: use this group (id, tag or name), which must
+    allow all
     traffic with itself both ways, or gets the missing rules with adopt_security_group; made
     when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
     `cluster` or `none`; placement_group_name: use this cluster placement group; made when
@@ -944,7 +946,9 @@ class ClusterSpec:
     ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
     or `default`. threads_per_core: 1 turns simultaneous multithreading off.
     spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
-    metadata_tags: instances can read their tags. name_tag: the Name tag, the cluster's name
+    metadata_tags: instances can read their tags. host_names: `resource-name` calls them by their
+    id in private DNS, `ip-name` by their address; what the subnet says when None. name_tag: the
+    Name tag, the cluster's name
     when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
     an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
     itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
@@ -958,7 +962,7 @@ class ClusterSpec:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, compress_user_data: "bool" = False, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, host_names: "choices.HostNames | None" = None, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, compress_user_data: "bool" = False, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -1010,6 +1014,11 @@ class ClusterSpec:
     def further_security_groups(self, /) -> list[str]:
         """
         Existing groups that every interface is in, too.
+        """
+    @property
+    def host_names(self, /) -> choices.HostNames | None:
+        """
+        `ip-name` or `resource-name`; what the subnet says when None.
         """
     @property
     def image(self, /) -> str:

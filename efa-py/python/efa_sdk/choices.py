@@ -17,6 +17,7 @@ Architecture = Literal["x86_64", "arm64"]
 Capacity = Literal["on-demand", "spot", "open"] | str
 InterfaceType = Literal["interface", "efa", "efa-only"]
 Placement = Literal["cluster", "none"]
+HostNames = Literal["ip-name", "resource-name"]
 Profile = Literal["save-ips", "ip-bandwidth", "combined", "efa-only-secondary"]
 PublicIp = Literal["none", "lone-efa", "elastic-ip"]
 Tenancy = Literal["default", "dedicated"]

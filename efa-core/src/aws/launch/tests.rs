@@ -54,6 +54,14 @@ fn read_back(builder: &RunInstancesFluentBuilder) -> RunInstances {
                 threads_per_core: unsigned(cpu.threads_per_core.unwrap()),
             }),
             metadata_options: metadata_of(request.get_metadata_options().as_ref().unwrap()),
+            private_dns_name_options: request.get_private_dns_name_options().as_ref().map(
+                |names| PrivateDnsNameOptions {
+                    hostname_type: names.hostname_type.as_ref().unwrap().as_str().into(),
+                    enable_resource_name_dns_a_record: names
+                        .enable_resource_name_dns_a_record
+                        .unwrap(),
+                },
+            ),
             iam_instance_profile: request.get_iam_instance_profile().as_ref().map(|profile| {
                 InstanceProfileSpecification {
                     name: text(&profile.name),
@@ -115,7 +123,10 @@ fn reservation_of(
     CapacityReservationSpecification {
         capacity_reservation_preference: preference.map(|preference| preference.as_str().into()),
         capacity_reservation_target: target.map(|target| CapacityReservationTarget {
-            capacity_reservation_id: target.capacity_reservation_id.clone().unwrap(),
+            capacity_reservation_id: target.capacity_reservation_id.clone(),
+            capacity_reservation_resource_group_arn: target
+                .capacity_reservation_resource_group_arn
+                .clone(),
         }),
     }
 }

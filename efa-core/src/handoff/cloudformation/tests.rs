@@ -201,7 +201,7 @@ fn reserved_capacity_is_in_the_launch_template_and_nowhere_else() {
     let mut wanted = spec("p5.48xlarge");
     wanted.capacity = Capacity::Reservation("cr-7".to_owned());
     let mut seen = seen(&wanted);
-    seen.reservation = Some(crate::ec2::CapacityReservation {
+    seen.reservations = vec![crate::ec2::CapacityReservation {
         capacity_reservation_id: "cr-7".to_owned(),
         instance_type: "p5.48xlarge".to_owned(),
         availability_zone: "us-east-1a".to_owned(),
@@ -216,7 +216,7 @@ fn reserved_capacity_is_in_the_launch_template_and_nowhere_else() {
         placement_group_arn: None,
         start_date: None,
         end_date: None,
-    });
+    }];
     let plan = decide(&wanted, seen).unwrap();
     let template = json(&plan, &CloudFormationOptions::default());
     let data = &template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"];

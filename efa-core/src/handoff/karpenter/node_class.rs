@@ -202,7 +202,8 @@ fn reservation_term(wanted: &CapacityReservationSpecification) -> Node {
         put(&mut term, "instanceMatchCriteria", preference.as_str());
     }
     if let Some(target) = &wanted.capacity_reservation_target {
-        put(&mut term, "id", target.capacity_reservation_id.as_str());
+        let id = target.capacity_reservation_id.clone().unwrap_or_default();
+        put(&mut term, "id", id);
     }
     Node::Mapping(term)
 }

@@ -95,7 +95,9 @@ impl Writer<'_> {
             Market::OnDemand => &["on-demand"],
             Market::Spot => &["spot"],
             Market::Open => &["reserved", "on-demand"],
-            Market::Reservation(_) | Market::CapacityBlock(_) => &["reserved"],
+            Market::Reservation(_) | Market::CapacityBlock(_) | Market::ReservationGroup(_) => {
+                &["reserved"]
+            }
         };
         let mut requirements = vec![
             is_in(INSTANCE_TYPE_LABEL, &[&self.data.instance_type]),

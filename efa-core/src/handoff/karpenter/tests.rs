@@ -226,10 +226,10 @@ fn reservations_are_selected_by_id() {
     wanted.capacity = Capacity::Reservation("cr-1".to_owned());
     for kind in ["default", "capacity-block"] {
         let mut seen = seen(&wanted);
-        seen.reservation = Some(CapacityReservation {
+        seen.reservations = vec![CapacityReservation {
             reservation_type: kind.to_owned(),
             ..reservation()
-        });
+        }];
         let plan = crate::fixtures::decide(&wanted, seen).unwrap();
         let text = plan.prepared("sg-1".to_owned());
         let text = text.to_karpenter(&options()).unwrap();

@@ -4,6 +4,7 @@ use super::interfaces;
 use super::options::{
     KarpenterInterfaces, KarpenterOptions, check_names, check_taint, invalid, name,
 };
+use crate::ec2::Market;
 use crate::error::Result;
 use crate::handoff::document::{Node, mapping};
 use crate::handoff::launch_template::{launch_data_with, not_possible};
@@ -137,6 +138,12 @@ fn check_expressible(plan: &Plan) -> Result<()> {
     // Origin: the CRD of karpenter.k8s.aws/v1, whose groups and tags are of all interfaces.
     let lacking = [
         (
+            "capacity",
+            "resource group of reservations",
+            matches!(plan.capacity().market, Market::ReservationGroup(_))
+                .then(|| spec.capacity.to_string()),
+        ),
+        (
             "threads_per_core",
             "CPU options",
             threads.map(|n| n.to_string()),
@@ -150,6 +157,11 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             "metadata_tags",
             "tags in the instance metadata",
             spec.metadata_tags.then(|| "true".to_owned()),
+        ),
+        (
+            "host_names",
+            "names in private DNS",
+            spec.host_names.map(|names| names.as_str().to_owned()),
         ),
         (
             "interface_tags",

@@ -14,7 +14,11 @@ fn sent(market: &Market) -> Sent {
     (
         market_options(market, None).map(|options| options.market_type.to_string()),
         preference.map(ToString::to_string),
-        target.map(|target| target.capacity_reservation_id.clone()),
+        target.and_then(|target| {
+            let id = target.capacity_reservation_id.as_ref();
+            id.or(target.capacity_reservation_resource_group_arn.as_ref())
+                .cloned()
+        }),
     )
 }
 
@@ -30,6 +34,10 @@ fn markets_are_sent_as_ec2_wants_them() {
         (
             Market::CapacityBlock(id()),
             (some("capacity-block"), None, some("cr-1")),
+        ),
+        (
+            Market::ReservationGroup("arn:x".to_owned()),
+            (None, some("capacity-reservations-only"), some("arn:x")),
         ),
     ];
     for (market, expected) in cases {

@@ -129,6 +129,13 @@ impl<A: Ec2> Ec2 for Failing<A> {
         .await
     }
 
+    async fn groups_of_capacity_reservation(&self, id: &str) -> Result<Vec<String>> {
+        self.read(Call::GetGroupsForCapacityReservation, || {
+            self.inner.groups_of_capacity_reservation(id)
+        })
+        .await
+    }
+
     async fn describe_capacity_block_offerings(
         &self,
         search: &CapacityBlockSearch,

@@ -167,6 +167,14 @@ impl Ec2 for FakeAws {
         })
     }
 
+    async fn groups_of_capacity_reservation(&self, id: &str) -> Result<Vec<String>> {
+        self.on("GetGroupsForCapacityReservation", |state| {
+            let groups = state.reservation_groups.iter();
+            let of = groups.filter(|(_, ids)| ids.iter().any(|one| one == id));
+            Ok(of.map(|(arn, _)| arn.clone()).collect())
+        })
+    }
+
     async fn describe_capacity_block_offerings(
         &self,
         search: &CapacityBlockSearch,

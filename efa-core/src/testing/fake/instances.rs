@@ -101,6 +101,7 @@ impl State {
             user_data: data.user_data.clone(),
             block_device_mappings: data.block_device_mappings.clone(),
             cpu_options: data.cpu_options.clone(),
+            private_dns_name_options: data.private_dns_name_options.clone(),
             metadata_hop_limit: Some(data.metadata_options.http_put_response_hop_limit),
             metadata_tags: data.metadata_options.instance_metadata_tags
                 == Some(InstanceMetadataTags::Enabled),

@@ -46,6 +46,10 @@ impl From<&RunInstances> for Request {
             count: sent.max_count,
             minimum_count: sent.min_count,
             market: match (data.market_type(), reservation) {
+                _ if data.capacity_reservation_group().is_some() => {
+                    let arn = data.capacity_reservation_group().unwrap_or_default();
+                    Market::ReservationGroup(arn.to_owned())
+                }
                 (Some(MarketType::Spot), _) => Market::Spot,
                 (Some(MarketType::CapacityBlock), id) => {
                     Market::CapacityBlock(id.unwrap_or_default())

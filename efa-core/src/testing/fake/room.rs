@@ -32,6 +32,14 @@ impl State {
             let id = Some(reservation.capacity_reservation_id.clone());
             return Ok((0..count).map(|_| id.clone()).collect());
         }
+        if let Market::ReservationGroup(arn) = &request.market {
+            let places = self.group_places(arn, request, &launch.subnet.availability_zone);
+            if places.len() < least as usize {
+                return Err(reservation_full());
+            }
+            let granted = places.into_iter().map(Some);
+            return Ok(granted.take(count as usize).collect());
+        }
         let zone = &launch.subnet.availability_zone;
         let places = self.open_places(request, zone).into_iter().map(Some);
         let mut granted: Vec<Option<String>> = places.take(count as usize).collect();
@@ -70,6 +78,26 @@ impl State {
                 && one.availability_zone == zone
                 && one.tenancy == request.tenancy.as_deref().unwrap_or("default")
                 && (one.placement_group_arn.is_none() || one.placement_group_arn.as_ref() == arn)
+        };
+        let fitting = self.reservations.iter().filter(fits);
+        fitting
+            .flat_map(|one| (0..self.available(one)).map(|_| one.capacity_reservation_id.clone()))
+            .collect()
+    }
+
+    /// The free places of a resource group's on-demand reservations that the launch matches, each
+    /// with the reservation's id.
+    fn group_places(&self, arn: &str, request: &Request, zone: &str) -> Vec<String> {
+        let mut groups = self.reservation_groups.iter();
+        let ids = groups.find(|(group, _)| group == arn).map(|(_, ids)| ids);
+        let fits = |one: &&CapacityReservation| {
+            ids.is_some_and(|ids| ids.contains(&one.capacity_reservation_id))
+                && one.reservation_type != "capacity-block"
+                && one.state == "active"
+                && one.instance_type == request.instance_type
+                && one.availability_zone == zone
+                && one.tenancy == request.tenancy.as_deref().unwrap_or("default")
+                && one.placement_group_arn.is_none()
         };
         let fitting = self.reservations.iter().filter(fits);
         fitting
@@ -118,7 +146,9 @@ impl State {
         let capacity = match &request.market {
             Market::OnDemand | Market::Open => Capacity::OnDemand,
             Market::Spot => Capacity::Spot,
-            Market::Reservation(_) | Market::CapacityBlock(_) => return Ok(()),
+            Market::Reservation(_) | Market::CapacityBlock(_) | Market::ReservationGroup(_) => {
+                return Ok(());
+            }
         };
         let spot = capacity == Capacity::Spot;
         let code = quotas::vcpu_quota_code(&request.instance_type, &capacity);

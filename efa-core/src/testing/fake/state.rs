@@ -118,6 +118,8 @@ pub(super) struct State {
     pub(super) leftovers: Vec<Leftover>,
     pub(super) addresses: Vec<Address>,
     pub(super) reservations: Vec<CapacityReservation>,
+    /// Resource groups of reservations: the ARN, and the ids in it.
+    pub(super) reservation_groups: Vec<(String, Vec<String>)>,
     pub(super) block_offerings: Vec<CapacityBlockOffering>,
     /// Tags of reservations that were bought, by id.
     pub(super) reservation_tags: BTreeMap<String, Tags>,
@@ -156,6 +158,7 @@ impl State {
             leftovers: Vec::new(),
             addresses: Vec::new(),
             reservations: Vec::new(),
+            reservation_groups: Vec::new(),
             block_offerings: Vec::new(),
             reservation_tags: BTreeMap::new(),
             launches: Vec::new(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from moto.ec2.utils import random_id
@@ -51,6 +52,17 @@ def add_block(
         end=start + dt.timedelta(hours=hours),
     )
     return block_id
+
+
+def add_group(backend: Any, name: str, reservation_ids: Sequence[str]) -> str:
+    """The ARN of a new resource group of reservations."""
+    state = state_of(backend)
+    for one in reservation_ids:
+        if one not in state.reservations:
+            raise LookupError(f"no capacity reservation {one}")
+    arn = f"arn:aws:resource-groups:{backend.region_name}:{backend.account_id}:group/{name}"
+    state.reservation_groups[arn] = list(reservation_ids)
+    return arn
 
 
 def add_offering(

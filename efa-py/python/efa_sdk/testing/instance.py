@@ -113,6 +113,8 @@ class Launched:
     zone_id: str = ""
     cores: int | None = None
     threads: int | None = None
+    #: PrivateDnsNameOptions of the request; empty leaves them to the subnet.
+    dns_names: Mapping[str, Any] = field(default_factory=dict)
     maintenance: Mapping[str, Any] = field(default_factory=dict)
 
 

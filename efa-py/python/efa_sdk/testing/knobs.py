@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
 from .app import Application
-from .capacity_blocks import add_block, add_offering
+from .capacity_blocks import add_block, add_group, add_offering
 from .faults import Fault, Faults, When
 from .quotas import BY_CODE, REGION_QUOTAS
 from .server import StandInError, is_loopback
@@ -142,6 +142,14 @@ class Knobs:
             return add_block(
                 backend, self._settings.now(), instance_type, zone, count, starts_in, hours
             )
+
+    def add_reservation_group(
+        self, name: str, reservation_ids: Sequence[str], *, region: str | None = None
+    ) -> str:
+        """A resource group of capacity reservations, which launches can target; its ARN."""
+        with self._app.lock:
+            backend = ec2_backends[DEFAULT_ACCOUNT_ID][region or self.region]
+            return add_group(backend, name, reservation_ids)
 
     def add_capacity_block_offering(
         self,

@@ -63,6 +63,13 @@ def instance(one: Any) -> dict[str, Any]:
         "CapacityReservationSpecification": _reservation_spec(launched),
         "CapacityReservationId": launched.reservation_id,
         "MetadataOptions": _metadata(one),
+        "PrivateDnsNameOptions": {
+            "HostnameType": launched.dns_names.get("HostnameType") or "ip-name",
+            "EnableResourceNameDnsARecord": bool(
+                launched.dns_names.get("EnableResourceNameDnsARecord")
+            ),
+            "EnableResourceNameDnsAAAARecord": False,
+        },
         "EnclaveOptions": {"Enabled": False},
         "HibernationOptions": {"Configured": False},
         "PlatformDetails": "Linux/UNIX",
@@ -109,6 +116,9 @@ def private_dns(one: Any, nic: Any) -> str:
     if not nic.private_ip_address:
         return ""
     domain = "ec2" if one.region_name == "us-east-1" else f"{one.region_name}.compute"
+    launched = getattr(one, "launched", None)
+    if launched is not None and launched.dns_names.get("HostnameType") == "resource-name":
+        return f"{one.id}.{domain}.internal"
     return f"ip-{nic.private_ip_address.replace('.', '-')}.{domain}.internal"
 
 

@@ -75,6 +75,7 @@ class StandIn(Knobs):
                 "network": lambda **options: asdict(self.default_network(**options)),
                 "capacity": self.set_capacity,
                 "capacity-block": self.add_capacity_block,
+                "reservation-group": self.add_reservation_group,
                 "advance": self.advance,
                 "authorize": self.authorize,
                 "quota": self.set_quota,

@@ -133,6 +133,8 @@ class State:
 
     placement_groups: dict[str, PlacementGroup] = field(default_factory=dict)
     reservations: dict[str, CapacityReservation] = field(default_factory=dict)
+    #: Resource groups of reservations: the ids in each, by its ARN.
+    reservation_groups: dict[str, list[str]] = field(default_factory=dict)
     tokens: dict[tuple[str, str, str], Token] = field(default_factory=dict)
     transitions: dict[str, int] = field(default_factory=dict)
     newborn: dict[tuple[str, str], int] = field(default_factory=dict)

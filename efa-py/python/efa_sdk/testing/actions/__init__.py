@@ -25,6 +25,7 @@ HANDLERS: dict[str, Handler] = {
     "AuthorizeSecurityGroupEgress": security_groups.authorize_egress,
     "AuthorizeSecurityGroupIngress": security_groups.authorize_ingress,
     "CancelCapacityReservation": reservations.cancel_capacity_reservation,
+    "GetGroupsForCapacityReservation": reservations.get_groups_for_capacity_reservation,
     "CreateCapacityReservation": reservations.create_capacity_reservation,
     "CreateNetworkInterface": network_interfaces.create_network_interface,
     "CreatePlacementGroup": placement_groups.create_placement_group,

@@ -95,6 +95,18 @@ def describe_capacity_reservations(call: Call) -> Answer:
     return {"CapacityReservations": [describe(call, one) for one in shown], **more}
 
 
+def get_groups_for_capacity_reservation(call: Call) -> Answer:
+    """The resource groups that a reservation is in."""
+    one = lookup.reservation(call, call.need("CapacityReservationId"), "reservation.unknown")
+    groups = call.state.reservation_groups.items()
+    found = [
+        {"GroupArn": arn, "OwnerId": arn.split(":")[4]} for arn, ids in groups if one.id in ids
+    ]
+    shown, more = page(call, found, low=1, default=1000)
+    call.stop_if_dry_run()
+    return {"CapacityReservationGroups": shown, **more}
+
+
 def cancel_capacity_reservation(call: Call) -> Answer:
     """Cancels an active reservation; instances in it run on."""
     one = lookup.reservation(call, call.need("CapacityReservationId"), "reservation.unknown")

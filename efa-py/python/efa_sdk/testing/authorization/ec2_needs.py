@@ -149,6 +149,8 @@ def _launch_needs(call: Call, request: Mapping[str, Any]) -> Iterator[Need]:
     ]
     for kind, values in named:
         yield from (_existing(call, kind, str(value)) for value in values if value)
+    if group := target.get("CapacityReservationResourceGroupArn"):
+        yield _need(call, str(group))
     profile = request.get("IamInstanceProfile") or {}
     for known in iam_backends[call.account]["aws"].instance_profiles.values():
         if known.roles and (known.name == profile.get("Name") or known.arn == profile.get("Arn")):

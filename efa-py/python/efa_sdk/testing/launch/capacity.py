@@ -28,6 +28,14 @@ def grant(call: Call, launch: Launch) -> list[CapacityReservation | None]:
         if count < launch.low:
             refuse("launch.reservation_full")
         return [launch.reservation] * count
+    if launch.reservation_group is not None:
+        slots = _group_slots(call, launch)[:count]
+        spec = launch.request.get("CapacityReservationSpecification") or {}
+        if spec.get("CapacityReservationPreference") == "capacity-reservations-only":
+            if len(slots) < launch.low:
+                refuse("launch.reservation_full")
+            return [*slots]
+        return [*slots, *[None] * (count - len(slots))]
     granted: list[CapacityReservation | None] = [*_open_slots(call, launch)[:count]]
     rest = min(count - len(granted), _free_capacity(call, launch.type_name, launch.zone))
     granted += [None] * rest
@@ -101,6 +109,26 @@ def _open_slots(call: Call, launch: Launch) -> list[CapacityReservation]:
                     launch.group is not None and launch.group.arn == reservation.placement_group_arn
                 )
             )
+        )
+        if fits:
+            slots += [reservation] * available(call.backend, reservation)
+    return slots
+
+
+def _group_slots(call: Call, launch: Launch) -> list[CapacityReservation]:
+    """Slots of the reservations of a resource group that match the launch and its market."""
+    now = call.settings.now()
+    slots: list[CapacityReservation] = []
+    for one in call.state.reservation_groups[str(launch.reservation_group)]:
+        reservation = call.state.reservations[one]
+        in_group = launch.group.arn if launch.group is not None else None
+        fits = (
+            reservation.block == (launch.market == "capacity-block")
+            and reservation.state(now) == "active"
+            and reservation.instance_type == launch.type_name
+            and reservation.zone == launch.zone
+            and reservation.tenancy == launch.tenancy
+            and reservation.placement_group_arn in (None, in_group)
         )
         if fits:
             slots += [reservation] * available(call.backend, reservation)

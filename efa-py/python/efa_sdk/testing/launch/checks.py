@@ -228,7 +228,21 @@ def _market(launch: Launch) -> None:
 
 def _reserve(call: Call, launch: Launch) -> None:
     spec = launch.request.get("CapacityReservationSpecification") or {}
-    target = (spec.get("CapacityReservationTarget") or {}).get("CapacityReservationId")
+    targets = spec.get("CapacityReservationTarget") or {}
+    target, group = (
+        targets.get("CapacityReservationId"),
+        targets.get("CapacityReservationResourceGroupArn"),
+    )
+    preference = spec.get("CapacityReservationPreference")
+    if targets and preference not in (None, "capacity-reservations-only"):
+        refuse("launch.reservation_preference", preference=preference)
+    if target and group:
+        refuse("launch.reservation_twice")
+    if group:
+        if group not in call.state.reservation_groups:
+            refuse("launch.unknown_reservation_group", arn=group)
+        launch.reservation_group = str(group)
+        return
     if target is None:
         if launch.market == "capacity-block":
             refuse("launch.market_without_block")

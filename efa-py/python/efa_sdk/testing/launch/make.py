@@ -115,6 +115,7 @@ def _instance(
         zone_id=launch.zone_id,
         cores=cpu.get("CoreCount"),
         threads=cpu.get("ThreadsPerCore"),
+        dns_names=request.get("PrivateDnsNameOptions") or {},
         maintenance=request.get("MaintenanceOptions") or {},
     )
     instance.placement.group_name = group.name if group else ""

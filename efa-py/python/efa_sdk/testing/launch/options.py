@@ -14,6 +14,9 @@ def check_options(request: Mapping[str, Any], info: Mapping[str, Any]) -> None:
     hops = (request.get("MetadataOptions") or {}).get("HttpPutResponseHopLimit")
     if hops is not None and not 1 <= int(hops) <= 64:
         refuse("launch.hop_limit", hops=hops)
+    names = (request.get("PrivateDnsNameOptions") or {}).get("HostnameType")
+    if names not in (None, "ip-name", "resource-name"):
+        refuse("launch.hostname_type", value=names)
     spot = (request.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}
     price = spot.get("MaxPrice")
     if price is not None and float(price) <= 0.001:

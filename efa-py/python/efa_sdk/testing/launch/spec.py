@@ -70,6 +70,8 @@ class Launch:
     group: PlacementGroup | None = None
     market: str | None = None
     reservation: CapacityReservation | None = None
+    #: The ARN of the resource group that the launch targets.
+    reservation_group: str | None = None
     profile: tuple[str, str] | None = None
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 

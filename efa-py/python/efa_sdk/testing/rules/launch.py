@@ -245,6 +245,28 @@ LAUNCH_RULES = (
         _API_ERRORS + "; text ours",
     ),
     Rule(
+        "launch.unknown_reservation_group",
+        "a resource group of reservations that does not exist",
+        "InvalidParameterValue",
+        "The capacity reservation resource group {arn} does not exist",
+        "EC2 API reference, CapacityReservationTarget; code and text ours",
+    ),
+    Rule(
+        "launch.reservation_twice",
+        "a reservation and a resource group of reservations as the target at once",
+        "InvalidParameterCombination",
+        "CapacityReservationId and CapacityReservationResourceGroupArn must not both be specified.",
+        "EC2 API reference, CapacityReservationTarget; code and text ours",
+    ),
+    Rule(
+        "launch.reservation_preference",
+        "a target with a preference other than capacity-reservations-only",
+        "InvalidParameterCombination",
+        "CapacityReservationPreference {preference} must not be specified with a"
+        " CapacityReservationTarget.",
+        "EC2 API reference, CapacityReservationSpecification; code and text ours",
+    ),
+    Rule(
         "launch.reservation_full",
         "a reservation with too little left, or made for another type",
         "ReservationCapacityExceeded",
@@ -361,6 +383,13 @@ LAUNCH_RULES = (
         "InvalidParameterValue",
         "Value ({hops}) for parameter HttpPutResponseHopLimit is invalid.",
         "EC2 API reference, InstanceMetadataOptionsRequest; code and text ours",
+    ),
+    Rule(
+        "launch.hostname_type",
+        "a HostnameType that does not exist",
+        "InvalidParameterValue",
+        "Value ({value}) for parameter HostnameType is invalid.",
+        "EC2 API reference, PrivateDnsNameOptionsRequest; code and text ours",
     ),
     Rule(
         "launch.spot_price",
