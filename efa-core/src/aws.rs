@@ -18,6 +18,7 @@ mod request;
 mod retry;
 mod sdk;
 mod ssm;
+mod template;
 
 /// What the AWS SDK for Rust calls so, for [`AwsSdk::from_config`] and
 /// [`ConnectOptions::credentials`].

@@ -141,7 +141,8 @@ impl Client {
     /// # Errors
     /// `plan.*`, `layout.*` or `catalog.*` for what cannot work, `ec2.*` for failed calls.
     pub async fn plan(&self, spec: &ClusterSpec) -> Result<Plan> {
-        let spec = &CheckedSpec::parse(spec)?;
+        let spec = CheckedSpec::parse(spec)?;
+        let spec = &plan::with_template(self.aws.as_ref(), spec).await?;
         let now_s = self.clock.unix_time_s();
         plan::decide(spec, plan::observe(self.aws.as_ref(), spec, now_s).await?)
     }

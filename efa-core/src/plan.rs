@@ -33,6 +33,7 @@ pub(crate) mod instance_role;
 mod instance_store;
 mod interfaces;
 pub(crate) mod launch;
+mod launch_template;
 mod observe;
 mod placement;
 mod reservation_group;
@@ -51,6 +52,7 @@ pub use security_group::PlannedSecurityGroup;
 pub use subnets::RejectedSubnet;
 
 pub(crate) use expiry::check_ends_before;
+pub(crate) use launch_template::with_template;
 pub(crate) use observe::{
     Observations, find_placement_group, find_security_group, observe, select_security_group,
 };

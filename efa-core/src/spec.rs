@@ -16,6 +16,7 @@ use crate::types::ClusterName;
 mod bootstrap;
 mod choices;
 mod expiry;
+mod launch_template;
 mod multipart;
 mod options;
 pub(crate) mod selector;
@@ -27,6 +28,7 @@ pub use choices::{
     Capacity, DeepLearningSystem, ImageChoice, InstanceProfileChoice, InstanceRole,
     PlacementGroupChoice, ReservedPart, SecurityGroupChoice,
 };
+pub use launch_template::LaunchTemplateBase;
 pub use options::{HostNames, Tenancy};
 pub use selector::Selector;
 pub use volumes::{Volume, VolumeOptions};
@@ -64,6 +66,10 @@ pub struct ClusterSpec {
     /// The VPC of the subnets.
     #[serde(default)]
     pub vpc: Option<Selector>,
+    /// What the specification does not say is taken from here, where a plan has a place for it;
+    /// what contradicts it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_template: Option<LaunchTemplateBase>,
     /// The machine image.
     pub image: ImageChoice,
     /// Where the capacity comes from.
@@ -192,6 +198,7 @@ impl ClusterSpec {
             minimum_count: None,
             subnets: Vec::new(),
             vpc: None,
+            launch_template: None,
             image,
             capacity: Capacity::default(),
             security_group: SecurityGroupChoice::default(),
@@ -299,6 +306,17 @@ impl ClusterSpec {
             Self::parse_minimum_count(i64::from(minimum), self.count)?;
         }
         self.image.check()?;
+        if let Some(base) = &self.launch_template {
+            base.check()?;
+        }
+        if self.image == ImageChoice::LaunchTemplate && self.launch_template.is_none() {
+            return Err(Error::invalid_spec(
+                "image",
+                &self.image,
+                "left to a launch_template that is given",
+                "give launch_template, or an image",
+            ));
+        }
         self.capacity.check(self.count, self.minimum_count)?;
         self.check_network()?;
         self.check_instance_profile()?;

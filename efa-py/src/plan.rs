@@ -231,7 +231,9 @@ value_class! {
     /// first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
     /// script, no secrets; what is larger is compressed with gzip if cloud-init reads it, and with
     /// compress_user_data what is smaller, too; beside a bootstrap a script (`#!…`), `#cloud-config`,
-    /// `#cloud-boothook` or `#include`.
+    /// `#cloud-boothook` or `#include`. launch_template: a template's id or name, and `:version`
+    /// (`$Default` without): what it sets and the specification does not is taken, what contradicts
+    /// it is refused; image `launch-template` takes its image.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
     ClusterSpec(core::ClusterSpec) {
@@ -247,6 +249,8 @@ value_class! {
         subnets: Vec<String> = |spec| texts(&spec.subnets);
         /// The VPC: an id, a tag or a name.
         vpc: Option<String> = |spec| spec.vpc.as_ref().map(ToString::to_string);
+        /// The launch template and its version, with a colon between; None without one.
+        launch_template: Option<String> = |spec| spec.launch_template.as_ref().map(ToString::to_string);
         /// The machine image, as it was given.
         image: String = |spec| spec.image.to_string();
         /// `on-demand`, `spot`, `open` or a reservation's id.
@@ -373,7 +377,7 @@ impl ClusterSpec {
         user_data: "str | None" = None, compress_user_data: "bool" = false,
         expires_after: "datetime.timedelta | None" = None,
         tags: "dict[str, str] | None" = None, name_tag: "str | None" = None,
-        interface_tags: "dict[str, str] | None" = None
+        interface_tags: "dict[str, str] | None" = None, launch_template: "str | None" = None
     ))]
     #[allow(clippy::too_many_arguments)] // each is a keyword of its own
     fn new(
@@ -417,6 +421,7 @@ impl ClusterSpec {
         #[pyo3(from_py_with = given)] tags: Option<BTreeMap<String, String>>,
         #[pyo3(from_py_with = given)] name_tag: Option<String>,
         #[pyo3(from_py_with = given)] interface_tags: Option<BTreeMap<String, String>>,
+        #[pyo3(from_py_with = given)] launch_template: Option<&str>,
     ) -> PyResult<Self> {
         let layout = layout_request(profile, efa, public_ip)?;
         let build = || -> core::Result<core::ClusterSpec> {
@@ -453,6 +458,7 @@ impl ClusterSpec {
             spec.volume.throughput_mib_s = number(volume_throughput_mib_s);
             spec.volume.kms_key_id = volume_kms_key_id;
             spec.volumes = volumes.into_iter().flatten().map(|v| v.0).collect();
+            spec.launch_template = launch_template.map(str::parse).transpose()?;
             spec.key_name = key_name;
             spec.instance_profile = match instance_profile {
                 None => core::spec::InstanceProfileChoice::None,
@@ -557,6 +563,7 @@ const KEYWORDS: &[&str] = &[
     "tags",
     "name_tag",
     "interface_tags",
+    "launch_template",
 ];
 
 fn groups(names: Option<Vec<String>>) -> core::Result<Vec<core::spec::Selector>> {

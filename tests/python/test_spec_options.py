@@ -201,6 +201,44 @@ def test_an_instance_store_that_the_type_lacks_is_refused(cloud: Cloud) -> None:
     check(error, "plan.invalid_spec", field="instance_store")
 
 
+def test_a_launch_template_is_the_base(cloud: Cloud) -> None:
+    further = group(cloud, "audit")
+    data: dict[str, Any] = {
+        "ImageId": cloud.network.image_for(P5),
+        "InstanceType": P5,
+        "SecurityGroupIds": [further],
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 4},
+        "TagSpecifications": [
+            {"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "x"}]}
+        ],
+    }
+    made = cloud.ec2.create_launch_template(LaunchTemplateName="base", LaunchTemplateData=data)
+    template = made["LaunchTemplate"]["LaunchTemplateId"]
+    plan = cloud.plan(P5, image="launch-template", launch_template="base")
+    assert f"= launch template  {template}, version 1: merged into this plan" in lines(str(plan))
+    assert plan.spec.launch_template == f"{template}:1"
+    assert plan.spec.further_security_groups == [further]
+    assert (plan.spec.metadata_hop_limit, plan.spec.tags["team"]) == (4, "x")
+    assert plan.image_id == data["ImageId"]
+    cloud.client.apply(plan)
+    (sent,) = cloud.sent("RunInstances")
+    assert not [key for key in sent if key.startswith("LaunchTemplate")]
+    assert cloud.client.verify("train").is_as_planned
+
+    devices = [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": False}}]
+    unsafe: dict[str, Any] = {
+        "MetadataOptions": {"HttpTokens": "optional"},
+        "BlockDeviceMappings": devices,
+    }
+    cloud.ec2.create_launch_template_version(LaunchTemplateName="base", LaunchTemplateData=unsafe)
+    error = raised(lambda: cloud.plan(P5, launch_template="base:2"))
+    check(error, "plan.conflict", field="launch_template")
+    assert "HttpTokens=optional" in str(error)
+    assert "BlockDeviceMappings" in str(error)
+    error = raised(lambda: cloud.plan(P5, launch_template="base:3"))
+    check(error, "plan.resource_not_found", field="launch_template")
+
+
 def test_replace_gives_another_specification_checked_anew() -> None:
     spec = efa.ClusterSpec(**FULL)
     assert spec.replace() == spec
@@ -227,6 +265,7 @@ def test_replace_keeps_every_keyword_of_the_constructor() -> None:
         "bootstrap": efa.Bootstrap(),
         "key_name": "me",
     }
+    others["launch_template"] = "base:$Latest"
     others["expires_after"] = timedelta(hours=2)
     for name, value in others.items():
         base = efa.ClusterSpec(**BASE).replace(**{name: value})

@@ -30,7 +30,7 @@ pub(super) fn index(value: Option<i32>, field: &'static str) -> Result<u32> {
     present(value.and_then(|value| u32::try_from(value).ok()), field)
 }
 
-fn tags(tags: Option<Vec<sdk::Tag>>) -> Tags {
+pub(super) fn tags(tags: Option<Vec<sdk::Tag>>) -> Tags {
     let pair = |tag: sdk::Tag| Some((tag.key?, tag.value.unwrap_or_default()));
     tags.unwrap_or_default()
         .into_iter()
@@ -380,7 +380,7 @@ pub(super) fn priced_by(instance: &sdk::Instance) -> Option<&str> {
 }
 
 /// User data as it was given: EC2 shows it in base64.
-fn decoded(text: String) -> Result<UserData> {
+pub(super) fn decoded(text: String) -> Result<UserData> {
     let bytes = BASE64_STANDARD.decode(text.trim()).ok();
     let user_data = bytes.and_then(UserData::from_bytes);
     present(user_data, "UserData.Value as base64 of a text or of gzip")

@@ -19,8 +19,8 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
-    LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable, Rule, RunInstances,
-    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    LaunchTemplate, LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable,
+    Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::{Code, Error, Result};
 
@@ -149,6 +149,35 @@ impl Ec2 for AwsSdk {
         let groups = answer.and_then(|answer| answer.placement_groups);
         let first = groups.unwrap_or_default().into_iter().next();
         first.map(convert::placement_group).transpose()
+    }
+
+    async fn launch_template(
+        &self,
+        template: &str,
+        version: &str,
+    ) -> Result<Option<LaunchTemplate>> {
+        let by_id = crate::types::ResourceKind::LaunchTemplate.is_id(template);
+        let named = Some(template.to_owned());
+        let (id, name) = if by_id { (named, None) } else { (None, named) };
+        let answer = call!(
+            self.ec2.describe_launch_template_versions,
+            set_launch_template_id(id),
+            set_launch_template_name(name),
+            versions(version)
+        );
+        let unknown = |error: &Error| {
+            let code = error.ec2_code().unwrap_or_default();
+            code.starts_with("InvalidLaunchTemplate") && code.contains("NotFound")
+        };
+        let versions = match answer {
+            Err(error) if unknown(&error) => return Ok(None),
+            answer => answer?.launch_template_versions.unwrap_or_default(),
+        };
+        versions
+            .into_iter()
+            .next()
+            .map(super::template::convert)
+            .transpose()
     }
 
     async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {

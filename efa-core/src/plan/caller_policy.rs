@@ -57,6 +57,9 @@ fn reads(plan: &Plan) -> Value {
         "ec2:DescribeVolumes",
         "ec2:DescribeVpcs",
     ];
+    if plan.spec().launch_template.is_some() {
+        actions.push("ec2:DescribeLaunchTemplateVersions");
+    }
     if plan.spec().key_name.is_some() {
         actions.push("ec2:DescribeKeyPairs");
     }

@@ -28,6 +28,13 @@ impl fmt::Display for Plan {
             self.spec().name,
             self.region()
         )?;
+        if let Some(base) = &self.spec().launch_template {
+            let (id, version) = (&base.template, &base.version);
+            writeln!(
+                f,
+                "  {USED} launch template  {id}, version {version}: merged into this plan"
+            )?;
+        }
         write_subnets_and_image(self, f)?;
         write_security_group(self.security_group(), f)?;
         write_further_groups(self.further_security_groups(), f)?;

@@ -24,7 +24,7 @@ pub(crate) fn parameter_name(choice: &ImageChoice, architecture: &Architecture) 
             system.parameter_part()
         )),
         ImageChoice::Parameter(name) => Some(name.clone()),
-        ImageChoice::Id(_) | ImageChoice::Newest { .. } => None,
+        ImageChoice::Id(_) | ImageChoice::Newest { .. } | ImageChoice::LaunchTemplate => None,
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn require_fit(
     let published_by_aws = match &spec.image {
         ImageChoice::AmazonLinux2023 | ImageChoice::DeepLearning(_) => true,
         ImageChoice::Parameter(name) => name.starts_with(PUBLIC_PARAMETERS),
-        ImageChoice::Id(_) | ImageChoice::Newest { .. } => false,
+        ImageChoice::Id(_) | ImageChoice::Newest { .. } | ImageChoice::LaunchTemplate => false,
     };
     if published_by_aws && !by_amazon {
         return Err(refused(

@@ -354,6 +354,8 @@ pub enum ImageChoice {
     DeepLearning(DeepLearningSystem),
     /// The image whose id this SSM parameter holds.
     Parameter(String),
+    /// The launch template's.
+    LaunchTemplate,
     /// The newest image of this owner whose name matches the pattern.
     Newest {
         /// An account's 12 digits, `amazon` or `self`. A name alone is anyone's to use.
@@ -395,6 +397,7 @@ impl FromStr for ImageChoice {
     fn from_str(text: &str) -> Result<Self> {
         let choice = match text {
             "al2023" => Self::AmazonLinux2023,
+            "launch-template" => Self::LaunchTemplate,
             "dlami-al2023" => Self::DeepLearning(DeepLearningSystem::AmazonLinux2023),
             "dlami-ubuntu-22.04" => Self::DeepLearning(DeepLearningSystem::Ubuntu2204),
             "dlami-ubuntu-24.04" => Self::DeepLearning(DeepLearningSystem::Ubuntu2404),
@@ -416,7 +419,7 @@ impl ImageChoice {
     pub(super) fn check(&self) -> Result<()> {
         let well_formed = match self {
             Self::Id(id) => ResourceKind::Image.is_id(id),
-            Self::AmazonLinux2023 | Self::DeepLearning(_) => true,
+            Self::AmazonLinux2023 | Self::DeepLearning(_) | Self::LaunchTemplate => true,
             Self::Parameter(name) => name.starts_with('/') && name.len() > 1,
             Self::Newest { owner, name } => {
                 let account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
@@ -441,6 +444,7 @@ impl fmt::Display for ImageChoice {
         match self {
             Self::Id(id) => f.write_str(id),
             Self::AmazonLinux2023 => f.write_str("al2023"),
+            Self::LaunchTemplate => f.write_str("launch-template"),
             Self::DeepLearning(DeepLearningSystem::AmazonLinux2023) => f.write_str("dlami-al2023"),
             Self::DeepLearning(system) => write!(f, "dlami-{}", system.parameter_part()),
             Self::Parameter(name) => write!(f, "ssm:{name}"),

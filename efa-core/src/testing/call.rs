@@ -44,6 +44,7 @@ calls! {
     DescribeSecurityGroups = "DescribeSecurityGroups", None;
     DescribePlacementGroups = "DescribePlacementGroups", None;
     PlacementGroupById = "DescribePlacementGroups", None;
+    DescribeLaunchTemplateVersions = "DescribeLaunchTemplateVersions", None;
     DescribeInstances = "DescribeInstances", None;
     DescribeInstanceStatus = "DescribeInstanceStatus", None;
     DescribeNetworkInterfaces = "DescribeNetworkInterfaces", None;

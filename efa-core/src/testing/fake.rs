@@ -8,8 +8,8 @@ use super::call::ENDPOINT;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::ec2::{
-    Address, CapacityBlockOffering, CapacityReservation, Image, Instance, PlacementGroup,
-    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    Address, CapacityBlockOffering, CapacityReservation, Image, Instance, LaunchTemplate,
+    PlacementGroup, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::{Leftover, Result};
 use crate::failure::{self, Attempts};
@@ -257,6 +257,11 @@ impl FakeAws {
         let ids = reservation_ids.iter().map(|&id| id.to_owned()).collect();
         state.reservation_groups.push((arn.clone(), ids));
         arn
+    }
+
+    /// Adds a version of a launch template; the lowest is the default.
+    pub fn add_launch_template(&self, version: LaunchTemplate) {
+        self.state().launch_templates.push(version);
     }
 
     /// Adds a Capacity Block that can be bought.

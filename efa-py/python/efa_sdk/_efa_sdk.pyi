@@ -955,14 +955,16 @@ class ClusterSpec:
     first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
     script, no secrets; what is larger is compressed with gzip if cloud-init reads it, and with
     compress_user_data what is smaller, too; beside a bootstrap a script (`#!…`), `#cloud-config`,
-    `#cloud-boothook` or `#include`.
+    `#cloud-boothook` or `#include`. launch_template: a template's id or name, and `:version`
+    (`$Default` without): what it sets and the specification does not is taken, what contradicts
+    it is refused; image `launch-template` takes its image.
 
     Raises PlanError that names the field, the value, the limit and the cure.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, host_names: "choices.HostNames | None" = None, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, compress_user_data: "bool" = False, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None) -> ClusterSpec: ...
+    def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, host_names: "choices.HostNames | None" = None, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, compress_user_data: "bool" = False, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None, launch_template: "str | None" = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -1054,6 +1056,11 @@ class ClusterSpec:
     def key_name(self, /) -> str | None:
         """
         Name of an EC2 key pair.
+        """
+    @property
+    def launch_template(self, /) -> str | None:
+        """
+        The launch template and its version, with a colon between; None without one.
         """
     @property
     def metadata_hop_limit(self, /) -> int | None:

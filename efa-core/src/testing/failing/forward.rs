@@ -10,8 +10,8 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
-    LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable, Rule, RunInstances,
-    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    LaunchTemplate, LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable,
+    Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{CreateRole, Iam, InstanceProfile, Role};
@@ -94,6 +94,17 @@ impl<A: Ec2> Ec2 for Failing<A> {
     async fn describe_vpc_endpoints(&self, filters: &[Filter]) -> Result<Vec<VpcEndpoint>> {
         self.read(Call::DescribeVpcEndpoints, || {
             self.inner.describe_vpc_endpoints(filters)
+        })
+        .await
+    }
+
+    async fn launch_template(
+        &self,
+        template: &str,
+        version: &str,
+    ) -> Result<Option<LaunchTemplate>> {
+        self.read(Call::DescribeLaunchTemplateVersions, || {
+            self.inner.launch_template(template, version)
         })
         .await
     }

@@ -12,8 +12,8 @@ use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
     Direction, Ec2, Filter, FreeInterface, Image, Instance, InstanceState, InstanceTopology,
-    LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable, Rule, RunInstances,
-    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    LaunchTemplate, LaunchedWith, Offering, PlacementGroup, PurchaseCapacityBlock, RouteTable,
+    Rule, RunInstances, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::iam::{CreateRole, Iam, InstanceProfile, Role};
@@ -120,6 +120,26 @@ impl Ec2 for FakeAws {
         self.on("DescribeVpcEndpoints", |state| {
             let found = select(&state.endpoints, by)?;
             Ok(found.into_iter().map(|one| one.endpoint).collect())
+        })
+    }
+
+    async fn launch_template(
+        &self,
+        template: &str,
+        version: &str,
+    ) -> Result<Option<LaunchTemplate>> {
+        self.on("DescribeLaunchTemplateVersions", |state| {
+            let of = |one: &&LaunchTemplate| {
+                one.launch_template_id == template || one.launch_template_name == template
+            };
+            let mut versions = state.launch_templates.iter().filter(of);
+            Ok(match version {
+                "$Latest" => versions.max_by_key(|one| one.version).cloned(),
+                "$Default" => versions.min_by_key(|one| one.version).cloned(),
+                number => versions
+                    .find(|one| one.version.to_string() == number)
+                    .cloned(),
+            })
         })
     }
 

@@ -8,8 +8,8 @@ use super::iam::Identities;
 use crate::catalog::Catalog;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityReservation, FreeInterface, Image, Instance,
-    InstanceState, PlacementGroup, RouteTable, RunInstances, SecurityGroup, Subnet, Tags, Vpc,
-    VpcEndpoint,
+    InstanceState, LaunchTemplate, PlacementGroup, RouteTable, RunInstances, SecurityGroup, Subnet,
+    Tags, Vpc, VpcEndpoint,
 };
 
 /// How the region behaves.
@@ -118,6 +118,8 @@ pub(super) struct State {
     pub(super) leftovers: Vec<Leftover>,
     pub(super) addresses: Vec<Address>,
     pub(super) reservations: Vec<CapacityReservation>,
+    /// Versions of launch templates.
+    pub(super) launch_templates: Vec<LaunchTemplate>,
     /// Resource groups of reservations: the ARN, and the ids in it.
     pub(super) reservation_groups: Vec<(String, Vec<String>)>,
     pub(super) block_offerings: Vec<CapacityBlockOffering>,
@@ -159,6 +161,7 @@ impl State {
             addresses: Vec::new(),
             reservations: Vec::new(),
             reservation_groups: Vec::new(),
+            launch_templates: Vec::new(),
             block_offerings: Vec::new(),
             reservation_tags: BTreeMap::new(),
             launches: Vec::new(),
