@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import re
@@ -25,6 +26,18 @@ def status_of(argv: Sequence[str]) -> int:
         return command.main(argv)
     except SystemExit as ended:
         return int(ended.code or 0)
+
+
+def options_of(verb: str) -> list[argparse.Action]:
+    """Those that take a value."""
+    module = command.VERBS[verb].module
+    if module is None:
+        verbs = next(a for a in command.parser()._actions if isinstance(a.choices, dict))
+        parser = dict(verbs.choices or {})[verb]
+    else:
+        parser = importlib.import_module(module).parser("efa-sdk")
+    found: list[argparse.Action] = parser._actions
+    return [action for action in found if action.option_strings and action.nargs != 0]
 
 
 @pytest.mark.unit
@@ -77,6 +90,17 @@ class TestWithoutEc2:
         assert printed.startswith(f"usage: efa-sdk {verb}")
         if verb != "soft-efa":  # the status of the program
             assert re.search(r"[Ee]xit (status|code):\s+0", printed), printed
+
+    @pytest.mark.parametrize("verb", command.VERBS)
+    def test_help_says_the_default_and_the_unit_of_each_option(self, verb: str) -> None:
+        for option in options_of(verb):
+            said = option.help or ""
+            name = option.option_strings[0]
+            assert re.search("; |default|needed", said), f"{name}: {said}"
+            if name.endswith("-s"):
+                assert "second" in said, f"{name}: {said}"
+            if name.endswith(("-bytes", "-gbps")):
+                assert re.search("bytes|Gbit/s", said), f"{name}: {said}"
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert status_of(["--version"]) == 0

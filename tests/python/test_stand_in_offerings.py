@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from efa_sdk.errors import ArgumentValueError
 from efa_sdk.testing import StandIn
 
 P5, ZONE, DAY = "p5.48xlarge", "us-east-1a", 86400.0
@@ -74,7 +75,7 @@ def test_over_http_and_where_nothing_is_known(stand_in: StandIn) -> None:
     with urllib.request.urlopen(url, json.dumps(body).encode()) as answer:
         made = json.load(answer)
     assert [one["CapacityBlockOfferingId"] for one in offered(stand_in)] == [made]
-    with pytest.raises(LookupError, match="mars-1a"):
+    with pytest.raises(ArgumentValueError, match="mars-1a"):
         stand_in.add_capacity_block_offering(P5, "mars-1a", 2)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from efa_sdk.errors import ArgumentValueError
 from efa_sdk.testing import StandIn
 
 STANDARD, P, P_SPOT, G = "L-1216C47A", "L-417A185B", "L-7212CCBC", "L-DB2E81BA"
@@ -100,7 +101,7 @@ def test_service_quotas_shows_them(stand_in: StandIn) -> None:
     listed = {one["QuotaCode"]: one["Value"] for page in pages for one in page["Quotas"]}
     assert len(listed) == 11
     assert (listed[P], listed[G]) == (384.0, 1_000_000.0)
-    with pytest.raises(LookupError, match="L-417A185B"):
+    with pytest.raises(ArgumentValueError, match="L-417A185B"):
         stand_in.set_quota("L-1", 3)
     stand_in.reset()
     assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode=P)["Quota"]["Value"] == 1e6

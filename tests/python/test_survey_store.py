@@ -422,7 +422,7 @@ def test_the_command_line_says_what_is_missing(
         (("--rank", "2", "--world-size", "2"), "is not below", 64),
         ((*rank_0, "--rendezvous", "here"), "'here' is not HOST:PORT", 64),
         ((*rank_0, "--loss", "7"), "loss", 64),
-        ((*rank_0, "--provider", "tcp"), "has no token", 2),
+        ((*rank_0, "--provider", "tcp"), "must be a file with a token", 2),
     ):
         with pytest.raises(SystemExit) if status == 64 else nullcontext() as ended:
             returned = __main__.main([*common, *arguments])

@@ -233,10 +233,14 @@ def parser(*, complete: bool = False) -> argparse.ArgumentParser:
     for one in (types, layout, clusters, verify, accept, destroy):
         one.add_argument("--json", action="store_true", help="print JSON")
         where = one.add_argument_group("AWS", "what is not given is found as the AWS CLI finds it")
-        bundled = "; the bundled types without it" if one in (types, layout) else ""
-        where.add_argument("--region", help=f"such as us-east-1{bundled}")
-        where.add_argument("--profile", help="of the AWS CLI's configuration")
-        where.add_argument("--endpoint-url", metavar="URL", help="another endpoint: a stand-in's")
+        own = "the bundled types" if one in (types, layout) else "AWS_REGION or the profile's"
+        where.add_argument("--region", help=f"such as us-east-1; default: {own}")
+        where.add_argument(
+            "--profile", help="of the AWS CLI's configuration; default: AWS_PROFILE, else none"
+        )
+        where.add_argument(
+            "--endpoint-url", metavar="URL", help="such as a stand-in's; default: AWS's"
+        )
     for name, verb in VERBS.items():
         if verb.module is None:
             continue

@@ -124,6 +124,15 @@ class ArgumentValueError(ArgumentError, ValueError):
     """An argument of the right type that the parameter cannot take; a ValueError as well."""
 
 
+def invalid_value(
+    argument: str, value: object, limit: str, cure: str | None = None
+) -> ArgumentValueError:
+    """The error for an ``argument`` whose ``value`` is not within the ``limit``, in words."""
+    context = {"argument": argument, "value": str(value), "limit": limit}
+    message = f"{argument} is {value!r}, and must be {limit}"
+    return ArgumentValueError("argument.invalid_value", message, cure, context)
+
+
 class CatalogError(EfaError):
     """An unknown instance type, or a query that cannot be answered."""
 

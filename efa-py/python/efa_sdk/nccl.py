@@ -179,8 +179,12 @@ def parser(prog: str) -> argparse.ArgumentParser:
         "log does not say, 4 the log cannot be read, 64 wrong usage.",
     )
     parser.add_argument("log", help="the log, or - for standard input")
-    parser.add_argument("--expected-nics", type=int, help="EFA devices that each node must have")
-    parser.add_argument("--instance-type", help="take from the catalog what is expected of a node")
+    parser.add_argument(
+        "--expected-nics", type=int, help="EFA devices that each node must have; not known"
+    )
+    parser.add_argument(
+        "--instance-type", help="take from the catalog what is expected of a node; not known"
+    )
     parser.add_argument(
         "--no-gpudirect", action="store_true", help="the type has no GPUDirect RDMA: do not warn"
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from efa_sdk import choices
 from efa_sdk.command_line import INTERRUPTED, Parser, show
-from efa_sdk.errors import EfaError
+from efa_sdk.errors import EfaError, invalid_value
 from efa_sdk.progress import SurveyLine
 from efa_sdk.survey import (
     PairOptions,
@@ -207,7 +207,12 @@ def _options(given: argparse.Namespace) -> SurveyOptions:
 def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
     token = given.token_file.read_text().strip()
     if not token:
-        raise ValueError(f"{given.token_file} has no token: write some random text there")
+        raise invalid_value(
+            "token_file",
+            str(given.token_file),
+            "a file with a token",
+            "write some random text there",
+        )
     host, _, port = given.rendezvous.rpartition(":")
     provider = given.provider or choose_provider()
     pair = PairOptions(

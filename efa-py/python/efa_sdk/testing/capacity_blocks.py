@@ -8,6 +8,8 @@ from typing import Any
 
 from moto.ec2.utils import random_id
 
+from efa_sdk.errors import invalid_value
+
 from . import catalog, lookup
 from .state import BlockOffering, CapacityReservation, state_of
 
@@ -15,10 +17,10 @@ from .state import BlockOffering, CapacityReservation, state_of
 def zone_id_of(backend: Any, instance_type: str, zone: str) -> str:
     """The zone's id, where type and zone exist."""
     if catalog.instance_type(instance_type) is None:
-        raise LookupError(f"no instance type {instance_type}")
+        raise invalid_value("instance_type", instance_type, "an instance type of EC2")
     zone_id = lookup.zone_id(backend, zone)
     if zone_id is None:
-        raise LookupError(f"no zone {zone} in {backend.region_name}")
+        raise invalid_value("zone", zone, f"a zone of {backend.region_name}")
     return zone_id
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
+from efa_sdk.errors import invalid_value
+
 from .app import Application
 from .capacity_blocks import add_block, add_group, add_offering
 from .faults import Fault, Faults, When
@@ -70,7 +72,7 @@ class Knobs:
     def _set(self, **settings: int) -> None:
         unknown = sorted(set(settings) - set(SETTINGS))
         if unknown:
-            raise ValueError(f"no setting {unknown[0]}: known are {', '.join(SETTINGS)}")
+            raise invalid_value("settings", unknown[0], f"one of {', '.join(SETTINGS)}")
         with self._app.lock:
             for name, value in settings.items():
                 setattr(self._settings, name, value)
@@ -107,7 +109,7 @@ class Knobs:
         """
         known = [*BY_CODE, *(code for _, code in REGION_QUOTAS)]
         if quota_code not in known:
-            raise LookupError(f"no quota {quota_code}: known are {', '.join(known)}")
+            raise invalid_value("quota_code", quota_code, f"one of {', '.join(known)}")
         with self._app.lock:
             if value is None:
                 self._settings.quotas.pop(quota_code, None)
@@ -231,7 +233,7 @@ class Knobs:
         many pass first; `where` wants parameters to match globs, e.g. `{"GroupName": "train*"}`.
         """
         if when not in ("before", "after"):
-            raise ValueError("when must be 'before' or 'after'")
+            raise invalid_value("when", when, "before or after")
         return self._faults.add(
             Fault(action, code, message, status, times, skip, when, dict(where or {}))
         )

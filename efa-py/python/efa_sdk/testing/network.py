@@ -12,6 +12,8 @@ from typing import Any
 
 from moto.ec2.models.route_tables import Route
 
+from efa_sdk.errors import invalid_value
+
 from . import catalog
 from .machine_images import add_public_images
 
@@ -30,13 +32,13 @@ class Network:
         for zone in catalog.zones_offering(self.region, instance_type):
             if zone in self.subnets:
                 return self.subnets[zone]
-        raise LookupError(f"no zone of {self.region} offers {instance_type}")
+        raise invalid_value("instance_type", instance_type, f"one that {self.region} offers")
 
     def image_for(self, instance_type: str) -> str:
         """The Amazon Linux 2023 image of the type's architecture."""
         info = catalog.instance_type(instance_type)
         if info is None:
-            raise LookupError(f"no instance type {instance_type}")
+            raise invalid_value("instance_type", instance_type, "an instance type of EC2")
         return self.images[info["ProcessorInfo"]["SupportedArchitectures"][0]]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from efa_sdk.errors import invalid_value
+
 from .state import state_of
 
 
@@ -22,7 +24,8 @@ def share(backend: Any, resource_id: str, owner: str) -> None:
     for zone in backend.subnets.values():
         network |= zone
     if resource_id not in network:
-        raise LookupError(f"nothing to share is named {resource_id}")
+        limit = "the id of a VPC, subnet, reservation or placement group that is here"
+        raise invalid_value("resource_id", resource_id, limit)
     found = network[resource_id]
     # moto derives the owner of these from the account: only the class can say another.
     kind = type(found)

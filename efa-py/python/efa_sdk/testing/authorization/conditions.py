@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from efa_sdk.errors import ArgumentValueError
+
 Context = Mapping[str, Sequence[str]]
 
 _KEYS = (
@@ -28,8 +30,14 @@ _KEYS = (
 _KEY_PREFIXES = ("aws:ResourceTag/", "aws:RequestTag/", "ec2:ResourceTag/", "ssm:resourceTag/")
 
 
-class PolicyError(ValueError):
+class PolicyError(ArgumentValueError):
     """A policy document that IAM would refuse, or that this evaluator cannot evaluate."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("argument.invalid_value", message, None, {"argument": "policy"})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PolicyError, (self.message,)
 
 
 @lru_cache(maxsize=4096)
