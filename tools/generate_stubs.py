@@ -23,6 +23,7 @@ from collections.abc import Sequence
 
 import efa_sdk.fabric
 import efa_sdk.lifetime
+import efa_sdk.rows
 from efa_sdk import choices
 """
 

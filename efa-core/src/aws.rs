@@ -14,6 +14,7 @@ mod instance_type;
 mod launch;
 mod options;
 mod pace;
+mod profiles;
 mod request;
 mod retry;
 mod sdk;

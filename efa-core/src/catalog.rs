@@ -25,7 +25,7 @@ pub use self::lookup::Lookup;
 pub use self::query::Query;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::query::matches as matches_pattern;
-pub use self::table::instance_type_table;
+pub use self::table::{instance_type_html, instance_type_table};
 
 /// Instance types with EFA, sorted by family and then by size (`2xlarge`, `16xlarge`, `metal`).
 ///
@@ -128,6 +128,12 @@ impl Catalog {
     /// All types, sorted.
     pub fn iter(&self) -> std::slice::Iter<'_, InstanceType> {
         self.types.iter()
+    }
+
+    /// The types as an HTML table, for a notebook.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        instance_type_html(self)
     }
 
     /// The type of this name.

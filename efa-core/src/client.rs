@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::clock::{Clock, TokioClock};
-use crate::cluster::{self, Cluster, Expected, not_found};
+use crate::cluster::{self, Cluster, Expected};
 use crate::ec2::{CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, Filter};
 use crate::error::{Code, Error, Result};
 use crate::plan::{self, Plan};
@@ -263,9 +263,10 @@ impl Client {
     /// `verify.cluster_not_found`, or those of EC2.
     pub async fn describe(&self, name: &str) -> Result<Cluster> {
         ClusterName::new(name)?;
-        Cluster::find(self.aws.as_ref(), name)
-            .await?
-            .ok_or_else(|| not_found(name, self.region()))
+        match Cluster::find(self.aws.as_ref(), name).await? {
+            Some(cluster) => Ok(cluster),
+            None => Err(cluster::not_found_near(self.aws.as_ref(), name).await),
+        }
     }
 
     /// Every cluster of ours in the region, half-made ones too, by name.
@@ -350,7 +351,11 @@ impl Client {
                 Code::VerifyInstanceNotFound,
                 format!("no instance {instance_id} in {}", self.region()),
             )
-            .with_cure("check the id and the region")
+            .with_cure(if instance_id.starts_with("i-") {
+                "check the id and the region"
+            } else {
+                "give the id of an instance (i-…); Client.verify checks a cluster by its name"
+            })
             .with_context("value", instance_id)
         })?;
         let by_name = Filter::new("instance-type", &instance.instance_type);
@@ -385,9 +390,14 @@ impl Client {
     /// nothing is not an error: the report is then empty.
     ///
     /// # Errors
-    /// `provision.timeout`, or those of EC2; call it again to finish.
+    /// `provision.timeout`, or those of EC2; call it again to finish. `verify.cluster_not_found`
+    /// where nothing was found and a cluster of this name in another case exists.
     pub async fn destroy(&self, name: &str) -> Result<DestroyReport> {
-        provision::destroy(&self.steps(), name).await
+        let report = provision::destroy(&self.steps(), name).await?;
+        if report.removed.is_empty() {
+            cluster::refuse_other_case(self.aws.as_ref(), name).await?;
+        }
+        Ok(report)
     }
 
     fn steps(&self) -> Steps<'_> {

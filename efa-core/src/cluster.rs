@@ -10,6 +10,7 @@ use crate::layout::{self, NetworkInterface, PublicIp};
 use crate::plan::Plan;
 use crate::spec::Capacity;
 use crate::tags;
+use crate::text::nearest;
 
 mod summary;
 
@@ -220,6 +221,39 @@ impl From<&Plan> for Expected {
             interfaces: plan.layout().interfaces.clone(),
         }
     }
+}
+
+/// As [`not_found`], with the names that the region's clusters have and that are near.
+pub(crate) async fn not_found_near(ec2: &dyn Ec2, name: &str) -> Error {
+    let error = not_found(name, ec2.region());
+    // Without the listing the error is the same, and says less.
+    let clusters = list_clusters(ec2).await.unwrap_or_default();
+    let names = clusters.iter().map(|cluster| cluster.name.as_str());
+    match nearest(name, names.filter(|other| *other != name)).as_slice() {
+        [] => error,
+        near => error.with_cure(format!("did you mean {}?", near.join(", "))),
+    }
+}
+
+/// Refuses the name of a cluster that nothing is tagged with, where one of the region has the same
+/// letters in another case.
+pub(crate) async fn refuse_other_case(ec2: &dyn Ec2, name: &str) -> Result<()> {
+    let clusters = list_clusters(ec2).await.unwrap_or_default();
+    let same = |other: &str| other != name && other.eq_ignore_ascii_case(name);
+    if clusters.iter().any(|cluster| cluster.name == name) {
+        return Ok(());
+    }
+    let Some(other) = clusters.iter().find(|cluster| same(&cluster.name)) else {
+        return Ok(());
+    };
+    let region = ec2.region();
+    Err(Error::new(
+        Code::VerifyClusterNotFound,
+        format!("nothing in {region} is tagged efa-sdk:cluster={name}, and nothing was removed"),
+    )
+    .with_cure(format!("did you mean {}?", other.name))
+    .with_context("name", name)
+    .with_context("region", region))
 }
 
 /// No live instance carries the cluster's tag.

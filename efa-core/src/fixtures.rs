@@ -12,6 +12,21 @@ use crate::spec::{
     Selector, Tenancy, Volume,
 };
 
+/// Whether the picture of this name in the documentation is this one; with `EFA_WRITE_PICTURES` in
+/// the environment, makes it so.
+pub(crate) fn documented(name: &str, svg: &str) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
+    let path = std::path::Path::new(folder).join(name);
+    if std::env::var_os("EFA_WRITE_PICTURES").is_some() {
+        std::fs::write(&path, svg).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == svg,
+        "{name} is another: EFA_WRITE_PICTURES=1 cargo test -p efa-core --lib picture"
+    );
+}
+
 /// A running instance, with address `10.0.0.{launch_index}`.
 pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
     Instance {

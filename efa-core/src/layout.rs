@@ -8,9 +8,11 @@
 //! Neighbours: [`catalog`](crate::catalog) gives the type, the plan carries the layout, and
 //! the tags of a cluster keep its [`notation`](Layout::notation).
 
+mod colours;
 mod drawing;
 mod interface;
 mod notation;
+mod picture;
 mod planner;
 mod policy;
 mod profile;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::InstanceType;
 use crate::error::{Code, Error, Result};
 
+pub(crate) use self::colours::{class, legend};
 pub use self::interface::NetworkInterface;
 pub use self::notation::parse_notation;
 pub use self::profile::{Profile, PublicIp, Request};

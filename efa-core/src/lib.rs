@@ -51,6 +51,7 @@
 //! | [`types`] | values that have one meaning everywhere, such as [`types::CardIndex`] |
 //! | [`error`] | the error, its codes, and what a failed call left behind |
 //! | [`html`] | text as HTML for notebooks |
+//! | [`svg`] | pictures of boxes and text, for notebooks and documents |
 //! | [`text`] | text from elsewhere, as it may be shown |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -84,6 +85,7 @@ pub mod services;
 pub mod shell;
 pub mod spec;
 pub mod ssm;
+pub mod svg;
 mod tags;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -35,6 +35,7 @@ mod interfaces;
 pub(crate) mod launch;
 mod launch_template;
 mod observe;
+mod picture;
 mod placement;
 mod reservation_group;
 pub(crate) mod security_group;

@@ -163,19 +163,17 @@ impl Run<'_> {
             .map(|instance| instance.instance_id.clone())
             .collect();
         let mut missing = candidates.clone();
+        let mut waited = false;
         while !missing.is_empty() {
             let online = self.ssm.online_instances(&missing).await?;
             missing.retain(|id| !online.contains(id));
-            if missing.is_empty() {
-                break;
+            waited |= !missing.is_empty();
+            let (all, online) = (candidates.len(), candidates.len() - missing.len());
+            if waited {
+                let name = &cluster.name;
+                self.tell_waiting(resource::INSTANCE, name, "SSM agents online", online, all);
             }
-            let detail = format!(
-                "{} of {} SSM agents online",
-                candidates.len() - missing.len(),
-                candidates.len()
-            );
-            self.tell(Action::Waiting, resource::INSTANCE, &cluster.name, detail);
-            if !self.pause(&mut pace, until).await {
+            if missing.is_empty() || !self.pause(&mut pace, until).await {
                 break;
             }
         }
@@ -229,6 +227,7 @@ impl Run<'_> {
     /// Looks until every command has ended on every instance; false when the time is up.
     async fn await_ended(&mut self, until: Duration) -> Result<bool> {
         let mut pace = FIRST_POLL;
+        let mut waited = false;
         loop {
             for sent in &mut self.sent {
                 if sent.unfinished.is_empty() {
@@ -245,14 +244,18 @@ impl Run<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            if self.unfinished().next().is_none() {
+            let all_ended = self.unfinished().next().is_none();
+            if waited || !all_ended {
+                for sent in &self.sent {
+                    let all = sent.instance_ids.len();
+                    let ended = all - sent.unfinished.len();
+                    self.tell_waiting(COMMAND, &sent.command_id, "ended", ended, all);
+                }
+            }
+            if all_ended {
                 return Ok(true);
             }
-            for sent in self.unfinished() {
-                let all = sent.instance_ids.len();
-                let detail = format!("{} of {all} ended", all - sent.unfinished.len());
-                self.tell(Action::Waiting, COMMAND, &sent.command_id, detail);
-            }
+            waited = true;
             if !self.pause(&mut pace, until).await {
                 return Ok(false);
             }
@@ -316,12 +319,13 @@ impl Run<'_> {
     }
 
     fn tell(&self, action: Action, resource_type: &str, id: &str, detail: impl Into<String>) {
-        (self.progress)(&Event {
-            action,
-            resource_type: resource_type.to_owned(),
-            id: id.to_owned(),
-            detail: detail.into(),
-        });
+        (self.progress)(&Event::new(action, resource_type, id, detail));
+    }
+
+    fn tell_waiting(&self, resource_type: &str, id: &str, what: &str, done: usize, total: usize) {
+        let detail = format!("{done} of {total} {what}");
+        let event = Event::new(Action::Waiting, resource_type, id, detail);
+        (self.progress)(&event.counted(done, total));
     }
 }
 

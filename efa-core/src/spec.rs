@@ -20,6 +20,7 @@ mod launch_template;
 mod multipart;
 mod options;
 pub(crate) mod selector;
+mod table;
 mod user_data;
 mod volumes;
 

@@ -24,3 +24,80 @@ pub fn plain(text: &str) -> String {
     }
     shown
 }
+
+/// At most three of `names` that differ from `name` by few letters, in any case, nearest first; of
+/// equally near ones the earlier first.
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let name = name.to_lowercase();
+    let limit = (name.chars().count() / 3).min(4);
+    let mut near: Vec<(usize, &str)> = names
+        .into_iter()
+        .map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// The question whether one of the nearest of `names` is meant; `or` where none is near.
+pub(crate) fn did_you_mean<'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    or: &str,
+) -> String {
+    match nearest(name, names).as_slice() {
+        [] => or.to_owned(),
+        near => format!("did you mean {}?", near.join(", ")),
+    }
+}
+
+/// The number of letters to insert, remove, replace or swap with the next one (optimal string
+/// alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let replaced = last[j] + usize::from(x != y);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("same", "same", 0),
+            ("ab", "ba", 1),
+            ("trian", "train", 1),
+            ("abc", "", 3),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn names_are_near_in_any_case_and_never_far() {
+        assert_eq!(nearest("TRAIN", ["eval", "train", "Train-2"]), ["train"]);
+        assert_eq!(nearest("x", ["y", "X"]), ["X"]);
+        assert_eq!(
+            did_you_mean("sport", ["spot", "open"], "no"),
+            "did you mean spot?"
+        );
+        assert_eq!(did_you_mean("", ["spot"], "choose one"), "choose one");
+    }
+}

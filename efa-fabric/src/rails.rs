@@ -11,6 +11,7 @@ mod affinity;
 mod evidence;
 mod measure;
 mod options;
+mod picture;
 mod rail;
 mod report;
 mod statistics;

@@ -238,7 +238,7 @@ fn every_machine_is_a_value_with_a_text() {
         for device in &node.efa_devices {
             assert!(text.contains(&device.name), "{name}: {text}");
         }
-        assert!(node.to_html().starts_with("<pre>"));
+        assert!(node.to_html().starts_with("<pre "));
     }
     let text = read(&node_trees::one_uverbs_denied()).to_string();
     assert!(

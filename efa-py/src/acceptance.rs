@@ -104,22 +104,23 @@ impl AcceptanceReport {
         Ok(client.call_method1("replace", arguments)?.extract()?)
     }
 
-    /// Raises UnhealthyError (`fabric.unhealthy`) where the cluster is refused, and NotSurveyedError
-    /// (`fabric.not_surveyed`) where it could not be judged. Both are FabricErrors.
+    /// Raises UnhealthyError (`fabric.unhealthy`) where the cluster is refused, and
+    /// NotSurveyedError (`fabric.not_surveyed`) where it could not be judged. Both are
+    /// FabricErrors.
     fn raise_for_verdict(&self) -> PyResult<()> {
         self.0.require_accepted().map_err(errors::exception)
     }
 
-    /// Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
-    /// folder, to a new file there that is named by the report's time. Returns the file. Raises
+    /// Writes the report as JSON: to the file `path`, which is replaced as a whole, or, where it is
+    /// a folder, to a new file there that is named by the report's time. Returns the file. Raises
     /// FabricError where it cannot be written.
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
     fn save(&self, #[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<PathBuf> {
         self.0.save(path).map_err(errors::exception)
     }
 
-    /// The report that `save` wrote; what was seen is judged again. Raises FabricError for what is
-    /// none.
+    /// The report that `save` wrote to `path`; what was seen is judged again. Raises FabricError
+    /// for what is none.
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
     fn load(#[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<Self> {

@@ -95,6 +95,20 @@ fn wrong_type(argument: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
         }
         "ClusterSpec" if wanted == "a Plan" => Some("Client.plan(spec) makes one".to_owned()),
         "str" if wanted == "a Plan" => Some("Client.plan(spec) makes one".to_owned()),
+        "Cluster" if wanted == "a Plan" => {
+            Some("Client.plan(spec) makes one, and Client.apply(plan) the cluster".to_owned())
+        }
+        "Plan" if wanted == "a ClusterSpec" => Some("give plan.spec".to_owned()),
+        "int" | "float" if wanted.starts_with("a datetime.timedelta") => Some(format!(
+            "datetime.timedelta(seconds={}) is so long",
+            shown(argument)
+        )),
+        "bytes" if wanted.starts_with("a document") => {
+            Some("decode them: text.decode()".to_owned())
+        }
+        _ if wanted.starts_with("a document") && argument.hasattr("read_text").unwrap_or(false) => {
+            Some("give the text in it: path.read_text()".to_owned())
+        }
         "Plan" | "Cluster" | "ClusterSpec" | "ClusterSummary" if wanted.contains("name") => {
             Some("give its name, such as plan.name".to_owned())
         }
@@ -264,6 +278,21 @@ impl ListItem for String {
 
 impl ListItem for usize {
     const ITEMS: &'static str = "ints of 0 or more";
+}
+
+/// The text of a document.
+pub(crate) struct Document(pub(crate) String);
+
+extracted! {
+    Document: "a document's text, a str";
+}
+
+impl<'a> FromPyObject<'a, '_> for Document {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
+        given.extract().map(Self)
+    }
 }
 
 /// The name of a cluster.

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::argument::{extracted, given, invalid};
 use crate::convert::{list, texts, word};
 use crate::errors;
+use crate::rows::{Rows, Table};
 use crate::value::value_class;
 
 value_class! {
@@ -169,6 +170,7 @@ value_class! {
         catalog.len(),
         catalog.source().source
     );
+    html = core::Catalog::to_html;
 }
 
 #[pymethods]
@@ -182,11 +184,20 @@ impl Catalog {
 
     /// The types for which every condition holds, sorted.
     ///
-    /// name: EC2 wildcards (`*`, `?`), any of several. architecture: `x86_64` or `arm64`.
-    /// gpu_name: wildcards, any case. minimum_network_bandwidth_gbps: of the whole instance.
-    /// zone: needs a live catalog (`Client.catalog()`).
+    /// name: EC2 wildcards (`*`, `?`) in any case, any of several. architecture: `x86_64` or
+    /// `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least so many in the
+    /// instance; minimum_memory_mib: in MiB. cluster_placement, capacity_block, spot, bare_metal:
+    /// whether it has or can be that, either way when None. gpu_name: wildcards, any case.
+    /// minimum_network_bandwidth_gbps: Gbit/s of the whole instance. zone: needs a live catalog
+    /// (`Client.catalog()`).
     ///
-    /// Raises CatalogError for a malformed pattern, or a zone on a catalog without offerings.
+    /// Every condition is left out by default, when None. Raises CatalogError for a malformed
+    /// pattern, a word that is none of EC2's architectures, or a zone on a catalog without
+    /// offerings.
+    ///
+    /// >>> import efa_sdk as efa
+    /// >>> [t.name for t in efa.Catalog.bundled().find(name="p5*", minimum_efa_interfaces=32)][:1]
+    /// ['p5.48xlarge']
     #[pyo3(signature = (
         *, name: "str | Sequence[str] | None" = None,
         architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None,
@@ -212,9 +223,9 @@ impl Catalog {
         #[pyo3(from_py_with = given)] spot: Option<bool>,
         #[pyo3(from_py_with = given)] bare_metal: Option<bool>,
         #[pyo3(from_py_with = given)] zone: Option<String>,
-    ) -> PyResult<Vec<InstanceType>> {
+    ) -> PyResult<Rows<InstanceType>> {
         let mut query = core::catalog::Query::default();
-        query.names = name.map(Names::into_vec).unwrap_or_default();
+        query.names = name.map(Names::into_vec).transpose()?.unwrap_or_default();
         query.architecture = architecture.map(core::types::Architecture::from);
         query.gpu_name = gpu_name;
         query.minimum_gpus = minimum_gpus;
@@ -231,7 +242,16 @@ impl Catalog {
         Ok(found.into_iter().cloned().map(InstanceType).collect())
     }
 
-    /// The type of this name, or None.
+    /// All types with all fields, as a pandas.DataFrame with a row per type. Memory is in MiB,
+    /// bandwidth in Gbps. Raises MissingExtraError without pandas.
+    #[pyo3(signature = () -> "typing.Any")]
+    fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let types = self.0.iter().cloned().map(InstanceType);
+        let rows = types.collect::<Rows<_>>().into_pyobject(py)?;
+        rows.call_method0("to_pandas")
+    }
+
+    /// The type of this `name`, or None.
     #[pyo3(signature = (name: "str"))]
     fn get(&self, #[pyo3(from_py_with = given)] name: &str) -> Option<InstanceType> {
         self.0.get(name).cloned().map(InstanceType)
@@ -242,7 +262,7 @@ impl Catalog {
         self.0.iter().map(|t| t.name.clone()).collect()
     }
 
-    /// The zones that offer a type, sorted; None where the catalog knows no offerings.
+    /// The zones that offer an instance_type, sorted; None where the catalog knows no offerings.
     #[pyo3(signature = (instance_type: "str"))]
     fn zones(&self, #[pyo3(from_py_with = given)] instance_type: &str) -> Option<Vec<String>> {
         self.0.zones(instance_type).map(|zones| texts(&zones))
@@ -296,10 +316,15 @@ extracted! {
 }
 
 impl Names {
-    fn into_vec(self) -> Vec<String> {
+    fn into_vec(self) -> PyResult<Vec<String>> {
         match self {
-            Self::One(name) => vec![name],
-            Self::Many(names) => names,
+            Self::One(name) => Ok(vec![name]),
+            Self::Many(names) if names.is_empty() => Err(invalid(
+                "name",
+                &"[]",
+                "must have a pattern; None takes every type",
+            )),
+            Self::Many(names) => Ok(names),
         }
     }
 }
@@ -314,12 +339,14 @@ fn gbps(value: f64) -> PyResult<core::types::Gbps> {
     })
 }
 
-/// A table of types as text: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+/// A table of `types`: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+/// A str that terminals and notebooks show as a table.
 #[pyfunction]
 #[pyo3(signature = (types: "Sequence[InstanceType]"))]
-pub(crate) fn instance_type_table(
-    #[pyo3(from_py_with = given)] types: Vec<InstanceType>,
-) -> String {
+pub(crate) fn instance_type_table(#[pyo3(from_py_with = given)] types: Vec<InstanceType>) -> Table {
     let types: Vec<&core::InstanceType> = types.iter().map(|t| &t.0).collect();
-    core::catalog::instance_type_table(&types)
+    Table {
+        text: core::catalog::instance_type_table(&types),
+        html: core::catalog::instance_type_html(types),
+    }
 }

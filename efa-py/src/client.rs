@@ -15,11 +15,12 @@ use crate::cluster::{
     CapacityBlockOffering, CapacityReservation, Cluster, DestroyReport, Event, InstanceReport,
     PreflightReport, VerifyReport,
 };
-use crate::convert::{list, seconds};
+use crate::convert::seconds;
 use crate::credentials::Caller;
 use crate::errors;
 use crate::nodes::{ClusterSummary, CommandReport, Topology, command_options};
 use crate::plan::{ClusterSpec, Plan};
+use crate::rows::{Rows, rows};
 use crate::runtime::{awaitable, block_on, stoppable};
 
 /// A core client that is connected at the first call.
@@ -46,6 +47,23 @@ impl Connection {
             progress,
             client: OnceCell::new(),
         }))
+    }
+
+    /// Region, profile and endpoint, where given, and nothing of the credentials.
+    fn shown(&self) -> String {
+        let options = &self.options;
+        let given = [
+            ("region", &options.region),
+            ("profile", &options.profile),
+            ("endpoint_url", &options.endpoint_url),
+        ];
+        let shown: Vec<String> = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+            .filter(|(_, value)| !value.contains('@')) // a password may be before it
+            .map(|(name, value)| format!("{name}='{value}'"))
+            .collect();
+        format!("Client({})", shown.join(", "))
     }
 
     /// For a verb that begins now.
@@ -171,6 +189,10 @@ macro_rules! client_class {
                 caller.put_into(py, &mut options)?;
                 Connection::new(options, wait_timeout_s, poll_interval_s, progress).map(Self)
             }
+
+            fn __repr__(&self) -> String {
+                self.0.shown()
+            }
         }
     };
 }
@@ -181,15 +203,25 @@ client_class! {
     ///
     /// Region and credentials that are not given come from where the AWS CLI takes them.
     /// endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
-    /// configuration. session: a Session of boto3 or botocore, whose region is taken too where none is
-    /// given; credentials: botocore's Credentials. Either is asked at every call, in a thread, and
-    /// refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn: a
-    /// role to call as, assumed with the credentials that the others say, and again before it
-    /// expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
-    /// poll_interval_s: time between the first two looks, growing up to 10 s. progress: called with an `Event` at every step of them.
+    /// configuration. session: a Session of boto3 or botocore, whose region is taken too where none
+    /// is given; credentials: botocore's Credentials. Either is asked at every call, in a thread,
+    /// and refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn:
+    /// a role to call as, assumed with the credentials that the others say, and again before it
+    /// expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in
+    /// seconds of each wait of `apply` and `destroy`; poll_interval_s: time between the first two
+    /// looks, growing up to 10 s. progress: called with an `Event` at every step of them; None
+    /// calls nothing.
     ///
-    /// The first call connects; it raises Ec2Error without a region or credentials, and PlanError for
-    /// credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
+    /// A client is a context manager, with nothing to close; `cluster` destroys a cluster at the
+    /// end of a block.
+    ///
+    /// >>> import efa_sdk as efa
+    /// >>> with efa.Client(region="us-east-1") as client:
+    /// ...     print(client)
+    /// Client(region='us-east-1')
+    ///
+    /// The first call connects; it raises Ec2Error without a region or credentials, and PlanError
+    /// for credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
     Client
 }
 
@@ -312,6 +344,9 @@ verb! {
 
 verb! {
     /// What `apply` would use and make. Changes nothing.
+    ///
+    /// spec: what you ask for. Raises PlanError, LayoutError or CatalogError for what cannot
+    /// work, Ec2Error for failed calls.
     droppable plan(spec: ClusterSpec) -> Plan, "collections.abc.Awaitable[Plan]";
     signature (spec: "ClusterSpec");
     |client| client.plan(&spec.0).await.map(Plan)
@@ -326,16 +361,18 @@ verb! {
 }
 
 verb! {
-    /// Capacity Blocks that can be bought, earliest first. duration_hours: a multiple of 24.
-    /// Nothing is bought.
+    /// Capacity Blocks that can be bought, earliest first. Nothing is bought.
+    ///
+    /// instance_type: such as `p5.48xlarge`. instance_count: how many instances. duration_hours:
+    /// how long, in hours, a multiple of 24. All three are needed.
     droppable capacity_block_offerings(
         instance_type: String,
         instance_count: u32,
         duration_hours: u32
-    ) -> Vec<CapacityBlockOffering>, "collections.abc.Awaitable[list[CapacityBlockOffering]]";
+    ) -> Rows<CapacityBlockOffering>, "collections.abc.Awaitable[efa_sdk.rows.Rows[CapacityBlockOffering]]";
     signature (instance_type: "str", instance_count: "int", duration_hours: "int");
     let search = core::ec2::CapacityBlockSearch::new(instance_type, instance_count, duration_hours);
-    |client| client.capacity_block_offerings(&search).await.map(|found| list(&found))
+    |client| client.capacity_block_offerings(&search).await.map(|found| rows(&found))
 }
 
 verb! {
@@ -415,10 +452,10 @@ verb! {
 }
 
 verb! {
-    /// Replaces these nodes, by instance id, by as many new ones with the same placement,
-    /// interfaces, image, volume and user data, such as those that a survey says to drain. The new
-    /// nodes run before the old ones end; in a capacity reservation the old ones end first, since
-    /// they hold its places. Calling it again with the same nodes is safe.
+    /// Replaces these nodes of the cluster of this `name`, by instance id, by as many new ones with
+    /// the same placement, interfaces, image, volume and user data, such as those that a survey
+    /// says to drain. The new nodes run before the old ones end; in a capacity reservation the old
+    /// ones end first, since they hold its places. Calling it again with the same nodes is safe.
     ///
     /// Raises PlanError for a node that is none of the cluster, or when all nodes are named;
     /// ProvisionError or Ec2Error, as `apply`.
@@ -428,8 +465,8 @@ verb! {
 }
 
 verb! {
-    /// Takes nodes out of the cluster for good: the last ones, down to `count`, or those of `nodes`,
-    /// by instance id. Calling it again is safe.
+    /// Takes nodes out of the cluster of this `name` for good: the last ones, down to `count`, or
+    /// those of `nodes`, by instance id. Calling it again is safe.
     ///
     /// Raises PlanError, ProvisionError or Ec2Error, as `replace`.
     stoppable shrink(
@@ -449,9 +486,9 @@ verb! {
 }
 
 verb! {
-    /// Lets a cluster that was launched with `expires_after` live for `expires_after` from now. Its
-    /// nodes read the new time from their tags, within a minute of EC2 showing it to them. Calling
-    /// it again is safe.
+    /// Lets the cluster of this `name`, launched with `expires_after`, live for `expires_after`
+    /// from now. Its nodes read the new time from their tags, within a minute of EC2 showing it to
+    /// them. Calling it again is safe.
     ///
     /// Raises PlanError for a cluster that was launched without, or whose Capacity Block ends
     /// before; VerifyError, ProvisionError or Ec2Error.
@@ -461,7 +498,7 @@ verb! {
 }
 
 verb! {
-    /// The cluster of this name as it stands. Raises VerifyError when there is none.
+    /// The cluster of this `name` as it stands. Raises VerifyError when there is none.
     droppable describe(name: Name) -> Cluster, "collections.abc.Awaitable[Cluster]";
     signature (name: "str");
     |client| client.describe(&name.0).await.map(Cluster)
@@ -469,12 +506,13 @@ verb! {
 
 verb! {
     /// Every cluster of ours in the region, half-made ones too, by name.
-    droppable clusters() -> Vec<ClusterSummary>, "collections.abc.Awaitable[list[ClusterSummary]]";
-    |client| client.clusters().await.map(|found| list(&found))
+    droppable clusters() -> Rows<ClusterSummary>, "collections.abc.Awaitable[efa_sdk.rows.Rows[ClusterSummary]]";
+    |client| client.clusters().await.map(|found| rows(&found))
 }
 
 verb! {
-    /// Where the cluster's running instances hang in the network, ranked by nearness.
+    /// Where the running instances of the cluster of this `name` are connected in the network,
+    /// ranked by nearness.
     droppable topology(name: Name) -> Topology, "collections.abc.Awaitable[Topology]";
     signature (name: "str");
     |client| client.topology(&name.0).await.map(Topology)
@@ -482,8 +520,11 @@ verb! {
 
 verb! {
     /// Runs a shell script as root on every instance of the cluster through SSM, and collects
-    /// what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
-    /// the agents may take to come online.
+    /// what it prints.
+    ///
+    /// name: of the cluster. script: for `sh`, at most what SSM takes. deadline_s: seconds from
+    /// sending until it is cancelled, 600 by default; wait_online_s: how many seconds the agents
+    /// may take to come online, 300 by default.
     droppable run_command(
         name: Name,
         script: String,
@@ -499,6 +540,8 @@ verb! {
 
 verb! {
     /// Compares a cluster with the plan that its tags record, or with the plan that is given.
+    ///
+    /// cluster: a name, or the plan. Raises VerifyError where there is no such cluster.
     droppable verify(cluster: NameOrPlan) -> VerifyReport, "collections.abc.Awaitable[VerifyReport]";
     signature (cluster: "str | Plan");
     |client| match &cluster {
@@ -511,13 +554,19 @@ verb! {
 verb! {
     /// Checks one instance, whoever launched it: its EFA interfaces, their security groups, and
     /// the zone and placement group of the instances that share these.
+    ///
+    /// instance_id: such as `i-0123456789abcdef0`. Raises VerifyError where there is none.
     droppable verify_instance(instance_id: String) -> InstanceReport, "collections.abc.Awaitable[InstanceReport]";
     signature (instance_id: "str");
     |client| client.verify_instance(&instance_id).await.map(InstanceReport)
 }
 
 verb! {
-    /// Removes everything that was made for the cluster of this name, and only that.
+    /// Removes everything that was made for the cluster of this `name`, and only that. Finding
+    /// nothing is no error: the report is then empty.
+    ///
+    /// Raises ProvisionError or Ec2Error: call it again to finish. Raises VerifyError where nothing
+    /// is named so, and a cluster has the name in another case.
     stoppable destroy(name: Name) -> DestroyReport, "collections.abc.Awaitable[DestroyReport]";
     signature (name: "str"), (name: "str", cancel: "Cancel");
     |client| client.destroy(&name.0).await.map(DestroyReport)
@@ -525,6 +574,20 @@ verb! {
 
 #[pymethods]
 impl Client {
+    /// The client itself: a `with` block says where it is used.
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Nothing to close: clusters stay. `cluster` is what destroys at the end of a block.
+    fn __exit__(
+        &self,
+        _kind: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) {
+    }
+
     /// A context manager: `with client.cluster(plan) as cluster:` applies the plan, gives the
     /// cluster, and destroys it at the end of the block, however it ends: by its last line, an
     /// exception, or Ctrl-C. A cluster of this plan that exists already is used, and destroyed too.

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::choices;
 use crate::convert::{list, texts};
+use crate::rows::{Rows, rows};
 use crate::value::value_class;
 
 /// Each resource as its type and its id.
@@ -96,7 +97,7 @@ value_class! {
         /// The region that it was found in.
         region: String = |cluster| cluster.region.clone();
         /// Its instances, by launch index.
-        instances: Vec<Instance> = |cluster| list(&cluster.instances);
+        instances: Rows<Instance> = |cluster| rows(&cluster.instances);
         /// The security group that its tags name.
         security_group_id: Option<String> = |cluster| {
             cluster.security_group.as_ref().map(|group| group.group_id.clone())
@@ -162,7 +163,7 @@ value_class! {
         /// How many comparisons were made.
         checks: usize = |report| report.checks;
         /// The differences.
-        findings: Vec<Finding> = |report| list(&report.findings);
+        findings: Rows<Finding> = |report| rows(&report.findings);
         /// Whether nothing differs.
         is_as_planned: bool = core::verify::Report::is_as_planned;
     }
@@ -193,7 +194,7 @@ value_class! {
         /// How many comparisons were made.
         checks: usize = |report| report.checks;
         /// What is wrong.
-        findings: Vec<Finding> = |report| list(&report.findings);
+        findings: Rows<Finding> = |report| rows(&report.findings);
         /// Whether nothing is wrong.
         is_healthy: bool = core::verify::InstanceReport::is_healthy;
     }
@@ -229,8 +230,8 @@ value_class! {
     Check(core::preflight::Check) {
         /// What was looked at, such as `free_addresses` or `dry_run`.
         name: String = |check| check.name.clone();
-        /// `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not be
-        /// looked at).
+        /// `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not
+        /// be looked at).
         status: choices::CheckStatus = |check| check.status.as_str().into();
         /// What was seen.
         detail: String = |check| check.detail.clone();
@@ -249,7 +250,7 @@ value_class! {
         /// Name of the cluster.
         name: String = |report| report.name.clone();
         /// The checks, in order.
-        checks: Vec<Check> = |report| list(&report.checks);
+        checks: Rows<Check> = |report| rows(&report.checks);
         /// Whether everything was looked at and nothing is in the way.
         is_ready: bool = core::preflight::Report::is_ready;
         /// `ready`, `partial` (not everything could be looked at) or `not ready`.
@@ -338,6 +339,10 @@ value_class! {
         id: String = |event| event.id.clone();
         /// More, such as `1 of 2 running`.
         detail: String = |event| event.detail.clone();
+        /// How many of `total` are there, of what is waited for; None for a single step.
+        done: Option<u32> = |event| event.done;
+        /// How many there will be.
+        total: Option<u32> = |event| event.total;
     }
     repr = |event| format!("<Event {event}>");
     str = ToString::to_string;

@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 
 use crate::argument::{extracted, given, invalid};
 use crate::choices;
-use crate::convert::{list, seconds};
+use crate::convert::seconds;
 use crate::errors::exception;
 use crate::fabric_child::child_command;
+use crate::rows::{Rows, rows};
 use crate::runtime::twins;
 use crate::value::value_class;
 
@@ -61,7 +62,7 @@ value_class! {
         /// For a process: 0 usable, 1 not usable, 2 could not tell.
         exit_code: u8 = |report| report.exit_code();
         /// One for each check, the worst first.
-        findings: Vec<DoctorFinding> = |report| list(&report.findings);
+        findings: Rows<DoctorFinding> = |report| rows(&report.findings);
         /// The instance type, as given or read.
         instance_type: Option<String> = |report| report.node.instance_type.clone();
         /// The RDMA devices that are EFA, by name.
@@ -146,7 +147,8 @@ async fn run(options: fabric::doctor::Options) -> PyResult<DoctorReport> {
 }
 
 twins! {
-    /// Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
+    /// Says whether EFA works on this node, and if not, why; what is broken is a finding, not an
+    /// error.
     ///
     /// root: this machine, or a directory with a recorded tree of one, for which libfabric is not
     /// asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:

@@ -84,9 +84,11 @@ fn answering(
 twins! {
     /// Measures to a side that calls `answer_through` with the same exchange and name.
     ///
-    /// exchange: a folder that both sides see, or an object with `put(key, value)` and
-    /// `take(key)`, which gives what lies there and removes it, or None. name: of this pair, new each
-    /// time.
+    /// exchange: a folder that both sides see, or an object with `put(key, value)` and `take(key)`,
+    /// which gives what lies there and removes it, or None. name: of this pair, new each time.
+    ///
+    /// probe: a provider's name, such as `efa`, or ProbeOptions.
+    /// library: the libfabric to use; the first that `fabric.Library()` finds when None.
     measure_through, measure_through_async(
         exchange: Exchange,
         name: String,
@@ -103,8 +105,11 @@ twins! {
 twins! {
     /// Answers one side that calls `measure_through` with the same exchange and name.
     ///
-    /// probe: only its provider, fabric, domain, source address and memory count. max_size: the largest
-    /// message in bytes that the other side may ask for.
+    /// probe: only its provider, fabric, domain, source address and memory count. max_size: the
+    /// largest message in bytes that the other side may ask for. exchange, name: as there.
+    /// accept_timeout_s: how many seconds to wait for the other side; deadline_s: seconds for the
+    /// whole probe. library: the libfabric to use; the first that `fabric.Library()` finds when
+    /// None.
     answer_through, answer_through_async(
         exchange: Exchange,
         name: String,

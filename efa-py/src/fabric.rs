@@ -20,6 +20,9 @@ use crate::runtime::{awaitable, block_on, refuse_after_fork, twins};
 use crate::value::value_class;
 
 /// A loaded libfabric.
+///
+/// path: of the library; None takes `$EFA_FABRIC_LIB`, /opt/amazon/efa or the system's, in this
+/// order. Raises FabricError where none can be loaded.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct Library(Arc<fabric::Library>);
 
@@ -94,14 +97,15 @@ value_class! {
     /// provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
     /// seconds for each size and each of latency and bandwidth. window: messages in flight for
     /// bandwidth, at most 64. buffers: `reused` or `distinct`. operation: `message`, `tagged`,
-    /// `write`, `write_data` or `read`. direction: `one_way`, or `bidirectional` to have both
-    /// sides send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing
-    /// happens, or `spin`. deadline_s: seconds for the whole
-    /// probe. source_address: a numeric local address, for providers with IP addresses.
-    /// memory: where this side's buffers lie, `host`, or `cuda:0` for the memory of a GPU, which is
-    /// never replaced by host memory: FabricError `fabric.gpu_unavailable` says in its context
-    /// (`missing`) what it lacks. dmabuf: whether that is registered as a DMA-BUF.
-    /// forbid_cuda_calls: whether libfabric is told to call no CUDA.
+    /// `write`, `write_data` or `read`. direction: `one_way`, or `bidirectional` to have both sides
+    /// send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing happens, or
+    /// `spin`. deadline_s: seconds for the whole probe. source_address: a numeric local address,
+    /// for providers with IP addresses. memory: where this side's buffers lie, `host`, or `cuda:0`
+    /// for the memory of a GPU, which is never replaced by host memory: FabricError
+    /// `fabric.gpu_unavailable` says in its context (`missing`) what it lacks. dmabuf: whether that
+    /// is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric is told to call no CUDA.
+    /// domain, fabric: of libfabric, any of the provider when None. min_iterations, max_iterations:
+    /// of each size. connect_timeout_s: seconds to reach the other side.
     ///
     /// Raises FabricError that names the option.
     ProbeOptions(fabric::ProbeOptions) {
@@ -295,6 +299,7 @@ twins! {
     /// Measures between two endpoints of this process.
     ///
     /// probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
+    /// library: the libfabric to use; the first that `fabric.Library()` finds when None.
     loopback, loopback_async(probe: Probe, library: Option<&Library>)
 
         -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
@@ -306,7 +311,10 @@ twins! {
 }
 
 twins! {
-    /// Measures to a `Server` at `host:port`, which must have the same token.
+    /// Measures to a `Server` at an address (`host:port`), which must have the same token.
+    ///
+    /// probe: a provider's name, such as `efa`, or ProbeOptions.
+    /// library: the libfabric to use; the first that `fabric.Library()` finds when None.
     connect, connect_async(address: String, token: String, probe: Probe, library: Option<&Library>)
 
         -> ProbeReport, "collections.abc.Awaitable[ProbeReport]";
@@ -388,6 +396,8 @@ impl Server {
     /// Answers the next peer that has the token; the report has what it measured. max_size: the
     /// largest message in bytes that the peer may ask for, which decides how much memory is taken.
     /// wait: `adaptive` or `spin`. memory, dmabuf: of this side, as for `ProbeOptions`.
+    /// accept_timeout_s: how many seconds to wait for a peer; deadline_s: seconds for the whole
+    /// probe. library: the libfabric to use; the first that `fabric.Library()` finds when None.
     #[pyo3(signature = (
         *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0,
         max_size: "int" = 67_108_864, wait: "choices.Wait" = "adaptive",

@@ -95,7 +95,7 @@ pub(crate) fn read_fabric_log(
     })
 }
 
-/// Reads a log of libfabric from a file. Raises OSError when it cannot be read.
+/// Reads a log of libfabric from the file at `path`. Raises OSError when it cannot be read.
 #[pyfunction]
 #[pyo3(signature = (
     path: "str | os.PathLike[str]"

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use crate::choices;
 use crate::convert::{list, word};
 use crate::gpu::GpuReport;
+use crate::rows::{Rows, rows};
 use crate::value::value_class;
 
 value_class! {
@@ -201,7 +202,7 @@ value_class! {
         /// From the very first post to the first reply, with the making of connections.
         time_to_first_message_us: f64 = |report| report.time_to_first_message_us;
         /// One row for each size.
-        rows: Vec<ProbeRow> = |report| list(&report.rows);
+        rows: Rows<ProbeRow> = |report| rows(&report.rows);
         /// How to read the latencies.
         statement: String = |report| report.statement.clone();
     }

@@ -4,11 +4,12 @@
 use efa_core as core;
 use pyo3::prelude::*;
 
-use crate::argument::given;
+use crate::argument::{Document, given};
 use crate::catalog::Catalog;
 use crate::choices;
 use crate::convert::list;
 use crate::errors;
+use crate::rows::{Rows, rows};
 use crate::value::value_class;
 
 mod cli;
@@ -62,7 +63,7 @@ value_class! {
         /// text has documents of several.
         format: &'static str = |report| report.format.as_str();
         /// Worst first.
-        findings: Vec<DocumentFinding> = |report| list(&report.findings);
+        findings: Rows<DocumentFinding> = |report| rows(&report.findings);
         /// What the document cannot show, one sentence each.
         out_of_sight: Vec<String> = |report| report.out_of_sight.clone();
         /// What no rule looked at: with any of it the report is not clean.
@@ -94,12 +95,12 @@ value_class! {
     document: "str", *, catalog: "Catalog | None" = None
 ))]
 pub(crate) fn check(
-    #[pyo3(from_py_with = given)] document: &str,
+    #[pyo3(from_py_with = given)] document: Document,
     #[pyo3(from_py_with = given)] catalog: Option<&Catalog>,
 ) -> PyResult<DocumentReport> {
     let checked = match catalog {
-        Some(catalog) => core::handoff::check(document, &catalog.0),
-        None => core::handoff::check(document, core::Catalog::bundled()),
+        Some(catalog) => core::handoff::check(&document.0, &catalog.0),
+        None => core::handoff::check(&document.0, core::Catalog::bundled()),
     };
     checked.map(DocumentReport).map_err(errors::exception)
 }

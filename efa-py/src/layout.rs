@@ -25,6 +25,11 @@ pub(crate) fn layout_request(
 
 value_class! {
     /// One network interface of a launch, in the terms of RunInstances.
+    ///
+    /// network_card_index, device_index: from 0. interface_type: `interface`, `efa` or `efa-
+    /// only`. associate_public_ip_address: whether EC2 gives it a public address; left to EC2
+    /// when None. ipv4_address_count: further private addresses; ipv4_prefix_count: /28 prefixes;
+    /// none when None.
     NetworkInterface(core::layout::NetworkInterface) {
         /// Index of the network card.
         network_card_index: u32 = |i| i.network_card_index.get();
@@ -112,6 +117,10 @@ impl InstanceType {
     /// `lone-efa` (one interface with a public address) or `elastic-ip` (after launch).
     ///
     /// Raises LayoutError for what the type cannot have.
+    ///
+    /// >>> import efa_sdk as efa
+    /// >>> print(efa.Catalog.bundled()["p5.48xlarge"].layout(efa=4))
+    /// p5.48xlarge save-ips: 5 interfaces, 4 EFA, 1 IP
     #[pyo3(signature = (
         *, profile: "choices.Profile" = "save-ips", efa: "int | None" = None,
         public_ip: "choices.PublicIp" = "none"
@@ -132,7 +141,7 @@ impl InstanceType {
 
 #[pymethods]
 impl Layout {
-    /// A layout of your own interfaces, checked by the same rules.
+    /// A layout of your own interfaces for an instance_type, checked by the same rules.
     ///
     /// Raises LayoutError for the first rule that EC2 would refuse them for.
     #[staticmethod]
@@ -147,6 +156,17 @@ impl Layout {
         core::Layout::from_interfaces(&instance_type.0, interfaces)
             .map(Self)
             .map_err(errors::exception)
+    }
+
+    /// The layout as a self-contained SVG document: each network card a box with its interfaces
+    /// by device index. Readable on light and dark pages, without scripts.
+    ///
+    /// >>> import efa_sdk as efa
+    /// >>> layout = efa.Catalog.bundled()["p5.48xlarge"].layout()
+    /// >>> layout.to_svg().count(": efa-only</text>")
+    /// 32
+    fn to_svg(&self) -> String {
+        self.0.to_svg()
     }
 
     /// The network cards and what sits on them, for a terminal.

@@ -26,6 +26,7 @@ mod nodes;
 mod plan;
 mod prices;
 mod rails;
+mod rows;
 mod runtime;
 mod store;
 mod survey;

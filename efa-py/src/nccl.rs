@@ -14,6 +14,7 @@ use crate::choices;
 use crate::convert::list;
 use crate::ending;
 use crate::errors::exception;
+use crate::rows::{Rows, rows};
 use crate::value::value_class;
 
 value_class! {
@@ -194,7 +195,7 @@ value_class! {
         /// Channels of all processes.
         channels: NcclChannels = |r| NcclChannels(r.channels.clone());
         /// Worst first.
-        findings: Vec<NcclFinding> = |r| list(&r.findings);
+        findings: Rows<NcclFinding> = |r| rows(&r.findings);
         /// Every process, by rank.
         ranks: Vec<NcclRank> = |r| list(&r.ranks);
         /// Every host, by name.
@@ -244,9 +245,9 @@ impl Piece<'_> {
 /// Reads a log as it comes, in pieces of any size; memory does not grow with its length.
 ///
 /// instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
-/// does not have, nothing is, and the report says so. expected_nics: EFA devices that each node must
-/// have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the type.
-/// Raises CatalogError for a misspelt instance_type.
+/// does not have, nothing is, and the report says so. expected_nics: EFA devices that each node
+/// must have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the
+/// type. Raises CatalogError for a misspelt instance_type.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct NcclLog(Mutex<fabric::nccl::Log>);
 
@@ -360,6 +361,12 @@ impl NcclAdvice {
 }
 
 /// What to set and what to unset for NCCL over EFA, for processes with this environment.
+///
+/// environment: the variables, by name. What is known of the machine, each None where it is not:
+/// instance_type; efa_count, gpu_count: how many EFA interfaces and GPUs; has_rdma: whether its
+/// EFA reads and writes remote memory; libfabric_version, plugin_version, plugin_path: of
+/// libfabric and of the aws-ofi-nccl plugin; fork_is_safe: whether the kernel lets registered
+/// memory be forked. require_efa: whether NCCL is to fail rather than use TCP.
 #[pyfunction]
 #[pyo3(signature = (
     environment: "dict[str, str]", *, instance_type: "str | None" = None,

@@ -199,7 +199,8 @@ value_class! {
     html = fabric::node::Node::to_html;
 }
 
-/// The inventory of a machine: this one, or one in a directory with a copy of its files.
+/// The inventory of a machine: this one (root: `/`), or one in a directory with a copy of its
+/// files.
 ///
 /// What cannot be read is None; there is no error.
 #[pyfunction]

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use crate::argument::given;
 use crate::choices;
 use crate::cluster::resources;
-use crate::convert::{list, seconds};
+use crate::convert::seconds;
+use crate::rows::{Rows, rows};
 use crate::value::value_class;
 
 value_class! {
@@ -61,7 +62,7 @@ value_class! {
         /// Name of the cluster.
         name: String = |topology| topology.name.clone();
         /// The instances, rank 0 first.
-        nodes: Vec<RankedInstance> = |topology| list(&topology.nodes);
+        nodes: Rows<RankedInstance> = |topology| rows(&topology.nodes);
         /// What could not be ranked, and why.
         notes: Vec<String> = |topology| topology.notes.clone();
         /// The instances below each bottom network node, nearest groups side by side.
@@ -89,8 +90,8 @@ impl Topology {
         self.0.hostfile(slots)
     }
 
-    /// Levels from the bottom up to a network node that two ranks share, 0 for the same bottom
-    /// node; None when it is not known.
+    /// Levels from the bottom up to a network node that the ranks `a` and `b` share, 0 for the same
+    /// bottom node; None when it is not known.
     #[pyo3(signature = (a: "int", b: "int"))]
     fn distance(
         &self,
@@ -135,7 +136,7 @@ value_class! {
         /// SSM's ids of the commands, one per 50 nodes.
         command_ids: Vec<String> = |report| report.command_ids.clone();
         /// The nodes, by launch index.
-        nodes: Vec<NodeOutput> = |report| list(&report.nodes);
+        nodes: Rows<NodeOutput> = |report| rows(&report.nodes);
         /// Whether it ended with exit code 0 on all.
         succeeded: bool = core::run_command::Report::succeeded;
         /// The nodes where it did not.

@@ -129,9 +129,10 @@ value_class! {
     /// An EBS volume besides the root volume: empty at first, always encrypted, gone with its
     /// instance.
     ///
-    /// device_name: such as `/dev/sdf`. volume_type: gp3 unless you say otherwise; io1 and io2 need
-    /// iops. throughput_mib_s: gp3 only. kms_key_id: a key's id or ARN, or an alias or its ARN; the
-    /// account's default key for EBS when None. Limits are EC2's (API reference, EbsBlockDevice).
+    /// device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you say
+    /// otherwise; io1 and io2 need iops. throughput_mib_s: in MiB/s, gp3 only. kms_key_id: a key's id or ARN,
+    /// or an alias or its ARN; the account's default key for EBS when None. Limits are EC2's (API
+    /// reference, EbsBlockDevice).
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
     Volume(core::spec::Volume) {
@@ -203,39 +204,46 @@ enum Profile {
 value_class! {
     /// A cluster of identical instances in one subnet: what you ask for.
     ///
-    /// name: 1 to 63 letters, digits and hyphens. subnet: an id, a tag (`key=value`) or a name,
-    /// or a list of them; all instances go to one, the next is tried where a zone has no
-    /// capacity; vpc: the same for the VPC, needed when subnet is None. image: `ami-…`, `al2023`,
-    /// `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or
-    /// `owner/name pattern`. minimum_count: launch with so many if not all can be had; all or
-    /// nothing when None. capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity
-    /// Block, several with their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a
-    /// resource group of reservations. security_group: use this group (id, tag or name), which must
-    /// allow all
-    /// traffic with itself both ways, or gets the missing rules with adopt_security_group; made
-    /// when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
-    /// `cluster` or `none`; placement_group_name: use this cluster placement group; made when
-    /// None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
-    /// root volume, always encrypted; a recommended size when None; volume_type, volume_iops,
-    /// volume_throughput_mib_s and volume_kms_key_id say how it is made, as in `Volume`. volumes:
-    /// further volumes. further_security_groups: existing groups that every interface is in, too;
+    /// name: 1 to 63 letters, digits and hyphens. instance_type: such as `p5.48xlarge`. count: how
+    /// many instances, 1 to 1000. subnet: an id, a tag (`key=value`) or a name, or a list of them;
+    /// all instances go to one, the next is tried where a zone has no capacity; vpc: the same for
+    /// the VPC, needed when subnet is None. image: `ami-…`, `al2023`, `dlami-al2023`,
+    /// `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or `owner/name pattern`.
+    /// minimum_count: launch with so many if not all can be had; all or nothing when None.
+    /// capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity Block, several with
+    /// their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a resource group of
+    /// reservations. security_group: use this group (id, tag or name), which must allow all traffic
+    /// with itself both ways, or gets the missing rules with adopt_security_group; made when None.
+    /// ssh_cidrs: ranges that may reach port 22 of a group that is made. placement: `cluster` or
+    /// `none`; placement_group_name: use this cluster placement group; made when None. interfaces:
+    /// your own instead of a profile's, under the same checks. profile, efa, public_ip: as in
+    /// `InstanceType.layout`. volume_size_gib: GiB of the root volume, always encrypted; a
+    /// recommended size when None; volume_type, volume_iops, volume_throughput_mib_s (MiB/s) and
+    /// volume_kms_key_id say how it is made, as in `Volume`. volumes: further volumes.
+    /// further_security_groups: existing groups that every interface is in, too;
     /// ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
-    /// or `default`. threads_per_core: 1 turns simultaneous multithreading off.
-    /// spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
-    /// metadata_tags: instances can read their tags. host_names: `resource-name` calls them by their
-    /// id in private DNS, `ip-name` by their address; what the subnet says when None. name_tag: the
-    /// Name tag, the cluster's name
-    /// when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
-    /// an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
-    /// itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
-    /// first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
-    /// script, no secrets; what is larger is compressed with gzip if cloud-init reads it, and with
-    /// compress_user_data what is smaller, too; beside a bootstrap a script (`#!…`), `#cloud-config`,
-    /// `#cloud-boothook` or `#include`. launch_template: a template's id or name, and `:version`
-    /// (`$Default` without): what it sets and the specification does not is taken, what contradicts
-    /// it is refused; image `launch-template` takes its image.
+    /// or `default`. threads_per_core: 1 turns simultaneous multithreading off. spot_maximum_price:
+    /// dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None; metadata_tags:
+    /// instances can read their tags. host_names: `resource-name` calls them by their id in private
+    /// DNS, `ip-name` by their address; what the subnet says when None. name_tag: the Name tag, the
+    /// cluster's name when None; interface_tags: tags of the interfaces alone. key_name: an EC2 key
+    /// pair for SSH. instance_profile: a name, or an `InstanceRole` to make one. expires_after: how
+    /// long after the plan is made each node ends itself, 10 minutes to 365 days; never when None.
+    /// bootstrap: installs the EFA software at the first boot, after user_data has run. user_data: at
+    /// most 16,384 bytes with the bootstrap's script, no secrets; what is larger is compressed with
+    /// gzip if cloud-init reads it, and with compress_user_data what is smaller, too; beside a
+    /// bootstrap a script (`#!…`), `#cloud-config`, `#cloud-boothook` or `#include`. launch_template:
+    /// a template's id or name, and `:version` (`$Default` without): what it sets and the
+    /// specification does not is taken, what contradicts it is refused; image `launch-template` takes
+    /// its image.
     ///
     /// Raises PlanError that names the field, the value, the limit and the cure.
+    ///
+    /// >>> import efa_sdk as efa
+    /// >>> efa.ClusterSpec(
+    /// ...     name="train", instance_type="p5.48xlarge", count=2, subnet="private", image="al2023"
+    /// ... )
+    /// ClusterSpec(name='train', instance_type='p5.48xlarge', count=2)
     ClusterSpec(core::ClusterSpec) {
         /// Name of the cluster.
         name: String = |spec| spec.name.clone();
@@ -347,6 +355,7 @@ value_class! {
         "ClusterSpec(name='{}', instance_type='{}', count={})",
         spec.name, spec.instance_type, spec.count
     );
+    html = core::ClusterSpec::to_html;
 }
 
 #[pymethods]
@@ -712,7 +721,7 @@ impl Plan {
         self.0.to_json()
     }
 
-    /// Reads a stored plan. Raises PlanError when it is none, or was changed.
+    /// Reads a stored plan (text). Raises PlanError when it is none, or was changed.
     #[staticmethod]
     #[pyo3(signature = (text: "str"))]
     fn from_json(#[pyo3(from_py_with = given)] text: &str) -> PyResult<Self> {
@@ -740,6 +749,13 @@ impl Plan {
             py.get_type::<Self>().getattr("from_json")?,
             (self.to_json(),),
         ))
+    }
+
+    /// The plan as a self-contained SVG document: subnet, security group and placement group
+    /// around the nodes (at most eight), and each node's network cards. Readable on light and dark
+    /// pages, without scripts.
+    fn to_svg(&self) -> String {
+        self.0.to_svg()
     }
 
     fn _repr_html_(&self) -> String {

@@ -62,8 +62,8 @@ impl Prices {
         prices.map(Self).map_err(errors::exception)
     }
 
-    /// What GetProducts of the service `AmazonEC2` filters by, to answer a type's products in a
-    /// Region and no others: the `Filters` of boto3.
+    /// What GetProducts of the service `AmazonEC2` filters by, to answer an instance_type's products in a
+    /// region and no others: the `Filters` of boto3.
     #[staticmethod]
     #[pyo3(signature = (instance_type: "str", region: "str"))]
     fn product_filters(
@@ -151,8 +151,8 @@ value_class! {
 
 #[pymethods]
 impl Plan {
-    /// What its instances cost per hour by this price list; for a plan in a Capacity Block by the
-    /// offering that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
+    /// What its instances cost per hour by these prices; for a plan in a Capacity Block by the
+    /// `offering` that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
     /// what neither says is `unknown`, with the reason.
     #[pyo3(signature = (prices, *, offering=None))]
     fn cost(&self, prices: &Prices, offering: Option<&CapacityBlockOffering>) -> Cost {

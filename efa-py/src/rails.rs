@@ -12,11 +12,16 @@ use crate::ending;
 use crate::errors;
 use crate::fabric::{Library, library, on_thread};
 use crate::node::Node;
+use crate::rows::{Rows, rows};
 use crate::runtime::twins;
 use crate::value::value_class;
 
 value_class! {
     /// One network device as a way out of the machine.
+    ///
+    /// device: such as `rdmap79s0`. provider: of libfabric, `efa` or one that stands in. domain: of
+    /// libfabric, any of the provider when None. numa_node: of the card, unknown when None.
+    /// expected_gbps: Gbit/s that it should reach in one direction, unknown when None.
     Rail(fabric::rails::Rail) {
         /// The device, such as `rdmap79s0`.
         device: String = |r| r.device.clone();
@@ -115,7 +120,7 @@ value_class! {
         /// Bytes of each message.
         size: u64 = |r| r.size;
         /// The rails, in the order given.
-        rails: Vec<RailResult> = |r| list(&r.rails);
+        rails: Rows<RailResult> = |r| rows(&r.rails);
         /// Gbit/s of all rails, each measured alone, added up; None if one failed.
         sum_gbps: Option<f64> = |r| r.sum_gbps;
         /// Gbit/s of all rails together.
@@ -142,8 +147,20 @@ value_class! {
     html = fabric::rails::Report::to_html;
 }
 
+#[pymethods]
+impl RailReport {
+    /// The rails as a self-contained SVG document: for each one what it reached alone and together
+    /// with all others, in Gbit/s, and a mark at what it should reach. Readable on light and dark
+    /// pages, without scripts.
+    fn to_svg(&self) -> String {
+        self.0.to_svg()
+    }
+}
+
 /// The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
-/// knows of it.
+/// (node) knows of it.
+///
+/// library: the libfabric to use; the first that `fabric.Library()` finds when None.
 #[pyfunction]
 #[pyo3(signature = (node: "Node", *, library: "Library | None" = None))]
 pub(crate) fn rails(
@@ -157,8 +174,8 @@ pub(crate) fn rails(
     Ok(list(&rails))
 }
 
-/// One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
-/// as `tcp`. All rails then share one network.
+/// One rail for every EFA device of a machine (node), over a provider that stands in for `efa`,
+/// such as `tcp`. All rails then share one network.
 #[pyfunction]
 #[pyo3(signature = (node: "Node", provider: "str"))]
 pub(crate) fn simulated_rails(
@@ -203,7 +220,10 @@ twins! {
     ///
     /// node: where counters and processors are read. sizes: of messages, in bytes; rails are
     /// compared by the largest. size_budget_s: seconds for each size of each rail, and for all
-    /// together. deadline_s: for each rail. pin: keep threads to the NUMA node of the card.
+    /// together. deadline_s: seconds for each rail. latency: whether it is measured as well.
+    /// together: whether all rails are measured at once, too. library: the libfabric to use; the
+    /// first that `fabric.Library()` finds when None. pin: keep threads to the NUMA node of the
+    /// card.
     ///
     /// A rail that fails is in the report with its error. Raises FabricError without rails, or for
     /// options that cannot be.

@@ -17,7 +17,8 @@ use crate::runtime::block_on;
 /// A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
 ///
 /// token: what every rank must have, 16 to 1,024 bytes; a random one if left out. It is never sent.
-/// address: `ip:port` to listen on.
+/// address: `ip:port` to listen on. deadline_s: seconds until it closes by itself, 86,400
+/// by default.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct StoreServer {
     server: Mutex<Option<fabric::store::Server>>,
@@ -90,8 +91,9 @@ impl StoreServer {
 
 /// A connection to a `StoreServer`; an exchange for probes and surveys.
 ///
-/// timeout_s: to reach it, in seconds. request_timeout_s: for each answer; a store whose host is gone
-/// says nothing, and `put` and `take` raise OSError then.
+/// address: the store's `host:port`. token: the store's. timeout_s: to reach it, in seconds.
+/// request_timeout_s: for each answer; a store whose host is gone says nothing, and `put` and
+/// `take` raise OSError then.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct StoreClient(Mutex<fabric::store::Client>);
 
@@ -122,9 +124,10 @@ impl StoreClient {
         )))
     }
 
-    /// Leaves the bytes under a key that was not used before.
+    /// Leaves the bytes (value) under a key that was not used before.
     ///
-    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
+    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with
+    /// it.
     #[pyo3(signature = (key: "str", value: "bytes"))]
     fn put(
         &self,
@@ -137,7 +140,8 @@ impl StoreClient {
 
     /// Takes away what lies under the key; None while nothing does.
     ///
-    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
+    /// Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with
+    /// it.
     #[pyo3(signature = (key: "str"))]
     fn take(
         &self,

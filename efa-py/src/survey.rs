@@ -23,9 +23,11 @@ value_class! {
     /// What is measured between the two nodes of a pair, and within which time.
     ///
     /// provider: such as `efa` or `tcp`. rails: with two or more, rates are measured on all of them
-    /// at the same time, each and together; both nodes must give as many. latency_bytes, message_bytes: of the messages for latency
-    /// and for rates. test_budget_s: seconds for latency and for the rate in each direction.
-    /// connect_timeout_s: to reach the other node. deadline_s: for the whole pair.
+    /// at the same time, each and together; both nodes must give as many. latency_bytes,
+    /// message_bytes: of the messages for latency and for rates. test_budget_s: seconds for latency
+    /// and for the rate in each direction. connect_timeout_s: seconds to reach the other node.
+    /// deadline_s: seconds for the whole pair. domain: of libfabric, any of the provider when None.
+    /// source_address: a numeric local address; the provider's choice when None.
     PairOptions(runs::PairOptions) {
         /// The provider.
         provider: String = |o| o.endpoint.provider.clone();
@@ -83,13 +85,13 @@ impl PairOptions {
         Ok(Self(options))
     }
 
-    /// The same on the first so many rails.
+    /// The same on the first `count` rails.
     #[pyo3(signature = (count: "int"))]
     fn with_rails(&self, #[pyo3(from_py_with = given)] count: usize) -> Self {
         Self(self.0.clone().with_rails(count))
     }
 
-    /// The same within a round that may take so many seconds.
+    /// The same within a round that may take `round_deadline_s` seconds.
     #[pyo3(signature = (round_deadline_s: "float"))]
     fn within(&self, #[pyo3(from_py_with = given)] round_deadline_s: f64) -> PyResult<Self> {
         let round = seconds("round_deadline_s", round_deadline_s)?;
@@ -139,7 +141,8 @@ value_class! {
 
 #[pymethods]
 impl PairSight {
-    /// A measurement, for drivers that measure by themselves.
+    /// A measurement, for drivers that measure by themselves: latency_us is half of a round trip in
+    /// microseconds, gbps_low_to_high and gbps_high_to_low are Gbit/s in each direction.
     #[staticmethod]
     #[pyo3(signature = (latency_us: "float", gbps_low_to_high: "float", gbps_high_to_low: "float"))]
     fn measured(
@@ -154,7 +157,8 @@ impl PairSight {
         )))
     }
 
-    /// A failure in a phase with an error's code and text, so many seconds after the start.
+    /// A failure in a `phase` with an error's `code` and text (`message`), `after_s` seconds after
+    /// the start.
     #[staticmethod]
     #[pyo3(signature = (
         phase: "choices.Phase", code: "str", after_s: "float", message: "str"
@@ -194,8 +198,10 @@ value_class! {
 
 /// A survey that is driven by the caller: which pairs to measure next, and what came of it.
 ///
+/// nodes: in the order of their numbers. provider: of libfabric, such as `efa`.
+///
 /// options: a SurveyOptions with every setting; mode, seed, labels, expected_gbps and
-/// expected_rail_gbps are the same as there, for callers that need no others. Raises FabricError
+/// expected_rail_gbps (Gbit/s) are the same as there, for callers that need no others. Raises FabricError
 /// with the code `fabric.invalid_option` for both at once, and for labels that are not one for
 /// each node.
 #[pyclass(module = "efa_sdk._efa_sdk")]
@@ -272,8 +278,8 @@ impl SurveyPlan {
         self.0.lost(node);
     }
 
-    /// Says that a node takes no part, with an error's code and a sentence with the cure: it never
-    /// joined, or its set-up keeps it from measuring. That is no evidence against it.
+    /// Says that a node takes no part, with an error's code and a sentence (why) with the cure: it
+    /// never joined, or its set-up keeps it from measuring. That is no evidence against it.
     #[pyo3(signature = (node: "int", code: "str", why: "str"))]
     fn absent(
         &mut self,
@@ -290,9 +296,9 @@ impl SurveyPlan {
         self.0.answers(node)
     }
 
-    /// Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
-    /// after the start of the round. Such a pair comes once more from `next()`, and a node that
-    /// gives no answer then is lost.
+    /// Takes what the two nodes of a pair saw (low, high), None for one that gave no answer,
+    /// after_s seconds after the start of the round. Such a pair comes once more from `next()`, and
+    /// a node that gives no answer then is lost.
     #[pyo3(signature = (
         pair: "tuple[int, int]", low: "PairSight | None", high: "PairSight | None", *,
         after_s: "float" = 0.0
@@ -321,7 +327,7 @@ impl SurveyPlan {
         Some(tasks.into_iter().map(SurveyFlowTask).collect())
     }
 
-    /// Takes what the nodes of the current step saw, by number, so many seconds after its start. A
+    /// Takes the sights of the current step's nodes, by number, after_s seconds after its start. A
     /// node that is not there gave no answer: the step comes once more from `next_flows()`, and a
     /// node that gives none then is lost.
     #[pyo3(signature = (sights: "dict[int, SurveyFlowSights]", *, after_s: "float" = 0.0))]
@@ -336,7 +342,7 @@ impl SurveyPlan {
             .map_err(errors::exception)
     }
 
-    /// How far the survey is.
+    /// How far the survey is. elapsed_s: seconds since its start, which only the caller knows.
     #[pyo3(signature = (*, elapsed_s: "float" = 0.0))]
     fn progress(&self, #[pyo3(from_py_with = given)] elapsed_s: f64) -> SurveyProgress {
         SurveyProgress(self.0.progress(elapsed_s))
@@ -384,6 +390,9 @@ fn pair(
 
 /// Measures latency and both directions with the node that calls this with the other side, the
 /// same exchange and the same name. side: `low` or `high`. What fails is part of the answer.
+///
+/// options: what is measured. library: the libfabric to use; the first that `fabric.Library()`
+/// finds when None.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str",
@@ -492,11 +501,15 @@ fn rank_options(
 }
 
 /// Surveys all ranks: each of them calls this with the same exchange and name. Rank 0 gets the
-/// SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
-/// expected_gbps and expected_rail_gbps as there. Rank 0's progress is called, from the survey's
-/// own thread, with a SurveyProgress after each round. join_deadline_s: seconds for the ranks to
-/// come; round_deadline_s: for each round. Raises FabricError; with the code
-/// `fabric.invalid_option` for options and single settings at once.
+/// SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with
+/// every setting, or mode, seed, labels, expected_gbps and expected_rail_gbps (Gbit/s) as there. Rank 0's
+/// progress is called, from the survey's own thread, with a SurveyProgress after each round.
+/// join_deadline_s: seconds for the ranks to come; round_deadline_s: for each round. Raises
+/// FabricError; with the code `fabric.invalid_option` for options and single settings at once.
+///
+/// node, pair: this rank, and what it measures with each other. rank: its number, from 0;
+/// world_size: how many there are. library: the libfabric to use; the first that
+/// `fabric.Library()` finds when None.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode",

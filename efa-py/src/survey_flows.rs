@@ -62,7 +62,7 @@ value_class! {
 
 #[pymethods]
 impl SurveyFlowSights {
-    /// Rates in Gbit/s by the number of the receiving node, for drivers that measure by themselves.
+    /// rates: in Gbit/s, by the number of the receiving node, for drivers that measure by themselves.
     #[staticmethod]
     #[pyo3(signature = (rates: "dict[int, float]"))]
     fn measured(#[pyo3(from_py_with = given)] rates: BTreeMap<usize, f64>) -> Self {
@@ -136,7 +136,9 @@ fn flows(
 }
 
 /// Sends and receives all flows of a step at the same time, together with its other nodes, each of
-/// which calls this with the task that `SurveyPlan.next_flows` gave for it. What fails is part of
+/// which calls this with the task that `SurveyPlan.next_flows` gave for it. exchange: as for
+/// `survey_pair`. options: what is measured. library: the libfabric to use; the first that
+/// `fabric.Library()` finds when None. What fails is part of
 /// the answer.
 #[pyfunction]
 #[pyo3(signature = (

@@ -14,6 +14,7 @@ use crate::convert::{list, parse, word};
 use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
 use crate::node::Node;
+use crate::rows::{Rows, rows};
 use crate::survey_flows::SurveyCollective;
 use crate::survey_options::SurveyOptions;
 use crate::value::value_class;
@@ -69,6 +70,9 @@ value_class! {
     /// A node of a survey: its name, its address where known, what an inspection of it gave as JSON
     /// (a `NodeInspection`, or anything else), how many rails it has, and its network nodes from
     /// the top level down, as EC2 lists them.
+    ///
+    /// network_nodes: their ids; none by default. instance_id, ray_node_id: of EC2 and Ray, where
+    /// known.
     SurveyNode(runs::Node) {
         /// The name, which no other node of the survey has.
         name: String = |node| node.name.clone();
@@ -306,7 +310,7 @@ value_class! {
         /// Findings that are worse than remarks.
         problems: Vec<String> = |report| report.problems();
         /// The nodes, by number.
-        nodes: Vec<SurveyNode> = |report| list(&report.nodes);
+        nodes: Rows<SurveyNode> = |report| rows(&report.nodes);
         /// The provider that was measured.
         provider: String = |report| report.provider.clone();
         /// Names of the nodes in an order in which neighbours are near by measured latency.
@@ -457,15 +461,15 @@ impl SurveyReport {
         self.0.to_openmetrics()
     }
 
-    /// Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
-    /// folder, to a new file there that is named by the report's time. Returns the file. Raises
+    /// Writes the report as JSON: to the file `path`, which is replaced as a whole, or, where it is
+    /// a folder, to a new file there that is named by the report's time. Returns the file. Raises
     /// FabricError where it cannot be written.
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
     fn save(&self, #[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<PathBuf> {
         self.0.save(path).map_err(errors::exception)
     }
 
-    /// The report that `save` wrote. Raises FabricError for what is none.
+    /// The report that `save` wrote to `path`. Raises FabricError for what is none.
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
     fn load(#[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<Self> {

@@ -62,6 +62,8 @@ macro_rules! value_class {
             }
 
             /// The value that `to_json` gave.
+            ///
+            /// text: the JSON. Raises ArgumentValueError for what is none of this class.
             #[staticmethod]
             #[pyo3(signature = (text: "str"))]
             fn from_json(

@@ -179,3 +179,60 @@ def test_making_a_client_calls_nothing(cloud: Cloud) -> None:
     assert cloud.stand_in.requests[since:] == []
     with pytest.raises(TypeError):
         efa.Client("us-east-1")  # type: ignore[call-arg]
+
+
+KEYS = {"access_key_id": "AKIAMINE", "secret_access_key": "a-secret"}
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("", "give one such as us-east-1"),
+        ("us-east-1a", "it is an Availability Zone: give its region, us-east-1"),
+        ("us-west-2-lax-1a", "give its region, us-west-2"),
+        ("use1-az4", "the id of an Availability Zone"),
+        ("US-EAST-1", "did you mean us-east-1?"),
+    ],
+)
+@pytest.mark.parametrize("given", [True, False], ids=["argument", "environment"])
+def test_what_is_no_region_has_a_cure_that_fits(
+    aws_environment: None, monkeypatch: pytest.MonkeyPatch, region: str, said: str, given: bool
+) -> None:
+    if not given:
+        monkeypatch.setenv("AWS_REGION", region)
+    client = efa.Client(**KEYS, **({"region": region} if given else {}))
+    error = raised(client.clusters)
+    assert error.code == "ec2.no_region"
+    assert (error.context["field"], error.context["value"]) == ("region", region)
+    assert said in (error.cure or "")
+
+
+def test_no_credentials_are_said_by_their_cause(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clear_aws_environment(monkeypatch, tmp_path)
+
+    def cure(**options: str) -> tuple[str, str]:
+        error = raised(efa.Client(region="us-east-1", **options).clusters)
+        assert error.code == "ec2.no_credentials"
+        assert "Attempted" not in str(error), "the list of what the SDK asked"
+        assert len(str(error)) < 300, error
+        return error.message, error.cure or ""
+
+    message, how = cure()
+    assert "neither the environment, nor the AWS CLI's files" in message
+    assert "aws sso login" in how
+    assert "no profile is defined there" in cure(profile="lab")[1]
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile lab]\nregion = us-east-1\n[profile night]\nsso_session = company\n"
+        "[sso-session company]\nsso_region = us-east-1\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert "did you mean lab?" in cure(profile="labs")[1]
+    assert "aws configure --profile lab" in cure(profile="lab")[1]
+    assert cure(profile="night")[1] == "sign in: aws sso login --profile night"
+    monkeypatch.setenv("AWS_PROFILE", "nights")
+    message, how = cure()
+    assert "AWS_PROFILE names it" in message
+    assert "did you mean night?" in how

@@ -239,3 +239,15 @@ def test_a_destroy_that_only_looked_says_so(cloud: Cloud) -> None:
 def test_a_wait_beyond_the_clock(cloud: Cloud) -> None:
     cloud.apply()
     assert cloud.connect(wait_timeout_s=1e19).destroy("train").removed
+
+
+def test_a_name_in_another_case_is_no_cluster_that_is_gone(cloud: Cloud) -> None:
+    cloud.apply()
+    client = cloud.client
+    for verb in (client.destroy, client.verify, client.describe, client.topology):
+        error = raised(partial(verb, "TRAIN"))
+        assert (error.code, error.cure) == ("verify.cluster_not_found", "did you mean train?")
+        assert not error.may_have_changed_aws
+    assert client.destroy("other").removed == []
+    assert raised(lambda: client.describe("trai")).cure == "did you mean train?"
+    assert client.describe("train").name == "train"

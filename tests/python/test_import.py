@@ -110,11 +110,7 @@ def test_completion_knows_the_names_that_are_imported_late() -> None:
 
 
 @pytest.mark.parametrize(
-    ("without", "asked", "extra"),
-    [
-        ("moto", "efa_sdk.testing.StandIn", "testing"),
-        ("tqdm", "efa_sdk.progress.Bar()", "progress"),
-    ],
+    ("without", "asked", "extra"), [("moto", "efa_sdk.testing.StandIn", "testing")]
 )
 def test_a_missing_extra_is_one_error_with_the_command(
     without: str, asked: str, extra: str

@@ -234,6 +234,8 @@ def test_drawings() -> None:
     html = layout._repr_html_()
     assert "<table" in html
     assert "<script" not in html
+    assert html.count('<img style="max-width:100%" alt="p5.48xlarge save-ips') == 1
+    assert layout.to_svg().count('class="box"') == 32
 
 
 def test_html_is_escaped() -> None:
@@ -241,7 +243,7 @@ def test_html_is_escaped() -> None:
     layout = CATALOG["c5n.18xlarge"].layout(public_ip="elastic-ip")
     text = layout.to_json().replace("c5n.18xlarge", evil.replace('"', '\\"'))
     html = efa.Layout.from_json(text)._repr_html_()
-    assert "<img" not in html
+    assert "<img src=x" not in html
     assert "&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;" in html
 
 

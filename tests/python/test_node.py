@@ -69,7 +69,7 @@ def test_the_inventory_of_a_machine(tmp_path: pathlib.Path) -> None:
     assert [(u.access, u.errno) for u in node.uverbs] == [("openable", None), ("denied", 21)]
     assert (node.memlock_bytes, node.kernel, node.shm_mib) == (65_536, None, None)
     assert "do not open: /dev/infiniband/uverbs1" in str(node)
-    assert node._repr_html_().startswith("<pre>p4d.24xlarge")
+    assert ">p4d.24xlarge" in node._repr_html_()
     assert pickle.loads(pickle.dumps(node)) == node
     assert hash(fabric.Node.from_json(node.to_json())) == hash(node)
 

@@ -43,7 +43,10 @@ def test_print_shows_what_exists_and_what_would_be_made(cloud: Cloud) -> None:
     assert "300 GiB encrypted gp3 root volume /dev/xvda" in joined
     assert "0:0=interface 0:1=efa-only 1-31:0=efa-only" in text
     assert plan.fingerprint in text[0]
-    assert plan._repr_html_().startswith("<pre>plan ")
+    html = plan._repr_html_()
+    assert ">plan " in html
+    assert html.startswith("<div><img ")
+    assert plan.to_svg().count(">node ") == 2
 
 
 def test_print_after_apply_has_nothing_to_make_but_what_is_launched(cloud: Cloud) -> None:

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import termios
 
+import efa_sdk as efa
 import pytest
-from efa_sdk import survey
+from efa_sdk import progress, survey
 from efa_sdk.progress import SurveyLine
 from support import DEADLINE_S, Cloud
 
@@ -28,6 +29,7 @@ plan, endpoint_url = sys.argv[1:]
 with efa.progress.Bar() as bar:
     client = efa.Client(region="us-east-1", endpoint_url=endpoint_url, progress=bar)
     client.apply(efa.Plan.from_json(plan))
+    client.destroy("train")
 """
 
 
@@ -46,7 +48,43 @@ def test_a_terminal_shows_every_step(cloud: Cloud) -> None:
     shown = on_terminal(command(cloud))
     for part in ("created security-group sg-", "created placement-group", "0 of 2 running"):
         assert part in shown
-    assert "| 0/2 " in shown
+    assert "|....................| 0/2 waiting for instance train" in shown
+    for end in ("2 of 2 running", "all terminated"):
+        assert f"|####################| 2/2 waiting for instance train ({end})" in shown
+    last = shown.strip().split("\r")[-1]
+    assert last.startswith("|####################| removed "), "it ends full"
+
+
+def event(detail: str, done: int | None = None) -> efa.Event:
+    told = {"action": "waiting", "resource_type": "instance", "id": "train", "detail": detail}
+    counted = {} if done is None else {"done": done, "total": 2}
+    return efa.Event.from_json(json.dumps({**told, **counted}))
+
+
+@pytest.mark.unit
+def test_an_event_says_how_many_of_how_many() -> None:
+    assert (event("1 of 2 running", 1).done, event("1 of 2 running", 1).total) == (1, 2)
+    assert (event("in use").done, event("in use").total) == (None, None)
+
+
+@pytest.mark.unit
+def test_a_notebook_draws_in_the_cell_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, str, bool]] = []
+
+    def publish(data: dict[str, str], *, raw: bool, display_id: str, update: bool) -> None:
+        shown.append((data["text/html"], display_id, update))
+
+    cells = iter([1, 2, 2])
+    monkeypatch.setattr(progress, "_notebook", lambda: publish)
+    monkeypatch.setattr(progress, "_running_cell", lambda: next(cells))
+    with progress.Bar() as bar:
+        for told in (event("0 of 2 running", 0), event("1 of 2 running", 1), event("all", 2)):
+            bar(told)
+    first, second, third = shown
+    assert [update for _, _, update in shown] == [False, False, True]
+    assert first[1] != second[1] == third[1]
+    assert second[0].startswith('<progress value="0.500"')
+    assert third[0].startswith('<progress value="1.000"')
 
 
 def _read(descriptor: int) -> bytes:

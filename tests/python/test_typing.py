@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -60,6 +61,21 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     return errors
 
 
+@pytest.fixture(scope="module")
+def found_by_pyright(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[int]]:
+    """The lines with errors by file, as pyright sees them in its strictest mode."""
+    work = tmp_path_factory.mktemp("pyright")
+    settings = {"include": [str(SNIPPETS)], "typeCheckingMode": "strict"}
+    (work / "settings.json").write_text(json.dumps(settings))
+    chosen = ("--outputjson", "-p", str(work / "settings.json"), "--pythonpath", sys.executable)
+    done = run("basedpyright", *chosen, cwd=work)
+    lines: dict[str, set[int]] = {name: set() for name in [*RIGHT, *WRONG]}
+    for one in json.loads(done.stdout)["generalDiagnostics"]:
+        if one["severity"] == "error":
+            lines[Path(one["file"]).name].add(one["range"]["start"]["line"] + 1)
+    return lines
+
+
 def expected(name: str) -> dict[int, set[str]]:
     """The codes that a line's `# E:` comment names."""
     marked = {}
@@ -87,6 +103,10 @@ def test_wrong(found: Found, name: str) -> None:
     assert set(found[name]) == set(marked), "exactly the marked lines"
     for number, codes in marked.items():
         assert found[name][number] & codes, f"line {number}: {found[name][number]}, not {codes}"
+
+
+def test_pyright_finds_the_same_lines(found_by_pyright: dict[str, set[int]]) -> None:
+    assert found_by_pyright == {name: set(expected(name)) for name in [*RIGHT, *WRONG]}
 
 
 @pytest.mark.parametrize("name", RIGHT)

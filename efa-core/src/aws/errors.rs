@@ -7,6 +7,7 @@ use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 
 use super::attempts::Counted;
+use super::profiles;
 use crate::error::{Code, Error, Result};
 use crate::failure::{self, Attempts};
 
@@ -118,7 +119,19 @@ pub(super) async fn check_credentials(config: &SdkConfig, source: Source<'_>) ->
         Ok(_) => Ok(()),
         Err(error) => {
             let why = root_cause(&error);
-            Err(no_credentials(source, &why).with_source(error))
+            let nowhere = why.starts_with("no credentials found in chain");
+            let refusal = match (source, profiles::of_environment()) {
+                (Source::Found, Some(profile)) if nowhere => no_credentials(
+                    Source::Profile(&profile),
+                    "AWS_PROFILE names it, and it has none",
+                ),
+                (Source::Found, _) if nowhere => no_credentials(source, NOWHERE),
+                (Source::Profile(_), _) if why.ends_with("provider was not enabled") => {
+                    no_credentials(source, "it has none")
+                }
+                _ => no_credentials(source, &why),
+            };
+            Err(refusal.with_source(error))
         }
     }
 }
@@ -139,7 +152,7 @@ fn no_credentials(source: Source<'_>, why: &str) -> Error {
              AWS_SECRET_ACCESS_KEY, or give the instance a role",
         ),
         Source::Profile(name) => error
-            .with_cure("check the profile's name and sign it in, or leave it out")
+            .with_cure(profiles::cure(name, why))
             .with_context("profile", name),
         Source::Given => error.with_cure(GIVEN),
         Source::Role(arn) => error
@@ -150,6 +163,10 @@ fn no_credentials(source: Source<'_>, why: &str) -> Error {
             .with_context("role_arn", arn),
     }
 }
+
+/// Instead of the SDK's list of what it asked.
+const NOWHERE: &str =
+    "neither the environment, nor the AWS CLI's files, nor a role of this machine gave any";
 
 const GIVEN: &str = "sign in again, or give credentials that are valid and can be refreshed";
 

@@ -137,12 +137,56 @@ impl AwsSdk {
 }
 
 fn region(config: &SdkConfig) -> Result<String> {
-    let region = config.region().map(ToString::to_string);
-    region.ok_or_else(|| {
-        Error::new(Code::Ec2NoRegion, "no AWS region is configured")
+    let Some(region) = config.region().map(ToString::to_string) else {
+        return Err(Error::new(Code::Ec2NoRegion, "no AWS region is configured")
             .with_cure("give region=…, or set AWS_REGION")
-            .with_context("field", "region")
-    })
+            .with_context("field", "region"));
+    };
+    match region_cure(&region) {
+        None => Ok(region),
+        Some(cure) => Err(Error::new(
+            Code::Ec2NoRegion,
+            format!("region is '{region}', which is no region"),
+        )
+        .with_cure(cure)
+        .with_context("field", "region")
+        .with_context("value", region)
+        .with_context("limit", "a region's name, such as us-east-1")),
+    }
+}
+
+/// What to do about a text that cannot be a region's name; `None` for one that can.
+fn region_cure(region: &str) -> Option<String> {
+    if region.trim().is_empty() {
+        let ways = "region=…, AWS_REGION or the AWS CLI's profile";
+        return Some(format!("give one such as us-east-1: {ways}"));
+    }
+    let written = region.trim().to_lowercase().replace(['_', ' '], "-");
+    if let Some(of) = region_of_zone(&written) {
+        return Some(format!("it is an Availability Zone: give its region, {of}"));
+    }
+    if let Some((_, number)) = written.rsplit_once("-az")
+        && number.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Some("it is the id of an Availability Zone: give its region's name".to_owned());
+    }
+    (written != region).then(|| format!("did you mean {written}?"))
+}
+
+/// The region of `us-east-1a`, `us-west-2-lax-1a` or `us-east-1-wl1-bos-wlz-1`.
+fn region_of_zone(zone: &str) -> Option<String> {
+    let parts: Vec<&str> = zone.split('-').collect();
+    let digits = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count();
+    let at = parts.iter().position(|part| digits(part) > 0)?;
+    let (length, last) = (digits(parts[at]), at + 1 == parts.len());
+    let letter = parts[at].len() == length + 1;
+    let is_zone = at >= 2
+        && if last {
+            letter
+        } else {
+            parts[at].len() == length
+        };
+    is_zone.then(|| [&parts[..at], &[&parts[at][..length]]].concat().join("-"))
 }
 
 /// The configuration with the role's credentials in place of its own, with which it is assumed.
@@ -185,6 +229,33 @@ fn check_endpoint(url: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_a_region_has_a_cure() {
+        for good in [
+            "us-east-1",
+            "us-gov-west-1",
+            "eusc-de-east-1",
+            "ap-southeast-7",
+            "local",
+        ] {
+            assert_eq!(region_cure(good), None, "{good}");
+        }
+        for (bad, said) in [
+            ("", "us-east-1"),
+            (" ", "AWS_REGION"),
+            ("us-east-1a", "its region, us-east-1"),
+            ("US-EAST-1B", "its region, us-east-1"),
+            ("us-west-2-lax-1a", "its region, us-west-2"),
+            ("us-east-1-wl1-bos-wlz-1", "its region, us-east-1"),
+            ("use1-az4", "the id of an Availability Zone"),
+            ("us_east_1", "did you mean us-east-1?"),
+            ("US-EAST-1 ", "did you mean us-east-1?"),
+        ] {
+            let cure = region_cure(bad).unwrap_or_default();
+            assert!(cure.contains(said), "{bad}: {cure}");
+        }
+    }
 
     #[tokio::test]
     async fn a_configuration_of_the_callers_own_is_taken_as_it_is() {

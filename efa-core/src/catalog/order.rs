@@ -49,33 +49,9 @@ fn number(chars: &mut Peekable<Chars<'_>>) -> u64 {
 
 /// At most three names that differ from `name` by few letters, nearest first.
 pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let name = name.to_lowercase();
-    let limit = (name.len() / 3).min(4);
-    let mut near: Vec<(usize, &str)> = names
-        .map(|candidate| (distance(&name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
-    near.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| natural(a.1, b.1)));
-    near.into_iter()
-        .take(3)
-        .map(|(_, candidate)| candidate)
-        .collect()
-}
-
-/// The number of letters to insert, remove or replace (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+    let mut names: Vec<&str> = names.collect();
+    names.sort_by(|a, b| natural(a, b));
+    crate::text::nearest(name, names)
 }
 
 #[cfg(test)]
@@ -102,18 +78,6 @@ mod tests {
         ];
         for pair in sorted.windows(2) {
             assert_eq!(natural(pair[0], pair[1]), Ordering::Less, "{pair:?}");
-        }
-    }
-
-    #[test]
-    fn distances() {
-        for (a, b, expected) in [
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("same", "same", 0),
-            ("ab", "ba", 2),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }
 

@@ -74,7 +74,10 @@ impl Query {
                 .with_context("value", text));
             }
         }
-        Ok(())
+        match &self.architecture {
+            Some(Architecture::Other(word)) => check_architecture(word),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn matches(&self, t: &InstanceType) -> bool {
@@ -88,7 +91,9 @@ impl Query {
             })
             .map(|gpu| gpu.count)
             .sum();
-        (self.names.is_empty() || self.names.iter().any(|pattern| matches(pattern, &t.name)))
+        // EC2's names have no capitals.
+        let named = |pattern: &String| matches(&pattern.to_lowercase(), &t.name);
+        (self.names.is_empty() || self.names.iter().any(named))
             && self
                 .architecture
                 .as_ref()
@@ -158,6 +163,22 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     tokens[token..]
         .iter()
         .all(|rest| matches!(rest, Token::Any))
+}
+
+/// Refuses words of others for EC2's architectures; what EC2 may add passes.
+fn check_architecture(word: &str) -> Result<()> {
+    let ec2s = match word.trim().to_lowercase().as_str() {
+        "aarch64" | "arm" | "arm64" | "armv8" | "graviton" => "arm64",
+        "amd64" | "x64" | "x86" | "x86-64" | "x86_64" | "intel" | "amd" => "x86_64",
+        "" => "x86_64 or arm64",
+        _ => return Ok(()),
+    };
+    let message = format!("architecture is '{word}', which is none of EC2's words");
+    Err(Error::new(Code::CatalogInvalidQuery, message)
+        .with_cure(format!("EC2 says {ec2s}"))
+        .with_context("field", "architecture")
+        .with_context("value", word)
+        .with_context("limit", "x86_64 or arm64"))
 }
 
 #[cfg(test)]

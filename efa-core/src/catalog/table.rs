@@ -34,20 +34,8 @@ const HEAD: [&str; 7] = [
 /// ```
 #[must_use]
 pub fn instance_type_table(types: &[&InstanceType]) -> String {
-    let dash = || "-".to_owned();
     let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(types.iter().map(|t| {
-        [
-            t.name.clone(),
-            t.default_vcpus.to_string(),
-            t.default_cores.map_or_else(dash, |cores| cores.to_string()),
-            t.memory_gib().to_string(),
-            t.maximum_efa_interfaces.to_string(),
-            t.network_cards.len().to_string(),
-            t.network_bandwidth
-                .map_or_else(dash, |gbps| gbps.to_string()),
-        ]
-    }));
+    rows.extend(types.iter().map(|t| cells(t)));
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: [usize; 7] = std::array::from_fn(width);
     let mut text = String::new();
@@ -59,6 +47,36 @@ pub fn instance_type_table(types: &[&InstanceType]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The same table for a notebook.
+///
+/// # Examples
+/// ```
+/// use efa_core::Catalog;
+/// use efa_core::catalog::instance_type_html;
+///
+/// let html = instance_type_html(Catalog::bundled());
+/// assert!(html.starts_with("<table>") && html.contains("p5.48xlarge"));
+/// ```
+#[must_use]
+pub fn instance_type_html<'a>(types: impl IntoIterator<Item = &'a InstanceType>) -> String {
+    let rows: Vec<Vec<String>> = types.into_iter().map(|t| cells(t).to_vec()).collect();
+    crate::html::table(&HEAD, &rows, false)
+}
+
+fn cells(t: &InstanceType) -> [String; 7] {
+    let dash = || "-".to_owned();
+    [
+        t.name.clone(),
+        t.default_vcpus.to_string(),
+        t.default_cores.map_or_else(dash, |cores| cores.to_string()),
+        t.memory_gib().to_string(),
+        t.maximum_efa_interfaces.to_string(),
+        t.network_cards.len().to_string(),
+        t.network_bandwidth
+            .map_or_else(dash, |gbps| gbps.to_string()),
+    ]
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::{Layout, notation};
 use crate::catalog::{InstanceType, NetworkCard};
 use crate::html::escape;
+use crate::svg::to_img;
 use crate::types::InterfaceType;
 
 /// A title, a table, and lines below it.
@@ -41,10 +42,12 @@ impl Layout {
         self.drawing().text()
     }
 
-    /// The same as an HTML table, for notebooks: no script, and all text escaped.
+    /// The picture of [`to_svg`](Self::to_svg), and the same as a table, for notebooks: no script,
+    /// and all text escaped.
     #[must_use]
     pub fn to_html(&self) -> String {
-        self.drawing().html()
+        let picture = to_img(&self.to_svg(), &self.to_string());
+        self.drawing().html(&picture)
     }
 
     fn drawing(&self) -> Drawing {
@@ -94,7 +97,7 @@ impl InstanceType {
     /// The same as an HTML table, for notebooks: no script, and all text escaped.
     #[must_use]
     pub fn to_html(&self) -> String {
-        self.drawing().html()
+        self.drawing().html("")
     }
 
     fn drawing(&self) -> Drawing {
@@ -201,7 +204,8 @@ impl Drawing {
         text
     }
 
-    fn html(&self) -> String {
+    /// A picture that is none leaves the table.
+    fn html(&self, picture: &str) -> String {
         let row = |cells: &[String], tag: &str| {
             let cells = cells
                 .iter()
@@ -210,7 +214,7 @@ impl Drawing {
         };
         let rows: String = self.rows.iter().map(|cells| row(cells, "td")).collect();
         let mut html = format!(
-            "<div><p>{}</p><table><thead>{}</thead><tbody>{rows}</tbody></table>",
+            "<div><p>{}</p>{picture}<table><thead>{}</thead><tbody>{rows}</tbody></table>",
             escape(&self.title),
             row(&self.head, "th")
         );

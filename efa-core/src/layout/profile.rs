@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::text::did_you_mean;
 
 /// How the interfaces of an instance are shared between EFA and IP traffic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,9 +118,12 @@ impl Request {
 }
 
 fn unknown<const N: usize>(code: Code, what: &str, text: &str, choices: [&str; N]) -> Error {
+    let limit = choices.join(", ");
+    let or = format!("choose one of {limit}");
     Error::new(code, format!("no {what} {text:?}"))
-        .with_cure(format!("choose one of {}", choices.join(", ")))
+        .with_cure(did_you_mean(text, choices, &or))
         .with_context("value", text)
+        .with_context("limit", limit)
 }
 
 impl FromStr for Profile {

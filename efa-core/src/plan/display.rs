@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{FurtherSecurityGroups, Plan, PlannedSecurityGroup, launch};
+use crate::html::preformatted;
 use crate::launch::{BlockDeviceMapping, UserData};
+use crate::svg::to_img;
 
 /// Marks of the lines: what is used as it is, and what would be made.
 const USED: char = '=';
@@ -12,10 +14,14 @@ const MADE: char = '+';
 const ELSE: char = '|';
 
 impl Plan {
-    /// The text form as HTML, for notebooks.
+    /// The picture and the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
-        crate::html::preformatted(&self.to_string())
+        let picture = to_img(
+            &self.to_svg(),
+            &format!("the plan of cluster '{}'", self.name()),
+        );
+        format!("<div>{picture}{}</div>", preformatted(&self.to_string()))
     }
 }
 

@@ -6,7 +6,7 @@ use super::placement::{self, Wanted};
 use super::subnets::{self, Demand};
 use super::way_out::{self, Needs, Ways};
 use super::{image, instance_role, interfaces};
-use crate::catalog::InstanceType;
+use crate::catalog::{Catalog, InstanceType};
 use crate::ec2::{
     CapacityReservation, Ec2, Filter, Image, PlacementGroup, SecurityGroup, Subnet, Vpc,
 };
@@ -16,6 +16,7 @@ use crate::services::Aws;
 use crate::spec::selector::{self, Selectable, Selector};
 use crate::spec::{Capacity, CheckedSpec, InstanceProfileChoice, SecurityGroupChoice};
 use crate::tags;
+use crate::text::did_you_mean;
 use crate::types::ResourceKind;
 
 /// What a plan is decided from, as read from AWS.
@@ -110,11 +111,13 @@ async fn instance_type(ec2: &dyn Ec2, name: &str) -> Result<InstanceType> {
         .describe_instance_types(&[Filter::new("instance-type", name)])
         .await?;
     found.into_iter().find(|t| t.name == name).ok_or_else(|| {
+        let near = Catalog::bundled().nearest(name);
+        let cure = did_you_mean(name, near, "Catalog.find lists the types that have EFA");
         Error::new(
             Code::CatalogUnknownInstanceType,
             format!("{} has no instance type '{name}'", ec2.region()),
         )
-        .with_cure("see Catalog.find for the types that support EFA")
+        .with_cure(cure)
         .with_context("instance_type", name)
         .with_context("region", ec2.region())
     })

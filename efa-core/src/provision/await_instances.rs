@@ -1,12 +1,10 @@
 //! DescribeInstanceStatus while instances start, and DescribeInstances once they have.
 
-use super::progress::Action;
 use super::states::{States, count};
 use super::steps::{Steps, timeout};
 use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Result};
 use crate::failure::of_code;
-use crate::resource;
 use crate::tags;
 
 /// EC2's reason for an instance that it has no room for after all.
@@ -31,16 +29,24 @@ pub(super) async fn await_running(
     let wanted = instance_ids.len();
     let mut poll = steps.poll();
     let mut states = States::Cheap;
+    let tell = |running: usize| {
+        let detail = format!("{running} of {wanted} running");
+        steps.tell_waiting(name, detail, running, wanted);
+    };
     loop {
         let running = match starting(&mut states, steps, instance_ids).await? {
             Some(running) => running,
             None => match read_in_full(steps, name, instance_ids, others).await? {
-                Seen::End(started) => return Ok(started),
+                Seen::End(started) => {
+                    if matches!(started, Started::All) {
+                        tell(wanted);
+                    }
+                    return Ok(started);
+                }
                 Seen::Starting(running) => running,
             },
         };
-        let detail = format!("{running} of {wanted} running");
-        steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
+        tell(running);
         if !steps.pause(&mut poll).await? {
             let what = format!("only {running} of {wanted} instances of '{name}' were running");
             return Err(timeout(&what, steps.wait.timeout));

@@ -4,7 +4,7 @@ use super::associate_address::{self, Owner};
 use super::next::{Verb, next_command};
 use super::steps::{SETTLING, Steps};
 use super::{leftovers, terminate_instances};
-use crate::cluster::{Cluster, not_found};
+use crate::cluster::{Cluster, not_found, not_found_near};
 use crate::ec2::{Instance, InstanceState};
 use crate::error::{Code, Error, Leftover, Result};
 use crate::layout::PublicIp;
@@ -32,7 +32,7 @@ pub(super) async fn find(steps: &Steps<'_>, name: &str) -> Result<Nodes> {
     };
     let (ended, mut live): (Vec<Instance>, Vec<Instance>) = shown.into_iter().partition(gone);
     if live.is_empty() {
-        return Err(not_found(name, steps.aws.region()));
+        return Err(not_found_near(steps.aws, name).await);
     }
     live.sort_by(|a, b| (a.launch_index, &a.instance_id).cmp(&(b.launch_index, &b.instance_id)));
     Ok(Nodes {

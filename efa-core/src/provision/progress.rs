@@ -50,6 +50,36 @@ pub struct Event {
     pub id: String,
     /// More, such as `1 of 2 running`.
     pub detail: String,
+    /// How many of `total` are there, of what is waited for; `None` for a single step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<u32>,
+    /// How many there will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u32>,
+}
+
+impl Event {
+    pub(crate) fn new(
+        action: Action,
+        resource_type: &str,
+        id: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            action,
+            resource_type: resource_type.to_owned(),
+            id: id.into(),
+            detail: detail.into(),
+            done: None,
+            total: None,
+        }
+    }
+
+    pub(crate) fn counted(mut self, done: usize, total: usize) -> Self {
+        self.done = u32::try_from(done).ok();
+        self.total = u32::try_from(total).ok();
+        self
+    }
 }
 
 impl fmt::Display for Event {

@@ -9,6 +9,7 @@ use super::cancel::Cancel;
 use super::progress::{Action, Event};
 use crate::clock::Clock;
 use crate::error::{Code, Error, Leftover, Result};
+use crate::resource;
 use crate::services::Aws;
 
 /// How long to wait for EC2, and how often to look.
@@ -90,12 +91,13 @@ impl<'a> Steps<'a> {
         id: impl Into<String>,
         detail: impl Into<String>,
     ) {
-        (self.progress)(&Event {
-            action,
-            resource_type: resource_type.to_owned(),
-            id: id.into(),
-            detail: detail.into(),
-        });
+        (self.progress)(&Event::new(action, resource_type, id, detail));
+    }
+
+    /// Of instances that are waited for: how many of how many are there.
+    pub(super) fn tell_waiting(&self, name: &str, detail: String, done: usize, total: usize) {
+        let event = Event::new(Action::Waiting, resource::INSTANCE, name, detail);
+        (self.progress)(&event.counted(done, total));
     }
 
     /// The clock's time.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::destroy_report::Removal;
-use super::progress::Action;
 use super::states::{States, count};
 use super::steps::{Poll, Steps, answered, timeout};
 use crate::cluster::live_instances;
@@ -53,6 +52,7 @@ async fn end(
         let mut live = live_instances(steps.aws, name).await?;
         live.retain(|instance| which(&instance.instance_id));
         if live.is_empty() {
+            watch.end();
             return Ok(shown);
         }
         for instance in &live {
@@ -88,6 +88,7 @@ pub(super) async fn await_unfinished(steps: &Steps<'_>, name: &str) -> Result<()
         let ending = |i: &&Instance| i.state == InstanceState::ShuttingDown;
         let ids = ids_of(instances.iter().filter(ending));
         if ids.is_empty() {
+            watch.end();
             return Ok(());
         }
         watch.leave(&ids).await?;
@@ -106,6 +107,8 @@ struct Watch<'s> {
     states: States,
     /// Whether all were said to be gone before, and a full look showed one.
     was_over: bool,
+    /// How many were waited for when that was last told.
+    told: usize,
 }
 
 impl<'s> Watch<'s> {
@@ -116,6 +119,7 @@ impl<'s> Watch<'s> {
             poll: steps.poll(),
             states: States::Cheap,
             was_over: false,
+            told: 0,
         }
     }
 
@@ -130,18 +134,27 @@ impl<'s> Watch<'s> {
                 self.was_over = true;
                 return Ok(());
             }
-            self.pause(ids.len() - gone.min(ids.len())).await?;
+            self.pause(gone.min(ids.len()), ids.len()).await?;
             if leaving == 0 || leaving + gone < ids.len() {
                 return Ok(());
             }
         }
     }
 
+    /// Tells that nothing is left to wait for, where a wait was told.
+    fn end(&self) {
+        if self.told > 0 {
+            let detail = "all terminated".to_owned();
+            self.steps
+                .tell_waiting(self.name, detail, self.told, self.told);
+        }
+    }
+
     /// Sleeps until the next look; the error of a wait that is over.
-    async fn pause(&mut self, left: usize) -> Result<()> {
-        let (steps, name) = (self.steps, self.name);
-        let detail = format!("{left} not yet terminated");
-        steps.tell(Action::Waiting, resource::INSTANCE, name, detail);
+    async fn pause(&mut self, gone: usize, all: usize) -> Result<()> {
+        let (steps, name, left) = (self.steps, self.name, all - gone);
+        steps.tell_waiting(name, format!("{left} not yet terminated"), gone, all);
+        self.told = all;
         if steps.pause(&mut self.poll).await? {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::selector::Selector;
 use crate::error::{Error, Result};
 use crate::tags;
+use crate::text::did_you_mean;
 use crate::types::ResourceKind;
 
 /// A security group to use, or one to make.
@@ -233,7 +234,7 @@ impl FromStr for Capacity {
                         other,
                         "on-demand, spot, open, the id of a reservation or Capacity Block (cr-…), \
                          several with their counts (cr-…:8,cr-…:8), or the ARN of a resource group",
-                        "choose one of them",
+                        &did_you_mean(other, ["on-demand", "spot", "open"], "choose one of them"),
                     )
                 })
             }
@@ -389,6 +390,14 @@ impl DeepLearningSystem {
     }
 }
 
+/// The words for images.
+const IMAGES: [&str; 4] = [
+    "al2023",
+    "dlami-al2023",
+    "dlami-ubuntu-22.04",
+    "dlami-ubuntu-24.04",
+];
+
 impl FromStr for ImageChoice {
     type Err = Error;
 
@@ -429,12 +438,15 @@ impl ImageChoice {
         if well_formed {
             return Ok(());
         }
+        let image = self.to_string();
+        let or = "give one of these: an image is never chosen by its name alone";
+        let cure = did_you_mean(&image, IMAGES, or);
         Err(Error::invalid_spec(
             "image",
-            self,
+            image,
             "ami-… with 8 or 17 hexadecimal digits, al2023, dlami-al2023, dlami-ubuntu-22.04, dlami-ubuntu-24.04, ssm:/parameter, \
              or owner/name with an account, amazon or self as owner",
-            "give one of these: an image is never chosen by its name alone",
+            &cure,
         ))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use efa_core::html::escape;
+use efa_core::html::{LEFT, escape};
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Status};
@@ -159,13 +159,14 @@ impl Report {
     #[must_use]
     pub fn to_html(&self) -> String {
         let mut html = format!(
-            "<p><b>{}</b><br>{}</p><table><tr><th>status</th><th>check</th><th>finding</th></tr>",
+            "<p><b>{}</b><br>{}</p><table><tr><th {LEFT}>status</th><th {LEFT}>check</th>\
+             <th {LEFT}>finding</th></tr>",
             escape(&self.headline()),
             escape(&self.machine())
         );
         for finding in self.shown() {
             html.push_str(&format!(
-                "<tr><td>{}</td><td><code>{}</code></td><td>{}",
+                "<tr><td {LEFT}>{}</td><td {LEFT}><code>{}</code></td><td {LEFT}>{}",
                 finding.status,
                 escape(&finding.id),
                 escape(&finding.title)

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use efa_core::html::preformatted;
+use efa_core::svg::to_img;
 use serde::{Deserialize, Serialize};
 
 use super::affinity::Pinning;
@@ -286,10 +288,12 @@ fn statements(report: &Report) -> Vec<String> {
 }
 
 impl Report {
-    /// The text form as HTML, for notebooks: escaped, without scripts.
+    /// The picture of [`to_svg`](Self::to_svg) and the text form as HTML, for notebooks: escaped,
+    /// without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
-        efa_core::html::preformatted(&self.to_string())
+        let picture = to_img(&self.to_svg(), "measured and expected rates of each rail");
+        format!("<div>{picture}{}</div>", preformatted(&self.to_string()))
     }
 }
 

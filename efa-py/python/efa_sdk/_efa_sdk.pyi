@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import efa_sdk.fabric
 import efa_sdk.lifetime
+import efa_sdk.rows
 from efa_sdk import choices
 from _typeshed import Incomplete
 from datetime import timedelta
 from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyBreaks, SurveyMode, SurveyPattern, SurveyStatus, Tenancy, Wait
+from efa_sdk.rows import Rows, Table
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -54,6 +56,8 @@ class AcceptanceFinding:
     def from_json(text: "str") -> AcceptanceFinding:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def said(self, /) -> str:
@@ -113,6 +117,8 @@ class AcceptanceReport:
     def from_json(text: "str") -> AcceptanceReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_ids(self, /) -> list[str]:
@@ -131,8 +137,8 @@ class AcceptanceReport:
     @staticmethod
     def load(path: "str | os.PathLike[str]") -> AcceptanceReport:
         """
-        The report that `save` wrote; what was seen is judged again. Raises FabricError for what is
-        none.
+        The report that `save` wrote to `path`; what was seen is judged again. Raises FabricError
+        for what is none.
         """
     @property
     def name(self, /) -> str:
@@ -146,8 +152,9 @@ class AcceptanceReport:
         """
     def raise_for_verdict(self, /) -> None:
         """
-        Raises UnhealthyError (`fabric.unhealthy`) where the cluster is refused, and NotSurveyedError
-        (`fabric.not_surveyed`) where it could not be judged. Both are FabricErrors.
+        Raises UnhealthyError (`fabric.unhealthy`) where the cluster is refused, and
+        NotSurveyedError (`fabric.not_surveyed`) where it could not be judged. Both are
+        FabricErrors.
         """
     def replace(self, /, client: Client) -> Cluster:
         """
@@ -159,8 +166,8 @@ class AcceptanceReport:
         """
     def save(self, /, path: "str | os.PathLike[str]") -> Path:
         """
-        Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
-        folder, to a new file there that is named by the report's time. Returns the file. Raises
+        Writes the report as JSON: to the file `path`, which is replaced as a whole, or, where it is
+        a folder, to a new file there that is named by the report's time. Returns the file. Raises
         FabricError where it cannot be written.
         """
     @property
@@ -206,11 +213,12 @@ class AsyncClient:
     The verbs of `Client` as awaitables; use `efa_sdk.aio.Client`.
     """
     def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, session: "object | None" = None, credentials: "object | None" = None, access_key_id: "str | None" = None, secret_access_key: "str | None" = None, session_token: "str | None" = None, role_arn: "str | None" = None, role_session_name: "str | None" = None, external_id: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> AsyncClient: ...
+    def __repr__(self, /) -> str: ...
     def apply(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
         As `Client.apply`, until `cancel`.
         """
-    def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> "collections.abc.Awaitable[list[CapacityBlockOffering]]":
+    def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> "collections.abc.Awaitable[efa_sdk.rows.Rows[CapacityBlockOffering]]":
         """
         As `Client.capacity_block_offerings`.
         """
@@ -218,7 +226,7 @@ class AsyncClient:
         """
         As `Client.catalog`.
         """
-    def clusters(self, /) -> "collections.abc.Awaitable[list[ClusterSummary]]":
+    def clusters(self, /) -> "collections.abc.Awaitable[efa_sdk.rows.Rows[ClusterSummary]]":
         """
         As `Client.clusters`.
         """
@@ -303,6 +311,8 @@ class AttachedInterface:
     def from_json(text: "str") -> AttachedInterface:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def group_ids(self, /) -> list[str]:
@@ -374,6 +384,8 @@ class Bandwidth:
     def from_json(text: "str") -> Bandwidth:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gb_per_s(self, /) -> float:
@@ -441,6 +453,8 @@ class Bootstrap:
     def from_json(text: "str") -> Bootstrap:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def huge_pages(self, /) -> int | None:
@@ -526,6 +540,8 @@ class CapacityBlockOffering:
     def from_json(text: "str") -> CapacityBlockOffering:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_count(self, /) -> int:
@@ -592,6 +608,8 @@ class CapacityReservation:
     def from_json(text: "str") -> CapacityReservation:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_platform(self, /) -> str | None:
@@ -642,30 +660,42 @@ class Catalog:
     def __ne__(self, value: object, /) -> bool: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
     @staticmethod
     def bundled() -> Catalog:
         """
         The catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot, and
         rows kept by hand for types that it lacks. Reads no file and calls nothing.
         """
-    def find(self, /, *, name: "str | Sequence[str] | None" = None, architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None, minimum_gpus: "int | None" = None, minimum_vcpus: "int | None" = None, minimum_memory_mib: "int | None" = None, minimum_efa_interfaces: "int | None" = None, minimum_network_bandwidth_gbps: "float | None" = None, cluster_placement: "bool | None" = None, capacity_block: "bool | None" = None, spot: "bool | None" = None, bare_metal: "bool | None" = None, zone: "str | None" = None) -> list[InstanceType]:
+    def find(self, /, *, name: "str | Sequence[str] | None" = None, architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None, minimum_gpus: "int | None" = None, minimum_vcpus: "int | None" = None, minimum_memory_mib: "int | None" = None, minimum_efa_interfaces: "int | None" = None, minimum_network_bandwidth_gbps: "float | None" = None, cluster_placement: "bool | None" = None, capacity_block: "bool | None" = None, spot: "bool | None" = None, bare_metal: "bool | None" = None, zone: "str | None" = None) -> Rows[InstanceType]:
         """
         The types for which every condition holds, sorted.
 
-        name: EC2 wildcards (`*`, `?`), any of several. architecture: `x86_64` or `arm64`.
-        gpu_name: wildcards, any case. minimum_network_bandwidth_gbps: of the whole instance.
-        zone: needs a live catalog (`Client.catalog()`).
+        name: EC2 wildcards (`*`, `?`) in any case, any of several. architecture: `x86_64` or
+        `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least so many in the
+        instance; minimum_memory_mib: in MiB. cluster_placement, capacity_block, spot, bare_metal:
+        whether it has or can be that, either way when None. gpu_name: wildcards, any case.
+        minimum_network_bandwidth_gbps: Gbit/s of the whole instance. zone: needs a live catalog
+        (`Client.catalog()`).
 
-        Raises CatalogError for a malformed pattern, or a zone on a catalog without offerings.
+        Every condition is left out by default, when None. Raises CatalogError for a malformed
+        pattern, a word that is none of EC2's architectures, or a zone on a catalog without
+        offerings.
+
+        >>> import efa_sdk as efa
+        >>> [t.name for t in efa.Catalog.bundled().find(name="p5*", minimum_efa_interfaces=32)][:1]
+        ['p5.48xlarge']
         """
     @staticmethod
     def from_json(text: "str") -> Catalog:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     def get(self, /, name: "str") -> InstanceType | None:
         """
-        The type of this name, or None.
+        The type of this `name`, or None.
         """
     def names(self, /) -> list[str]:
         """
@@ -680,9 +710,14 @@ class Catalog:
         """
         The value as JSON.
         """
+    def to_pandas(self, /) -> "typing.Any":
+        """
+        All types with all fields, as a pandas.DataFrame with a row per type. Memory is in MiB,
+        bandwidth in Gbps. Raises MissingExtraError without pandas.
+        """
     def zones(self, /, instance_type: "str") -> list[str] | None:
         """
-        The zones that offer a type, sorted; None where the catalog knows no offerings.
+        The zones that offer an instance_type, sorted; None where the catalog knows no offerings.
         """
 
 @final
@@ -709,6 +744,8 @@ class Check:
     def from_json(text: "str") -> Check:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def name(self, /) -> str:
@@ -718,8 +755,8 @@ class Check:
     @property
     def status(self, /) -> CheckStatus:
         """
-        `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not be
-        looked at).
+        `passed`, `failed`, `skipped` (there is nothing to look at) or `unknown` (it could not
+        be looked at).
         """
     def to_json(self, /) -> str:
         """
@@ -734,17 +771,36 @@ class Client:
 
     Region and credentials that are not given come from where the AWS CLI takes them.
     endpoint_url: another endpoint, such as a stand-in's. profile: of the AWS CLI's
-    configuration. session: a Session of boto3 or botocore, whose region is taken too where none is
-    given; credentials: botocore's Credentials. Either is asked at every call, in a thread, and
-    refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn: a
-    role to call as, assumed with the credentials that the others say, and again before it
-    expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in seconds of each wait of `apply` and `destroy`;
-    poll_interval_s: time between the first two looks, growing up to 10 s. progress: called with an `Event` at every step of them.
+    configuration. session: a Session of boto3 or botocore, whose region is taken too where none
+    is given; credentials: botocore's Credentials. Either is asked at every call, in a thread,
+    and refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn:
+    a role to call as, assumed with the credentials that the others say, and again before it
+    expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in
+    seconds of each wait of `apply` and `destroy`; poll_interval_s: time between the first two
+    looks, growing up to 10 s. progress: called with an `Event` at every step of them; None
+    calls nothing.
 
-    The first call connects; it raises Ec2Error without a region or credentials, and PlanError for
-    credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
+    A client is a context manager, with nothing to close; `cluster` destroys a cluster at the
+    end of a block.
+
+    >>> import efa_sdk as efa
+    >>> with efa.Client(region="us-east-1") as client:
+    ...     print(client)
+    Client(region='us-east-1')
+
+    The first call connects; it raises Ec2Error without a region or credentials, and PlanError
+    for credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
     """
+    def __enter__(self, /) -> Client:
+        """
+        The client itself: a `with` block says where it is used.
+        """
+    def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None:
+        """
+        Nothing to close: clusters stay. `cluster` is what destroys at the end of a block.
+        """
     def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, session: "object | None" = None, credentials: "object | None" = None, access_key_id: "str | None" = None, secret_access_key: "str | None" = None, session_token: "str | None" = None, role_arn: "str | None" = None, role_session_name: "str | None" = None, external_id: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
+    def __repr__(self, /) -> str: ...
     def apply(self, /, plan: "Plan") -> Cluster:
         """
         Makes what the plan says and waits until all instances run. Calling it again is safe.
@@ -752,10 +808,12 @@ class Client:
         Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
         Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
         """
-    def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> list[CapacityBlockOffering]:
+    def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> Rows[CapacityBlockOffering]:
         """
-        Capacity Blocks that can be bought, earliest first. duration_hours: a multiple of 24.
-        Nothing is bought.
+        Capacity Blocks that can be bought, earliest first. Nothing is bought.
+
+        instance_type: such as `p5.48xlarge`. instance_count: how many instances. duration_hours:
+        how long, in hours, a multiple of 24. All three are needed.
         """
     def catalog(self, /) -> Catalog:
         """
@@ -770,23 +828,27 @@ class Client:
         Raises what `apply` and `destroy` raise; `leftovers` lists what is left, and `__context__`
         is the block's own exception.
         """
-    def clusters(self, /) -> list[ClusterSummary]:
+    def clusters(self, /) -> Rows[ClusterSummary]:
         """
         Every cluster of ours in the region, half-made ones too, by name.
         """
     def describe(self, /, name: "str") -> Cluster:
         """
-        The cluster of this name as it stands. Raises VerifyError when there is none.
+        The cluster of this `name` as it stands. Raises VerifyError when there is none.
         """
     def destroy(self, /, name: "str") -> DestroyReport:
         """
-        Removes everything that was made for the cluster of this name, and only that.
+        Removes everything that was made for the cluster of this `name`, and only that. Finding
+        nothing is no error: the report is then empty.
+
+        Raises ProvisionError or Ec2Error: call it again to finish. Raises VerifyError where nothing
+        is named so, and a cluster has the name in another case.
         """
     def extend(self, /, name: "str", expires_after: "datetime.timedelta") -> Cluster:
         """
-        Lets a cluster that was launched with `expires_after` live for `expires_after` from now. Its
-        nodes read the new time from their tags, within a minute of EC2 showing it to them. Calling
-        it again is safe.
+        Lets the cluster of this `name`, launched with `expires_after`, live for `expires_after`
+        from now. Its nodes read the new time from their tags, within a minute of EC2 showing it to
+        them. Calling it again is safe.
 
         Raises PlanError for a cluster that was launched without, or whose Capacity Block ends
         before; VerifyError, ProvisionError or Ec2Error.
@@ -799,6 +861,9 @@ class Client:
     def plan(self, /, spec: "ClusterSpec") -> Plan:
         """
         What `apply` would use and make. Changes nothing.
+
+        spec: what you ask for. Raises PlanError, LayoutError or CatalogError for what cannot
+        work, Ec2Error for failed calls.
         """
     def preflight(self, /, plan: "Plan") -> PreflightReport:
         """
@@ -829,10 +894,10 @@ class Client:
         """
     def replace(self, /, name: "str", nodes: "Sequence[str]") -> Cluster:
         """
-        Replaces these nodes, by instance id, by as many new ones with the same placement,
-        interfaces, image, volume and user data, such as those that a survey says to drain. The new
-        nodes run before the old ones end; in a capacity reservation the old ones end first, since
-        they hold its places. Calling it again with the same nodes is safe.
+        Replaces these nodes of the cluster of this `name`, by instance id, by as many new ones with
+        the same placement, interfaces, image, volume and user data, such as those that a survey
+        says to drain. The new nodes run before the old ones end; in a capacity reservation the old
+        ones end first, since they hold its places. Calling it again with the same nodes is safe.
 
         Raises PlanError for a node that is none of the cluster, or when all nodes are named;
         ProvisionError or Ec2Error, as `apply`.
@@ -840,28 +905,36 @@ class Client:
     def run_command(self, /, name: "str", script: "str", *, deadline_s: "float" = 600.0, wait_online_s: "float" = 300.0) -> CommandReport:
         """
         Runs a shell script as root on every instance of the cluster through SSM, and collects
-        what it prints. deadline_s: from sending until it is cancelled; wait_online_s: how long
-        the agents may take to come online.
+        what it prints.
+
+        name: of the cluster. script: for `sh`, at most what SSM takes. deadline_s: seconds from
+        sending until it is cancelled, 600 by default; wait_online_s: how many seconds the agents
+        may take to come online, 300 by default.
         """
     def shrink(self, /, name: "str", count: "int | None" = None, *, nodes: "Sequence[str] | None" = None) -> Cluster:
         """
-        Takes nodes out of the cluster for good: the last ones, down to `count`, or those of `nodes`,
-        by instance id. Calling it again is safe.
+        Takes nodes out of the cluster of this `name` for good: the last ones, down to `count`, or
+        those of `nodes`, by instance id. Calling it again is safe.
 
         Raises PlanError, ProvisionError or Ec2Error, as `replace`.
         """
     def topology(self, /, name: "str") -> Topology:
         """
-        Where the cluster's running instances hang in the network, ranked by nearness.
+        Where the running instances of the cluster of this `name` are connected in the network,
+        ranked by nearness.
         """
     def verify(self, /, cluster: "str | Plan") -> VerifyReport:
         """
         Compares a cluster with the plan that its tags record, or with the plan that is given.
+
+        cluster: a name, or the plan. Raises VerifyError where there is no such cluster.
         """
     def verify_instance(self, /, instance_id: "str") -> InstanceReport:
         """
         Checks one instance, whoever launched it: its EFA interfaces, their security groups, and
         the zone and placement group of the instances that share these.
+
+        instance_id: such as `i-0123456789abcdef0`. Raises VerifyError where there is none.
         """
 
 @final
@@ -886,9 +959,11 @@ class Cluster:
     def from_json(text: "str") -> Cluster:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
-    def instances(self, /) -> list[Instance]:
+    def instances(self, /) -> Rows[Instance]:
         """
         Its instances, by launch index.
         """
@@ -927,39 +1002,46 @@ class ClusterSpec:
     """
     A cluster of identical instances in one subnet: what you ask for.
 
-    name: 1 to 63 letters, digits and hyphens. subnet: an id, a tag (`key=value`) or a name,
-    or a list of them; all instances go to one, the next is tried where a zone has no
-    capacity; vpc: the same for the VPC, needed when subnet is None. image: `ami-…`, `al2023`,
-    `dlami-al2023`, `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or
-    `owner/name pattern`. minimum_count: launch with so many if not all can be had; all or
-    nothing when None. capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity
-    Block, several with their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a
-    resource group of reservations. security_group: use this group (id, tag or name), which must
-    allow all
-    traffic with itself both ways, or gets the missing rules with adopt_security_group; made
-    when None. ssh_cidrs: ranges that may reach port 22 of a group that is made. placement:
-    `cluster` or `none`; placement_group_name: use this cluster placement group; made when
-    None. interfaces: your own instead of a profile's, under the same checks. volume_size_gib:
-    root volume, always encrypted; a recommended size when None; volume_type, volume_iops,
-    volume_throughput_mib_s and volume_kms_key_id say how it is made, as in `Volume`. volumes:
-    further volumes. further_security_groups: existing groups that every interface is in, too;
+    name: 1 to 63 letters, digits and hyphens. instance_type: such as `p5.48xlarge`. count: how
+    many instances, 1 to 1000. subnet: an id, a tag (`key=value`) or a name, or a list of them;
+    all instances go to one, the next is tried where a zone has no capacity; vpc: the same for
+    the VPC, needed when subnet is None. image: `ami-…`, `al2023`, `dlami-al2023`,
+    `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or `owner/name pattern`.
+    minimum_count: launch with so many if not all can be had; all or nothing when None.
+    capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity Block, several with
+    their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a resource group of
+    reservations. security_group: use this group (id, tag or name), which must allow all traffic
+    with itself both ways, or gets the missing rules with adopt_security_group; made when None.
+    ssh_cidrs: ranges that may reach port 22 of a group that is made. placement: `cluster` or
+    `none`; placement_group_name: use this cluster placement group; made when None. interfaces:
+    your own instead of a profile's, under the same checks. profile, efa, public_ip: as in
+    `InstanceType.layout`. volume_size_gib: GiB of the root volume, always encrypted; a
+    recommended size when None; volume_type, volume_iops, volume_throughput_mib_s (MiB/s) and
+    volume_kms_key_id say how it is made, as in `Volume`. volumes: further volumes.
+    further_security_groups: existing groups that every interface is in, too;
     ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
-    or `default`. threads_per_core: 1 turns simultaneous multithreading off.
-    spot_maximum_price: dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None;
-    metadata_tags: instances can read their tags. host_names: `resource-name` calls them by their
-    id in private DNS, `ip-name` by their address; what the subnet says when None. name_tag: the
-    Name tag, the cluster's name
-    when None; interface_tags: tags of the interfaces alone. instance_profile: a name, or
-    an `InstanceRole` to make one. expires_after: how long after the plan is made each node ends
-    itself, 10 minutes to 365 days; never when None. bootstrap: installs the EFA software at the
-    first boot, after user_data has run. user_data: at most 16,384 bytes with the bootstrap's
-    script, no secrets; what is larger is compressed with gzip if cloud-init reads it, and with
-    compress_user_data what is smaller, too; beside a bootstrap a script (`#!…`), `#cloud-config`,
-    `#cloud-boothook` or `#include`. launch_template: a template's id or name, and `:version`
-    (`$Default` without): what it sets and the specification does not is taken, what contradicts
-    it is refused; image `launch-template` takes its image.
+    or `default`. threads_per_core: 1 turns simultaneous multithreading off. spot_maximum_price:
+    dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None; metadata_tags:
+    instances can read their tags. host_names: `resource-name` calls them by their id in private
+    DNS, `ip-name` by their address; what the subnet says when None. name_tag: the Name tag, the
+    cluster's name when None; interface_tags: tags of the interfaces alone. key_name: an EC2 key
+    pair for SSH. instance_profile: a name, or an `InstanceRole` to make one. expires_after: how
+    long after the plan is made each node ends itself, 10 minutes to 365 days; never when None.
+    bootstrap: installs the EFA software at the first boot, after user_data has run. user_data: at
+    most 16,384 bytes with the bootstrap's script, no secrets; what is larger is compressed with
+    gzip if cloud-init reads it, and with compress_user_data what is smaller, too; beside a
+    bootstrap a script (`#!…`), `#cloud-config`, `#cloud-boothook` or `#include`. launch_template:
+    a template's id or name, and `:version` (`$Default` without): what it sets and the
+    specification does not is taken, what contradicts it is refused; image `launch-template` takes
+    its image.
 
     Raises PlanError that names the field, the value, the limit and the cure.
+
+    >>> import efa_sdk as efa
+    >>> efa.ClusterSpec(
+    ...     name="train", instance_type="p5.48xlarge", count=2, subnet="private", image="al2023"
+    ... )
+    ClusterSpec(name='train', instance_type='p5.48xlarge', count=2)
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -967,6 +1049,7 @@ class ClusterSpec:
     def __new__(cls, /, *, name: "str", instance_type: "str", count: "int", image: "str", subnet: "str | Sequence[str] | None" = None, vpc: "str | None" = None, minimum_count: "int | None" = None, capacity: "choices.Capacity" = "on-demand", security_group: "str | None" = None, adopt_security_group: "bool" = False, further_security_groups: "Sequence[str] | None" = None, ena_security_groups: "Sequence[str] | None" = None, ssh_cidrs: "Sequence[str] | None" = None, placement: "choices.Placement" = "cluster", placement_group_name: "str | None" = None, profile: "choices.Profile" = "save-ips", efa: "int | None" = None, public_ip: "choices.PublicIp" = "none", interfaces: "Sequence[NetworkInterface] | None" = None, volume_size_gib: "int | None" = None, volume_type: "choices.VolumeType | None" = None, volume_iops: "int | None" = None, volume_throughput_mib_s: "int | None" = None, volume_kms_key_id: "str | None" = None, volumes: "Sequence[Volume] | None" = None, tenancy: "choices.Tenancy | None" = None, threads_per_core: "typing.Literal[1, 2] | None" = None, spot_maximum_price: "str | None" = None, metadata_hop_limit: "int | None" = None, metadata_tags: "bool" = False, host_names: "choices.HostNames | None" = None, key_name: "str | None" = None, instance_profile: "str | InstanceRole | None" = None, bootstrap: "Bootstrap | None" = None, user_data: "str | None" = None, compress_user_data: "bool" = False, expires_after: "datetime.timedelta | None" = None, tags: "dict[str, str] | None" = None, name_tag: "str | None" = None, interface_tags: "dict[str, str] | None" = None, launch_template: "str | None" = None) -> ClusterSpec: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str]]: ...
     def __repr__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str: ...
     @property
     def adopt_security_group(self, /) -> bool:
         """
@@ -1011,6 +1094,8 @@ class ClusterSpec:
     def from_json(text: "str") -> ClusterSpec:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def further_security_groups(self, /) -> list[str]:
@@ -1226,6 +1311,8 @@ class ClusterSummary:
     def from_json(text: "str") -> ClusterSummary:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_types(self, /) -> list[str]:
@@ -1278,6 +1365,8 @@ class CommandReport:
     def from_json(text: "str") -> CommandReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def name(self, /) -> str:
@@ -1285,7 +1374,7 @@ class CommandReport:
         Name of the cluster.
         """
     @property
-    def nodes(self, /) -> list[NodeOutput]:
+    def nodes(self, /) -> Rows[NodeOutput]:
         """
         The nodes, by launch index.
         """
@@ -1330,6 +1419,8 @@ class Cost:
     def from_json(text: "str") -> Cost:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def includes(self, /) -> list[str]:
@@ -1391,6 +1482,8 @@ class DestroyReport:
     def from_json(text: "str") -> DestroyReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def name(self, /) -> str:
@@ -1442,6 +1535,8 @@ class DoctorFinding:
     def from_json(text: "str") -> DoctorFinding:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def id(self, /) -> str:
@@ -1500,7 +1595,7 @@ class DoctorReport:
         The finding of a check by its id; None for an id that is no check.
         """
     @property
-    def findings(self, /) -> list[DoctorFinding]:
+    def findings(self, /) -> Rows[DoctorFinding]:
         """
         One for each check, the worst first.
         """
@@ -1508,6 +1603,8 @@ class DoctorReport:
     def from_json(text: "str") -> DoctorReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def healthy(self, /) -> bool:
@@ -1569,6 +1666,8 @@ class DocumentFinding:
     def from_json(text: "str") -> DocumentFinding:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def id(self, /) -> str:
@@ -1608,7 +1707,7 @@ class DocumentReport:
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
-    def findings(self, /) -> list[DocumentFinding]:
+    def findings(self, /) -> Rows[DocumentFinding]:
         """
         Worst first.
         """
@@ -1622,6 +1721,8 @@ class DocumentReport:
     def from_json(text: "str") -> DocumentReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def is_clean(self, /) -> bool:
@@ -1664,6 +1765,8 @@ class DocumentUnread:
     def from_json(text: "str") -> DocumentUnread:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def kind(self, /) -> str:
@@ -1710,6 +1813,8 @@ class DrainCommands:
     def from_json(text: "str") -> DrainCommands:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def left_out(self, /) -> dict[str, str]:
@@ -1745,6 +1850,8 @@ class EfaDevice:
     def from_json(text: "str") -> EfaDevice:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def generation(self, /) -> str | None:
@@ -1827,10 +1934,17 @@ class Event:
         """
         More, such as `1 of 2 running`.
         """
+    @property
+    def done(self, /) -> int | None:
+        """
+        How many of `total` are there, of what is waited for; None for a single step.
+        """
     @staticmethod
     def from_json(text: "str") -> Event:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def id(self, /) -> str:
@@ -1845,6 +1959,11 @@ class Event:
     def to_json(self, /) -> str:
         """
         The value as JSON.
+        """
+    @property
+    def total(self, /) -> int | None:
+        """
+        How many there will be.
         """
 
 @final
@@ -1876,6 +1995,8 @@ class ExpectedEfa:
     def from_json(text: "str") -> ExpectedEfa:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_gbps(self, /) -> float | None:
@@ -1912,6 +2033,8 @@ class FabricFingerprint:
     def from_json(text: "str") -> FabricFingerprint:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def is_fatal(self, /) -> bool:
@@ -1963,6 +2086,8 @@ class FabricLog:
     def from_json(text: "str") -> FabricLog:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def has_info(self, /) -> bool:
@@ -2009,6 +2134,8 @@ class FabricLogLine:
     def from_json(text: "str") -> FabricLogLine:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def function(self, /) -> str:
@@ -2084,6 +2211,8 @@ class Finding:
     def from_json(text: "str") -> Finding:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def subject(self, /) -> str:
@@ -2114,6 +2243,8 @@ class Gpu:
     def from_json(text: "str") -> Gpu:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def manufacturer(self, /) -> str:
@@ -2154,6 +2285,8 @@ class GpuEvidence:
     def from_json(text: "str") -> GpuEvidence:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def says(self, /) -> Proof:
@@ -2210,6 +2343,8 @@ class GpuReport:
     def from_json(text: "str") -> GpuReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gpudirect(self, /) -> Proof:
@@ -2251,6 +2386,8 @@ class Instance:
     def from_json(text: "str") -> Instance:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def iam_instance_profile_arn(self, /) -> str | None:
@@ -2360,7 +2497,7 @@ class InstanceReport:
         Its EFA interfaces.
         """
     @property
-    def findings(self, /) -> list[Finding]:
+    def findings(self, /) -> Rows[Finding]:
         """
         What is wrong.
         """
@@ -2368,6 +2505,8 @@ class InstanceReport:
     def from_json(text: "str") -> InstanceReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_id(self, /) -> str:
@@ -2423,6 +2562,8 @@ class InstanceRole:
     def from_json(text: "str") -> InstanceRole:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def permissions_boundary(self, /) -> str | None:
@@ -2499,6 +2640,8 @@ class InstanceType:
     def from_json(text: "str") -> InstanceType:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gpus(self, /) -> list[Gpu]:
@@ -2535,6 +2678,10 @@ class InstanceType:
         `lone-efa` (one interface with a public address) or `elastic-ip` (after launch).
 
         Raises LayoutError for what the type cannot have.
+
+        >>> import efa_sdk as efa
+        >>> print(efa.Catalog.bundled()["p5.48xlarge"].layout(efa=4))
+        p5.48xlarge save-ips: 5 interfaces, 4 EFA, 1 IP
         """
     @property
     def maximum_efa_interfaces(self, /) -> int:
@@ -2648,6 +2795,8 @@ class KernelModule:
     def from_json(text: "str") -> KernelModule:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def loaded(self, /) -> bool | None:
@@ -2683,6 +2832,8 @@ class Latency:
     def from_json(text: "str") -> Latency:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def iterations(self, /) -> int:
@@ -2754,7 +2905,7 @@ class Layout:
     @staticmethod
     def from_interfaces(instance_type: "InstanceType", interfaces: "Sequence[NetworkInterface]") -> Layout:
         """
-        A layout of your own interfaces, checked by the same rules.
+        A layout of your own interfaces for an instance_type, checked by the same rules.
 
         Raises LayoutError for the first rule that EC2 would refuse them for.
         """
@@ -2762,6 +2913,8 @@ class Layout:
     def from_json(text: "str") -> Layout:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_type(self, /) -> str:
@@ -2802,11 +2955,24 @@ class Layout:
         """
         The value as JSON.
         """
+    def to_svg(self, /) -> str:
+        """
+        The layout as a self-contained SVG document: each network card a box with its interfaces
+        by device index. Readable on light and dark pages, without scripts.
+
+        >>> import efa_sdk as efa
+        >>> layout = efa.Catalog.bundled()["p5.48xlarge"].layout()
+        >>> layout.to_svg().count(": efa-only</text>")
+        32
+        """
 
 @final
 class Library:
     """
     A loaded libfabric.
+
+    path: of the library; None takes `$EFA_FABRIC_LIB`, /opt/amazon/efa or the system's, in this
+    order. Raises FabricError where none can be loaded.
     """
     def __new__(cls, /, path: "str | None" = None) -> Library:
         """
@@ -2875,6 +3041,8 @@ class MovedRate:
     def from_json(text: "str") -> MovedRate:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gbps(self, /) -> float:
@@ -2916,6 +3084,8 @@ class NcclAdvice:
     def from_json(text: "str") -> NcclAdvice:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def keep(self, /) -> list[str]:
@@ -2961,6 +3131,8 @@ class NcclChannels:
     def from_json(text: "str") -> NcclChannels:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gpudirect(self, /) -> int:
@@ -3011,6 +3183,8 @@ class NcclEvidence:
     def from_json(text: "str") -> NcclEvidence:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def line(self, /) -> int:
@@ -3056,6 +3230,8 @@ class NcclFinding:
     def from_json(text: "str") -> NcclFinding:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def message(self, /) -> str:
@@ -3101,6 +3277,8 @@ class NcclHost:
     def from_json(text: "str") -> NcclHost:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def host(self, /) -> str:
@@ -3128,9 +3306,9 @@ class NcclLog:
     Reads a log as it comes, in pieces of any size; memory does not grow with its length.
 
     instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
-    does not have, nothing is, and the report says so. expected_nics: EFA devices that each node must
-    have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the type.
-    Raises CatalogError for a misspelt instance_type.
+    does not have, nothing is, and the report says so. expected_nics: EFA devices that each node
+    must have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the
+    type. Raises CatalogError for a misspelt instance_type.
     """
     def __new__(cls, /, *, expected_nics: "int | None" = None, expect_gpudirect: "bool | None" = None, instance_type: "str | None" = None) -> NcclLog: ...
     def __repr__(self, /) -> str: ...
@@ -3171,6 +3349,8 @@ class NcclNetwork:
     def from_json(text: "str") -> NcclNetwork:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def libfabric_version(self, /) -> str | None:
@@ -3241,6 +3421,8 @@ class NcclNote:
     def from_json(text: "str") -> NcclNote:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def reference(self, /) -> str:
@@ -3282,6 +3464,8 @@ class NcclRank:
     def from_json(text: "str") -> NcclRank:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gpu(self, /) -> int | None:
@@ -3357,6 +3541,8 @@ class NcclReason:
     def from_json(text: "str") -> NcclReason:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def reference(self, /) -> str:
@@ -3396,7 +3582,7 @@ class NcclReport:
         0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
         """
     @property
-    def findings(self, /) -> list[NcclFinding]:
+    def findings(self, /) -> Rows[NcclFinding]:
         """
         Worst first.
         """
@@ -3404,6 +3590,8 @@ class NcclReport:
     def from_json(text: "str") -> NcclReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def hosts(self, /) -> list[NcclHost]:
@@ -3475,6 +3663,8 @@ class NcclSource:
     def from_json(text: "str") -> NcclSource:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def is_judged(self, /) -> bool:
@@ -3525,6 +3715,8 @@ class NetworkCard:
     def from_json(text: "str") -> NetworkCard:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def interface_types(self, /) -> list[str] | None:
@@ -3560,6 +3752,11 @@ class NetworkCard:
 class NetworkInterface:
     """
     One network interface of a launch, in the terms of RunInstances.
+
+    network_card_index, device_index: from 0. interface_type: `interface`, `efa` or `efa-
+    only`. associate_public_ip_address: whether EC2 gives it a public address; left to EC2
+    when None. ipv4_address_count: further private addresses; ipv4_prefix_count: /28 prefixes;
+    none when None.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3581,6 +3778,8 @@ class NetworkInterface:
     def from_json(text: "str") -> NetworkInterface:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def interface_type(self, /) -> str:
@@ -3631,6 +3830,8 @@ class NeuronDevice:
     def from_json(text: "str") -> NeuronDevice:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def memory_mib(self, /) -> int:
@@ -3671,6 +3872,8 @@ class Nic:
     def from_json(text: "str") -> Nic:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def link_is_up(self, /) -> bool | None:
@@ -3738,6 +3941,8 @@ class Node:
     def from_json(text: "str") -> Node:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gpus(self, /) -> list[PciDevice]:
@@ -3873,6 +4078,8 @@ class NodeInspection:
     def from_json(text: "str") -> NodeInspection:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_id(self, /) -> str | None:
@@ -3943,6 +4150,8 @@ class NodeOutput:
     def from_json(text: "str") -> NodeOutput:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_id(self, /) -> str:
@@ -3985,9 +4194,11 @@ class PairOptions:
     What is measured between the two nodes of a pair, and within which time.
 
     provider: such as `efa` or `tcp`. rails: with two or more, rates are measured on all of them
-    at the same time, each and together; both nodes must give as many. latency_bytes, message_bytes: of the messages for latency
-    and for rates. test_budget_s: seconds for latency and for the rate in each direction.
-    connect_timeout_s: to reach the other node. deadline_s: for the whole pair.
+    at the same time, each and together; both nodes must give as many. latency_bytes,
+    message_bytes: of the messages for latency and for rates. test_budget_s: seconds for latency
+    and for the rate in each direction. connect_timeout_s: seconds to reach the other node.
+    deadline_s: seconds for the whole pair. domain: of libfabric, any of the provider when None.
+    source_address: a numeric local address; the provider's choice when None.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4014,6 +4225,8 @@ class PairOptions:
     def from_json(text: "str") -> PairOptions:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def latency_bytes(self, /) -> int:
@@ -4051,11 +4264,11 @@ class PairOptions:
         """
     def with_rails(self, /, count: "int") -> PairOptions:
         """
-        The same on the first so many rails.
+        The same on the first `count` rails.
         """
     def within(self, /, round_deadline_s: "float") -> PairOptions:
         """
-        The same within a round that may take so many seconds.
+        The same within a round that may take `round_deadline_s` seconds.
         """
 
 @final
@@ -4076,12 +4289,15 @@ class PairSight:
     @staticmethod
     def failed(phase: "choices.Phase", code: "str", after_s: "float", message: "str") -> PairSight:
         """
-        A failure in a phase with an error's code and text, so many seconds after the start.
+        A failure in a `phase` with an error's `code` and text (`message`), `after_s` seconds after
+        the start.
         """
     @staticmethod
     def from_json(text: "str") -> PairSight:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gbps_high_to_low(self, /) -> float | None:
@@ -4106,7 +4322,8 @@ class PairSight:
     @staticmethod
     def measured(latency_us: "float", gbps_low_to_high: "float", gbps_high_to_low: "float") -> PairSight:
         """
-        A measurement, for drivers that measure by themselves.
+        A measurement, for drivers that measure by themselves: latency_us is half of a round trip in
+        microseconds, gbps_low_to_high and gbps_high_to_low are Gbit/s in each direction.
         """
     @property
     def message(self, /) -> str | None:
@@ -4157,6 +4374,8 @@ class PciDevice:
     def from_json(text: "str") -> PciDevice:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def generation(self, /) -> str | None:
@@ -4213,8 +4432,8 @@ class Plan:
         """
     def cost(self, /, prices: Prices, *, offering: CapacityBlockOffering | None = None) -> Cost:
         """
-        What its instances cost per hour by this price list; for a plan in a Capacity Block by the
-        offering that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
+        What its instances cost per hour by these prices; for a plan in a Capacity Block by the
+        `offering` that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
         what neither says is `unknown`, with the reason.
         """
     def diff(self, /, other: "Plan") -> list[tuple[str, str | None, str | None]]:
@@ -4235,7 +4454,7 @@ class Plan:
     @staticmethod
     def from_json(text: "str") -> Plan:
         """
-        Reads a stored plan. Raises PlanError when it is none, or was changed.
+        Reads a stored plan (text). Raises PlanError when it is none, or was changed.
         """
     @property
     def image_id(self, /) -> str:
@@ -4340,7 +4559,7 @@ class Plan:
         Karpenter. workloads: of `pod`, `job` and `ray-cluster`, in order; image: their container
         image. name: of the objects. namespace: of the workloads. taint: key of the nodes' taint.
         maximum_nodes: the plan's number when None. static_nodes: keep that many nodes, whatever
-        pods want. huge_pages_mib: of each pod, 0 for none. memory_mib: of each pod, half of the
+        pods want. huge_pages_mib: MiB of each pod, 0 for none. memory_mib: of each pod, half of the
         type's when None.
 
         Raises HandoffError when a group does not exist yet (see `Client.prepare`), and for what
@@ -4376,6 +4595,12 @@ class Plan:
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`), for
         a plan with Elastic IPs, and for options that Ray would refuse.
+        """
+    def to_svg(self, /) -> str:
+        """
+        The plan as a self-contained SVG document: subnet, security group and placement group
+        around the nodes (at most eight), and each node's network cards. Readable on light and dark
+        pages, without scripts.
         """
     def to_terraform(self, /, *, launcher: "choices.Launcher" = "ec2", cluster_security_group: "str | None" = None) -> str:
         """
@@ -4415,7 +4640,7 @@ class PreflightReport:
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
-    def checks(self, /) -> list[Check]:
+    def checks(self, /) -> Rows[Check]:
         """
         The checks, in order.
         """
@@ -4423,6 +4648,8 @@ class PreflightReport:
     def from_json(text: "str") -> PreflightReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def is_ready(self, /) -> bool:
@@ -4464,6 +4691,8 @@ class Prices:
     def from_json(text: "str") -> Prices:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @staticmethod
     def from_pages(pages: "collections.abc.Iterable[str | dict[str, typing.Any]]") -> Prices:
@@ -4496,8 +4725,8 @@ class Prices:
     @staticmethod
     def product_filters(instance_type: "str", region: "str") -> list[dict[str, str]]:
         """
-        What GetProducts of the service `AmazonEC2` filters by, to answer a type's products in a
-        Region and no others: the `Filters` of boto3.
+        What GetProducts of the service `AmazonEC2` filters by, to answer an instance_type's products in a
+        region and no others: the `Filters` of boto3.
         """
     @property
     def published(self, /) -> str | None:
@@ -4522,14 +4751,15 @@ class ProbeOptions:
     provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
     seconds for each size and each of latency and bandwidth. window: messages in flight for
     bandwidth, at most 64. buffers: `reused` or `distinct`. operation: `message`, `tagged`,
-    `write`, `write_data` or `read`. direction: `one_way`, or `bidirectional` to have both
-    sides send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing
-    happens, or `spin`. deadline_s: seconds for the whole
-    probe. source_address: a numeric local address, for providers with IP addresses.
-    memory: where this side's buffers lie, `host`, or `cuda:0` for the memory of a GPU, which is
-    never replaced by host memory: FabricError `fabric.gpu_unavailable` says in its context
-    (`missing`) what it lacks. dmabuf: whether that is registered as a DMA-BUF.
-    forbid_cuda_calls: whether libfabric is told to call no CUDA.
+    `write`, `write_data` or `read`. direction: `one_way`, or `bidirectional` to have both sides
+    send while bandwidth is measured. wait: `adaptive`, which sleeps where nothing happens, or
+    `spin`. deadline_s: seconds for the whole probe. source_address: a numeric local address,
+    for providers with IP addresses. memory: where this side's buffers lie, `host`, or `cuda:0`
+    for the memory of a GPU, which is never replaced by host memory: FabricError
+    `fabric.gpu_unavailable` says in its context (`missing`) what it lacks. dmabuf: whether that
+    is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric is told to call no CUDA.
+    domain, fabric: of libfabric, any of the provider when None. min_iterations, max_iterations:
+    of each size. connect_timeout_s: seconds to reach the other side.
 
     Raises FabricError that names the option.
     """
@@ -4588,6 +4818,8 @@ class ProbeOptions:
     def from_json(text: "str") -> ProbeOptions:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def latency(self, /) -> bool:
@@ -4690,6 +4922,8 @@ class ProbeReport:
     def from_json(text: "str") -> ProbeReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gpu(self, /) -> GpuReport | None:
@@ -4757,7 +4991,7 @@ class ProbeReport:
         `loopback`, `connect` or `serve`.
         """
     @property
-    def rows(self, /) -> list[ProbeRow]:
+    def rows(self, /) -> Rows[ProbeRow]:
         """
         One row for each size.
         """
@@ -4801,6 +5035,8 @@ class ProbeRow:
     def from_json(text: "str") -> ProbeRow:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def latency(self, /) -> Latency | None:
@@ -4866,6 +5102,8 @@ class ProviderInfo:
     def from_json(text: "str") -> ProviderInfo:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def inject_size(self, /) -> int:
@@ -4921,6 +5159,10 @@ class ProviderInfo:
 class Rail:
     """
     One network device as a way out of the machine.
+
+    device: such as `rdmap79s0`. provider: of libfabric, `efa` or one that stands in. domain: of
+    libfabric, any of the provider when None. numa_node: of the card, unknown when None.
+    expected_gbps: Gbit/s that it should reach in one direction, unknown when None.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4947,6 +5189,8 @@ class Rail:
     def from_json(text: "str") -> Rail:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def numa_node(self, /) -> int | None:
@@ -5012,6 +5256,8 @@ class RailMeasure:
     def from_json(text: "str") -> RailMeasure:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gbps(self, /) -> float:
@@ -5059,6 +5305,8 @@ class RailReport:
     def from_json(text: "str") -> RailReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def library_path(self, /) -> str:
@@ -5081,7 +5329,7 @@ class RailReport:
         Median Gbit/s of the rails together.
         """
     @property
-    def rails(self, /) -> list[RailResult]:
+    def rails(self, /) -> Rows[RailResult]:
         """
         The rails, in the order given.
         """
@@ -5119,6 +5367,12 @@ class RailReport:
         """
         The value as JSON.
         """
+    def to_svg(self, /) -> str:
+        """
+        The rails as a self-contained SVG document: for each one what it reached alone and together
+        with all others, in Gbit/s, and a mark at what it should reach. Readable on light and dark
+        pages, without scripts.
+        """
     @property
     def together_s(self, /) -> float | None:
         """
@@ -5154,6 +5408,8 @@ class RailResult:
     def from_json(text: "str") -> RailResult:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def is_pinned(self, /) -> bool:
@@ -5204,6 +5460,8 @@ class RankedInstance:
     def from_json(text: "str") -> RankedInstance:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instance_id(self, /) -> str:
@@ -5254,6 +5512,8 @@ class RdmaDevice:
     def from_json(text: "str") -> RdmaDevice:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def name(self, /) -> str:
@@ -5296,6 +5556,8 @@ class Server:
         Answers the next peer that has the token; the report has what it measured. max_size: the
         largest message in bytes that the peer may ask for, which decides how much memory is taken.
         wait: `adaptive` or `spin`. memory, dmabuf: of this side, as for `ProbeOptions`.
+        accept_timeout_s: how many seconds to wait for a peer; deadline_s: seconds for the whole
+        probe. library: the libfabric to use; the first that `fabric.Library()` finds when None.
         """
     def serve_one_async(self, /, *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, wait: "choices.Wait" = "adaptive", memory: "str" = "host", dmabuf: "bool" = False, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
@@ -5326,6 +5588,8 @@ class SideBandwidth:
     def from_json(text: "str") -> SideBandwidth:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gb_per_s(self, /) -> float:
@@ -5352,21 +5616,24 @@ class StoreClient:
     """
     A connection to a `StoreServer`; an exchange for probes and surveys.
 
-    timeout_s: to reach it, in seconds. request_timeout_s: for each answer; a store whose host is gone
-    says nothing, and `put` and `take` raise OSError then.
+    address: the store's `host:port`. token: the store's. timeout_s: to reach it, in seconds.
+    request_timeout_s: for each answer; a store whose host is gone says nothing, and `put` and
+    `take` raise OSError then.
     """
     def __new__(cls, /, address: "str", token: "str", *, timeout_s: "float" = 60.0, request_timeout_s: "float" = 60.0) -> StoreClient: ...
     def put(self, /, key: "str", value: "bytes") -> None:
         """
-        Leaves the bytes under a key that was not used before.
+        Leaves the bytes (value) under a key that was not used before.
 
-        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
+        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with
+        it.
         """
     def take(self, /, key: "str") -> bytes | None:
         """
         Takes away what lies under the key; None while nothing does.
 
-        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with it.
+        Raises OSError when the store refuses or is gone. Ctrl-C ends it, and the connection with
+        it.
         """
 
 @final
@@ -5375,7 +5642,8 @@ class StoreServer:
     A store over TCP where ranks meet. Answers until it is closed or its deadline passes.
 
     token: what every rank must have, 16 to 1,024 bytes; a random one if left out. It is never sent.
-    address: `ip:port` to listen on.
+    address: `ip:port` to listen on. deadline_s: seconds until it closes by itself, 86,400
+    by default.
     """
     def __enter__(self, /) -> StoreServer: ...
     def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None: ...
@@ -5437,6 +5705,8 @@ class SurveyCollective:
     def from_json(text: "str") -> SurveyCollective:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def least_loss(self, /) -> float | None:
@@ -5500,6 +5770,8 @@ class SurveyComparison:
     def from_json(text: "str") -> SurveyComparison:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def gone_findings(self, /) -> list[str]:
@@ -5555,6 +5827,8 @@ class SurveyDifference:
     def from_json(text: "str") -> SurveyDifference:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def most_have(self, /) -> str | None:
@@ -5605,11 +5879,13 @@ class SurveyFlowSights:
     def from_json(text: "str") -> SurveyFlowSights:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @staticmethod
     def measured(rates: "dict[int, float]") -> SurveyFlowSights:
         """
-        Rates in Gbit/s by the number of the receiving node, for drivers that measure by themselves.
+        rates: in Gbit/s, by the number of the receiving node, for drivers that measure by themselves.
         """
     @property
     def sent(self, /) -> list[tuple[int, float | None]]:
@@ -5636,6 +5912,8 @@ class SurveyFlowTask:
     def from_json(text: "str") -> SurveyFlowTask:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def lead(self, /) -> int:
@@ -5673,6 +5951,9 @@ class SurveyNode:
     A node of a survey: its name, its address where known, what an inspection of it gave as JSON
     (a `NodeInspection`, or anything else), how many rails it has, and its network nodes from
     the top level down, as EC2 lists them.
+
+    network_nodes: their ids; none by default. instance_id, ray_node_id: of EC2 and Ray, where
+    known.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -5689,6 +5970,8 @@ class SurveyNode:
     def from_json(text: "str") -> SurveyNode:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def inspection(self, /) -> str | None:
@@ -5758,6 +6041,8 @@ class SurveyNodeState:
     def from_json(text: "str") -> SurveyNodeState:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def kind(self, /) -> NodeStateKind:
@@ -5837,6 +6122,8 @@ class SurveyOptions:
     def from_json(text: "str") -> SurveyOptions:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def labels(self, /) -> list[str] | None:
@@ -5868,16 +6155,18 @@ class SurveyPlan:
     """
     A survey that is driven by the caller: which pairs to measure next, and what came of it.
 
+    nodes: in the order of their numbers. provider: of libfabric, such as `efa`.
+
     options: a SurveyOptions with every setting; mode, seed, labels, expected_gbps and
-    expected_rail_gbps are the same as there, for callers that need no others. Raises FabricError
+    expected_rail_gbps (Gbit/s) are the same as there, for callers that need no others. Raises FabricError
     with the code `fabric.invalid_option` for both at once, and for labels that are not one for
     each node.
     """
     def __new__(cls, /, nodes: "Sequence[SurveyNode]", provider: "str", *, mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, options: "SurveyOptions | None" = None) -> SurveyPlan: ...
     def absent(self, /, node: "int", code: "str", why: "str") -> None:
         """
-        Says that a node takes no part, with an error's code and a sentence with the cure: it never
-        joined, or its set-up keeps it from measuring. That is no evidence against it.
+        Says that a node takes no part, with an error's code and a sentence (why) with the cure: it
+        never joined, or its set-up keeps it from measuring. That is no evidence against it.
         """
     def answers(self, /, node: "int") -> bool:
         """
@@ -5910,7 +6199,7 @@ class SurveyPlan:
         """
     def progress(self, /, *, elapsed_s: "float" = 0.0) -> SurveyProgress:
         """
-        How far the survey is.
+        How far the survey is. elapsed_s: seconds since its start, which only the caller knows.
         """
     def rails_of(self, /, pair: "tuple[int, int]") -> int:
         """
@@ -5918,13 +6207,13 @@ class SurveyPlan:
         """
     def record(self, /, pair: "tuple[int, int]", low: "PairSight | None", high: "PairSight | None", *, after_s: "float" = 0.0) -> None:
         """
-        Takes what the two nodes of a pair saw, None for one that gave no answer, so many seconds
-        after the start of the round. Such a pair comes once more from `next()`, and a node that
-        gives no answer then is lost.
+        Takes what the two nodes of a pair saw (low, high), None for one that gave no answer,
+        after_s seconds after the start of the round. Such a pair comes once more from `next()`, and
+        a node that gives no answer then is lost.
         """
     def record_flows(self, /, sights: "dict[int, SurveyFlowSights]", *, after_s: "float" = 0.0) -> None:
         """
-        Takes what the nodes of the current step saw, by number, so many seconds after its start. A
+        Takes the sights of the current step's nodes, by number, after_s seconds after its start. A
         node that is not there gave no answer: the step comes once more from `next_flows()`, and a
         node that gives none then is lost.
         """
@@ -5969,6 +6258,8 @@ class SurveyProgress:
     def from_json(text: "str") -> SurveyProgress:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def pairs(self, /) -> int:
@@ -6074,6 +6365,8 @@ class SurveyReport:
     def from_json(text: "str") -> SurveyReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def healthy(self, /) -> bool:
@@ -6094,7 +6387,7 @@ class SurveyReport:
     @staticmethod
     def load(path: "str | os.PathLike[str]") -> SurveyReport:
         """
-        The report that `save` wrote. Raises FabricError for what is none.
+        The report that `save` wrote to `path`. Raises FabricError for what is none.
         """
     def matrix(self, /) -> list[list[float | None]]:
         """
@@ -6106,7 +6399,7 @@ class SurveyReport:
         Measurements and failures, those of single rails too: as many as `rows()`.
         """
     @property
-    def nodes(self, /) -> list[SurveyNode]:
+    def nodes(self, /) -> Rows[SurveyNode]:
         """
         The nodes, by number.
         """
@@ -6164,8 +6457,8 @@ class SurveyReport:
         """
     def save(self, /, path: "str | os.PathLike[str]") -> Path:
         """
-        Writes the report as JSON: to this file, which is replaced as a whole, or, where it is a
-        folder, to a new file there that is named by the report's time. Returns the file. Raises
+        Writes the report as JSON: to the file `path`, which is replaced as a whole, or, where it is
+        a folder, to a new file there that is named by the report's time. Returns the file. Raises
         FabricError where it cannot be written.
         """
     @property
@@ -6216,7 +6509,8 @@ class SurveyReport:
     @property
     def typical_gbps(self, /) -> float | None:
         """
-        The median rate with all rails in one direction, in Gbit/s; None where none was measured.
+        The median rate with all rails in one direction, in Gbit/s; None where none was
+        measured.
         """
     @property
     def typical_latency_us(self, /) -> float | None:
@@ -6287,6 +6581,8 @@ class SurveySummary:
     def from_json(text: "str") -> SurveySummary:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def healthy(self, /) -> bool:
@@ -6370,6 +6666,8 @@ class SurveyThresholds:
     def from_json(text: "str") -> SurveyThresholds:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def latency_excess(self, /) -> float:
@@ -6420,13 +6718,15 @@ class Topology:
     def _repr_html_(self, /) -> str: ...
     def distance(self, /, a: "int", b: "int") -> int | None:
         """
-        Levels from the bottom up to a network node that two ranks share, 0 for the same bottom
-        node; None when it is not known.
+        Levels from the bottom up to a network node that the ranks `a` and `b` share, 0 for the same
+        bottom node; None when it is not known.
         """
     @staticmethod
     def from_json(text: "str") -> Topology:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def groups(self, /) -> list[list[RankedInstance]]:
@@ -6444,7 +6744,7 @@ class Topology:
         Name of the cluster.
         """
     @property
-    def nodes(self, /) -> list[RankedInstance]:
+    def nodes(self, /) -> Rows[RankedInstance]:
         """
         The instances, rank 0 first.
         """
@@ -6482,6 +6782,8 @@ class Uverbs:
     def from_json(text: "str") -> Uverbs:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def ibdev(self, /) -> str | None:
@@ -6521,7 +6823,7 @@ class VerifyReport:
         How many comparisons were made.
         """
     @property
-    def findings(self, /) -> list[Finding]:
+    def findings(self, /) -> Rows[Finding]:
         """
         The differences.
         """
@@ -6534,6 +6836,8 @@ class VerifyReport:
     def from_json(text: "str") -> VerifyReport:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def instances(self, /) -> int:
@@ -6566,9 +6870,10 @@ class Volume:
     An EBS volume besides the root volume: empty at first, always encrypted, gone with its
     instance.
 
-    device_name: such as `/dev/sdf`. volume_type: gp3 unless you say otherwise; io1 and io2 need
-    iops. throughput_mib_s: gp3 only. kms_key_id: a key's id or ARN, or an alias or its ARN; the
-    account's default key for EBS when None. Limits are EC2's (API reference, EbsBlockDevice).
+    device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you say
+    otherwise; io1 and io2 need iops. throughput_mib_s: in MiB/s, gp3 only. kms_key_id: a key's id or ARN,
+    or an alias or its ARN; the account's default key for EBS when None. Limits are EC2's (API
+    reference, EbsBlockDevice).
 
     Raises PlanError that names the field, the value, the limit and the cure.
     """
@@ -6587,6 +6892,8 @@ class Volume:
     def from_json(text: "str") -> Volume:
         """
         The value that `to_json` gave.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
     def iops(self, /) -> int | None:
@@ -6643,14 +6950,23 @@ def _survey_options(options: "SurveyOptions | None", *, mode: "choices.SurveyMod
 def advise_nccl_environment(environment: "dict[str, str]", *, instance_type: "str | None" = None, efa_count: "int | None" = None, gpu_count: "int | None" = None, has_rdma: "bool | None" = None, libfabric_version: "str | None" = None, plugin_version: "str | None" = None, plugin_path: "str | None" = None, fork_is_safe: "bool | None" = None, require_efa: "bool" = False) -> NcclAdvice:
     """
     What to set and what to unset for NCCL over EFA, for processes with this environment.
+
+    environment: the variables, by name. What is known of the machine, each None where it is not:
+    instance_type; efa_count, gpu_count: how many EFA interfaces and GPUs; has_rdma: whether its
+    EFA reads and writes remote memory; libfabric_version, plugin_version, plugin_path: of
+    libfabric and of the aws-ofi-nccl plugin; fork_is_safe: whether the kernel lets registered
+    memory be forked. require_efa: whether NCCL is to fail rather than use TCP.
     """
 
 def answer_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", *, probe: "str | ProbeOptions | None" = None, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, library: "Library | None" = None) -> ProbeReport:
     """
     Answers one side that calls `measure_through` with the same exchange and name.
 
-    probe: only its provider, fabric, domain, source address and memory count. max_size: the largest
-    message in bytes that the other side may ask for.
+    probe: only its provider, fabric, domain, source address and memory count. max_size: the
+    largest message in bytes that the other side may ask for. exchange, name: as there.
+    accept_timeout_s: how many seconds to wait for the other side; deadline_s: seconds for the
+    whole probe. library: the libfabric to use; the first that `fabric.Library()` finds when
+    None.
     """
 
 def answer_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", *, probe: "str | ProbeOptions | None" = None, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
@@ -6670,7 +6986,10 @@ def check(document: "str", *, catalog: "Catalog | None" = None) -> DocumentRepor
 
 def connect(address: "str", token: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> ProbeReport:
     """
-    Measures to a `Server` at `host:port`, which must have the same token.
+    Measures to a `Server` at an address (`host:port`), which must have the same token.
+
+    probe: a provider's name, such as `efa`, or ProbeOptions.
+    library: the libfabric to use; the first that `fabric.Library()` finds when None.
     """
 
 def connect_async(address: "str", token: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
@@ -6680,7 +6999,8 @@ def connect_async(address: "str", token: "str", probe: "str | ProbeOptions", *, 
 
 def doctor(*, root: "str" = "/", instance_type: "str | None" = None, deadline_s: "float" = 30.0, wait_for_devices: "bool" = False, environment: "dict[str, str] | str | os.PathLike[str] | None" = None) -> DoctorReport:
     """
-    Says whether EFA works on this node, and if not, why; what is broken is a finding, not an error.
+    Says whether EFA works on this node, and if not, why; what is broken is a finding, not an
+    error.
 
     root: this machine, or a directory with a recorded tree of one, for which libfabric is not
     asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
@@ -6711,9 +7031,10 @@ def error_codes() -> list[str]:
     Every code that an error of this package can have.
     """
 
-def instance_type_table(types: "Sequence[InstanceType]") -> str:
+def instance_type_table(types: "Sequence[InstanceType]") -> Table:
     """
-    A table of types as text: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+    A table of `types`: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+    A str that terminals and notebooks show as a table.
     """
 
 def loopback(probe: "str | ProbeOptions", *, library: "Library | None" = None) -> ProbeReport:
@@ -6721,6 +7042,7 @@ def loopback(probe: "str | ProbeOptions", *, library: "Library | None" = None) -
     Measures between two endpoints of this process.
 
     probe: a provider's name, such as `tcp` or `shm`, or ProbeOptions.
+    library: the libfabric to use; the first that `fabric.Library()` finds when None.
     """
 
 def loopback_async(probe: "str | ProbeOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
@@ -6732,9 +7054,11 @@ def measure_through(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange"
     """
     Measures to a side that calls `answer_through` with the same exchange and name.
 
-    exchange: a folder that both sides see, or an object with `put(key, value)` and
-    `take(key)`, which gives what lies there and removes it, or None. name: of this pair, new each
-    time.
+    exchange: a folder that both sides see, or an object with `put(key, value)` and `take(key)`,
+    which gives what lies there and removes it, or None. name: of this pair, new each time.
+
+    probe: a provider's name, such as `efa`, or ProbeOptions.
+    library: the libfabric to use; the first that `fabric.Library()` finds when None.
     """
 
 def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", probe: "str | ProbeOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
@@ -6744,7 +7068,8 @@ def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exc
 
 def node(root: "str | os.PathLike[str]" = ...) -> Node:
     """
-    The inventory of a machine: this one, or one in a directory with a copy of its files.
+    The inventory of a machine: this one (root: `/`), or one in a directory with a copy of its
+    files.
 
     What cannot be read is None; there is no error.
     """
@@ -6755,7 +7080,10 @@ def probe_rails(rails: "Sequence[Rail]", node: "Node", *, sizes: "Sequence[int] 
 
     node: where counters and processors are read. sizes: of messages, in bytes; rails are
     compared by the largest. size_budget_s: seconds for each size of each rail, and for all
-    together. deadline_s: for each rail. pin: keep threads to the NUMA node of the card.
+    together. deadline_s: seconds for each rail. latency: whether it is measured as well.
+    together: whether all rails are measured at once, too. library: the libfabric to use; the
+    first that `fabric.Library()` finds when None. pin: keep threads to the NUMA node of the
+    card.
 
     A rail that fails is in the report with its error. Raises FabricError without rails, or for
     options that cannot be.
@@ -6769,7 +7097,9 @@ def probe_rails_async(rails: "Sequence[Rail]", node: "Node", *, sizes: "Sequence
 def rails(node: "Node", *, library: "Library | None" = None) -> list[Rail]:
     """
     The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
-    knows of it.
+    (node) knows of it.
+
+    library: the libfabric to use; the first that `fabric.Library()` finds when None.
     """
 
 def read_fabric_log(log: "str | bytes") -> FabricLog:
@@ -6782,17 +7112,21 @@ def read_fabric_log(log: "str | bytes") -> FabricLog:
 
 def read_fabric_log_file(path: "str | os.PathLike[str]") -> FabricLog:
     """
-    Reads a log of libfabric from a file. Raises OSError when it cannot be read.
+    Reads a log of libfabric from the file at `path`. Raises OSError when it cannot be read.
     """
 
 def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode", pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0, round_deadline_s: "float" = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: "Library | None" = None, options: "SurveyOptions | None" = None) -> "SurveyReport | SurveySummary":
     """
     Surveys all ranks: each of them calls this with the same exchange and name. Rank 0 gets the
-    SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with every setting, or mode, seed, labels,
-    expected_gbps and expected_rail_gbps as there. Rank 0's progress is called, from the survey's
-    own thread, with a SurveyProgress after each round. join_deadline_s: seconds for the ranks to
-    come; round_deadline_s: for each round. Raises FabricError; with the code
-    `fabric.invalid_option` for options and single settings at once.
+    SurveyReport, the others a SurveySummary of it. Rank 0's options count: a SurveyOptions with
+    every setting, or mode, seed, labels, expected_gbps and expected_rail_gbps (Gbit/s) as there. Rank 0's
+    progress is called, from the survey's own thread, with a SurveyProgress after each round.
+    join_deadline_s: seconds for the ranks to come; round_deadline_s: for each round. Raises
+    FabricError; with the code `fabric.invalid_option` for options and single settings at once.
+
+    node, pair: this rank, and what it measures with each other. rank: its number, from 0;
+    world_size: how many there are. library: the libfabric to use; the first that
+    `fabric.Library()` finds when None.
     """
 
 def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode", pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0, round_deadline_s: "float" = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: "Library | None" = None, options: "SurveyOptions | None" = None) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]":
@@ -6802,14 +7136,16 @@ def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange",
 
 def simulated_rails(node: "Node", provider: "str") -> list[Rail]:
     """
-    One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
-    as `tcp`. All rails then share one network.
+    One rail for every EFA device of a machine (node), over a provider that stands in for `efa`,
+    such as `tcp`. All rails then share one network.
     """
 
 def survey_flows(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask", options: "PairOptions", *, library: "Library | None" = None) -> SurveyFlowSights:
     """
     Sends and receives all flows of a step at the same time, together with its other nodes, each of
-    which calls this with the task that `SurveyPlan.next_flows` gave for it. What fails is part of
+    which calls this with the task that `SurveyPlan.next_flows` gave for it. exchange: as for
+    `survey_pair`. options: what is measured. library: the libfabric to use; the first that
+    `fabric.Library()` finds when None. What fails is part of
     the answer.
     """
 
@@ -6822,6 +7158,9 @@ def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", na
     """
     Measures latency and both directions with the node that calls this with the other side, the
     same exchange and the same name. side: `low` or `high`. What fails is part of the answer.
+
+    options: what is measured. library: the libfabric to use; the first that `fabric.Library()`
+    finds when None.
     """
 
 def survey_pair_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[PairSight]":

@@ -41,7 +41,10 @@ _LONGEST_ACTION = 1000
 
 @dataclass(frozen=True)
 class AcceptanceSummary:
-    """What a rank gets that does not judge: as small for a thousand ranks as for two."""
+    """What a rank gets that does not judge: as small for a thousand ranks as for two.
+
+    verdict, exit_status, action: of the report. code: of what ``raise_for_verdict`` raises.
+    """
 
     #: As of the report: ``accepted``, ``accepted_with_warnings``, ``refused`` or
     #: ``could_not_be_judged``.
@@ -90,9 +93,10 @@ def summary(report: AcceptanceReport) -> AcceptanceSummary:
 def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> AcceptanceReport:
     """Judges a cluster by a survey of its nodes and by what EC2 shows.
 
-    cluster: its name, or the plan that it is compared with instead of the one that its tags
-    record. survey: of its nodes, with the doctor's inspection of each. Raises VerifyError when
-    there is no such cluster; that EC2 could not be asked more is part of the report.
+    client: of the cluster's account. cluster: its name, or the plan that it is compared with
+    instead of the one that its tags record. survey: of its nodes, with the doctor's inspection of
+    each. Raises VerifyError when there is no such cluster; that EC2 could not be asked more is part
+    of the report.
     """
     return judge(client, described(client, cluster), cluster, survey)
 

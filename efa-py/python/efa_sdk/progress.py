@@ -1,13 +1,12 @@
-"""What is happening, shown while it happens: in terminals and notebooks.
+"""What is happening, shown while it happens: in terminals and notebooks, without any package.
 
-``Bar`` is for the callback ``progress`` of ``Client``, and needs ``efa-sdk[progress]``, which is
-tqdm:
+``Bar`` is for the callback ``progress`` of ``Client``:
 
 >>> import efa_sdk as efa
 >>> client = efa.Client(region="us-east-1", progress=efa.progress.Bar())
 
-``SurveyLine`` is what surveys show by themselves, without any package. Both are silent where
-standard error is neither a terminal nor a notebook, such as in a log file.
+``SurveyLine`` is what surveys show by themselves. Both are silent where standard error is neither a
+terminal nor a notebook, such as in a log file; in a notebook they draw in the cell that runs.
 """
 
 from __future__ import annotations
@@ -16,51 +15,43 @@ import contextlib
 import html
 import importlib
 import os
-import re
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from efa_sdk.errors import MissingExtraError
-
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import Event, SurveyProgress
 
 __all__ = ["Bar", "SurveyLine"]
 
-_OF = re.compile(r"(\d+) of (\d+)")
-
 
 class Bar:
-    """Shows each step as the text of a bar, and what is waited for as its length."""
+    """Shows each step as a text, and what is waited for as the length of a bar.
 
-    def __init__(self, *, disable: bool | None = None) -> None:
-        """``disable``: never or always show it; None shows it on a terminal or in a notebook."""
-        try:
-            from tqdm.auto import tqdm  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise MissingExtraError(
-                "python.missing_package",
-                f"efa_sdk.progress.Bar needs tqdm ({error})",
-                "pip install 'tqdm>=4.66'",
-                {"package": "tqdm", "extra": "progress"},
-            ) from error
-        if disable is None:
-            disable = not (sys.stderr.isatty() or "ipykernel" in sys.modules)
-        self._bar: Any = tqdm(total=1, disable=disable, leave=True, bar_format=_FORMAT)
+    >>> import efa_sdk as efa
+    >>> with efa.progress.Bar() as bar:
+    ...     client = efa.Client(region="us-east-1", progress=bar)
+    """
+
+    def __init__(self, *, disable: bool | None = None, file: TextIO | None = None) -> None:
+        """``disable``: never show it, or always, on a file as a line per step; None shows it on a
+        terminal or in a notebook. ``file``: standard error if not given."""
+        self._show = _display(sys.stderr if file is None else file, disable)
+        self._share = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Takes one event."""
-        self._bar.set_description_str(str(event), refresh=False)
-        if counted := _OF.search(event.detail):
-            self._bar.n, self._bar.total = int(counted[1]), int(counted[2])
-        self._bar.refresh()
+        """Takes one ``event``; ``done`` of ``total`` is the bar's length until others come."""
+        text = str(event)
+        if event.done is not None and event.total:
+            self._share = event.done / event.total
+            text = f"{event.done}/{event.total} {text}"
+        self._show.draw(text, self._share)
 
     def close(self) -> None:
-        """Ends the bar's line."""
-        self._bar.close()
+        """Ends the bar's line; what was shown last stays."""
+        self._show.close()
 
     def __enter__(self) -> Bar:
         return self
@@ -68,8 +59,6 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-
-_FORMAT = "{desc} |{bar:20}| {n_fmt}/{total_fmt} {elapsed}"
 
 #: Seconds between two pictures of the same round.
 _PAUSE_S = 0.1
@@ -189,6 +178,12 @@ def _notebook() -> Callable[..., Any] | None:
     return display
 
 
+def _running_cell() -> object:
+    """What differs from cell to cell."""
+    shell = importlib.import_module("IPython").get_ipython()
+    return getattr(shell, "execution_count", None)
+
+
 class _Nothing:
     def draw(self, text: str, share: float) -> None:
         """Nothing."""
@@ -244,24 +239,27 @@ class _Terminal:
 
 
 class _Notebook:
-    """One output that is replaced; nothing but IPython is needed for it."""
+    """One output of each cell, which is replaced; nothing but IPython is needed for it."""
 
     def __init__(self, publish: Callable[..., Any]) -> None:
         self._publish = publish
-        self._id = uuid.uuid4().hex
-        self._shown = False
+        self._cell: object = None
+        self._id = ""
 
     def draw(self, text: str, share: float) -> None:
         text = _printable(text)
         bar = f'<progress value="{share:.3f}" max="1"></progress> {html.escape(text)}'
+        cell = _running_cell()
+        same = bool(self._id) and cell == self._cell
+        if not same:
+            self._cell, self._id = cell, uuid.uuid4().hex
         with _GONE:
             self._publish(
                 {"text/plain": text, "text/html": bar},
                 raw=True,
                 display_id=self._id,
-                update=self._shown,
+                update=same,
             )
-        self._shown = True
 
     def close(self) -> None:
         """Nothing: the last picture stays."""

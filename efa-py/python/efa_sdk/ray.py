@@ -173,23 +173,24 @@ def survey(
     """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
 
     provider: ``efa`` where a node has it, else ``tcp``, if not given. rails: at most so many of
-    each node, all its EFA devices if not given; with two or more, rates are measured on all at
-    the same time, each and together. mode: ``full`` (every pair), ``sampled`` (bad nodes of large
+    each node, all its EFA devices if not given; with two or more, rates are measured on all at the
+    same time, each and together. mode: ``full`` (every pair), ``sampled`` (bad nodes of large
     clusters in few rounds), ``ring``, or ``within_groups`` and ``between_groups`` of labels.
     labels: per node, in the order of ``NodeManagerAddress`` and ``NodeID``, its network node.
     topology: what ``Client.topology`` gave for these instances; where it knows all nodes, by
     address, it stands in for labels and gives ``report.topology_order``. addresses: only nodes
     whose ``NodeManagerAddress`` is one of these; by default all. expected_gbps: what a pair should
-    reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one.
-    options: a ``SurveyOptions`` with all of these settings, base rounds and thresholds too; then
-    mode, seed, labels and expected rates are left out. test_budget_s: seconds for latency and for
-    the rate in each direction. start_deadline_s: for the actors to start. round_deadline_s: a node
-    that did not answer by then counts as unreachable and is asked no more. reserve: take all CPUs
-    of each node, so that nothing else runs there; by default the actors take none. inspect: called
-    on every node; what it returns becomes the ``inspection`` of the node in the report, as JSON.
-    By default the doctor, so that the report says where nodes differ; None for nothing. progress:
-    how far it is, shown on a terminal or in a notebook and nowhere else; True shows it in files
-    too, False nowhere, and a function is called after each round instead.
+    reach in each direction with all rails, in Gbit/s; expected_rail_gbps: with one. options: a
+    ``SurveyOptions`` with all of these settings, base rounds and thresholds too; then mode, seed,
+    labels and expected rates are left out. latency_bytes, message_bytes: sizes in bytes of the
+    messages for latency and for rates. test_budget_s: seconds for latency and for the rate in each
+    direction. start_deadline_s: for the actors to start. round_deadline_s: a node that did not
+    answer by then counts as unreachable and is asked no more. reserve: take all CPUs of each node,
+    so that nothing else runs there; by default the actors take none. inspect: called on every node;
+    what it returns becomes the ``inspection`` of the node in the report, as JSON. By default the
+    doctor, so that the report says where nodes differ; None for nothing. progress: how far it is,
+    shown on a terminal or in a notebook and nowhere else; True shows it in files too, False
+    nowhere, and a function is called after each round instead.
 
     Nodes that die or do not reach others are findings, not exceptions. Nodes that do not start,
     have another version of efa_sdk, or no libfabric, are ``absent``: nothing is said against them.
@@ -293,7 +294,8 @@ def accept(
     Looks at EC2's side against the plan, at every node with the doctor, and at every pair of nodes
     with ``survey``, all under instance ids. cluster: its name, or the plan that it is compared
     with instead of the one that its tags record. Ray nodes with an address of the cluster's
-    instances are surveyed; all of them where none has. Settings are those of ``survey``; reserve:
+    instances are surveyed; all of them where none has. client: a ``Client`` of the cluster's
+    account. Settings are those of ``efa_sdk.ray.survey``; reserve:
     the nodes' CPUs are taken, so that nothing else runs there meanwhile. Without an expected rate a
     cluster of few nodes is accepted with warnings at best: nothing tells a slow node there.
 

@@ -132,15 +132,16 @@ def survey(
     """Measures the pairs of a job's nodes. Every rank calls it; rank 0 gets the report, every other
     rank a summary with the same verdict, ``raise_for_health()`` and ``exit_status``.
 
-    store, rank, world_size: of the process group where it is initialised, else of the
-    environment, if not given. per: ``node`` lets the first rank of each node measure while the
-    others wait, ``rank`` every rank; by default ``node`` where there is more than one. name: the
-    same on all ranks and new each time; by default ranks that make the same number of calls
-    meet. source_address: a local address, for providers with IP addresses. inspect: whether the
-    doctor looks at each node, so that the report says where nodes differ. deadline_s: how long
-    ranks that do not measure wait for the summary. progress: as of ``efa_sdk.ray.survey``, on rank
-    0; a function is called from the survey's own thread. Other settings are as there, ``options``
-    too, and rank 0's count; ``labels`` has one for each that measures.
+    store, rank, world_size: of the process group where it is initialised, else of the environment,
+    if not given. per: ``node`` lets the first rank of each node measure while the others wait,
+    ``rank`` every rank; by default ``node`` where there is more than one. name: the same on all
+    ranks and new each time; by default ranks that make the same number of calls meet.
+    source_address: a local address, for providers with IP addresses. inspect: whether the doctor
+    looks at each node, so that the report says where nodes differ. deadline_s: how long ranks that
+    do not measure wait for the summary. progress: as of ``efa_sdk.ray.survey``, on rank 0; a
+    function is called from the survey's own thread. Other settings are those of
+    ``efa_sdk.ray.survey``, ``options`` too, and rank 0's count; join_deadline_s: seconds for the
+    ranks to come; ``labels`` has one for each that measures.
 
     Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
     one deadline. Raises BindingError without torch, or when no job can be found; FabricError
@@ -237,7 +238,7 @@ def accept(
     gets the report, every other rank its verdict, which is small whatever the number of ranks.
 
     As ``efa_sdk.ray.accept``: EC2's side against the plan, the doctor on every node, every pair of
-    nodes. Only rank 0 uses the client. Settings are those of ``survey``.
+    nodes. Only rank 0 uses the client. Settings are those of ``efa_sdk.torch.survey``.
 
     Raises what ``survey`` raises where the ranks cannot meet. Raises VerifyError on rank 0 when
     there is no such cluster, and BindingError (``python.no_report``) on the others.

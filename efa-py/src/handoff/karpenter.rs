@@ -18,7 +18,7 @@ impl Plan {
     /// Karpenter. workloads: of `pod`, `job` and `ray-cluster`, in order; image: their container
     /// image. name: of the objects. namespace: of the workloads. taint: key of the nodes' taint.
     /// maximum_nodes: the plan's number when None. static_nodes: keep that many nodes, whatever
-    /// pods want. huge_pages_mib: of each pod, 0 for none. memory_mib: of each pod, half of the
+    /// pods want. huge_pages_mib: MiB of each pod, 0 for none. memory_mib: of each pod, half of the
     /// type's when None.
     ///
     /// Raises HandoffError when a group does not exist yet (see `Client.prepare`), and for what

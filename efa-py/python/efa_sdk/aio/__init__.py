@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Topology,
         VerifyReport,
     )
+    from efa_sdk.rows import Rows
 
 __all__ = ["Client", "acceptance", "fabric", "survey"]
 
@@ -109,6 +110,9 @@ class Client:
             progress=progress,
         )
 
+    def __repr__(self) -> str:
+        return f"aio.{self._client!r}"
+
     async def __aenter__(self) -> Client:
         return self
 
@@ -129,7 +133,7 @@ class Client:
 
     async def capacity_block_offerings(
         self, instance_type: str, instance_count: int, duration_hours: int
-    ) -> list[CapacityBlockOffering]:
+    ) -> Rows[CapacityBlockOffering]:
         """Capacity Blocks that can be bought, earliest first. Nothing is bought."""
         return await self._client.capacity_block_offerings(
             instance_type, instance_count, duration_hours
@@ -184,7 +188,7 @@ class Client:
         """The cluster of this name as it stands."""
         return await self._client.describe(name)
 
-    async def clusters(self) -> list[ClusterSummary]:
+    async def clusters(self) -> Rows[ClusterSummary]:
         """Every cluster of ours in the region, half-made ones too, by name."""
         return await self._client.clusters()
 

@@ -123,9 +123,9 @@ def choose_provider() -> str:
 def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
     """The rails to measure on this machine, at most so many.
 
-    Of ``efa`` its devices, all if not told otherwise. Other providers have one; more are several
-    endpoints on the same network, to try what reads such reports. Raises FabricError without
-    libfabric.
+    provider: of libfabric. count: how many; of ``efa`` all its devices when None. Other providers
+    have one; more are several endpoints on the same network, to try what reads such reports. Raises
+    FabricError without libfabric.
     """
     if provider == "efa":
         return rails(node())[:count]
@@ -138,7 +138,7 @@ def inspect_node() -> NodeInspection:
 
 
 def rank_from_environment(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Rank and number of ranks as torchrun, srun, mpirun or an indexed Job tell them."""
+    """Rank and number of ranks, as torchrun, srun, mpirun or an indexed Job set ``environ``."""
     for rank, size in _LAUNCHERS:
         if environ.get(rank, "").isdecimal():
             known = environ.get(size, "")
