@@ -91,7 +91,7 @@ lint: setup build
 # The site, strictly: it fails where a link or an anchor leads nowhere, a page is in no menu, or a public
 # name is not found. It reads the package's sources and stub, and builds nothing.
 docs: workflows
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file docs/.mkdocs.yml \
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/.mkdocs.yml \
 		--site-dir $(CURDIR)/target/site
 
 # GitHub's own schemas, as check-jsonschema ships them.

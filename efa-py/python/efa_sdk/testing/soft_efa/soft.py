@@ -42,8 +42,8 @@ class SoftEfa:
 
     >>> from efa_sdk.testing import SoftEfa
     >>> with SoftEfa(devices=2, instance_type="p5.48xlarge") as host:
-    ...     [device.name for device in host.devices]
-    ['rdmap67s0', 'rdmap68s0']
+    ...     print(*(device.name for device in host.devices))
+    rdmap67s0 rdmap68s0
     """
 
     def __init__(
