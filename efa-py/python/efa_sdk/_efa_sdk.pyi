@@ -14,7 +14,7 @@ import efa_sdk.rows
 from efa_sdk import choices
 from _typeshed import Incomplete
 from datetime import timedelta
-from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyBreaks, SurveyMode, SurveyPattern, SurveyStatus, Tenancy, Wait
+from efa_sdk.choices import Buffers, CheckStatus, CommandStatus, Direction, DoctorStatus, DoctorVerdict, DocumentSeverity, DocumentStatus, EventAction, HostNames, JobEnd, NcclSeverity, NcclVerdict, NodeStateKind, Operation, Placement, PreflightVerdict, ProbeRole, Profile, Proof, PublicIp, RailEvidence, SurveyBreaks, SurveyMode, SurveyPattern, SurveyStatus, Tenancy, Wait
 from efa_sdk.rows import Rows, Table
 from pathlib import Path
 from typing import Any, Final, final
@@ -1103,7 +1103,7 @@ class ClusterSpec:
         Existing groups that every interface is in, too.
         """
     @property
-    def host_names(self, /) -> choices.HostNames | None:
+    def host_names(self, /) -> HostNames | None:
         """
         `ip-name` or `resource-name`; what the subnet says when None.
         """
@@ -6509,8 +6509,7 @@ class SurveyReport:
     @property
     def typical_gbps(self, /) -> float | None:
         """
-        The median rate with all rails in one direction, in Gbit/s; None where none was
-        measured.
+        The median rate with all rails in one direction, in Gbit/s; None where none was measured.
         """
     @property
     def typical_latency_us(self, /) -> float | None:
