@@ -23,6 +23,7 @@ mod layout;
 mod nccl;
 mod node;
 mod nodes;
+mod pair_options;
 mod plan;
 mod prices;
 mod rails;
@@ -95,6 +96,8 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::nodes::{ClusterSummary, CommandReport, NodeOutput, RankedInstance, Topology};
     #[pymodule_export]
+    use crate::pair_options::PairOptions;
+    #[pymodule_export]
     use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan, Volume};
     #[pymodule_export]
     use crate::prices::{Cost, Prices};
@@ -107,19 +110,17 @@ mod _efa_sdk {
     use crate::store::{StoreClient, StoreServer};
     #[pymodule_export]
     use crate::survey::{
-        PairOptions, PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async, survey_pair,
+        PairSight, SurveyPlan, SurveyProgress, run_rank, run_rank_async, survey_pair,
         survey_pair_async,
     };
     #[pymodule_export]
-    use crate::survey_flows::{
-        SurveyCollective, SurveyFlowSights, SurveyFlowTask, survey_flows, survey_flows_async,
-    };
+    use crate::survey_flows::{SurveyFlowSights, SurveyFlowTask, survey_flows, survey_flows_async};
     #[pymodule_export]
     use crate::survey_options::{SurveyOptions, SurveyThresholds, chosen_options};
     #[pymodule_export]
     use crate::survey_report::{
-        DrainCommands, MovedRate, NodeInspection, SurveyComparison, SurveyDifference, SurveyNode,
-        SurveyNodeState, SurveyReport, SurveySummary,
+        DrainCommands, MovedRate, NodeInspection, SurveyCollective, SurveyComparison,
+        SurveyDifference, SurveyNode, SurveyNodeState, SurveyReport, SurveySummary,
     };
 
     /// Version of the package.

@@ -1,18 +1,15 @@
-//! Collective patterns of surveys: what nodes do in a step, what they saw, what it comes to.
+//! Collective patterns of surveys: what nodes do in a step, and what they saw.
 
 use std::collections::BTreeMap;
 
-use efa_fabric::survey::collective;
 use efa_fabric::survey_run as runs;
 use pyo3::prelude::*;
 
 use crate::argument::{extracted, given};
-use crate::choices;
-use crate::convert::word;
 use crate::exchange::Exchange;
 use crate::fabric::{Library, library, on_thread};
+use crate::pair_options::PairOptions;
 use crate::runtime::{awaitable, block_on};
-use crate::survey::PairOptions;
 use crate::value::value_class;
 
 extracted! {
@@ -75,49 +72,6 @@ impl SurveyFlowSights {
     fn failed(#[pyo3(from_py_with = given)] code: &str) -> Self {
         Self(runs::FlowSights::failed(code))
     }
-}
-
-value_class! {
-    /// What a pattern reached, in which nodes send and receive at the same time, against what the
-    /// pairs promise.
-    SurveyCollective(collective::Collective) {
-        /// `ring`, `all_to_all` or `incast`.
-        pattern: PyResult<choices::SurveyPattern> = |c| word(&c.carried.pattern).map(Into::into);
-        /// The nodes that took part, by number, in the order of the pattern.
-        nodes: Vec<usize> = |c| c.carried.nodes.clone();
-        /// Nodes that were lost in it, by number, which ended it.
-        lost: Vec<usize> = |c| c.carried.lost.clone();
-        /// Bus bandwidth of a ring or all-to-all, and of an incast what a receiver gets in all, in
-        /// Gbit/s. None unless every flow was measured.
-        measured_gbps: Option<f64> = |c| c.measured_gbps;
-        /// The same as the pairs promise it. None unless all pairs were measured.
-        expected_gbps: Option<f64> = |c| c.expected_gbps;
-        /// Different flows, each of which was to be measured three times.
-        flows: usize = |c| c.flows;
-        /// Those that were measured at least once.
-        measured: usize = |c| c.measured;
-        /// Those of which the pair was measured too.
-        compared: usize = |c| c.compared;
-        /// Times that a flow failed.
-        failed: usize = |c| c.failed;
-        /// The least loss of a flow that counts, as a share of what its pair promises; None where
-        /// the noise is unknown.
-        least_loss: Option<f64> = |c| c.least_loss;
-        /// Flows that lost that much or more.
-        slow: usize = |c| c.slow;
-        /// Whether every flow was measured and compared, and all keep what the pairs promise.
-        scales: bool = |c| c.scales();
-        /// What breaks it: `everywhere`, `across_groups`, `node`, `between_sets`, `receivers` or
-        /// `flows`; None where nothing does, as far as it was compared.
-        breaks: PyResult<Option<choices::SurveyBreaks>> = |c| {
-            c.breaks.as_ref().map(|b| word(b).map(Into::into)).transpose()
-        };
-    }
-    repr = |c| format!(
-        "<SurveyCollective {} of {} nodes>",
-        c.carried.pattern.as_str(),
-        c.carried.nodes.len()
-    );
 }
 
 fn flows(

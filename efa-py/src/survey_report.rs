@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use efa_fabric::survey as core;
+use efa_fabric::survey::collective;
 use efa_fabric::survey_run as runs;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -15,9 +16,51 @@ use crate::doctor::DoctorReport;
 use crate::errors::{self, Code};
 use crate::node::Node;
 use crate::rows::{Rows, rows};
-use crate::survey_flows::SurveyCollective;
 use crate::survey_options::SurveyOptions;
 use crate::value::value_class;
+
+value_class! {
+    /// What a pattern reached, in which nodes send and receive at the same time, against what the
+    /// pairs promise.
+    SurveyCollective(collective::Collective) {
+        /// `ring`, `all_to_all` or `incast`.
+        pattern: PyResult<choices::SurveyPattern> = |c| word(&c.carried.pattern).map(Into::into);
+        /// The nodes that took part, by number, in the order of the pattern.
+        nodes: Vec<usize> = |c| c.carried.nodes.clone();
+        /// Nodes that were lost in it, by number, which ended it.
+        lost: Vec<usize> = |c| c.carried.lost.clone();
+        /// Bus bandwidth of a ring or all-to-all, and of an incast what a receiver gets in all, in
+        /// Gbit/s. None unless every flow was measured.
+        measured_gbps: Option<f64> = |c| c.measured_gbps;
+        /// The same as the pairs promise it. None unless all pairs were measured.
+        expected_gbps: Option<f64> = |c| c.expected_gbps;
+        /// Different flows, each of which was to be measured three times.
+        flows: usize = |c| c.flows;
+        /// Those that were measured at least once.
+        measured: usize = |c| c.measured;
+        /// Those of which the pair was measured too.
+        compared: usize = |c| c.compared;
+        /// Times that a flow failed.
+        failed: usize = |c| c.failed;
+        /// The least loss of a flow that counts, as a share of what its pair promises; None where
+        /// the noise is unknown.
+        least_loss: Option<f64> = |c| c.least_loss;
+        /// Flows that lost that much or more.
+        slow: usize = |c| c.slow;
+        /// Whether every flow was measured and compared, and all keep what the pairs promise.
+        scales: bool = |c| c.scales();
+        /// What breaks it: `everywhere`, `across_groups`, `node`, `between_sets`, `receivers` or
+        /// `flows`; None where nothing does, as far as it was compared.
+        breaks: PyResult<Option<choices::SurveyBreaks>> = |c| {
+            c.breaks.as_ref().map(|b| word(b).map(Into::into)).transpose()
+        };
+    }
+    repr = |c| format!(
+        "<SurveyCollective {} of {} nodes>",
+        c.carried.pattern.as_str(),
+        c.carried.nodes.len()
+    );
+}
 
 fn lost(state: &runs::NodeState) -> Option<(usize, f64, Option<usize>)> {
     match state {

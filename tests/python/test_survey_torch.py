@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -289,8 +290,11 @@ def tell(state):
 report = efa_sdk.torch.survey(
     store=store, rank=rank, world_size=4, name="test", provider="tcp",
     source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02,
-    round_deadline_s=float(sys.argv[1]), progress=tell if rank == 0 else None)
+    round_deadline_s=float(sys.argv[1]), progress=tell if rank == 0 else None,
+    options=efa_sdk.survey.SurveyOptions(collectives=sys.argv[2:]))
 if rank == 0:
+    for of in report.collectives:
+        print(of.pattern, of.flows, of.measured, of.compared, of.failed)
     told = report.summaries()
     print(*(hashlib.sha256(each.to_json().encode()).hexdigest() for each in told))
     print(*report.unreachable_nodes)
@@ -302,12 +306,14 @@ if rank == 0:
 """
 
 
-def start_ranks(count: int, *, round_deadline_s: float) -> list[subprocess.Popen[str]]:
+def start_ranks(
+    count: int, *, round_deadline_s: float, collectives: Sequence[str] = ()
+) -> list[subprocess.Popen[str]]:
     """Ranks of a job that has no agent: rank 0 has the store, and asks before each round."""
     port = str(free_port())
     return [
         subprocess.Popen(
-            [TORCH_PYTHON, "-c", RANK, str(round_deadline_s)],
+            [TORCH_PYTHON, "-c", RANK, str(round_deadline_s), *collectives],
             env=environment(
                 RANK=str(rank), WORLD_SIZE="4", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
             ),
@@ -339,10 +345,11 @@ def lines(rank: subprocess.Popen[str]) -> list[str]:
 
 
 def test_ranks_get_the_same_and_leave_no_key(torch_version: tuple[int, int]) -> None:
-    ranks = start_ranks(4, round_deadline_s=60)
+    ranks = start_ranks(4, round_deadline_s=60, collectives=["ring", "incast"])
     try:
         go_on(ranks[0])
-        told, unreachable, keys = lines(ranks[0])
+        ring, incast, told, unreachable, keys = lines(ranks[0])
+        assert (ring, incast) == ("ring 4 4 4 0", "incast 12 12 12 0")
         # The key of the caller; torch counts one of its own.
         assert keys in ("keys 1", "keys 2")
         for rank, digest in zip(ranks[1:], told.split()[1:], strict=True):

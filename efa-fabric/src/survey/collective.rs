@@ -18,9 +18,12 @@ use super::observation::{Observations, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::median::median;
 
+mod flow;
 mod subset;
 
-pub use subset::Breaks;
+pub use self::flow::{Flow, Pattern};
+use self::flow::{Kept, Share};
+pub use self::subset::Breaks;
 
 /// Different steps of a pattern at most: an all-to-all of more nodes takes some of its shifts, an
 /// incast some of its receivers.
@@ -34,53 +37,6 @@ const LEAST_LOSS: f64 = 0.2;
 /// Standard deviations that a loss has to exceed: of the hundreds of flows of an all-to-all, one in
 /// 30,000 has that by chance.
 const DEVIATIONS: f64 = 4.0;
-
-/// A flow: the sending node, the receiving node.
-pub type Flow = (usize, usize);
-
-/// What nodes do together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Pattern {
-    /// Each node sends to the next and receives from the one before, as a ring all-reduce does.
-    Ring,
-    /// Each node sends to each other, in shifts in which all send and receive.
-    AllToAll,
-    /// Many send to one.
-    Incast,
-}
-
-impl Pattern {
-    /// Its name, as in options, such as `all_to_all`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ring => "ring",
-            Self::AllToAll => "all_to_all",
-            Self::Incast => "incast",
-        }
-    }
-
-    /// Its name in sentences, such as `all-to-all`.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Ring => "ring",
-            Self::AllToAll => "all-to-all",
-            Self::Incast => "incast",
-        }
-    }
-
-    /// The least number of nodes that it takes.
-    #[must_use]
-    pub fn least_nodes(self) -> usize {
-        match self {
-            Self::Ring | Self::AllToAll => 2,
-            Self::Incast => 3,
-        }
-    }
-}
 
 /// Flows to carry out at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -470,22 +426,6 @@ fn medians<K: Ord>(of: BTreeMap<K, Vec<f64>>) -> BTreeMap<K, f64> {
     let one = |(key, mut values): (K, Vec<f64>)| Some((key, median(&mut values)?));
     of.into_iter().filter_map(one).collect()
 }
-
-/// What a flow reached of what its pair promises; of an incast all flows to its receiver.
-#[derive(Debug, Clone, Copy)]
-struct Share {
-    gbps: f64,
-    expected_gbps: f64,
-}
-
-impl Share {
-    fn is_below(self, share: f64) -> bool {
-        self.gbps < share * self.expected_gbps
-    }
-}
-
-/// By flow that was measured and whose pair was too.
-type Kept = BTreeMap<Flow, Share>;
 
 fn kept_by_flows(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Promised) -> Kept {
     let mut kept = Kept::new();

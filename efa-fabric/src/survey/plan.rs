@@ -15,9 +15,10 @@ use super::verdict::Quantity;
 use crate::error::Result;
 
 mod alone;
+mod lone;
 mod targets;
 
-use self::alone::{AGAIN, Lone};
+use self::lone::{AGAIN, Lone};
 use self::targets::Targets;
 
 /// Links measured again at most, and nodes.

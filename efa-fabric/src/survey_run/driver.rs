@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::flows::Flows;
+use self::patterns::Flows;
 use super::node::{Node, name_apart};
 use super::pair::Sight;
 use super::progress::Progress;
@@ -16,6 +16,7 @@ use crate::survey::{
 };
 
 mod flows;
+mod patterns;
 
 /// First answers that a node may miss in all before it is lost without being asked again: each
 /// costs a deadline.

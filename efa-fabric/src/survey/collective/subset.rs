@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Kept, Pattern, Share};
+use super::flow::{Flow, Kept, Pattern, Share};
 
 /// A subset is slow if this share of its flows is, and at most the rest of the others.
 const MOST: f64 = 0.8;

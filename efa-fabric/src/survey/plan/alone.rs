@@ -6,25 +6,13 @@ use super::super::attribution::Look;
 use super::super::observation::{Observations, Outcome};
 use super::super::options::Mode;
 use super::super::schedule::{Pair, ordered};
+use super::lone::{AGAIN, Lone};
 use super::{MOST_ALONE, Phase, Plan, clear};
 
 /// Links that are measured alone in a small cluster.
 const LINKS_ALONE: usize = 6;
 /// The pair that is measured alone in the end is one of this many nodes.
 const CONTROLS: usize = 8;
-/// Times that a failed measurement alone is tried again.
-pub(super) const AGAIN: usize = 2;
-
-/// A pair to measure alone.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lone {
-    pair: Pair,
-    /// The suspect of the pair, if it is a node: any partner will do.
-    suspect: Option<usize>,
-    /// Times that it failed.
-    failed: usize,
-}
-
 impl Plan {
     /// What has to be measured alone, worst first.
     pub(super) fn queue(&mut self, observations: &Observations) {
@@ -144,16 +132,5 @@ impl Plan {
             .find(|pair| self.met.contains(pair))
             .or(first)
             .map(|pair| vec![pair])
-    }
-}
-
-impl Lone {
-    /// A link, again and again.
-    fn link(pair: Pair) -> Self {
-        Self {
-            pair,
-            suspect: None,
-            failed: 0,
-        }
     }
 }

@@ -2,53 +2,15 @@
 //! step. A node that gives no answer is asked once more, and then it is lost, which ends the
 //! pattern: without it, it is another one.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Survey;
+use super::patterns::Running;
 use crate::error::{Code, Error, Result};
-use crate::survey::collective::{Carried, Collective, Flow, FlowSeen, Pattern, Step, judge, steps};
+use crate::survey::collective::{Carried, Collective, Flow, FlowSeen, judge, steps};
 use crate::survey::{Conclusion, PairObservation};
 use crate::survey_run::flows::{FlowEnd, FlowSights, FlowTask};
 use crate::survey_run::state::NodeState;
-
-/// Patterns that were, are, and will be carried out.
-#[derive(Debug, Default)]
-pub(super) struct Flows {
-    waiting: VecDeque<Pattern>,
-    running: Option<Running>,
-    done: Vec<Carried>,
-    /// Steps that were carried out.
-    count: usize,
-}
-
-#[derive(Debug)]
-struct Running {
-    carried: Carried,
-    steps: VecDeque<Step>,
-    attempt: usize,
-}
-
-impl Flows {
-    pub(super) fn new(patterns: &[Pattern]) -> Self {
-        Self {
-            waiting: patterns.iter().copied().collect(),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_none()
-    }
-
-    /// The pattern under way.
-    pub(super) fn pattern(&self) -> Option<Pattern> {
-        self.running.as_ref().map(|running| running.carried.pattern)
-    }
-
-    fn end(&mut self) {
-        self.done.extend(self.running.take().map(|of| of.carried));
-    }
-}
 
 impl Survey {
     /// What nodes do next, all at the same time, to carry out the patterns of
