@@ -1,6 +1,8 @@
 use super::*;
+use crate::survey::collective::Pattern;
 use crate::survey::simulate::Fabric;
 use crate::survey_run::Status;
+use crate::survey_run::driver::patterns::Flows;
 use crate::survey_run::sample::carried_out;
 
 const ALL: [Pattern; 3] = [Pattern::Ring, Pattern::AllToAll, Pattern::Incast];
