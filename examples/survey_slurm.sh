@@ -4,8 +4,8 @@
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive
 #
-# A survey as the first step of a job: training starts on a healthy cluster only. Needs a folder that
-# all nodes see, and efa_sdk in the environment of the job. docs/survey.md says more.
+# A survey as the first step of a job: training starts on a healthy cluster only. It needs a folder
+# that all nodes see, and efa_sdk in the environment of the job. docs/survey.md has the details.
 set -euo pipefail
 
 folder=${SURVEY_FOLDER:-$SLURM_SUBMIT_DIR/survey-$SLURM_JOB_ID}
@@ -16,7 +16,7 @@ trap 'rm -f "$folder/token"' EXIT
 
 first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 status=0
-# Task 0 runs on the first node, where all ranks meet. Slurm's own names of nodes are in the report.
+# Task 0 runs on the first node, where all ranks meet. The report has Slurm's own node names.
 srun --ntasks-per-node=1 --kill-on-bad-exit=0 --distribution=block \
     python -m efa_sdk.survey \
     --rendezvous "$first_node:${SURVEY_PORT:-7777}" \
