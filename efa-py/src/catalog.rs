@@ -196,8 +196,8 @@ impl Catalog {
     /// offerings.
     ///
     /// >>> import efa_sdk as efa
-    /// >>> [t.name for t in efa.Catalog.bundled().find(name="p5*", minimum_efa_interfaces=32)][:1]
-    /// ['p5.48xlarge']
+    /// >>> efa.Catalog.bundled().find(name="p5*", minimum_efa_interfaces=32)[0].name
+    /// 'p5.48xlarge'
     #[pyo3(signature = (
         *, name: "str | Sequence[str] | None" = None,
         architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None,

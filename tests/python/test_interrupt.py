@@ -229,7 +229,8 @@ def test_events_tell_what_happens(cloud: Cloud) -> None:
     assert waits[0].detail == "0 of 2 running"
     events.clear()
     client.apply(plan)
-    assert {e.action for e in events} == {"found"}
+    assert {e.action for e in events} == {"found", "waiting for"}
+    assert [(e.done, e.total) for e in events if e.action == "waiting for"] == [(2, 2)]
     assert all(str(e) and e.id for e in events)
 
 

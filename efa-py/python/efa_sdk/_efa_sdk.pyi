@@ -683,8 +683,8 @@ class Catalog:
         offerings.
 
         >>> import efa_sdk as efa
-        >>> [t.name for t in efa.Catalog.bundled().find(name="p5*", minimum_efa_interfaces=32)][:1]
-        ['p5.48xlarge']
+        >>> efa.Catalog.bundled().find(name="p5*", minimum_efa_interfaces=32)[0].name
+        'p5.48xlarge'
         """
     @staticmethod
     def from_json(text: "str") -> Catalog:
