@@ -107,7 +107,7 @@ impl Cluster {
     pub fn private_ip_addresses(&self) -> Vec<&str> {
         self.instances
             .iter()
-            .filter_map(|i| i.private_ip_address.as_deref())
+            .filter_map(Instance::address)
             .collect()
     }
 }
@@ -308,7 +308,7 @@ impl fmt::Display for Cluster {
                 instance.instance_type,
                 instance.availability_zone,
                 instance.state,
-                instance.private_ip_address.as_deref().unwrap_or("-"),
+                instance.address().unwrap_or("-"),
                 instance.interfaces.len(),
             )?;
         }

@@ -99,8 +99,12 @@ pub struct Subnet {
     pub vpc_id: String,
     /// The Availability Zone's name.
     pub availability_zone: String,
-    /// Free IPv4 addresses.
+    /// Free IPv4 addresses; 0 where it is IPv6-only.
     pub available_ip_address_count: u32,
+    /// Whether it is IPv6-only: what is launched in it gets no IPv4 address.
+    pub ipv6_native: bool,
+    /// Whether its DNS resolver gives IPv4-only names an IPv6 address (`EnableDns64`).
+    pub enable_dns64: bool,
     /// Whether the subnet gives launched instances a public address.
     pub map_public_ip_on_launch: bool,
     /// The account that owns it: another one's where it is shared.
@@ -149,6 +153,10 @@ pub struct RouteTable {
     pub subnet_ids: Vec<String>,
     /// The id that its active route to 0.0.0.0/0 leads to: `nat-…`, `igw-…`, `tgw-…`, `eni-…`.
     pub default_route_target: Option<String>,
+    /// The id that its active route to ::/0 leads to: `eigw-…`, `igw-…`, `tgw-…`.
+    pub default_ipv6_route_target: Option<String>,
+    /// The id that its active route to 64:ff9b::/96 leads to, by which NAT64 goes: `nat-…`.
+    pub nat64_route_target: Option<String>,
 }
 
 /// A VPC endpoint, as DescribeVpcEndpoints shows it.
@@ -292,8 +300,11 @@ pub struct AttachedInterface {
     pub subnet_id: String,
     /// Ids of its security groups, sorted.
     pub group_ids: Vec<String>,
-    /// Its primary private address; EFA-only interfaces have none.
+    /// Its primary private IPv4 address; EFA-only interfaces have none, and none has one in an
+    /// IPv6-only subnet.
     pub private_ip_address: Option<String>,
+    /// Its IPv6 addresses.
+    pub ipv6_addresses: Vec<String>,
     /// Its public address.
     pub public_ip: Option<String>,
     /// Whether it goes with the instance.
@@ -319,8 +330,10 @@ pub struct Instance {
     pub availability_zone: String,
     /// The placement group's name.
     pub placement_group_name: Option<String>,
-    /// Its primary private address.
+    /// Its primary private IPv4 address; none in an IPv6-only subnet.
     pub private_ip_address: Option<String>,
+    /// Its IPv6 address.
+    pub ipv6_address: Option<String>,
     /// Its public address.
     pub public_ip_address: Option<String>,
     /// Whether its metadata service demands session tokens (IMDSv2).
@@ -337,6 +350,22 @@ pub struct Instance {
     pub interfaces: Vec<AttachedInterface>,
     /// Its tags.
     pub tags: Tags,
+}
+
+impl Instance {
+    /// The address that the others of its cluster reach it by: the private IPv4 address, in an
+    /// IPv6-only subnet the IPv6 address.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        let address = self.private_ip_address.as_ref();
+        address.or(self.ipv6_address.as_ref()).map(String::as_str)
+    }
+
+    /// Whether it has an IPv6 address and no IPv4 address, as in an IPv6-only subnet.
+    #[must_use]
+    pub fn is_ipv6_only(&self) -> bool {
+        self.private_ip_address.is_none() && self.ipv6_address.is_some()
+    }
 }
 
 /// A network interface by itself, as DescribeNetworkInterfaces shows it.

@@ -39,6 +39,7 @@ pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
         availability_zone: "us-east-1a".to_owned(),
         placement_group_name: None,
         private_ip_address: Some(format!("10.0.0.{launch_index}")),
+        ipv6_address: None,
         public_ip_address: None,
         imds_v2_required: true,
         lifecycle: None,
@@ -118,6 +119,8 @@ pub(crate) fn subnet(subnet_id: &str, zone: &str, free: u32) -> Subnet {
         vpc_id: "vpc-1".to_owned(),
         availability_zone: zone.to_owned(),
         available_ip_address_count: free,
+        ipv6_native: false,
+        enable_dns64: false,
         map_public_ip_on_launch: false,
         owner_id: "123456789012".to_owned(),
         tags: Tags::new(),
@@ -174,7 +177,7 @@ pub(crate) fn reservation(kind: &str, instance_type: &str) -> CapacityReservatio
 /// launch can have, or nothing of it. The security group is `sg-1`, the subnet `subnet-00000001`.
 pub(crate) fn every_launch() -> Vec<Plan> {
     type Change = fn(&mut ClusterSpec, &mut Observations);
-    let changes: [Change; 11] = [
+    let changes: [Change; 12] = [
         |_, _| {},
         |spec, _| spec.capacity = Capacity::Open,
         |spec, _| spec.capacity = Capacity::Spot,
@@ -228,6 +231,10 @@ pub(crate) fn every_launch() -> Vec<Plan> {
             spec.tenancy = Some(Tenancy::Dedicated);
             spec.metadata_hop_limit = Some(1);
             spec.metadata_tags = true;
+            spec.host_names = Some(crate::spec::HostNames::ResourceName);
+        },
+        |spec, seen| {
+            seen.subnets[0].ipv6_native = true;
             spec.host_names = Some(crate::spec::HostNames::ResourceName);
         },
         |spec, _| {

@@ -200,6 +200,9 @@ pub struct InterfaceSpecification {
     /// How many /28 prefixes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv4_prefix_count: Option<u32>,
+    /// How many IPv6 addresses; `None` leaves it to the subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_address_count: Option<u32>,
     /// Whether it goes with the instance.
     pub delete_on_termination: bool,
 }
@@ -417,6 +420,16 @@ open_string_enum! {
 }
 
 open_string_enum! {
+    /// Whether the instance metadata service answers at its IPv6 address, too.
+    pub enum HttpProtocolIpv6 {
+        /// It does not.
+        Disabled = "disabled",
+        /// It does.
+        Enabled = "enabled",
+    }
+}
+
+open_string_enum! {
     /// Whether the instance metadata service shows the instance's tags.
     pub enum InstanceMetadataTags {
         /// It does not.
@@ -440,6 +453,9 @@ pub struct MetadataOptions {
     /// Whether it shows the instance's tags; `None` leaves it to EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_metadata_tags: Option<InstanceMetadataTags>,
+    /// Whether it answers at its IPv6 address, too; `None` leaves it to EC2, which says no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_protocol_ipv6: Option<HttpProtocolIpv6>,
 }
 
 open_string_enum! {
@@ -461,6 +477,13 @@ pub struct PrivateDnsNameOptions {
     pub hostname_type: HostnameType,
     /// Whether its id has an A record.
     pub enable_resource_name_dns_a_record: bool,
+    /// Whether its id has an AAAA record; `None` leaves it to EC2, which says no.
+    #[serde(
+        rename = "EnableResourceNameDnsAAAARecord",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub enable_resource_name_dns_aaaa_record: Option<bool>,
 }
 
 /// Cores and threads of each instance.

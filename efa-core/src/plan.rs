@@ -32,6 +32,7 @@ pub(crate) mod image;
 pub(crate) mod instance_role;
 mod instance_store;
 mod interfaces;
+mod ipv6;
 pub(crate) mod launch;
 mod launch_template;
 mod observe;
@@ -103,6 +104,7 @@ pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
         seen.vpc.as_ref(),
         &mut warnings,
     )?;
+    warnings.extend(ipv6::warn(spec, subnets.all()));
     let ways = seen.ways.as_ref();
     warnings.extend(way_out::warnings(spec, &layout, subnets.all(), ways));
     let security_group =
@@ -283,6 +285,13 @@ impl Plan {
     #[must_use]
     pub fn subnet(&self) -> &Subnet {
         self.decided.subnets.first()
+    }
+
+    /// Whether a launch into this subnet of the plan gets IPv6 addresses and no others.
+    #[must_use]
+    pub fn is_ipv6_only(&self, subnet_id: &str) -> bool {
+        let mut subnets = self.subnets().iter();
+        subnets.any(|subnet| subnet.subnet_id == subnet_id && subnet.ipv6_native)
     }
 
     /// The other subnets that the specification names.

@@ -145,6 +145,10 @@ async fn free_addresses(ec2: &dyn Aws, plan: &Plan) -> Result<Check> {
     let now = ec2
         .describe_subnets(&[Filter::any("subnet-id", ids)])
         .await?;
+    if let Some(subnet) = now.iter().find(|subnet| subnet.ipv6_native) {
+        let detail = format!("{} is IPv6-only: its /64 is not used up", subnet.subnet_id);
+        return Ok(passed_if(true, "free_addresses", detail, ""));
+    }
     let needed = u64::from(plan.spec().count) * plan.layout().private_ip_address_count();
     let most = now.iter().max_by_key(|s| s.available_ip_address_count);
     let (id, free) = most.map_or(("no subnet", 0), |subnet| {
@@ -244,7 +248,12 @@ async fn way_out(ec2: &dyn Aws, plan: &Plan) -> Option<Check> {
             WayOut::Unknown(why) => return Some(unknown(name, why)),
             WayOut::Closed(why) => {
                 let why = format!("{why}: {}", needs.loss());
-                return Some(new_check(name, Status::Failed, why, Some(way_out::CURE)));
+                return Some(new_check(
+                    name,
+                    Status::Failed,
+                    why,
+                    Some(way_out::cure(subnet)),
+                ));
             }
         }
     }

@@ -82,7 +82,7 @@ impl Topology {
                 RankedInstance {
                     rank,
                     instance_id: instance.instance_id.clone(),
-                    private_ip_address: instance.private_ip_address.clone(),
+                    private_ip_address: instance.address().map(str::to_owned),
                     availability_zone: instance.availability_zone.clone(),
                     network_nodes: place.map_or_else(Vec::new, |p| p.network_nodes.clone()),
                     capacity_block_id: place.and_then(|p| p.capacity_block_id.clone()),

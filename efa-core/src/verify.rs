@@ -153,6 +153,14 @@ fn verify_interfaces(report: &mut Report, expected: &Expected, instance: &Instan
             );
         }
         verify_attached(report, expected, attached, &subject);
+        // One that starts may have none yet.
+        let lacks = attached.interface_type.carries_ip()
+            && attached.private_ip_address.is_none()
+            && attached.ipv6_addresses.is_empty();
+        if lacks && instance.state == InstanceState::Running {
+            let cure = "assign it one with AssignIpv6Addresses, or destroy and apply again";
+            report.compare("address", &subject, "an IP address", "none", cure);
+        }
     }
 }
 

@@ -32,8 +32,11 @@ value_class! {
         subnet_id: String = |i| i.subnet_id.clone();
         /// Ids of its security groups.
         group_ids: Vec<String> = |i| i.group_ids.clone();
-        /// Its primary private address; EFA-only interfaces have none.
+        /// Its primary private IPv4 address; EFA-only interfaces have none, and none has one in an
+        /// IPv6-only subnet.
         private_ip_address: Option<String> = |i| i.private_ip_address.clone();
+        /// Its IPv6 addresses.
+        ipv6_addresses: Vec<String> = |i| i.ipv6_addresses.clone();
         /// Its public address.
         public_ip: Option<String> = |i| i.public_ip.clone();
         /// Whether it goes with the instance.
@@ -67,8 +70,10 @@ value_class! {
         availability_zone: String = |i| i.availability_zone.clone();
         /// The placement group's name.
         placement_group_name: Option<String> = |i| i.placement_group_name.clone();
-        /// Its primary private address.
+        /// Its primary private IPv4 address; None in an IPv6-only subnet.
         private_ip_address: Option<String> = |i| i.private_ip_address.clone();
+        /// Its IPv6 address.
+        ipv6_address: Option<String> = |i| i.ipv6_address.clone();
         /// Its public address.
         public_ip_address: Option<String> = |i| i.public_ip_address.clone();
         /// Whether its metadata service demands session tokens.
@@ -108,7 +113,8 @@ value_class! {
         };
         /// When its first node ends itself, as `2026-11-30T12:00:00Z`; None where none does.
         expires_at: Option<String> = |cluster| cluster.expires_at().map(str::to_owned);
-        /// The addresses that the instances reach each other by, by launch index.
+        /// The addresses that the instances reach each other by, by launch index: IPv6 ones in an
+        /// IPv6-only subnet.
         private_ip_addresses: Vec<String> = |cluster| {
             cluster.private_ip_addresses().into_iter().map(str::to_owned).collect()
         };

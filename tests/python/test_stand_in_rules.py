@@ -368,6 +368,30 @@ case("nic.public_ip_with_several")(
 case("nic.with_security_groups")(lambda s: s.run(nics=[s.nic(0, 0)], SecurityGroupIds=[s.group]))
 case("nic.with_subnet")(lambda s: s.run(nics=[s.nic(0, 0)], SubnetId=s.net.subnet_for(PLAIN)))
 case("nic.with_private_ip")(lambda s: s.run(nics=[s.nic(0, 0)], PrivateIpAddress="10.0.0.9"))
+case("nic.no_ipv6_range")(lambda s: s.run(P5, [s.nic(0, 0, Ipv6AddressCount=1)]))
+
+
+def ipv6_only_subnet(s: Scene) -> str:
+    return s.ec2.create_subnet(
+        VpcId=s.net.vpc_id,
+        Ipv6Native=True,
+        Ipv6CidrBlock="2600:1f18:1::/64",
+        AvailabilityZone=s.zone_of(P5),
+    )["Subnet"]["SubnetId"]
+
+
+@case("nic.ipv4_in_ipv6_only")
+def _(s: Scene) -> None:
+    only = ipv6_only_subnet(s)
+    s.run(P5, [s.nic(0, 0, SubnetId=only, SecondaryPrivateIpAddressCount=1)])
+
+
+@case("launch.ip_name_in_ipv6_only")
+def _(s: Scene) -> None:
+    names = {"HostnameType": "ip-name"}
+    s.run(P5, [s.nic(0, 0, SubnetId=ipv6_only_subnet(s))], PrivateDnsNameOptions=names)
+
+
 case("nic.no_subnet")(lambda s: s.run(P5, [s.nic(0, 0), s.nic(1, 0, "efa-only", SubnetId=None)]))
 
 

@@ -1,6 +1,7 @@
 //! The verbs over the AWS in memory, and that AWS's own rules.
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
+mod ipv6;
 mod launch_templates;
 mod purchase;
 mod reservations;

@@ -67,14 +67,20 @@ pub(super) fn vpc(vpc: sdk::Vpc) -> Result<Vpc> {
 }
 
 pub(super) fn subnet(subnet: sdk::Subnet) -> Result<Subnet> {
+    let ipv6_native = subnet.ipv6_native.unwrap_or(false);
     Ok(Subnet {
         subnet_id: present(subnet.subnet_id, "SubnetId")?,
         vpc_id: present(subnet.vpc_id, "VpcId")?,
         availability_zone: present(subnet.availability_zone, "AvailabilityZone")?,
+        // EC2 may leave it out of an IPv6-only subnet.
         available_ip_address_count: index(
-            subnet.available_ip_address_count,
+            subnet
+                .available_ip_address_count
+                .or(ipv6_native.then_some(0)),
             "AvailableIpAddressCount",
         )?,
+        ipv6_native,
+        enable_dns64: subnet.enable_dns64.unwrap_or(false),
         map_public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or(false),
         owner_id: subnet.owner_id.unwrap_or_default(),
         tags: tags(subnet.tags),
@@ -124,28 +130,12 @@ pub(super) fn key_pair(pair: sdk::KeyPairInfo) -> Result<String> {
 
 pub(super) fn route_table(table: sdk::RouteTable) -> Result<RouteTable> {
     let associations = table.associations.unwrap_or_default();
-    let anywhere = |r: &sdk::Route| {
-        r.destination_cidr_block.as_deref() == Some("0.0.0.0/0")
-            && r.state != Some(sdk::RouteState::Blackhole)
+    let mut routes = table.routes.unwrap_or_default();
+    routes.retain(|route| route.state != Some(sdk::RouteState::Blackhole));
+    let ipv4 = |r: &&sdk::Route| r.destination_cidr_block.as_deref() == Some("0.0.0.0/0");
+    let ipv6 = |range: &'static str| {
+        move |r: &&sdk::Route| r.destination_ipv6_cidr_block.as_deref() == Some(range)
     };
-    let route = table.routes.unwrap_or_default().into_iter().find(anywhere);
-    let target = route.and_then(|r| {
-        [
-            r.nat_gateway_id,
-            r.gateway_id,
-            r.transit_gateway_id,
-            r.network_interface_id,
-            r.vpc_peering_connection_id,
-            r.local_gateway_id,
-            r.carrier_gateway_id,
-            r.instance_id,
-        ]
-        .into_iter()
-        .flatten()
-        .next()
-        // A target that a later EC2 adds.
-        .or_else(|| Some("another target".to_owned()))
-    });
     Ok(RouteTable {
         route_table_id: present(table.route_table_id, "RouteTableId")?,
         vpc_id: table.vpc_id.unwrap_or_default(),
@@ -154,8 +144,31 @@ pub(super) fn route_table(table: sdk::RouteTable) -> Result<RouteTable> {
             .into_iter()
             .filter_map(|one| one.subnet_id)
             .collect(),
-        default_route_target: target,
+        default_route_target: routes.iter().find(ipv4).map(target),
+        default_ipv6_route_target: routes.iter().find(ipv6("::/0")).map(target),
+        nat64_route_target: routes.iter().find(ipv6("64:ff9b::/96")).map(target),
     })
+}
+
+/// The id that a route leads to.
+fn target(route: &sdk::Route) -> String {
+    let known = [
+        &route.nat_gateway_id,
+        &route.gateway_id,
+        &route.egress_only_internet_gateway_id,
+        &route.transit_gateway_id,
+        &route.network_interface_id,
+        &route.vpc_peering_connection_id,
+        &route.local_gateway_id,
+        &route.carrier_gateway_id,
+        &route.instance_id,
+    ];
+    let mut known = known.into_iter().flatten();
+    // A target that a later EC2 adds.
+    known
+        .next()
+        .map_or("another target", String::as_str)
+        .to_owned()
 }
 
 pub(super) fn vpc_endpoint(endpoint: sdk::VpcEndpoint) -> Result<VpcEndpoint> {
@@ -250,6 +263,9 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
         .map(attached_interface)
         .collect::<Result<Vec<_>>>()?;
     interfaces.sort_by_key(|interface| (interface.network_card_index, interface.device_index));
+    let primary = interfaces.first();
+    let of_primary = || primary.and_then(|primary| primary.ipv6_addresses.first().cloned());
+    let ipv6_address = non_empty(instance.ipv6_address).or_else(of_primary);
     Ok(Instance {
         instance_id: present(instance.instance_id, "InstanceId")?,
         instance_type: present(instance.instance_type, "InstanceType")?
@@ -262,6 +278,7 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
         availability_zone: placement.availability_zone.unwrap_or_default(),
         placement_group_name: non_empty(placement.group_name),
         private_ip_address: non_empty(instance.private_ip_address),
+        ipv6_address,
         public_ip_address: non_empty(instance.public_ip_address),
         imds_v2_required: instance
             .metadata_options
@@ -354,6 +371,9 @@ pub(super) fn launched_with(
             enable_resource_name_dns_a_record: names
                 .enable_resource_name_dns_a_record
                 .unwrap_or(false),
+            enable_resource_name_dns_aaaa_record: names
+                .enable_resource_name_dns_aaaa_record
+                .filter(|has| *has),
         })
     });
     let placement = instance.placement.and_then(|placement| placement.tenancy);
@@ -419,6 +439,12 @@ fn attached_interface(interface: sdk::InstanceNetworkInterface) -> Result<Attach
         subnet_id: interface.subnet_id.unwrap_or_default(),
         group_ids,
         private_ip_address: non_empty(interface.private_ip_address),
+        ipv6_addresses: interface
+            .ipv6_addresses
+            .into_iter()
+            .flatten()
+            .filter_map(|address| address.ipv6_address)
+            .collect(),
         public_ip: non_empty(
             interface
                 .association
@@ -475,6 +501,42 @@ mod tests {
         assert_eq!(with_root(Some("/dev/xvda")), Some(35));
         assert_eq!(with_root(Some("/dev/sda1")), None);
         assert_eq!(with_root(None), None);
+    }
+
+    #[test]
+    fn an_ipv6_only_subnet_may_show_no_count_of_addresses() {
+        let shown = |native: bool| {
+            let described = sdk::Subnet::builder()
+                .subnet_id("subnet-1")
+                .vpc_id("vpc-1")
+                .availability_zone("us-east-1a")
+                .ipv6_native(native);
+            subnet(described.build())
+        };
+        let only = shown(true).unwrap();
+        assert_eq!(
+            (only.available_ip_address_count, only.ipv6_native),
+            (0, true)
+        );
+        assert!(shown(false).is_err());
+    }
+
+    #[test]
+    fn a_route_table_says_where_ipv6_leads() {
+        let route = |range: &str| sdk::Route::builder().destination_ipv6_cidr_block(range);
+        let table = sdk::RouteTable::builder()
+            .route_table_id("rtb-1")
+            .routes(
+                route("::/0")
+                    .egress_only_internet_gateway_id("eigw-1")
+                    .build(),
+            )
+            .routes(route("64:ff9b::/96").nat_gateway_id("nat-1").build())
+            .build();
+        let ours = route_table(table).unwrap();
+        assert_eq!(ours.default_route_target, None);
+        assert_eq!(ours.default_ipv6_route_target.as_deref(), Some("eigw-1"));
+        assert_eq!(ours.nat64_route_target.as_deref(), Some("nat-1"));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use super::request::{number, tag_specification};
 use crate::error::Result;
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, CpuOptions,
-    EbsVolume, InstanceMetadataTags, InstanceProfileSpecification, InterfaceSpecification,
-    LaunchData, MarketOptions, MetadataOptions, Placement, PrivateDnsNameOptions, RunInstances,
-    SpotOptions, TagSpecification, UserData,
+    EbsVolume, HttpProtocolIpv6, InstanceMetadataTags, InstanceProfileSpecification,
+    InterfaceSpecification, LaunchData, MarketOptions, MetadataOptions, Placement,
+    PrivateDnsNameOptions, RunInstances, SpotOptions, TagSpecification, UserData,
 };
 
 /// The request, ready to send.
@@ -92,11 +92,13 @@ fn interface(
         associate_public_ip_address,
         secondary_private_ip_address_count,
         ipv4_prefix_count,
+        ipv6_address_count,
         delete_on_termination,
     } = interface;
     let further = secondary_private_ip_address_count
         .map(|count| number("secondary_private_ip_address_count", count));
     let prefixes = ipv4_prefix_count.map(|count| number("ipv4_prefix_count", count));
+    let ipv6 = ipv6_address_count.map(|count| number("ipv6_address_count", count));
     Ok(sdk::InstanceNetworkInterfaceSpecification::builder()
         .network_card_index(number("network_card_index", network_card_index.get())?)
         .device_index(number("device_index", device_index.get())?)
@@ -106,6 +108,7 @@ fn interface(
         .set_associate_public_ip_address(*associate_public_ip_address)
         .set_secondary_private_ip_address_count(further.transpose()?)
         .set_ipv4_prefix_count(prefixes.transpose()?)
+        .set_ipv6_address_count(ipv6.transpose()?)
         .delete_on_termination(*delete_on_termination)
         .build())
 }
@@ -211,7 +214,9 @@ fn metadata(options: &MetadataOptions) -> Result<sdk::InstanceMetadataOptionsReq
         http_endpoint,
         http_put_response_hop_limit: hops,
         instance_metadata_tags: tags,
+        http_protocol_ipv6: ipv6,
     } = options;
+    let ipv6 = ipv6.as_ref().map(HttpProtocolIpv6::as_str);
     let tags = tags.as_ref().map(InstanceMetadataTags::as_str);
     let endpoint = sdk::InstanceMetadataEndpointState::from(http_endpoint.as_str());
     Ok(sdk::InstanceMetadataOptionsRequest::builder()
@@ -219,6 +224,7 @@ fn metadata(options: &MetadataOptions) -> Result<sdk::InstanceMetadataOptionsReq
         .http_endpoint(endpoint)
         .http_put_response_hop_limit(number("http_put_response_hop_limit", *hops)?)
         .set_instance_metadata_tags(tags.map(sdk::InstanceMetadataTagsState::from))
+        .set_http_protocol_ipv6(ipv6.map(sdk::InstanceMetadataProtocolState::from))
         .build())
 }
 
@@ -237,10 +243,12 @@ fn names(options: &PrivateDnsNameOptions) -> sdk::PrivateDnsNameOptionsRequest {
     let PrivateDnsNameOptions {
         hostname_type,
         enable_resource_name_dns_a_record,
+        enable_resource_name_dns_aaaa_record: aaaa,
     } = options;
     sdk::PrivateDnsNameOptionsRequest::builder()
         .hostname_type(sdk::HostnameType::from(hostname_type.as_str()))
         .enable_resource_name_dns_a_record(*enable_resource_name_dns_a_record)
+        .set_enable_resource_name_dns_aaaa_record(*aaaa)
         .build()
 }
 

@@ -104,6 +104,7 @@ fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
     let list = |list: Option<bool>| list == Some(false);
     let placement = data.placement.as_ref();
     let metadata = data.metadata_options.as_ref();
+    let names = data.private_dns_name_options.as_ref();
     let set = [
         ("KernelId", data.kernel_id.is_some()),
         ("RamDiskId", data.ram_disk_id.is_some()),
@@ -178,7 +179,45 @@ fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
             metadata.and_then(|m| m.http_endpoint.as_ref())
                 == Some(&sdk::LaunchTemplateInstanceMetadataEndpointState::Disabled),
         ),
+        // The subnet says it.
+        (
+            "MetadataOptions.HttpProtocolIpv6=enabled",
+            metadata.and_then(|m| m.http_protocol_ipv6.as_ref())
+                == Some(&sdk::LaunchTemplateInstanceMetadataProtocolIpv6::Enabled),
+        ),
+        (
+            "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
+            names.and_then(|n| n.enable_resource_name_dns_aaaa_record) == Some(true),
+        ),
     ];
     let set = set.into_iter().filter(|(_, set)| *set);
     set.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_subnet_says_of_ipv6_is_taken_from_no_template() {
+        let metadata = sdk::LaunchTemplateInstanceMetadataOptions::builder()
+            .http_protocol_ipv6(sdk::LaunchTemplateInstanceMetadataProtocolIpv6::Enabled);
+        let names = sdk::LaunchTemplatePrivateDnsNameOptions::builder()
+            .hostname_type(sdk::HostnameType::ResourceName);
+        let found = |names: sdk::LaunchTemplatePrivateDnsNameOptions, ipv6| {
+            let data = sdk::ResponseLaunchTemplateData::builder()
+                .set_metadata_options(ipv6)
+                .private_dns_name_options(names);
+            template_data(data.build()).unwrap().others
+        };
+        assert!(found(names.clone().build(), None).is_empty());
+        let records = names.enable_resource_name_dns_aaaa_record(true).build();
+        assert_eq!(
+            found(records, Some(metadata.build())),
+            [
+                "MetadataOptions.HttpProtocolIpv6=enabled",
+                "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord"
+            ]
+        );
+    }
 }

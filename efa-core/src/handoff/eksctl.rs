@@ -5,6 +5,7 @@
 
 use super::document::{Document, Node, mapping, node, put, yaml_text};
 use super::launch_template::{chosen_by_launcher, launch_data_with, not_possible};
+use super::prepared::{EKS_IPV6, check_ipv4};
 use super::provenance;
 use crate::catalog::InstanceType;
 use crate::ec2::Market;
@@ -49,7 +50,7 @@ impl Plan {
     /// `handoff.not_prepared` for a group that does not exist yet; `handoff.invalid_option`;
     /// `handoff.not_possible` where the interfaces would be wrong or fewer than planned, and for what
     /// eksctl cannot say: Elastic IPs, a public address, a tenancy (a reservation's, too), a placement
-    /// group by its id; and for a plan without a placement group or reservation: eksctl then makes a
+    /// group by its id; in an IPv6-only subnet; and for a plan without a placement group or reservation: eksctl then makes a
     /// group.
     pub fn to_eksctl(&self, options: &EksctlOptions) -> Result<String> {
         check_options(options)?;
@@ -321,6 +322,7 @@ fn check_expressible(plan: &Plan) -> Result<()> {
             &instance_type.name,
         ));
     }
+    check_ipv4(plan, EKS_IPV6)?;
     let planned = plan.layout().efa_count();
     if planned != derived.len() {
         return Err(not_possible(

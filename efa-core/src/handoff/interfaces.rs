@@ -81,6 +81,8 @@ pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// `NetworkCardIndex` as `network_card_index`.
 pub(crate) fn snake_case(name: &str) -> String {
+    // AWS's one name with a run of capitals here.
+    let name = &name.replace("AAAA", "Aaaa");
     let mut snake = String::with_capacity(name.len() + 4);
     for (at, letter) in name.char_indices() {
         if letter.is_ascii_uppercase() && at > 0 {

@@ -36,7 +36,8 @@ impl Plan {
     /// # Errors
     /// `handoff.not_prepared` for a group or profile that does not exist yet;
     /// `handoff.invalid_option`; `handoff.not_possible` with Elastic IPs, with an image that is
-    /// none for EKS nodes, without a role, and for interfaces that Karpenter cannot give.
+    /// none for EKS nodes, without a role, in an IPv6-only subnet, and for interfaces that
+    /// Karpenter cannot give.
     pub fn to_karpenter(&self, options: &KarpenterOptions) -> Result<String> {
         let writer = Writer::new(self, options)?;
         let mut documents = vec![writer.node_class()?, writer.node_pool()];

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::{Node, json_text, mapping, node, set};
-use super::prepared::{check_lasting, check_prepared, security_group_id};
+use super::prepared::{EKS_IPV6, check_ipv4, check_lasting, check_prepared, security_group_id};
 use super::provenance;
 use crate::ec2::{Market, Tags};
 use crate::error::{Code, Error, Result};
@@ -215,8 +215,8 @@ impl Plan {
     ///
     /// # Errors
     /// `handoff.not_prepared` for a group or profile that does not exist yet; for an EKS managed
-    /// node group `handoff.not_possible` with spot (its capacity type says so) and with Elastic
-    /// IPs, which no launch template can give.
+    /// node group `handoff.not_possible` with spot (its capacity type says so) and in an IPv6-only
+    /// subnet; for any with Elastic IPs, which no launch template can give.
     pub fn to_launch_template(&self, launcher: LaunchTemplateFor) -> Result<String> {
         self.to_launch_template_with(&LaunchTemplateOptions {
             launcher,
@@ -255,6 +255,9 @@ fn check_expressible(plan: &Plan, launcher: LaunchTemplateFor) -> Result<()> {
             "public_ip",
             plan.layout().public_ip.as_str(),
         ));
+    }
+    if launcher == LaunchTemplateFor::EksManagedNodeGroup {
+        check_ipv4(plan, EKS_IPV6)?;
     }
     if launcher == LaunchTemplateFor::EksManagedNodeGroup && plan.capacity().market == Market::Spot
     {

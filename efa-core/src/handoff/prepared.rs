@@ -81,6 +81,28 @@ pub(crate) fn check_lasting(plan: &Plan) -> Result<()> {
     .with_context("value", at))
 }
 
+/// A launcher that needs IPv4 addresses, or may.
+///
+/// # Errors
+/// `handoff.not_possible` for a plan whose subnet is IPv6-only.
+pub(crate) fn check_ipv4(plan: &Plan, why: &str) -> Result<()> {
+    let id = &plan.subnet().subnet_id;
+    if !plan.is_ipv6_only(id) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::HandoffNotPossible,
+        format!("{id} is IPv6-only, and {why}"),
+    )
+    .with_cure("plan with a subnet that has an IPv4 range, or launch by apply")
+    .with_context("field", "subnet")
+    .with_context("value", id))
+}
+
+/// Why a plan with an IPv6-only subnet is for no node of EKS.
+pub(crate) const EKS_IPV6: &str =
+    "whether EKS takes nodes without an IPv4 address is not known here";
+
 fn missing(field: &'static str, name: &str) -> Error {
     let kind = field.replace('_', " ");
     not_prepared(field, name, format!("{kind} {name} does not exist yet"))

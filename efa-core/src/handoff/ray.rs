@@ -6,6 +6,7 @@
 
 use super::document::{Document, Node, mapping, node, put, yaml_text};
 use super::launch_template::{launch_data, not_possible, plain_user_data, tag_list};
+use super::prepared::check_ipv4;
 use super::provenance;
 use crate::ec2::Tags;
 use crate::error::Result;
@@ -39,7 +40,8 @@ impl Plan {
     ///
     /// # Errors
     /// `handoff.not_prepared` for a group or profile that does not exist yet;
-    /// `handoff.not_possible` with Elastic IPs, which Ray cannot give; `handoff.invalid_option`.
+    /// `handoff.not_possible` with Elastic IPs, which Ray cannot give, and in an IPv6-only subnet;
+    /// `handoff.invalid_option`.
     pub fn to_ray_yaml(&self, options: &RayClusterOptions) -> Result<String> {
         if self.wants_elastic_ips() {
             return Err(not_possible(
@@ -49,6 +51,10 @@ impl Plan {
                 self.layout().public_ip.as_str(),
             ));
         }
+        check_ipv4(
+            self,
+            "Ray reaches its nodes by their private IPv4 addresses",
+        )?;
         let workers = options.workers(self)?;
         options.validate(self)?;
         let launch = launch_data(self)?;

@@ -50,6 +50,10 @@ fn is_spot(plan: &Plan) -> bool {
     plan.spec().capacity == Capacity::Spot
 }
 
+fn is_ipv6_only(plan: &Plan) -> bool {
+    plan.subnet().ipv6_native
+}
+
 #[test]
 fn launch_templates_have_what_is_sent() {
     for plan in every_launch() {
@@ -59,6 +63,11 @@ fn launch_templates_have_what_is_sent() {
         };
         let mut expected = printed(&plan, true);
         assert_eq!(written(LaunchTemplateFor::Ec2), expected);
+        if is_ipv6_only(&plan) {
+            let refused = plan.to_launch_template(LaunchTemplateFor::EksManagedNodeGroup);
+            assert!(refused.unwrap_err().to_string().contains("IPv6-only"));
+            continue;
+        }
         if is_spot(&plan) {
             continue; // refused
         }
@@ -190,6 +199,9 @@ fn cloudformation_has_what_is_sent() {
 #[test]
 fn rays_nodes_have_what_is_sent() {
     for plan in every_launch() {
+        if is_ipv6_only(&plan) {
+            continue;
+        }
         let options = RayClusterOptions {
             ssh_private_key: plan.spec().key_name.as_ref().map(|_| "~/key".to_owned()),
             efa_sdk_wheel: Some("dist/efa_sdk.whl".to_owned()),

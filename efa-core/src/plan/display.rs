@@ -53,13 +53,15 @@ impl fmt::Display for Plan {
 fn write_subnets_and_image(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (index, subnet) in plan.subnets().iter().enumerate() {
         let mark = if index == 0 { USED } else { ELSE };
+        let addresses = if subnet.ipv6_native {
+            "IPv6-only".to_owned()
+        } else {
+            format!("{} free addresses", subnet.available_ip_address_count)
+        };
         writeln!(
             f,
-            "  {mark} subnet           {} in {} ({}, {} free addresses)",
-            subnet.subnet_id,
-            subnet.vpc_id,
-            subnet.availability_zone,
-            subnet.available_ip_address_count
+            "  {mark} subnet           {} in {} ({}, {addresses})",
+            subnet.subnet_id, subnet.vpc_id, subnet.availability_zone
         )?;
     }
     for subnet in plan.rejected_subnets() {
@@ -170,7 +172,7 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         spec.count,
         spec.instance_type,
         spec.capacity,
-        launch::metadata_options(None, false).http_tokens,
+        launch::metadata_options(None, false, false).http_tokens,
         match (plan.root_volume(), devices.first()) {
             (Some(_), Some(root)) => volume(root, "root volume"),
             _ => "volumes as the image has them".to_owned(),

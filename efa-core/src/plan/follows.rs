@@ -5,7 +5,8 @@ use super::decided::Decided;
 use super::fingerprint::fingerprint;
 use super::placement::Wanted;
 use super::{
-    capacity, cpu, expiry, image, instance_role, instance_store, interfaces, placement, volume,
+    capacity, cpu, expiry, image, instance_role, instance_store, interfaces, ipv6, placement,
+    volume,
 };
 use crate::spec::{Capacity, ImageChoice, InstanceProfileChoice, SecurityGroupChoice, Selector};
 use crate::tags;
@@ -90,6 +91,7 @@ fn subnets_follow(decided: &Decided) -> bool {
     };
     decided.subnets.all().iter().all(|subnet| {
         subnet.vpc_id == first.vpc_id
+            && !(subnet.ipv6_native && ipv6::refusal(spec, &decided.layout, subnet).is_some())
             && in_vpc(&subnet.vpc_id)
             && named
                 .as_ref()

@@ -7,10 +7,11 @@ use super::{Launch, Plan, form};
 use crate::ec2::Market;
 use crate::launch::{
     BlockDeviceMapping, CapacityReservationPreference, CapacityReservationSpecification,
-    CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpTokens, InstanceMetadataTags,
-    InstanceProfileSpecification, InterfaceSpecification, InterruptionBehavior, LaunchData,
-    MarketOptions, MarketType, MetadataOptions, Placement, PrivateDnsNameOptions, RunInstances,
-    ShutdownBehavior, SpotInstanceType, SpotOptions, TagSpecification, TaggedResource,
+    CapacityReservationTarget, EbsVolume, HttpEndpoint, HttpProtocolIpv6, HttpTokens,
+    InstanceMetadataTags, InstanceProfileSpecification, InterfaceSpecification,
+    InterruptionBehavior, LaunchData, MarketOptions, MarketType, MetadataOptions, Placement,
+    PrivateDnsNameOptions, RunInstances, ShutdownBehavior, SpotInstanceType, SpotOptions,
+    TagSpecification, TaggedResource,
 };
 use crate::layout::{Layout, NetworkInterface};
 use crate::spec::{HostNames, VolumeOptions};
@@ -103,6 +104,10 @@ fn data(
         let further = plan.further_groups(&interface.interface_type);
         interface.groups.extend(further.map(str::to_owned));
     }
+    let ipv6_only = plan.is_ipv6_only(subnet_id);
+    if ipv6_only {
+        ask_for_ipv6(&mut network_interfaces);
+    }
     let tags = instance_tags(plan, layout, security_group_id, subnet_id);
     LaunchData {
         instance_type: plan.spec().instance_type.clone(),
@@ -113,8 +118,8 @@ fn data(
         capacity_reservation_specification: reservation(market),
         block_device_mappings: block_devices(plan),
         cpu_options: plan.cpu_options().cloned(),
-        metadata_options: metadata_options(spec.metadata_hop_limit, spec.reads_tags()),
-        private_dns_name_options: spec.host_names.map(host_names),
+        metadata_options: metadata_options(spec.metadata_hop_limit, spec.reads_tags(), ipv6_only),
+        private_dns_name_options: spec.host_names.map(|names| host_names(names, ipv6_only)),
         iam_instance_profile: plan
             .instance_profile()
             .map(|profile| InstanceProfileSpecification {
@@ -153,9 +158,19 @@ pub(crate) fn interfaces_of(
             associate_public_ip_address: interface.associate_public_ip_address,
             secondary_private_ip_address_count: interface.ipv4_address_count,
             ipv4_prefix_count: interface.ipv4_prefix_count,
+            ipv6_address_count: None,
             delete_on_termination: true,
         })
         .collect()
+}
+
+/// One IPv6 address for each interface that takes an address: in an IPv6-only subnet there is no
+/// other.
+pub(crate) fn ask_for_ipv6(interfaces: &mut [InterfaceSpecification]) {
+    for interface in interfaces {
+        let carries_ip = interface.interface_type.carries_ip();
+        interface.ipv6_address_count = carries_ip.then_some(1);
+    }
 }
 
 pub(crate) fn placement(plan: &Plan) -> Option<Placement> {
@@ -262,21 +277,25 @@ pub(crate) fn volume(size_gib: Option<u32>, options: &VolumeOptions) -> EbsVolum
 /// Hops of the metadata service's answers: containers on the instance are one further.
 const HOPS: u32 = 2;
 
-/// IMDSv2 over this many hops, with the instance's tags or without. IMDSv1 is never answered.
-pub(crate) fn metadata_options(hops: Option<u32>, tags: bool) -> MetadataOptions {
+/// IMDSv2 over this many hops, with the instance's tags or without. IMDSv1 is never answered. In
+/// an IPv6-only subnet the service answers at its IPv6 address, too, where cloud-init looks for it.
+pub(crate) fn metadata_options(hops: Option<u32>, tags: bool, ipv6_only: bool) -> MetadataOptions {
     MetadataOptions {
         http_tokens: HttpTokens::Required,
         http_endpoint: HttpEndpoint::Enabled,
         http_put_response_hop_limit: hops.unwrap_or(HOPS),
         instance_metadata_tags: tags.then_some(InstanceMetadataTags::Enabled),
+        http_protocol_ipv6: ipv6_only.then_some(HttpProtocolIpv6::Enabled),
     }
 }
 
 /// Instances that are called by their id can be looked up by it.
-fn host_names(names: HostNames) -> PrivateDnsNameOptions {
+fn host_names(names: HostNames, ipv6_only: bool) -> PrivateDnsNameOptions {
+    let by_id = names == HostNames::ResourceName;
     PrivateDnsNameOptions {
         hostname_type: names.as_str().into(),
-        enable_resource_name_dns_a_record: names == HostNames::ResourceName,
+        enable_resource_name_dns_a_record: by_id && !ipv6_only,
+        enable_resource_name_dns_aaaa_record: (by_id && ipv6_only).then_some(true),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ipv6;
 use crate::ec2::Subnet;
 use crate::error::{Code, Error, Result};
 use crate::layout::Layout;
@@ -149,6 +150,9 @@ impl Demand<'_> {
                 self.spec.instance_type, subnet.subnet_id
             );
             return Some(refuse(message, cure).with_context("value", &subnet.subnet_id));
+        }
+        if subnet.ipv6_native {
+            return ipv6::refusal(self.spec, self.layout, subnet);
         }
         let each = self.layout.private_ip_address_count();
         let needed = u64::from(self.spec.least_count()) * each;

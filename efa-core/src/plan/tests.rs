@@ -184,6 +184,22 @@ fn what_contradicts_is_refused_with_the_cure() {
             "larger subnet",
             |_, o| o.subnets[0].available_ip_address_count = 1,
         ),
+        ("no public IPv4 address", "public_ip out", |s, o| {
+            o.subnets[0].ipv6_native = true;
+            s.public_ip = PublicIp::ElasticIp;
+        }),
+        ("by instance id alone", "resource-name", |s, o| {
+            o.subnets[0].ipv6_native = true;
+            s.host_names = Some(crate::spec::HostNames::IpName);
+        }),
+        ("the bootstrap asks", "leave bootstrap out", |s, o| {
+            o.subnets[0].ipv6_native = true;
+            s.bootstrap = Some(crate::spec::Bootstrap::default());
+        }),
+        ("the timer asks", "leave expires_after out", |s, o| {
+            o.subnets[0].ipv6_native = true;
+            s.expires_after = Some(std::time::Duration::from_secs(3600));
+        }),
         ("not tagged as this cluster's", "security_group", |_, o| {
             o.security_group = Some(group(&[], all_with_itself(), all_with_itself()));
         }),

@@ -64,9 +64,18 @@ impl Needs {
 }
 
 /// What to do about a subnet without a way out.
-pub(crate) const CURE: &str = "route 0.0.0.0/0 of the subnet to a NAT gateway, choose a subnet that \
+const CURE: &str = "route 0.0.0.0/0 of the subnet to a NAT gateway, choose a subnet that \
      has such a route, or ask for public_ip where an internet gateway is there; for Systems Manager \
      alone, interface endpoints of ssm and ssmmessages are enough";
+
+/// What to do about an IPv6-only subnet without a way out.
+const IPV6_CURE: &str = "route ::/0 of the subnet to an egress-only internet gateway, or \
+     64:ff9b::/96 to a NAT gateway with DNS64 on the subnet";
+
+/// What to do about this subnet.
+pub(crate) fn cure(subnet: &Subnet) -> &'static str {
+    if subnet.ipv6_native { IPV6_CURE } else { CURE }
+}
 
 /// Reads what leads out of the VPC.
 pub(crate) async fn look(ec2: &dyn Ec2, vpc_id: &str) -> Result<Ways> {
@@ -79,6 +88,9 @@ pub(crate) async fn look(ec2: &dyn Ec2, vpc_id: &str) -> Result<Ways> {
 
 /// Whether instances with this layout get out of the subnet to what they need.
 pub(crate) fn judge(needs: Needs, layout: &Layout, subnet: &Subnet, ways: &Ways) -> WayOut {
+    if subnet.ipv6_native {
+        return judge_ipv6(subnet, ways);
+    }
     if !needs.bootstrap && reaches_ssm_by_endpoints(ways) {
         return WayOut::Open("interface endpoints of Systems Manager".to_owned());
     }
@@ -109,6 +121,34 @@ pub(crate) fn judge(needs: Needs, layout: &Layout, subnet: &Subnet, ways: &Ways)
     }
 }
 
+/// Whether instances of an IPv6-only subnet reach Systems Manager: its usual endpoints have IPv4
+/// addresses alone, which NAT64 and DNS64 reach (VPC user guide, "DNS64 and NAT64").
+fn judge_ipv6(subnet: &Subnet, ways: &Ways) -> WayOut {
+    let id = &subnet.subnet_id;
+    let Some(table) = table_of(subnet, &ways.route_tables) else {
+        return WayOut::Unknown(format!("EC2 shows no route table for {id}"));
+    };
+    let of = format!("{} of IPv6-only {id}", table.route_table_id);
+    let nat64 = table.nat64_route_target.as_deref();
+    match (nat64, table.default_ipv6_route_target.as_deref()) {
+        (Some(nat), _) if nat.starts_with("nat-") && subnet.enable_dns64 => {
+            WayOut::Open(format!("{of} leads to {nat} by NAT64"))
+        }
+        _ if reaches_ssm_by_endpoints(ways) => WayOut::Unknown(
+            "whether the interface endpoints of Systems Manager take IPv6 is not looked at"
+                .to_owned(),
+        ),
+        (_, Some(target)) => WayOut::Unknown(format!(
+            "{of} leads to {target}; whether the agent is told to use the dual-stack endpoints \
+             is not known"
+        )),
+        (Some(nat), None) => WayOut::Closed(format!(
+            "{of} has NAT64 by {nat} without DNS64, and no route to ::/0"
+        )),
+        (None, None) => WayOut::Closed(format!("{of} has no route to ::/0")),
+    }
+}
+
 /// The warnings of a plan: one where a subnet has no way out, or where it could not be read.
 pub(crate) fn warnings(
     spec: &CheckedSpec,
@@ -127,7 +167,7 @@ pub(crate) fn warnings(
         Some(Ok(ways)) => subnets
             .iter()
             .filter_map(|subnet| match judge(needs, layout, subnet, ways) {
-                WayOut::Closed(why) => Some(format!("{why}: {}; {CURE}", needs.loss())),
+                WayOut::Closed(why) => Some(format!("{why}: {}; {}", needs.loss(), cure(subnet))),
                 WayOut::Open(_) | WayOut::Unknown(_) => None,
             })
             .collect(),
@@ -174,6 +214,8 @@ mod tests {
                 is_main: true,
                 subnet_ids: Vec::new(),
                 default_route_target: target.map(str::to_owned),
+                default_ipv6_route_target: None,
+                nat64_route_target: None,
             }],
             endpoints: services
                 .iter()
@@ -214,6 +256,33 @@ mod tests {
             };
             assert_eq!(found, expected, "{instance_type} {target:?}");
         }
+    }
+
+    #[test]
+    fn an_ipv6_only_subnet_gets_out_by_nat64_for_sure() {
+        let mut at = fixtures::subnet("subnet-00000001", "us-east-1a", 0);
+        at.ipv6_native = true;
+        for (nat64, dns64, route, services, expected) in [
+            (None, false, None, &[][..], "closed"),
+            (Some("nat-1"), false, None, &[], "closed"),
+            (Some("nat-1"), true, None, &[], "open"),
+            (Some("eni-1"), true, Some("eigw-1"), &[], "unknown"),
+            (None, true, Some("eigw-1"), &[], "unknown"),
+            (None, false, None, &["ssm", "ssmmessages"], "unknown"),
+        ] {
+            at.enable_dns64 = dns64;
+            let mut seen = ways(Some("nat-1"), services);
+            seen.route_tables[0].nat64_route_target = nat64.map(str::to_owned);
+            seen.route_tables[0].default_ipv6_route_target = route.map(str::to_owned);
+            let way = judged(false, "p5.48xlarge", &at, &seen);
+            let found = match &way {
+                WayOut::Open(_) => "open",
+                WayOut::Closed(_) => "closed",
+                WayOut::Unknown(_) => "unknown",
+            };
+            assert_eq!(found, expected, "{way:?}");
+        }
+        assert!(cure(&at).contains("::/0"));
     }
 
     #[test]

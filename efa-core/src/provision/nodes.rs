@@ -88,11 +88,11 @@ impl Nodes {
     }
 }
 
-/// Whether a node is this instance: by its id, its private address, or a host name that EC2 gives
+/// Whether a node is this instance: by its id, its private or IPv6 address, or a host name that EC2 gives
 /// (`ip-10-0-0-5.ec2.internal`, `i-0123456789abcdef0.ec2.internal`).
 fn is_called(instance: &Instance, node: &str) -> bool {
     let host = node.split('.').next().unwrap_or_default();
-    let address = instance.private_ip_address.as_deref();
+    let address = instance.address();
     let by_address = |ip: &str| node == ip || host == format!("ip-{}", ip.replace('.', "-"));
     host == instance.instance_id || address.is_some_and(by_address)
 }

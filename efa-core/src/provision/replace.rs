@@ -177,6 +177,10 @@ async fn data(
         let further: Vec<String> = further.filter(|id| *id != group).cloned().collect();
         interface.groups.extend(further);
     }
+    let ipv6_only = model.is_ipv6_only();
+    if ipv6_only {
+        defaults::ask_for_ipv6(&mut network_interfaces);
+    }
     // EC2 shows the type's own, too, and takes none for some types.
     let of_type = Catalog::bundled().get(&expected.instance_type);
     let default = of_type.and_then(InstanceType::default_threads_per_core);
@@ -197,7 +201,11 @@ async fn data(
         capacity_reservation_specification: defaults::reservation(&market),
         block_device_mappings: with.block_device_mappings,
         cpu_options,
-        metadata_options: defaults::metadata_options(with.metadata_hop_limit, with.metadata_tags),
+        metadata_options: defaults::metadata_options(
+            with.metadata_hop_limit,
+            with.metadata_tags,
+            ipv6_only,
+        ),
         private_dns_name_options: with.private_dns_name_options,
         iam_instance_profile: profile_of(model, expected)
             .map(|name| InstanceProfileSpecification { name }),

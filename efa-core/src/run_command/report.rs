@@ -77,7 +77,7 @@ impl fmt::Display for NodeStatus {
 pub struct NodeOutput {
     /// `i-…`
     pub instance_id: String,
-    /// Its primary private address.
+    /// Its private IPv4 address, in an IPv6-only subnet its IPv6 address.
     pub private_ip_address: Option<String>,
     /// How the script ended.
     pub status: NodeStatus,
@@ -97,7 +97,7 @@ impl NodeOutput {
     pub(super) fn not_online(instance: &Instance) -> Self {
         Self {
             instance_id: instance.instance_id.clone(),
-            private_ip_address: instance.private_ip_address.clone(),
+            private_ip_address: instance.address().map(str::to_owned),
             status: NodeStatus::NotOnline,
             detail: if may_come_online(instance) {
                 AGENT_CURE.to_owned()
@@ -141,7 +141,7 @@ impl Outcome {
         });
         NodeOutput {
             instance_id: instance.instance_id.clone(),
-            private_ip_address: instance.private_ip_address.clone(),
+            private_ip_address: instance.address().map(str::to_owned),
             status,
             detail: match (status, self.cancelled_after) {
                 (NodeStatus::NotFinished, Some(deadline)) => {

@@ -352,6 +352,7 @@ mod tests {
             subnet_id: "subnet-00000001".to_owned(),
             group_ids: vec!["sg-1".to_owned()],
             private_ip_address: None,
+            ipv6_addresses: Vec::new(),
             public_ip: None,
             delete_on_termination: true,
         };

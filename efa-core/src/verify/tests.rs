@@ -36,7 +36,8 @@ fn as_planned(expected: &Expected) -> Cluster {
         interface_type: i.interface_type.clone(),
         subnet_id: expected.subnet_ids[0].clone(),
         group_ids: vec!["sg-1".to_owned()],
-        private_ip_address: None,
+        private_ip_address: i.interface_type.carries_ip().then(|| "10.0.0.9".to_owned()),
+        ipv6_addresses: Vec::new(),
         public_ip: None,
         delete_on_termination: true,
     };
@@ -50,6 +51,7 @@ fn as_planned(expected: &Expected) -> Cluster {
         availability_zone: "us-east-1a".to_owned(),
         placement_group_name: expected.placement_group_name.clone(),
         private_ip_address: Some(format!("10.0.0.{n}")),
+        ipv6_address: None,
         public_ip_address: None,
         imds_v2_required: true,
         lifecycle: None,
@@ -128,7 +130,12 @@ fn each_drift_is_exactly_one_finding() {
             drop(c.instances[0].interfaces.pop())
         }),
         ("interface", "interface", |c| {
-            c.instances[0].interfaces[5].interface_type = InterfaceType::Interface
+            let other = &mut c.instances[0].interfaces[5];
+            other.interface_type = InterfaceType::Interface;
+            other.private_ip_address = Some("10.0.0.9".into());
+        }),
+        ("address", "none", |c| {
+            c.instances[0].interfaces[0].private_ip_address = None
         }),
         ("interface", "efa", |c| {
             let mut extra = c.instances[0].interfaces[0].clone();

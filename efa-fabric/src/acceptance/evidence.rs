@@ -86,7 +86,7 @@ impl Evidence {
             let interfaces = instance.interfaces.iter();
             Instance {
                 instance_id: instance.instance_id.clone(),
-                private_ip_address: instance.private_ip_address.clone(),
+                private_ip_address: instance.address().map(str::to_owned),
                 efa_interfaces: interfaces.filter(|i| i.interface_type.is_efa()).count(),
             }
         };

@@ -325,6 +325,11 @@ class AttachedInterface:
         `interface`, `efa` or `efa-only`.
         """
     @property
+    def ipv6_addresses(self, /) -> list[str]:
+        """
+        Its IPv6 addresses.
+        """
+    @property
     def network_card_index(self, /) -> int:
         """
         Index of the network card.
@@ -337,7 +342,8 @@ class AttachedInterface:
     @property
     def private_ip_address(self, /) -> str | None:
         """
-        Its primary private address; EFA-only interfaces have none.
+        Its primary private IPv4 address; EFA-only interfaces have none, and none has one in an
+        IPv6-only subnet.
         """
     @property
     def public_ip(self, /) -> str | None:
@@ -980,7 +986,8 @@ class Cluster:
     @property
     def private_ip_addresses(self, /) -> list[str]:
         """
-        The addresses that the instances reach each other by, by launch index.
+        The addresses that the instances reach each other by, by launch index: IPv6 ones in an
+        IPv6-only subnet.
         """
     @property
     def region(self, /) -> str:
@@ -2420,6 +2427,11 @@ class Instance:
         Its interfaces, by card and device.
         """
     @property
+    def ipv6_address(self, /) -> str | None:
+        """
+        Its IPv6 address.
+        """
+    @property
     def launch_index(self, /) -> int:
         """
         Its number in the launch, counted from 0.
@@ -2437,7 +2449,7 @@ class Instance:
     @property
     def private_ip_address(self, /) -> str | None:
         """
-        Its primary private address.
+        Its primary private IPv4 address; None in an IPv6-only subnet.
         """
     @property
     def public_ip_address(self, /) -> str | None:

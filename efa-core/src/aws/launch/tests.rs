@@ -60,6 +60,8 @@ fn read_back(builder: &RunInstancesFluentBuilder) -> RunInstances {
                     enable_resource_name_dns_a_record: names
                         .enable_resource_name_dns_a_record
                         .unwrap(),
+                    enable_resource_name_dns_aaaa_record: names
+                        .enable_resource_name_dns_aaaa_record,
                 },
             ),
             iam_instance_profile: request.get_iam_instance_profile().as_ref().map(|profile| {
@@ -95,6 +97,7 @@ fn interface_of(sent: &sdk::InstanceNetworkInterfaceSpecification) -> InterfaceS
         associate_public_ip_address: sent.associate_public_ip_address,
         secondary_private_ip_address_count: sent.secondary_private_ip_address_count.map(unsigned),
         ipv4_prefix_count: sent.ipv4_prefix_count.map(unsigned),
+        ipv6_address_count: sent.ipv6_address_count.map(unsigned),
         delete_on_termination: sent.delete_on_termination.unwrap(),
     }
 }
@@ -156,6 +159,10 @@ fn metadata_of(sent: &sdk::InstanceMetadataOptionsRequest) -> MetadataOptions {
             .instance_metadata_tags
             .as_ref()
             .map(|t| t.as_str().into()),
+        http_protocol_ipv6: sent
+            .http_protocol_ipv6
+            .as_ref()
+            .map(|ipv6| ipv6.as_str().into()),
     }
 }
 

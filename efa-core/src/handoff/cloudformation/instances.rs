@@ -53,7 +53,10 @@ pub(super) fn add_instances(template: &mut Template<'_>, names: &Names, rules: &
         joined(&|name| attribute(name, "PrivateIp")),
     );
     template.output("InstanceIds", "The instances, in order", ids);
-    template.output("PrivateIps", "Their private addresses, in order", addresses);
+    // AWS::EC2::Instance returns no IPv6 address.
+    if !template.plan.subnet().ipv6_native {
+        template.output("PrivateIps", "Their private addresses, in order", addresses);
+    }
     template.output(
         "LaunchTemplateId",
         "Launch template of the instances",

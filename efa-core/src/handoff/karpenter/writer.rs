@@ -8,7 +8,7 @@ use crate::ec2::Market;
 use crate::error::Result;
 use crate::handoff::document::{Node, mapping};
 use crate::handoff::launch_template::{launch_data_with, not_possible};
-use crate::handoff::prepared::check_prepared;
+use crate::handoff::prepared::{EKS_IPV6, check_ipv4, check_prepared};
 use crate::launch::LaunchData;
 use crate::layout::Layout;
 use crate::plan::Plan;
@@ -125,6 +125,7 @@ impl<'a> Writer<'a> {
 }
 
 fn check_expressible(plan: &Plan) -> Result<()> {
+    check_ipv4(plan, EKS_IPV6)?;
     if plan.wants_elastic_ips() {
         return Err(not_possible(
             "Karpenter cannot give Elastic IPs",

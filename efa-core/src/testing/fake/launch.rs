@@ -100,6 +100,7 @@ impl State {
             availability_zone: launch.subnet.availability_zone.clone(),
             placement_group_name: request.placement_group_name.clone(),
             private_ip_address: primary.and_then(|i| i.private_ip_address.clone()),
+            ipv6_address: primary.and_then(|i| i.ipv6_addresses.first().cloned()),
             public_ip_address: primary.and_then(|i| i.public_ip.clone()),
             imds_v2_required: request.imds_v2_required,
             lifecycle: match request.market {
@@ -147,6 +148,10 @@ impl State {
         // Only a lone interface gets a public address at launch.
         let public = has_ip && public && request.interfaces.len() == 1;
         let n = self.number();
+        let ipv6_only = launch.subnet.ipv6_native;
+        // An IPv6-only subnet gives each interface one, whether it is asked for or not.
+        let ipv6 = interface.ipv6_address_count.unwrap_or(u32::from(ipv6_only));
+        let ipv6 = if has_ip { ipv6 } else { 0 };
         AttachedInterface {
             network_interface_id: self.id("eni"),
             network_card_index: interface.network_card_index,
@@ -154,7 +159,10 @@ impl State {
             interface_type: interface.interface_type.clone(),
             subnet_id: request.subnet_id.clone(),
             group_ids: interface.groups.clone(),
-            private_ip_address: has_ip.then(|| self.private_ip(&launch.subnet, n)),
+            private_ip_address: (has_ip && !ipv6_only).then(|| self.private_ip(&launch.subnet, n)),
+            ipv6_addresses: (0..ipv6)
+                .map(|at| format!("2600:1f18::{n:x}:{at:x}"))
+                .collect(),
             public_ip: public.then(|| format!("198.51.{}.{}", 100 + n / 254 % 100, 1 + n % 254)),
             delete_on_termination: interface.delete_on_termination,
         }

@@ -39,6 +39,7 @@ impl State {
             return refuse("InvalidSubnetID.NotFound", message);
         };
         drop(named);
+        check_addresses(request, &subnet)?;
         for group_id in &request.security_group_ids {
             self.check_launch_group(group_id, &subnet)?;
         }
@@ -57,7 +58,10 @@ impl State {
         check_market(request, &instance_type)?;
         let reservation = self.check_reservation(request, &subnet)?;
         Ok(Launch {
-            addresses: request.layout.iter().map(addresses).sum(),
+            addresses: match subnet.ipv6_native {
+                true => 0,
+                false => request.layout.iter().map(addresses).sum(),
+            },
             subnet,
             profile_arn,
             reservation,
@@ -229,6 +233,43 @@ fn addresses(interface: &NetworkInterface) -> u64 {
     u64::from(interface.interface_type.carries_ip())
         + u64::from(interface.ipv4_address_count.unwrap_or(0))
         + 16 * u64::from(interface.ipv4_prefix_count.unwrap_or(0))
+}
+
+/// An IPv6-only subnet has no IPv4 address to give, and another of the fake no IPv6 range.
+fn check_addresses(request: &Request, subnet: &Subnet) -> Answer<()> {
+    let id = &subnet.subnet_id;
+    let ipv4 = |i: &NetworkInterface| {
+        i.associate_public_ip_address == Some(true)
+            || i.ipv4_address_count.is_some()
+            || i.ipv4_prefix_count.is_some()
+    };
+    if subnet.ipv6_native && request.layout.iter().any(ipv4) {
+        let message = format!("The subnet '{id}' is IPv6-only and gives no IPv4 addresses.");
+        return refuse("InvalidParameterCombination", message);
+    }
+    let asks = request
+        .interfaces
+        .iter()
+        .find(|i| i.ipv6_address_count.is_some_and(|count| count > 0));
+    let Some(asks) = asks else {
+        return Ok(());
+    };
+    if !subnet.ipv6_native {
+        let message = format!("The subnet '{id}' has no IPv6 CIDR block.");
+        return refuse("InvalidParameterValue", message);
+    }
+    let of_efa_only = request
+        .interfaces
+        .iter()
+        .any(|i| i.ipv6_address_count.is_some() && !i.interface_type.carries_ip());
+    if of_efa_only {
+        let message = format!(
+            "Ipv6AddressCount is not valid for interface type {}.",
+            asks.interface_type
+        );
+        return refuse("InvalidParameterValue", message);
+    }
+    Ok(())
 }
 
 fn check_user_data(request: &Request) -> Answer<()> {

@@ -26,6 +26,8 @@ pub(super) fn furnish(state: &mut State) {
             vpc_id: vpc_id.clone(),
             availability_zone: zone,
             available_ip_address_count: FREE_ADDRESSES,
+            ipv6_native: false,
+            enable_dns64: false,
             map_public_ip_on_launch: false,
             owner_id: ACCOUNT.to_owned(),
             tags: Tags::new(),
@@ -39,6 +41,8 @@ pub(super) fn furnish(state: &mut State) {
         is_main: true,
         subnet_ids: Vec::new(),
         default_route_target: Some("nat-0f000000000000001".to_owned()),
+        default_ipv6_route_target: None,
+        nat64_route_target: None,
     });
     let group_id = state.id("sg");
     state.security_groups.push(SecurityGroup {

@@ -1,4 +1,4 @@
-"""Private IPv4 addresses of a subnet: which are free, and the next ones."""
+"""Addresses of a subnet: which private IPv4 ones are free, and the next ones, IPv6 too."""
 
 from __future__ import annotations
 
@@ -39,6 +39,31 @@ def free(subnet: Any, avoid: Collection[str] = ()) -> Iterator[str]:
         ip = str(ipaddress.IPv4Address(number))
         if ip not in used:
             used.add(ip)
+            yield ip
+
+
+def ipv6_range(subnet: Any) -> ipaddress.IPv6Network | None:
+    """The IPv6 range of a subnet, if it has one."""
+    for association in subnet.ipv6_cidr_block_associations.values():
+        return ipaddress.IPv6Network(association["ipv6CidrBlock"])
+    return None
+
+
+def free_ipv6(subnet: Any) -> Iterator[str]:
+    """IPv6 addresses of a subnet with a range that nothing holds, lowest first."""
+    network = ipv6_range(subnet)
+    if network is None:
+        return
+    used = {
+        str(ip)
+        for eni in subnet.ec2_backend.enis.values()
+        if eni.subnet.id == subnet.id
+        for ip in eni.ipv6_addresses
+    }
+    # EC2 keeps the first four.
+    for number in range(4, network.num_addresses):
+        ip = str(network[number])
+        if ip not in used:
             yield ip
 
 

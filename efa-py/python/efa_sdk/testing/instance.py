@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,9 @@ def _no_stack(*_args: Any, **_kwargs: Any) -> Any:
 
 
 class Interface(NetworkInterface):
-    """An elastic network interface with a type, on a card; EFA-only ones have no address."""
+    """An elastic network interface with a type, on a card; EFA-only ones have no address, and
+    others in an IPv6-only subnet IPv6 ones alone.
+    """
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Interface(NetworkInterface):
         description: str,
         delete_on_termination: bool,
         public_ip: bool,
+        ipv6_addresses: Sequence[str] = (),
     ) -> None:
         super().__init__(
             backend,
@@ -64,6 +67,7 @@ class Interface(NetworkInterface):
             public_ip_auto_assign=public_ip,
         )
         self.interface_type = kind
+        self.ipv6_addresses = list(ipv6_addresses)
         self.network_card_index = 0
         self.created_by_launch = False
         if address is None:

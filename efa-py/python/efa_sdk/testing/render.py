@@ -64,11 +64,13 @@ def instance(one: Any) -> dict[str, Any]:
         "CapacityReservationId": launched.reservation_id,
         "MetadataOptions": _metadata(one),
         "PrivateDnsNameOptions": {
-            "HostnameType": launched.dns_names.get("HostnameType") or "ip-name",
+            "HostnameType": _hostname_type(one, launched),
             "EnableResourceNameDnsARecord": bool(
                 launched.dns_names.get("EnableResourceNameDnsARecord")
             ),
-            "EnableResourceNameDnsAAAARecord": False,
+            "EnableResourceNameDnsAAAARecord": bool(
+                launched.dns_names.get("EnableResourceNameDnsAAAARecord")
+            ),
         },
         "EnclaveOptions": {"Enabled": False},
         "HibernationOptions": {"Configured": False},
@@ -85,6 +87,7 @@ def instance(one: Any) -> dict[str, Any]:
         if primary is not None:
             answer["PrivateIpAddress"] = primary.private_ip_address
             answer["PublicIpAddress"] = primary.public_ip
+            answer["Ipv6Address"] = next(iter(primary.ipv6_addresses), None)
     if launched.profile:
         answer["IamInstanceProfile"] = {"Arn": launched.profile[0], "Id": launched.profile[1]}
     elif one.iam_instance_profile:
@@ -111,13 +114,22 @@ def _nics(one: Any) -> list[Any]:
     return [one.nics[key] for key in sorted(one.nics)]
 
 
+def _hostname_type(one: Any, launched: Launched) -> str:
+    """What the launch asked for; EC2's default is by the address, and by the id where there is no
+    IPv4 address (EC2 user guide, "EC2 instance hostnames and domains").
+    """
+    primary = one.nics.get(0)
+    by_id = primary is not None and primary.subnet.ipv6_native
+    return str(launched.dns_names.get("HostnameType") or ("resource-name" if by_id else "ip-name"))
+
+
 def private_dns(one: Any, nic: Any) -> str:
     """The name that EC2 gives an interface's first address."""
-    if not nic.private_ip_address:
+    if not nic.private_ip_address and not nic.ipv6_addresses:
         return ""
     domain = "ec2" if one.region_name == "us-east-1" else f"{one.region_name}.compute"
     launched = getattr(one, "launched", None)
-    if launched is not None and launched.dns_names.get("HostnameType") == "resource-name":
+    if launched is not None and _hostname_type(one, launched) == "resource-name":
         return f"{one.id}.{domain}.internal"
     return f"ip-{nic.private_ip_address.replace('.', '-')}.{domain}.internal"
 

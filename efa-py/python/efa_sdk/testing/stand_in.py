@@ -14,7 +14,7 @@ from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 from werkzeug.serving import BaseWSGIServer
 
-from . import moto_quick
+from . import moto_quick, moto_subnets
 from .app import Application, LoggedRequest
 from .control import Controller
 from .faults import Faults
@@ -109,6 +109,7 @@ class StandIn(Knobs):
             self._server = listen(self.host, self._port, self._app)
             StandIn._running = self
         moto_quick.install()
+        moto_subnets.install()
         self._app.closed = False
         self.reset()
         self._thread = threading.Thread(

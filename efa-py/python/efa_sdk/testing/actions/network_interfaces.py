@@ -22,6 +22,8 @@ def create_network_interface(call: Call) -> Answer:
         eni = lookup.interface(call.backend, made)
         return {"NetworkInterface": render.network_interface(eni)}
     subnet = lookup.subnet(call.backend, call.need("SubnetId"))
+    if subnet.ipv6_native:
+        refuse("request.not_in_stand_in", what="CreateNetworkInterface in an IPv6-only subnet")
     kind = check_kind(call.request)
     groups = _groups(call, subnet)
     tags = specified_tags(call, "network-interface")["network-interface"]

@@ -10,7 +10,7 @@ from typing import Any
 from moto.iam.models import iam_backends
 
 from .. import catalog, lookup
-from ..addresses import is_free
+from ..addresses import ipv6_range, is_free
 from ..call import Call
 from ..machine_images import platform_details
 from ..rules import refuse
@@ -23,6 +23,14 @@ from .volumes import check_volumes
 
 _METADATA_TAG_KEY = r"[0-9a-zA-Z\-_+=,.@:]{1,255}"
 _NO_EFA_WHEN_DEDICATED = ("c7g.16xlarge", "m7g.16xlarge", "r7g.16xlarge")
+_IPV4_ONLY = (
+    "PrivateIpAddress",
+    "PrivateIpAddresses",
+    "SecondaryPrivateIpAddressCount",
+    "Ipv4Prefixes",
+    "Ipv4PrefixCount",
+    "AssociatePublicIpAddress",
+)
 _MARKETS = ("spot", "capacity-block", "on-demand", "interruptible-capacity-reservation")
 
 
@@ -66,6 +74,7 @@ def resolve(call: Call) -> Launch:
     _place(call, launch)
     _market(launch)
     _reserve(call, launch)
+    _check_families(request, nics)
     _check_addresses(nics, high)
     return launch
 
@@ -274,6 +283,24 @@ def _check_group_of_reservation(launch: Launch, reservation: CapacityReservation
     made_in = reservation.placement_group_arn
     if reservation.block or (made_in is not None and made_in != launch.group.arn):
         refuse("launch.cluster_group_with_block", type=launch.type_name, zone=launch.zone)
+
+
+def _check_families(request: dict[str, Any], nics: list[NicSpec]) -> None:
+    for nic in nics:
+        if nic.existing is not None or nic.kind == "efa-only":
+            continue
+        subnet = nic.subnet
+        if nic.asked_ipv6 and ipv6_range(subnet) is None:
+            refuse("nic.no_ipv6_range", subnet=subnet.id)
+        if nic.raw.get("Ipv6Addresses"):
+            refuse("request.not_in_stand_in", what="the parameter Ipv6Addresses")
+        if subnet.ipv6_native:
+            for name in _IPV4_ONLY:
+                if nic.raw.get(name):
+                    refuse("nic.ipv4_in_ipv6_only", name=name, subnet=subnet.id)
+            names = request.get("PrivateDnsNameOptions") or {}
+            if names.get("HostnameType") == "ip-name":
+                refuse("launch.ip_name_in_ipv6_only", subnet=subnet.id)
 
 
 def _check_addresses(nics: list[NicSpec], high: int) -> None:

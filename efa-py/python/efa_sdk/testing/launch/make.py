@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from moto.ec2.models.instances import Reservation
@@ -22,6 +23,7 @@ def make(call: Call, launch: Launch, granted: list[CapacityReservation | None]) 
     backend = call.backend
     asked = {ip for nic in launch.nics for ip in nic.asked_addresses}
     pools = {nic.subnet.id: addresses.free(nic.subnet, asked) for nic in launch.nics}
+    ipv6 = {nic.subnet.id: addresses.free_ipv6(nic.subnet) for nic in launch.nics}
     reservation = Reservation(random_reservation_id(), owner_id=call.account)
     made: list[StandInInstance] = []
     try:
@@ -29,7 +31,7 @@ def make(call: Call, launch: Launch, granted: list[CapacityReservation | None]) 
             instance = _instance(call, launch, capacity, index)
             made.append(instance)
             for nic in launch.nics:
-                _attach(launch, instance, nic, pools[nic.subnet.id])
+                _attach(launch, instance, nic, pools[nic.subnet.id], ipv6[nic.subnet.id])
         reservation.instances.extend(made)
         backend.reservations[reservation.id] = reservation
         for instance in made:
@@ -124,7 +126,13 @@ def _instance(
     return instance
 
 
-def _attach(launch: Launch, instance: StandInInstance, nic: NicSpec, pool: Iterator[str]) -> None:
+def _attach(
+    launch: Launch,
+    instance: StandInInstance,
+    nic: NicSpec,
+    pool: Iterator[str],
+    ipv6: Iterator[str],
+) -> None:
     eni = nic.existing
     if eni is None:
         first, more = _addresses(nic, pool)
@@ -138,6 +146,7 @@ def _attach(launch: Launch, instance: StandInInstance, nic: NicSpec, pool: Itera
             description=str(nic.raw.get("Description") or ""),
             delete_on_termination=_delete_on_termination(nic),
             public_ip=_public_ip(launch, nic),
+            ipv6_addresses=list(islice(ipv6, nic.ipv6_addresses)),
         )
         eni.created_by_launch = True
         set_tags(instance.ec2_backend, eni.id, launch.tags.get("network-interface", {}))
@@ -155,7 +164,7 @@ def _delete_on_termination(nic: NicSpec) -> bool:
 
 def _public_ip(launch: Launch, nic: NicSpec) -> bool:
     """Only a lone interface gets one: when asked for, or by the subnet's setting."""
-    if len(launch.nics) > 1:
+    if len(launch.nics) > 1 or nic.subnet.ipv6_native:
         return False
     chosen = nic.raw.get("AssociatePublicIpAddress")
     return bool(nic.subnet.map_public_ip_on_launch) if chosen is None else bool(chosen)

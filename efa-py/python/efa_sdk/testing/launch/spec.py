@@ -34,10 +34,23 @@ class NicSpec:
     @property
     def addresses(self) -> int:
         """How many IPv4 addresses it takes from its subnet."""
-        if self.existing is not None or self.kind == "efa-only":
+        if self.existing is not None or self.kind == "efa-only" or self.subnet.ipv6_native:
             return 0
         more = int(self.raw.get("SecondaryPrivateIpAddressCount") or 0)
         return max(1, len(self.asked_addresses)) + more
+
+    @property
+    def asked_ipv6(self) -> int:
+        """How many IPv6 addresses the request asks for."""
+        listed = len(self.raw.get("Ipv6Addresses") or [])
+        return listed + int(self.raw.get("Ipv6AddressCount") or 0)
+
+    @property
+    def ipv6_addresses(self) -> int:
+        """How many IPv6 addresses it gets: an IPv6-only subnet gives one unasked."""
+        if self.existing is not None or self.kind == "efa-only":
+            return 0
+        return max(self.asked_ipv6, int(bool(self.subnet.ipv6_native)))
 
     @property
     def asked_addresses(self) -> list[str]:

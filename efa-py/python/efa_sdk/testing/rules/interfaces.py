@@ -195,6 +195,20 @@ INTERFACE_RULES = (
         "EC2 API reference; text ours",
     ),
     Rule(
+        "nic.no_ipv6_range",
+        "an IPv6 address in a subnet without an IPv6 range",
+        "InvalidParameterValue",
+        "The subnet '{subnet}' has no IPv6 CIDR block.",
+        _SPEC_DOC + ": EC2 chooses from the range of the subnet; code and text ours",
+    ),
+    Rule(
+        "nic.ipv4_in_ipv6_only",
+        "an IPv4 address, prefix or public IP in an IPv6-only subnet",
+        "InvalidParameterCombination",
+        "{name} may not be specified in the IPv6-only subnet '{subnet}'.",
+        "VPC user guide, 'IP addressing for your VPCs and subnets'; code and text ours",
+    ),
+    Rule(
         "nic.detach_primary",
         "detaching the primary interface",
         "OperationNotPermitted",

@@ -385,6 +385,13 @@ LAUNCH_RULES = (
         "EC2 API reference, InstanceMetadataOptionsRequest; code and text ours",
     ),
     Rule(
+        "launch.ip_name_in_ipv6_only",
+        "host names by IPv4 address in an IPv6-only subnet",
+        "InvalidParameterCombination",
+        "The hostname type ip-name is not supported in the IPv6-only subnet '{subnet}'.",
+        "EC2 API reference, PrivateDnsNameOptionsOnLaunch has the rule; code and text ours",
+    ),
+    Rule(
         "launch.hostname_type",
         "a HostnameType that does not exist",
         "InvalidParameterValue",

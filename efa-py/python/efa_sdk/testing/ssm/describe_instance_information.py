@@ -45,6 +45,11 @@ def _information(call: Call, one: Any) -> dict[str, Any]:
         "PlatformName": "Amazon Linux",
         "PlatformVersion": "2023",
         "ResourceType": "EC2Instance",
-        "IPAddress": one.nics[0].private_ip_address if 0 in one.nics else "",
+        "IPAddress": _address(one.nics[0]) if 0 in one.nics else "",
         "ComputerName": render.private_dns(one, one.nics[0]) if 0 in one.nics else "",
     }
+
+
+def _address(nic: Any) -> str:
+    """The agent's address: in an IPv6-only subnet an IPv6 one."""
+    return str(nic.private_ip_address or next(iter(nic.ipv6_addresses), ""))
