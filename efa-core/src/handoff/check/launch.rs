@@ -148,6 +148,10 @@ const PLACES: &[Place] = &[
     ("BlockDeviceMappings/*/Ebs/Encrypted", Shape::Flag),
     ("CapacityReservationSpecification", Shape::Mapping),
     (
+        "CapacityReservationSpecification/CapacityReservationPreference",
+        Shape::Word,
+    ),
+    (
         "CapacityReservationSpecification/CapacityReservationTarget",
         Shape::Mapping,
     ),
@@ -160,6 +164,8 @@ const PLACES: &[Place] = &[
     ("Placement/GroupId", Shape::Name),
     ("Placement/GroupName", Shape::Name),
     ("PlacementGroupName", Shape::Name),
+    ("PrivateDnsNameOptions", Shape::Mapping),
+    ("PrivateDnsNameOptions/HostnameType", Shape::Word),
 ];
 
 /// What is read of an interface beside its slot and type.

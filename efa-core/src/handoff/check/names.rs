@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::Findings;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
-use super::rules::Rule;
+use super::rule::Rule;
 use super::unknown::is_unknown_text;
 
 /// An object that has its name to itself.

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::*;
 
 mod launches;
+mod options;
 mod shapes;
 mod table;
 

@@ -141,6 +141,13 @@ fn check_launch(
             let kinds = Requirements::of(pool.value).values(RESERVATION_TYPE);
             kinds.is_some_and(|kinds| !kinds.contains(&"capacity-block"))
         });
+    let by_id = |term: &Value| term.get("id").is_some();
+    if selects && (terms.len() > 1 || !terms.clone().all(by_id)) {
+        found.out_of_sight(
+            "whether the reservations that capacityReservationSelectorTerms selects are in one zone: \
+             EFA traffic crosses none",
+        );
+    }
     launch.block = Said::Is(selects && !no_block);
     launch.reservation = Said::Is(selects && no_block);
     rules::check(&launch, document.catalog, found);

@@ -12,7 +12,7 @@ use crate::catalog::{InstanceType, Lookup};
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::unknown_type;
 use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
-use crate::handoff::check::rules::Rule;
+use crate::handoff::check::rule::Rule;
 use crate::handoff::karpenter::dynamic_interfaces;
 use crate::layout::violations;
 

@@ -9,7 +9,7 @@ use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::interfaces::{check_types_for_efa, too_few};
 use crate::handoff::check::launch::Types;
 use crate::handoff::check::report::{DocumentFinding, DocumentFormat, Severity};
-use crate::handoff::check::rules::Rule;
+use crate::handoff::check::rule::Rule;
 use crate::handoff::check::unknown::is_unknown;
 use crate::layout::{NetworkInterface, violations};
 use crate::types::InterfaceType;

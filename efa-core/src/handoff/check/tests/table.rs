@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{DocumentFormat, Severity, groups, interfaces, rules};
+use super::super::{DocumentFormat, Severity, groups, interfaces, rule};
 use super::report;
 
 /// A launch that breaks a rule, in a format; `None` where the format cannot say it, and why.
@@ -20,8 +20,8 @@ const FORMATS: &[DocumentFormat] = &[
 ];
 
 /// Launch data that breaks a rule, in EC2's words.
-fn data(rule: rules::Rule) -> Value {
-    use rules::Rule as R;
+fn data(rule: rule::Rule) -> Value {
+    use rule::Rule as R;
     let efa = |card: u32, subnet: &str| json!({"NetworkCardIndex": card, "DeviceIndex": card, "InterfaceType": "efa", "Groups": ["sg-1"], "SubnetId": subnet});
     let mut data = json!({
         "InstanceType": "hpc7a.96xlarge",
@@ -34,10 +34,22 @@ fn data(rule: rules::Rule) -> Value {
         R::BlockWithGroup => {
             data["InstanceMarketOptions"] = json!({"MarketType": "capacity-block"})
         }
+        R::HostNames => data["PrivateDnsNameOptions"] = json!({"HostnameType": "resource_name"}),
         R::ImdsV1 => data["MetadataOptions"]["HttpTokens"] = json!("optional"),
         R::InterfacesInSeveralSubnets => {
             data["NetworkInterfaces"][1]["SubnetId"] = json!("subnet-00000002")
         }
+        R::ReservationGroupOnDemand => {
+            data["CapacityReservationSpecification"] = json!({"CapacityReservationTarget": {
+                "CapacityReservationResourceGroupArn": "arn:aws:resource-groups:us-east-1:123456789012:group/train"}});
+        }
+        R::ReservationTarget => {
+            data["CapacityReservationSpecification"] = json!({
+                "CapacityReservationPreference": "open",
+                "CapacityReservationTarget": {"CapacityReservationId": "cr-1"},
+            });
+        }
+        R::UserDataTooLong => data["UserData"] = json!("#!/bin/bash\n".repeat(2_000)),
         R::ReservationWithGroup => {
             data["CapacityReservationSpecification"] =
                 json!({"CapacityReservationTarget": {"CapacityReservationId": "cr-1"}});
@@ -71,9 +83,9 @@ fn snake(value: &Value) -> Value {
     }
 }
 
-fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
+fn broken(rule: rule::Rule, format: DocumentFormat) -> Broken {
     use DocumentFormat as F;
-    use rules::Rule as R;
+    use rule::Rule as R;
     let data = data(rule);
     match (rule, format) {
         (R::SeveralPlaces | R::DuplicateName, F::SageMaker) => {}
@@ -86,6 +98,21 @@ fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
             return Err("it lists no interfaces");
         }
         (R::PlacementStrategy, F::ParallelCluster) => return Err("it names the other object only"),
+        (R::HostNames, F::Kubernetes | F::Eksctl | F::ParallelCluster) => {
+            return Err("it has no such setting");
+        }
+        (R::ReservationGroupOnDemand | R::ReservationTarget, F::Kubernetes) => {
+            return Err("Karpenter selects reservations itself");
+        }
+        (R::ReservationGroupOnDemand | R::ReservationTarget, F::Eksctl) => {
+            return Err("eksctl takes a target alone");
+        }
+        (R::ReservationGroupOnDemand | R::ReservationTarget, F::ParallelCluster) => {
+            return Err("it takes a target alone");
+        }
+        (R::UserDataTooLong, F::Eksctl | F::ParallelCluster) => {
+            return Err("the launcher writes it");
+        }
         (R::UnknownParameter, F::ParallelCluster) => return Err("pcluster validates its schema"),
         (R::NoPlacementGroup, F::RayCluster | F::ParallelCluster) => {}
         (R::NoPlacementGroup, _) => return Err("what launches may add one"),
@@ -196,6 +223,7 @@ fn broken(rule: rules::Rule, format: DocumentFormat) -> Broken {
                 }
                 R::ImdsV1 => spec["metadataOptions"] = json!({"httpTokens": "optional"}),
                 R::UnknownParameter => spec["placment"] = json!({}),
+                R::UserDataTooLong => spec["userData"] = data["UserData"].clone(),
                 _ => spec["blockDeviceMappings"] = json!([{"ebs": {"encrypted": false}}]),
             }
             let class = json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "efa"}, "spec": spec});
@@ -356,7 +384,7 @@ fn each_rule_fires_in_every_format_that_can_express_it() {
         }
         table.push('\n');
     };
-    for (rule, what) in rules::Rule::ALL {
+    for (rule, what) in rule::Rule::ALL {
         row(what, &|format| {
             (
                 broken(*rule, format),
