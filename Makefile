@@ -1,7 +1,8 @@
 # make demo   sets everything up and runs the main job end to end: no AWS account, no EFA
 # make check  formatting, lints, types, and the tests that need no server: after every change
 # make test   sets everything up and runs every check and test
-# make wheel  builds the release wheel into dist/
+# make wheel  builds the wheel for users on x86_64 into dist/, make wheel-aarch64 the one for 64-bit Arm
+# make check-wheels  looks at the wheels in dist/ and uses them, the one for Arm under qemu
 # make docs   builds the documentation site into target/site, and checks the workflows
 # make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
 # make soft-efa-clients  runs Open MPI, Mooncake and NIXL on software EFA devices, into docs/
@@ -37,7 +38,7 @@ STAGE := tools/stage.sh
 RUST := --workspace --exclude efa-py
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples build demo demo-rust check test first-stage lint docs workflows test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel fmt clean
+.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint docs workflows test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -46,6 +47,9 @@ setup:
 # Only what building the package and running the examples needs.
 setup-examples:
 	@tools/setup.sh examples
+
+setup-wheels:
+	@tools/setup.sh wheels
 
 # One profile (dev) builds the module, the tests and the lints, so that aws-sdk-ec2 is compiled
 # once: see docs/decisions/2026-11-20-build-profiles.md.
@@ -175,10 +179,16 @@ soft-efa-fuzz:
 stubs: build
 	$(PYTHON) tools/generate_stubs.py
 
-wheel: export RUSTC_WORKSPACE_WRAPPER :=
-wheel: setup-examples
-	tools/build_soft_efa.sh --release
-	maturin build --release --out dist
+# One compiler and linker for both: docs/decisions/2026-11-20-build-profiles.md.
+wheel wheel-aarch64: export RUSTC_WORKSPACE_WRAPPER :=
+wheel: setup-wheels
+	tools/build_wheel.sh x86_64
+
+wheel-aarch64: setup-wheels
+	tools/build_wheel.sh aarch64
+
+check-wheels: setup-wheels
+	$(CURDIR)/.venv-wheels/bin/python tools/check_wheels.py
 
 fmt: setup
 	cargo fmt
@@ -186,4 +196,4 @@ fmt: setup
 	ruff check --fix .
 
 clean:
-	rm -rf target .venv .venv-docs .venv-ray-oldest .venv-soft-efa-clients dist
+	rm -rf target .venv .venv-docs .venv-ray-oldest .venv-wheels .venv-soft-efa-clients dist

@@ -2,16 +2,17 @@
 # Builds libibverbs.so.1 and libefa.so.1, the two libraries of the software EFA device, into the Python
 # package. Both are the archive of the crate efa-soft, each linked with the list of its own symbols and
 # their versions: docs/decisions/2026-11-29-soft-efa-device.md says why not by rustc.
-#   build_soft_efa.sh [--release]
+#   build_soft_efa.sh [--wheel]
 # For another machine: TARGET is rustc's name for it, CC a compiler that links for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 profile=debug
 arguments=(build --quiet -p efa-soft --lib)
-if [ "${1:-}" = --release ]; then
-    profile=release
-    arguments+=(--release)
+if [ "${1:-}" = --wheel ]; then
+    profile=wheel
+    # The archive alone: with the rlib beside it there would be no link-time optimisation.
+    arguments=(rustc --quiet -p efa-soft --lib --profile wheel --crate-type staticlib)
 fi
 folder=${CARGO_TARGET_DIR:-target}
 if [ -n "${TARGET:-}" ]; then

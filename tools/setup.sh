@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the demo (`setup.sh examples`), the tests (`setup.sh tests`) or the documentation site
-# (`setup.sh docs`) needs: Debian packages, a virtual environment, its packages, a target of Rust. Idempotent; `make`
-# calls it first.
+# Installs what the demo (`setup.sh examples`), the tests (`setup.sh tests`), the wheels for users
+# (`setup.sh wheels`) or the documentation site (`setup.sh docs`) needs: Debian packages, a virtual
+# environment, its packages, a target of Rust. Idempotent; `make` calls it first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,7 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # libfabric to measure with, its headers and tools to compare with, a C compiler for both.
 debian_packages=(libfabric1 libfabric-dev libfabric-bin gcc libc6-dev python3-venv)
+if [ "$1" = wheels ]; then debian_packages=(gcc libc6-dev python3-venv); fi
 # For the bootstrap tests: a throw-away key, a TLS server, and what the script itself uses. For the
 # tests of efa-fabric: a memory checker. For surveys of hosts that are namespaces: their network.
 # For torch jobs: torch 1.13 for the CPU, 152 MB to download, 652 MB on disk; PyPI's torch is 2.9 GB
@@ -56,6 +57,10 @@ install_into() {
 
 if [ "$1" = docs ]; then
     install_into .venv-docs docs docs/requirements.txt
+    exit
+fi
+if [ "$1" = wheels ]; then
+    install_into .venv-wheels wheels tools/requirements-wheels.txt
     exit
 fi
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
