@@ -31,6 +31,8 @@ mod trips;
 
 pub use crate::interrupt::Interrupt;
 pub use crate::operation::Operation;
+#[cfg(test)]
+pub(crate) use exchange::doubles;
 pub(crate) use exchange::measure_from;
 pub use exchange::{Exchange, ExchangeError, Folder, answer_through, measure_through};
 pub(crate) use loopback::loopback_from;

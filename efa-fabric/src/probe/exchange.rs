@@ -281,25 +281,12 @@ fn failed(what: &str, key: &str, error: ExchangeError) -> Error {
 }
 
 #[cfg(test)]
+pub(crate) mod doubles;
+
+#[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
+    use super::doubles::Memory;
     use super::*;
-
-    #[derive(Default)]
-    struct Memory(HashMap<String, Vec<u8>>);
-
-    impl Exchange for Memory {
-        fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
-            let before = self.0.insert(key.to_owned(), value.to_vec());
-            assert_eq!(before, None, "{key} was used twice");
-            Ok(())
-        }
-
-        fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-            Ok(self.0.remove(key))
-        }
-    }
 
     fn next(channel: &mut Through<'_>) -> Result<Option<Frame>> {
         channel.next_take = Instant::now();

@@ -196,20 +196,7 @@ impl Exchange for &Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Default)]
-    struct Memory(HashMap<String, Vec<u8>>);
-
-    impl Exchange for Memory {
-        fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
-            self.0.insert(key.to_owned(), value.to_owned());
-            Ok(())
-        }
-
-        fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-            Ok(self.0.remove(key))
-        }
-    }
+    use crate::probe::doubles::{Broken, Memory};
 
     #[test]
     fn letters_pass_the_desk_in_both_directions() {
@@ -230,15 +217,6 @@ mod tests {
 
     #[test]
     fn an_exchange_that_fails_is_an_error() {
-        struct Broken;
-        impl Exchange for Broken {
-            fn put(&mut self, _: &str, _: &[u8]) -> Result<(), ExchangeError> {
-                Err("gone".into())
-            }
-            fn take(&mut self, _: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-                Err("gone".into())
-            }
-        }
         let desk = Desk::default();
         desk.serve(&mut Broken).unwrap();
         (&desk).take("k").unwrap();

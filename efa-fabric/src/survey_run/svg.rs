@@ -2,14 +2,12 @@
 
 use std::fmt::Write;
 
+use efa_core::svg::{LINE, PADDING};
+
 use super::heat::{FAILED, Heat, MAX_NODES, colour, escape};
 use super::report::{Cell, Report};
 use crate::survey::wording::digits;
 
-/// Around everything, in px.
-const PADDING: usize = 16;
-/// Of a line of text, in px.
-const LINE: usize = 18;
 /// Nodes that the first line names.
 const MAX_NAMES: usize = 16;
 /// Findings that are written out.

@@ -1,21 +1,5 @@
-use std::collections::HashMap;
-
 use super::*;
-
-#[derive(Default)]
-struct Memory(HashMap<String, Vec<u8>>);
-
-impl Exchange for Memory {
-    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), ExchangeError> {
-        let before = self.0.insert(key.to_owned(), value.to_vec());
-        assert_eq!(before, None, "{key} was used twice");
-        Ok(())
-    }
-
-    fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-        Ok(self.0.remove(key))
-    }
-}
+use crate::probe::doubles::{Broken, Memory};
 
 fn task(node: usize) -> FlowTask {
     let end = |peer: usize| FlowEnd { peer, rails: 0 };
@@ -111,15 +95,6 @@ fn the_lead_goes_on_without_a_silent_node() {
 
 #[test]
 fn an_exchange_that_fails_is_a_failure_of_the_meeting() {
-    struct Broken;
-    impl Exchange for Broken {
-        fn put(&mut self, _: &str, _: &[u8]) -> Result<(), ExchangeError> {
-            Err("gone".into())
-        }
-        fn take(&mut self, _: &str) -> Result<Option<Vec<u8>>, ExchangeError> {
-            Err("gone".into())
-        }
-    }
     let (task, options, line) = (task(1), options(LONG), StartLine::new(1));
     let mut member = Meeting::new(&task, &line, &options);
     let error = member.look(&mut Broken).unwrap_err();
