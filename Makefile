@@ -38,7 +38,7 @@ STAGE := tools/stage.sh
 RUST := --workspace --exclude efa-py
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint docs workflows test-unit test-rust test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
+.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint compile-and-read lint-rust lint-sources docs workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -67,16 +67,27 @@ demo-rust: build
 check: first-stage lint test-unit
 	@$(STAGE) --last
 
-test: first-stage lint docs test-unit test-rust test-python
+test: first-stage lint test-unit test-rust test-python
 	@$(STAGE) --last
 	@echo "== all checks passed"
 
 first-stage:
 	@$(STAGE) --first
-	@$(STAGE) setup and build
 
-lint: setup build
-	@$(STAGE) lints and types
+# The compiler has one core for most of aws-sdk-ec2; pip, which waits for the network, and what reads
+# sources alone have the other.
+lint: compile-and-read build
+	@$(STAGE) lints of the module
+	$(PYTHON) tools/generate_catalog.py --check
+	$(PYTHON) tools/generate_stubs.py --check
+	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
+
+compile-and-read:
+	@$(STAGE) setup, compiling, lints and site
+	tools/setup.sh tests --debian
+	$(MAKE) --jobs=2 --output-sync=target lint-rust lint-sources
+
+lint-rust:
 	cargo fmt --check
 	clippy-driver --version
 	cargo build $(RUST) --all-targets
@@ -84,13 +95,12 @@ lint: setup build
 	tools/check_macos.sh
 	cargo package --quiet --workspace --exclude efa-py --exclude efa-soft --no-verify --allow-dirty \
 		--exclude-lockfile --offline
+
+lint-sources: setup docs
 	ruff format --check .
 	ruff check .
 	mypy
-	$(PYTHON) tools/generate_catalog.py --check
-	$(PYTHON) tools/generate_stubs.py --check
 	$(PYTHON) tools/third_party_licenses.py --check
-	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
 
 # The site, strictly: it fails where a link or an anchor leads nowhere, a page is in no menu, or a public
 # name is not found. It reads the package's sources and stub, and builds nothing.
@@ -100,7 +110,6 @@ docs: workflows
 
 # GitHub's own schemas, as check-jsonschema ships them.
 workflows:
-	@$(STAGE) site and workflows
 	@tools/setup.sh docs
 	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-issue-forms \
@@ -110,13 +119,24 @@ workflows:
 # What needs no server, no process and no network, on the build of the whole workspace.
 test-unit: setup build
 	@$(STAGE) unit tests
+	$(MAKE) --jobs=2 --output-sync=target test-unit-rust test-unit-python
+
+test-unit-rust:
 	cargo test $(RUST) --lib
+
+test-unit-python:
 	$(PYTHON) -m pytest -m unit
 
-# efa-core a second time: without AWS, and with the fake that is the feature testing.
+# What waits for deadlines and what computes, side by side.
 test-rust: setup build
 	@$(STAGE) Rust tests
-	cargo test $(RUST) --tests --examples
+	$(MAKE) --jobs=2 --output-sync=target test-rust-programs test-rust-rest
+
+test-rust-programs:
+	$(PYTHON) tools/run_test_programs.py $(RUST) --tests --examples
+
+# efa-core a second time: without AWS, and with the fake that is the feature testing.
+test-rust-rest:
 	cargo test $(RUST) --doc
 	cargo test -p efa-core --no-default-features --features testing --lib --examples \
 		--test fake --test fault_campaign
@@ -125,7 +145,6 @@ test-rust: setup build
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
 	cargo run --quiet --example fabric_probe -- loopback tcp
-	@$(STAGE) rustdoc
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
 test-python: setup build

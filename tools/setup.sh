@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the demo (`setup.sh examples`), the tests (`setup.sh tests`), the wheels for users
 # (`setup.sh wheels`) or the documentation site (`setup.sh docs`) needs: Debian packages, a virtual
-# environment, its packages, a target of Rust. Idempotent; `make` calls it first.
+# environment, its packages, a target of Rust. Idempotent; `make` calls it first. With --debian, only
+# what compiling needs: Debian packages and the target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +42,8 @@ if [ "$1" = tests ] && [ ! -d "$(rustc --print sysroot)/lib/rustlib/$macos" ]; t
     rustup target add "$macos" || echo "rustup cannot add $macos: macOS is not checked" >&2
 fi
 
+if [ "${2:-}" = --debian ]; then exit; fi
+
 # A virtual environment, the name of its stamp, and the files that say what is in it, the last of
 # which pip reads.
 install_into() {
@@ -64,6 +67,8 @@ if [ "$1" = wheels ]; then
     exit
 fi
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
+# Which has all that the examples need.
+if [ "$1" = tests ]; then cat examples/requirements.txt examples/requirements.txt | sha256sum > .venv/setup-examples.sha256; fi
 # Surveys are tested with two versions of Ray; this one has 290 MB on disk.
 if [ "$1" = tests ]; then install_into .venv-ray-oldest tests tests/requirements-ray-oldest.txt; fi
 
