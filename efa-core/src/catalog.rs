@@ -1,4 +1,4 @@
-//! What EC2 says about the instance types that have EFA.
+//! What EC2 reports about the instance types that have EFA.
 //!
 //! A [`Catalog`] is a value: the bundled one is parsed once from a snapshot inside this crate,
 //! a live one is made from what `DescribeInstanceTypes` answered. Its neighbour

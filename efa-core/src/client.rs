@@ -25,7 +25,7 @@ type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Plans, applies, verifies and destroys clusters in one region.
 ///
-/// Cheap to clone. Nothing is cached: every verb reads what EC2 says now.
+/// Cheap to clone. Nothing is cached: every verb reads the current state from EC2.
 ///
 /// ```no_run
 /// # #[cfg(feature = "aws")]
@@ -100,7 +100,7 @@ impl Client {
         self
     }
 
-    /// Tells `progress` of every step of `apply` and `destroy`.
+    /// Notifies `progress` of every step of `apply` and `destroy`.
     #[must_use]
     pub fn with_progress(mut self, progress: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(progress);
@@ -156,7 +156,7 @@ impl Client {
         preflight::check_plan(self.aws.as_ref(), plan).await
     }
 
-    /// Capacity Blocks that can be bought for so many instances and hours (a multiple of 24),
+    /// Capacity Blocks that can be bought for this many instances and hours (a multiple of 24),
     /// earliest first. Nothing is bought.
     ///
     /// # Errors
@@ -190,7 +190,7 @@ impl Client {
         provision::purchase_capacity_block(&self.steps(), offering, confirmed, options).await
     }
 
-    /// Makes what the plan needs beside the instances (security group, placement group, instance
+    /// Makes what the plan needs besides the instances (security group, placement group, instance
     /// profile) and no instance, for launchers other than this client; the plan as it is then, of
     /// which every `to_*` writes the document. Calling it again is safe; `destroy` removes what was
     /// made, once nothing uses it.
@@ -201,7 +201,7 @@ impl Client {
         provision::prepare(&self.steps(), plan).await
     }
 
-    /// Makes what the plan says and waits until all instances run. What exists already from an
+    /// Makes what the plan lists and waits until all instances run. What exists already from an
     /// earlier `apply` of the same plan is used, so calling it again is safe and finishes an
     /// interrupted one.
     ///
@@ -223,13 +223,13 @@ impl Client {
     }
 
     /// Replaces these nodes, by instance id, by as many new ones with the same placement,
-    /// interfaces, image, volume and user data, such as those that a survey says to drain. The new
-    /// nodes run before the old ones end; in a capacity reservation the old ones end first, since
-    /// they hold its places. Without capacity nothing changes, and calling it again with the same
-    /// nodes is safe and finishes an interrupted one.
+    /// interfaces, image, volume and user data, such as those that a survey recommends to drain.
+    /// The new nodes run before the old ones end; in a capacity reservation the old ones end first,
+    /// since they hold its places. Without capacity nothing changes, and calling it again with the
+    /// same nodes is safe and finishes an interrupted one.
     ///
     /// # Errors
-    /// `plan.resource_not_found` for a node that is none of the cluster, `plan.conflict` when all
+    /// `plan.resource_not_found` for a node that is not in the cluster, `plan.conflict` when all
     /// nodes are named, `verify.*`, `provision.*` or `ec2.*`.
     pub async fn replace(&self, name: &str, nodes: &[String]) -> Result<Cluster> {
         provision::replace(&self.steps(), name, nodes).await
@@ -269,7 +269,7 @@ impl Client {
         }
     }
 
-    /// Every cluster of ours in the region, half-made ones too, by name.
+    /// Every cluster of efa-sdk in the region, half-made ones too, by name.
     ///
     /// # Errors
     /// Those of EC2.
@@ -277,7 +277,7 @@ impl Client {
         cluster::list_clusters(self.aws.as_ref()).await
     }
 
-    /// Where the cluster's running instances hang in the network, ranked by nearness.
+    /// Where the cluster's running instances are connected to the network, ranked by nearness.
     ///
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.
@@ -316,7 +316,7 @@ impl Client {
         ))
     }
 
-    /// Compares the cluster with this plan, whatever its tags say.
+    /// Compares the cluster with this plan, whatever its tags are.
     ///
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.
@@ -335,8 +335,8 @@ impl Client {
     }
 
     /// Checks one instance, whoever launched it: its EFA interfaces against what its type can
-    /// have (or against the plan, if it is of a cluster of ours or launched from a document of
-    /// ours, such as a Ray cluster YAML), their security groups, and the
+    /// have (or against the plan, if it is of a cluster of efa-sdk or launched from a document of
+    /// efa-sdk, such as a Ray cluster YAML), their security groups, and the
     /// zone and placement group of the instances that share these groups.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync + Debug + 'static {
     async fn sleep(&self, time: Duration);
 }
 
-/// The clock of a client that is told nothing else: tokio's timer.
+/// The default clock of a client: tokio's timer.
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     start: Instant,

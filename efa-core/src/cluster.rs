@@ -1,4 +1,4 @@
-//! A cluster as it stands in EC2, found by its tags, and what those tags say of its plan.
+//! A cluster as it is in EC2, found by its tags, and what those tags record of its plan.
 
 use std::fmt;
 
@@ -134,7 +134,7 @@ const MAY_DIFFER: &[&str] = &[
 ];
 
 impl Expected {
-    /// What the tags of the cluster's instances say that it should be.
+    /// What the cluster should be according to the tags of its instances.
     ///
     /// # Errors
     /// `verify.tags_unreadable` when a tag is missing, malformed, or differs between instances.

@@ -122,7 +122,7 @@ pub struct Image {
     pub name: String,
     /// The account that owns it.
     pub owner_id: String,
-    /// `amazon`, `aws-marketplace` or `self`, where EC2 says so.
+    /// `amazon`, `aws-marketplace` or `self`, where EC2 reports it.
     pub owner_alias: Option<String>,
     /// When it was made, ISO 8601: a later one is greater.
     pub creation_date: String,
@@ -320,7 +320,7 @@ pub struct Instance {
     pub instance_type: String,
     /// Its state.
     pub state: InstanceState,
-    /// Why EC2 changed the state, where it says so.
+    /// Why EC2 changed the state, where it is known.
     pub state_reason: Option<String>,
     /// `ami-…`
     pub image_id: String,
@@ -544,7 +544,7 @@ pub struct CapacityBlockSearch {
 }
 
 impl CapacityBlockSearch {
-    /// So many instances of a type, for so many hours.
+    /// A number of instances of a type, for a number of hours.
     pub fn new(instance_type: impl Into<String>, instance_count: u32, duration_hours: u32) -> Self {
         Self {
             instance_type: instance_type.into(),
@@ -668,13 +668,13 @@ pub struct RootVolume {
     pub volume_size_gib: u32,
 }
 
-/// What an instance was launched with, as far as its tags do not say.
+/// What an instance was launched with that its tags do not record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LaunchedWith {
     /// Name of the EC2 key pair.
     pub key_name: Option<String>,
-    /// `default` or `dedicated`, where EC2 says so.
+    /// `default` or `dedicated`, where EC2 reports it.
     pub tenancy: Option<String>,
     /// User data, decoded.
     pub user_data: Option<UserData>,
@@ -850,7 +850,7 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
         Err(not_implemented("RunInstances"))
     }
-    /// What an instance was launched with, beside what DescribeInstances and its tags show:
+    /// What an instance was launched with, in addition to what DescribeInstances and its tags show:
     /// DescribeInstanceAttribute of its user data, DescribeInstances, DescribeVolumes of its root
     /// volume, and DescribeSpotInstanceRequests of a spot instance whose tags do not say a price.
     async fn launched_with(&self, instance_id: &str) -> Result<LaunchedWith> {

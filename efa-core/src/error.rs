@@ -103,7 +103,7 @@ impl<C: ErrorCode> Error<C> {
         }
     }
 
-    /// Says what the caller can do about it.
+    /// Adds what the caller can do about it.
     #[must_use]
     pub fn with_cure(mut self, cure: impl Into<String>) -> Self {
         self.inner.cure = Some(cure.into());
@@ -134,14 +134,14 @@ impl<C: ErrorCode> Error<C> {
         self
     }
 
-    /// Says whether the same call can succeed later without a change by the caller.
+    /// Sets whether the same call can succeed later without a change by the caller.
     #[must_use]
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.inner.retryable = retryable;
         self
     }
 
-    /// Says that the failed call may have changed resources.
+    /// Notes that the failed call may have changed resources.
     #[must_use]
     pub fn changed_aws(mut self) -> Self {
         self.inner.may_have_changed_aws = true;
@@ -155,7 +155,7 @@ impl<C: ErrorCode> Error<C> {
         self
     }
 
-    /// Says which call comes next.
+    /// Sets which call comes next.
     #[must_use]
     pub fn with_next_command(mut self, command: String) -> Self {
         self.inner.next_command = Some(command);
@@ -293,7 +293,7 @@ error_codes! {
     LayoutUnknownPublicIp = Layout, "layout.unknown_public_ip";
     /// The instance type has no EFA.
     LayoutEfaNotSupported = Layout, "layout.efa_not_supported";
-    /// So many EFA interfaces were asked for as the type, or the profile on it, cannot have.
+    /// More EFA interfaces were requested than the type, or the profile on it, can have.
     LayoutEfaCountOutOfRange = Layout, "layout.efa_count_out_of_range";
     /// The profile is not possible on this type.
     LayoutProfileNotPossible = Layout, "layout.profile_not_possible";
@@ -328,14 +328,14 @@ error_codes! {
     PlanInvalidSpec = Plan, "plan.invalid_spec";
     /// A resource that the specification names does not exist.
     PlanResourceNotFound = Plan, "plan.resource_not_found";
-    /// Two values of the specification, or a value and what EC2 says, contradict.
+    /// Two values of the specification, or a value and what EC2 reports, contradict.
     PlanConflict = Plan, "plan.conflict";
     /// A serialised plan cannot be read.
     PlanUnreadable = Plan, "plan.unreadable";
     /// A price list cannot be read, or has no instance.
     PlanPricesUnreadable = Plan, "plan.prices_unreadable";
 
-    /// A cluster of this name runs already, with another plan.
+    /// A cluster of this name is already running, with another plan.
     ProvisionClusterDiffers = Provision, "provision.cluster_differs";
     /// An instance ended before it ran.
     ProvisionInstanceLost = Provision, "provision.instance_lost";
@@ -350,7 +350,7 @@ error_codes! {
     VerifyClusterNotFound = Verify, "verify.cluster_not_found";
     /// No instance of this id was found.
     VerifyInstanceNotFound = Verify, "verify.instance_not_found";
-    /// What the cluster's tags say about its plan cannot be read.
+    /// What the cluster's tags record of its plan cannot be read.
     VerifyTagsUnreadable = Verify, "verify.tags_unreadable";
 
     /// A document needs something that the plan would make and that does not exist yet.

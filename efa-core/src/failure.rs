@@ -52,7 +52,7 @@ pub(crate) fn unreachable(action: &str, endpoint: &str, cause: &str) -> Error {
     .retryable(true)
 }
 
-/// The error with what every failed call says: its action and endpoint, and whether a call that
+/// The error with what every failed call reports: its action and endpoint, and whether a call that
 /// changes something may have taken effect: unknown unless AWS answered every attempt.
 pub(crate) fn of_call(error: Error, action: &str, endpoint: &str, attempts: Attempts) -> Error {
     let reads = ["Describe", "Get", "List"];

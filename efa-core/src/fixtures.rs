@@ -51,8 +51,8 @@ pub(crate) fn instance(instance_id: &str, launch_index: u32) -> Instance {
     }
 }
 
-/// One type of each class of layouts: 1, 2, 2 with one interface per card, 4, 8, 16, 17 and 32 cards,
-/// and a type that the catalogue keeps by hand.
+/// One type of each class of layouts: 1, 2, 2 with one interface per card, 4, 8, 16, 17 and 32
+/// cards, and a type that the catalog keeps by hand.
 pub(crate) const LAYOUT_CLASSES: [&str; 9] = [
     "c7i.48xlarge",
     "hpc7a.96xlarge",

@@ -2,8 +2,8 @@
 //! with the EFA part of a document that exists.
 //!
 //! Every writer is a pure function of a [`Plan`](crate::Plan) and options, and deterministic. What
-//! a document needs from the account (a security group's id, say) is the plan's; where it does not
-//! exist yet the writer refuses with `handoff.not_prepared`, unless the format makes it itself.
+//! a document needs from the account (such as a security group's id) is the plan's; where it does
+//! not exist yet the writer refuses with `handoff.not_prepared`, unless the format makes it itself.
 //!
 //! | module | job |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | `cli` | the AWS CLI's commands, as a script |
 //! | `ray` | Ray's cluster YAML |
 //! | `prepared` | what of a plan exists, for documents that name it |
-//! | `provenance` | which planner, profile and catalogue a document is from |
+//! | `provenance` | which planner, profile and catalog a document is from |
 //! | `document` | ordered values, and YAML with comments above keys |
 //! | `read` | text of any format as values |
 //! | `interfaces` | the interfaces of a document, back in our own type |

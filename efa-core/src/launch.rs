@@ -453,7 +453,7 @@ pub struct MetadataOptions {
     /// Whether it shows the instance's tags; `None` leaves it to EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_metadata_tags: Option<InstanceMetadataTags>,
-    /// Whether it answers at its IPv6 address, too; `None` leaves it to EC2, which says no.
+    /// Whether it answers at its IPv6 address, too; `None` leaves it to EC2, whose default is no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_protocol_ipv6: Option<HttpProtocolIpv6>,
 }
@@ -477,7 +477,7 @@ pub struct PrivateDnsNameOptions {
     pub hostname_type: HostnameType,
     /// Whether its id has an A record.
     pub enable_resource_name_dns_a_record: bool,
-    /// Whether its id has an AAAA record; `None` leaves it to EC2, which says no.
+    /// Whether its id has an AAAA record; `None` leaves it to EC2, whose default is no.
     #[serde(
         rename = "EnableResourceNameDnsAAAARecord",
         default,

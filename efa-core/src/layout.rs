@@ -1,6 +1,6 @@
 //! Which network interfaces an instance is launched with: card, device index and type of each.
 //!
-//! [`InstanceType::layout`] plans them from what EC2 says about the type;
+//! [`InstanceType::layout`] plans them from what EC2 reports about the type;
 //! [`Layout::from_interfaces`] takes the caller's own. Both pass the same rules, those that EC2
 //! refuses to launch without, so a [`Layout`] is one that EC2 takes. Everything here is a
 //! function of values: no AWS call.

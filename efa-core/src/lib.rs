@@ -36,7 +36,7 @@
 //! | [`plan`] | everything that a launch would use and make, and the policy for it |
 //! | [`prices`] | what a plan costs per hour, from AWS's own price list |
 //! | [`preflight`] | what can change between plan and launch |
-//! | [`provision`] | makes what a plan says, and removes it |
+//! | [`provision`] | makes what a plan lists, and removes it |
 //! | [`cluster`] | a cluster as it stands in EC2, and the list of them |
 //! | [`verify`] | compares a cluster, or one instance, with what it should be |
 //! | [`launch`] | the parameters of a launch, as EC2 takes them |

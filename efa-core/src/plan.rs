@@ -389,7 +389,7 @@ impl Plan {
         self.decided.spec.rendered_user_data()
     }
 
-    /// Whether `apply` would make something beside the instances.
+    /// Whether `apply` would make something besides the instances.
     #[must_use]
     pub fn makes_groups(&self) -> bool {
         self.security_group().group_id.is_none()
@@ -410,7 +410,7 @@ impl Plan {
         tags::shared(self.name(), &self.spec().tags)
     }
 
-    /// The plan once everything beside the instances exists.
+    /// The plan once everything besides the instances exists.
     pub(crate) fn prepared(mut self, security_group_id: String) -> Self {
         let decided = &mut self.decided;
         decided.security_group.group_id = Some(security_group_id);

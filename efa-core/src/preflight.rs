@@ -19,7 +19,7 @@ pub use check::{Check, Status};
 use check::{new_check, passed_if, unknown};
 use quotas::RegionQuota;
 
-/// What the checks say together.
+/// The verdict of all checks together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -54,7 +54,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What the checks say together.
+    /// The verdict of all checks together.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let has = |status| self.checks.iter().any(|check| check.status == status);
@@ -98,7 +98,7 @@ impl fmt::Display for Report {
         )?;
         let unchecked = self.unchecked();
         if !unchecked.is_empty() {
-            write!(f, "; not looked at: {}", unchecked.join(", "))?;
+            write!(f, "; not checked: {}", unchecked.join(", "))?;
         }
         writeln!(f)?;
         for check in &self.checks {
@@ -136,7 +136,7 @@ pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
 /// KMS is not asked, and EC2 finds a key that it cannot use only when it starts the instances.
 fn volume_keys(plan: &Plan) -> Option<Check> {
     let keys: Vec<&str> = plan.spec().volume_keys().into_iter().collect();
-    let detail = "whether they are enabled and the caller may use them, aws kms describe-key says";
+    let detail = "whether they are enabled and the caller may use them: see aws kms describe-key";
     (!keys.is_empty()).then(|| unknown("volume_keys", format!("{}: {detail}", keys.join(", "))))
 }
 

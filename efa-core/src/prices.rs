@@ -1,5 +1,5 @@
 //! What a plan costs per hour, from AWS's own price list. Pure: no calls, no clock, no table of
-//! prices of this crate's own. What the list does not say is unknown, with the reason.
+//! prices of this crate's own. What the list does not have is unknown, with the reason.
 //!
 //! | module | job |
 //! |---|---|

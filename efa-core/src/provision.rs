@@ -1,4 +1,4 @@
-//! Makes what a plan says, and removes what we made: one file per EC2 verb.
+//! Makes what a plan lists, and removes what was made: one file per EC2 verb.
 //!
 //! There is no state file. Everything carries the cluster's tag from the call that makes it,
 //! and every step looks before it makes, so that `apply` after an interrupted `apply` finishes

@@ -14,7 +14,7 @@ mod report;
 pub use report::{NodeOutput, NodeStatus, Report};
 use report::{Outcome, may_come_online};
 
-/// SendCommand takes so many instance ids.
+/// SendCommand takes at most this many instance ids.
 const BATCH: usize = 50;
 /// Longest script, in bytes.
 const SCRIPT_LIMIT: usize = 64 * 1024;
@@ -22,7 +22,7 @@ const SCRIPT_LIMIT: usize = 64 * 1024;
 const LONGEST: Duration = Duration::from_secs(172_800);
 const FIRST_POLL: Duration = Duration::from_millis(500);
 const LONGEST_POLL: Duration = Duration::from_secs(5);
-/// How long SSM may take to say what it knows: after a cancellation, and in the answers about
+/// How long SSM may take to report what it knows: after a cancellation, and in the answers about
 /// single instances, which come later than the list.
 const SETTLE: Duration = Duration::from_secs(10);
 /// SSM's code for an invocation that it does not show yet.
@@ -239,7 +239,7 @@ impl Run<'_> {
                             sent.unfinished.remove(id);
                         }
                     }
-                    // The script runs on: the next look may tell more.
+                    // The script runs on: the next poll may show more.
                     Err(error) if error.is_retryable() => {}
                     Err(error) => return Err(error),
                 }

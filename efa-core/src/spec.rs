@@ -57,7 +57,7 @@ pub struct ClusterSpec {
     pub instance_type: String,
     /// How many instances, 1 to 1000.
     pub count: u32,
-    /// With fewer than so many nothing is launched; absent: all or nothing.
+    /// With fewer than this many, nothing is launched; absent: all or nothing.
     #[serde(default)]
     pub minimum_count: Option<u32>,
     /// The subnets that may be used. All instances go to one of them: the one with the most
@@ -67,7 +67,7 @@ pub struct ClusterSpec {
     /// The VPC of the subnets.
     #[serde(default)]
     pub vpc: Option<Selector>,
-    /// What the specification does not say is taken from here, where a plan has a place for it;
+    /// What the specification leaves out is taken from here, where a plan has a place for it;
     /// what contradicts it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_template: Option<LaunchTemplateBase>,
@@ -126,7 +126,7 @@ pub struct ClusterSpec {
     /// Whether instances can read their tags from the metadata service.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub metadata_tags: bool,
-    /// What the instances are called in private DNS; what the subnet says when absent.
+    /// What the instances are called in private DNS; the subnet's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_names: Option<HostNames>,
     /// Name of an EC2 key pair. No SSH port is opened for it.
@@ -323,7 +323,7 @@ impl ClusterSpec {
         self.check_instance_profile()?;
         if let Some(after) = self.expires_after {
             expiry::check(after)?;
-            expiry::check_beside(self.user_data.as_deref())?;
+            expiry::check_combination(self.user_data.as_deref())?;
         }
         if let PlacementGroupChoice::Use(name) = &self.placement_group
             && (name.is_empty() || name.contains(['*', '?', '\\']))
@@ -338,7 +338,7 @@ impl ClusterSpec {
         if self.interfaces.is_some() && (self.efa.is_some() || self.profile != Profile::default()) {
             return Err(Error::invalid_spec(
                 "interfaces",
-                "given beside profile or efa",
+                "given together with profile or efa",
                 "one of them",
                 "leave profile and efa out when you give the interfaces yourself",
             ));
@@ -353,8 +353,9 @@ impl ClusterSpec {
                 return Err(Error::invalid_spec(
                     "public_ip",
                     self.public_ip.as_str(),
-                    "none or elastic-ip beside your own interfaces, and one of both ways",
-                    "say associate_public_ip_address on your own interface, or ask for elastic-ip",
+                    "none or elastic-ip with interfaces of your own, and only one way to ask for \
+                     a public address",
+                    "set associate_public_ip_address on your own interface, or ask for elastic-ip",
                 ));
             }
         }
@@ -428,8 +429,8 @@ impl ClusterSpec {
                 return Err(Error::invalid_spec(
                     "ssh_cidrs",
                     cidr,
-                    "left out beside a security group of yours",
-                    "open the port in that group yourself, or let a group be made",
+                    "left out with an existing security group",
+                    "open the port in that group yourself, or let efa-sdk create a group",
                 ));
             }
         }

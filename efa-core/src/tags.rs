@@ -2,7 +2,7 @@
 
 use crate::ec2::{Filter, Tags};
 
-/// Prefix of every tag key of ours.
+/// Prefix of every tag key of efa-sdk.
 pub(crate) const PREFIX: &str = "efa-sdk:";
 /// EC2's limit on the value of a tag, in characters.
 pub(crate) const VALUE_LIMIT: usize = 256;

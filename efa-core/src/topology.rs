@@ -36,7 +36,7 @@ pub struct RankedInstance {
     pub private_ip_address: Option<String>,
     /// The Availability Zone's name.
     pub availability_zone: String,
-    /// Network nodes from the top down; empty where EC2 says nothing. EC2 hashes their names per
+    /// Network nodes from the top down; empty where EC2 reports none. EC2 hashes their names per
     /// account.
     pub network_nodes: Vec<String>,
     /// The UltraServer's domain, where it is in one.
@@ -48,8 +48,8 @@ impl Topology {
     ///
     /// The instances below any one network node have consecutive ranks, so the longer the path
     /// that two share, the nearer their ranks. Within that order a Capacity Block stays together:
-    /// beside each other are its instances below one node, and its nodes below one parent. Ties go
-    /// by launch index, then by id; instances that EC2 says nothing of come last. The order of the
+    /// next to each other are its instances below one node, and its nodes below one parent. Ties go
+    /// by launch index, then by id; instances without data from EC2 come last. The order of the
     /// arguments does not matter.
     #[must_use]
     pub fn rank(name: &str, instances: &[Instance], seen: &[InstanceTopology]) -> Self {

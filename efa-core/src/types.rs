@@ -323,7 +323,7 @@ open_string_enum! {
     }
 }
 
-/// Whether the EFA of a type can do an RDMA operation. EC2's API does not say; see
+/// Whether the EFA of a type can do an RDMA operation. EC2's API does not report it; see
 /// [`InstanceType::rdma_read`](crate::InstanceType::rdma_read) for the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

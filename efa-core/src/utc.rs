@@ -1,5 +1,5 @@
-//! Times as AWS writes them, `2026-11-30T12:00:00Z`, and as seconds since 1970. Ours, since the
-//! crate `time` would need a feature that compiles aws-sdk-ec2 a second time.
+//! Times as AWS writes them, `2026-11-30T12:00:00Z`, and as seconds since 1970. Written here, since
+//! the crate `time` would need a feature that compiles aws-sdk-ec2 a second time.
 
 /// Seconds of a day.
 const DAY_S: u64 = 86_400;

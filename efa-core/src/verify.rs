@@ -286,7 +286,7 @@ fn verify_groups(report: &mut Report, expected: &Expected, cluster: &Cluster) {
 fn verify_self_rules(report: &mut Report, expected: &Expected, group: &SecurityGroup) {
     let missing = missing_self_rules(group);
     let names: Vec<&str> = missing.iter().map(|direction| direction.as_str()).collect();
-    let both = "ingress and egress of all protocols with itself";
+    let both = "self-referencing ingress and egress of all protocols";
     let actual = match names.as_slice() {
         [] => both.to_owned(),
         names => format!("lacks {}", names.join(" and ")),
@@ -305,7 +305,7 @@ fn verify_self_rules(report: &mut Report, expected: &Expected, group: &SecurityG
     );
 }
 
-/// A group of ours lets in nothing but itself and what the plan says.
+/// A group of efa-sdk lets in nothing but itself and what the plan allows.
 fn verify_ingress(report: &mut Report, expected: &Expected, group: &SecurityGroup) {
     if !tags::is_ours(&group.tags, &expected.name) {
         return;

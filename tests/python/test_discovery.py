@@ -11,7 +11,7 @@ from support import P5, SMALL, Cloud, check, raised, tags_of
 
 DISCOVERY = "karpenter.sh/discovery"
 DLAMI = "Deep Learning Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023)"
-DLAMI_OWNER, STRANGER = "898082745236", "210987654321"
+DLAMI_OWNER, OTHER_ACCOUNT = "898082745236", "210987654321"
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -447,7 +447,7 @@ def test_the_newest_image_of_that_owner(cloud: Cloud, owner: str) -> None:
     pattern = f"{DLAMI} *"
     everyones = cloud.ec2.describe_images(Filters=[{"Name": "name", "Values": [pattern]}])["Images"]
     newest = max(everyones, key=lambda i: str(i["CreationDate"]))
-    assert newest["OwnerId"] == STRANGER, "a newer look-alike of another account"
+    assert newest["OwnerId"] == OTHER_ACCOUNT, "a newer look-alike of another account"
     plan = cloud.plan(P5, image=f"{owner}/{pattern}")
     found = image(cloud, plan.image_id)
     assert (found["OwnerId"], found["Name"]) == (DLAMI_OWNER, f"{DLAMI} 20260918")
@@ -455,7 +455,7 @@ def test_the_newest_image_of_that_owner(cloud: Cloud, owner: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [f"{DLAMI_OWNER}/nosuch*", f"self/{DLAMI}*", f"{STRANGER}/al2023*"]
+    "text", [f"{DLAMI_OWNER}/nosuch*", f"self/{DLAMI}*", f"{OTHER_ACCOUNT}/al2023*"]
 )
 def test_a_pattern_without_a_match(cloud: Cloud, text: str) -> None:
     error = raised(lambda: cloud.plan(image=text))
@@ -470,11 +470,11 @@ def test_an_image_is_not_chosen_by_its_name_alone(cloud: Cloud, text: str) -> No
 
 
 def test_a_strangers_image_is_warned_of(cloud: Cloud) -> None:
-    (found,) = cloud.ec2.describe_images(Owners=[STRANGER], Filters=x86_64())["Images"]
+    (found,) = cloud.ec2.describe_images(Owners=[OTHER_ACCOUNT], Filters=x86_64())["Images"]
     (warning,) = cloud.plan(P5, image=found["ImageId"]).warnings
-    assert STRANGER in warning
+    assert OTHER_ACCOUNT in warning
     assert found["ImageId"] in warning
-    assert cloud.plan(P5, image=f"{STRANGER}/{DLAMI}*").warnings == [], "asked for by name"
+    assert cloud.plan(P5, image=f"{OTHER_ACCOUNT}/{DLAMI}*").warnings == [], "asked for by name"
 
 
 def x86_64() -> list[dict[str, Any]]:
@@ -482,12 +482,12 @@ def x86_64() -> list[dict[str, Any]]:
 
 
 def test_a_public_parameter_that_names_a_strangers_image_is_refused(cloud: Cloud) -> None:
-    (found,) = cloud.ec2.describe_images(Owners=[STRANGER], Filters=x86_64())["Images"]
+    (found,) = cloud.ec2.describe_images(Owners=[OTHER_ACCOUNT], Filters=x86_64())["Images"]
     name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     _overwrite_public_parameter(name, found["ImageId"])
     error = raised(lambda: cloud.plan(image="al2023"))
     check(error, "plan.conflict", field="image", value=found["ImageId"])
-    assert STRANGER in error.message
+    assert OTHER_ACCOUNT in error.message
 
 
 def _overwrite_public_parameter(name: str, value: str) -> None:

@@ -205,9 +205,9 @@ def test_our_rules_see_what_cfn_lint_does_not(cloud: Cloud) -> None:
         ),
         "interfaces.malformed": lambda r: first(r).update(NetworkCardIndex=-1),
         "layout.interface_type_not_accepted": lambda r: first(r).update(InterfaceType="efa_only"),
-        "launch_template.beside_interfaces": lambda r: r["LaunchTemplate"]["Properties"][
-            "LaunchTemplateData"
-        ].update(SecurityGroupIds=["sg-0123456789abcdef0"]),
+        "launch_template.groups_or_subnet_with_interfaces": lambda r: r["LaunchTemplate"][
+            "Properties"
+        ]["LaunchTemplateData"].update(SecurityGroupIds=["sg-0123456789abcdef0"]),
     }
     for finding, change in cases.items():
         body = broken(change)

@@ -479,7 +479,7 @@ def test_the_communitys_recipe() -> None:
         "karpenter.admits_types_without_efa",
         "karpenter.dynamic_interfaces_fail",
     ]
-    assert "all-protocol rules" in report.out_of_sight[0]
+    assert "self-referencing ingress and egress rules" in report.out_of_sight[0]
 
 
 EKSCTL_SCHEMA = json.loads((DATA / "eksctl" / "schema.json").read_text())

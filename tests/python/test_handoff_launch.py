@@ -221,7 +221,7 @@ def test_every_document_says_where_it_is_from(cloud: Cloud) -> None:
     for text in (plan.to_launch_template(), plan.to_terraform(), plan.to_cli()):
         assert f"efa-sdk {efa.__version__}" in text
         assert "profile save-ips" in text
-        assert "catalogue 20" in text
+        assert "catalog 20" in text
 
 
 class TestPrepare:

@@ -207,20 +207,20 @@ ONLY = "subnets and security groups must ONLY be given in each NetworkInterface"
 #: A change, what Ray says of it (None: nothing), and what we find beyond the unchanged file's
 #: findings (None: it is not to be seen in the file, and that is said).
 REFUSALS: dict[str, tuple[Change, str | None, str | None]] = {
-    "groups beside": (
+    "groups with interfaces": (
         lambda d: _config(d).update(SecurityGroupIds=["sg-1"]),
         ONLY,
-        "ray.beside_interfaces",
+        "ray.groups_or_subnet_with_interfaces",
     ),
-    "subnet beside": (
+    "subnet with interfaces": (
         lambda d: _config(d).update(SubnetId="subnet-1"),
         ONLY,
-        "ray.beside_interfaces",
+        "ray.groups_or_subnet_with_interfaces",
     ),
-    "subnets beside": (
+    "subnets with interfaces": (
         lambda d: _config(d).update(SubnetIds=["subnet-1"]),
         ONLY,
-        "ray.beside_interfaces",
+        "ray.groups_or_subnet_with_interfaces",
     ),
     "no group": (
         lambda d: _interface(d).pop("Groups"),

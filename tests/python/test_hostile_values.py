@@ -129,7 +129,7 @@ def test_cards_of_an_instance_type_are_put_in_order() -> None:
     document["network_cards"].reverse()
     assert efa.InstanceType.from_json(json.dumps(document)) == p5
     document["network_cards"].append(document["network_cards"][0])
-    with pytest.raises(ValueError, match="is there twice"):
+    with pytest.raises(ValueError, match="is listed twice"):
         efa.InstanceType.from_json(json.dumps(document))
 
 

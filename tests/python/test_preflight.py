@@ -122,7 +122,7 @@ def test_the_dry_run_is_the_launch_that_follows(cloud: Cloud) -> None:
         one.pop("DryRun", None)
     assert len(launches) == 3, "preflight's, apply's own, and the launch"
     assert launches[0] == launches[1] == launches[2]
-    assert checks(look(cloud, plan))["dry_run"].detail == "the cluster runs already"
+    assert checks(look(cloud, plan))["dry_run"].detail == "the cluster is already running"
 
 
 def test_groups_of_an_interrupted_apply_are_enough_for_a_dry_run(cloud: Cloud) -> None:
@@ -247,7 +247,7 @@ def test_a_quota_that_cannot_be_read_is_unknown(cloud: Cloud, why: str) -> None:
     quotas = ["vcpu_quota", "interface_quota", "volume_quota", "elastic_ip_quota"]
     assert report.unchecked == quotas
     assert (report.verdict, report.is_ready) == ("partial", False)
-    assert f"partial; not looked at: {', '.join(quotas)}" in str(report)
+    assert f"partial; not checked: {', '.join(quotas)}" in str(report)
     if why == "denied":
         assert "not authorized" in found["vcpu_quota"].detail
     assert cloud.changes() == []

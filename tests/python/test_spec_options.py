@@ -161,7 +161,7 @@ def test_what_the_type_or_the_vpc_lacks_is_refused(cloud: Cloud) -> None:
     check(error, "plan.resource_not_found", field="ena_security_groups")
 
 
-def test_user_data_beside_a_bootstrap_is_a_message_that_cloud_init_can_read(cloud: Cloud) -> None:
+def test_user_data_with_a_bootstrap_is_a_message_that_cloud_init_can_read(cloud: Cloud) -> None:
     own = "#!/bin/sh\necho für alle > /etc/motd\n--efa-sdk-part\n"
     plan = cloud.plan(user_data=own, bootstrap=efa.Bootstrap())
     assert plan.user_data is not None

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from efa_sdk.testing import StandIn
 
-AMAZON, STRANGER = "898082745236", "210987654321"
+AMAZON, OTHER_ACCOUNT = "898082745236", "210987654321"
 SYSTEMS = {
     "amazon-linux-2023": "Amazon Linux 2023",
     "ubuntu-22.04": "Ubuntu 22.04",
@@ -55,7 +55,7 @@ def test_a_look_alike_is_newest_where_the_owner_is_not_asked_for(stand_in: Stand
     stand_in.default_network()
     name = f"{TITLES['x86_64']} (Amazon Linux 2023) *"
     anyone = images(stand_in, name=name)
-    assert anyone[-1]["OwnerId"] == STRANGER
+    assert anyone[-1]["OwnerId"] == OTHER_ACCOUNT
     assert "ImageOwnerAlias" not in anyone[-1]
     assert images(stand_in, ["amazon"], name=name)[-1]["OwnerId"] == AMAZON
     assert images(stand_in, [AMAZON], name=name) == images(stand_in, ["amazon"], name=name)

@@ -38,7 +38,8 @@ pub(crate) struct Key {
 /// Stands for AWS's key.
 pub(crate) static AWS: LazyLock<Key> = LazyLock::new(|| Key::make("aws", "never", None));
 /// A key of someone else.
-pub(crate) static STRANGER: LazyLock<Key> = LazyLock::new(|| Key::make("stranger", "never", None));
+pub(crate) static OTHER_ACCOUNT: LazyLock<Key> =
+    LazyLock::new(|| Key::make("stranger", "never", None));
 /// A key that was good for a day in 2020, when it signed.
 pub(crate) static EXPIRED: LazyLock<Key> =
     LazyLock::new(|| Key::make("expired", "1d", Some(LONG_AGO)));

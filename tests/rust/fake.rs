@@ -716,7 +716,7 @@ async fn what_could_not_be_looked_at_is_not_ready() {
     assert_eq!(report.unchecked(), ["vcpu_quota"], "{report}");
     assert!(!report.is_ready());
     let first = report.to_string();
-    assert!(first.starts_with("preflight of 'train': partial; not looked at: vcpu_quota\n"));
+    assert!(first.starts_with("preflight of 'train': partial; not checked: vcpu_quota\n"));
 
     let mut with_key = aws.inner().spec("train", SMALL, 2);
     with_key.volume.kms_key_id = Some("alias/train".to_owned());

@@ -247,7 +247,9 @@ async fn any_zone_of_a_vpc_the_newest_image_and_a_role() {
     let again = client.plan(&spec).await.unwrap();
     let report = client.preflight(&again).await.unwrap();
     assert!(
-        report.to_string().contains("the cluster runs already"),
+        report
+            .to_string()
+            .contains("the cluster is already running"),
         "{report}"
     );
 

@@ -1,4 +1,4 @@
-//! Counts the attempts of one call: the SDK's error tells of the last one only.
+//! Counts the attempts of one call: the SDK's error reports the last one only.
 
 use std::fmt;
 use std::marker::PhantomData;

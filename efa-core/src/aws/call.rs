@@ -1,4 +1,4 @@
-//! One call of one service, with its error made ours.
+//! One call of one service, with its error as one of efa-core.
 
 /// Sends one call: `call!(self.ec2.delete_subnet, subnet_id(id))`.
 macro_rules! call {

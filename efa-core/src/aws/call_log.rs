@@ -14,16 +14,16 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-/// The target of the events that tell of calls to AWS, at level DEBUG: one for each attempt, with
+/// The target of the events that report calls to AWS, at level DEBUG: one for each attempt, with
 /// the fields `service`, `action`, `attempt` (from 1), `outcome` (`ok`, the service's error code,
 /// `http_502` and the like for what is no answer of AWS's, `timeout`, `unreachable`,
 /// `unexpected_answer`, `not_sent`, or `abandoned` where the caller gave the call up), `ms`, and
 /// `request_id` where the service gave one. No parameter and no credential is in them.
 ///
-/// Calls that a source of credentials makes, such as of the metadata service, are not told of.
+/// Calls that a source of credentials makes, such as of the metadata service, are not reported.
 pub const LOG_TARGET: &str = "efa_core::aws";
 
-/// Tells of every attempt of a client.
+/// Reports every attempt of a client.
 #[derive(Debug)]
 pub(super) struct CallLog;
 
@@ -66,7 +66,7 @@ struct Attempt {
     action: String,
     number: u32,
     begun: Instant,
-    is_told: AtomicBool,
+    is_logged: AtomicBool,
 }
 
 impl Storable for Attempt {
@@ -81,12 +81,12 @@ impl Attempt {
             action: operation.map_or_else(String::new, |o| o.name().to_owned()),
             number: config.load::<RequestAttempts>().map_or(1, |n| n.attempts()),
             begun: Instant::now(),
-            is_told: AtomicBool::new(false),
+            is_logged: AtomicBool::new(false),
         }
     }
 
     fn end(&self, outcome: &str, request_id: Option<&str>) {
-        if self.is_told.swap(true, Ordering::Relaxed) {
+        if self.is_logged.swap(true, Ordering::Relaxed) {
             return;
         }
         let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! EC2's answers in this crate's types. What EC2 must say is demanded; the rest has defaults.
+//! EC2's answers in this crate's types. What EC2 must report is required; the rest has defaults.
 
 use aws_sdk_ec2::types as sdk;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -391,7 +391,7 @@ pub(super) fn launched_with(
     })
 }
 
-/// The spot request that alone says what an instance may cost: its tags do not.
+/// The spot request that alone records what an instance may cost: its tags do not.
 pub(super) fn priced_by(instance: &sdk::Instance) -> Option<&str> {
     let mut tags = instance.tags.iter().flatten();
     let priced = tags.any(|tag| tag.key.as_deref() == Some(crate::tags::SPOT_MAXIMUM_PRICE));

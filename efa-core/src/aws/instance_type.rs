@@ -7,7 +7,7 @@ use crate::catalog::{Gpu, InstanceType, NetworkCard, NeuronDevice};
 use crate::error::Result;
 use crate::types::{Architecture, CardIndex, Gbps, InterfaceType, PlacementStrategy, UsageClass};
 
-/// Counts and sizes are never negative; an answer that says so is taken as 0.
+/// Counts and sizes are never negative; a negative answer is taken as 0.
 fn count<T: TryInto<u32> + Default>(value: Option<T>) -> u32 {
     value.unwrap_or_default().try_into().unwrap_or(0)
 }

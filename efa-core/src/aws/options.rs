@@ -48,7 +48,7 @@ impl ConnectOptions {
         if let (Some((one, _)), Some((other, _))) = (given.next(), given.next()) {
             return Err(Error::new(
                 Code::PlanInvalidSpec,
-                format!("{one} and {other} both say whose credentials to use"),
+                format!("{one} and {other} both choose the credentials"),
             )
             .with_cure("give one of them")
             .with_context("field", *other));

@@ -146,7 +146,7 @@ fn region(config: &SdkConfig) -> Result<String> {
         None => Ok(region),
         Some(cure) => Err(Error::new(
             Code::Ec2NoRegion,
-            format!("region is '{region}', which is no region"),
+            format!("region is '{region}', which is not a region"),
         )
         .with_cure(cure)
         .with_context("field", "region")

@@ -1,4 +1,4 @@
-//! One instance type: what EC2 says about it, and what EC2 leaves out.
+//! One instance type: what EC2 reports about it, and what EC2 leaves out.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -56,7 +56,7 @@ pub struct NeuronDevice {
 pub struct NetworkCard {
     /// Its index.
     pub network_card_index: CardIndex,
-    /// What may be attached to it; `None` where EC2 does not say (older API versions).
+    /// What may be attached to it; `None` where EC2 does not report it (older API versions).
     /// [`InstanceType::accepts`] answers in both cases.
     pub interface_types: Option<Vec<InterfaceType>>,
     /// How many interfaces it holds: device indices run from 0 to one less.
@@ -97,7 +97,7 @@ pub struct InstanceType {
     pub current_generation: Option<bool>,
     /// vCPUs by default.
     pub default_vcpus: u32,
-    /// Physical cores by default, where EC2 says.
+    /// Physical cores by default, where EC2 reports them.
     pub default_cores: Option<u32>,
     /// Memory, in MiB.
     pub memory_mib: u64,
@@ -157,7 +157,7 @@ fn cards_in_order<'de, D: Deserializer<'de>>(
         .find(|pair| pair[0].network_card_index == pair[1].network_card_index);
     match twice {
         Some(pair) => Err(D::Error::custom(format!(
-            "network card {} is there twice",
+            "network card {} is listed twice",
             pair[0].network_card_index
         ))),
         None => Ok(cards),
@@ -165,7 +165,7 @@ fn cards_in_order<'de, D: Deserializer<'de>>(
 }
 
 impl InstanceType {
-    /// Threads per physical core by default, where EC2 says.
+    /// Threads per physical core by default, where EC2 reports them.
     #[must_use]
     pub fn default_threads_per_core(&self) -> Option<u32> {
         self.default_vcpus.checked_div(self.default_cores?)
@@ -233,7 +233,7 @@ impl InstanceType {
 
     /// Whether a card exists and takes interfaces of this type.
     ///
-    /// Where EC2 does not say what the card takes, every card takes `interface`, and EFA goes
+    /// Where EC2 does not report what the card takes, every card takes `interface`, and EFA goes
     /// by the counts: with as many EFAs as cards every card has one, with fewer card 0 has none.
     #[must_use]
     pub fn accepts(&self, index: CardIndex, interface_type: &InterfaceType) -> bool {

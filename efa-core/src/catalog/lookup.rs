@@ -2,13 +2,13 @@
 
 use super::instance_type::InstanceType;
 
-/// What a [`Catalog`](super::Catalog) can say about a name.
+/// What a [`Catalog`](super::Catalog) knows about a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lookup<'a> {
     /// A type with EFA.
     Efa(&'a InstanceType),
-    /// EC2 lists the type and says that it has no EFA.
+    /// EC2 lists the type and reports that it has no EFA.
     NoEfa,
     /// The data does not have it, and it may be newer: nothing is known about its EFA.
     Unknown,

@@ -34,15 +34,15 @@ pub struct Query {
     pub architecture: Option<Architecture>,
     /// A pattern for the name of a GPU, upper and lower case alike: `h100`, `*h?00*`.
     pub gpu_name: Option<String>,
-    /// At least so many GPUs, of the kind that `gpu_name` asks for.
+    /// At least this many GPUs, of the kind that `gpu_name` asks for.
     pub minimum_gpus: Option<u32>,
-    /// At least so many vCPUs.
+    /// At least this many vCPUs.
     pub minimum_vcpus: Option<u32>,
-    /// At least so much memory, in MiB.
+    /// At least this much memory, in MiB.
     pub minimum_memory_mib: Option<u64>,
-    /// At least so many EFA interfaces.
+    /// At least this many EFA interfaces.
     pub minimum_efa_interfaces: Option<u32>,
-    /// At least so much network bandwidth of the whole instance.
+    /// At least this much network bandwidth for the whole instance.
     pub minimum_network_bandwidth: Option<Gbps>,
     /// Whether a cluster placement group takes it.
     pub cluster_placement: Option<bool>,
@@ -67,7 +67,7 @@ impl Query {
             if text.trim().is_empty() {
                 return Err(Error::new(
                     Code::CatalogInvalidQuery,
-                    format!("{field} has an empty text"),
+                    format!("{field} contains an empty string"),
                 )
                 .with_cure("leave it out, or use * for any")
                 .with_context("field", field)
@@ -173,7 +173,7 @@ fn check_architecture(word: &str) -> Result<()> {
         "" => "x86_64 or arm64",
         _ => return Ok(()),
     };
-    let message = format!("architecture is '{word}', which is none of EC2's words");
+    let message = format!("architecture is '{word}', which EC2 does not use");
     Err(Error::new(Code::CatalogInvalidQuery, message)
         .with_cure(format!("EC2 says {ec2s}"))
         .with_context("field", "architecture")

@@ -1,4 +1,4 @@
-//! RDMA support by family. EC2's API does not say.
+//! RDMA support by family. EC2's API does not report it.
 //!
 //! Origin: the EC2 User Guide's page "Elastic Fabric Adapter" (efa), its tables of supported
 //! instance types per Nitro version, as of early 2026. Families that are newer than that

@@ -131,7 +131,7 @@ const SERVER: &[Cause] = &[
         ],
         true,
         Next::Later,
-        "call again later: AWS limits the rate of requests",
+        "retry later: AWS limits the rate of requests",
     ),
     cause(
         &[
@@ -148,7 +148,7 @@ const SERVER: &[Cause] = &[
         ],
         true,
         Next::Later,
-        "a fault of AWS: call again later, and see the AWS Health Dashboard if it stays",
+        "a fault of AWS: retry later, and see the AWS Health Dashboard if it persists",
     ),
     cause(
         &[
@@ -159,7 +159,7 @@ const SERVER: &[Cause] = &[
         ],
         true,
         Next::Again,
-        "another call changes the same resource: call again",
+        "another call changes the same resource: retry",
     ),
 ];
 
@@ -201,7 +201,7 @@ const CAPACITY: &[Cause] = &[
         &["InsufficientAddressCapacity"],
         true,
         Next::Later,
-        "AWS has no Elastic IP to give: call again later, or plan without public addresses",
+        "AWS has no Elastic IP left: retry later, or plan without public addresses",
     ),
     cause(
         &["Unsupported"],
@@ -437,7 +437,7 @@ const NAMED: &[Cause] = &[
         ],
         false,
         Next::Again,
-        "another call changed the rules of the security group: call again, and see its rules",
+        "another call changed the rules of the security group: retry, and see its rules",
     ),
     cause(
         &[
@@ -448,7 +448,7 @@ const NAMED: &[Cause] = &[
         ],
         true,
         Next::Later,
-        "EC2 does not see the instance yet, or no more: call again in a minute",
+        "EC2 does not see the instance yet, or no longer: retry in a minute",
     ),
     cause(
         &[
@@ -458,7 +458,7 @@ const NAMED: &[Cause] = &[
         ],
         true,
         Next::Later,
-        "EC2 does not see the network interface yet, or no more: call again in a minute",
+        "EC2 does not see the network interface yet, or no longer: retry in a minute",
     ),
     cause(
         &[
@@ -469,7 +469,7 @@ const NAMED: &[Cause] = &[
         ],
         true,
         Next::Later,
-        "EC2 does not see the Elastic IP yet, or no more: call again in a minute",
+        "EC2 does not see the Elastic IP yet, or no longer: retry in a minute",
     ),
     cause(
         &["InvalidAddress.Locked"],
@@ -481,13 +481,13 @@ const NAMED: &[Cause] = &[
         &["InvalidIPAddress.InUse"],
         true,
         Next::Again,
-        "the address was associated meanwhile, perhaps by another apply: call again",
+        "the address was associated meanwhile, perhaps by another apply: retry",
     ),
     cause(
         &["Resource.AlreadyAssociated"],
         true,
         Next::Again,
-        "the address is associated already: call again, which finds it",
+        "the address is already associated: retry, which finds it",
     ),
     cause(
         &[
@@ -502,14 +502,14 @@ const NAMED: &[Cause] = &[
         ],
         true,
         Next::Later,
-        "something still uses it: end that, and call again; EC2 notices minutes after the last \
-         user went",
+        "something still uses it: stop that, and retry; EC2 notices minutes after the last user \
+         is gone",
     ),
     cause(
         &["IncorrectInstanceState", "IncorrectState", "InvalidState"],
         true,
         Next::Later,
-        "the resource is between two states: call again in a minute",
+        "the resource is between two states: retry in a minute",
     ),
     cause(
         &[
@@ -597,7 +597,7 @@ const OTHER_SERVICES: &[Cause] = &[
         &["NoSuchEntity", "NoSuchEntityException"],
         true,
         Next::Later,
-        "IAM does not see the role or profile yet, or no more: call again in a minute",
+        "IAM does not see the role or profile yet, or no longer: retry in a minute",
     ),
     cause(
         &["EntityAlreadyExists", "EntityAlreadyExistsException"],
@@ -761,7 +761,7 @@ fn by_form(code: &str) -> Cause {
         );
     }
     if ends(&[".InUse"]) {
-        return cause(&[], true, Next::Later, "end what uses it, and call again");
+        return cause(&[], true, Next::Later, "stop what uses it, and retry");
     }
     if code.starts_with("Invalid") || code.starts_with("Unsupported") || ends(&[".Malformed"]) {
         return cause(

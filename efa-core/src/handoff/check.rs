@@ -1,10 +1,10 @@
 //! What is wrong with the EFA part of a document that exists, whoever wrote it.
 //!
 //! Each format is turned into one description of a launch ([`launch`]), every field of which may be
-//! unknown, and one set of rules ([`rules`]) runs on it; what a launcher alone has, such as the keys
-//! of its format, is checked by the module of the format. Findings name where, why and the cure.
-//! What a document cannot show (the rules of a group that it only names, say) is listed as out of
-//! sight, and what no rule looked at is named as unread: such a report is not clean.
+//! unknown, and one set of rules ([`rules`]) runs on it; what a launcher alone has, such as the
+//! keys of its format, is checked by the module of the format. Findings name where, why and the
+//! cure. What a document cannot show (such as the rules of a group that it only names) is listed as
+//! out of sight, and what no rule looked at is named as unread: such a report is not clean.
 
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ fn check_one<'a>(
     Ok(())
 }
 
-/// Names a document that is of no format, beside others that are.
+/// Names a document of no known format, among others that have one.
 fn unknown_document(document: &Checked<'_>, found: &mut Findings) {
     let text = |key: &str| document.document.get(key).and_then(Value::as_str);
     let path = document.prefix.trim_end_matches('.');
@@ -133,7 +133,7 @@ fn unknown_document(document: &Checked<'_>, found: &mut Findings) {
         Some((what, cure)) => (what, cure),
         None => (
             text("kind").unwrap_or("document"),
-            "it is of no format that is checked here",
+            "its format is not one that is checked here",
         ),
     };
     found.unread(kind, name, path, reason);
@@ -246,7 +246,7 @@ fn unknown_format(text: &str, documents: &[(String, Value)]) -> Error {
     }
     Error::new(
         Code::HandoffUnknownFormat,
-        "the document is of no format that is checked here",
+        "the document's format is not one that is checked here",
     )
     .with_cure(
         "give a Ray cluster YAML, Kubernetes manifests, a CloudFormation template, a launch \

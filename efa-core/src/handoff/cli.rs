@@ -106,7 +106,9 @@ impl<'a> Script<'a> {
             return;
         }
         if !planned.missing_self_rules.is_empty() {
-            self.comment("EFA is not IP: 0.0.0.0/0 does not cover it, both rules with itself do.");
+            self.comment(
+                "EFA is not IP: 0.0.0.0/0 does not cover it, both self-referencing rules do.",
+            );
         }
         for direction in &planned.missing_self_rules {
             self.authorize(

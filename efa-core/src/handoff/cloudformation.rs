@@ -106,8 +106,8 @@ fn placement_group(template: &mut Template<'_>) -> Option<Node> {
 fn check_expressible(plan: &Plan, options: &CloudFormationOptions) -> Result<()> {
     if plan.wants_elastic_ips() {
         return Err(not_possible(
-            "a stack cannot give Elastic IPs: CloudFormation does not tell the primary interface \
-             of an instance that has several",
+            "a stack cannot give Elastic IPs: CloudFormation does not show which interface of an \
+             instance with several is the primary one",
             "plan with public_ip none, or use Client.apply or to_cli",
             "public_ip",
             plan.layout().public_ip.as_str(),

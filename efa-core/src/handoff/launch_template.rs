@@ -48,7 +48,7 @@ impl std::str::FromStr for LaunchTemplateFor {
             .ok_or_else(|| {
                 Error::new(
                     Code::HandoffInvalidOption,
-                    format!("no launcher '{text}' of launch templates"),
+                    format!("unknown launcher '{text}' of launch templates"),
                 )
                 .with_cure("choose ec2 or eks-managed-node-group")
                 .with_context("field", "launcher")
@@ -132,7 +132,7 @@ pub(crate) fn template_data(plan: &Plan, options: &LaunchTemplateOptions) -> Res
     })
 }
 
-/// The plan's launch with the planner's tag, where everything beside the instances exists.
+/// The plan's launch with the planner's tag, where everything besides the instances exists.
 ///
 /// # Errors
 /// `handoff.not_prepared`.
@@ -198,7 +198,7 @@ pub(crate) fn tag_list(tags: &Tags) -> Node {
     Node::Sequence(tags.iter().map(tag).collect())
 }
 
-/// Tags of ours on a resource that is not an instance, with the planner's.
+/// Tags of efa-sdk on a resource that is not an instance, with the planner's.
 pub(crate) fn shared_tags(plan: &Plan) -> Tags {
     let mut tags = plan.shared_tags();
     tags.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));

@@ -15,7 +15,7 @@ pub(crate) fn security_group_id(plan: &Plan) -> Result<&str> {
         .ok_or_else(|| missing("security_group", &group.group_name))
 }
 
-/// Everything that the plan would make beside the instances exists, with its rules.
+/// Everything that the plan would make besides the instances exists, with its rules.
 ///
 /// # Errors
 /// `handoff.not_prepared` for the first that does not.
@@ -30,7 +30,7 @@ pub(crate) fn check_prepared(plan: &Plan) -> Result<()> {
     if !lacking.is_empty() || !group.missing_ssh_cidrs.is_empty() {
         let mut lacking: Vec<String> = lacking
             .into_iter()
-            .map(|direction| format!("{direction} rule with itself"))
+            .map(|direction| format!("self-referencing {direction} rule"))
             .collect();
         lacking.extend(group.missing_ssh_cidrs.iter().cloned());
         return Err(not_prepared(

@@ -1,4 +1,4 @@
-//! Which planner, profile and catalogue a document is from.
+//! Which planner, profile and catalog a document is from.
 
 use crate::catalog::Catalog;
 use crate::layout::Layout;
@@ -7,14 +7,14 @@ use crate::plan::Plan;
 /// Key of the tag that carries [`tag_value`] in documents without comments.
 pub(crate) const TAG: &str = "efa-sdk:planner";
 
-/// Version, profile and date of the catalogue's rules, as the value of a tag: at most 256
+/// Version, profile and date of the catalog's rules, as the value of a tag: at most 256
 /// characters of the set that every AWS service takes.
 pub(crate) fn tag_value(plan: &Plan) -> String {
     format!(
-        "efa-sdk {} profile {} catalogue {}",
+        "efa-sdk {} profile {} catalog {}",
         env!("CARGO_PKG_VERSION"),
         profile(plan),
-        catalogue_date()
+        catalog_date()
     )
 }
 
@@ -29,11 +29,11 @@ pub(crate) fn header(plan: &Plan, layout: &Layout) -> Vec<String> {
             plan.region()
         ),
         format!(
-            "{layout}. Catalogue of {}, {}.",
-            catalogue_date(),
+            "{layout}. Catalog of {}, {}.",
+            catalog_date(),
             match plan.instance_type().origin {
-                crate::catalog::Origin::Live => "the type as DescribeInstanceTypes had it",
-                _ => "the type as in the catalogue",
+                crate::catalog::Origin::Live => "the type as reported by DescribeInstanceTypes",
+                _ => "the type as in the catalog",
             }
         ),
     ]
@@ -46,7 +46,7 @@ fn profile(plan: &Plan) -> &'static str {
         .map_or("user-supplied", |profile| profile.as_str())
 }
 
-fn catalogue_date() -> &'static str {
+fn catalog_date() -> &'static str {
     let date = Catalog::bundled().source().date.as_deref();
     date.unwrap_or("unknown date")
 }

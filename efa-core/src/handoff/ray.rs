@@ -251,14 +251,15 @@ fn commented(cluster: Node, plan: &Plan, options: &RayClusterOptions, worker: &s
             "EFA needs locked memory without limit; limits of sessions that began before the\n\
              installer ran are lower.",
         )
-        .comment(&head("resources"), "No CPU: nothing of yours is scheduled on the head.")
+        .comment(&head("resources"), "No CPU: your tasks are not scheduled on the head.")
         .comment(
             &head("node_config.SubnetIds"),
             "Plural: Ray ignores SubnetId (ray-project/ray#14551).",
         )
         .comment(
             &head("node_config.SecurityGroupIds"),
-            "The workers' group: its rule with itself lets the head reach them, SSH included.\n\
+            "The workers' group: its self-referencing rule lets the head reach them, SSH \
+             included.\n\
              Nothing opens port 22 to anyone else.",
         )
         .comment(
@@ -277,7 +278,7 @@ fn commented(cluster: Node, plan: &Plan, options: &RayClusterOptions, worker: &s
         )
         .comment(
             &worker("node_config.NetworkInterfaces"),
-            "Groups and subnet on every interface, and not beside this list.",
+            "Groups and subnet belong on every interface, not next to this list.",
         );
     if options.head_instance_profile.is_none() {
         document = document.comment(

@@ -66,7 +66,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Takes a value of so many bytes from the budget.
+    /// Takes a value of `bytes` bytes from the budget.
     fn take<E: serde::de::Error>(&self, bytes: usize) -> std::result::Result<(), E> {
         match self.left.get().checked_sub(bytes + 1) {
             Some(left) => {
@@ -99,7 +99,7 @@ impl Budget {
                 Code::HandoffUnreadable,
                 format!("not YAML or JSON: {message}"),
             )
-            .with_cure("give the document's text as its format has it")
+            .with_cure("give the document's text in its own format")
             .with_context("field", "document")
         })
     }

@@ -63,7 +63,8 @@ impl Plan {
     }
 }
 
-/// Doubles what Terraform would take for the start of an expression: every text of ours is plain.
+/// Doubles what Terraform would take for the start of an expression: every text of efa-sdk is
+/// plain.
 fn escape(value: &mut Node) {
     let plain = |text: &str| text.replace("${", "$${").replace("%{", "%%{");
     match value {

@@ -204,7 +204,7 @@ impl Drawing {
         text
     }
 
-    /// A picture that is none leaves the table.
+    /// An invalid picture leaves the table.
     fn html(&self, picture: &str) -> String {
         let row = |cells: &[String], tag: &str| {
             let cells = cells

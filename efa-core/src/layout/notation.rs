@@ -20,7 +20,7 @@ use super::interface::{NetworkInterface, default_public_ip};
 use crate::error::{Code, Error, Result};
 use crate::types::InterfaceType;
 
-/// No instance has so many interfaces; guards against `0-4294967295`.
+/// No instance has this many interfaces; guards against `0-4294967295`.
 const MAXIMUM_INTERFACES: usize = 4096;
 
 /// The interfaces as one line; [`parse_notation`] reads it back.
@@ -61,7 +61,7 @@ pub fn parse_notation(text: &str) -> Result<Vec<NetworkInterface>> {
         let parsed = parse_item(item, MAXIMUM_INTERFACES - interfaces.len()).ok_or_else(|| {
             Error::new(
                 Code::LayoutNotationUnreadable,
-                format!("{item:?} is no item of a layout"),
+                format!("{item:?} is not an item of a layout"),
             )
             .with_cure("an item is cards:device=type, such as 1-31:0=efa-only")
             .with_context("value", item)

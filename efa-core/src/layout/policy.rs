@@ -1,4 +1,4 @@
-//! What EC2's API does not say about a type's cards and a layout must know. The only place for
+//! What EC2's API does not report about a type's cards and a layout must know. The only place for
 //! such rows; everything else follows from `InterfaceTypes` and the limits.
 
 use crate::catalog::InstanceType;

@@ -102,7 +102,7 @@ impl Request {
         self
     }
 
-    /// With so many EFA interfaces, instead of all.
+    /// With this many EFA interfaces, instead of all.
     #[must_use]
     pub const fn efa(mut self, efa: u32) -> Self {
         self.efa = Some(efa);

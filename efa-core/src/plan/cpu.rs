@@ -29,7 +29,7 @@ pub(super) fn plan_cpu_options(
         instance_type.default_cores,
         instance_type.default_threads_per_core(),
     ) else {
-        return refused(format!("EC2 does not say how many cores {name} has"));
+        return refused(format!("EC2 does not report how many cores {name} has"));
     };
     if threads_per_core > default {
         return refused(format!("{name} has {default} threads per core"));

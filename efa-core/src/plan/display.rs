@@ -216,7 +216,7 @@ fn write_instances(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// What the specification says beyond the defaults.
+/// What the specification sets beyond the defaults.
 fn write_options(plan: &Plan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let spec = plan.spec();
     let mut options = Vec::new();

@@ -85,7 +85,7 @@ fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
     .with_context("region", ec2.region())
 }
 
-/// Refuses an image that the type cannot run, and warns of one that a stranger owns or that
+/// Refuses an image that the type cannot run, and warns of one that another account owns or that
 /// seems to lack the EFA software.
 pub(crate) fn require_fit(
     spec: &CheckedSpec,
@@ -162,13 +162,13 @@ pub(crate) fn require_fit(
     let by_known_owner = by_amazon || image.owner_id == account;
     if !by_known_owner && !matches!(spec.image, ImageChoice::Newest { .. }) {
         warnings.push(format!(
-            "image {} is owned by account {}, which is neither yours nor Amazon's",
+            "image {} is owned by account {}, which is neither your account nor Amazon's",
             image.image_id, image.owner_id
         ));
     }
     if spec.user_data.is_none() && spec.bootstrap.is_none() && !brings_efa(image) {
         warnings.push(format!(
-            "image {} ({}) has no EFA software as far as its name says: install it with a \
+            "image {} ({}) has no EFA software, judging by its name: install it with a \
              bootstrap",
             image.image_id, image.name
         ));
@@ -184,7 +184,7 @@ fn is_windows(image: &Image) -> bool {
 
 /// Refuses an image of another platform than the capacity reservation's: EC2 matches both
 /// (Amazon EC2 user guide, "Supported platforms" of Capacity Reservations). Images of a license of
-/// one's own have no platform there, which is warned of.
+/// one's own have no platform there, which produces a warning.
 pub(crate) fn require_platform(
     image: &Image,
     reservation: Option<&CapacityReservation>,
@@ -217,7 +217,7 @@ pub(crate) fn require_platform(
         .with_context("limit", reserved))
 }
 
-/// Whether the image brings the EFA software, as far as its name says.
+/// Whether the image brings the EFA software, judging by its name.
 fn brings_efa(image: &Image) -> bool {
     image.name.starts_with("Deep Learning") || image.name.contains("parallelcluster")
 }

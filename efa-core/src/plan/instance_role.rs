@@ -35,7 +35,7 @@ pub struct PlannedInstanceProfile {
 }
 
 /// The ARN of the role of a profile that exists; where IAM did not say it, that of its name
-/// beside the profile.
+/// besides the profile.
 fn role_arn(profile: &InstanceProfile) -> Option<String> {
     if let Some(arn) = profile.role_arns.first() {
         return Some(arn.clone());

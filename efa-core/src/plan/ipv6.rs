@@ -31,7 +31,7 @@ pub(super) fn refusal(spec: &CheckedSpec, layout: &Layout, subnet: &Subnet) -> O
         (
             "host_names",
             why,
-            "leave host_names out, or say resource-name",
+            "leave host_names out, or set resource-name",
         )
     } else if spec.bootstrap.is_some() {
         let why = "does not reach the IPv4 addresses that the bootstrap asks for metadata";

@@ -268,7 +268,7 @@ pub(crate) async fn select_security_group(
     vpc_id: &str,
 ) -> Result<SecurityGroup> {
     let mut filters = vec![group.filter(kind)];
-    // Only names are the VPC's own; a wrong id is told as such.
+    // Names are unique only within the VPC; a wrong id is reported as such.
     if !matches!(group, Selector::Id(_)) {
         filters.push(Filter::new("vpc-id", vpc_id));
     }
@@ -349,7 +349,7 @@ async fn permissions_boundary(aws: &dyn Aws, arn: &str) -> Result<()> {
     match unless_lacking(aws.policy_exists(arn).await)? {
         Some(false) => Err(Error::new(
             Code::PlanResourceNotFound,
-            format!("permissions_boundary '{arn}' is no policy of the account, nor of AWS"),
+            format!("permissions_boundary '{arn}' is not a policy of the account, nor of AWS"),
         )
         .with_cure("give the ARN of a managed policy of this account, or of one of AWS's")
         .with_context("field", "permissions_boundary")

@@ -23,7 +23,7 @@ pub struct PlannedPlacementGroup {
     pub owner_id: Option<String>,
     /// Whether it exists already.
     pub exists: bool,
-    /// Whether it is ours: made by us, and removed by `destroy`.
+    /// Whether efa-sdk created it, so that `destroy` removes it.
     pub ours: bool,
 }
 
@@ -63,7 +63,8 @@ pub(crate) fn wanted(
             .with_context("field", "placement")),
         },
         PlacementGroupChoice::Use(name) if capacity.is_capacity_block() => Err(conflict(format!(
-            "placement group {name} beside a Capacity Block, which places its instances itself"
+            "placement group {name} together with a Capacity Block, which places its instances \
+             itself"
         ))
         .with_cure("leave the placement group out")
         .with_context("field", "placement_group_name")

@@ -15,7 +15,7 @@ pub struct PlannedSecurityGroup {
     pub group_name: String,
     /// Its id, where it exists already.
     pub group_id: Option<String>,
-    /// Whether it is ours: made by us, and removed by `destroy`.
+    /// Whether efa-sdk created it, so that `destroy` removes it.
     pub ours: bool,
     /// Which self rules `apply` would add.
     pub missing_self_rules: Vec<Direction>,
@@ -76,7 +76,7 @@ pub(crate) fn plan_security_group(
     })
 }
 
-/// Refuses a group that is not ours to repair and lacks a self rule.
+/// Refuses a group of others that lacks a self-referencing rule.
 pub(crate) fn check_self_rules(group: &SecurityGroup) -> Result<()> {
     let missing = missing_self_rules(group);
     if missing.is_empty() {
@@ -86,12 +86,16 @@ pub(crate) fn check_self_rules(group: &SecurityGroup) -> Result<()> {
     Err(Error::new(
         Code::PlanConflict,
         format!(
-            "security group {} lacks the all-protocol {} rule with itself as peer, without which no EFA packet passes",
+            "security group {} lacks the self-referencing all-protocol {} rule, without which no \
+             EFA packet passes",
             group.group_id,
             directions.join(" and ")
         ),
     )
-    .with_cure(format!("run: {}", commands_that_add(&missing, &group.group_id)))
+    .with_cure(format!(
+        "run: {}",
+        commands_that_add(&missing, &group.group_id)
+    ))
     .with_context("field", "security_group")
     .with_context("value", &group.group_id))
 }

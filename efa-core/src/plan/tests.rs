@@ -215,7 +215,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             },
         ),
         (
-            "lacks the all-protocol egress rule",
+            "lacks the self-referencing all-protocol egress rule",
             "aws ec2 authorize-security-group-egress --group-id sg-00000001",
             |s, o| {
                 s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
@@ -228,7 +228,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             },
         ),
         (
-            "lacks the all-protocol ingress and egress rule",
+            "lacks the self-referencing all-protocol ingress and egress rule",
             "authorize-security-group-ingress",
             |s, o| {
                 s.security_group = SecurityGroupChoice::Use(Selector::Id("sg-00000001".into()));
@@ -277,7 +277,7 @@ fn what_contradicts_is_refused_with_the_cure() {
             },
         ),
         (
-            "beside a Capacity Block",
+            "together with a Capacity Block",
             "leave the placement group out",
             |s, o| {
                 s.capacity = Capacity::Reservation("cr-1".into());
@@ -599,7 +599,7 @@ fn what_is_seldom_wanted_is_warned_of() {
         ("less than the 200 GiB recommended", |s, _| {
             s.volume_size_gib = Some(100)
         }),
-        ("neither yours nor Amazon's", |_, o| {
+        ("neither your account nor Amazon's", |_, o| {
             o.image.owner_alias = None
         }),
         ("take spot instances back", |s, _| {

@@ -116,7 +116,7 @@ pub(crate) fn judge(needs: Needs, layout: &Layout, subnet: &Subnet, ways: &Ways)
             }
         )),
         _ => WayOut::Unknown(format!(
-            "{of} leads to {target}; what is behind it is not looked at"
+            "{of} leads to {target}; what is behind it is not checked"
         )),
     }
 }
@@ -135,12 +135,12 @@ fn judge_ipv6(subnet: &Subnet, ways: &Ways) -> WayOut {
             WayOut::Open(format!("{of} leads to {nat} by NAT64"))
         }
         _ if reaches_ssm_by_endpoints(ways) => WayOut::Unknown(
-            "whether the interface endpoints of Systems Manager take IPv6 is not looked at"
+            "whether the interface endpoints of Systems Manager take IPv6 is not checked"
                 .to_owned(),
         ),
         (_, Some(target)) => WayOut::Unknown(format!(
-            "{of} leads to {target}; whether the agent is told to use the dual-stack endpoints \
-             is not known"
+            "{of} leads to {target}; whether the agent is configured to use the dual-stack \
+             endpoints is not known"
         )),
         (Some(nat), None) => WayOut::Closed(format!(
             "{of} has NAT64 by {nat} without DNS64, and no route to ::/0"

@@ -11,9 +11,9 @@ pub enum Status {
     Passed,
     /// The launch would fail.
     Failed,
-    /// There is nothing to look at, and the detail says why.
+    /// There is nothing to check; the detail gives the reason.
     Skipped,
-    /// It could not be looked at, and the detail says why.
+    /// It could not be checked; the detail gives the reason.
     Unknown,
 }
 

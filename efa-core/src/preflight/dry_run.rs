@@ -14,7 +14,7 @@ const NAME: &str = "dry_run";
 /// group or instance profile is left out, which the detail says.
 pub(super) async fn check(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     if !live_instances(aws, plan.name()).await?.is_empty() {
-        let why = "the cluster runs already".to_owned();
+        let why = "the cluster is already running".to_owned();
         return Ok(new_check(NAME, Status::Skipped, why, None));
     }
     let mut without = Vec::new();

@@ -50,9 +50,9 @@ pub enum Figure {
     PerHour(Money),
     /// What they cost per hour at most.
     AtMostPerHour(Money),
-    /// Nobody here can say.
+    /// Not known here.
     Unknown {
-        /// Why, and what would say.
+        /// Why, and what would show it.
         why: String,
     },
 }
@@ -164,7 +164,7 @@ impl Plan {
 
     fn cost_of_spot(&self, cost: &mut Cost, prices: &Prices) {
         cost.excludes
-            .push("the spot price itself, which moves".to_owned());
+            .push("the spot price itself, which changes".to_owned());
         match &self.spec().spot_maximum_price {
             // EC2 takes it in dollars: SpotOptions of the EC2 API reference.
             Some(price) => match Money::parse(price, "USD") {
@@ -174,7 +174,7 @@ impl Plan {
                         .push(format!("the spot maximum price, {price} per instance"));
                 }
                 None => {
-                    let why = format!("the spot maximum price '{price}' is no amount");
+                    let why = format!("the spot maximum price '{price}' is not an amount");
                     cost.figure = Figure::Unknown { why };
                 }
             },
@@ -278,7 +278,7 @@ impl Cost {
             .and_then(|fee| fee.split(offering.duration_hours));
         let (Some(fee), Some(per_hour)) = (fee, per_hour) else {
             self.figure = unknown(format!(
-                "EC2 says no fee or duration of the offering {offer}"
+                "EC2 reports no fee or duration of the offering {offer}"
             ));
             return;
         };

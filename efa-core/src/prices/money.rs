@@ -28,7 +28,7 @@ impl TryFrom<Written> for Money {
 
     fn try_from(written: Written) -> Result<Self, String> {
         Self::parse(&written.amount, &written.currency)
-            .ok_or_else(|| format!("'{}' is no amount of money", written.amount))
+            .ok_or_else(|| format!("'{}' is not an amount of money", written.amount))
     }
 }
 
@@ -77,7 +77,7 @@ impl Money {
         format!("{}.{fraction:0<2}", self.units / ONE)
     }
 
-    /// So many times the amount.
+    /// The amount times a number.
     #[must_use]
     pub fn times(&self, count: u32) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Money {
         }
     }
 
-    /// The amount split into so many parts, rounded up in the tenth digit; `None` for no parts.
+    /// The amount split into `parts` parts, rounded up in the tenth digit; `None` for no parts.
     #[must_use]
     pub fn split(&self, parts: u32) -> Option<Self> {
         (parts > 0).then(|| Self {

@@ -8,7 +8,7 @@ use super::money::Money;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Prices {
-    /// When AWS published the list, as it writes it; `None` where it does not say.
+    /// When AWS published the list, as it writes it; `None` where it does not have one.
     pub published: Option<String>,
     /// The list's version, where it has one.
     pub version: Option<String>,

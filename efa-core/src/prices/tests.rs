@@ -299,8 +299,8 @@ fn a_capacity_block_costs_what_its_offering_said() {
     };
     assert!(said(|o| o.instance_count = 2).contains("is not the one of the Capacity Block"));
     assert!(said(|o| o.start_date = None).contains("is not the one of the Capacity Block"));
-    assert!(said(|o| o.upfront_fee = None).contains("EC2 says no fee"));
-    assert!(said(|o| o.currency_code = None).contains("EC2 says no fee"));
+    assert!(said(|o| o.upfront_fee = None).contains("EC2 reports no fee"));
+    assert!(said(|o| o.currency_code = None).contains("EC2 reports no fee"));
     let cost = plan.cost(&prices(), None);
     let why = cost.unknown_because().unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! Makes what a plan says: the order of the steps.
+//! Makes what a plan lists: the order of the steps.
 
 use super::associate_address::Owner;
 use super::await_instances::Started;
@@ -40,7 +40,7 @@ async fn explained(
 ) -> Error {
     let name = &plan.spec().name;
     let next = next_command(&error, name, verb);
-    // Who asks to stop has heard the answer of every call.
+    // Whoever asks to stop has received the answer to every call.
     if error.code() == Code::ProvisionCancelled {
         return steps.explain(error, exists, &[], next);
     }
@@ -107,7 +107,7 @@ fn check_expiry(steps: &Steps<'_>, plan: &Plan) -> Result<()> {
     .with_context("limit", now))
 }
 
-/// Makes what is missing of `plan` beside the instances; the plan with it.
+/// Makes what is missing of `plan` besides the instances; returns the plan with it.
 pub(crate) async fn prepare(steps: &Steps<'_>, plan: &Plan) -> Result<Plan> {
     check_region(steps, plan)?;
     check_account(steps, plan, Verb::Prepare).await?;

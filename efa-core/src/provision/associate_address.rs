@@ -98,7 +98,7 @@ async fn release_unused(
         let mut doubtful = false;
         for address in &free {
             let id = &address.allocation_id;
-            // Whether it is there after a call that nobody heard of, a look will show.
+            // A poll shows whether it is still there after an unanswered call.
             exists.retain(|resource| resource.id != *id);
             match release_address::release_unused(steps.changing()?, address).await? {
                 Release::Done => {

@@ -18,8 +18,8 @@ pub(super) enum Started {
     NoRoom { lost: Vec<String>, error: Error },
 }
 
-/// Waits until every one of `instance_ids` runs, beside `others` of the cluster; fails at once when
-/// one is on its way out. While they start, their states are read and nothing else.
+/// Waits until every one of `instance_ids` runs, besides `others` of the cluster; fails at once
+/// when one is on its way out. While they start, their states are read and nothing else.
 pub(super) async fn await_running(
     steps: &Steps<'_>,
     name: &str,
@@ -68,7 +68,7 @@ async fn starting(states: &mut States, steps: &Steps<'_>, ids: &[String]) -> Res
 /// What a full read shows.
 enum Seen {
     End(Started),
-    /// So many run, and the others start or are not shown yet.
+    /// This many run; the others start or are not shown yet.
     Starting(usize),
 }
 
@@ -154,7 +154,7 @@ fn stray(instances: &[Instance], known: &[&[String]]) -> Option<Error> {
     let error = Error::new(
         Code::ProvisionClusterDiffers,
         format!(
-            "instance {} belongs to the cluster and to no launch of this apply",
+            "instance {} belongs to the cluster but to no launch of this apply",
             found.instance_id
         ),
     )

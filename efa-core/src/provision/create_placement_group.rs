@@ -17,7 +17,7 @@ pub(super) async fn ensure(
         return Ok(());
     };
     if !planned.ours {
-        let (kind, detail) = (resource::PLACEMENT_GROUP, "not ours");
+        let (kind, detail) = (resource::PLACEMENT_GROUP, "not created by efa-sdk");
         steps.tell(Action::Found, kind, &planned.group_name, detail);
         return Ok(());
     }

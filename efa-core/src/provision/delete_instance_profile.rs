@@ -20,7 +20,7 @@ pub(super) async fn delete(steps: &Steps<'_>, removal: &mut Removal, made: bool)
         // Who may not look at IAM has made nothing there; someone else may have.
         Err(error) if !made && answered(&error, NOT_ALLOWED) && was_read(&error) => {
             removal.report.notes.push(format!(
-                "IAM was not looked at ({}): if this cluster was made with an instance role, \
+                "IAM was not checked ({}): if this cluster was made with an instance role, \
                  {name} is still there",
                 error.message()
             ));

@@ -50,7 +50,7 @@ async fn remove(steps: &Steps<'_>, removal: &mut Removal) -> Result<()> {
         }
         if !steps.pause(&mut poll).await? || (in_use.is_none() && steps.now() > settled) {
             let name = &removal.report.name;
-            let what = format!("EC2 lists resources of '{name}' and did not know them");
+            let what = format!("EC2 lists resources of '{name}' but does not recognize them");
             return Err(in_use.unwrap_or_else(|| timeout(&what, steps.wait.timeout)));
         }
     }

@@ -41,7 +41,7 @@ impl std::fmt::Display for DestroyReport {
 
 /// EC2's codes that a deletion answers.
 pub(super) struct DeletionCodes {
-    /// It is still used, which EC2 may say for minutes after the last user went.
+    /// It is still used, which EC2 may report for minutes after the last user is gone.
     pub(super) in_use: &'static str,
     /// It is gone, by another call or by one whose reply was lost; or EC2 does not see it yet.
     pub(super) gone: &'static str,

@@ -1,4 +1,4 @@
-//! What of a cluster exists after a failed verb, looked up: an effect that nobody heard of is
+//! What of a cluster exists after a failed verb, looked up: an effect without an answer is
 //! found here, and what cannot be read is named.
 
 use super::steps::Steps;
@@ -63,10 +63,10 @@ pub(super) async fn look(steps: &Steps<'_>, name: &str, mut role: bool) -> Known
     known
 }
 
-/// How often an effect that nobody heard of is looked for again.
+/// How often an effect without an answer is looked for again.
 const LOOKS: u32 = 3;
 
-/// Looks for what exists after `error`, beside what the verb knows of. Where it is unknown what
+/// Looks for what exists after `error`, besides what the verb knows of. Where it is unknown what
 /// became of a call, EC2 may not list yet what it made: it is looked for again.
 pub(super) async fn look_after(
     steps: &Steps<'_>,

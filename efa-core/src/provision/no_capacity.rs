@@ -1,10 +1,10 @@
-//! What EC2 says when a zone has no room, and what we make of all zones' answers.
+//! What EC2 answers when a zone has no room, and what we make of all zones' answers.
 
 use crate::ec2::NO_CAPACITY;
 use crate::error::{Code, Error};
 use crate::plan::Plan;
 
-/// EC2's further codes for "not here, perhaps elsewhere", beside those for lack of capacity.
+/// EC2's further codes for "not here, perhaps elsewhere", besides those for lack of capacity.
 const ELSEWHERE: &[&str] = &[
     "InsufficientFreeAddressesInSubnet",
     "SpotMaxPriceTooLow",

@@ -59,7 +59,7 @@ impl Nodes {
             let shown = unknown.map_or("none", String::as_str);
             return Err(Error::new(
                 Code::PlanResourceNotFound,
-                format!("node '{shown}' is no instance of cluster '{name}'"),
+                format!("node '{shown}' is not an instance of cluster '{name}'"),
             )
             .with_cure("name instance ids of the cluster, as describe shows them")
             .with_context("field", "nodes")

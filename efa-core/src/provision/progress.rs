@@ -1,4 +1,4 @@
-//! What a long call tells its caller while it works.
+//! What a long call reports to its caller while it works.
 
 use std::fmt;
 

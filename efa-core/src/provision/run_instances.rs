@@ -72,7 +72,7 @@ fn differs(plan: &Plan, instances: &[Instance], matching: usize) -> Error {
             return sizes
                 .with_cure(
                     "call grow: a second launch into the same placement group may find no \
-                     capacity near; or destroy it and apply, so that one launch places all \
+                     capacity nearby; or destroy it and apply, so that one launch places all \
                      instances together",
                 )
                 .with_next_command(format!(
@@ -94,10 +94,10 @@ fn differs(plan: &Plan, instances: &[Instance], matching: usize) -> Error {
     if alike {
         return error
             .with_cure(
-                "its tags are the plan's, the fingerprint is not: either what no tag shows is \
-                 another (user data, root volume, key pair), then destroy the cluster first or \
-                 choose another name; or an earlier version of efa-sdk launched it, then call \
-                 grow, which takes these instances as they are",
+                "its tags match the plan, the fingerprint does not: either something that no \
+                 tag shows differs (user data, root volume, key pair), then destroy the cluster \
+                 first or choose another name; or an earlier version of efa-sdk launched it, then \
+                 call grow, which accepts these instances as they are",
             )
             .with_next_command(format!(
                 "destroy('{name}') and apply the plan, or grow to it if only the version differs"
@@ -301,7 +301,7 @@ async fn settle_launch(
         match launch_instances(steps, plan, launch).await {
             Err(error) if no_capacity::may_fit_elsewhere(&error) && effect_unknown(&error) => {
                 if !more {
-                    let why = format!("a launch of which nothing was heard: {}", error.message());
+                    let why = format!("a launch that was never answered: {}", error.message());
                     return Err(unsettled(why, &error));
                 }
             }
@@ -321,7 +321,7 @@ async fn settle_launch(
 /// The launch may have happened, and no other zone can be tried.
 fn unsettled(why: String, last: &Error) -> Error {
     let mut error = Error::new(Code::ProvisionTimeout, why)
-        .with_cure("apply the same plan again: its client token makes no second launch there")
+        .with_cure("apply the same plan again: its client token prevents a second launch there")
         .retryable(true);
     for (key, value) in last.context() {
         error = error.with_context(key, value);

@@ -37,7 +37,8 @@ const LONGEST_POLL: Duration = Duration::from_secs(10);
 /// How long EC2 and IAM may take to see everywhere what was made moments ago.
 pub(super) const SETTLING: Duration = Duration::from_secs(60);
 
-/// What every step needs: AWS, a clock, patience, someone to tell, and someone who may say stop.
+/// What every step needs: AWS, a clock, patience, a listener for progress, and a way to be
+/// cancelled.
 pub(crate) struct Steps<'a> {
     pub(super) aws: &'a dyn Aws,
     clock: &'a dyn Clock,
@@ -197,12 +198,12 @@ pub(super) fn timeout(what: &str, waited: Duration) -> Error {
         Code::ProvisionTimeout,
         format!("{what} within {} s", waited.as_secs()),
     )
-    .with_cure("look at what EC2 says of it, then call again, with a longer wait if need be")
+    .with_cure("check its state in EC2, then retry, with a longer wait if necessary")
     .with_context("limit", format_args!("{} s", waited.as_secs()))
     .retryable(true)
 }
 
-/// Notes that a resource of the cluster exists, and tells of it.
+/// Notes that a resource of the cluster exists, and reports it.
 pub(super) fn note(
     steps: &Steps<'_>,
     exists: &mut Vec<Leftover>,

@@ -105,10 +105,10 @@ struct Watch<'s> {
     name: &'s str,
     poll: Poll,
     states: States,
-    /// Whether all were said to be gone before, and a full look showed one.
+    /// Whether all were reported gone before, and a full poll showed one.
     was_over: bool,
-    /// How many were waited for when that was last told.
-    told: usize,
+    /// How many were waited for at the last report.
+    reported: usize,
 }
 
 impl<'s> Watch<'s> {
@@ -119,7 +119,7 @@ impl<'s> Watch<'s> {
             poll: steps.poll(),
             states: States::Cheap,
             was_over: false,
-            told: 0,
+            reported: 0,
         }
     }
 
@@ -141,12 +141,12 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// Tells that nothing is left to wait for, where a wait was told.
+    /// Reports that nothing is left to wait for, where a wait was reported.
     fn end(&self) {
-        if self.told > 0 {
+        if self.reported > 0 {
             let detail = "all terminated".to_owned();
             self.steps
-                .tell_waiting(self.name, detail, self.told, self.told);
+                .tell_waiting(self.name, detail, self.reported, self.reported);
         }
     }
 
@@ -154,7 +154,7 @@ impl<'s> Watch<'s> {
     async fn pause(&mut self, gone: usize, all: usize) -> Result<()> {
         let (steps, name, left) = (self.steps, self.name, all - gone);
         steps.tell_waiting(name, format!("{left} not yet terminated"), gone, all);
-        self.told = all;
+        self.reported = all;
         if steps.pause(&mut self.poll).await? {
             return Ok(());
         }

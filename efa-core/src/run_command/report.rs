@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::ec2::{Instance, InstanceState};
 use crate::ssm::{CommandInvocation, CommandStatus};
 
-/// SSM keeps so many characters of a node's output; its agent counts bytes.
+/// SSM keeps this many characters of a node's output; its agent counts bytes.
 const STDOUT_LIMIT: usize = 24_000;
 const STDERR_LIMIT: usize = 8_000;
 /// What the agent ends an output with that it cut.
 const TRUNCATED: &str = "--output truncated--";
-/// The text form shows so many last lines of an output.
+/// The text form shows this many lines from the end of an output.
 const LINES_SHOWN: usize = 20;
 const AGENT_CURE: &str = "its SSM agent is not online: the instance needs an instance profile with \
     the policy AmazonSSMManagedInstanceCore, a route to the endpoints of SSM, and an image with \

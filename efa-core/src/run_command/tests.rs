@@ -49,7 +49,7 @@ struct Fake {
     hidden_for: Duration,
     /// GetCommandInvocation lags so far behind the list.
     lag: Duration,
-    /// So many looks fail before one succeeds.
+    /// This many polls fail before one succeeds.
     failing_looks: Mutex<u32>,
     /// The call with this text fails for good.
     broken: Option<&'static str>,

@@ -65,7 +65,7 @@ impl PlacementGroupChoice {
     /// The choice for `cluster` or `none`, and the name of a group to use.
     ///
     /// # Errors
-    /// `plan.invalid_spec` for another word, or a name beside `none`.
+    /// `plan.invalid_spec` for another word, or a name with `none`.
     pub fn parse(placement: &str, group_name: Option<String>) -> Result<Self> {
         match (placement, group_name) {
             ("cluster", None) => Ok(Self::Make),
@@ -102,7 +102,7 @@ pub enum Capacity {
     Open,
     /// This capacity reservation or Capacity Block (`cr-…`): EC2 says which of the two it is.
     Reservation(String),
-    /// These capacity reservations or Capacity Blocks, with so many instances in each: one launch
+    /// These capacity reservations or Capacity Blocks, with this many instances in each: one launch
     /// for each, since a reservation holds what it holds.
     Reservations(Vec<ReservedPart>),
     /// Any on-demand reservation of this resource group (its ARN), and nothing outside of it.
@@ -274,7 +274,7 @@ pub enum InstanceProfileChoice {
     Make(InstanceRole),
 }
 
-/// What the role that we make lets instances do, beside being managed by SSM.
+/// What the role that we make lets instances do, besides being managed by SSM.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -34,13 +34,13 @@ pub(crate) fn check(after: Duration) -> Result<()> {
 ///
 /// # Errors
 /// `plan.invalid_spec`.
-pub(super) fn check_beside(user_data: Option<&str>) -> Result<()> {
+pub(super) fn check_combination(user_data: Option<&str>) -> Result<()> {
     if user_data.is_none() {
         return Ok(());
     }
     Err(Error::invalid_spec(
         "expires_after",
-        "given beside user_data",
+        "given together with user_data",
         "user data that efa-sdk writes, which holds the timer",
         "put your commands into a bootstrap's extra_script",
     ))

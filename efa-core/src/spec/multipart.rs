@@ -17,7 +17,8 @@ pub(super) fn with_bootstrap(user_data: &str, bootstrap: &str) -> Result<String>
         return Err(Error::invalid_spec(
             "user_data",
             first.chars().take(60).collect::<String>(),
-            "a script (#!…) or #cloud-config, #cloud-boothook or #include beside a bootstrap",
+            "a script (#!…) or #cloud-config, #cloud-boothook or #include together with a \
+             bootstrap",
             "begin it with one of these lines, or put your commands into the bootstrap's extra_script",
         ));
     };

@@ -1,4 +1,4 @@
-//! Checks of what a specification says beyond EC2's defaults: groups, tags, tenancy, threads, spot
+//! Checks of what a specification sets beyond EC2's defaults: groups, tags, tenancy, threads, spot
 //! price and metadata.
 
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ impl std::str::FromStr for HostNames {
                 "host_names",
                 other,
                 "ip-name or resource-name",
-                "choose one of them, or leave it out for what the subnet says",
+                "choose one of them, or leave it out for the subnet's default",
             )),
         }
     }
@@ -181,7 +181,7 @@ pub(super) fn check_all_tags(
         return Err(Error::invalid_spec(
             "tags",
             count,
-            format_args!("{limit} beside our own"),
+            format_args!("at most {limit} besides the tags of efa-sdk"),
             "drop some",
         ));
     }

@@ -112,7 +112,7 @@ impl Selector {
                 "an id ({} and 8 or 17 hexadecimal digits), a tag (key=value) or a name",
                 kind.of.id_prefix()
             ),
-            "give one of these, without the wildcards * and ?; what is no id is a name",
+            "give one of these, without the wildcards * and ?; what is not an id is a name",
         ))
     }
 

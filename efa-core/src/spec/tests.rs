@@ -112,7 +112,7 @@ fn each_bad_value_is_named() {
 }
 
 #[test]
-fn user_data_beside_a_bootstrap_says_its_kind_and_counts_with_it() {
+fn user_data_with_a_bootstrap_has_its_kind_and_counts_with_it() {
     let mut both = spec();
     both.bootstrap = Some(Bootstrap::default());
     for (data, kind) in [

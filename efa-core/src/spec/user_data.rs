@@ -36,8 +36,8 @@ pub(super) fn render(text: String, compress: bool) -> Result<Rendered> {
                 "{USER_DATA_LIMIT_BYTES} bytes before encoding, and more only for cloud-init, \
                  which unpacks what is compressed"
             ),
-            "begin it with a line that says its kind (#!…, #cloud-config), or fetch it from S3 in \
-             a short script",
+            "begin it with a line that declares its kind (#!…, #cloud-config), or fetch it from \
+             S3 in a short script",
         ));
     }
     let sent = UserData::compressed(&text);

@@ -164,7 +164,7 @@ impl VolumeOptions {
                     fields.iops,
                     "",
                     format_args!("given for {shown}"),
-                    "say how many, or choose gp3",
+                    "give a number, or choose gp3",
                 ))
             }
             (None, _) => Ok(()),

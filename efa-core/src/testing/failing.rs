@@ -272,7 +272,7 @@ impl<A> Failing<A> {
             fault,
             Fault::ReplyLost | Fault::SentTwice | Fault::LostThenRefused(..) | Fault::HangsAfter
         ) {
-            // Whatever came of it, nobody hears.
+            // Nobody receives the answer.
             drop(send().await);
         }
         if matches!(fault, Fault::Hangs | Fault::HangsAfter) {

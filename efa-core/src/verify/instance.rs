@@ -21,7 +21,7 @@ pub struct InstanceReport {
     pub instance_id: String,
     /// Its type.
     pub instance_type: String,
-    /// The cluster of ours that it belongs to, by its tags.
+    /// The cluster of efa-sdk that it belongs to, by its tags.
     pub cluster: Option<String>,
     /// Its EFA interfaces.
     pub efa_interfaces: u32,
@@ -35,7 +35,7 @@ pub struct InstanceReport {
     pub findings: Vec<Finding>,
 }
 
-/// What EC2 says of an instance and those around it.
+/// What EC2 reports of an instance and those around it.
 #[derive(Debug)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) instance: &'a Instance,
@@ -59,7 +59,7 @@ impl InstanceReport {
         crate::html::preformatted(&self.to_string())
     }
 
-    /// Adds what the plan of its cluster says of this instance.
+    /// Adds what the plan of its cluster asks of this instance.
     pub(crate) fn add_plan(&mut self, plan: &Report) {
         self.checks += plan.checks;
         for finding in &plan.findings {
@@ -156,8 +156,8 @@ fn subnets_text(subnets: &[&str]) -> String {
     }
 }
 
-/// The interfaces that a tag of ours names, as a launcher of others puts it on what it launches
-/// from a document of ours, and those that are attached; `None` without such a tag.
+/// The interfaces that a tag of efa-sdk names, as another launcher puts it on what it launches
+/// from a document of efa-sdk, and those that are attached; `None` without such a tag.
 fn against_planned(instance: &Instance) -> Option<(String, String)> {
     let planned = layout::parse_notation(instance.tags.get(tags::LAYOUT)?).ok()?;
     let mut planned: Vec<_> = planned
@@ -205,7 +205,7 @@ fn check_interfaces(
         );
         return;
     }
-    // In a cluster of ours the plan decides, which may ask for fewer.
+    // In a cluster of efa-sdk the plan decides, which may ask for fewer.
     if report.cluster.is_some() && report.efa_interfaces > 0 {
         return;
     }
@@ -247,7 +247,7 @@ fn check_groups(
         let open = known
             .iter()
             .any(|group| missing_self_rules(group).is_empty());
-        let both = "a group with ingress and egress of all protocols with itself".to_owned();
+        let both = "a group with self-referencing ingress and egress of all protocols".to_owned();
         let (actual, cure) = match known.first() {
             _ if open => (both.clone(), String::new()),
             None => (
@@ -466,7 +466,7 @@ mod tests {
         let expected = [("interfaces".to_owned(), attached)];
         assert_eq!(tagged("0:0=interface 0:1=efa-only"), expected);
         // Someone else's text: the type decides.
-        assert_eq!(tagged("none of ours"), []);
+        assert_eq!(tagged("not of efa-sdk"), []);
         let fewer = findings(|own, _, _| {
             own.interfaces.truncate(1);
             own.tags
@@ -477,13 +477,13 @@ mod tests {
 
     #[test]
     fn who_is_no_peer() {
-        let strangers = findings(|_, _, peer| {
+        let foreign = findings(|_, _, peer| {
             peer.availability_zone = "us-east-1b".into();
             for interface in &mut peer.interfaces {
                 interface.group_ids = vec!["sg-2".into()];
             }
         });
-        assert_eq!(strangers, []);
+        assert_eq!(foreign, []);
         let gone = findings(|_, _, peer| {
             peer.availability_zone = "us-east-1b".into();
             peer.state = InstanceState::Stopped;

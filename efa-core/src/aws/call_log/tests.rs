@@ -173,9 +173,9 @@ async fn neither_credentials_nor_parameters_are_told() {
     let collected = Collected::default();
     let _subscriber = tracing::subscriber::set_default(collected.clone());
     aws.get_role("name-of-a-role").await.unwrap();
-    let told = format!("{:?}", collected.0.lock().unwrap());
-    assert!(told.contains("GetRole"), "{told}");
+    let logged = format!("{:?}", collected.0.lock().unwrap());
+    assert!(logged.contains("GetRole"), "{logged}");
     for hidden in ["testing", "name-of-a-role", "Signature"] {
-        assert!(!told.contains(hidden), "{hidden} in {told}");
+        assert!(!logged.contains(hidden), "{hidden} in {logged}");
     }
 }

@@ -79,7 +79,7 @@ impl Findings {
         }
     }
 
-    /// Says, once, what the document cannot show.
+    /// Reports, once, what the document cannot show.
     pub(super) fn out_of_sight(&mut self, sentence: &str) {
         if self.said.insert(sentence.to_owned()) {
             self.out_of_sight.push(sentence.to_owned());
@@ -94,7 +94,7 @@ impl Findings {
         }
     }
 
-    /// Says that a part has nothing to check, or has it in a form that is not read.
+    /// Reports that a part has nothing to check, or has it in a form that is not read.
     pub(super) fn nothing_to_check(&mut self, kind: &str, name: &str, path: &str) {
         self.unread(
             kind,

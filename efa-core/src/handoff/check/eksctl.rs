@@ -14,12 +14,12 @@ use crate::catalog::{InstanceType, Lookup};
 use crate::handoff::eksctl::interfaces_of_cards;
 use crate::layout::violations;
 
-/// Every finding of this module beside those of interfaces.
+/// Every finding of this module besides those of interfaces.
 pub(crate) const FINDINGS: &[&str] = &[
     "eksctl.efa_not_enabled",
     "eksctl.interfaces_not_right",
     "eksctl.no_instance_type",
-    "eksctl.placement_group_beside_reservation",
+    "eksctl.placement_group_with_reservation",
     "eksctl.public_networking",
     "eksctl.several_types",
     "eksctl.several_zones",
@@ -301,7 +301,8 @@ impl Group<'_> {
         self.check_place(&types, found);
         self.check_launch(document, found);
         found.out_of_sight(
-            "whether the security groups have the all-protocol rules with themselves both ways: \
+            "whether the security groups have self-referencing ingress and egress rules for all \
+             protocols: \
              eksctl makes one that has, except for Kubernetes from 1.33, where the cluster's own \
              must; Client.verify_instance of a node reads them",
         );
@@ -467,12 +468,12 @@ impl Group<'_> {
             self.push(
                 found,
                 Severity::Warning,
-                "eksctl.placement_group_beside_reservation",
+                "eksctl.placement_group_with_reservation",
                 "capacityReservation",
                 "eksctl makes a placement group for nodeGroups that name none: EC2 then has no \
                  capacity although the reservation is free"
                     .to_owned(),
-                "use managedNodeGroups, for which it makes none beside a reservation",
+                "use managedNodeGroups, for which eksctl creates none with a reservation",
             );
         }
     }

@@ -20,7 +20,7 @@ impl Direction {
         }
     }
 
-    /// The id of the finding where a group lacks the rule with itself.
+    /// The id of the finding where a group lacks the self-referencing rule.
     pub(super) const fn missing(self, format: DocumentFormat) -> &'static str {
         match (self, format) {
             (Self::Ingress, DocumentFormat::CloudFormation) => "cloudformation.no_self_ingress",
@@ -93,8 +93,8 @@ impl Groups {
         }
     }
 
-    /// One group of each EFA interface must allow everything with itself, both ways: reports what
-    /// the first of its groups lacks where none does.
+    /// One group of each EFA interface must have self-referencing ingress and egress rules for all
+    /// protocols: reports what the first of its groups lacks where none does.
     fn check_self_rules(
         &self,
         format: DocumentFormat,
@@ -129,9 +129,9 @@ impl Groups {
             }
             if made.len() < groups.len() || made.is_empty() {
                 found.out_of_sight(
-                    "whether the security groups that the template does not make have the \
-                     all-protocol rules with themselves both ways: Client.verify_instance reads \
-                     them",
+                    "whether the security groups that the template does not create have \
+                     self-referencing ingress and egress rules for all protocols: \
+                     Client.verify_instance reads them",
                 );
                 continue;
             }
@@ -160,7 +160,7 @@ impl Groups {
         }
     }
 
-    /// The directions in which a rule allows a group everything with itself.
+    /// The directions in which a rule lets a group exchange everything with its own members.
     fn allowed(&self) -> impl Iterator<Item = (&str, Direction)> {
         self.rules
             .iter()
@@ -169,7 +169,7 @@ impl Groups {
     }
 }
 
-/// A group without a rule with itself.
+/// A group without a self-referencing rule.
 fn missing(
     format: DocumentFormat,
     path: &str,

@@ -11,7 +11,7 @@ use crate::handoff::interfaces::{self, field};
 use crate::layout::{self, NetworkInterface, Violation, violations, violations_of_any_type};
 use crate::types::{CardIndex, InterfaceType};
 
-/// Every finding of a list of interfaces beside the codes of [`violations`].
+/// Every finding of a list of interfaces besides the codes of [`violations`].
 #[cfg(test)]
 pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
     (
@@ -69,7 +69,7 @@ pub(super) fn check_interfaces(launch: &Launch<'_>, catalog: &Catalog, found: &m
             "interfaces",
             &path,
             &path,
-            "the list stands elsewhere, or is computed",
+            "the list is defined elsewhere, or is computed",
         ),
         Said::Is(list) => with_list(launch, list, catalog, &path, found),
     }
@@ -122,7 +122,7 @@ pub(super) fn unknown_type(
     found: &mut Findings,
 ) {
     found.out_of_sight(&format!(
-        "whether the interfaces fit {name}, which the catalogue does not hold: give one of your \
+        "whether the interfaces fit {name}, which the catalog does not hold: give one of your \
          Region (Client.catalog)"
     ));
     let nearest = match lookup {
@@ -131,7 +131,7 @@ pub(super) fn unknown_type(
     };
     let reason = match nearest.first() {
         Some(nearest) => format!("no type of EC2 has such a name, was {nearest} meant?"),
-        None => "the catalogue does not hold it".to_owned(),
+        None => "the catalog does not hold it".to_owned(),
     };
     found.unread("instance type", name, path, &reason);
 }
@@ -154,7 +154,7 @@ fn with_list(
             "interfaces",
             path,
             path,
-            &format!("{computed} entries stand elsewhere, or are computed"),
+            &format!("{computed} entries are defined elsewhere, or are computed"),
         );
         return;
     }
@@ -167,7 +167,7 @@ fn with_list(
                 "interfaces.malformed",
                 format!("{path}.{}", malformed.at),
                 malformed.message,
-                "write it as EC2's NetworkInterfaces has it",
+                "write it as an entry of EC2's NetworkInterfaces",
             ));
             return;
         }
@@ -228,7 +228,7 @@ pub(super) fn check_bounds(
                 Severity::Error,
                 crate::error::Code::LayoutUnknownNetworkCard.as_str(),
                 format!("{path}.{number}"),
-                format!("no type of the catalogue has network card {card}"),
+                format!("no type of the catalog has network card {card}"),
                 format!("the most cards are {most}, counted from 0"),
             ));
         }
@@ -242,7 +242,7 @@ pub(super) fn check_bounds(
                 crate::error::Code::LayoutDeviceIndexOutOfRange.as_str(),
                 format!("{path}.{number}"),
                 format!(
-                    "device index {device}: no such card of the catalogue holds more than {limit}"
+                    "device index {device}: no such card of the catalog holds more than {limit}"
                 ),
                 "device indices count from 0 on each card",
             ));
@@ -287,8 +287,8 @@ fn check_types(
     }
     if launch.types.open || (efas > 0 && launch.types.names.is_empty()) {
         found.out_of_sight(
-            "the instance type, which stands elsewhere: the interfaces are checked with the rules \
-             that hold for every type",
+            "the instance type, which is defined elsewhere: the interfaces are checked with the \
+             rules that hold for every type",
         );
         unread_type(launch, found);
     }
@@ -297,7 +297,7 @@ fn check_types(
 /// A type that the text does not have.
 pub(super) fn unread_type(launch: &Launch<'_>, found: &mut Findings) {
     let path = launch.at.path("InstanceType");
-    let reason = "it stands elsewhere: give the launcher's document with this one";
+    let reason = "it is defined elsewhere: give the launcher's document with this one";
     found.unread("instance type", &launch.at.base, &path, reason);
 }
 

@@ -1,4 +1,4 @@
-//! One description of a launch, whatever format says it: every field may be unknown.
+//! One description of a launch, in whatever format: every field may be unknown.
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use super::unknown::{is_unknown, is_unknown_text};
 use crate::handoff::interfaces::field;
 use crate::layout::Layout;
 
-/// What a text says of a field.
+/// What a text gives for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said<T> {
-    /// Nothing: the launcher, or another call, may say it.
+    /// Nothing: the launcher, or another call, may set it.
     Not,
     /// It stands elsewhere, or is computed.
     Unknown,
@@ -168,7 +168,7 @@ const PLACES: &[Place] = &[
     ("PrivateDnsNameOptions/HostnameType", Shape::Word),
 ];
 
-/// What is read of an interface beside its slot and type.
+/// What is read of an interface with_interfacess its slot and type.
 const INTERFACE_PLACES: &[Place] = &[
     ("AssociatePublicIpAddress", Shape::Flag),
     ("Groups", Shape::Names),
@@ -176,7 +176,7 @@ const INTERFACE_PLACES: &[Place] = &[
     ("SubnetId", Shape::Name),
 ];
 
-/// What a text says of one launch, or of the launches from one template.
+/// What a text gives for one launch, or of the launches from one template.
 pub(super) struct Launch<'a> {
     pub(super) format: DocumentFormat,
     pub(super) at: At,
@@ -185,8 +185,8 @@ pub(super) struct Launch<'a> {
     pub(super) types: Types,
     /// The entries, as they stand.
     pub(super) interfaces: Said<Vec<&'a Value>>,
-    /// What EC2 takes on interfaces only, once there are some, and is given beside them.
-    pub(super) beside: Vec<&'static str>,
+    /// What EC2 takes on interfaces only, once there are some, and is given in addition to them.
+    pub(super) with_interfaces: Vec<&'static str>,
     /// A placement group.
     pub(super) placement: Said<String>,
     /// The group's strategy, and where that stands.
@@ -220,7 +220,7 @@ impl<'a> Launch<'a> {
             Some(kind) => types.add(kind),
             None => types.open = field(data, "InstanceRequirements").is_some(),
         }
-        let beside = match at.spelling {
+        let with_interfaces = match at.spelling {
             Spelling::Snake => &["VpcSecurityGroupIds", "SecurityGroupNames", "SubnetId"][..],
             // ACK's, and Crossplane's.
             Spelling::Camel => &[
@@ -245,9 +245,13 @@ impl<'a> Launch<'a> {
             format,
             data,
             types,
-            beside: match interfaces {
+            with_interfaces: match interfaces {
                 Said::Not => Vec::new(),
-                _ => beside.iter().copied().filter(|key| given(key)).collect(),
+                _ => with_interfaces
+                    .iter()
+                    .copied()
+                    .filter(|key| given(key))
+                    .collect(),
             },
             interfaces,
             placement: placement(data),

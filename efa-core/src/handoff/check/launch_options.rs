@@ -1,4 +1,4 @@
-//! What EC2 says of a launch beside its interfaces and place: user data, the target of a
+//! Rules of EC2 on a launch besides its interfaces and place: user data, the target of a
 //! reservation, host names.
 
 use base64::Engine as _;
@@ -110,8 +110,8 @@ fn reservation(launch: &Launch<'_>) -> Option<Broken> {
     match preference {
         Some(preference) if is_unknown(preference) => None,
         Some(preference) if preference != only.as_str() => {
-            let message = format!("EC2 refuses the preference {preference} beside a target");
-            let cure = "leave the preference out, or say capacity-reservations-only";
+            let message = format!("EC2 refuses the preference {preference} together with a target");
+            let cure = "leave the preference out, or set it to capacity-reservations-only";
             broken(Rule::ReservationTarget, message, cure)
         }
         None if group.is_some() => {
@@ -131,7 +131,7 @@ fn host_names(launch: &Launch<'_>) -> Option<Broken> {
     (!known.iter().any(|one| one.as_str() == text)).then(|| Broken {
         rule: Rule::HostNames,
         at: "PrivateDnsNameOptions.HostnameType",
-        message: format!("EC2 has no host names by '{text}'"),
-        cure: "say resource-name, for the instance id, or ip-name, for the IPv4 address",
+        message: format!("EC2 has no hostname type '{text}'"),
+        cure: "set resource-name, for the instance id, or ip-name, for the IPv4 address",
     })
 }

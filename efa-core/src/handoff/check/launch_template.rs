@@ -142,8 +142,8 @@ fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Fi
         ),
         Said::Not => {}
         _ => found.out_of_sight(
-            "whether the security groups have the all-protocol rules with themselves both ways: \
-             Client.verify_instance reads them",
+            "whether the security groups have self-referencing ingress and egress rules for all \
+             protocols: Client.verify_instance reads them",
         ),
     }
 }
@@ -200,8 +200,8 @@ fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, foun
         rules::check(&launch, document.catalog, found);
     }
     found.out_of_sight(
-        "whether the security groups have the all-protocol rules with themselves both ways: \
-         Client.verify_instance reads them",
+        "whether the security groups have self-referencing ingress and egress rules for all \
+         protocols: Client.verify_instance reads them",
     );
 }
 

@@ -170,7 +170,7 @@ impl Resource<'_> {
         let (what, path) = ("Efa.Enabled", at("Efa"));
         check_types_for_efa(names, what, document.catalog, &path, found);
         if types.open || types.names.is_empty() {
-            let reason = "it stands elsewhere: give the text with the values in place";
+            let reason = "it is defined elsewhere: give the text with the values in place";
             found.unread("instance type", &self.path, &self.path, reason);
         }
         self.check_public_address(&known, found);
@@ -180,8 +180,8 @@ impl Resource<'_> {
                       Client.verify_instance";
         found.unread("interfaces", &self.path, &path, reason);
         found.out_of_sight(
-            "whether the security groups have the all-protocol rules with themselves both ways: \
-             ParallelCluster makes one that has, unless SecurityGroups names others; \
+            "whether the security groups have self-referencing ingress and egress rules for all \
+             protocols: ParallelCluster makes one that has, unless SecurityGroups names others; \
              Client.verify_instance of a node reads them",
         );
     }

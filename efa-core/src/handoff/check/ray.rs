@@ -95,7 +95,8 @@ pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
         commands::check_commands(document, &everyone, node_type, found);
     }
     found.out_of_sight(
-        "whether the security groups have the all-protocol rules with themselves both ways, and \
+        "whether the security groups have self-referencing ingress and egress rules for all \
+         protocols, and \
          let the head reach the workers by SSH and Ray's ports: Client.verify_instance reads the \
          former",
     );
@@ -114,7 +115,7 @@ fn check_cluster(
 ) {
     let cluster = document.document;
     let Some(provider) = cluster.get("provider") else {
-        found.out_of_sight("what a whole cluster YAML says beside the node types: this is a part");
+        found.out_of_sight("what a whole cluster YAML sets besides the node types: this is a part");
         return;
     };
     if !types.iter().any(|node_type| node_type.is_head) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::html;
 use crate::text::plain;
 
-/// The format of a document, told from its own marks.
+/// The format of a document, recognized by its own marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -1,12 +1,12 @@
-//! The rules on a launch beside those of its list of interfaces: what each is called, and how bad it
-//! is to break it.
+//! The rules on a launch besides those of its list of interfaces: what each is called, and how bad
+//! it is to break it.
 
 use super::report::{DocumentFormat, Severity};
 
-/// A rule on a launch beside those of its list of interfaces.
+/// A rule on a launch besides those of its list of interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    Beside,
+    WithInterfaces,
     BlockWithGroup,
     DuplicateName,
     HostNames,
@@ -28,13 +28,16 @@ impl Rule {
     /// Every rule, with what it is about.
     #[cfg(test)]
     pub(super) const ALL: &[(Self, &str)] = &[
-        (Self::Beside, "groups or a subnet beside the interfaces"),
+        (
+            Self::WithInterfaces,
+            "groups or a subnet in addition to the interfaces",
+        ),
         (
             Self::BlockWithGroup,
             "a Capacity Block together with a placement group",
         ),
         (Self::DuplicateName, "several objects under one name"),
-        (Self::HostNames, "a kind of host names that EC2 lacks"),
+        (Self::HostNames, "a hostname type that EC2 does not have"),
         (Self::ImdsV1, "a metadata service that takes IMDSv1"),
         (
             Self::InterfacesInSeveralSubnets,
@@ -51,7 +54,7 @@ impl Rule {
         ),
         (
             Self::ReservationTarget,
-            "a reservation beside a resource group or another preference",
+            "a reservation together with a resource group or another preference",
         ),
         (
             Self::ReservationWithGroup,
@@ -77,9 +80,9 @@ impl Rule {
     pub(super) const fn id(self, format: DocumentFormat) -> &'static str {
         use DocumentFormat as F;
         match (self, format) {
-            (Self::Beside, F::RayCluster) => "ray.beside_interfaces",
-            (Self::Beside, F::Terraform) => "terraform.beside_interfaces",
-            (Self::Beside, _) => "launch_template.beside_interfaces",
+            (Self::WithInterfaces, F::RayCluster) => "ray.groups_or_subnet_with_interfaces",
+            (Self::WithInterfaces, F::Terraform) => "terraform.groups_or_subnet_with_interfaces",
+            (Self::WithInterfaces, _) => "launch_template.groups_or_subnet_with_interfaces",
             (Self::BlockWithGroup, F::CloudFormation) => {
                 "cloudformation.block_with_placement_group"
             }

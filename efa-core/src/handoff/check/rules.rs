@@ -17,7 +17,7 @@ pub(super) fn check(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings
     launch.check_shapes(found);
     interfaces::check_interfaces(launch, catalog, found);
     let rules = Rules { launch };
-    rules.beside(found);
+    rules.with_interfaces(found);
     rules.subnets(found);
     if rules.concerns_efa(catalog) {
         rules.placement(found);
@@ -53,7 +53,7 @@ impl Rules<'_, '_> {
             || has_efa(launch)
     }
 
-    fn beside(&self, found: &mut Findings) {
+    fn with_interfaces(&self, found: &mut Findings) {
         let list = match self.launch.at.spelling {
             Spelling::Snake => "network_interfaces",
             _ => "NetworkInterfaces",
@@ -66,12 +66,12 @@ impl Rules<'_, '_> {
             DocumentFormat::RayCluster => "Ray and EC2 refuse",
             _ => "EC2 refuses",
         };
-        for key in &self.launch.beside {
+        for key in &self.launch.with_interfaces {
             let path = self.launch.at.path(key);
             let key = path.rsplit('.').next().unwrap_or(key);
-            let message = format!("{who} {key} beside {list}");
+            let message = format!("{who} {key} together with {list}");
             let cure = format!("give {groups} on each interface instead");
-            let finding = self.finding(Rule::Beside, path.clone(), message, cure);
+            let finding = self.finding(Rule::WithInterfaces, path.clone(), message, cure);
             found.push(finding);
         }
     }
@@ -189,7 +189,7 @@ impl Rules<'_, '_> {
                 found.push(self.finding(
                     Rule::VolumeUnencrypted,
                     volume.path.clone(),
-                    "the volume is encrypted only where the account's default says so",
+                    "the volume is encrypted only where that is the account's default",
                     "set Encrypted to true",
                 ));
             }

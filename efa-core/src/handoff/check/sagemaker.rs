@@ -23,7 +23,7 @@ pub(super) fn is_cluster(document: &Value) -> bool {
             .is_some_and(|groups| groups.iter().any(|g| g.get("InstanceGroupName").is_some()))
 }
 
-/// What is read of a request beside the types.
+/// What is read of a request besides the types.
 const PLACES: &[Place] = &[
     ("InstanceGroups", Shape::Mappings),
     ("InstanceGroups/*/InstanceGroupName", Shape::Name),
@@ -95,8 +95,8 @@ fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Fi
     let reason = "SageMaker makes the interfaces itself: run python -m efa_sdk.doctor on the nodes";
     found.unread("interfaces", name.unwrap_or(path), path, reason);
     found.out_of_sight(
-        "whether the security groups have the all-protocol rules with themselves both ways: read \
-         them with aws ec2 describe-security-groups",
+        "whether the security groups have self-referencing ingress and egress rules for all \
+         protocols: read them with aws ec2 describe-security-groups",
     );
     let nothing = json!({});
     let at = At {

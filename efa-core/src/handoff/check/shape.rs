@@ -31,7 +31,7 @@ impl Shape {
             Self::Mapping => "a mapping",
             Self::Mappings => "a list of mappings",
             Self::Name | Self::Word => "a text",
-            Self::Names => "a list of texts",
+            Self::Names => "a list of strings",
             Self::Flag => "a Boolean",
             Self::Count => "a whole number",
         }
@@ -177,14 +177,14 @@ impl Object<'_> {
             if shape == Shape::Names {
                 let key = last_key(at);
                 found.out_of_sight(&format!(
-                    "which {key} there are, where they stand elsewhere"
+                    "which {key} there are, where they are defined elsewhere"
                 ));
             }
             return;
         }
         let what = match value {
-            Value::String(_) => "a placeholder stands there",
-            _ => "it stands elsewhere, or is computed",
+            Value::String(_) => "it is a placeholder",
+            _ => "it is defined elsewhere, or is computed",
         };
         let reason = format!("{what}: check the text with the values in place");
         found.unread(last_key(at), self.name, path, &reason);

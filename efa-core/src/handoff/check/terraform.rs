@@ -74,8 +74,8 @@ const READ: &[&str] = &[
     "aws_vpc_security_group_ingress_rule",
 ];
 
-/// Arguments of `aws_launch_template` beside those of launch data (hashicorp/terraform-provider-aws,
-/// `internal/service/ec2/ec2_launch_template.go`).
+/// Arguments of `aws_launch_template` besides those of launch data
+/// (hashicorp/terraform-provider-aws, `internal/service/ec2/ec2_launch_template.go`).
 const ARGUMENTS: &[&str] = &[
     "arn",
     "count",
@@ -122,7 +122,7 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
     }
     let named = resources.all().map(|resource| names::Object {
         kind: resource.kind.clone(),
-        // What the address has beside the kind: its module, its index.
+        // What the address has besides the kind: its module, its index.
         name: &resource.path,
         path: resource.path.clone(),
         value: &resource.body,
@@ -182,7 +182,7 @@ fn check_template(
     rules::check(&launch, document.catalog, found);
     if launch.interfaces == Said::Not && launch.types.names.is_empty() {
         found.out_of_sight(
-            "the instance type, which stands elsewhere: the interfaces cannot be checked",
+            "the instance type, which is defined elsewhere: the interfaces cannot be checked",
         );
     }
 }
@@ -274,7 +274,7 @@ fn check_instance(
     let data = resources.as_launched(body);
     let mut launch = Launch::read(&data, DocumentFormat::Terraform, at);
     placement(resources, body, &mut launch);
-    launch.beside.clear();
+    launch.with_interfaces.clear();
     launch.corrected = Box::new(|_| String::new());
     let efa = launch
         .types
@@ -288,7 +288,7 @@ fn check_instance(
                 Severity::Warning,
                 "terraform.instance_without_efa",
                 instance.path.clone(),
-                "aws_instance cannot say interface_type: the instance gets no EFA",
+                "aws_instance has no interface_type: the instance gets no EFA",
                 "launch it from an aws_launch_template with network_interfaces",
             ));
         }

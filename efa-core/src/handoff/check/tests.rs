@@ -49,7 +49,7 @@ const CASES: &[Case] = &[
     ("r02-ray-cb-with-pg.yaml", Errors, &["launch.block_with_placement_group"]),
     ("t02-hcl2json-dynamic.tf.json", Clean, &[]),
     ("t04-module-and-resource.tf.json", Errors, &["terraform.module_interfaces_fail"]),
-    ("t05-terraform-show-json.json", Errors, &["terraform.beside_interfaces", "interfaces.efa_left_out"]),
+    ("t05-terraform-show-json.json", Errors, &["terraform.groups_or_subnet_with_interfaces", "interfaces.efa_left_out"]),
     ("t07-sg-no-self-egress.tf.json", Errors, &["launch.block_with_placement_group", "launch.no_self_egress"]),
     ("s002-karpenter-and-pod-filled.yaml", Errors, &["karpenter.placement_group_name", "karpenter.unknown_field", "karpenter.ami_selector_missing", "karpenter.ami_family_al2", "karpenter.admits_types_without_efa", "kubernetes.efa_resource_name", "kubernetes.resource_name"]),
 ];
@@ -178,7 +178,7 @@ fn the_order_of_documents_does_not_matter() {
     }
 }
 
-/// Two objects of one name: which of them counts is not told by the order of documents.
+/// Two objects of one name: which of them counts does not follow from the order of documents.
 #[test]
 fn objects_of_one_name_are_found_in_either_order() {
     let class = |interfaces: Value| {
@@ -282,7 +282,7 @@ fn no_text_drives_a_terminal() {
     assert!(!error.to_string().contains('\u{1b}'));
 }
 
-/// A type that the catalogue lacks is unknown; one without EFA is wrong where EFA is asked for.
+/// A type that the catalog lacks is unknown; one without EFA is wrong where EFA is asked for.
 #[test]
 fn unknown_types_are_said_and_types_without_efa_are_errors() {
     let pool = |name: &str| {

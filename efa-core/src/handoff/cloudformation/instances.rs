@@ -30,7 +30,7 @@ pub(super) fn add_instances(template: &mut Template<'_>, names: &Names, rules: &
     template.resource("LaunchTemplate", "AWS::EC2::LaunchTemplate", properties);
     template.explain(
         "LaunchTemplate",
-        "The interfaces, and where the capacity comes from, can only be said here: \
+        "The interfaces, and where the capacity comes from, can only be set here: \
          AWS::EC2::Instance has no\nInterfaceType, InstanceMarketOptions and \
          CapacityReservationSpecification.",
     );

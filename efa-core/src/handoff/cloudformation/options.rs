@@ -37,7 +37,7 @@ impl std::str::FromStr for TemplateFormat {
             .ok_or_else(|| {
                 Error::new(
                     Code::HandoffInvalidOption,
-                    format!("no format '{text}' of templates"),
+                    format!("unknown template format '{text}'"),
                 )
                 .with_cure("choose yaml or json")
                 .with_context("field", "format")
@@ -47,7 +47,7 @@ impl std::str::FromStr for TemplateFormat {
     }
 }
 
-/// What a stack has beside what the plan says.
+/// Options of a stack that the plan does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CloudFormationOptions {

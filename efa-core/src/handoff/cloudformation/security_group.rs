@@ -12,7 +12,7 @@ pub(super) fn add_security_group(template: &mut Template<'_>) -> (Node, Vec<Stri
         Some(id) => template.parameter(
             "SecurityGroupId",
             "AWS::EC2::SecurityGroup::Id",
-            "Security group with all-protocol rules with itself both ways",
+            "Security group with self-referencing ingress and egress rules for all protocols",
             id,
         ),
         None => make(template),
@@ -34,8 +34,8 @@ pub(super) fn add_security_group(template: &mut Template<'_>) -> (Node, Vec<Stri
     if let Some(first) = names.first() {
         template.explain(
             first,
-            "EFA traffic is not IP: 0.0.0.0/0 does not let it pass, only rules with the group \
-             itself do, both ways.\nThey are resources of their own, since a group that names \
+            "EFA traffic is not IP: 0.0.0.0/0 does not let it pass, only self-referencing rules \
+             do, ingress and egress.\nThey are resources of their own, since a group that names \
              itself would be circular.",
         );
     }

@@ -63,7 +63,7 @@ impl<'a> Template<'a> {
         put(&mut self.outputs, name, output);
     }
 
-    /// Tags of ours on everything that can be tagged.
+    /// Tags of efa-sdk on everything that can be tagged.
     pub(super) fn tags(&self) -> Node {
         tag_list(&shared_tags(self.plan))
     }

@@ -107,7 +107,7 @@ fn the_rules_with_itself_are_resources_of_their_own() {
         template["Description"]
             .as_str()
             .unwrap()
-            .contains("catalogue 20")
+            .contains("catalog 20")
     );
 }
 

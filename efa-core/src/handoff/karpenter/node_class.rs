@@ -135,7 +135,7 @@ impl Writer<'_> {
         if image.owner_alias.as_deref() == Some("amazon") && !image.name.contains("eks") {
             return Err(not_possible(
                 &format!(
-                    "{} ({}) is no image for EKS nodes",
+                    "{} ({}) is not an image for EKS nodes",
                     image.image_id, image.name
                 ),
                 "give ami_alias, or plan with an image for EKS nodes on Amazon Linux 2023",
@@ -143,7 +143,7 @@ impl Writer<'_> {
                 &image.image_id,
             ));
         }
-        // Without an alias Karpenter must be told how the image reads its user data.
+        // Without an alias Karpenter needs to know how the image reads its user data.
         put(spec, "amiFamily", "AL2023");
         let term = mapping! { "id" => image.image_id.as_str() };
         put(spec, "amiSelectorTerms", vec![term]);
@@ -239,7 +239,7 @@ fn block_device(device: &BlockDeviceMapping, is_root: bool) -> Node {
 fn metadata(options: &MetadataOptions) -> Node {
     mapping! {
         "httpEndpoint" => options.http_endpoint.as_str(),
-        // EC2's own default, which a launch of ours leaves as it is.
+        // EC2's own default, which a launch by efa-sdk leaves as it is.
         "httpProtocolIPv6" => "disabled",
         "httpPutResponseHopLimit" => options.http_put_response_hop_limit,
         "httpTokens" => options.http_tokens.as_str(),

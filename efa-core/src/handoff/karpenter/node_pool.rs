@@ -152,8 +152,8 @@ impl Writer<'_> {
         });
         Some(document.comment(
             "spec",
-            "Karpenter counts no huge pages on nodes to come, so that none would start for pods \
-             that request\nthem. Needs its feature gate NodeOverlay (alpha), and an image that \
+            "Karpenter does not count huge pages on future nodes, so it starts none for pods that \
+             request\nthem. Needs its feature gate NodeOverlay (alpha), and an image that \
              reserves this much.",
         ))
     }

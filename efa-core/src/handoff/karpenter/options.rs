@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// The resource that the EFA device plugin offers.
 pub(crate) const EFA_RESOURCE: &str = "vpc.amazonaws.com/efa";
 
-/// Who says which interfaces a node gets.
+/// Who decides which interfaces a node gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -91,12 +91,12 @@ pub struct KarpenterOptions {
     pub role: Option<String>,
     /// An EKS image by its pinned name, such as `al2023@v20260801`, instead of the plan's image.
     pub ami_alias: Option<String>,
-    /// Who says which interfaces a node gets.
+    /// Who decides which interfaces a node gets.
     pub interfaces: KarpenterInterfaces,
     /// Keeps as many nodes as the plan has, whether pods want them or not (`replicas`; needs
     /// Karpenter's feature gate StaticCapacity). Otherwise pods bring nodes up.
     pub static_nodes: bool,
-    /// At most so many nodes; the plan's number when absent.
+    /// At most this many nodes; the plan's number when absent.
     pub maximum_nodes: Option<u32>,
     /// Key of the taint that keeps other pods away; its value is `true`, its effect `NoSchedule`.
     pub taint: String,
@@ -106,8 +106,8 @@ pub struct KarpenterOptions {
     pub image: Option<String>,
     /// Namespace of the workloads.
     pub namespace: Option<String>,
-    /// Huge pages of 2 MiB that each pod requests, in MiB; 0 for none, and libfabric is then told
-    /// to do without.
+    /// Huge pages of 2 MiB that each pod requests, in MiB; 0 for none, and libfabric is then
+    /// configured to do without.
     pub huge_pages_mib: u32,
     /// Memory that each pod requests, in MiB; half of the type's when absent.
     pub memory_mib: Option<u64>,

@@ -87,7 +87,8 @@ impl Writer<'_> {
         let document = document
             .comment(
                 &format!("{spec}.initContainers"),
-                "The doctor stops the pod where EFA does not work, and says why in its log.",
+                "The doctor stops the pod where EFA does not work, and gives the reason in its \
+                 log.",
             )
             .comment(
                 &format!("{spec}.containers.0.resources"),

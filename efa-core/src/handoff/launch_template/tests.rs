@@ -73,7 +73,7 @@ fn a_request_says_everything_that_a_launch_of_ours_does() {
         planner
             .as_str()
             .unwrap()
-            .contains("profile save-ips catalogue 20"),
+            .contains("profile save-ips catalog 20"),
         "{planner}"
     );
 }
@@ -126,11 +126,11 @@ fn check_names_what_is_wrong_with_a_template() {
             &["layout.interface_type_not_accepted"],
         ),
         (
-            "groups beside",
+            "groups with interfaces",
             format!(
                 r#"{{"InstanceType":"c7i.48xlarge","SecurityGroupIds":["sg-7"],"NetworkInterfaces":[{one}]}}"#
             ),
-            &["launch_template.beside_interfaces"],
+            &["launch_template.groups_or_subnet_with_interfaces"],
         ),
         (
             "not a number",

@@ -1,4 +1,4 @@
-//! What a Ray cluster needs that a plan does not say.
+//! What a Ray cluster needs that a plan does not have.
 
 use std::ops::RangeInclusive;
 
@@ -35,7 +35,7 @@ pub struct RayClusterOptions {
     pub min_workers: Option<u32>,
     /// The most workers; the plan's count when absent.
     pub max_workers: Option<u32>,
-    /// After so many idle minutes Ray terminates a worker above the minimum.
+    /// The idle minutes after which Ray terminates a worker above the minimum.
     pub idle_timeout_minutes: u32,
     /// The login; `ubuntu` where the plan's image is called so, else `ec2-user`, when absent.
     pub ssh_user: Option<String>,

@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn with_a_public_ip_beside_others((t, mut layout) in planned()) {
+    fn with_a_public_ip_and_others((t, mut layout) in planned()) {
         layout.interfaces[0].associate_public_ip_address = Some(true);
         let expected =
             if layout.len() == 1 { vec![] } else { vec![Code::LayoutPublicIpWithSeveralInterfaces] };

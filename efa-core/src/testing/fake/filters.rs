@@ -52,7 +52,7 @@ fn one(value: impl ToString) -> Vec<String> {
     vec![value.to_string()]
 }
 
-/// A resource whose tags are kept beside it.
+/// A resource whose tags are kept next to it.
 #[derive(Clone)]
 pub(super) struct Tagged<T>(pub(super) Tags, pub(super) T);
 

@@ -126,7 +126,7 @@ pub(super) struct State {
     /// Tags of reservations that were bought, by id.
     pub(super) reservation_tags: BTreeMap<String, Tags>,
     pub(super) launches: Vec<Launched>,
-    /// Room by type and zone; unlimited where nothing is said.
+    /// Room by type and zone; unlimited where nothing is set.
     pub(super) capacity: BTreeMap<(String, String), u32>,
     pub(super) full_zones: BTreeSet<String>,
     pub(super) quotas: BTreeMap<String, f64>,

@@ -22,7 +22,7 @@ pub(super) fn check_access(document: &Checked<'_>, template: &Template, found: &
                 Severity::Warning,
                 BUCKET_UNENCRYPTED,
                 path.clone(),
-                "the template does not say how the bucket is encrypted, S3's default decides",
+                "the template does not set the bucket's encryption, S3's default decides",
                 "add BucketEncryption",
             ));
         }

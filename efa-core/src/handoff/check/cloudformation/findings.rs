@@ -1,8 +1,8 @@
-//! What is found in a CloudFormation template, beside what is found in lists of interfaces.
+//! Findings in a CloudFormation template, besides those in lists of interfaces.
 
 use crate::handoff::check::report::{DocumentFinding, Severity};
 
-/// The findings of this format, with what each says. Those of interfaces come beside them.
+/// The findings of this format with their texts. Those of interfaces are separate.
 #[cfg(test)]
 pub(super) const IDS: &[(&str, &str)] = &[
     (
@@ -13,14 +13,14 @@ pub(super) const IDS: &[(&str, &str)] = &[
         BUCKET_PUBLIC,
         "a bucket without all four public access blocks",
     ),
-    (BUCKET_UNENCRYPTED, "a bucket that says no encryption"),
+    (BUCKET_UNENCRYPTED, "a bucket without an encryption setting"),
     (
         CIRCULAR_RULE,
-        "a rule of a group with itself inside the group, which cannot name itself",
+        "a self-referencing rule inside the group, which cannot name itself",
     ),
     (
         EFA_ATTACHED_LATER,
-        "an EFA interface attached to an instance that runs already",
+        "an EFA interface attached to a running instance",
     ),
     (
         IAM_ACTION,
@@ -48,7 +48,7 @@ pub(super) const IDS: &[(&str, &str)] = &[
         "InstanceMarketOptions or CapacityReservationSpecification on AWS::EC2::Instance, which has no such properties",
     ),
     (SSH_OPEN, "port 22 open to the whole Internet"),
-    (VOLUME_UNENCRYPTED, "a volume that says no encryption"),
+    (VOLUME_UNENCRYPTED, "a volume without an encryption setting"),
 ];
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found:
         let listed = check_launch_template(document, template, &resource, uses, found);
         let users = instances.get(resource.name).filter(|_| listed);
         for instance in users.into_iter().flatten() {
-            check_beside(document, instance, found);
+            check_combination(document, instance, found);
         }
     }
     for resource in template.of(INSTANCE) {
@@ -86,8 +86,8 @@ fn check_launch_template(
     !matches!(launch.interfaces, Said::Not)
 }
 
-/// What an instance says that its launch template's interfaces say.
-fn check_beside(document: &Checked<'_>, instance: &Resource<'_>, found: &mut Findings) {
+/// What an instance sets that its launch template's interfaces set.
+fn check_combination(document: &Checked<'_>, instance: &Resource<'_>, found: &mut Findings) {
     for key in [
         "SecurityGroupIds",
         "SecurityGroups",
@@ -97,10 +97,10 @@ fn check_beside(document: &Checked<'_>, instance: &Resource<'_>, found: &mut Fin
         if instance.get(key).is_some() {
             found.push_once(finding(
                 Severity::Error,
-                "launch_template.beside_interfaces",
+                "launch_template.groups_or_subnet_with_interfaces",
                 instance.path(document, key),
-                format!("EC2 refuses {key} beside the launch template's NetworkInterfaces"),
-                "leave it out: the launch template says it on each interface",
+                format!("EC2 refuses {key} in addition to the launch template's NetworkInterfaces"),
+                "leave it out: the launch template sets it on each interface",
             ));
         }
     }

@@ -147,7 +147,7 @@ fn read(
     Ok((resources, scope.unknown.take()))
 }
 
-/// All combinations where those are at most so many, and else that many, those that differ in one
+/// All combinations where there are at most this many, and else this many, those that differ in one
 /// thing first.
 fn assumptions(
     names: &[String],
@@ -194,7 +194,7 @@ fn assumptions(
     ordered.take(most).collect()
 }
 
-/// The instance types that each parameter allows, beside its default.
+/// The instance types that each parameter allows, besides its default.
 fn allowed_types(document: &Value) -> Vec<(String, Vec<Value>)> {
     let parameters = document.get("Parameters").and_then(Value::as_object);
     let parameters = parameters.into_iter().flatten();

@@ -30,7 +30,7 @@ impl<'a> Resource<'a> {
         document.path(path.trim_end_matches('.'))
     }
 
-    /// A property; `None` where it is not said.
+    /// A property; `None` where it is not given.
     pub(super) fn get(&self, property: &str) -> Option<&'a Value> {
         self.properties
             .get(property)
@@ -98,7 +98,7 @@ pub(super) fn referred_name(value: &Value) -> Option<&str> {
     }
 }
 
-/// What a template says where EC2 takes a boolean: `true`, or that as text.
+/// What a template has where EC2 takes a boolean: `true`, or that as text.
 pub(super) fn is_true(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Bool(value)) => *value,

@@ -109,8 +109,8 @@ fn broken_templates_have_the_one_finding_that_they_deserve() {
         ("strategy spread", vec![("/Placement/Properties/Strategy".into(), json!("spread"))], PLACEMENT_STRATEGY),
         ("a block in a placement group", vec![(at("InstanceMarketOptions"), json!({"MarketType": "capacity-block"}))], BLOCK_WITH_GROUP),
         ("several interfaces and a public address", vec![(at("NetworkInterfaces"), json!([{"DeviceIndex": 0, "AssociatePublicIpAddress": true, "Groups": [group]}, efa(0, 1, "efa-only")]))], "layout.public_ip_with_several_interfaces"),
-        ("groups beside", vec![(at("SecurityGroupIds"), json!([group]))], "launch_template.beside_interfaces"),
-        ("a subnet beside", vec![("/Node/Properties/SubnetId".into(), json!("subnet-00000001"))], "launch_template.beside_interfaces"),
+        ("groups with interfaces", vec![(at("SecurityGroupIds"), json!([group]))], "launch_template.groups_or_subnet_with_interfaces"),
+        ("a subnet with interfaces", vec![("/Node/Properties/SubnetId".into(), json!("subnet-00000001"))], "launch_template.groups_or_subnet_with_interfaces"),
         ("an unencrypted bucket", vec![("/Bucket/Properties/BucketEncryption".into(), Value::Null)], BUCKET_UNENCRYPTED),
         ("a bucket that may be public", vec![("/Bucket/Properties/PublicAccessBlockConfiguration/BlockPublicPolicy".into(), json!(false))], BUCKET_PUBLIC),
         ("an action with a space", vec![("/Role/Properties/Policies/0/PolicyDocument/Statement/0/Action".into(), json!(["s3:GetObject", "logs: CreateLogGroup", "logs: PutLogEvents"]))], IAM_ACTION),
@@ -248,8 +248,8 @@ fn the_community_cdk_stack_gets_the_findings_that_it_deserves() {
             metadata(2),
         ]
     );
-    // Written by hand as its source means it: the Capacity Block on the instance, beside the
-    // placement group, and the actions as its report spells them.
+    // Written by hand as its source means it: the Capacity Block on the instance, in addition to
+    // the placement group, and the actions as its report spells them.
     let mut meant = cdk_stack("g6e.12xlarge");
     let node = &mut meant["Resources"]["Node1"]["Properties"];
     node["InstanceMarketOptions"] = json!({"MarketType": "capacity-block"});

@@ -19,7 +19,7 @@ pub(super) struct Use {
 }
 
 impl Use {
-    /// Adds what the user says to the launch from the template.
+    /// Adds what the user sets to the launch from the template.
     pub(super) fn describe(&self, launch: &mut Launch<'_>) {
         if self.overrides {
             launch.types.names.clear();

@@ -76,7 +76,7 @@ fn each_broken_group_gives_its_one_finding() {
         ),
         (
             "nodeGroups",
-            "eksctl.placement_group_beside_reservation",
+            "eksctl.placement_group_with_reservation",
             json!({"capacityReservation": {"capacityReservationPreference": "open"}}),
         ),
         (

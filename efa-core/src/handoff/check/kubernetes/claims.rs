@@ -17,7 +17,7 @@ const EFA: &str = "efa";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wanted {
     Count(u64),
-    /// All of a node, or a number that stands elsewhere.
+    /// All of a node, or a number that is defined elsewhere.
     Unknown,
 }
 
@@ -132,7 +132,7 @@ pub(super) fn check_claim(document: &Checked<'_>, found: &mut Findings) {
             if quantity::is_no_count(count) || quantity::count(count) == Some(0) {
                 found.push(efa_count(path, count));
             } else if quantity::is_of_unknown_form(count) {
-                found.unread("count", &count.to_string(), &path, "it is no number");
+                found.unread("count", &count.to_string(), &path, "it is not a number");
             }
         }
     }

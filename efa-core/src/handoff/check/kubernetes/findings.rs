@@ -1,10 +1,10 @@
-//! What is found in Kubernetes manifests, beside what is found in lists of interfaces.
+//! Findings in Kubernetes manifests, besides those in lists of interfaces.
 
 use serde_json::Value;
 
 use crate::handoff::check::report::{DocumentFinding, Severity};
 
-/// Every finding of this format beside those of interfaces.
+/// Every finding of this format besides those of interfaces.
 pub(super) const FINDINGS: &[&str] = &[
     "karpenter.admits_types_without_efa",
     "karpenter.ami_alias_not_pinned",
@@ -66,12 +66,12 @@ pub(super) fn finding(
     DocumentFinding::new(severity, id, path, message, cure)
 }
 
-/// The finding for a count of EFA that is none.
+/// The finding for an invalid count of EFA.
 pub(super) fn efa_count(path: String, value: &Value) -> DocumentFinding {
     error(
         "kubernetes.efa_count",
         path,
-        format!("{value} is no count of EFA, and Kubernetes refuses it"),
+        format!("{value} is not a count of EFA, and Kubernetes refuses it"),
         "write a whole number, such as 32",
     )
 }

@@ -91,7 +91,7 @@ pub(super) struct Selection {
     pub(super) all_dynamic: bool,
 }
 
-/// What the NodePools of a text say about a pod.
+/// What the NodePools of a text mean for a pod.
 pub(super) struct Outcome {
     pub(super) selection: Rc<Selection>,
     /// The taints, by number, that the pod tolerates.

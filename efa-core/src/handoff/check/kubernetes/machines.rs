@@ -60,8 +60,8 @@ pub(super) fn check_machine(document: &Checked<'_>, found: &mut Findings) {
     rules::check(&launch, document.catalog, found);
     if listed {
         found.out_of_sight(
-            "whether the security groups have the all-protocol rules with themselves both ways: \
-             Client.verify_instance of a node reads them",
+            "whether the security groups have self-referencing ingress and egress rules for all \
+             protocols: Client.verify_instance of a node reads them",
         );
     }
 }

@@ -89,8 +89,8 @@ pub(super) fn check_node_class<'a>(
     check_public_ip(document, spec, &types, found);
     check_launch(document, manifests, spec, found);
     found.out_of_sight(
-        "whether the nodes' security groups have the all-protocol rules with themselves both ways: \
-         Client.verify_instance of a node reads them",
+        "whether the nodes' security groups have self-referencing ingress and egress rules for \
+         all protocols: Client.verify_instance of a node reads them",
     );
 }
 
@@ -123,7 +123,7 @@ fn check_launch(
     // Those have rules of their own here.
     launch.interfaces = Said::Not;
     launch.types = Types::default();
-    launch.beside.clear();
+    launch.with_interfaces.clear();
     launch.wants_efa = true;
     let grouped = ["placementGroupSelector", "placementGroupName"];
     if grouped.iter().any(|key| spec.get(*key).is_some()) {
@@ -204,7 +204,7 @@ fn check_fields(document: &Checked<'_>, spec: &Value, found: &mut Findings) {
             );
         } else if !FIELDS.contains(&key.as_str()) {
             let cure = if key == "spec" {
-                "remove the second spec; what stands in it belongs into the first"
+                "remove the second spec; its contents belong in the first"
             } else {
                 "remove it, or spell it as the CRD does"
             };

@@ -68,7 +68,7 @@ fn check_reference(document: &Checked<'_>, pool: &Pool<'_>, found: &mut Findings
     if !auto && !karpenters {
         let name = text(document.document, "/metadata/name").unwrap_or_default();
         let path = document.path("spec.template.spec.nodeClassRef");
-        let reason = "its nodes are of another cloud's, or an unknown, node class";
+        let reason = "its node class is unknown, or of another cloud";
         found.unread("NodePool (karpenter.sh)", name, &path, reason);
         return false;
     }

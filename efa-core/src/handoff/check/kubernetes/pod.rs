@@ -206,7 +206,7 @@ fn of_containers<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
     })
 }
 
-/// A template of Argo: one `container` or `script`, and what runs beside it.
+/// A template of Argo: one `container` or `script`, and what runs next to it.
 fn of_template<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
     let mut containers = Vec::new();
     for key in ["container", "script"] {

@@ -31,7 +31,7 @@ impl<'a> Requirements<'a> {
         self.values("node.kubernetes.io/instance-type")
     }
 
-    /// Whether a type fulfils them, as far as the catalogue can tell.
+    /// Whether a type fulfils them, judging by the catalog.
     pub(super) fn admit(&self, instance_type: &InstanceType) -> bool {
         self.0.iter().all(|requirement| {
             fulfils(requirement, |key| label(instance_type, key)).unwrap_or(true)
@@ -44,7 +44,7 @@ impl<'a> Requirements<'a> {
         self.0.iter().all(|r| named(r).unwrap_or(true))
     }
 
-    /// Some types without EFA that fulfil them; none where that cannot be told.
+    /// Some types without EFA that fulfil them; none where that is not known.
     pub(super) fn admitted_without_efa(
         &self,
         without: &BTreeSet<&'static str>,
@@ -127,14 +127,14 @@ fn fulfils(requirement: &Value, label: impl Fn(&str) -> Option<String>) -> Optio
     })
 }
 
-/// What a label of Karpenter, or of EKS Auto Mode, says of the instance type.
+/// What a label of Karpenter, or of EKS Auto Mode, means for the instance type.
 fn of_instance(key: &str) -> Option<&str> {
     let rest = key.strip_prefix("karpenter.k8s.aws/");
     let rest = rest.or_else(|| key.strip_prefix("eks.amazonaws.com/"));
     rest?.strip_prefix("instance-")
 }
 
-/// A label of Karpenter's that the catalogue knows (`pkg/providers/instancetype/types.go`).
+/// A label of Karpenter's that the catalog knows (`pkg/providers/instancetype/types.go`).
 fn label(instance_type: &InstanceType, key: &str) -> Option<String> {
     let gpu = instance_type.gpus.first();
     let lower = |text: &str| text.to_ascii_lowercase().replace(' ', "-");

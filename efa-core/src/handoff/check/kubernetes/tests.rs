@@ -371,7 +371,7 @@ fn the_communitys_recipe_gives_exactly_its_findings() {
         assert!(says.contains(part), "{part} in {says}");
     }
     assert!(
-        says.contains("all-protocol rules with themselves"),
+        says.contains("self-referencing ingress and egress rules"),
         "{says}"
     );
     // Its pod asks for one EFA, and tolerates nothing.
@@ -413,7 +413,7 @@ fn a_list_of_kubectl_is_its_items() {
 }
 
 #[test]
-fn a_general_pool_beside_one_for_efa_is_left_alone() {
+fn a_general_pool_next_to_one_for_efa_is_left_alone() {
     let mut documents = right("p5.48xlarge", KarpenterInterfaces::Static);
     documents.push(general_pool());
     assert!(found(&documents).is_empty());
@@ -485,7 +485,7 @@ fn pool_and_pod(at: usize, named: bool) -> [Value; 2] {
     ]
 }
 
-/// How much was compared for a text of so many pools and pods.
+/// How much was compared for a text of `n` pools and pods.
 fn compared(documents: &[Value]) -> usize {
     let documents: Vec<Checked<'_>> = documents
         .iter()

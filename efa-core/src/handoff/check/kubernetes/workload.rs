@@ -60,7 +60,7 @@ fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mu
         let count = list.and_then(|list| list.get(EFA_RESOURCE));
         if let Some(count) = count.filter(|count| quantity::is_of_unknown_form(count)) {
             let path = document.path(&container.at(key, EFA_RESOURCE));
-            found.unread("count", &count.to_string(), &path, "it is no quantity");
+            found.unread("count", &count.to_string(), &path, "it is not a quantity");
         }
     }
     if efas.placeholder {
@@ -149,7 +149,7 @@ fn check_names(document: &Checked<'_>, container: &Container<'_>, found: &mut Fi
             found.push(error(
                 "kubernetes.resource_name",
                 document.path(&container.at(key, unknown)),
-                format!("{unknown} is no resource: Kubernetes refuses the pod"),
+                format!("{unknown} is not a resource: Kubernetes refuses the pod"),
                 "give the resource as its device plugin offers it, such as nvidia.com/gpu",
             ));
         }
@@ -262,7 +262,7 @@ fn check_against_pools(
         found.push(warning(
             "karpenter.huge_pages_not_counted",
             at("containers"),
-            "Karpenter counts no huge pages on nodes to come, so that none starts for the pod",
+            "Karpenter does not count huge pages on future nodes, so it starts none for the pod",
             "add a NodeOverlay with capacity hugepages-2Mi (feature gate NodeOverlay), or static \
              nodes (replicas)",
         ));
@@ -280,7 +280,8 @@ fn check_count(
         Some(Wanted::Count(count)) => count,
         Some(Wanted::Unknown) => {
             found.out_of_sight(
-                "how many EFA a claim asks for: all of a node, or a number that stands elsewhere",
+                "how many EFA a claim asks for: all of a node, or a number that is defined \
+                 elsewhere",
             );
             0
         }

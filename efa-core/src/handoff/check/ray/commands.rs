@@ -85,7 +85,7 @@ pub(super) fn check_commands(
                 "ray.no_efa_installer",
                 format!("{}.worker_setup_commands", node_type.path),
                 "no command and no user data installs EFA",
-                "install it there, unless the image has it: python -m efa_sdk.doctor tells",
+                "install it there, unless the image has it, which python -m efa_sdk.doctor shows",
             ));
         }
     }
@@ -142,7 +142,7 @@ fn check_download(list: &Commands, found: &mut Findings) {
     if !named && !text.contains("base_url=") {
         let cure = "name the release: a fixed one can be verified";
         let corrected = format!("curl -O https://{SITE}/aws-efa-installer-<version>.tar.gz\n");
-        let message = format!("https://{SITE} alone is no file to download");
+        let message = format!("https://{SITE} alone is not a file to download");
         let finding = finding("ray.installer_url", list.path.clone(), message, cure);
         found.push(finding.corrected(corrected));
     }
@@ -152,7 +152,7 @@ fn check_download(list: &Commands, found: &mut Findings) {
         found.push(finding(
             "ray.unverified_download",
             list.path.clone(),
-            "the EFA installer runs as root without a look at its checksum or signature",
+            "the EFA installer runs as root and neither its checksum nor its signature is verified",
             "verify it as AWS's page efa-verify says, or take the worker_setup_commands of \
              Plan.to_ray_yaml",
         ));

@@ -1,4 +1,4 @@
-//! What is found in a Ray cluster YAML, beside what is found in lists of interfaces.
+//! Findings in a Ray cluster YAML, besides those in lists of interfaces.
 
 use crate::handoff::check::report::DocumentFinding;
 use crate::handoff::check::report::Severity::{self, Error, Warning};
@@ -12,9 +12,9 @@ pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
         "a Capacity Block together with a placement group: EC2 finds no capacity",
     ),
     (
-        "ray.beside_interfaces",
+        "ray.groups_or_subnet_with_interfaces",
         Error,
-        "groups or a subnet beside `NetworkInterfaces`: Ray refuses them",
+        "groups or a subnet in addition to `NetworkInterfaces`: Ray refuses them",
     ),
     (
         "ray.docker_without_devices",
@@ -104,7 +104,7 @@ pub(super) const FINDINGS: &[(&str, Severity, &str)] = &[
     (
         "ray.unverified_download",
         Warning,
-        "the EFA installer runs as root without a look at its signature",
+        "the EFA installer runs as root and its signature is not verified",
     ),
     (
         "ray.volume_not_encrypted",

@@ -61,7 +61,7 @@ pub(super) fn check_keys(document: &Checked<'_>, types: &[NodeType<'_>], found: 
     };
     unknown(document.document, TOP_LEVEL, &|key| document.path(key));
     for node_type in types {
-        let beside = |key: &str| format!("{}.{key}", node_type.path);
-        unknown(node_type.value, NODE_TYPE, &beside);
+        let inside = |key: &str| format!("{}.{key}", node_type.path);
+        unknown(node_type.value, NODE_TYPE, &inside);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn check_node_type(
     found: &mut Findings,
 ) {
     if from_template(node_type) {
-        found.out_of_sight("what launch templates say that node types name: check them too");
+        found.out_of_sight("the launch templates that node types name: check them too");
         let path = node_type.at("LaunchTemplate");
         found.unread(
             "launch template",
@@ -68,7 +68,7 @@ fn launch<'a>(node_type: &'a NodeType<'a>) -> Launch<'a> {
     launch.whole = !from_template(node_type);
     launch.wants_efa = true;
     if node_type.interfaces().is_some() {
-        launch.beside = ON_INTERFACES
+        launch.with_interfaces = ON_INTERFACES
             .into_iter()
             .filter(|key| node_type.config.get(*key).is_some())
             .collect();

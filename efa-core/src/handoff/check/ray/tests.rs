@@ -31,7 +31,7 @@ fn ids(value: &Value) -> Vec<String> {
     report(value).findings.into_iter().map(|f| f.id).collect()
 }
 
-/// Changes to a document of ours, each with the findings that it must produce, and only those.
+/// Changes to a generated document, each with the findings that it must produce, and only those.
 #[test]
 fn each_fault_is_found() {
     type Change = fn(&mut Value, &mut Value);
@@ -75,8 +75,8 @@ fn each_fault_is_found() {
             });
         }),
         (
-            "groups and subnets beside",
-            &["ray.beside_interfaces"; 4],
+            "groups and subnets with interfaces",
+            &["ray.groups_or_subnet_with_interfaces"; 4],
             |_, worker| {
                 let config = worker["node_config"].as_object_mut().unwrap();
                 for key in [

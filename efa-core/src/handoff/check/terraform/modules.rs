@@ -40,7 +40,8 @@ pub(super) fn check_modules(document: &Checked<'_>, scope: &Scope, found: &mut F
                 Some(groups)
                     if is_unknown(groups) || !blocks(groups).iter().all(|b| b.is_object()) =>
                 {
-                    let reason = "the node groups stand elsewhere: check terraform show -json";
+                    let reason =
+                        "the node groups are defined elsewhere: check terraform show -json";
                     found.unread("module", module.name, &format!("{path}.{key}"), reason);
                 }
                 Some(groups) => {
@@ -88,7 +89,7 @@ fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Fi
             "node group",
             path,
             path,
-            "its instance types stand elsewhere",
+            "its instance types are defined elsewhere",
         );
     }
     let Some(first) = known.first() else { return };

@@ -7,7 +7,7 @@ use super::syntax::blocks;
 use crate::handoff::check::document::{Checked, Findings};
 use crate::handoff::check::shape::{self, Place, Shape};
 
-/// What is read of each kind beside launch data.
+/// What is read of each kind besides launch data.
 const PLACES: &[(&str, &[Place])] = &[
     (
         "aws_autoscaling_group",

@@ -22,9 +22,9 @@ fn each_broken_configuration_has_its_one_finding() {
             "layout.device_index_out_of_range",
         ),
         (
-            "groups beside",
+            "groups with interfaces",
             json!({"instance_type": "c7i.48xlarge", "vpc_security_group_ids": ["sg-1"], "network_interfaces": [one]}),
-            "terraform.beside_interfaces",
+            "terraform.groups_or_subnet_with_interfaces",
         ),
     ];
     for (name, template, id) in cases {

@@ -30,7 +30,7 @@ fn data(rule: rule::Rule) -> Value {
         "MetadataOptions": {"HttpTokens": "required"},
     });
     match rule {
-        R::Beside => data["SecurityGroupIds"] = json!(["sg-1"]),
+        R::WithInterfaces => data["SecurityGroupIds"] = json!(["sg-1"]),
         R::BlockWithGroup => {
             data["InstanceMarketOptions"] = json!({"MarketType": "capacity-block"})
         }
@@ -92,9 +92,12 @@ fn broken(rule: rule::Rule, format: DocumentFormat) -> Broken {
         (R::DuplicateName, F::RayCluster | F::CloudFormation) => {
             return Err("a mapping has each name once");
         }
-        (R::DuplicateName, F::LaunchTemplate) => return Err("it names nothing beside it"),
+        (R::DuplicateName, F::LaunchTemplate) => return Err("it names nothing else"),
         (_, F::SageMaker) => return Err("SageMaker chooses it"),
-        (R::Beside | R::InterfacesInSeveralSubnets | R::SubnetInNodeGroup, F::ParallelCluster) => {
+        (
+            R::WithInterfaces | R::InterfacesInSeveralSubnets | R::SubnetInNodeGroup,
+            F::ParallelCluster,
+        ) => {
             return Err("it lists no interfaces");
         }
         (R::PlacementStrategy, F::ParallelCluster) => return Err("it names the other object only"),
@@ -123,7 +126,7 @@ fn broken(rule: rule::Rule, format: DocumentFormat) -> Broken {
         ) => {
             return Err("it names the other object only");
         }
-        (R::Beside | R::InterfacesInSeveralSubnets, F::Kubernetes | F::Eksctl) => {
+        (R::WithInterfaces | R::InterfacesInSeveralSubnets, F::Kubernetes | F::Eksctl) => {
             return Err("interfaces have no groups and subnets of their own");
         }
         _ => {}
@@ -278,10 +281,7 @@ impl GroupFault {
             Self::NoEgress,
             "a group of EFA without the egress rule to itself",
         ),
-        (
-            Self::Circular,
-            "a rule of a group with itself inside the group",
-        ),
+        (Self::Circular, "a self-referencing rule inside the group"),
         (Self::Ssh, "port 22 open to the whole Internet"),
     ];
 
