@@ -12,6 +12,8 @@ LOG = logging.getLogger("mkdocs.hooks.site")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = ROOT / "efa-py/python"
 OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)#\s]*)(#[^)\s]*)?\)")
+#: A block whose language has attributes for rustdoc, which superfences would not take for one.
+FENCE = re.compile(r"^(```\w+),[\w,]+$", re.MULTILINE)
 NAMES = re.compile(r"^<!-- names of ([\w.]+) -->$", re.MULTILINE)
 
 
@@ -27,7 +29,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         path = str(target.relative_to(ROOT))
         return f"`{path}`" if link[1].strip("`") == path else f"{link[1]} (`{path}`)"
 
-    return NAMES.sub(lambda found: directives(found[1]), OUTSIDE.sub(path_of, markdown))
+    markdown = OUTSIDE.sub(path_of, FENCE.sub(r"\1", markdown))
+    return NAMES.sub(lambda found: directives(found[1]), markdown)
 
 
 def directives(module: str) -> str:
