@@ -304,6 +304,13 @@ def test_ctrl_c_returns_what_is_known_and_leaves_no_actor(cluster: Any) -> None:
     assert_gone(before)
 
 
+@pytest.fixture
+def relayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes are asked through one of them, as in clusters of more than 32."""
+    monkeypatch.setattr(efa_sdk.ray, "DIRECT", 1)
+
+
+@pytest.mark.usefixtures("relayed")
 def test_a_node_that_hangs_is_asked_twice_and_lost(cluster: Any) -> None:
     before = survey_actors()
     stopped: list[int] = []
@@ -330,6 +337,7 @@ def test_a_node_that_hangs_is_asked_twice_and_lost(cluster: Any) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("relayed")
 def test_a_node_that_dies_during_the_survey_is_named(cluster: Any) -> None:
     victim = cluster.add_node(**NODE)
     cluster.wait_for_nodes()
@@ -373,9 +381,15 @@ def alive() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def test_a_busy_cluster_is_surveyed(cluster: Any) -> None:
+@pytest.mark.usefixtures("relayed")
+def test_a_busy_cluster_is_surveyed(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    directly = []
+    monkeypatch.setattr(
+        efa_sdk.ray._Driver, "_directly", lambda _self, _name, pairs, _s: directly.extend(pairs)
+    )
     with busy(alive()):
         report = efa_sdk.ray.survey(**PATIENT)
+    assert directly == []  # the relays answered for all
     assert report.healthy, report
     assert report.measurements == 3, report.rows()
 

@@ -40,7 +40,9 @@ try:
             cluster.remove_node(victim, allow_graceful=False)
 
     quick = dict(provider="tcp", message_bytes=65536, test_budget_s=0.02)
+    direct, efa_sdk.ray.DIRECT = efa_sdk.ray.DIRECT, 1  # through relays, as in large clusters
     healthy = efa_sdk.ray.survey(**quick, round_deadline_s=120)
+    efa_sdk.ray.DIRECT = direct
     broken = efa_sdk.ray.survey(**quick, round_deadline_s=15, progress=kill_one)
     said = {
         "ray": ray.__version__,

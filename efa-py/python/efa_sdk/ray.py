@@ -36,6 +36,7 @@ from typing import Any, TypeVar
 
 from efa_sdk import Client, Plan, Topology, __version__, acceptance, aio, choices
 from efa_sdk._efa_sdk import _survey_options
+from efa_sdk._ray_relay import DIRECT, Answer, Relay, Relays, answer_of
 from efa_sdk.acceptance import AcceptanceReport
 from efa_sdk.errors import BindingError, EfaError, NotSurveyedError
 from efa_sdk.fabric import Library, Rail
@@ -108,6 +109,24 @@ class _Node:
 
     def __init__(self) -> None:
         self._box: dict[str, bytes] = {}
+        self._relay: Relay | None = None
+        #: One probe at a time: a driver may ask again while an earlier question is at its end.
+        self._turn = asyncio.Lock()
+
+    async def is_there(self) -> None:
+        pass
+
+    async def relay(
+        self,
+        directory: list[Any],
+        name: str,
+        pairs: list[tuple[int, int]],
+        rails: list[int],
+        within_s: float,
+    ) -> list[tuple[Answer[PairSight], Answer[PairSight]]]:
+        if self._relay is None:
+            self._relay = Relay(await directory[0])
+        return await self._relay.ask(name, pairs, rails, within_s)
 
     async def deliver(self, key: str, value: bytes) -> None:
         self._box[key] = value
@@ -126,10 +145,11 @@ class _Node:
     async def probe(
         self, side: choices.Side, peer: Any, name: str, options: PairOptions
     ) -> PairSight:
-        try:
-            return await aio.survey.survey_pair(_Mail(self._box, peer), name, side, options)
-        except EfaError as error:
-            return PairSight.failed("open", error.code, 0.0, str(error))
+        async with self._turn:
+            try:
+                return await aio.survey.survey_pair(_Mail(self._box, peer), name, side, options)
+            except EfaError as error:
+                return PairSight.failed("open", error.code, 0.0, str(error))
 
     async def flows(
         self, task: SurveyFlowTask, peers: dict[int, Any], options: PairOptions
@@ -526,6 +546,10 @@ def _introduced(node: SurveyNode, greeting: _Greeting | None, pair: PairOptions)
     )
 
 
+#: What an actor raised is no measurement.
+_pair_failed = partial(PairSight.failed, "open", "python.raised", 0.0)
+
+
 def _flows_failed(why: str) -> SurveyFlowSights:
     """What an actor raised is no rate."""
     return SurveyFlowSights.failed("python.raised")
@@ -547,6 +571,7 @@ class _Driver:
         self._plan = plan
         self._actors = actors
         self._options = options
+        self._relays = Relays(ray, actors, options)
         #: Of the survey.
         self.name = uuid.uuid4().hex
 
@@ -557,15 +582,43 @@ class _Driver:
 
     def round(self, pairs: list[tuple[int, int]], deadline_s: float) -> None:
         _check_connected(self._ray)
+        name = f"{self.name}/{self._plan.round}.{self._plan.attempt}"
+        if 2 * len(pairs) > DIRECT:
+            pairs = self._relayed(name, pairs, deadline_s)
+            name += ".direct"
+        self._directly(name, pairs, deadline_s)
+
+    def _relayed(
+        self, name: str, pairs: list[tuple[int, int]], deadline_s: float
+    ) -> list[tuple[int, int]]:
+        """Asks through relays; the pairs whose relay failed, of which nothing is known."""
+        began = time.monotonic()
+        left = []
+        for group, answers in self._relays.ask(name, pairs, self._plan.rails_of, deadline_s):
+            if answers is None:
+                left += group
+                continue
+            for pair, both in zip(group, answers, strict=True):
+                seen = {
+                    number: sight
+                    for number, answer in zip(pair, both, strict=True)
+                    if (sight := self._heard(answer, number, _pair_failed)) is not None
+                }
+                self._record(pair, seen, began)
+                self._on_pair()
+        return left
+
+    def _directly(self, name: str, pairs: list[tuple[int, int]], deadline_s: float) -> None:
         began = time.monotonic()
         asked: dict[Any, tuple[tuple[int, int], int]] = {}
         for pair in pairs:
             low, high = pair
-            name = f"{self.name}/{self._plan.round}.{self._plan.attempt}/{low}-{high}"
             rails = self._plan.rails_of(pair)
             for side, own, other in (("low", low, high), ("high", high, low)):
                 options = self._options[own].with_rails(rails)
-                ref = self._actors[own].probe.remote(side, self._actors[other], name, options)
+                ref = self._actors[own].probe.remote(
+                    side, self._actors[other], f"{name}/{low}-{high}", options
+                )
                 asked[ref] = (pair, own)
         sights: dict[tuple[int, int], dict[int, PairSight]] = {pair: {} for pair in pairs}
         open_sides = {pair: 2 for pair in pairs}
@@ -604,21 +657,18 @@ class _Driver:
         self._end_lost(members)
 
     def _sight(self, ref: Any, own: int) -> PairSight | None:
-        failed = partial(PairSight.failed, "open", "python.raised", 0.0)
-        return self._answer(ref, own, failed)
+        return self._answer(ref, own, _pair_failed)
 
     def _answer(self, ref: Any, own: int, failed: Callable[[str], _Seen]) -> _Seen | None:
         """None when there is no answer of the node; it is asked again unless its actor died."""
-        try:
-            seen: _Seen = self._ray.get(ref)
-        except self._ray.exceptions.RayTaskError as error:
-            return failed(str(error.cause) if error.cause is not None else str(error))
-        except self._ray.exceptions.RayError as error:
-            exceptions = self._ray.exceptions
-            if isinstance(error, getattr(exceptions, "ActorDiedError", exceptions.RayActorError)):
-                self._plan.lost(own)
-            return None
-        return seen
+        return self._heard(answer_of(self._ray, partial(self._ray.get, ref)), own, failed)
+
+    def _heard(
+        self, answer: Answer[_Seen], own: int, failed: Callable[[str], _Seen]
+    ) -> _Seen | None:
+        if answer.died:
+            self._plan.lost(own)
+        return answer.seen if answer.raised is None else failed(answer.raised)
 
     def _record(self, pair: tuple[int, int], seen: dict[int, PairSight], began: float) -> None:
         low, high = pair
