@@ -52,6 +52,43 @@ def test_import_loads_no_test_dependency(report: dict[str, list[str]], package: 
     assert [m for m in report["modules"] if m == package or m.startswith(package + ".")] == []
 
 
+QUERY = """
+import sys
+bare = set(sys.modules)
+import efa_sdk
+if len(efa_sdk.Catalog.bundled().find(name="p5*.48xlarge")) < 3:
+    raise SystemExit("the query found too little")
+print(*sorted(set(sys.modules) - bare))
+"""
+
+
+def test_import_and_a_query_load_nothing_that_takes_longer_than_they_do() -> None:
+    done = run_python(QUERY)
+    assert done.returncode == 0, done.stderr
+    light = {"__future__", "atexit", "types"}
+    assert set(done.stdout.split()) <= light | {"efa_sdk", "efa_sdk._efa_sdk", "efa_sdk.rows"}
+
+
+EACH_FIRST = """
+import os, sys
+for name in sys.argv[1:]:
+    if os.fork() == 0:
+        import efa_sdk
+        value = getattr(efa_sdk, name)
+        exec(f"from efa_sdk import {name} as again")
+        os._exit(value is None or again is not value or name not in dir(efa_sdk))
+    _, status = os.wait()
+    if status:
+        print(name)
+"""
+
+
+def test_each_public_name_can_be_the_first_that_is_asked_for() -> None:
+    late = ["handoff", "nccl", "testing"]
+    done = run_python(EACH_FIRST, *efa_sdk.__all__, *late)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_public_names_exist_and_are_listed_once() -> None:
     assert len(set(efa_sdk.__all__)) == len(efa_sdk.__all__)
     assert [name for name in efa_sdk.__all__ if not hasattr(efa_sdk, name)] == []

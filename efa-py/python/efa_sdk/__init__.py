@@ -15,10 +15,8 @@ devices in software.
 p5.48xlarge save-ips: 33 interfaces, 32 EFA, 1 IP
 """
 
-import importlib as _importlib
-import typing as _typing
+import atexit as _atexit
 
-from efa_sdk import acceptance, aio, choices, errors, fabric, progress, survey
 from efa_sdk._efa_sdk import (
     VERSION as __version__,
 )
@@ -58,17 +56,24 @@ from efa_sdk._efa_sdk import (
     Topology,
     VerifyReport,
     Volume,
+    _stop_calls,
     check,
     instance_type_table,
 )
-from efa_sdk.errors import EfaError
 
-if _typing.TYPE_CHECKING:
+# As `typing` has it, whose import would take longer than that of this package.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from efa_sdk import acceptance, aio, choices, errors, fabric, progress, survey
     from efa_sdk import handoff as handoff
     from efa_sdk import nccl as nccl
     from efa_sdk import ray as ray
     from efa_sdk import testing as testing
     from efa_sdk import torch as torch
+    from efa_sdk.errors import EfaError
+del TYPE_CHECKING
 
 __all__ = [
     "AttachedInterface",
@@ -119,18 +124,40 @@ __all__ = [
     "survey",
 ]
 
-#: Imported when they are first asked for: they need packages of others, or, as ``nccl`` and
-#: ``handoff``, also run as ``python -m``.
-_LAZY = ("handoff", "nccl", "ray", "testing", "torch")
+#: Imported when they are first asked for. They need asyncio and others of the standard library,
+#: which take several times as long as this package, or packages of others; some also run as
+#: ``python -m``.
+_LAZY = (
+    "acceptance",
+    "aio",
+    "choices",
+    "errors",
+    "fabric",
+    "handoff",
+    "nccl",
+    "progress",
+    "ray",
+    "survey",
+    "testing",
+    "torch",
+)
+
+_atexit.register(_stop_calls)
 
 
-def __getattr__(name: str) -> _typing.Any:
-    """Modules of ``_LAZY`` are imported when they are first asked for."""
+def __getattr__(name: str) -> "Any":
+    """Modules of ``_LAZY``, and ``EfaError`` with one, are imported when first asked for."""
     if name in _LAZY:
-        return _importlib.import_module(f"efa_sdk.{name}")
+        from importlib import import_module
+
+        return import_module(f"efa_sdk.{name}")
+    if name == "EfaError":
+        from efa_sdk.errors import EfaError
+
+        return EfaError
     raise AttributeError(f"module 'efa_sdk' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """For completion: the names that are imported when they are first asked for as well."""
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *__all__, *_LAZY})

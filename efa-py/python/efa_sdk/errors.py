@@ -6,9 +6,11 @@ exactly what is wrong (``layout.device_index_out_of_range``); codes are added, n
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+# `except efa_sdk.EfaError` imports this module: it needs nothing that takes long.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 __all__ = [
     "ArgumentError",
@@ -103,17 +105,17 @@ class ArgumentError(EfaError):
 
     def add_note(self, note: str) -> None:
         """The compiled module says so which argument it was reading: it becomes the message's."""
-        reading = _READING.fullmatch(note)
-        if reading and "argument" not in self.context:
-            self.context["argument"] = reading[1]
-            self.message = self.message.replace("an argument", reading[1], 1)
-            self.args = (_line(self.message, self.cure),)
-        elif not reading:
+        before, reading, argument = note.partition(_READING)
+        if before or not reading or not argument.endswith("'"):
             self.__notes__ = [*getattr(self, "__notes__", ()), note]
+        elif "argument" not in self.context:
+            self.context["argument"] = argument[:-1]
+            self.message = self.message.replace("an argument", argument[:-1], 1)
+            self.args = (_line(self.message, self.cure),)
 
 
-#: What pyo3 adds to every error of an argument's conversion.
-_READING = re.compile("while processing '(.+)'")
+#: How what pyo3 adds to every error of an argument's conversion begins; the name and `'` follow.
+_READING = "while processing '"
 
 
 class ArgumentTypeError(ArgumentError, TypeError):

@@ -20,10 +20,8 @@ them, and ``probe_rails`` measures each alone and all together.
 
 from __future__ import annotations
 
-import atexit
 from typing import Protocol
 
-from efa_sdk import _efa_sdk
 from efa_sdk._efa_sdk import (
     Bandwidth,
     DoctorFinding,
@@ -102,9 +100,6 @@ __all__ = [
     "rails",
     "simulated_rails",
 ]
-
-
-atexit.register(_efa_sdk._stop_calls)
 
 
 class Exchange(Protocol):

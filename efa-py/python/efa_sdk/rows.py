@@ -12,18 +12,21 @@
 
 from __future__ import annotations
 
-import html
-import importlib
-import json
 from types import GetSetDescriptorType
-from typing import Any, TypeVar
 
 from efa_sdk import _efa_sdk
-from efa_sdk.errors import MissingExtraError
+
+# Every list that a query gives needs this module: what only notebooks need is imported for them.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+else:
+    _T = object
 
 __all__ = ["Rows", "Table"]
 
-_T = TypeVar("_T")
 #: On the left, where notebooks put cells on the right; lines are never broken.
 _CELL = 'style="text-align:left;white-space:nowrap"'
 #: Cells of a notebook's table are cut off here.
@@ -45,6 +48,10 @@ class Rows(list[_T]):
 
         Raises MissingExtraError without pandas.
         """
+        import importlib
+
+        from efa_sdk.errors import MissingExtraError
+
         try:
             pandas = importlib.import_module("pandas")
         except ImportError as error:
@@ -67,7 +74,7 @@ class Rows(list[_T]):
         names = [name for name in names if any(row.get(name) not in _EMPTY for row in rows)]
         if not names:
             return f"<p>{len(self)} rows</p>"
-        head = "".join(f"<th {_CELL}>{html.escape(name)}</th>" for name in names)
+        head = "".join(f"<th {_CELL}>{_escape(name)}</th>" for name in names)
         body = "".join(
             "<tr>" + "".join(f"<td {_CELL}>{_cell(row.get(name))}</td>" for name in names) + "</tr>"
             for row in rows
@@ -87,6 +94,8 @@ def _fields(value: Any) -> dict[str, Any]:
     ]
     if not names:
         return {"value": value}
+    import json
+
     # As the value is declared, which is the order of its JSON; what is derived comes last.
     declared = list(json.loads(value.to_json())) if hasattr(value, "to_json") else []
     names.sort(key=lambda name: (declared.index(name) if name in declared else len(declared), name))
@@ -98,6 +107,12 @@ def _fields(value: Any) -> dict[str, Any]:
         else:
             fields[name] = field
     return fields
+
+
+def _escape(text: str) -> str:
+    import html
+
+    return html.escape(text)
 
 
 def _is_pair(one: Any) -> bool:
@@ -116,7 +131,7 @@ def _cell(field: Any) -> str:
     else:
         text = "" if field is None else f"{field:g}" if isinstance(field, float) else str(field)
     cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return html.escape(cut)
+    return _escape(cut)
 
 
 class Table(str):
