@@ -23,7 +23,7 @@ value_class! {
     /// What a pattern reached, in which nodes send and receive at the same time, against what the
     /// pairs promise.
     SurveyCollective(collective::Collective) {
-        /// `ring`, `all_to_all` or `incast`.
+        /// `ring`, `all_to_all`, `incast`, `ring_within_groups` or `ring_between_groups`.
         pattern: PyResult<choices::SurveyPattern> = |c| word(&c.carried.pattern).map(Into::into);
         /// The nodes that took part, by number, in the order of the pattern.
         nodes: Vec<usize> = |c| c.carried.nodes.clone();
@@ -49,8 +49,9 @@ value_class! {
         slow: usize = |c| c.slow;
         /// Whether every flow was measured and compared, and all keep what the pairs promise.
         scales: bool = |c| c.scales();
-        /// What breaks it: `everywhere`, `across_groups`, `node`, `between_sets`, `receivers` or
-        /// `flows`; None where nothing does, as far as it was compared.
+        /// What breaks it: `everywhere`, `across_groups`, `within_groups`, `node`, `group`,
+        /// `group_flows`, `between_sets`, `receivers` or `flows`; None where nothing does, as far
+        /// as it was compared.
         breaks: PyResult<Option<choices::SurveyBreaks>> = |c| {
             c.breaks.as_ref().map(|b| word(b).map(Into::into)).transpose()
         };
@@ -96,7 +97,7 @@ value_class! {
         lost_after_s: Option<f64> = |state| lost(state).map(|(_, after_s, _)| after_s);
         /// The number of the node that it was measured with then.
         lost_with: Option<usize> = |state| lost(state).and_then(|(.., partner)| partner);
-        /// The pattern in which it was lost: `ring`, `all_to_all` or `incast`; None of others.
+        /// The pattern in which it was lost, such as `ring`; None of others.
         lost_in_pattern: Option<choices::SurveyPattern> = |state| match state {
             runs::NodeState::Lost { pattern, .. } => pattern.map(|of| of.as_str().into()),
             _ => None,

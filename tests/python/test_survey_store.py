@@ -392,6 +392,7 @@ def test_the_command_line(tmp_path: Path, wanted: bool) -> None:
     rank_0 = ("--rank", "0", "--world-size", "2")
     metrics = tmp_path / "survey.prom"
     kept = ("--save", str(tmp_path), "--openmetrics", str(metrics), "--node-name", "first")
+    kept += ("--group", "spine-1", "--group", "leaf-1")
     shown = ["--progress", *kept] if wanted else []
     first = command(*common, *quick, *rank_0, *shown, SLURMD_NODENAME="slurm-1")
     out, err = first.communicate(timeout=120)
@@ -400,6 +401,7 @@ def test_the_command_line(tmp_path: Path, wanted: bool) -> None:
     assert "2 nodes over tcp: no fault was found" in out
     reports = survey.SurveyReport.history(tmp_path)
     assert [report.nodes[0].name for report in reports] == (["first"] if wanted else [])
+    assert not wanted or reports[0].nodes[0].network_nodes == ["spine-1", "leaf-1"]
     assert wanted or "\nslurm-1 " in out
     assert not wanted or metrics.read_text().endswith("# EOF\n")
     assert ("round 1 of 1" in err) == wanted

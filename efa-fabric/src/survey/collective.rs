@@ -1,5 +1,5 @@
-//! Patterns that pairs cannot show, in which nodes send and receive at the same time: a ring, all
-//! to all, many to one. What to carry out, and whether it keeps what the pairs promise.
+//! Patterns that pairs cannot show, in which nodes send and receive at the same time: a ring of all
+//! or by group, all to all, many to one. What to carry out, and whether it keeps what the pairs promise.
 //!
 //! A pattern is a list of [`Step`]s, each a set of directed flows that a driver carries out at the
 //! same time; each step comes [`REPEATS`] times, since one measurement of a flow is no finding.
@@ -115,7 +115,7 @@ impl Carried {
     /// # Errors
     /// `fabric.invalid_option` for nodes that the cluster lacks or that come twice, flows that are
     /// none of their step or come twice, rates that are no positive numbers.
-    pub fn require_valid_for(&self, nodes: usize) -> Result<()> {
+    pub fn require_valid_for(&self, nodes: usize, labels: Option<&[String]>) -> Result<()> {
         let wrong = |what: String| {
             Err(Error::new(Code::InvalidOption, what)
                 .with_context("pattern", self.pattern.as_str())
@@ -130,7 +130,7 @@ impl Carried {
         if let Some(node) = self.lost.iter().find(|node| !members.contains(node)) {
             return wrong(format!("node {node} was lost in a pattern without it"));
         }
-        let steps = steps(self.pattern, &self.nodes);
+        let steps = steps(self.pattern, &self.nodes, labels);
         let mut asked = BTreeSet::new();
         for step in &steps {
             asked.extend(step.flows.iter().map(|flow| (step.index, *flow)));
@@ -188,10 +188,10 @@ pub struct Collective {
 }
 
 /// The steps of a pattern over these nodes, in their order, all of them once, and then again; none
-/// below [`Pattern::least_nodes`].
+/// below [`Pattern::least_nodes`]. `labels` has the group of every node of the cluster.
 #[must_use]
-pub fn steps(pattern: Pattern, nodes: &[usize]) -> Vec<Step> {
-    let different = different_steps(pattern, nodes);
+pub fn steps(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Vec<Step> {
+    let different = different_steps(pattern, nodes, labels);
     let all = (0..REPEATS).flat_map(|_| different.iter().cloned());
     let numbered = all.enumerate();
     numbered
@@ -199,18 +199,33 @@ pub fn steps(pattern: Pattern, nodes: &[usize]) -> Vec<Step> {
         .collect()
 }
 
-fn different_steps(pattern: Pattern, nodes: &[usize]) -> Vec<Vec<Flow>> {
+/// Of these nodes, those that take part in a pattern: all, or where it is of groups those that are
+/// in a ring.
+#[must_use]
+pub fn members(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Vec<usize> {
+    let in_ring: BTreeSet<usize> = pattern
+        .circles(nodes, labels)
+        .concat()
+        .into_iter()
+        .collect();
+    let nodes = nodes.iter().copied();
+    nodes.filter(|node| in_ring.contains(node)).collect()
+}
+
+fn different_steps(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Vec<Vec<Flow>> {
     let count = nodes.len();
     if count < pattern.least_nodes() {
         return Vec::new();
     }
-    let shifted = |by: usize| -> Vec<Flow> {
-        let flow = |at: usize| (nodes[at], nodes[(at + by) % count]);
-        (0..count).map(flow).collect()
-    };
     match pattern {
-        Pattern::Ring => vec![shifted(1)],
-        Pattern::AllToAll => spaced(count - 1).map(|at| shifted(at + 1)).collect(),
+        Pattern::Ring | Pattern::RingWithinGroups | Pattern::RingBetweenGroups => {
+            let circles = pattern.circles(nodes, labels);
+            let flows: Vec<Flow> = circles.iter().flat_map(|of| shifted(of, 1)).collect();
+            (!flows.is_empty()).then_some(flows).into_iter().collect()
+        }
+        Pattern::AllToAll => (spaced(count - 1).map(|at| shifted(nodes, at + 1)))
+            .map(Iterator::collect)
+            .collect(),
         Pattern::Incast => {
             let senders = SENDERS.min(count - 1);
             let to = |at: usize| {
@@ -220,6 +235,12 @@ fn different_steps(pattern: Pattern, nodes: &[usize]) -> Vec<Vec<Flow>> {
             spaced(count).map(to).collect()
         }
     }
+}
+
+/// Flows from each of these nodes to the one that comes so much later.
+fn shifted(nodes: &[usize], by: usize) -> impl Iterator<Item = Flow> {
+    let flow = move |at: usize| (nodes[at], nodes[(at + by) % nodes.len()]);
+    (0..nodes.len()).map(flow)
 }
 
 /// Numbers below `count`, evenly spaced, as many as a pattern has steps at most.
@@ -239,12 +260,12 @@ pub fn judge(
     labels: Option<&[String]>,
 ) -> Collective {
     let pattern = carried.pattern;
-    let different = different_steps(pattern, &carried.nodes);
+    let different = different_steps(pattern, &carried.nodes, labels);
     let promised = Promised::new(pairs);
     let rates = Rates::new(&carried.seen, &different);
     let over: fn(Vec<f64>) -> Option<f64> = match pattern {
-        Pattern::Ring | Pattern::Incast => middle,
         Pattern::AllToAll => one_after_the_other,
+        _ => middle,
     };
     let measured: Option<Vec<f64>> = (0..different.len())
         .map(|at| middle(rates.of_step(pattern, at)))
@@ -463,10 +484,10 @@ fn kept_by_receivers(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Prom
 }
 
 impl Collective {
-    /// Nodes that others send to, of those that were chosen.
+    /// Nodes that others send to in an incast, of those that were chosen.
     #[must_use]
     pub fn receivers(&self) -> usize {
-        let steps = different_steps(self.carried.pattern, &self.carried.nodes);
+        let steps = different_steps(self.carried.pattern, &self.carried.nodes, None);
         let receivers = steps.iter().flatten().map(|flow| flow.1);
         receivers.collect::<BTreeSet<usize>>().len()
     }
@@ -499,7 +520,7 @@ impl Collective {
         noise: Option<f64>,
         labels: Option<&[String]>,
     ) -> Result<()> {
-        self.carried.require_valid_for(pairs.nodes())?;
+        self.carried.require_valid_for(pairs.nodes(), labels)?;
         let again = judge(self.carried.clone(), pairs, noise, labels);
         // Numbers may have lost their last digit on the way.
         let near = |one: Option<f64>, other: Option<f64>| match (one, other) {

@@ -58,7 +58,7 @@ impl Survey {
     /// network nodes are known and there are no labels, the lowest level is the label.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    /// As [`Plan::new`]; `fabric.invalid_option` for patterns of groups where no node has a label.
     pub fn new(
         mut nodes: Vec<Node>,
         provider: impl Into<String>,
@@ -68,6 +68,7 @@ impl Survey {
             let lowest = |node: &Node| node.network_nodes.last().cloned();
             options.labels = nodes.iter().map(lowest).collect();
         }
+        flows::require_groups(&options, &nodes)?;
         name_apart(&mut nodes);
         for node in &mut nodes {
             node.state = NodeState::Joined;

@@ -63,15 +63,19 @@ pub(super) fn large(count: usize) -> Report {
 }
 
 /// A survey of so many nodes that carries these patterns out on this fabric. Each pair is measured
-/// by itself; `change` has the last word on what a node saw of a step.
+/// by itself; leaves are the labels where a pattern takes groups; `change` has the last word on what
+/// a node saw of a step.
 pub(super) fn carried_out(
     count: usize,
     fabric: &Fabric,
     patterns: &[Pattern],
     mut change: impl FnMut(&FlowTask, FlowSights) -> Option<FlowSights>,
 ) -> Survey {
+    let of_groups = patterns.iter().any(|pattern| pattern.is_of_groups());
+    let leaf = |node: usize| format!("leaf-{}", node / fabric.leaf);
     let options = Options {
         collectives: patterns.to_vec(),
+        labels: of_groups.then(|| (0..count).map(leaf).collect()),
         ..Options::default()
     };
     let mut survey = Survey::new(nodes(count), "tcp", options).unwrap();

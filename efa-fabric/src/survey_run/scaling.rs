@@ -7,6 +7,7 @@ use efa_core::text::plain;
 
 use super::heat::escape;
 use super::report::Report;
+use super::state::NodeState;
 use crate::survey::Severity;
 use crate::survey::collective::{Breaks, Collective, Flow, Pattern, REPEATS};
 use crate::survey::wording::digits;
@@ -54,13 +55,22 @@ impl Report {
         let (pattern, nodes) = (of.carried.pattern, of.carried.nodes.len());
         let words = pattern.words();
         if of.flows == 0 {
-            let least = pattern.least_nodes();
-            let why = format!(
-                "the {words} was not carried out: it takes {least} nodes that were measured and answer, and there were {nodes}"
+            let why = self.why_not_carried_out(of);
+            return (
+                Severity::Warning,
+                format!("the {words} was not carried out: {why}"),
             );
-            return (Severity::Warning, why);
         }
         let mut said = vec![self.rates(of)];
+        let outside = self.outside(of);
+        if !outside.is_empty() {
+            let why = match pattern {
+                Pattern::RingWithinGroups => "no other node has their group",
+                _ => "no other group has as many nodes",
+            };
+            let names = self.some_names(&outside);
+            said.push(format!("measured and in no ring, as {why}: {names}"));
+        }
         if let Some(breaks) = &of.breaks {
             said.push(self.broken(of, breaks));
         }
@@ -110,6 +120,38 @@ impl Report {
         )
     }
 
+    /// Why a pattern has no flows.
+    fn why_not_carried_out(&self, of: &Collective) -> String {
+        let (pattern, nodes) = (of.carried.pattern, of.carried.nodes.len());
+        let labels = self.options.as_ref().and_then(|o| o.labels.as_deref());
+        match (pattern, labels) {
+            (Pattern::RingWithinGroups | Pattern::RingBetweenGroups, None) => {
+                "the groups of the nodes are not known; give labels, or the network nodes of all nodes".to_owned()
+            }
+            (Pattern::RingWithinGroups, _) => {
+                "no group has two nodes that were measured and answer".to_owned()
+            }
+            (Pattern::RingBetweenGroups, _) => {
+                "it takes two groups with nodes that were measured and answer".to_owned()
+            }
+            _ => format!(
+                "it takes {} nodes that were measured and answer, and there were {nodes}",
+                pattern.least_nodes()
+            ),
+        }
+    }
+
+    /// Measured nodes that a pattern of groups leaves out, by number.
+    fn outside(&self, of: &Collective) -> Vec<usize> {
+        if !of.carried.pattern.is_of_groups() {
+            return Vec::new();
+        }
+        let is_outside = |&node: &usize| {
+            self.nodes[node].state == NodeState::Measured && !of.carried.nodes.contains(&node)
+        };
+        (0..self.nodes.len()).filter(is_outside).collect()
+    }
+
     /// What was measured, and what the pairs promise.
     fn rates(&self, of: &Collective) -> String {
         let what = match of.carried.pattern {
@@ -121,6 +163,14 @@ impl Report {
                 "bus bandwidth (the slowest of {} flows, median of {REPEATS} times)",
                 of.flows
             ),
+            Pattern::RingWithinGroups | Pattern::RingBetweenGroups => {
+                let labels = self.options.as_ref().and_then(|o| o.labels.as_deref());
+                let rings = of.carried.pattern.rings(&of.carried.nodes, labels);
+                format!(
+                    "bus bandwidth of the slowest of {rings} rings (the slowest of {} flows, median of {REPEATS} times)",
+                    of.flows
+                )
+            }
             Pattern::AllToAll => format!(
                 "bus bandwidth (the slowest flow of each shift, {} flows in all, median of {REPEATS} times)",
                 of.flows
@@ -165,7 +215,20 @@ impl Report {
         match breaks {
             Breaks::Everywhere => "everywhere".to_owned(),
             Breaks::AcrossGroups => "between groups and not within them".to_owned(),
+            Breaks::WithinGroups(groups) => {
+                format!(
+                    "within {} and not elsewhere",
+                    some_of(groups, String::clone)
+                )
+            }
             Breaks::Node(node) => format!("at {}", self.name(*node)),
+            Breaks::Group(group) => {
+                format!("between {group} and other groups, not between those")
+            }
+            Breaks::GroupFlows(ways) => {
+                let way = |(from, to): &(String, String)| format!("{from} to {to}");
+                format!("from {}", some_of(ways, way))
+            }
             Breaks::BetweenSets(sets) => {
                 let more = match sets.len().saturating_sub(NAMED) {
                     0 => String::new(),
@@ -183,22 +246,13 @@ impl Report {
             ),
             Breaks::Flows(flows) => {
                 let name = |&(from, to): &Flow| format!("{} to {}", self.name(from), self.name(to));
-                let named: Vec<String> = flows.iter().take(NAMED).map(name).collect();
-                let more = match flows.len().saturating_sub(NAMED) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
-                format!("from {}{more}", named.join(", "))
+                format!("from {}", some_of(flows, name))
             }
         }
     }
 
     fn some_names(&self, nodes: &[usize]) -> String {
-        let named: Vec<&str> = nodes.iter().take(NAMED).map(|&n| self.name(n)).collect();
-        match nodes.len().saturating_sub(NAMED) {
-            0 => named.join(", "),
-            more => format!("{} and {more} more", named.join(", ")),
-        }
+        some_of(nodes, |&node| self.name(node).to_owned())
     }
 
     /// A table of the patterns.
@@ -207,14 +261,17 @@ impl Report {
             return Ok(());
         }
         let [pattern, columns @ ..] = COLUMNS;
-        write!(f, "{pattern:10}")?;
+        let width = (self.collectives.iter())
+            .map(|of| of.carried.pattern.words().len())
+            .fold(10, usize::max);
+        write!(f, "{pattern:width$}")?;
         columns
             .iter()
             .try_for_each(|column| write!(f, "  {column:>15}"))?;
         writeln!(f)?;
         for of in &self.collectives {
             let [pattern, cells @ ..] = row(of);
-            write!(f, "{:10}", plain(&pattern))?;
+            write!(f, "{:width$}", plain(&pattern))?;
             cells
                 .iter()
                 .try_for_each(|cell| write!(f, "  {cell:>15}"))?;
@@ -295,6 +352,15 @@ impl Report {
                 of(&|of| Some(of.failed as f64)),
             ),
         ]
+    }
+}
+
+/// The names of these, or of the first of many.
+fn some_of<T>(list: &[T], name: impl Fn(&T) -> String) -> String {
+    let named: Vec<String> = list.iter().take(NAMED).map(name).collect();
+    match list.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }
 

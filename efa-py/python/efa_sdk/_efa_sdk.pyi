@@ -5690,8 +5690,9 @@ class SurveyCollective:
     @property
     def breaks(self, /) -> SurveyBreaks | None:
         """
-        What breaks it: `everywhere`, `across_groups`, `node`, `between_sets`, `receivers` or
-        `flows`; None where nothing does, as far as it was compared.
+        What breaks it: `everywhere`, `across_groups`, `within_groups`, `node`, `group`,
+        `group_flows`, `between_sets`, `receivers` or `flows`; None where nothing does, as far
+        as it was compared.
         """
     @property
     def compared(self, /) -> int:
@@ -5750,7 +5751,7 @@ class SurveyCollective:
     @property
     def pattern(self, /) -> SurveyPattern:
         """
-        `ring`, `all_to_all` or `incast`.
+        `ring`, `all_to_all`, `incast`, `ring_within_groups` or `ring_between_groups`.
         """
     @property
     def scales(self, /) -> bool:
@@ -6069,7 +6070,7 @@ class SurveyNodeState:
     @property
     def lost_in_pattern(self, /) -> SurveyPattern | None:
         """
-        The pattern in which it was lost: `ring`, `all_to_all` or `incast`; None of others.
+        The pattern in which it was lost, such as `ring`; None of others.
         """
     @property
     def lost_in_round(self, /) -> int | None:
@@ -6099,7 +6100,8 @@ class SurveyOptions:
     base_rounds: rounds of a sampled survey before suspects are measured again, 1 or more;
     log2 of the number of nodes, rounded down, and 2, if not given. thresholds: when a
     difference counts; the defaults if not given. collectives: patterns to carry out after the
-    pairs, each once: `ring`, `all_to_all`, `incast`; none if not given.
+    pairs, each once: `ring`, `all_to_all`, `incast`, and by label `ring_within_groups` and
+    `ring_between_groups`; none if not given.
 
     Raises FabricError with the code `fabric.invalid_option`, whose context has `option`,
     `value` and `limit`; ValueError for an unknown mode.

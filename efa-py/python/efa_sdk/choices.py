@@ -37,7 +37,7 @@ Operation = Literal["message", "tagged", "write", "write_data", "read"]
 Phase = Literal["join", "open", "contact", "latency", "bandwidth"]
 Side = Literal["low", "high"]
 SurveyMode = Literal["full", "sampled", "ring", "within_groups", "between_groups"]
-SurveyPattern = Literal["ring", "all_to_all", "incast"]
+SurveyPattern = Literal["ring", "all_to_all", "incast", "ring_within_groups", "ring_between_groups"]
 Wait = Literal["adaptive", "spin"]
 
 # What results say.
@@ -68,5 +68,15 @@ PreflightVerdict = Literal["ready", "partial", "not ready"]
 Proof = Literal["proven", "disproven", "unknown"]
 ProbeRole = Literal["loopback", "connect", "serve"]
 RailEvidence = Literal["proved", "not_proved", "unknown"]
-SurveyBreaks = Literal["everywhere", "across_groups", "node", "between_sets", "receivers", "flows"]
+SurveyBreaks = Literal[
+    "everywhere",
+    "across_groups",
+    "within_groups",
+    "node",
+    "group",
+    "group_flows",
+    "between_sets",
+    "receivers",
+    "flows",
+]
 SurveyStatus = Literal["healthy", "findings", "not_surveyed"]

@@ -18,6 +18,11 @@ pub enum Pattern {
     AllToAll,
     /// Many send to one.
     Incast,
+    /// A ring in each group of nodes with one label, all groups at the same time.
+    RingWithinGroups,
+    /// Rings with one node of each group, so that every flow leaves its group: the first nodes of
+    /// all groups are a ring, the second ones another, all at the same time.
+    RingBetweenGroups,
 }
 
 impl Pattern {
@@ -28,6 +33,8 @@ impl Pattern {
             Self::Ring => "ring",
             Self::AllToAll => "all_to_all",
             Self::Incast => "incast",
+            Self::RingWithinGroups => "ring_within_groups",
+            Self::RingBetweenGroups => "ring_between_groups",
         }
     }
 
@@ -38,6 +45,8 @@ impl Pattern {
             Self::Ring => "ring",
             Self::AllToAll => "all-to-all",
             Self::Incast => "incast",
+            Self::RingWithinGroups => "ring within groups",
+            Self::RingBetweenGroups => "ring between groups",
         }
     }
 
@@ -45,9 +54,51 @@ impl Pattern {
     #[must_use]
     pub fn least_nodes(self) -> usize {
         match self {
-            Self::Ring | Self::AllToAll => 2,
+            Self::Ring | Self::AllToAll | Self::RingWithinGroups | Self::RingBetweenGroups => 2,
             Self::Incast => 3,
         }
+    }
+
+    /// Whether labels say which nodes are in which ring.
+    #[must_use]
+    pub fn is_of_groups(self) -> bool {
+        matches!(self, Self::RingWithinGroups | Self::RingBetweenGroups)
+    }
+
+    /// In how many rings these nodes are by their labels, where it is of groups; else 1.
+    #[must_use]
+    pub fn rings(self, nodes: &[usize], labels: Option<&[String]>) -> usize {
+        self.circles(nodes, labels).len()
+    }
+
+    /// Nodes among which it is carried out, each in the order of the pattern: all of these, or
+    /// rings of two or more by their labels. None where it takes labels and some are unknown.
+    pub(super) fn circles(self, nodes: &[usize], labels: Option<&[String]>) -> Vec<Vec<usize>> {
+        if !self.is_of_groups() {
+            return vec![nodes.to_vec()];
+        }
+        let of = |node: &usize| labels.and_then(|labels| labels.get(*node));
+        let mut groups: Vec<(&String, Vec<usize>)> = Vec::new();
+        for node in nodes {
+            let Some(label) = of(node) else {
+                return Vec::new();
+            };
+            match groups.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, members)) => members.push(*node),
+                None => groups.push((label, vec![*node])),
+            }
+        }
+        let groups: Vec<Vec<usize>> = groups.into_iter().map(|(_, members)| members).collect();
+        let mut circles = match self {
+            Self::RingBetweenGroups => {
+                let most = groups.iter().map(Vec::len).max().unwrap_or(0);
+                let nth = |at: usize| groups.iter().filter_map(move |of| of.get(at).copied());
+                (0..most).map(|at| nth(at).collect()).collect()
+            }
+            _ => groups,
+        };
+        circles.retain(|circle: &Vec<usize>| circle.len() > 1);
+        circles
     }
 }
 

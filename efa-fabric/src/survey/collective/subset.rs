@@ -1,6 +1,6 @@
 //! The smallest subset that explains the flows which do not keep what the pairs promise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,14 @@ pub enum Breaks {
     Everywhere,
     /// Nearly all between nodes of different groups, and hardly any within.
     AcrossGroups,
+    /// Nearly all inside of these groups, by label, and hardly any of the others.
+    WithinGroups(Vec<String>),
     /// Nearly all of this node, and hardly any of the others.
     Node(usize),
+    /// Nearly all of this group, by label, with others, and hardly any of the others.
+    Group(String),
+    /// Nearly all from one of these groups to the other, by label, and hardly any of the others.
+    GroupFlows(Vec<(String, String)>),
     /// Nearly all between these sets of nodes, and none within: found without labels.
     BetweenSets(Vec<Vec<usize>>),
     /// Nodes that get less than they take from one at a time, when many send to them.
@@ -41,15 +47,6 @@ pub(super) fn breaks(
     if bad.is_empty() {
         return None;
     }
-    // Whether most of what is inside is slow, and little of what is outside, of which there is some.
-    let explains = |inside: &dyn Fn(&Flow) -> bool| {
-        let (of, others): (Vec<_>, Vec<_>) = kept.iter().partition(|(flow, _)| inside(flow));
-        let share = |list: &[(&Flow, &Share)]| {
-            let slow = list.iter().filter(|(_, share)| is_slow(share)).count();
-            slow as f64 / list.len().max(1) as f64
-        };
-        !others.is_empty() && share(&of) >= MOST && share(&others) <= 1.0 - MOST
-    };
     let is_everywhere = is_everywhere(kept, least);
     if pattern == Pattern::Incast {
         let receivers: BTreeSet<usize> = bad.iter().map(|flow| flow.1).collect();
@@ -58,25 +55,110 @@ pub(super) fn breaks(
             false => Breaks::Receivers(receivers.into_iter().collect()),
         });
     }
-    let label = |node: usize| labels.and_then(|labels| labels.get(node));
-    if labels.is_some() && explains(&|&(from, to)| label(from) != label(to)) {
-        return Some(Breaks::AcrossGroups);
+    let mut best = Best {
+        kept,
+        least,
+        found: None,
+    };
+    if let Some(labels) = labels {
+        by_group(&mut best, &bad, labels);
     }
-    let nodes: BTreeSet<usize> = bad.iter().flat_map(|&(from, to)| [from, to]).collect();
-    let whole = |node: &usize| bad.len() > 1 && explains(&|flow| [flow.0, flow.1].contains(node));
-    if let Some(node) = nodes.into_iter().find(whole) {
-        return Some(Breaks::Node(node));
+    if bad.len() > 1 {
+        for node in bad
+            .iter()
+            .flat_map(|&(from, to)| [from, to])
+            .collect::<BTreeSet<_>>()
+        {
+            best.consider(Breaks::Node(node), &|flow| [flow.0, flow.1].contains(&node));
+        }
+    }
+    if let Some((_, breaks)) = best.found {
+        return Some(breaks);
     }
     let sets = sets(kept, &is_slow);
     let of = |node: usize| sets.iter().position(|set| set.contains(&node));
-    let are_sets = sets.len() > 1 && sets.iter().all(|set| set.len() > 1);
-    if are_sets && explains(&|&(from, to)| of(from) != of(to)) {
-        return Some(Breaks::BetweenSets(sets));
+    if sets.len() > 1 && sets.iter().all(|set| set.len() > 1) {
+        let breaks = Breaks::BetweenSets(sets.clone());
+        best.consider(breaks, &|&(from, to)| of(from) != of(to));
     }
-    Some(match is_everywhere {
+    let found = best.found.map(|(_, breaks)| breaks);
+    Some(found.unwrap_or(match is_everywhere {
         true => Breaks::Everywhere,
         false => Breaks::Flows(bad),
-    })
+    }))
+}
+
+/// The subset with the fewest flows that are not as it says; of several the first.
+struct Best<'a> {
+    kept: &'a Kept,
+    least: f64,
+    found: Option<(usize, Breaks)>,
+}
+
+impl Best<'_> {
+    /// Takes this subset if it explains what is slow better than what was found before: most of what
+    /// is inside is slow, and little of what is outside, of which there is some.
+    fn consider(&mut self, breaks: Breaks, inside: &dyn Fn(&Flow) -> bool) {
+        let (mut flows, mut slow) = ([0, 0], [0, 0]);
+        for (flow, share) in self.kept {
+            let at = usize::from(!inside(flow));
+            flows[at] += 1;
+            slow[at] += usize::from(share.is_below(self.least));
+        }
+        let share = |at: usize| slow[at] as f64 / flows[at].max(1) as f64;
+        let misses = flows[0] - slow[0] + slow[1];
+        let is_better = self.found.as_ref().is_none_or(|(least, _)| misses < *least);
+        if flows[1] > 0 && share(0) >= MOST && share(1) <= 1.0 - MOST && is_better {
+            self.found = Some((misses, breaks));
+        }
+    }
+}
+
+/// Subsets by label: everything between groups, the inside of some, one with the others, the way
+/// from one to another.
+fn by_group(best: &mut Best<'_>, bad: &[Flow], labels: &[String]) {
+    let ends = |&(from, to): &Flow| Some((labels.get(from)?, labels.get(to)?));
+    best.consider(Breaks::AcrossGroups, &|flow| {
+        ends(flow).is_some_and(|(from, to)| from != to)
+    });
+    let mut counts = BTreeMap::<(&String, &String), [usize; 2]>::new();
+    for (flow, share) in best.kept {
+        if let Some(ends) = ends(flow) {
+            let [flows, slow] = counts.entry(ends).or_default();
+            *flows += 1;
+            *slow += usize::from(share.is_below(best.least));
+        }
+    }
+    // One flow between two groups says nothing of the groups.
+    let is_slow = |[flows, slow]: [usize; 2]| flows > 1 && slow as f64 >= MOST * flows as f64;
+    let slow = counts.iter().filter(|(_, of)| is_slow(**of));
+    let (within, between): (Vec<_>, Vec<_>) = slow
+        .map(|(ends, _)| *ends)
+        .partition(|(from, to)| from == to);
+    if !within.is_empty() {
+        let names = within.iter().map(|(label, _)| (*label).clone()).collect();
+        best.consider(Breaks::WithinGroups(names), &|flow| {
+            ends(flow).is_some_and(|ends| within.contains(&ends))
+        });
+    }
+    let touched = bad
+        .iter()
+        .filter_map(ends)
+        .flat_map(|(from, to)| [from, to]);
+    for group in touched.collect::<BTreeSet<_>>() {
+        let members = labels.iter().filter(|label| *label == group).count();
+        if members > 1 {
+            best.consider(Breaks::Group(group.clone()), &|flow| {
+                ends(flow).is_some_and(|(from, to)| from != to && (from == group || to == group))
+            });
+        }
+    }
+    if !between.is_empty() {
+        let names = between.iter().map(|&(from, to)| (from.clone(), to.clone()));
+        best.consider(Breaks::GroupFlows(names.collect()), &|flow| {
+            ends(flow).is_some_and(|ends| between.contains(&ends))
+        });
+    }
 }
 
 /// Whether nearly all flows keep less than this share.

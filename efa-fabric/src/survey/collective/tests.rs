@@ -76,7 +76,7 @@ fn judged(
 }
 
 fn told(fabric: &Fabric, pairs: &Observations, pattern: Pattern, nodes: &[usize]) -> Collective {
-    let seen = carry_out(fabric, &steps(pattern, nodes));
+    let seen = carry_out(fabric, &steps(pattern, nodes, Some(&labels())));
     judged(pattern, nodes, seen, pairs)
 }
 
@@ -87,7 +87,7 @@ fn seen(
     mut gbps: impl FnMut(Flow) -> Option<f64>,
 ) -> Vec<FlowSeen> {
     let mut all = Vec::new();
-    for step in steps(pattern, nodes) {
+    for step in steps(pattern, nodes, Some(&labels())) {
         for flow in step.flows {
             all.push(FlowSeen::new(step.index, flow, gbps(flow)));
         }
@@ -249,7 +249,7 @@ fn noise_is_no_loss() {
 #[test]
 fn a_receiver_is_judged_by_what_it_takes_in_all() {
     let pairs = survey(&fabric(8), Mode::Full);
-    let steps = steps(Pattern::Incast, &in_order());
+    let steps = steps(Pattern::Incast, &in_order(), None);
     assert_eq!(steps.len(), REPEATS * 16);
     assert!(steps.iter().all(|step| step.flows.len() == SENDERS));
     let with = |share: &dyn Fn(usize) -> f64| {
@@ -266,6 +266,111 @@ fn a_receiver_is_judged_by_what_it_takes_in_all() {
     let slow = with(&|to| if to == 3 { 0.5 } else { 1.0 });
     assert_eq!(slow.breaks, Some(Breaks::Receivers(vec![3])));
     assert_eq!(with(&|_| 0.5).breaks, Some(Breaks::Everywhere));
+}
+
+/// Labels of groups with these numbers of nodes.
+fn groups_of(sizes: &[usize]) -> Vec<String> {
+    let name = |group: usize| char::from(b'a' + group as u8).to_string();
+    let of = |(group, size): (usize, &usize)| vec![name(group); *size];
+    sizes.iter().enumerate().flat_map(of).collect()
+}
+
+#[test]
+fn rings_within_groups_and_between_them() {
+    let (within, between) = (Pattern::RingWithinGroups, Pattern::RingBetweenGroups);
+    for (pattern, sizes, expected) in [
+        (
+            within,
+            &[3, 2, 1][..],
+            vec![(0, 1), (1, 2), (2, 0), (3, 4), (4, 3)],
+        ),
+        (between, &[2, 2], vec![(0, 2), (2, 0), (1, 3), (3, 1)]),
+        // The third node of a has no counterpart.
+        (
+            between,
+            &[3, 2, 1],
+            vec![(0, 3), (3, 5), (5, 0), (1, 4), (4, 1)],
+        ),
+        (within, &[1, 1, 1], vec![]),
+        (between, &[4], vec![]),
+    ] {
+        let labels = groups_of(sizes);
+        let nodes: Vec<usize> = (0..labels.len()).collect();
+        let taking_part = members(pattern, &nodes, Some(&labels));
+        let steps = steps(pattern, &taking_part, Some(&labels));
+        let flows: Vec<Flow> = steps.iter().flat_map(|step| step.flows.clone()).collect();
+        assert_eq!(flows, expected.repeat(REPEATS), "{pattern:?} {sizes:?}");
+        let senders: BTreeSet<usize> = flows.iter().map(|flow| flow.0).collect();
+        assert_eq!(taking_part, senders.into_iter().collect::<Vec<_>>());
+        // Of nodes whose groups are unknown there are none.
+        assert!(members(pattern, &nodes, Some(&labels[1..])).is_empty());
+        assert!(members(pattern, &nodes, None).is_empty());
+    }
+}
+
+#[test]
+fn the_group_that_breaks_a_ring_is_named() {
+    let labels = groups_of(&[4, 4, 4, 4]);
+    let pairs = survey(&fabric(8), Mode::Full);
+    let group = |node: usize| labels[node].as_str();
+    let told = |pattern, labels: &[String], slow: &dyn Fn(Flow) -> bool| {
+        let nodes = members(pattern, &in_order(), Some(labels));
+        let mut carried = Carried::new(pattern, nodes.clone());
+        for step in steps(pattern, &nodes, Some(labels)) {
+            let rate = |flow| Some(if slow(flow) { 60.0 } else { 99.0 });
+            let seen = step
+                .flows
+                .iter()
+                .map(|&flow| FlowSeen::new(step.index, flow, rate(flow)));
+            carried.seen.extend(seen);
+        }
+        let found = judge(carried, &pairs, Some(0.02), Some(labels));
+        found
+            .require_valid_for(&pairs, Some(0.02), Some(labels))
+            .unwrap();
+        found
+    };
+    let of = |pattern, slow: &dyn Fn(Flow) -> bool| told(pattern, &labels, slow).breaks.unwrap();
+    let (within, between) = (Pattern::RingWithinGroups, Pattern::RingBetweenGroups);
+    let names = |of: &[&str]| of.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+
+    let in_b_and_d = |(from, _): Flow| ["b", "d"].contains(&group(from));
+    assert_eq!(
+        of(within, &|(from, _)| group(from) == "b"),
+        Breaks::WithinGroups(names(&["b"]))
+    );
+    assert_eq!(
+        of(within, &in_b_and_d),
+        Breaks::WithinGroups(names(&["b", "d"]))
+    );
+    assert_eq!(of(within, &|_| true), Breaks::Everywhere);
+    assert_eq!(
+        of(within, &|flow| [flow.0, flow.1].contains(&6)),
+        Breaks::Node(6)
+    );
+
+    let touches_b = |(from, to): Flow| group(from) == "b" || group(to) == "b";
+    assert_eq!(of(between, &touches_b), Breaks::Group("b".into()));
+    let way = |(from, to): Flow| (group(from), group(to)) == ("b", "c");
+    assert_eq!(
+        of(between, &way),
+        Breaks::GroupFlows(vec![("b".into(), "c".into())])
+    );
+    assert_eq!(
+        of(between, &|flow| [flow.0, flow.1].contains(&6)),
+        Breaks::Node(6)
+    );
+    assert_eq!(of(between, &|_| true), Breaks::Everywhere);
+    // Nothing tells the two nodes of a group apart, and neither is named.
+    let pairs_of_nodes = groups_of(&[2; 8]);
+    let of_two = told(within, &pairs_of_nodes, &|flow| {
+        [flow.0, flow.1].contains(&2)
+    });
+    assert_eq!(of_two.breaks, Some(Breaks::WithinGroups(names(&["b"]))));
+
+    let well = told(within, &labels, &|_| false);
+    assert!(well.scales(), "{well:?}");
+    assert_eq!((well.measured_gbps, well.flows), (Some(99.0), 16));
 }
 
 #[test]
@@ -309,7 +414,7 @@ proptest! {
         let first = (seed % 1000) as usize;
         let nodes: Vec<usize> = (first..first + count).collect();
         for pattern in [Pattern::Ring, Pattern::AllToAll] {
-            for step in steps(pattern, &nodes) {
+            for step in steps(pattern, &nodes, None) {
                 let senders: BTreeSet<usize> = step.flows.iter().map(|flow| flow.0).collect();
                 let receivers: BTreeSet<usize> = step.flows.iter().map(|flow| flow.1).collect();
                 prop_assert_eq!(step.flows.len(), count);
@@ -317,12 +422,12 @@ proptest! {
                 prop_assert!(step.flows.iter().all(|flow| flow.0 != flow.1));
             }
         }
-        for step in steps(Pattern::Incast, &nodes) {
+        for step in steps(Pattern::Incast, &nodes, None) {
             let receivers: BTreeSet<usize> = step.flows.iter().map(|flow| flow.1).collect();
             prop_assert_eq!(receivers.len(), 1);
             prop_assert!(step.flows.iter().all(|flow| flow.0 != flow.1));
         }
-        prop_assert!(steps(Pattern::AllToAll, &nodes).len() <= REPEATS * MOST_STEPS);
+        prop_assert!(steps(Pattern::AllToAll, &nodes, None).len() <= REPEATS * MOST_STEPS);
     }
 
     #[test]

@@ -7,10 +7,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Survey;
 use super::patterns::Running;
 use crate::error::{Code, Error, Result};
-use crate::survey::collective::{Carried, Collective, Flow, FlowSeen, judge, steps};
-use crate::survey::{Conclusion, PairObservation};
+use crate::survey::collective::{Carried, Collective, Flow, FlowSeen, judge, members, steps};
+use crate::survey::{Conclusion, Options, PairObservation};
 use crate::survey_run::flows::{FlowEnd, FlowSights, FlowTask};
+use crate::survey_run::node::Node;
 use crate::survey_run::state::NodeState;
+
+/// Refuses patterns of groups where nothing says of any node in which one it is. Where that is
+/// known of some only, which may be those that came, the report says that they were not carried out.
+pub(super) fn require_groups(options: &Options, nodes: &[Node]) -> Result<()> {
+    let of_groups = options.collectives.iter().find(|of| of.is_of_groups());
+    let is_unknown = options.labels.is_none() && nodes.iter().all(|n| n.network_nodes.is_empty());
+    match of_groups {
+        Some(pattern) if is_unknown => Err(Error::new(
+            Code::InvalidOption,
+            format!("the {} takes the groups of the nodes", pattern.words()),
+        )
+        .with_cure("give labels, one for each node, or network nodes of every node")
+        .with_context("option", "labels")
+        .with_context("pattern", pattern.as_str())),
+        _ => Ok(()),
+    }
+}
 
 impl Survey {
     /// What nodes do next, all at the same time, to carry out the patterns of
@@ -33,8 +51,10 @@ impl Survey {
             let answers =
                 |&node: &usize| self.answers(node) && self.nodes[node].state == NodeState::Measured;
             let nodes: Vec<usize> = (0..self.nodes.len()).filter(answers).collect();
+            let labels = self.options.labels.as_deref();
+            let nodes = members(pattern, &nodes, labels);
             self.flows.running = Some(Running {
-                steps: steps(pattern, &nodes).into(),
+                steps: steps(pattern, &nodes, labels).into(),
                 carried: Carried::new(pattern, nodes),
                 attempt: 0,
             });

@@ -1,6 +1,9 @@
 use super::*;
+use crate::survey::Options;
 use crate::survey::simulate::Fabric;
 use crate::survey_run::Status;
+use crate::survey_run::driver::Survey;
+use crate::survey_run::node::Node;
 use crate::survey_run::sample::carried_out;
 
 /// Two leaves of four, with uplinks for this many nodes at full rate.
@@ -71,7 +74,19 @@ fn every_subset_has_words() {
             Breaks::AcrossGroups,
             "breaks between groups and not within them: 3 of 56",
         ),
+        (
+            Breaks::WithinGroups(vec!["leaf-1".into(), "leaf-3".into()]),
+            "breaks within leaf-1, leaf-3 and not elsewhere: 3 of",
+        ),
         (Breaks::Node(5), "breaks at node-5: 3 of"),
+        (
+            Breaks::Group("leaf-1".into()),
+            "breaks between leaf-1 and other groups, not between those: 3 of",
+        ),
+        (
+            Breaks::GroupFlows(vec![("leaf-1".into(), "leaf-2".into())]),
+            "breaks from leaf-1 to leaf-2: 3 of",
+        ),
         (
             Breaks::BetweenSets(vec![vec![0, 1], (2..12).collect()]),
             "breaks between {node-0, node-1} and {node-2, node-3, node-4, node-5, node-6, node-7, ?, ? and 2 more}, not within them: ",
@@ -92,6 +107,113 @@ fn every_subset_has_words() {
         assert_eq!(severity, Severity::Fault);
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[test]
+fn rings_of_groups_are_those_of_the_leaves() {
+    let patterns = [Pattern::RingWithinGroups, Pattern::RingBetweenGroups];
+    let report = surveyed(1, &patterns);
+    let [within, between] = &report.collectives[..] else {
+        panic!("{report}");
+    };
+    assert!(within.scales(), "{report}");
+    assert_eq!(between.breaks, Some(Breaks::Everywhere), "{report}");
+    for said in [
+        "ring within groups of 8 nodes: 100 Gbit/s bus bandwidth of the slowest of 2 rings (the slowest of 8 flows, median of 3 times), 100 expected from the pairs; it keeps",
+        "ring between groups of 8 nodes: 25.0 Gbit/s bus bandwidth of the slowest of 4 rings (",
+        &format!("\n{:19}  {:>15}  {:>15}", "ring within groups", 8, 100),
+    ] {
+        assert!(report.to_string().contains(said), "{report}");
+    }
+    let todo = "look at: the ring between groups, which breaks everywhere";
+    assert_eq!(report.action(), todo);
+    assert!(
+        report
+            .to_html()
+            .contains("<th class=\"from bad\">ring between groups</th>")
+    );
+    let metrics = report.to_openmetrics();
+    for line in [
+        "efa_survey_collective_scales{pattern=\"ring_within_groups\"} 1\n",
+        "efa_survey_collective_bits_per_second{pattern=\"ring_between_groups\"} 25000000000\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let forged = json.replace("\"leaf-0\"", "\"leaf-1\"");
+    assert!(
+        serde_json::from_str::<Report>(&forged).is_err(),
+        "other rings"
+    );
+    let better = surveyed(4, &patterns).compare(&report);
+    assert_eq!(
+        (better.new_findings.len(), better.gone_findings.len()),
+        (0, 1),
+        "{better}"
+    );
+    assert!(
+        better
+            .to_string()
+            .contains("the ring between groups has 100"),
+        "{better}"
+    );
+}
+
+#[test]
+fn groups_that_make_no_ring_are_not_well() {
+    let fabric = Fabric::new(4, 100.0, 400.0);
+    for (count, pattern, said) in [
+        (
+            4,
+            Pattern::RingBetweenGroups,
+            "the ring between groups was not carried out: it takes two groups",
+        ),
+        (
+            5,
+            Pattern::RingWithinGroups,
+            "measured and in no ring, as no other node has their group: node-4",
+        ),
+        (
+            6,
+            Pattern::RingBetweenGroups,
+            "measured and in no ring, as no other group has as many nodes: node-2, node-3;",
+        ),
+    ] {
+        let report = carried_out(count, &fabric, &[pattern], |_, sights| Some(sights)).report(1.0);
+        assert!(report.to_string().contains(said), "{report}");
+        assert_eq!(report.is_healthy(), count > 4, "{report}");
+    }
+    let alone = Fabric::new(1, 100.0, 400.0);
+    let within = [Pattern::RingWithinGroups];
+    let mut report = carried_out(3, &alone, &within, |_, sights| Some(sights)).report(1.0);
+    let said = "the ring within groups was not carried out: no group has two nodes";
+    assert!(report.to_string().contains(said), "{report}");
+    assert_eq!(report.status(), Status::NotSurveyed);
+    // A rank that never came, whose group nobody knows.
+    report.options.as_mut().unwrap().labels = None;
+    assert!(
+        report
+            .to_string()
+            .contains("the groups of the nodes are not known"),
+        "{report}"
+    );
+    let options = Options {
+        collectives: within.to_vec(),
+        ..Options::default()
+    };
+    let nodes = |network: &[&str]| {
+        let named = network.iter().enumerate().map(|(number, network)| {
+            let mut node = Node::new(format!("node-{number}"));
+            node.network_nodes
+                .extend((!network.is_empty()).then(|| (*network).to_owned()));
+            node
+        });
+        named.collect::<Vec<_>>()
+    };
+    let error = Survey::new(nodes(&["", ""]), "tcp", options.clone()).unwrap_err();
+    assert_eq!(error.context_value("option"), Some("labels"), "{error}");
+    assert!(Survey::new(nodes(&["nn-1", ""]), "tcp", options).is_ok());
 }
 
 #[test]

@@ -114,7 +114,15 @@ def parser(prog: str) -> argparse.ArgumentParser:
         metavar="PATTERN",
         choices=typing.get_args(choices.SurveyPattern),
         help="patterns after the pairs, in which nodes send and receive at once: ring, "
-        "all_to_all, incast; none",
+        "all_to_all, incast, ring_within_groups, ring_between_groups; none",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="NETWORK_NODE",
+        help="leaf, rack or zone that this node is below; more than once from the top down; "
+        "unknown",
     )
     thresholds = parser.add_argument_group("when a difference counts; rank 0's are used")
     for name, kind, meaning in _THRESHOLDS:
@@ -243,6 +251,7 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
             SurveyNode(
                 _node_name(given),
                 inspection=None if given.no_inspection else inspect_node().to_json(),
+                network_nodes=given.group,
             ),
             pair,
             rank=given.rank,
