@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -205,6 +206,47 @@ def test_a_rank_that_never_comes_is_absent() -> None:
     assert "rank 0 has the whole report" in str(caught.value)
 
 
+class SilentStore(NewStore):
+    """Its host is gone without a word: no call returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.back = threading.Event()
+
+    def set(self, key: str, value: bytes) -> None:
+        self.asked += 1
+        self.back.wait()
+
+
+def test_a_store_that_falls_silent_is_given_up_before_its_own_timeout() -> None:
+    store = SilentStore()
+    try:
+        with pytest.raises(errors.FabricError, match=r"no answer within 1\.2 s") as caught:
+            run_ranks(store, [1], 2, round_deadline_s=0.1)
+        assert caught.value.code == "fabric.rendezvous_failed"
+        exchange = efa_sdk.torch.StoreExchange(store, answer_s=0.05)
+        for _ in range(2):
+            with pytest.raises(errors.BindingError, match=r"no answer within 0\.05 s"):
+                exchange.put("key", b"")
+        assert store.asked == 2, "not asked again"
+    finally:
+        store.back.set()
+
+
+def test_an_exchange_leaves_no_thread_and_passes_errors_on() -> None:
+    before = set(threading.enumerate())
+    exchange = efa_sdk.torch.StoreExchange(AskedStore())
+    exchange.put("key", b"1")
+    assert exchange.take("key") == b"1"
+    with pytest.raises(TypeError):
+        exchange.put("key", "text")  # type: ignore[arg-type]
+    (thread,) = set(threading.enumerate()) - before
+    del exchange
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
@@ -277,9 +319,9 @@ import datetime, hashlib, os, sys, time
 import torch.distributed as distributed
 import efa_sdk
 
-rank = int(os.environ["RANK"])
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 store = distributed.TCPStore(
-    os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), 4, rank == 0,
+    os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), size, rank == 0,
     wait_for_workers=False, timeout=datetime.timedelta(seconds=60))
 store.set("theirs", b"1")
 
@@ -288,10 +330,11 @@ def tell(state):
     sys.stdin.readline()
 
 report = efa_sdk.torch.survey(
-    store=store, rank=rank, world_size=4, name="test", provider="tcp",
+    store=store, rank=rank, world_size=size, name="test", provider="tcp",
     source_address="127.0.0.1", message_bytes=65536, test_budget_s=0.02,
     round_deadline_s=float(sys.argv[1]), progress=tell if rank == 0 else None,
-    options=efa_sdk.survey.SurveyOptions(collectives=sys.argv[2:]))
+    options=efa_sdk.survey.SurveyOptions(
+        collectives=sys.argv[2:], labels=["leaf-1", "leaf-1", "leaf-2", "leaf-2"][:size]))
 if rank == 0:
     for of in report.collectives:
         print(of.pattern, of.flows, of.measured, of.compared, of.failed)
@@ -307,7 +350,7 @@ if rank == 0:
 
 
 def start_ranks(
-    count: int, *, round_deadline_s: float, collectives: Sequence[str] = ()
+    size: int, *, round_deadline_s: float, collectives: Sequence[str] = ()
 ) -> list[subprocess.Popen[str]]:
     """Ranks of a job that has no agent: rank 0 has the store, and asks before each round."""
     port = str(free_port())
@@ -315,14 +358,14 @@ def start_ranks(
         subprocess.Popen(
             [TORCH_PYTHON, "-c", RANK, str(round_deadline_s), *collectives],
             env=environment(
-                RANK=str(rank), WORLD_SIZE="4", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+                RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=port
             ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(count)
+        for rank in range(size)
     ]
 
 
@@ -345,11 +388,13 @@ def lines(rank: subprocess.Popen[str]) -> list[str]:
 
 
 def test_ranks_get_the_same_and_leave_no_key(torch_version: tuple[int, int]) -> None:
-    ranks = start_ranks(4, round_deadline_s=60, collectives=["ring", "incast"])
+    patterns = ["ring", "incast", "ring_within_groups"]
+    ranks = start_ranks(4, round_deadline_s=60, collectives=patterns)
     try:
         go_on(ranks[0])
-        ring, incast, told, unreachable, keys = lines(ranks[0])
+        ring, incast, within, told, unreachable, keys = lines(ranks[0])
         assert (ring, incast) == ("ring 4 4 4 0", "incast 12 12 12 0")
+        assert within == "ring_within_groups 4 4 4 0"
         # The key of the caller; torch counts one of its own.
         assert keys in ("keys 1", "keys 2")
         for rank, digest in zip(ranks[1:], told.split()[1:], strict=True):
@@ -374,17 +419,27 @@ def test_a_rank_that_is_killed_is_named(torch_version: tuple[int, int]) -> None:
         end(ranks)
 
 
-def test_without_rank_0_the_others_end_with_an_error(torch_version: tuple[int, int]) -> None:
-    ranks = start_ranks(4, round_deadline_s=8)
+@pytest.mark.parametrize(
+    ("size", "ends", "said"),
+    [
+        (4, signal.SIGKILL, "the exchange failed"),
+        # Its connections stay, and nothing answers on them.
+        (2, signal.SIGSTOP, "the job's store gave no answer within 5 s"),
+    ],
+)
+def test_without_rank_0_the_others_end_with_an_error(
+    torch_version: tuple[int, int], size: int, ends: signal.Signals, said: str
+) -> None:
+    ranks = start_ranks(size, round_deadline_s=8 if size == 4 else 2)
     try:
         assert ranks[0].stdout is not None
         assert ranks[0].stdout.readline() == "round 1\n"
-        ranks[0].kill()
+        ranks[0].send_signal(ends)
         for rank in ranks[1:]:
             _, err = rank.communicate(timeout=120)
             assert rank.returncode == 1, err
             last = err.strip().splitlines()[-1]
             assert last.startswith("efa_sdk.errors.FabricError: "), err
-            assert "the exchange failed" in last
+            assert said in last
     finally:
         end(ranks)

@@ -20,8 +20,11 @@ from __future__ import annotations
 import datetime
 import importlib
 import os
+import queue
 import socket
+import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -52,6 +55,21 @@ _NOTHING = "efa_sdk: nothing"
 _PEEK_S = 0.01
 
 
+#: A call of a store's, its arguments, and where its result or its error goes.
+_Asked = tuple[Callable[..., Any], tuple[object, ...], "queue.SimpleQueue[Any]"]
+
+
+def _answer(asked: queue.SimpleQueue[_Asked | None]) -> None:
+    """Makes the calls, one after the other, until there is None."""
+    while (one := asked.get()) is not None:
+        call, arguments, answers = one
+        try:
+            answers.put((call(*arguments), None))
+        except BaseException as error:
+            answers.put((None, error))
+        del one, call, arguments, answers  # which keep whoever asked
+
+
 class Store(Protocol):
     """What is used of a ``torch.distributed.Store``: this, and a way to see whether a key is there:
     ``check``, ``compare_set`` or ``wait``, the first that it has.
@@ -65,20 +83,57 @@ class Store(Protocol):
 
 
 class StoreExchange:
-    """A torch store as an ``efa_sdk.fabric.Exchange``."""
+    """A torch store as an ``efa_sdk.fabric.Exchange``.
 
-    def __init__(self, store: Any) -> None:
+    answer_s: seconds within which the store must answer. torch waits up to the store's own timeout,
+    which is 30 minutes by default, where the host of the store falls silent; here that is a
+    BindingError with the code ``python.no_report``, and the store is not asked again.
+    """
+
+    def __init__(self, store: Any, *, answer_s: float = 61.0) -> None:
         self._store = store
+        self._answer_s = answer_s
+        self._is_silent = False
+        # A thread of its own, since nothing ends a call of torch's; it keeps no process alive.
+        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        threading.Thread(target=_answer, args=(self._asked,), daemon=True).start()
+        weakref.finalize(self, self._asked.put, None)
         self._check = getattr(store, "check", None)
         self._compare_set = getattr(store, "compare_set", None)
         self._delete = getattr(store, "delete_key", None)
 
     def put(self, key: str, value: bytes) -> None:
         """Leaves the bytes."""
-        self._store.set(key, value)
+        self._within(self._store.set, key, value)
 
     def take(self, key: str) -> bytes | None:
         """Takes away what lies under the key; None while nothing does."""
+        taken: bytes | None = self._within(self._taken, key)
+        return taken
+
+    def _within(self, call: Callable[..., Any], *arguments: object) -> Any:
+        """What the call gives, if it gives that in time."""
+        answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        if not self._is_silent:
+            self._asked.put((call, arguments, answers))
+            try:
+                value, error = answers.get(timeout=self._answer_s)
+            except queue.Empty:
+                self._is_silent = True
+            else:
+                try:
+                    if error is not None:
+                        raise error
+                finally:
+                    del error  # whose traceback has this frame
+                return value
+        raise BindingError(
+            "python.no_report",
+            f"the job's store gave no answer within {self._answer_s:g} s",
+            "see whether the process that has the store runs, and whether its host can be reached",
+        )
+
+    def _taken(self, key: str) -> bytes | None:
         value = self._peek(key)
         if value is not None and self._delete is not None:
             try:
@@ -145,7 +200,8 @@ def survey(
 
     Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
     one deadline. Raises BindingError without torch, or when no job can be found; FabricError
-    with the code ``fabric.unreachable`` when rank 0 says nothing.
+    with the code ``fabric.unreachable`` when rank 0 says nothing, and ``fabric.rendezvous_failed``
+    when the store gives no answer within two rounds and a second.
     """
     chosen_options = _survey_options(
         options,
@@ -160,7 +216,8 @@ def survey(
     own_rank, size = _place(rank, world_size, os.environ)
     restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     key = name or f"efa_sdk/survey/{restart}/{_calls}"
-    exchange = StoreExchange(_job_store(own_rank, size) if store is None else store)
+    job = _job_store(own_rank, size) if store is None else store
+    exchange = StoreExchange(job, answer_s=2 * round_deadline_s + 1)
     group, local_rank, groups = _nodes(per, own_rank, size, os.environ)
     if local_rank != 0:
         summary = _wait_for_summary(exchange, f"{key}/share/{own_rank}", deadline_s)
@@ -245,7 +302,7 @@ def accept(
     """
     own_rank, size = _place(rank, world_size, os.environ)
     job = _job_store(own_rank, size) if store is None else store
-    exchange = StoreExchange(job)
+    exchange = StoreExchange(job, answer_s=2 * round_deadline_s + 1)
     key = f"{name or f'efa_sdk/accept/{_calls + 1}'}/accept"
     others = range(1, size)
 
