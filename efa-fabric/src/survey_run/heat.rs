@@ -236,16 +236,22 @@ pub(super) fn colour(share: f64) -> String {
     format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
 }
 
-/// Names with their middle left out where they are long, unless two would then be the same.
+/// Names without their domain, and with their middle left out where they are long, unless two would
+/// then be the same.
 fn axis_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let names: Vec<&str> = names.collect();
-    let cut: Vec<String> = names.iter().map(|name| elide(name, MAX_NAME)).collect();
-    let distinct: std::collections::BTreeSet<&String> = cut.iter().collect();
-    if distinct.len() == names.len() {
-        cut
-    } else {
-        names.into_iter().map(str::to_owned).collect()
+    let short: [fn(&str) -> String; 2] = [
+        |name| elide(&without_domain(name), MAX_NAME),
+        |name| elide(name, MAX_NAME),
+    ];
+    for short in short {
+        let cut: Vec<String> = names.iter().map(|name| short(name)).collect();
+        let distinct: std::collections::BTreeSet<&String> = cut.iter().collect();
+        if distinct.len() == names.len() {
+            return cut;
+        }
     }
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// The name of a host, and of a process on it, without the domain.
@@ -369,8 +375,13 @@ mod tests {
         let with_pid = [format!("{}/00001a", host(1)), format!("{}/00001b", host(2))];
         assert_eq!(
             axis_names(with_pid.iter().map(String::as_str)),
-            ["ip-10-17-0-1.eu-…nal/00001a", "ip-10-17-0-2.eu-…nal/00001b"]
+            ["ip-10-17-0-1/00001a", "ip-10-17-0-2/00001b"]
         );
+        let regions = ["eu-central-1", "us-east-1"].map(|of| format!("ip-10-17-0-1.{of}.x"));
+        assert_eq!(axis_names(regions.iter().map(String::as_str)), regions);
+        let long = ["a", "b"].map(|end| format!("{}-{end}", "x".repeat(30)));
+        let cut = format!("{}…{}-b", "x".repeat(16), "x".repeat(8));
+        assert_eq!(axis_names(long.iter().map(String::as_str))[1], cut);
         let same = [
             "x".repeat(40),
             format!("{}y{}", "x".repeat(20), "x".repeat(19)),
