@@ -103,7 +103,8 @@ lint-sources: setup docs
 	$(PYTHON) tools/third_party_licenses.py --check
 
 # The site, strictly: it fails where a link or an anchor leads nowhere, a page is in no menu, or a public
-# name is not found. It reads the package's sources and stub, and builds nothing.
+# name is not found. It reads the package's sources and stub, and builds nothing; rustdoc's pages are
+# those that lie in target/doc.
 docs: workflows
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/.mkdocs.yml \
 		--site-dir $(CURDIR)/target/site

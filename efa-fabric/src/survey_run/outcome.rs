@@ -3,6 +3,8 @@
 use super::report::Report;
 use super::state::{NodeState, Status};
 use crate::error::{Code, Error, Result};
+use crate::survey::Outcome;
+use crate::survey::wording::digits;
 
 impl Report {
     /// What the survey comes to. Findings count more than what is missing.
@@ -119,10 +121,34 @@ impl Report {
         });
         let mut said: Vec<String> = said.collect();
         said.extend(self.remarks.iter().cloned());
+        said.extend(self.uncompared());
         if self.nodes.len() == 1 {
             said.push("one node has no other to be measured with: survey two or more".into());
         }
         said
+    }
+}
+
+impl Report {
+    /// An expected rate that no measurement could be compared with, in one sentence.
+    pub(super) fn uncompared(&self) -> Option<String> {
+        let options = self.options.as_ref()?;
+        let measured = |of_rail: bool| {
+            let mut seen = self.observations.as_slice().iter();
+            seen.any(|o| o.rail.is_some() == of_rail && matches!(o.outcome, Outcome::Measured(_)))
+        };
+        let (together, of_rails) = (measured(false), measured(true));
+        match (options.expected_gbps, options.expected_rail_gbps) {
+            (Some(gbps), _) if of_rails && !together => Some(format!(
+                "{} Gbit/s were expected of all rails together, and only single rails were measured",
+                digits(gbps)
+            )),
+            (_, Some(gbps)) if together && !of_rails => Some(format!(
+                "{} Gbit/s were expected of a rail, and no rail was measured by itself: survey two or more rails, or give what a pair should reach",
+                digits(gbps)
+            )),
+            _ => None,
+        }
     }
 }
 
@@ -134,8 +160,9 @@ mod tests {
     use super::super::driver::Survey;
     use super::super::node::Node;
     use super::super::pair::Sight;
+    use super::super::report::Cell;
     use super::*;
-    use crate::survey::{FailurePhase, Measured, Observations, Options, Outcome};
+    use crate::survey::{FailurePhase, Measured, Observations, Options};
 
     type Sights = (Option<Sight>, Option<Sight>);
 
@@ -161,6 +188,60 @@ mod tests {
             }
         }
         survey.report(1.0)
+    }
+
+    #[test]
+    fn a_rate_that_was_expected_and_compared_with_nothing_is_no_health() {
+        for count in [2, 6] {
+            let mut report = surveyed(count, |_, _, _| (good(), good()));
+            let options = report.options.as_mut().unwrap();
+            options.expected_rail_gbps = Some(400.0);
+            assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+            let error = report.require_healthy().unwrap_err().to_string();
+            let said = "400 Gbit/s were expected of a rail, and no rail was measured by itself";
+            assert!(error.contains(said), "{error}");
+            assert!(report.to_string().contains(said), "{report}");
+            report.options.as_mut().unwrap().expected_gbps = Some(90.0);
+            assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+            report.options.as_mut().unwrap().expected_rail_gbps = None;
+            assert_eq!(report.status(), Status::Healthy, "{report}");
+        }
+    }
+
+    #[test]
+    fn pairs_of_nodes_that_took_no_part_were_not_tried() {
+        let nodes = (0..4).map(|i| Node::new(format!("n{i}"))).collect();
+        let mut survey = Survey::new(nodes, "tcp", Options::default()).unwrap();
+        survey.absent(2, "fabric.deadline", "it never joined".into());
+        survey.absent(3, "fabric.deadline", "it never joined".into());
+        while let Some(pairs) = survey.next_pairs() {
+            for pair in pairs {
+                survey.record(pair, good(), good(), 1.0).unwrap();
+            }
+        }
+        let report = survey.report(1.0);
+        assert_eq!((report.pairs(), report.absent().len()), (1, 2));
+        let said = "4 nodes over tcp: not enough was measured; 1 pairs in ";
+        assert!(report.headline().starts_with(said), "{report}");
+        assert!(
+            report
+                .headline()
+                .contains(" 1 measurements, 0 of them failed"),
+            "{report}"
+        );
+        assert!(
+            report.precision().contains("1 of 6 links were tried"),
+            "{report}"
+        );
+        let cells = report.matrix().concat();
+        assert!(!cells.contains(&Cell::Failed), "{cells:?}");
+        assert_eq!(
+            (
+                report.summaries()[3].failed,
+                report.summaries()[3].measurements
+            ),
+            (0, 0)
+        );
     }
 
     fn of_node(node: usize, (a, b): (usize, usize), sight: Option<Sight>) -> Sights {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inspection::{Difference, differences};
 use super::node::{Node, name_apart};
+use super::state::NodeState;
 use super::time::{LAST_UNIX_S, utc};
 use crate::error::{Code, Error, Result};
 use crate::median::median;
@@ -221,6 +222,7 @@ impl Report {
         !self.partial
             && self.silent.is_empty()
             && self.is_every_node_measured()
+            && self.uncompared().is_none()
             && self.does_scale_as_asked()
             && self.conclusion.is_healthy()
             && !self.differ_badly()
@@ -376,10 +378,16 @@ impl Report {
         cells
     }
 
-    /// What was seen of pairs, without that of single rails.
+    /// What was seen of pairs, without that of single rails. A pair whose node took no part was not
+    /// tried: that the plan knows of it is no measurement.
     pub(super) fn of_pairs(&self) -> impl Iterator<Item = &PairObservation> {
+        let is_absent = |node: usize| matches!(self.nodes[node].state, NodeState::Absent { .. });
+        let was_tried = move |o: &&PairObservation| match &o.outcome {
+            Outcome::Failed(failure) => !failure.silent.is_some_and(is_absent),
+            Outcome::Measured(_) => true,
+        };
         let all = self.observations.as_slice().iter();
-        all.filter(|observation| observation.rail.is_none())
+        (all.filter(|observation| observation.rail.is_none())).filter(was_tried)
     }
 
     /// All statements with names, worst first.

@@ -53,15 +53,44 @@ impl Report {
         let expects = |o: &Options| o.expected_gbps.or(o.expected_rail_gbps).is_some();
         let is_blind =
             self.conclusion.noise_percent.is_none() && !self.options.as_ref().is_some_and(expects);
+        let limits = self.what_was_not_told();
         match self.problems().len() {
             0 if is_blind => format!(
                 "nothing to take out: nothing failed, and {} nodes are too few to tell a slow one",
                 self.nodes.len()
             ),
+            0 if !limits.is_empty() => {
+                format!(
+                    "nothing to take out: no fault was found; {}",
+                    limits.join("; ")
+                )
+            }
             0 => "nothing to do: no fault was found".to_owned(),
             1 => "nothing to take out; 1 warning to look at".to_owned(),
             warnings => format!("nothing to take out; {warnings} warnings to look at"),
         }
+    }
+
+    /// What a survey that found nothing could not have found: losses below its noise, links that
+    /// were not tried.
+    fn what_was_not_told(&self) -> Vec<String> {
+        let asked = self.options.as_ref().map(|options| options.thresholds.loss);
+        let least = self.conclusion.detectable_percent;
+        let noise = least.filter(|least| asked.is_some_and(|asked| *least > 200.0 * asked));
+        let noise = noise.map(|least| {
+            format!(
+                "a node's loss below {} % could not be told from noise",
+                digits(least)
+            )
+        });
+        let (all, tried) = (self.link_count(), self.pairs());
+        let links = (tried < all).then(|| format!("{tried} of {all} links were tried"));
+        noise.into_iter().chain(links).collect()
+    }
+
+    /// Links between its nodes.
+    fn link_count(&self) -> usize {
+        self.nodes.len() * self.nodes.len().saturating_sub(1) / 2
     }
 
     /// What has a fault that taking nodes out does not end: links, groups, the cluster.
@@ -149,7 +178,7 @@ impl Report {
             ),
             _ => noise,
         };
-        let all = self.nodes.len() * self.nodes.len().saturating_sub(1) / 2;
+        let all = self.link_count();
         let unseen = all.saturating_sub(self.pairs());
         if unseen == 0 {
             return format!("{noise}; all {all} links were tried");
@@ -286,9 +315,16 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{bad_cluster, unmeasured};
+    use super::super::node::Node;
+    use super::super::sample::{bad_cluster, carried_out, unmeasured};
     use super::*;
-    use crate::survey::{Confidence, Evidence, VerdictKind};
+    use crate::survey::simulate::Fabric;
+    use crate::survey::{Confidence, Evidence, Observations, VerdictKind};
+
+    fn surveyed_well(count: usize) -> Report {
+        let fabric = Fabric::new(count, 100.0, 100.0);
+        carried_out(count, &fabric, &[], |_, sights| Some(sights)).report(1.0)
+    }
 
     fn first_line(report: &Report) -> String {
         report.to_string().lines().next().unwrap().to_owned()
@@ -323,6 +359,29 @@ mod tests {
                 "{said}"
             );
         }
+    }
+
+    #[test]
+    fn the_first_line_claims_no_more_than_was_seen() {
+        let mut report = surveyed_well(8);
+        assert_eq!(first_line(&report), "nothing to do: no fault was found");
+        report.conclusion.detectable_percent = Some(44.5);
+        let noisy = "nothing to take out: no fault was found; a node's loss below 44.5 % could not be told from noise";
+        assert_eq!(first_line(&report), noisy);
+        report.nodes.push(Node::new("unseen"));
+        assert_eq!(
+            report.action(),
+            "run the survey again: not enough was measured"
+        );
+        let mut sampled = surveyed_well(8);
+        let seen = sampled.observations.as_slice().to_vec();
+        sampled.observations = Observations::new(8);
+        for o in seen.into_iter().filter(|o| o.b - o.a < 3) {
+            sampled.observations.add(o).unwrap();
+        }
+        let some = "nothing to take out: no fault was found; 13 of 28 links were tried";
+        assert_eq!(first_line(&sampled), some);
+        assert!(sampled.to_html().contains(some) && sampled.to_svg().contains(some));
     }
 
     #[test]
