@@ -28,6 +28,8 @@ text{font:12px Helvetica,Arial,sans-serif;fill:#24292f}\
 .other{fill:#ffdfb6;stroke:#953800}\
 .mark{stroke:#cf222e;stroke-width:2}\
 .on{fill:#111}\
+.light{fill:#fff}\
+.none{fill:#808080;fill-opacity:.18}\
 @media(prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#30363d}text{fill:#e6edf3}\
 .box{fill:#161b22;stroke:#6e7681}.frame{stroke:#6e7681}.mark{stroke:#ff7b72}.on{fill:#111}}";
 
@@ -85,19 +87,25 @@ impl Picture {
     /// The whole document, which a screen reader calls `label`: self-contained, without scripts.
     #[must_use]
     pub fn finish(self, label: &str) -> String {
-        let (width, height) = (self.width + PADDING, self.height + PADDING);
-        let label = escape(label);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\n\
-             <title>{label}</title>\n<style>{STYLE}</style>\n\
-             <rect class=\"page\" x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
-             {}</svg>\n",
-            width - 1,
-            height - 1,
-            self.body
-        )
+        let size = (self.width + PADDING, self.height + PADDING);
+        document(label, size, &self.body)
     }
+}
+
+/// The document of this width and height in px around `body`, which is SVG and may use the classes
+/// of pictures.
+#[must_use]
+pub fn document(label: &str, (width, height): (usize, usize), body: &str) -> String {
+    let label = escape(label);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\n\
+         <title>{label}</title>\n<style>{STYLE}</style>\n\
+         <rect class=\"page\" x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
+         {body}</svg>\n",
+        width - 1,
+        height - 1
+    )
 }
 
 /// The picture as an image inside HTML: its styles stay its own, and notebooks that remove what

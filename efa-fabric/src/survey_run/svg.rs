@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use efa_core::svg::{LINE, PADDING};
+use efa_core::svg::{LINE, PADDING, document};
+use efa_core::text::plain;
 
 use super::heat::{FAILED, Heat, MAX_NODES, colour, escape};
 use super::report::{Cell, Report};
@@ -17,19 +18,9 @@ const MIN_WIDTH: usize = 640;
 /// Of the colour scale, in px.
 const SCALE_WIDTH: usize = 150;
 const SCALE_STEPS: usize = 30;
-
-/// The picture has a background of its own, so that text can be read wherever it is embedded,
-/// whether or not the page around follows the reader's choice of light or dark.
-const STYLE: &str = "\
-.page{fill:#fff;stroke:#d0d7de}\
-text{font:12px Helvetica,Arial,sans-serif;fill:#24292f}\
-.title{font-size:14px;font-weight:bold}\
-.bad{font-weight:bold}\
-.n{fill:#111;text-anchor:middle}\
-.x{fill:#fff;text-anchor:middle}\
-.end{text-anchor:end}\
-.none{fill:#808080;fill-opacity:.18}\
-@media(prefers-color-scheme:dark){.page{fill:#0d1117;stroke:#30363d}text{fill:#e6edf3}.n{fill:#111}}";
+/// Classes of text in cells: on a light colour, and on a dark one.
+const RATE: &str = "on middle";
+const FAILED_SIGN: &str = "light middle";
 
 impl Report {
     /// The report as a self-contained SVG: what to do, the findings (the first six), a heatmap
@@ -57,16 +48,7 @@ impl Report {
         }
         y = cells(&mut body, &heat, &frame, y);
         y = scale(&mut body, &heat, y);
-        let (height, label) = (y, escape(&self.action_of(MAX_NAMES)));
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">\n\
-             <title>{label}</title>\n<style>{STYLE}</style>\n\
-             <rect class=\"page\" x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
-             {body}</svg>\n",
-            width - 1,
-            height - 1
-        )
+        document(&plain(&self.action_of(MAX_NAMES)), (width, y), &body)
     }
 
     /// The findings, and what was left out, in lines of that many characters.
@@ -127,10 +109,13 @@ fn cells(body: &mut String, heat: &Heat, frame: &Frame, y: usize) -> usize {
             let x = left + to * size;
             let (paint, sign) = match *cell {
                 Cell::Unknown => ("class=\"none\"".to_owned(), None),
-                Cell::Failed => (format!("fill=\"{FAILED}\""), Some(("x", "✕".to_owned()))),
+                Cell::Failed => (
+                    format!("fill=\"{FAILED}\""),
+                    Some((FAILED_SIGN, "✕".to_owned())),
+                ),
                 Cell::Gbps(gbps) => (
                     format!("fill=\"{}\"", heat.colour(gbps)),
-                    heat.has_numbers().then(|| ("n", digits(gbps))),
+                    heat.has_numbers().then(|| (RATE, digits(gbps))),
                 ),
             };
             let _ = writeln!(
@@ -207,7 +192,7 @@ fn scale(body: &mut String, heat: &Heat, y: usize) -> usize {
             body,
             "<rect {paint} x=\"{x}\" y=\"{y}\" width=\"18\" height=\"14\"/>"
         );
-        text(body, "x", x + 9, base, sign);
+        text(body, FAILED_SIGN, x + 9, base, sign);
         text(body, "", x + 24, base, said);
         x += 24 + said.chars().count() * 7 + 10;
     }
@@ -256,7 +241,7 @@ mod tests {
         assert_eq!(count(&svg, " to node-"), 8 * 7);
         assert_eq!(count(&svg, ": failed</title>"), 2);
         assert_eq!(count(&svg, " Gbit/s</title>"), 8 * 7 - 2);
-        assert_eq!(count(&svg, "class=\"n\""), 8 * 7 - 2);
+        assert_eq!(count(&svg, "class=\"on middle\""), 8 * 7 - 2);
         assert_eq!(count(&svg, "class=\"scale\""), SCALE_STEPS);
         assert_eq!(count(&svg, "class=\"to bad\""), 1);
         assert!(svg.contains("Gbit/s, the median"));
@@ -297,7 +282,7 @@ mod tests {
     fn many_nodes_have_small_cells_and_too_many_are_groups() {
         let svg = bad_cluster(30).to_svg();
         assert_eq!(count(&svg, "width=\"13\" height=\"13\""), 30 * 29);
-        assert_eq!(count(&svg, "class=\"n\""), 0);
+        assert_eq!(count(&svg, "class=\"on middle\""), 0);
         let svg = large(256).to_svg();
         assert_eq!(count(&svg, "width=\"39\" height=\"39\""), 24 * 24);
         assert_eq!(count(&svg, "Gbit/s, the median of "), 24 * 24);
