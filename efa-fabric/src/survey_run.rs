@@ -11,6 +11,7 @@
 //! | `state` | what became of each node; exit statuses |
 //! | `summary` | what the other ranks get of rank 0's report |
 //! | `outcome` | what a report comes to, and who took no part |
+//! | `unseen` | what was not measured, or could not have been found |
 //! | `pair` | latency and both directions between two nodes; failures are data |
 //! | `rails` | all rails of a pair at the same time |
 //! | `flows` | all that a node sends and receives in one step of a collective pattern |
@@ -56,6 +57,7 @@ mod summary;
 mod svg;
 mod text;
 pub(crate) mod time;
+mod unseen;
 
 pub use compare::{Comparison, MovedRate};
 pub use drain::{DrainCommands, Scheduler};

@@ -2,9 +2,8 @@
 
 use super::report::Report;
 use super::state::{NodeState, Status};
+use super::unseen::DeadRail;
 use crate::error::{Code, Error, Result};
-use crate::survey::Outcome;
-use crate::survey::wording::digits;
 
 impl Report {
     /// What the survey comes to. Findings count more than what is missing.
@@ -14,6 +13,7 @@ impl Report {
             return Status::Healthy;
         }
         let is_found = self.conclusion.faults().next().is_some() || self.differ_badly();
+        let is_found = is_found || self.dead_rails().iter().any(DeadRail::is_certain);
         if is_found || self.breaks_somewhere() || !self.drain().is_empty() {
             return Status::Findings;
         }
@@ -121,34 +121,16 @@ impl Report {
         });
         let mut said: Vec<String> = said.collect();
         said.extend(self.remarks.iter().cloned());
+        let failed_once = self
+            .dead_rails()
+            .into_iter()
+            .filter(|rail| !rail.is_certain());
+        said.extend(failed_once.map(|rail| rail.statement()));
         said.extend(self.uncompared());
         if self.nodes.len() == 1 {
             said.push("one node has no other to be measured with: survey two or more".into());
         }
         said
-    }
-}
-
-impl Report {
-    /// An expected rate that no measurement could be compared with, in one sentence.
-    pub(super) fn uncompared(&self) -> Option<String> {
-        let options = self.options.as_ref()?;
-        let measured = |of_rail: bool| {
-            let mut seen = self.observations.as_slice().iter();
-            seen.any(|o| o.rail.is_some() == of_rail && matches!(o.outcome, Outcome::Measured(_)))
-        };
-        let (together, of_rails) = (measured(false), measured(true));
-        match (options.expected_gbps, options.expected_rail_gbps) {
-            (Some(gbps), _) if of_rails && !together => Some(format!(
-                "{} Gbit/s were expected of all rails together, and only single rails were measured",
-                digits(gbps)
-            )),
-            (_, Some(gbps)) if together && !of_rails => Some(format!(
-                "{} Gbit/s were expected of a rail, and no rail was measured by itself: survey two or more rails, or give what a pair should reach",
-                digits(gbps)
-            )),
-            _ => None,
-        }
     }
 }
 
@@ -162,7 +144,7 @@ mod tests {
     use super::super::pair::Sight;
     use super::super::report::Cell;
     use super::*;
-    use crate::survey::{FailurePhase, Measured, Observations, Options};
+    use crate::survey::{FailurePhase, Measured, Observations, Options, Outcome};
 
     type Sights = (Option<Sight>, Option<Sight>);
 
@@ -188,24 +170,6 @@ mod tests {
             }
         }
         survey.report(1.0)
-    }
-
-    #[test]
-    fn a_rate_that_was_expected_and_compared_with_nothing_is_no_health() {
-        for count in [2, 6] {
-            let mut report = surveyed(count, |_, _, _| (good(), good()));
-            let options = report.options.as_mut().unwrap();
-            options.expected_rail_gbps = Some(400.0);
-            assert_eq!(report.status(), Status::NotSurveyed, "{report}");
-            let error = report.require_healthy().unwrap_err().to_string();
-            let said = "400 Gbit/s were expected of a rail, and no rail was measured by itself";
-            assert!(error.contains(said), "{error}");
-            assert!(report.to_string().contains(said), "{report}");
-            report.options.as_mut().unwrap().expected_gbps = Some(90.0);
-            assert_eq!(report.status(), Status::NotSurveyed, "{report}");
-            report.options.as_mut().unwrap().expected_rail_gbps = None;
-            assert_eq!(report.status(), Status::Healthy, "{report}");
-        }
     }
 
     #[test]

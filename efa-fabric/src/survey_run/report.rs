@@ -8,6 +8,7 @@ use super::inspection::{Difference, differences};
 use super::node::{Node, name_apart};
 use super::state::NodeState;
 use super::time::{LAST_UNIX_S, utc};
+use super::unseen::DeadRail;
 use crate::error::{Code, Error, Result};
 use crate::median::median;
 use crate::survey::collective::Collective;
@@ -222,6 +223,7 @@ impl Report {
         !self.partial
             && self.silent.is_empty()
             && self.is_every_node_measured()
+            && self.dead_rails().is_empty()
             && self.uncompared().is_none()
             && self.does_scale_as_asked()
             && self.conclusion.is_healthy()
@@ -412,8 +414,11 @@ impl Report {
         let missing = missing.map(|said| (Severity::Warning, said));
         let losses = self.losses().map(|said| (Severity::Info, said));
         let scaling = self.collectives.iter().map(|of| self.scaling(of));
+        let rails = self.dead_rails().into_iter().filter(DeadRail::is_certain);
+        let rails = rails.map(|rail| (Severity::Fault, rail.statement()));
         let mut said: Vec<_> = verdicts
             .chain(differences)
+            .chain(rails)
             .chain(scaling)
             .chain(missing)
             .chain(losses)

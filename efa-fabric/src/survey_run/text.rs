@@ -7,6 +7,7 @@ use efa_core::text::plain;
 
 use super::report::Report;
 use super::state::Status;
+use super::unseen::DeadRail;
 use crate::survey::wording::{digits, listed, subject};
 use crate::survey::{Options, Outcome, PairObservation, Severity, Subject, Verdict};
 
@@ -55,7 +56,7 @@ impl Report {
             self.conclusion.noise_percent.is_none() && !self.options.as_ref().is_some_and(expects);
         let limits = self.what_was_not_told();
         match self.problems().len() {
-            0 if is_blind => format!(
+            0 if is_blind && self.failures_of_rails().0 == 0 => format!(
                 "nothing to take out: nothing failed, and {} nodes are too few to tell a slow one",
                 self.nodes.len()
             ),
@@ -69,28 +70,6 @@ impl Report {
             1 => "nothing to take out; 1 warning to look at".to_owned(),
             warnings => format!("nothing to take out; {warnings} warnings to look at"),
         }
-    }
-
-    /// What a survey that found nothing could not have found: losses below its noise, links that
-    /// were not tried.
-    fn what_was_not_told(&self) -> Vec<String> {
-        let asked = self.options.as_ref().map(|options| options.thresholds.loss);
-        let least = self.conclusion.detectable_percent;
-        let noise = least.filter(|least| asked.is_some_and(|asked| *least > 200.0 * asked));
-        let noise = noise.map(|least| {
-            format!(
-                "a node's loss below {} % could not be told from noise",
-                digits(least)
-            )
-        });
-        let (all, tried) = (self.link_count(), self.pairs());
-        let links = (tried < all).then(|| format!("{tried} of {all} links were tried"));
-        noise.into_iter().chain(links).collect()
-    }
-
-    /// Links between its nodes.
-    fn link_count(&self) -> usize {
-        self.nodes.len() * self.nodes.len().saturating_sub(1) / 2
     }
 
     /// What has a fault that taking nodes out does not end: links, groups, the cluster.
@@ -107,7 +86,10 @@ impl Report {
             .filter(|d| d.severity == Severity::Fault && d.most_have.is_none())
             .map(|d| format!("{}, which differ", d.what));
         let mut seen = BTreeSet::new();
-        let all = verdicts.chain(differences).chain(self.what_breaks());
+        let rails = self.dead_rails().into_iter().filter(DeadRail::is_certain);
+        let rails = rails.map(|rail| rail.subject());
+        let all = verdicts.chain(differences).chain(rails);
+        let all = all.chain(self.what_breaks());
         all.filter(|said| seen.insert(said.clone())).collect()
     }
 
@@ -134,7 +116,7 @@ impl Report {
         let failed = |o: &&PairObservation| matches!(o.outcome, Outcome::Failed(_));
         let measurements = self.of_pairs().count();
         format!(
-            "{} nodes over {}: {}; {} pairs in {} rounds, {measurements} measurements, {} of them failed{}{}",
+            "{} nodes over {}: {}; {} pairs in {} rounds, {measurements} measurements, {} of them failed{}{}{}",
             self.nodes.len(),
             self.provider,
             if self.is_healthy() {
@@ -147,6 +129,10 @@ impl Report {
             self.pairs(),
             self.rounds,
             self.of_pairs().filter(failed).count(),
+            match self.failures_of_rails() {
+                (0, _) => String::new(),
+                (failed, all) => format!("; {failed} of {all} measurements of single rails failed"),
+            },
             if self.elapsed_s > 0.0 {
                 format!(", {:.1} s", self.elapsed_s)
             } else {
