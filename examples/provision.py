@@ -1,7 +1,7 @@
 """What people do by hand around a launch, done and checked, on the EC2 stand-in.
 
 A VPC and its subnets by name, the newest image, an instance role for SSM, the EFA software at
-the first boot, a look before the launch, the next zone when one is full, ranks by nearness, and a
+the first boot, a check before the launch, the next zone when one is full, ranks by nearness, and a
 command on every node.
 """
 

@@ -1,7 +1,7 @@
 """A probe between two processes, as between two machines: one serves, the other connects.
 
 On two machines, run `serve` on one with an address that the other reaches, and `connect` on the
-other. The token keeps strangers out; bring it along as a secret.
+other. The token keeps unknown clients out; bring it along as a secret.
 """
 
 from __future__ import annotations

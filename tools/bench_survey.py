@@ -119,7 +119,7 @@ def peak_mib() -> float:
 
 
 def on_ray(nodes: int, mode: str) -> dict[str, Any]:
-    """A survey of so many actors on one node of Ray, that answer without measuring."""
+    """A survey of `n` actors on one node of Ray, that answer without measuring."""
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
         RAY_USAGE_STATS_REPORT_URL="http://127.0.0.1:9/",
@@ -182,7 +182,7 @@ def on_ray(nodes: int, mode: str) -> dict[str, Any]:
 
 
 def fits(nodes: int) -> bool:
-    """Whether so many actors fit into the memory that is free."""
+    """Whether this many actors fit into the memory that is free."""
     lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
     (free,) = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     return nodes * ACTOR_MIB < free / 1024 * 3 / 4

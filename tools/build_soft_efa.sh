@@ -11,7 +11,7 @@ profile=debug
 arguments=(build --quiet -p efa-soft --lib)
 if [ "${1:-}" = --wheel ]; then
     profile=wheel
-    # The archive alone: with the rlib beside it there would be no link-time optimisation.
+    # The archive alone: with the rlib next to it there would be no link-time optimisation.
     arguments=(rustc --quiet -p efa-soft --lib --profile wheel --crate-type staticlib)
 fi
 folder=${CARGO_TARGET_DIR:-target}

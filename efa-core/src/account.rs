@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::error::{Result, not_implemented};
 
-/// Who calls, as GetCallerIdentity shows it.
+/// The caller, as GetCallerIdentity shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerIdentity {
     /// The account's 12 digits.
@@ -21,7 +21,7 @@ impl CallerIdentity {
     }
 }
 
-/// What this crate asks of STS and Service Quotas.
+/// The calls that this crate makes to STS and Service Quotas.
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Account: Send + Sync + std::fmt::Debug + 'static {

@@ -53,7 +53,7 @@ pub struct Catalog {
     zones: Option<BTreeMap<String, BTreeSet<String>>>,
 }
 
-/// Where the rows of a [`Catalog`] come from.
+/// The source of the rows of a [`Catalog`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Source {

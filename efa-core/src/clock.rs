@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-/// What a [`Client`](crate::Client) reads the time from and sleeps on.
+/// The clock that a [`Client`](crate::Client) reads and sleeps on.
 #[async_trait]
 pub trait Clock: Send + Sync + Debug + 'static {
     /// The time since a moment that is fixed for this clock. It never goes back.

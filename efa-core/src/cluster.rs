@@ -34,7 +34,7 @@ pub struct Cluster {
     pub placement_group: Option<PlacementGroup>,
 }
 
-/// What a cluster should be: from a plan, or from the tags that `apply` wrote.
+/// The intended state of a cluster: from a plan, or from the tags that `apply` wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Expected {

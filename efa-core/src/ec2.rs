@@ -170,7 +170,7 @@ pub struct VpcEndpoint {
     pub state: String,
 }
 
-/// Where a security-group rule lets traffic come from or go to.
+/// The peer that a security-group rule lets traffic come from or go to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Peer {
@@ -519,7 +519,7 @@ pub struct CapacityBlockOffering {
     pub currency_code: Option<String>,
 }
 
-/// What PurchaseCapacityBlock buys.
+/// The parameters of PurchaseCapacityBlock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PurchaseCapacityBlock {
@@ -554,7 +554,7 @@ impl CapacityBlockSearch {
     }
 }
 
-/// Where an instance hangs in the network, as DescribeInstanceTopology shows it.
+/// The place of an instance in the network, as DescribeInstanceTopology shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InstanceTopology {
     /// `i-…`
@@ -567,7 +567,7 @@ pub struct InstanceTopology {
     pub capacity_block_id: Option<String>,
 }
 
-/// How a launch is paid for and where its capacity comes from.
+/// The market and capacity source of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -620,7 +620,7 @@ impl LaunchTemplate {
     }
 }
 
-/// What a version of a launch template sets.
+/// The settings of a version of a launch template.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TemplateData {
@@ -668,7 +668,7 @@ pub struct RootVolume {
     pub volume_size_gib: u32,
 }
 
-/// What an instance was launched with that its tags do not record.
+/// Launch settings of an instance that its tags do not record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LaunchedWith {
@@ -694,8 +694,8 @@ pub struct LaunchedWith {
     pub spot_maximum_price: Option<String>,
 }
 
-/// What this crate asks of EC2. Every method reads all pages and returns typed errors whose
-/// context holds EC2's own code as `ec2_code`.
+/// The calls that this crate makes to EC2. Every method reads all pages and returns typed errors
+/// whose context holds EC2's own code as `ec2_code`.
 ///
 /// A method that an implementation leaves out answers `ec2.not_implemented`, so that a test's own
 /// fake is as long as what it needs, and a further method here breaks none.

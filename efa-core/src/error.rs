@@ -61,7 +61,7 @@ macro_rules! error_codes {
     };
 }
 
-/// What went wrong, with a stable [`code`](Self::code), context and, where known, the cure.
+/// A failure, with a stable [`code`](Self::code), context and, where known, the cure.
 ///
 /// `Display` is one line: the message, then the cure. The type parameter is the crate's list of
 /// codes. The constructor and the `with_*` methods are public for your own implementations of

@@ -46,8 +46,8 @@ pub struct InstanceProfile {
     pub tags: Tags,
 }
 
-/// What this crate asks of IAM. A read of what does not exist is `None` or empty; every other
-/// error is typed, with IAM's own code as `ec2_code` in its context.
+/// The calls that this crate makes to IAM. A read of what does not exist is `None` or empty; every
+/// other error is typed, with IAM's own code as `ec2_code` in its context.
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Iam: Send + Sync + std::fmt::Debug + 'static {

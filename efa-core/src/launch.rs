@@ -30,7 +30,7 @@ pub struct RunInstances {
     pub data: LaunchData,
 }
 
-/// What each instance of a launch is launched with.
+/// The launch parameters of each instance of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
@@ -166,7 +166,7 @@ impl LaunchData {
 }
 
 open_string_enum! {
-    /// What becomes of an instance that shuts itself down.
+    /// The fate of an instance that shuts itself down.
     pub enum ShutdownBehavior {
         /// It is stopped.
         Stop = "stop",
@@ -223,7 +223,7 @@ impl InterfaceSpecification {
     }
 }
 
-/// Where EC2 places the instances.
+/// The placement of the instances.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
@@ -257,7 +257,7 @@ open_string_enum! {
 }
 
 open_string_enum! {
-    /// How long a spot request lives.
+    /// The lifetime of a spot request.
     pub enum SpotInstanceType {
         /// It ends with its instances.
         OneTime = "one-time",
@@ -267,7 +267,7 @@ open_string_enum! {
 }
 
 open_string_enum! {
-    /// What becomes of a spot instance that EC2 takes back.
+    /// The fate of a spot instance that EC2 takes back.
     pub enum InterruptionBehavior {
         /// It is hibernated.
         Hibernate = "hibernate",
@@ -459,7 +459,7 @@ pub struct MetadataOptions {
 }
 
 open_string_enum! {
-    /// What an instance's host name is made of.
+    /// The source of an instance's host name.
     pub enum HostnameType {
         /// Its private IPv4 address.
         IpName = "ip-name",
@@ -468,7 +468,7 @@ open_string_enum! {
     }
 }
 
-/// What each instance is called in private DNS.
+/// The name of each instance in private DNS.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
@@ -507,7 +507,7 @@ pub struct InstanceProfileSpecification {
 }
 
 open_string_enum! {
-    /// What a launch makes and tags.
+    /// A kind of resource that a launch makes and tags.
     pub enum TaggedResource {
         /// The instances.
         Instance = "instance",

@@ -442,7 +442,7 @@ impl Plan {
     }
 }
 
-/// What a plan leaves open until the launch.
+/// The values that a plan leaves open until the launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Launch<'a> {

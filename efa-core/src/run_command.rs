@@ -28,7 +28,7 @@ const SETTLE: Duration = Duration::from_secs(10);
 /// SSM's code for an invocation that it does not show yet.
 const NOT_THERE_YET: &str = "InvocationDoesNotExist";
 
-/// How long to wait for the agents and for the script.
+/// The time to wait for the agents and for the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -298,7 +298,7 @@ impl Run<'_> {
         }
     }
 
-    /// Sleeps until the next look, each time half as long again; false when `until` has come.
+    /// Sleeps until the next poll, each time half as long again; false when `until` has come.
     async fn pause(&self, pace: &mut Duration, until: Duration) -> bool {
         let left = until.saturating_sub(self.clock.now());
         if left.is_zero() {

@@ -73,7 +73,7 @@ pub struct ClusterSpec {
     pub launch_template: Option<LaunchTemplateBase>,
     /// The machine image.
     pub image: ImageChoice,
-    /// Where the capacity comes from.
+    /// The source of the capacity.
     #[serde(default)]
     pub capacity: Capacity,
     /// The security group of every interface.
@@ -456,7 +456,7 @@ impl ClusterSpec {
     }
 }
 
-/// A [`ClusterSpec`] of which every value that needs no look at EC2 is checked, with the user data
+/// A [`ClusterSpec`] of which every value that needs no call to EC2 is checked, with the user data
 /// that its instances get. A plan is decided from this form alone.
 ///
 /// ```

@@ -8,7 +8,7 @@ use crate::error::{Result, not_implemented};
 use crate::types::open_string_enum;
 
 open_string_enum! {
-    /// How far a command is on one instance.
+    /// The progress of a command on one instance.
     pub enum CommandStatus {
         /// Not yet received by the instance.
         Pending = "Pending",
@@ -46,7 +46,7 @@ pub struct CommandInvocation {
     pub stderr: String,
 }
 
-/// What this crate asks of Systems Manager.
+/// The calls that this crate makes to Systems Manager.
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Ssm: Send + Sync + std::fmt::Debug + 'static {

@@ -3,7 +3,7 @@
 //! ```text
 //! fabric_doctor [--json] [--root DIR] [--instance-type TYPE]
 //! ```
-//! The exit status is 0 if EFA is usable, 1 if not, 2 if it could not be told or the arguments
+//! The exit status is 0 if EFA is usable, 1 if not, 2 if it is not known or the arguments
 //! are wrong.
 
 use std::process::ExitCode;

@@ -102,7 +102,7 @@ fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The rows of all cases, in their order, on so many threads.
+/// The rows of all cases, in their order, on this many threads.
 fn rows(
     mode: Mode,
     nodes: usize,

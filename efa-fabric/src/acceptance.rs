@@ -25,7 +25,7 @@ use crate::survey_run::time::{LAST_UNIX_S, utc};
 pub use evidence::{Evidence, Instance, Part};
 pub use judge::{Finding, Judgement, Source, Verdict};
 
-/// Whether a cluster is accepted, and all that this was judged by.
+/// The verdict on a cluster's acceptance, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 #[non_exhaustive]
@@ -36,7 +36,7 @@ pub struct Report {
     pub judgement: Judgement,
     /// The version of efa-sdk that judged.
     pub version: String,
-    /// When it was judged, in s since 1970-01-01T00:00:00Z; `None` where nobody said.
+    /// When it was judged, in s since 1970-01-01T00:00:00Z; `None` where it was not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_unix_s: Option<u64>,
 }
@@ -84,7 +84,7 @@ impl Report {
         self
     }
 
-    /// When it was judged, such as `2026-11-30T02:00:00Z`; `None` where nobody said.
+    /// When it was judged, such as `2026-11-30T02:00:00Z`; `None` where it was not given.
     #[must_use]
     pub fn finished_at(&self) -> Option<String> {
         self.finished_unix_s.map(utc)

@@ -36,7 +36,7 @@ pub use report::{LibfabricSeen, NodeSummary, Report, Verdict};
 const LOOK_AGAIN: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
-/// What the doctor is to look at.
+/// The subject of the doctor's examination.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
@@ -101,7 +101,7 @@ impl Options {
 
 /// Looks at a machine and says whether EFA can be used there, and if not, why.
 ///
-/// It never fails: what cannot be told is a finding. libfabric runs in a child process only, so
+/// It never fails: what is not known is a finding. libfabric runs in a child process only, so
 /// that what ends that one leaves the caller alone.
 ///
 /// ```

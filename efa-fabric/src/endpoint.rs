@@ -84,12 +84,12 @@ pub enum SharedMemory {
     NotApplicable,
     /// The provider accepted to do without it.
     Disabled,
-    /// The provider has such a path and could not be told to leave it: a measurement on one
+    /// The provider has such a path and could not be asked to leave it: a measurement on one
     /// machine may then be of memory, not of the network.
     Unknown,
 }
 
-/// What became of one endpoint option.
+/// The outcome of setting one endpoint option.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OptionOutcome {
@@ -239,7 +239,7 @@ impl Endpoint {
         self.memory
     }
 
-    /// What is seen of it that tells how a GPU's memory is reached; `p2p` is the file of its device
+    /// What is seen of it that shows how a GPU's memory is reached; `p2p` is the file of its device
     /// in sysfs.
     pub(crate) fn observed(
         &self,
@@ -361,8 +361,8 @@ fn set_options(raw: &RawEndpoint, provider: &str) -> Vec<OptionOutcome> {
 }
 
 /// Asks for what device memory needs (fi_endpoint(3)). Whether the provider can do without
-/// copies is told by what asking `efa` for that returns; `efa-direct` never copies, and accepts
-/// it without a look (prov/efa/src/efa_ep.c).
+/// copies is shown by what asking `efa` for that returns; `efa-direct` never copies, and accepts
+/// it without a check (prov/efa/src/efa_ep.c).
 fn set_memory_options(
     raw: &RawEndpoint,
     info: &ProviderInfo,

@@ -3,14 +3,14 @@
 //! From libfabric 2.2 the provider looks at most of them while it registers, with no EFA
 //! device present and even when another provider is asked for, so the check runs before every
 //! `fi_getinfo`. Source: libfabric v2.6.0, `prov/efa/src/efa_env.c`, `efa_fork_support.c` and
-//! `rdm/efa_rdm_util.c`. Older libraries end the process for fewer of them; they are refused
+//! `rdm/efa_rdm_util.c`. Older libraries abort the process for fewer of them; they are refused
 //! for every version, because the same environment kills the process after an upgrade.
 
 use std::ffi::{OsStr, OsString};
 
 use crate::error::{Code, Error, Result};
 
-/// Deprecated variables that end the process when they are set at all, even to nothing.
+/// Deprecated variables that abort the process when they are set at all, even to nothing.
 const DEPRECATED: [&str; 3] = [
     "FI_EFA_MTU_SIZE",
     "FI_EFA_TX_IOV_LIMIT",
@@ -60,7 +60,7 @@ pub(crate) fn refuse_killers_in(get: &dyn Fn(&str) -> Option<OsString>) -> Resul
             "unset FI_EFA_USE_HUGE_PAGE or the *_FORK_SAFE variable".into(),
         ));
     }
-    // A true value ends the process only on devices without RDMA read; recipes set it on
+    // A true value aborts the process only on devices without RDMA read; recipes set it on
     // devices that have it, so that it is let through here: see `device_rdma_killer`.
     if get(DEVICE_RDMA).is_some_and(|value| boolean(&value).is_none()) {
         return Err(killer(

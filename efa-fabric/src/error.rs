@@ -3,7 +3,7 @@
 /// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, with a stable code of this crate.
+/// A failure, with a stable code of this crate.
 pub type Error = efa_core::error::Error<Code>;
 
 /// The stage of the flow that an error comes from.
@@ -12,7 +12,7 @@ pub type Error = efa_core::error::Error<Code>;
 pub enum ErrorKind {
     /// Finding and loading libfabric.
     Library,
-    /// The process environment would make libfabric end the process.
+    /// The process environment would make libfabric abort the process.
     Environment,
     /// Asking libfabric for providers.
     Discovery,

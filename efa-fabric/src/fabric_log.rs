@@ -1,4 +1,4 @@
-//! libfabric's own log, read: its lines, and the few of them that tell why EFA is not there.
+//! libfabric's own log, read: its lines, and the few of them that show why EFA is missing.
 //!
 //! Text in, values out. What a line means is in [`FingerprintKind`]; what to do about it is the
 //! caller's to say. The text may be anything: prefixes of ranks and hosts, lines of other
@@ -23,11 +23,11 @@ const MAX_KEPT: usize = 256;
 /// Since this version of the provider (libfabric 2.2) its log counts the verbs devices.
 const COUNTS_DEVICES_SINCE: u32 = 202;
 
-/// What a log of libfabric says.
+/// The evidence in a log of libfabric.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Log {
-    /// What the log tells of EFA, in order of first appearance, each once.
+    /// What the log shows of EFA, in order of first appearance, each once.
     pub fingerprints: Vec<Fingerprint>,
     /// The warnings of libfabric, in order of first appearance, each text once; at most 256.
     pub warnings: Vec<Line>,
@@ -44,7 +44,7 @@ pub struct Log {
 
 impl Log {
     /// Reads a log: what is no line of libfabric is passed over, except the messages that the
-    /// efa provider prints bare before it ends the process.
+    /// efa provider prints bare before it aborts the process.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self::parse_part(text, false)

@@ -558,7 +558,7 @@ pub(crate) type WriteDataFn = unsafe extern "C" fn(
 pub(crate) type CqReadFn = unsafe extern "C" fn(*mut FidCq, *mut c_void, usize) -> isize;
 
 /// A struct without a size field of its own, followed by zeros: a library whose struct is
-/// longer than ours reads zeros, or writes into the padding.
+/// longer than this one reads zeros, or writes into the padding.
 #[repr(C)]
 pub(crate) struct Padded<T> {
     pub(crate) value: T,

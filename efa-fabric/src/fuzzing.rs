@@ -27,8 +27,8 @@ pub fn proofs(token: &str, connecting: &str, listening: &str) -> [String; 2] {
     [Prover::Connecting, Prover::Listening].map(|of| hex::encode(token.proof(of, &nonces)))
 }
 
-/// The address that a peer's digits of this format are, where ours has these digits; or the code of
-/// the refusal.
+/// The address that a peer's digits of this format are, where the local one has these digits; or
+/// the code of the refusal.
 ///
 /// # Errors
 /// The code.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::provider;
 
-/// Where the buffers lie that one side sends from and receives into.
+/// The location of the buffers that one side sends from and receives into.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -35,8 +35,8 @@ pub struct CudaMemory {
     /// Whether it is registered as a DMA-BUF (`FI_MR_DMABUF`, libfabric 1.20 and later), not by
     /// its address.
     pub dmabuf: bool,
-    /// Whether the provider is told to call no CUDA (`FI_OPT_CUDA_API_PERMITTED` = false), which
-    /// who holds locks of CUDA needs. The report's `endpoint_options` say whether it agreed.
+    /// Whether the provider is configured to call no CUDA (`FI_OPT_CUDA_API_PERMITTED` = false),
+    /// which who holds locks of CUDA needs. The report's `endpoint_options` say whether it agreed.
     pub forbid_cuda_calls: bool,
 }
 
@@ -256,7 +256,7 @@ impl Observed {
         self.is_efa() && self.fabric == "efa-direct"
     }
 
-    /// What the options of the fabric efa say; efa-direct accepts them without a look.
+    /// The answers to the options of the fabric efa; efa-direct accepts them unchecked.
     fn has_telling_options(&self) -> bool {
         self.is_efa() && !self.is_efa_direct()
     }
@@ -476,7 +476,7 @@ mod tests {
                 Unknown,
             ),
             ("registered", None, None, None, "efa-direct", Proven),
-            // On efa-direct neither option says anything: it accepts them without a look.
+            // On efa-direct neither option says anything: it accepts them unchecked.
             (
                 "direct",
                 p2p("NVIDIA"),

@@ -456,7 +456,7 @@ impl RawEndpoint {
         self.option(option).map(|[byte]: [u8; 1]| byte != 0)
     }
 
-    /// The bytes of an option that has so many; `None` where the provider does not know it.
+    /// The bytes of an option of this size; `None` where the provider does not know it.
     fn option<const LENGTH: usize>(&self, option: c_int) -> Option<[u8; LENGTH]> {
         // SAFETY: the endpoint is open.
         let table = unsafe { (*self.handle.as_ptr()).ops };

@@ -132,7 +132,7 @@ const THREADING: [&str; 6] = [
     "FI_THREAD_ENDPOINT",
 ];
 
-/// Whether a network card's link is up, as the provider says.
+/// Whether a network card's link is up, as the provider reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -280,9 +280,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) operation: Operation,
     /// Whether messages lie in memory of a device.
     pub(crate) is_device_memory: bool,
-    /// The address format of the peer, which ours must have.
+    /// The address format of the peer, which the local entry must have.
     pub(crate) address_format: Option<&'a str>,
-    /// The wire protocol of the peer, which ours must have.
+    /// The wire protocol of the peer, which the local entry must have.
     pub(crate) protocol: Option<&'a str>,
     /// The providers that the peer has: one of them must be taken.
     pub(crate) offered: Option<&'a [String]>,
@@ -419,7 +419,7 @@ fn not_found(library: &Arc<Library>, wanted: &Wanted<'_>, fabric: Option<&str>) 
         let node = Node::read(&NodeRoot::new("/"));
         absence::efa(node.pci_efa.len(), node.efa_devices.len(), &node.uverbs)
     } else if is_efa && fabric == Some("efa-direct") && library.version() < EFA_DIRECT_SINCE {
-        format!("use libfabric {EFA_DIRECT_SINCE} or later: efa-direct is there since then")
+        format!("use libfabric {EFA_DIRECT_SINCE} or later: efa-direct is available since then")
     } else if is_efa {
         "leave out what narrows the choice, or see `fi_info -p efa` for what there is".to_owned()
     } else {

@@ -263,7 +263,7 @@ pub(crate) fn rdm(library: &Arc<Library>, hints: &Hints<'_>) -> Result<Option<In
     };
     // SAFETY: `info` and its attributes were just allocated by the library and belong to
     // `list`. Fields are written through raw pointers: the library's structs may be shorter
-    // than ours at the end, and no reference to a whole one is made.
+    // than this crate's at the end, and no reference to a whole one is made.
     unsafe {
         (*info).caps = demand.caps | remote_only(hints.provider, library.version());
         (*info).mode = demand.mode;

@@ -5,7 +5,7 @@
 //!
 //! libfabric is never linked: a program with this crate starts without it, and gets a typed
 //! error where it needs it. What is loaded is named in every report. The crate asks before each
-//! discovery whether the environment would make libfabric end the process, drives progress by
+//! discovery whether the environment would make libfabric abort the process, drives progress by
 //! itself, and lets nothing wait without a deadline.
 //!
 //! ```
@@ -54,7 +54,7 @@
 //! | `interrupt` | the caller's wish to stop |
 //! | `operation` | what moves bytes: messages, writes, reads |
 //! | `provider` | what a provider's name says |
-//! | `environment` | variables with which libfabric would end the process |
+//! | `environment` | variables with which libfabric would abort the process |
 //! | `clock`, `signals`, `system` | the measuring clock, the caller's signal handlers, system calls |
 //! | `median` | the median, of which there is one |
 //! | `report_file` | reports as files |

@@ -29,7 +29,7 @@ const VARIABLE: &str = "EFA_FABRIC_LIB";
 const INSTALL: &str = "install the AWS EFA installer or `apt-get install libfabric1`, or set EFA_FABRIC_LIB to the file";
 
 /// The first that judges FI_EFA_USE_DEVICE_RDMA when an endpoint is opened and not when it is
-/// asked: of those tried, 1.20 ends the process in `fi_getinfo`, 2.5.1 does not.
+/// asked: of those tried, 1.20 aborts the process in `fi_getinfo`, 2.5.1 does not.
 const ASKS_AT_ENDPOINT: Version = Version { major: 2, minor: 1 };
 
 /// A version of libfabric or of its interface, such as 1.17: two numbers, no patch level,

@@ -185,13 +185,16 @@ impl Buffer {
     /// A GPU's memory as a DMA-BUF.
     pub(crate) fn dma_buf(&self) -> Result<DmaBuf> {
         match &self.storage {
-            Storage::Host(_) => Err(missing(Missing::DmaBuf, "host memory is no DMA-BUF".into())),
+            Storage::Host(_) => Err(missing(
+                Missing::DmaBuf,
+                "host memory is not a DMA-BUF".into(),
+            )),
             Storage::Gpu(buffer) => buffer.dma_buf(),
         }
     }
 }
 
-/// The words of a pattern (splitmix64): any 8 bytes tell where in which pattern they belong.
+/// The words of a pattern (splitmix64): any 8 bytes show where in which pattern they belong.
 fn words(seed: u64) -> impl Iterator<Item = [u8; 8]> {
     let mut state = seed;
     std::iter::repeat_with(move || {

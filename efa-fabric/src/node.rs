@@ -34,7 +34,7 @@ pub use root::NodeRoot;
 pub use seen::Seen;
 pub use software::{KernelModule, LinkerDirectory, NcclPlugin, Software};
 
-/// A machine, as far as its files tell. `Display` is a short text with a table of the devices.
+/// A machine, according to its files. `Display` is a short text with a table of the devices.
 ///
 /// ```
 /// use efa_fabric::node::{Node, NodeRoot};

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What moves the bytes that are measured (fi_msg(3), fi_tagged(3), fi_rma(3)).
+/// The operation that moves the bytes that are measured (fi_msg(3), fi_tagged(3), fi_rma(3)).
 ///
-/// The measuring side chooses, and tells the other in the handshake. Acknowledgements always go
+/// The measuring side chooses, and notifies the other in the handshake. Acknowledgements always go
 /// by messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,11 +7,11 @@
 //! acknowledgement or completion. Nothing waits without a deadline, and a probe that fails
 //! says why, naming the peer.
 
+mod admission;
 mod channel;
 mod exchange;
 mod flow;
 mod guard;
-mod hall;
 mod initiator;
 mod integrity;
 mod loopback;

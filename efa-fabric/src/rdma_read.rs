@@ -51,7 +51,7 @@ pub(crate) fn refuse_device_rdma() -> Result<()> {
     }
     match of_devices() {
         Some(true) => Ok(()),
-        Some(false) => Err(device_rdma_killer("the device says so")),
+        Some(false) => Err(device_rdma_killer("the device reports it")),
         None => by_type(),
     }
 }

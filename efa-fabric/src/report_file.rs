@@ -31,7 +31,9 @@ pub(crate) fn save(
         );
         return save_in(path, &format!("{what}-{when}"), &json);
     }
-    let name = path.file_name().ok_or_else(|| refused(&"it is no file"))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| refused(&"it is not a file"))?;
     let mut part = name.to_owned();
     part.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(part);
@@ -66,7 +68,7 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let refused = |error: &dyn std::fmt::Display| refused(path, "read", error);
     let about = fs::metadata(path).map_err(|error| refused(&error))?;
     if !about.is_file() {
-        return Err(refused(&"it is no regular file"));
+        return Err(refused(&"it is not a regular file"));
     }
     if about.len() > MOST_BYTES {
         return Err(refused(&format!(

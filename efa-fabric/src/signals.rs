@@ -1,7 +1,7 @@
 //! Keeps the caller's signal handlers: some libfabrics bring libraries that replace them.
 //!
 //! Debian's libfabric 1.17 is linked with libinfinipath, whose constructor takes SIGINT,
-//! SIGTERM, SIGSEGV, SIGBUS and others with a handler that ends the process with status 1, so
+//! SIGTERM, SIGSEGV, SIGBUS and others with a handler that exits the process with status 1, so
 //! that Ctrl-C in Python would end the interpreter without a word. What an `shm` endpoint of
 //! libfabric 2.x installs is left alone: it removes its shared memory, then passes the signal on
 //! to the handler that was there before (prov/shm/src/smr_signal.h).

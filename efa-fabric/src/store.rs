@@ -90,7 +90,7 @@ mod tests {
         let relay = std::thread::spawn(move || {
             let (mut left, _) = between.accept().unwrap();
             let mut right = TcpStream::connect(onward).unwrap();
-            let mut heard = Vec::new();
+            let mut relayed = Vec::new();
             for (from_left, length) in [(true, 38), (false, 38), (true, 32), (false, 33)] {
                 let mut bytes = vec![0; length];
                 let (from, to) = if from_left {
@@ -100,18 +100,18 @@ mod tests {
                 };
                 from.read_exact(&mut bytes).unwrap();
                 to.write_all(&bytes).unwrap();
-                heard.push(bytes);
+                relayed.push(bytes);
             }
-            heard
+            relayed
         });
         client(&own).unwrap();
-        let heard = relay.join().unwrap();
-        let all = heard.concat();
+        let relayed = relay.join().unwrap();
+        let all = relayed.concat();
         assert!(!all.windows(8).any(|part| part == &SECRET.as_bytes()[..8]));
         let mut again = TcpStream::connect(&address).unwrap();
-        again.write_all(&heard[0]).unwrap();
+        again.write_all(&relayed[0]).unwrap();
         again.read_exact(&mut [0; 38]).unwrap();
-        again.write_all(&heard[2]).unwrap();
+        again.write_all(&relayed[2]).unwrap();
         let mut answer = Vec::new();
         again.read_to_end(&mut answer).unwrap();
         assert_eq!(answer, [0]);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_sent_away_and_others_go_on() {
+    fn unknown_clients_are_sent_away_and_others_go_on() {
         let (_server, address) = server(Options::default());
         let mut good = client(&address).unwrap();
         for bytes in [
@@ -253,14 +253,14 @@ mod tests {
             b"efaS\x00\x01\xff\xff",
             &[0; 5000],
         ] {
-            let mut stranger = TcpStream::connect(&address).unwrap();
+            let mut unknown = TcpStream::connect(&address).unwrap();
             // The server may have hung up after the first bytes.
-            let _ = stranger.write_all(bytes);
-            stranger
+            let _ = unknown.write_all(bytes);
+            unknown
                 .set_read_timeout(Some(Duration::from_secs(10)))
                 .unwrap();
             let mut answer = Vec::new();
-            let _ = stranger.read_to_end(&mut answer);
+            let _ = unknown.read_to_end(&mut answer);
             assert!(!answer.ends_with(&[1]), "{answer:?}");
         }
         good.put("a", b"1").unwrap();

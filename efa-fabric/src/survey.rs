@@ -7,7 +7,7 @@
 //! what was found; it can be asked at any time, for a partial answer.
 //!
 //! ```
-//! use efa_fabric::survey::{Company, Measured, Observations, Options, PairObservation, Plan};
+//! use efa_fabric::survey::{Concurrency, Measured, Observations, Options, PairObservation, Plan};
 //!
 //! let mut plan = Plan::new(6, Options::default())?;
 //! let mut observations = Observations::new(6);
@@ -35,7 +35,7 @@
 //! | `attribution` | which effects stand out |
 //! | `verdict`, `wording` | what is said, with numbers and confidence |
 //! | `conclusion` | all verdicts of a survey, and which nodes to take out |
-//! | `heard` | which nodes answered so far |
+//! | `answering` | which nodes answered so far |
 //! | `plan` | the order: base rounds, targeted rounds, pairs alone, done |
 //! | `rank` | an order of nodes in which neighbours are near |
 //! | `collective` | rings, all to all and many to one, against what the pairs promise |
@@ -43,10 +43,10 @@
 //!
 //! The method and its measured detection rates are in docs/survey-statistics.md.
 
+mod answering;
 mod attribution;
 pub mod collective;
 mod conclusion;
-mod heard;
 mod observation;
 mod options;
 mod plan;
@@ -63,7 +63,7 @@ pub(crate) mod wording;
 
 pub use conclusion::Conclusion;
 pub use observation::{
-    Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
+    Concurrency, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation, Sustained,
 };
 pub use options::{Mode, Options, Thresholds, require_count};
 pub use plan::Plan;

@@ -149,8 +149,8 @@ fn without_a_token(good: &Recording) -> Vec<(&'static str, Vec<u8>, Then)> {
 }
 
 #[test]
-fn strangers_do_not_end_the_wait() {
-    with_each_library("strangers_do_not_end_the_wait", |library| {
+fn unknown_clients_do_not_end_the_wait() {
+    with_each_library("unknown_clients_do_not_end_the_wait", |library| {
         let target = Target::start(&library, 30);
         let good = Recording::take(&target, "tcp");
         let descriptors = target.process.descriptors();
@@ -177,7 +177,7 @@ fn strangers_do_not_end_the_wait() {
             }
         }
         // None of them ended `serve_one`: its first word is about the honest one.
-        target.still_serves("all strangers");
+        target.still_serves("all unknown clients");
         assert_eq!(target.process.descriptors(), descriptors);
         let grown = target.process.status_kib("VmHWM") - before_kib;
         assert!(grown < MEMORY_KIB, "took {grown} KiB");
@@ -186,18 +186,18 @@ fn strangers_do_not_end_the_wait() {
 
 /// One after the other they would hold the server for longer than the honest one waits.
 #[test]
-fn strangers_who_say_nothing_do_not_hold_up_the_peer() {
+fn unknown_clients_who_say_nothing_do_not_hold_up_the_peer() {
     with_each_library(
-        "strangers_who_say_nothing_do_not_hold_up_the_peer",
+        "unknown_clients_who_say_nothing_do_not_hold_up_the_peer",
         |library| {
             let target = Target::start(&library, 30);
             let good = Recording::take(&target, "tcp");
             // Fewer than are listened to at once, and more.
             for count in [16, 40] {
                 let half = &good.prefix[..3];
-                let mut strangers: Vec<_> = (0..count).map(|_| target.connect()).collect();
-                for stranger in strangers.iter_mut().step_by(2) {
-                    stranger.write_all(half).unwrap();
+                let mut unknown_clients: Vec<_> = (0..count).map(|_| target.connect()).collect();
+                for unknown in unknown_clients.iter_mut().step_by(2) {
+                    unknown.write_all(half).unwrap();
                 }
                 let mut options = quick("tcp");
                 options.connect_timeout = Duration::from_secs(10);
@@ -205,8 +205,8 @@ fn strangers_who_say_nothing_do_not_hold_up_the_peer() {
                 connect(&library, &target.address, &secret(), &options, never)
                     .unwrap_or_else(|error| panic!("behind {count}: {error}"));
                 assert_eq!(target.outcome(), "ok");
-                for stranger in &mut strangers {
-                    until_closed(stranger);
+                for unknown in &mut unknown_clients {
+                    until_closed(unknown);
                 }
             }
         },

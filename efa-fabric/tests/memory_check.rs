@@ -38,7 +38,7 @@ fn short(provider: &str) -> ProbeOptions {
     options
 }
 
-/// The paths, by themselves: they also run without valgrind, so that a failure of theirs is
+/// The paths, by themselves: they also run without valgrind, so that their own failure is
 /// not taken for one of memory.
 #[test]
 fn paths() {

@@ -218,7 +218,7 @@ fn mutated_frames_are_typed_errors() {
             *seen.entry(outcome).or_insert(0) += 1;
         }
         eprintln!("libfabric {}: {runs} runs, {seen:?}", library.version());
-        // Mutations went deeper than the first look at a frame.
+        // Mutations went deeper than the first check of a frame.
         assert!(seen.len() >= 3, "{seen:?}");
         target.still_serves("all mutations");
         assert_eq!(target.process.descriptors(), descriptors);

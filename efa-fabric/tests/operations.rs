@@ -108,7 +108,7 @@ fn matrix(
                         library.version().to_string(),
                         operation.as_str()
                     );
-                    // The library may end the process: this says where.
+                    // The library may abort the process: this shows where.
                     eprintln!("{processes} process(es): {cell}");
                     if is_missing(&library, provider, &options, processes) {
                         let (code, message) = run(&library, &options).unwrap_err();

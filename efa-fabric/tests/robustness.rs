@@ -289,7 +289,7 @@ fn replaced(library: &Arc<Library>) -> Result<(), Error> {
 
 #[test]
 fn a_library_may_be_replaced_or_removed_while_it_is_loaded() {
-    // Of the system's only: the second one finds its own libraries beside itself.
+    // Of the system's only: the second one finds its own libraries next to itself.
     let Ok(library) = Library::find() else {
         return eprintln!("SKIPPED a_library_may_be_replaced: no libfabric");
     };

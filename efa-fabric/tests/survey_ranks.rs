@@ -67,7 +67,7 @@ fn meet_with(
     run_rank(library, meeting, options, interrupt, &mut |_| {})
 }
 
-/// The report of rank 0, after a look at whether the others have what it comes to for their node.
+/// The report of rank 0, after a check that the others have what it comes to for their node.
 #[track_caller]
 #[allow(clippy::unwrap_used)] // of a test
 fn the_report(surveyed: &[(usize, Surveyed)]) -> Report {

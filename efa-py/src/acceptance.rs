@@ -27,7 +27,7 @@ value_class! {
 }
 
 value_class! {
-    /// Whether training may start on a cluster: EC2's side against the plan, the doctor on every
+    /// The verdict on whether training may start: EC2's side against the plan, the doctor on every
     /// node, and the survey, under instance ids. `str()` is for people; notebooks show the survey's
     /// heatmap too.
     AcceptanceReport(core::Report) {
@@ -43,7 +43,7 @@ value_class! {
         action: String = core::Report::action;
         /// What speaks against the cluster.
         against: Vec<AcceptanceFinding> = |report| list(&report.judgement.against);
-        /// What costs speed or safety, or what a measurement was too short or too small to tell.
+        /// What costs speed or safety, or what a measurement was too short or too small to show.
         warnings: Vec<AcceptanceFinding> = |report| list(&report.judgement.warnings);
         /// What was not looked at although it belongs to an acceptance: none is accepted with it.
         not_looked_at: Vec<String> = |report| report.judgement.not_looked_at.clone();
@@ -61,7 +61,7 @@ value_class! {
         survey: Option<SurveyReport> = |report| {
             report.evidence.survey.seen().cloned().map(SurveyReport)
         };
-        /// When it was judged, such as `2026-11-30T02:00:00Z`; None where nobody said.
+        /// When it was judged, such as `2026-11-30T02:00:00Z`; None where it was not given.
         finished_at: Option<String> = |report| report.finished_at();
         /// The version of efa-sdk that judged.
         version: String = |report| report.version.clone();

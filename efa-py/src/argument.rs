@@ -1,6 +1,6 @@
 //! Arguments from Python: what is taken for what, and the error that names argument, value and limit.
 //!
-//! `#[pyo3(from_py_with = given)]` stands before every parameter. pyo3 tells the error which
+//! `#[pyo3(from_py_with = given)]` stands before every parameter. pyo3 gives the error the
 //! argument it arose in (`errors.ArgumentError.add_note`), so none of this needs its name.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! Calls to AWS, of which `efa_core` tells through `tracing`, in Python's logger `efa_sdk.aws`.
+//! Calls to AWS, which `efa_core` reports through `tracing`, in Python's logger `efa_sdk.aws`.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ pub(crate) fn look(py: Python<'_>) -> PyResult<()> {
         .is_truthy()?;
     IS_ON.store(is_on, Ordering::Relaxed);
     if is_on {
-        // Another subscriber in this library would be ours, too.
+        // Another subscriber in this library would be this one, too.
         TO_LOGGING.call_once(|| drop(tracing::subscriber::set_global_default(ToLogging)));
     }
     Ok(())
@@ -49,7 +49,7 @@ fn logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     Ok(LOGGER.get_or_try_init(py, get)?.bind(py))
 }
 
-/// Takes the events of calls to AWS, and nothing else of what the AWS SDK tells.
+/// Takes the events of calls to AWS, and nothing else that the AWS SDK reports.
 struct ToLogging;
 
 impl Subscriber for ToLogging {
@@ -70,14 +70,14 @@ impl Subscriber for ToLogging {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut told = Told::default();
-        event.record(&mut told);
+        let mut fields = Fields::default();
+        event.record(&mut fields);
         // None begins once the interpreter ends, and its end waits for those that have begun.
         let Ok(call) = Call::begin(Stop::Not) else {
             return;
         };
         Python::attach(|py| {
-            if let Err(error) = told.log(py) {
+            if let Err(error) = fields.log(py) {
                 errors::report(py, error, None);
             }
         });
@@ -96,7 +96,7 @@ impl Subscriber for ToLogging {
 
 /// What an event says.
 #[derive(Default)]
-struct Told {
+struct Fields {
     service: String,
     action: String,
     attempt: u64,
@@ -105,7 +105,7 @@ struct Told {
     request_id: Option<String>,
 }
 
-impl Visit for Told {
+impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "service" => self.service = value.to_owned(),
@@ -127,7 +127,7 @@ impl Visit for Told {
     fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
-impl Told {
+impl Fields {
     /// One record: its message, and each part as an attribute of the record.
     fn log(&self, py: Python<'_>) -> PyResult<()> {
         let parts = PyDict::new(py);

@@ -185,14 +185,14 @@ impl Catalog {
     /// The types for which every condition holds, sorted.
     ///
     /// name: EC2 wildcards (`*`, `?`) in any case, any of several. architecture: `x86_64` or
-    /// `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least so many in the
+    /// `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least this many in the
     /// instance; minimum_memory_mib: in MiB. cluster_placement, capacity_block, spot, bare_metal:
     /// whether it has or can be that, either way when None. gpu_name: wildcards, any case.
     /// minimum_network_bandwidth_gbps: Gbit/s of the whole instance. zone: needs a live catalog
     /// (`Client.catalog()`).
     ///
     /// Every condition is left out by default, when None. Raises CatalogError for a malformed
-    /// pattern, a word that is none of EC2's architectures, or a zone on a catalog without
+    /// pattern, a word that is not one of EC2's architectures, or a zone on a catalog without
     /// offerings.
     ///
     /// >>> import efa_sdk as efa

@@ -89,14 +89,14 @@ impl Connection {
                 .map(|callback| callback.clone_ref(py))
         });
         Ok(match progress {
-            Some(callback) => client.with_progress(move |event| tell(&callback, event)),
+            Some(callback) => client.with_progress(move |event| notify(&callback, event)),
             None => client,
         })
     }
 }
 
 /// Calls the progress callback; what it raises is reported, and does not stop the call.
-fn tell(callback: &Py<PyAny>, event: &core::provision::Event) {
+fn notify(callback: &Py<PyAny>, event: &core::provision::Event) {
     Python::attach(|py| {
         if let Err(error) = callback.call1(py, (Event(event.clone()),)) {
             errors::report(py, error, Some(callback.bind(py)));
@@ -221,7 +221,7 @@ client_class! {
     /// Client(region='us-east-1')
     ///
     /// The first call connects; it raises Ec2Error without a region or credentials, and PlanError
-    /// for credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
+    /// for credentials from two places. The logger `efa_sdk.aws` logs each call at level DEBUG.
     Client
 }
 
@@ -423,7 +423,7 @@ fn purchase(
 }
 
 verb! {
-    /// Makes what the plan needs beside the instances (groups, instance profile) and no instance,
+    /// Makes what the plan needs besides the instances (groups, instance profile) and no instance,
     /// for launchers other than this client. The plan as it is then: its `to_*` methods write the
     /// documents. Calling it again is safe; `destroy` removes what was made.
     ///
@@ -434,7 +434,7 @@ verb! {
 }
 
 verb! {
-    /// Makes what the plan says and waits until all instances run. Calling it again is safe.
+    /// Makes what the plan lists and waits until all instances run. Calling it again is safe.
     ///
     /// Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
     /// Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
@@ -457,7 +457,7 @@ verb! {
     /// says to drain. The new nodes run before the old ones end; in a capacity reservation the old
     /// ones end first, since they hold its places. Calling it again with the same nodes is safe.
     ///
-    /// Raises PlanError for a node that is none of the cluster, or when all nodes are named;
+    /// Raises PlanError for a node that is not in the cluster, or when all nodes are named;
     /// ProvisionError or Ec2Error, as `apply`.
     stoppable replace(name: Name, nodes: Vec<String>) -> Cluster, "collections.abc.Awaitable[Cluster]";
     signature (name: "str", nodes: "Sequence[str]"), (name: "str", nodes: "Sequence[str]", cancel: "Cancel");
@@ -505,7 +505,7 @@ verb! {
 }
 
 verb! {
-    /// Every cluster of ours in the region, half-made ones too, by name.
+    /// Every cluster of efa-sdk in the region, half-made ones too, by name.
     droppable clusters() -> Rows<ClusterSummary>, "collections.abc.Awaitable[efa_sdk.rows.Rows[ClusterSummary]]";
     |client| client.clusters().await.map(|found| rows(&found))
 }

@@ -183,13 +183,13 @@ value_class! {
 }
 
 value_class! {
-    /// How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
+    /// One instance's EFA interfaces as EC2 sees them, and the peers that they can reach.
     InstanceReport(core::verify::InstanceReport) {
         /// `i-...`
         instance_id: String = |report| report.instance_id.clone();
         /// Its type.
         instance_type: String = |report| report.instance_type.clone();
-        /// The cluster of ours that it belongs to, by its tags.
+        /// The cluster of efa-sdk that it belongs to, by its tags.
         cluster: Option<String> = |report| report.cluster.clone();
         /// Its EFA interfaces.
         efa_interfaces: u32 = |report| report.efa_interfaces;
@@ -214,7 +214,7 @@ value_class! {
 }
 
 value_class! {
-    /// What `destroy` removed.
+    /// The resources that `destroy` removed.
     DestroyReport(core::provision::DestroyReport) {
         /// Name of the cluster.
         name: String = |report| report.name.clone();

@@ -54,7 +54,7 @@ impl Caller {
         if has_session && has_credentials {
             return wrong(
                 "session",
-                "session and credentials both say whose credentials to use",
+                "session and credentials both choose the credentials",
             );
         }
         if let Some(session) = &self.session {

@@ -17,7 +17,7 @@ use crate::runtime::twins;
 use crate::value::value_class;
 
 value_class! {
-    /// What one check of the doctor found.
+    /// The finding of one check of the doctor.
     DoctorFinding(fabric::doctor::Finding) {
         /// The stable dotted name of the check, such as `verbs.unopenable`.
         id: String = |finding| finding.id.clone();
@@ -25,7 +25,7 @@ value_class! {
         status: choices::DoctorStatus = |finding| finding.status.as_str().into();
         /// One line.
         title: String = |finding| finding.title.clone();
-        /// What it rests on: pairs of a path or other source, and what it said.
+        /// What it rests on: pairs of a path or other source, and its content.
         evidence: Vec<(String, String)> = |finding| {
             finding.evidence.iter().map(|e| (e.source.clone(), e.value.clone())).collect()
         };
@@ -41,7 +41,7 @@ value_class! {
 }
 
 value_class! {
-    /// Whether EFA works on a node, and if not, why; `str()` is a short text.
+    /// The verdict on EFA on a node, and if it does not work, why; `str()` is a short text.
     DoctorReport(fabric::doctor::Report) {
         /// `usable`, `not_usable`, `no_efa_by_design` or `unknown`.
         verdict: choices::DoctorVerdict = |report| report.verdict.as_str().into();
@@ -50,7 +50,7 @@ value_class! {
             fabric::doctor::Verdict::NotUsable { cause } => Some(cause.clone()),
             _ => None,
         };
-        /// What tells that there is no EFA by design, or why it could not be told.
+        /// The evidence that there is no EFA by design, or why it is not known.
         reason: Option<String> = |report| match &report.verdict {
             fabric::doctor::Verdict::NoEfaByDesign { reason } | fabric::doctor::Verdict::Unknown { reason } => {
                 Some(reason.clone())
@@ -59,7 +59,7 @@ value_class! {
         };
         /// Whether EFA is usable, and nothing failed, warned or stayed unknown.
         healthy: bool = |report| report.is_healthy();
-        /// For a process: 0 usable, 1 not usable, 2 could not tell.
+        /// For a process: 0 usable, 1 not usable, 2 unknown.
         exit_code: u8 = |report| report.exit_code();
         /// One for each check, the worst first.
         findings: Rows<DoctorFinding> = |report| rows(&report.findings);
@@ -147,7 +147,7 @@ async fn run(options: fabric::doctor::Options) -> PyResult<DoctorReport> {
 }
 
 twins! {
-    /// Says whether EFA works on this node, and if not, why; what is broken is a finding, not an
+    /// Reports whether EFA works on this node, and if not, why; what is broken is a finding, not an
     /// error.
     ///
     /// root: this machine, or a directory with a recorded tree of one, for which libfabric is not

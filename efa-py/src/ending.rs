@@ -1,5 +1,5 @@
 //! What is under way when the interpreter ends: it is stopped and waited for, and none of its threads
-//! enters Python once that is gone, which would end the process with a signal.
+//! enters Python once that is gone, which would kill the process with a signal.
 
 use std::collections::HashMap;
 use std::process;
@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 /// Time for calls to end at exit; probes look every 10 ms whether they should.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a call is told to stop.
+/// How a call is asked to stop.
 pub(crate) enum Stop {
     /// Work on a thread, which asks now and then.
     Flag(Arc<AtomicBool>),
@@ -24,12 +24,12 @@ pub(crate) enum Stop {
     Task(AbortHandle),
     /// A thread of Python that waits for a future.
     Wake(Arc<Notify>),
-    /// It cannot be told, and is short.
+    /// It cannot be asked, and is short.
     Not,
 }
 
 impl Stop {
-    fn tell(&self) {
+    fn ask(&self) {
         match self {
             Self::Flag(flag) => flag.store(true, Ordering::Relaxed),
             Self::Task(task) => task.abort(),
@@ -110,7 +110,7 @@ pub(crate) fn _stop_calls(py: Python<'_>) {
         }
         state.closed_by = Some(std::thread::current().id());
         for stop in state.by_number.values() {
-            stop.tell();
+            stop.ask();
         }
         let (mut calls, _) = UNDER_WAY
             .ended

@@ -44,7 +44,7 @@ pub(crate) fn new<C: ErrorCode>(code: C, message: &str, cure: &str) -> PyErr {
     exception(Error::new(code, message).with_cure(cure))
 }
 
-/// Shows what Python code raised that a call had run beside its work, and that stops no call. Ctrl-C
+/// Shows what Python code raised that ran next to a call's work, and that stops no call. Ctrl-C
 /// is for the call, not for the code that it happened to meet.
 pub(crate) fn report(py: Python<'_>, error: PyErr, code: Option<&Bound<'_, PyAny>>) {
     if error.is_instance_of::<PyKeyboardInterrupt>(py) {
@@ -58,7 +58,7 @@ pub(crate) fn report(py: Python<'_>, error: PyErr, code: Option<&Bound<'_, PyAny
     error.write_unraisable(py, code);
 }
 
-/// An error for an argument, whose name pyo3 tells it later where it is not known here.
+/// An error for an argument, whose name pyo3 adds later where it is not known here.
 pub(crate) fn argument(
     code: Code,
     name: Option<&str>,

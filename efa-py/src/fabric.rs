@@ -92,7 +92,7 @@ pub(crate) fn library(given: Option<&Library>) -> PyResult<Arc<fabric::Library>>
 }
 
 value_class! {
-    /// What a probe measures, and for how long.
+    /// Options of a probe: what to measure, and for how long.
     ///
     /// provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
     /// seconds for each size and each of latency and bandwidth. window: messages in flight for
@@ -103,7 +103,7 @@ value_class! {
     /// for providers with IP addresses. memory: where this side's buffers lie, `host`, or `cuda:0`
     /// for the memory of a GPU, which is never replaced by host memory: FabricError
     /// `fabric.gpu_unavailable` says in its context (`missing`) what it lacks. dmabuf: whether that
-    /// is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric is told to call no CUDA.
+    /// is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric must call no CUDA.
     /// domain, fabric: of libfabric, any of the provider when None. min_iterations, max_iterations:
     /// of each size. connect_timeout_s: seconds to reach the other side.
     ///
@@ -143,7 +143,7 @@ value_class! {
         memory: String = |o| o.endpoint.memory.to_string();
         /// Whether GPU memory is registered as a DMA-BUF.
         dmabuf: bool = |o| gpu::cuda(o.endpoint.memory).is_some_and(|cuda| cuda.dmabuf);
-        /// Whether libfabric is told to call no CUDA.
+        /// Whether libfabric must call no CUDA.
         forbid_cuda_calls: bool =
             |o| gpu::cuda(o.endpoint.memory).is_some_and(|cuda| cuda.forbid_cuda_calls);
         /// Seconds for the whole probe.

@@ -54,9 +54,9 @@ value_class! {
 }
 
 value_class! {
-    /// What a log of libfabric says; `str()` is the text form.
+    /// The evidence in a log of libfabric; `str()` is the text form.
     FabricLog(fabric::fabric_log::Log) {
-        /// What the log tells of EFA, in order of first appearance, each once.
+        /// What the log shows of EFA, in order of first appearance, each once.
         fingerprints: Vec<FabricFingerprint> = |log| list(&log.fingerprints);
         /// The warnings of libfabric, each text once; at most 256.
         warnings: Vec<FabricLogLine> = |log| list(&log.warnings);

@@ -97,7 +97,7 @@ value_class! {
 }
 
 value_class! {
-    /// What one side sent.
+    /// The messages that one side sent, and their rate.
     SideBandwidth(fabric::probe::SideBandwidth) {
         /// Messages sent.
         messages: u64 = |b| b.messages;

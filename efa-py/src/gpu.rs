@@ -44,7 +44,7 @@ pub(crate) fn cuda(memory: fabric::gpu::Memory) -> Option<fabric::gpu::CudaMemor
 }
 
 value_class! {
-    /// One thing that was looked at to tell whether the network card reaches GPU memory.
+    /// One thing that was checked to find out whether the network card reaches GPU memory.
     GpuEvidence(fabric::gpu::Evidence) {
         /// Where: a path, a call, an option by libfabric's name.
         source: String = |evidence| evidence.source.clone();

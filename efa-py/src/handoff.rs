@@ -57,7 +57,7 @@ value_class! {
 }
 
 value_class! {
-    /// What `check` found in a document.
+    /// The findings of `check` in a document.
     DocumentReport(core::handoff::DocumentReport) {
         /// The format that the document was taken for, such as `ray-cluster`; `several` where one
         /// text has documents of several.

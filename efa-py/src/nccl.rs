@@ -1,4 +1,4 @@
-//! NCCL over EFA: what its log says, and what its environment should be.
+//! NCCL over EFA: what its log shows, and what its environment should be.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ value_class! {
 }
 
 value_class! {
-    /// Why a process is not on EFA.
+    /// The reason why a process is not on EFA.
     NcclReason(fabric::nccl::Reason) {
         /// The stable id of the cause, such as `plugin_not_found`.
         cause: &'static str = |r| r.cause.as_str();
@@ -90,7 +90,7 @@ value_class! {
 }
 
 value_class! {
-    /// What a log says of a network; None where no line says it.
+    /// A network as a log shows it; None where no line shows it.
     NcclNetwork(fabric::nccl::Network) {
         /// NCCL's name: `Libfabric`, `AWS Libfabric`, `Socket`, `IB`.
         name: Option<String> = |n| n.name.clone();
@@ -177,7 +177,7 @@ value_class! {
 }
 
 value_class! {
-    /// What an NCCL log says of the network; `str()` is the text form.
+    /// The findings of an NCCL log about the network; `str()` is the text form.
     NcclReport(fabric::nccl::Report) {
         /// `on_efa`, `on_efa_degraded`, `tcp_sockets`, `infiniband`, `other_network`,
         /// `shared_memory_only`, `not_initialised`, `no_nccl_lines` or `mixed`.
@@ -315,7 +315,7 @@ impl NcclLog {
 }
 
 value_class! {
-    /// Why a variable should be set or go.
+    /// The reason to set or remove a variable.
     NcclNote(fabric::nccl::Note) {
         /// The variable.
         variable: String = |n| n.variable.clone();
@@ -330,7 +330,7 @@ value_class! {
 }
 
 value_class! {
-    /// What to do with an environment; `str()` is the text form.
+    /// Advice on an environment; `str()` is the text form.
     NcclAdvice(fabric::nccl::Advice) {
         /// Variables that must have these values, for `env_vars` of Ray's `runtime_env`.
         env_vars: BTreeMap<String, String> = |a| a.env_vars().clone();

@@ -127,7 +127,7 @@ value_class! {
 }
 
 value_class! {
-    /// What a machine of an instance type should have.
+    /// The expected hardware of an instance type.
     ExpectedEfa(fabric::node::Expected) {
         /// The instance type.
         instance_type: String = |e| e.instance_type.clone();
@@ -144,7 +144,7 @@ value_class! {
 }
 
 value_class! {
-    /// A machine, as far as its files tell; `str()` is a short text with a table.
+    /// A machine, according to its files; `str()` is a short text with a table.
     Node(fabric::node::Node) {
         /// The directory that was read.
         root: String = |n| n.root.clone();

@@ -13,7 +13,7 @@ use crate::rows::{Rows, rows};
 use crate::value::value_class;
 
 value_class! {
-    /// What of one cluster is there.
+    /// The resources of one cluster.
     ClusterSummary(core::cluster::Summary) {
         /// Its name.
         name: String = |summary| summary.name.clone();
@@ -57,7 +57,7 @@ value_class! {
 }
 
 value_class! {
-    /// Where a cluster's running instances hang in the network, by rank.
+    /// The places of a cluster's running instances in the network, by rank.
     Topology(core::topology::Topology) {
         /// Name of the cluster.
         name: String = |topology| topology.name.clone();
@@ -103,7 +103,7 @@ impl Topology {
 }
 
 value_class! {
-    /// How a script ended on one node.
+    /// The outcome of a script on one node.
     NodeOutput(core::run_command::NodeOutput) {
         /// `i-…`
         instance_id: String = |node| node.instance_id.clone();
@@ -129,7 +129,7 @@ value_class! {
 }
 
 value_class! {
-    /// How a script ended on every node of a cluster.
+    /// The outcome of a script on every node of a cluster.
     CommandReport(core::run_command::Report) {
         /// Name of the cluster.
         name: String = |report| report.name.clone();

@@ -10,7 +10,7 @@ use crate::rails::Rail;
 use crate::value::value_class;
 
 value_class! {
-    /// What is measured between the two nodes of a pair, and within which time.
+    /// Options of a pair: what to measure between its two nodes, and within which time.
     ///
     /// provider: such as `efa` or `tcp`. rails: with two or more, rates are measured on all of them
     /// at the same time, each and together; both nodes must give as many. latency_bytes,

@@ -15,7 +15,7 @@ use crate::layout::{Layout, NetworkInterface, layout_request};
 use crate::value::value_class;
 
 value_class! {
-    /// What the role that is made for the instances allows, beside being managed by SSM.
+    /// The permissions of the role that is made for the instances, besides being managed by SSM.
     ///
     /// scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
     /// permissions_boundary: the ARN of a managed policy that bounds the role, whatever policies it
@@ -65,7 +65,7 @@ value_class! {
     /// Installs a pinned EFA installer at the first boot, after verifying its checksum and its
     /// signature. Give installer_version and installer_sha256 together to pin another one.
     ///
-    /// minimal: kernel module and rdma-core only. huge_pages: reserve so many. instance_store: mount
+    /// minimal: kernel module and rdma-core only. huge_pages: reserve n. instance_store: mount
     /// all disks of the instance store there as one file system, as RAID 0 where there are several;
     /// what is on it is lost when the instance stops. extra_script: your own commands after all of
     /// it.
@@ -209,11 +209,11 @@ value_class! {
     /// all instances go to one, the next is tried where a zone has no capacity; vpc: the same for
     /// the VPC, needed when subnet is None. image: `ami-…`, `al2023`, `dlami-al2023`,
     /// `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or `owner/name pattern`.
-    /// minimum_count: launch with so many if not all can be had; all or nothing when None.
+    /// minimum_count: launch with this many if not all can be had; all or nothing when None.
     /// capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity Block, several with
     /// their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a resource group of
     /// reservations. security_group: use this group (id, tag or name), which must allow all traffic
-    /// with itself both ways, or gets the missing rules with adopt_security_group; made when None.
+    /// from and to itself, or gets the missing rules with adopt_security_group; made when None.
     /// ssh_cidrs: ranges that may reach port 22 of a group that is made. placement: `cluster` or
     /// `none`; placement_group_name: use this cluster placement group; made when None. interfaces:
     /// your own instead of a profile's, under the same checks. profile, efa, public_ip: as in
@@ -231,7 +231,7 @@ value_class! {
     /// long after the plan is made each node ends itself, 10 minutes to 365 days; never when None.
     /// bootstrap: installs the EFA software at the first boot, after user_data has run. user_data: at
     /// most 16,384 bytes with the bootstrap's script, no secrets; what is larger is compressed with
-    /// gzip if cloud-init reads it, and with compress_user_data what is smaller, too; beside a
+    /// gzip if cloud-init reads it, and with compress_user_data what is smaller, too; with a
     /// bootstrap a script (`#!…`), `#cloud-config`, `#cloud-boothook` or `#include`. launch_template:
     /// a template's id or name, and `:version` (`$Default` without): what it sets and the
     /// specification does not is taken, what contradicts it is refused; image `launch-template` takes

@@ -117,7 +117,7 @@ fn text_of(page: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 value_class! {
-    /// What the instances of a plan cost per hour, or why that is unknown: `str()` says all.
+    /// The cost of a plan's instances per hour, or why it is unknown: `str()` shows all.
     Cost(core::Cost) {
         /// Name of the cluster.
         name: String = |cost| cost.name.clone();

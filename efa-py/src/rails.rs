@@ -87,7 +87,7 @@ value_class! {
 }
 
 value_class! {
-    /// What came of one rail.
+    /// The result of one rail.
     RailResult(fabric::rails::RailResult) {
         /// The rail.
         rail: Rail = |r| Rail(r.rail.clone());

@@ -1,4 +1,4 @@
-//! How Python waits for Rust: the GIL released, Ctrl-C heard, forks refused.
+//! How Python waits for Rust: the GIL released, Ctrl-C handled, forks refused.
 
 use std::future::Future;
 use std::process;
@@ -173,7 +173,7 @@ pub(crate) use twins;
 
 /// The future as a Python awaitable on the running event loop; cancelling it drops the future.
 ///
-/// Not `pyo3_async_runtimes`' own: there, nothing tells when a result has been handed over, which
+/// Not `pyo3_async_runtimes`' own: there, nothing shows when a result has been handed over, which
 /// must be before the interpreter ends.
 pub(crate) fn awaitable<'py, F, T>(py: Python<'py>, future: F) -> PyResult<Bound<'py, PyAny>>
 where
@@ -201,9 +201,9 @@ where
         // Python's lock may take long: not on a thread that carries futures.
         tokio::task::spawn_blocking(move || {
             Python::attach(|py| {
-                let told = settle(py, &event_loop, &waiting, result);
+                let notified = settle(py, &event_loop, &waiting, result);
                 // The loop was closed: nobody waits any more.
-                drop((told, event_loop, waiting));
+                drop((notified, event_loop, waiting));
             });
             drop(call);
         });

@@ -34,7 +34,7 @@ fn failure(sight: &runs::Sight) -> Option<core::Failure> {
 }
 
 value_class! {
-    /// What one node of a pair saw: a measurement, or why there is none.
+    /// The view of one node of a pair: a measurement, or why there is none.
     PairSight(runs::Sight) {
         /// Whether the pair was measured.
         is_measured: bool = |sight| measured(sight).is_some();
@@ -95,7 +95,7 @@ impl PairSight {
 }
 
 value_class! {
-    /// How far a survey is.
+    /// The progress of a survey.
     SurveyProgress(runs::Progress) {
         /// Rounds that are done.
         rounds: usize = |p| p.rounds;
@@ -392,8 +392,8 @@ fn rank_call(
             let mut tell = |state: &runs::Progress| {
                 if let Some(progress) = &progress {
                     Python::attach(|py| {
-                        let told = progress.call1(py, (SurveyProgress(state.clone()),));
-                        if let Err(error) = told {
+                        let notified = progress.call1(py, (SurveyProgress(state.clone()),));
+                        if let Err(error) = notified {
                             // It is not what the survey is for.
                             error.write_unraisable(py, None);
                         }

@@ -25,7 +25,7 @@ value_class! {
     /// What one node does in one step of a pattern, all of it at the same time. What it leaves for
     /// another on the exchange lies under keys that end in `/to/` and the other's number.
     SurveyFlowTask(runs::FlowTask) {
-        /// Tells this step from all others on the exchange.
+        /// Distinguishes this step from all others on the exchange.
         name: String = |task| task.name.clone();
         /// The node that this is for, by number.
         node: usize = |task| task.node;
@@ -45,7 +45,7 @@ value_class! {
 }
 
 value_class! {
-    /// What one node saw of a step.
+    /// The view of one node on a step.
     SurveyFlowSights(runs::FlowSights) {
         /// Rates in Gbit/s by the number of the receiving node; None where the flow failed.
         sent: Vec<(usize, Option<f64>)> = |sights| {

@@ -83,7 +83,7 @@ impl SurveyThresholds {
 }
 
 value_class! {
-    /// How to survey: every setting of a plan. The whole is what `SurveyPlan`, `run_rank`,
+    /// Options of a survey: every setting of a plan. The whole is what `SurveyPlan`, `run_rank`,
     /// `efa_sdk.ray.survey` and `efa_sdk.torch.survey` take as `options`.
     ///
     /// mode: `full` (every pair), `sampled` (bad nodes of large clusters in few rounds), `ring`,

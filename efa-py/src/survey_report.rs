@@ -83,7 +83,7 @@ fn absent(state: &runs::NodeState) -> Option<(String, String)> {
 }
 
 value_class! {
-    /// What became of a node in a survey.
+    /// The fate of a node in a survey.
     ///
     /// kind: `measured`; `joined`, and nothing could be measured with it; `lost`, when it joined
     /// and then gave no answer although it was asked again; `absent`, when it never joined or its
@@ -128,7 +128,7 @@ value_class! {
         instance_id: Option<String> = |node| node.known_instance_id();
         /// The id in a Ray cluster, which Ray's own commands take.
         ray_node_id: Option<String> = |node| node.ray_node_id.clone();
-        /// Rails that it offers for measuring; 0 where they are not told apart.
+        /// Rails that it offers for measuring; 0 where they are not distinguished.
         rails: usize = |node| node.rails;
         /// Its network nodes from the top level down.
         network_nodes: Vec<String> = |node| node.network_nodes.clone();
@@ -256,7 +256,7 @@ value_class! {
 }
 
 value_class! {
-    /// What changed since an earlier report: `str()` is one line each.
+    /// The changes since an earlier report: `str()` is one line each.
     SurveyComparison(runs::Comparison) {
         /// Whether nothing changed, and rates were compared.
         same: bool = |c| c.is_same();
@@ -375,9 +375,9 @@ value_class! {
         /// Share of all pairs of nodes that were tried, 0 to 1: nothing is known of the others.
         links_seen: f64 = |report| report.conclusion.links_seen;
         /// How much single measurements of bandwidth vary (standard deviation), in percent; None
-        /// where too few nodes were measured to tell.
+        /// where too few nodes were measured to estimate it.
         noise_percent: Option<f64> = |report| report.conclusion.noise_percent;
-        /// The least loss of a node that could be told from that noise, in percent.
+        /// The least loss of a node that could be distinguished from that noise, in percent.
         detectable_percent: Option<f64> = |report| report.conclusion.detectable_percent;
         /// How many of 100 nodes that are bad in 30 % of their measurements a survey of this many
         /// measurements names at best: computed, not measured.
@@ -390,7 +390,7 @@ value_class! {
         options: Option<SurveyOptions> = |report| report.options.clone().map(SurveyOptions);
         /// The version of efa-sdk that surveyed; None in older reports.
         version: Option<String> = |report| report.version.clone();
-        /// When it ended, such as `2026-11-30T02:00:00Z`; None where nobody said.
+        /// When it ended, such as `2026-11-30T02:00:00Z`; None where it was not given.
         finished_at: Option<String> = |report| report.finished_at();
         /// Measurements and failures, those of single rails too: as many as `rows()`.
         measurements: usize = |report| report.observations.len();
@@ -429,7 +429,7 @@ impl SurveyReport {
             .collect()
     }
 
-    /// Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
+    /// Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `concurrency`,
     /// `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
     #[pyo3(signature = () -> "list[dict[str, typing.Any]]")]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -444,7 +444,7 @@ impl SurveyReport {
             row.set_item("b", self.0.name(o.b))?;
             row.set_item("rail", o.rail)?;
             row.set_item("round", o.round)?;
-            row.set_item("company", word(&o.company)?)?;
+            row.set_item("concurrency", word(&o.concurrency)?)?;
             row.set_item("latency_us", m.latency_us)?;
             row.set_item("gbps_a_to_b", m.gbps_a_to_b)?;
             row.set_item("gbps_b_to_a", m.gbps_b_to_a)?;

@@ -28,7 +28,7 @@ pub enum Field {
     Loss = 65,
     /// Bytes per second, 0: no limit.
     Rate = 66,
-    /// The device sends and hears nothing.
+    /// The device sends and receives nothing.
     Dead = 67,
     /// The port is down, and the device as if dead.
     Down = 68,
@@ -257,7 +257,7 @@ impl Published {
         }
         // Two processes must not write at once, or the older number stays.
         let operation = libc::LOCK_EX | if force { 0 } else { libc::LOCK_NB };
-        // SAFETY: an open file of ours.
+        // SAFETY: a file that this library opened.
         if unsafe { libc::flock(control.file.as_raw_fd(), operation) } != 0 {
             return;
         }

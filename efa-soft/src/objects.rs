@@ -73,7 +73,7 @@ pub(crate) unsafe fn context_object(context: *mut abi::Context) -> *mut ContextO
 pub(crate) unsafe fn opened<'a>(context: *mut abi::Context) -> Option<&'a Arc<Opened>> {
     // SAFETY: the caller's promise.
     let object = unsafe { context_object(context) };
-    // SAFETY: null or a live object of ours.
+    // SAFETY: null or a live object of this library.
     unsafe { object.as_ref() }.map(|object| &object.opened)
 }
 

@@ -47,7 +47,7 @@ impl Port {
                 Some(Ok(listed)) => listed,
                 Some(Err(word)) => {
                     eprintln!(
-                        "efa-soft: SOFT_EFA_CAPS: {word:?} is no capability; use read, write, \
+                        "efa-soft: SOFT_EFA_CAPS: {word:?} is not a capability; use read, write, \
                                rnr, sgid, unsolicited, none, or efa0 to efa3"
                     );
                     capability::of_part(found.part)

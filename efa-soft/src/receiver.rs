@@ -399,7 +399,9 @@ impl Pair {
         let recent: Vec<_> = self
             .sources
             .iter_mut()
-            .filter(|(_, _, source)| now.saturating_sub(source.heard) < around.settings.timeout)
+            .filter(|(_, _, source)| {
+                now.saturating_sub(source.last_received) < around.settings.timeout
+            })
             .map(|(from, cookie, source)| {
                 (
                     from,

@@ -131,7 +131,7 @@ impl Pair {
         self.transmit(around, to, header, Payload::Memory(ranges.parts()), answers)
     }
 
-    /// Makes packets of the requests of a flow, as far as window and rate allow.
+    /// Makes packets of the requests of a flow, within window and rate.
     pub(crate) fn push(&mut self, around: &mut Around<'_>, flow_at: usize, now: u64) {
         while let Some(slot) = self.flows[flow_at].waiting.front().copied() {
             let flow = &mut self.flows[flow_at];
@@ -252,14 +252,14 @@ impl Pair {
             let mut at = 0;
             while let Some(segment) = self.flows[flow_at].segments.get(at).copied() {
                 let flow = &mut self.flows[flow_at];
-                let silent_since = segment.since.max(flow.heard);
+                let silent_since = segment.since.max(flow.last_received);
                 if segment.due > now {
                     self.wake_at(segment.due);
                     at += 1;
                 } else if now.saturating_sub(silent_since) > around.settings.timeout {
-                    let was_heard = flow.heard != 0;
+                    let was_received = flow.last_received != 0;
                     around.port.control.count(Counter::RetransTimeoutEvents, 1);
-                    let status = if was_heard {
+                    let status = if was_received {
                         Status::Unresponsive
                     } else {
                         Status::Unreachable
@@ -389,7 +389,7 @@ impl Pair {
         let endless = self.rnr_retry == 7;
         let limit = u32::from(self.rnr_retry);
         let flow = &mut self.flows[flow_at];
-        flow.heard = now;
+        flow.last_received = now;
         let segment = &mut flow.segments[at];
         let Some(status) = Status::from_number(header.status).filter(|s| *s != Status::Ok) else {
             return;
@@ -422,7 +422,7 @@ impl Pair {
             if self.flows[flow_at].to != Some(peer) {
                 continue;
             }
-            self.flows[flow_at].heard = tick::now();
+            self.flows[flow_at].last_received = tick::now();
             while let Some(segment) = self.flows[flow_at].segments.first().copied() {
                 self.finish(around, segment.work, Status::BadQueuePair);
             }

@@ -177,7 +177,7 @@ impl Socket {
         Ok(count)
     }
 
-    /// The peers that an ICMP error said have no such port.
+    /// The peers that have no such port, by an ICMP error.
     pub(crate) fn unreachable(&self) -> Vec<SocketAddrV4> {
         let mut found = Vec::new();
         loop {

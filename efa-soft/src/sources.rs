@@ -29,7 +29,7 @@ pub(crate) struct Source {
     /// To be acknowledged with the next packet.
     pub(crate) acks: Vec<u32>,
     pub(crate) device: u8,
-    pub(crate) heard: u64,
+    pub(crate) last_received: u64,
 }
 
 impl Source {
@@ -40,7 +40,7 @@ impl Source {
             refused: HashMap::new(),
             acks: Vec::new(),
             device: 0,
-            heard: 0,
+            last_received: 0,
         }
     }
 
@@ -130,13 +130,16 @@ impl Sources {
     /// The sender at an address whose queue pair has this cookie.
     pub(crate) fn of(&mut self, from: SocketAddrV4, cookie: u64, now: u64) -> &mut Source {
         if self.known.len() >= MAX_SOURCES && !self.known.contains_key(&(from, cookie)) {
-            let oldest = self.known.iter().min_by_key(|(_, source)| source.heard);
+            let oldest = self
+                .known
+                .iter()
+                .min_by_key(|(_, source)| source.last_received);
             if let Some(key) = oldest.map(|(key, _)| *key) {
                 self.known.remove(&key);
             }
         }
         let source = self.known.entry((from, cookie)).or_insert_with(Source::new);
-        source.heard = now;
+        source.last_received = now;
         source
     }
 

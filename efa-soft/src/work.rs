@@ -142,8 +142,8 @@ pub(crate) struct Flow {
     /// Work requests that have packets to make.
     pub(crate) waiting: VecDeque<usize>,
     pub(crate) segments: Vec<Segment>,
-    /// When the peer was last heard, 0: never.
-    pub(crate) heard: u64,
+    /// When the peer was last received from, 0: never.
+    pub(crate) last_received: u64,
     window: f64,
     shrunk: u64,
     round_trip: f64,
@@ -159,7 +159,7 @@ impl Flow {
             read_psn: 0,
             waiting: VecDeque::new(),
             segments: Vec::new(),
-            heard: 0,
+            last_received: 0,
             window: 32.0,
             shrunk: 0,
             round_trip: 0.0,
@@ -187,7 +187,7 @@ impl Flow {
 
     /// Notes an answer: the window grows by one per window, as TCP's does.
     pub(crate) fn on_answer(&mut self, segment: &Segment, now: u64) {
-        self.heard = now;
+        self.last_received = now;
         self.window = (self.window + 1.0 / self.window).min(WINDOW as f64);
         if segment.copies == 1 {
             let sample = now.saturating_sub(segment.sent) as f64;

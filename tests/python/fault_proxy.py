@@ -321,7 +321,7 @@ def render(envelope: str, code: str, message: str, request_id: str) -> str:
 
 
 def _without(answer: bytes, made: Mapping[str, str]) -> bytes:
-    """The same listing as from a replica that has not heard of what was made."""
+    """The same listing as from a replica that has not yet seen what was made."""
     root = ElementTree.fromstring(answer)
     for listing in root:
         for item in list(listing):

@@ -300,7 +300,7 @@ class Hosts:
 
     def _at_switch(self, line: str) -> str:
         assert self._switch is not None
-        # Only its network: hosts are told by the process ids of this machine.
+        # Only its network: hosts are identified by the process ids of this machine.
         return _run("nsenter", f"--target={self._switch.init}", "--net", *shlex.split(line))
 
     def _build(self, number: int) -> None:

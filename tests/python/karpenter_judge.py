@@ -1,4 +1,4 @@
-"""Karpenter's own judge, as far as it can be had: the CRDs' schema, and their CEL rules.
+"""Karpenter's own validators that can be had: the CRDs' schema, and their CEL rules.
 
 Strict as `kubectl apply --validate=strict`: a field that the schema does not have is an error. CEL
 by cel-python, with `find` and `split`, which Kubernetes adds to the language. Rules about updates

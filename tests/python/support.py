@@ -128,7 +128,7 @@ class Cloud:
         return sorted(live, key=lambda i: (i["AmiLaunchIndex"], i["InstanceId"]))
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Looks until it holds: each look lets the stand-in's instances move on."""
+        """Looks until it holds: each poll lets the stand-in's instances move on."""
         assert any(holds() for _ in range(20))
 
     def state(self) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def test_the_verdict_for_other_ranks_does_not_grow_with_the_cluster() -> None:
     report = SimpleNamespace(
         verdict="accepted", exit_status=0, action=names, raise_for_verdict=lambda: None
     )
-    told = acceptance.summary(cast("AcceptanceReport", report))
-    assert len(told.action) == 1000
-    assert told.accepted
-    assert AcceptanceSummary.from_json(told.to_json()) == told
+    reported = acceptance.summary(cast("AcceptanceReport", report))
+    assert len(reported.action) == 1000
+    assert reported.accepted
+    assert AcceptanceSummary.from_json(reported.to_json()) == reported

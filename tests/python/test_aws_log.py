@@ -17,20 +17,20 @@ NAME = "efa_sdk.aws"
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.DEBUG, logger=NAME)
     return caplog
 
 
-def lines(told: pytest.LogCaptureFixture) -> list[Any]:
-    return [record for record in told.records if record.name == NAME]
+def lines(logged: pytest.LogCaptureFixture) -> list[Any]:
+    return [record for record in logged.records if record.name == NAME]
 
 
-def test_a_line_for_each_call(cloud: Cloud, told: pytest.LogCaptureFixture) -> None:
+def test_a_line_for_each_call(cloud: Cloud, logged: pytest.LogCaptureFixture) -> None:
     since = len(cloud.stand_in.requests)
     cloud.client.apply(cloud.plan())
     sent = Counter(request.action for request in cloud.stand_in.requests[since:])
-    found = lines(told)
+    found = lines(logged)
     assert Counter(line.aws_action for line in found) == sent
     assert {line.levelno for line in found} == {logging.DEBUG}
     assert {line.aws_attempt for line in found} == {1}
@@ -44,10 +44,10 @@ def test_a_line_for_each_call(cloud: Cloud, told: pytest.LogCaptureFixture) -> N
     assert text.endswith(f" ms, request {launch.aws_request_id}")
 
 
-def test_a_throttled_call_has_two_attempts(cloud: Cloud, told: pytest.LogCaptureFixture) -> None:
+def test_a_throttled_call_has_two_attempts(cloud: Cloud, logged: pytest.LogCaptureFixture) -> None:
     cloud.stand_in.fail("DescribeInstances", "RequestLimitExceeded", status=503)
     cloud.client.clusters()
-    found = [line for line in lines(told) if line.aws_action == "DescribeInstances"]
+    found = [line for line in lines(logged) if line.aws_action == "DescribeInstances"]
     assert [(line.aws_attempt, line.aws_outcome) for line in found] == [
         (1, "RequestLimitExceeded"),
         (2, "ok"),
@@ -56,15 +56,15 @@ def test_a_throttled_call_has_two_attempts(cloud: Cloud, told: pytest.LogCapture
 
 
 def test_no_secret_and_no_parameter(
-    cloud: Cloud, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret-of-the-key")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "the-token-of-the-session")
-    told.set_level(logging.DEBUG)  # every logger
+    logged.set_level(logging.DEBUG)  # every logger
     client = cloud.connect()
     client.apply(cloud.plan(name="name-of-a-cluster"))
-    assert lines(told)
-    shown = "\n".join(str(vars(line)) for line in lines(told))
+    assert lines(logged)
+    shown = "\n".join(str(vars(line)) for line in lines(logged))
     for hidden in ("the-secret-of-the-key", "the-token-of-the-session", "name-of-a-cluster"):
         assert hidden not in shown
 
@@ -82,7 +82,7 @@ def test_off_by_default_and_once_it_is_off_again(
     assert len(lines(caplog)) == seen
 
 
-def test_coroutines_tell_it_too(cloud: Cloud, told: pytest.LogCaptureFixture) -> None:
+def test_coroutines_log_it_too(cloud: Cloud, logged: pytest.LogCaptureFixture) -> None:
     options = {"region": cloud.network.region, "endpoint_url": cloud.stand_in.endpoint_url}
 
     async def look() -> None:
@@ -92,11 +92,11 @@ def test_coroutines_tell_it_too(cloud: Cloud, told: pytest.LogCaptureFixture) ->
     since = len(cloud.stand_in.requests)
     asyncio.run(look())
     sent = Counter(request.action for request in cloud.stand_in.requests[since:])
-    assert Counter(line.aws_action for line in lines(told)) == sent
+    assert Counter(line.aws_action for line in lines(logged)) == sent
 
 
 def test_what_a_filter_raises_stops_no_call(
-    cloud: Cloud, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", raised.append)
@@ -128,11 +128,11 @@ assert client.clusters() == []
 
 
 def test_an_attempt_that_nobody_answers(
-    aws_environment: None, told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    aws_environment: None, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     client = efa.Client(region="us-east-1", endpoint_url="http://127.0.0.1:1")
     with pytest.raises(efa.errors.Ec2Error):
         client.clusters()
-    outcomes = {(line.aws_outcome, line.aws_request_id) for line in lines(told)}
+    outcomes = {(line.aws_outcome, line.aws_request_id) for line in lines(logged)}
     assert outcomes == {("unreachable", None)}

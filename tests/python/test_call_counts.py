@@ -117,7 +117,7 @@ def test_elastic_ips_cost_two_calls_each(cloud: Cloud, count: Count) -> None:
 
 
 def test_waiting_reads_states_only(cloud: Cloud) -> None:
-    """The bytes of a look do not grow with the interfaces, and only looks grow with the wait."""
+    """The bytes of a poll do not grow with the interfaces, and only polls grow with the wait."""
     sizes = {}
     for instance_type in (SMALL, P5):
         applied, destroyed = {}, {}

@@ -78,7 +78,7 @@ def own_parameter(cloud: Cloud) -> dict[str, Any]:
 
 
 def group(cloud: Cloud, *, with_rules: bool) -> str:
-    """A security group of a stranger."""
+    """A security group of another account."""
     made = cloud.ec2.create_security_group(
         GroupName="theirs", Description="d", VpcId=cloud.network.vpc_id
     )["GroupId"]
@@ -172,7 +172,7 @@ OF_NODES = {
     ("Read", "ec2:DescribeVolumes"),
     ("ChangeCount", "ec2:CreateTags"),
 }
-#: Without it each look at instances that start is a full read.
+#: Without it each poll of instances that start is a full read.
 CHEAPER = {("Read", "ec2:DescribeInstanceStatus")}
 #: Without these the plan only says that it could not look.
 LOOKS = {("Read", "ec2:DescribeRouteTables"), ("Read", "ec2:DescribeVpcEndpoints")}
@@ -333,7 +333,7 @@ def assert_bounded(cloud: Cloud, iam: Any) -> None:
     denied(iam.delete_role_permissions_boundary, RoleName=name)
 
 
-@pytest.mark.parametrize("tag", [None, THEIRS], ids=["stranger", "other-cluster"])
+@pytest.mark.parametrize("tag", [None, THEIRS], ids=["another", "other-cluster"])
 def test_what_is_not_the_clusters_is_out_of_reach(
     scene: SceneOf, tag: dict[str, str] | None
 ) -> None:

@@ -213,7 +213,7 @@ async def cancelled(
     """How a task ends that is cancelled while its request is held."""
     assert await asyncio.to_thread(gate.reached.wait, DEADLINE_S)
     task.cancel()
-    for _ in range(5):  # until the coroutine has heard of it
+    for _ in range(5):  # until the coroutine has received it
         await asyncio.sleep(0)
     assert not task.done()
     if release:

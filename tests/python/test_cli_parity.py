@@ -207,7 +207,7 @@ def test_the_same_end_state(cloud: Cloud, intent: Intent) -> None:
     assert theirs["count"] == 2
     assert sum(1 for leaf in theirs if " interface " in leaf) == 2 * intent.interfaces
 
-    spec = {"volume_size_gib": 8, **intent.spec}  # the image's own, as theirs without a word
+    spec = {"volume_size_gib": 8, **intent.spec}  # the image's own, as by default
     cloud.apply(intent.instance_type, profile=intent.profile, **spec)
     ours = end_state(cloud, "efa-sdk-train", "efa-sdk-train")
     differences = {

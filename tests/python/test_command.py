@@ -96,7 +96,7 @@ class TestWithoutEc2:
         for option in options_of(verb):
             said = option.help or ""
             name = option.option_strings[0]
-            assert re.search("; |default|needed", said), f"{name}: {said}"
+            assert re.search("; |default|required|needed", said), f"{name}: {said}"
             if name.endswith("-s"):
                 assert "second" in said, f"{name}: {said}"
             if name.endswith(("-bytes", "-gbps")):

@@ -469,7 +469,7 @@ def test_an_image_is_not_chosen_by_its_name_alone(cloud: Cloud, text: str) -> No
     check(raised(lambda: cloud.spec(image=text)), "plan.invalid_spec", field="image")
 
 
-def test_a_strangers_image_is_warned_of(cloud: Cloud) -> None:
+def test_an_image_of_another_account_produces_a_warning(cloud: Cloud) -> None:
     (found,) = cloud.ec2.describe_images(Owners=[OTHER_ACCOUNT], Filters=x86_64())["Images"]
     (warning,) = cloud.plan(P5, image=found["ImageId"]).warnings
     assert OTHER_ACCOUNT in warning
@@ -481,7 +481,7 @@ def x86_64() -> list[dict[str, Any]]:
     return [{"Name": "architecture", "Values": ["x86_64"]}]
 
 
-def test_a_public_parameter_that_names_a_strangers_image_is_refused(cloud: Cloud) -> None:
+def test_a_public_parameter_that_names_an_image_of_another_account_is_refused(cloud: Cloud) -> None:
     (found,) = cloud.ec2.describe_images(Owners=[OTHER_ACCOUNT], Filters=x86_64())["Images"]
     name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
     _overwrite_public_parameter(name, found["ImageId"])

@@ -172,9 +172,9 @@ def test_no_efa_by_design(laptop: pathlib.Path) -> None:
     report = fabric.doctor(root=str(laptop))
     assert (report.verdict, report.exit_code) == ("no_efa_by_design", 1)
     assert report.reason == "it is not an EC2 instance, its maker is LENOVO"
-    told = fabric.doctor(root=str(laptop), instance_type="p5.48xlarge")
-    assert (told.verdict, told.cause) == ("not_usable", "pci.devices")
-    assert told.instance_type == "p5.48xlarge"
+    reported = fabric.doctor(root=str(laptop), instance_type="p5.48xlarge")
+    assert (reported.verdict, reported.cause) == ("not_usable", "pci.devices")
+    assert reported.instance_type == "p5.48xlarge"
 
 
 def ec2(root: pathlib.Path, name: str) -> str:

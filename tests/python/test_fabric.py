@@ -237,7 +237,7 @@ def test_two_processes(here: str, there: str, provider: str) -> None:
         peer.join()
 
 
-def test_a_stranger_is_refused_and_nobody_is_unreachable() -> None:
+def test_an_unknown_client_is_refused_and_nobody_is_unreachable() -> None:
     server = fabric.Server("a secret of tests")
     answers: list[str] = []
 
@@ -260,7 +260,7 @@ def test_a_stranger_is_refused_and_nobody_is_unreachable() -> None:
         fabric.Server("a secret of tests", address="nowhere")
 
 
-def test_strangers_do_not_end_the_wait_and_the_server_has_a_limit() -> None:
+def test_unknown_clients_do_not_end_the_wait_and_the_server_has_a_limit() -> None:
     server = fabric.Server("a secret of tests")
     host, port = server.address.split(":")
     answers: list[object] = []
@@ -275,8 +275,8 @@ def test_strangers_do_not_end_the_wait_and_the_server_has_a_limit() -> None:
         thread = threading.Thread(target=answer, kwargs=limits)
         thread.start()
         for _ in range(3):  # a port scan: connected, and reset at once
-            with socket.create_connection((host, int(port))) as stranger:
-                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with socket.create_connection((host, int(port))) as unknown:
+                unknown.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
             return fabric.connect(server.address, "a secret of tests", options)
         finally:
@@ -365,7 +365,7 @@ async def test_coroutines_leave_the_loop_alone_and_can_be_cancelled() -> None:
 @pytest.mark.parametrize("path", LIBRARIES)
 @pytest.mark.parametrize("provider", ["tcp", "shm"])
 def test_ctrl_c_stops_a_probe(path: str, provider: str) -> None:
-    # Debian's libfabric brings a library that takes SIGINT and ends the process at it.
+    # Debian's libfabric brings a library that takes SIGINT and exits the process at it.
     script = (
         "import sys\n"
         "from efa_sdk import fabric\n"

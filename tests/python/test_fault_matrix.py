@@ -2,7 +2,7 @@
 
 Proof by exhaustion, over real HTTP and with the SDK's own retries: see `fault_proxy`. After each
 disturbance another client finishes the job; the end state is that of an undisturbed run, nothing
-is left after `destroy`, and nothing of a stranger has changed.
+is left after `destroy`, and nothing of another owner has changed.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class Bench:
         self.done = normal(self.cloud.state())
 
     def fresh(self) -> Cloud:
-        """An EC2 with strangers in it, and nothing of ours; the same ids every time."""
+        """An EC2 with resources of others in it, and none of efa-sdk; the same ids always."""
         self.stand_in.reset()
         self.stand_in.transition_describes = 0
         self.cloud = Cloud(self.stand_in)
-        strangers(self.cloud)
+        resources_of_others(self.cloud)
         self.before = self.cloud.state()
         return self.cloud
 
@@ -171,8 +171,8 @@ class Dishonest(AssertionError):
     """The disturbed run did not do or say what it should; but another client healed it."""
 
 
-def strangers(cloud: Cloud) -> None:
-    """Another cluster of ours whose name begins like this one's, and things that nobody tagged."""
+def resources_of_others(cloud: Cloud) -> None:
+    """Another cluster whose name starts like this one's, and things that nobody tagged."""
     ec2, subnet = cloud.ec2, cloud.network.subnet_for(SMALL)
     cluster = [{"Key": "efa-sdk:cluster", "Value": "train-2"}, {"Key": "Name", "Value": "train"}]
 

@@ -142,7 +142,8 @@ def test_resources_are_what_ray_finds(cloud: Cloud, ray_environment: dict[str, s
     plans = [prepared(cloud, t, name=t.split(".")[0]) for t in LAYOUT_CLASSES]
     texts = [plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl") for plan in plans]
     answers = judged([without_resources(text) for text in texts], ray_environment)
-    # What it finds where a file says nothing is what ours says, but for the kind of accelerator.
+    # What it finds where a file says nothing is what efa-sdk writes, but for the kind of
+    # accelerator.
     for text, answer in zip(texts, answers, strict=True):
         (found,) = [r for name, r in answer["resources"].items() if name != "head"]
         found = {key: n for key, n in found.items() if not key.startswith("accelerator_type:")}

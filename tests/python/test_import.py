@@ -169,8 +169,8 @@ from efa_sdk.errors import MissingExtraError
 try:
     {asked}
 except MissingExtraError as error:
-    told = [error.code, isinstance(error, ImportError)]
-    print(json.dumps([*told, error.context["package"], error.context["extra"], error.cure]))
+    reported = [error.code, isinstance(error, ImportError)]
+    print(json.dumps([*reported, error.context["package"], error.context["extra"], error.cure]))
 """
 
 

@@ -251,7 +251,7 @@ def test_a_role_of_that_name_that_is_not_ours(cloud: Cloud, client: efa.Client) 
     assert ("role", NAME) not in error.leftovers
     assert (attached(cloud), inline(cloud), cloud.instances()) == ([], {}, [])
     client.destroy("train")
-    assert roles(cloud) == {NAME}, "a stranger's"
+    assert roles(cloud) == {NAME}, "another owner's"
     assert cloud.made() == set()
 
 
@@ -264,7 +264,7 @@ def test_a_profile_of_that_name_that_is_not_ours(cloud: Cloud, client: efa.Clien
 
 
 @pytest.mark.parametrize("lost", [None, *REMOVED])
-def test_destroy_removes_ours_and_never_a_strangers(
+def test_destroy_removes_its_own_and_never_another_owners(
     cloud: Cloud, client: efa.Client, lost: str | None
 ) -> None:
     node_profile(cloud.stand_in, "theirs")

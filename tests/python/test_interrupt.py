@@ -210,7 +210,7 @@ def test_a_spawned_child_works(cloud: Cloud, tmp_path: Path) -> None:
     assert done.stdout.strip() == "True"
 
 
-def test_events_tell_what_happens(cloud: Cloud) -> None:
+def test_events_report_what_happens(cloud: Cloud) -> None:
     events: list[efa.Event] = []
     client = cloud.connect(progress=events.append)
     plan = cloud.plan()

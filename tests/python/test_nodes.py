@@ -37,9 +37,9 @@ def test_several_clusters_half_made_ones_too(cloud: Cloud) -> None:
     cloud.stand_in.fail("RunInstances", "UnauthorizedOperation")
     raised(lambda: cloud.apply(name="half"))
     cloud.ec2.create_security_group(
-        GroupName="efa-sdk-stranger", Description="d", VpcId=cloud.network.vpc_id
+        GroupName="efa-sdk-another", Description="d", VpcId=cloud.network.vpc_id
     )
-    cloud.ec2.create_placement_group(GroupName="efa-sdk-stranger", Strategy="cluster")
+    cloud.ec2.create_placement_group(GroupName="efa-sdk-another", Strategy="cluster")
     cloud.ec2.allocate_address(Domain="vpc")
 
     since = len(cloud.changes())

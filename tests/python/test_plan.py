@@ -133,7 +133,7 @@ def tamper(document: Any, path: str, value: Any) -> str:
         ("format", 2),
         ("format", 4),
         ("fingerprint", "0" * 16),
-        # What apply uses beside the intent: it must not become a way to send something else.
+        # What apply uses besides the intent: it must not become a way to send something else.
         ("security_group.group_name", "default"),
         ("security_group.group_id", "sg-0evil"),
         ("placement_group.group_name", "someone-elses"),

@@ -33,7 +33,7 @@ def status(report: efa.PreflightReport) -> dict[str, str]:
 
 
 def look(cloud: Cloud, plan: efa.Plan) -> efa.PreflightReport:
-    """The report; the look changed nothing."""
+    """The report; the check changed nothing."""
     before, changes = cloud.state(), cloud.changes()
     report = cloud.client.preflight(plan)
     assert (cloud.state(), cloud.changes()) == (before, changes)

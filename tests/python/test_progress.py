@@ -56,9 +56,9 @@ def test_a_terminal_shows_every_step(cloud: Cloud) -> None:
 
 
 def event(detail: str, done: int | None = None) -> efa.Event:
-    told = {"action": "waiting", "resource_type": "instance", "id": "train", "detail": detail}
+    reported = {"action": "waiting", "resource_type": "instance", "id": "train", "detail": detail}
     counted = {} if done is None else {"done": done, "total": 2}
-    return efa.Event.from_json(json.dumps({**told, **counted}))
+    return efa.Event.from_json(json.dumps({**reported, **counted}))
 
 
 @pytest.mark.unit
@@ -78,8 +78,8 @@ def test_a_notebook_draws_in_the_cell_that_runs(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(progress, "_notebook", lambda: publish)
     monkeypatch.setattr(progress, "_running_cell", lambda: next(cells))
     with progress.Bar() as bar:
-        for told in (event("0 of 2 running", 0), event("1 of 2 running", 1), event("all", 2)):
-            bar(told)
+        for reported in (event("0 of 2 running", 0), event("1 of 2 running", 1), event("all", 2)):
+            bar(reported)
     first, second, third = shown
     assert [update for _, _, update in shown] == [False, False, True]
     assert first[1] != second[1] == third[1]
@@ -97,20 +97,20 @@ def _read(descriptor: int) -> bytes:
 def states(*, nodes: int = 6, slow: int | None = None) -> list[survey.SurveyProgress]:
     """The states of a survey of a model, a second a round."""
     plan = survey.SurveyPlan([survey.SurveyNode(f"node-{i}") for i in range(nodes)], "tcp")
-    told = []
+    reported = []
     while (pairs := plan.next()) is not None:
         for low, high in pairs:
             gbps = 50.0 if slow in (low, high) else 100.0
             sight = survey.PairSight.measured(20.0, gbps, gbps)
             plan.record((low, high), sight, sight)
-        told.append(plan.progress(elapsed_s=10.0 + len(told)))
-    return told
+        reported.append(plan.progress(elapsed_s=10.0 + len(reported)))
+    return reported
 
 
-def shown(*told: survey.SurveyProgress) -> list[str]:
+def shown(*reported: survey.SurveyProgress) -> list[str]:
     file = io.StringIO()
     with SurveyLine(disable=False, file=file) as line:
-        for state in told:
+        for state in reported:
             line(state)
     return file.getvalue().splitlines()
 
@@ -128,9 +128,7 @@ def test_a_healthy_survey_has_the_base_rounds_and_a_pace_from_the_second_on() ->
 
 def test_suspects_are_shown_and_have_no_time_left() -> None:
     *_, last = lines = shown(*states(slow=4))
-    assert re.fullmatch(
-        r"round \d+, looking again at suspects, \d+ pairs, \d+ s, suspects: node-4", last
-    )
+    assert re.fullmatch(r"round \d+, rechecking suspects, \d+ pairs, \d+ s, suspects: node-4", last)
     assert [line for line in lines[5:] if "left" in line] == []
 
 
@@ -238,9 +236,9 @@ sys.stderr = stderr
 quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02, "round_deadline_s": 120}
 efa_sdk.ray.survey(**quick)
 efa_sdk.ray.survey(**quick, progress=False)
-told = []
-efa_sdk.ray.survey(**quick, progress=told.append)
-assert [state.rounds for state in told] == [1], told
+reported = []
+efa_sdk.ray.survey(**quick, progress=reported.append)
+assert [state.rounds for state in reported] == [1], reported
 sys.stderr = open(os.devnull, "w")
 ray.shutdown()
 cluster.shutdown()
@@ -250,7 +248,7 @@ cluster.shutdown()
 def test_a_ray_survey_on_a_terminal() -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     text = on_terminal([sys.executable, "-c", RAY])
-    # Ray's own processes may write there too; of ours there is one line, of the first survey.
+    # Ray's own processes may write there too; of efa-sdk there is one line, of the first survey.
     assert text.count("starting 2 actors") == 1, text
     assert re.search(r"\r\|#{20}\| round 1 of 1, 1 pairs, \d+ s *\r\n", text), text
 

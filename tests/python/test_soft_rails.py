@@ -1,4 +1,4 @@
-"""Rails on software EFA devices: healthy, slow, lossy and dead ones, told apart by counters."""
+"""Rails on software EFA devices: healthy, slow, lossy and dead ones, distinguished by counters."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_slow_rail_costs_its_own_share_only(libfabric: str) -> None:
     # What all bytes over the time of the slowest would say.
     diluted = sum(measure["bytes"] for measure in together) * 8e-9 / report["together_s"]
     assert report["aggregate_gbps"] > 1.1 * diluted, (diluted, report)
-    # The others kept sending beside it until it was measured.
+    # The others kept sending next to it until it was measured.
     sent = {
         name: rail["together"]["evidence"]["tx_bytes"] for name, rail in rails_of(report).items()
     }

@@ -631,10 +631,10 @@ def command(*words: str) -> subprocess.Popen[str]:
 def test_the_command_serves_until_a_signal(number: signal.Signals) -> None:
     with command("--json", "--network", "--region", "us-west-2") as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        assert set(told["subnets"]) >= {"us-west-2a"}
+        reported = json.loads(process.stdout.readline())
+        assert set(reported["subnets"]) >= {"us-west-2a"}
         order = json.dumps({"instance_type": C5N, "zone": "us-west-2a", "count": 0}).encode()
-        url = told["endpoint_url"] + "/efa-sdk/"
+        url = reported["endpoint_url"] + "/efa-sdk/"
         urllib.request.urlopen(url + "capacity", order).read()
         assert json.load(urllib.request.urlopen(url + "requests")) == []
         process.send_signal(number)

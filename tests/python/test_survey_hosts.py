@@ -28,7 +28,7 @@ ROUND_DEADLINE_S = 8.0
 OPTIONS: dict[str, Any] = {
     "provider": "tcp",
     # Six programs that spin share two cores: small messages take 13 us or 500, by who runs. These
-    # take ms on the network, beside which that is little.
+    # take ms on the network, compared with which that is little.
     "latency_bytes": 65536,
     "message_bytes": 16384,
     "test_budget_s": 0.3,

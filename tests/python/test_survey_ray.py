@@ -71,7 +71,7 @@ class Listened(NamedTuple):
     """A survey whose actors wrote down where they connect to."""
 
     report: SurveyReport
-    told: list[SurveyProgress]
+    reported: list[SurveyProgress]
     #: What each actor wrote.
     heard: list[str]
     #: Of this process, before and after.
@@ -96,12 +96,12 @@ def listened(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Listened
         return os.getpid()
 
     before, environ = survey_actors(), dict(os.environ)
-    told: list[SurveyProgress] = []
-    report = efa_sdk.ray.survey(**PATIENT, progress=told.append, inspect=listen)
+    reported: list[SurveyProgress] = []
+    report = efa_sdk.ray.survey(**PATIENT, progress=reported.append, inspect=listen)
     after = dict(os.environ)
     assert_gone(before)
     heard = [(connects / str(node.inspection)).read_text() for node in report.nodes]
-    return Listened(report, told, heard, (environ, after))
+    return Listened(report, reported, heard, (environ, after))
 
 
 def test_every_pair_is_measured(listened: Listened) -> None:
@@ -110,7 +110,7 @@ def test_every_pair_is_measured(listened: Listened) -> None:
     assert report.measurements == 3, report.rows()
     assert len({node.name for node in report.nodes}) == 3
     assert len({node.inspection for node in report.nodes}) == 3
-    assert listened.told[-1].pairs == 3
+    assert listened.reported[-1].pairs == 3
     assert pickle.loads(pickle.dumps(report)) == report
     assert ray.get(ray.put(report)) == report
 
@@ -137,7 +137,7 @@ def topology(private_ip_address: str) -> Topology:
 
 @pytest.fixture(scope="module")
 def ring(cluster: Any) -> SurveyReport:
-    """A survey that chooses its provider, and is told of instances elsewhere."""
+    """A survey that chooses its provider, and is given instances elsewhere."""
     options = {**PATIENT, "mode": "ring", "topology": topology("10.9.9.9")}
     del options["provider"]
     return efa_sdk.ray.survey(**options)
@@ -167,7 +167,7 @@ def test_topology_orders_nodes(cluster: Any, ring: SurveyReport) -> None:
 
 
 def test_a_cluster_is_accepted_under_instance_ids(cluster: Any, cloud: Cloud) -> None:
-    """Ray's nodes are told apart by what their doctors say: they share this machine's address."""
+    """Doctors' reports distinguish Ray's nodes: they share this machine's address."""
     launched = cloud.apply(count=3)
     nodes = sorted(node["NodeID"] for node in alive())
     ids = {node: i.instance_id for node, i in zip(nodes, launched.instances, strict=True)}

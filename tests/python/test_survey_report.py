@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
 from efa_sdk import survey
@@ -94,11 +95,11 @@ def test_help_has_the_default_of_every_option(
     assert len(helps) > 25
     switches = {"--no-inspection", "--json", "--progress", "--quiet"}
     for option, line in helps.items():
-        assert option in switches or ";" in line, line
+        assert option in switches or re.search(r"\((default: .+|required)\)|;", line), line
     for option, default in {
-        "--message-bytes": "bytes of messages for rates; 1048576",
-        "--test-budget-s": "seconds for latency, and for the rate in each direction; 0.2",
-        "--round-deadline-s": "seconds for each round; 30",
-        "--expected-rail-gbps": "Gbit/s that one rail should reach in one direction; none",
+        "--message-bytes": "bytes of messages for rates (default: 1048576)",
+        "--test-budget-s": "seconds for latency, and for the rate in each direction (default: 0.2)",
+        "--round-deadline-s": "seconds for each round (default: 30)",
+        "--expected-rail-gbps": "one rail should reach in one direction (default: none)",
     }.items():
         assert default in helps[option], helps[option]

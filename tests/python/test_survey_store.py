@@ -104,7 +104,7 @@ def test_to_pandas() -> None:
     numbers = ["latency_us", "gbps_a_to_b", "gbps_b_to_a", "after_s"]
     assert [str(frame[name].dtype) for name in numbers] == ["float64"] * 4
     assert str(frame["round"].dtype) == "int64"
-    for name in ("a", "b", "company", "phase", "code"):
+    for name in ("a", "b", "concurrency", "phase", "code"):
         assert pandas.api.types.infer_dtype(frame[name], skipna=True) == "string", name
     assert frame["rail"].isna().all()  # there is one
 
@@ -115,7 +115,7 @@ def test_to_pandas() -> None:
     assert set(bad["code"]) == {"fabric.unreachable"}
     assert list(bad["after_s"]) == [1.5] * 5  # seconds
     assert bad[["latency_us", "gbps_a_to_b", "gbps_b_to_a"]].isna().all(axis=None)
-    assert set(bad["company"]) == {"concurrent"}  # tried again with pairs that work
+    assert set(bad["concurrency"]) == {"concurrent"}  # tried again with pairs that work
 
     good = frame[frame["code"].isna()]
     assert good[["phase", "after_s"]].isna().all(axis=None)
@@ -124,7 +124,7 @@ def test_to_pandas() -> None:
         good[["latency_us", "gbps_a_to_b", "gbps_b_to_a"]].agg(["min", "max"]).to_numpy().tolist()
         == [[20.0, 90.0, 80.0]] * 2
     )
-    assert len(good[good["company"] == "concurrent"].groupby(["a", "b"])) == 14
+    assert len(good[good["concurrency"] == "concurrent"].groupby(["a", "b"])) == 14
 
     # Nothing measured, or nothing at all: still numbers, or still a table.
     plan = survey.SurveyPlan(named[:2], "tcp")
@@ -234,8 +234,8 @@ def test_garbage_does_not_end_the_store() -> None:
     with survey.StoreServer("a secret of tests") as server:
         host, _, port = server.address.rpartition(":")
         for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 5000, b"efaS"):
-            with socket.create_connection((host, int(port)), timeout=10) as stranger:
-                stranger.sendall(garbage)
+            with socket.create_connection((host, int(port)), timeout=10) as unknown:
+                unknown.sendall(garbage)
         client = survey.StoreClient(server.address, "a secret of tests")
         client.put("a", b"1")
         assert client.take("a") == b"1"
@@ -420,7 +420,7 @@ def test_the_command_line_says_what_is_missing(
     common = ("--rendezvous", "127.0.0.1:1", "--token-file", str(token))
     rank_0 = ("--rank", "0", "--world-size", "2")
     for arguments, said, status in (
-        ((), "no launcher's variables say them", 64),
+        ((), "no launcher's variables set them", 64),
         (("--rank", "2", "--world-size", "2"), "is not below", 64),
         ((*rank_0, "--rendezvous", "here"), "'here' is not HOST:PORT", 64),
         ((*rank_0, "--loss", "7"), "loss", 64),

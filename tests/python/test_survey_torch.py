@@ -1,4 +1,4 @@
-"""Surveys through a torch store: the logic with stores of ours, and torch itself where it is."""
+"""Surveys through a torch store: the logic with stores of the test, and torch where it is there."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class OldStore:
 
 
 class AskedStore(OldStore):
-    """As torch 1.13: compare_set; after some waits in vain its get never returns."""
+    """As torch 1.13: compare_set; after some retries without result its get never returns."""
 
     def compare_set(self, key: str, expected: str, desired: str) -> bytes:
         with self.changed:

@@ -201,7 +201,7 @@ TAGS: list[tuple[str, Callable[[Cloud, str, str], None], list[int]]] = [
 @pytest.mark.parametrize(
     ("key", "change", "which"), TAGS, ids=[f"{t[0]}-{i}" for i, t in enumerate(TAGS)]
 )
-def test_tags_that_do_not_tell_the_plan_any_more(
+def test_tags_that_no_longer_record_the_plan(
     cloud: Cloud, key: str, change: Callable[[Cloud, str, str], None], which: list[int]
 ) -> None:
     plan = cloud.plan()

@@ -15,7 +15,7 @@ def found(report: efa.InstanceReport) -> list[tuple[str, str, str]]:
 
 
 def launch(cloud: Cloud, interface_type: str, **more: Any) -> str:
-    """An instance that is not ours, as a hand-written recipe launches it; its id."""
+    """An instance that efa-sdk did not launch, as a hand-written recipe launches it; its id."""
     subnet = cloud.network.subnet_for(SMALL)
     (described,) = cloud.ec2.describe_subnets(SubnetIds=[subnet])["Subnets"]
     group = cloud.ec2.create_security_group(
@@ -91,15 +91,15 @@ def test_an_instance_without_efa(cloud: Cloud) -> None:
 def test_a_peer_in_another_placement_group(cloud: Cloud) -> None:
     cluster = cloud.apply(count=1)
     (own,) = cluster.instances
-    stranger = launch(cloud, "efa")
-    (described,) = cloud.instances(instance_id=stranger)
+    unknown = launch(cloud, "efa")
+    (described,) = cloud.instances(instance_id=unknown)
     cloud.ec2.modify_network_interface_attribute(
         NetworkInterfaceId=described["NetworkInterfaces"][0]["NetworkInterfaceId"],
         Groups=[cluster.security_group_id],
     )
     report = cloud.client.verify_instance(own.instance_id)
-    assert report.peers == [stranger]
-    assert ("placement_group", stranger, "none") in found(report)
+    assert report.peers == [unknown]
+    assert ("placement_group", unknown, "none") in found(report)
 
 
 def test_no_such_instance(cloud: Cloud) -> None:

@@ -6,7 +6,7 @@ use crate::bootstrap_machine::Machine;
 use crate::bootstrap_release::Release;
 use crate::{AL2023, failed, ok, user_data};
 
-/// A machine with so many disks of an instance store beside its EBS volume; user data for it.
+/// A machine with this many disks of an instance store besides its EBS volume; user data for it.
 fn machine(name: &str, disks: u32) -> Option<(Machine, String)> {
     let machine = Machine::new(name, AL2023)?;
     let model = |disk: u32, model: &str| {

@@ -3,7 +3,7 @@
 use efa_core::spec::Bootstrap;
 
 use crate::bootstrap_machine::Machine;
-use crate::bootstrap_release::{EXPIRED, OTHER_ACCOUNT, Release, VERSION};
+use crate::bootstrap_release::{EXPIRED, OTHER_KEY, Release, VERSION};
 use crate::{AL2023, UBUNTU, failed, ok, tagged, user_data};
 
 /// A failure is reported, and nothing of the installer ran.
@@ -40,10 +40,10 @@ fn a_signature_that_is_not_the_pinned_keys_is_refused() {
         signer,
         ..Release::default()
     };
-    let stranger = "signed by another key than the pinned one";
+    let another = "signed by another key than the pinned one";
     let cases = [
         ("tampered", tampered, "no good signature"),
-        ("stranger", by(&OTHER_ACCOUNT), stranger),
+        ("another key", by(&OTHER_KEY), another),
         ("expired", by(&EXPIRED), "no good signature"),
     ];
     for (name, release, reason) in cases {

@@ -14,7 +14,7 @@ pub(crate) const VERSION: &str = "1.47.3";
 const TARBALL: &str = "aws-efa-installer-1.47.3.tar.gz";
 const LONG_AGO: &str = "20200102T000000!";
 
-/// What the real installer leaves behind and says, as far as the bootstrap looks at it.
+/// What the real installer leaves behind and prints, where the bootstrap reads it.
 const INSTALLER: &str = r#"#!/bin/bash
 echo "installer $*" >>/calls
 echo "memlock $(ulimit -l)" >>/calls
@@ -38,8 +38,7 @@ pub(crate) struct Key {
 /// Stands for AWS's key.
 pub(crate) static AWS: LazyLock<Key> = LazyLock::new(|| Key::make("aws", "never", None));
 /// A key of someone else.
-pub(crate) static OTHER_ACCOUNT: LazyLock<Key> =
-    LazyLock::new(|| Key::make("stranger", "never", None));
+pub(crate) static OTHER_KEY: LazyLock<Key> = LazyLock::new(|| Key::make("another", "never", None));
 /// A key that was good for a day in 2020, when it signed.
 pub(crate) static EXPIRED: LazyLock<Key> =
     LazyLock::new(|| Key::make("expired", "1d", Some(LONG_AGO)));
@@ -63,7 +62,7 @@ impl Key {
         }
     }
 
-    /// Signs a file beside it, and gives the public key.
+    /// Signs a file next to it, and gives the public key.
     fn sign(&self, file: &Path) -> Vec<u8> {
         let keyring = Keyring::new(self.made);
         let secret = keyring.home.join("secret");
@@ -133,7 +132,7 @@ impl Default for Release {
 
 impl Release {
     /// Writes the site's files: the tarball, its signature, and a key file that holds the signer's
-    /// key beside AWS's. Gives a bootstrap that is pinned to them.
+    /// key next to AWS's. Gives a bootstrap that is pinned to them.
     pub(crate) fn publish(&self, site: &Path) -> Bootstrap {
         let source = site.with_file_name("aws-efa-installer");
         fs::create_dir_all(site).unwrap();

@@ -287,16 +287,16 @@ async fn a_request_to_stop_is_heard_between_two_calls() {
 }
 
 #[tokio::test]
-async fn strangers_stay() {
+async fn groups_of_others_stay() {
     let aws = FakeAws::new();
     let client = aws.client();
     let other = Tags::from([("efa-sdk:cluster".to_owned(), "train-2".to_owned())]);
-    let stranger = aws.add_security_group("efa-sdk-train-2", other);
+    let other_group = aws.add_security_group("efa-sdk-train-2", other);
     let plan = client.plan(&aws.spec("train", SMALL, 2)).await.unwrap();
     client.apply(&plan).await.unwrap();
     client.destroy("train").await.unwrap();
     let left = aws.resources();
-    assert_eq!((left.len(), &left[0].id), (1, &stranger));
+    assert_eq!((left.len(), &left[0].id), (1, &other_group));
     aws.add_security_group("efa-sdk-train", Tags::new());
     let error = client.apply(&plan).await.unwrap_err();
     assert_eq!(error.code(), Code::PlanConflict);

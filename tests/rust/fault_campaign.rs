@@ -2,7 +2,7 @@
 //! error says. Proof by exhaustion, on the AWS in memory.
 //!
 //! After each disturbance another client finishes the job. The end state is then that of an
-//! undisturbed run, nothing is left after `destroy`, and nothing of a stranger has changed. What
+//! undisturbed run, nothing is left after `destroy`, and nothing of another owner has changed. What
 //! the SDK decides (how often it sends a call again, what it makes of a lost connection) is tested
 //! over HTTP, in `tests/python/test_fault_matrix.py`.
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
@@ -74,7 +74,7 @@ fn full_spec(aws: &FakeAws, count: u32) -> ClusterSpec {
     spec
 }
 
-/// A region with strangers in it: another cluster whose name begins like this one's.
+/// A region with resources of others in it: another cluster whose name begins like this one's.
 async fn region(other: &Plan) -> FakeAws {
     let aws = FakeAws::new();
     aws.client().apply(other).await.unwrap();
@@ -92,7 +92,7 @@ struct Plans {
     whole: Plan,
     /// The node that is replaced: ids are the same in every region.
     named: Vec<String>,
-    strangers: BTreeSet<String>,
+    others: BTreeSet<String>,
 }
 
 impl Plans {
@@ -104,7 +104,7 @@ impl Plans {
             .await
             .unwrap();
         let aws = region(&other).await;
-        let strangers = ids(&aws.resources());
+        let others = ids(&aws.resources());
         let small = aws.client().plan(&full_spec(&aws, 2)).await.unwrap();
         let whole = aws.client().plan(&full_spec(&aws, 3)).await.unwrap();
         let running = aws.fork();
@@ -115,7 +115,7 @@ impl Plans {
             small,
             whole,
             named: vec![cluster.instances[0].instance_id.clone()],
-            strangers,
+            others,
         }
     }
 
@@ -200,7 +200,7 @@ async fn cell(
     done: &State,
 ) -> Result<&'static str, String> {
     let aws = plans.region_for(verb);
-    let strangers = &plans.strangers;
+    let others = &plans.others;
     let strike = fault.clone();
     aws.fail_when(move |sent| (sent.number == number).then(|| strike.clone()));
     let outcome = tokio::select! {
@@ -208,7 +208,7 @@ async fn cell(
         result = plans.run(verb, &aws) => match result {
             Ok(()) => "healed",
             Err(error) => {
-                honest(fault, &aws, strangers, &error)?;
+                honest(fault, &aws, others, &error)?;
                 "raised"
             }
         },
@@ -235,9 +235,7 @@ async fn cell(
         .await
         .map_err(|error| format!("destroy: {error}"))?;
     let left = ids(&aws.inner().resources());
-    check(left == *strangers, || {
-        format!("left after destroy: {left:?}")
-    })?;
+    check(left == *others, || format!("left after destroy: {left:?}"))?;
     Ok(outcome)
 }
 
@@ -255,7 +253,7 @@ async fn killed(aws: &Failing<FakeAws>, fault: &Fault) {
 fn honest(
     fault: &Fault,
     aws: &Failing<FakeAws>,
-    strangers: &BTreeSet<String>,
+    others: &BTreeSet<String>,
     error: &Error,
 ) -> Result<(), String> {
     let text = error.to_string();
@@ -272,7 +270,7 @@ fn honest(
         check(error.is_retryable(), || format!("not retryable: {text}"))?;
     }
     let there = ids(&aws.inner().resources());
-    let made = &there - strangers;
+    let made = &there - others;
     let listed = ids(error.leftovers());
     check(listed.len() == error.leftovers().len(), || {
         "listed twice".to_owned()

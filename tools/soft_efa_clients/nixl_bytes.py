@@ -43,9 +43,9 @@ def same(got: bytes, wanted: bytes, words: str) -> None:
 def target(backend: str, size: int, out: Queue[Any], done: Queue[Any]) -> None:
     own, memory = agent("target", backend, 1, size)
     out.put((own.get_agent_metadata(), memory.ctypes.data, memory[size:].tobytes()))
-    told = until(own.get_new_notifs, "a notification")
-    if told != {"initiator": [b"written"]}:
-        sys.exit(f"wrong notification: {told}")
+    notified = until(own.get_new_notifs, "a notification")
+    if notified != {"initiator": [b"written"]}:
+        sys.exit(f"wrong notification: {notified}")
     same(memory[:size].tobytes(), done.get(timeout=LIMIT_S), "write")
     out.put("right")
     while done.empty():  # it makes progress for the other side only when it is called

@@ -6,8 +6,8 @@ use aws_sdk_ec2::config::SharedCredentialsProvider;
 
 use crate::error::{Code, Error, Result};
 
-/// Where and as whom to call AWS. Absent values come from the environment and the files that
-/// the AWS CLI uses.
+/// The endpoint and credentials of calls to AWS. Absent values come from the environment and the
+/// files that the AWS CLI uses.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConnectOptions {

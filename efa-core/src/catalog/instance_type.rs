@@ -8,7 +8,7 @@ use crate::types::{
     Architecture, CardIndex, Gbps, InterfaceType, PlacementStrategy, RdmaSupport, UsageClass,
 };
 
-/// Where the facts about one type come from.
+/// The source of the facts about one type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 use super::instance_type::InstanceType;
 
-/// What a [`Catalog`](super::Catalog) knows about a name.
+/// The knowledge of a [`Catalog`](super::Catalog) about a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lookup<'a> {

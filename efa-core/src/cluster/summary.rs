@@ -12,7 +12,7 @@ use crate::error::{Leftover, Result};
 use crate::resource;
 use crate::tags;
 
-/// What of one cluster is in the region.
+/// The resources of one cluster in the region.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {

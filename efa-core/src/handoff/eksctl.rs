@@ -19,7 +19,7 @@ use crate::types::InterfaceType;
 /// The version of eksctl whose rule for interfaces and whose schema this follows.
 pub const TESTED_EKSCTL_VERSION: &str = "0.230.0";
 
-/// What [`Plan::to_eksctl`] is asked for.
+/// Options of [`Plan::to_eksctl`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct EksctlOptions {

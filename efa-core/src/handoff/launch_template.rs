@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::tags;
 use crate::types::{ResourceKind, USER_DATA_LIMIT_BYTES};
 
-/// Who launches from a launch template.
+/// The launcher that uses a launch template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Error, Result};
 use crate::text::did_you_mean;
 
-/// How the interfaces of an instance are shared between EFA and IP traffic.
+/// The split of an instance's interfaces between EFA and IP traffic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -49,8 +49,8 @@ impl Profile {
     }
 }
 
-/// How instances get a public IP address. EC2 assigns one at launch only to instances that have
-/// exactly one network interface.
+/// The way in which instances get a public IP address. EC2 assigns one at launch only to instances
+/// that have exactly one network interface.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -80,7 +80,7 @@ impl PublicIp {
     }
 }
 
-/// What [`InstanceType::layout`](crate::InstanceType::layout) is asked for. The default is all
+/// The request of [`InstanceType::layout`](crate::InstanceType::layout). The default is all
 /// EFAs with one private IP address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -22,7 +22,7 @@ pub struct NamedSecurityGroup {
     pub group_name: String,
 }
 
-/// What `plan` found of the specification's further groups, in its order.
+/// The further groups of the specification as `plan` found them, in its order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FurtherSecurityGroups {

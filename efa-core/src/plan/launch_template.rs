@@ -66,7 +66,7 @@ struct With<'a> {
 }
 
 impl With<'_> {
-    /// The one value of the two that is said.
+    /// The one value of the two that is given.
     fn agree<T: PartialEq + Display + Clone>(
         &self,
         field: &'static str,

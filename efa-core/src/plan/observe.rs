@@ -215,7 +215,7 @@ async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<(Vec<Subnet>, Vec<
     Ok((all, vpcs))
 }
 
-/// The error for a selector that matches nothing; a name that begins like an id is said to be one.
+/// The error for a selector that matches nothing; a name that begins like an id is reported as one.
 fn unmatched(ec2: &dyn Ec2, kind: Selectable, selector: &Selector) -> Error {
     let error = not_found(ec2, kind.field, &selector.to_string());
     match selector {

@@ -18,7 +18,7 @@ const EXCLUDED: [&str; 5] = [
     "discounts: Savings Plans, Reserved Instances, contracts",
 ];
 
-/// What the instances of a plan cost per hour, or why that is unknown.
+/// The cost of a plan's instances per hour, or why it is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cost {
@@ -211,7 +211,7 @@ impl Plan {
         let what = format!("{name} with {system}, {tenancy}, on demand in {region}");
         let Some(first) = fitting.first() else {
             let part = match prices.is_partial {
-                true => ", and it goes on in further pages",
+                true => ", and it continues on further pages",
                 false => "",
             };
             return Err(format!("the price list has no {what}{part}"));

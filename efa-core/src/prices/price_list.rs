@@ -3,7 +3,7 @@
 //! Origins: AWS Billing user guide, "Reading the service price list file for an AWS service"
 //! (docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-service-price-list-file-for-services.html);
 //! Price List Query API, GetProducts, whose `PriceList` has one JSON text per product. That
-//! `capacitystatus` tells the price of an instance in use (`Used`) from those of a capacity
+//! `capacitystatus` separates the price of an instance in use (`Used`) from those of a capacity
 //! reservation: hashicorp/terraform-provider-aws#12122, lyft/awspricing#29.
 
 use std::collections::BTreeMap;
@@ -191,7 +191,7 @@ impl Prices {
     }
 }
 
-/// Of lists of several dates the oldest is what can be said of all.
+/// Of lists of several dates the oldest holds for all.
 fn oldest(one: Option<String>, other: Option<String>) -> Option<String> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),

@@ -167,7 +167,7 @@ fn pages_of_one_answer_are_read_as_one_list() {
     assert!(first_only.is_partial);
     let cost = planned(|_| {}).cost(&first_only, None);
     let why = cost.unknown_because().unwrap();
-    assert!(why.contains("it goes on in further pages"), "{why}");
+    assert!(why.contains("it continues on further pages"), "{why}");
     for pages in [vec![], vec![none.as_str()], vec![second.as_str(), "{}"]] {
         let error = Prices::from_pages(pages).unwrap_err();
         assert_eq!(error.code(), Code::PlanPricesUnreadable);
@@ -201,7 +201,7 @@ fn what_the_list_does_not_say_is_unknown_and_why() {
             elsewhere,
             "has no p5.48xlarge with Linux, Shared, on demand in us-east-1",
         ),
-        (&plan, part, "it goes on in further pages"),
+        (&plan, part, "it continues on further pages"),
         (&plan, answer(&two), "has several prices of p5.48xlarge"),
         (&plan, answer(&[monthly]), "no single hourly price"),
         (&plan, answer(&[yuan]), "no single hourly price"),

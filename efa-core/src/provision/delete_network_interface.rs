@@ -24,7 +24,7 @@ pub(super) async fn delete(steps: &Steps<'_>, removal: &mut Removal) -> Result<(
                 resource::NETWORK_INTERFACE,
                 &interface.network_interface_id,
             ),
-            // EC2 itself was still removing it, as the next look shows.
+            // EC2 itself was still removing it, as the next poll shows.
             Err(error) if error.ec2_code() == Some("InvalidNetworkInterfaceID.NotFound") => {
                 removal.doubtful = true;
             }

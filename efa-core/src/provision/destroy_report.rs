@@ -6,7 +6,7 @@ use super::progress::Action;
 use super::steps::{Steps, answered};
 use crate::error::{Error, Leftover, Result};
 
-/// What `destroy` removed.
+/// The resources that `destroy` removed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DestroyReport {

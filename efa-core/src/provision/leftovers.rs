@@ -91,7 +91,7 @@ pub(super) async fn look_after(
 }
 
 impl Known {
-    /// The answer of one look. Once AWS cannot be reached, no further look waits for it.
+    /// The answer of one poll. Once AWS cannot be reached, no further poll waits for it.
     async fn read<T: Default>(
         &mut self,
         kinds: &[&'static str],

@@ -19,7 +19,7 @@ use crate::tags;
 /// States in which a purchase came to nothing. Origin: EC2 user guide, "View Capacity Blocks".
 const CAME_TO_NOTHING: [&str; 3] = ["payment-failed", "cancelled", "failed"];
 
-/// How a Capacity Block is bought.
+/// Options for buying a Capacity Block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PurchaseOptions {

@@ -15,7 +15,7 @@ pub(super) enum States {
 }
 
 impl States {
-    /// The states of those that EC2 shows; `None` where only a full read tells.
+    /// The states of those that EC2 shows; `None` where only a full read shows them.
     pub(super) async fn of(
         &mut self,
         steps: &Steps<'_>,

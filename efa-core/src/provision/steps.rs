@@ -1,5 +1,5 @@
-//! What every step of `apply` and `destroy` needs: AWS, patience, someone to tell, and a way to
-//! stop.
+//! What every step of `apply` and `destroy` needs: AWS, patience, a listener for progress, and a
+//! way to stop.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use crate::error::{Code, Error, Leftover, Result};
 use crate::resource;
 use crate::services::Aws;
 
-/// How long to wait for EC2, and how often to look.
+/// The time to wait for EC2, and the interval between polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wait {
     /// Limit of each wait: for instances to run, to terminate, for a group to be free.
     pub timeout: Duration,
-    /// Time between the first two looks; it grows by half each time, up to 10 s.
+    /// Time between the first two polls; it grows by half each time, up to 10 s.
     pub first_poll: Duration,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Sleeps until the next look of a wait; false when its time is up.
+    /// Sleeps until the next poll of a wait; false when its time is up.
     pub(super) async fn pause(&self, poll: &mut Poll) -> Result<bool> {
         let late = |deadline| self.clock.now() + poll.next > deadline;
         if poll.deadline.is_some_and(late) {
@@ -186,7 +186,7 @@ pub(super) fn answered(error: &Error, codes: &[&str]) -> bool {
     error.ec2_code().is_some_and(|code| codes.contains(&code))
 }
 
-/// Paces the looks of one wait.
+/// Paces the polls of one wait.
 pub(super) struct Poll {
     /// `None` where the clock does not reach so far.
     deadline: Option<Duration>,

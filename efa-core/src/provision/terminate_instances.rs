@@ -68,7 +68,7 @@ async fn end(
         let ids = ids_of(live.iter().filter(due));
         if !ids.is_empty() {
             match steps.changing()?.terminate_instances(&ids).await {
-                // Listed, and not seen everywhere yet, or gone by now: the next look shows it.
+                // Listed, and not seen everywhere yet, or gone by now: the next poll shows it.
                 Err(error) if answered(&error, &["InvalidInstanceID.NotFound"]) => {}
                 result => {
                     result?;
@@ -123,7 +123,7 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// Waits while every one of these shuts down; then a full look is due: they are gone, one does
+    /// Waits while every one of these shuts down; then a full poll is due: they are gone, one does
     /// not leave, or EC2 does not show one.
     async fn leave(&mut self, ids: &[String]) -> Result<()> {
         loop {
@@ -150,7 +150,7 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// Sleeps until the next look; the error of a wait that is over.
+    /// Sleeps until the next poll; the error of a wait that is over.
     async fn pause(&mut self, gone: usize, all: usize) -> Result<()> {
         let (steps, name, left) = (self.steps, self.name, all - gone);
         steps.tell_waiting(name, format!("{left} not yet terminated"), gone, all);

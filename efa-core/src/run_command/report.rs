@@ -19,7 +19,7 @@ const AGENT_CURE: &str = "its SSM agent is not online: the instance needs an ins
     the policy AmazonSSMManagedInstanceCore, a route to the endpoints of SSM, and an image with \
     the agent";
 
-/// What a script did on the nodes of a cluster.
+/// The results of a script on the nodes of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -31,7 +31,7 @@ pub struct Report {
     pub nodes: Vec<NodeOutput>,
 }
 
-/// How a script ended on one node.
+/// The outcome of a script on one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -71,7 +71,7 @@ impl fmt::Display for NodeStatus {
     }
 }
 
-/// What a script did on one node.
+/// The result of a script on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NodeOutput {

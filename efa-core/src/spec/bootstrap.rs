@@ -51,7 +51,7 @@ impl Default for EfaInstaller {
     }
 }
 
-/// What a node does on its first boot to become ready for EFA, on Amazon Linux 2023 or Ubuntu.
+/// The setup for EFA on a node's first boot, on Amazon Linux 2023 or Ubuntu.
 ///
 /// Locked memory is always made unlimited, as EFA needs it.
 ///

@@ -87,7 +87,7 @@ impl PlacementGroupChoice {
     }
 }
 
-/// Where the capacity comes from.
+/// The source of the capacity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -109,7 +109,7 @@ pub enum Capacity {
     ReservationGroup(String),
 }
 
-/// How many instances of a cluster go into one reservation.
+/// The number of a cluster's instances that go into one reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReservedPart {
@@ -274,7 +274,7 @@ pub enum InstanceProfileChoice {
     Make(InstanceRole),
 }
 
-/// What the role that we make lets instances do, besides being managed by SSM.
+/// The permissions of the role that efa-sdk makes for instances, besides being managed by SSM.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

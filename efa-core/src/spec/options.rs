@@ -55,7 +55,7 @@ impl std::str::FromStr for Tenancy {
     }
 }
 
-/// What EC2 calls the instances in private DNS, and what their host names are. Origin: EC2 user guide,
+/// The names of instances in private DNS, and their host names. Origin: EC2 user guide,
 /// "EC2 instance hostnames and domains".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

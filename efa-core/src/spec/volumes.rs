@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::launch::VolumeType;
 
-/// How a volume is made. It is always encrypted, and goes with its instance.
+/// Settings of a volume. It is always encrypted, and goes with its instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ use crate::plan::security_group::{commands_that_add, missing_self_rules};
 use crate::tags;
 use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
-/// How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
+/// One instance's EFA interfaces as EC2 sees them, and the peers that they can reach.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InstanceReport {

@@ -29,7 +29,7 @@ macro_rules! compare {
     (@offset $theirs:ident, $field:ident) => { std::mem::offset_of!(official::$theirs, $field) };
     (@offset $theirs:ident, $field:ident, $other:ident) => { std::mem::offset_of!(official::$theirs, $other) };
     (@whole $ours:ident, $theirs:ident) => {{
-        // Headers newer than ours may have appended fields.
+        // Headers newer than this crate's may have appended fields.
         assert!(size_of::<official::$theirs>() >= size_of::<ffi::$ours>(), stringify!($theirs));
         1
     }};

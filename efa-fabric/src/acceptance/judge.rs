@@ -28,7 +28,7 @@ const ENDS_WITH_INSTANCE: [&str; 7] = [
     "subnet",
 ];
 
-/// What an acceptance comes to.
+/// The verdict of an acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -108,7 +108,7 @@ pub struct Finding {
     pub said: String,
 }
 
-/// What follows from the evidence.
+/// The conclusions from the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Judgement {
@@ -116,7 +116,7 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// What speaks against the cluster.
     pub against: Vec<Finding>,
-    /// What costs speed or safety, or what a measurement was too short or too small to tell.
+    /// What costs speed or safety, or what a measurement was too short or too small to show.
     pub warnings: Vec<Finding>,
     /// What was not looked at although it belongs to an acceptance: none is accepted with it.
     pub not_looked_at: Vec<String>,
@@ -128,7 +128,7 @@ pub struct Judgement {
 pub(super) fn judge(evidence: &Evidence) -> Judgement {
     let mut seen = Seen::default();
     if evidence.instances.is_empty() {
-        seen.unseen("the instances: EC2 shows none of the cluster");
+        seen.unseen("the instances: EC2 shows no instance of the cluster");
     }
     seen.look_at_ec2(evidence);
     match &evidence.survey {
@@ -269,7 +269,7 @@ impl Seen {
             "no_efa_by_design" => {}
             "unknown" => self.unseen(format!("{id}: its doctor could not make every check")),
             other => self.unseen(format!(
-                "{id}: its doctor says '{other}', which is not known"
+                "{id}: its doctor reports '{other}', which is not known"
             )),
         }
         let devices = found.efa_devices;
@@ -330,7 +330,7 @@ impl Seen {
         self.look_at_limits(survey);
     }
 
-    /// What a complete survey cannot tell.
+    /// The limits of a complete survey.
     fn look_at_limits(&mut self, survey: &survey_run::Report) {
         let count = survey.nodes.len();
         let (all, tried) = (count * count.saturating_sub(1) / 2, survey.pairs());
@@ -347,7 +347,7 @@ impl Seen {
             self.warn(
                 Source::Survey,
                 format!(
-                    "{count} nodes are too few to tell a slow one without a rate that is expected"
+                    "{count} nodes are too few to identify a slow one without an expected rate"
                 ),
             );
         }

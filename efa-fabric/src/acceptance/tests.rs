@@ -257,7 +257,7 @@ fn what_was_not_looked_at_is_never_accepted() {
     let cases: Vec<(Report, &str)> = vec![
         (
             judged(|seen| seen.instances.clear()),
-            "EC2 shows none of the cluster",
+            "EC2 shows no instance of the cluster",
         ),
         (
             judged(|seen| seen.instances.push(Instance::new(id(9), None, DEVICES))),
@@ -387,7 +387,7 @@ fn what_a_complete_survey_cannot_tell_is_a_warning() {
     assert!(report.to_string().contains(said), "{report}");
     let blind = in_survey(|survey| survey.conclusion.noise_percent = None);
     assert!(
-        blind.to_string().contains("too few to tell a slow one"),
+        blind.to_string().contains("too few to identify a slow one"),
         "{blind}"
     );
     let expected = in_survey(|survey| {
@@ -420,11 +420,11 @@ fn nodes_are_found_by_what_they_say_of_themselves_then_by_address() {
         twice.judgement.not_looked_at[0].starts_with(&id(2)),
         "{twice}"
     );
-    let stranger = in_survey(|survey| {
+    let unknown = in_survey(|survey| {
         survey.nodes[2] = node(2, Some(&usable(77)));
     });
     let said = "host-2 was surveyed and is not known as an instance of the cluster";
-    assert!(stranger.to_string().contains(said), "{stranger}");
+    assert!(unknown.to_string().contains(said), "{unknown}");
 }
 
 #[test]

@@ -32,12 +32,11 @@ impl Report {
         let todo = match j.verdict {
             Verdict::Accepted => "nothing was found".to_owned(),
             Verdict::AcceptedWithWarnings => match j.warnings.len() {
-                1 => "1 warning to look at".to_owned(),
-                warnings => format!("{warnings} warnings to look at"),
+                1 => "1 warning to review".to_owned(),
+                warnings => format!("{warnings} warnings to review"),
             },
             Verdict::Refused => match j.replace.as_slice() {
-                [] => "there is evidence against no single instance: look at what is said below"
-                    .to_owned(),
+                [] => "no single instance is at fault: see the findings below".to_owned(),
                 all if all.len() == self.evidence.instances.len() => {
                     "every instance is to be replaced: destroy the cluster, and apply again"
                         .to_owned()
@@ -45,7 +44,7 @@ impl Report {
                 some => format!("replace {}", some.join(", ")),
             },
             Verdict::CouldNotBeJudged => {
-                "nothing speaks against it, and not everything was looked at".to_owned()
+                "nothing speaks against it, but not everything was checked".to_owned()
             }
         };
         format!("{verdict}: {todo}")
@@ -77,9 +76,9 @@ impl Report {
         let j = &self.judgement;
         let lists = [
             ("against it", said(&j.against)),
-            ("not looked at", j.not_looked_at.clone()),
+            ("not checked", j.not_looked_at.clone()),
             ("warnings", said(&j.warnings)),
-            ("looked at", self.parts()),
+            ("checked", self.parts()),
         ];
         lists.into_iter().filter(|(_, of)| !of.is_empty()).collect()
     }

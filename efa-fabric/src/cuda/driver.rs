@@ -237,7 +237,7 @@ impl GpuBuffer {
         self.length
     }
 
-    /// Where it begins. Only the device, and who is told that it is device memory, may follow it.
+    /// Where it begins. Only the device, and callees that know it as device memory, may follow it.
     pub(crate) fn start(&self) -> *mut c_void {
         std::ptr::with_exposed_provenance_mut(self.start as usize)
     }

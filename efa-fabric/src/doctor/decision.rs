@@ -13,7 +13,7 @@ use crate::node::{Expected, Node};
 /// taken: a function of values.
 ///
 /// `environment` is that of the process that is to use EFA (`None` if it is not known), `answer`
-/// what libfabric said there (`None` if it was not asked), `expected` what the instance type should
+/// libfabric's answer there (`None` if it was not asked), `expected` what the instance type should
 /// have.
 #[must_use]
 pub fn diagnose<'a>(

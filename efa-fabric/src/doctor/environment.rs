@@ -14,7 +14,7 @@ pub type Environment = BTreeMap<String, String>;
 const FI_EFA: &str = "https://ofiwg.github.io/libfabric/main/man/fi_efa.7.html";
 const FI_PROVIDER: &str = "https://ofiwg.github.io/libfabric/main/man/fabric.7.html";
 
-/// What a setting does that ends the process: the variable and the sentence about it.
+/// What a setting does that aborts the process: the variable and the sentence about it.
 pub(crate) struct Killer {
     pub(crate) variable: String,
     pub(crate) message: String,
@@ -59,16 +59,19 @@ pub(crate) fn killer(
     let (status, title) = match died {
         Some(true) => (
             Status::Failed,
-            format!("{} makes libfabric end the process", names.join(", ")),
+            format!("{} makes libfabric abort the process", names.join(", ")),
         ),
         None => (
             Status::Failed,
-            format!("{} would make libfabric end the process", names.join(", ")),
+            format!(
+                "{} would make libfabric abort the process",
+                names.join(", ")
+            ),
         ),
         Some(false) => (
             Status::Warning,
             format!(
-                "{} would make another libfabric end the process; this one went on",
+                "{} would make another libfabric abort the process; this one continued",
                 names.join(", ")
             ),
         ),
@@ -103,7 +106,7 @@ pub(crate) fn killer(
     }
 }
 
-/// A true FI_EFA_USE_DEVICE_RDMA ends the process where a device cannot read remote memory: 1.20
+/// A true FI_EFA_USE_DEVICE_RDMA aborts the process where a device cannot read remote memory: 1.20
 /// when it is asked, 2.x not before an endpoint is opened, which the child does not do.
 fn device_rdma(environment: &Environment, rdma_read: &(RdmaSupport, String)) -> Finding {
     let check = Check::EnvironmentKiller;
@@ -111,7 +114,7 @@ fn device_rdma(environment: &Environment, rdma_read: &(RdmaSupport, String)) -> 
     let (support, origin) = rdma_read;
     let finding = match (wants_device_rdma(&get), support) {
         (false, _) => {
-            return Finding::ok(check, "no variable makes libfabric end the process");
+            return Finding::ok(check, "no variable makes libfabric abort the process");
         }
         (true, RdmaSupport::Yes) => Finding::ok(
             check,
@@ -120,15 +123,15 @@ fn device_rdma(environment: &Environment, rdma_read: &(RdmaSupport, String)) -> 
         (true, RdmaSupport::No) => Finding::failed(
             check,
             format!(
-                "{DEVICE_RDMA} makes libfabric end the process, in new versions only when an \
+                "{DEVICE_RDMA} makes libfabric abort the process, in new versions only when an \
                  endpoint is opened"
             ),
         )
-        .cause("the EFA devices here have no RDMA read, and the variable demands it"),
+        .cause("the EFA devices here have no RDMA read, and the variable requires it"),
         (true, RdmaSupport::Unknown) => Finding::new(
             check,
             Status::Unknown,
-            format!("whether {DEVICE_RDMA} makes libfabric end the process is not known"),
+            format!("whether {DEVICE_RDMA} makes libfabric abort the process is not known"),
         )
         .cause("it does on EFA devices without RDMA read, when an endpoint is opened"),
     };
@@ -170,9 +173,9 @@ pub(crate) fn fi_provider(environment: &Environment, unknown_name: Option<&str>)
     let finding = match nearly {
         Some(name) if name.trim() == "efa" => Finding::failed(
             check,
-            format!("FI_PROVIDER='{value}' has a blank beside efa"),
+            format!("FI_PROVIDER='{value}' has a space next to efa"),
         )
-        .cause("libfabric takes blanks as part of the name"),
+        .cause("libfabric treats spaces as part of the name"),
         Some(name) => Finding::failed(
             check,
             format!("FI_PROVIDER={value} does not name efa: '{name}' is misspelled"),
@@ -343,7 +346,7 @@ mod tests {
             (Some("0"), No, Status::Ok),
             (Some("off"), Unknown, Status::Ok),
             (None, No, Status::Ok),
-            // No boolean: it ends the process on every device.
+            // Not a boolean: it aborts the process on every device.
             (Some("2"), Yes, Status::Failed),
         ] {
             let set: Environment = value

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a check ended.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -56,7 +56,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a finding rests on: a file and what it said, a variable, a line of libfabric's log.
+/// The evidence of a finding: a file and its content, a variable, a line of libfabric's log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evidence {
@@ -97,7 +97,7 @@ macro_rules! checks {
 
 checks! {
     EnvironmentKiller = "environment.killer",
-        "does a variable make libfabric end the process with SIGABRT?";
+        "does a variable make libfabric abort the process with SIGABRT?";
     LibfabricFound = "libfabric.found",
         "is there a libfabric that loads?";
     LibfabricCrash = "libfabric.crash",
@@ -109,7 +109,7 @@ checks! {
     LibfabricEfaProvider = "libfabric.efa_provider",
         "is the efa provider compiled in? (before 2.1 that looks the same as no device)";
     EnvironmentFiProvider = "environment.fi_provider",
-        "does FI_PROVIDER leave efa in, spelled right?";
+        "does FI_PROVIDER include efa, spelled correctly?";
     EnvironmentFiEfaIface = "environment.fi_efa_iface",
         "does FI_EFA_IFACE name devices that exist?";
     EnvironmentIneffective = "environment.ineffective",
@@ -119,7 +119,7 @@ checks! {
     PciCount = "pci.count",
         "are there as many as this instance type has?";
     DriverOfed = "driver.ofed",
-        "does NVIDIA's OFED (MOFED) stand against the efa driver?";
+        "does NVIDIA's OFED (MOFED) conflict with the efa driver?";
     DriverModule = "driver.module",
         "is the kernel module efa loaded?";
     DriverUverbs = "driver.uverbs",
@@ -127,7 +127,7 @@ checks! {
     DriverDeviceId = "driver.device_id",
         "does the efa driver know this generation of the device?";
     RdmaDevices = "rdma.devices",
-        "has the driver made an RDMA device of each EFA device?";
+        "has the driver made an RDMA device for each EFA device?";
     RdmaPorts = "rdma.ports",
         "are the ports active?";
     KubernetesResource = "kubernetes.efa_resource",
@@ -143,23 +143,23 @@ checks! {
     VerbsLibefa = "verbs.libefa",
         "is rdma-core's efa driver installed?";
     Hints = "libfabric.hints",
-        "does EFA appear when one demand is dropped?";
+        "does EFA appear when one requirement is dropped?";
     Unexplained = "libfabric.no_efa",
         "does libfabric offer EFA?";
     LimitsMemlock = "limits.memlock",
-        "may enough memory be locked?";
+        "can enough memory be locked?";
     LimitsHugepages = "limits.hugepages",
         "are there huge pages?";
     LimitsShm = "limits.shm",
         "is /dev/shm large enough?";
     LimitsProcessVm = "limits.process_vm",
-        "may processes read each other's memory? (shared memory transfers)";
+        "can processes read each other's memory? (shared memory transfers)";
     ForkSupport = "fork.support",
-        "may a process fork after it opened EFA?";
+        "can a process fork after it opened EFA?";
     NcclPlugin = "nccl.plugin",
-        "would NCCL load its libfabric plugin, by its variables and where the loader looks?";
+        "would NCCL load its libfabric plugin, given its variables and the loader's search path?";
     CountersRetransmissions = "counters.retransmissions",
-        "have packets been sent again?";
+        "have packets been retransmitted?";
     CountersUnresponsive = "counters.unresponsive",
         "have peers stopped answering?";
 }
@@ -173,7 +173,7 @@ pub fn checks() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-/// What one check found.
+/// The finding of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {

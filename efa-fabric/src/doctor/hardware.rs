@@ -62,7 +62,7 @@ pub(crate) fn pci_devices(scene: &Scene<'_>) -> Finding {
                  instance",
             ),
         None => finding
-            .cause("the machine has no EFA; it does not say what instance type it is")
+            .cause("the machine has no EFA, and does not report its instance type")
             .cure(
                 "name the instance type to learn whether it should have EFA, and launch with \
                  interfaces of type efa or efa-only",
@@ -85,7 +85,7 @@ pub(crate) fn pci_count(scene: &Scene<'_>) -> Finding {
         );
         return match scene.node.instance_type.as_deref() {
             None => finding
-                .cause("the machine does not say its instance type")
+                .cause("the machine does not report its instance type")
                 .cure("name the instance type"),
             Some(name) if scene.unknown_type().is_some() => finding
                 .cause(unknown_type(name))
@@ -126,7 +126,7 @@ pub(crate) fn pci_count(scene: &Scene<'_>) -> Finding {
             "the instance was launched with fewer interfaces, or devices are still coming up, as \
              on p5en some seconds after boot",
         )
-        .cure("look again after 15 s; then launch with an EFA interface on every network card")
+        .cure("check again after 15 s; then launch with an EFA interface on every network card")
 }
 
 /// Why nothing is known of a type.
@@ -308,7 +308,7 @@ pub(crate) fn driver_device_id(scene: &Scene<'_>) -> Finding {
             .cause(format!(
                 "the driver should know {generation}: starting the device failed"
             ))
-            .cure("dmesg | grep efa; reboot, and replace the instance if it stays so"),
+            .cure("dmesg | grep efa; reboot, and replace the instance if it persists"),
         (None, _) => finding
             .cause(format!(
                 "the kernel's own driver is older than {generation}, or starting the device failed"
@@ -351,11 +351,11 @@ pub(crate) fn rdma_devices(scene: &Scene<'_>) -> Finding {
         .cure("dmesg | grep -E 'efa|infiniband'")
         .reference(DRIVER);
     }
-    let beside = match others {
+    let others = match others {
         0 => String::new(),
-        n => format!(", beside {n} RDMA devices of other drivers"),
+        n => format!(", besides {n} RDMA devices of other drivers"),
     };
-    Finding::ok(check, format!("{} EFA devices{beside}", efa.len())).evidence(RDMA, names.join(" "))
+    Finding::ok(check, format!("{} EFA devices{others}", efa.len())).evidence(RDMA, names.join(" "))
 }
 
 /// `rdma.ports`.
@@ -409,7 +409,7 @@ pub(crate) fn rdma_ports(scene: &Scene<'_>) -> Finding {
             },
         )
         .cause("the device lost its link, or is being reset")
-        .cure("dmesg | grep efa; replace the instance if it stays so")
+        .cure("dmesg | grep efa; replace the instance if it persists")
         .reference(DRIVER)
 }
 

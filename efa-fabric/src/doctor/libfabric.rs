@@ -20,7 +20,7 @@ const NCCL_PLUGIN_NEEDS: Version = Version {
     minor: 22,
 };
 const AWS_LIBRARY: &str = "/opt/amazon/efa/";
-/// `SIGABRT`, with which the efa provider ends the process.
+/// `SIGABRT`, with which the efa provider aborts the process.
 const SIGABRT: i32 = 6;
 
 /// Whether libfabric ended the child by itself, as killer variables make it; `None` where it was
@@ -57,7 +57,7 @@ pub(crate) fn found(scene: &Scene<'_>) -> Finding {
         searched,
     } = &answer.outcome
     else {
-        return Finding::new(check, Status::Unknown, "loading libfabric did not end");
+        return Finding::new(check, Status::Unknown, "loading libfabric did not finish");
     };
     let searched: Vec<_> = searched
         .iter()
@@ -128,7 +128,7 @@ pub(crate) fn crash(scene: &Scene<'_>) -> Finding {
             format!("libfabric ended its process by signal {signal} while {last_step}")
         }
         Outcome::TimedOut { last_step } => {
-            format!("libfabric did not come back while {last_step}")
+            format!("libfabric did not return while {last_step}")
         }
         other => format!("libfabric did not answer: it {other}"),
     };
@@ -158,9 +158,9 @@ pub(crate) fn copies(scene: &Scene<'_>) -> Finding {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let told = Evidence::new("/proc/self/maps", loaded.join(" "));
+    let evidence = Evidence::new("/proc/self/maps", loaded.join(" "));
     if loaded.len() < 2 {
-        return Finding::ok(check, "one libfabric is loaded").all_evidence([told]);
+        return Finding::ok(check, "one libfabric is loaded").all_evidence([evidence]);
     }
     let offers = scene.offers_efa();
     let status = if offers {
@@ -174,7 +174,7 @@ pub(crate) fn copies(scene: &Scene<'_>) -> Finding {
         if scene.has_efa() { status } else { Status::Info },
         format!("{} different libfabric in one program", loaded.len()),
     )
-    .all_evidence([told])
+    .all_evidence([evidence])
     .cause(
         "a framework or an MPI brings its own, and each part of the program may use another one \
          than was asked here",
@@ -190,14 +190,14 @@ pub(crate) fn version(scene: &Scene<'_>) -> Finding {
         return unanswered(scene, check);
     };
     let version = library.version;
-    let told = Evidence::new(library.path.display(), version);
+    let evidence = Evidence::new(library.path.display(), version);
     if let Some(line) = scene.fingerprint(FingerprintKind::VersionTooNew) {
         return Finding::failed(
             check,
-            format!("libfabric {version} is older than what was asked of it"),
+            format!("libfabric {version} is older than what was requested of it"),
         )
-        .all_evidence([told, Evidence::new("libfabric's log", &line.evidence)])
-        .cause("a program that was built for a newer libfabric gets error -38 of an older one")
+        .all_evidence([evidence, Evidence::new("libfabric's log", &line.evidence)])
+        .cause("a program that was built for a newer libfabric gets error -38 from an older one")
         .cure("load the newer libfabric first, or run the current EFA installer")
         .reference(FI_GETINFO);
     }
@@ -208,7 +208,7 @@ pub(crate) fn version(scene: &Scene<'_>) -> Finding {
             Status::Warning,
             format!("libfabric {version} is too old for current NCCL plugins"),
         )
-        .all_evidence([told])
+        .all_evidence([evidence])
         .cause(format!(
             "aws-ofi-nccl takes efa only from libfabric {NCCL_PLUGIN_NEEDS} and later, and falls \
              back to sockets"
@@ -222,9 +222,9 @@ pub(crate) fn version(scene: &Scene<'_>) -> Finding {
             Status::Info,
             format!("libfabric {version} has no fabric efa-direct, which came with {V2_1}"),
         )
-        .all_evidence([told]);
+        .all_evidence([evidence]);
     }
-    Finding::ok(check, format!("libfabric {version} is new enough")).all_evidence([told])
+    Finding::ok(check, format!("libfabric {version} is new enough")).all_evidence([evidence])
 }
 
 /// `libfabric.efa_provider`: `rest_is_fine` is whether no later check explains a missing efa.
@@ -328,15 +328,18 @@ pub(crate) fn hints(scene: &Scene<'_>) -> Finding {
                 .evidence("asked", &asked.asked)
                 .evidence("answered", &trial.asked)
                 .all_evidence(lines())
-                .cause("the device works, and the provider does not do all that was demanded")
-                .cure(format!("ask without {what}"))
+                .cause(
+                    "the device works, but the provider does not support everything that was \
+                        requested",
+                )
+                .cure(format!("request without {what}"))
                 .reference(FI_GETINFO)
         }
         None => Finding::new(
             check,
             Status::Info,
             format!(
-                "none of {} relaxed demands makes EFA appear: it is not the hints",
+                "none of {} relaxed requests makes EFA appear: the hints are not the cause",
                 answer.trials.len().saturating_sub(1)
             ),
         ),
@@ -403,9 +406,10 @@ pub(crate) fn offer(scene: &Scene<'_>, is_explained: bool) -> Finding {
         .all_evidence(lines)
         .cause(if has(FingerprintKind::NoVerbsDevices) {
             "libibverbs finds no verbs device, which the kernel has: another libibverbs is loaded \
-             than the one that was looked at, or it sees another /sys"
+             than the one that was examined, or it sees another /sys"
         } else if were_selected {
-            "libfabric opened the devices, so that it is a hint, and none of those that were tried"
+            "libfabric opened the devices, so a hint is the cause, and none of those that were \
+             tried"
         } else {
             "none of the checks explains it"
         })

@@ -107,7 +107,7 @@ pub(crate) fn hugepages(scene: &Scene<'_>) -> Finding {
 pub(crate) fn shm(scene: &Scene<'_>) -> Finding {
     let check = Check::LimitsShm;
     if !scene.has_efa() {
-        return Finding::skipped(check, "there is no EFA device to go around");
+        return Finding::skipped(check, "there is no EFA device to bypass");
     }
     let Some(size) = scene.node.limits.shm_mib else {
         // libfabric is not asked for a recorded tree, so that this decides no verdict there.
@@ -130,7 +130,7 @@ pub(crate) fn shm(scene: &Scene<'_>) -> Finding {
 pub(crate) fn process_vm(scene: &Scene<'_>) -> Finding {
     let check = Check::LimitsProcessVm;
     if !scene.has_efa() {
-        return Finding::skipped(check, "there is no EFA device to go around");
+        return Finding::skipped(check, "there is no EFA device to bypass");
     }
     let limits = &scene.node.limits;
     match limits.ptrace_scope {
@@ -181,7 +181,7 @@ pub(crate) fn fork(scene: &Scene<'_>) -> Finding {
         (Some(_), Some(_)) => Finding::new(
             check,
             Status::Info,
-            "a fork after EFA was opened ends the process",
+            "a fork after EFA was opened aborts the process",
         )
         .evidence("/proc/sys/kernel/osrelease", kernel.unwrap_or_default())
         .evidence("rdma-core", rdma_core.unwrap_or_default())
@@ -192,7 +192,8 @@ pub(crate) fn fork(scene: &Scene<'_>) -> Finding {
         _ => Finding::new(
             check,
             Status::Info,
-            "whether a fork harms is not known: the versions of the kernel and of rdma-core are not",
+            "whether a fork is safe is not known: the versions of the kernel and of rdma-core are \
+             not",
         ),
     }
 }
@@ -203,8 +204,8 @@ pub(crate) fn retransmissions(scene: &Scene<'_>) -> Finding {
         scene,
         Check::CountersRetransmissions,
         &["retrans_pkts", "retrans_timeout_events"],
-        "packets were sent again since the driver was loaded",
-        "nothing was sent again",
+        "packets were retransmitted since the driver was loaded",
+        "nothing was retransmitted",
     )
 }
 
@@ -257,7 +258,7 @@ fn counted(scene: &Scene<'_>, check: Check, names: &[&str], bad: &str, good: &st
             ),
             |finding, (source, value)| finding.evidence(source, value),
         )
-        .cause("the counters never go back, so that a whole history is in them")
+        .cause("the counters never decrease, so they hold the whole history")
         .cure("compare them before and after a job: what grows points to a path or a peer")
         .reference(COUNTERS)
 }

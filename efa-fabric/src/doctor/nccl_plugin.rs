@@ -118,14 +118,14 @@ fn by_default(scene: &Scene<'_>) -> Finding {
 
 /// NCCL_NET_PLUGIN is set: a list of names, the first that loads and starts is taken.
 fn by_name(scene: &Scene<'_>, source: &str, value: &str) -> Finding {
-    let told = |finding: Finding| {
+    let evidence = |finding: Finding| {
         finding
             .evidence(source, format!("'{value}'"))
             .reference(NCCL_ENV)
     };
     let names: Vec<&str> = value.split(',').filter(|name| !name.is_empty()).collect();
     if names.is_empty() || value.eq_ignore_ascii_case("none") {
-        return told(
+        return evidence(
             Finding::new(
                 Check::NcclPlugin,
                 Status::Warning,
@@ -138,25 +138,25 @@ fn by_name(scene: &Scene<'_>, source: &str, value: &str) -> Finding {
     let mut before = None;
     for name in &names {
         if name.eq_ignore_ascii_case("STATIC_PLUGIN") {
-            return told(Finding::new(
+            return evidence(Finding::new(
                 Check::NcclPlugin,
                 Status::Unknown,
                 "whether a plugin is linked into the program is not known",
             ));
         }
         match led(scene, name) {
-            Led::Ours(plugin) if before.is_none() => return told(loads(plugin)),
-            Led::Unread(plugin) => return told(unread(plugin)),
+            Led::Ours(plugin) if before.is_none() => return evidence(loads(plugin)),
+            Led::Unread(plugin) => return evidence(unread(plugin)),
             // One that does not start leaves its place to the next, which files do not tell.
             Led::Ours(plugin) => {
-                return told(loads_if_others_fail(plugin));
+                return evidence(loads_if_others_fail(plugin));
             }
             Led::Other(plugin) => before = before.or(Some(plugin)),
             Led::Nowhere => {}
         }
     }
     if let Some(plugin) = before {
-        return told(other(plugin).cure("unset NCCL_NET_PLUGIN, or set it to ofi"));
+        return evidence(other(plugin).cure("unset NCCL_NET_PLUGIN, or set it to ofi"));
     }
     let finding = Finding::new(
         Check::NcclPlugin,
@@ -164,15 +164,15 @@ fn by_name(scene: &Scene<'_>, source: &str, value: &str) -> Finding {
         format!("NCCL_NET_PLUGIN={value} leads to no plugin"),
     )
     .cause(if value.contains('/') {
-        "the file does not exist: NCCL goes on without a plugin and uses TCP sockets".to_owned()
+        "the file does not exist: NCCL continues without a plugin and uses TCP sockets".to_owned()
     } else {
         format!(
-            "the loader finds neither {value} nor libnccl-net-{value}.so: NCCL goes on without a \
-             plugin and uses TCP sockets. Base images of NVIDIA set the variable to plugins of \
+            "the loader finds neither {value} nor libnccl-net-{value}.so: NCCL continues without \
+             a plugin and uses TCP sockets. Base images of NVIDIA set the variable to plugins of \
              their own"
         )
     });
-    told(match ours(scene) {
+    evidence(match ours(scene) {
         Some(plugin) => finding
             .evidence(&plugin.path, "there")
             .cure("unset NCCL_NET_PLUGIN, or set it to the path of aws-ofi-nccl's file"),
@@ -301,7 +301,7 @@ fn not_installed() -> Finding {
         "NCCL's libfabric plugin is not installed",
     )
     .evidence("libnccl-net*.so", "not in the usual directories")
-    .cause("without aws-ofi-nccl NCCL uses TCP sockets, and says so only in its log")
+    .cause("without aws-ofi-nccl NCCL uses TCP sockets, and reports that only in its log")
     .cure("run the EFA installer, which brings it, or put it into the image")
     .reference(PLUGIN)
 }
@@ -313,7 +313,7 @@ fn out_of_sight(scene: &Scene<'_>, plugin: &NcclPlugin, file: &str) -> Finding {
         Check::NcclPlugin,
         Status::Warning,
         format!(
-            "the loader finds no {file}, and {} is installed",
+            "the loader finds no {file}, but {} is installed",
             called(plugin)
         ),
     )

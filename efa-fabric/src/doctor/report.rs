@@ -9,7 +9,7 @@ use super::finding::{Finding, Status};
 use crate::library::Version;
 use crate::node::Node;
 
-/// Whether EFA can be used here, and if not, why.
+/// The verdict on whether EFA can be used here, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub enum Verdict {
     },
     /// This machine has no EFA and is not meant to: a laptop, an instance type without EFA.
     NoEfaByDesign {
-        /// What tells so.
+        /// The evidence.
         reason: String,
     },
     /// Nothing failed, and not everything was seen: libfabric was not asked, or a check could not
@@ -97,7 +97,7 @@ pub struct LibfabricSeen {
     pub version: Version,
 }
 
-/// What [`examine`](super::examine) found; `Display` is a short text with the worst first.
+/// The findings of [`examine`](super::examine); `Display` is a short text with the worst first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -127,7 +127,7 @@ impl Report {
         }
     }
 
-    /// For a process: 0 EFA is usable, 1 it is not, 2 it could not be told.
+    /// For a process: 0 EFA is usable, 1 it is not, 2 it is not known.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self.verdict {

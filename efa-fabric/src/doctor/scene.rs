@@ -81,7 +81,7 @@ impl<'a> Scene<'a> {
             } else {
                 RdmaSupport::No
             };
-            return (support, "the device says so".to_owned());
+            return (support, "the device reports it".to_owned());
         }
         // efa-direct claims FI_RMA for devices with both read and write only.
         let infos = self.answer.and_then(|answer| answer.efa_infos.as_ref());
@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
         match self.node.instance_type.as_deref() {
             None => (
                 RdmaSupport::Unknown,
-                "the machine does not say its instance type".to_owned(),
+                "the machine does not report its instance type".to_owned(),
             ),
             Some(name) => match Catalog::bundled().look_up(name) {
                 Lookup::Efa(row) => (
@@ -143,7 +143,7 @@ impl<'a> Scene<'a> {
             .max()
     }
 
-    /// Whether the kernel has this module; `None` where it cannot be told.
+    /// Whether the kernel has this module; `None` where it is not known.
     pub(crate) fn is_loaded(&self, module: &str) -> Option<bool> {
         self.node.module(module)?.loaded
     }

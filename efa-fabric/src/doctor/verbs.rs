@@ -63,7 +63,7 @@ fn has_no_uverbs(scene: &Scene<'_>) -> bool {
 pub(crate) fn kubernetes_resource(scene: &Scene<'_>) -> Finding {
     let check = Check::KubernetesResource;
     if !scene.node.container.is_kubernetes() {
-        return Finding::skipped(check, "this is no pod of Kubernetes");
+        return Finding::skipped(check, "this is not a Kubernetes pod");
     }
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to give");
@@ -86,8 +86,9 @@ pub(crate) fn kubernetes_resource(scene: &Scene<'_>) -> Finding {
          does not run on the node",
     )
     .cure(
-        "set vpc.amazonaws.com/efa in the container's resources.limits and hugepages-2Mi beside \
-         it; check that aws-efa-k8s-device-plugin knows this instance type. Do not mount \
+        "set vpc.amazonaws.com/efa in the container's resources.limits together with \
+         hugepages-2Mi; check that aws-efa-k8s-device-plugin knows this instance type. Do not \
+         mount \
          /dev/infiniband from the host instead: devices outside the pod's device cgroup hide EFA",
     )
     .reference(DEVICE_PLUGIN)
@@ -98,7 +99,7 @@ pub(crate) fn container_devices(scene: &Scene<'_>) -> Finding {
     let check = Check::ContainerDevices;
     let container = &scene.node.container;
     if !container.is_container() || container.is_kubernetes() {
-        return Finding::skipped(check, "this is no plain container");
+        return Finding::skipped(check, "this is not a plain container");
     }
     if scene.node.efa_devices.is_empty() {
         return Finding::skipped(check, "there is no EFA device to hand in");
@@ -228,13 +229,13 @@ pub(crate) fn unopenable(scene: &Scene<'_>) -> Finding {
     // Where the files open, it is not the container that keeps them.
     if scene.node.container.is_container() && !denied.is_empty() {
         return finding.cure(
-            "hand in only the devices of EFA with --device, or allow all that are there; or take \
+            "pass in only the devices of EFA with --device, or allow all that are there; or take \
              a libfabric after 2.6.0",
         );
     }
     finding.cure(match denied.iter().find(|(_, errno)| !is_permission(*errno)) {
         Some((verbs, _)) => format!(
-            "dmesg | grep -E 'efa|infiniband|{}': the file is there and its device does not answer; \
+            "dmesg | grep -E 'efa|infiniband|{}': the file exists but its device does not answer; \
              load its driver again, or replace the instance; or take a libfabric after 2.6.0",
             verbs.ibdev.as_deref().unwrap_or_default()
         ),
@@ -301,16 +302,16 @@ pub(crate) fn rdma_core(scene: &Scene<'_>) -> Finding {
         )
         .evidence("libibverbs.so.1.*", "not in the usual directories");
     };
-    let told = Evidence::new("libibverbs.so.1.*", version);
+    let evidence = Evidence::new("libibverbs.so.1.*", version);
     if version >= needed {
         return Finding::ok(check, format!("rdma-core {version} knows {generation}"))
-            .all_evidence([told]);
+            .all_evidence([evidence]);
     }
     Finding::failed(
         check,
         format!("rdma-core {version} is too old for {generation}"),
     )
-    .all_evidence([told])
+    .all_evidence([evidence])
     .cause(format!("{generation} is known to rdma-core from {needed}"))
     .cure("run the current EFA installer, or upgrade rdma-core; in a container, in its image")
     .reference(RDMA_CORE)
@@ -336,10 +337,12 @@ pub(crate) fn libefa(scene: &Scene<'_>) -> Finding {
         (None, _) => Finding::failed(check, "rdma-core's efa driver is not installed")
             .evidence("libefa-rdmav*.so", "not in the usual directories")
             .cause("without it libibverbs sees the devices and cannot use them"),
-        (Some(library), None) => Finding::failed(check, "rdma-core is not told of its efa driver")
-            .evidence(library, "there")
-            .evidence("/etc/libibverbs.d/efa.driver", "not there")
-            .cause("libibverbs loads the drivers that files in /etc/libibverbs.d name"),
+        (Some(library), None) => {
+            Finding::failed(check, "rdma-core is not configured for its efa driver")
+                .evidence(library, "there")
+                .evidence("/etc/libibverbs.d/efa.driver", "not there")
+                .cause("libibverbs loads the drivers that files in /etc/libibverbs.d name")
+        }
     };
     if let Some(line) = scene.fingerprint(FingerprintKind::NoVerbsDevices) {
         finding = finding.evidence("libfabric's log", &line.evidence);
@@ -365,7 +368,7 @@ fn missing(finding: Finding, scene: &Scene<'_>) -> Finding {
         .fold(finding, |finding, name| {
             finding.evidence(
                 "/sys/class/infiniband_verbs/uverbs*/ibdev",
-                format!("none says {name}"),
+                format!("none names {name}"),
             )
         })
 }

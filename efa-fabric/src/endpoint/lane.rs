@@ -277,7 +277,7 @@ impl Lane {
         let api = library.requested_api();
         if api < DMABUF_SINCE {
             let text = format!(
-                "libfabric {} knows no DMA-BUF: that is there since {DMABUF_SINCE}",
+                "libfabric {} does not know DMA-BUF, which is available since {DMABUF_SINCE}",
                 library.version()
             );
             return Err(missing(Missing::DmaBuf, text).with_context("library", library.version()));
@@ -295,7 +295,7 @@ impl Lane {
         self.remote = remote;
     }
 
-    /// Fills the begin of a buffer with a pattern. Nothing may be posted on it.
+    /// Fills the start of a buffer with a pattern. Nothing may be posted on it.
     pub(crate) fn fill(&mut self, place: Place, length: usize, seed: u64) -> Result<()> {
         let memory = &mut *self.memory;
         let buffer = match place {
@@ -351,7 +351,7 @@ impl Lane {
             return Err(self.outside("fi_send", length));
         };
         if length <= self.inject_size {
-            // SAFETY: the endpoint is enabled, the message lies in memory of ours, and the
+            // SAFETY: the endpoint is enabled, the message lies in memory of this lane, and the
             // library is done with it when the call returns.
             let code = unsafe { self.messages.inject(self.ep, message, length, self.peer) };
             return self.posted("fi_inject", code);
@@ -443,7 +443,7 @@ impl Lane {
         self.take_entries(code)
     }
 
-    /// What was read, or why nothing was. Apart from [`Self::poll`], so that asking in vain, which
+    /// What was read, or why nothing was. Apart from [`Self::poll`], so that an empty poll, which
     /// is what waiting for a message is, costs a call and a comparison.
     #[inline(never)]
     fn take_entries(&mut self, code: isize) -> Result<usize> {

@@ -1,4 +1,4 @@
-//! The lines that tell why EFA is not there, or why it fails later.
+//! The lines that show why EFA is missing, or why it fails later.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl fmt::Display for Fingerprint {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
-        /// What a line of libfabric's log means. Texts are those of libfabric 1.17 to 2.6
+        /// The meaning of a line of libfabric's log. Texts are those of libfabric 1.17 to 2.6
         /// (src/fabric.c, prov/util/src/util_attr.c, prov/efa/src).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
@@ -51,18 +51,18 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A variable of the subject's name is set with which the provider ends the process.
+    /// A variable of the subject's name is set with which the provider aborts the process.
     DeprecatedVariable = "deprecated_variable";
-    /// `FI_EFA_IFACE` is empty: the provider ends the process.
+    /// `FI_EFA_IFACE` is empty: the provider aborts the process.
     EmptyIface = "empty_iface";
-    /// `FI_EFA_TX_MIN_CREDITS` is not positive: the provider ends the process.
+    /// `FI_EFA_TX_MIN_CREDITS` is not positive: the provider aborts the process.
     BadMinCredits = "bad_min_credits";
-    /// `FI_EFA_USE_HUGE_PAGE` together with fork support: the provider ends the process.
+    /// `FI_EFA_USE_HUGE_PAGE` together with fork support: the provider aborts the process.
     HugePageWithForkSupport = "huge_page_with_fork_support";
     /// `FI_EFA_USE_DEVICE_RDMA` is not a boolean, or true on a device without RDMA read: the
-    /// provider ends the process.
+    /// provider aborts the process.
     BadUseDeviceRdma = "bad_use_device_rdma";
-    /// `fork()` after a domain was opened without fork support: the provider ends the process.
+    /// `fork()` after a domain was opened without fork support: the provider aborts the process.
     ForkWithoutSupport = "fork_without_support";
 
     /// A name in `FI_PROVIDER` that this library does not know: a typo, or a provider in a file
@@ -133,7 +133,7 @@ kinds! {
 }
 
 impl FingerprintKind {
-    /// Whether the provider ends the process there.
+    /// Whether the provider aborts the process there.
     #[must_use]
     pub const fn is_fatal(self) -> bool {
         matches!(

@@ -255,8 +255,8 @@ fn layouts_are_those_of_the_headers() {
         let complete = declared.fields.iter().all(|field| field.since <= headers);
         if complete && !CUT_SHORT.contains(&name) {
             let (said, ours) = (ask(name, ".").unwrap(), declared.size as i64);
-            // Headers as new as ours, or newer, may have appended more: development versions
-            // keep the number of the release before.
+            // Headers as new as this crate's, or newer, may have appended more: development
+            // versions keep the number of the release before.
             assert!(
                 said == ours || (said > ours && headers >= HEADER_VERSION),
                 "size of {name}: {said}, ours {ours}"

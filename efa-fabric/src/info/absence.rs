@@ -25,7 +25,7 @@ pub(super) fn operation(demanded: u64, offered: u64, has: &str) -> (String, &'st
         .collect();
     if lacks.is_empty() {
         return (
-            format!("refuses it, though it has the capabilities ({has}): a mode stands against it"),
+            format!("refuses it, though it has the capabilities ({has}): a mode conflicts with it"),
             "run with FI_LOG_LEVEL=info, and libfabric's log names the mode; or measure another operation, fabric or provider",
         );
     }

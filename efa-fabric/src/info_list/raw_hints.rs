@@ -36,8 +36,8 @@ impl RawHints<'_> {
         };
         // SAFETY: `info` and its attributes were just allocated by the library and belong to
         // `list`. Fields are written through raw pointers: the library's structs may be shorter
-        // than ours at the end, and no reference to a whole one is made. The fields exist since
-        // 1.9.
+        // than this crate's at the end, and no reference to a whole one is made. The fields exist
+        // since 1.9.
         unsafe {
             let (endpoint_attr, domain_attr, fabric_attr) =
                 ((*info).ep_attr, (*info).domain_attr, (*info).fabric_attr);

@@ -9,7 +9,7 @@ use crate::fabric_log::{self, Fingerprint};
 use crate::info::ProviderInfo;
 use crate::library::Version;
 
-/// What a child learned of libfabric, complete or up to the step at which it ended.
+/// A child's knowledge of libfabric, complete or up to the step at which it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Answer {
@@ -32,7 +32,7 @@ pub struct Answer {
     /// The error of that call, positive, such as 61 for `-FI_ENODATA`; `None` if it had none.
     pub efa_errno: Option<i32>,
     /// Whether the EFA devices can read remote memory, as they say themselves; asked only where
-    /// `FI_EFA_USE_DEVICE_RDMA` demands it. `None` where no device said it.
+    /// `FI_EFA_USE_DEVICE_RDMA` demands it. `None` where no device reported it.
     #[serde(default)]
     pub rdma_read: Option<bool>,
     /// Whether rdma-core's `libefa` is loaded with the library: one that has the efa provider compiled
@@ -49,7 +49,7 @@ pub struct Answer {
     pub output_tail: String,
 }
 
-/// How a child ended.
+/// The outcome of a child.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -65,7 +65,7 @@ pub enum Outcome {
     },
     /// It ended itself before it was done, as a library that calls `exit` makes it.
     Exited {
-        /// Its exit status; `None` where the system does not tell, because the caller ignores
+        /// Its exit status; `None` where the system does not report it, because the caller ignores
         /// `SIGCHLD`.
         status: Option<i32>,
         /// The step that it was at.
@@ -81,14 +81,14 @@ pub enum Outcome {
         /// The code that [`Library::find`](crate::Library::find) or
         /// [`Library::load`](crate::Library::load) gave, such as `fabric.library_not_found`.
         code: String,
-        /// What it said.
+        /// The message of the error.
         message: String,
         /// The places that were searched, in order.
         searched: Vec<PathBuf>,
     },
 }
 
-/// What a child does, in order.
+/// The steps of a child, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -109,7 +109,7 @@ pub enum Step {
     Done,
 }
 
-/// What a trial leaves out of the hints, or makes generous.
+/// A requirement that a trial drops from the hints, or relaxes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -151,7 +151,7 @@ pub struct Trial {
     pub found: u32,
     /// The error, positive, such as 61; `None` if there was none.
     pub errno: Option<i32>,
-    /// What the log told meanwhile.
+    /// What the log showed meanwhile.
     pub fingerprints: Vec<Fingerprint>,
 }
 

@@ -27,7 +27,7 @@ pub(super) fn is_prepared() -> bool {
     IS_PREPARED.load(Ordering::Acquire)
 }
 
-/// Answers and ends the process if [`ask`](super::ask) started it; else returns at once.
+/// Answers and exits the process if [`ask`](super::ask) started it; else returns at once.
 ///
 /// A program calls it before anything else in `main`, so that
 /// [`ChildCommand::current_executable`](super::ChildCommand::current_executable) works.

@@ -33,7 +33,7 @@ pub(super) fn wait_readable(descriptors: &[RawFd], limit: Duration) -> io::Resul
         .collect();
     // Rounded up, so that a rest below a millisecond does not spin.
     let limit_ms = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-    // SAFETY: the array is ours and as long as its length says.
+    // SAFETY: the array is local and as long as its length says.
     let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, limit_ms) };
     match ready {
         -1 => match io::Error::last_os_error() {
@@ -142,7 +142,7 @@ pub(super) fn prepare_to_die(channel: &UnixStream) {
 extern "C" fn report_signal(signal: libc::c_int) {
     let line = wire::signal_line(signal);
     // SAFETY: write(2) and raise(3) are async-signal-safe; the line is static. SA_RESETHAND has
-    // put the default action back, so the signal now ends the process.
+    // put the default action back, so the signal now kills the process.
     unsafe {
         libc::write(
             CHANNEL.load(Ordering::Acquire),
@@ -154,7 +154,7 @@ extern "C" fn report_signal(signal: libc::c_int) {
 }
 
 /// Ends this process without its exit handlers: those of libfabric's providers may crash, and
-/// all that matters was said.
+/// all that matters was reported.
 pub(super) fn exit_now(status: i32) -> ! {
     // SAFETY: null flushes what C's standard output still holds; _exit does not return.
     unsafe {

@@ -40,7 +40,7 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 /// The child has the caller's environment, with the question's changes, level `info` for
 /// libfabric's log and no filter on it. Nothing of the child stays: no process, no descriptor.
 /// Any thread may call it, with standard input and output closed, and while `SIGCHLD` is
-/// ignored; under tokio it belongs into `spawn_blocking`.
+/// ignored; under tokio it belongs in `spawn_blocking`.
 ///
 /// # Errors
 /// `fabric.child_unusable` if the child cannot be started, is a program that does not call
@@ -63,7 +63,7 @@ pub fn ask_with(
     if !cfg!(target_os = "linux") {
         return Err(Error::new(
             Code::ChildUnusable,
-            "a child process that ends with its caller is made on Linux only",
+            "a child process that ends with its caller is supported on Linux only",
         )
         .with_cure("ask on a node of the cluster")
         .with_context("system", std::env::consts::OS));
@@ -162,7 +162,7 @@ fn start(command: &ChildCommand, question: &Question, request: &[u8]) -> Result<
         .process_group(0)
         .spawn()
         .map_err(failed)?;
-    // The command holds the child's ends, without whose closing ours never end.
+    // The command holds the child's ends, without whose closing this process's never end.
     drop(start);
     Ok(Conversation {
         child: Some(child),
@@ -184,7 +184,7 @@ fn pair() -> std::io::Result<(UnixStream, UnixStream)> {
     Ok((ours, theirs))
 }
 
-/// How the child ended, as far as the system tells.
+/// How the child ended, according to the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Status(ExitStatus),
@@ -421,7 +421,7 @@ fn read_once(stream: &mut Option<UnixStream>, take: &mut impl FnMut(&[u8])) -> b
     false
 }
 
-/// What the child said, apart from what went into the answer.
+/// The child's output, apart from what went into the answer.
 struct Said {
     is_ours: bool,
     is_done: bool,
@@ -431,7 +431,7 @@ struct Said {
 }
 
 impl Lines {
-    /// Puts the reports into the answer; fails with the line that is none.
+    /// Puts the reports into the answer; fails with the first invalid line.
     fn replay(&self, answer: &mut Answer) -> std::result::Result<Said, String> {
         let mut said = Said {
             is_ours: false,
@@ -442,7 +442,7 @@ impl Lines {
         };
         for line in self.whole() {
             let Ok(report) = serde_json::from_slice(line) else {
-                // A signal may cut a line of ours short.
+                // A signal may cut a line of this crate short.
                 if said.is_ours {
                     continue;
                 }

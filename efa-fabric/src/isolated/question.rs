@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hints::HintSet;
 
-/// What to ask libfabric in a child.
+/// A question to libfabric in a child.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Question {

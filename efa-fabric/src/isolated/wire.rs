@@ -8,14 +8,14 @@ use super::answer::{LoadedLibrary, RegisteredProvider, Step, Trial};
 use super::hints::HintSet;
 use crate::info::ProviderInfo;
 
-/// The environment variable that tells a process that it is such a child.
+/// The environment variable that marks a process as such a child.
 pub(super) const CHILD_VARIABLE: &str = "EFA_FABRIC_CHILD";
 
 /// Changes whenever either side would misread the other.
 pub(super) const PROTOCOL: u32 = 2;
 
 /// A line before each trial in the child's output, with the trial's number behind it, so that
-/// the log can be told apart.
+/// the log can be distinguished.
 pub(super) const TRIAL_MARK: &str = "efa-fabric: trial ";
 
 /// The first line, from the caller.

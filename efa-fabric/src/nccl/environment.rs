@@ -2,7 +2,7 @@
 //!
 //! [`advise_environment`] is a function of what is known of the node and of the environment
 //! that the processes would have. With the plugin and libfabric of a current EFA installer hardly
-//! anything has to be set; most of what recipes set is obsolete, and some of it ends the process.
+//! anything has to be set; most of what recipes set is obsolete, and some of it aborts the process.
 
 mod node;
 mod rules;
@@ -21,7 +21,7 @@ use super::log::is_plugin_of_efa;
 use crate::environment;
 use rules::{CHEAT_SHEET, NCCL_ENV, PLATFORM_AWS, UNSET, needs_device_rdma};
 
-/// What to do with a variable.
+/// An action on a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -46,7 +46,7 @@ impl Action {
     }
 }
 
-/// Why a variable should be set or go.
+/// The reason to set or remove a variable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Note {
@@ -60,7 +60,7 @@ pub struct Note {
     pub reference: String,
 }
 
-/// What to do with an environment; `Display` is the text form.
+/// Advice on an environment; `Display` is the text form.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Advice {
@@ -230,7 +230,8 @@ fn provider(node: &Node, advice: &mut Advice) {
         advice.set(
             "NCCL_NET",
             "AWS Libfabric",
-            "NCCL then fails instead of going on over TCP; every version of the plugin takes this name",
+            "NCCL then fails instead of falling back to TCP; every version of the plugin takes \
+             this name",
             "aws/aws-ofi-nccl src/nccl_ofi_interface_nvidia.cpp",
         );
     }
@@ -339,7 +340,7 @@ fn older_software(node: &Node, advice: &mut Advice) {
         advice.set(
             "FI_EFA_USE_DEVICE_RDMA",
             "1",
-            "aws-ofi-nccl before 1.7 or libfabric before 1.18 use RDMA only when told to",
+            "aws-ofi-nccl before 1.7 or libfabric before 1.18 use RDMA only when it is requested",
             CHEAT_SHEET,
         );
     }
@@ -403,7 +404,7 @@ fn bootstrap_interface(environment: &BTreeMap<String, String>, advice: &mut Advi
     );
 }
 
-/// Variables with which libfabric would end the process, in what the environment then is.
+/// Variables with which libfabric would abort the process, in what the environment then is.
 fn killers(environment: &BTreeMap<String, String>, advice: &mut Advice) {
     // Each round removes a variable, so that there are no more rounds than variables.
     for _ in 0..environment.len() + advice.set.len() {

@@ -8,7 +8,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Words in the path of a cgroup that a container runtime writes.
 const RUNTIMES: [&str; 6] = ["kubepods", "docker", "containerd", "crio", "libpod", "ecs"];
 
-/// What tells a container. Each may be missing in one.
+/// The marks of a container. Each may be missing in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Container {
@@ -16,7 +16,7 @@ pub struct Container {
     pub runtime: Option<String>,
     /// Whether `/.dockerenv` or `/run/.containerenv` is there.
     pub marker_file: bool,
-    /// What `KUBERNETES_SERVICE_HOST` said.
+    /// The value of `KUBERNETES_SERVICE_HOST`.
     pub kubernetes_service_host: Option<String>,
     /// Whether a service account of Kubernetes is mounted.
     pub service_account: bool,

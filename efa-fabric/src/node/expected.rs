@@ -3,7 +3,7 @@
 use efa_core::Catalog;
 use serde::{Deserialize, Serialize};
 
-/// What a machine of an instance type should have with every EFA interface attached.
+/// The expected hardware of an instance type with every EFA interface attached.
 ///
 /// ```
 /// let b200 = efa_fabric::node::Expected::for_type("p6-b200.48xlarge").unwrap();

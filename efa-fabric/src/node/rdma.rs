@@ -38,7 +38,7 @@ pub struct EfaDevice {
     /// The PCI address.
     pub pci_address: Option<String>,
     /// The bridge on the PCI path right above the device, or the host bridge. Devices with the
-    /// same one sit together; whether they are one Nitro card is not said by the kernel.
+    /// same one sit together; whether they are one Nitro card is not reported by the kernel.
     pub pci_group: Option<String>,
     /// NUMA node.
     pub numa_node: Option<u32>,
@@ -63,7 +63,7 @@ pub struct EfaDevice {
     pub nearest_gpus: Vec<String>,
 }
 
-/// What came of opening a device for reading and writing, as libibverbs does.
+/// The result of opening a device for reading and writing, as libibverbs does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

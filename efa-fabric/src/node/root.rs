@@ -15,7 +15,7 @@ const MAX_TEXT: u64 = 64 << 10;
 /// Entries of a directory that are looked at.
 const MAX_ENTRIES: usize = 8192;
 
-/// Where a machine is read from: `/`, or a directory with a copy of what matters of one.
+/// The root from which a machine is read: `/`, or a directory with a copy of what matters of one.
 ///
 /// Links are resolved inside it, so that a copy never shows parts of the machine that reads it.
 ///
@@ -48,7 +48,7 @@ impl NodeRoot {
         root.with_kubernetes_service_host(std::env::var("KUBERNETES_SERVICE_HOST").ok())
     }
 
-    /// Adds what the environment variable `KUBERNETES_SERVICE_HOST` says, which tells a pod.
+    /// Adds the value of the environment variable `KUBERNETES_SERVICE_HOST`, which marks a pod.
     #[must_use]
     pub fn with_kubernetes_service_host(mut self, host: Option<String>) -> Self {
         self.kubernetes_service_host = host.filter(|host| !host.is_empty());

@@ -34,7 +34,7 @@ impl Seen {
         // Elsewhere these files would not tell: what is missing there is not known.
         let is_live = root.is_live() && cfg!(target_os = "linux");
         Self {
-            // A live machine may have no PCI bus; without sysfs nothing can be told.
+            // A live machine may have no PCI bus; without sysfs nothing is known.
             pci_bus: root.exists("/sys/bus/pci/devices") || is_live && root.exists("/sys/bus"),
             device_files: is_live || root.exists("/dev"),
             libraries: is_live || LIBRARY_DIRECTORIES.iter().any(|path| root.exists(path)),

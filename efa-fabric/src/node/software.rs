@@ -86,7 +86,7 @@ pub struct LinkerDirectory {
     pub directory: String,
 }
 
-/// Installed software, as files tell. `None` and empty mean not found.
+/// Installed software, according to files. `None` and empty mean not found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Software {
@@ -102,7 +102,7 @@ pub struct Software {
     pub libfabrics: Vec<String>,
     /// NCCL plugins in the usual places, each once after links are followed.
     pub nccl_plugins: Vec<NcclPlugin>,
-    /// Directories of EFA software that the dynamic linker is told to search.
+    /// Directories of EFA software that the dynamic linker is configured to search.
     pub linker_directories: Vec<LinkerDirectory>,
     /// Variables that `/etc/nccl.conf` sets for every program with NCCL.
     #[serde(default)]

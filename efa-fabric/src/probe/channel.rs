@@ -1,4 +1,4 @@
-//! How the two sides of a probe talk beside the fabric: frames over TCP, or over a channel of
+//! How the two sides of a probe talk outside the fabric: frames over TCP, or over a channel of
 //! this process.
 
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -29,7 +29,7 @@ pub(crate) struct Side {
 /// What a phase measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
-    /// One transfer, and a look at the bytes that arrived.
+    /// One transfer, and a check of the bytes that arrived.
     Integrity,
     Latency,
     Bandwidth,
@@ -46,7 +46,7 @@ pub(crate) struct Phase {
     pub(crate) seed: u64,
 }
 
-/// One message beside the fabric.
+/// One message outside the fabric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Frame {
     /// First of all, from the side that connects: its nonce, as hexadecimal digits.
@@ -159,7 +159,7 @@ impl Channel for Local {
 
 /// The other side closed the path.
 pub(crate) fn gone() -> Error {
-    Error::new(Code::Unreachable, "the peer went away during the probe")
+    Error::new(Code::Unreachable, "the peer disconnected during the probe")
         .with_cure("check that the peer's process is still running")
         .retryable(true)
 }

@@ -26,10 +26,10 @@ const MAX_MESSAGE: usize = 256 << 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Why an [`Exchange`] could not do what it was asked to.
+/// The failure of an [`Exchange`].
 pub type ExchangeError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where two sides leave bytes for each other.
+/// A place where two sides leave bytes for each other.
 ///
 /// Whoever can write to it takes part in the probe, so it must be as private as a token.
 pub trait Exchange {
@@ -256,7 +256,7 @@ impl Channel for Through<'_> {
         let frame = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(
                 Code::RendezvousRefused,
-                format!("what lies under {key} is not of a probe"),
+                format!("the message under {key} is not of a probe"),
             )
             .with_cure(
                 "use the same version of efa-fabric on both sides, and a name for this pair only",

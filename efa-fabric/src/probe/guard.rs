@@ -28,7 +28,7 @@ const LOOK_NS: u64 = 20_000;
 /// Time between two questions to the caller's hook, and two looks at the deadline.
 const CHECK_NS: u64 = 10_000_000;
 
-/// What is known of the other side.
+/// Known facts of the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Other {
     /// Nothing came from it.
@@ -55,7 +55,7 @@ pub(crate) struct Guard<'a> {
     patience_ns: u64,
     /// Whether what the other side does shows here as nothing, as in one-sided operations.
     is_bystander: bool,
-    /// Since when nothing has happened, as far as was looked; 0 for not at all.
+    /// Since when nothing has happened, at the last check; 0 for not at all.
     quiet_since_ns: u64,
     nap: Duration,
     /// Where to wait for other probes before bandwidth is measured.

@@ -69,7 +69,7 @@ pub(crate) fn loopback_from(
         }
     }
     let (mut left, mut right) = Local::pair();
-    let (initiator, responder) = Parting::pair();
+    let (initiator, responder) = Close::pair();
     std::thread::scope(|scope| {
         let (deadline, local) = (options.deadline, options.endpoint.clone());
         let wait = options.wait;
@@ -139,12 +139,12 @@ pub(crate) fn loopback_from(
 
 /// The two threads of a loopback close nothing before both have stopped: endpoints of one
 /// process may share memory (`shm` does), which one side's closing takes from the other.
-struct Parting {
+struct Close {
     stopped: Sender<()>,
     other: Receiver<()>,
 }
 
-impl Parting {
+impl Close {
     fn pair() -> (Self, Self) {
         let (left, from_left) = std::sync::mpsc::channel();
         let (right, from_right) = std::sync::mpsc::channel();

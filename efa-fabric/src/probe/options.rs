@@ -31,7 +31,7 @@ pub enum Buffers {
     Distinct,
 }
 
-/// How a side waits when nothing happens.
+/// The way in which a side waits when nothing happens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -59,7 +59,7 @@ pub enum Direction {
     Bidirectional,
 }
 
-/// What a probe measures, and for how long.
+/// Options of a probe: what to measure, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProbeOptions {
@@ -244,7 +244,7 @@ impl ProbeOptions {
     }
 }
 
-/// How a [`Server`](super::Server) answers.
+/// Options of a [`Server`](super::Server).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServeOptions {

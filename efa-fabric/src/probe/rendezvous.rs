@@ -113,37 +113,38 @@ impl Tcp {
 /// Takes a frame off what has come from there, if a whole one is there.
 pub(crate) fn parse(buffer: &mut Vec<u8>, peer: SocketAddr) -> Result<Option<Frame>> {
     let Some((header, rest)) = buffer.split_first_chunk::<HEADER>() else {
-        // Strangers are recognised by their first bytes, without waiting for more.
+        // Unknown clients are recognised by their first bytes, without waiting for more.
         let known = buffer.len().min(MAGIC.len());
         if buffer[..known] != MAGIC[..known] {
-            return Err(stranger(peer, "does not speak this protocol"));
+            return Err(unknown_client(peer, "does not speak this protocol"));
         }
         return Ok(None);
     };
     let [m0, m1, m2, m3, v0, v1, l0, l1, l2, l3] = *header;
     if [m0, m1, m2, m3] != MAGIC {
-        return Err(stranger(peer, "does not speak this protocol"));
+        return Err(unknown_client(peer, "does not speak this protocol"));
     }
     let protocol = u16::from_be_bytes([v0, v1]);
     if protocol != PROTOCOL {
         let what = format!("speaks version {protocol}, not {PROTOCOL}");
-        return Err(stranger(peer, &what));
+        return Err(unknown_client(peer, &what));
     }
     let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
     if length > MAX_FRAME {
         let what = format!("announced a frame of {length} bytes");
-        return Err(stranger(peer, &what));
+        return Err(unknown_client(peer, &what));
     }
     let Some(json) = rest.get(..length) else {
         return Ok(None);
     };
-    let frame = serde_json::from_slice(json)
-        .map_err(|error| stranger(peer, "sent a frame that cannot be read").with_source(error))?;
+    let frame = serde_json::from_slice(json).map_err(|error| {
+        unknown_client(peer, "sent a frame that cannot be read").with_source(error)
+    })?;
     buffer.drain(..HEADER + length);
     Ok(Some(frame))
 }
 
-fn stranger(peer: SocketAddr, what: &str) -> Error {
+fn unknown_client(peer: SocketAddr, what: &str) -> Error {
     Error::new(Code::RendezvousRefused, format!("{peer} {what}"))
         .with_cure("use the same version of efa-fabric on both sides, and its address and port")
         .with_context("peer", peer)
@@ -221,7 +222,7 @@ impl Listener {
             Ok(Self { listener, address })
         };
         bind().map_err(|error| {
-            failed(&format!("{address} cannot be listened on"), error)
+            failed(&format!("cannot listen on {address}"), error)
                 .with_cure("use another port, or 0 for any that is free")
                 .with_context("address", address)
         })
@@ -263,7 +264,7 @@ impl Listener {
             if Instant::now() >= end {
                 return Err(Error::new(
                     Code::Deadline,
-                    format!("nobody came to {} in time", self.address),
+                    format!("nobody connected to {} in time", self.address),
                 )
                 .with_context("address", self.address)
                 .retryable(true));
@@ -289,16 +290,16 @@ mod tests {
 
     fn pair() -> (Tcp, TcpStream) {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let stranger = TcpStream::connect(listener.address()).unwrap();
+        let unknown = TcpStream::connect(listener.address()).unwrap();
         let end = Instant::now() + Duration::from_secs(10);
         let stream = listener.accept_stream(end, Interrupt::never()).unwrap();
-        (Tcp::new(stream).unwrap(), stranger)
+        (Tcp::new(stream).unwrap(), unknown)
     }
 
     /// What comes of these bytes, within some seconds.
     fn after(bytes: &[u8]) -> Result<Option<Frame>> {
-        let (mut tcp, mut stranger) = pair();
-        stranger.write_all(bytes).unwrap();
+        let (mut tcp, mut unknown) = pair();
+        unknown.write_all(bytes).unwrap();
         let end = Instant::now() + Duration::from_secs(10);
         while Instant::now() < end {
             match tcp.poll() {
@@ -321,8 +322,8 @@ mod tests {
 
     #[test]
     fn frames_come_through_whole_and_in_pieces() {
-        let (mut tcp, stranger) = pair();
-        let mut other = Tcp::new(stranger).unwrap();
+        let (mut tcp, unknown) = pair();
+        let mut other = Tcp::new(unknown).unwrap();
         let frames = [
             Frame::Knock {
                 nonce: "é\"\n".into(),
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_refused() {
+    fn unknown_clients_are_refused() {
         for bytes in [
             b"GET / HTTP/1.1\r\n\r\n".to_vec(),
             b"\0".to_vec(),
@@ -364,8 +365,8 @@ mod tests {
 
     #[test]
     fn a_closed_connection_is_unreachable() {
-        let (mut tcp, stranger) = pair();
-        drop(stranger);
+        let (mut tcp, unknown) = pair();
+        drop(unknown);
         let error = loop {
             match tcp.poll() {
                 Ok(_) => {}

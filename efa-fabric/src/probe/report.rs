@@ -86,7 +86,7 @@ pub struct Bandwidth {
     pub buffers: u32,
 }
 
-/// What one side sent.
+/// The messages that one side sent, and their rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SideBandwidth {
@@ -115,7 +115,7 @@ pub struct Row {
     pub bandwidth: Option<Bandwidth>,
 }
 
-/// What is known of the other side.
+/// Known facts of the other side.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Peer {

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::admission::{self, Admission};
 use super::guard::Guard;
-use super::hall::{self, Hall};
 use super::options::{ProbeOptions, ServeOptions};
 use super::rendezvous::{self, Listener, Tcp};
 use super::report::{ProbeReport, Role};
@@ -53,7 +53,7 @@ pub fn connect(
     let open = |guard: &mut Guard<'_>, keep: &mut Keep| {
         guard.doing = "meeting the peer".into();
         guard.expect_contact(options.connect_timeout);
-        let providers = hall::enter(guard, token)?;
+        let providers = admission::enter(guard, token)?;
         session::initiate(library, &options, Some(&providers), guard, keep)
     };
     let measure = |session: &mut Session, guard: &mut Guard<'_>| {
@@ -71,7 +71,7 @@ pub fn connect(
 
 /// The answering side of a probe: a listening socket and a token.
 pub struct Server {
-    hall: Hall,
+    admission: Admission,
 }
 
 impl Server {
@@ -81,7 +81,7 @@ impl Server {
     /// `fabric.rendezvous_failed` if the address cannot be listened on.
     pub fn bind(address: SocketAddr, token: Token) -> Result<Self> {
         Ok(Self {
-            hall: Hall::new(Listener::bind(address)?, token),
+            admission: Admission::new(Listener::bind(address)?, token),
         })
     }
 
@@ -91,7 +91,7 @@ impl Server {
     /// The address that peers connect to, with the port that was free.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.hall.address()
+        self.admission.address()
     }
 
     /// Answers the next peer that has the token. Others are refused, and neither end the wait nor
@@ -111,7 +111,7 @@ impl Server {
         // Asked before anyone waits for the answer: the first time takes a while.
         let offered = info::rdm_providers(library)?;
         let end = rendezvous::after(options.accept_timeout);
-        let mut tcp = self.hall.admit(&offered, end, interrupt)?;
+        let mut tcp = self.admission.admit(&offered, end, interrupt)?;
         let (local, peer) = (tcp.local_ip(), tcp.peer());
         let mut guard = Guard::new(&mut tcp, interrupt, options.deadline, options.wait);
         let provider = |provider: &str| {

@@ -45,7 +45,7 @@ fn gpu_of(memory: Memory) -> Result<Option<Rc<Gpu>>> {
 }
 
 /// The measuring side: opens what the options say, and says so. `offered` names the providers
-/// of the other side, where it told: the first of ours that it has as well is taken.
+/// of the other side, where known: the first of this side's that it has as well is taken.
 pub(crate) fn initiate(
     library: &Arc<Library>,
     options: &ProbeOptions,
@@ -196,8 +196,9 @@ fn check_versions(library: &Library, info: &ProviderInfo, peer: &Peer) -> Result
     .with_context("peer_version", peer.library_version))
 }
 
-/// Refuses what is known to end the process or to hang: over `shm` of libfabric 2.x, memory operations
-/// between two endpoints of one process, and of both sides at once; over `tcp`, reads of both sides.
+/// Refuses what is known to crash the process or to hang: over `shm` of libfabric 2.x, memory
+/// operations between two endpoints of one process, and of both sides at once; over `tcp`, reads of
+/// both sides.
 ///
 /// Of 600 loopbacks of `write` and `read` over `shm` of 2.5.1 eleven ended in a segmentation fault
 /// inside `fi_cq_read` of the side that answers (of both sides at once, one in ten); none of 1,000
@@ -229,7 +230,7 @@ fn check_faults(
     Err(Error::new(
         Code::UnsupportedOperation,
         format!(
-            "{} over {} of libfabric {} {faulty} may hang or end the process",
+            "{} over {} of libfabric {} {faulty} may hang or crash the process",
             options.operation,
             info.provider,
             library.version(),
@@ -313,7 +314,7 @@ fn session(
     })
 }
 
-/// Tells the other side which memory it may reach, and hears the same, where operations
+/// Tells the other side which memory it may reach, and receives the same, where operations
 /// address memory.
 fn exchange_windows(lane: &mut Lane, guard: &mut Guard<'_>) -> Result<()> {
     let Some(own) = lane.exposed() else {
@@ -365,7 +366,7 @@ pub(crate) fn peer_address(own: &str, format: &str, digits: &str) -> Result<Vec<
     if format == "FI_ADDR_STR" {
         address.push(0);
     } else if address.len() * 2 != own.len() {
-        return wrong("is not as long as ours");
+        return wrong("is not as long as the local one");
     }
     Ok(address)
 }
@@ -462,7 +463,7 @@ pub(crate) fn settle<T>(result: &Result<T>, session: Option<&mut Session>) {
 }
 
 /// Tells the other side of an error of this side, so that it need not wait for its deadline. The
-/// error with its cause, as far as the other side knows it.
+/// error with its cause, where the other side knows it.
 pub(crate) fn tell(guard: &mut Guard<'_>, error: Error) -> Error {
     let error = guard.explain(error);
     let error = error.with_missing_context("doing", &guard.doing);

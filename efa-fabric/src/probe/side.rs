@@ -13,7 +13,8 @@ use crate::provider;
 /// call (SIGSEGV in `fi_inject` of the answering side in 7 of 20 probes that reached their
 /// deadline, with 1.17 and with 2.5.1).
 const SHARERS: [&str; 1] = ["shm"];
-/// Time for the other side to stop after it was told of a failure; it looks every 20 ms at most.
+/// Time for the other side to stop after it was notified of a failure; it polls every 20 ms at
+/// most.
 const STOP_TIME: Duration = Duration::from_secs(2);
 
 /// Opens, measures or answers, tells the other side of a failure, and closes what a failure leaves once

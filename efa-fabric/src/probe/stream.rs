@@ -9,7 +9,7 @@
 //! slow one ends alone, and its bytes and time say nothing of all together.
 //!
 //! With both sides sending, each keeps sending until the other has measured too, so that what is
-//! timed always has the other's traffic beside it.
+//! timed always has the other's traffic next to it.
 
 use super::channel::{Frame, Phase};
 use super::flow::Flow;
@@ -84,7 +84,7 @@ impl Stream {
             count >= max || (count >= min && ns >= budget)
         })?;
         guard.record(own.elapsed_ns);
-        // Others that are slower are measured beside this one's traffic, and not alone.
+        // Others that are slower are measured next to this one's traffic, and not alone.
         if !guard.is_over() {
             let line = guard.start_line;
             // One that hangs must not take the others with it.
@@ -246,7 +246,7 @@ pub(crate) fn is_all(count: u64, received: u64, is_one_sided: bool) -> Result<bo
     if received > count {
         return Err(Error::new(
             Code::PeerFailed,
-            format!("the peer sent {received} messages, and says that it was {count}"),
+            format!("the peer sent {received} messages, and reports that it was {count}"),
         )
         .with_cure("use the same version of efa-fabric on both sides")
         .with_context("sent", count)

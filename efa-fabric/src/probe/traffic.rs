@@ -24,7 +24,7 @@ pub(crate) const SPARE: usize = 8;
 /// In libfabric 2.x, `shm` endpoints of one process learn where the other sees their memory
 /// only from its connection request. A side that never sends one, because it was connected by
 /// answering, leaves the other with address 0: the first message above the inline size then
-/// ends the process (prov/shm/src/smr_av.c, `smr_map_to_region` returns before
+/// crashes the process (prov/shm/src/smr_av.c, `smr_map_to_region` returns before
 /// `smr_map_to_endpoint`; seen with 2.5.1, and the same in the source of 2.6.0).
 const GREETERS: [&str; 1] = ["shm"];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::node::{Node, NodeRoot};
 use crate::probe::ProbeOptions;
 
-/// How rails are measured.
+/// Options for measuring rails.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Options {

@@ -44,7 +44,7 @@ pub struct Measure {
     pub counter_growth: BTreeMap<String, u64>,
 }
 
-/// Why a rail has no figure.
+/// The reason why a rail has no figure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Failure {
@@ -250,8 +250,8 @@ fn statements(report: &Report) -> Vec<String> {
         providers.sort_unstable();
         providers.dedup();
         statements.push(format!(
-            "SIMULATED: {} stands in for efa, all rails share one network, and the figures say \
-             nothing of EFA",
+            "SIMULATED: {} stands in for efa, all rails share one network, and the figures are \
+             not those of EFA",
             providers.join(", ")
         ));
     }

@@ -55,8 +55,8 @@ impl Client {
     }
 
     /// The same, that waits this long for the answer to a request: a store whose host is gone says
-    /// nothing, and ends no connection. A store that is away for half of it is heard again in time,
-    /// since TCP doubles its pauses.
+    /// nothing, and ends no connection. A store that is away for half of it is reached again in
+    /// time, since TCP doubles its pauses.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
@@ -188,7 +188,7 @@ fn dial(address: &str, end: Instant) -> std::io::Result<TcpStream> {
 }
 
 fn greet(mut stream: TcpStream, address: &str, token: &Token) -> Result<Client> {
-    let stranger = "no store of efa-sdk listens there, or one of another version";
+    let unknown = "no store of efa-sdk listens there, or one of another version";
     let connecting = nonce()?;
     let end = after(HELLO_TIMEOUT);
     let mut theirs = [0; HELLO.len() + NONCE_BYTES];
@@ -198,10 +198,10 @@ fn greet(mut stream: TcpStream, address: &str, token: &Token) -> Result<Client> 
             wire::write(&mut stream, &hello, end, &|| false)
         })
         .and_then(|()| wire::read(&mut stream, &mut theirs, end, &|| false))
-        .map_err(|error| refused(address, stranger).with_source(error))?;
+        .map_err(|error| refused(address, unknown).with_source(error))?;
     let (hello, nonce) = theirs.split_at(HELLO.len());
     if hello != HELLO {
-        return Err(refused(address, stranger));
+        return Err(refused(address, unknown));
     }
     let listening: Nonce = nonce.try_into().unwrap_or([0; NONCE_BYTES]);
     let nonces = Nonces {
@@ -212,12 +212,12 @@ fn greet(mut stream: TcpStream, address: &str, token: &Token) -> Result<Client> 
     let own = token.proof(Prover::Connecting, &nonces);
     wire::write(&mut stream, &own, end, &|| false)
         .and_then(|()| wire::read(&mut stream, &mut answer, end, &|| false))
-        .map_err(|error| refused(address, stranger).with_source(error))?;
+        .map_err(|error| refused(address, unknown).with_source(error))?;
     if answer != [WELCOME] {
         return Err(refused(address, "the store refused the token"));
     }
     wire::read(&mut stream, &mut proof, end, &|| false)
-        .map_err(|error| refused(address, stranger).with_source(error))?;
+        .map_err(|error| refused(address, unknown).with_source(error))?;
     if !token.is_proved(Prover::Listening, &nonces, &proof) {
         return Err(refused(
             address,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(super) const HELLO: [u8; 6] = *b"efaS\x00\x02";
 /// Longest key in bytes.
 pub(super) const MAX_KEY: usize = 1024;
-/// Longest value in bytes that a store can be told to take.
+/// Longest value in bytes that a store can be configured to take.
 pub(super) const MAX_VALUE: usize = 256 << 20;
 
 /// Answers to the connecting side's proof; the first is followed by the listening side's.

@@ -34,7 +34,7 @@ mod ways;
 
 pub(crate) use analysis::Analysis;
 pub(crate) use channel::Channel;
-pub(crate) use finding::{Alone, LinkFinding, Look, NodeFinding};
+pub(crate) use finding::{Alone, LinkFinding, NodeFinding, Pass};
 pub(crate) use measured::Compared;
 pub(crate) use populations::Populations;
 pub(crate) use unstable::Unstable;

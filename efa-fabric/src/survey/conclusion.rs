@@ -26,13 +26,13 @@ use self::failures::failures;
 use self::outliers::{of_link, of_nodes};
 use self::structure::{OF_LEVEL, groups, many, populated};
 use self::unstable::unstable;
-use super::attribution::{Analysis, Channel, Look, Populations};
+use super::attribution::{Analysis, Channel, Pass, Populations};
 use super::observation::Observations;
 use super::options::Options;
 use super::power;
 use super::verdict::{Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind};
 
-/// What a survey found.
+/// The findings of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conclusion {
@@ -86,7 +86,7 @@ pub(crate) fn conclude(
     let mut verdicts = Vec::new();
     let populations = analysis.populations();
     let suspects: BTreeSet<usize> = analysis
-        .nodes(Look::Screen)
+        .nodes(Pass::Screen)
         .iter()
         .map(|f| f.node)
         .collect();
@@ -119,7 +119,7 @@ pub(crate) fn conclude(
         .flat_map(Verdict::nodes)
         .chain(populations.iter().flat_map(|p| p.slow.iter().copied()))
         .collect();
-    let links = analysis.links(Look::Verdict, &bad);
+    let links = analysis.links(Pass::Verdict, &bad);
     let links = links
         .iter()
         .filter_map(|found| of_link(&analysis, found, &suspects));
@@ -141,7 +141,7 @@ fn slow_nodes(
     suspects: &BTreeSet<usize>,
 ) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
-    let findings = analysis.nodes(Look::Verdict);
+    let findings = analysis.nodes(Pass::Verdict);
     for quantity in [Quantity::Bandwidth, Quantity::Latency] {
         of_nodes(analysis, quantity, &findings, suspects, &mut verdicts);
     }

@@ -19,7 +19,7 @@ pub struct PairObservation {
     /// The [`Round::index`] that it belongs to.
     pub round: usize,
     /// Whether other pairs were measured at the same time.
-    pub company: Company,
+    pub concurrency: Concurrency,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -27,7 +27,7 @@ pub struct PairObservation {
 /// Whether other pairs of the cluster were measured at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Company {
+pub enum Concurrency {
     /// Other pairs, of other nodes, were measured at the same time.
     Concurrent,
     /// Nothing else was measured.
@@ -70,7 +70,7 @@ pub struct Sustained {
     pub seconds: f64,
 }
 
-/// Why a pair was not measured.
+/// The failure of a pair's measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Failure {
@@ -89,7 +89,7 @@ pub struct Failure {
     pub stuck_bytes: Option<usize>,
 }
 
-/// What was going on when a pair failed.
+/// The phase in which a pair failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -136,10 +136,10 @@ impl PairObservation {
             b,
             rail,
             round: round.index,
-            company: match round.stage {
-                Stage::Alone | Stage::Control => Company::Alone,
-                Stage::Base | Stage::Targeted if round.pairs.len() == 1 => Company::Alone,
-                Stage::Base | Stage::Targeted => Company::Concurrent,
+            concurrency: match round.stage {
+                Stage::Alone | Stage::Control => Concurrency::Alone,
+                Stage::Base | Stage::Targeted if round.pairs.len() == 1 => Concurrency::Alone,
+                Stage::Base | Stage::Targeted => Concurrency::Concurrent,
             },
             outcome,
         }
@@ -167,7 +167,7 @@ impl Measured {
 }
 
 impl Failure {
-    /// A failure in this phase with this error code, so many seconds after the round's start.
+    /// A failure in this phase with this error code, and the seconds since the round's start.
     #[must_use]
     pub fn new(phase: FailurePhase, code: impl Into<String>, after_s: f64) -> Self {
         Self {
@@ -235,7 +235,7 @@ impl TryFrom<Written> for Observations {
 const MAX_NODES: usize = 1 << 16;
 
 impl Observations {
-    /// None yet, of a cluster of so many nodes.
+    /// None yet, of a cluster of `nodes` nodes.
     #[must_use]
     pub fn new(nodes: usize) -> Self {
         Self {
@@ -319,7 +319,7 @@ mod tests {
         let round = round(&[(1, 2), (3, 4)]);
         let seen = PairObservation::measured(2, 1, Some(0), &round, Measured::new(9.0, 10.0, 20.0));
         assert_eq!((seen.a, seen.b, seen.round), (1, 2, 3));
-        assert_eq!(seen.company, Company::Concurrent);
+        assert_eq!(seen.concurrency, Concurrency::Concurrent);
         let Outcome::Measured(m) = seen.outcome else {
             panic!("measured");
         };
@@ -330,7 +330,7 @@ mod tests {
     fn a_lone_pair_has_no_company() {
         let one = round(&[(0, 1)]);
         let seen = PairObservation::measured(0, 1, None, &one, Measured::default());
-        assert_eq!(seen.company, Company::Alone);
+        assert_eq!(seen.concurrency, Concurrency::Alone);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Mode {
     }
 }
 
-/// How to survey: every setting of a plan, with its default.
+/// Options of a survey: every setting of a plan, with its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -112,7 +112,7 @@ impl Default for Thresholds {
 }
 
 impl Options {
-    /// Of options given whole and single settings beside them, those that were given.
+    /// Of options given whole and single settings besides them, those that were given.
     ///
     /// # Errors
     /// `fabric.invalid_option` if both were: settings that are not the defaults, and options.
@@ -122,7 +122,7 @@ impl Options {
             Some(whole) if settings == Self::default() => Ok(whole),
             Some(_) => Err(Error::new(
                 Code::InvalidOption,
-                "options were given, and single settings besides",
+                "both options and single settings were given",
             )
             .with_cure("put the settings into the options")
             .with_context("option", "options")),
@@ -190,7 +190,7 @@ impl Options {
 }
 
 impl Thresholds {
-    /// Refuses values with which nothing could be told.
+    /// Refuses values with which nothing could be judged.
     ///
     /// # Errors
     /// `fabric.invalid_option` with the option, its value, the limit and the cure.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::attribution::{Analysis, Look, NodeFinding, Unstable};
+use super::answering::Answering;
+use super::attribution::{Analysis, NodeFinding, Pass, Unstable};
 use super::conclusion::{Conclusion, conclude};
-use super::heard::Heard;
 use super::observation::Observations;
 use super::options::{Mode, Options};
 use super::power::TURNS_OF_UNSTABLE;
@@ -32,8 +32,8 @@ const MOST_TURNS: usize = 12;
 /// measured again.
 const TURNS_TO_DECIDE: usize = 4;
 /// Measurements of each node that a sampled survey goes on to, in its limit, if nothing stands
-/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once. So many with others
-/// also tell a node that was bad with one partner only from a bad path.
+/// out: of a node that is bad in 30 % of them, 98 in 100 show it at least once. This many with
+/// others also tell a node that was bad with one partner only from a bad path.
 const ENOUGH_OF_NODE: usize = 11;
 /// Among fewer nodes a pair that never worked is the path at once: more measurements of its nodes
 /// with so few others would cost a deadline each.
@@ -76,13 +76,13 @@ pub struct Plan {
     met: BTreeSet<Pair>,
     queue: VecDeque<Lone>,
     waiting: Option<Lone>,
-    heard: Heard,
+    answering: Answering,
     /// The first round after the base rounds.
     fresh_from: usize,
 }
 
 impl Plan {
-    /// A survey of so many nodes.
+    /// A survey of `nodes` nodes.
     ///
     /// # Errors
     /// `fabric.invalid_option` as [`Options::require_valid_for`] says.
@@ -121,7 +121,7 @@ impl Plan {
             met: BTreeSet::new(),
             queue: VecDeque::new(),
             waiting: None,
-            heard: Heard::new(nodes),
+            answering: Answering::new(nodes),
             fresh_from: usize::MAX,
         })
     }
@@ -132,7 +132,7 @@ impl Plan {
     /// The work of a base round is O(n); what stands out is computed once after the base rounds
     /// and once after the targeted ones.
     pub fn next(&mut self, observations: &Observations) -> Option<Round> {
-        self.heard.read(observations);
+        self.answering.read(observations);
         loop {
             let (stage, pairs) = match self.phase {
                 Phase::Base => (Stage::Base, self.base()),
@@ -186,14 +186,14 @@ impl Plan {
     /// Nodes under suspicion now: to be measured again, or left out because nothing answers.
     #[must_use]
     pub fn suspects(&self) -> Vec<usize> {
-        let out = (0..self.nodes).filter(|&n| self.heard.out(n));
+        let out = (0..self.nodes).filter(|&n| self.answering.out(n));
         let mut all: Vec<usize> = self.suspects.iter().copied().chain(out).collect();
         all.sort_unstable();
         all.dedup();
         all
     }
 
-    /// The rounds in which a sampled survey of so many nodes names one bad node.
+    /// The rounds in which a sampled survey of this many nodes names one bad node.
     fn round_limit(&self) -> usize {
         (2.0 * (self.nodes.max(2) as f64).log2() + 4.0) as usize
     }
@@ -202,14 +202,14 @@ impl Plan {
         while self.next_base < self.schedule.rounds() {
             let mut pairs = self.schedule.round(self.next_base);
             self.next_base += 1;
-            pairs.retain(|&(a, b)| !self.heard.out(a) && !self.heard.out(b));
+            pairs.retain(|&(a, b)| !self.answering.out(a) && !self.answering.out(b));
             if !pairs.is_empty() {
                 return Some(pairs);
             }
         }
         self.phase = Phase::Targeted;
         self.left_out = (0..self.nodes)
-            .filter(|&node| self.heard.out(node) && !self.heard.silent[node])
+            .filter(|&node| self.answering.out(node) && !self.answering.silent[node])
             .collect();
         None
     }
@@ -233,7 +233,7 @@ impl Plan {
         for &node in self
             .left_out
             .iter()
-            .filter(|&&node| self.heard.reached[node])
+            .filter(|&&node| self.answering.reached[node])
         {
             if !self.unstable.contains(&node) {
                 self.unstable.push(node);
@@ -244,7 +244,7 @@ impl Plan {
         if turn < self.last_turn().max(TURNS_TO_DECIDE) {
             targets.pairs(reach.open_pairs());
             let mut doubtful = reach.open_nodes();
-            doubtful.retain(|&node| !self.heard.silent[node]);
+            doubtful.retain(|&node| !self.answering.silent[node]);
             targets.nodes(&doubtful);
         }
         if turn == 0 {
@@ -290,7 +290,7 @@ impl Plan {
         }
         let analysis = self.analyse(observations);
         self.screen_unstable(&analysis);
-        self.unstable.retain(|&node| !self.heard.silent[node]);
+        self.unstable.retain(|&node| !self.answering.silent[node]);
         !self.unstable.is_empty()
     }
 
@@ -329,9 +329,9 @@ impl Plan {
     fn decide(&mut self, observations: &Observations) {
         let analysis = self.analyse(observations);
         let slow = slow(&analysis);
-        let of = |look| analysis.unstable(look, &slow);
-        let named: BTreeSet<usize> = of(Look::Verdict).iter().map(|found| found.node).collect();
-        let open: BTreeMap<usize, Unstable> = of(Look::Screen)
+        let of = |pass| analysis.unstable(pass, &slow);
+        let named: BTreeSet<usize> = of(Pass::Verdict).iter().map(|found| found.node).collect();
+        let open: BTreeMap<usize, Unstable> = of(Pass::Screen)
             .into_iter()
             .map(|found| (found.node, found))
             .collect();
@@ -360,12 +360,12 @@ impl Plan {
     /// Whether nothing is worth the rounds that are left more than further base rounds: nodes and
     /// links that only might be slow are measured again after those.
     fn nothing_stands_out(&self, analysis: &Analysis) -> bool {
-        let suspects = analysis.nodes(Look::Screen);
+        let suspects = analysis.nodes(Pass::Screen);
         !analysis.partners.is_empty()
             && !suspects.iter().any(|found| analysis.is_likely(found))
             && self.unstable.is_empty()
-            && analysis.links(Look::Verdict, &BTreeSet::new()).is_empty()
-            && !(0..self.nodes).any(|node| self.heard.out(node))
+            && analysis.links(Pass::Verdict, &BTreeSet::new()).is_empty()
+            && !(0..self.nodes).any(|node| self.answering.out(node))
     }
 
     /// Base rounds that a sampled survey goes on to if nothing stands out, with as many rounds of
@@ -417,7 +417,7 @@ impl Plan {
         let mut seen = BTreeSet::new();
         // After the longest base rounds, what only might be slow is no longer in the limit.
         let all = self.options.base_rounds.is_some() || self.fits(TURNS);
-        let found = analysis.nodes(Look::Screen);
+        let found = analysis.nodes(Pass::Screen);
         self.lucky = found
             .iter()
             .filter_map(|found| Some(ordered(found.node, found.lucky?)))
@@ -430,7 +430,7 @@ impl Plan {
             .take(self.nodes / 2)
             .collect();
         let links: Vec<Pair> = analysis
-            .links(Look::Screen, &clear(analysis))
+            .links(Pass::Screen, &clear(analysis))
             .iter()
             .map(|f| f.pair)
             .take(MOST_LINKS)
@@ -457,7 +457,7 @@ impl Plan {
     /// Nodes that failed or were slow in part. A slow node is no such one; it is measured again
     /// anyway.
     fn screen_unstable(&mut self, analysis: &Analysis) {
-        for unstable in analysis.unstable(Look::Screen, &slow(analysis)) {
+        for unstable in analysis.unstable(Pass::Screen, &slow(analysis)) {
             if self.decided.contains(&unstable.node) {
                 continue;
             }
@@ -469,7 +469,7 @@ impl Plan {
         }
     }
 
-    /// Whether so many more rounds keep a sampled survey in its limit.
+    /// Whether this many more rounds keep a sampled survey in its limit.
     fn fits(&self, rounds: usize) -> bool {
         self.options.mode != Mode::Sampled
             || self.issued + self.queue.len() + rounds <= self.round_limit()
@@ -478,7 +478,7 @@ impl Plan {
 
 /// Nodes that are likely to be slow with everyone, by so little that they do not halve in part.
 fn slow(analysis: &Analysis) -> BTreeSet<usize> {
-    let found = analysis.nodes(Look::Screen);
+    let found = analysis.nodes(Pass::Screen);
     let bandwidth = |f: &&NodeFinding| analysis.channels[f.channel].quantity == Quantity::Bandwidth;
     found
         .iter()
@@ -490,7 +490,7 @@ fn slow(analysis: &Analysis) -> BTreeSet<usize> {
 
 /// Nodes so bad that their links say nothing of their own.
 fn clear(analysis: &Analysis) -> BTreeSet<usize> {
-    let found = analysis.nodes(Look::Screen);
+    let found = analysis.nodes(Pass::Screen);
     found
         .iter()
         .filter(|f| analysis.is_clear(f))

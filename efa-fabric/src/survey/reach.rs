@@ -1,4 +1,4 @@
-//! Who reached whom: failures told apart by node, rail and link.
+//! Who reached whom: failures distinguished by node, rail and link.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,7 +131,7 @@ impl Reach {
         self.nodes.iter().filter(|t| t.reached > 0).count()
     }
 
-    /// Whether the driver never heard of this node.
+    /// Whether the driver never received anything from this node.
     pub(crate) fn silent(&self, node: usize) -> bool {
         self.nodes[node].silent && !self.alive(node)
     }

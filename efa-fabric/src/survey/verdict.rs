@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::FailurePhase;
 
-/// What a verdict is about.
+/// The subject of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -55,7 +55,7 @@ pub enum VerdictKind {
     Contention,
     /// Below the rate that was expected.
     BelowExpected,
-    /// Something could not be told from what was measured.
+    /// Something could not be judged from what was measured.
     NotEnoughData,
     /// It fails or is slow in part of its measurements with the same partners, or its rates vary
     /// more than those of the others.
@@ -69,20 +69,20 @@ pub enum VerdictKind {
     SeenOnce,
 }
 
-/// What to do about it.
+/// The severity, by what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Severity {
     /// Good to know.
     Info,
-    /// Look at it.
+    /// Review it.
     Warning,
     /// Take it out, or have it repaired.
     Fault,
 }
 
-/// How sure a verdict is.
+/// The confidence of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -184,7 +184,7 @@ pub struct Verdict {
     pub subject: Subject,
     /// What is wrong.
     pub kind: VerdictKind,
-    /// What to do about it.
+    /// The severity, by what to do about it.
     pub severity: Severity,
     /// How sure it is.
     pub confidence: Confidence,

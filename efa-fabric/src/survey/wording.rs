@@ -50,13 +50,13 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::Populations => populations(e, &name),
         VerdictKind::Structure => structure(e),
         VerdictKind::SeenOnce if verdict.subject == Subject::Cluster => format!(
-            "{} of {} pairs failed once or as rarely as others, and are no faults{}",
+            "{} of {} pairs failed once or as rarely as others, and are not faults{}",
             e.failed,
             e.tried,
             failure(e)
         ),
         VerdictKind::SeenOnce => format!(
-            "{subject} failed in {} of {} attempts, not more often than others: seen, no fault{}",
+            "{subject} failed in {} of {} attempts, not more often than others: seen, not a fault{}",
             e.failed,
             e.tried,
             failure(e)
@@ -106,11 +106,11 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
             text
         }
         VerdictKind::Contention if verdict.subject == Subject::Cluster => format!(
-            "a pair alone is {:.0} % faster than pairs in company: they share capacity",
+            "a pair alone is {:.0} % faster than concurrent pairs: they share capacity",
             e.alone_change_percent.unwrap_or_default(),
         ),
         VerdictKind::Contention => format!(
-            "{subject} {} only in company; alone, {} times, {:+.0} %: shared capacity, not a fault",
+            "{subject} {} only when concurrent; alone, {} times, {:+.0} %: shared capacity, not a fault",
             difference(e, names, verdict.subject),
             e.alone_observations,
             e.alone_change_percent.unwrap_or_default(),
@@ -125,7 +125,7 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::NotEnoughData => match (verdict.subject, e.tried) {
             (Subject::Cluster, 0) => "not enough data: nothing was measured".to_owned(),
             (Subject::Cluster, nodes) => format!(
-                "not enough data: among {nodes} answering nodes no outlier can be told{}",
+                "not enough data: among {nodes} answering nodes no outlier can be identified{}",
                 if e.expected_gbps.is_some() {
                     "; compared with the expected rate only"
                 } else {
@@ -301,7 +301,7 @@ fn populations(e: &Evidence, name: &impl Fn(usize) -> String) -> String {
 }
 
 fn structure(e: &Evidence) -> String {
-    let cause = "paths or network nodes share capacity; labels of network nodes tell more";
+    let cause = "paths or network nodes share capacity; labels of network nodes show more";
     let (count, all) = (e.failed, e.tried);
     match (e.value, e.typical, e.slow_value) {
         (Some(lower), Some(higher), None) => format!(

@@ -15,7 +15,7 @@ use crate::survey::{Outcome, Subject, Verdict};
 /// Rates that are written out.
 const MOST_MOVED: usize = 16;
 
-/// What changed since an earlier report.
+/// The changes since an earlier report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Comparison {

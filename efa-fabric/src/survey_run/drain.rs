@@ -2,8 +2,8 @@
 //!
 //! What Slurm makes of names was tried on 2026-11-30 with its 22.05.8 (Debian's `slurmctld` and
 //! `scontrol`): `ALL`, in any case, is reserved and drains every node; `DEFAULT` is no node; names
-//! are told apart by case; brackets and commas are lists; the name of a `NodeSet` drains the whole
-//! set, which nobody can see from here.
+//! are distinguished by case; brackets and commas are lists; the name of a `NodeSet` drains the
+//! whole set, which nobody can see from here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ const MOST_OF_REASON: usize = 240;
 /// Characters of the hexadecimal id of a Ray node: 28 bytes (`kUniqueIDSize` of Ray).
 const RAY_NODE_ID: usize = 56;
 
-/// What schedules jobs on the nodes.
+/// The scheduler of jobs on the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -110,7 +110,9 @@ impl Scheduler {
             let id = id.ok_or("the survey was not made on Ray, whose commands take its node id")?;
             let is_hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
             let is_id = id.len() == RAY_NODE_ID && id.chars().all(is_hex);
-            return is_id.then_some(id).ok_or("that is no id of a Ray node");
+            return is_id
+                .then_some(id)
+                .ok_or("that is not the id of a Ray node");
         }
         let name = report.name(node);
         let name = name.split(['/', '#']).next().unwrap_or_default();

@@ -50,11 +50,11 @@ pub struct FlowEnd {
     /// The other node, by number.
     pub peer: usize,
     /// Rails that the flow uses at the same time, as many as both nodes have; 0 where they are not
-    /// told apart.
+    /// distinguished.
     pub rails: usize,
 }
 
-/// What one node saw of a step.
+/// The view of one node on a step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlowSights {
@@ -65,7 +65,7 @@ pub struct FlowSights {
     pub error: Option<String>,
 }
 
-/// What the sending node saw of a flow.
+/// The sending node's view of a flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlowSight {
@@ -101,7 +101,7 @@ impl FlowSights {
         }
     }
 
-    /// Whether the node left the survey because it was told to stop.
+    /// Whether the node left the survey because it was asked to stop.
     pub(super) fn is_interrupted(&self) -> bool {
         self.error.as_deref() == Some(Code::Interrupted.as_str())
     }
@@ -168,7 +168,7 @@ pub fn run_flows(
             .collect())
     });
     match done {
-        Ok(results) => Ok(told(task, &ends, results)),
+        Ok(results) => Ok(seen_by(task, &ends, results)),
         Err(error) if error.code() == Code::Interrupted => Err(error),
         Err(error) => Ok(FlowSights::failed(error.code().as_str())),
     }
@@ -238,7 +238,7 @@ impl End<'_> {
 }
 
 /// What the node says of its flows, by the results of their rails.
-fn told(task: &FlowTask, ends: &[End<'_>], results: Vec<Result<ProbeReport>>) -> FlowSights {
+fn seen_by(task: &FlowTask, ends: &[End<'_>], results: Vec<Result<ProbeReport>>) -> FlowSights {
     let results: Vec<(&End<'_>, Result<ProbeReport>)> = ends.iter().zip(results).collect();
     let sight = |flow: &FlowEnd| {
         let of_flow = || {
@@ -361,7 +361,7 @@ impl<'a> Meeting<'a> {
             self.say(exchange, "ready", lead)?;
             self.said_ready = true;
         }
-        if self.said_ready && !self.has_begun && self.hears(exchange, "go", lead)? {
+        if self.said_ready && !self.has_begun && self.received(exchange, "go", lead)? {
             self.line.arrive();
             self.has_begun = true;
         }
@@ -369,7 +369,7 @@ impl<'a> Meeting<'a> {
             self.say(exchange, "measured", lead)?;
             self.said_measured = true;
         }
-        if self.said_measured && !self.is_over && self.hears(exchange, "over", lead)? {
+        if self.said_measured && !self.is_over && self.received(exchange, "over", lead)? {
             self.line.end_last();
             self.is_over = true;
         }
@@ -385,7 +385,7 @@ impl<'a> Meeting<'a> {
         };
         let mut said = BTreeSet::new();
         for &member in waiting {
-            if self.hears(exchange, word, member)? {
+            if self.received(exchange, word, member)? {
                 said.insert(member);
             }
         }
@@ -411,7 +411,7 @@ impl<'a> Meeting<'a> {
             .map_err(|error| exchange_failed(&key, error))
     }
 
-    fn hears(&self, exchange: &mut dyn Exchange, word: &str, from: usize) -> Result<bool> {
+    fn received(&self, exchange: &mut dyn Exchange, word: &str, from: usize) -> Result<bool> {
         let key = addressed(&format!("{}/{word}/{from}", self.task.name), self.task.node);
         match exchange.take(&key) {
             Ok(value) => Ok(value.is_some()),

@@ -11,7 +11,7 @@ use crate::node;
 use crate::provider;
 use crate::survey::Severity;
 
-/// A node, as far as nodes of one cluster should be the same, and what its doctor says.
+/// A node, in what nodes of one cluster should have in common, and its doctor's report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Inspection {
@@ -185,7 +185,7 @@ pub fn differences(nodes: &[Node], provider: &str) -> Vec<Difference> {
     }
     if !causes.is_empty() {
         found.push(Difference {
-            what: "the doctor says".into(),
+            what: "the doctor's report".into(),
             severity: Severity::Warning,
             most_have: None,
             others: causes,

@@ -14,7 +14,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 /// Longest value that is taken, in bytes.
 const MAX_MESSAGE: usize = 256 << 20;
 
-/// Values of ours on the exchange, under the survey's name.
+/// Values of this survey on the exchange, under the survey's name.
 pub(super) struct Mail<'a> {
     pub(super) exchange: &'a mut dyn Exchange,
     pub(super) name: &'a str,
@@ -56,7 +56,7 @@ impl Mail<'_> {
             Ok(found.is_some())
         })?;
         let bytes = found.ok_or_else(|| {
-            Error::new(Code::Unreachable, "rank 0 says nothing any more")
+            Error::new(Code::Unreachable, "rank 0 stopped answering")
                 .with_cure("check that rank 0 is running, with the same name and world size")
                 .with_context("key", key)
                 .retryable(true)
@@ -64,7 +64,7 @@ impl Mail<'_> {
         serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(
                 Code::RendezvousRefused,
-                format!("what lies under {key} is not of a survey"),
+                format!("the message under {key} is not of a survey"),
             )
             .with_cure("use the same version of efa-fabric on all ranks, and a new name")
             .with_context("key", key)

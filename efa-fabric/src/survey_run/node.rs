@@ -14,7 +14,7 @@ pub struct Node {
     pub name: String,
     /// Its address, where known.
     pub address: Option<String>,
-    /// Rails that it offers for measuring; 0 where they are not told apart.
+    /// Rails that it offers for measuring; 0 where they are not distinguished.
     #[serde(default)]
     pub rails: usize,
     /// What an inspection of the node gave, as JSON: an `Inspection`, which is

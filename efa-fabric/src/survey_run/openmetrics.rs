@@ -140,7 +140,7 @@ impl Report {
             ),
             (
                 "efa_survey_detectable_loss_ratio",
-                "The least loss of a node that could be told from noise.",
+                "The least loss of a node that could be distinguished from noise.",
                 share(self.conclusion.detectable_percent),
             ),
             (

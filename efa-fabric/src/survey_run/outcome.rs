@@ -157,7 +157,7 @@ mod tests {
         Some(Sight::failed(phase, code, 1.0, format!("text of {code}")))
     }
 
-    /// A survey of so many nodes in which the pair of this round and attempt has these sights.
+    /// A survey of this many nodes in which the pair of this round and attempt has these sights.
     fn surveyed(count: usize, of: impl Fn(usize, usize, (usize, usize)) -> Sights) -> Report {
         let nodes = (0..count).map(|i| Node::new(format!("n{i}"))).collect();
         let survey = Survey::new(nodes, "tcp", Options::default()).unwrap();

@@ -18,7 +18,7 @@ use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
 /// Above the usual MTU of 1500 bytes, and above that of jumbo frames.
 const GROWING_BYTES: [usize; 2] = [2048, 16384];
 
-/// What is measured between the two nodes of a pair, and within which time.
+/// Options of a pair: what to measure between its two nodes, and within which time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PairOptions {
@@ -49,7 +49,7 @@ pub enum Side {
     High,
 }
 
-/// What one node of a pair saw.
+/// The view of one node of a pair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sight {
@@ -89,7 +89,7 @@ impl PairOptions {
         Ok(())
     }
 
-    /// The same within a round that may take so long: what fails is told before it is over.
+    /// The same within a round that may take this long: what fails is reported before it is over.
     #[must_use]
     pub fn within(mut self, round: Duration) -> Self {
         self.deadline = self.deadline.min(round.mul_f64(0.75));
@@ -97,7 +97,7 @@ impl PairOptions {
         self
     }
 
-    /// The same on the first so many rails; both nodes of a pair must give the same number.
+    /// The same on the first `rails` rails; both nodes of a pair must give the same number.
     #[must_use]
     pub fn with_rails(mut self, count: usize) -> Self {
         self.rails.truncate(count);
@@ -119,7 +119,7 @@ impl PairOptions {
         probe
     }
 
-    /// What one end of a flow does that is measured beside others.
+    /// What one end of a flow does that is measured next to others.
     pub(super) fn part_of_flow(&self, sends: bool) -> Part {
         match sends {
             true => Part::Measure(self.probe(Test::LowToHigh, self.deadline)),
@@ -157,7 +157,7 @@ impl Sight {
         }
     }
 
-    /// A failure in this phase with this error code, so many seconds after the start.
+    /// A failure in this phase with this error code, and the seconds since the start.
     #[must_use]
     pub fn failed(phase: FailurePhase, code: &str, after_s: f64, message: String) -> Self {
         Self {
@@ -206,7 +206,7 @@ impl Sight {
         matches!(&self.outcome, Outcome::Failed(failure) if failure.code == code)
     }
 
-    /// Whether the node left the survey because it was told to stop.
+    /// Whether the node left the survey because it was asked to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         matches!(&self.outcome, Outcome::Failed(failure) if failure.code == Code::Interrupted.as_str())
     }
@@ -291,7 +291,7 @@ pub fn probe_pair(
                 let code = Code::RendezvousFailed.as_str();
                 let seconds = longest.as_secs_f64();
                 let text =
-                    format!("what the two meet through did not answer for {seconds:.1} s: {error}");
+                    format!("the exchange of the two did not answer for {seconds:.1} s: {error}");
                 return Ok(Sight::failed(phase, code, after_s, text));
             }
             let code = error.code().as_str();

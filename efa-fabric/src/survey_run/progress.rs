@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How far a survey is.
+/// The progress of a survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
@@ -32,7 +32,7 @@ impl fmt::Display for Progress {
         } else if self.suspects.is_empty() {
             write!(f, "round {}, control measurements", self.rounds)?;
         } else {
-            write!(f, "round {}, looking again at suspects", self.rounds)?;
+            write!(f, "round {}, rechecking suspects", self.rounds)?;
         }
         write!(f, ", {} pairs, {} failed", self.pairs, self.failed)?;
         for (what, names) in [("suspects", &self.suspects), ("silent", &self.silent)] {

@@ -28,7 +28,7 @@ const SLACK: Duration = Duration::from_secs(15);
 /// What a store says of a key that lies there already.
 const LEFT_BEFORE: &str = "was left before";
 
-/// How the ranks of a survey meet: an exchange that all share, and who this is.
+/// The rendezvous of a survey's ranks: an exchange that all share, and who this is.
 pub struct Rendezvous<'a> {
     /// Where the ranks leave bytes for each other.
     pub exchange: &'a mut dyn Exchange,
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Rendezvous<'_> {
     }
 }
 
-/// What a survey of ranks measures and how long it waits.
+/// Options of a survey of ranks: what it measures and how long it waits.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RankOptions {
@@ -196,21 +196,22 @@ impl Rank<'_> {
     fn lead(&mut self, progress: &mut dyn FnMut(&Progress)) -> Result<Report> {
         let mut tasks = vec![0; self.world_size];
         let result = self.survey(&mut tasks, progress);
-        // A lost rank is told as well: it may only have been slow.
-        let told = (1..self.world_size).filter(|&rank| !self.ids[rank].is_empty());
-        let told: Vec<usize> = told.collect();
+        // A lost rank is notified as well: it may only have been slow.
+        let notified = (1..self.world_size).filter(|&rank| !self.ids[rank].is_empty());
+        let notified: Vec<usize> = notified.collect();
         match &result {
             Ok(report) => {
                 let summaries = report.summaries_by_node();
-                for rank in told {
+                for rank in notified {
                     let summary = Box::new(summaries[rank].clone());
                     self.send(rank, tasks[rank], Task::Over(summary))?;
                 }
             }
             Err(error) => {
-                for rank in told {
+                for rank in notified {
                     let (code, text) = (error.code().as_str().to_owned(), error.to_string());
-                    // The error is what counts: whoever cannot be told ends by its own deadline.
+                    // The error is what counts: whoever cannot be notified ends by its own
+                    // deadline.
                     let _ = self.send(rank, tasks[rank], Task::Failed(code, text));
                 }
             }
@@ -226,7 +227,7 @@ impl Rank<'_> {
     ) -> Result<Report> {
         let start = Instant::now();
         let mut survey = self.gather(start)?;
-        let mut told = vec![Instant::now(); self.world_size];
+        let mut notified = vec![Instant::now(); self.world_size];
         while let Some(pairs) = survey.next_pairs() {
             let began = Instant::now();
             let round = survey.round().unwrap_or_default();
@@ -242,10 +243,10 @@ impl Rank<'_> {
                     }
                     let name = name.clone();
                     self.send(rank, tasks[rank], Task::Probe { name, side, rails })?;
-                    (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
+                    (tasks[rank], notified[rank]) = (tasks[rank] + 1, began);
                 }
             }
-            self.keep_awake(&survey, tasks, &mut told)?;
+            self.keep_awake(&survey, tasks, &mut notified)?;
             let mut sights: Vec<Option<Sight>> = vec![None; self.world_size];
             if let Some((name, side, rails)) = own {
                 sights[0] = Some(self.probe(&name, side, rails)?);
@@ -266,7 +267,7 @@ impl Rank<'_> {
             progress(&survey.progress(start.elapsed().as_secs_f64()));
         }
         while let Some(of_nodes) = survey.next_flows(self.mail.name) {
-            self.step(&mut survey, of_nodes, tasks, &mut told)?;
+            self.step(&mut survey, of_nodes, tasks, &mut notified)?;
             progress(&survey.progress(start.elapsed().as_secs_f64()));
         }
         let report = survey.report(start.elapsed().as_secs_f64());
@@ -283,7 +284,7 @@ impl Rank<'_> {
         survey: &mut Survey,
         of_nodes: Vec<FlowTask>,
         tasks: &mut [usize],
-        told: &mut [Instant],
+        notified: &mut [Instant],
     ) -> Result<()> {
         let began = Instant::now();
         let (mut own, mut waiting) = (None, Vec::new());
@@ -294,10 +295,10 @@ impl Rank<'_> {
                 continue;
             }
             self.send(rank, tasks[rank], Task::Flows(task))?;
-            (tasks[rank], told[rank]) = (tasks[rank] + 1, began);
+            (tasks[rank], notified[rank]) = (tasks[rank] + 1, began);
             waiting.push(rank);
         }
-        self.keep_awake(survey, tasks, told)?;
+        self.keep_awake(survey, tasks, notified)?;
         let mut sights = BTreeMap::new();
         if let Some(task) = own {
             sights.insert(0, self.flows(&task)?);
@@ -313,12 +314,12 @@ impl Rank<'_> {
         &mut self,
         survey: &Survey,
         tasks: &mut [usize],
-        told: &mut [Instant],
+        notified: &mut [Instant],
     ) -> Result<()> {
         for rank in 1..self.world_size {
-            if survey.answers(rank) && told[rank].elapsed() > self.options.round_deadline {
+            if survey.answers(rank) && notified[rank].elapsed() > self.options.round_deadline {
                 self.send(rank, tasks[rank], Task::Rest)?;
-                (tasks[rank], told[rank]) = (tasks[rank] + 1, Instant::now());
+                (tasks[rank], notified[rank]) = (tasks[rank] + 1, Instant::now());
             }
         }
         Ok(())
@@ -443,7 +444,7 @@ impl Rank<'_> {
             let text = match error {
                 Some(error) => error.to_string(),
                 None if self.ids.get(rank).is_some_and(String::is_empty) => format!(
-                    "rank {rank} came after the {:.0} s in which ranks join; start all ranks together, or give more time",
+                    "rank {rank} joined after the {:.0} s in which ranks join; start all ranks together, or give more time",
                     self.options.join_deadline.as_secs_f64()
                 ),
                 None if rank == self.world_size => format!(
@@ -452,7 +453,7 @@ impl Rank<'_> {
                 None => two_of(rank).to_string(),
             };
             let failed = Task::Failed(Code::NotSurveyed.as_str().to_owned(), text);
-            // The survey itself is over: whoever cannot be told ends by its own deadline.
+            // The survey itself is over: whoever cannot be notified ends by its own deadline.
             let _ = self.mail.put(&task_key(rank, &id, 0), &failed);
         }
     }
@@ -526,7 +527,7 @@ impl Rank<'_> {
         }
         Err(
             Error::new(Code::PeerFailed, "rank 0 ended the survey without a report")
-                .with_cure("see what rank 0 says"),
+                .with_cure("see the output of rank 0"),
         )
     }
 

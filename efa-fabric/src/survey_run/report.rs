@@ -54,7 +54,7 @@ pub struct Report {
     /// The version of efa-sdk that surveyed. `None` where the report does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// When it ended, in s since 1970-01-01T00:00:00Z. `None` where nobody said.
+    /// When it ended, in s since 1970-01-01T00:00:00Z. `None` where it was not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_unix_s: Option<u64>,
 }
@@ -111,7 +111,7 @@ impl TryFrom<Written> for Report {
             .chain(written.silent.iter().copied())
             .chain(written.nodes.iter().filter_map(|node| node.state.partner()));
         if let Some(node) = named.max().filter(|&node| node >= count) {
-            return wrong(format!("the report speaks of node {node} of {count}"));
+            return wrong(format!("the report names node {node} of {count}"));
         }
         if let Some(options) = &written.options {
             options.require_valid_for(count)?;
@@ -158,7 +158,7 @@ pub struct NodeSummary {
     pub measurements: usize,
 }
 
-/// What is known of the way from one node to another.
+/// Known facts of the path from one node to another.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Cell {
@@ -210,7 +210,7 @@ impl Report {
         self
     }
 
-    /// When it ended, such as `2026-11-30T02:00:00Z`; `None` where nobody said.
+    /// When it ended, such as `2026-11-30T02:00:00Z`; `None` where it was not given.
     #[must_use]
     pub fn finished_at(&self) -> Option<String> {
         self.finished_unix_s.map(utc)
@@ -404,7 +404,7 @@ impl Report {
     }
 
     fn statements(&self, wanted: impl Fn(Severity) -> bool) -> Vec<String> {
-        let verdicts = self.told().into_iter();
+        let verdicts = self.sentences().into_iter();
         let differences = self.differences();
         let differences = differences.iter().map(|difference| {
             let name = |node| self.name(node).to_owned();

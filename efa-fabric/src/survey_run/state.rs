@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::survey::collective::Pattern;
 
-/// What became of a node in a survey.
+/// The fate of a node in a survey.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -60,7 +60,7 @@ impl NodeState {
     }
 }
 
-/// What a survey comes to.
+/// The result of a survey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

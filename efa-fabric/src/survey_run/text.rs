@@ -57,7 +57,7 @@ impl Report {
         let limits = self.what_was_not_told();
         match self.problems().len() {
             0 if is_blind && self.failures_of_rails().0 == 0 => format!(
-                "nothing to take out: nothing failed, and {} nodes are too few to tell a slow one",
+                "nothing to take out: nothing failed, and {} nodes are too few to identify a slow one",
                 self.nodes.len()
             ),
             0 if !limits.is_empty() => {
@@ -67,8 +67,8 @@ impl Report {
                 )
             }
             0 => "nothing to do: no fault was found".to_owned(),
-            1 => "nothing to take out; 1 warning to look at".to_owned(),
-            warnings => format!("nothing to take out; {warnings} warnings to look at"),
+            1 => "nothing to take out; 1 warning to review".to_owned(),
+            warnings => format!("nothing to take out; {warnings} warnings to review"),
         }
     }
 
@@ -142,19 +142,19 @@ impl Report {
         )
     }
 
-    /// One line: how much single measurements vary, which loss of a node could be told from that,
-    /// and which share of the links was seen.
+    /// One line: how much single measurements vary, which loss of a node could be distinguished
+    /// from that, and which share of the links was seen.
     #[must_use]
     pub fn precision(&self) -> String {
         let c = &self.conclusion;
         let noise = match (c.noise_percent, c.detectable_percent) {
             (Some(noise), Some(least)) => format!(
-                "noise of a measurement {} %, a node's loss of {} % or more could be told from it",
+                "noise of a measurement {} %, a node's loss of {} % or more could be distinguished from it",
                 digits(noise),
                 digits(least)
             ),
             (Some(noise), None) => format!("noise of a measurement {} %", digits(noise)),
-            _ => "noise unknown: too few nodes were measured to tell".to_owned(),
+            _ => "noise unknown: too few nodes were measured to estimate it".to_owned(),
         };
         let noise = match c.unstable_named_percent {
             Some(named) if named < SURELY_NAMED => format!(
@@ -176,7 +176,7 @@ impl Report {
         )
     }
 
-    /// One line: when, which version, which mode and seed, which rate was expected, as far as the
+    /// One line: when, which version, which mode and seed, which rate was expected, where the
     /// report has it.
     #[must_use]
     pub fn circumstances(&self) -> String {
@@ -207,7 +207,7 @@ impl Report {
     }
 
     /// Sentences of verdicts, of many of one kind about nodes one sentence.
-    pub(super) fn told(&self) -> Vec<(Severity, String)> {
+    pub(super) fn sentences(&self) -> Vec<(Severity, String)> {
         let names = self.names();
         let verdicts = &self.conclusion.verdicts;
         let of_kind = |one: &Verdict| {
@@ -376,7 +376,7 @@ mod tests {
         let c = &report.conclusion;
         let (noise, least) = (c.noise_percent.unwrap(), c.detectable_percent.unwrap());
         let expected = format!(
-            "noise of a measurement {} %, a node's loss of {} % or more could be told from it; \
+            "noise of a measurement {} %, a node's loss of {} % or more could be distinguished from it; \
              a node that is bad in 30 % of its measurements is named in 91 of 100 surveys like \
              this at best; all 28 links were tried",
             digits(noise),

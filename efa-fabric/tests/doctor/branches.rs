@@ -7,7 +7,7 @@ fn every_branch_names_its_cause() {
     let p5 = trees::p5;
     let no_files = |tree: &NodeTree| tree.remove("dev/infiniband");
     let table = [
-        // 0: libfabric ends the process
+        // 0: libfabric aborts the process
         case(
             p5(),
             &[("FI_EFA_MTU_SIZE", "9000")],

@@ -1,4 +1,4 @@
-//! What was not seen, not recorded and not known is said, and is never healthy.
+//! What was not seen, not recorded and not known is reported, and is never healthy.
 
 use super::*;
 
@@ -287,7 +287,7 @@ fn ofed_against_the_driver_is_its_own_cause() {
         let finding = report.finding("driver.ofed").unwrap();
         assert!(finding.cure.as_ref().unwrap().contains("OFED"));
     }
-    // Beside a driver that works it is no fault.
+    // Next to a driver that works it is no fault.
     let works = ofed(
         trees::p4d(),
         "efa 1 0 - Live 0x0\nib_uverbs 1 1 efa, Live 0x0\n",

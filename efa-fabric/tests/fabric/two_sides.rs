@@ -91,7 +91,7 @@ fn a_peer_that_is_no_probe_is_refused() {
     for library in libraries("a_peer_that_is_no_probe") {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let stranger = std::thread::spawn(move || {
+        let unknown = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream
                 .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -107,7 +107,7 @@ fn a_peer_that_is_no_probe_is_refused() {
         )
         .unwrap_err();
         assert_eq!(error.code(), Code::RendezvousRefused, "{error}");
-        stranger.join().unwrap();
+        unknown.join().unwrap();
     }
 }
 

@@ -315,7 +315,7 @@ fn without_a_stand_in_the_systems_driver_is_asked_for() {
     }
 }
 
-/// A processor that followed an address of the device would end the process.
+/// A processor that followed an address of the device would crash the process.
 #[test]
 fn what_cannot_be_registered_is_never_touched() {
     for library in libraries("what_cannot_be_registered_is_never_touched") {

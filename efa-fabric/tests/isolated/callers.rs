@@ -98,7 +98,7 @@ fn role_closed() {
         return;
     }
     let library = system("role_closed").unwrap();
-    // All combinations: sockets of ours then get the numbers 0, 1 and 2.
+    // All combinations: sockets of this process then get the numbers 0, 1 and 2.
     for closed in 1..8 {
         for descriptor in 0..3 {
             if closed & (1 << descriptor) != 0 {
@@ -163,7 +163,7 @@ extern "C" fn forked() {
     FORKED.store(true, Ordering::SeqCst);
 }
 
-/// The fork handler of an open libfabric may end the process: ours must never run.
+/// The fork handler of an open libfabric may abort the process: it must never run.
 #[test]
 fn fork_handlers_do_not_run() {
     run_role("callers::role_fork_handler", |_| {});

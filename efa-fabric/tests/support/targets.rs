@@ -90,7 +90,8 @@ pub(crate) const TARGETS: [Target; 8] = [
     ("plan_json", plan_json, &[b"{\"format\":1,\"digest\":\"00\",\"spec\":{\"name\":\"train\"}}"]),
 ];
 
-/// What is taken is as long as ours, or short text that ends, and is what the digits say.
+/// What is taken is as long as the local address, or short text that ends, and is what the digits
+/// say.
 pub(crate) fn address(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let own = "02001f907f0000010000000000000000";

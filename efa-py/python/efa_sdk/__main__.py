@@ -35,15 +35,15 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "types": Verb("instance types with EFA, with their network cards and rates"),
-    "layout": Verb("the network interfaces that an instance type should have"),
-    "clusters": Verb("every cluster that this library made in a Region"),
-    "verify": Verb("whether a cluster is as it was planned"),
-    "accept": Verb("whether training may start on a cluster, from a survey of its nodes"),
+    "types": Verb("list the instance types with EFA, with their network cards and rates"),
+    "layout": Verb("show the network interfaces that an instance type should have"),
+    "clusters": Verb("list every cluster that efa-sdk made in a Region"),
+    "verify": Verb("check that a cluster is as it was planned"),
+    "accept": Verb("decide whether training may start on a cluster, from a survey of its nodes"),
     "destroy": Verb("remove everything that was made for a cluster"),
-    "check": Verb("what is wrong with the EFA part of documents", "efa_sdk.handoff"),
-    "doctor": Verb("whether EFA works on this node, and if not, why", "efa_sdk.doctor"),
-    "nccl": Verb("whether a job uses EFA, from its log", "efa_sdk.nccl"),
+    "check": Verb("check the EFA part of documents", "efa_sdk.handoff"),
+    "doctor": Verb("report whether EFA works on this node, and if not, why", "efa_sdk.doctor"),
+    "nccl": Verb("report whether a job uses EFA, from its log", "efa_sdk.nccl"),
     "survey": Verb("measure every pair of nodes; name bad ones", "efa_sdk.survey.__main__"),
     "stand-in": Verb("serve an EC2 stand-in on this machine", "efa_sdk.testing.__main__"),
     "soft-efa": Verb(
@@ -92,7 +92,7 @@ def _types(options: argparse.Namespace) -> int:
     elif found:
         show(instance_type_table(found))
     else:
-        print("no instance type of the catalog is named so", file=sys.stderr)
+        print("no instance type of the catalog has that name", file=sys.stderr)
     date = catalog.source["date"]
     if date is not None and (not found or sys.stdout.isatty()):
         print(f"EC2's types of {date}: --region asks for those of today", file=sys.stderr)
@@ -147,7 +147,7 @@ def _agreed(client: Client, name: str) -> bool:
     question = f"destroy {name!r} and all that was made for it? [y/N] "
     found = [one for one in client.clusters() if one.name == name]
     known = "\n".join(map(str, found))
-    print(known or f"no cluster {name!r} is known; what carries its tag goes")
+    print(known or f"no cluster {name!r} is known; everything with its tag is removed")
     try:
         return input(question).strip().lower() in {"y", "yes"}
     except EOFError:  # no terminal: --yes says it there
@@ -189,8 +189,10 @@ def parser(*, complete: bool = False) -> argparse.ArgumentParser:
         )
         return made
 
-    types = add("types", epilog="Exit status: 0, 1 where no type is named so, 2 no answer.")
-    types.add_argument("patterns", nargs="*", metavar="PATTERN", help="such as p5* or '*n.*'; all")
+    types = add("types", epilog="Exit status: 0, 1 no type has that name, 2 no answer.")
+    types.add_argument(
+        "patterns", nargs="*", metavar="PATTERN", help="such as p5* or '*n.*' (default: all)"
+    )
     layout = add("layout", epilog="Exit status: 0, 2 no such type or layout.")
     layout.add_argument("type", metavar="TYPE", help="such as p5.48xlarge")
     layout.add_argument(
@@ -200,7 +202,7 @@ def parser(*, complete: bool = False) -> argparse.ArgumentParser:
         choices=("save-ips", "ip-bandwidth", "combined", "efa-only-secondary"),
         help="default: save-ips, AWS's advice: one address, all else EFA only",
     )
-    layout.add_argument("--efa", type=int, metavar="N", help="EFA interfaces; default: all")
+    layout.add_argument("--efa", type=int, metavar="N", help="EFA interfaces (default: all)")
     layout.add_argument(
         "--public-ip",
         default="none",
@@ -218,21 +220,21 @@ def parser(*, complete: bool = False) -> argparse.ArgumentParser:
         required=True,
         type=pathlib.Path,
         metavar="FILE",
-        help="report of a survey of its nodes, as `efa-sdk survey --save` writes it; needed",
+        help="report of a survey of its nodes, as `efa-sdk survey --save` writes it (required)",
     )
     accept.add_argument(
         "--save",
         type=pathlib.Path,
         metavar="PATH",
-        help="where the report is written as JSON: a file, or a folder of reports; nowhere",
+        help="where to write the report as JSON: a file, or a folder of reports (default: nowhere)",
     )
-    destroy = add("destroy", epilog="Exit status: 0 gone, 1 not agreed to, 2 not all is gone.")
+    destroy = add("destroy", epilog="Exit status: 0 gone, 1 not confirmed, 2 not all is gone.")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     for one in (verify, accept, destroy):
         one.add_argument("name", metavar="NAME", help="of the cluster")
     for one in (types, layout, clusters, verify, accept, destroy):
         one.add_argument("--json", action="store_true", help="print JSON")
-        where = one.add_argument_group("AWS", "what is not given is found as the AWS CLI finds it")
+        where = one.add_argument_group("AWS", "what is not given is looked up as by the AWS CLI")
         own = "the bundled types" if one in (types, layout) else "AWS_REGION or the profile's"
         where.add_argument("--region", help=f"such as us-east-1; default: {own}")
         where.add_argument(

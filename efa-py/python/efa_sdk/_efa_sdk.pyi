@@ -77,7 +77,7 @@ class AcceptanceFinding:
 @final
 class AcceptanceReport:
     """
-    Whether training may start on a cluster: EC2's side against the plan, the doctor on every
+    The verdict on whether training may start: EC2's side against the plan, the doctor on every
     node, and the survey, under instance ids. `str()` is for people; notebooks show the survey's
     heatmap too.
     """
@@ -111,7 +111,7 @@ class AcceptanceReport:
     @property
     def finished_at(self, /) -> str | None:
         """
-        When it was judged, such as `2026-11-30T02:00:00Z`; None where nobody said.
+        When it was judged, such as `2026-11-30T02:00:00Z`; None where it was not given.
         """
     @staticmethod
     def from_json(text: "str") -> AcceptanceReport:
@@ -204,7 +204,7 @@ class AcceptanceReport:
     @property
     def warnings(self, /) -> list[AcceptanceFinding]:
         """
-        What costs speed or safety, or what a measurement was too short or too small to tell.
+        What costs speed or safety, or what a measurement was too short or too small to show.
         """
 
 @final
@@ -439,7 +439,7 @@ class Bootstrap:
     Installs a pinned EFA installer at the first boot, after verifying its checksum and its
     signature. Give installer_version and installer_sha256 together to pin another one.
 
-    minimal: kernel module and rdma-core only. huge_pages: reserve so many. instance_store: mount
+    minimal: kernel module and rdma-core only. huge_pages: reserve n. instance_store: mount
     all disks of the instance store there as one file system, as RAID 0 where there are several;
     what is on it is lost when the instance stops. extra_script: your own commands after all of
     it.
@@ -678,14 +678,14 @@ class Catalog:
         The types for which every condition holds, sorted.
 
         name: EC2 wildcards (`*`, `?`) in any case, any of several. architecture: `x86_64` or
-        `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least so many in the
+        `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least this many in the
         instance; minimum_memory_mib: in MiB. cluster_placement, capacity_block, spot, bare_metal:
         whether it has or can be that, either way when None. gpu_name: wildcards, any case.
         minimum_network_bandwidth_gbps: Gbit/s of the whole instance. zone: needs a live catalog
         (`Client.catalog()`).
 
         Every condition is left out by default, when None. Raises CatalogError for a malformed
-        pattern, a word that is none of EC2's architectures, or a zone on a catalog without
+        pattern, a word that is not one of EC2's architectures, or a zone on a catalog without
         offerings.
 
         >>> import efa_sdk as efa
@@ -795,7 +795,7 @@ class Client:
     Client(region='us-east-1')
 
     The first call connects; it raises Ec2Error without a region or credentials, and PlanError
-    for credentials from two places. The logger `efa_sdk.aws` tells of each call at level DEBUG.
+    for credentials from two places. The logger `efa_sdk.aws` logs each call at level DEBUG.
     """
     def __enter__(self, /) -> Client:
         """
@@ -809,7 +809,7 @@ class Client:
     def __repr__(self, /) -> str: ...
     def apply(self, /, plan: "Plan") -> Cluster:
         """
-        Makes what the plan says and waits until all instances run. Calling it again is safe.
+        Makes what the plan lists and waits until all instances run. Calling it again is safe.
 
         Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
         Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
@@ -836,7 +836,7 @@ class Client:
         """
     def clusters(self, /) -> Rows[ClusterSummary]:
         """
-        Every cluster of ours in the region, half-made ones too, by name.
+        Every cluster of efa-sdk in the region, half-made ones too, by name.
         """
     def describe(self, /, name: "str") -> Cluster:
         """
@@ -878,7 +878,7 @@ class Client:
         """
     def prepare(self, /, plan: "Plan") -> Plan:
         """
-        Makes what the plan needs beside the instances (groups, instance profile) and no instance,
+        Makes what the plan needs besides the instances (groups, instance profile) and no instance,
         for launchers other than this client. The plan as it is then: its `to_*` methods write the
         documents. Calling it again is safe; `destroy` removes what was made.
 
@@ -905,7 +905,7 @@ class Client:
         says to drain. The new nodes run before the old ones end; in a capacity reservation the old
         ones end first, since they hold its places. Calling it again with the same nodes is safe.
 
-        Raises PlanError for a node that is none of the cluster, or when all nodes are named;
+        Raises PlanError for a node that is not in the cluster, or when all nodes are named;
         ProvisionError or Ec2Error, as `apply`.
         """
     def run_command(self, /, name: "str", script: "str", *, deadline_s: "float" = 600.0, wait_online_s: "float" = 300.0) -> CommandReport:
@@ -1014,11 +1014,11 @@ class ClusterSpec:
     all instances go to one, the next is tried where a zone has no capacity; vpc: the same for
     the VPC, needed when subnet is None. image: `ami-…`, `al2023`, `dlami-al2023`,
     `dlami-ubuntu-22.04`, `dlami-ubuntu-24.04`, `ssm:/parameter`, or `owner/name pattern`.
-    minimum_count: launch with so many if not all can be had; all or nothing when None.
+    minimum_count: launch with this many if not all can be had; all or nothing when None.
     capacity: `on-demand`, `spot`, `open`, the id of a reservation or Capacity Block, several with
     their counts (`cr-…:8,cr-…:8`, one launch for each), or the ARN of a resource group of
     reservations. security_group: use this group (id, tag or name), which must allow all traffic
-    with itself both ways, or gets the missing rules with adopt_security_group; made when None.
+    from and to itself, or gets the missing rules with adopt_security_group; made when None.
     ssh_cidrs: ranges that may reach port 22 of a group that is made. placement: `cluster` or
     `none`; placement_group_name: use this cluster placement group; made when None. interfaces:
     your own instead of a profile's, under the same checks. profile, efa, public_ip: as in
@@ -1036,7 +1036,7 @@ class ClusterSpec:
     long after the plan is made each node ends itself, 10 minutes to 365 days; never when None.
     bootstrap: installs the EFA software at the first boot, after user_data has run. user_data: at
     most 16,384 bytes with the bootstrap's script, no secrets; what is larger is compressed with
-    gzip if cloud-init reads it, and with compress_user_data what is smaller, too; beside a
+    gzip if cloud-init reads it, and with compress_user_data what is smaller, too; with a
     bootstrap a script (`#!…`), `#cloud-config`, `#cloud-boothook` or `#include`. launch_template:
     a template's id or name, and `:version` (`$Default` without): what it sets and the
     specification does not is taken, what contradicts it is refused; image `launch-template` takes
@@ -1295,7 +1295,7 @@ class ClusterSpec:
 @final
 class ClusterSummary:
     """
-    What of one cluster is there.
+    The resources of one cluster.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1349,7 +1349,7 @@ class ClusterSummary:
 @final
 class CommandReport:
     """
-    How a script ended on every node of a cluster.
+    The outcome of a script on every node of a cluster.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1398,7 +1398,7 @@ class CommandReport:
 @final
 class Cost:
     """
-    What the instances of a plan cost per hour, or why that is unknown: `str()` says all.
+    The cost of a plan's instances per hour, or why it is unknown: `str()` shows all.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1477,7 +1477,7 @@ class Cost:
 @final
 class DestroyReport:
     """
-    What `destroy` removed.
+    The resources that `destroy` removed.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1515,7 +1515,7 @@ class DestroyReport:
 @final
 class DoctorFinding:
     """
-    What one check of the doctor found.
+    The finding of one check of the doctor.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1536,7 +1536,7 @@ class DoctorFinding:
     @property
     def evidence(self, /) -> list[tuple[str, str]]:
         """
-        What it rests on: pairs of a path or other source, and what it said.
+        What it rests on: pairs of a path or other source, and its content.
         """
     @staticmethod
     def from_json(text: "str") -> DoctorFinding:
@@ -1573,7 +1573,7 @@ class DoctorFinding:
 @final
 class DoctorReport:
     """
-    Whether EFA works on a node, and if not, why; `str()` is a short text.
+    The verdict on EFA on a node, and if it does not work, why; `str()` is a short text.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1595,7 +1595,7 @@ class DoctorReport:
     @property
     def exit_code(self, /) -> int:
         """
-        For a process: 0 usable, 1 not usable, 2 could not tell.
+        For a process: 0 usable, 1 not usable, 2 unknown.
         """
     def finding(self, /, id: "str") -> DoctorFinding | None:
         """
@@ -1636,7 +1636,7 @@ class DoctorReport:
     @property
     def reason(self, /) -> str | None:
         """
-        What tells that there is no EFA by design, or why it could not be told.
+        The evidence that there is no EFA by design, or why it is not known.
         """
     def to_json(self, /) -> str:
         """
@@ -1704,7 +1704,7 @@ class DocumentFinding:
 @final
 class DocumentReport:
     """
-    What `check` found in a document.
+    The findings of `check` in a document.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -1976,7 +1976,7 @@ class Event:
 @final
 class ExpectedEfa:
     """
-    What a machine of an instance type should have.
+    The expected hardware of an instance type.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -2076,7 +2076,7 @@ class FabricFingerprint:
 @final
 class FabricLog:
     """
-    What a log of libfabric says; `str()` is the text form.
+    The evidence in a log of libfabric; `str()` is the text form.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -2087,7 +2087,7 @@ class FabricLog:
     @property
     def fingerprints(self, /) -> list[FabricFingerprint]:
         """
-        What the log tells of EFA, in order of first appearance, each once.
+        What the log shows of EFA, in order of first appearance, each once.
         """
     @staticmethod
     def from_json(text: "str") -> FabricLog:
@@ -2276,7 +2276,7 @@ class Gpu:
 @final
 class GpuEvidence:
     """
-    One thing that was looked at to tell whether the network card reaches GPU memory.
+    One thing that was checked to find out whether the network card reaches GPU memory.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -2484,7 +2484,7 @@ class Instance:
 @final
 class InstanceReport:
     """
-    How EC2 sees one instance's EFA interfaces, and whom it can reach by them.
+    One instance's EFA interfaces as EC2 sees them, and the peers that they can reach.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -2501,7 +2501,7 @@ class InstanceReport:
     @property
     def cluster(self, /) -> str | None:
         """
-        The cluster of ours that it belongs to, by its tags.
+        The cluster of efa-sdk that it belongs to, by its tags.
         """
     @property
     def efa_interfaces(self, /) -> int:
@@ -2553,7 +2553,7 @@ class InstanceReport:
 @final
 class InstanceRole:
     """
-    What the role that is made for the instances allows, beside being managed by SSM.
+    The permissions of the role that is made for the instances, besides being managed by SSM.
 
     scripts_bucket: read the objects of this S3 bucket. cloudwatch_logs: write SSM session logs.
     permissions_boundary: the ARN of a managed policy that bounds the role, whatever policies it
@@ -3074,7 +3074,7 @@ class MovedRate:
 @final
 class NcclAdvice:
     """
-    What to do with an environment; `str()` is the text form.
+    Advice on an environment; `str()` is the text form.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3340,7 +3340,7 @@ class NcclLog:
 @final
 class NcclNetwork:
     """
-    What a log says of a network; None where no line says it.
+    A network as a log shows it; None where no line shows it.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3417,7 +3417,7 @@ class NcclNetwork:
 @final
 class NcclNote:
     """
-    Why a variable should be set or go.
+    The reason to set or remove a variable.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3522,7 +3522,7 @@ class NcclRank:
 @final
 class NcclReason:
     """
-    Why a process is not on EFA.
+    The reason why a process is not on EFA.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3569,7 +3569,7 @@ class NcclReason:
 @final
 class NcclReport:
     """
-    What an NCCL log says of the network; `str()` is the text form.
+    The findings of an NCCL log about the network; `str()` is the text form.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3925,7 +3925,7 @@ class Nic:
 @final
 class Node:
     """
-    A machine, as far as its files tell; `str()` is a short text with a table.
+    A machine, according to its files; `str()` is a short text with a table.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4141,7 +4141,7 @@ class NodeInspection:
 @final
 class NodeOutput:
     """
-    How a script ended on one node.
+    The outcome of a script on one node.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4203,7 +4203,7 @@ class NodeOutput:
 @final
 class PairOptions:
     """
-    What is measured between the two nodes of a pair, and within which time.
+    Options of a pair: what to measure between its two nodes, and within which time.
 
     provider: such as `efa` or `tcp`. rails: with two or more, rates are measured on all of them
     at the same time, each and together; both nodes must give as many. latency_bytes,
@@ -4286,7 +4286,7 @@ class PairOptions:
 @final
 class PairSight:
     """
-    What one node of a pair saw: a measurement, or why there is none.
+    The view of one node of a pair: a measurement, or why there is none.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4758,7 +4758,7 @@ class Prices:
 @final
 class ProbeOptions:
     """
-    What a probe measures, and for how long.
+    Options of a probe: what to measure, and for how long.
 
     provider: such as `efa`, `tcp` or `shm`. sizes: of messages, in bytes. size_budget_s:
     seconds for each size and each of latency and bandwidth. window: messages in flight for
@@ -4769,7 +4769,7 @@ class ProbeOptions:
     for providers with IP addresses. memory: where this side's buffers lie, `host`, or `cuda:0`
     for the memory of a GPU, which is never replaced by host memory: FabricError
     `fabric.gpu_unavailable` says in its context (`missing`) what it lacks. dmabuf: whether that
-    is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric is told to call no CUDA.
+    is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric must call no CUDA.
     domain, fabric: of libfabric, any of the provider when None. min_iterations, max_iterations:
     of each size. connect_timeout_s: seconds to reach the other side.
 
@@ -4824,7 +4824,7 @@ class ProbeOptions:
     @property
     def forbid_cuda_calls(self, /) -> bool:
         """
-        Whether libfabric is told to call no CUDA.
+        Whether libfabric must call no CUDA.
         """
     @staticmethod
     def from_json(text: "str") -> ProbeOptions:
@@ -5394,7 +5394,7 @@ class RailReport:
 @final
 class RailResult:
     """
-    What came of one rail.
+    The result of one rail.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -5584,7 +5584,7 @@ class Server:
 @final
 class SideBandwidth:
     """
-    What one side sent.
+    The messages that one side sent, and their rate.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -5771,7 +5771,7 @@ class SurveyCollective:
 @final
 class SurveyComparison:
     """
-    What changed since an earlier report: `str()` is one line each.
+    The changes since an earlier report: `str()` is one line each.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -5871,7 +5871,7 @@ class SurveyDifference:
 @final
 class SurveyFlowSights:
     """
-    What one node saw of a step.
+    The view of one node on a step.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -5936,7 +5936,7 @@ class SurveyFlowTask:
     @property
     def name(self, /) -> str:
         """
-        Tells this step from all others on the exchange.
+        Distinguishes this step from all others on the exchange.
         """
     @property
     def node(self, /) -> int:
@@ -6009,7 +6009,7 @@ class SurveyNode:
     @property
     def rails(self, /) -> int:
         """
-        Rails that it offers for measuring; 0 where they are not told apart.
+        Rails that it offers for measuring; 0 where they are not distinguished.
         """
     @property
     def ray_node_id(self, /) -> str | None:
@@ -6029,7 +6029,7 @@ class SurveyNode:
 @final
 class SurveyNodeState:
     """
-    What became of a node in a survey.
+    The fate of a node in a survey.
 
     kind: `measured`; `joined`, and nothing could be measured with it; `lost`, when it joined
     and then gave no answer although it was asked again; `absent`, when it never joined or its
@@ -6090,7 +6090,7 @@ class SurveyNodeState:
 @final
 class SurveyOptions:
     """
-    How to survey: every setting of a plan. The whole is what `SurveyPlan`, `run_rank`,
+    Options of a survey: every setting of a plan. The whole is what `SurveyPlan`, `run_rank`,
     `efa_sdk.ray.survey` and `efa_sdk.torch.survey` take as `options`.
 
     mode: `full` (every pair), `sampled` (bad nodes of large clusters in few rounds), `ring`,
@@ -6245,7 +6245,7 @@ class SurveyPlan:
 @final
 class SurveyProgress:
     """
-    How far a survey is.
+    The progress of a survey.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -6336,7 +6336,7 @@ class SurveyReport:
     @property
     def detectable_percent(self, /) -> float | None:
         """
-        The least loss of a node that could be told from that noise, in percent.
+        The least loss of a node that could be distinguished from that noise, in percent.
         """
     @property
     def differences(self, /) -> list[SurveyDifference]:
@@ -6373,7 +6373,7 @@ class SurveyReport:
     @property
     def finished_at(self, /) -> str | None:
         """
-        When it ended, such as `2026-11-30T02:00:00Z`; None where nobody said.
+        When it ended, such as `2026-11-30T02:00:00Z`; None where it was not given.
         """
     @staticmethod
     def from_json(text: "str") -> SurveyReport:
@@ -6421,7 +6421,7 @@ class SurveyReport:
     def noise_percent(self, /) -> float | None:
         """
         How much single measurements of bandwidth vary (standard deviation), in percent; None
-        where too few nodes were measured to tell.
+        where too few nodes were measured to estimate it.
         """
     @property
     def options(self, /) -> SurveyOptions | None:
@@ -6466,7 +6466,7 @@ class SurveyReport:
         """
     def rows(self, /) -> "list[dict[str, typing.Any]]":
         """
-        Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `company`,
+        Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `concurrency`,
         `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
         """
     def save(self, /, path: "str | os.PathLike[str]") -> Path:
@@ -6720,7 +6720,7 @@ class SurveyThresholds:
 @final
 class Topology:
     """
-    Where a cluster's running instances hang in the network, by rank.
+    The places of a cluster's running instances in the network, by rank.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -6945,7 +6945,7 @@ def _fabric_ask(*, library: "str | os.PathLike[str] | None" = None, provider: "s
 
 def _fabric_child() -> None:
     """
-    What a child runs; it ends the process. Not for callers.
+    What a child runs; it exits the process. Not for callers.
     """
 
 def _stop_calls() -> None:
@@ -7012,7 +7012,7 @@ def connect_async(address: "str", token: "str", probe: "str | ProbeOptions", *, 
 
 def doctor(*, root: "str" = "/", instance_type: "str | None" = None, deadline_s: "float" = 30.0, wait_for_devices: "bool" = False, environment: "dict[str, str] | str | os.PathLike[str] | None" = None) -> DoctorReport:
     """
-    Says whether EFA works on this node, and if not, why; what is broken is a finding, not an
+    Reports whether EFA works on this node, and if not, why; what is broken is a finding, not an
     error.
 
     root: this machine, or a directory with a recorded tree of one, for which libfabric is not

@@ -78,7 +78,7 @@ class AcceptanceSummary:
 
 
 def summary(report: AcceptanceReport) -> AcceptanceSummary:
-    """What the other ranks of a job are told of a report."""
+    """What the other ranks of a job receive of a report."""
     code = None
     try:
         report.raise_for_verdict()

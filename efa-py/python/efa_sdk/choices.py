@@ -40,7 +40,7 @@ SurveyMode = Literal["full", "sampled", "ring", "within_groups", "between_groups
 SurveyPattern = Literal["ring", "all_to_all", "incast", "ring_within_groups", "ring_between_groups"]
 Wait = Literal["adaptive", "spin"]
 
-# What results say.
+# Words in results.
 CheckStatus = Literal["passed", "failed", "skipped", "unknown"]
 CommandStatus = Literal["success", "failed", "timed out", "cancelled", "not finished", "not online"]
 DocumentSeverity = Literal["error", "warning"]

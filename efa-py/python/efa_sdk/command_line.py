@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def show(text: str) -> None:
-    """Prints, and goes on where the reader has read enough: the exit status still tells."""
+    """Prints, and goes on where the reader has read enough: the exit status has the result."""
     try:
         print(text.rstrip("\n"), flush=True)
     except BrokenPipeError:

@@ -1,7 +1,7 @@
 """``python -m efa_sdk.doctor``: whether EFA works on this node, and if not, why.
 
 The exit status is 0 if EFA is usable, 1 if it is not (also on machines without EFA by design), 2
-if it could not be told, 64 for wrong usage, 130 after Ctrl-C. docs/doctor.md has the list
+if it is not known, 64 for wrong usage, 130 after Ctrl-C. docs/doctor.md has the list
 of checks. The same from Python is ``efa_sdk.fabric.doctor()``, and what EC2 knows of the node
 ``efa_sdk.Client().verify_instance(...)``.
 """
@@ -56,7 +56,7 @@ def _run(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> int:
 def _ask_ec2(parser: argparse.ArgumentParser, options: argparse.Namespace) -> InstanceReport:
     instance_id = options.instance_id or fabric.node(options.root).instance_id
     if instance_id is None:
-        parser.error("the machine does not say its instance id: give --instance-id")
+        parser.error("the instance id of this machine is not known: give --instance-id")
     client = Client(region=options.region, endpoint_url=options.endpoint_url)
     return client.verify_instance(instance_id)
 
@@ -88,8 +88,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
     """Of the command."""
     parser = Parser(
         prog=prog,
-        description="Says whether EFA works on this node, and if not, why.",
-        epilog="exit status: 0 usable, 1 not usable, 2 could not tell, 64 wrong usage",
+        description="Reports whether EFA works on this node, and if not, why.",
+        epilog="exit status: 0 usable, 1 not usable, 2 unknown, 64 wrong usage",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
@@ -101,7 +101,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--instance-type",
         metavar="TYPE",
-        help="what EC2 calls this machine, such as p5.48xlarge (default: what its DMI says)",
+        help="EC2's type of this machine, such as p5.48xlarge (default: from its DMI)",
     )
     parser.add_argument(
         "--environment",
@@ -119,7 +119,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="look again, 3 times after 5 seconds, while devices are missing",
+        help="retry 3 times, 5 seconds apart, while devices are missing",
     )
     parser.add_argument(
         "--strict", action="store_true", help="exit with 1 for warnings as well as failures"
@@ -130,9 +130,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
         action="store_true",
         help="also ask EC2 about this node's interfaces, security groups and peers",
     )
-    ec2.add_argument(
-        "--instance-id", metavar="ID", help="of this node (default: what its DMI says)"
-    )
+    ec2.add_argument("--instance-id", metavar="ID", help="of this node (default: from its DMI)")
     ec2.add_argument("--region", help="default: as the AWS CLI finds it")
     ec2.add_argument("--endpoint-url", metavar="URL", help="default: AWS")
     return parser

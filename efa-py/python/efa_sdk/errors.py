@@ -1,6 +1,6 @@
 """The exceptions of efa_sdk: every one has a stable code, context and, where known, the cure.
 
-``EfaError`` is the base. The class follows the stage that the error comes from, ``code`` says
+``EfaError`` is the base. The class follows the stage that the error comes from, ``code`` names
 exactly what is wrong (``layout.device_index_out_of_range``); codes are added, never renamed.
 """
 

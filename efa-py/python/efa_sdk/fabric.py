@@ -6,8 +6,8 @@ system; without one, calls raise ``FabricError`` with the code ``fabric.library_
 ``loopback("tcp")`` measures latency and bandwidth between two endpoints of this process;
 ``Server`` on one machine and ``connect`` on another measure between the two. Where the two sides
 can already exchange bytes (a Ray actor, a torch store, a shared folder), ``measure_through`` and
-``answer_through`` need no port of their own. ``doctor()`` says whether EFA works on this node, and
-if not, why. The coroutines are in ``efa_sdk.aio.fabric``.
+``answer_through`` need no port of their own. ``doctor()`` reports whether EFA works on this node,
+and if not, why. The coroutines are in ``efa_sdk.aio.fabric``.
 
 ``node()`` is the inventory of this machine, ``rails(node())`` its EFA devices as libfabric offers
 them, and ``probe_rails`` measures each alone and all together.

@@ -70,7 +70,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     """Of the command."""
     parser = Parser(
         prog=prog,
-        description="What is wrong with the EFA part of documents that exist.",
+        description="Checks the EFA part of existing documents.",
         epilog="Exit status: 0 nothing wrong, 1 something is, 2 a file cannot be read, 3 a part of "
         "one was not read, 64 wrong usage.",
     )

@@ -1,13 +1,13 @@
-"""NCCL over EFA: what its log says, and what its environment should be.
+"""NCCL over EFA: what its log shows, and what its environment should be.
 
 ``read_log`` takes a log that was written with ``NCCL_DEBUG=INFO`` (a path, the text, or lines) and
-says whether traffic is on EFA, with how many devices and channels of what kind, and why not;
+reports whether traffic is on EFA, with how many devices and channels of what kind, and why not;
 lines of libfabric, NIXL, NVSHMEM, UCX, Open MPI, Neuron, PyTorch, vLLM, SGLang, the kernel and
 tools are read too. ``NcclLog`` does the same with a log as it comes. ``python -m efa_sdk.nccl LOG``
 prints the report, and exits with 0 on EFA, 1 on EFA with warnings, 2 not on EFA or where the job
-failed, 3 where the log does not say, 4 where it cannot be read, 64 for wrong usage.
+failed, 3 where the log does not show it, 4 where it cannot be read, 64 for wrong usage.
 
-``advise_environment`` says which variables to set and which must go; its ``env_vars`` are what
+``advise_environment`` lists which variables to set and which must go; its ``env_vars`` are what
 Ray's ``runtime_env`` takes.
 
 >>> from efa_sdk import nccl
@@ -76,14 +76,14 @@ def read_log(
     expect_gpudirect: bool | None = None,
     instance_type: str | None = None,
 ) -> NcclReport:
-    """What the log of a job says.
+    """What the log of a job shows.
 
     log: a path; the log itself, as bytes or as a str with a newline in it; or its lines, such as
     an open file. instance_type: fills the other two from the catalog; of a type that the catalog
-    does not have nothing is expected, and the report says so. expected_nics: EFA devices that each
-    node must have. expect_gpudirect: whether the instance type has GPUDirect RDMA; None takes
-    channels without it as a warning, unless the plugin says that it does without. Memory does not
-    grow with the length of the log. Raises OSError when a path cannot be read, and CatalogError
+    does not have nothing is expected, and the report notes that. expected_nics: EFA devices that
+    each node must have. expect_gpudirect: whether the instance type has GPUDirect RDMA; None takes
+    channels without it as a warning, unless the plugin reports that it does without. Memory does
+    not grow with the length of the log. Raises OSError when a path cannot be read, and CatalogError
     for a misspelt instance_type.
     """
     reader = NcclLog(
@@ -146,7 +146,7 @@ def advise_environment(
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.nccl") -> int:
-    """Prints what a log says; the exit status."""
+    """Prints what a log shows; returns the exit status."""
     return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)
 
 
@@ -174,16 +174,17 @@ def parser(prog: str) -> argparse.ArgumentParser:
     """Of the command."""
     parser = Parser(
         prog=prog,
-        description="Says whether a job uses EFA, from its log, written with NCCL_DEBUG=INFO.",
+        description="Reports whether a job uses EFA, from its log, written with NCCL_DEBUG=INFO.",
         epilog="Exit code: 0 on EFA, 1 on EFA with warnings, 2 not on EFA or the job failed, 3 the "
-        "log does not say, 4 the log cannot be read, 64 wrong usage.",
+        "log does not show it, 4 the log cannot be read, 64 wrong usage.",
     )
     parser.add_argument("log", help="the log, or - for standard input")
     parser.add_argument(
-        "--expected-nics", type=int, help="EFA devices that each node must have; not known"
+        "--expected-nics", type=int, help="EFA devices that each node must have (default: unknown)"
     )
     parser.add_argument(
-        "--instance-type", help="take from the catalog what is expected of a node; not known"
+        "--instance-type",
+        help="take the expected values of a node from the catalog (default: unknown)",
     )
     parser.add_argument(
         "--no-gpudirect", action="store_true", help="the type has no GPUDirect RDMA: do not warn"

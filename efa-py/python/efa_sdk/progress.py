@@ -98,7 +98,7 @@ class SurveyLine:
         return isinstance(self._show, (_Terminal, _Notebook)) and time.monotonic() >= self._next
 
     def note(self, text: str) -> None:
-        """Says what is waited for before the first round."""
+        """Reports what is waited for before the first round."""
         self._show.draw(text, 0.0)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ def _share(state: SurveyProgress) -> float:
 def _text(state: SurveyProgress, left_s: float | None) -> str:
     """One line, the most important first: the end is cut off where the terminal is narrow."""
     if state.rounds > state.base_rounds:
-        why = "looking again at suspects" if state.suspects else "control measurements"
+        why = "rechecking suspects" if state.suspects else "control measurements"
         parts = [f"round {state.rounds}, {why}"]
     else:
         parts = [f"round {state.rounds} of {state.base_rounds}"]

@@ -59,7 +59,7 @@ from efa_sdk.survey import (
 
 __all__ = ["accept", "survey"]
 
-_LOOK_AT_RAY = "see what `ray list actors` and the worker's log say"
+_LOOK_AT_RAY = "see `ray list actors` and the worker's log"
 _Seen = TypeVar("_Seen")
 #: Seconds between two looks at Ctrl-C while actors measure.
 _SLICE_S = 0.2
@@ -67,7 +67,7 @@ _SLICE_S = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class _Greeting:
-    """What a node says of itself."""
+    """What a node reports of itself."""
 
     providers: frozenset[str]
     efa_rails: list[Rail]
@@ -192,7 +192,7 @@ def survey(
 ) -> SurveyReport:
     """Measures the pairs of nodes of the Ray cluster that this driver is connected to.
 
-    provider: ``efa`` where a node has it, else ``tcp``, if not given. rails: at most so many of
+    provider: ``efa`` where a node has it, else ``tcp``, if not given. rails: at most this many of
     each node, all its EFA devices if not given; with two or more, rates are measured on all at the
     same time, each and together. mode: ``full`` (every pair), ``sampled`` (bad nodes of large
     clusters in few rounds), ``ring``, or ``within_groups`` and ``between_groups`` of labels.
@@ -208,13 +208,13 @@ def survey(
     answer by then counts as unreachable and is asked no more. reserve: take all CPUs of each node,
     so that nothing else runs there; by default the actors take none. inspect: called on every node;
     what it returns becomes the ``inspection`` of the node in the report, as JSON. By default the
-    doctor, so that the report says where nodes differ; None for nothing. progress: how far it is,
+    doctor, so that the report shows where nodes differ; None for nothing. progress: how far it is,
     shown on a terminal or in a notebook and nowhere else; True shows it in files too, False
     nowhere, and a function is called after each round instead.
 
     Nodes that die or do not reach others are findings, not exceptions. Nodes that do not start,
-    have another version of efa_sdk, or no libfabric, are ``absent``: nothing is said against them.
-    Ctrl-C ends the survey and returns what is known, with ``partial`` set; the report is not
+    have another version of efa_sdk, or no libfabric, are ``absent``: nothing is reported against
+    them. Ctrl-C ends the survey and returns what is known, with ``partial`` set; the report is not
     ``healthy`` then. Raises BindingError when Ray is missing, or not initialised (any more);
     NotSurveyedError when efa_sdk cannot be imported on a node (``python.missing_package``, with the
     nodes and the cure); FabricError for options that cannot be.
@@ -247,7 +247,7 @@ def survey(
     actors: list[Any] = []
     known = _known(nodes, topology)
     plan = SurveyPlan(known, provider or "tcp", options=chosen)
-    line, tell = survey_display(progress)
+    line, notify = survey_display(progress)
     try:
         line.note(f"starting {len(nodes)} actors")
         actor_class = ray.remote(_Node)  # once: Ray stores each class that it is given
@@ -280,12 +280,12 @@ def survey(
                 driver.leave_out(number, "fabric.deadline", why)
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
-            tell(plan.progress(elapsed_s=time.monotonic() - start))
+            notify(plan.progress(elapsed_s=time.monotonic() - start))
         while (tasks := plan.next_flows(driver.name)) is not None:
             driver.step(tasks, round_deadline_s)
-            tell(plan.progress(elapsed_s=time.monotonic() - start))
+            notify(plan.progress(elapsed_s=time.monotonic() - start))
     except KeyboardInterrupt:
-        pass  # the report says that it is partial
+        pass  # the report shows that it is partial
     finally:
         for number in range(len(actors)):
             _end(ray, actors, number)
@@ -317,7 +317,7 @@ def accept(
     instances are surveyed; all of them where none has. client: a ``Client`` of the cluster's
     account. Settings are those of ``efa_sdk.ray.survey``; reserve:
     the nodes' CPUs are taken, so that nothing else runs there meanwhile. Without an expected rate a
-    cluster of few nodes is accepted with warnings at best: nothing tells a slow node there.
+    cluster of few nodes is accepted with warnings at best: a slow node cannot be identified there.
 
     Raises VerifyError when there is no such cluster, BindingError without Ray. Whatever else could
     not be done is part of the report, which is ``could_not_be_judged`` then.
@@ -357,7 +357,7 @@ def _topology(client: Client, name: str) -> Topology | None:
 
 
 def _addresses(of_instances: Sequence[str]) -> frozenset[str] | None:
-    """Those by which Ray's nodes are told from others; None where Ray uses none of them."""
+    """Those that distinguish Ray's nodes from others; None where Ray uses none of them."""
     nodes = {node["NodeManagerAddress"] for node in _initialised_ray().nodes() if node["Alive"]}
     return frozenset(of_instances) if nodes.intersection(of_instances) else None
 
@@ -481,7 +481,7 @@ def _cause_of_import(text: str) -> str | None:
 
 
 def _not_installed(unlike: dict[str, list[str]], nodes: int) -> NotSurveyedError:
-    """A set-up error: nothing is said of the nodes."""
+    """A set-up error: nothing is reported of the nodes."""
     count = sum(len(names) for names in unlike.values())
     said = "; ".join(f"{cause} on {_some(names)}" for cause, names in unlike.items())
     return NotSurveyedError(
@@ -641,7 +641,7 @@ class _Driver:
         members = {task.node: self._actors[task.node] for task in tasks}
         asked = {}
         for task in tasks:
-            # The lead tells all.
+            # The lead reports for all.
             near = {task.lead, *task.sends_to, *task.receives_from}
             peers = {
                 n: actor for n, actor in members.items() if n in near or task.node == task.lead

@@ -39,7 +39,7 @@ class Rows(list[_T]):
     def rows(self) -> list[dict[str, Any]]:
         """A dict per value: its fields by name, those of a value within it as ``field.name``.
 
-        Numbers keep their units: the fields' names or docstrings say which.
+        Numbers keep their units: the fields' names or docstrings name them.
         """
         return [_fields(value) for value in self]
 

@@ -6,7 +6,7 @@
 ...     surveyed.raise_for_health()  # on all ranks or on none
 
 Rank 0 gets the ``SurveyReport``, every other rank a ``SurveySummary`` of it, which is small
-whatever the number of ranks: what the survey comes to, and what is said of its own node. For the
+whatever the number of ranks: the survey's conclusion, and what is reported of its own node. For the
 whole elsewhere, let rank 0 ``save`` it where others read, or broadcast ``report.to_json()``.
 
 ``accept`` is the survey with all around it: see ``efa_sdk.acceptance``.
@@ -192,7 +192,7 @@ def survey(
     ``rank`` every rank; by default ``node`` where there is more than one. name: the same on all
     ranks and new each time; by default ranks that make the same number of calls meet.
     source_address: a local address, for providers with IP addresses. inspect: whether the doctor
-    looks at each node, so that the report says where nodes differ. deadline_s: how long ranks that
+    looks at each node, so that the report shows where nodes differ. deadline_s: how long ranks that
     do not measure wait for the summary. progress: as of ``efa_sdk.ray.survey``, on rank 0; a
     function is called from the survey's own thread. Other settings are those of
     ``efa_sdk.ray.survey``, ``options`` too, and rank 0's count; join_deadline_s: seconds for the
@@ -200,7 +200,7 @@ def survey(
 
     Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
     one deadline. Raises BindingError without torch, or when no job can be found; FabricError
-    with the code ``fabric.unreachable`` when rank 0 says nothing, and ``fabric.rendezvous_failed``
+    with the code ``fabric.unreachable`` when rank 0 does not answer, and ``fabric.rendezvous_failed``
     when the store gives no answer within two rounds and a second.
     """
     chosen_options = _survey_options(
@@ -225,7 +225,7 @@ def survey(
         return summary
     others = [r for r in range(size) if _follows(r, size, groups)] if group == 0 else []
     report: SurveyReport | SurveySummary | None = None
-    line, tell = survey_display(progress)
+    line, notify = survey_display(progress)
     try:
         chosen = provider or choose_provider()
         pair = PairOptions(
@@ -250,7 +250,7 @@ def survey(
             options=chosen_options,
             join_deadline_s=join_deadline_s,
             round_deadline_s=round_deadline_s,
-            progress=tell,
+            progress=notify,
         )
     finally:
         line.close()
@@ -263,7 +263,7 @@ def survey(
 def _said_to(
     ranks: list[int], report: SurveyReport | SurveySummary | None, on_each: int
 ) -> list[bytes]:
-    """What ranks that do not measure are told: the summary for their node, nothing without one."""
+    """What ranks that do not measure receive: the summary for their node, nothing without one."""
     if not isinstance(report, SurveyReport):
         return [b""] * len(ranks)
     summaries = report.summaries()
@@ -369,7 +369,7 @@ def _place(rank: int | None, world_size: int | None, environ: Mapping[str, str])
         return int(known[0]), int(known[1])
     raise BindingError(
         "python.no_job",
-        "this process is no rank of a torch job",
+        "this process is not a rank of a torch job",
         "run it with torchrun, or give store, rank and world_size",
     )
 
@@ -395,7 +395,7 @@ def _job_store(rank: int, world_size: int) -> Any:
     except (KeyError, ValueError) as error:
         raise BindingError(
             "python.no_job",
-            "MASTER_ADDR and MASTER_PORT do not say where the ranks meet",
+            "MASTER_ADDR and MASTER_PORT do not set where the ranks meet",
             "run it with torchrun, or set them",
         ) from error
     # Under torchrun the agent has the store: no rank may be its master then.
@@ -434,7 +434,7 @@ def _wait_for_summary(exchange: StoreExchange, key: str, deadline_s: float) -> S
 
 
 def _take(exchange: StoreExchange, key: str, deadline_s: float) -> bytes:
-    """What another rank leaves for this one; nothing in it says that it has no report."""
+    """What another rank leaves for this one; empty where it has no report."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         shared = exchange.take(key)
@@ -446,5 +446,5 @@ def _take(exchange: StoreExchange, key: str, deadline_s: float) -> bytes:
     raise BindingError(
         "python.no_report",
         "the ranks that measure gave no report",
-        "see what rank 0 says, or give more time",
+        "see the output of rank 0, or give more time",
     )

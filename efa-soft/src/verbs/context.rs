@@ -153,7 +153,7 @@ pub unsafe extern "C" fn ibv_close_device(context: *mut Context) -> c_int {
     if object.is_null() {
         return libc::EINVAL;
     }
-    // SAFETY: a live object of ours.
+    // SAFETY: a live object of this library.
     let (opened, async_fd) = unsafe { (&(*object).opened, (*context).async_fd) };
     opened.stop();
     opened.port.publish(true);

@@ -72,7 +72,7 @@ fn crafted(dice: &mut Dice, device: u8, target: (u32, u64)) -> Vec<u8> {
 fn hostile_packets_change_nothing() {
     let (mut a, to_b, b, _) = two(Device::Plain, Device::Hostile, 4096);
     let before = pattern(9, 4096);
-    let stranger = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let unknown = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let port = b.number() as u16;
     let mut dice = Dice(0x5eed);
     for round in 0..3000 {
@@ -89,11 +89,9 @@ fn hostile_packets_change_nothing() {
             _ => {}
         }
         // The address of the device and one that its GID does not name.
-        stranger
-            .send_to(&packet, ("127.0.0.1", port))
-            .expect("sent");
+        unknown.send_to(&packet, ("127.0.0.1", port)).expect("sent");
         if round % 100 == 0 {
-            // Messages of the stranger never find a receive: only honest ones are posted for.
+            // Messages of the unknown sender never find a receive: only honest ones are posted for.
             b.poll();
         }
     }

@@ -95,7 +95,7 @@ async fn pair(
                     let listed = ids(error.leftovers());
                     check(listed.is_subset(&there), || format!("not there: {listed:?}"))?;
                     let unread = error.context_value("leftovers_unread");
-                    let made = &there - &plans.strangers;
+                    let made = &there - &plans.others;
                     check(unread.is_some() || made.is_subset(&listed), || {
                         format!("not listed: {:?}: {text}", &made - &listed)
                     })
@@ -117,7 +117,7 @@ async fn pair(
         .await
         .map_err(|error| format!("destroy: {error}"))?;
     let left = ids(&aws.inner().resources());
-    check(left == plans.strangers, || format!("left: {left:?}"))
+    check(left == plans.others, || format!("left: {left:?}"))
 }
 
 /// The first fault, and after it the second.

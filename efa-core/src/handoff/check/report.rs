@@ -52,7 +52,7 @@ impl DocumentFormat {
     }
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -192,7 +192,7 @@ impl fmt::Display for DocumentFinding {
     }
 }
 
-/// What [`check`](super::check()) found. Its JSON has the status, too.
+/// The findings of [`check`](super::check()). Its JSON has the status, too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[non_exhaustive]
 pub struct DocumentReport {

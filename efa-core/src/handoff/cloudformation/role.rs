@@ -143,7 +143,7 @@ fn log_group(template: &mut Template<'_>) {
     );
 }
 
-/// A resource whose removal is said, since CloudFormation's linters ask for it where data is.
+/// A resource whose removal is declared, since CloudFormation's linters ask for it where data is.
 fn deleted_with_the_stack(template: &mut Template<'_>, name: &str, kind: &str, properties: Node) {
     let resource = mapping! {
         "Type" => kind,

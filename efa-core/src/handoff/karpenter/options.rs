@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// The resource that the EFA device plugin offers.
 pub(crate) const EFA_RESOURCE: &str = "vpc.amazonaws.com/efa";
 
-/// Who decides which interfaces a node gets.
+/// The component that decides which interfaces a node gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -44,7 +44,7 @@ impl std::str::FromStr for KarpenterInterfaces {
     }
 }
 
-/// What runs on the nodes.
+/// The workload on the nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -80,7 +80,7 @@ impl std::str::FromStr for KarpenterWorkload {
     }
 }
 
-/// What [`Plan::to_karpenter`] is asked for.
+/// Options of [`Plan::to_karpenter`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct KarpenterOptions {
@@ -91,7 +91,7 @@ pub struct KarpenterOptions {
     pub role: Option<String>,
     /// An EKS image by its pinned name, such as `al2023@v20260801`, instead of the plan's image.
     pub ami_alias: Option<String>,
-    /// Who decides which interfaces a node gets.
+    /// The component that decides which interfaces a node gets.
     pub interfaces: KarpenterInterfaces,
     /// Keeps as many nodes as the plan has, whether pods want them or not (`replicas`; needs
     /// Karpenter's feature gate StaticCapacity). Otherwise pods bring nodes up.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const KEPT: usize = 4 << 20;
 /// What is shown of the end.
 const TAIL: usize = 4096;
-/// More than this on the channel is not the answer of a child of ours, in bytes.
+/// More than this on the channel is not the answer of a child of this crate, in bytes.
 const MAX_LINES: usize = 32 << 20;
 
 /// Standard output and error of a child: the beginning and the end.

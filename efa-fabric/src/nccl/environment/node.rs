@@ -5,7 +5,7 @@ use efa_core::catalog::Lookup;
 use efa_core::types::RdmaSupport;
 use serde::{Deserialize, Serialize};
 
-/// What is known of a node; `None` is not known, and versions that are not known count as current.
+/// Known facts of a node; `None` is not known, and versions that are not known count as current.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Node {

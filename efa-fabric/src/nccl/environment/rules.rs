@@ -35,7 +35,7 @@ pub(super) const UNSET: &[Rule] = &[
         applies: |value, node| {
             node.has_rdma == Some(false) && is_true(value) || !needs_device_rdma(node)
         },
-        why: "the default is right from libfabric 1.18 and aws-ofi-nccl 1.7; 1 ends the process on a device without RDMA, 0 switches RDMA off",
+        why: "the default is right from libfabric 1.18 and aws-ofi-nccl 1.7; 1 aborts the process on a device without RDMA, 0 switches RDMA off",
         reference: CHEAT_SHEET,
     },
     Rule {
@@ -53,7 +53,7 @@ pub(super) const UNSET: &[Rule] = &[
     Rule {
         name: "FI_EFA_USE_HUGE_PAGE",
         applies: |value, _| is_true(value),
-        why: "the plugin sets FI_EFA_FORK_SAFE=1, and libfabric ends a process that has both",
+        why: "the plugin sets FI_EFA_FORK_SAFE=1, and libfabric aborts a process that has both",
         reference: "ofiwg/libfabric prov/efa/src/efa_fork_support.c; aws/aws-ofi-nccl src/platform-aws.cpp",
     },
     Rule {

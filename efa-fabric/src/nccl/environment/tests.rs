@@ -75,7 +75,7 @@ fn what_recipes_set_must_go() {
         ("OFI_NCCL_DISABLE_NATIVE_RDMA_CHECK", "1"),
         ("OFI_NCCL_DISABLE_DMABUF", "1"),
         ("OFI_NCCL_PLATFORM", "Default"),
-        // libfabric would end the process.
+        // libfabric would abort the process.
         ("FI_EFA_MTU_SIZE", ""),
         ("FI_EFA_TX_IOV_LIMIT", "1"),
         ("FI_EFA_RX_IOV_LIMIT", "1"),
@@ -128,10 +128,7 @@ fn what_does_no_harm_stays() {
         assert_eq!(advice.set, env(&[("FI_PROVIDER", "efa")]), "{name}={value}");
     }
     let advice = advise_environment(&node(|_| ()), &env(&[("HOME", "/root")]));
-    assert!(
-        advice.keep.is_empty(),
-        "variables of others are not ours to keep"
-    );
+    assert!(advice.keep.is_empty(), "variables of others are not kept");
 }
 
 #[test]

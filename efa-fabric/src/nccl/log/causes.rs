@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -59,7 +59,8 @@ macro_rules! causes {
         cure: $cure:literal,
         reference: $reference:literal;
     )+) => {
-        /// What is wrong, most fundamental first: where several apply, the first is the reason.
+        /// A cause of trouble, most fundamental first: where several apply, the first is the
+        /// reason.
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
@@ -92,7 +93,7 @@ macro_rules! causes {
                 match self { $(Self::$variant => $cause,)+ }
             }
 
-            /// What to do about it.
+            /// The severity, by what to do about it.
             #[must_use]
             pub const fn cure(self) -> &'static str {
                 match self { $(Self::$variant => $cure,)+ }
@@ -127,7 +128,7 @@ causes! {
     lines: &[
         &["fi_efa_use_device_rdma was set to an invalid value"],
     ],
-    cause: "FI_EFA_USE_DEVICE_RDMA has a value that is no boolean, for which libfabric aborts the process",
+    cause: "FI_EFA_USE_DEVICE_RDMA has a value that is not a boolean, for which libfabric aborts the process",
     cure: "remove FI_EFA_USE_DEVICE_RDMA",
     reference: "ofiwg/libfabric prov/efa/src/rdm/efa_rdm_util.c";
 
@@ -185,7 +186,7 @@ causes! {
         &["net/plugin", "plugin name set by env to libnccl-net-none.so"],
         &["net/plugin", "plugin name set by env to none"],
     ],
-    cause: "NCCL was told to load no network plugin",
+    cause: "NCCL was configured to load no network plugin",
     cure: "remove NCCL_NET_PLUGIN=none from the environment",
     reference: "NVIDIA/nccl src/plugin/net.cc";
 
@@ -273,7 +274,7 @@ causes! {
     /// The RDMA protocol without RDMA write in the device.
     EmulatedWrite = "emulated_write", Failed, Choice,
     lines: &[&["fi_opt_efa_emulated_write is true"], &["fi_opt_efa_emulated_write not declared"]],
-    cause: "the plugin's RDMA protocol needs RDMA write in the device, which libfabric says it lacks or has switched off",
+    cause: "the plugin's RDMA protocol needs RDMA write in the device, which libfabric reports as missing or switched off",
     cure: "remove OFI_NCCL_PROTOCOL and FI_EFA_USE_DEVICE_RDMA so that the defaults of the instance type apply",
     reference: "aws/aws-ofi-nccl src/platform-aws.cpp";
 
@@ -460,21 +461,21 @@ causes! {
     /// Not EFA, and the log does not say why.
     NoReasonLogged = "no_reason_logged", Failed, Choice,
     lines: &[],
-    cause: "NCCL chose another network, and the log has no line that says why",
+    cause: "NCCL chose another network, and the log has no line that gives the reason",
     cure: "run with NCCL_DEBUG=INFO and NCCL_DEBUG_SUBSYS=INIT,NET,ENV; check NCCL_NET and NCCL_NET_PLUGIN",
     reference: "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html";
 
     /// The plugin is used with a provider that is not in the log.
     ProviderNotLogged = "provider_not_logged", Warning, Choice,
     lines: &[],
-    cause: "the libfabric plugin is used, but the log does not say with which provider",
+    cause: "the libfabric plugin is used, but the log does not show with which provider",
     cure: "run with NCCL_DEBUG=INFO, and give the whole log from the start of the job",
     reference: "aws/aws-ofi-nccl src/nccl_ofi_net.cpp";
 
     /// Only the version and warnings are in the log.
     NoInfoLines = "no_info_lines", Warning, Choice,
     lines: &[],
-    cause: "the log has lines of NCCL, but none that says which network was chosen",
+    cause: "the log has lines of NCCL, but none that shows which network was chosen",
     cure: "run with NCCL_DEBUG=INFO, and give the whole log from the start of the job",
     reference: "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html";
 
@@ -600,8 +601,8 @@ causes! {
         &["error: 4126"],
         &["prov_errno: 4126"],
     ],
-    cause: "the device reaches the peer but its answers do not arrive, and the peer was never heard of: the security group lacks the egress rule to itself; or else the peer's process was lost",
-    cure: "add ingress and egress rules for all traffic whose target is the security group itself: egress to 0.0.0.0/0 does not do for EFA; if they are there, look for the rank that failed first",
+    cause: "the device reaches the peer but its answers do not arrive, and nothing was ever received from the peer: the security group lacks the egress rule to itself; or else the peer's process was lost",
+    cure: "add self-referencing ingress and egress rules for all traffic: egress to 0.0.0.0/0 is not enough for EFA; if they are there, look for the rank that failed first",
     reference: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html; ofiwg/libfabric prov/efa/src/efa_errno.h";
 
     /// A security group drops EFA's packets.
@@ -748,7 +749,7 @@ causes! {
         &["libfabric efa provider has encountered an internal error"],
         &["efa internal error: ("],
     ],
-    cause: "libfabric met an error that it could report to nobody, and aborted the process",
+    cause: "libfabric hit an error that it could not report, and aborted the process",
     cure: "see the number and text in the lines after it; the application binds no event queue",
     reference: "ofiwg/libfabric prov/efa/src/efa_base_ep.c";
 
@@ -764,7 +765,7 @@ causes! {
         &["watchdog timeout"],
         &["received a dump signal due to a collective timeout"],
     ],
-    cause: "PyTorch's watchdog ended the job because a collective did not finish; this log does not say why",
+    cause: "PyTorch's watchdog ended the job because a collective did not finish; this log does not show why",
     cure: "find the rank that did not join: compare the last sequence number of all ranks (TORCH_NCCL_TRACE_BUFFER_SIZE=2000 and TORCH_NCCL_DUMP_ON_TIMEOUT=1), read the logs of the other ranks for an earlier failure, and run a survey of the nodes",
     reference: "pytorch/pytorch torch/csrc/distributed/c10d/ProcessGroupNCCL.cpp";
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gpudirect;
 
-/// What the caller knows of the nodes and the log cannot say.
+/// Facts about the nodes that the caller knows and the log cannot show.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Expectation {

@@ -16,7 +16,7 @@ const UNKNOWN: usize = 32;
 const MORE: &str = "~";
 const MORE_MESSAGE: &str = "further lines that no rule of this version knows are not listed";
 
-/// Findings by cause, and by what tells those of one cause apart.
+/// Findings by cause, and by what distinguishes those of one cause.
 #[derive(Default)]
 pub(super) struct Findings {
     by_cause: BTreeMap<(Cause, String), Finding>,
@@ -100,7 +100,7 @@ impl Findings {
         finding.evidence = earlier(finding.evidence.take(), Some(evidence.clone()));
     }
 
-    /// A cause of the whole job that only tells what is to know.
+    /// A cause of the whole job that is for information only.
     pub(super) fn note_of_job(&mut self, cause: Cause, message: String, evidence: &Evidence) {
         if self.has(cause) {
             return;

@@ -286,7 +286,7 @@ fn summary(source: Source, facts: &Facts, judged: Option<Verdict>, has_cause: bo
             format!("{devices} EFA devices; no job is seen")
         }
         Source::Libfabric if devices > 0 => format!("{devices} verbs devices"),
-        Source::FiPingpong => "does not say which provider it measured".to_owned(),
+        Source::FiPingpong => "does not show which provider it measured".to_owned(),
         _ if has_cause => "an error is read, its network is not judged".to_owned(),
         _ => "not judged".to_owned(),
     }
@@ -416,7 +416,7 @@ fn disagreements(ranks: &[Rank], findings: &mut Findings) {
         }
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by_key(|(_, ranks)| std::cmp::Reverse(ranks.len()));
-        let told: Vec<_> = values
+        let shown: Vec<_> = values
             .iter()
             .take(4)
             .map(|(value, ranks)| match ranks[..] {
@@ -424,7 +424,7 @@ fn disagreements(ranks: &[Rank], findings: &mut Findings) {
                 _ => format!("{value} on {} ranks", ranks.len()),
             })
             .collect();
-        let message = format!("{name} differs: {}", told.join(", "));
+        let message = format!("{name} differs: {}", shown.join(", "));
         let minority = values.iter().skip(1).flat_map(|(_, ranks)| ranks);
         findings.disagreement(message, &minority.copied().collect::<Vec<_>>());
     }

@@ -1,4 +1,4 @@
-//! One line to the messages in it: who said what, whatever launchers put in front.
+//! One line to the messages in it: its speakers and texts, whatever launchers put in front.
 //!
 //! NCCL writes `host:pid:tid [gpu] NCCL INFO text`, and for warnings a source line before `NCCL`
 //! (NCCL src/debug.cc). Processes that share a stream write into each other's lines, so that one
@@ -72,7 +72,7 @@ const LEVELS: [(&str, Level); 10] = [
     ("DEBUG ", Level::Other),
 ];
 
-/// Every message in a line. `is_known` tells whether a host and process were seen before: it
+/// Every message in a line. `is_known` shows whether a host and process were seen before: it
 /// decides where a host begins that is glued to another message.
 pub(super) fn messages<'a>(
     line: &'a str,
@@ -548,7 +548,7 @@ mod tests {
                 ),
             ]
         );
-        // An unknown host can not be told from what it is glued to.
+        // An unknown host cannot be separated from what it is glued to.
         let line = "a-1:5:6 [0] NCCL INFO x yb-2:8:9 [1] NCCL INFO z";
         assert_eq!(parts(line)[1].0, "yb-2");
     }

@@ -8,7 +8,7 @@ use super::causes::{Cause, Severity};
 use super::channel::Channels;
 use super::source::Source;
 
-/// What a job, or one process, runs over.
+/// The network of a job, or of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -65,12 +65,12 @@ impl Verdict {
             Self::TcpSockets => "NCCL uses TCP, not EFA",
             Self::Infiniband => "NCCL uses verbs, not EFA",
             Self::OtherNetwork => "NCCL uses a network that is not known to be EFA",
-            Self::SharedMemoryOnly => "NCCL stays inside one node: this says nothing of EFA",
+            Self::SharedMemoryOnly => "NCCL stays inside one node: this shows nothing about EFA",
             Self::NotInitialised => "no network was chosen in this log",
             Self::NoNcclLines => "no line of NCCL: run with NCCL_DEBUG=INFO",
             Self::Mixed => "the ranks do not use one network",
             Self::JobFailed => "the job ended with an error",
-            Self::NotJudged => "no line of this log says what a job runs over",
+            Self::NotJudged => "no line of this log shows which network a job uses",
         }
     }
 
@@ -120,7 +120,7 @@ impl Evidence {
     }
 }
 
-/// Why a process is not on EFA.
+/// The reason why a process is not on EFA.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reason {
@@ -152,7 +152,7 @@ pub struct Finding {
     pub rank_count: u32,
 }
 
-/// What the log says of a network; a field is `None` where no line says it.
+/// A network as the log shows it; a field is `None` where no line shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Network {
@@ -247,7 +247,7 @@ pub struct Seen {
     pub summary: String,
 }
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -272,7 +272,7 @@ impl End {
     }
 }
 
-/// What an NCCL log says of the network; `Display` is the text form.
+/// The findings of an NCCL log about the network; `Display` is the text form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {

@@ -45,7 +45,7 @@ const WARNINGS_ONLY: [Cause; 8] = [
 pub(super) enum Place {
     /// A warning of NCCL, its plugin, or libfabric.
     Warning,
-    /// Another line of theirs.
+    /// Another line of the same library.
     Information,
     /// A line of something else, where a rule must be exact.
     Outside,
@@ -81,7 +81,7 @@ pub(super) fn cause_of(text: &str, place: Place) -> Option<Cause> {
         .find(|rule| rule.texts.iter().all(|number| hits.has(*number)))?;
     let peer_is_known = rules.peer_is_known.is_some_and(|number| hits.has(number));
     if found.cause == Cause::SecurityGroupEgress && peer_is_known {
-        // The peer was heard of before, so that its answers can arrive.
+        // The peer was received from before, so that its answers can arrive.
         return Some(Cause::PeerLost);
     }
     Some(found.cause)

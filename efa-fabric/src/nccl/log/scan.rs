@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::text::looked_at;
 
-/// How many texts can be told apart.
+/// How many texts can be distinguished.
 const TEXTS: usize = 1024;
 
 /// The texts that a line has, by number.

@@ -22,7 +22,7 @@ pub(super) struct Speaker<'a> {
     pub(super) text: &'a str,
 }
 
-/// Who wrote a line that has no mark of NCCL; `None` where that cannot be told.
+/// Who wrote a line that has no mark of NCCL; `None` where that is not known.
 pub(super) fn speaker(line: &str) -> Option<Speaker<'_>> {
     let text = without_launcher(line);
     glog(text)
@@ -37,7 +37,7 @@ pub(super) fn speaker(line: &str) -> Option<Speaker<'_>> {
         .or_else(|| tool(text))
 }
 
-/// A line without what launchers and collectors put in front of it, as far as that can be told.
+/// A line without what launchers and collectors put in front of it, as far as that is known.
 pub(super) fn without_launcher(line: &str) -> &str {
     let mut text = line.trim_start();
     for _ in 0..4 {

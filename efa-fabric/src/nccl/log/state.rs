@@ -426,7 +426,7 @@ impl Process {
         Taken::Whole
     }
 
-    /// Takes what a process of a torn prefix said as this one's.
+    /// Takes the lines of a process with a torn prefix as this one's.
     pub(super) fn adopt(&mut self, other: Self) {
         self.messages += other.messages;
         self.gpu = self.gpu.or(other.gpu);

@@ -4,7 +4,7 @@
 pub(super) const WORD_LIMIT: usize = 64;
 /// Bytes that are kept of a line as evidence.
 pub(super) const EVIDENCE_LIMIT: usize = 300;
-/// Bytes of a text that tell it from others.
+/// Bytes of a text that distinguish it from others.
 const SHAPE_LIMIT: usize = 160;
 
 /// Counts the bytes that are looked at, for the test that says that a line costs what its length

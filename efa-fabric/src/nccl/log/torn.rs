@@ -16,7 +16,7 @@ const KEYS: [&str; 3] = [
     "net/ofi selected provider is ",
     "selected provider is ",
 ];
-/// Values that tell a second half from any other text.
+/// Values that distinguish a second half from any other text.
 const VALUES: [&str; 8] = [
     "libfabric",
     "aws libfabric",

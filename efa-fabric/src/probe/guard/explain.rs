@@ -1,4 +1,4 @@
-//! Why waiting ended: errors of a [`Guard`] that name the cause, as far as it is known here.
+//! Why waiting ended: errors of a [`Guard`] that name the cause, where it is known here.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Guard<'_> {
                 None => self.poll_channel(),
             };
             match polled {
-                // It only repeats what this side told it of the same failure.
+                // It only repeats what this side reported of the same failure.
                 Ok(Some(Frame::Abort { code, .. })) if is_echo(&code) => return error,
                 Ok(Some(Frame::Abort {
                     code,

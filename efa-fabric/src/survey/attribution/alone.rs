@@ -1,4 +1,4 @@
-//! What measuring again alone says of what stood out in company.
+//! What measuring again alone shows of what stood out when concurrent.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use super::super::statistics::tail;
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
-use super::finding::{Alone, LINK_CLAIM, LinkFinding, Look, NodeFinding, pooled};
+use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, Pass, pooled};
 use crate::median::median;
 
-/// An effect that keeps this share alone is not for the company.
+/// An effect that keeps this share alone does not come from concurrency.
 const KEPT_ALONE: f64 = 0.4;
 const KEPT_ALONE_LATENCY: f64 = 0.3;
-/// A loss of a link by company has to be this clear (logarithm: 18 %).
+/// A loss of a link by concurrency has to be this clear (logarithm: 18 %).
 const LINK_CONTENTION: f64 = -0.20;
-/// A loss by company has to be this clear (logarithm: 14 %).
+/// A loss by concurrency has to be this clear (logarithm: 14 %).
 const CONTENTION: f64 = -0.15;
 /// A node that is better alone by this is worth a round more (logarithm: 22 %).
 const CLEARLY_BETTER: f64 = -0.25;
@@ -54,20 +54,20 @@ impl Analysis {
         median(&mut self.controls(channel, suspects).collect::<Vec<f64>>())
     }
 
-    /// The loss of the whole cluster by company: how much faster unsuspected pairs are alone.
+    /// The loss of the whole cluster by concurrency: how much faster unsuspected pairs are alone.
     pub(crate) fn cluster_contention(&self, suspects: &BTreeSet<usize>) -> Option<(usize, f64)> {
         if !self.outliers {
             return None;
         }
         self.bandwidth()
             .filter_map(|(i, c)| self.control(c, suspects).map(|v| (i, v)))
-            .filter(|&(i, gain)| gain >= -CONTENTION && gain > self.channels[i].most_in_company())
+            .filter(|&(i, gain)| gain >= -CONTENTION && gain > self.channels[i].most_concurrent())
             .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Whether a suspect is clearly better alone.
     pub(crate) fn is_better_alone(&self) -> bool {
-        let found = self.nodes(Look::Screen);
+        let found = self.nodes(Pass::Screen);
         let better = |f: &NodeFinding| Some(f.effect - f.alone?.0 <= CLEARLY_BETTER);
         found.iter().any(|found| better(found).unwrap_or(false))
     }
@@ -107,13 +107,13 @@ impl Analysis {
             Quantity::Latency => (AGAIN_LATENCY, CHANCE_LATENCY, KEPT_ALONE_LATENCY),
         };
         let chance = self.chance_of_node(finding, effect / 2.0, gain);
-        let (effect_of_all, _, company) = channel.effect(node, direction);
+        let (effect_of_all, _, concurrency) = channel.effect(node, direction);
         let all = pooled(
             effect_of_all,
-            company,
+            concurrency,
             finding.alone.map(|(_, n)| (alone, n)),
         );
-        let times = company + finding.alone.map_or(0, |(_, times)| times);
+        let times = concurrency + finding.alone.map_or(0, |(_, times)| times);
         let clear = all <= -CLEAR * channel.noise() / (times.max(1) as f64).sqrt();
         let again = fresh <= -least * channel.error_of(channel.noise(), count)
             && clear

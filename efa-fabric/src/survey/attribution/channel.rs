@@ -9,7 +9,7 @@ use super::finding::SlowGroup;
 use super::ways::Ways;
 use crate::median::median;
 
-/// A pair alone is faster than any in company by this multiple of the noise.
+/// A pair alone is faster than any concurrent one by this multiple of the noise.
 const CLEAR_NOISE: f64 = 2.0;
 
 /// One quantity on one rail, with what the polish made of it.
@@ -166,7 +166,7 @@ impl Channel {
         median(&mut values).map(|v| (v, count))
     }
 
-    /// The median of a node's measurements since it was suspected, in company and alone, without
+    /// The median of a node's measurements since it was suspected, concurrently and alone, without
     /// the effects of its partners; and how many they are. Those alone are taken to be faster by
     /// `gain` for that.
     pub(super) fn fresh_of_node(
@@ -183,9 +183,9 @@ impl Channel {
     /// Those measurements. A pair of two slow nodes has the rate of the slower one: what a slow
     /// partner loses is not added.
     pub(super) fn again_of_node(&self, node: usize, direction: Direction, gain: f64) -> Vec<f64> {
-        let company = self.fresh_in_company().map(|both| (both, 0.0));
+        let concurrency = self.fresh_concurrent().map(|both| (both, 0.0));
         let alone = self.alone.iter().map(|both| (both, gain));
-        let of_node = company
+        let of_node = concurrency
             .chain(alone)
             .filter(|(both, _)| both.pair.0 == node || both.pair.1 == node);
         let values = of_node.map(|(both, gain)| {
@@ -218,8 +218,8 @@ impl Channel {
         (median(&mut values).unwrap_or(0.0), count)
     }
 
-    /// What nearly no pair in company exceeds: the residual of one in fifty.
-    pub(super) fn most_in_company(&self) -> f64 {
+    /// what nearly no concurrent pair exceeds: the residual of one in fifty.
+    pub(super) fn most_concurrent(&self) -> f64 {
         let residuals = self.pairs.iter().map(|both| self.residual(both).mean);
         let mut values: Vec<f64> = residuals.filter(|v| v.is_finite()).collect();
         values.sort_by(f64::total_cmp);
@@ -272,10 +272,10 @@ impl Channel {
     }
 
     fn fresh(&self) -> impl Iterator<Item = &Both> {
-        self.fresh_in_company().chain(&self.alone)
+        self.fresh_concurrent().chain(&self.alone)
     }
 
-    fn fresh_in_company(&self) -> impl Iterator<Item = &Both> {
+    fn fresh_concurrent(&self) -> impl Iterator<Item = &Both> {
         self.pairs.iter().filter(|b| b.round >= self.fresh_from)
     }
 

@@ -9,11 +9,11 @@ use crate::median::median;
 
 /// A round is compared with others from this many pairs on.
 const LEAST_PAIRS: usize = 4;
-/// Drift is told from this many rounds on.
+/// Drift is reported from this many rounds on.
 const LEAST_ROUNDS: usize = 4;
 /// The rounds differ by this multiple of what noise explains (mean of squares).
 const CLEAR: f64 = 3.0;
-/// Of fewer measurements the noise is not told by a median alone.
+/// Of fewer measurements the noise is not known by a median alone.
 const FEW: usize = 100;
 /// 1.2533 × the mean absolute deviation is the standard deviation of a normal distribution.
 const OF_MEAN: f64 = 1.2533;

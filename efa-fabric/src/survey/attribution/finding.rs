@@ -9,9 +9,9 @@ pub(super) const SCREEN_EFFECT: f64 = 0.85;
 /// this multiple of the least effect.
 pub(super) const LINK_CLAIM: f64 = 1.32;
 
-/// How hard to look.
+/// The pass of the analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Pass {
     /// What is worth measuring again.
     Screen,
     /// What is worth a verdict.
@@ -66,7 +66,7 @@ pub(crate) struct SlowGroup {
 pub(crate) enum Alone {
     /// Still bad: a fault.
     StillBad,
-    /// Good alone, and clearly bad in company.
+    /// Good alone, and clearly bad concurrently.
     Contention,
     /// Not bad alone, and not clearly bad before.
     Nothing,
@@ -74,7 +74,7 @@ pub(crate) enum Alone {
     Unknown,
 }
 
-/// The mean of what was seen in company and alone, weighted by how often.
+/// The mean of what was seen concurrently and alone, weighted by how often.
 pub(super) fn pooled(effect: f64, count: usize, alone: Option<(f64, usize)>) -> f64 {
     let (alone, times) = alone.unwrap_or((0.0, 0));
     (effect * count as f64 + alone * times as f64) / (count + times) as f64

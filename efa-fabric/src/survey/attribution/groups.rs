@@ -17,7 +17,7 @@ const LEAST_NODES: usize = 3;
 const MOST_OF_ALL: f64 = 0.75;
 /// A slow group is this many spreads of the groups from the others.
 const CLEAR: f64 = 5.0;
-/// Classes of pairs are told apart from this many values of each on.
+/// Classes of pairs are distinguished from this many values of each on.
 const LEAST_OF_CLASS: usize = 8;
 /// The difference of the classes and the effects of nodes are estimated in turn.
 const TURNS: usize = 3;

@@ -7,7 +7,7 @@ use super::super::statistics::{LEAST_SPREAD, spread};
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
-use super::finding::{LINK_CLAIM, LinkFinding, Look, SCREEN_EFFECT, pooled};
+use super::finding::{LINK_CLAIM, LinkFinding, Pass, SCREEN_EFFECT, pooled};
 use super::ways::Ways;
 use crate::median::median;
 
@@ -30,7 +30,7 @@ const MEASURED: f64 = 0.95;
 
 impl Analysis {
     /// Links between nodes that do not stand out themselves, worst first.
-    pub(crate) fn links(&self, look: Look, suspects: &BTreeSet<usize>) -> Vec<LinkFinding> {
+    pub(crate) fn links(&self, pass: Pass, suspects: &BTreeSet<usize>) -> Vec<LinkFinding> {
         let mut found: Vec<LinkFinding> = Vec::new();
         if !self.outliers {
             return found;
@@ -43,7 +43,7 @@ impl Analysis {
             if together && channel.rail.is_some() {
                 continue;
             }
-            found.extend(self.links_of_channel(index, channel, look, suspects));
+            found.extend(self.links_of_channel(index, channel, pass, suspects));
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
         found
@@ -53,7 +53,7 @@ impl Analysis {
         &self,
         index: usize,
         channel: &Channel,
-        look: Look,
+        pass: Pass,
         suspects: &BTreeSet<usize>,
     ) -> Vec<LinkFinding> {
         let residuals: Vec<(Pair, Ways<f64>)> = channel
@@ -64,7 +64,7 @@ impl Analysis {
         let test = LinkTest {
             index,
             channel,
-            look,
+            pass,
             least_z: self.thresholds.z,
             claim: self.link_claim(channel.quantity),
             spread_of_mean: spread(residuals.iter().map(|(_, r)| r.mean), LEAST_SPREAD),
@@ -85,7 +85,7 @@ impl Analysis {
 struct LinkTest<'a> {
     index: usize,
     channel: &'a Channel,
-    look: Look,
+    pass: Pass,
     /// Least robust z of a verdict.
     least_z: f64,
     /// Least effect, as a logarithm.
@@ -169,9 +169,9 @@ impl LinkTest<'_> {
             ),
         };
         let z = effect / spread;
-        let stands_out = match self.look {
-            Look::Screen => z <= -screen_z,
-            Look::Verdict => {
+        let stands_out = match self.pass {
+            Pass::Screen => z <= -screen_z,
+            Pass::Verdict => {
                 let all = count + alone.map_or(0, |(_, count)| count);
                 let pooled = pooled(effect, count, alone);
                 let z = pooled / self.channel.link_error(pair, direction, spread, all);

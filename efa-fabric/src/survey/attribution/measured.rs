@@ -38,7 +38,7 @@ impl Compared {
 }
 
 impl Channel {
-    /// A node's measurements in company against those of the pairs without it.
+    /// A node's measurements concurrently against those of the pairs without it.
     pub(crate) fn compare_node(&self, node: usize, direction: Direction) -> Option<Compared> {
         let is = |pair: Pair| pair.0 == node || pair.1 == node;
         let forth = |pair: Pair| match direction {
@@ -97,7 +97,7 @@ impl Channel {
         })
     }
 
-    /// With whom a node reached what others do, in company: of a partner that was measured more
+    /// With whom a node reached what others do, concurrently: of a partner that was measured more
     /// than once, its best measurement does not count.
     pub(super) fn reached_typical(
         &self,

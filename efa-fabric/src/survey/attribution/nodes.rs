@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
-use super::finding::{Look, NodeFinding, SCREEN_EFFECT, pooled};
+use super::finding::{NodeFinding, Pass, SCREEN_EFFECT, pooled};
 
 /// A claim needs at least this many measurements of a node, those alone included.
 const LEAST_OF_NODE: usize = 3;
-/// A second look needs this many.
+/// A second stage needs this many.
 const LEAST_OF_SUSPECT: usize = 2;
 /// Suspects are measured again from this z on, so that verdicts miss few.
 const SCREEN_Z: f64 = 2.5;
@@ -34,22 +34,22 @@ type Clears = HashMap<(usize, Quantity), (usize, usize)>;
 
 impl Analysis {
     /// Nodes and rails that stand out, worst first.
-    pub(crate) fn nodes(&self, look: Look) -> Vec<NodeFinding> {
+    pub(crate) fn nodes(&self, pass: Pass) -> Vec<NodeFinding> {
         let mut found: Vec<NodeFinding> = Vec::new();
         let mut clears = Clears::new();
         if !self.outliers {
             return found;
         }
-        let suspects: BTreeSet<usize> = match look {
-            Look::Screen => BTreeSet::new(),
-            Look::Verdict => self.nodes(Look::Screen).iter().map(|f| f.node).collect(),
+        let suspects: BTreeSet<usize> = match pass {
+            Pass::Screen => BTreeSet::new(),
+            Pass::Verdict => self.nodes(Pass::Screen).iter().map(|f| f.node).collect(),
         };
         for (index, channel) in self.channels.iter().enumerate() {
             let directions: &[Direction] = match channel.quantity {
                 Quantity::Bandwidth => &[Direction::Sends, Direction::Receives],
                 Quantity::Latency => &[Direction::Both],
             };
-            let gain = (look == Look::Verdict).then(|| self.gain(channel, &suspects));
+            let gain = (pass == Pass::Verdict).then(|| self.gain(channel, &suspects));
             for node in 0..channel.fit.tx.len() {
                 for &direction in directions {
                     let Some((finding, said)) = self.finding(index, node, direction, gain) else {
@@ -57,7 +57,7 @@ impl Analysis {
                     };
                     let counts = clears.entry((node, channel.quantity)).or_default();
                     *counts = (counts.0 + usize::from(finding.cleared), counts.1 + 1);
-                    if look == Look::Screen || said && !finding.cleared {
+                    if pass == Pass::Screen || said && !finding.cleared {
                         found.push(finding);
                     }
                 }
@@ -72,7 +72,7 @@ impl Analysis {
         for finding in &mut found {
             finding.cleared |= is_cleared(finding);
         }
-        if look == Look::Verdict {
+        if pass == Pass::Verdict {
             found.retain(|finding| !finding.cleared);
         }
         found.sort_by(|x, y| x.effect.total_cmp(&y.effect));
@@ -95,11 +95,11 @@ impl Analysis {
             return None;
         }
         let alone = channel.alone_of_node(node, direction);
-        // What was measured alone is as good as what was measured in company.
+        // What was measured alone is as good as what was measured concurrently.
         let all = count + alone.map_or(0, |(_, count)| count);
         let faster = gain.unwrap_or(0.0);
-        let like_company = alone.map(|(value, count)| (value - faster, count));
-        let share = pooled(effect, count, like_company) / effect;
+        let like_concurrent = alone.map(|(value, count)| (value - faster, count));
+        let share = pooled(effect, count, like_concurrent) / effect;
         // A slow node is slow with everyone: what reaches typical rates is not.
         let reached = channel.reached_typical(node, direction, effect);
         let is_large = effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise();

@@ -31,7 +31,7 @@ pub(crate) struct Populations {
 }
 
 impl Analysis {
-    /// Two clear populations of nodes, told by the best that each reaches.
+    /// Two clear populations of nodes, distinguished by the best that each reaches.
     pub(crate) fn populations(&self) -> Option<Populations> {
         let channel = self.main().filter(|_| self.outliers)?;
         let best = best(channel);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::super::observation::{Company, Observations, Outcome, PairObservation};
+use super::super::observation::{Concurrency, Observations, Outcome, PairObservation};
 use super::super::schedule::Pair;
 use super::super::statistics::{Cell, Fit, LEAST_SPREAD, polish, polish_symmetric, spread};
 use super::super::verdict::Quantity;
@@ -34,10 +34,10 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
         .iter()
         .filter(|o| matches!(o.outcome, Outcome::Measured(_)));
     let rails: BTreeSet<Option<u16>> = measured.clone().map(|o| o.rail).collect();
-    // Pairs of small clusters are always alone; then company says nothing.
+    // Pairs of small clusters are always alone; then concurrency shows nothing.
     let concurrent = measured
         .clone()
-        .filter(|o| o.company == Company::Concurrent)
+        .filter(|o| o.concurrency == Concurrency::Concurrent)
         .count();
     let mostly_alone = 2 * concurrent < measured.clone().count();
     let mut wanted: Vec<(Option<u16>, Quantity)> = rails
@@ -54,16 +54,16 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
     let mut sorted: HashMap<Option<u16>, (Vec<&PairObservation>, Vec<&PairObservation>)> =
         HashMap::new();
     for o in measured {
-        let (company, alone) = sorted.entry(o.rail).or_default();
-        match o.company {
-            Company::Alone if !mostly_alone => alone.push(o),
-            _ => company.push(o),
+        let (concurrency, alone) = sorted.entry(o.rail).or_default();
+        match o.concurrency {
+            Concurrency::Alone if !mostly_alone => alone.push(o),
+            _ => concurrency.push(o),
         }
     }
     let mut channels: Vec<Channel> = wanted
         .into_iter()
         .filter_map(|(rail, quantity)| {
-            let (company, alone) = sorted.get(&rail)?;
+            let (concurrency, alone) = sorted.get(&rail)?;
             let read = |list: &[&PairObservation]| -> Vec<Both> {
                 list.iter().filter_map(|o| both(o, quantity)).collect()
             };
@@ -71,7 +71,7 @@ pub(super) fn channels(observations: &Observations, how: &How<'_>) -> Vec<Channe
                 observations.nodes(),
                 rail,
                 quantity,
-                read(company),
+                read(concurrency),
                 read(alone),
                 how,
             )

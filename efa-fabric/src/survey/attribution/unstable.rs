@@ -8,7 +8,7 @@ use super::super::schedule::Pair;
 use super::super::statistics::tail;
 use super::analysis::Analysis;
 use super::attempts::{Attempt, attempts, slow_from};
-use super::finding::Look;
+use super::finding::Pass;
 use crate::median::median;
 
 /// Partners with which it was bad.
@@ -58,7 +58,7 @@ pub(crate) struct Unstable {
 
 impl Analysis {
     /// Unstable nodes, clearest first. Nodes in `but` are known to be bad otherwise.
-    pub(crate) fn unstable(&self, look: Look, but: &BTreeSet<usize>) -> Vec<Unstable> {
+    pub(crate) fn unstable(&self, pass: Pass, but: &BTreeSet<usize>) -> Vec<Unstable> {
         let Some(channel) = self.main().filter(|_| self.outliers) else {
             return Vec::new();
         };
@@ -70,9 +70,9 @@ impl Analysis {
         });
         let least = slow_from(channel);
         let nodes = channel.fit.tx.len();
-        let chance = match look {
-            Look::Screen => CHANCE_SCREENED,
-            Look::Verdict => CHANCE,
+        let chance = match pass {
+            Pass::Screen => CHANCE_SCREENED,
+            Pass::Verdict => CHANCE,
         } / nodes as f64;
         let mut found = Vec::new();
         // Where pairs have two levels, every node varies.
@@ -108,12 +108,12 @@ impl Analysis {
                     .filter(|&(chance_of, node)| {
                         let (bad, tried) = counts[node];
                         let share = bad as f64 / tried as f64;
-                        let enough = match (varies, look) {
+                        let enough = match (varies, pass) {
                             (true, _) => {
                                 (VARIES..=MOST_VARIES).contains(&share) && tried >= LEAST_VARIED
                             }
                             // One that is clearly bad is worth others.
-                            (_, Look::Screen) => bad >= 2 || clearly_bad(&all, node),
+                            (_, Pass::Screen) => bad >= 2 || clearly_bad(&all, node),
                             _ if partners[node] < LEAST_PARTNERS => false,
                             _ => bad >= LEAST_BAD && (LEAST_SHARE..=MOST_SHARE).contains(&share),
                         };
@@ -130,7 +130,7 @@ impl Analysis {
                 };
                 let of_node: Vec<Attempt> = all.iter().filter(|a| a.is_of(node)).copied().collect();
                 // A single bad attempt speaks against both of its nodes.
-                if look == Look::Screen && !varies && counts[node].0 == 1 {
+                if pass == Pass::Screen && !varies && counts[node].0 == 1 {
                     taken.insert(node);
                 } else {
                     all.retain(|attempt| !attempt.is_of(node));
@@ -144,9 +144,9 @@ impl Analysis {
                 let part = if varies {
                     both_ways(&of_node)
                 } else {
-                    is_good_else(&of_node, least, look)
+                    is_good_else(&of_node, least, pass)
                 };
-                if part && (look == Look::Screen || unstable.is_certain(&of_node, least)) {
+                if part && (pass == Pass::Screen || unstable.is_certain(&of_node, least)) {
                     found.push(unstable);
                 }
             }
@@ -193,10 +193,10 @@ fn clearly_bad(attempts: &[Attempt], node: usize) -> bool {
 }
 
 /// Whether attempts that are not bad are good: those of a slow node are not.
-fn is_good_else(attempts: &[Attempt], least: f64, look: Look) -> bool {
-    let limit = match look {
-        Look::Screen => GOOD_OF_FEW,
-        Look::Verdict => GOOD,
+fn is_good_else(attempts: &[Attempt], least: f64, pass: Pass) -> bool {
+    let limit = match pass {
+        Pass::Screen => GOOD_OF_FEW,
+        Pass::Verdict => GOOD,
     };
     let good = attempts.iter().filter_map(|attempt| attempt.left);
     let mut good: Vec<f64> = good.filter(|&left| left > least).collect();

@@ -38,7 +38,7 @@ pub(super) fn of_nodes(
             .or_default()
             .push((finding, alone));
     }
-    // Of many alike, some are measured alone; the others as often as they were in company.
+    // Of many alike, some are measured alone; the others as often as they were concurrently.
     let confirmed = by_node
         .values()
         .filter(|all| all.iter().any(|(_, state)| *state == Alone::StillBad))

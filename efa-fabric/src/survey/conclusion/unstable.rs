@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::super::attribution::{Analysis, Look};
+use super::super::attribution::{Analysis, Pass};
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
 
 /// The verdicts, of nodes that are not bad otherwise.
 pub(super) fn unstable(analysis: &Analysis, but: &BTreeSet<usize>) -> Vec<Verdict> {
-    let found = analysis.unstable(Look::Verdict, but).into_iter();
+    let found = analysis.unstable(Pass::Verdict, but).into_iter();
     let verdict = |found: super::super::attribution::Unstable| {
         let evidence = Evidence {
             quantity: Some(Quantity::Bandwidth),

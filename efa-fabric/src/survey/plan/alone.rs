@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::attribution::Look;
+use super::super::attribution::Pass;
 use super::super::observation::{Observations, Outcome};
 use super::super::options::Mode;
 use super::super::schedule::{Pair, ordered};
@@ -19,7 +19,7 @@ impl Plan {
         let analysis = self.analyse(observations);
         let times = self.options.thresholds.alone;
         let mut had: BTreeSet<usize> = BTreeSet::new();
-        let found = analysis.nodes(Look::Screen);
+        let found = analysis.nodes(Pass::Screen);
         for finding in found.iter().filter(|finding| !finding.cleared) {
             let node = finding.node;
             let count = finding.alone.map_or(0, |(_, count)| count);
@@ -39,7 +39,7 @@ impl Plan {
         // Of a few pairs, that many slow ones are no single faults.
         let most_links = MOST_ALONE.min(LINKS_ALONE.max(analysis.partners.len() / 100));
         for finding in analysis
-            .links(Look::Verdict, &clear(&analysis))
+            .links(Pass::Verdict, &clear(&analysis))
             .iter()
             .take(most_links)
         {
@@ -53,7 +53,8 @@ impl Plan {
         if !analysis.reach.any_success() && analysis.reach.any_failure() {
             // Nobody reached anybody: once more, in case it was a bad moment.
             let first = observations.as_slice().first().map(|o| (o.a, o.b));
-            let first = first.filter(|&(a, b)| !self.heard.silent[a] && !self.heard.silent[b]);
+            let first =
+                first.filter(|&(a, b)| !self.answering.silent[a] && !self.answering.silent[b]);
             self.queue.extend(first.map(Lone::link));
         }
         if !analysis.tells_outliers() {
@@ -83,11 +84,11 @@ impl Plan {
             o.round == last && matches!(o.outcome, Outcome::Measured(_)) && (o.a, o.b) == lone.pair
         });
         lone.failed += 1;
-        let lost = self.heard.silent[lone.pair.0] || self.heard.silent[lone.pair.1];
+        let lost = self.answering.silent[lone.pair.0] || self.answering.silent[lone.pair.1];
         if measured || lone.failed > AGAIN || (lost && lone.suspect.is_none()) {
             return;
         }
-        let Some(suspect) = lone.suspect.filter(|&node| !self.heard.silent[node]) else {
+        let Some(suspect) = lone.suspect.filter(|&node| !self.answering.silent[node]) else {
             if lone.suspect.is_none() && self.fits(1) {
                 self.queue.push_back(lone);
             }
@@ -102,7 +103,7 @@ impl Plan {
             .proven
             .iter()
             .copied()
-            .filter(|&node| node != had && node != suspect && !self.heard.silent[node])
+            .filter(|&node| node != had && node != suspect && !self.answering.silent[node])
             .collect();
         let Some(&partner) = others.get(lone.failed % others.len().max(1)) else {
             return;

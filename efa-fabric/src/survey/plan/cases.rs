@@ -7,7 +7,7 @@ use super::super::random::Random;
 use super::super::verdict::{Severity, Subject, VerdictKind};
 use super::*;
 
-/// A measurement of a pair, the n-th of it, in a round of so many pairs: both rates, or none.
+/// A measurement of a pair, the n-th of it, in a round of this many pairs: both rates, or none.
 type Measure<'a> = &'a mut dyn FnMut(Pair, usize, usize) -> Option<(f64, f64)>;
 
 fn survey(nodes: usize, options: Options, measure: Measure<'_>) -> Conclusion {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::observation::{Company, Failure, FailurePhase, Measured, PairObservation};
+use super::super::observation::{Concurrency, Failure, FailurePhase, Measured, PairObservation};
 use super::super::simulate::{Cluster, Fault};
 use super::super::verdict::{Subject, VerdictKind};
 use super::*;
@@ -62,7 +62,7 @@ fn stages_follow_each_other_and_rounds_are_disjoint() {
     let alone = observations
         .as_slice()
         .iter()
-        .filter(|o| o.company == Company::Alone && (o.a == 5 || o.b == 5));
+        .filter(|o| o.concurrency == Concurrency::Alone && (o.a == 5 || o.b == 5));
     assert_eq!(alone.count(), 3);
     assert_eq!(plan.suspects(), [5]);
 }

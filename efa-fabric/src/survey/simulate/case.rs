@@ -36,7 +36,7 @@ pub enum Case {
     NodeAndRail,
     /// Everything is 20 % below what is expected.
     SlowCluster,
-    /// A node that is 30 % slower in company.
+    /// A node that is 30 % slower when concurrent.
     Contention,
     /// Healthy: noise with heavy tails.
     HeavyTails,
@@ -48,7 +48,7 @@ pub enum Case {
     Paths,
     /// 15 % of pairs always take a path of 70 %.
     SlowPaths,
-    /// Healthy: 15 % of measurements in company collide at 60 %.
+    /// Healthy: 15 % of concurrent measurements collide at 60 %.
     Collisions,
     /// Healthy: equal leaves, 60 % across, no labels.
     Oversubscribed,
@@ -142,7 +142,7 @@ impl Case {
             Self::TwoNodes => "two nodes 20 % slower",
             Self::NodeAndRail => "node and other's rail 20 % slower",
             Self::SlowCluster => "all 20 % below expected",
-            Self::Contention => "node 30 % slower in company",
+            Self::Contention => "node 30 % slower when concurrent",
             Self::HeavyTails => "healthy, heavy tails",
             Self::MoreNoise => "healthy, 15 % noise",
             Self::CommonNoise => "healthy, noise of both directions in common",
@@ -184,7 +184,7 @@ impl Case {
     }
 
     /// Whether the case is one of hosts that share processors: noise of 10 % with heavy tails, and
-    /// all pairs are slower in company.
+    /// all pairs are slower when concurrent.
     fn is_of_shared_hosts(self) -> bool {
         matches!(
             self,

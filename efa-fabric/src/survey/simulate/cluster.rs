@@ -1,7 +1,7 @@
 //! A simulated cluster: what its pairs would have measured.
 
 use super::super::observation::{
-    Company, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation,
+    Concurrency, Failure, FailurePhase, Measured, Observations, Outcome, PairObservation,
 };
 use super::super::options::Options;
 use super::super::plan::Plan;
@@ -116,7 +116,7 @@ impl Cluster {
             Fate::Measured => {}
         }
         let empty = PairObservation::measured(a, b, None, round, Measured::default());
-        let company = empty.company;
+        let concurrency = empty.concurrency;
         let own = self.noise_of(pair);
         let common = (self.world == World::CommonNoise).then(|| self.world.draw(random));
         let noise = |random: &mut Random| {
@@ -132,8 +132,8 @@ impl Cluster {
                 seen.push(failed(Some(rail)));
                 continue;
             }
-            let there = self.rail(a, b, rail, company) * to;
-            let here = self.rail(b, a, rail, company) * fro;
+            let there = self.rail(a, b, rail, concurrency) * to;
+            let here = self.rail(b, a, rail, concurrency) * fro;
             (forth, back) = (forth + there, back + here);
             let m = Measured::new(
                 self.latency(pair) * noise(random),
@@ -194,7 +194,7 @@ impl Cluster {
     }
 
     /// The rate of one rail without noise.
-    fn rail(&self, from: usize, to: usize, rail: u16, company: Company) -> f64 {
+    fn rail(&self, from: usize, to: usize, rail: u16, concurrency: Concurrency) -> f64 {
         let (mut sends, mut receives, mut path) = (1.0, 1.0, 1.0);
         for fault in &self.faults {
             let (node, loss, both) = match *fault {
@@ -210,7 +210,7 @@ impl Cluster {
                     rail: r,
                     loss,
                 } if r == rail => (node, loss, false),
-                Fault::Contention { node, loss } if company == Company::Concurrent => {
+                Fault::Contention { node, loss } if concurrency == Concurrency::Concurrent => {
                     (node, loss, true)
                 }
                 Fault::SlowLink { pair, loss } => {
@@ -229,7 +229,7 @@ impl Cluster {
                     path *= 1.0 - loss;
                     continue;
                 }
-                Fault::SharedCapacity { loss } if company == Company::Concurrent => {
+                Fault::SharedCapacity { loss } if concurrency == Concurrency::Concurrent => {
                     path *= 1.0 - loss;
                     continue;
                 }

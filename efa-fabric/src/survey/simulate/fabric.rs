@@ -27,7 +27,7 @@ enum Shared {
 }
 
 impl Fabric {
-    /// So many nodes below each leaf; the rate of a node and of a leaf's uplink, in Gbit/s.
+    /// The number of nodes below each leaf; the rate of a node and of a leaf's uplink, in Gbit/s.
     #[must_use]
     pub fn new(leaf: usize, node_gbps: f64, uplink_gbps: f64) -> Self {
         Self {

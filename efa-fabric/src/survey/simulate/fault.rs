@@ -3,7 +3,7 @@
 use super::super::schedule::Pair;
 use super::super::verdict::{Subject, VerdictKind};
 
-/// What is wrong with a simulated cluster. Losses are shares, 0.2 for 20 %.
+/// A fault of a simulated cluster. Losses are shares, 0.2 for 20 %.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -86,12 +86,12 @@ pub enum Fault {
     Contention {
         /// The node.
         node: usize,
-        /// Share lost in company.
+        /// Share lost concurrently.
         loss: f64,
     },
     /// Every pair is slower while other pairs are measured.
     SharedCapacity {
-        /// Share lost in company.
+        /// Share lost concurrently.
         loss: f64,
     },
     /// This share of a node's measurements has half of the rate.

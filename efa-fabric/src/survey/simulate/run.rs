@@ -5,7 +5,7 @@ use super::super::observation::Observations;
 use super::super::verdict::{Confidence, Severity, Subject, Verdict, VerdictKind};
 use super::fault::Fault;
 
-/// How a simulated survey went.
+/// The course of a simulated survey.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Run {

@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::world::World;
 use crate::error::Result;
 
-/// What came of many runs of one case.
+/// The results of many runs of one case.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Row {

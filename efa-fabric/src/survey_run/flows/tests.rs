@@ -128,6 +128,6 @@ fn each_rail_of_each_flow_is_an_end() {
     // A flow of which one rail failed has no rate.
     let failed = || Err(Error::new(Code::Unreachable, "no"));
     let results = ends.iter().map(|_| failed()).collect();
-    let told = told(&task, &ends, results);
-    assert_eq!(told.to(2), (None, Some("fabric.unreachable".into())));
+    let seen = seen_by(&task, &ends, results);
+    assert_eq!(seen.to(2), (None, Some("fabric.unreachable".into())));
 }

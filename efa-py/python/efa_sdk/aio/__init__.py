@@ -8,7 +8,7 @@ in ``acceptance`` the verdict on a cluster.
 ...     return (await client.verify(name)).is_as_planned
 
 Cancelling ``apply``, ``grow``, ``replace``, ``shrink`` or ``destroy`` stops it between two calls to
-AWS; the cause of the ``CancelledError`` says what exists. Other coroutines change nothing and are
+AWS; the cause of the ``CancelledError`` lists what exists. Other coroutines change nothing and are
 dropped at once.
 """
 
@@ -155,11 +155,11 @@ class Client:
         )
 
     async def prepare(self, plan: Plan) -> Plan:
-        """Makes what the plan needs beside the instances, for launchers other than this client."""
+        """Makes what the plan needs besides the instances, for launchers other than this client."""
         return await _stoppable(lambda cancel: self._client.prepare(plan, cancel))
 
     async def apply(self, plan: Plan) -> Cluster:
-        """Makes what the plan says and waits until all instances run."""
+        """Makes what the plan lists and waits until all instances run."""
         return await _stoppable(lambda cancel: self._client.apply(plan, cancel))
 
     def cluster(self, plan: Plan) -> AsyncClusterLifetime:
@@ -189,11 +189,11 @@ class Client:
         return await self._client.describe(name)
 
     async def clusters(self) -> Rows[ClusterSummary]:
-        """Every cluster of ours in the region, half-made ones too, by name."""
+        """Every cluster of efa-sdk in the region, half-made ones too, by name."""
         return await self._client.clusters()
 
     async def topology(self, name: str) -> Topology:
-        """Where the cluster's running instances hang in the network, ranked by nearness."""
+        """Where running instances of the cluster are connected, ranked by nearness."""
         return await self._client.topology(name)
 
     async def run_command(

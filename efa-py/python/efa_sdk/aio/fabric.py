@@ -119,7 +119,7 @@ async def doctor(
     wait_for_devices: bool = False,
     environment: dict[str, str] | str | os.PathLike[str] | None = None,
 ) -> DoctorReport:
-    """Says whether EFA works on this node, and if not, why: as ``efa_sdk.fabric.doctor``."""
+    """Reports whether EFA works on this node, and if not, why: as ``efa_sdk.fabric.doctor``."""
     return await doctor_async(
         root=root,
         instance_type=instance_type,

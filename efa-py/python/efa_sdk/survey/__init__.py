@@ -3,7 +3,7 @@
 ``efa_sdk.ray.survey()`` runs it from a Ray driver and ``efa_sdk.torch.survey()`` inside the ranks
 of a torch job. Here is the form for plain processes that all run the same program: ``run_rank``
 meets over any ``efa_sdk.fabric.Exchange``, and ``StoreServer`` with ``StoreClient`` is one over
-TCP. ``SurveyPlan`` is for drivers of your own: it says which pairs to measure next.
+TCP. ``SurveyPlan`` is for drivers of your own: it chooses which pairs to measure next.
 
 >>> from efa_sdk import survey
 >>> plan = survey.SurveyPlan([survey.SurveyNode(f"node-{i}") for i in range(6)], "tcp")
@@ -121,7 +121,7 @@ def choose_provider() -> str:
 
 
 def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
-    """The rails to measure on this machine, at most so many.
+    """The rails to measure on this machine, at most this many.
 
     provider: of libfabric. count: how many; of ``efa`` all its devices when None. Other providers
     have one; more are several endpoints on the same network, to try what reads such reports. Raises
@@ -133,7 +133,7 @@ def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
 
 
 def inspect_node() -> NodeInspection:
-    """What counts of this machine, and what the doctor says of it. Takes about a second."""
+    """What counts of this machine, and what the doctor reports of it. Takes about a second."""
     return NodeInspection.of(node(), doctor())
 
 

@@ -33,13 +33,17 @@ from efa_sdk.survey.leaving import leave_last
 
 #: Thresholds: option of the command line, type, and what it is.
 _THRESHOLDS: tuple[tuple[str, type[int] | type[float], str], ...] = (
-    ("loss", float, "least loss of bandwidth, as a share of the median; 0.10"),
-    ("latency-excess", float, "least gain of a node's latency, as a share of the median; 0.10"),
-    ("link-latency-excess", float, "the same of a link, to measure it again; 0.25"),
-    ("z", float, "least robust z, in standard deviations; 3.5"),
-    ("of-expected", float, "least share of the expected rate; 0.90"),
-    ("least-nodes", int, "live nodes below which no outlier is named; 5"),
-    ("alone", int, "times that an outlier is measured again alone; 3"),
+    ("loss", float, "least loss of bandwidth, as a share of the median (default: 0.10)"),
+    (
+        "latency-excess",
+        float,
+        "least rise of a node's latency, as a share of the median (default: 0.10)",
+    ),
+    ("link-latency-excess", float, "the same of a link, to measure it again (default: 0.25)"),
+    ("z", float, "least robust z, in standard deviations (default: 3.5)"),
+    ("of-expected", float, "least share of the expected rate (default: 0.90)"),
+    ("least-nodes", int, "live nodes below which no outlier is named (default: 5)"),
+    ("alone", int, "times that an outlier is measured again alone (default: 3)"),
 )
 
 
@@ -63,49 +67,55 @@ def parser(prog: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--rank", type=int, default=rank, help="number of this process, from 0; the launcher's"
+        "--rank",
+        type=int,
+        default=rank,
+        help="number of this process, from 0 (default: the launcher's)",
     )
     parser.add_argument(
-        "--world-size", type=int, default=world_size, help="number of processes; the launcher's"
+        "--world-size",
+        type=int,
+        default=world_size,
+        help="number of processes (default: the launcher's)",
     )
     parser.add_argument(
         "--rendezvous",
         required=True,
         metavar="HOST:PORT",
-        help="address and TCP port where rank 0 listens; needed",
+        help="address and TCP port where rank 0 listens (required)",
     )
     parser.add_argument(
         "--token-file",
         required=True,
         type=pathlib.Path,
-        help="file with a secret of 16 bytes or more, the same on all ranks; needed",
+        help="file with a secret of 16 bytes or more, the same on all ranks (required)",
     )
     parser.add_argument(
-        "--name", default="survey", help="of this survey, the same on all ranks; survey"
+        "--name", default="survey", help="of this survey, the same on all ranks (default: survey)"
     )
     parser.add_argument(
         "--node-name",
         help="what the report calls this node, such as the scheduler's name of it; "
         "SLURMD_NODENAME where Slurm sets it, else HOSTNAME/RANK",
     )
-    parser.add_argument("--provider", help="of libfabric; efa where there is one, else tcp")
+    parser.add_argument("--provider", help="of libfabric (default: efa if present, else tcp)")
     parser.add_argument(
         "--source-address",
-        help="local IP address, for providers that have such; the provider's choice",
+        help="local IP address, for providers that take one (default: the provider's choice)",
     )
-    parser.add_argument("--rails", type=int, help="EFA devices to measure at most; all")
+    parser.add_argument("--rails", type=int, help="most EFA devices to measure (default: all)")
     parser.add_argument(
         "--mode",
         default="full",
         choices=("full", "sampled", "ring"),
         help="pairs to measure: every one, random ones in few rounds, or each node with the "
-        "next; full",
+        "next (default: full)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of random choices; 0")
+    parser.add_argument("--seed", type=int, default=0, help="of random choices (default: 0)")
     parser.add_argument(
         "--base-rounds",
         type=int,
-        help="rounds of a sampled survey before suspects; log2(nodes) + 2",
+        help="rounds of a sampled survey before suspects (default: log2(nodes) + 2)",
     )
     parser.add_argument(
         "--collectives",
@@ -131,61 +141,61 @@ def parser(prog: str) -> argparse.ArgumentParser:
         "--message-bytes",
         type=int,
         default=1 << 20,
-        help="size in bytes of messages for rates; 1048576",
+        help="size in bytes of messages for rates (default: 1048576)",
     )
     parser.add_argument(
         "--test-budget-s",
         type=float,
         default=0.2,
-        help="seconds for latency, and for the rate in each direction; 0.2",
+        help="seconds for latency, and for the rate in each direction (default: 0.2)",
     )
     parser.add_argument(
         "--expected-gbps",
         type=float,
-        help="Gbit/s that a pair should reach in one direction, all rails together; none",
+        help="Gbit/s that a pair should reach in one direction, all rails together (default: none)",
     )
     parser.add_argument(
         "--expected-rail-gbps",
         type=float,
-        help="Gbit/s that one rail should reach in one direction; none",
+        help="Gbit/s that one rail should reach in one direction (default: none)",
     )
     parser.add_argument(
-        "--no-inspection", action="store_true", help="leave out the doctor, which runs otherwise"
+        "--no-inspection", action="store_true", help="do not run the doctor on the nodes"
     )
     parser.add_argument(
         "--join-deadline-s",
         type=float,
         default=120.0,
-        help="seconds for all ranks to come; 120",
+        help="seconds for all ranks to join (default: 120)",
     )
     parser.add_argument(
-        "--round-deadline-s", type=float, default=30.0, help="seconds for each round; 30"
+        "--round-deadline-s", type=float, default=30.0, help="seconds for each round (default: 30)"
     )
     parser.add_argument("--json", action="store_true", help="rank 0 prints JSON, not text")
     parser.add_argument(
         "--save",
         type=pathlib.Path,
         metavar="PATH",
-        help="where rank 0 writes the report as JSON: a file, or a folder of reports; nowhere",
+        help="where rank 0 writes the report as JSON, a file or a folder (default: nowhere)",
     )
     parser.add_argument(
         "--openmetrics",
         type=pathlib.Path,
         metavar="FILE",
-        help="where rank 0 writes metrics for a textfile collector; nowhere",
+        help="where rank 0 writes metrics for a textfile collector (default: nowhere)",
     )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
-        "--progress", action="store_true", help="of rank 0, not only when standard error is a tty"
+        "--progress", action="store_true", help="show rank 0's, even if standard error is not a tty"
     )
-    shown.add_argument("--quiet", action="store_true", help="no progress, not on a tty either")
+    shown.add_argument("--quiet", action="store_true", help="no progress, even on a tty")
     return parser
 
 
 def _arguments(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> argparse.Namespace:
     given = parser.parse_args(argv)
     if given.rank is None or given.world_size is None:
-        parser.error("--rank and --world-size are needed: no launcher's variables say them")
+        parser.error("--rank and --world-size are needed: no launcher's variables set them")
     if not 0 <= given.rank < given.world_size:
         parser.error(f"rank {given.rank} is not below world size {given.world_size}")
     host, _, port = given.rendezvous.rpartition(":")
@@ -275,7 +285,7 @@ def _node_name(given: argparse.Namespace) -> str:
 
 
 def _keep(report: SurveyReport, given: argparse.Namespace) -> None:
-    """Writes the report where rank 0 was told to; a collector never sees half of the metrics."""
+    """Writes the report where rank 0 was asked to; a collector never sees half of the metrics."""
     try:
         if given.save is not None:
             report.save(given.save)

@@ -71,32 +71,32 @@ def parser(prog: str) -> argparse.ArgumentParser:
         description="Serves an EC2 stand-in until it is interrupted.",
         epilog="Exit status: 0 stopped, 2 it cannot start, 64 wrong usage.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="to listen on; 127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=0, help="0 (the default) takes a free one")
     parser.add_argument(
-        "--region", default="us-east-1", help="for requests that name none; us-east-1"
+        "--region", default="us-east-1", help="for requests that name none (default: us-east-1)"
     )
-    parser.add_argument("--seed", type=int, help="makes ids repeat from run to run; none")
+    parser.add_argument("--seed", type=int, help="makes ids repeat from run to run (default: none)")
     parser.add_argument(
         "--transition-describes",
         type=int,
         default=1,
         metavar="N",
-        help="describes in which an instance still shows as pending or shutting-down; 1",
+        help="describes in which an instance still shows as pending or shutting-down (default: 1)",
     )
     parser.add_argument(
         "--iam-propagation-calls",
         type=int,
         default=1,
         metavar="N",
-        help="launches that EC2 refuses before it knows a new instance profile; 1",
+        help="launches that EC2 refuses before it knows a new instance profile (default: 1)",
     )
     parser.add_argument(
         "--eventual",
         type=int,
         default=0,
         metavar="N",
-        help="calls to which a new resource is still invisible; 0",
+        help="calls to which a new resource is still invisible (default: 0)",
     )
     parser.add_argument(
         "--run-commands",
@@ -106,7 +106,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--network", action="store_true", help="make a VPC, subnets; print the ids")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.add_argument(
-        "--rules-markdown", action="store_true", help="print what it refuses, and exit"
+        "--rules-markdown", action="store_true", help="print the table of refusals, and exit"
     )
     return parser
 

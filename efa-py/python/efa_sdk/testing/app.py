@@ -159,7 +159,7 @@ class Application:
             lacks = refusal("request.not_in_stand_in", what=f"{entry.action} ({error})")
             entry.error_code = lacks.code
             return _error(entry.service, lacks.status, lacks.code, lacks.message, request_id)
-        except Exception as error:  # a mistake of ours or of moto's: never HTML, never silent
+        except Exception as error:  # a mistake of the stand-in or of moto: never HTML, never silent
             log.exception("%s failed inside the stand-in", entry.action)
             entry.error_code = "InternalError"
             message = f"the efa_sdk.testing stand-in failed: {type(error).__name__}: {error}"
@@ -312,7 +312,7 @@ def _account(environ: Environ) -> str:
 
 
 def _user(account: str, key: str, region: str) -> str:
-    """The caller's ARN, as GetCallerIdentity tells it."""
+    """The caller's ARN, as GetCallerIdentity reports it."""
     return str(sts_backends[account]["aws"].get_caller_identity(key, region)[1])
 
 

@@ -37,7 +37,7 @@ class Call:
 
     @property
     def state(self) -> State:
-        """What the stand-in keeps beside moto; gone when moto is reset."""
+        """What the stand-in keeps in addition to moto; gone when moto is reset."""
         return state_of(self.backend)
 
     def get(self, name: str, default: Any = None) -> Any:

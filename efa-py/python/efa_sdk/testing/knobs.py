@@ -182,7 +182,7 @@ class Knobs:
         It runs in a thread per instance and gives (exit code, stdout, stderr); None means that
         the agent never takes the command, so that it ends as DeliveryTimedOut. One that does not
         come back ends as ExecutionTimedOut; see `advance()`. None, or `reset()`, goes back to
-        commands that succeed and say nothing.
+        commands that succeed without output.
         """
         with self._app.lock:
             self._settings.runner.on_command = function

@@ -17,7 +17,7 @@ from moto.ec2.models.amis import Ami
 from moto.ssm.models import Parameter, ssm_backends
 
 DLAMI_OWNER = "898082745236"
-STRANGER = "210987654321"
+OTHER_ACCOUNT = "210987654321"
 _BUILDS = ("20260801", "20260918")
 _NAMES = {
     "x86_64": "Deep Learning Base OSS Nvidia Driver GPU AMI",
@@ -46,7 +46,7 @@ def add_public_images(backend: Any) -> None:
             _parameter(backend, parameters, f"{path}/latest/ami-id", image)
         # Newer than every build of AWS, of the same name pattern, and not AWS's.
         name = f"{title} (Amazon Linux 2023) 20261231"
-        _add(backend, name, architecture, "/dev/xvda", STRANGER, "20261231")
+        _add(backend, name, architecture, "/dev/xvda", OTHER_ACCOUNT, "20261231")
 
 
 def root_gib(image: Any) -> int:

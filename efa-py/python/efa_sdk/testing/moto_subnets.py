@@ -1,4 +1,4 @@
-"""What moto says of IPv6-only subnets, put right."""
+"""Corrections of what moto answers for IPv6-only subnets."""
 
 from __future__ import annotations
 

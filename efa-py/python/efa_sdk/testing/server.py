@@ -28,7 +28,7 @@ class _Handler(WSGIRequestHandler):
 
 
 def listen(host: str, port: int, app: Any) -> BaseWSGIServer:
-    """A server that has its port, and serves once it is told to."""
+    """A server that has its port, and serves once started."""
     try:
         taken = socket.create_server((host, port))
     except (OSError, OverflowError) as error:

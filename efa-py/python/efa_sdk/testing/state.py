@@ -1,4 +1,4 @@
-"""What the stand-in keeps beside moto, per account and Region."""
+"""What the stand-in keeps in addition to moto, per account and Region."""
 
 from __future__ import annotations
 

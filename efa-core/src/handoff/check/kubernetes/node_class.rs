@@ -153,7 +153,7 @@ fn check_launch(
     rules::check(&launch, document.catalog, found);
 }
 
-/// The label of Karpenter that tells on-demand reservations from Capacity Blocks.
+/// The label of Karpenter that distinguishes on-demand reservations from Capacity Blocks.
 const RESERVATION_TYPE: &str = "karpenter.k8s.aws/capacity-reservation-type";
 
 fn check_auto_mode_fields(document: &Checked<'_>, spec: &Value, found: &mut Findings) {

@@ -153,7 +153,7 @@ fn check_download(list: &Commands, found: &mut Findings) {
             "ray.unverified_download",
             list.path.clone(),
             "the EFA installer runs as root and neither its checksum nor its signature is verified",
-            "verify it as AWS's page efa-verify says, or take the worker_setup_commands of \
+            "verify it as described on AWS's page efa-verify, or take the worker_setup_commands of \
              Plan.to_ray_yaml",
         ));
     }

@@ -112,7 +112,7 @@ fn the_cure_fits_the_cause() {
         ("am_watchdog_hang", "did not join", "FI_PROVIDER"),
         (
             "b_4126_sg_egress",
-            "egress to 0.0.0.0/0 does not do",
+            "egress to 0.0.0.0/0 is not enough",
             "FI_PROVIDER",
         ),
         (
@@ -147,7 +147,7 @@ fn the_cure_fits_the_cause() {
         (
             "t_rmaddr_4111",
             "memory registration of the application",
-            "met an error that it could report to nobody",
+            "hit an error that it could not report",
         ),
         (
             "u_nixl_getinfo",
@@ -170,7 +170,7 @@ fn the_cure_fits_the_cause() {
         assert!(text.contains(with), "{name} lacks {with:?}: {text}");
         assert!(!text.contains(without), "{name} has {without:?}: {text}");
     }
-    // A peer that was heard of can answer: then it is the peer that was lost.
+    // A peer that was received from can answer: then it is the peer that was lost.
     let known = case("b_4126_sg_egress").replace("Peer host id: N/A", "Peer host id: i-0123");
     let found = causes(&read(&known));
     assert_eq!(found[0], Cause::PeerLost);

@@ -91,13 +91,13 @@ fn ranks_that_disagree_are_found() {
             one("c", last, version)
         );
         let report = read(&text);
-        let told: Vec<_> = report
+        let shown: Vec<_> = report
             .findings
             .iter()
             .filter(|f| f.cause == Cause::RanksDisagree)
             .map(|f| (f.message.clone(), f.ranks.clone()))
             .collect();
-        (report.verdict, told)
+        (report.verdict, shown)
     };
     assert_eq!(three(good, "1.16.0"), (Verdict::OnEfa, vec![]));
     let c = vec!["c:1".to_owned()];

@@ -83,7 +83,7 @@ def _readers() -> dict[str, filters.Reader]:
 
 
 def describe_instance_types(call: Call) -> Answer:
-    """Lists instance types, 100 to a page unless MaxResults (5 to 100) says otherwise."""
+    """Lists instance types, 100 to a page unless MaxResults (5 to 100) sets another number."""
     known = catalog.instance_types()
     names = call.get("InstanceTypes", [])
     unknown = [name for name in names if name not in known]

@@ -15,7 +15,7 @@ _PER_NODE = 4  # instances below one bottom node: small, so that a few instances
 
 
 def describe_instance_topology(call: Call) -> Answer:
-    """Where running instances hang in the network.
+    """Where running instances are connected to the network.
 
     The nodes are invented but steady: instances of one placement group share the two upper nodes,
     and every four of them, in launch order, the bottom one. Only EFA-capable sizes would show on

@@ -123,5 +123,5 @@ def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = entry[name]
     listed = value if isinstance(value, list) else [value]
     if not listed or not all(isinstance(one, str) for one in listed):
-        raise PolicyError(f"{name} must be text or a list of texts, not {value!r}")
+        raise PolicyError(f"{name} must be text or a list of strings, not {value!r}")
     return tuple(listed)

@@ -21,7 +21,7 @@ _FAILURES = (
     ValueError,
 )
 
-#: How the codes end that say that something does not exist.
+#: The ends of codes for something that does not exist.
 _GONE = ("NotFound", "NotFoundException", ".Unknown", "NoSuchEntity", "NoSuchBucket")
 
 

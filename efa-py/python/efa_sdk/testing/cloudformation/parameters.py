@@ -74,6 +74,6 @@ def _fault(call: Call, kind: str, declared: Mapping[str, Any], text: str) -> str
     if pattern is not None and not re.fullmatch(pattern, text):
         return "does not fit its pattern"
     if kind == "Number" and not re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return "is no number"
+        return "is not a number"
     exists = _EXISTS.get(kind)
     return None if exists is None or exists(call.backend, text) else "does not exist"

@@ -22,7 +22,7 @@ class Event:
 
 @dataclass
 class Made:
-    """A resource of a stack: what the template says of it, and what was made."""
+    """A resource of a stack: its template, and what was made."""
 
     logical_id: str
     kind: str
@@ -52,12 +52,12 @@ class Stack:
     made: list[Made] = field(default_factory=list)
     outputs: list[dict[str, str]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    #: In how many more looks it still shows as under way.
+    #: In how many more polls it still shows as under way.
     looks: int = 0
 
     @property
     def shown_status(self) -> str:
-        """The status that a look sees."""
+        """The status that a poll sees."""
         if self.looks <= 0:
             return self.status
         return "DELETE_IN_PROGRESS" if self.status.startswith("DELETE") else "CREATE_IN_PROGRESS"

@@ -52,7 +52,7 @@ def read(body: str) -> Template:
         refuse("cloudformation.template_size", size=size)
     whole = _values(body)
     if not isinstance(whole, dict):
-        refuse("cloudformation.malformed_template", what="it is no mapping")
+        refuse("cloudformation.malformed_template", what="it is not a mapping")
     for section in whole:
         if section not in _SECTIONS:
             refuse("request.not_in_stand_in", what=f"the section {section} of templates")
@@ -84,13 +84,13 @@ def _section(whole: Mapping[str, Any], name: str) -> dict[str, Any]:
     if section is None:
         return {}
     if not isinstance(section, dict):
-        refuse("cloudformation.malformed_template", what=f"{name} is no mapping")
+        refuse("cloudformation.malformed_template", what=f"{name} is not a mapping")
     return section
 
 
 def _known(part: Any, known: set[str], what: str) -> None:
     if not isinstance(part, dict):
-        refuse("cloudformation.malformed_template", what=f"{what} is no mapping")
+        refuse("cloudformation.malformed_template", what=f"{what} is not a mapping")
     for key in part:
         if key not in known:
             refuse("request.not_in_stand_in", what=f"{key} of {what}")

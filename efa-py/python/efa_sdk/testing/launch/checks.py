@@ -146,7 +146,7 @@ def _profile(call: Call) -> tuple[str, str] | None:
 
 
 def _has_reached_ec2(call: Call, profile: Any) -> bool:
-    """EC2 hears of a new profile late: here after some launches that name it, dry runs counted."""
+    """EC2 learns of a new profile late: here after some launches that name it, dry runs counted."""
     asked = getattr(profile, "_stand_in_asked", 0)
     profile._stand_in_asked = asked + 1
     return bool(asked >= call.settings.iam_propagation_calls)

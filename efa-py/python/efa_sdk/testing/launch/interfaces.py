@@ -79,7 +79,7 @@ def check_cards(type_name: str, info: dict[str, Any], nics: Sequence[NicSpec]) -
 
 
 def check_kind(raw: Mapping[str, Any]) -> str:
-    """The interface type of a request, and that it fits the addressing beside it."""
+    """The interface type of a request, and that it fits the addressing given with it."""
     kind = str(raw.get("InterfaceType") or "interface")
     if kind not in _KINDS:
         refuse("nic.unknown_type", kind=kind)

@@ -50,7 +50,7 @@ def rules_markdown() -> str:
     literal = sum(rule.literal for rule in RULES)
     lines = [
         f"{len(RULES)} refusals; {literal} answer with EC2's own text, {len(RULES) - literal}"
-        " with EC2's meaning in our words.",
+        " with EC2's meaning in efa-sdk's words.",
         "",
         "| rule | refuses | EC2 code | text | origin |",
         "|---|---|---|---|---|",
@@ -60,7 +60,7 @@ def rules_markdown() -> str:
             f"`{rule.id}`",
             rule.refuses,
             f"{rule.status} `{rule.code}`" if rule.status != 400 else f"`{rule.code}`",
-            "EC2's" if rule.literal else "ours",
+            "EC2's" if rule.literal else "efa-sdk's",
             rule.origin,
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

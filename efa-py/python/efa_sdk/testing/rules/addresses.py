@@ -25,10 +25,10 @@ ADDRESS_RULES = (
     ),
     Rule(
         "address.unknown",
-        "a public IP that is no Elastic IP of the account",
+        "a public IP that is not an Elastic IP of the account",
         "InvalidAddress.NotFound",
         "Address '{ip}' not found.",
-        _API_ERRORS + "; text ours",
+        _API_ERRORS + "; text by efa-sdk",
     ),
     Rule(
         "address.associated",
@@ -43,7 +43,7 @@ ADDRESS_RULES = (
         "associating with an interface that has another Elastic IP, with AllowReassociation=false",
         "Resource.AlreadyAssociated",
         "resource {id} is already associated with associate-id {association}",
-        _API_ERRORS + "; text by analogy with the address's; ours",
+        _API_ERRORS + "; text by efa-sdk, by analogy with the address's",
     ),
     Rule(
         "address.several_interfaces",
@@ -68,6 +68,6 @@ ADDRESS_RULES = (
         "releasing an Elastic IP that is associated outside a default VPC",
         "InvalidIPAddress.InUse",
         "Address {ip} is in use.",
-        "EC2 API reference, ReleaseAddress; text ours",
+        "EC2 API reference, ReleaseAddress; text by efa-sdk",
     ),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .rule import Rule
 
-_QUOTAS = "CloudFormation user guide, 'Understand CloudFormation quotas'; text ours"
+_QUOTAS = "CloudFormation user guide, 'Understand CloudFormation quotas'; text by efa-sdk"
 _API = "CloudFormation API reference"
-_TEMPLATE = "CloudFormation user guide, 'Template reference'; text ours"
+_TEMPLATE = "CloudFormation user guide, 'Template reference'; text by efa-sdk"
 
 CLOUDFORMATION_RULES = (
     Rule(
@@ -28,7 +28,7 @@ CLOUDFORMATION_RULES = (
         "a stack name that is not a letter and up to 127 letters, digits and hyphens",
         "ValidationError",
         "{name} is not a stack name: a letter, then up to 127 letters, digits and hyphens",
-        _API + ", CreateStack; text ours",
+        _API + ", CreateStack; text by efa-sdk",
     ),
     Rule(
         "cloudformation.capabilities",
@@ -53,7 +53,7 @@ CLOUDFORMATION_RULES = (
     ),
     Rule(
         "cloudformation.malformed_template",
-        "a template that is no JSON or YAML, has no resources, or breaks a function's form",
+        "a template that is not JSON or YAML, has no resources, or breaks a function's form",
         "ValidationError",
         "Template format error: {what}",
         _TEMPLATE,
@@ -79,7 +79,7 @@ CLOUDFORMATION_RULES = (
         " CloudFormation fails the resource and rolls back, here CreateStack fails",
         "ValidationError",
         "Encountered unsupported property {name}",
-        "CloudFormation's resource schemas, as in cfn-lint 1.58.0; text ours",
+        "CloudFormation's resource schemas, as in cfn-lint 1.58.0; text by efa-sdk",
     ),
     Rule(
         "cloudformation.parameter_missing",
@@ -101,6 +101,6 @@ CLOUDFORMATION_RULES = (
         " its own constraints do not allow",
         "ValidationError",
         "Parameter validation failed: parameter value {value} for parameter name {name} {why}",
-        "CloudFormation user guide, 'CloudFormation-supplied parameter types'; text ours",
+        "CloudFormation user guide, 'CloudFormation-supplied parameter types'; text by efa-sdk",
     ),
 )

@@ -9,7 +9,7 @@ _IAM_QUOTAS = "IAM user guide, 'IAM and AWS STS quotas'"
 IAM_RULES = (
     Rule(
         "iam.name",
-        "a role, instance profile or inline policy name with other characters than IAM's",
+        "a role, instance profile or inline policy name with characters that IAM does not allow",
         "ValidationError",
         "The specified value for {field} is invalid. It must contain only alphanumeric characters"
         " and/or the following: +=,.@_-",
@@ -28,11 +28,11 @@ IAM_RULES = (
         "a trust policy that is not JSON or has no statement with Effect, Action and Principal",
         "MalformedPolicyDocument",
         "This policy contains invalid Json or lacks {what}",
-        "IAM API reference, CreateRole; text ours",
+        "IAM API reference, CreateRole; text by efa-sdk",
     ),
     Rule(
         "iam.boundary",
-        "a role with a permissions boundary that is no managed policy",
+        "a role with a permissions boundary that is not a managed policy",
         "NoSuchEntity",
         "Scope ARN: {arn} does not exist or is not attachable.",
         "IAM API reference, CreateRole; text in many public reports, no one repository recorded",
@@ -40,10 +40,10 @@ IAM_RULES = (
     ),
     Rule(
         "iam.policy_action",
-        "an inline policy with an action that is no service:Action, e.g. with a space",
+        "an inline policy with an action that is not service:Action, e.g. with a space",
         "MalformedPolicyDocument",
         "Action {action} is not a service prefix, a colon and an action name.",
-        "IAM API reference, PutRolePolicy; text ours",
+        "IAM API reference, PutRolePolicy; text by efa-sdk",
     ),
     Rule(
         "iam.policy_size",
@@ -58,7 +58,7 @@ IAM_RULES = (
         "removing a role from an instance profile that it is not in",
         "NoSuchEntity",
         "Role {role} is not in instance profile {profile}.",
-        "IAM API reference, RemoveRoleFromInstanceProfile; text ours",
+        "IAM API reference, RemoveRoleFromInstanceProfile; text by efa-sdk",
         status=404,
     ),
 )

@@ -50,7 +50,7 @@ INTERFACE_RULES = (
     ),
     Rule(
         "nic.card_out_of_range",
-        "a network card that the type lacks",
+        "a network card that the type does not have",
         "InvalidParameterValue",
         "The specified number '{card}' for the network card index is not valid: {type} has network"
         " cards 0 to {last}.",
@@ -79,21 +79,21 @@ INTERFACE_RULES = (
         "an EFA or EFA-only interface on a card that takes none (p6-b300 card 0)",
         "AttachmentLimitExceeded",
         "EFA interface count 1 exceeds the limit 0 on network card {card} for {type}",
-        "code second-hand, see aws/aws-parallelcluster#7143; text ours",
+        "code second-hand, see aws/aws-parallelcluster#7143; text by efa-sdk",
     ),
     Rule(
         "nic.two_efas_on_card",
         "more than one EFA or EFA-only interface on one card",
         "AttachmentLimitExceeded",
         "EFA interface count {count} exceeds the limit 1 on network card {card} for {type}",
-        _ENI_DOC + "; code and text ours",
+        _ENI_DOC + "; code and text by efa-sdk",
     ),
     Rule(
         "nic.too_many_efas",
         "more EFA and EFA-only interfaces than MaximumEfaInterfaces",
         "AttachmentLimitExceeded",
         "EFA interface count {count} exceeds the limit {limit} for {type}",
-        "EC2 API reference, EfaInfo.MaximumEfaInterfaces; code and text ours",
+        "EC2 API reference, EfaInfo.MaximumEfaInterfaces; code and text by efa-sdk",
     ),
     Rule(
         "nic.efa_only_primary",
@@ -107,7 +107,7 @@ INTERFACE_RULES = (
         "IP addresses, prefixes, a public IP or connection tracking on an EFA-only interface",
         "InvalidParameterValue",
         "EFA-only network interfaces take no IP addresses: {name} may not be specified.",
-        _SPEC_DOC + "; aws/karpenter-provider-aws launchtemplate.go; text ours",
+        _SPEC_DOC + "; aws/karpenter-provider-aws launchtemplate.go; text by efa-sdk",
     ),
     Rule(
         "nic.public_ip_with_several",
@@ -142,7 +142,7 @@ INTERFACE_RULES = (
         "InvalidParameterCombination",
         "Network interfaces and an instance-level private IP address may not be specified on the"
         " same request",
-        "by analogy with the subnet's text; ours",
+        "text by efa-sdk, by analogy with the subnet's",
     ),
     Rule(
         "nic.no_subnet",
@@ -150,14 +150,14 @@ INTERFACE_RULES = (
         "InvalidParameterValue",
         "Each network interface requires a subnet ID or a network interface ID"
         " (network card index {card}, device index {device}).",
-        "code comments of EFA launchers; code and text ours",
+        "code comments of EFA launchers; code and text by efa-sdk",
     ),
     Rule(
         "nic.zones_differ",
         "interfaces in subnets of different Availability Zones",
         "InvalidParameterCombination",
         "The network interfaces are in different Availability Zones: {zones}",
-        _ENI_DOC + ": an interface and its instance share the zone; code and text ours",
+        _ENI_DOC + ": an interface and its instance share the zone; code and text by efa-sdk",
     ),
     Rule(
         "nic.unknown_interface",
@@ -171,42 +171,42 @@ INTERFACE_RULES = (
         "launching with, attaching or deleting an interface that is attached",
         "InvalidNetworkInterface.InUse",
         "Interface: {id} is in use.",
-        "EC2 API reference, 'Error codes'; text ours",
+        "EC2 API reference, 'Error codes'; text by efa-sdk",
     ),
     Rule(
         "nic.interface_with_count",
         "an existing interface in a launch of more than one instance",
         "InvalidParameterCombination",
         "A network interface ID may not be specified when launching more than one instance",
-        _SPEC_DOC + "; code and text ours",
+        _SPEC_DOC + "; code and text by efa-sdk",
     ),
     Rule(
         "nic.interface_with_settings",
         "an existing interface given with settings that only a new one takes",
         "InvalidParameterCombination",
         "A network interface ID may not be specified together with {name}",
-        _SPEC_DOC + "; code and text ours",
+        _SPEC_DOC + "; code and text by efa-sdk",
     ),
     Rule(
         "nic.address_taken",
         "a private IP that is in use, outside the subnet, or asked for several instances",
         "InvalidParameterValue",
         "Address {ip} is not available in subnet {subnet}",
-        "EC2 API reference; text ours",
+        "EC2 API reference; text by efa-sdk",
     ),
     Rule(
         "nic.no_ipv6_range",
         "an IPv6 address in a subnet without an IPv6 range",
         "InvalidParameterValue",
         "The subnet '{subnet}' has no IPv6 CIDR block.",
-        _SPEC_DOC + ": EC2 chooses from the range of the subnet; code and text ours",
+        _SPEC_DOC + ": EC2 chooses from the range of the subnet; code and text by efa-sdk",
     ),
     Rule(
         "nic.ipv4_in_ipv6_only",
         "an IPv4 address, prefix or public IP in an IPv6-only subnet",
         "InvalidParameterCombination",
         "{name} may not be specified in the IPv6-only subnet '{subnet}'.",
-        "VPC user guide, 'IP addressing for your VPCs and subnets'; code and text ours",
+        "VPC user guide, 'IP addressing for your VPCs and subnets'; code and text by efa-sdk",
     ),
     Rule(
         "nic.detach_primary",
@@ -225,7 +225,7 @@ INTERFACE_RULES = (
     ),
     Rule(
         "attach.slot_taken",
-        "attaching where an interface already is",
+        "attaching to a slot that is taken",
         "InvalidParameterValue",
         "Instance '{instance}' already has an interface attached at device index '{device}'.",
         "cilium/cilium#42512, hashicorp/terraform#2998",

@@ -28,6 +28,6 @@ QUOTA_RULES = (
         "GetServiceQuota of a quota that EC2 does not have, or the stand-in does not",
         "NoSuchResourceException",
         "The request failed because the specified quota does not exist.",
-        "Service Quotas API reference; text ours",
+        "Service Quotas API reference; text by efa-sdk",
     ),
 )

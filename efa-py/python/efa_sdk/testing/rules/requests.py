@@ -21,7 +21,7 @@ REQUEST_RULES = (
         "an action, parameter or filter of EC2 that this stand-in (and moto below it) lacks",
         "UnsupportedOperation",
         "the efa_sdk.testing stand-in does not implement {what}",
-        "ours: EC2 has it, the stand-in does not",
+        "by efa-sdk: EC2 has it, the stand-in does not",
     ),
     Rule(
         "request.unknown_parameter",
@@ -66,14 +66,14 @@ REQUEST_RULES = (
         "InvalidParameterValue",
         "Value ( {value} ) for parameter maxResults is invalid. Expecting a value between"
         " {low} and {high}.",
-        "ranges: AWS EC2 API reference of each Describe action; text ours",
+        "ranges: AWS EC2 API reference of each Describe action; text by efa-sdk",
     ),
     Rule(
         "page.token",
         "a NextToken that this action did not hand out for this request",
         "InvalidParameterValue",
         "Unable to parse pagination token",
-        "code: EC2 API reference; text ours",
+        "code: EC2 API reference; text by efa-sdk",
     ),
     Rule(
         "page.with_ids",

@@ -11,7 +11,7 @@ class Rule:
 
     `message` is a `str.format` template. With `literal` it is EC2's own text, seen in the public
     place that `origin` names; without, EC2 refuses too (or is documented to) but its text is not
-    known, and the text is ours.
+    known, and the text is efa-sdk's.
     """
 
     id: str
@@ -24,7 +24,7 @@ class Rule:
 
 
 class Refused(Exception):
-    """EC2 says no. Becomes the error answer of the request that raised it."""
+    """A refusal by EC2. Becomes the error answer of the request that raised it."""
 
     def __init__(self, rule: Rule, message: str) -> None:
         super().__init__(f"{rule.code}: {message}")

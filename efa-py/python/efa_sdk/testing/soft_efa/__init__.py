@@ -1,7 +1,7 @@
 """A software EFA device: libfabric's real ``efa`` provider, and other programs, without hardware.
 
 `SoftEfa` is a host with devices; ``python -m efa_sdk.testing.soft_efa -- COMMAND`` runs any program
-on it. docs/soft-efa.md says what it can prove, and what not.
+on it. docs/soft-efa.md lists what it can prove, and what not.
 """
 
 from __future__ import annotations

@@ -113,9 +113,13 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
         ended, status = os.waitpid(program, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
-        heard = signal.sigwaitinfo(_PASSED | {signal.SIGCHLD})
-        if heard.si_signo != signal.SIGCHLD and heard.si_code in (_SI_USER, _SI_QUEUE, _SI_TKILL):
-            os.kill(program, heard.si_signo)
+        received = signal.sigwaitinfo(_PASSED | {signal.SIGCHLD})
+        if received.si_signo != signal.SIGCHLD and received.si_code in (
+            _SI_USER,
+            _SI_QUEUE,
+            _SI_TKILL,
+        ):
+            os.kill(program, received.si_signo)
 
 
 def die(number: int) -> None:

@@ -57,7 +57,7 @@ HEALTHY: dict[str, float] = dict.fromkeys(FAULTS, 0)
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, float]:
-    """The faults as numbers. Raises `SoftEfaError` for a name or a value that is none."""
+    """The faults as numbers. Raises `SoftEfaError` for an invalid name or value."""
     return {name: _value(name, value) for name, value in values.items()}
 
 

@@ -78,7 +78,7 @@ class SoftEfa:
         between processes of this machine through shared memory, past the devices. namespace:
         programs started with `command` see the tree as /sys and /dev; needs root or user
         namespaces. gpus: the tree also shows the GPUs of the type, on the PCI bus only.
-        instance_id: what the tree says of the host. hostname: the name of the host; in a namespace
+        instance_id: the host's id in the tree. hostname: the name of the host; in a namespace
         `gethostname` gives it too. None: this machine's. tree: a directory to write to,
         empty or new, which then stays; None takes a temporary one.
 
@@ -222,7 +222,7 @@ class SoftEfa:
         """Sets faults of a device, by position or name, or of all (``all``), while programs run.
 
         rate: bytes per second. loss, reorder: parts, 0 to 1. delay_us: microseconds. dead, down,
-        rnr, no_open: 0 or 1. memlock: bytes. 0 is none. docs/soft-efa.md says what each does.
+        rnr, no_open: 0 or 1. memlock: bytes. 0 is none. docs/soft-efa.md describes each.
         """
         settings = checked(values)
         for one in self._chosen(device):
@@ -274,7 +274,7 @@ class SoftEfa:
             fail(
                 "soft_efa.tree_path_too_long",
                 f"the path of the tree has {len(str(root))} characters, and at most"
-                f" {_LONGEST_ROOT} fit into what libibverbs tells of a device",
+                f" {_LONGEST_ROOT} fit into what libibverbs reports of a device",
                 "give a shorter path",
                 path=root,
             )

@@ -90,7 +90,7 @@ class Command:
     def observe(self, now: dt.datetime, running: set[str]) -> bool:
         """One look at the command: its invocations come one step nearer; False: not seen yet.
 
-        The first look finds an invocation in progress, however soon it is done.
+        The first poll finds an invocation in progress, however soon it is done.
         """
         if self.invisible > 0:
             self.invisible -= 1

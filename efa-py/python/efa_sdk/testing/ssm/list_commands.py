@@ -1,4 +1,4 @@
-"""ListCommands, ListCommandInvocations, GetCommandInvocation: each is one look at a command."""
+"""ListCommands, ListCommandInvocations, GetCommandInvocation: each is one poll of a command."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _script(parameters: Mapping[str, Any]) -> tuple[str, int]:
         if name not in _PARAMETERS:
             refuse("ssm.parameters", what=f"{name} is not a parameter of {_DOCUMENT}")
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            refuse("ssm.parameters", what=f"{name} must be a list of texts")
+            refuse("ssm.parameters", what=f"{name} must be a list of strings")
     if not parameters.get("commands"):
         refuse("ssm.parameters", what=f"{_DOCUMENT} needs commands")
     seconds = next(iter(parameters.get("executionTimeout") or []), "3600")

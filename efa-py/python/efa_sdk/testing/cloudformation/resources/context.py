@@ -66,7 +66,7 @@ class ResourceType:
     delete: Callable[[Context, Made], None]
     #: What people write and the type does not have.
     absent: frozenset[str] = frozenset()
-    #: Whether CloudFormation wants to be told that it may make it.
+    #: Whether CloudFormation needs a capability to make it.
     capability: Callable[[Mapping[str, Any]], str | None] = lambda _properties: None
 
 

@@ -6,14 +6,14 @@ use super::observation::{Observations, Outcome};
 
 /// What came back so far, read once.
 #[derive(Debug, Clone)]
-pub(super) struct Heard {
+pub(super) struct Answering {
     read: usize,
     pub(super) reached: Vec<bool>,
     pub(super) failed_with: Vec<BTreeSet<usize>>,
     pub(super) silent: Vec<bool>,
 }
 
-impl Heard {
+impl Answering {
     /// Nothing yet, of a cluster of this many nodes.
     pub(super) fn new(nodes: usize) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! Where connections wait until they have proved the token: several at once, so that a stranger who
-//! says nothing does not hold up the peer behind it.
+//! Where connections wait until they have proved the token: several at once, so that an unknown
+//! client that says nothing does not hold up the peer behind it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ use crate::token::{Nonce, Nonces, PENALTY, Prover, Token, nonce};
 const KNOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections that are listened to at once; the oldest goes when one more comes.
 const ROOM: usize = 32;
-/// Time between two looks.
+/// Time between two polls.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A listening socket, its token, and who has come.
-pub(crate) struct Hall {
+pub(crate) struct Admission {
     listener: Listener,
     token: Token,
     /// Kept from one peer to the next: a peer that came while another was answered is here.
@@ -38,11 +38,11 @@ struct Waiting {
 enum State {
     Silent,
     Challenged(Nonces),
-    /// It is told so at this time, and not before.
+    /// It is refused at this time, and not before.
     Wrong(Instant),
 }
 
-/// What a look at one connection came to.
+/// What a poll of one connection came to.
 enum Step {
     /// It has not said all yet.
     Waits,
@@ -52,7 +52,7 @@ enum Step {
     Gone,
 }
 
-impl Hall {
+impl Admission {
     pub(crate) fn new(listener: Listener, token: Token) -> Self {
         Self {
             listener,
@@ -65,8 +65,8 @@ impl Hall {
         self.listener.address()
     }
 
-    /// The first connection that proves the token. It is given our proof, and told which providers
-    /// there are; others are refused.
+    /// The first connection that proves the token. It is given the proof of this side and the
+    /// providers there are; others are refused.
     pub(crate) fn admit(
         &self,
         offered: &[String],
@@ -88,7 +88,7 @@ impl Hall {
             if Instant::now() >= end {
                 return Err(Error::new(
                     Code::Deadline,
-                    format!("no peer came to {} in time", self.address()),
+                    format!("no peer connected to {} in time", self.address()),
                 )
                 .with_cure("start the connecting side, or wait longer for it")
                 .with_context("address", self.address())
@@ -128,7 +128,7 @@ impl Hall {
                 Step::Proved(proof) => {
                     return Ok(waiting.remove(index).map(|one| (one.tcp, proof)));
                 }
-                // Whether it hears that does not matter.
+                // Whether it receives that does not matter.
                 Step::Refused => drop(one.tcp.send(&Frame::Refused {
                     code: Code::RendezvousRefused.as_str().into(),
                     message: "the token is wrong".into(),
