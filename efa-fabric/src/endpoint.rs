@@ -307,7 +307,7 @@ impl Endpoint {
     }
 
     /// The error of a failed operation: `fabric.unreachable` where the numbers say that the peer is
-    /// the cause, else `fabric.call_failed`. `own_number` is the provider's own, `has_heard` says
+    /// the cause, else `fabric.call_failed`. `own_number` is the provider's own, `has_received` says
     /// whether anything came from this peer before.
     fn operation_failed(
         &self,
@@ -315,10 +315,10 @@ impl Endpoint {
         (number, own_number): (i32, Option<i32>),
         detail: &str,
         peer: &str,
-        has_heard: bool,
+        has_received: bool,
     ) -> Error {
         let is_efa = provider::is(&self.info.provider, "efa");
-        let fault = Fault::of(number, own_number.filter(|_| is_efa), has_heard);
+        let fault = Fault::of(number, own_number.filter(|_| is_efa), has_received);
         let error = Error::new(
             fault.code(),
             format!("{operation} with {peer} failed: {detail}"),

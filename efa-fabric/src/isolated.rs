@@ -6,7 +6,7 @@
 //! learned, up to the step at which it died.
 //!
 //! The child is started with `posix_spawn`, never by a bare `fork`: that would run the fork
-//! handlers of a libfabric that is open in the caller, and one of those ends the process.
+//! handlers of a libfabric that is open in the caller, and one of those exits the process.
 //! The question and what is learned go over a socket that is the child's standard input; its
 //! output and libfabric's log over another. The child has its own process group, which is
 //! killed at the deadline.

@@ -107,7 +107,7 @@ fn gpus_are_near_the_devices_on_their_switch() {
 }
 
 #[test]
-fn the_other_devices_of_b200_are_told_apart() {
+fn the_other_devices_of_b200_are_distinguished() {
     let node = read(&node_trees::p6_b200());
     let names: Vec<_> = node
         .other_rdma_devices

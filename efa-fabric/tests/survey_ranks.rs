@@ -188,7 +188,7 @@ impl Exchange for Late {
 }
 
 #[test]
-fn a_rank_that_comes_late_is_told_so() {
+fn a_rank_that_comes_late_is_notified() {
     let Some(library) = library() else { return };
     let mut options = options(0, Duration::from_secs(5));
     options.join_deadline = Duration::ZERO;

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_ours_cannot_be_bound() {
+    fn an_address_of_another_host_cannot_be_bound() {
         assert!(Socket::bind(Ipv4Addr::new(192, 0, 2, 1), 0).is_err());
     }
 }

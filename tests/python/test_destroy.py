@@ -75,7 +75,7 @@ def test_it_removes_what_apply_made_in_order(cloud: Cloud) -> None:
     assert raised(lambda: cloud.client.describe("train")).code == "verify.cluster_not_found"
 
 
-def test_only_ours_goes(cloud: Cloud) -> None:
+def test_only_its_own_goes(cloud: Cloud) -> None:
     neighbours(cloud)
     before = settled(cloud)
     assert len(before["instance"]) == 4

@@ -146,7 +146,7 @@ def test_a_subnet_that_is_too_small_is_rejected_with_numbers(
     assert fewer.subnet_ids == [small_subnet, large], "room for the least that will do"
 
 
-def test_when_all_are_rejected_every_reason_is_told(cloud: Cloud, small_subnet: str) -> None:
+def test_when_all_are_rejected_every_reason_is_reported(cloud: Cloud, small_subnet: str) -> None:
     elsewhere = cloud.network.subnets["us-east-1e"]
     error = raised(lambda: cloud.plan(subnet=[small_subnet, elsewhere], count=12))
     check(error, "plan.conflict", field="subnet", instance_type=SMALL)
@@ -318,7 +318,7 @@ def test_ssh_is_open_to_exactly_these_ranges(cloud: Cloud, cidrs: tuple[str, ...
 
 
 @pytest.mark.parametrize("cidr", sorted(ANYWHERE))
-def test_ssh_from_everywhere_is_warned_of(cloud: Cloud, cidr: str) -> None:
+def test_ssh_from_everywhere_produces_a_warning(cloud: Cloud, cidr: str) -> None:
     (warning,) = [w for w in cloud.plan(ssh_cidrs=[cidr]).warnings if "port 22" in w]
     assert cidr in warning
 
@@ -529,7 +529,7 @@ def test_the_size_of_the_root_volume(
     assert [v["Size"] for v in cloud.state()["volume"].values()] == [size]
 
 
-def test_a_small_root_volume_is_warned_of(cloud: Cloud) -> None:
+def test_a_small_root_volume_produces_a_warning(cloud: Cloud) -> None:
     plan = cloud.plan(P5, volume_size_gib=30)
     (warning,) = [w for w in plan.warnings if "GiB" in w]
     assert "30 GiB" in warning

@@ -267,7 +267,7 @@ def test_advice_on_an_environment() -> None:
 def test_advice_takes_this_process_and_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NCCL_ALGO", "Ring")
     assert "NCCL_ALGO" in nccl.advise_environment().unset
-    # c5n.18xlarge has no RDMA, with which FI_EFA_USE_DEVICE_RDMA=1 would end the process.
+    # c5n.18xlarge has no RDMA, with which FI_EFA_USE_DEVICE_RDMA=1 would abort the process.
     old = {"plugin_version": "1.6.0", "libfabric_version": "1.17"}
     for name, expected in (("p4d.24xlarge", {"FI_EFA_USE_DEVICE_RDMA": "1"}), ("c5n.18xlarge", {})):
         advice = nccl.advise_environment({}, instance_type=name, **old)  # type: ignore[arg-type]

@@ -161,7 +161,7 @@ def test_groups_and_reservations_of_another_account(cloud: Cloud) -> None:
     assert cloud.client.verify("train").is_as_planned
     cloud.client.destroy("train")
 
-    # Legal, and warned of.
+    # Legal, with a warning.
     plan = cloud.plan(capacity=mine, placement_group_name="mine")
     assert any("was not made in placement group mine" in one for one in plan.warnings)
     assert len(cloud.client.apply(plan)) == 2

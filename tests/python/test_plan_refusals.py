@@ -220,7 +220,7 @@ def test_existing_groups_are_used_and_survive(cloud: Cloud) -> None:
     assert "mine" in state["placement-group"]
 
 
-def test_a_group_of_yours_is_looked_at_again_at_apply(cloud: Cloud) -> None:
+def test_an_existing_group_is_checked_again_at_apply(cloud: Cloud) -> None:
     group = cloud.ec2.create_security_group(
         GroupName="mine", Description="d", VpcId=cloud.network.vpc_id
     )["GroupId"]

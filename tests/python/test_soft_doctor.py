@@ -164,7 +164,7 @@ BRANCHES: dict[str, dict[str, tuple[str, str, str]]] = {
 
 
 @pytest.mark.parametrize("libraries", BRANCHES)
-def test_branches_of_the_decision_tree_are_told_apart_live(libraries: str) -> None:
+def test_branches_of_the_decision_tree_are_distinguished_live(libraries: str) -> None:
     if libraries == "the device" and not SECOND:
         pytest.skip("EFA_TEST_LIBFABRIC_2 names no libfabric whose providers are apart")
     with SoftEfa(

@@ -45,7 +45,7 @@ def rails_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("libfabric", LIBFABRICS, ids=IDS)
-def test_each_kind_of_bad_rail_is_told_apart(libfabric: str) -> None:
+def test_each_kind_of_bad_rail_is_distinguished(libfabric: str) -> None:
     """One at half rate, one that loses packets, one dead; shared memory is not off from outside."""
     with SoftEfa(
         devices=6,

@@ -61,10 +61,10 @@ def nodes(six: Hosts) -> Iterator[RayHosts]:
 def cluster(nodes: RayHosts) -> Iterator[RayHosts]:
     nodes.mend()
     yield nodes
-    assert_nothing_of_ours_runs(nodes)
+    assert_nothing_of_the_test_runs(nodes)
 
 
-def assert_nothing_of_ours_runs(nodes: RayHosts) -> None:
+def assert_nothing_of_the_test_runs(nodes: RayHosts) -> None:
     wait_until(lambda: not nodes.actors(), "no actor and no driver runs")
 
 
@@ -210,7 +210,7 @@ def test_one_host_stopped_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -
             check_lost(report, "host-4")
             # Awake, it learns that it was given up.
             six.signal(victim, signal.SIGCONT)
-            assert_nothing_of_ours_runs(cluster)
+            assert_nothing_of_the_test_runs(cluster)
         finally:
             cluster.end(victim)
 

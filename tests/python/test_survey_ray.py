@@ -73,7 +73,7 @@ class Listened(NamedTuple):
     report: SurveyReport
     reported: list[SurveyProgress]
     #: What each actor wrote.
-    heard: list[str]
+    received: list[str]
     #: Of this process, before and after.
     environments: tuple[dict[str, str], dict[str, str]]
 
@@ -89,8 +89,8 @@ def listened(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Listened
 
         def hook(event: str, arguments: tuple[object, ...]) -> None:
             if event in ("socket.connect", "socket.getaddrinfo", "urllib.Request"):
-                with file.open("a") as heard:
-                    heard.write(f"{event} {arguments[-1]}\n")
+                with file.open("a") as received:
+                    received.write(f"{event} {arguments[-1]}\n")
 
         sys.addaudithook(hook)
         return os.getpid()
@@ -100,8 +100,8 @@ def listened(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Listened
     report = efa_sdk.ray.survey(**PATIENT, progress=reported.append, inspect=listen)
     after = dict(os.environ)
     assert_gone(before)
-    heard = [(connects / str(node.inspection)).read_text() for node in report.nodes]
-    return Listened(report, reported, heard, (environ, after))
+    received = [(connects / str(node.inspection)).read_text() for node in report.nodes]
+    return Listened(report, reported, received, (environ, after))
 
 
 def test_every_pair_is_measured(listened: Listened) -> None:
@@ -115,11 +115,11 @@ def test_every_pair_is_measured(listened: Listened) -> None:
     assert ray.get(ray.put(report)) == report
 
 
-def test_nobody_is_told(listened: Listened) -> None:
+def test_nobody_is_notified(listened: Listened) -> None:
     """The actors look no name up, and connect to no metadata or usage service."""
     before, after = listened.environments
     assert after == before
-    assert listened.heard == ["", "", ""]
+    assert listened.received == ["", "", ""]
 
 
 def topology(private_ip_address: str) -> Topology:

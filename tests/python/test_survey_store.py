@@ -315,7 +315,7 @@ def test_a_rank_that_never_comes_costs_one_deadline() -> None:
 
 
 def test_as_coroutines_with_progress() -> None:
-    told: list[survey.SurveyProgress] = []
+    reported: list[survey.SurveyProgress] = []
 
     async def all_ranks(address: str) -> list[survey.SurveyReport | survey.SurveySummary]:
         return await asyncio.gather(
@@ -327,7 +327,7 @@ def test_as_coroutines_with_progress() -> None:
                     PAIR,
                     rank=rank,
                     world_size=2,
-                    progress=told.append,
+                    progress=reported.append,
                 )
                 for rank in range(2)
             )
@@ -337,9 +337,9 @@ def test_as_coroutines_with_progress() -> None:
         report, other = asyncio.run(all_ranks(server.address))
     assert isinstance(report, survey.SurveyReport)
     assert other == report.summaries()[1]
-    assert [state.rounds for state in told] == list(range(1, len(told) + 1))
-    assert told[-1].pairs >= 1
-    assert "round" in str(told[-1])
+    assert [state.rounds for state in reported] == list(range(1, len(reported) + 1))
+    assert reported[-1].pairs >= 1
+    assert "round" in str(reported[-1])
 
 
 def test_a_cancelled_rank_stops() -> None:

@@ -268,7 +268,7 @@ async fn waits_end_on_the_clock_and_take_no_time() {
 }
 
 #[tokio::test]
-async fn a_request_to_stop_is_heard_between_two_calls() {
+async fn a_request_to_stop_is_obeyed_between_two_calls() {
     let aws = FakeAws::new();
     let cancel = Cancel::new();
     let stop = cancel.clone();

@@ -334,7 +334,7 @@ async fn a_larger_plan_grows_a_cluster_only_when_asked() {
 }
 
 #[tokio::test]
-async fn a_request_to_stop_is_heard_between_two_calls() {
+async fn a_request_to_stop_is_obeyed_between_two_calls() {
     let stand_in = StandIn::start().unwrap();
     let aws = connect(&stand_in).await;
     let spec = spec(&aws, "stopped", "c5n.18xlarge").await;

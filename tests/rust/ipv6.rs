@@ -106,7 +106,7 @@ async fn the_subnet_of_each_launch_says_which_addresses_it_has() {
 }
 
 #[tokio::test]
-async fn ssh_from_ipv4_alone_is_warned_of() {
+async fn ssh_from_ipv4_alone_produces_a_warning() {
     let (aws, mut spec) = ipv6_only(true);
     for (cidr, warned) in [("203.0.113.7/32", true), ("2001:db8::/64", false)] {
         spec.ssh_cidrs = vec![cidr.to_owned()];

@@ -55,9 +55,10 @@ async fn bought(aws: &Failing<FakeAws>) -> (usize, usize) {
 #[tokio::test]
 async fn an_offering_is_bought_once_at_the_confirmed_price() {
     let (aws, client) = market();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let ears = Arc::clone(&told);
-    let client = client.with_progress(move |event| ears.lock().unwrap().push(event.to_string()));
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&events);
+    let client =
+        client.with_progress(move |event| listener.lock().unwrap().push(event.to_string()));
     let search = CapacityBlockSearch::new("p5.48xlarge", 2, 24);
     let listed = client.capacity_block_offerings(&search).await.unwrap();
     assert_eq!(listed, [offering()]);
@@ -80,10 +81,10 @@ async fn an_offering_is_bought_once_at_the_confirmed_price() {
         "again gives what was bought"
     );
     assert_eq!(bought(&aws).await, (1, 1));
-    let told = told.lock().unwrap().join("\n");
+    let events = events.lock().unwrap().join("\n");
     assert!(
-        told.contains("bought for 1000.00 USD") && told.contains("bought before"),
-        "{told}"
+        events.contains("bought for 1000.00 USD") && events.contains("bought before"),
+        "{events}"
     );
 }
 

@@ -6,7 +6,7 @@
 
 use crate::error::Code;
 
-/// Why an operation failed, as far as its numbers say.
+/// Why an operation failed, judging by its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Nothing came back from the peer.
@@ -47,7 +47,7 @@ const EFA: [(i32, Fault); 12] = [
 impl Fault {
     /// The kind of a failure with this number of libfabric's, and with the provider's own where
     /// that is `efa`. The sign of either does not count.
-    pub(super) fn of(number: i32, efa_number: Option<i32>, has_heard: bool) -> Self {
+    pub(super) fn of(number: i32, efa_number: Option<i32>, has_received: bool) -> Self {
         let own = efa_number.map(i32::unsigned_abs).and_then(|number| {
             let row = EFA.iter().find(|(row, _)| row.unsigned_abs() == number);
             row.map(|&(_, fault)| fault)
@@ -55,7 +55,7 @@ impl Fault {
         let fault = own.unwrap_or_else(|| Self::of_errno(number.saturating_abs()));
         match fault {
             // Devices tell the two apart by their own memory of the peer; this side knows better.
-            Self::NeverAnswered if has_heard => Self::Lost,
+            Self::NeverAnswered if has_received => Self::Lost,
             fault => fault,
         }
     }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_heard_is_lost_and_not_behind_a_security_group() {
+    fn one_that_was_received_from_is_lost_and_not_behind_a_security_group() {
         for own in [15, 13, 4124] {
             let fault = Fault::of(libc::EIO, Some(own), true);
             assert_eq!(fault, Fault::Lost, "{own}");

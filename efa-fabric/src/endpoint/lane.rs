@@ -104,7 +104,7 @@ pub(crate) struct Lane {
 
     receive_slots: usize,
     /// Whether anything came from the peer.
-    has_heard: bool,
+    has_received: bool,
     /// Which receive slots the library holds.
     posted: Vec<bool>,
     /// Where it posted them.
@@ -192,7 +192,7 @@ impl Lane {
             },
             data_takes_receives,
             receive_slots,
-            has_heard: false,
+            has_received: false,
             posted: vec![false; receive_slots],
             offsets: vec![0; receive_slots],
             entries: Box::new([const { MaybeUninit::uninit() }; BATCH]),
@@ -483,7 +483,7 @@ impl Lane {
             is_remote_write,
         };
         if is_remote_write && !self.data_takes_receives {
-            self.has_heard = true;
+            self.has_received = true;
             // Its context belongs to nobody (fi_cq(3)).
             self.arrived.push(arrival);
             return Ok(());
@@ -493,7 +493,7 @@ impl Lane {
         let index = offset / CONTEXT;
         if index < self.receive_slots && self.posted[index] {
             self.posted[index] = false;
-            self.has_heard = true;
+            self.has_received = true;
             arrival.slot = Some(index as u32);
             arrival.offset = self.offsets[index];
             self.arrived.push(arrival);
@@ -503,7 +503,7 @@ impl Lane {
         {
             self.free_sends.push((index - self.receive_slots) as u32);
             // A message may be complete before it arrives; what is one-sided is not.
-            self.has_heard |= self.operation.is_one_sided();
+            self.has_received |= self.operation.is_one_sided();
         } else {
             return Err(Error::new(
                 Code::CallFailed,
@@ -528,7 +528,7 @@ impl Lane {
                     (number, None),
                     &detail,
                     &self.peer_name,
-                    self.has_heard,
+                    self.has_received,
                 ))
             }
         }
@@ -552,7 +552,7 @@ impl Lane {
             (event.number, Some(event.own_number)),
             &event.detail,
             &self.peer_name,
-            self.has_heard,
+            self.has_received,
         ))
     }
 }
@@ -594,7 +594,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arrival_is_told_from_the_end_of_a_write_of_this_side() {
+    fn an_arrival_is_distinguished_from_the_end_of_a_write_of_this_side() {
         let (rma, data) = (ffi::FI_RMA, ffi::FI_REMOTE_CQ_DATA);
         let (write, remote) = (ffi::FI_WRITE, ffi::FI_REMOTE_WRITE);
         for (flags, expected) in [

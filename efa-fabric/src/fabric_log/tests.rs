@@ -376,7 +376,7 @@ fn heads_of_all_generations_are_read() {
 }
 
 #[test]
-fn two_writers_on_one_line_are_told_apart() {
+fn two_writers_on_one_line_are_distinguished() {
     let both = format!(
         "{PREFIX}core:core:f():1<warn> fi_getinfo: provider efa output empty list{PREFIX}efa:fabric:f():1<info> g_efa_selected_device_cnt=0, g_efa_ibv_gid_cnt=0"
     );

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn pci_addresses_are_told_from_other_names() {
+    fn pci_addresses_are_distinguished_from_other_names() {
         for (name, expected) in [
             ("0000:00:06.0", true),
             ("10000:e1:00.0", true),

@@ -141,8 +141,8 @@ impl Admission {
     }
 
     fn listen(&self, one: &mut Waiting) -> Result<Step> {
-        if let State::Wrong(told_at) = one.state {
-            return Ok(if Instant::now() < told_at {
+        if let State::Wrong(refused_at) = one.state {
+            return Ok(if Instant::now() < refused_at {
                 Step::Waits
             } else {
                 Step::Refused

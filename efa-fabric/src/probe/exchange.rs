@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_of_other_names_are_not_heard() {
+    fn pairs_of_other_names_are_not_read() {
         let mut memory = Memory::default();
         let mut left = Through::new(&mut memory, "a", ("measure", "answer")).unwrap();
         left.send(&Frame::Ready).unwrap();

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_stopped_is_told_from_one_that_talks_and_one_that_is_silent() {
+    fn a_side_that_stopped_is_distinguished_from_one_that_talks_and_one_that_is_silent() {
         let abort = || Frame::Abort {
             code: "fabric.deadline".into(),
             message: "too late".into(),

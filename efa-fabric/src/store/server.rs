@@ -353,8 +353,8 @@ fn greet(stream: &mut TcpStream, shared: &Shared) -> std::io::Result<bool> {
         let own = shared.token.proof(Prover::Listening, &nonces);
         wire::write(stream, &[&[WELCOME][..], &own].concat(), end, &over)?;
     } else {
-        let told_at = Instant::now() + PENALTY;
-        while Instant::now() < told_at && !over() {
+        let refused_at = Instant::now() + PENALTY;
+        while Instant::now() < refused_at && !over() {
             std::thread::sleep(wire::SLICE);
         }
         wire::write(stream, &[REFUSED], after(REQUEST_TIMEOUT), &over)?;

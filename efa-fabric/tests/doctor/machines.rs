@@ -241,7 +241,7 @@ fn an_instance_type_can_be_given() {
 }
 
 #[test]
-fn a_driver_that_is_too_old_is_told_from_one_that_failed() {
+fn a_driver_that_is_too_old_is_distinguished_from_one_that_failed() {
     for (machine, word) in [
         (
             unbound(Some("1.8.0g")),

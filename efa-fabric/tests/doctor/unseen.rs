@@ -48,7 +48,7 @@ fn a_machine_without_a_type_is_not_healthy_either() {
 }
 
 #[test]
-fn types_without_efa_are_told_from_unknown_ones() {
+fn types_without_efa_are_distinguished_from_unknown_ones() {
     for name in [
         "t3.micro",
         "m5.large",

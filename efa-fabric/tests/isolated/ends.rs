@@ -312,8 +312,8 @@ fn programs_that_are_no_child_are_refused() {
 }
 
 #[test]
-fn a_loud_child_is_heard_and_bounded() {
-    const TEST: &str = "a_loud_child_is_heard_and_bounded";
+fn a_loud_child_is_read_and_bounded() {
+    const TEST: &str = "a_loud_child_is_read_and_bounded";
     let Some(library) = second(TEST).or_else(|| system(TEST)) else {
         return;
     };

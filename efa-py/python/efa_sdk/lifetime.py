@@ -96,14 +96,14 @@ class AsyncClusterLifetime:
 
 def _changed_nothing(failure: BaseException) -> bool:
     """Whether ``apply`` failed before it sent anything that changes AWS."""
-    error = _told_by(failure)
+    error = _error_of(failure)
     if error is None or error.code == "python.call_abandoned":
         return False
     return not error.may_have_changed_aws
 
 
-def _told_by(failure: BaseException) -> EfaError | None:
-    """The error itself, or what an interrupted call says of what exists."""
+def _error_of(failure: BaseException) -> EfaError | None:
+    """The error itself, or what an interrupted call reports of what exists."""
     for error in (failure, failure.__cause__):
         if isinstance(error, EfaError):
             return error
@@ -119,7 +119,7 @@ def _explain(failure: BaseException, after: BaseException | None) -> None:
     """Adds what it came after, and from Python 3.11 on, for the traceback, what is left in AWS."""
     if failure.__context__ is None and failure is not after:
         failure.__context__ = after  # an error from Rust has none by itself
-    error = _told_by(failure)
+    error = _error_of(failure)
     if error is not None and error.leftovers and hasattr(failure, "add_note"):
         left = ", ".join(f"{kind} {key}" for kind, key in error.leftovers)
         failure.add_note(f"left in AWS: {left}; next: {error.next_command}")

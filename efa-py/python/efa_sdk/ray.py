@@ -602,7 +602,7 @@ class _Driver:
                 seen = {
                     number: sight
                     for number, answer in zip(pair, both, strict=True)
-                    if (sight := self._heard(answer, number, _pair_failed)) is not None
+                    if (sight := self._seen_of(answer, number, _pair_failed)) is not None
                 }
                 self._record(pair, seen, began)
                 self._on_pair()
@@ -661,9 +661,9 @@ class _Driver:
 
     def _answer(self, ref: Any, own: int, failed: Callable[[str], _Seen]) -> _Seen | None:
         """None when there is no answer of the node; it is asked again unless its actor died."""
-        return self._heard(answer_of(self._ray, partial(self._ray.get, ref)), own, failed)
+        return self._seen_of(answer_of(self._ray, partial(self._ray.get, ref)), own, failed)
 
-    def _heard(
+    def _seen_of(
         self, answer: Answer[_Seen], own: int, failed: Callable[[str], _Seen]
     ) -> _Seen | None:
         if answer.died:

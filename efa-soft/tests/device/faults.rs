@@ -31,7 +31,7 @@ fn loss_and_reordering_cost_copies_but_no_operation() {
 }
 
 #[test]
-fn a_peer_that_dies_is_told_from_one_that_never_was_there() {
+fn a_peer_that_dies_is_distinguished_from_one_that_never_was_there() {
     let (a, to_b, b, _) = two(Device::Plain, Device::Dead, 4096);
     assert_eq!(b.receive(1, &[b.part(0, 10)]), 0);
     assert_eq!(a.post(1, What::Send, to_b, &[a.part(0, 10)]), 0);

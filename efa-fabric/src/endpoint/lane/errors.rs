@@ -75,7 +75,7 @@ impl Lane {
             (error.err, Some(error.prov_errno)),
             &detail,
             &self.peer_name,
-            self.has_heard,
+            self.has_received,
         )
     }
 

@@ -34,10 +34,10 @@ pub(super) fn settled(processes: Vec<Process>, outside: &mut Outside) -> Settled
         let mut has_owner = false;
         for (cause, evidence) in &process.causes {
             // The rest of a warning of several lines: its first line names the process.
-            let is_told = named.iter().any(|owner| owner.causes.contains_key(cause));
+            let is_reported = named.iter().any(|owner| owner.causes.contains_key(cause));
             for owner in &mut named {
                 let is_owner = match process.pid {
-                    0 => !is_told,
+                    0 => !is_reported,
                     pid => pid == owner.pid,
                 };
                 if is_owner && (process.host.is_empty() || process.host == owner.host) {
@@ -48,7 +48,7 @@ pub(super) fn settled(processes: Vec<Process>, outside: &mut Outside) -> Settled
                     has_owner = true;
                 }
             }
-            if !has_owner && !is_told {
+            if !has_owner && !is_reported {
                 outside.note(*cause, evidence.line, &evidence.text, source_of(&process));
             }
         }

@@ -111,7 +111,7 @@ mod tests {
     use crate::interrupt::Interrupt;
 
     #[test]
-    fn a_stall_is_told_from_a_lack_of_time() {
+    fn a_stall_is_distinguished_from_a_lack_of_time() {
         let second = 1_000_000_000;
         let cure = |quiet_ns: u64, size: Option<usize>, is_bystander| {
             let (mut left, _right) = Local::pair();

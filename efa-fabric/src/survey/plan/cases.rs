@@ -87,7 +87,7 @@ fn a_bad_leaf_is_one_verdict_with_numbers_that_were_measured() {
 }
 
 #[test]
-fn a_bad_node_and_a_bad_link_are_named_beside_a_bad_leaf() {
+fn a_bad_node_and_a_bad_link_are_named_next_to_a_bad_leaf() {
     let mut random = Random::new(5);
     let mut measure = |(a, b): Pair, _, _| {
         let of = |node: usize| node / 8;
@@ -117,7 +117,7 @@ fn a_bad_node_and_a_bad_link_are_named_beside_a_bad_leaf() {
 }
 
 #[test]
-fn two_populations_are_told_apart() {
+fn two_populations_are_distinguished() {
     for (nodes, mode) in [
         (16, Mode::Full),
         (16, Mode::Sampled),

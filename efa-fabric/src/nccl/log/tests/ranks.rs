@@ -152,7 +152,7 @@ fn ranks_that_disagree_are_found() {
 }
 
 #[test]
-fn interleaved_processes_are_told_apart() {
+fn interleaved_processes_are_distinguished() {
     let text = "n-1:1:1 [0] NCCL INFO NET/OFI Selected Provider is efa (found 4 nics)\n\
                 n-2:2:2 [0] NCCL INFO NET/OFI Selected Provider is efa (found 4 nics)\n\
                 n-1:1:1 [0] NCCL INFO Using netn-2:2:2 [0] NCCL INFO Using network AWS Libfabric\n\

@@ -275,7 +275,7 @@ fn diagnostics_of_nccl_are_read() {
 }
 
 #[test]
-fn names_of_plugins_are_told_apart() {
+fn names_of_plugins_are_distinguished() {
     let run = |lines: &str| {
         let text = format!("{lines}h:1:1 [0] NCCL INFO Using network Socket\n");
         read(&text).reason.unwrap().cause
