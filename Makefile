@@ -4,9 +4,8 @@
 # make wheel  builds the wheel for users on x86_64 into dist/, make wheel-aarch64 the one for 64-bit Arm
 # make check-wheels  looks at the wheels in dist/ and uses them, the one for Arm under qemu
 # make docs   builds the documentation site into target/site, and checks the workflows
-# make bench-fabric  compares with fi_pingpong; BENCH="--write" puts the table into docs/
+# make bench  measures what everything costs beside its peers, in 25 minutes, into docs/benchmarks.md
 # make soft-efa-clients  runs Open MPI, Mooncake and NIXL on software EFA devices, into docs/
-# make bench-survey  what a survey costs its driver; BENCH="--write" puts the tables into docs/
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -38,7 +37,7 @@ STAGE := tools/stage.sh
 RUST := --workspace --exclude efa-py
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint compile-and-read lint-rust lint-sources docs workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-python soft-efa-sanitizer soft-efa-fuzz bench-fabric bench-survey soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
+.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint compile-and-read lint-rust lint-sources docs workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-python soft-efa-sanitizer soft-efa-fuzz bench soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -158,24 +157,18 @@ test-python: setup build
 	@$(STAGE) Python tests alone
 	$(PYTHON) -m pytest -m alone
 
-# The probe loop as the wheel has it.
-OPTIMISED := --config profile.dev.package.efa-fabric.opt-level=3
-# Extra arguments: make bench-fabric BENCH="--pairs 15 --write"
-bench-fabric: build
-	maturin develop --profile dev $(OPTIMISED)
-	cargo build --example fabric_probe $(OPTIMISED)
-	$(PYTHON) tools/bench_fabric.py --probe target/debug/examples/fabric_probe \
-		--build "opt-level 3" $(BENCH)
-
-# Time and memory of the driver, by number of nodes: docs/survey-scale.md.
-bench-survey: setup build
-	maturin develop --profile dev $(OPTIMISED)
-	$(PYTHON) tools/bench_survey.py $(BENCH)
+# What users get beside its peers: docs/benchmarks.md. WHEEL=FILE measures another wheel than that of this
+# checkout. Extra arguments: make bench BENCH="--only importing live_catalog"
+bench: export RUSTC_WORKSPACE_WRAPPER :=
+bench:
+	WHEEL="$(WHEEL)" tools/bench.sh $(BENCH)
 
 # Clients of software EFA devices that are too large for the tests: docs/soft-efa-clients.md.
 soft-efa-clients: setup build
 	$(PYTHON) tools/soft_efa_clients --write
 
+# The model's loop as the wheel has it.
+OPTIMISED := --config profile.dev.package.efa-fabric.opt-level=3
 # Detection rates of surveys on simulated clusters of up to 4,096 nodes: docs/survey-statistics.md.
 survey-long: setup-examples
 	cargo run $(OPTIMISED) --example survey_simulation -- long
@@ -216,4 +209,4 @@ fmt: setup
 	ruff check --fix .
 
 clean:
-	rm -rf target .venv .venv-docs .venv-ray-oldest .venv-wheels .venv-soft-efa-clients dist
+	rm -rf target .venv .venv-docs .venv-ray-oldest .venv-wheels .venv-bench .venv-soft-efa-clients dist

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the demo (`setup.sh examples`), the tests (`setup.sh tests`), the wheels for users
-# (`setup.sh wheels`) or the documentation site (`setup.sh docs`) needs: Debian packages, a virtual
-# environment, its packages, a target of Rust. Idempotent; `make` calls it first. With --debian, only
-# what compiling needs: Debian packages and the target.
+# (`setup.sh wheels`), the benchmark (`setup.sh bench`) or the documentation site (`setup.sh docs`) needs:
+# Debian packages, a virtual environment, its packages, a target of Rust. Idempotent; `make` calls it
+# first. With --debian, only what compiling needs: Debian packages and the target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -64,6 +64,10 @@ if [ "$1" = docs ]; then
 fi
 if [ "$1" = wheels ]; then
     install_into .venv-wheels wheels tools/requirements-wheels.txt
+    exit
+fi
+if [ "$1" = bench ]; then
+    install_into .venv-bench bench tools/bench/requirements.txt
     exit
 fi
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from .table import Row, number
@@ -59,9 +59,9 @@ def svg(title: str, rows: Sequence[Row]) -> str:
 
 
 def _scaled(row: Row) -> list[float]:
-    if row.peers:
-        return row.judged
-    return [value / row.goal for value in row.judged if value] if row.goal else []
+    """What the axis can show of a row: nothing where there is neither a peer nor a goal."""
+    unit = 1.0 if row.peers else row.goal
+    return [value / unit for value in row.judged if value > 0] if unit else []
 
 
 def _goal(row: Row) -> float | None:
@@ -81,9 +81,7 @@ def _ticks(low: float, high: float) -> list[float]:
     ]
 
 
-def _row(row: Row, scaled: Sequence[float], y: int, x: object) -> list[str]:
-    place = x
-    assert callable(place)
+def _row(row: Row, scaled: Sequence[float], y: int, place: Callable[[float], float]) -> list[str]:
     parts = [f'<text x="{MARGIN}" y="{y + 4}">{escape(row.name)}</text>']
     kind = row.verdict if row.verdict in ("met", "missed") else "undecided"
     goal = _goal(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -79,18 +80,18 @@ def finish(command: Sequence[str], *, timeout_s: float = 120.0, **more: Any) -> 
         start_new_session=True,
         **more,
     )
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
         output, errors = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         raise RunFailed(f"{command[0]} did not end within {timeout_s:.0f} s") from None
     finally:
         kill_group(process)
-    after = os.times()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode != 0:
         raise RunFailed(f"{command[0]} ended with {process.returncode}: {errors.strip()[-400:]}")
-    user = after.children_user - before.children_user
-    return output, user + after.children_system - before.children_system
+    user_s = after.ru_utime - before.ru_utime
+    return output, user_s + after.ru_stime - before.ru_stime
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:

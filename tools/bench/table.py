@@ -39,7 +39,7 @@ class Row:
     @classmethod
     def failed(cls, name: str, why: str, *, goal: float | None = None) -> Row:
         """A row of which nothing was measured."""
-        return cls(name, "", (), goal, failure=why)
+        return cls(name, "", [], goal, failure=why)
 
     @property
     def peer(self) -> str | None:
