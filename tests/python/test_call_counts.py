@@ -1,4 +1,4 @@
-"""How many calls each verb makes: the same few for one instance and for a thousand."""
+"""How many calls each verb makes and how much it reads: few calls, and each instance few times."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ LOOK = Counter(["DescribeInstances", "DescribeSecurityGroups", "DescribePlacemen
 
 #: Calls of each verb by number of instances, for the table.
 ROWS: dict[str, dict[str, Counter[str]]] = {}
+#: Bytes of the answers that each verb got, by number of instances.
+READ: dict[str, dict[str, int]] = {}
 
 
 @pytest.fixture
@@ -49,6 +51,8 @@ def count(
         since = len(cloud.stand_in.requests)
         call()
         calls = ROWS.setdefault(row, {})[verb] = Counter(cloud.actions(since))
+        read = sum(request.answer_bytes for request in cloud.stand_in.requests[since:])
+        READ.setdefault(row, {})[verb] = read
         return calls
 
     yield count
@@ -56,11 +60,13 @@ def count(
 
 
 def table() -> str:
-    """The numbers of calls, and of those the listings of instances."""
+    """The numbers of calls, and of kilobytes in their answers."""
     lines = [f"{'instances':24}" + "".join(f"{verb:>10}" for verb in VERBS)]
     for row, verbs in ROWS.items():
         totals = [verbs[verb].total() if verb in verbs else "" for verb in VERBS]
         lines.append(f"{row:24}" + "".join(f"{total:>10}" for total in totals))
+        kilobytes = [f"{READ[row][verb] / 1000:.0f} kB" if verb in verbs else "" for verb in VERBS]
+        lines.append(f"{'':24}" + "".join(f"{read:>10}" for read in kilobytes))
     return "\n".join(lines)
 
 
@@ -85,6 +91,9 @@ def test_calls_do_not_grow_with_the_cluster(cloud: Cloud, count: Count, instance
     assert destroyed.total() - destroyed["DescribeInstanceStatus"] <= 9
     assert cloud.tagged() == set()
     if instances == PAGE:
+        # What a launch answers, what started, and the cluster as a whole; states are small.
+        read = {verb: count / READ[row]["describe"] for verb, count in READ[row].items()}
+        assert (read["verify"], read["apply"] < 3.2, read["destroy"] < 1.7) == (1, True, True), read
         needs_a_second_page(cloud, count, plans[0])
 
 

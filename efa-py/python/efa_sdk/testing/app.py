@@ -60,6 +60,8 @@ class LoggedRequest:
     status: int = 0
     error_code: str | None = None
     dropped: bool = False
+    #: Of the answer's body.
+    answer_bytes: int = 0
 
 
 class Application:
@@ -101,7 +103,9 @@ class Application:
         if fault is not None:
             return self._fault(entry, fault)
         entry.status = reply.status
-        return _named(reply, request_id)
+        named = _named(reply, request_id)
+        entry.answer_bytes = len(named.body)
+        return named
 
     def _log(self, environ: Environ, body: bytes) -> LoggedRequest:
         service, region = _scope(environ, self.region)
