@@ -115,7 +115,7 @@ def document(kind: str, *, size: int = sys.maxsize, parts: int = sys.maxsize) ->
 
 
 def rows(run: Run) -> list[Row]:
-    megabytes = (0.1, 0.02) if run.quick else (100, 10)
+    megabytes = (0.1, 0.005) if run.quick else (100, 10)
     log_bytes, document_bytes = (int(MEGABYTE * size) for size in megabytes)
     with tempfile.TemporaryDirectory(prefix="efa-bench-") as folder:
         log = pathlib.Path(folder) / "train.log"
