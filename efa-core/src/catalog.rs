@@ -80,17 +80,14 @@ impl Catalog {
         Self::new(source, types)
     }
 
-    fn new(source: Source, types: Vec<InstanceType>) -> Self {
-        let mut sorted: Vec<InstanceType> = Vec::with_capacity(types.len());
-        for instance_type in types {
-            match sorted.binary_search_by(|t| order::natural(&t.name, &instance_type.name)) {
-                Ok(at) => sorted[at] = instance_type,
-                Err(at) => sorted.insert(at, instance_type),
-            }
-        }
+    fn new(source: Source, mut types: Vec<InstanceType>) -> Self {
+        // The sort keeps the order of equals, of which the first then stays.
+        types.reverse();
+        types.sort_by(|a, b| order::natural(&a.name, &b.name));
+        types.dedup_by(|a, b| order::natural(&a.name, &b.name).is_eq());
         Self {
             source,
-            types: sorted,
+            types,
             zones: None,
         }
     }

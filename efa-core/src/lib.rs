@@ -57,6 +57,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod account;
+#[cfg_attr(not(feature = "aws"), allow(dead_code))]
+mod answer;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod catalog;

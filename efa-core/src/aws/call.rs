@@ -40,4 +40,39 @@ macro_rules! read_pages {
     }};
 }
 
-pub(super) use {call, read_pages};
+/// Reads all pages of one call with an [`Answer`](crate::answer::Answer) of this crate.
+macro_rules! read_answers {
+    ($self:ident.$client:ident.$action:ident, $answer:path $(, $set:ident($value:expr))* $(,)?) => {{
+        $crate::aws::pace::wait(&$self.region, stringify!($action)).await;
+        let mut found = Vec::new();
+        let mut next_token: Option<String> = None;
+        loop {
+            let reading = $crate::aws::reading::Reading::of(&$answer);
+            let sent = $self
+                .$client
+                .$action()
+                $(.$set($value))*
+                .set_next_token(next_token.clone())
+                .customize()
+                .interceptor(reading.clone())
+                .send()
+                .await
+                .map_err(|error| {
+                    let (action, endpoint) = (stringify!($action), &$self.endpoint);
+                    $crate::aws::errors::from_sdk(error, action, endpoint, None)
+                });
+            let page = match sent.and_then(|_| reading.page()) {
+                Ok(page) => page,
+                Err(error) => break Err(error),
+            };
+            found.extend(page.items);
+            // The same token again would be asked for ever.
+            if page.next_token.is_none() || page.next_token == next_token {
+                break Ok(found);
+            }
+            next_token = page.next_token;
+        }
+    }};
+}
+
+pub(super) use {call, read_answers, read_pages};

@@ -3,28 +3,16 @@
 use aws_sdk_ec2::types as sdk;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
+pub(super) use crate::answer::present;
 use crate::ec2::{
-    Address, AttachedInterface, FreeInterface, Image, Instance, InstanceState, LaunchedWith,
-    Offering, Peer, PlacementGroup, RouteTable, Rule, SecurityGroup, Subnet, Tags, Vpc,
-    VpcEndpoint,
+    Address, FreeInterface, Image, InstanceState, LaunchedWith, Peer, PlacementGroup, RouteTable,
+    Rule, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::launch::{
     BlockDeviceMapping, CpuOptions, EbsVolume, PrivateDnsNameOptions, UserData, VolumeType,
 };
-use crate::types::{Architecture, CardIndex, DeviceIndex, InterfaceType, PlacementStrategy};
-
-/// A value that AWS's answer must hold.
-pub(super) fn present<T>(value: Option<T>, field: &'static str) -> Result<T> {
-    value.ok_or_else(|| {
-        Error::new(
-            Code::Ec2UnexpectedAnswer,
-            format!("AWS's answer lacks {field}"),
-        )
-        .with_cure("check the endpoint: it does not answer as AWS does")
-        .with_context("field", field)
-    })
-}
+use crate::types::{Architecture, PlacementStrategy};
 
 pub(super) fn index(value: Option<i32>, field: &'static str) -> Result<u32> {
     present(value.and_then(|value| u32::try_from(value).ok()), field)
@@ -41,15 +29,6 @@ pub(super) fn tags(tags: Option<Vec<sdk::Tag>>) -> Tags {
 /// EC2 answers "none" with an empty string in places.
 pub(super) fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
-}
-
-pub(super) fn offering(offering: sdk::InstanceTypeOffering) -> Result<Offering> {
-    Ok(Offering {
-        instance_type: present(offering.instance_type, "InstanceType")?
-            .as_str()
-            .to_owned(),
-        availability_zone: present(offering.location, "Location")?,
-    })
 }
 
 pub(super) fn vpc(vpc: sdk::Vpc) -> Result<Vpc> {
@@ -235,15 +214,6 @@ pub(super) fn placement_group(group: sdk::PlacementGroup) -> Result<PlacementGro
     })
 }
 
-pub(super) fn reservation(reservation: sdk::Reservation) -> Result<Vec<Instance>> {
-    reservation
-        .instances
-        .unwrap_or_default()
-        .into_iter()
-        .map(instance)
-        .collect()
-}
-
 pub(super) fn instance_state(status: sdk::InstanceStatus) -> Result<(String, InstanceState)> {
     let state = status.instance_state.and_then(|state| state.name);
     let state = present(state, "InstanceState.Name")?;
@@ -251,52 +221,6 @@ pub(super) fn instance_state(status: sdk::InstanceStatus) -> Result<(String, Ins
         present(status.instance_id, "InstanceId")?,
         InstanceState::from(state.as_str()),
     ))
-}
-
-pub(super) fn instance(instance: sdk::Instance) -> Result<Instance> {
-    let state = present(instance.state.and_then(|state| state.name), "State.Name")?;
-    let placement = present(instance.placement, "Placement")?;
-    let mut interfaces = instance
-        .network_interfaces
-        .unwrap_or_default()
-        .into_iter()
-        .map(attached_interface)
-        .collect::<Result<Vec<_>>>()?;
-    interfaces.sort_by_key(|interface| (interface.network_card_index, interface.device_index));
-    let primary = interfaces.first();
-    let of_primary = || primary.and_then(|primary| primary.ipv6_addresses.first().cloned());
-    let ipv6_address = non_empty(instance.ipv6_address).or_else(of_primary);
-    Ok(Instance {
-        instance_id: present(instance.instance_id, "InstanceId")?,
-        instance_type: present(instance.instance_type, "InstanceType")?
-            .as_str()
-            .to_owned(),
-        state: InstanceState::from(state.as_str()),
-        state_reason: instance.state_reason.and_then(state_reason),
-        image_id: instance.image_id.unwrap_or_default(),
-        subnet_id: non_empty(instance.subnet_id),
-        availability_zone: placement.availability_zone.unwrap_or_default(),
-        placement_group_name: non_empty(placement.group_name),
-        private_ip_address: non_empty(instance.private_ip_address),
-        ipv6_address,
-        public_ip_address: non_empty(instance.public_ip_address),
-        imds_v2_required: instance
-            .metadata_options
-            .is_some_and(|options| options.http_tokens == Some(sdk::HttpTokensState::Required)),
-        lifecycle: instance
-            .instance_lifecycle
-            .map(|lifecycle| lifecycle.as_str().to_owned()),
-        capacity_reservation_id: non_empty(instance.capacity_reservation_id),
-        iam_instance_profile_arn: instance
-            .iam_instance_profile
-            .and_then(|profile| non_empty(profile.arn)),
-        launch_index: instance
-            .ami_launch_index
-            .and_then(|index| u32::try_from(index).ok())
-            .unwrap_or(0),
-        interfaces,
-        tags: tags(instance.tags),
-    })
 }
 
 /// Ids of the volumes that go with the instance, the root volume's first. One that was attached
@@ -406,54 +330,6 @@ pub(super) fn decoded(text: String) -> Result<UserData> {
     present(user_data, "UserData.Value as base64 of a text or of gzip")
 }
 
-/// EC2's message, which begins with the code of the reason.
-fn state_reason(reason: sdk::StateReason) -> Option<String> {
-    match (non_empty(reason.code), non_empty(reason.message)) {
-        (Some(code), Some(message)) if !message.starts_with(&code) => {
-            Some(format!("{code}: {message}"))
-        }
-        (code, message) => message.or(code),
-    }
-}
-
-fn attached_interface(interface: sdk::InstanceNetworkInterface) -> Result<AttachedInterface> {
-    let attachment = present(interface.attachment, "NetworkInterface.Attachment")?;
-    let mut group_ids: Vec<String> = interface
-        .groups
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|group| group.group_id)
-        .collect();
-    group_ids.sort();
-    Ok(AttachedInterface {
-        network_interface_id: present(interface.network_interface_id, "NetworkInterfaceId")?,
-        // EC2 leaves the card out on types that have one.
-        network_card_index: CardIndex::new(index(
-            attachment.network_card_index.or(Some(0)),
-            "NetworkCardIndex",
-        )?),
-        device_index: DeviceIndex::new(index(attachment.device_index, "DeviceIndex")?),
-        interface_type: InterfaceType::from(
-            interface.interface_type.as_deref().unwrap_or("interface"),
-        ),
-        subnet_id: interface.subnet_id.unwrap_or_default(),
-        group_ids,
-        private_ip_address: non_empty(interface.private_ip_address),
-        ipv6_addresses: interface
-            .ipv6_addresses
-            .into_iter()
-            .flatten()
-            .filter_map(|address| address.ipv6_address)
-            .collect(),
-        public_ip: non_empty(
-            interface
-                .association
-                .and_then(|association| association.public_ip),
-        ),
-        delete_on_termination: attachment.delete_on_termination.unwrap_or(false),
-    })
-}
-
 pub(super) fn free_interface(interface: sdk::NetworkInterface) -> Result<FreeInterface> {
     Ok(FreeInterface {
         network_interface_id: present(interface.network_interface_id, "NetworkInterfaceId")?,
@@ -537,26 +413,5 @@ mod tests {
         assert_eq!(ours.default_route_target, None);
         assert_eq!(ours.default_ipv6_route_target.as_deref(), Some("eigw-1"));
         assert_eq!(ours.nat64_route_target.as_deref(), Some("nat-1"));
-    }
-
-    #[test]
-    fn an_instance_says_where_its_capacity_came_from() {
-        let described = sdk::Instance::builder()
-            .instance_id("i-1")
-            .instance_type(sdk::InstanceType::from("p5.48xlarge"))
-            .state(
-                sdk::InstanceState::builder()
-                    .name(sdk::InstanceStateName::Running)
-                    .build(),
-            )
-            .placement(sdk::Placement::builder().build())
-            .instance_lifecycle(sdk::InstanceLifecycleType::CapacityBlock)
-            .capacity_reservation_id("cr-1")
-            .iam_instance_profile(sdk::IamInstanceProfile::builder().arn("arn:1").build())
-            .build();
-        let ours = instance(described).unwrap();
-        assert_eq!(ours.lifecycle.as_deref(), Some("capacity-block"));
-        assert_eq!(ours.capacity_reservation_id.as_deref(), Some("cr-1"));
-        assert_eq!(ours.iam_instance_profile_arn.as_deref(), Some("arn:1"));
     }
 }

@@ -3,18 +3,19 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::config::retry::RetryConfig;
-use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types as sdk;
 
 use super::attempts::Counted;
-use super::call::{call, read_pages};
+use super::call::{call, read_answers, read_pages};
 use super::errors::{absent, from_sdk};
 use super::pace;
+use super::reading::Reading;
 use super::request::{filters, ip_permission, number, tag_specifications};
 use super::retry::NoCapacityIsFinal;
 use super::sdk::AwsSdk;
-use super::{capacity, convert, instance_type, launch};
+use super::{capacity, convert, launch};
+use crate::answer::{INSTANCE_TYPES, INSTANCES, LAUNCHED, OFFERINGS};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
@@ -36,16 +37,19 @@ const TOPOLOGY_BATCH: usize = 100;
 const STATUS_BATCH: usize = 100;
 
 impl AwsSdk {
-    async fn launch(&self, request: RunInstancesFluentBuilder) -> Result<RunInstancesOutput> {
+    async fn launch(&self, request: RunInstancesFluentBuilder) -> Result<Reading<Instance>> {
         pace::wait(&self.region, "run_instances").await;
         let attempts = Counted::new();
+        let reading = Reading::of(&LAUNCHED);
         request
             .customize()
             .config_override(Builder::new().retry_classifier(NoCapacityIsFinal))
             .interceptor(attempts.clone())
+            .interceptor(reading.clone())
             .send()
             .await
-            .map_err(|error| from_sdk(error, "run_instances", &self.endpoint, Some(&attempts)))
+            .map_err(|error| from_sdk(error, "run_instances", &self.endpoint, Some(&attempts)))?;
+        Ok(reading)
     }
 }
 
@@ -56,18 +60,18 @@ impl Ec2 for AwsSdk {
     }
 
     async fn describe_instance_types(&self, by: &[Filter]) -> Result<Vec<InstanceType>> {
-        read_pages!(
+        read_answers!(
             self.ec2.describe_instance_types,
-            instance_type::convert,
+            INSTANCE_TYPES,
             max_results(INSTANCE_TYPES_PAGE),
             set_filters(filters(by))
         )
     }
 
     async fn describe_instance_type_offerings(&self, by: &[Filter]) -> Result<Vec<Offering>> {
-        read_pages!(
+        read_answers!(
             self.ec2.describe_instance_type_offerings,
-            convert::offering,
+            OFFERINGS,
             location_type(sdk::LocationType::AvailabilityZone),
             max_results(PAGE),
             set_filters(filters(by))
@@ -181,9 +185,9 @@ impl Ec2 for AwsSdk {
     }
 
     async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {
-        let reservations: Result<Vec<Vec<Instance>>> = read_pages!(
+        let reservations: Result<Vec<Vec<Instance>>> = read_answers!(
             self.ec2.describe_instances,
-            convert::reservation,
+            INSTANCES,
             max_results(PAGE),
             set_filters(filters(by))
         );
@@ -371,8 +375,7 @@ impl Ec2 for AwsSdk {
 
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
         let answer = self.launch(launch::builder(&self.ec2, request)?).await?;
-        let instances = answer.instances.unwrap_or_default();
-        instances.into_iter().map(convert::instance).collect()
+        Ok(answer.page()?.items)
     }
 
     async fn launched_with(&self, id: &str) -> Result<LaunchedWith> {

@@ -7,12 +7,8 @@ use std::str::Chars;
 /// Family first, then size; digits compare as numbers, so `2xlarge` comes before `16xlarge`,
 /// and sizes that begin with a number before `metal`.
 pub(super) fn natural(a: &str, b: &str) -> Ordering {
-    let halves = |name: &str| {
-        name.split_once('.')
-            .map(|(f, s)| (f.to_owned(), s.to_owned()))
-    };
-    match (halves(a), halves(b)) {
-        (Some((fa, sa)), Some((fb, sb))) => chunks(&fa, &fb).then_with(|| chunks(&sa, &sb)),
+    match (a.split_once('.'), b.split_once('.')) {
+        (Some((fa, sa)), Some((fb, sb))) => chunks(fa, fb).then_with(|| chunks(sa, sb)),
         _ => chunks(a, b),
     }
     .then_with(|| a.cmp(b))

@@ -1,5 +1,7 @@
 //! DescribeInstanceStatus while instances start, and DescribeInstances once they have.
 
+use std::collections::HashSet;
+
 use super::states::{States, count};
 use super::steps::{Steps, timeout};
 use crate::ec2::{Instance, InstanceState};
@@ -83,10 +85,11 @@ async fn read_in_full(
         .aws
         .describe_instances(&[tags::cluster_filter(name)])
         .await?;
+    let ids: HashSet<&String> = instance_ids.iter().collect();
     let ours = || {
         instances
             .iter()
-            .filter(|instance| instance_ids.contains(&instance.instance_id))
+            .filter(|instance| ids.contains(&instance.instance_id))
     };
     let lost = |i: &&Instance| !matches!(i.state, InstanceState::Pending | InstanceState::Running);
     let lost: Vec<&Instance> = ours().filter(lost).collect();
@@ -146,9 +149,10 @@ fn instance_lost(lost: &Instance) -> Error {
 /// A launch of the cluster that EC2 did not show before: of an `apply` that was interrupted, or
 /// of another one at the same time.
 fn stray(instances: &[Instance], known: &[&[String]]) -> Option<Error> {
+    let known: HashSet<&String> = known.iter().copied().flatten().collect();
     let live = |i: &&Instance| {
         matches!(i.state, InstanceState::Pending | InstanceState::Running)
-            && !known.iter().any(|ids| ids.contains(&i.instance_id))
+            && !known.contains(&i.instance_id)
     };
     let found = instances.iter().find(live)?;
     let error = Error::new(

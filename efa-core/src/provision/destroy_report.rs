@@ -1,5 +1,7 @@
 //! What `destroy` removed.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::progress::Action;
@@ -53,6 +55,8 @@ pub(super) struct Removal {
     pub(super) report: DestroyReport,
     /// Whether a further look is needed.
     pub(super) doubtful: bool,
+    /// What the report has.
+    told: HashSet<Leftover>,
 }
 
 impl Removal {
@@ -64,6 +68,7 @@ impl Removal {
                 notes: Vec::new(),
             },
             doubtful: false,
+            told: HashSet::new(),
         }
     }
 
@@ -106,7 +111,7 @@ impl Removal {
             resource_type: resource_type.to_owned(),
             id: id.to_owned(),
         };
-        if !self.report.removed.contains(&removed) {
+        if self.told.insert(removed.clone()) {
             steps.tell(Action::Removed, resource_type, id, "");
             self.report.removed.push(removed);
         }

@@ -1,6 +1,6 @@
 //! TerminateInstances, and DescribeInstanceStatus until they are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::destroy_report::Removal;
@@ -47,6 +47,7 @@ async fn end(
 ) -> Result<Vec<Instance>> {
     let mut watch = Watch::new(steps, name);
     let mut shown: Vec<Instance> = Vec::new();
+    let mut shown_ids: HashSet<String> = HashSet::new();
     let mut asked: BTreeMap<String, Duration> = BTreeMap::new();
     loop {
         let mut live = live_instances(steps.aws, name).await?;
@@ -56,7 +57,7 @@ async fn end(
             return Ok(shown);
         }
         for instance in &live {
-            if !shown.iter().any(|i| i.instance_id == instance.instance_id) {
+            if shown_ids.insert(instance.instance_id.clone()) {
                 shown.push(instance.clone());
             }
         }
