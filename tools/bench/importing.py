@@ -25,6 +25,8 @@ PROGRAMS = {"nothing": "pass", "query": QUERY, "aio": AIO, "boto3": CLIENT}
 def rows(run: Run) -> list[Row]:
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
     environment |= {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    # Users keep what was compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def program(code: str) -> Callable[[], float]:
         def once() -> float:

@@ -113,7 +113,7 @@ fn memory_mib(device: Element<'_>) -> u64 {
     u64::from(memory.map_or(0, |memory| count(memory, "sizeInMiB")))
 }
 
-/// Counts and sizes are never negative; an answer that says so is taken as 0.
+/// Counts and sizes are never negative; an negative answer is taken as 0.
 fn count(of: Element<'_>, name: &str) -> u32 {
     of.value(name).unwrap_or(0)
 }
