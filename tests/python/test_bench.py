@@ -38,7 +38,8 @@ def against(ours: list[float | None], theirs: list[float | None], goal: float = 
         ([9] * 8 + [20] * 2, [10] * 10, "undecided"),
         # Each round is compared with itself: here all are 0.9, and the medians say nothing.
         ([9, 90, 900], [10, 100, 1000], "met"),
-        ([None, None, 9], [10, 10, 10], "met"),
+        ([None, 9, 9, 9], [10, 10, 10, 10], "met"),
+        ([None, 9, 9], [10, 10, 10], "undecided"),
         ([None, None], [10, 10], "not measured"),
         ([9, 9], [None, None], "not measured"),
     ],
@@ -51,12 +52,12 @@ def test_a_verdict_is_decided_by_nearly_all_rounds(
 
 @pytest.mark.unit
 def test_the_best_peer_counts_and_more_may_be_better() -> None:
-    peers = {"slow": [20, 20], "fast": [10, 10], "broken": [None, None]}
-    row = Row("latency", "µs", [12, 12], 1.0, peers=peers)
+    peers = {"slow": [20] * 3, "fast": [10] * 3, "broken": [None] * 3}
+    row = Row("latency", "µs", [12] * 3, 1.0, peers=peers)
     assert (row.peer, row.median, row.verdict) == ("fast", 1.2, "missed")
-    row = Row("bandwidth", "GB/s", [12, 12], 1.0, better="higher", peers=peers)
+    row = Row("bandwidth", "GB/s", [12] * 3, 1.0, better="higher", peers=peers)
     assert (row.peer, row.median, row.verdict) == ("slow", 0.6, "missed")
-    assert Row("bandwidth", "GB/s", [21, 22], 20.0, better="higher").verdict == "met"
+    assert Row("bandwidth", "GB/s", [21, 22, 23], 20.0, better="higher").verdict == "met"
     assert Row("no goal", "s", [1.0]).verdict == "-"
 
 
@@ -64,12 +65,12 @@ def test_the_best_peer_counts_and_more_may_be_better() -> None:
 def test_a_table_says_every_verdict_and_why() -> None:
     rows = [
         against([9, 9.5, 9], [10, 10, 10]),
-        Row("absolute", "s", [1.5], 1.0, note="The next idea."),
+        Row("absolute", "s", [1.5, 1.4, 1.6], 1.0, note="The next idea."),
         Row.failed("broken", "it ended with 1"),
     ]
     assert markdown(rows).splitlines()[2:] == [
         "| a | 9.00 ms | 10.0 ms (peer) | 0.900 | 0.900 to 0.950 | 3 | ≤ 1.00 | met |",
-        "| absolute | 1.50 s | - | - | 1.50 to 1.50 | 1 | ≤ 1.00 s | **missed** |",
+        "| absolute | 1.50 s | - | - | 1.40 to 1.60 | 3 | ≤ 1.00 s | **missed** |",
         "| broken | - | - | - | - | 0 | - | **not measured** |",
         "",
         "- **absolute**: The next idea.",
@@ -144,7 +145,7 @@ def test_a_group_that_fails_is_a_row_and_the_others_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     document = tmp_path / "benchmarks.md"
-    document.write_text(f"# Head\n\n{bench.BEGIN}\nold\n{bench.END}\nend\n")
+    document.write_text(f"# Head\n\n{bench.BEGIN}\nthe table before\n{bench.END}\nend\n")
     # There is no such module.
     monkeypatch.setattr(bench, "GROUPS", {"missing": 1})
     monkeypatch.setattr(bench.machine, "STEADY_SAMPLES", 2)
@@ -152,7 +153,7 @@ def test_a_group_that_fails_is_a_row_and_the_others_are_written(
     text = document.read_text()
     assert text.startswith(f"# Head\n\n{bench.BEGIN}\n")
     assert text.endswith(f"{bench.END}\nend\n")
-    assert "old" not in text
+    assert "the table before" not in text
     assert "| missing | - | - | - | - | 0 | - | **not measured** |" in text
     assert "0 met, 0 missed, 0 undecided, 1 not measured" in text
     assert (tmp_path / "images" / "bench-missing.svg").exists()

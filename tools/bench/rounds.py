@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-#: With fewer no point is decided; they are run even where the time is over.
-FEWEST_ROUNDS = 3
+from .table import FEWEST_ROUNDS
 
 
 class RunFailed(Exception):
@@ -32,7 +31,7 @@ class Run:
     end: float
 
     def rounds(self, most: int, *, end: float | None = None) -> Iterator[int]:
-        """Numbers of rounds: `most` of them, fewer where the time (or `end` before it) is over."""
+        """Numbers of rounds: `most`, or once the time (or `end` before it) is over the fewest."""
         end = min(self.end, end or self.end)
         for turn in range(1 if self.quick else most):
             if turn >= FEWEST_ROUNDS and time.monotonic() >= end:

@@ -11,8 +11,10 @@ from typing import Any, Literal
 #: One value for each round; None where the program gave no result.
 Values = Sequence[float | None]
 
-#: Of the rounds, how many may be on the other side of the goal than the median.
+#: Of the rounds, the share that may be on the other side of the goal than the rest.
 DISSENT = 0.1
+#: With fewer rounds nothing is decided.
+FEWEST_ROUNDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +75,13 @@ class Row:
 
     @property
     def verdict(self) -> Literal["met", "missed", "undecided", "not measured", "-"]:
-        """Decided where at most a tenth of the rounds are on the other side of the goal."""
+        """Decided by three rounds or more, of which at most a tenth contradict the rest."""
         if not self.judged:
             return "not measured"
         if self.goal is None:
             return "-"
+        if len(self.judged) < FEWEST_ROUNDS:
+            return "undecided"
         met = sum(self.reaches(value) for value in self.judged)
         allowed = math.floor(DISSENT * len(self.judged))
         if len(self.judged) - met <= allowed:
