@@ -71,7 +71,10 @@ pub(crate) const FI_AV_TABLE: c_int = 2;
 pub(crate) const FI_THREAD_DOMAIN: c_int = 3;
 pub(crate) const FI_CQ_FORMAT_DATA: c_int = 3;
 pub(crate) const FI_WAIT_NONE: c_int = 0;
+pub(crate) const FI_WAIT_FD: c_int = 3;
 pub(crate) const FI_BUS_PCI: c_int = 1;
+/// `FI_GETWAIT` of the control commands: what a queue is waited on with.
+pub(crate) const FI_GETWAIT: c_int = 5;
 /// `FI_ENABLE` of the control commands.
 pub(crate) const FI_ENABLE: c_int = 6;
 
@@ -294,6 +297,8 @@ c_structs! {
         domain: Option<unsafe extern "C" fn(*mut FidFabric, *mut FiInfo, *mut *mut FidDomain, *mut c_void) -> c_int>;
         passive_ep: Unused;
         eq_open: Option<unsafe extern "C" fn(*mut FidFabric, *mut FiEqAttr, *mut *mut FidEq, *mut c_void) -> c_int>;
+        wait_open: Unused;
+        trywait: Option<unsafe extern "C" fn(*mut FidFabric, *mut *mut Fid, c_int) -> c_int>;
     }
     FidFabric = "fid_fabric" {
         fid: Fid;

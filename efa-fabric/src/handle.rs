@@ -5,6 +5,7 @@
 //! it; the library, which many share, is an `Arc`.
 
 use std::ffi::{c_char, c_int};
+use std::os::fd::RawFd;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -237,7 +238,7 @@ pub(crate) struct Event {
 /// `fi_domain`.
 pub(crate) struct Domain {
     handle: Handle<FidDomain>,
-    _fabric: Rc<Fabric>,
+    fabric: Rc<Fabric>,
 }
 
 impl Domain {
@@ -260,7 +261,7 @@ impl Domain {
         let handle = Handle::opened(library, "fi_domain", code, object)?;
         Ok(Self {
             handle,
-            _fabric: Rc::clone(fabric),
+            fabric: Rc::clone(fabric),
         })
     }
 
@@ -270,20 +271,46 @@ impl Domain {
     }
 }
 
-/// `fi_cq_open`, polled and never waited on.
+/// What a thread may sleep on until something is to be read from a completion queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bell {
+    /// Nothing: the queue is only read.
+    Absent,
+    /// There may be something to read already.
+    Rings,
+    /// This descriptor, which will be readable then.
+    At(RawFd),
+}
+
+/// `fi_cq_open`: read again and again, and slept on where it has a descriptor.
 pub(crate) struct CompletionQueue {
     handle: Handle<FidCq>,
-    _domain: Rc<Domain>,
+    domain: Rc<Domain>,
+    descriptor: Option<RawFd>,
 }
 
 impl CompletionQueue {
-    pub(crate) fn open(domain: &Rc<Domain>, size: usize) -> Result<Self> {
+    /// A queue for so many completions; `is_slept_on` asks for a descriptor.
+    pub(crate) fn open(domain: &Rc<Domain>, size: usize, is_slept_on: bool) -> Result<Self> {
+        if is_slept_on && let Ok(queue) = Self::open_with(domain, size, ffi::FI_WAIT_FD) {
+            let descriptor = queue.wait_descriptor();
+            if descriptor.is_some() {
+                return Ok(Self {
+                    descriptor,
+                    ..queue
+                });
+            }
+        }
+        Self::open_with(domain, size, ffi::FI_WAIT_NONE)
+    }
+
+    fn open_with(domain: &Rc<Domain>, size: usize, wait_object: c_int) -> Result<Self> {
         let library = domain.handle.library();
         let mut attribute = Padded::new(FiCqAttr {
             size,
             flags: 0,
             format: ffi::FI_CQ_FORMAT_DATA,
-            wait_obj: ffi::FI_WAIT_NONE,
+            wait_obj: wait_object,
             signaling_vector: 0,
             wait_cond: 0,
             wait_set: std::ptr::null_mut(),
@@ -303,8 +330,43 @@ impl CompletionQueue {
         let handle = Handle::opened(library, "fi_cq_open", code, object)?;
         Ok(Self {
             handle,
-            _domain: Rc::clone(domain),
+            domain: Rc::clone(domain),
+            descriptor: None,
         })
+    }
+
+    /// `FI_GETWAIT`: the descriptor, which is the library's.
+    fn wait_descriptor(&self) -> Option<RawFd> {
+        let control = checked_op!(self.handle.ops(), FiOps, control)?;
+        let mut descriptor: RawFd = -1;
+        // SAFETY: the queue is open with FI_WAIT_FD, for which the argument is an int's address.
+        let code = unsafe {
+            control(
+                self.handle.fid(),
+                ffi::FI_GETWAIT,
+                (&raw mut descriptor).cast(),
+            )
+        };
+        (code == 0 && descriptor >= 0).then_some(descriptor)
+    }
+
+    /// Where a thread may sleep now. Asked before each sleep: what came before it rings no more.
+    pub(crate) fn bell(&self) -> Bell {
+        let Some(descriptor) = self.descriptor else {
+            return Bell::Absent;
+        };
+        let fabric = &self.domain.fabric.handle;
+        // SAFETY: the fabric is open.
+        let table = unsafe { (*fabric.as_ptr()).ops };
+        let Some(try_wait) = checked_op!(table, FiOpsFabric, trywait) else {
+            return Bell::Absent;
+        };
+        let mut queue = self.handle.fid();
+        // SAFETY: fabric and queue are open, and the array has one element, as is said.
+        match unsafe { try_wait(fabric.as_ptr(), &raw mut queue, 1) } {
+            0 => Bell::At(descriptor),
+            _ => Bell::Rings,
+        }
     }
 
     pub(crate) fn handle(&self) -> &Handle<FidCq> {

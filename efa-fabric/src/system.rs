@@ -2,8 +2,10 @@
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Size of the file system that a path is on, in bytes.
 pub(crate) fn filesystem_bytes(path: &Path) -> Option<u64> {
@@ -19,6 +21,41 @@ pub(crate) fn filesystem_bytes(path: &Path) -> Option<u64> {
     // 32 bits on macOS.
     #[allow(clippy::useless_conversion)]
     u64::from(answer.f_blocks).checked_mul(answer.f_frsize)
+}
+
+/// Sleeps until one of the descriptors can be read or is at its end, at most for `limit`, which is
+/// exact to the microsecond: poll(2) has milliseconds. Without any, it just sleeps.
+pub(crate) fn wait_readable(descriptors: [Option<RawFd>; 2], limit: Duration) {
+    if descriptors == [None, None] {
+        std::thread::sleep(limit);
+        return;
+    }
+    // SAFETY: an empty set is made, and numbers below FD_SETSIZE are added; pselect(2) reads and
+    // writes no more than the set and the limit, which live during the call.
+    unsafe {
+        let mut set = MaybeUninit::<libc::fd_set>::zeroed().assume_init();
+        let mut count = 0;
+        for descriptor in descriptors.into_iter().flatten() {
+            if descriptor as usize >= libc::FD_SETSIZE {
+                std::thread::sleep(limit.min(Duration::from_millis(1)));
+                return;
+            }
+            libc::FD_SET(descriptor, &raw mut set);
+            count = count.max(descriptor + 1);
+        }
+        let limit = libc::timespec {
+            tv_sec: limit.as_secs() as libc::time_t,
+            tv_nsec: libc::c_long::from(limit.subsec_nanos()),
+        };
+        libc::pselect(
+            count,
+            &raw mut set,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &raw const limit,
+            std::ptr::null(),
+        );
+    }
 }
 
 /// Processors that the calling thread may use, in order.

@@ -12,6 +12,7 @@ use super::calls::{Messages, Post, Rma};
 use crate::cuda::{DmaBuf, Gpu, Missing, missing};
 use crate::error::{Code, Error, Result};
 use crate::ffi::{self, FiContext2, FiCqDataEntry, FidCq, FidEp, checked_op};
+use crate::handle::Bell;
 use crate::handle::region::{DeviceMemory, MemoryRegion, Registration};
 use crate::library::Version;
 use crate::memory::{Arena, Buffer};
@@ -457,6 +458,12 @@ impl Lane {
             self.complete(&entry)?;
         }
         Ok(count)
+    }
+
+    /// What may be slept on until there is something to read.
+    #[cold]
+    pub(crate) fn bell(&self) -> Bell {
+        self.endpoint.cq.bell()
     }
 
     /// Something that has arrived; its receive must be posted again to be used again.

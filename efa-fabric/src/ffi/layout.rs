@@ -148,7 +148,7 @@ fn program() -> String {
 }
 
 /// Constants that all headers since 1.17 have, and most since 1.9.
-const CONSTANTS: [(&str, i64); 37] = [
+const CONSTANTS: [(&str, i64); 39] = [
     ("FI_MSG", super::FI_MSG as i64),
     ("FI_RMA", super::FI_RMA as i64),
     ("FI_TAGGED", super::FI_TAGGED as i64),
@@ -178,6 +178,8 @@ const CONSTANTS: [(&str, i64); 37] = [
     ("FI_THREAD_DOMAIN", super::FI_THREAD_DOMAIN as i64),
     ("FI_CQ_FORMAT_DATA", super::FI_CQ_FORMAT_DATA as i64),
     ("FI_WAIT_NONE", super::FI_WAIT_NONE as i64),
+    ("FI_WAIT_FD", super::FI_WAIT_FD as i64),
+    ("FI_GETWAIT", super::FI_GETWAIT as i64),
     ("FI_BUS_PCI", super::FI_BUS_PCI as i64),
     ("FI_ENABLE", super::FI_ENABLE as i64),
     ("FI_MR_HMEM", super::FI_MR_HMEM as i64),

@@ -1,6 +1,7 @@
 //! How the two sides of a probe talk outside the fabric: frames over TCP, or over a channel of
 //! this process.
 
+use std::os::fd::RawFd;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use efa_core::text::plain;
@@ -118,6 +119,10 @@ pub(crate) trait Channel {
     fn send(&mut self, frame: &Frame) -> Result<()>;
     /// The next frame, if one is there. An error if the other side is gone.
     fn poll(&mut self) -> Result<Option<Frame>>;
+    /// What is readable when the next frame is there, after a poll that found none.
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
 }
 
 /// One end of a path inside this process.

@@ -114,18 +114,18 @@ impl<'a> Guard<'a> {
     /// Nothing happened in a poll: now and then, looks at everything. Whether it looked at
     /// the deadline, which is when other rare checks are due.
     #[inline]
-    pub(crate) fn idle(&mut self) -> Result<bool> {
+    pub(crate) fn idle(&mut self, lane: Option<&Lane>) -> Result<bool> {
         self.idle = self.idle.wrapping_add(1);
         // Also between sleeps there are many polls: a provider may move a few KiB in each.
         if self.idle.is_multiple_of(IDLE_POLLS) {
-            self.still_idle()
+            self.still_idle(lane)
         } else {
             Ok(false)
         }
     }
 
     #[cold]
-    fn still_idle(&mut self) -> Result<bool> {
+    fn still_idle(&mut self, lane: Option<&Lane>) -> Result<bool> {
         let now = now_ns();
         if self.quiet_since_ns == 0 {
             self.quiet_since_ns = now;
@@ -133,7 +133,7 @@ impl<'a> Guard<'a> {
         if now.saturating_sub(self.quiet_since_ns) < LOOK_NS {
             return self.tick(now);
         }
-        self.look(now)
+        self.look(now, lane)
     }
 
     /// Something arrived, or was completed.
@@ -161,12 +161,12 @@ impl<'a> Guard<'a> {
     }
 
     #[cold]
-    fn look(&mut self, now: u64) -> Result<bool> {
+    fn look(&mut self, now: u64, lane: Option<&Lane>) -> Result<bool> {
         if now >= self.next_look_ns {
             self.next_look_ns = now.saturating_add(LOOK_NS);
             self.receive()?;
             if self.inbox.is_none() {
-                self.rest(now);
+                self.rest(now, lane);
             }
             // Two spinning sides may share a processor.
             std::thread::yield_now();
@@ -247,7 +247,7 @@ impl<'a> Guard<'a> {
                         "another of the probes that were to start together failed",
                     ));
                 }
-                Signal::Wait => drop(self.look(now_ns())?),
+                Signal::Wait => drop(self.look(now_ns(), None)?),
             }
         }
     }
@@ -289,14 +289,14 @@ impl<'a> Guard<'a> {
                         if let Some(error) = lane.event() {
                             return Err(error);
                         }
-                        self.look(now_ns())?;
+                        self.look(now_ns(), Some(lane))?;
                     }
                 }
                 None => {
-                    self.look(now_ns())?;
+                    self.look(now_ns(), None)?;
                     // There is no fabric to keep going yet: nobody needs to spin.
                     if self.inbox.is_none() && self.nap.is_zero() {
-                        std::thread::sleep(FIRST_NAP);
+                        self.sleep(FIRST_NAP, None);
                     }
                 }
             }
@@ -389,18 +389,18 @@ mod tests {
         guard.next_check_ns = u64::MAX;
         for _ in 0..10_000 {
             for _ in 0..IDLE_POLLS - 1 {
-                guard.idle().unwrap();
+                guard.idle(None).unwrap();
             }
             guard.busy();
         }
         assert_eq!(guard.quiet_since_ns, 0);
         let start = now_ns();
         while now_ns() - start < 2 * LOOK_NS {
-            guard.idle().unwrap();
+            guard.idle(None).unwrap();
         }
         // The clock was read each 64th time: at least once when it was late enough.
         for _ in 0..IDLE_POLLS {
-            guard.idle().unwrap();
+            guard.idle(None).unwrap();
         }
         drop(guard);
         assert!((1..100).contains(&asked.0), "{}", asked.0);

@@ -38,7 +38,8 @@ pub enum Buffers {
 pub enum Wait {
     /// Asks again and again, and offers the processor to others between: a core for each side.
     Spin,
-    /// Does so for a while, and then sleeps between questions, 50 µs at first and 1 ms at last.
+    /// Does so for a while, and then naps, 50 µs at first and 20 ms at last, until the other side says
+    /// something; `tcp` of libfabric 2.x is woken by messages too.
     ///
     /// The while is 50 µs between measurements. During one it is 20 ms and 10 ns for each byte of
     /// a message, more than any transfer of a network that works: sleep is then not part of what

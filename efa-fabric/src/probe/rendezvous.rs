@@ -5,6 +5,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Frame, gone};
@@ -204,6 +205,10 @@ impl Channel for Tcp {
             }
             Err(error) => Err(gone().with_context("peer", self.peer).with_source(error)),
         }
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(self.stream.as_raw_fd())
     }
 }
 

@@ -288,7 +288,7 @@ impl Traffic {
     /// Nothing arrived: watches the deadline, the other side and the provider's own errors.
     #[inline]
     pub(crate) fn idle(&self, guard: &mut Guard<'_>) -> Result<()> {
-        match guard.idle()? {
+        match guard.idle(Some(&self.lane))? {
             true => self.lane.event().map_or(Ok(()), Err),
             false => Ok(()),
         }
