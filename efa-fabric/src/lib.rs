@@ -72,6 +72,8 @@
 #[forbid(unsafe_code)]
 pub mod acceptance;
 mod clock;
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod counted;
 mod cuda;
 #[forbid(unsafe_code)]
 mod demand;

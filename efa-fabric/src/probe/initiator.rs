@@ -258,6 +258,10 @@ fn bandwidth(
     ))
 }
 
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[path = "initiator/watched.rs"]
+mod watched;
+
 #[cfg(test)]
 mod tests {
     use super::*;
