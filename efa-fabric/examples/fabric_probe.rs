@@ -24,7 +24,7 @@ use efa_fabric::{
 const USAGE: &str = "usage: fabric_probe list | loopback PROVIDER | serve ADDRESS:PORT | \
                      connect HOST:PORT PROVIDER   [--sizes 64,4096] [--budget-ms 250] [--iterations N] \
                      [--window 64] [--deadline-s 60] [--distinct] [--operation message|tagged|write|write_data|read] \
-                     [--bidirectional] [--spin] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
+                     [--bidirectional] [--spin] [--only latency|bandwidth] [--fabric F] [--domain D] [--source ADDRESS] [--json]";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -146,6 +146,10 @@ impl Arguments {
                 }
                 "deadline-s" => options.deadline = Duration::from_secs(value.parse()?),
                 "window" => options.window = value.parse()?,
+                "only" => {
+                    options.latency = value == "latency";
+                    options.bandwidth = value == "bandwidth";
+                }
                 "distinct" => options.buffers = Buffers::Distinct,
                 "spin" => options.wait = Wait::Spin,
                 "bidirectional" => options.direction = Direction::Bidirectional,

@@ -1,31 +1,21 @@
-"""The bench of a survey's driver: a quick run, and that the tables land where they belong."""
+"""The bench's group of surveys: a quick run of the plan."""
 
 from __future__ import annotations
 
-import pathlib
-import subprocess
 import sys
+import time
+from pathlib import Path
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "bench_survey.py"
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tools.bench import survey as bench  # noqa: E402
+from tools.bench.rounds import Run  # noqa: E402
 
 
-def test_quick_run_of_the_plan(tmp_path: pathlib.Path) -> None:
-    document = tmp_path / "tables.md"
-    document.write_text(
-        "# Head\n\n<!-- tables: make bench-survey -->\nold\n<!-- end of tables -->\nend\n"
-    )
-    command = [sys.executable, str(TOOL), "--quick", "--only", "plan", "--write"]
-    done = subprocess.run(
-        [*command, "--document", str(document)], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    text = document.read_text()
-    assert text.startswith("# Head\n\n<!-- tables")
-    assert text.endswith("<!-- end of tables -->\nend\n")
-    assert "old" not in text
-    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| 16 ")]
-    assert [row[1] for row in rows] == ["full", "sampled"]
-    assert all(row[-1] == "yes |" for row in rows), text
-    rounds, observations, messages = (int(value) for value in rows[0][2:5])
-    assert rounds >= 15
-    assert 4 * observations == messages >= 4 * 16 * 15 // 2
+def test_quick_run_of_the_plan() -> None:
+    (row,) = bench.rows(Run(quick=True, seed=1, end=time.monotonic() + 60))
+    assert (row.unit, row.verdict) == ("s", "-")
+    assert row.median is not None
+    assert row.median > 0
+    assert "not named" not in row.note

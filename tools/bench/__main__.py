@@ -35,6 +35,8 @@ GROUPS = {
     "live_catalog": 150,
     "thousand_nodes": 200,
     "documents": 160,
+    "fabric": 560,
+    "survey": 200,
 }
 #: A group that takes so much longer than it may is killed.
 GRACE_S = 90
