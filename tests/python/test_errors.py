@@ -16,7 +16,7 @@ def test_codes_are_unique_and_cover_every_stage() -> None:
     assert len(CODES) == len(set(CODES)) > 40
     assert {code.split(".")[0] for code in CODES} == {
         *("catalog", "layout", "plan", "provision", "verify", "handoff", "ec2", "fabric"),
-        *("argument", "python", "soft_efa"),
+        *("argument", "python", "soft_efa", "stand_in"),
     }
 
 

@@ -31,7 +31,8 @@ from efa_sdk._efa_sdk import (
     Plan,
     SurveyReport,
 )
-from efa_sdk.errors import EfaError, FabricError, from_parts
+from efa_sdk.arguments import typed
+from efa_sdk.errors import ArgumentValueError, EfaError, FabricError, from_parts
 
 __all__ = ["AcceptanceFinding", "AcceptanceReport", "AcceptanceSummary", "accept"]
 
@@ -72,9 +73,21 @@ class AcceptanceSummary:
         return json.dumps(asdict(self))
 
     @staticmethod
+    @typed
     def from_json(text: str) -> AcceptanceSummary:
-        """What `to_json` wrote."""
-        return AcceptanceSummary(**json.loads(text))
+        """What `to_json` wrote.
+
+        text: the JSON. Raises ArgumentValueError for what is none of this class.
+        """
+        try:
+            return AcceptanceSummary(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ArgumentValueError(
+                "argument.invalid_value",
+                f"text is not this value's JSON: {error}",
+                None,
+                {"argument": "text"},
+            ) from error
 
 
 def summary(report: AcceptanceReport) -> AcceptanceSummary:
@@ -90,6 +103,7 @@ def summary(report: AcceptanceReport) -> AcceptanceSummary:
     return AcceptanceSummary(report.verdict, report.exit_status, action, code)
 
 
+@typed
 def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> AcceptanceReport:
     """Judges a cluster by a survey of its nodes and by what EC2 shows.
 

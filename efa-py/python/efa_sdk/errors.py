@@ -28,6 +28,7 @@ __all__ = [
     "PlanError",
     "ProvisionError",
     "SoftEfaError",
+    "StandInError",
     "UnhealthyError",
     "VerifyError",
     "codes",
@@ -114,6 +115,8 @@ class ArgumentError(EfaError):
             self.args = (_line(self.message, self.cure),)
 
 
+#: Characters of a value that a message shows.
+_LONGEST_VALUE = 60
 #: How what pyo3 adds to every error of an argument's conversion begins; the name and `'` follow.
 _READING = "while processing '"
 
@@ -133,6 +136,20 @@ def invalid_value(
     context = {"argument": argument, "value": str(value), "limit": limit}
     message = f"{argument} is {value!r}, and must be {limit}"
     return ArgumentValueError("argument.invalid_value", message, cure, context)
+
+
+def wrong_type(argument: str, value: object, wanted: str) -> ArgumentTypeError:
+    """The error for an ``argument`` whose ``value`` is not ``wanted``, in words."""
+    shown = repr(value)
+    if len(shown) > _LONGEST_VALUE:
+        shown = f"{shown[: _LONGEST_VALUE - 1]}…"
+    if value is not None:
+        shown = f"{shown} ({type(value).__name__})"
+    limit = f"must be {wanted}"
+    context = {"argument": argument, "value": shown, "limit": limit}
+    return ArgumentTypeError(
+        "argument.wrong_type", f"{argument} is {shown}, and {limit}", None, context
+    )
 
 
 class CatalogError(EfaError):
@@ -190,7 +207,17 @@ class SoftEfaError(EfaError):
     """``testing.SoftEfa`` cannot be set up or changed as asked."""
 
 
+class StandInError(EfaError, RuntimeError):
+    """``testing.StandIn`` cannot start or be used as asked; a RuntimeError as well."""
+
+
 #: The codes that the package itself raises; all others are the compiled module's.
+_STAND_IN_CODES = (
+    "stand_in.cannot_listen",
+    "stand_in.not_loopback",
+    "stand_in.not_running",
+    "stand_in.one_per_process",
+)
 _SOFT_EFA_CODES = (
     "soft_efa.device_not_found",
     "soft_efa.invalid_address",
@@ -218,6 +245,7 @@ _CLASSES: dict[str, type[EfaError]] = {
     "fabric": FabricError,
     "python": BindingError,
     "soft_efa": SoftEfaError,
+    "stand_in": StandInError,
 }
 
 #: Codes with a class of their own.
@@ -233,7 +261,7 @@ def codes() -> list[str]:
     """Every code that an error of this package can have."""
     from efa_sdk._efa_sdk import error_codes  # it imports this module when it raises
 
-    return [*error_codes(), *_SOFT_EFA_CODES]
+    return [*error_codes(), *_SOFT_EFA_CODES, *_STAND_IN_CODES]
 
 
 def from_parts(

@@ -24,10 +24,12 @@ from efa_sdk._efa_sdk import (
     read_fabric_log,
     read_fabric_log_file,
 )
+from efa_sdk.arguments import typed
 
 __all__ = ["FabricFingerprint", "FabricLog", "FabricLogLine", "read_log"]
 
 
+@typed
 def read_log(
     log: str | bytes | bytearray | os.PathLike[str] | Iterable[str] | Iterable[bytes],
 ) -> FabricLog:

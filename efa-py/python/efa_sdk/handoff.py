@@ -20,12 +20,14 @@ from typing import Any
 
 from . import Catalog, Client, DocumentReport, check
 from ._efa_sdk import TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION
+from .arguments import typed
 from .command_line import Parser, interruptible, show
 from .errors import EfaError
 
 __all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "main"]
 
 
+@typed
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.handoff") -> int:
     """Prints a report for each file; the exit status."""
     return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)
@@ -48,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         shown: Any = {name: json.loads(report.to_json()) for name, report in reports.items()}
         show(json.dumps(shown, indent=2))
-    else:
+    elif reports:
         show("".join(f"{name}: {report}" for name, report in reports.items()))
     if unread:
         return 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from efa_sdk.arguments import typed
 from efa_sdk.errors import EfaError, VerifyError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["AsyncClusterLifetime", "ClusterLifetime"]
 _PLAN_TAG = "efa-sdk:plan"
 
 
+@typed
 class ClusterLifetime:
     """What ``Client.cluster`` gives: applies at its start, destroys at its end."""
 
@@ -58,6 +60,7 @@ class ClusterLifetime:
             raise
 
 
+@typed
 class AsyncClusterLifetime:
     """What ``aio.Client.cluster`` gives: as ``ClusterLifetime``, awaiting."""
 

@@ -43,6 +43,7 @@ from efa_sdk._efa_sdk import (
     NcclSource,
     advise_nccl_environment,
 )
+from efa_sdk.arguments import typed
 from efa_sdk.command_line import Parser, interruptible, show
 from efa_sdk.errors import EfaError
 
@@ -69,6 +70,7 @@ UNREADABLE = 4
 _PIECE = 1 << 20
 
 
+@typed
 def read_log(
     log: str | bytes | bytearray | os.PathLike[str] | Iterable[str] | Iterable[bytes],
     *,
@@ -107,6 +109,7 @@ def _feed(reader: NcclLog, file: BinaryIO) -> None:
         reader.feed(piece)
 
 
+@typed
 def advise_environment(
     environment: Mapping[str, str] | None = None,
     *,
@@ -145,6 +148,7 @@ def advise_environment(
     )
 
 
+@typed
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.nccl") -> int:
     """Prints what a log shows; returns the exit status."""
     return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)

@@ -21,12 +21,16 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
+from efa_sdk.arguments import typed
+
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import Event, SurveyProgress
+
 
 __all__ = ["Bar", "SurveyLine"]
 
 
+@typed
 class Bar:
     """Shows each step as a text, and what is waited for as the length of a bar.
 
@@ -67,6 +71,7 @@ _CELLS = 20
 _GONE = contextlib.suppress(OSError, ValueError)
 
 
+@typed
 class SurveyLine:
     """Shows how far a survey is: round, pairs, failures, time left, suspects.
 

@@ -38,6 +38,7 @@ from efa_sdk import Client, Plan, Topology, __version__, acceptance, aio, choice
 from efa_sdk._efa_sdk import _survey_options
 from efa_sdk._ray_relay import DIRECT, Answer, Relay, Relays, answer_of
 from efa_sdk.acceptance import AcceptanceReport
+from efa_sdk.arguments import typed
 from efa_sdk.errors import BindingError, EfaError, NotSurveyedError
 from efa_sdk.fabric import Library, Rail
 from efa_sdk.progress import survey_display
@@ -169,6 +170,7 @@ def _inspection(inspect: Callable[[], object]) -> str:
         return json.dumps({"error": f"{type(error).__name__}: {error}"})
 
 
+@typed
 def survey(
     *,
     provider: str | None = None,
@@ -293,6 +295,7 @@ def survey(
     return plan.report(elapsed_s=time.monotonic() - start, finished_unix_s=int(time.time()))
 
 
+@typed
 def accept(
     client: Client,
     cluster: str | Plan,

@@ -31,6 +31,7 @@ from typing import Any, Protocol
 from efa_sdk import acceptance, choices
 from efa_sdk._efa_sdk import Client, Plan, _survey_options
 from efa_sdk.acceptance import AcceptanceReport, AcceptanceSummary
+from efa_sdk.arguments import typed
 from efa_sdk.errors import ArgumentValueError, BindingError
 from efa_sdk.progress import survey_display
 from efa_sdk.survey import (
@@ -82,6 +83,7 @@ class Store(Protocol):
         """The value; waits for it."""
 
 
+@typed
 class StoreExchange:
     """A torch store as an ``efa_sdk.fabric.Exchange``.
 
@@ -90,8 +92,8 @@ class StoreExchange:
     BindingError with the code ``python.no_report``, and the store is not asked again.
     """
 
-    def __init__(self, store: Any, *, answer_s: float = 61.0) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, answer_s: float = 61.0) -> None:
+        self._store: Any = store
         self._answer_s = answer_s
         self._is_silent = False
         # A thread of its own, since nothing ends a call of torch's; it keeps no process alive.
@@ -159,6 +161,7 @@ class StoreExchange:
 _calls = 0
 
 
+@typed
 def survey(
     *,
     store: Store | None = None,
@@ -270,6 +273,7 @@ def _said_to(
     return [summaries[rank // on_each].to_json().encode() for rank in ranks]
 
 
+@typed
 def accept(
     client: Client,
     cluster: str | Plan,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from efa_sdk._efa_sdk import AcceptanceReport
 from efa_sdk.acceptance import name_of, said
+from efa_sdk.arguments import typed
 from efa_sdk.errors import EfaError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["accept"]
 
 
+@typed
 async def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> AcceptanceReport:
     """Judges a cluster by a survey of its nodes and by what EC2 shows, as
     ``efa_sdk.acceptance.accept``.

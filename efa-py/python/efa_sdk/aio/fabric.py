@@ -30,6 +30,7 @@ from efa_sdk._efa_sdk import (
     measure_through_async,
     probe_rails_async,
 )
+from efa_sdk.arguments import typed
 from efa_sdk.fabric import Exchange
 
 __all__ = [
@@ -55,6 +56,7 @@ async def connect(
     return await connect_async(address, token, probe, library=library)
 
 
+@typed
 async def serve_one(
     server: Server,
     *,

@@ -69,6 +69,7 @@ from efa_sdk._efa_sdk import (
     survey_flows,
     survey_pair,
 )
+from efa_sdk.arguments import typed
 
 __all__ = [
     "DrainCommands",
@@ -120,6 +121,7 @@ def choose_provider() -> str:
     return "efa" if "efa" in offered else "tcp"
 
 
+@typed
 def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
     """The rails to measure on this machine, at most this many.
 
@@ -137,6 +139,7 @@ def inspect_node() -> NodeInspection:
     return NodeInspection.of(node(), doctor())
 
 
+@typed
 def rank_from_environment(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
     """Rank and number of ranks, as torchrun, srun, mpirun or an indexed Job set ``environ``."""
     for rank, size in _LAUNCHERS:

@@ -11,14 +11,13 @@ import importlib
 import importlib.metadata
 import typing
 
-from efa_sdk.errors import MissingExtraError
+from efa_sdk.errors import MissingExtraError, StandInError
 
 if typing.TYPE_CHECKING:
     from .app import LoggedRequest
     from .faults import Fault
     from .network import Network
     from .rules import RULES, Rule, rules_markdown
-    from .server import StandInError
     from .soft_efa import SoftEfa, SoftEfaError
     from .stand_in import StandIn
 
@@ -45,7 +44,6 @@ _HOMES = {
     "SoftEfa": "soft_efa",
     "SoftEfaError": "soft_efa",
     "StandIn": "stand_in",
-    "StandInError": "server",
     "rules_markdown": "rules",
 }
 

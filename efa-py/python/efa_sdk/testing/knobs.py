@@ -9,13 +9,14 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
-from efa_sdk.errors import invalid_value
+from efa_sdk.arguments import typed
+from efa_sdk.errors import StandInError, invalid_value
 
 from .app import Application
 from .capacity_blocks import add_block, add_group, add_offering
 from .faults import Fault, Faults, When
 from .quotas import BY_CODE, REGION_QUOTAS
-from .server import StandInError, is_loopback
+from .server import is_loopback
 from .sharing import share
 from .ssm.job import OnCommand
 from .state import LateFailure, Settings
@@ -23,6 +24,7 @@ from .state import LateFailure, Settings
 SETTINGS = ("transition_describes", "iam_propagation_calls", "eventual")
 
 
+@typed
 class Knobs:
     """What `StandIn` lets a test turn; `reset()` turns everything back."""
 
@@ -198,7 +200,12 @@ class Knobs:
     @run_commands.setter
     def run_commands(self, really: bool) -> None:
         if really and not is_loopback(self.host):
-            raise StandInError(f"run_commands runs what comes in: not while serving {self.host}")
+            raise StandInError(
+                "stand_in.not_loopback",
+                f"run_commands runs what comes in: not while serving {self.host}",
+                "serve 127.0.0.1",
+                {"host": self.host},
+            )
         with self._app.lock:
             self._settings.runner.run_commands = really
 

@@ -8,9 +8,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-
-class StandInError(RuntimeError):
-    """The stand-in cannot start or be used as asked."""
+from efa_sdk.errors import StandInError
 
 
 class _Handler(WSGIRequestHandler):
@@ -32,7 +30,12 @@ def listen(host: str, port: int, app: Any) -> BaseWSGIServer:
     try:
         taken = socket.create_server((host, port))
     except (OSError, OverflowError) as error:
-        raise StandInError(f"cannot listen on {host}:{port}: {error}") from error
+        raise StandInError(
+            "stand_in.cannot_listen",
+            f"cannot listen on {host}:{port}: {error}",
+            "give a host of this machine and a free port; port=0 takes one",
+            {"host": host, "port": str(port)},
+        ) from error
     with taken:
         # By descriptor, since werkzeug prints and exits when it cannot bind by itself.
         return make_server(

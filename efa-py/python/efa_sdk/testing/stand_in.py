@@ -14,6 +14,9 @@ from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 from werkzeug.serving import BaseWSGIServer
 
+from efa_sdk.arguments import typed
+from efa_sdk.errors import StandInError
+
 from . import moto_quick, moto_subnets
 from .app import Application, LoggedRequest
 from .control import Controller
@@ -21,10 +24,11 @@ from .faults import Faults
 from .knobs import SETTINGS, Knobs
 from .moto_state import forget
 from .network import Network, make_network
-from .server import StandInError, listen
+from .server import listen
 from .state import Settings
 
 
+@typed
 class StandIn(Knobs):
     """EC2 (with IAM, SSM and STS from moto) on `http://127.0.0.1:<port>`.
 
@@ -103,8 +107,10 @@ class StandIn(Knobs):
         with StandIn._guard:
             if StandIn._running is not None:
                 raise StandInError(
+                    "stand_in.one_per_process",
                     "a StandIn is running in this process already: moto keeps one state per"
-                    " process; stop it, use its reset(), or start a second process"
+                    " process",
+                    "stop it, use its reset(), or start a second process",
                 )
             self._server = listen(self.host, self._port, self._app)
             StandIn._running = self
@@ -216,7 +222,9 @@ class StandIn(Knobs):
 
     def _serving(self) -> BaseWSGIServer:
         if self._server is None:
-            raise StandInError("the stand-in is not running: call start()")
+            raise StandInError(
+                "stand_in.not_running", "the stand-in is not running", "call start()"
+            )
         return self._server
 
 

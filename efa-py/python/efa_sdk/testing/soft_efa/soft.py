@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from efa_sdk import Instance, fabric
+from efa_sdk.arguments import typed
 
 from . import hwloc as topologies
 from . import tree
@@ -32,6 +33,7 @@ _LONGEST_ROOT = 180
 _INSTANCE_ID = "i-0123456789abcdef0"
 
 
+@typed
 class SoftEfa:
     """EFA devices in software, for the real ``efa`` provider of libfabric and other programs.
 

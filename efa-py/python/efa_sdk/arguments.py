@@ -1,0 +1,218 @@
+"""What the functions written in Python take: another type is refused as the compiled module does.
+
+``typed`` stands before a function or a class, and reads what each parameter takes from its
+annotation:
+
+>>> from efa_sdk.arguments import typed
+>>> @typed
+... def wait(seconds: "float | None" = None) -> None: ...
+>>> wait("5")
+Traceback (most recent call last):
+efa_sdk.errors.ArgumentTypeError: seconds is '5' (str), and must be a number or None
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from efa_sdk.errors import wrong_type
+
+__all__ = ["typed"]
+
+_T = TypeVar("_T", bound="Callable[..., Any]")
+
+
+class _Kind(NamedTuple):
+    """What a parameter takes: the test for it, and its alternatives in words, such as ``a str``."""
+
+    alternatives: tuple[str, ...]
+    fits: Callable[[Any], bool]
+
+    @property
+    def words(self) -> str:
+        """All of them, such as ``a str or None``."""
+        *others, last = self.alternatives
+        return f"{', '.join(others)} or {last}" if others else last
+
+    @property
+    def items(self) -> str:
+        """As what several things are, such as ``str or bytes``."""
+        bare = (one.removeprefix("an ").removeprefix("a ") for one in self.alternatives)
+        return " or ".join(bare)
+
+
+def _one(words: str, fits: Callable[[Any], bool]) -> _Kind:
+    return _Kind((words,), fits)
+
+
+def typed(of: _T) -> _T:
+    """The function, or the class with its constructor, public methods and setters, that raises
+    ArgumentTypeError for an argument of another type than its annotation says."""
+    if not isinstance(of, type):
+        checked: _T = _checked(of)
+        return checked
+    for name, member in list(vars(of).items()):
+        if name.startswith("_") and name != "__init__":
+            continue
+        if isinstance(member, property) and member.fset is not None:
+            setattr(of, name, member.setter(_checked(member.fset)))
+        elif isinstance(member, (classmethod, staticmethod)):
+            setattr(of, name, type(member)(_checked(member.__func__)))
+        elif inspect.isfunction(member):
+            setattr(of, name, _checked(member))
+    return of
+
+
+def _checked(function: Any) -> Any:
+    @functools.cache
+    def reading() -> tuple[inspect.Signature, dict[str, _Kind]]:
+        signature = inspect.signature(function)
+        scope = getattr(inspect.unwrap(function), "__globals__", {})
+        kinds = {
+            parameter.name: kind
+            for parameter in signature.parameters.values()
+            if isinstance(parameter.annotation, str)
+            and (kind := _kind(parameter.annotation, scope))
+        }
+        return signature, kinds
+
+    def check(given: tuple[Any, ...], by_name: dict[str, Any]) -> None:
+        signature, kinds = reading()
+        try:
+            bound = signature.bind_partial(*given, **by_name).arguments
+        except TypeError:
+            return  # the call itself says which argument is unknown or one too many
+        for name, value in bound.items():
+            several = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+            for one, argument in value.items() if several else [(name, value)]:
+                if name in kinds and not kinds[name].fits(argument):
+                    raise wrong_type(one, argument, kinds[name].words)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def awaits(*given: Any, **by_name: Any) -> Any:
+            check(given, by_name)
+            return await function(*given, **by_name)
+
+        return awaits
+
+    @functools.wraps(function)
+    def calls(*given: Any, **by_name: Any) -> Any:
+        check(given, by_name)
+        return function(*given, **by_name)
+
+    return calls
+
+
+def _has(*names: str) -> Callable[[Any], bool]:
+    return lambda value: all(hasattr(value, name) for name in names)
+
+
+def _is(*classes: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, classes)
+
+
+#: What wraps a client is one.
+_CLIENT = _one("a Client", _has("describe", "verify"))
+_PLAIN = {
+    "Client": _CLIENT,
+    "None": _one("None", lambda value: value is None),
+    "TextIO": _one("a text file", _has("write", "flush")),
+    "aio.Client": _CLIENT,
+    "bool": _one("a bool", lambda value: type(value).__name__ in ("bool", "bool_")),
+    "bytearray": _one("a bytearray", _is(bytearray)),
+    "bytes": _one("bytes", _is(bytes)),
+    "float": _one("a number", _has("__float__")),
+    "int": _one("an int", _has("__index__")),
+    "os.PathLike": _one("an os.PathLike", _is(os.PathLike)),
+    "str": _one("a str", _is(str)),
+}
+
+
+def _kind(annotation: str, scope: Mapping[str, Any]) -> _Kind | None:
+    """What an annotation allows; None where that is anything, or another function judges it."""
+    first, *others = _divided(annotation, " | ")
+    if others:
+        return _either(_kind(first, scope), _kind(" | ".join(others), scope))
+    head, bracket, inner = annotation.partition("[")
+    if head in _PLAIN:
+        return _PLAIN[head]
+    if head == "Callable":
+        return _one("a callable", callable)
+    if bracket:
+        return _container(head, [_kind(part, scope) for part in _divided(inner[:-1], ", ")])
+    return _class(head, scope)
+
+
+def _divided(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators that stand in no brackets."""
+    parts = [""]
+    for piece in text.split(separator):
+        if parts[-1].count("[") > parts[-1].count("]"):
+            parts[-1] += separator + piece
+        else:
+            parts.append(piece)
+    return parts[1:]
+
+
+def _either(one: _Kind | None, other: _Kind | None) -> _Kind | None:
+    if one is None or other is None:
+        return None
+    return _Kind(
+        one.alternatives + other.alternatives,
+        lambda value: one.fits(value) or other.fits(value),
+    )
+
+
+def _container(head: str, inner: list[_Kind | None]) -> _Kind | None:
+    words = " to ".join("anything" if kind is None else kind.items for kind in inner)
+    if head in ("Mapping", "dict"):
+        key, item = inner
+        return _one(
+            f"a dict of {words}",
+            lambda value: (
+                isinstance(value, Mapping) and _all(key, value) and _all(item, value.values())
+            ),
+        )
+    if head in ("Collection", "Iterable", "Sequence", "list"):
+        (item,) = inner
+        # An iterator is read by the function alone.
+        takes: Any = Iterable if head == "Iterable" else Collection
+        return _one(
+            f"a list of {words}",
+            lambda value: (
+                isinstance(value, takes)
+                and not isinstance(value, (str, bytes, bytearray, Mapping))
+                and (not isinstance(value, (list, tuple)) or _all(item, value))
+            ),
+        )
+    return None
+
+
+def _all(kind: _Kind | None, values: Iterable[Any]) -> bool:
+    return kind is None or all(kind.fits(value) for value in values)
+
+
+def _class(name: str, scope: Mapping[str, Any]) -> _Kind | None:
+    """Of a class: by itself, by its methods where it is a protocol, by its name where the module
+    of the function does not import it."""
+    if name in ("Any", "object"):
+        return None
+    last = name.rpartition(".")[2]
+    words = f"{'an' if last[0] in 'AEIOU' else 'a'} {last}"
+    first, *inner = name.split(".")
+    found = scope.get(first)
+    for part in inner:
+        found = getattr(found, part, None)
+    if isinstance(found, type) and getattr(found, "_is_protocol", False):
+        return _one(words, _has(*(method for method in vars(found) if not method.startswith("_"))))
+    if isinstance(found, type):
+        return _one(words, _is(found))
+    if found is not None:
+        return None
+    return _one(words, lambda value: any(base.__name__ == last for base in type(value).__mro__))
