@@ -14,7 +14,7 @@ from pathlib import Path
 import efa_sdk as efa
 import pytest
 from efa_sdk import __main__ as command
-from efa_sdk.command_line import INTERRUPTED, WRONG_USAGE
+from efa_sdk.command_line import INTERRUPTED, NOT_WRITTEN, WRONG_USAGE
 from support import Cloud
 
 DOCS = Path(__file__).parents[2] / "docs/command.md"
@@ -123,6 +123,21 @@ class TestWithoutEc2:
             timeout=60,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.parametrize("argv", [["types"], ["--version"], ["types", "--help"]])
+    def test_an_answer_that_cannot_be_written(
+        self,
+        argv: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        with open("/dev/full", "w") as full:
+            monkeypatch.setattr(sys, "stdout", full)
+            assert status_of(argv) == NOT_WRITTEN
+        monkeypatch.setattr(sys, "stdout", None)
+        assert status_of(argv) == 0
+        said = capsys.readouterr().err
+        assert said.startswith("the answer cannot be written: No space left on device\n")
 
     def test_verbs_of_other_modules(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from efa_sdk import Catalog, Client, Layout, __version__, acceptance, instance_type_table
-from efa_sdk.command_line import Parser, interruptible, show
+from efa_sdk.command_line import Parser, interruptible, is_terminal, show
 from efa_sdk.errors import EfaError
 from efa_sdk.survey import SurveyReport
 
@@ -94,7 +94,7 @@ def _types(options: argparse.Namespace) -> int:
     else:
         print("no instance type of the catalog has that name", file=sys.stderr)
     date = catalog.source["date"]
-    if date is not None and (not found or sys.stdout.isatty()):
+    if date is not None and (not found or is_terminal()):
         print(f"EC2's types of {date}: --region asks for those of today", file=sys.stderr)
     return 0 if found else NOT_GOOD
 

@@ -1,4 +1,4 @@
-"""What the commands of this package have in common: wrong usage, Ctrl-C, a closed pipe.
+"""What the commands of this package have in common: wrong usage, Ctrl-C, output that goes nowhere.
 
 Each ends with 0 where the answer is good, and with other small numbers for other answers:
 docs/command.md has the table. Wrong usage is `WRONG_USAGE`, so that it is never taken for one.
@@ -7,13 +7,16 @@ docs/command.md has the table. Wrong usage is `WRONG_USAGE`, so that it is never
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 #: The arguments are wrong, and nothing was done: EX_USAGE of sysexits.h.
 WRONG_USAGE = 64
+#: The answer cannot be written, such as to a full disk: EX_IOERR of sysexits.h.
+NOT_WRITTEN = 74
 #: What a shell reports for a process that SIGINT ended.
 INTERRUPTED = 130
 
@@ -30,12 +33,29 @@ class Parser(argparse.ArgumentParser):
 
 
 def show(text: str) -> None:
-    """Prints, and goes on where the reader has read enough: the exit status has the result."""
-    try:
+    """Prints, and goes on where the reader has read enough: the exit status has the result.
+
+    Ends with `NOT_WRITTEN` where the text cannot be written otherwise.
+    """
+    with _writing():
         print(text.rstrip("\n"), flush=True)
-    except BrokenPipeError:
-        # `| head`: without Python's own complaint at the end.
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # What is left in the buffer goes nowhere, without Python's own complaint at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # `| head` has read enough
+            print(f"the answer cannot be written: {error.strerror}", file=sys.stderr)
+            sys.exit(NOT_WRITTEN)
+
+
+def is_terminal() -> bool:
+    """Whether a person reads standard output; a closed one is None in Python."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def interruptible(run: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
@@ -44,3 +64,7 @@ def interruptible(run: Callable[[Sequence[str] | None], int], argv: Sequence[str
         return run(argv)
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        if sys.stdout is not None:
+            with _writing():  # what argparse printed
+                sys.stdout.flush()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from efa_sdk.command_line import Parser
+from efa_sdk.command_line import Parser, show
 
 from . import StandIn, StandInError, rules_markdown
 
@@ -40,15 +40,14 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.te
         return 2
     with_network = asdict(stand_in.default_network()) if options.network else {}
     if options.json:
-        print(
-            json.dumps({"endpoint_url": stand_in.endpoint_url, **stand_in.environ, **with_network}),
-            flush=True,
+        show(
+            json.dumps({"endpoint_url": stand_in.endpoint_url, **stand_in.environ, **with_network})
         )
     else:
         hint = " ".join(f"{key}={value}" for key, value in stand_in.environ.items())
-        print(f"EC2 stand-in on {stand_in.endpoint_url}  (use: {hint})", flush=True)
+        show(f"EC2 stand-in on {stand_in.endpoint_url}  (use: {hint})")
         if with_network:
-            print(json.dumps(with_network), flush=True)
+            show(json.dumps(with_network))
     stop.wait()
     stand_in.stop()
     return 0
