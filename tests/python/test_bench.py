@@ -130,7 +130,7 @@ def test_a_program_is_ended_with_what_it_started(tmp_path: Path) -> None:
             return True
 
     end = time.monotonic() + DEADLINE_S
-    while not is_gone():  # it was told to end, and has its own time for it
+    while not is_gone():  # it was asked to end, and has its own time for it
         assert time.monotonic() < end
         time.sleep(0.01)
     with pytest.raises(RunFailed, match="ended with 3: why"):

@@ -118,10 +118,10 @@ def run_ranks(
 
 
 def test_the_progress_is_that_of_rank_0(capfd: pytest.CaptureFixture[str]) -> None:
-    told: list[SurveyProgress] = []
-    run_ranks(NewStore(), [0, 1, 2], 3, progress=told.append)
-    assert [state.rounds for state in told] == list(range(1, len(told) + 1))
-    assert told[-1].pairs == 3
+    reported: list[SurveyProgress] = []
+    run_ranks(NewStore(), [0, 1, 2], 3, progress=reported.append)
+    assert [state.rounds for state in reported] == list(range(1, len(reported) + 1))
+    assert reported[-1].pairs == 3
     run_ranks(NewStore(), [0, 1], 2)
     assert capfd.readouterr().err == ""  # standard error is no terminal
     run_ranks(NewStore(), [0, 1], 2, progress=True, round_deadline_s=120)
@@ -338,8 +338,8 @@ report = efa_sdk.torch.survey(
 if rank == 0:
     for of in report.collectives:
         print(of.pattern, of.flows, of.measured, of.compared, of.failed)
-    told = report.summaries()
-    print(*(hashlib.sha256(each.to_json().encode()).hexdigest() for each in told))
+    reported = report.summaries()
+    print(*(hashlib.sha256(each.to_json().encode()).hexdigest() for each in reported))
     print(*report.unreachable_nodes)
 else:
     print(hashlib.sha256(report.to_json().encode()).hexdigest())
@@ -392,12 +392,12 @@ def test_ranks_get_the_same_and_leave_no_key(torch_version: tuple[int, int]) -> 
     ranks = start_ranks(4, round_deadline_s=60, collectives=patterns)
     try:
         go_on(ranks[0])
-        ring, incast, within, told, unreachable, keys = lines(ranks[0])
+        ring, incast, within, reported, unreachable, keys = lines(ranks[0])
         assert (ring, incast) == ("ring 4 4 4 0", "incast 12 12 12 0")
         assert within == "ring_within_groups 4 4 4 0"
         # The key of the caller; torch counts one of its own.
         assert keys in ("keys 1", "keys 2")
-        for rank, digest in zip(ranks[1:], told.split()[1:], strict=True):
+        for rank, digest in zip(ranks[1:], reported.split()[1:], strict=True):
             assert lines(rank) == [digest]
         assert unreachable == ""
     finally:
@@ -411,10 +411,10 @@ def test_a_rank_that_is_killed_is_named(torch_version: tuple[int, int]) -> None:
         assert ranks[0].stdout.readline() == "round 1\n"
         ranks[2].kill()
         go_on(ranks[0])
-        told, name, _ = lines(ranks[0])
+        reported, name, _ = lines(ranks[0])
         assert name.endswith("/2")
         for rank in (1, 3):
-            assert lines(ranks[rank]) == [told.split()[rank]]
+            assert lines(ranks[rank]) == [reported.split()[rank]]
     finally:
         end(ranks)
 

@@ -110,7 +110,7 @@ impl Carried {
         }
     }
 
-    /// Refuses what no driver can have seen in a cluster of so many nodes.
+    /// Refuses what no driver can have seen in a cluster of this many nodes.
     ///
     /// # Errors
     /// `fabric.invalid_option` for nodes that the cluster lacks or that come twice, flows that are
@@ -124,7 +124,7 @@ impl Carried {
         let mut members = BTreeSet::new();
         if let Some(node) = (self.nodes.iter()).find(|&&n| n >= nodes || !members.insert(n)) {
             return wrong(format!(
-                "node {node} of the pattern is none of the cluster's {nodes}, or there twice"
+                "node {node} of the pattern is not one of the cluster's {nodes}, or listed twice"
             ));
         }
         if let Some(node) = self.lost.iter().find(|node| !members.contains(node)) {
@@ -139,7 +139,7 @@ impl Carried {
             if !asked.remove(&(seen.step, seen.flow)) {
                 let (from, to) = seen.flow;
                 return wrong(format!(
-                    "the flow from {from} to {to} is none of step {}, or there twice",
+                    "the flow from {from} to {to} is not in step {}, or listed twice",
                     seen.step
                 ));
             }
@@ -493,7 +493,7 @@ impl Collective {
     }
 
     /// Whether every flow was measured, and some could be compared with their pairs: a loss of all
-    /// but nothing could be told from noise.
+    /// but nothing could be distinguished from noise.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.flows > 0
@@ -541,7 +541,7 @@ impl Collective {
         Err(Error::new(
             Code::InvalidOption,
             format!(
-                "what is said of the {} does not follow from its flows and the pairs",
+                "what is reported of the {} does not follow from its flows and the pairs",
                 self.carried.pattern.words()
             ),
         )

@@ -152,7 +152,7 @@ impl Survey {
         };
     }
 
-    /// Whether the node still answers, as far as is known.
+    /// Whether the node still answers, by what is known.
     #[must_use]
     pub fn answers(&self, node: usize) -> bool {
         node < self.nodes.len() && !self.silent.contains(&node)
@@ -242,23 +242,24 @@ impl Survey {
         if !self.open.contains(&pair) {
             return Err(Error::new(
                 Code::InvalidOption,
-                format!("({}, {}) is no open pair of the round", pair.0, pair.1),
+                format!("({}, {}) is not an open pair of the round", pair.0, pair.1),
             ));
         }
         self.settle(pair, low, high, after_s);
         Ok(())
     }
 
-    /// A pair with a lost node: the plan is told once of each such node, and nothing is measured.
+    /// A pair with a lost node: the plan is notified once of each such node, and nothing is
+    /// measured.
     fn leave_out(&mut self, (a, b): (usize, usize)) {
-        let told = |node: usize| {
+        let notified = |node: usize| {
             self.observations.as_slice().iter().any(
                 |o| matches!(&o.outcome, Outcome::Failed(failure) if failure.silent == Some(node)),
             )
         };
         if [a, b]
             .into_iter()
-            .any(|node| !self.answers(node) && !told(node))
+            .any(|node| !self.answers(node) && !notified(node))
         {
             self.settle((a, b), None, None, 0.0);
         }
@@ -549,7 +550,7 @@ impl Survey {
     }
 }
 
-/// Whether so many nodes of all have a cause in common rather than one each.
+/// Whether this many nodes of all have a cause in common rather than one each.
 fn is_common(some: usize, all: usize) -> bool {
     some >= 2 && 2 * some > all
 }

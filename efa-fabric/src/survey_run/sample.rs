@@ -35,7 +35,7 @@ pub(super) fn bad_cluster(count: usize) -> Report {
     Report::from_measurements(nodes(count), "model", run.observations, run.conclusion)
 }
 
-/// The same of so many nodes that to survey them takes long: each pair once.
+/// The same of enough nodes that to survey them takes long: each pair once.
 pub(super) fn large(count: usize) -> Report {
     let mut report = unmeasured(count);
     let round = Round::new(0, Stage::Base, Vec::new());
@@ -62,9 +62,9 @@ pub(super) fn large(count: usize) -> Report {
     report
 }
 
-/// A survey of so many nodes that carries these patterns out on this fabric. Each pair is measured
-/// by itself; leaves are the labels where a pattern takes groups; `change` has the last word on what
-/// a node saw of a step.
+/// A survey of this many nodes that carries these patterns out on this fabric. Each pair is
+/// measured by itself; leaves are the labels where a pattern takes groups; `change` has the last
+/// word on what a node saw of a step.
 pub(super) fn carried_out(
     count: usize,
     fabric: &Fabric,

@@ -76,13 +76,11 @@ impl Report {
         }
         if !of.carried.lost.is_empty() {
             let names = self.some_names(&of.carried.lost);
-            said.push(format!(
-                "it ended early, when {names} gave no answer any more"
-            ));
+            said.push(format!("it ended early, when {names} stopped answering"));
         }
         if of.measured < of.flows {
             said.push(format!(
-                "{} of its {} flows were measured, nothing is said of the others",
+                "{} of its {} flows were measured, nothing is known of the others",
                 of.measured, of.flows
             ));
         }
@@ -102,11 +100,11 @@ impl Report {
         if of.breaks.is_none() {
             said.push(match of.least_loss {
                 Some(least) if least < 1.0 => format!(
-                    "a loss of {} % or more could be told from noise",
+                    "a loss of {} % or more could be distinguished from noise",
                     digits(least * 100.0)
                 ),
-                Some(_) => "no loss could be told from its noise".to_owned(),
-                None => "its noise is unknown, and no loss could be told".to_owned(),
+                Some(_) => "no loss could be distinguished from its noise".to_owned(),
+                None => "its noise is unknown, so no loss could be detected".to_owned(),
             });
         }
         let severity = match &of.breaks {

@@ -352,7 +352,8 @@ mod tests {
         let mut report = surveyed_well(8);
         assert_eq!(first_line(&report), "nothing to do: no fault was found");
         report.conclusion.detectable_percent = Some(44.5);
-        let noisy = "nothing to take out: no fault was found; a node's loss below 44.5 % could not be told from noise";
+        let noisy = "nothing to take out: no fault was found; a node's loss below 44.5 % could \
+                     not be distinguished from noise";
         assert_eq!(first_line(&report), noisy);
         report.nodes.push(Node::new("unseen"));
         assert_eq!(

@@ -103,7 +103,7 @@ impl Report {
         let noise = least.filter(|least| asked.is_some_and(|asked| *least > 200.0 * asked));
         let noise = noise.map(|least| {
             format!(
-                "a node's loss below {} % could not be told from noise",
+                "a node's loss below {} % could not be distinguished from noise",
                 digits(least)
             )
         });

@@ -203,8 +203,8 @@ def survey(
 
     Ranks that do not come, die, or do not reach others are findings, not exceptions; each costs
     one deadline. Raises BindingError without torch, or when no job can be found; FabricError
-    with the code ``fabric.unreachable`` when rank 0 does not answer, and ``fabric.rendezvous_failed``
-    when the store gives no answer within two rounds and a second.
+    with the code ``fabric.unreachable`` when rank 0 does not answer, and
+    ``fabric.rendezvous_failed`` when the store does not within two rounds and a second.
     """
     chosen_options = _survey_options(
         options,

@@ -18,7 +18,7 @@ fn a_cluster_that_scales_is_healthy_and_says_so() {
     assert_eq!(report.status(), Status::Healthy, "{report}");
     assert!(report.problems().is_empty());
     for said in [
-        "ring of 8 nodes: 100 Gbit/s bus bandwidth (the slowest of 8 flows, median of 3 times), 100 expected from the pairs; it keeps what the pairs promise; a loss of 20.0 % or more could be told from noise",
+        "ring of 8 nodes: 100 Gbit/s bus bandwidth (the slowest of 8 flows, median of 3 times), 100 expected from the pairs; it keeps what the pairs promise; a loss of 20.0 % or more could be distinguished from noise",
         "incast of 8 nodes: 100 Gbit/s to a node (median of 8 receivers, each 3 times), 100 expected",
     ] {
         assert!(report.to_string().contains(said), "{report}");
@@ -225,7 +225,7 @@ fn what_was_not_measured_is_said() {
     assert_eq!(severity, Severity::Warning);
     for part in [
         "not measured as a whole",
-        "7 of its 8 flows were measured, nothing is said of the others",
+        "7 of its 8 flows were measured, nothing is known of the others",
         "the pairs of 6 flows were measured alone, the others are compared with nothing",
         "4 of 24 times a flow failed",
     ] {
