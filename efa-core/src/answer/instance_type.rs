@@ -113,13 +113,13 @@ fn memory_mib(device: Element<'_>) -> u64 {
     u64::from(memory.map_or(0, |memory| count(memory, "sizeInMiB")))
 }
 
-/// Counts and sizes are never negative; an negative answer is taken as 0.
+/// Counts and sizes are never negative; a negative one is taken as 0.
 fn count(of: Element<'_>, name: &str) -> u32 {
     of.value(name).unwrap_or(0)
 }
 
 fn words<T>(of: Option<Element<'_>>, set: &str, word: fn(&str) -> T) -> Vec<T> {
-    parts(of, set, |item| item.text().into_owned())
+    parts(of, set, |item| item.text().to_owned())
         .iter()
         .map(|text| word(text))
         .collect()
