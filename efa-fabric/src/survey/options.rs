@@ -166,6 +166,26 @@ impl Options {
         self.thresholds.require_valid()
     }
 
+    /// Refuses patterns of groups without labels, unless the network node of some node is known
+    /// otherwise: of some only, those may be the nodes that came, and the report says that the
+    /// pattern was not carried out.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` with the option `labels`, the pattern and the cure.
+    pub fn require_groups(&self, some_are_known: bool) -> Result<()> {
+        let of_groups = self.collectives.iter().find(|of| of.is_of_groups());
+        match of_groups {
+            Some(pattern) if self.labels.is_none() && !some_are_known => Err(Error::new(
+                Code::InvalidOption,
+                format!("the {} takes the groups of the nodes", pattern.words()),
+            )
+            .with_cure("give labels, one for each node, or network nodes of every node")
+            .with_context("option", "labels")
+            .with_context("pattern", pattern.as_str())),
+            _ => Ok(()),
+        }
+    }
+
     /// The same, and that labels fit a survey of this many nodes.
     ///
     /// # Errors

@@ -7,7 +7,6 @@ use efa_core::text::plain;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
-use super::unseen::DeadRail;
 use crate::survey::collective::Collective;
 use crate::survey::wording::{digits, listed};
 use crate::survey::{Outcome, Subject, Verdict};
@@ -171,7 +170,10 @@ fn keyed(report: &Report, counterparts: &[Option<usize>]) -> BTreeMap<String, St
         let key = format!("{:?} {breaks}", of.carried.pattern);
         Some((key, report.scaling(of).1))
     });
-    let rails = report.dead_rails().into_iter().filter(DeadRail::is_certain);
+    let rails = report
+        .dead_rails()
+        .into_iter()
+        .filter(|rail| rail.is_certain());
     let rails = rails.map(|rail| (rail.subject(), rail.statement()));
     verdicts
         .chain(differences)

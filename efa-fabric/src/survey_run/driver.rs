@@ -68,7 +68,7 @@ impl Survey {
             let lowest = |node: &Node| node.network_nodes.last().cloned();
             options.labels = nodes.iter().map(lowest).collect();
         }
-        flows::require_groups(&options, &nodes)?;
+        options.require_groups(nodes.iter().any(|node| !node.network_nodes.is_empty()))?;
         name_apart(&mut nodes);
         for node in &mut nodes {
             node.state = NodeState::Joined;

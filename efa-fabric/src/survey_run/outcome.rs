@@ -2,7 +2,6 @@
 
 use super::report::Report;
 use super::state::{NodeState, Status};
-use super::unseen::DeadRail;
 use crate::error::{Code, Error, Result};
 
 impl Report {
@@ -13,7 +12,7 @@ impl Report {
             return Status::Healthy;
         }
         let is_found = self.conclusion.faults().next().is_some() || self.differ_badly();
-        let is_found = is_found || self.dead_rails().iter().any(DeadRail::is_certain);
+        let is_found = is_found || self.dead_rails().iter().any(|rail| rail.is_certain());
         if is_found || self.breaks_somewhere() || !self.drain().is_empty() {
             return Status::Findings;
         }

@@ -8,7 +8,6 @@ use super::inspection::{Difference, differences};
 use super::node::{Node, name_apart};
 use super::state::NodeState;
 use super::time::{LAST_UNIX_S, utc};
-use super::unseen::DeadRail;
 use crate::error::{Code, Error, Result};
 use crate::median::median;
 use crate::survey::collective::Collective;
@@ -414,7 +413,10 @@ impl Report {
         let missing = missing.map(|said| (Severity::Warning, said));
         let losses = self.losses().map(|said| (Severity::Info, said));
         let scaling = self.collectives.iter().map(|of| self.scaling(of));
-        let rails = self.dead_rails().into_iter().filter(DeadRail::is_certain);
+        let rails = self
+            .dead_rails()
+            .into_iter()
+            .filter(|rail| rail.is_certain());
         let rails = rails.map(|rail| (Severity::Fault, rail.statement()));
         let mut said: Vec<_> = verdicts
             .chain(differences)

@@ -7,7 +7,6 @@ use efa_core::text::plain;
 
 use super::report::Report;
 use super::state::Status;
-use super::unseen::DeadRail;
 use crate::survey::wording::{digits, listed, subject};
 use crate::survey::{Options, Outcome, PairObservation, Severity, Subject, Verdict};
 
@@ -86,7 +85,10 @@ impl Report {
             .filter(|d| d.severity == Severity::Fault && d.most_have.is_none())
             .map(|d| format!("{}, which differ", d.what));
         let mut seen = BTreeSet::new();
-        let rails = self.dead_rails().into_iter().filter(DeadRail::is_certain);
+        let rails = self
+            .dead_rails()
+            .into_iter()
+            .filter(|rail| rail.is_certain());
         let rails = rails.map(|rail| rail.subject());
         let all = verdicts.chain(differences).chain(rails);
         let all = all.chain(self.what_breaks());

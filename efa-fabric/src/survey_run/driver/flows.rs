@@ -8,27 +8,9 @@ use super::Survey;
 use super::patterns::Running;
 use crate::error::{Code, Error, Result};
 use crate::survey::collective::{Carried, Collective, Flow, FlowSeen, judge, members, steps};
-use crate::survey::{Conclusion, Options, PairObservation};
+use crate::survey::{Conclusion, PairObservation};
 use crate::survey_run::flows::{FlowEnd, FlowSights, FlowTask};
-use crate::survey_run::node::Node;
 use crate::survey_run::state::NodeState;
-
-/// Refuses patterns of groups where nothing says of any node in which one it is. Where that is
-/// known of some only, which may be those that came, the report says that they were not carried out.
-pub(super) fn require_groups(options: &Options, nodes: &[Node]) -> Result<()> {
-    let of_groups = options.collectives.iter().find(|of| of.is_of_groups());
-    let is_unknown = options.labels.is_none() && nodes.iter().all(|n| n.network_nodes.is_empty());
-    match of_groups {
-        Some(pattern) if is_unknown => Err(Error::new(
-            Code::InvalidOption,
-            format!("the {} takes the groups of the nodes", pattern.words()),
-        )
-        .with_cure("give labels, one for each node, or network nodes of every node")
-        .with_context("option", "labels")
-        .with_context("pattern", pattern.as_str())),
-        _ => Ok(()),
-    }
-}
 
 impl Survey {
     /// What nodes do next, all at the same time, to carry out the patterns of
