@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import efa_sdk
 import pytest
-from efa_sdk import Topology, errors
+from efa_sdk import Topology, choices, errors
 from efa_sdk.survey import NodeInspection, SurveyOptions, SurveyProgress, SurveyReport
 from hosts import wait_until
 from support import Cloud
@@ -215,11 +215,12 @@ def test_rails_are_measured_together(cluster: Any) -> None:
 
 def test_patterns_are_carried_out_after_the_pairs(cluster: Any) -> None:
     before = survey_actors()
-    options = SurveyOptions(collectives=["ring", "incast"])
+    patterns: list[choices.SurveyPattern] = ["ring", "incast", "ring_between_groups"]
+    options = SurveyOptions(collectives=patterns, labels=["leaf-1", "leaf-2", "leaf-2"])
     report = efa_sdk.ray.survey(**PATIENT, options=options, inspect=None)
     assert not report.partial
-    assert [of.pattern for of in report.collectives] == ["ring", "incast"]
-    for of, flows in zip(report.collectives, (3, 6), strict=True):
+    assert [of.pattern for of in report.collectives] == patterns
+    for of, flows in zip(report.collectives, (3, 6, 2), strict=True):
         # How fast they are together is this machine's: how busy its processors are.
         assert (of.flows, of.measured, of.compared, of.failed) == (flows, flows, flows, 0), report
         assert of.lost == []
