@@ -25,6 +25,6 @@ trap put_back EXIT
 # zig does not link the library that panics unwind with, as a C compiler does for -static-libgcc.
 TARGET=$target CC="$python -m ziglang cc -target $architecture-linux-gnu.2.28 -lunwind" \
     tools/build_soft_efa.sh --wheel
-maturin build --profile wheel --zig --target "$target" --compatibility manylinux_2_28 \
+maturin build --profile wheel --no-default-features --zig --target "$target" --compatibility manylinux_2_28 \
     --compression-level 9 --out dist
 "$python" tools/pack_wheel.py dist/efa_sdk-*_"$architecture".whl

@@ -12,7 +12,8 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # libfabric to measure with, its headers and tools to compare with, a C compiler for both.
 debian_packages=(libfabric1 libfabric-dev libfabric-bin gcc libc6-dev python3-venv)
-if [ "$1" = wheels ]; then debian_packages=(gcc libc6-dev python3-venv); fi
+# The wheel for 64-bit Arm is used under qemu.
+if [ "$1" = wheels ]; then debian_packages=(gcc libc6-dev python3-venv qemu-user); fi
 # For the bootstrap tests: a throw-away key, a TLS server, and what the script itself uses. For the
 # tests of efa-fabric: a memory checker. For surveys of hosts that are namespaces: their network.
 # For torch jobs: torch 1.13 for the CPU, 152 MB to download, 652 MB on disk; PyPI's torch is 2.9 GB

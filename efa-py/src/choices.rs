@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 
+#[cfg(feature = "stubs")]
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -30,6 +31,7 @@ macro_rules! choices {
             type Output = Bound<'py, PyString>;
             type Error = Infallible;
 
+            #[cfg(feature = "stubs")]
             const OUTPUT_TYPE: PyStaticExpr = PyStaticExpr::Attribute {
                 value: &PyStaticExpr::Name { id: "efa_sdk.choices" },
                 attr: stringify!($name),

@@ -1,8 +1,10 @@
 //! Lists and texts that notebooks show as tables: the classes of `efa_sdk.rows`.
 
+#[cfg(feature = "stubs")]
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 
+#[cfg(feature = "stubs")]
 const MODULE: PyStaticExpr = PyStaticExpr::Name { id: "efa_sdk.rows" };
 
 /// Values as an `efa_sdk.rows.Rows`, which is a list.
@@ -24,6 +26,7 @@ impl<'py, T: IntoPyObject<'py>> IntoPyObject<'py> for Rows<T> {
     type Output = Bound<'py, PyAny>;
     type Error = PyErr;
 
+    #[cfg(feature = "stubs")]
     const OUTPUT_TYPE: PyStaticExpr = PyStaticExpr::Subscript {
         value: &PyStaticExpr::Attribute {
             value: &MODULE,
@@ -48,6 +51,7 @@ impl<'py> IntoPyObject<'py> for Table {
     type Output = Bound<'py, PyAny>;
     type Error = PyErr;
 
+    #[cfg(feature = "stubs")]
     const OUTPUT_TYPE: PyStaticExpr = PyStaticExpr::Attribute {
         value: &MODULE,
         attr: "Table",
