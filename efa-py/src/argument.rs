@@ -310,6 +310,39 @@ impl<'a> FromPyObject<'a, '_> for Name {
     }
 }
 
+/// What is called with what happens.
+pub(crate) struct Callback(pub(crate) Py<PyAny>);
+
+impl<'a, 'py> Given<'a, 'py> for Callback {
+    fn wanted() -> Cow<'static, str> {
+        "a callable".into()
+    }
+
+    fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
+        if given.is_callable() {
+            Ok(Self(given.clone().unbind()))
+        } else {
+            Err(Refusal::Type)
+        }
+    }
+}
+
+/// A name in square brackets or before `in`: their methods take no `from_py_with` that the stub
+/// would know the type of.
+pub(crate) struct Key<'a>(pub(crate) &'a str);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Key<'a> {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: pyo3::inspect::PyStaticExpr = <&'a str>::INPUT_TYPE;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let name = given.extract().map(Self);
+        name.map_err(|_| wrong_type(&given, &<&str>::wanted()))
+    }
+}
+
 /// A reference to a frozen class of the package.
 impl<'a, 'py, T> Given<'a, 'py> for &'a T
 where

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use efa_core as core;
 use pyo3::prelude::*;
 
-use crate::argument::{extracted, given, invalid};
+use crate::argument::{Key, extracted, given, invalid};
 use crate::convert::{list, texts, word};
 use crate::errors;
 use crate::rows::{Rows, Table};
@@ -272,13 +272,13 @@ impl Catalog {
         self.0.len()
     }
 
-    fn __contains__(&self, name: &str) -> bool {
-        self.0.contains(name)
+    fn __contains__(&self, name: Key<'_>) -> bool {
+        self.0.contains(name.0)
     }
 
-    fn __getitem__(&self, name: &str) -> PyResult<InstanceType> {
+    fn __getitem__(&self, name: Key<'_>) -> PyResult<InstanceType> {
         self.0
-            .require(name)
+            .require(name.0)
             .cloned()
             .map(InstanceType)
             .map_err(errors::exception)

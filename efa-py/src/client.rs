@@ -8,7 +8,7 @@ use efa_core as core;
 use pyo3::prelude::*;
 use tokio::sync::OnceCell;
 
-use crate::argument::{Name, extracted, given, invalid, secret};
+use crate::argument::{Callback, Name, extracted, given, invalid, secret};
 use crate::aws_log;
 use crate::catalog::Catalog;
 use crate::cluster::{
@@ -170,7 +170,7 @@ macro_rules! client_class {
                 #[pyo3(from_py_with = given)] external_id: Option<String>,
                 #[pyo3(from_py_with = given)] wait_timeout_s: f64,
                 #[pyo3(from_py_with = given)] poll_interval_s: f64,
-                progress: Option<Py<PyAny>>,
+                #[pyo3(from_py_with = given)] progress: Option<Callback>,
             ) -> PyResult<Self> {
                 let mut options = core::ConnectOptions::default();
                 options.region = region;
@@ -187,6 +187,7 @@ macro_rules! client_class {
                     external_id,
                 };
                 caller.put_into(py, &mut options)?;
+                let progress = progress.map(|callback| callback.0);
                 Connection::new(options, wait_timeout_s, poll_interval_s, progress).map(Self)
             }
 

@@ -1,11 +1,12 @@
 //! Probes whose two sides meet through an object of the caller's.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use efa_fabric as fabric;
 use pyo3::prelude::*;
 
-use crate::argument::extracted;
+use crate::argument::{Given, Refusal, Taken};
 use crate::convert::seconds;
 use crate::errors;
 use crate::fabric::{Library, Probe, library, run};
@@ -13,14 +14,27 @@ use crate::fabric_report::ProbeReport;
 use crate::runtime::twins;
 
 /// A folder, or an object with `put` and `take`.
-#[derive(FromPyObject)]
 pub(crate) enum Exchange {
     Folder(PathBuf),
     Object(Py<PyAny>),
 }
 
-extracted! {
-    Exchange: "a folder's path, or an object with put and take";
+impl<'a, 'py> Given<'a, 'py> for Exchange {
+    fn wanted() -> Cow<'static, str> {
+        "a folder's path, or an object with put and take".into()
+    }
+
+    fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
+        if let Ok(folder) = given.extract() {
+            return Ok(Self::Folder(folder));
+        }
+        let has = |name| given.hasattr(name).unwrap_or(false);
+        if has("put") && has("take") {
+            Ok(Self::Object(given.clone().unbind()))
+        } else {
+            Err(Refusal::Type)
+        }
+    }
 }
 
 impl Exchange {

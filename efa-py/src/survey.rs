@@ -7,7 +7,7 @@ use fabric::survey as core;
 use fabric::survey_run as runs;
 use pyo3::prelude::*;
 
-use crate::argument::given;
+use crate::argument::{Callback, given};
 use crate::convert::{parse, seconds, word};
 use crate::errors;
 use crate::exchange::Exchange;
@@ -456,7 +456,7 @@ pub(crate) fn run_rank(
     #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
     #[pyo3(from_py_with = given)] join_deadline_s: f64,
     #[pyo3(from_py_with = given)] round_deadline_s: f64,
-    #[pyo3(from_py_with = given)] progress: Option<Py<PyAny>>,
+    #[pyo3(from_py_with = given)] progress: Option<Callback>,
     #[pyo3(from_py_with = given)] library: Option<&Library>,
     #[pyo3(from_py_with = given)] options: Option<SurveyOptions>,
 ) -> PyResult<Surveyed> {
@@ -475,7 +475,7 @@ pub(crate) fn run_rank(
         rank,
         world_size,
         options,
-        progress,
+        progress: progress.map(|callback| callback.0),
     };
     block_on(py, rank_call(call, library)?)
 }
@@ -507,7 +507,7 @@ pub(crate) fn run_rank_async<'py>(
     #[pyo3(from_py_with = given)] expected_rail_gbps: Option<f64>,
     #[pyo3(from_py_with = given)] join_deadline_s: f64,
     #[pyo3(from_py_with = given)] round_deadline_s: f64,
-    #[pyo3(from_py_with = given)] progress: Option<Py<PyAny>>,
+    #[pyo3(from_py_with = given)] progress: Option<Callback>,
     #[pyo3(from_py_with = given)] library: Option<&Library>,
     #[pyo3(from_py_with = given)] options: Option<SurveyOptions>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -526,7 +526,7 @@ pub(crate) fn run_rank_async<'py>(
         rank,
         world_size,
         options,
-        progress,
+        progress: progress.map(|callback| callback.0),
     };
     awaitable(py, rank_call(call, library)?)
 }

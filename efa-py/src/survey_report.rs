@@ -13,7 +13,7 @@ use crate::argument::given;
 use crate::choices;
 use crate::convert::{list, parse, word};
 use crate::doctor::DoctorReport;
-use crate::errors::{self, Code};
+use crate::errors;
 use crate::node::Node;
 use crate::rows::{Rows, rows};
 use crate::survey_options::SurveyOptions;
@@ -456,18 +456,12 @@ impl SurveyReport {
         Ok(list)
     }
 
-    /// `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises BindingError
-    /// without pandas.
+    /// `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises
+    /// MissingExtraError without pandas.
     #[pyo3(signature = () -> "typing.Any")]
     fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let pandas = py.import("pandas").map_err(|_| {
-            errors::new(
-                Code::MissingPackage,
-                "pandas is not installed",
-                "pip install pandas, or use rows()",
-            )
-        })?;
-        let table = pandas.call_method1("DataFrame", (self.rows(py)?,))?;
+        let rows = py.import("efa_sdk.rows")?;
+        let table = rows.call_method1("frame", (self.rows(py)?,))?;
         if self.0.observations.is_empty() {
             return Ok(table);
         }

@@ -6507,8 +6507,8 @@ class SurveyReport:
         """
     def to_pandas(self, /) -> "typing.Any":
         """
-        `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises BindingError
-        without pandas.
+        `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises
+        MissingExtraError without pandas.
         """
     def to_svg(self, /) -> str:
         """

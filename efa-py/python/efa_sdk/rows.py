@@ -33,6 +33,24 @@ _CELL = 'style="text-align:left;white-space:nowrap"'
 _LONGEST = 60
 
 
+def frame(rows: list[dict[str, Any]]) -> Any:
+    """Rows as a ``pandas.DataFrame``, for every ``to_pandas``."""
+    import importlib
+
+    from efa_sdk.errors import MissingExtraError
+
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError as error:
+        raise MissingExtraError(
+            "python.missing_package",
+            f"to_pandas needs pandas ({error})",
+            "pip install pandas, or use rows()",
+            {"package": "pandas"},
+        ) from error
+    return pandas.DataFrame(rows)
+
+
 class Rows(list[_T]):
     """A list of values of one class, which notebooks show as a table with a column per field."""
 
@@ -48,20 +66,7 @@ class Rows(list[_T]):
 
         Raises MissingExtraError without pandas.
         """
-        import importlib
-
-        from efa_sdk.errors import MissingExtraError
-
-        try:
-            pandas = importlib.import_module("pandas")
-        except ImportError as error:
-            raise MissingExtraError(
-                "python.missing_package",
-                f"to_pandas needs pandas ({error})",
-                "pip install pandas, or use rows()",
-                {"package": "pandas"},
-            ) from error
-        return pandas.DataFrame(self.rows())
+        return frame(self.rows())
 
     def _repr_html_(self) -> str:
         """The table; columns in which no row has a value are left out."""
