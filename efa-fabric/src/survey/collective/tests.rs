@@ -75,7 +75,12 @@ fn judged(
     found
 }
 
-fn judged(fabric: &Fabric, pairs: &Observations, pattern: Pattern, nodes: &[usize]) -> Collective {
+fn outcome_of(
+    fabric: &Fabric,
+    pairs: &Observations,
+    pattern: Pattern,
+    nodes: &[usize],
+) -> Collective {
     let seen = carry_out(fabric, &steps(pattern, nodes, Some(&labels())));
     judged(pattern, nodes, seen, pairs)
 }
@@ -100,7 +105,7 @@ fn a_fabric_with_room_for_all_keeps_what_its_pairs_promise() {
     let fabric = fabric(8);
     let pairs = survey(&fabric, Mode::Full);
     for pattern in [Pattern::Ring, Pattern::AllToAll, Pattern::Incast] {
-        let found = judged(&fabric, &pairs, pattern, &interleaved());
+        let found = outcome_of(&fabric, &pairs, pattern, &interleaved());
         assert!(found.scales(), "{found:?}");
         for gbps in [found.measured_gbps, found.expected_gbps] {
             assert!((gbps.unwrap() - 100.0).abs() < 1e-6, "{found:?}");
@@ -126,20 +131,20 @@ fn a_ring_across_leaves_breaks_where_pairs_are_fine() {
                 .unwrap();
         }
     }
-    let across = judged(&fabric, &pairs, Pattern::Ring, &interleaved());
+    let across = outcome_of(&fabric, &pairs, Pattern::Ring, &interleaved());
     assert_eq!(across.breaks, Some(Breaks::Everywhere), "{across:?}");
     assert!((across.measured_gbps.unwrap() - 50.0).abs() < 1e-6);
     assert!((across.expected_gbps.unwrap() - 100.0).abs() < 1e-6);
     // In the order of the leaves only two flows pass an uplink.
-    let within = judged(&fabric, &pairs, Pattern::Ring, &in_order());
+    let within = outcome_of(&fabric, &pairs, Pattern::Ring, &in_order());
     assert!(within.scales(), "{within:?}");
     // The shifts of all to all in that order pass it with one to eight.
-    let all = judged(&fabric, &pairs, Pattern::AllToAll, &in_order());
+    let all = outcome_of(&fabric, &pairs, Pattern::AllToAll, &in_order());
     assert!(
         !all.scales() && all.measured_gbps < all.expected_gbps,
         "{all:?}"
     );
-    assert!(judged(&fabric, &pairs, Pattern::Incast, &in_order()).scales());
+    assert!(outcome_of(&fabric, &pairs, Pattern::Incast, &in_order()).scales());
 }
 
 #[test]
@@ -177,7 +182,7 @@ fn what_breaks_is_named() {
 fn what_was_not_measured_is_not_claimed() {
     let fabric = fabric(8);
     let pairs = survey(&fabric, Mode::Sampled);
-    let found = judged(&fabric, &pairs, Pattern::AllToAll, &in_order());
+    let found = outcome_of(&fabric, &pairs, Pattern::AllToAll, &in_order());
     assert!(
         found.compared < found.flows && found.expected_gbps.is_none(),
         "{found:?}"
@@ -313,7 +318,7 @@ fn the_group_that_breaks_a_ring_is_named() {
     let labels = groups_of(&[4, 4, 4, 4]);
     let pairs = survey(&fabric(8), Mode::Full);
     let group = |node: usize| labels[node].as_str();
-    let judged = |pattern, labels: &[String], slow: &dyn Fn(Flow) -> bool| {
+    let outcome = |pattern, labels: &[String], slow: &dyn Fn(Flow) -> bool| {
         let nodes = members(pattern, &in_order(), Some(labels));
         let mut carried = Carried::new(pattern, nodes.clone());
         for step in steps(pattern, &nodes, Some(labels)) {
@@ -330,7 +335,7 @@ fn the_group_that_breaks_a_ring_is_named() {
             .unwrap();
         found
     };
-    let of = |pattern, slow: &dyn Fn(Flow) -> bool| judged(pattern, &labels, slow).breaks.unwrap();
+    let of = |pattern, slow: &dyn Fn(Flow) -> bool| outcome(pattern, &labels, slow).breaks.unwrap();
     let (within, between) = (Pattern::RingWithinGroups, Pattern::RingBetweenGroups);
     let names = |of: &[&str]| of.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
 
@@ -361,14 +366,14 @@ fn the_group_that_breaks_a_ring_is_named() {
         Breaks::Node(6)
     );
     assert_eq!(of(between, &|_| true), Breaks::Everywhere);
-    // Nothing tells the two nodes of a group apart, and neither is named.
+    // Nothing distinguishes the two nodes of a group, and neither is named.
     let pairs_of_nodes = groups_of(&[2; 8]);
-    let of_two = judged(within, &pairs_of_nodes, &|flow| {
+    let of_two = outcome(within, &pairs_of_nodes, &|flow| {
         [flow.0, flow.1].contains(&2)
     });
     assert_eq!(of_two.breaks, Some(Breaks::WithinGroups(names(&["b"]))));
 
-    let well = judged(within, &labels, &|_| false);
+    let well = outcome(within, &labels, &|_| false);
     assert!(well.scales(), "{well:?}");
     assert_eq!((well.measured_gbps, well.flows), (Some(99.0), 16));
 }
