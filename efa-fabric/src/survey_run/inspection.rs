@@ -341,7 +341,7 @@ mod tests {
         bad.verdict = "not_usable".into();
         let all = vec![Some(bad.clone()), Some(bad.clone()), Some(bad)];
         let said = said(&all);
-        let expected = "the doctor says: no /dev/infiniband on n0, n1, n2";
+        let expected = "the doctor's report: no /dev/infiniband on n0, n1, n2";
         assert_eq!(said, [(Severity::Warning, expected.to_owned())]);
         assert_eq!(differences(&nodes(&all), "tcp"), []);
     }
