@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import types
 from typing import Any
 
 import efa_sdk
@@ -152,7 +153,8 @@ def stop(*_: Any, options: survey.SurveyOptions, **rest: Any) -> Any:
 
 def test_torch_passes_them_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efa_sdk.torch, "run_rank", stop)
-    place: dict[str, Any] = {"store": object(), "rank": 0, "world_size": 1}
+    store = types.SimpleNamespace(set=stop, get=stop)
+    place: dict[str, Any] = {"store": store, "rank": 0, "world_size": 1}
     place |= {"provider": "tcp", "inspect": False}
     with pytest.raises(Called) as caught:
         efa_sdk.torch.survey(**place, options=OPTIONS)
