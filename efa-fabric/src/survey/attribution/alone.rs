@@ -38,20 +38,26 @@ const ENOUGH_OTHERS: usize = 50;
 const ENOUGH_AGAIN: usize = 3;
 
 impl Analysis {
-    /// How much faster pairs of unsuspected nodes are alone (logarithm).
+    /// Pairs of unsuspected nodes that were measured alone: how much of a measurement is left, and
+    /// how much less it is than that of the same pair among others (logarithms).
     fn controls<'a>(
         &self,
         channel: &'a Channel,
         suspects: &'a BTreeSet<usize>,
-    ) -> impl Iterator<Item = f64> + 'a {
+    ) -> impl Iterator<Item = (f64, f64)> + 'a {
         let unsuspected = |pair: Pair| !suspects.contains(&pair.0) && !suspects.contains(&pair.1);
         let alone = channel.alone.iter().filter(move |b| unsuspected(b.pair));
-        let gains = alone.map(|b| channel.residual(b).mean);
-        gains.filter(|v| v.is_finite())
+        // A slow link is as slow among others; what was fast there by luck is no slower for that.
+        let gains = alone.map(|b| {
+            let gain = channel.residual(b).mean;
+            (gain, gain - channel.median_concurrent(b.pair).min(0.0))
+        });
+        gains.filter(|(gain, _)| gain.is_finite())
     }
 
     fn control(&self, channel: &Channel, suspects: &BTreeSet<usize>) -> Option<f64> {
-        median(&mut self.controls(channel, suspects).collect::<Vec<f64>>())
+        let gains = self.controls(channel, suspects).map(|(gain, _)| gain);
+        median(&mut gains.collect::<Vec<f64>>())
     }
 
     /// The loss of the whole cluster by concurrency: how much faster unsuspected pairs are alone.
@@ -78,16 +84,20 @@ impl Analysis {
     }
 
     /// How much of a measurement alone is for that alone (logarithm), 0 if it is little: where
-    /// everybody is faster alone, a suspect has to be as well. Few pairs of one rail hardly tell;
-    /// then all rails together do.
+    /// everybody is faster alone, a suspect has to be as well, and where everybody is slower, what
+    /// a suspect lost since is no fault of its own. Few pairs of one rail hardly tell; then all
+    /// rails together do.
     pub(super) fn gain(&self, channel: &Channel, suspects: &BTreeSet<usize>) -> f64 {
-        let of = |channel: &Channel| self.controls(channel, suspects).collect::<Vec<f64>>();
+        let of = |channel: &Channel| self.controls(channel, suspects).collect::<Vec<_>>();
         let mut values = of(channel);
         if values.len() < ENOUGH_CONTROLS && channel.quantity == Quantity::Bandwidth {
             values = self.bandwidth().flat_map(|(_, c)| of(c)).collect();
         }
-        let gain = median(&mut values).filter(|gain| *gain >= -CONTENTION);
-        gain.unwrap_or(0.0)
+        let (mut gains, mut falls): (Vec<f64>, Vec<f64>) = values.into_iter().unzip();
+        let is_much = |gain: &f64| gain.abs() >= -CONTENTION;
+        let gain = median(&mut gains).filter(|gain| *gain > 0.0 && is_much(gain));
+        let fall = || median(&mut falls).filter(|fall| *fall < 0.0 && is_much(fall));
+        gain.or_else(fall).unwrap_or(0.0)
     }
 
     /// What measuring again says of a finding.

@@ -218,7 +218,15 @@ impl Channel {
         (median(&mut values).unwrap_or(0.0), count)
     }
 
-    /// what nearly no concurrent pair exceeds: the residual of one in fifty.
+    /// The median of what the fit leaves of a concurrent pair; 0 if it was never measured so.
+    pub(super) fn median_concurrent(&self, pair: Pair) -> f64 {
+        let of_pair = self.pairs.iter().filter(|both| both.pair == pair);
+        let residuals = of_pair.map(|both| self.residual(both).mean);
+        let mut values: Vec<f64> = residuals.filter(|v| v.is_finite()).collect();
+        median(&mut values).unwrap_or(0.0)
+    }
+
+    /// What nearly no concurrent pair exceeds: the residual of one in fifty.
     pub(super) fn most_concurrent(&self) -> f64 {
         let residuals = self.pairs.iter().map(|both| self.residual(both).mean);
         let mut values: Vec<f64> = residuals.filter(|v| v.is_finite()).collect();

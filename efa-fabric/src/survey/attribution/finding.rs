@@ -14,6 +14,8 @@ pub(super) const LINK_CLAIM: f64 = 1.32;
 pub(crate) enum Pass {
     /// What is worth measuring again.
     Screen,
+    /// What is worth measuring alone: of links only.
+    Alone,
     /// What is worth a verdict.
     Verdict,
 }

@@ -171,7 +171,7 @@ impl LinkTest<'_> {
         let z = effect / spread;
         let stands_out = match self.pass {
             Pass::Screen => z <= -screen_z,
-            Pass::Verdict => {
+            Pass::Alone | Pass::Verdict => {
                 let all = count + alone.map_or(0, |(_, count)| count);
                 let pooled = pooled(effect, count, alone);
                 let z = pooled / self.channel.link_error(pair, direction, spread, all);
@@ -180,12 +180,20 @@ impl LinkTest<'_> {
                 let chance = self.channel.chance_of_link(pair, direction, self.claim);
                 // In a small cluster few measurements cannot be rare enough: alone come more.
                 let rare = fresh.1 < ENOUGH_AGAIN || chance * (self.candidates as f64) < CHANCE;
-                let again = fresh.1 == 0 || fresh.0 <= -AGAIN * error && rare;
-                let measured = self
-                    .channel
-                    .compare_link(pair, direction)
-                    .is_none_or(|c| c.effect(self.channel.quantity) <= self.claim * MEASURED);
-                pooled <= claim && z <= -self.least_z && again && measured
+                let measured = || {
+                    let compared = self.channel.compare_link(pair, direction);
+                    compared
+                        .is_none_or(|c| c.effect(self.channel.quantity) <= self.claim * MEASURED)
+                };
+                let below = |errors: f64| fresh.1 == 0 || fresh.0 <= -errors * error;
+                match self.pass {
+                    // Alone more is learned: a verdict needs more than that does.
+                    Pass::Alone => pooled <= near && z <= -screen_z && below(screen_z),
+                    _ => {
+                        let again = fresh.1 == 0 || below(AGAIN) && rare;
+                        pooled <= claim && z <= -self.least_z && again && measured()
+                    }
+                }
             }
         };
         (effect <= near && stands_out).then_some(LinkFinding {

@@ -42,7 +42,9 @@ impl Analysis {
         }
         let suspects: BTreeSet<usize> = match pass {
             Pass::Screen => BTreeSet::new(),
-            Pass::Verdict => self.nodes(Pass::Screen).iter().map(|f| f.node).collect(),
+            Pass::Alone | Pass::Verdict => {
+                self.nodes(Pass::Screen).iter().map(|f| f.node).collect()
+            }
         };
         for (index, channel) in self.channels.iter().enumerate() {
             let directions: &[Direction] = match channel.quantity {

@@ -72,7 +72,7 @@ impl Analysis {
         let nodes = channel.fit.tx.len();
         let chance = match pass {
             Pass::Screen => CHANCE_SCREENED,
-            Pass::Verdict => CHANCE,
+            Pass::Alone | Pass::Verdict => CHANCE,
         } / nodes as f64;
         let mut found = Vec::new();
         // Where pairs have two levels, every node varies.
@@ -196,7 +196,7 @@ fn clearly_bad(attempts: &[Attempt], node: usize) -> bool {
 fn is_good_else(attempts: &[Attempt], least: f64, pass: Pass) -> bool {
     let limit = match pass {
         Pass::Screen => GOOD_OF_FEW,
-        Pass::Verdict => GOOD,
+        Pass::Alone | Pass::Verdict => GOOD,
     };
     let good = attempts.iter().filter_map(|attempt| attempt.left);
     let mut good: Vec<f64> = good.filter(|&left| left > least).collect();

@@ -39,7 +39,7 @@ impl Plan {
         // Of a few pairs, that many slow ones are no single faults.
         let most_links = MOST_ALONE.min(LINKS_ALONE.max(analysis.partners.len() / 100));
         for finding in analysis
-            .links(Pass::Verdict, &clear(&analysis))
+            .links(Pass::Alone, &clear(&analysis))
             .iter()
             .take(most_links)
         {

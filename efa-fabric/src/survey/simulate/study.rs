@@ -336,6 +336,25 @@ mod tests {
         assert_eq!(row.named, 1, "{:?}", row.odd);
     }
 
+    /// Few concurrent measurements showed less than the link loses, or were not rare enough: they
+    /// are no verdict, but it is measured alone.
+    #[test]
+    fn a_link_that_may_be_slow_is_measured_alone() {
+        for seed in [7_000_059, 7_000_062, 7_000_238] {
+            let row = tell(Case::SlowLink, Mode::Full, 8, 1, seed).unwrap();
+            assert_eq!((row.named, row.alarmed), (1, 0), "{:?}", row.odd);
+        }
+    }
+
+    /// The pair of proven nodes that is measured last shows that all rates have fallen since.
+    #[test]
+    fn what_all_lost_since_is_no_fault_of_a_suspect() {
+        for seed in [5_000_068, 5_000_095] {
+            let row = tell(Case::Drift, Mode::Full, 5, 1, seed).unwrap();
+            assert_eq!(row.faulted, 0, "{:?}", row.odd);
+        }
+    }
+
     #[test]
     fn clusters_below_five_nodes_have_no_outliers() {
         for nodes in [2, 3, 4] {
