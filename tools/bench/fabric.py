@@ -321,7 +321,7 @@ def build(folder: pathlib.Path, is_quick: bool) -> Tools:
 
 def build_probe(is_quick: bool) -> str:
     """The example, with efa-fabric as the wheel has it."""
-    command = ["cargo", "build", "--quiet", "--example", "fabric_probe", "-p", "efa-fabric"]
+    command = ["cargo", "build", "--quiet", "--example", "fabric_probe"]
     if not is_quick:
         command += ["--config", "profile.dev.package.efa-fabric.opt-level=3"]
     messages = subprocess.run(

@@ -22,9 +22,6 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// Empty polls between two looks at the clock.
 const IDLE_POLLS: u32 = 64;
-/// Pauses of the processor after an empty poll. `shm` takes a lock in each poll that the sender needs
-/// to leave its message: without pauses, 64 B take 6 to 9 % longer between two cores.
-const PAUSES: u32 = 2;
 /// Quiet time until, and then between, looks at the other side's frames, each with an offer of the
 /// processor to others: system calls, which messages that keep coming must not wait for.
 const LOOK_NS: u64 = 20_000;
@@ -118,9 +115,6 @@ impl<'a> Guard<'a> {
     /// the deadline, which is when other rare checks are due.
     #[inline]
     pub(crate) fn idle(&mut self, lane: Option<&Lane>) -> Result<bool> {
-        for _ in 0..PAUSES {
-            std::hint::spin_loop();
-        }
         self.idle = self.idle.wrapping_add(1);
         // Also between sleeps there are many polls: a provider may move a few KiB in each.
         if self.idle.is_multiple_of(IDLE_POLLS) {
