@@ -42,6 +42,7 @@ mod reservation_group;
 pub(crate) mod security_group;
 mod subnets;
 mod tenancy;
+mod unmatched;
 pub(crate) mod volume;
 pub(crate) mod way_out;
 

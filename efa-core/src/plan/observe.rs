@@ -4,6 +4,7 @@ use super::capacity;
 use super::further_groups::SeenGroups;
 use super::placement::{self, Wanted};
 use super::subnets::{self, Demand};
+use super::unmatched::{no_placement_group, not_found, unmatched};
 use super::way_out::{self, Needs, Ways};
 use super::{image, instance_role, interfaces};
 use crate::catalog::{Catalog, InstanceType};
@@ -167,8 +168,12 @@ async fn key_pair(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<()> {
     };
     let filter = [Filter::new("key-name", name)];
     match unless_lacking(ec2.describe_key_pairs(&filter).await)? {
-        Some(found) if !found.contains(name) => Err(not_found(ec2, "key_name", name)
-            .with_cure("create or import the key pair in this region, or leave key_name out")),
+        Some(found) if !found.contains(name) => {
+            let all = ec2.describe_key_pairs(&[]).await.unwrap_or_default();
+            let cure = "create or import the key pair in this region, or leave key_name out";
+            let cure = did_you_mean(name, all.iter().map(String::as_str), cure);
+            Err(not_found(ec2, "key_name", name).with_cure(cure))
+        }
         _ => Ok(()),
     }
 }
@@ -191,7 +196,7 @@ async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<(Vec<Subnet>, Vec<
         vpcs = ec2.describe_vpcs(&[vpc.filter(selector::VPC)]).await?;
         let ids: Vec<String> = vpcs.iter().map(|vpc| vpc.vpc_id.clone()).collect();
         if ids.is_empty() {
-            return Err(unmatched(ec2, selector::VPC, vpc));
+            return Err(unmatched(ec2, selector::VPC, vpc, &[]).await);
         }
         in_vpc.push(Filter::any("vpc-id", ids));
     }
@@ -204,7 +209,7 @@ async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<(Vec<Subnet>, Vec<
         filters.push(selector.filter(selector::SUBNET));
         let found = ec2.describe_subnets(&filters).await?;
         if found.is_empty() {
-            return Err(unmatched(ec2, selector::SUBNET, selector));
+            return Err(unmatched(ec2, selector::SUBNET, selector, &in_vpc).await);
         }
         for subnet in found {
             if !all.iter().any(|known| known.subnet_id == subnet.subnet_id) {
@@ -213,19 +218,6 @@ async fn subnets(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<(Vec<Subnet>, Vec<
         }
     }
     Ok((all, vpcs))
-}
-
-/// The error for a selector that matches nothing; a name that begins like an id is reported as one.
-fn unmatched(ec2: &dyn Ec2, kind: Selectable, selector: &Selector) -> Error {
-    let error = not_found(ec2, kind.field, &selector.to_string());
-    match selector {
-        Selector::Name(name) if name.starts_with(kind.of.id_prefix()) => error.with_cure(format!(
-            "it is taken for a name, since an id has 8 or 17 hexadecimal digits behind {}: check \
-             the id or the name, the region and the account",
-            kind.of.id_prefix()
-        )),
-        _ => error,
-    }
 }
 
 async fn security_group(
@@ -275,7 +267,10 @@ pub(crate) async fn select_security_group(
     let mut found = ec2.describe_security_groups(&filters).await?.into_iter();
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
-        (None, _) => Err(unmatched(ec2, kind, group)),
+        (None, _) => {
+            let in_vpc = [Filter::new("vpc-id", vpc_id)];
+            Err(unmatched(ec2, kind, group, &in_vpc).await)
+        }
         (Some(one), Some(other)) => Err(Error::new(
             Code::PlanConflict,
             format!(
@@ -309,7 +304,11 @@ pub(crate) async fn find_security_group(
 async fn placement_group(ec2: &dyn Ec2, wanted: Wanted) -> Result<Option<PlacementGroup>> {
     match wanted {
         Wanted::None => Ok(None),
-        Wanted::Existing(name) | Wanted::Ours(name) => find_placement_group(ec2, &name).await,
+        Wanted::Ours(name) => find_placement_group(ec2, &name).await,
+        Wanted::Existing(name) => match find_placement_group(ec2, &name).await? {
+            None => Err(no_placement_group(ec2, &name).await),
+            found => Ok(found),
+        },
     }
 }
 
@@ -356,15 +355,4 @@ async fn permissions_boundary(aws: &dyn Aws, arn: &str) -> Result<()> {
         .with_context("value", arn)),
         _ => Ok(()),
     }
-}
-
-fn not_found(ec2: &dyn Ec2, field: &'static str, value: &str) -> Error {
-    Error::new(
-        Code::PlanResourceNotFound,
-        format!("{field} '{value}' does not exist in {}", ec2.region()),
-    )
-    .with_cure("check the id, the region and the account")
-    .with_context("field", field)
-    .with_context("value", value)
-    .with_context("region", ec2.region())
 }
