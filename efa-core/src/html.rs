@@ -14,7 +14,8 @@ pub fn preformatted(text: &str) -> String {
     format!("<pre style=\"{PRE}\">{}</pre>", escape(text))
 }
 
-const PRE: &str = "text-align:left;white-space:pre;overflow-x:auto";
+// Exported notebooks set `pre` in the font of the text.
+const PRE: &str = "text-align:left;white-space:pre;overflow-x:auto;font-family:monospace";
 
 /// What keeps the cells of a table on the left, where notebooks put them on the right.
 pub const LEFT: &str = "style=\"text-align:left\"";
