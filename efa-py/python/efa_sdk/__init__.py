@@ -67,9 +67,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from efa_sdk import acceptance, aio, choices, errors, fabric, progress, survey
+    from efa_sdk import fabric_log as fabric_log
     from efa_sdk import handoff as handoff
     from efa_sdk import nccl as nccl
     from efa_sdk import ray as ray
+    from efa_sdk import rows as rows
     from efa_sdk import testing as testing
     from efa_sdk import torch as torch
     from efa_sdk.errors import EfaError
@@ -133,10 +135,12 @@ _LAZY = (
     "choices",
     "errors",
     "fabric",
+    "fabric_log",
     "handoff",
     "nccl",
     "progress",
     "ray",
+    "rows",
     "survey",
     "testing",
     "torch",
