@@ -210,7 +210,7 @@ fn a_rank_that_comes_late_is_notified() {
     };
     assert_eq!(key, "test/task/1-x/0");
     assert!(
-        said.contains("rank 1 came after the 0 s in which ranks join"),
+        said.contains("rank 1 joined after the 0 s in which ranks join"),
         "{said}"
     );
 }

@@ -65,7 +65,7 @@ def test_a_template_for_eks_has_what_eks_takes(cloud: Cloud) -> None:
     assert slots(data["NetworkInterfaces"]) == slots(plan.layout.interfaces)
     assert all("SubnetId" not in i and i["Groups"] for i in data["NetworkInterfaces"])
     assert not {"ImageId", "UserData", "IamInstanceProfile", "InstanceMarketOptions"} & set(data)
-    with pytest.raises(efa.errors.HandoffError, match="no launcher 'k8s'") as refused:
+    with pytest.raises(efa.errors.HandoffError, match="unknown launcher 'k8s'") as refused:
         plan.to_launch_template(launcher="k8s")
     assert refused.value.code == "handoff.invalid_option"
 

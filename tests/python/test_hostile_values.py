@@ -109,8 +109,8 @@ def test_a_changed_value_is_refused_or_can_be_shown(name: str) -> None:
     [
         (("observations", "nodes"), 2**31, "at most 65536 nodes"),
         (("observations", "nodes"), 7, "names 6 nodes and has observations of 7"),
-        (("conclusion", "drain"), [6], "speaks of node 6 of 6"),
-        (("silent",), [99], "speaks of node 99 of 6"),
+        (("conclusion", "drain"), [6], "names node 6 of 6"),
+        (("silent",), [99], "names node 99 of 6"),
     ],
 )
 def test_a_report_speaks_only_of_its_own_nodes(path: Path, value: Any, said: str) -> None:

@@ -177,7 +177,7 @@ def test_a_wrong_token_and_a_late_rank_are_errors_of_the_set_up(
     wait_for_a_round(ranks[0])
     late = ended(start(hosts, 4, token, options))
     assert late.status == 2
-    assert "rank 4 came after the 4 s in which ranks join" in late.err
+    assert "rank 4 joined after the 4 s in which ranks join" in late.err
     rank_0, *others = [ended(rank) for rank in ranks]
     report = read(rank_0)
     assert (report.status, report.exit_status) == ("not_surveyed", 2)

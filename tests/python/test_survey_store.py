@@ -397,7 +397,9 @@ def test_the_command_line(tmp_path: Path, wanted: bool) -> None:
     first = command(*common, *quick, *rank_0, *shown, SLURMD_NODENAME="slurm-1")
     out, err = first.communicate(timeout=120)
     assert first.returncode == 0, err
-    assert out.startswith("nothing to take out: nothing failed, and 2 nodes are too few to tell")
+    assert out.startswith(
+        "nothing to take out: nothing failed, and 2 nodes are too few to identify"
+    )
     assert "2 nodes over tcp: no fault was found" in out
     reports = survey.SurveyReport.history(tmp_path)
     assert [report.nodes[0].name for report in reports] == (["first"] if wanted else [])

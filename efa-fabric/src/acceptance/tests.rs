@@ -366,7 +366,7 @@ fn a_doctor_speaks_against_its_own_instance() {
         all.judgement.replace.is_empty(),
         "a set-up error replaces nobody: {all}"
     );
-    let said = "refused: there is evidence against no single instance";
+    let said = "refused: no evidence points to a single instance";
     assert!(all.to_string().starts_with(said), "{all}");
 }
 

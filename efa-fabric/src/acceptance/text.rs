@@ -36,7 +36,7 @@ impl Report {
                 warnings => format!("{warnings} warnings to review"),
             },
             Verdict::Refused => match j.replace.as_slice() {
-                [] => "no single instance is at fault: see the findings below".to_owned(),
+                [] => "no evidence points to a single instance: see the findings below".to_owned(),
                 all if all.len() == self.evidence.instances.len() => {
                     "every instance is to be replaced: destroy the cluster, and apply again"
                         .to_owned()
