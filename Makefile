@@ -4,7 +4,7 @@
 # make wheel  builds the wheel for users on x86_64 into dist/, make wheel-aarch64 the one for 64-bit Arm
 # make check-wheels  looks at the wheels in dist/ and uses them, the one for Arm under qemu
 # make docs   builds the documentation site into target/site, and checks the workflows
-# make bench  measures what everything costs beside its peers, in 25 minutes, into docs/benchmarks.md
+# make bench  measures what everything costs compared with its peers, in 25 minutes, into docs/benchmarks.md
 # make soft-efa-clients  runs Open MPI, Mooncake and NIXL on software EFA devices, into docs/
 
 SHELL := bash
@@ -157,7 +157,7 @@ test-python: setup build
 	@$(STAGE) Python tests alone
 	$(PYTHON) -m pytest -m alone
 
-# What users get beside its peers: docs/benchmarks.md. WHEEL=FILE measures another wheel than that of this
+# What users get compared with its peers: docs/benchmarks.md. WHEEL=FILE measures another wheel than that of this
 # checkout. Extra arguments: make bench BENCH="--only importing live_catalog"
 bench: export RUSTC_WORKSPACE_WRAPPER :=
 bench:

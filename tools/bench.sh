@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what users get beside its peers, all in .venv-bench, and writes docs/benchmarks.md.
+# Measures what users get compared with its peers, all in .venv-bench, and writes docs/benchmarks.md.
 #   [WHEEL=FILE] bench.sh [arguments of python -m tools.bench]
 # The wheel is that of this checkout: built first, which takes longer than the measuring, where dist/ has
 # none or one that is older than a source.

@@ -1,4 +1,4 @@
-"""What efa-sdk costs beside its peers, in one run: `make bench` writes docs/benchmarks.md.
+"""What efa-sdk costs compared with its peers, in one run: `make bench` writes docs/benchmarks.md.
 
 Each group is a module with a ``TITLE``, a text ``ABOUT`` of how it measures, and a function
 ``rows`` that takes a :class:`tools.bench.rounds.Run`, measures, and returns

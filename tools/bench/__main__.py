@@ -96,7 +96,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def write(results: Sequence[Result], about: str, document: pathlib.Path) -> None:
-    """Puts the sections between the document's markers, and the pictures beside it."""
+    """Puts the sections between the document's markers, and the pictures next to it."""
     images = document.parent / "images"
     images.mkdir(exist_ok=True)
     for result in results:

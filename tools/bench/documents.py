@@ -152,9 +152,9 @@ def _call(
 ) -> Callable[[], float]:
     def call() -> float:
         output, _ = finish([sys.executable, "-m", __spec__.name, *command], cwd=ROOT)
-        told = json.loads(output)
-        memory.setdefault(name, []).append(told["peak_mb"])
-        return float(told["value"])
+        given = json.loads(output)
+        memory.setdefault(name, []).append(given["peak_mb"])
+        return float(given["value"])
 
     return call
 

@@ -1,4 +1,4 @@
-"""Messages over libfabric: latency, bandwidth, waiting, beside C on the same libfabric and MPI."""
+"""Messages over libfabric: latency, bandwidth and waiting, compared with C on it and with MPI."""
 
 from __future__ import annotations
 
@@ -212,12 +212,12 @@ class Point:
 
     def ours(self, what: str, serve: list[str], connect: list[str]) -> float:
         """Latency in µs, or GB/s, of a report that is checked to be of what was asked."""
-        told = {"EFA_FABRIC_LIB": LIBRARY, "FABRIC_PROBE_TOKEN": secrets.token_hex(8)}
+        given = {"EFA_FABRIC_LIB": LIBRARY, "FABRIC_PROBE_TOKEN": secrets.token_hex(8)}
         end = time.monotonic() + RUN_LIMIT_S
-        with self.side(0, serve, **told) as server:
+        with self.side(0, serve, **given) as server:
             address = server.first_line(end).rsplit(" ", 1)[-1]
             connect = [part.format(address=address) for part in connect]
-            with self.side(1, connect, **told) as client:
+            with self.side(1, connect, **given) as client:
                 report = json.loads(client.result(end))
             server.result(end)
         row = report["rows"][0]
@@ -255,13 +255,13 @@ class Point:
 
     def idle_ms(self, probe: str, *more: str) -> float:
         """CPU of a side whose peer stands still in the middle of a measurement, in ms a second."""
-        told = {"EFA_FABRIC_LIB": LIBRARY, "FABRIC_PROBE_TOKEN": secrets.token_hex(8)}
+        given = {"EFA_FABRIC_LIB": LIBRARY, "FABRIC_PROBE_TOKEN": secrets.token_hex(8)}
         end = time.monotonic() + RUN_LIMIT_S
-        with self.side(0, [probe, "serve", "127.0.0.1:0"], **told) as server:
+        with self.side(0, [probe, "serve", "127.0.0.1:0"], **given) as server:
             address = server.first_line(end).rsplit(" ", 1)[-1]
             connect = [probe, "connect", address, self.provider, "--only", "latency", *more]
             connect += ["--sizes", str(self.size), "--budget-ms", "30000"]
-            with self.side(1, connect, **told) as client:
+            with self.side(1, connect, **given) as client:
                 time.sleep(1.0)  # it measures
                 os.kill(client.process.pid, signal.SIGSTOP)
                 time.sleep(0.5)  # longer than the answering side spins for

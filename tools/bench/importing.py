@@ -1,4 +1,4 @@
-"""Importing the package and asking the bundled catalog, beside boto3's import and client."""
+"""Importing the package and asking the bundled catalog, compared with boto3's import and client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading every instance type with EFA, and which zone offers which type, beside boto3."""
+"""Reading every instance type with EFA, and which zone offers which type, compared with boto3."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def rows(run: Run) -> list[Row]:
         def program(name: str) -> Callable[[], float]:
             def once() -> float:
                 command = [sys.executable, "-m", __spec__.name, name]
-                told = json.loads(finish(command, cwd=ROOT, env=environment)[0])
-                cold.setdefault(name, []).append(told["first_ms"])
-                return float(told["ms"])
+                given = json.loads(finish(command, cwd=ROOT, env=environment)[0])
+                cold.setdefault(name, []).append(given["first_ms"])
+                return float(given["ms"])
 
             return once
 

@@ -16,8 +16,8 @@ from .rounds import RunFailed, kill_group
 @contextlib.contextmanager
 def served(*arguments: str) -> Iterator[str]:
     """The URL of a stand-in that ends with the block."""
-    with standing_in(*arguments) as told:
-        yield told["endpoint_url"]
+    with standing_in(*arguments) as given:
+        yield given["endpoint_url"]
 
 
 @contextlib.contextmanager

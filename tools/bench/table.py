@@ -1,4 +1,4 @@
-"""A row of the benchmark: what was measured beside whom, with which goal, and what came of it."""
+"""A row of the benchmark: what was measured against whom, with which goal, and what came of it."""
 
 from __future__ import annotations
 

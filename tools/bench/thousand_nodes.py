@@ -34,9 +34,9 @@ def rows(run: Run) -> list[Row]:
         verb: [] for verb in ("plan", "apply", "describe", "boto3", "verify", "destroy")
     }
     for turn in run.rounds(5):
-        with standing_in("--network", "--transition-describes", "0") as told:
-            environment = {**os.environ, **{k: v for k, v in told.items() if k.startswith("AWS_")}}
-            network = [told["subnets"][ZONE], told["images"]["x86_64"]]
+        with standing_in("--network", "--transition-describes", "0") as given:
+            environment = {**os.environ, **{k: v for k, v in given.items() if k.startswith("AWS_")}}
+            network = [given["subnets"][ZONE], given["images"]["x86_64"]]
             command = [sys.executable, "-m", __spec__.name, str(nodes), *network]
             try:
                 output, _ = finish(command, cwd=ROOT, env=environment, timeout_s=180)

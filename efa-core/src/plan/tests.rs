@@ -592,7 +592,7 @@ fn subnets_are_tried_in_the_order_of_their_ids_or_of_their_room() {
 }
 
 #[test]
-fn what_is_seldom_wanted_is_warned_of() {
+fn what_is_seldom_wanted_produces_a_warning() {
     type Change = fn(&mut ClusterSpec, &mut Observations);
     let cases: &[(&str, Change)] = &[
         ("no EFA software", |_, _| {}),

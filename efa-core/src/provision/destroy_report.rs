@@ -53,10 +53,10 @@ pub(super) struct DeletionCodes {
 /// Only a further look shows whether that is gone.
 pub(super) struct Removal {
     pub(super) report: DestroyReport,
-    /// Whether a further look is needed.
+    /// Whether a further poll is needed.
     pub(super) doubtful: bool,
     /// What the report has.
-    told: HashSet<Leftover>,
+    reported: HashSet<Leftover>,
 }
 
 impl Removal {
@@ -68,7 +68,7 @@ impl Removal {
                 notes: Vec::new(),
             },
             doubtful: false,
-            told: HashSet::new(),
+            reported: HashSet::new(),
         }
     }
 
@@ -111,7 +111,7 @@ impl Removal {
             resource_type: resource_type.to_owned(),
             id: id.to_owned(),
         };
-        if self.told.insert(removed.clone()) {
+        if self.reported.insert(removed.clone()) {
             steps.tell(Action::Removed, resource_type, id, "");
             self.report.removed.push(removed);
         }

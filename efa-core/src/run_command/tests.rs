@@ -343,7 +343,7 @@ async fn a_node_that_hangs_even_after_the_cancellation_ends_the_wait() {
 }
 
 #[tokio::test]
-async fn ends_are_told_apart() {
+async fn ends_are_distinguished() {
     let mut undeliverable = Node::ends(CommandStatus::Failed, -1);
     undeliverable.details = "Undeliverable";
     let fake = Fake::new(&[

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_tags_and_names_are_told_apart() {
+    fn ids_tags_and_names_are_distinguished() {
         assert_eq!(
             Selector::subnet("subnet-0a1b2c3d").unwrap(),
             Selector::Id("subnet-0a1b2c3d".into())

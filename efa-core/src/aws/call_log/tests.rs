@@ -116,7 +116,7 @@ async fn connect(answers: Vec<Option<(u16, &'static str)>>) -> AwsSdk {
 }
 
 #[tokio::test]
-async fn each_attempt_is_told_of_with_its_outcome() {
+async fn each_attempt_is_logged_with_its_outcome() {
     let aws = connect(vec![
         Some((503, THROTTLED)),
         Some((200, KEY_PAIRS)),
@@ -153,7 +153,7 @@ async fn each_attempt_is_told_of_with_its_outcome() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_is_told_of() {
+async fn a_call_that_is_given_up_is_logged() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap(); // takes connections, answers none
     let url = format!("http://{}", listener.local_addr().unwrap());
     let aws = AwsSdk::connect(&ConnectOptions::stand_in(url))
@@ -168,7 +168,7 @@ async fn a_call_that_is_given_up_is_told_of() {
 }
 
 #[tokio::test]
-async fn neither_credentials_nor_parameters_are_told() {
+async fn neither_credentials_nor_parameters_are_logged() {
     let aws = connect(vec![Some((404, NO_ROLE))]).await;
     let collected = Collected::default();
     let _subscriber = tracing::subscriber::set_default(collected.clone());

@@ -1,4 +1,4 @@
-//! Security groups that a text makes: the rules with themselves that EFA needs, and port 22.
+//! Security groups that a text makes: the self-referencing rules that EFA needs, and port 22.
 
 use std::collections::{HashMap, HashSet};
 

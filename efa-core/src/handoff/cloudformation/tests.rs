@@ -156,7 +156,7 @@ fn a_group_that_is_adopted_gets_the_rules_that_it_lacks() {
 }
 
 #[test]
-fn the_role_allows_what_ours_does() {
+fn the_role_allows_what_that_of_efa_sdk_does() {
     let mut wanted = spec("c5n.18xlarge");
     wanted.instance_profile = InstanceProfileChoice::Make(InstanceRole {
         scripts_bucket: Some("my-scripts".to_owned()),

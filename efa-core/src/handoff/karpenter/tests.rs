@@ -174,7 +174,7 @@ fn a_public_address_needs_the_interface_that_karpenter_derives() {
 }
 
 #[test]
-fn a_node_class_says_everything_that_a_launch_of_ours_does() {
+fn a_node_class_says_everything_that_a_launch_by_efa_sdk_does() {
     let text = prepared_plan(&spec("p5.48xlarge"));
     let text = text.to_karpenter(&with_workloads()).unwrap();
     let documents = documents(&text);

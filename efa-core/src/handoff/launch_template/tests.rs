@@ -43,7 +43,7 @@ fn what_does_not_exist_yet_is_refused() {
 }
 
 #[test]
-fn a_request_says_everything_that_a_launch_of_ours_does() {
+fn a_request_says_everything_that_a_launch_by_efa_sdk_does() {
     let request = written(&prepared_plan(&spec("p5.48xlarge")), LaunchTemplateFor::Ec2);
     assert_eq!(request["LaunchTemplateName"], "efa-sdk-train");
     let data = &request["LaunchTemplateData"];

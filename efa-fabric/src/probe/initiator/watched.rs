@@ -1,4 +1,4 @@
-//! What the measured loop does beside measuring, counted: no allocation of ours and no system call, as
+//! What the measured loop does besides measuring, counted: no allocation of its own and no system call, as
 //! waiting for a lock would be (futex(2)).
 
 use super::super::channel::Local;
