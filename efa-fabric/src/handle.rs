@@ -290,7 +290,7 @@ pub(crate) struct CompletionQueue {
 }
 
 impl CompletionQueue {
-    /// A queue for so many completions; `is_slept_on` asks for a descriptor.
+    /// A queue for this many completions; `is_slept_on` asks for a descriptor.
     pub(crate) fn open(domain: &Rc<Domain>, size: usize, is_slept_on: bool) -> Result<Self> {
         if is_slept_on && let Ok(queue) = Self::open_with(domain, size, ffi::FI_WAIT_FD) {
             let descriptor = queue.wait_descriptor();

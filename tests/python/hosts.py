@@ -179,7 +179,7 @@ class Hosts:
 
     @contextlib.contextmanager
     def cut(self, low: int, high: int) -> Iterator[None]:
-        """Two hosts do not hear each other: nft drops what comes from the other."""
+        """Two hosts do not receive from each other: nft drops what comes from the other."""
         with contextlib.ExitStack() as undo:
             for own, other in ((low, high), (high, low)):
                 self.run(own, "nft add table inet cut")

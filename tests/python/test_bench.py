@@ -36,7 +36,7 @@ def against(ours: list[float | None], theirs: list[float | None], goal: float = 
         ([9] * 9 + [20], [10] * 10, "met"),
         ([11] * 9 + [9], [10] * 10, "missed"),
         ([9] * 8 + [20] * 2, [10] * 10, "undecided"),
-        # Each round is compared with itself: here all are 0.9, and the medians say nothing.
+        # Each round is compared with itself: here all are 0.9, and the medians show nothing.
         ([9, 90, 900], [10, 100, 1000], "met"),
         ([None, 9, 9, 9], [10, 10, 10, 10], "met"),
         ([None, 9, 9], [10, 10, 10], "undecided"),

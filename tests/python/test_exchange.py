@@ -158,6 +158,6 @@ def test_a_side_that_failed_closes_no_memory_that_the_other_still_uses(libfabric
     )
     assert (done.returncode, done.stderr) == (0, "")
     codes = done.stdout.split()
-    # On a busy machine a side may hear of the other's end before its own deadline.
+    # On a busy machine a side may learn of the other's end before its own deadline.
     assert len(codes) == 6
     assert set(codes) <= {"fabric.deadline", "fabric.peer_failed"}

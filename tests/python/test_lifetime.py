@@ -140,7 +140,7 @@ def test_ctrl_c_while_it_applies(cloud: Cloud) -> None:
         thread = threading.Thread(target=press, daemon=True)
         thread.start()
         client = cloud.connect(endpoint_url=gate.endpoint_url)
-        # Where apply ends before it hears of Ctrl-C, the block does.
+        # Where apply ends before it receives Ctrl-C, the block does.
         with pytest.raises(KeyboardInterrupt), client.cluster(plan):
             threading.Event().wait(DEADLINE_S)
     assert len(cloud.sent("RunInstances")) == 1

@@ -1,4 +1,4 @@
-"""IAM in the stand-in: what it makes, what it refuses, and how late EC2 hears of it."""
+"""IAM in the stand-in: what it makes, what it refuses, and how late EC2 learns of it."""
 
 from __future__ import annotations
 
