@@ -93,7 +93,7 @@ pub(crate) fn wanted(
     }
 }
 
-/// The error for a group that the caller names and that does not exist, beside those that do.
+/// The error for a group that the caller names and that does not exist, next to those that do.
 pub(super) fn not_found<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let cure = "check the name, the region and the account; a group that another account shares \
                 is named by its id (pg-…)";
