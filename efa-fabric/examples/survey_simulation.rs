@@ -6,17 +6,19 @@
 //! surveys that missed said. Prints a Markdown table, then every target that was missed, and ends
 //! with 1 if there was one.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use efa_fabric::Result;
 use efa_fabric::survey::Mode;
 use efa_fabric::survey::simulate::{Case, Row, head, targets_missed, tell};
 
-/// Mode, nodes, surveys per case.
+/// Mode, nodes, surveys per case. Above 256 nodes a full survey takes more rounds than anybody waits
+/// for: as many as there are nodes.
 const SHORT: &[(Mode, usize, usize)] = &[
     (Mode::Full, 2, 50),
     (Mode::Full, 4, 50),
@@ -31,20 +33,19 @@ const SHORT: &[(Mode, usize, usize)] = &[
     (Mode::Sampled, 4096, 1),
 ];
 const LONG: &[(Mode, usize, usize)] = &[
-    (Mode::Full, 2, 200),
-    (Mode::Full, 3, 200),
-    (Mode::Full, 4, 200),
     (Mode::Full, 5, 400),
-    (Mode::Full, 8, 200),
+    (Mode::Sampled, 5, 400),
+    (Mode::Full, 8, 500),
     (Mode::Sampled, 8, 500),
+    (Mode::Full, 9, 300),
+    (Mode::Sampled, 9, 300),
+    (Mode::Full, 16, 100),
     (Mode::Sampled, 16, 300),
-    (Mode::Full, 16, 60),
-    (Mode::Sampled, 64, 60),
-    (Mode::Full, 9, 100),
-    (Mode::Sampled, 9, 100),
+    (Mode::Full, 64, 5),
+    (Mode::Sampled, 64, 40),
+    (Mode::Full, 256, 1),
     (Mode::Sampled, 256, 10),
-    (Mode::Full, 64, 4),
-    (Mode::Sampled, 1024, 1),
+    (Mode::Sampled, 1024, 2),
     (Mode::Sampled, 4096, 1),
 ];
 /// Surveys of a case at least, however few are asked for.
@@ -69,14 +70,7 @@ fn main() -> ExitCode {
             continue;
         }
         let runs = (runs / of).max(LEAST_RUNS.min(runs));
-        let rows = match rows(mode, nodes, runs, seed, threads) {
-            Ok(rows) => rows,
-            Err(error) => {
-                eprintln!("{error}");
-                return ExitCode::FAILURE;
-            }
-        };
-        for (case, row) in rows {
+        let done = for_each_row(mode, nodes, runs, seed, threads, |case, row| {
             println!("{row}");
             for what in targets_missed(&row) {
                 missed.push(format!("{mode:?}, {nodes} nodes, {}: {what}", case.title()));
@@ -84,6 +78,10 @@ fn main() -> ExitCode {
             if arguments.iter().any(|a| a == "odd") {
                 row.odd.iter().for_each(|odd| eprintln!("  {odd}"));
             }
+        });
+        if let Err(error) = done {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
         }
     }
     println!(
@@ -102,33 +100,43 @@ fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// The rows of all cases, in their order, on this many threads.
-fn rows(
+/// Gives the rows of all cases to `say`, in their order, each as soon as it is there; computed on so
+/// many threads.
+fn for_each_row(
     mode: Mode,
     nodes: usize,
     runs: usize,
     seed: u64,
     threads: usize,
-) -> Result<Vec<(Case, Row)>> {
+    mut say: impl FnMut(Case, Row),
+) -> Result<()> {
     let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(&case) = Case::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((case, tell(case, mode, nodes, runs, seed)?));
+    let (send, done) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || {
+                let mut at = next.fetch_add(1, Ordering::Relaxed);
+                while let Some(&case) = Case::ALL.get(at) {
+                    if send
+                        .send((at, tell(case, mode, nodes, runs, seed)))
+                        .is_err()
+                    {
+                        break;
+                    }
+                    at = next.fetch_add(1, Ordering::Relaxed);
+                }
+            });
         }
-        Ok(done)
-    };
-    let done: Vec<Result<Vec<(Case, Row)>>> = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    });
-    let mut rows = Vec::new();
-    for part in done {
-        rows.extend(part?);
-    }
-    rows.sort_by_key(|(case, _)| Case::ALL.iter().position(|other| other == case));
-    Ok(rows)
+        drop(send);
+        let (mut early, mut due) = (BTreeMap::new(), 0);
+        for (at, row) in done {
+            early.insert(at, row?);
+            while let Some(row) = early.remove(&due) {
+                say(Case::ALL[due], row);
+                due += 1;
+            }
+        }
+        Ok(())
+    })
 }
