@@ -4,8 +4,7 @@
 beyond 2.28 or another library than glibc's, auditwheel's verdict, and the README as an index
 renders it. Then tools/use_wheel.py with it: catalog, layout, a plan on the EC2 stand-in (which runs
 on this machine), libfabric over tcp and shm. The Arm one runs in a root of Debian's arm64 packages,
-with qemu-aarch64 (Debian: qemu-user): this part has had no wheel yet. It takes minutes and
-downloads 20 MB.
+with qemu-aarch64 (Debian: qemu-user). It takes minutes and downloads 20 MB.
 """
 
 from __future__ import annotations
