@@ -161,13 +161,17 @@ def test_one_host_without_the_package(six: Hosts, cluster: RayHosts) -> None:
     assert "take out" not in said
 
 
-def test_one_host_at_40_percent(six: Hosts, cluster: RayHosts, note: Note) -> None:
+def test_one_host_at_40_percent_and_one_link_cut(
+    six: Hosts, cluster: RayHosts, note: Note
+) -> None:
     def case() -> None:
-        with six.limited(2, 0.4 * RATE_MBIT):
+        with six.limited(2, 0.4 * RATE_MBIT), six.cut(1, 4):
             report = note(cluster.survey(OPTIONS))
         assert not report.healthy
         assert report.slow_nodes == report.drain == ["host-3"], report
-        assert report.slow_links == report.unreachable_links == [], report
+        assert report.unreachable_links == [("host-2", "host-5")], report
+        assert report.slow_links == report.unreachable_nodes == [], report
+        assert set(failures(report)) == {("host-2", "host-5")}
 
     in_three_tries(cluster, case)
 
@@ -184,54 +188,35 @@ def test_one_link_10_ms_later(six: Hosts, cluster: RayHosts, note: Note) -> None
     in_three_tries(cluster, case)
 
 
-def test_one_link_cut(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    def case() -> None:
-        with six.cut(1, 4):
-            report = note(cluster.survey(OPTIONS))
-        assert not report.healthy
-        assert report.unreachable_links == [("host-2", "host-5")], report
-        assert report.slow_nodes == report.drain == report.unreachable_nodes == [], report
-        assert set(failures(report)) == {("host-2", "host-5")}
+def test_one_host_stopped_and_one_node_killed_meanwhile(
+    six: Hosts, cluster: RayHosts, note: Note
+) -> None:
+    stopped, killed = 3, 5
 
-    in_three_tries(cluster, case)
-
-
-def test_one_host_stopped_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    victim = 3
-
-    def stop(finished: int) -> None:
+    def harm(finished: int) -> None:
         if finished == 1:
-            six.signal(victim, signal.SIGSTOP)
+            six.signal(stopped, signal.SIGSTOP)
+            cluster.end(killed)
 
     def case() -> None:
         try:
-            report = note(cluster.survey(OPTIONS, after_round=stop))
+            report = note(cluster.survey(OPTIONS, after_round=harm))
             assert set(cluster.actors()) <= {"host-4"}
-            check_lost(report, "host-4")
+            check_lost(report, "host-4", "host-6")
             # Awake, it learns that it was given up.
-            six.signal(victim, signal.SIGCONT)
+            six.signal(stopped, signal.SIGCONT)
             assert_nothing_of_the_test_runs(cluster)
         finally:
-            cluster.end(victim)
+            cluster.end(stopped)
 
     in_three_tries(cluster, case)
 
 
-def test_one_node_killed_meanwhile(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    def kill(finished: int) -> None:
-        if finished == 1:
-            cluster.end(5)
-
-    def case() -> None:
-        check_lost(note(cluster.survey(OPTIONS, after_round=kill)), "host-6")
-
-    in_three_tries(cluster, case)
-
-
-def check_lost(report: SurveyReport, name: str) -> None:
-    """The node is named and nothing else, and it cost one deadline, not one per partner."""
+def check_lost(report: SurveyReport, *names: str) -> None:
+    """The nodes are named and nothing else, and each cost one deadline, not one per partner."""
     assert not report.healthy
-    assert report.unreachable_nodes == report.drain == [name], report
+    assert report.unreachable_nodes == report.drain == list(names), report
     assert report.slow_nodes == report.slow_links == report.unreachable_links == [], report
-    (failed,) = failures(report)
-    assert name in failed
+    failed = failures(report)
+    assert all(sum(name in pair for pair in failed) == 1 for name in names), failed
+    assert all(set(pair) & set(names) for pair in failed), failed
