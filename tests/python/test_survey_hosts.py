@@ -161,9 +161,7 @@ def test_one_host_without_the_package(six: Hosts, cluster: RayHosts) -> None:
     assert "take out" not in said
 
 
-def test_one_host_at_40_percent_and_one_link_cut(
-    six: Hosts, cluster: RayHosts, note: Note
-) -> None:
+def test_one_host_at_40_percent_and_one_link_cut(six: Hosts, cluster: RayHosts, note: Note) -> None:
     def case() -> None:
         with six.limited(2, 0.4 * RATE_MBIT), six.cut(1, 4):
             report = note(cluster.survey(OPTIONS))
