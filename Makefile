@@ -135,17 +135,19 @@ test-rust: setup build
 test-rust-programs:
 	$(PYTHON) tools/run_test_programs.py $(RUST) --tests --examples
 
+# rustdoc complains of make's jobs, which it is not handed.
+CARGO_DOC := env -u MAKEFLAGS cargo
 # efa-core a second time: without AWS, and with the fake that is the feature testing.
 test-rust-rest:
-	cargo test $(RUST) --doc
+	$(CARGO_DOC) test $(RUST) --doc
 	cargo test -p efa-core --no-default-features --features testing --lib --examples \
 		--test fake --test fault_campaign
-	cargo test -p efa-core --no-default-features --features testing --doc
+	$(CARGO_DOC) test -p efa-core --no-default-features --features testing --doc
 	cargo test -p efa-core --features testing --test scenarios
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
 	cargo run --quiet --example fabric_probe -- loopback tcp
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
+	RUSTDOCFLAGS="-D warnings" $(CARGO_DOC) doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
 test-python: setup build
 	@$(STAGE) wheel
