@@ -87,11 +87,11 @@ def note(
         bound_s = START_DEADLINE_S + report.rounds * ROUND_DEADLINE_S
         case = request.node.name.removeprefix("test_").replace("_", " ")
         MATRIX[case] = (
-            f"{case:38}{named(report):38}{report.rounds:>6}{report.measurements:>6}"
+            f"{case:52}{named(report):38}{report.rounds:>6}{report.measurements:>6}"
             f"{len(failed):>8}{seconds:>9.1f}{bound_s:>9.0f}{len(TRIES):>14}"
         )
         head = (
-            f"{'case':38}{'named':38}{'rounds':>6}{'pairs':>6}{'failed':>8}{'s':>9}{'bound s':>9}"
+            f"{'case':52}{'named':38}{'rounds':>6}{'pairs':>6}{'failed':>8}{'s':>9}{'bound s':>9}"
             f"{'again so far':>14}"
         )
         print_at_end("surveys of six hosts", "\n".join([head, *MATRIX.values()]))
