@@ -45,12 +45,15 @@ fi
 
 if [ "${2:-}" = --debian ]; then exit; fi
 
+# What the stamp of these files says: the last one is installed, the others are named in it.
+stamp_of() { cat "$@" | sha256sum; }
+
 # A virtual environment, the name of its stamp, and the files that say what is in it, the last of
 # which pip reads.
 install_into() {
     local venv=$1 stamp=$1/setup-$2.sha256 wanted
     shift 2
-    wanted=$(cat "$@" | sha256sum)
+    wanted=$(stamp_of "$@")
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
         say "installing Python packages into $venv"
         [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
@@ -72,8 +75,10 @@ if [ "$1" = bench ]; then
     exit
 fi
 install_into .venv "$1" examples/requirements.txt "$1/requirements.txt"
-# Which has all that the examples need.
-if [ "$1" = tests ]; then cat examples/requirements.txt examples/requirements.txt | sha256sum > .venv/setup-examples.sha256; fi
+# What the tests need has all that the examples need: a later setup for those has nothing to do.
+if [ "$1" = tests ]; then
+    stamp_of examples/requirements.txt examples/requirements.txt > .venv/setup-examples.sha256
+fi
 # Surveys are tested with two versions of Ray; this one has 290 MB on disk.
 if [ "$1" = tests ]; then install_into .venv-ray-oldest tests tests/requirements-ray-oldest.txt; fi
 
