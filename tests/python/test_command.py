@@ -53,6 +53,19 @@ class TestWithoutEc2:
         assert efa.InstanceType.from_json(json.dumps(p5)).maximum_efa_interfaces == 32
         assert status_of(["types", ""]) == 2
 
+    def test_a_stand_in_without_its_packages_cannot_start(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delitem(sys.modules, "efa_sdk.testing.stand_in", raising=False)
+        monkeypatch.setitem(sys.modules, "moto", None)
+        monkeypatch.setitem(sys.modules, "moto.core.models", None)
+        assert status_of(["stand-in"]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "efa_sdk.testing.StandIn needs moto and its server" in printed.err
+        assert "pip install 'moto[" in printed.err
+        assert "Traceback" not in printed.err
+
     def test_the_date_of_the_types(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,34 +10,38 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from efa_sdk import testing
 from efa_sdk.command_line import Parser, show
-
-from . import StandIn, StandInError, rules_markdown
+from efa_sdk.errors import EfaError
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.testing") -> int:
     """Serves until SIGINT or SIGTERM; the exit status."""
     options = parser(prog).parse_args(argv)
+    try:
+        return _carry_out(options)
+    except EfaError as error:  # without the packages of the extra, too
+        print(f"efa_sdk.testing: {error}", file=sys.stderr)
+        return 2
+
+
+def _carry_out(options: argparse.Namespace) -> int:
     if options.rules_markdown:
-        sys.stdout.write(rules_markdown())
+        sys.stdout.write(testing.rules_markdown())
         return 0
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda _number, _frame: stop.set())
-    try:
-        stand_in = StandIn(
-            host=options.host,
-            port=options.port,
-            region=options.region,
-            seed=options.seed,
-            transition_describes=options.transition_describes,
-            iam_propagation_calls=options.iam_propagation_calls,
-            eventual=options.eventual,
-            run_commands=options.run_commands,
-        ).start()
-    except StandInError as error:
-        print(f"efa_sdk.testing: {error}", file=sys.stderr)
-        return 2
+    stand_in = testing.StandIn(
+        host=options.host,
+        port=options.port,
+        region=options.region,
+        seed=options.seed,
+        transition_describes=options.transition_describes,
+        iam_propagation_calls=options.iam_propagation_calls,
+        eventual=options.eventual,
+        run_commands=options.run_commands,
+    ).start()
     with_network = asdict(stand_in.default_network()) if options.network else {}
     if options.json:
         show(
