@@ -10,6 +10,9 @@ use super::evidence::evidence;
 
 /// Another rail or direction counts as bad as well from this effect on (logarithm: 6 %).
 const BAD_AS_WELL: f64 = -0.06;
+/// Another rail must also have this share of the effect that was found: next to a rail at 40 %, one at
+/// 90 % is noise, or what the slow one leaves to it.
+const SHARE_OF_RAIL: f64 = 1.0 / 3.0;
 /// This many nodes that were confirmed alone speak for others that are alike.
 const ALIKE: usize = 8;
 /// From this robust z on, a confirmed verdict is sure.
@@ -90,7 +93,8 @@ fn subjects<'a>(
         .collect();
     let bad_as_well = rails.iter().filter(|&&rail| {
         let effect = |direction| analysis.channels[rail].effect(node, direction).0;
-        findings.iter().any(|f| effect(f.direction) <= BAD_AS_WELL)
+        let least = |f: &&NodeFinding| BAD_AS_WELL.min(f.effect * SHARE_OF_RAIL);
+        findings.iter().any(|f| effect(f.direction) <= least(f))
     });
     // Without a rail, all rails together are slower.
     let without = analysis

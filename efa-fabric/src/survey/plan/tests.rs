@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::observation::{Concurrency, Failure, FailurePhase, Measured, PairObservation};
+use super::super::options::Thresholds;
 use super::super::simulate::{Cluster, Fault};
 use super::super::verdict::{Subject, VerdictKind};
 use super::*;
@@ -215,4 +216,41 @@ fn names_take_the_place_of_numbers() {
             .statement_with(&names)
             .starts_with("ip-10-0-0-6 has")
     );
+}
+
+#[test]
+fn a_rail_is_named_where_the_others_of_its_node_are_a_little_slower() {
+    let (node, rail) = (2, 1);
+    let (most, some) = (0.6, 0.1);
+    let cluster = Cluster {
+        rails: 2,
+        ..quiet(5)
+    };
+    let cluster = cluster
+        .with(Fault::SlowRailSender {
+            node,
+            rail,
+            loss: most,
+        })
+        .with(Fault::SlowRail {
+            node,
+            rail: 0,
+            loss: some,
+        });
+    let thresholds = Thresholds {
+        loss: 0.4,
+        ..Thresholds::default()
+    };
+    let conclusion = cluster
+        .survey(
+            Options {
+                thresholds,
+                ..Options::default()
+            },
+            1,
+        )
+        .unwrap()
+        .conclusion;
+    let faults: Vec<Subject> = conclusion.faults().map(|v| v.subject).collect();
+    assert_eq!(faults, [Subject::Rail { node, rail }], "{conclusion:?}");
 }
