@@ -58,7 +58,7 @@ def start(host: SoftEfa, module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def doctor(hosts: dict[str, SoftEfa]) -> dict[str, fabric.DoctorReport]:
-    """What the doctor says on each host."""
+    """What the doctor reports on each host."""
     running = {name: start(host, "efa_sdk.doctor", "--json") for name, host in hosts.items()}
     return {
         name: fabric.DoctorReport.from_json(program.communicate(timeout=60)[0])

@@ -1,5 +1,5 @@
 """The community's Ray recipe, a head and EFA workers on Amazon Linux 2023, run on the EC2 stand-in
-as far as it needs no AWS.
+to the extent that it needs no AWS.
 
 1. Find an instance type. 2. Plan, and make the groups. 3. Write the cluster YAML and check it.
 4. Let Ray check it. 5. Let Ray's launcher start a worker, and compare it with the plan.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds libibverbs.so.1 and libefa.so.1, the two libraries of the software EFA device, into the Python
 # package. Both are the archive of the crate efa-soft, each linked with the list of its own symbols and
-# their versions: docs/decisions/2026-11-29-soft-efa-device.md says why not by rustc.
+# their versions: docs/decisions/2026-11-29-soft-efa-device.md explains why not by rustc.
 #   build_soft_efa.sh [--wheel]
 # For another machine: TARGET is rustc's name for it, CC a compiler that links for it.
 set -euo pipefail

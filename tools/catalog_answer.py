@@ -166,7 +166,7 @@ def _decisions(data: Mapping[str, Any], rows: Mapping[str, dict[str, Any]]) -> l
         where = f"{name} card {card['NetworkCardIndex']}"
         types = card.get("InterfaceTypes")
         if not types:
-            found.append(f"{where}: EC2 does not say which interface types it takes")
+            found.append(f"{where}: EC2 does not report which interface types it takes")
         for word in sorted(set(types or []) - KNOWN_INTERFACE_TYPES):
             found.append(f"{where}: interface type {word!r} has no rule in efa-core/src/layout")
         for key in sorted(set(card) - KNOWN_CARD_KEYS):

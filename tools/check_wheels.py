@@ -41,7 +41,7 @@ def run(*words: str | pathlib.Path, **options: object) -> str:
 
 
 def look_at(wheel: pathlib.Path) -> None:
-    """Size, symbol versions, needed libraries, and what auditwheel says."""
+    """Size, symbol versions, needed libraries, and what auditwheel reports."""
     size = wheel.stat().st_size
     print(f"== {wheel.name}: {size / 1e6:.2f} MB")
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:

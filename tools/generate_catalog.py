@@ -12,7 +12,7 @@ maintainer saved. Run it with
 
 With --from, the types of the answer replace those of the snapshot or are added to them; types that
 the answer lacks stay, since no Region has all. catalog_answer.py has what is shown. A snapshot that
-was written so is checked no more against moto: --check then says that its source is not here.
+was written so is checked no more against moto: --check then states that its source is not here.
 
 The first line of snapshot.jsonl is a header: source, date of the source, digest of its data,
 script, number of types. Each other line is one type that has EFA, sorted; runs of equal network
@@ -64,7 +64,7 @@ def network_cards(cards: list) -> list:
     """Runs of equal cards; the index is implied, so it must count from 0."""
     cards = sorted(cards, key=lambda card: card["NetworkCardIndex"])
     if [card["NetworkCardIndex"] for card in cards] != list(range(len(cards))):
-        raise SystemExit("network card indices have gaps: the snapshot format cannot say that")
+        raise SystemExit("network card indices have gaps: the snapshot format cannot express that")
     return [
         {"count": len(list(run)), **card}
         for card, run in itertools.groupby(map(network_card, cards))

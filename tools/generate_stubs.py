@@ -46,7 +46,7 @@ def main() -> int:
     if STUB.exists() and STUB.read_text() == stub:
         print(f"{STUB.relative_to(ROOT)} is current")
         return 0
-    print(f"{STUB.relative_to(ROOT)} is not what the module says: run {__file__}", file=sys.stderr)
+    print(f"{STUB.relative_to(ROOT)} is not what the module has: run {__file__}", file=sys.stderr)
     return 1
 
 

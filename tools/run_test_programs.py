@@ -76,7 +76,7 @@ def run(program: Program) -> bool:
 
 
 def main() -> None:
-    """Builds and runs what the command line says."""
+    """Builds and runs what the command line states."""
     programs = build(sys.argv[1:])
     with concurrent.futures.ThreadPoolExecutor(PROGRAMS_AT_ONCE) as pool:
         succeeded = list(pool.map(run, programs))

@@ -37,7 +37,7 @@ if ! command -v cargo >/dev/null; then
 fi
 
 # That both crates compile for macOS is checked without its linker or headers. Only a rustup that reaches
-# its server can add this target: elsewhere `make lint` says that it did not look.
+# its server can add this target: elsewhere `make lint` reports that it did not check.
 macos=aarch64-apple-darwin
 if [ "$1" = tests ] && [ ! -d "$(rustc --print sysroot)/lib/rustlib/$macos" ]; then
     rustup target add "$macos" || echo "rustup cannot add $macos: macOS is not checked" >&2
@@ -45,10 +45,10 @@ fi
 
 if [ "${2:-}" = --debian ]; then exit; fi
 
-# What the stamp of these files says: the last one is installed, the others are named in it.
+# The stamp of these files: the last one is installed, the others are named in it.
 stamp_of() { cat "$@" | sha256sum; }
 
-# A virtual environment, the name of its stamp, and the files that say what is in it, the last of
+# A virtual environment, the name of its stamp, and the files that list what is in it, the last of
 # which pip reads.
 install_into() {
     local venv=$1 stamp=$1/setup-$2.sha256 wanted

@@ -266,7 +266,7 @@ fn text(kind: &Kind, bytes: usize) -> String {
     text + close
 }
 
-/// The most memory that the process has had since the last call, in MiB; Linux says it.
+/// The most memory that the process has had since the last call, in MiB; Linux reports it.
 fn peak() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -276,7 +276,7 @@ fn peak() -> Option<u64> {
     Some(kib >> 10)
 }
 
-/// How long this thread has had a processor; Linux says it.
+/// How long this thread has had a processor; Linux reports it.
 fn processor() -> Option<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
@@ -300,7 +300,7 @@ fn main() {
         peak();
         let (start, at_work) = (Instant::now(), processor());
         let report = check(&text, Catalog::bundled());
-        // On a shared machine the processor's time says more.
+        // On a shared machine the processor's time shows more.
         let at_work = processor().zip(at_work).map(|(end, start)| end - start);
         let seconds = at_work.unwrap_or_else(|| start.elapsed()).as_secs_f64();
         let mut row = format!(

@@ -14,7 +14,7 @@ pub struct CallerIdentity {
 }
 
 impl CallerIdentity {
-    /// The partition of its ARNs: `aws`, `aws-cn`, `aws-us-gov` …
+    /// Returns the partition of its ARNs: `aws`, `aws-cn`, `aws-us-gov` …
     #[must_use]
     pub fn partition(&self) -> &str {
         self.arn.split(':').nth(1).unwrap_or("aws")
@@ -25,11 +25,11 @@ impl CallerIdentity {
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Account: Send + Sync + std::fmt::Debug + 'static {
-    /// GetCallerIdentity.
+    /// Calls GetCallerIdentity.
     async fn caller_identity(&self) -> Result<CallerIdentity> {
         Err(not_implemented("GetCallerIdentity"))
     }
-    /// GetServiceQuota of a service such as `ec2`; `None` when it has no quota of this code.
+    /// Calls GetServiceQuota of a service such as `ec2`; `None` when it has no quota of this code.
     async fn service_quota(&self, service_code: &str, quota_code: &str) -> Result<Option<f64>> {
         Err(not_implemented("GetServiceQuota"))
     }

@@ -68,7 +68,8 @@ pub struct Source {
 }
 
 impl Catalog {
-    /// A catalog of these types, such as a live one. Of two types with one name the last wins.
+    /// Creates a catalog of these types, such as a live one. Of two types with one name the last
+    /// wins.
     #[must_use]
     pub fn from_instance_types(types: Vec<InstanceType>) -> Self {
         let source = Source {
@@ -104,36 +105,36 @@ impl Catalog {
         self
     }
 
-    /// Where the rows come from.
+    /// Returns where the rows come from.
     #[must_use]
     pub const fn source(&self) -> &Source {
         &self.source
     }
 
-    /// The number of types, hand-kept rows included.
+    /// Returns the number of types, hand-kept rows included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.types.len()
     }
 
-    /// Whether there is no type.
+    /// Returns whether there is no type.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.types.is_empty()
     }
 
-    /// All types, sorted.
+    /// Returns all types, sorted.
     pub fn iter(&self) -> std::slice::Iter<'_, InstanceType> {
         self.types.iter()
     }
 
-    /// The types as an HTML table, for a notebook.
+    /// Returns the types as an HTML table, for a notebook.
     #[must_use]
     pub fn to_html(&self) -> String {
         instance_type_html(self)
     }
 
-    /// The type of this name.
+    /// Returns the type of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&InstanceType> {
         let at = self
@@ -143,13 +144,13 @@ impl Catalog {
         self.types.get(at)
     }
 
-    /// Whether there is a type of this name.
+    /// Returns whether there is a type of this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// The type of this name.
+    /// Returns the type of this name.
     ///
     /// # Errors
     /// [`Code::CatalogUnknownInstanceType`], with the nearest names as the cure.
@@ -168,8 +169,8 @@ impl Catalog {
         })
     }
 
-    /// The Availability Zones that offer a type, sorted; `None` where the catalog does not know
-    /// any offerings (the bundled one never does).
+    /// Returns the Availability Zones that offer a type, sorted; `None` where the catalog does not
+    /// know any offerings (the bundled one never does).
     #[must_use]
     pub fn zones(&self, instance_type: &str) -> Option<Vec<&str>> {
         let zones = self.zones.as_ref()?;
@@ -183,7 +184,7 @@ impl Catalog {
         )
     }
 
-    /// The types for which every condition of the query holds, sorted.
+    /// Returns the types for which every condition of the query holds, sorted.
     ///
     /// # Errors
     /// [`Code::CatalogInvalidQuery`] for a malformed pattern, and

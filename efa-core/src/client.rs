@@ -23,7 +23,7 @@ use crate::verify::{self, InstanceReport};
 
 type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Plans, applies, verifies and destroys clusters in one region.
+/// A client that plans, applies, verifies and destroys clusters in one region.
 ///
 /// Cheap to clone. Nothing is cached: every verb reads the current state from EC2.
 ///
@@ -52,7 +52,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client over any implementation of the calls.
+    /// Creates a client over any implementation of the calls.
     #[must_use]
     pub fn new(aws: Arc<dyn Aws>) -> Self {
         Self {
@@ -64,7 +64,8 @@ impl Client {
         }
     }
 
-    /// A client over the AWS SDK, with the configuration and credentials that the AWS CLI finds.
+    /// Creates a client over the AWS SDK, with the configuration and credentials that the AWS CLI
+    /// finds.
     ///
     /// # Errors
     /// `ec2.no_region`, `ec2.no_credentials`, or `plan.invalid_spec` for a malformed endpoint.
@@ -75,7 +76,8 @@ impl Client {
         )))
     }
 
-    /// A client over the AWS SDK with a configuration of the caller's, as `aws_config` loads it.
+    /// Creates a client over the AWS SDK with a configuration of the caller's, as `aws_config`
+    /// loads it.
     ///
     /// # Errors
     /// `ec2.no_region` or `ec2.no_credentials`.
@@ -114,13 +116,13 @@ impl Client {
         self
     }
 
-    /// The region that the client calls.
+    /// Returns the region that the client calls.
     #[must_use]
     pub fn region(&self) -> &str {
         self.aws.region()
     }
 
-    /// Every instance type of the region that supports EFA, with the zones that offer it.
+    /// Returns every instance type of the region that supports EFA, with the zones that offer it.
     ///
     /// # Errors
     /// Those of EC2.
@@ -136,7 +138,7 @@ impl Client {
         Ok(Catalog::from_instance_types(types).with_offerings(offerings))
     }
 
-    /// What `apply` would use and make. Changes nothing.
+    /// Returns what `apply` would use and make. Changes nothing.
     ///
     /// # Errors
     /// `plan.*`, `layout.*` or `catalog.*` for what cannot work, `ec2.*` for failed calls.
@@ -156,8 +158,8 @@ impl Client {
         preflight::check_plan(self.aws.as_ref(), plan).await
     }
 
-    /// Capacity Blocks that can be bought for this many instances and hours (a multiple of 24),
-    /// earliest first. Nothing is bought.
+    /// Returns Capacity Blocks that can be bought for this many instances and hours (a multiple of
+    /// 24), earliest first. Nothing is bought.
     ///
     /// # Errors
     /// Those of EC2.
@@ -212,9 +214,9 @@ impl Client {
         provision::apply(&self.steps(), plan, false).await
     }
 
-    /// As [`Client::apply`], and a cluster of the same plan with fewer instances gets the missing
-    /// ones in a second launch. That is not the default: a cluster placement group is best filled
-    /// by one launch, and a later one often finds no capacity near the first.
+    /// Does the same as [`Client::apply`], and a cluster of the same plan with fewer instances gets
+    /// the missing ones in a second launch. That is not the default: a cluster placement group is
+    /// best filled by one launch, and a later one often finds no capacity near the first.
     ///
     /// # Errors
     /// As [`Client::apply`].
@@ -257,7 +259,7 @@ impl Client {
         provision::extend(&self.steps(), name, after).await
     }
 
-    /// The cluster of this name as it stands.
+    /// Returns the cluster of this name as it stands.
     ///
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.
@@ -269,7 +271,7 @@ impl Client {
         }
     }
 
-    /// Every cluster of efa-sdk in the region, half-made ones too, by name.
+    /// Returns every cluster of efa-sdk in the region, half-made ones too, by name.
     ///
     /// # Errors
     /// Those of EC2.
@@ -277,7 +279,8 @@ impl Client {
         cluster::list_clusters(self.aws.as_ref()).await
     }
 
-    /// Where the cluster's running instances are connected to the network, ranked by nearness.
+    /// Returns where the cluster's running instances are connected to the network, ranked by
+    /// nearness.
     ///
     /// # Errors
     /// `verify.cluster_not_found`, or those of EC2.

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 /// The clock that a [`Client`](crate::Client) reads and sleeps on.
 #[async_trait]
 pub trait Clock: Send + Sync + Debug + 'static {
-    /// The time since a moment that is fixed for this clock. It never goes back.
+    /// Returns the time since a moment that is fixed for this clock. It never goes back.
     fn now(&self) -> Duration;
 
-    /// The time of day, in seconds since 1970 in UTC: what an expiry counts from.
+    /// Returns the time of day, in seconds since 1970 in UTC: what an expiry counts from.
     fn unix_time_s(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.unwrap_or_default().as_secs()

@@ -94,7 +94,7 @@ impl Cluster {
         }))
     }
 
-    /// When its first instance ends itself, in AWS's form; `None` where none does.
+    /// Returns when its first instance ends itself, in AWS's form; `None` where none does.
     #[must_use]
     pub fn expires_at(&self) -> Option<&str> {
         let instances = self.instances.iter();
@@ -102,7 +102,7 @@ impl Cluster {
         expiries.map(String::as_str).min()
     }
 
-    /// The addresses that the instances reach each other by, by launch index.
+    /// Returns the addresses that the instances reach each other by, by launch index.
     #[must_use]
     pub fn private_ip_addresses(&self) -> Vec<&str> {
         self.instances
@@ -123,7 +123,7 @@ pub(crate) async fn live_instances(ec2: &dyn Ec2, name: &str) -> Result<Vec<Inst
     Ok(instances)
 }
 
-/// The Name tag says nothing of the plan, and people change it; a cluster that has grown has
+/// The Name tag states nothing about the plan, and people change it; a cluster that has grown has
 /// the plan and count of each launch, and one that was extended in between its expiry.
 const MAY_DIFFER: &[&str] = &[
     tags::NAME,
@@ -134,7 +134,7 @@ const MAY_DIFFER: &[&str] = &[
 ];
 
 impl Expected {
-    /// What the cluster should be according to the tags of its instances.
+    /// Returns what the cluster should be according to the tags of its instances.
     ///
     /// # Errors
     /// `verify.tags_unreadable` when a tag is missing, malformed, or differs between instances.
@@ -226,7 +226,7 @@ impl From<&Plan> for Expected {
 /// As [`not_found`], with the names that the region's clusters have and that are near.
 pub(crate) async fn not_found_near(ec2: &dyn Ec2, name: &str) -> Error {
     let error = not_found(name, ec2.region());
-    // Without the listing the error is the same, and says less.
+    // Without the listing the error is the same, and shows less.
     let clusters = list_clusters(ec2).await.unwrap_or_default();
     let names = clusters.iter().map(|cluster| cluster.name.as_str());
     match nearest(name, names.filter(|other| *other != name)).as_slice() {
@@ -277,7 +277,7 @@ fn unreadable(key: &'static str, why: &str) -> Error {
 }
 
 impl Cluster {
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())

@@ -37,7 +37,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// A filter with one value.
+    /// Creates a filter with one value.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -45,7 +45,7 @@ impl Filter {
         }
     }
 
-    /// A filter that any of several values meets.
+    /// Creates a filter that any of several values meets.
     pub fn any<I, S>(name: impl Into<String>, values: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -57,7 +57,7 @@ impl Filter {
         }
     }
 
-    /// A filter on the value of a tag.
+    /// Creates a filter on the value of a tag.
     #[must_use]
     pub fn tag(key: &str, value: &str) -> Self {
         Self::new(format!("tag:{key}"), value)
@@ -196,7 +196,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// All protocols, to or from the members of `group_id`: what EFA needs.
+    /// Returns all protocols, to or from the members of `group_id`: what EFA needs.
     pub fn all_traffic_with_group(group_id: impl Into<String>) -> Self {
         Self {
             ip_protocol: "-1".to_owned(),
@@ -206,7 +206,7 @@ impl Rule {
         }
     }
 
-    /// Whether the rule allows all protocols with the members of `group_id`.
+    /// Returns whether the rule allows all protocols with the members of `group_id`.
     #[must_use]
     pub fn allows_all_traffic_with_group(&self, group_id: &str) -> bool {
         self.ip_protocol == "-1" && self.peer == Peer::SecurityGroup(group_id.to_owned())
@@ -272,7 +272,7 @@ open_string_enum! {
     pub enum InstanceState {
         /// Being started.
         Pending = "pending",
-        /// Up, as far as EC2 knows.
+        /// Up, according to EC2.
         Running = "running",
         /// Being terminated.
         ShuttingDown = "shutting-down",
@@ -353,15 +353,15 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The address that the others of its cluster reach it by: the private IPv4 address, in an
-    /// IPv6-only subnet the IPv6 address.
+    /// Returns the address that the others of its cluster reach it by: the private IPv4 address, in
+    /// an IPv6-only subnet the IPv6 address.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         let address = self.private_ip_address.as_ref();
         address.or(self.ipv6_address.as_ref()).map(String::as_str)
     }
 
-    /// Whether it has an IPv6 address and no IPv4 address, as in an IPv6-only subnet.
+    /// Returns whether it has an IPv6 address and no IPv4 address, as in an IPv6-only subnet.
     #[must_use]
     pub fn is_ipv6_only(&self) -> bool {
         self.private_ip_address.is_none() && self.ipv6_address.is_some()
@@ -409,7 +409,7 @@ pub struct CreateSecurityGroup {
 }
 
 impl CreateSecurityGroup {
-    /// A group without tags.
+    /// Creates a group without tags.
     pub fn new(
         group_name: impl Into<String>,
         description: impl Into<String>,
@@ -424,7 +424,7 @@ impl CreateSecurityGroup {
     }
 }
 
-/// Which way a security-group rule points.
+/// The direction of a security-group rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// Incoming.
@@ -434,7 +434,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// EC2's word, `ingress` or `egress`.
+    /// Returns EC2's word, `ingress` or `egress`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -479,7 +479,7 @@ pub struct CapacityReservation {
 }
 
 impl CapacityReservation {
-    /// Whether it is a Capacity Block.
+    /// Returns whether it is a Capacity Block.
     #[must_use]
     pub fn is_block(&self) -> bool {
         self.reservation_type == "capacity-block"
@@ -544,7 +544,7 @@ pub struct CapacityBlockSearch {
 }
 
 impl CapacityBlockSearch {
-    /// A number of instances of a type, for a number of hours.
+    /// Creates a number of instances of a type, for a number of hours.
     pub fn new(instance_type: impl Into<String>, instance_count: u32, duration_hours: u32) -> Self {
         Self {
             instance_type: instance_type.into(),
@@ -588,7 +588,7 @@ pub enum Market {
     ReservationGroup(String),
 }
 
-/// One version of a launch template, as DescribeLaunchTemplateVersions shows it, as far as a plan can
+/// One version of a launch template, as DescribeLaunchTemplateVersions shows it, to the extent that a plan can
 /// be based on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -604,7 +604,7 @@ pub struct LaunchTemplate {
 }
 
 impl LaunchTemplate {
-    /// A version of the template of this id and name.
+    /// Creates a version of the template of this id and name.
     pub fn new(
         id: impl Into<String>,
         name: impl Into<String>,
@@ -690,7 +690,7 @@ pub struct LaunchedWith {
     pub metadata_tags: bool,
     /// Tags of the primary interface that the instance does not have.
     pub interface_tags: Tags,
-    /// The most that is paid for a spot instance whose tags do not say it.
+    /// The most that is paid for a spot instance whose tags do not state it.
     pub spot_maximum_price: Option<String>,
 }
 
@@ -702,56 +702,57 @@ pub struct LaunchedWith {
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
-    /// The region that the calls go to.
+    /// Returns the region that the calls go to.
     fn region(&self) -> &str;
 
-    /// DescribeInstanceTypes, in pages of 100.
+    /// Calls DescribeInstanceTypes, in pages of 100.
     async fn describe_instance_types(&self, filters: &[Filter]) -> Result<Vec<InstanceType>> {
         Err(not_implemented("DescribeInstanceTypes"))
     }
-    /// DescribeInstanceTypeOfferings by Availability Zone.
+    /// Calls DescribeInstanceTypeOfferings by Availability Zone.
     async fn describe_instance_type_offerings(&self, filters: &[Filter]) -> Result<Vec<Offering>> {
         Err(not_implemented("DescribeInstanceTypeOfferings"))
     }
-    /// DescribeVpcs.
+    /// Calls DescribeVpcs.
     async fn describe_vpcs(&self, filters: &[Filter]) -> Result<Vec<Vpc>> {
         Err(not_implemented("DescribeVpcs"))
     }
-    /// DescribeSubnets.
+    /// Calls DescribeSubnets.
     async fn describe_subnets(&self, filters: &[Filter]) -> Result<Vec<Subnet>> {
         Err(not_implemented("DescribeSubnets"))
     }
-    /// DescribeKeyPairs; names.
+    /// Calls DescribeKeyPairs; names.
     async fn describe_key_pairs(&self, filters: &[Filter]) -> Result<Vec<String>> {
         Err(not_implemented("DescribeKeyPairs"))
     }
-    /// DescribeRouteTables.
+    /// Calls DescribeRouteTables.
     async fn describe_route_tables(&self, filters: &[Filter]) -> Result<Vec<RouteTable>> {
         Err(not_implemented("DescribeRouteTables"))
     }
-    /// DescribeVpcEndpoints.
+    /// Calls DescribeVpcEndpoints.
     async fn describe_vpc_endpoints(&self, filters: &[Filter]) -> Result<Vec<VpcEndpoint>> {
         Err(not_implemented("DescribeVpcEndpoints"))
     }
-    /// DescribeImages of these owners (accounts, `amazon`, `self`); of any owner when empty.
+    /// Calls DescribeImages of these owners (accounts, `amazon`, `self`); of any owner when empty.
     async fn describe_images(&self, owners: &[String], filters: &[Filter]) -> Result<Vec<Image>> {
         Err(not_implemented("DescribeImages"))
     }
-    /// DescribeSecurityGroups.
+    /// Calls DescribeSecurityGroups.
     async fn describe_security_groups(&self, filters: &[Filter]) -> Result<Vec<SecurityGroup>> {
         Err(not_implemented("DescribeSecurityGroups"))
     }
-    /// DescribePlacementGroups.
+    /// Calls DescribePlacementGroups.
     async fn describe_placement_groups(&self, filters: &[Filter]) -> Result<Vec<PlacementGroup>> {
         Err(not_implemented("DescribePlacementGroups"))
     }
-    /// DescribePlacementGroups with one id (`pg-…`), the only way to see a group that another
+    /// Calls DescribePlacementGroups with one id (`pg-…`), the only way to see a group that another
     /// account shares (EC2 API reference); `None` where EC2 knows none.
     async fn placement_group_by_id(&self, group_id: &str) -> Result<Option<PlacementGroup>> {
         Err(not_implemented("DescribePlacementGroups"))
     }
-    /// DescribeLaunchTemplateVersions of one template, by id (`lt-…`) or name, and one version: a
-    /// number, `$Default` or `$Latest`; `None` where EC2 knows no such template or version.
+    /// Calls DescribeLaunchTemplateVersions of one template, by id (`lt-…`) or name, and one
+    /// version: a number, `$Default` or `$Latest`; `None` where EC2 knows no such template or
+    /// version.
     async fn launch_template(
         &self,
         template: &str,
@@ -759,46 +760,47 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<Option<LaunchTemplate>> {
         Err(not_implemented("DescribeLaunchTemplateVersions"))
     }
-    /// DescribeInstances.
+    /// Calls DescribeInstances.
     async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>> {
         Err(not_implemented("DescribeInstances"))
     }
-    /// DescribeInstanceStatus of these instances, not running ones too, in batches of 100: the ids
-    /// and states of those that EC2 shows. Where it does not know one of a batch, as moments after
-    /// its launch, it shows none of the batch.
+    /// Calls DescribeInstanceStatus of these instances, not running ones too, in batches of 100:
+    /// the ids and states of those that EC2 shows. Where it does not know one of a batch, as
+    /// moments after its launch, it shows none of the batch.
     async fn instance_states(
         &self,
         instance_ids: &[String],
     ) -> Result<Vec<(String, InstanceState)>> {
         Err(not_implemented("DescribeInstanceStatus"))
     }
-    /// DescribeNetworkInterfaces.
+    /// Calls DescribeNetworkInterfaces.
     async fn describe_network_interfaces(&self, filters: &[Filter]) -> Result<Vec<FreeInterface>> {
         Err(not_implemented("DescribeNetworkInterfaces"))
     }
-    /// DescribeAddresses.
+    /// Calls DescribeAddresses.
     async fn describe_addresses(&self, filters: &[Filter]) -> Result<Vec<Address>> {
         Err(not_implemented("DescribeAddresses"))
     }
-    /// DescribeCapacityReservations.
+    /// Calls DescribeCapacityReservations.
     async fn describe_capacity_reservations(
         &self,
         filters: &[Filter],
     ) -> Result<Vec<CapacityReservation>> {
         Err(not_implemented("DescribeCapacityReservations"))
     }
-    /// GetGroupsForCapacityReservation; the ARNs of the resource groups that a reservation is in.
+    /// Calls GetGroupsForCapacityReservation; the ARNs of the resource groups that a reservation is
+    /// in.
     async fn groups_of_capacity_reservation(&self, id: &str) -> Result<Vec<String>> {
         Err(not_implemented("GetGroupsForCapacityReservation"))
     }
-    /// DescribeCapacityBlockOfferings.
+    /// Calls DescribeCapacityBlockOfferings.
     async fn describe_capacity_block_offerings(
         &self,
         search: &CapacityBlockSearch,
     ) -> Result<Vec<CapacityBlockOffering>> {
         Err(not_implemented("DescribeCapacityBlockOfferings"))
     }
-    /// DescribeInstanceTopology, in batches of 100 instances.
+    /// Calls DescribeInstanceTopology, in batches of 100 instances.
     async fn describe_instance_topology(
         &self,
         instance_ids: &[String],
@@ -806,19 +808,19 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
         Err(not_implemented("DescribeInstanceTopology"))
     }
 
-    /// PurchaseCapacityBlock, sent once: the call has no client token, and a second sending could
-    /// buy a second time.
+    /// Calls PurchaseCapacityBlock, sent once: the call has no client token, and a second sending
+    /// could buy a second time.
     async fn purchase_capacity_block(
         &self,
         request: &PurchaseCapacityBlock,
     ) -> Result<CapacityReservation> {
         Err(not_implemented("PurchaseCapacityBlock"))
     }
-    /// CreateSecurityGroup; the new group's id.
+    /// Calls CreateSecurityGroup; the new group's id.
     async fn create_security_group(&self, request: &CreateSecurityGroup) -> Result<String> {
         Err(not_implemented("CreateSecurityGroup"))
     }
-    /// AuthorizeSecurityGroupIngress or -Egress with one rule.
+    /// Calls AuthorizeSecurityGroupIngress or -Egress with one rule.
     async fn authorize_security_group(
         &self,
         group_id: &str,
@@ -830,49 +832,50 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
             Direction::Egress => "AuthorizeSecurityGroupEgress",
         }))
     }
-    /// DeleteSecurityGroup.
+    /// Calls DeleteSecurityGroup.
     async fn delete_security_group(&self, group_id: &str) -> Result<()> {
         Err(not_implemented("DeleteSecurityGroup"))
     }
-    /// CreatePlacementGroup with strategy `cluster`.
+    /// Calls CreatePlacementGroup with strategy `cluster`.
     async fn create_cluster_placement_group(&self, group_name: &str, tags: &Tags) -> Result<()> {
         Err(not_implemented("CreatePlacementGroup"))
     }
-    /// DeletePlacementGroup.
+    /// Calls DeletePlacementGroup.
     async fn delete_placement_group(&self, group_name: &str) -> Result<()> {
         Err(not_implemented("DeletePlacementGroup"))
     }
-    /// RunInstances with DryRun: EC2 checks permissions and parameters, and launches nothing.
+    /// Calls RunInstances with DryRun: EC2 checks permissions and parameters, and launches nothing.
     async fn dry_run_instances(&self, request: &RunInstances) -> Result<()> {
         Err(not_implemented("RunInstances"))
     }
-    /// RunInstances.
+    /// Calls RunInstances.
     async fn run_instances(&self, request: &RunInstances) -> Result<Vec<Instance>> {
         Err(not_implemented("RunInstances"))
     }
-    /// What an instance was launched with, in addition to what DescribeInstances and its tags show:
-    /// DescribeInstanceAttribute of its user data, DescribeInstances, DescribeVolumes of its root
-    /// volume, and DescribeSpotInstanceRequests of a spot instance whose tags do not say a price.
+    /// Returns what an instance was launched with, in addition to what DescribeInstances and its
+    /// tags show: DescribeInstanceAttribute of its user data, DescribeInstances, DescribeVolumes of
+    /// its root volume, and DescribeSpotInstanceRequests of a spot instance whose tags do not state
+    /// a price.
     async fn launched_with(&self, instance_id: &str) -> Result<LaunchedWith> {
         Err(not_implemented("DescribeInstanceAttribute"))
     }
-    /// CreateTags: adds tags to these resources, or changes them.
+    /// Calls CreateTags: adds tags to these resources, or changes them.
     async fn create_tags(&self, resource_ids: &[String], tags: &Tags) -> Result<()> {
         Err(not_implemented("CreateTags"))
     }
-    /// TerminateInstances.
+    /// Calls TerminateInstances.
     async fn terminate_instances(&self, instance_ids: &[String]) -> Result<()> {
         Err(not_implemented("TerminateInstances"))
     }
-    /// DeleteNetworkInterface.
+    /// Calls DeleteNetworkInterface.
     async fn delete_network_interface(&self, network_interface_id: &str) -> Result<()> {
         Err(not_implemented("DeleteNetworkInterface"))
     }
-    /// AllocateAddress in the VPC scope.
+    /// Calls AllocateAddress in the VPC scope.
     async fn allocate_address(&self, tags: &Tags) -> Result<Address> {
         Err(not_implemented("AllocateAddress"))
     }
-    /// AssociateAddress with a network interface.
+    /// Calls AssociateAddress with a network interface.
     async fn associate_address(
         &self,
         allocation_id: &str,
@@ -880,11 +883,11 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<()> {
         Err(not_implemented("AssociateAddress"))
     }
-    /// DisassociateAddress.
+    /// Calls DisassociateAddress.
     async fn disassociate_address(&self, association_id: &str) -> Result<()> {
         Err(not_implemented("DisassociateAddress"))
     }
-    /// ReleaseAddress.
+    /// Calls ReleaseAddress.
     async fn release_address(&self, allocation_id: &str) -> Result<()> {
         Err(not_implemented("ReleaseAddress"))
     }

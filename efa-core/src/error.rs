@@ -13,10 +13,10 @@ pub trait ErrorCode: fmt::Debug + Copy + Eq + Send + Sync + 'static {
     /// The stages of the crate's flow.
     type Kind;
 
-    /// The dotted form, such as `layout.device_index_out_of_range`.
+    /// Returns the dotted form, such as `layout.device_index_out_of_range`.
     fn as_str(self) -> &'static str;
 
-    /// The stage of the flow that the code belongs to.
+    /// Returns the stage of the flow that the code belongs to.
     fn kind(self) -> Self::Kind;
 }
 
@@ -34,13 +34,13 @@ macro_rules! error_codes {
             /// All codes, in order of the flow.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The dotted form, which never changes.
+            /// Returns the dotted form, which never changes.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            /// The stage of the flow that the code belongs to.
+            /// Returns the stage of the flow that the code belongs to.
             #[must_use]
             pub const fn kind(self) -> ErrorKind {
                 match self { $(Self::$variant => ErrorKind::$kind,)+ }
@@ -85,7 +85,7 @@ struct Inner<C> {
 }
 
 impl<C: ErrorCode> Error<C> {
-    /// An error with this code and message; add to it with the `with_*` methods.
+    /// Creates an error with this code and message; add to it with the `with_*` methods.
     #[must_use]
     pub fn new(code: C, message: impl Into<String>) -> Self {
         Self {
@@ -117,8 +117,8 @@ impl<C: ErrorCode> Error<C> {
         self
     }
 
-    /// As [`Error::with_context`], unless the key is there already: who is nearer to the cause
-    /// knows better.
+    /// Does the same as [`Error::with_context`], unless the key is there already: who is nearer to
+    /// the cause knows better.
     #[must_use]
     pub fn with_missing_context(self, key: &'static str, value: impl fmt::Display) -> Self {
         if self.context_value(key).is_some() {
@@ -162,37 +162,37 @@ impl<C: ErrorCode> Error<C> {
         self
     }
 
-    /// The stage of the flow.
+    /// Returns the stage of the flow.
     #[must_use]
     pub fn kind(&self) -> C::Kind {
         self.inner.code.kind()
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     #[must_use]
     pub fn code(&self) -> C {
         self.inner.code
     }
 
-    /// The message without the cure.
+    /// Returns the message without the cure.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
-    /// What the caller can do about it, where known.
+    /// Returns what the caller can do about it, where known.
     #[must_use]
     pub fn cure(&self) -> Option<&str> {
         self.inner.cure.as_deref()
     }
 
-    /// Key-value pairs: the field, the value, the limit, the code of EC2 or libfabric …
+    /// Returns key-value pairs: the field, the value, the limit, the code of EC2 or libfabric …
     #[must_use]
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.inner.context
     }
 
-    /// The value of one context key.
+    /// Returns the value of one context key.
     #[must_use]
     pub fn context_value(&self, key: &str) -> Option<&str> {
         self.inner
@@ -202,26 +202,26 @@ impl<C: ErrorCode> Error<C> {
             .map(|(_, v)| v.as_str())
     }
 
-    /// Whether the same call can succeed later without a change by the caller.
+    /// Returns whether the same call can succeed later without a change by the caller.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.inner.retryable
     }
 
-    /// Whether the failed call may have changed resources in AWS.
+    /// Returns whether the failed call may have changed resources in AWS.
     #[must_use]
     pub fn may_have_changed_aws(&self) -> bool {
         self.inner.may_have_changed_aws
     }
 
-    /// What of the cluster is known to exist in AWS after a failed `apply` or `destroy`; `destroy`
-    /// removes it.
+    /// Returns what of the cluster is known to exist in AWS after a failed `apply` or `destroy`;
+    /// `destroy` removes it.
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.inner.leftovers
     }
 
-    /// After a failed `apply` or `destroy`: which call finishes or undoes it.
+    /// Returns the call that finishes or undoes a failed `apply` or `destroy`.
     #[must_use]
     pub fn next_command(&self) -> Option<&str> {
         self.inner.next_command.as_deref()
@@ -400,7 +400,8 @@ impl Error {
         .with_context("limit", limit)
     }
 
-    /// EC2's own error code, such as `InsufficientInstanceCapacity`, where EC2 answered with one.
+    /// Returns EC2's own error code, such as `InsufficientInstanceCapacity`, where EC2 answered
+    /// with one.
     #[must_use]
     pub fn ec2_code(&self) -> Option<&str> {
         self.context_value("ec2_code")

@@ -79,8 +79,8 @@ pub(crate) fn effect_unknown(error: &Error) -> bool {
     error.context_value("took_effect") == Some("unknown")
 }
 
-/// Whether the code says that the call changed nothing. "It exists already" may be the answer to
-/// the second sending of a call whose first took effect; a fault of the server says nothing.
+/// Whether the code means that the call changed nothing. "It exists already" may be the answer to
+/// the second sending of a call whose first took effect; a fault of the server reports nothing.
 pub(crate) fn is_refusal(code: &str) -> bool {
     let existed = code.contains("Duplicate") || code.contains("AlreadyExists");
     let fault = [

@@ -1,6 +1,6 @@
 //! Text as HTML for notebooks: escaped, without scripts.
 
-/// The text with everything escaped that HTML gives a meaning.
+/// Returns the text with everything escaped that HTML gives a meaning.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -9,7 +9,7 @@ pub fn escape(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// The text as it is, in a fixed-width font: left-aligned, and its lines are never broken.
+/// Returns the text as it is, in a fixed-width font: left-aligned, and its lines are never broken.
 pub fn preformatted(text: &str) -> String {
     format!("<pre style=\"{PRE}\">{}</pre>", escape(text))
 }
@@ -20,7 +20,7 @@ const PRE: &str = "text-align:left;white-space:pre;overflow-x:auto;font-family:m
 /// What keeps the cells of a table on the left, where notebooks put them on the right.
 pub const LEFT: &str = "style=\"text-align:left\"";
 
-/// A table whose first column is text and the others figures, or texts where `is_text`.
+/// Returns a table whose first column is text and the others figures, or texts where `is_text`.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>], is_text: bool) -> String {
     let align = |column: usize| {

@@ -51,37 +51,37 @@ pub struct InstanceProfile {
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
-    /// GetRole.
+    /// Calls GetRole.
     async fn get_role(&self, role_name: &str) -> Result<Option<Role>> {
         Err(not_implemented("GetRole"))
     }
-    /// GetInstanceProfile.
+    /// Calls GetInstanceProfile.
     async fn get_instance_profile(&self, profile_name: &str) -> Result<Option<InstanceProfile>> {
         Err(not_implemented("GetInstanceProfile"))
     }
-    /// ListAttachedRolePolicies; ARNs.
+    /// Calls ListAttachedRolePolicies; ARNs.
     async fn list_attached_role_policies(&self, role_name: &str) -> Result<Vec<String>> {
         Err(not_implemented("ListAttachedRolePolicies"))
     }
-    /// ListRolePolicies; names of inline policies.
+    /// Calls ListRolePolicies; names of inline policies.
     async fn list_role_policies(&self, role_name: &str) -> Result<Vec<String>> {
         Err(not_implemented("ListRolePolicies"))
     }
 
-    /// GetPolicy: whether there is a managed policy of this ARN.
+    /// Calls GetPolicy: whether there is a managed policy of this ARN.
     async fn policy_exists(&self, policy_arn: &str) -> Result<bool> {
         Err(not_implemented("GetPolicy"))
     }
 
-    /// CreateRole.
+    /// Calls CreateRole.
     async fn create_role(&self, request: &CreateRole) -> Result<()> {
         Err(not_implemented("CreateRole"))
     }
-    /// AttachRolePolicy.
+    /// Calls AttachRolePolicy.
     async fn attach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()> {
         Err(not_implemented("AttachRolePolicy"))
     }
-    /// PutRolePolicy; `document` is JSON.
+    /// Calls PutRolePolicy; `document` is JSON.
     async fn put_role_policy(
         &self,
         role_name: &str,
@@ -90,11 +90,11 @@ pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<()> {
         Err(not_implemented("PutRolePolicy"))
     }
-    /// CreateInstanceProfile.
+    /// Calls CreateInstanceProfile.
     async fn create_instance_profile(&self, profile_name: &str, tags: &Tags) -> Result<()> {
         Err(not_implemented("CreateInstanceProfile"))
     }
-    /// AddRoleToInstanceProfile.
+    /// Calls AddRoleToInstanceProfile.
     async fn add_role_to_instance_profile(
         &self,
         profile_name: &str,
@@ -102,7 +102,7 @@ pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<()> {
         Err(not_implemented("AddRoleToInstanceProfile"))
     }
-    /// RemoveRoleFromInstanceProfile.
+    /// Calls RemoveRoleFromInstanceProfile.
     async fn remove_role_from_instance_profile(
         &self,
         profile_name: &str,
@@ -110,19 +110,19 @@ pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<()> {
         Err(not_implemented("RemoveRoleFromInstanceProfile"))
     }
-    /// DeleteInstanceProfile.
+    /// Calls DeleteInstanceProfile.
     async fn delete_instance_profile(&self, profile_name: &str) -> Result<()> {
         Err(not_implemented("DeleteInstanceProfile"))
     }
-    /// DetachRolePolicy.
+    /// Calls DetachRolePolicy.
     async fn detach_role_policy(&self, role_name: &str, policy_arn: &str) -> Result<()> {
         Err(not_implemented("DetachRolePolicy"))
     }
-    /// DeleteRolePolicy.
+    /// Calls DeleteRolePolicy.
     async fn delete_role_policy(&self, role_name: &str, policy_name: &str) -> Result<()> {
         Err(not_implemented("DeleteRolePolicy"))
     }
-    /// DeleteRole.
+    /// Calls DeleteRole.
     async fn delete_role(&self, role_name: &str) -> Result<()> {
         Err(not_implemented("DeleteRole"))
     }

@@ -101,7 +101,7 @@ impl LaunchData {
         tags
     }
 
-    /// The interfaces as a layout has them, without their place.
+    /// Returns the interfaces as a layout has them, without their place.
     #[must_use]
     pub fn layout_interfaces(&self) -> Vec<NetworkInterface> {
         let interfaces = self.network_interfaces.iter();
@@ -110,38 +110,38 @@ impl LaunchData {
             .collect()
     }
 
-    /// The subnet of the first interface.
+    /// Returns the subnet of the first interface.
     #[must_use]
     pub fn subnet_id(&self) -> Option<&str> {
         self.network_interfaces.first()?.subnet_id.as_deref()
     }
 
-    /// The placement group's id, where the launch names it so.
+    /// Returns the placement group's id, where the launch names it so.
     #[must_use]
     pub fn placement_group_id(&self) -> Option<&str> {
         self.placement.as_ref()?.group_id.as_deref()
     }
 
-    /// The placement group's name, where the launch names it so.
+    /// Returns the placement group's name, where the launch names it so.
     #[must_use]
     pub fn placement_group_name(&self) -> Option<&str> {
         self.placement.as_ref()?.group_name.as_deref()
     }
 
-    /// The tenancy.
+    /// Returns the tenancy.
     #[must_use]
     pub fn tenancy(&self) -> Option<&str> {
         self.placement.as_ref()?.tenancy.as_deref()
     }
 
-    /// The market; `None` on demand.
+    /// Returns the market; `None` on demand.
     #[must_use]
     pub fn market_type(&self) -> Option<&MarketType> {
         let options = self.instance_market_options.as_ref()?;
         Some(&options.market_type)
     }
 
-    /// The capacity reservation or Capacity Block that the launch must use.
+    /// Returns the capacity reservation or Capacity Block that the launch must use.
     #[must_use]
     pub fn capacity_reservation_id(&self) -> Option<&str> {
         let specification = self.capacity_reservation_specification.as_ref()?;
@@ -149,7 +149,7 @@ impl LaunchData {
         target.capacity_reservation_id.as_deref()
     }
 
-    /// The resource group whose reservations the launch must use.
+    /// Returns the resource group whose reservations the launch must use.
     #[must_use]
     pub fn capacity_reservation_group(&self) -> Option<&str> {
         let specification = self.capacity_reservation_specification.as_ref()?;
@@ -208,7 +208,7 @@ pub struct InterfaceSpecification {
 }
 
 impl InterfaceSpecification {
-    /// The interface as a layout has it, without its place.
+    /// Returns the interface as a layout has it, without its place.
     #[must_use]
     pub fn layout_interface(&self) -> NetworkInterface {
         let mut interface = NetworkInterface::new(
@@ -305,7 +305,7 @@ pub struct SpotOptions {
 }
 
 open_string_enum! {
-    /// Which reservations a launch without a target may use.
+    /// The reservations that a launch without a target may use.
     pub enum CapacityReservationPreference {
         /// Any open one that matches.
         Open = "open",
@@ -400,7 +400,7 @@ pub struct EbsVolume {
 }
 
 open_string_enum! {
-    /// Whether the instance metadata service demands session tokens.
+    /// The need for session tokens in requests to the instance metadata service.
     pub enum HttpTokens {
         /// It takes requests without (IMDSv1).
         Optional = "optional",
@@ -410,7 +410,7 @@ open_string_enum! {
 }
 
 open_string_enum! {
-    /// Whether the instance metadata service answers.
+    /// The state of the instance metadata service: it answers or not.
     pub enum HttpEndpoint {
         /// It does not.
         Disabled = "disabled",
@@ -420,7 +420,7 @@ open_string_enum! {
 }
 
 open_string_enum! {
-    /// Whether the instance metadata service answers at its IPv6 address, too.
+    /// The state of the instance metadata service at its IPv6 address.
     pub enum HttpProtocolIpv6 {
         /// It does not.
         Disabled = "disabled",
@@ -430,7 +430,7 @@ open_string_enum! {
 }
 
 open_string_enum! {
-    /// Whether the instance metadata service shows the instance's tags.
+    /// The state of the instance's tags in the instance metadata service.
     pub enum InstanceMetadataTags {
         /// It does not.
         Disabled = "disabled",

@@ -93,8 +93,8 @@ impl Layout {
         rules::require_no_violation(instance_type, &self.interfaces)
     }
 
-    /// The interfaces as one short line of characters that EC2 tags allow; at most 256 for every
-    /// planned layout of the bundled catalog. [`parse_notation`] reads it back exactly.
+    /// Returns the interfaces as one short line of characters that EC2 tags allow; at most 256 for
+    /// every planned layout of the bundled catalog. [`parse_notation`] reads it back exactly.
     ///
     /// ```
     /// use efa_core::Catalog;
@@ -114,19 +114,19 @@ impl Layout {
         notation::write_notation(&self.interfaces)
     }
 
-    /// How many interfaces.
+    /// Returns the number of interfaces.
     #[must_use]
     pub fn len(&self) -> usize {
         self.interfaces.len()
     }
 
-    /// Whether there is no interface; EC2 takes no such layout.
+    /// Returns whether there is no interface; EC2 takes no such layout.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.interfaces.is_empty()
     }
 
-    /// How many EFAs, with or without ENA.
+    /// Returns the number of EFAs, with or without ENA.
     #[must_use]
     pub fn efa_count(&self) -> usize {
         self.interfaces
@@ -135,8 +135,8 @@ impl Layout {
             .count()
     }
 
-    /// How many interfaces carry IP, that is private IPv4 addresses that an instance takes from
-    /// its subnet, unless interfaces ask for further ones.
+    /// Returns the number of interfaces carry IP, that is private IPv4 addresses that an instance
+    /// takes from its subnet, unless interfaces ask for further ones.
     #[must_use]
     pub fn ip_count(&self) -> usize {
         self.interfaces
@@ -145,8 +145,8 @@ impl Layout {
             .count()
     }
 
-    /// How many private IPv4 addresses an instance takes from its subnet, with the further ones
-    /// that interfaces ask for: a /28 prefix is 16.
+    /// Returns how many private IPv4 addresses an instance takes from its subnet, with the further
+    /// ones that interfaces ask for: a /28 prefix is 16.
     #[must_use]
     pub fn private_ip_address_count(&self) -> u64 {
         let addresses = |i: &NetworkInterface| {

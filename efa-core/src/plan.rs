@@ -70,7 +70,7 @@ const FORMAT: u32 = 3;
 /// Everything that `apply` would use and make. Data: compare it, print it, store it as JSON.
 ///
 /// A plan is made by [`crate::Client::plan`] or read by [`Plan::from_json`] and never changed:
-/// what it says of itself, and the launch that it makes, stay true.
+/// what it reports of itself, and the launch that it makes, stay true.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Plan {
@@ -192,7 +192,7 @@ fn form(data: &impl Serialize) -> Value {
 }
 
 impl Plan {
-    /// The plan as JSON, to be stored and read back by [`Plan::from_json`].
+    /// Returns the plan as JSON, to be stored and read back by [`Plan::from_json`].
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut form = form(self);
@@ -205,7 +205,7 @@ impl Plan {
     ///
     /// # Errors
     /// `plan.unreadable` when it is not a plan, was written by another version of the form, was
-    /// changed after it was written, or says what does not follow from its specification: what is
+    /// changed after it was written, or states what does not follow from its specification: what is
     /// derived is derived again, with its own digest or not.
     pub fn from_json(json: &str) -> Result<Self> {
         let unreadable = |why: String| {
@@ -234,31 +234,31 @@ impl Plan {
         Ok(Self { decided })
     }
 
-    /// Where `other` differs, in order of the form; empty for equal plans.
+    /// Returns where `other` differs, in order of the form; empty for equal plans.
     #[must_use]
     pub fn diff(&self, other: &Self) -> Vec<Difference> {
         difference::differences(&form(self), &form(other))
     }
 
-    /// Name of the cluster.
+    /// Returns the name of the cluster.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.decided.spec.name
     }
 
-    /// What the caller asked for.
+    /// Returns what the caller asked for.
     #[must_use]
     pub fn spec(&self) -> &CheckedSpec {
         &self.decided.spec
     }
 
-    /// The region that the plan was made for.
+    /// Returns the region that the plan was made for.
     #[must_use]
     pub fn region(&self) -> &str {
         &self.decided.region
     }
 
-    /// The account that the plan was made in.
+    /// Returns the account that the plan was made in.
     #[must_use]
     pub fn account(&self) -> &str {
         &self.decided.account
@@ -270,68 +270,69 @@ impl Plan {
         tenancy::is_dedicated(&self.decided.capacity, self.decided.vpc.as_ref())
     }
 
-    /// The partition of its ARNs, such as `aws`.
+    /// Returns the partition of its ARNs, such as `aws`.
     #[must_use]
     pub fn partition(&self) -> &str {
         &self.decided.partition
     }
 
-    /// The subnets that could take the cluster, best first, as they were when the plan was made.
+    /// Returns the subnets that could take the cluster, best first, as they were when the plan was
+    /// made.
     #[must_use]
     pub fn subnets(&self) -> &[Subnet] {
         self.decided.subnets.all()
     }
 
-    /// The subnet that is tried first.
+    /// Returns the subnet that is tried first.
     #[must_use]
     pub fn subnet(&self) -> &Subnet {
         self.decided.subnets.first()
     }
 
-    /// Whether a launch into this subnet of the plan gets IPv6 addresses and no others.
+    /// Returns whether a launch into this subnet of the plan gets IPv6 addresses and no others.
     #[must_use]
     pub fn is_ipv6_only(&self, subnet_id: &str) -> bool {
         let mut subnets = self.subnets().iter();
         subnets.any(|subnet| subnet.subnet_id == subnet_id && subnet.ipv6_native)
     }
 
-    /// The other subnets that the specification names.
+    /// Returns the other subnets that the specification names.
     #[must_use]
     pub fn rejected_subnets(&self) -> &[RejectedSubnet] {
         &self.decided.rejected_subnets
     }
 
-    /// The image.
+    /// Returns the image.
     #[must_use]
     pub fn image(&self) -> &Image {
         &self.decided.image
     }
 
-    /// The instance type, as EC2 described it when the plan was made.
+    /// Returns the instance type, as EC2 described it when the plan was made.
     #[must_use]
     pub fn instance_type(&self) -> &InstanceType {
         &self.decided.instance_type
     }
 
-    /// The interfaces of each instance.
+    /// Returns the interfaces of each instance.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.decided.layout
     }
 
-    /// The market and the reservation.
+    /// Returns the market and the reservation.
     #[must_use]
     pub fn capacity(&self) -> &PlannedCapacity {
         &self.decided.capacity
     }
 
-    /// The security group of every interface.
+    /// Returns the security group of every interface.
     #[must_use]
     pub fn security_group(&self) -> &PlannedSecurityGroup {
         &self.decided.security_group
     }
 
-    /// The security groups that interfaces are in besides the cluster's own.
+    /// Returns the security groups that interfaces are in besides the cluster's own.
     #[must_use]
     pub fn further_security_groups(&self) -> &FurtherSecurityGroups {
         &self.decided.further_security_groups
@@ -342,37 +343,37 @@ impl Plan {
         self.decided.further_security_groups.of(kind)
     }
 
-    /// Cores and threads, where they differ from the instance type's default.
+    /// Returns cores and threads, where they differ from the instance type's default.
     #[must_use]
     pub fn cpu_options(&self) -> Option<&CpuOptions> {
         self.decided.cpu_options.as_ref()
     }
 
-    /// The cluster placement group, if any.
+    /// Returns the cluster placement group, if any.
     #[must_use]
     pub fn placement_group(&self) -> Option<&PlannedPlacementGroup> {
         self.decided.placement_group.as_ref()
     }
 
-    /// The IAM instance profile, if any.
+    /// Returns the IAM instance profile, if any.
     #[must_use]
     pub fn instance_profile(&self) -> Option<&PlannedInstanceProfile> {
         self.decided.instance_profile.as_ref()
     }
 
-    /// The root volume; `None` where the image has no root device to override.
+    /// Returns the root volume; `None` where the image has no root device to override.
     #[must_use]
     pub fn root_volume(&self) -> Option<&RootVolume> {
         self.decided.root_volume.as_ref()
     }
 
-    /// When the instances end themselves, counted from when the plan was made.
+    /// Returns when the instances end themselves, counted from when the plan was made.
     #[must_use]
     pub fn expires_at(&self) -> Option<&str> {
         self.decided.expires_at.as_deref()
     }
 
-    /// What works, but is seldom wanted.
+    /// Returns what works, but is seldom wanted.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.decided.warnings
@@ -384,13 +385,13 @@ impl Plan {
         &self.decided.fingerprint
     }
 
-    /// User data of the instances, not yet encoded.
+    /// Returns the user data of the instances, not yet encoded.
     #[must_use]
     pub fn user_data(&self) -> Option<&str> {
         self.decided.spec.rendered_user_data()
     }
 
-    /// Whether `apply` would make something besides the instances.
+    /// Returns whether `apply` would make something besides the instances.
     #[must_use]
     pub fn makes_groups(&self) -> bool {
         self.security_group().group_id.is_none()
@@ -431,7 +432,7 @@ impl Plan {
         self.layout().public_ip == PublicIp::ElasticIp
     }
 
-    /// The CreateSecurityGroup request that `apply` sends when the group does not exist.
+    /// Returns the CreateSecurityGroup request that `apply` sends when the group does not exist.
     #[must_use]
     pub fn create_security_group_request(&self) -> CreateSecurityGroup {
         CreateSecurityGroup {

@@ -32,7 +32,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The words that are printed.
+    /// Returns the words that are printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The verdict of all checks together.
+    /// Returns the verdict of all checks together.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let has = |status| self.checks.iter().any(|check| check.status == status);
@@ -67,13 +67,13 @@ impl Report {
         }
     }
 
-    /// Whether everything was looked at and nothing is in the way.
+    /// Returns whether everything was looked at and nothing is in the way.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.verdict() == Verdict::Ready
     }
 
-    /// The names of the checks that could not be made.
+    /// Returns the names of the checks that could not be made.
     #[must_use]
     pub fn unchecked(&self) -> Vec<&str> {
         let unknown = |check: &&Check| check.status == Status::Unknown;
@@ -81,7 +81,7 @@ impl Report {
         checks.map(|check| check.name.as_str()).collect()
     }
 
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())

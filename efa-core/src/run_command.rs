@@ -291,7 +291,7 @@ impl Run<'_> {
         }
     }
 
-    /// Stops what was sent before a failed call, as far as SSM lets us.
+    /// Stops what was sent before a failed call, where SSM permits it.
     async fn cancel_all_quietly(&self) {
         for sent in self.unfinished() {
             let _ = self.ssm.cancel_command(&sent.command_id).await;

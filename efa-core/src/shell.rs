@@ -1,7 +1,7 @@
 //! Quoting for the shell: the only way by which a value gets into a script.
 
-/// One shell word that stands for exactly this value; `None` for a value with a NUL character,
-/// which the shell cannot hold.
+/// Returns one shell word that stands for exactly this value; `None` for a value with a NUL
+/// character, which the shell cannot hold.
 ///
 /// # Examples
 /// ```

@@ -165,7 +165,7 @@ pub struct ClusterSpec {
 }
 
 impl ClusterSpec {
-    /// A specification by ids, with everything else at its default.
+    /// Creates a specification by ids, with everything else at its default.
     pub fn new(
         name: impl Into<String>,
         instance_type: impl Into<String>,
@@ -178,14 +178,14 @@ impl ClusterSpec {
             .in_subnets([subnet])
     }
 
-    /// The specification with these subnets.
+    /// Returns the specification with these subnets.
     #[must_use]
     pub fn in_subnets(mut self, subnets: impl IntoIterator<Item = Selector>) -> Self {
         self.subnets = subnets.into_iter().collect();
         self
     }
 
-    /// A specification without a place yet: give `subnets`, `vpc` or both.
+    /// Creates a specification without a place yet: give `subnets`, `vpc` or both.
     pub fn with_image(
         name: impl Into<String>,
         instance_type: impl Into<String>,
@@ -232,7 +232,7 @@ impl ClusterSpec {
         }
     }
 
-    /// The number of instances, from any number.
+    /// Returns the number of instances, from any number.
     ///
     /// # Errors
     /// `plan.invalid_spec` unless it is 1 to 1000.
@@ -252,7 +252,7 @@ impl ClusterSpec {
         }
     }
 
-    /// The least number of instances, from any number.
+    /// Returns the least number of instances, from any number.
     ///
     /// # Errors
     /// `plan.invalid_spec` unless it is 1 to `count`.
@@ -268,7 +268,7 @@ impl ClusterSpec {
         }
     }
 
-    /// What the layout planner is asked for.
+    /// Returns what the layout planner is asked for.
     #[must_use]
     pub fn layout_request(&self) -> layout::Request {
         layout::Request {
@@ -278,7 +278,7 @@ impl ClusterSpec {
         }
     }
 
-    /// With fewer instances nothing is launched: `minimum_count`, or all.
+    /// Returns the count below which nothing is launched: `minimum_count`, or all.
     #[must_use]
     pub fn least_count(&self) -> u32 {
         self.minimum_count.unwrap_or(self.count)
@@ -388,7 +388,7 @@ impl ClusterSpec {
                 "subnet",
                 "",
                 "a subnet, several, or a VPC",
-                "say where the cluster goes: nothing is launched in a default place",
+                "state where the cluster goes: nothing is launched in a default place",
             ));
         }
         for subnet in &self.subnets {
@@ -506,7 +506,7 @@ impl CheckedSpec {
         })
     }
 
-    /// The specification with changes, checked anew.
+    /// Returns the specification with changes, checked anew.
     ///
     /// ```
     /// use efa_core::ClusterSpec;
@@ -528,25 +528,27 @@ impl CheckedSpec {
         Self::parse(&spec)
     }
 
-    /// The specification as the caller gave it.
+    /// Returns the specification as the caller gave it.
     #[must_use]
     pub fn as_spec(&self) -> &ClusterSpec {
         &self.spec
     }
 
-    /// The name of the cluster.
+    /// Returns the name of the cluster.
     #[must_use]
     pub fn cluster_name(&self) -> &ClusterName {
         &self.name
     }
 
-    /// User data of the instances, not yet encoded: the caller's, or the bootstrap's script.
+    /// Returns the user data of the instances, not yet encoded: the caller's, or the bootstrap's
+    /// script.
     #[must_use]
     pub fn rendered_user_data(&self) -> Option<&str> {
         self.user_data.as_ref().map(|data| data.text.as_str())
     }
 
-    /// The same as it is sent: compressed where it is too large otherwise, or where it is asked for.
+    /// Returns the same as it is sent: compressed where it is too large otherwise, or where it is
+    /// asked for.
     #[must_use]
     pub fn sent_user_data(&self) -> Option<&UserData> {
         self.user_data.as_ref().map(|data| &data.sent)

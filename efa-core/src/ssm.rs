@@ -50,15 +50,17 @@ pub struct CommandInvocation {
 #[async_trait]
 #[allow(unused_variables)] // the defaults use no argument
 pub trait Ssm: Send + Sync + std::fmt::Debug + 'static {
-    /// GetParameter; `None` when there is none of this name.
+    /// Calls GetParameter; `None` when there is none of this name.
     async fn get_parameter(&self, name: &str) -> Result<Option<String>> {
         Err(not_implemented("GetParameter"))
     }
-    /// DescribeInstanceInformation: those of `instance_ids` whose agent is online, in batches of 50.
+    /// Calls DescribeInstanceInformation: those of `instance_ids` whose agent is online, in batches
+    /// of 50.
     async fn online_instances(&self, instance_ids: &[String]) -> Result<Vec<String>> {
         Err(not_implemented("DescribeInstanceInformation"))
     }
-    /// SendCommand with the document AWS-RunShellScript to at most 50 instances; the command's id.
+    /// Calls SendCommand with the document AWS-RunShellScript to at most 50 instances; the
+    /// command's id.
     async fn send_command(
         &self,
         instance_ids: &[String],
@@ -67,14 +69,14 @@ pub trait Ssm: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<String> {
         Err(not_implemented("SendCommand"))
     }
-    /// ListCommandInvocations: every instance of a command and how far it is.
+    /// Calls ListCommandInvocations: every instance of a command and how far it is.
     async fn list_command_invocations(
         &self,
         command_id: &str,
     ) -> Result<Vec<(String, CommandStatus)>> {
         Err(not_implemented("ListCommandInvocations"))
     }
-    /// GetCommandInvocation.
+    /// Calls GetCommandInvocation.
     async fn get_command_invocation(
         &self,
         command_id: &str,
@@ -82,7 +84,7 @@ pub trait Ssm: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<CommandInvocation> {
         Err(not_implemented("GetCommandInvocation"))
     }
-    /// CancelCommand.
+    /// Calls CancelCommand.
     async fn cancel_command(&self, command_id: &str) -> Result<()> {
         Err(not_implemented("CancelCommand"))
     }

@@ -84,7 +84,8 @@ impl Picture {
         self.height = self.height.max(y);
     }
 
-    /// The whole document, which a screen reader calls `label`: self-contained, without scripts.
+    /// Returns the whole document, which a screen reader calls `label`: self-contained, without
+    /// scripts.
     #[must_use]
     pub fn finish(self, label: &str) -> String {
         let size = (self.width + PADDING, self.height + PADDING);
@@ -92,8 +93,8 @@ impl Picture {
     }
 }
 
-/// The document of this width and height in px around `body`, which is SVG and may use the classes
-/// of pictures.
+/// Returns the document of this width and height in px around `body`, which is SVG and may use the
+/// classes of pictures.
 #[must_use]
 pub fn document(label: &str, (width, height): (usize, usize), body: &str) -> String {
     let label = escape(label);
@@ -108,8 +109,8 @@ pub fn document(label: &str, (width, height): (usize, usize), body: &str) -> Str
     )
 }
 
-/// The picture as an image inside HTML: its styles stay its own, and notebooks that remove what
-/// they do not trust keep it.
+/// Returns the picture as an image inside HTML: its styles stay its own, and notebooks that remove
+/// what they do not trust keep it.
 #[must_use]
 pub fn to_img(svg: &str, alternative: &str) -> String {
     let mut encoded = String::with_capacity(svg.len() * 2);

@@ -11,7 +11,7 @@
 //!   call and number, and keeps a log of the calls.
 //! - [`PausedClock`] is at its next moment when somebody sleeps on it.
 //! - A fake of your own implements [`Ec2`](crate::ec2::Ec2), [`Iam`](crate::iam::Iam),
-//!   [`Ssm`](crate::ssm::Ssm) and [`Account`](crate::account::Account) as far as it needs: what it
+//!   [`Ssm`](crate::ssm::Ssm) and [`Account`](crate::account::Account) to the extent needed: what it
 //!   leaves out answers `ec2.not_implemented`. [`refusal`] makes its errors, and the methods of
 //!   the traits are written under [`async_trait`](macro@async_trait).
 //!

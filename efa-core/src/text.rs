@@ -1,6 +1,7 @@
 //! Text from elsewhere, as it may be shown.
 
-/// The text without characters that drive a terminal: they are shown as `\\u{1b}`, not sent.
+/// Returns the text without characters that drive a terminal: they are shown as `\\u{1b}`, not
+/// sent.
 ///
 /// Those of C0 and C1, and those that turn the direction of writing.
 ///

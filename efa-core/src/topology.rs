@@ -96,8 +96,9 @@ impl Topology {
         }
     }
 
-    /// One private address per line in rank order, with `slots` as ` slots=8`: Open MPI's form of
-    /// a host file. MPICH's form is `10.0.0.1:8`. Instances without an address are left out.
+    /// Returns one private address per line in rank order, with `slots` as ` slots=8`: Open MPI's
+    /// form of a host file. MPICH's form is `10.0.0.1:8`. Instances without an address are left
+    /// out.
     #[must_use]
     pub fn hostfile(&self, slots: Option<u32>) -> String {
         let slots = slots.map_or_else(String::new, |slots| format!(" slots={slots}"));
@@ -108,8 +109,8 @@ impl Topology {
             .collect()
     }
 
-    /// The instances below each bottom network node, in rank order. An instance without topology
-    /// data is a group by itself.
+    /// Returns the instances below each bottom network node, in rank order. An instance without
+    /// topology data is a group by itself.
     #[must_use]
     pub fn groups(&self) -> Vec<&[RankedInstance]> {
         self.nodes
@@ -117,9 +118,9 @@ impl Topology {
             .collect()
     }
 
-    /// How many levels of the network lie below the lowest node that the instances of two ranks
-    /// share: 0 below one bottom node, the depth of the tree where they share none. `None` for a
-    /// rank that does not exist or an instance without topology data.
+    /// Returns how many levels of the network lie below the lowest node that the instances of two
+    /// ranks share: 0 below one bottom node, the depth of the tree where they share none. `None`
+    /// for a rank that does not exist or an instance without topology data.
     #[must_use]
     pub fn distance(&self, a: u32, b: u32) -> Option<usize> {
         let path = |rank: u32| {
@@ -130,7 +131,7 @@ impl Topology {
         Some(a.len().max(b.len()) - shared_levels(a, b))
     }
 
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())

@@ -42,7 +42,7 @@ macro_rules! open_string_enum {
         }
 
         impl $name {
-            /// The value in EC2's spelling.
+            /// Returns the value in EC2's spelling.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -88,7 +88,7 @@ pub(crate) use open_string_enum;
 pub struct ClusterName(String);
 
 impl ClusterName {
-    /// The name of this spelling.
+    /// Creates the name of this spelling.
     ///
     /// # Errors
     /// `plan.invalid_spec` for any other character, or too many of them.
@@ -107,7 +107,7 @@ impl ClusterName {
         ))
     }
 
-    /// The name's text.
+    /// Returns the name's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -130,13 +130,13 @@ macro_rules! index {
         pub struct $name(u32);
 
         impl $name {
-            /// The index with this number, counted from 0.
+            /// Creates the index with this number, counted from 0.
             #[must_use]
             pub const fn new(index: u32) -> Self {
                 Self(index)
             }
 
-            /// The number.
+            /// Returns the number.
             #[must_use]
             pub const fn get(self) -> u32 {
                 self.0
@@ -181,7 +181,7 @@ index! {
 pub struct Gbps(f64);
 
 impl Gbps {
-    /// The bandwidth with this number; `None` if it is negative, infinite or not a number.
+    /// Creates the bandwidth with this number; `None` if it is negative, infinite or not a number.
     #[must_use]
     pub fn new(gbps: f64) -> Option<Self> {
         // Adding 0.0 turns -0.0 into 0.0, so that equal values hash equally.
@@ -200,7 +200,7 @@ impl Gbps {
         Self::new(f64::from(factor) * each)
     }
 
-    /// The number, in gigabit per second.
+    /// Returns the number, in gigabit per second.
     #[must_use]
     pub const fn get(self) -> f64 {
         self.0
@@ -254,7 +254,7 @@ impl fmt::Display for Gbps {
 }
 
 open_string_enum! {
-    /// EC2's `InterfaceType` of a network interface, as far as instances are launched with it.
+    /// EC2's `InterfaceType` of a network interface: the ones that instances are launched with.
     ///
     /// ```
     /// use efa_core::types::InterfaceType;
@@ -276,13 +276,13 @@ open_string_enum! {
 }
 
 impl InterfaceType {
-    /// Whether it is an EFA: `efa` or `efa-only`.
+    /// Returns whether it is an EFA: `efa` or `efa-only`.
     #[must_use]
     pub const fn is_efa(&self) -> bool {
         matches!(self, Self::Efa | Self::EfaOnly)
     }
 
-    /// Whether it has an IP address in the subnet: `interface` or `efa`.
+    /// Returns whether it has an IP address in the subnet: `interface` or `efa`.
     #[must_use]
     pub const fn carries_ip(&self) -> bool {
         matches!(self, Self::Interface | Self::Efa)
@@ -323,7 +323,7 @@ open_string_enum! {
     }
 }
 
-/// Whether the EFA of a type can do an RDMA operation. EC2's API does not report it; see
+/// The support of an RDMA operation by the EFA of a type. EC2's API does not report it; see
 /// [`InstanceType::rdma_read`](crate::InstanceType::rdma_read) for the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -337,7 +337,7 @@ pub enum RdmaSupport {
 }
 
 impl RdmaSupport {
-    /// `yes`, `no` or `unknown`.
+    /// Returns `yes`, `no` or `unknown`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

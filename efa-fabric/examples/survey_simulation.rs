@@ -3,7 +3,7 @@
 //! `cargo run --release -p efa-fabric --example survey_simulation` runs the short form,
 //! `-- long` the long one; numbers choose clusters by size, `seed=N` the first seed, `of=N` every
 //! N-th of the surveys (twenty at least), `threads=N` how many at a time, and `odd` prints what the
-//! surveys that missed said. Prints a Markdown table, then every target that was missed, and ends
+//! surveys that missed reported. Prints a Markdown table, then every target that was missed, and ends
 //! with 1 if there was one.
 
 use std::collections::BTreeMap;

@@ -77,43 +77,43 @@ impl Report {
         }
     }
 
-    /// The same, judged this many seconds after 1970-01-01T00:00:00Z, until the year 9999.
+    /// Returns the same, judged this many seconds after 1970-01-01T00:00:00Z, until the year 9999.
     #[must_use]
     pub fn finished(mut self, unix_s: u64) -> Self {
         self.finished_unix_s = Some(unix_s.min(LAST_UNIX_S));
         self
     }
 
-    /// When it was judged, such as `2026-11-30T02:00:00Z`; `None` where it was not given.
+    /// Returns when it was judged, such as `2026-11-30T02:00:00Z`; `None` where it was not given.
     #[must_use]
     pub fn finished_at(&self) -> Option<String> {
         self.finished_unix_s.map(utc)
     }
 
-    /// Whether the cluster is accepted, with warnings or without.
+    /// Returns whether the cluster is accepted, with warnings or without.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.judgement.verdict.is_accepted()
     }
 
-    /// Nothing if the cluster is accepted, with warnings or without.
+    /// Checks that the cluster is accepted, with warnings or without.
     ///
     /// # Errors
     /// `fabric.unhealthy` where it is refused, with the instances to replace as context `replace`;
     /// `fabric.not_surveyed` where it could not be judged.
     pub fn require_accepted(&self) -> Result<()> {
         let j = &self.judgement;
-        let (code, said) = match j.verdict {
+        let (code, statement) = match j.verdict {
             Verdict::Accepted | Verdict::AcceptedWithWarnings => return Ok(()),
             Verdict::Refused => {
-                let against = j.against.iter().map(|finding| finding.said.clone());
+                let against = j.against.iter().map(|finding| finding.statement.clone());
                 (Code::Unhealthy, against.collect::<Vec<_>>())
             }
             Verdict::CouldNotBeJudged => (Code::NotSurveyed, j.not_looked_at.clone()),
         };
         let error = Error::new(
             code,
-            format!("{}: {}", self.evidence.cluster, said.join("; ")),
+            format!("{}: {}", self.evidence.cluster, statement.join("; ")),
         );
         let error = error.with_cure(self.action());
         Err(match j.replace.is_empty() {
@@ -122,7 +122,7 @@ impl Report {
         })
     }
 
-    /// The instances to replace, for `Client::replace` of efa-core.
+    /// Returns the instances to replace, for `Client::replace` of efa-core.
     ///
     /// # Errors
     /// `fabric.nothing_to_replace` where the report has evidence against no instance.
@@ -150,7 +150,7 @@ impl Report {
         report_file::save(path.as_ref(), self, "acceptance", when.as_deref())
     }
 
-    /// The report that [`save`](Self::save) wrote; its evidence is judged again.
+    /// Returns the report that [`save`](Self::save) wrote; its evidence is judged again.
     ///
     /// # Errors
     /// `fabric.invalid_option` with the path: no such file, not a regular one, or not a report.

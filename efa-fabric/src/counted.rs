@@ -1,7 +1,7 @@
 //! For tests of loops that must do nothing but their work: allocations of a thread, and its system
 //! calls.
 //!
-//! The kernel reports each system call of a watched thread while a byte of this process says so
+//! The kernel reports each system call of a watched thread while a byte of this process states this
 //! (prctl(2), `PR_SET_SYSCALL_USER_DISPATCH`), which is exact and costs other threads nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};

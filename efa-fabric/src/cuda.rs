@@ -1,4 +1,4 @@
-//! GPU memory: the driver, loaded at run time, and a refusal that says what is missing where
+//! GPU memory: the driver, loaded at run time, and a refusal that states what is missing where
 //! anything is. Nothing here falls back to host memory.
 
 mod driver;

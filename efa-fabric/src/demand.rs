@@ -1,7 +1,7 @@
 //! What is asked of libfabric for an operation: a function of values, without libfabric.
 //!
 //! Capabilities are demands, and a provider that lacks one offers nothing: only what the
-//! operation uses is asked for. Modes and memory registration modes say what this crate can do,
+//! operation uses is asked for. Modes and memory registration modes state what this crate can do,
 //! so they are generous (fi_getinfo(3), fi_domain(3)). `FI_LOCAL_COMM` and `FI_REMOTE_COMM` stay
 //! unset, since together they leave `shm` with nothing to offer, but for [`remote_only`]. No order
 //! of messages is asked for, which would exclude `efa-direct`.

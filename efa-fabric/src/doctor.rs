@@ -47,7 +47,7 @@ pub struct Options {
     pub child: Option<ChildCommand>,
     /// The libfabric to ask; `None` searches as [`Library::find`](crate::Library::find) does.
     pub library: Option<PathBuf>,
-    /// The instance type, such as `p5.48xlarge`; `None` takes what DMI says.
+    /// The instance type, such as `p5.48xlarge`; `None` takes what DMI reports.
     pub instance_type: Option<String>,
     /// The variables of the process that is to use EFA. Empty for a recorded tree takes those that
     /// it has in `/proc/self/environ`; where it has none, what depends on them is not known.
@@ -61,7 +61,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// [`live`](Self::live) for `/`, else [`recorded`](Self::recorded).
+    /// Returns [`live`](Self::live) for `/`, else [`recorded`](Self::recorded).
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
@@ -71,9 +71,9 @@ impl Options {
         }
     }
 
-    /// This machine, with the environment of this process, and this program as the child: that
-    /// works if its `main` begins with [`answer_if_child`](crate::isolated::answer_if_child); else libfabric
-    /// is not asked.
+    /// Returns this machine, with the environment of this process, and this program as the child:
+    /// that works if its `main` begins with [`answer_if_child`](crate::isolated::answer_if_child);
+    /// else libfabric is not asked.
     #[must_use]
     pub fn live() -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Options {
         }
     }
 
-    /// A recorded tree, with the environment that it has; libfabric is not asked.
+    /// Creates a recorded tree, with the environment that it has; libfabric is not asked.
     #[must_use]
     pub fn recorded(root: impl Into<PathBuf>) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl Options {
     }
 }
 
-/// Looks at a machine and says whether EFA can be used there, and if not, why.
+/// Looks at a machine and states whether EFA can be used there, and if not, why.
 ///
 /// It never fails: what is not known is a finding. libfabric runs in a child process only, so
 /// that what ends that one leaves the caller alone.
@@ -162,7 +162,7 @@ fn misses_devices(node: &Node) -> bool {
         .is_some_and(|expected| node.efa_devices.len() < expected.efa_count as usize)
 }
 
-/// What libfabric says, or why it was not asked.
+/// What libfabric reports, or why it was not asked.
 fn answer(
     root: &NodeRoot,
     environment: Option<&Environment>,

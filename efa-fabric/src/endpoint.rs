@@ -37,7 +37,7 @@ const SLEPT_ON: &str = "tcp";
 /// Completions that may wait to be read; the efa provider rounds up to its own minimum.
 const CQ_SIZE: usize = 1024;
 
-/// Which endpoint to open.
+/// Options of the endpoint to open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EndpointOptions {
@@ -55,7 +55,7 @@ pub struct EndpointOptions {
 }
 
 impl EndpointOptions {
-    /// Options for this provider, all else left to libfabric.
+    /// Creates options for this provider, all else left to libfabric.
     #[must_use]
     pub fn new(provider: impl Into<String>) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl EndpointOptions {
     }
 }
 
-/// Whether messages between two endpoints of one machine may take shared memory instead of the
+/// The use of shared memory by messages between two endpoints of one machine, instead of the
 /// provider's own network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,7 +129,7 @@ const OPTIONS: [OptionRow; 3] = [
         number: ffi::FI_OPT_EFA_RNR_RETRY,
         value: &7_usize.to_ne_bytes(),
     },
-    // The handshake says what the peer can do; without it, both would have to be the same.
+    // The handshake states what the peer can do; without it, both would have to be the same.
     OptionRow {
         provider: "efa",
         name: "FI_OPT_EFA_HOMOGENEOUS_PEERS",
@@ -216,25 +216,25 @@ impl Endpoint {
         })
     }
 
-    /// What was opened, as libfabric returned it.
+    /// Returns what was opened, as libfabric returned it.
     #[must_use]
     pub fn info(&self) -> &ProviderInfo {
         &self.info
     }
 
-    /// This endpoint's address: opaque bytes for the peer.
+    /// Returns this endpoint's address: opaque bytes for the peer.
     #[must_use]
     pub fn address(&self) -> &[u8] {
         &self.address
     }
 
-    /// Whether messages on one machine may bypass the provider's network.
+    /// Returns whether messages on one machine may bypass the provider's network.
     #[must_use]
     pub fn shared_memory(&self) -> SharedMemory {
         self.shared_memory
     }
 
-    /// What became of the options that were set before enabling.
+    /// Returns what became of the options that were set before enabling.
     #[must_use]
     pub fn options(&self) -> &[OptionOutcome] {
         &self.outcomes
@@ -312,8 +312,8 @@ impl Endpoint {
         self.entry.library()
     }
 
-    /// The error of a failed operation: `fabric.unreachable` where the numbers say that the peer is
-    /// the cause, else `fabric.call_failed`. `own_number` is the provider's own, `has_received` says
+    /// The error of a failed operation: `fabric.unreachable` where the numbers means that the peer is
+    /// the cause, else `fabric.call_failed`. `own_number` is the provider's own, `has_received` states
     /// whether anything came from this peer before.
     fn operation_failed(
         &self,

@@ -106,7 +106,7 @@ pub(crate) fn boolean(value: &OsStr) -> Option<bool> {
     }
 }
 
-/// What C's `strtol` makes of a value, as far as its sign goes: text without digits is 0.
+/// What C's `strtol` makes of a value's sign: text without digits is 0.
 fn leading_integer(value: &OsStr) -> i64 {
     let text = value.to_string_lossy();
     let text = text.trim_start();

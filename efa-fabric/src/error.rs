@@ -49,13 +49,13 @@ efa_core::error_codes! {
     InvalidOption = Options, "fabric.invalid_option";
     /// The provider does not have the operation that is to be measured.
     UnsupportedOperation = Options, "fabric.unsupported_operation";
-    /// GPU memory cannot be used; the context's `missing` says for want of what: `feature`,
+    /// GPU memory cannot be used; the context's `missing` states for want of what: `feature`,
     /// `libcuda`, `driver`, `device`, `dmabuf`, `hmem` or `registration`.
     GpuUnavailable = Options, "fabric.gpu_unavailable";
 
     /// The rendezvous socket failed: bind, accept, read or write.
     RendezvousFailed = Rendezvous, "fabric.rendezvous_failed";
-    /// The peer refused, or is not a probe of ours.
+    /// The peer refused, or is not a probe of efa-sdk.
     RendezvousRefused = Rendezvous, "fabric.rendezvous_refused";
     /// Both sides have a library, but not versions that work together.
     VersionMismatch = Rendezvous, "fabric.version_mismatch";

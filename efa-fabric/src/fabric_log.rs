@@ -1,7 +1,7 @@
 //! libfabric's own log, read: its lines, and the few of them that show why EFA is missing.
 //!
 //! Text in, values out. What a line means is in [`FingerprintKind`]; what to do about it is the
-//! caller's to say. The text may be anything: prefixes of ranks and hosts, lines of other
+//! caller's decision. The text may be anything: prefixes of ranks and hosts, lines of other
 //! programs in between, cut or damaged lines, lines without end.
 
 use std::fmt;
@@ -104,13 +104,13 @@ impl Log {
         log
     }
 
-    /// Whether the log has this fingerprint.
+    /// Returns whether the log has this fingerprint.
     #[must_use]
     pub fn has(&self, kind: FingerprintKind) -> bool {
         self.first(kind).is_some()
     }
 
-    /// The first fingerprint of this kind.
+    /// Returns the first fingerprint of this kind.
     #[must_use]
     pub fn first(&self, kind: FingerprintKind) -> Option<&Fingerprint> {
         self.fingerprints.iter().find(|found| found.kind == kind)

@@ -1,4 +1,4 @@
-//! libfabric's C types, as far as this crate uses them: values only, no calls.
+//! The C types of libfabric that this crate uses: values only, no calls.
 //!
 //! Layouts are facts of `rdma/*.h` from API 1.9 to 2.6; fields that a later API appended are
 //! listed with the version that brought them. Nothing here is ever allocated by us and handed
@@ -412,7 +412,7 @@ c_structs! {
         ops: *mut FiOpsAv;
     }
     /// The device id is a union of integers in C, and so is the vector with a pointer to a
-    /// [`FiMrDmabuf`], under the flag that says so.
+    /// [`FiMrDmabuf`], under the flag that states this.
     FiMrAttr = "fi_mr_attr" {
         mr_iov: *const libc::iovec;
         iov_count: usize;

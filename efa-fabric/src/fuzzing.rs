@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::probe::{parse_frame, peer_address};
 use crate::token::{Nonces, Prover, Token};
 
-/// The proofs of the connecting and the listening side that they have this token, for their nonces;
-/// all are hexadecimal digits.
+/// Returns the proofs of the connecting and the listening side that they have this token, for their
+/// nonces; all are hexadecimal digits.
 ///
 /// # Panics
 /// If the token or a nonce is not one.
@@ -27,8 +27,8 @@ pub fn proofs(token: &str, connecting: &str, listening: &str) -> [String; 2] {
     [Prover::Connecting, Prover::Listening].map(|of| hex::encode(token.proof(of, &nonces)))
 }
 
-/// The address that a peer's digits of this format are, where the local one has these digits; or
-/// the code of the refusal.
+/// Returns the address that a peer's digits of this format are, where the local one has these
+/// digits; or the code of the refusal.
 ///
 /// # Errors
 /// The code.
@@ -36,8 +36,8 @@ pub fn address(own: &str, format: &str, digits: &str) -> Result<Vec<u8>, &'stati
     peer_address(own, format, digits).map_err(|error| error.code().as_str())
 }
 
-/// The frames at the rendezvous that come of these pieces of a stream, as text, and the code of what
-/// ends it.
+/// Returns the frames at the rendezvous that come of these pieces of a stream, as text, and the
+/// code of what ends it.
 #[must_use]
 pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<&'static str>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));

@@ -2,7 +2,7 @@
 //!
 //! That a provider has `FI_HMEM` proves nothing: from API 1.18 on, `efa` claims it as soon as CUDA
 //! initialises, and copies through host memory where the card cannot reach the GPU. So each thing
-//! that says more is kept with what it says, and the verdict follows from them.
+//! that shows more is kept with what it reports, and the verdict follows from them.
 
 use std::ffi::c_int;
 use std::fmt;
@@ -36,12 +36,12 @@ pub struct CudaMemory {
     /// its address.
     pub dmabuf: bool,
     /// Whether the provider is configured to call no CUDA (`FI_OPT_CUDA_API_PERMITTED` = false),
-    /// which who holds locks of CUDA needs. The report's `endpoint_options` say whether it agreed.
+    /// which who holds locks of CUDA needs. The report's `endpoint_options` state whether it agreed.
     pub forbid_cuda_calls: bool,
 }
 
 impl CudaMemory {
-    /// Memory of this device, registered by its address; the provider may call CUDA.
+    /// Returns the memory of this device, registered by its address; the provider may call CUDA.
     #[must_use]
     pub const fn new(device: u32) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl CudaMemory {
 }
 
 impl Memory {
-    /// Memory of this CUDA device.
+    /// Returns the memory of this CUDA device.
     #[must_use]
     pub const fn cuda(device: u32) -> Self {
         Self::Cuda(CudaMemory::new(device))
@@ -100,7 +100,7 @@ impl FromStr for Memory {
     }
 }
 
-/// Whether the network card moves data from and to GPU memory by itself.
+/// The verdict on GPUDirect: the network card moves data from and to GPU memory by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -109,12 +109,12 @@ pub enum GpuDirect {
     Proven,
     /// It does not: data is copied through host memory.
     Disproven,
-    /// Nothing says so or otherwise.
+    /// Nothing states this or otherwise.
     Unknown,
 }
 
 impl GpuDirect {
-    /// The name, as in JSON: `proven`, `disproven`, `unknown`.
+    /// Returns the name, as in JSON: `proven`, `disproven`, `unknown`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -139,8 +139,8 @@ pub struct Evidence {
     pub source: String,
     /// What was found there.
     pub finding: String,
-    /// What that says by itself.
-    pub says: GpuDirect,
+    /// What that states by itself.
+    pub shows: GpuDirect,
 }
 
 /// The GPU memory of one side of a probe.
@@ -149,7 +149,7 @@ pub struct Evidence {
 pub struct Report {
     /// The device by CUDA's number.
     pub device: u32,
-    /// The device's name, as the driver says it.
+    /// The device's name, as the driver reports it.
     pub device_name: String,
     /// The file of the driver's library.
     pub driver_path: String,
@@ -178,7 +178,7 @@ impl fmt::Display for Report {
             write!(
                 f,
                 "\n  {}: {} ({})",
-                evidence.source, evidence.finding, evidence.says
+                evidence.source, evidence.finding, evidence.shows
             )?;
         }
         Ok(())
@@ -197,7 +197,7 @@ pub(crate) struct Observed {
     pub(crate) p2p: Option<String>,
     /// What setting `FI_OPT_FI_HMEM_P2P` to `FI_HMEM_P2P_REQUIRED` returned, where it was tried.
     pub(crate) p2p_required: Option<c_int>,
-    /// `FI_OPT_EFA_EMULATED_WRITE`, where the endpoint says.
+    /// `FI_OPT_EFA_EMULATED_WRITE`, where the endpoint reports it.
     pub(crate) emulated_write: Option<bool>,
     pub(crate) dmabuf: bool,
     pub(crate) is_stand_in: bool,
@@ -227,10 +227,10 @@ pub(crate) fn judge(seen: &Observed) -> (GpuDirect, Vec<Evidence>) {
 /// A proof outweighs the rest: with DMA-BUF the card reaches a GPU although the driver's `p2p`
 /// names nothing.
 fn outweigh(evidence: &[Evidence]) -> GpuDirect {
-    let says = |what| evidence.iter().any(|evidence| evidence.says == what);
-    if says(GpuDirect::Proven) {
+    let shows = |what| evidence.iter().any(|evidence| evidence.shows == what);
+    if shows(GpuDirect::Proven) {
         GpuDirect::Proven
-    } else if says(GpuDirect::Disproven) {
+    } else if shows(GpuDirect::Disproven) {
         GpuDirect::Disproven
     } else {
         GpuDirect::Unknown
@@ -238,11 +238,11 @@ fn outweigh(evidence: &[Evidence]) -> GpuDirect {
 }
 
 impl Evidence {
-    fn new(source: impl Into<String>, finding: impl Into<String>, says: GpuDirect) -> Self {
+    fn new(source: impl Into<String>, finding: impl Into<String>, shows: GpuDirect) -> Self {
         Self {
             source: source.into(),
             finding: finding.into(),
-            says,
+            shows,
         }
     }
 }
@@ -262,10 +262,10 @@ impl Observed {
     }
 }
 
-/// What the driver's file `p2p` says of the device.
+/// What the driver's file `p2p` states of the device.
 fn device_file(seen: &Observed) -> Option<Evidence> {
     let device = seen.device.as_ref().filter(|_| seen.is_efa())?;
-    let (finding, says) = match seen.p2p.as_deref() {
+    let (finding, shows) = match seen.p2p.as_deref() {
         None => ("no such file".into(), GpuDirect::Unknown),
         Some("") => (
             "empty: the driver reaches no device memory by its address".into(),
@@ -281,13 +281,13 @@ fn device_file(seen: &Observed) -> Option<Evidence> {
         ),
     };
     let path = format!("/sys/class/infiniband/{device}/device/p2p");
-    Some(Evidence::new(path, finding, says))
+    Some(Evidence::new(path, finding, shows))
 }
 
 /// What asking for peer-to-peer access returned.
 fn peer_to_peer_option(seen: &Observed) -> Option<Evidence> {
     let code = seen.p2p_required.filter(|_| seen.has_telling_options())?;
-    let (finding, says) = match code {
+    let (finding, shows) = match code {
         0 => (
             "FI_HMEM_P2P_REQUIRED was accepted".into(),
             GpuDirect::Proven,
@@ -301,7 +301,7 @@ fn peer_to_peer_option(seen: &Observed) -> Option<Evidence> {
             GpuDirect::Unknown,
         ),
     };
-    Some(Evidence::new("FI_OPT_FI_HMEM_P2P", finding, says))
+    Some(Evidence::new("FI_OPT_FI_HMEM_P2P", finding, shows))
 }
 
 /// Whether writes are messages in truth.
@@ -318,13 +318,13 @@ fn emulated_write(seen: &Observed) -> Option<Evidence> {
     ))
 }
 
-/// What it says that the provider registered the memory.
+/// What it reports that the provider registered the memory.
 fn registration(seen: &Observed) -> Evidence {
     let registered = match seen.dmabuf {
         true => "a DMA-BUF",
         false => "its address",
     };
-    let (finding, says) = match seen.is_efa_direct() {
+    let (finding, shows) = match seen.is_efa_direct() {
         true => (
             format!("efa-direct, which never copies, registered the memory by {registered}"),
             GpuDirect::Proven,
@@ -334,7 +334,7 @@ fn registration(seen: &Observed) -> Evidence {
             GpuDirect::Unknown,
         ),
     };
-    Evidence::new("fi_mr_regattr", finding, says)
+    Evidence::new("fi_mr_regattr", finding, shows)
 }
 
 /// Whether the provider reaches host memory only.
@@ -476,7 +476,7 @@ mod tests {
                 Unknown,
             ),
             ("registered", None, None, None, "efa-direct", Proven),
-            // On efa-direct neither option says anything: it accepts them unchecked.
+            // On efa-direct neither option states anything: it accepts them unchecked.
             (
                 "direct",
                 p2p("NVIDIA"),

@@ -88,7 +88,7 @@ impl<T: Object> Handle<T> {
         })
     }
 
-    /// Closes the object now and says whether it is closed: if not, the library may go on
+    /// Closes the object now and states whether it is closed: if not, the library may go on
     /// using the memory that was given to it.
     pub(crate) fn into_closed(self) -> bool {
         let this = std::mem::ManuallyDrop::new(self);
@@ -174,7 +174,7 @@ impl EventQueue {
         let readerr = checked_op!(table, FiOpsEq, readerr)?;
         let mut event = 0;
         let mut buffer = [0_u64; 32];
-        // SAFETY: the queue is open, the buffer as long as is said.
+        // SAFETY: the queue is open, the buffer as long as stated.
         let code = unsafe {
             read(
                 self.handle.as_ptr(),
@@ -204,7 +204,7 @@ impl EventQueue {
         let mut detail = [0 as c_char; 512];
         let provider = checked_op!(table, FiOpsEq, strerror).and_then(|strerror| {
             // SAFETY: error data lives until the queue is read again; `detail` is as long as
-            // said and outlives the copy that `text` makes.
+            // stated and outlives the copy that `text` makes.
             unsafe {
                 text(strerror(
                     self.handle.as_ptr(),
@@ -362,7 +362,7 @@ impl CompletionQueue {
             return Bell::Absent;
         };
         let mut queue = self.handle.fid();
-        // SAFETY: fabric and queue are open, and the array has one element, as is said.
+        // SAFETY: fabric and queue are open, and the array has one element, as stated.
         match unsafe { try_wait(fabric.as_ptr(), &raw mut queue, 1) } {
             0 => Bell::At(descriptor),
             _ => Bell::Rings,
@@ -495,7 +495,7 @@ impl RawEndpoint {
         // SAFETY: the endpoint is open.
         let table = unsafe { (*self.handle.as_ptr()).ops };
         checked_op!(table, FiOpsEp, setopt).map_or(-ffi::FI_ENOSYS, |setopt| {
-            // SAFETY: the value lives during the call, and its length is said.
+            // SAFETY: the value lives during the call, and its length is reported.
             unsafe {
                 setopt(
                     self.handle.fid(),
@@ -526,7 +526,7 @@ impl RawEndpoint {
         // A provider may write it as what it is, which a size's alignment suits.
         let mut value = 0_usize;
         let mut length = LENGTH.min(size_of_val(&value));
-        // SAFETY: the value is at least as long as is said.
+        // SAFETY: the value is at least as long as stated.
         let code = unsafe {
             getopt(
                 self.handle.fid(),
@@ -560,7 +560,7 @@ impl RawEndpoint {
             library.check_code("fi_getname", code as isize)?;
         }
         let mut name = vec![0_u8; length];
-        // SAFETY: the buffer is as long as is said.
+        // SAFETY: the buffer is as long as stated.
         let code = unsafe { getname(self.handle.fid(), name.as_mut_ptr().cast(), &raw mut length) };
         library.check_code("fi_getname", code as isize)?;
         name.truncate(length);

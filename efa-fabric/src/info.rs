@@ -132,12 +132,12 @@ const THREADING: [&str; 6] = [
     "FI_THREAD_ENDPOINT",
 ];
 
-/// Whether a network card's link is up, as the provider reports it.
+/// The state of a network card's link, as the provider reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LinkState {
-    /// The provider does not say.
+    /// The provider does not report it.
     Unknown,
     /// The link is down.
     Down,
@@ -145,7 +145,7 @@ pub enum LinkState {
     Up,
 }
 
-/// The network card behind an entry, as far as the provider fills `fid_nic` (fi_nic(3)).
+/// The network card behind an entry: what the provider fills in of `fid_nic` (fi_nic(3)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NicInfo {
@@ -153,11 +153,11 @@ pub struct NicInfo {
     pub device_name: Option<String>,
     /// The PCI address `domain:bus:device.function`, such as `0000:00:06.0`.
     pub pci_address: Option<String>,
-    /// Speed of the link in bit per second; `None` where the provider says 0.
+    /// Speed of the link in bit per second; `None` where the provider reports 0.
     pub link_speed_bps: Option<u64>,
     /// State of the link.
     pub link_state: LinkState,
-    /// Largest transfer unit of the link in bytes; `None` where the provider says 0.
+    /// Largest transfer unit of the link in bytes; `None` where the provider reports 0.
     pub mtu: Option<u64>,
     /// The driver, such as `efa`.
     pub driver: Option<String>,
@@ -209,7 +209,7 @@ pub struct ProviderInfo {
     pub progress: String,
     /// The threading level that the provider supports.
     pub threading: String,
-    /// The network card, where the provider says which.
+    /// The network card, where the provider reports which.
     pub nic: Option<NicInfo>,
 }
 
@@ -223,11 +223,11 @@ pub struct Nic {
     pub provider: String,
     /// The fabrics that it appears on, such as `efa` and `efa-direct`.
     pub fabrics: Vec<String>,
-    /// What the provider says of the card.
+    /// What the provider reports of the card.
     pub info: NicInfo,
 }
 
-/// Everything that libfabric offers on this machine, in its order of preference.
+/// Returns everything that libfabric offers on this machine, in its order of preference.
 ///
 /// # Errors
 /// `fabric.provider_not_found` if that is nothing, `fabric.killer_environment`,
@@ -244,7 +244,7 @@ pub fn providers(library: &Arc<Library>) -> Result<Vec<ProviderInfo>> {
     Ok(list.entries().map(ProviderInfo::from_entry).collect())
 }
 
-/// The network devices among [`providers`], each once, sorted by provider and name.
+/// Returns the network devices among [`providers`], each once, sorted by provider and name.
 ///
 /// # Errors
 /// As [`providers`].
@@ -446,7 +446,7 @@ fn without_device_memory(library: &Arc<Library>, info: &ProviderInfo) -> Error {
         .with_context("library", library.path().display())
 }
 
-/// The provider is there, and lacks the operation: says what it has, unasked.
+/// The provider is there, and lacks the operation: states what it has, unasked.
 fn without_operation(library: &Arc<Library>, operation: Operation, info: &ProviderInfo) -> Error {
     let all = info_list::everything(library).ok().flatten();
     let mut same = all.iter().flat_map(InfoList::entries).filter(|entry| {

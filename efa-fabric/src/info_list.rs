@@ -161,7 +161,7 @@ impl Entry<'_> {
         field!(self, domain_attr.threading)
     }
 
-    /// What the provider says of the network card, if it has one.
+    /// What the provider reports of the network card, if it has one.
     pub(crate) fn nic(self) -> Option<RawNic> {
         // SAFETY: the entry is live while its list is borrowed; each pointer of the NIC is
         // null or points to a struct that the same list owns; strings are terminated.

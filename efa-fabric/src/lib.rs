@@ -53,7 +53,7 @@
 //! |---|---|
 //! | `interrupt` | the caller's wish to stop |
 //! | `operation` | what moves bytes: messages, writes, reads |
-//! | `provider` | what a provider's name says |
+//! | `provider` | what a provider's name states |
 //! | `environment` | variables with which libfabric would abort the process |
 //! | `clock`, `signals`, `system` | the measuring clock, the caller's signal handlers, system calls |
 //! | `median` | the median, of which there is one |

@@ -198,20 +198,21 @@ impl Library {
         })
     }
 
-    /// The file that is loaded, absolute and with symbolic links resolved.
+    /// Returns the file that is loaded, absolute and with symbolic links resolved.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The library's version, as its `fi_version` says.
+    /// Returns the library's version, as its `fi_version` states.
     #[must_use]
     pub fn version(&self) -> Version {
         Version::from_raw(self.version)
     }
 
-    /// The interface version that is asked for: the library's, but not above 2.6, the newest
-    /// whose structs this crate knows. Asking for more would let the library write past them.
+    /// Returns the interface version that is asked for: the library's, but not above 2.6, the
+    /// newest whose structs this crate knows. Asking for more would let the library write past
+    /// them.
     #[must_use]
     pub fn requested_api(&self) -> Version {
         Version::from_raw(self.raw_api())
@@ -315,7 +316,7 @@ impl Library {
         }))
     }
 
-    /// Empty hints of the library's own making (`fi_dupinfo(NULL)`), never of ours.
+    /// Empty hints of the library's own making (`fi_dupinfo(NULL)`), never this crate's.
     pub(crate) fn hints(self: &Arc<Self>) -> Result<InfoList> {
         self.dupinfo(std::ptr::null())
     }

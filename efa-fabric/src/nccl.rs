@@ -1,7 +1,7 @@
-//! NCCL on EFA: what its log says, and the environment that it needs.
+//! NCCL on EFA: what its log states, and the environment that it needs.
 //!
 //! [`Log`] and [`Report`] read the log of NCCL with aws-ofi-nccl: is traffic on EFA, and if not,
-//! why. [`advise_environment`] says which variables to set and which to remove, from what is
+//! why. [`advise_environment`] states which variables to set and which to remove, from what is
 //! known of a [`Node`]. Both are functions of values: nothing here reads a machine.
 
 mod environment;

@@ -80,7 +80,7 @@ pub struct Node {
     pub software: Software,
     /// Hints of a container.
     pub container: Container,
-    /// What of the machine could be read: a part that was not recorded says nothing.
+    /// What of the machine could be read: a part that was not recorded states nothing.
     #[serde(default)]
     pub seen: Seen,
 }
@@ -89,11 +89,11 @@ pub struct Node {
 const EC2: &str = "Amazon EC2";
 
 impl NodeRoot {
-    /// The instance type that DMI has; `None` if the maker is not EC2.
+    /// Returns the instance type that DMI has; `None` if the maker is not EC2.
     #[must_use]
     pub fn instance_type(&self) -> Option<String> {
         let vendor = self.line("/sys/class/dmi/id/sys_vendor")?;
-        // Old machines on Xen say `HVM domU`.
+        // Old machines on Xen report `HVM domU`.
         self.line("/sys/class/dmi/id/product_name")
             .filter(|name| vendor == EC2 && name.contains('.') && !name.contains(' '))
     }
@@ -138,13 +138,13 @@ impl Node {
         }
     }
 
-    /// Whether this is a recorded tree, in which what is missing may just not be recorded.
+    /// Returns whether this is a recorded tree, in which what is missing may just not be recorded.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
         !NodeRoot::new(&self.root).is_live()
     }
 
-    /// The EFA device of this name; a domain of libfabric (`rdmap0s6-rdm`) is one of its
+    /// Returns the EFA device of this name; a domain of libfabric (`rdmap0s6-rdm`) is one of its
     /// device.
     #[must_use]
     pub fn efa_device(&self, name: &str) -> Option<&EfaDevice> {
@@ -155,7 +155,7 @@ impl Node {
         self.efa_devices.iter().find(|device| device.name == base)
     }
 
-    /// The kernel module of this name, of those that are looked for.
+    /// Returns the kernel module of this name, of those that are looked for.
     #[must_use]
     pub fn module(&self, name: &str) -> Option<&KernelModule> {
         self.modules.iter().find(|module| module.name == name)

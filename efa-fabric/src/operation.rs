@@ -15,12 +15,12 @@ pub enum Operation {
     Message,
     /// `fi_tsend`, matched by a tag.
     Tagged,
-    /// `fi_write` with delivery complete: its completion says that the data has arrived.
+    /// `fi_write` with delivery complete: its completion means that the data has arrived.
     Write,
     /// `fi_writedata`: the other side gets a completion with the immediate data
     /// (`FI_REMOTE_CQ_DATA`).
     WriteData,
-    /// `fi_read`: its completion says that the data is here.
+    /// `fi_read`: its completion means that the data is here.
     Read,
 }
 
@@ -34,7 +34,7 @@ impl Operation {
         Self::Read,
     ];
 
-    /// The name, as in JSON: `message`, `tagged`, `write`, `write_data`, `read`.
+    /// Returns the name, as in JSON: `message`, `tagged`, `write`, `write_data`, `read`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,14 +46,14 @@ impl Operation {
         }
     }
 
-    /// Whether one side acts and the other takes no notice: its own completion is what is
+    /// Returns whether one side acts and the other takes no notice: its own completion is what is
     /// measured.
     #[must_use]
     pub const fn is_one_sided(self) -> bool {
         matches!(self, Self::Write | Self::Read)
     }
 
-    /// Whether the other side's memory is addressed.
+    /// Returns whether the other side's memory is addressed.
     #[must_use]
     pub const fn is_rma(self) -> bool {
         matches!(self, Self::Write | Self::WriteData | Self::Read)

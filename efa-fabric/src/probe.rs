@@ -5,7 +5,7 @@
 //! messages, or the time of single one-sided operations; bandwidth is a sliding window, with
 //! credits from the receiver where it takes part, timed from the first post to the last
 //! acknowledgement or completion. Nothing waits without a deadline, and a probe that fails
-//! says why, naming the peer.
+//! states why, naming the peer.
 
 mod admission;
 mod channel;

@@ -1,4 +1,4 @@
-//! What a provider's name says.
+//! What a provider's name states.
 
 /// Providers that move data through the kernel's sockets: their addresses are IP addresses.
 const SOCKETS: [&str; 4] = ["tcp", "net", "udp", "sockets"];

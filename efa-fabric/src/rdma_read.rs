@@ -3,7 +3,7 @@
 //!
 //! It matters where `FI_EFA_USE_DEVICE_RDMA` demands it: the efa provider calls `abort()` when an
 //! endpoint is opened on a device without it (libfabric v2.6.0,
-//! `prov/efa/src/rdm/efa_rdm_util.c`), long after discovery. Neither sysfs nor `fi_info` says it.
+//! `prov/efa/src/rdm/efa_rdm_util.c`), long after discovery. Neither sysfs nor `fi_info` states it.
 
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
@@ -69,7 +69,7 @@ fn by_type() -> Result<()> {
     }
 }
 
-/// What the first EFA device says that opens; `None` where there is none, or no rdma-core.
+/// What the first EFA device reports that opens; `None` where there is none, or no rdma-core.
 pub(crate) fn of_devices() -> Option<bool> {
     let verbs = open_library("libibverbs.so.1")?;
     let efa = open_library("libefa.so.1")?;

@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Where a store proves that it has the token, and then says nothing more.
+    /// Where a store proves that it has the token, and then sends nothing more.
     fn silent_store() -> (String, std::thread::JoinHandle<()>) {
         let listener = std::net::TcpListener::bind(local()).unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -3,7 +3,7 @@
 //! Everything here is a function of values: nothing is measured, nothing is sent, no clock is
 //! read, and randomness is a seed. A driver (on Ray, on torch, over TCP) asks [`Plan::next`] for
 //! a [`Round`], measures its pairs, adds a [`PairObservation`] per pair and rail to
-//! [`Observations`], and asks again until there is no next round. [`Plan::conclude`] then says
+//! [`Observations`], and asks again until there is no next round. [`Plan::conclude`] then states
 //! what was found; it can be asked at any time, for a partial answer.
 //!
 //! ```
@@ -33,7 +33,7 @@
 //! | `statistics` | medians, median polish, robust spread |
 //! | `reach` | what failed with whom |
 //! | `attribution` | which effects stand out |
-//! | `verdict`, `wording` | what is said, with numbers and confidence |
+//! | `verdict`, `wording` | what is reported, with numbers and confidence |
 //! | `conclusion` | all verdicts of a survey, and which nodes to take out |
 //! | `answering` | which nodes answered so far |
 //! | `plan` | the order: base rounds, targeted rounds, pairs alone, done |

@@ -1,6 +1,6 @@
 //! Surveys carried out: pairs probed, rounds driven to their end, the report.
 //!
-//! [`crate::survey`] says what to measure next and what it means. Here [`probe_pair`] measures a
+//! [`crate::survey`] states what to measure next and what it means. Here [`probe_pair`] measures a
 //! pair, [`Survey`] is the part that every driver shares, and [`run_rank`] is the driver for
 //! ranks that run the same program and meet over any [`Exchange`](crate::probe::Exchange). Drivers with
 //! a process of their own, such as one on Ray, use [`Survey`] themselves.
@@ -19,9 +19,9 @@
 //! | `progress` | how far a survey is |
 //! | `mail` | what ranks leave for each other on an exchange |
 //! | `rank` | all ranks run the same program; rank 0 decides |
-//! | `inspection` | where nodes differ, and what their doctors say |
+//! | `inspection` | where nodes differ, and what their doctors report |
 //! | `report` | nodes, verdicts, measurements; JSON |
-//! | `scaling` | what is said of collective patterns |
+//! | `scaling` | what is reported of collective patterns |
 //! | `text` | what to do, why, and a table of nodes |
 //! | `time` | times as text |
 //! | `compare` | what changed since an earlier report |

@@ -62,7 +62,7 @@ pub(crate) fn wait_readable(descriptors: [Option<RawFd>; 2], limit: Duration) {
 #[cfg(target_os = "linux")]
 pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
-    // SAFETY: 0 is the calling thread; the set has the size that is said, and all zeros is an
+    // SAFETY: 0 is the calling thread; the set has the size that is stated, and all zeros is an
     // empty set.
     let set = unsafe {
         if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) != 0 {
@@ -80,7 +80,7 @@ pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
 pub(crate) fn set_thread_cpus(cpus: &[usize]) -> std::io::Result<()> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
     // SAFETY: all zeros is an empty set; only numbers below its size are added; 0 is the
-    // calling thread, and the set has the size that is said.
+    // calling thread, and the set has the size that is stated.
     let result = unsafe {
         for &cpu in cpus.iter().filter(|&&cpu| cpu < libc::CPU_SETSIZE as usize) {
             libc::CPU_SET(cpu, set.assume_init_mut());
@@ -93,7 +93,7 @@ pub(crate) fn set_thread_cpus(cpus: &[usize]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Nothing but Linux says it.
+/// Nothing but Linux reports it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn thread_cpus() -> std::io::Result<Vec<usize>> {
     Err(std::io::ErrorKind::Unsupported.into())

@@ -33,7 +33,7 @@ impl Token {
     /// Greatest length of a token, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// A token of 16 to 1,024 bytes.
+    /// Reads a token of 16 to 1,024 bytes.
     ///
     /// # Errors
     /// `fabric.invalid_option` if it is shorter or longer.
@@ -56,7 +56,7 @@ impl Token {
         .with_context("value", format!("{length} bytes")))
     }
 
-    /// A new random token: 32 hexadecimal digits from the system's random numbers.
+    /// Creates a new random token: 32 hexadecimal digits from the system's random numbers.
     ///
     /// # Errors
     /// `fabric.rendezvous_failed` if the system gives no random numbers.
@@ -66,7 +66,7 @@ impl Token {
         Ok(Self(hex::encode(bytes)))
     }
 
-    /// The secret itself, to bring it to the other side.
+    /// Returns the secret itself, to bring it to the other side.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -249,7 +249,7 @@ const GONE: &[Code] = &[Code::Unreachable];
 const INVALID: &[Code] = &[Code::InvalidOption];
 const SIZE: &[Code] = &[Code::BadSize];
 const ABSENT: &[Code] = &[Code::ProviderNotFound];
-/// An address that leads nowhere: the provider may say so at once or the peer's end comes first.
+/// An address that leads nowhere: the provider may state this at once or the peer's end comes first.
 const NOWHERE: &[Code] = &[Code::RendezvousRefused, Code::Unreachable, Code::CallFailed];
 
 fn with_the_token(good: &Recording, address_digits: usize) -> Vec<Case> {

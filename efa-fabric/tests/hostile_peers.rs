@@ -32,7 +32,7 @@ fn child() {
 // --------------------------------------------------------------------------- addresses of shm
 
 /// Addresses of `shm` are names of files in /dev/shm. The name of a file that is there and is no
-/// endpoint's memory is not among these: libfabric 1.17 and 2.5.1 believe what it says, and end
+/// endpoint's memory is not among these: libfabric 1.17 and 2.5.1 believe what it reports, and end
 /// the process (docs/robustness.md).
 #[test]
 fn names_of_shared_memory_that_is_none() {

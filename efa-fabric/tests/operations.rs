@@ -47,7 +47,7 @@ fn options(provider: &str, operation: Operation) -> ProbeOptions {
     options
 }
 
-/// What every report of a probe must say.
+/// What every report of a probe must state.
 fn check(report: &ProbeReport, options: &ProbeOptions) {
     assert_eq!(report.operation, options.operation);
     assert_eq!(report.direction, options.direction);
@@ -253,7 +253,7 @@ fn distinct_buffers_arrive_too() {
 
 #[test]
 fn eight_bytes_are_no_acknowledgement() {
-    // As long as an acknowledgement is otherwise: both sides must still tell them apart.
+    // As long as an acknowledgement is otherwise: both sides must still distinguish them.
     for library in libraries() {
         for provider in PROVIDERS {
             let mut options = options(provider, Operation::Message);

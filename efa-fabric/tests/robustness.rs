@@ -88,7 +88,7 @@ fn names(error: &Error, peer: &str, doing: &str) {
 /// Ends the serving side this way in the middle of a probe, and returns the other's error.
 ///
 /// A busy machine may not have come to the measurement by then: more time is given, until `doing`
-/// says that it was.
+/// states that it was.
 fn end_server(library: &Arc<Library>, bandwidth: bool, signal: libc::c_int) -> Error {
     let doing = match bandwidth {
         false => "measuring the latency",
@@ -183,7 +183,7 @@ fn a_server_that_never_starts_is_named() {
     }
 }
 
-/// What the serving side says when the measuring one is ended so, in the middle of a probe; as
+/// What the serving side reports when the measuring one is ended so, in the middle of a probe; as
 /// [`end_server`].
 fn end_client(library: &Arc<Library>, server: &Server, bandwidth: bool, signal: i32) -> Error {
     let doing = match bandwidth {
@@ -440,7 +440,7 @@ fn descriptors_that_run_out_are_typed() {
     });
 }
 
-/// `tcp` and `shm` lock no memory; what the efa provider says to this limit needs its hardware.
+/// `tcp` and `shm` lock no memory; what the efa provider reports at this limit needs its hardware.
 #[test]
 fn no_memory_to_lock_does_not_matter_to_tcp_and_shm() {
     with_each_library("no_memory_to_lock", |library| {

@@ -15,15 +15,15 @@ use crate::survey_report::SurveyReport;
 use crate::value::value_class;
 
 value_class! {
-    /// Something that an acceptance found.
+    /// A finding of an acceptance.
     AcceptanceFinding(core::Finding) {
         /// The part that found it: `ec2`, `doctor` or `survey`.
         source: &'static str = |finding| finding.source.as_str();
         /// A sentence, in which nodes have their instance ids.
-        said: String = |finding| finding.said.clone();
+        statement: String = |finding| finding.statement.clone();
     }
-    repr = |finding| format!("<AcceptanceFinding of {}: {}>", finding.source.as_str(), finding.said);
-    str = |finding| finding.said.clone();
+    repr = |finding| format!("<AcceptanceFinding of {}: {}>", finding.source.as_str(), finding.statement);
+    str = |finding| finding.statement.clone();
 }
 
 value_class! {
@@ -119,8 +119,8 @@ impl AcceptanceReport {
         self.0.save(path).map_err(errors::exception)
     }
 
-    /// The report that `save` wrote to `path`; what was seen is judged again. Raises FabricError
-    /// for what is none.
+    /// Returns the report that `save` wrote to `path`; what was seen is judged again. Raises
+    /// FabricError for what is none.
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
     fn load(#[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<Self> {

@@ -71,7 +71,7 @@ fn class_of(argument: &Bound<'_, PyAny>) -> String {
         .map_or_else(|_| "unknown".into(), |name| name.to_string())
 }
 
-/// An error for the argument of this name, which must be what `limit` says.
+/// An error for the argument of this name, which must be what `limit` states.
 pub(crate) fn invalid(name: &str, value: &dyn Display, limit: &str) -> PyErr {
     errors::argument(
         Code::InvalidValue,

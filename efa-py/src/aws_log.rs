@@ -94,7 +94,7 @@ impl Subscriber for ToLogging {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// What an event says.
+/// What an event states.
 #[derive(Default)]
 struct Fields {
     service: String,

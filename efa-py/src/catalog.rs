@@ -16,7 +16,7 @@ value_class! {
     NetworkCard(core::catalog::NetworkCard) {
         /// Its index.
         network_card_index: u32 = |card| card.network_card_index.get();
-        /// Interface types that it takes, such as `efa-only`; None where EC2 does not say.
+        /// Interface types that it takes, such as `efa-only`; None where EC2 does not report it.
         interface_types: Option<Vec<String>> = |card| card.interface_types.as_deref().map(texts);
         /// How many interfaces it holds.
         maximum_network_interfaces: u32 = |card| card.maximum_network_interfaces;
@@ -64,7 +64,7 @@ value_class! {
 }
 
 value_class! {
-    /// One EC2 instance type: what DescribeInstanceTypes says of it.
+    /// One EC2 instance type: what DescribeInstanceTypes states of it.
     InstanceType(core::InstanceType) {
         /// Such as `p5.48xlarge`.
         name: String = |t| t.name.clone();
@@ -79,14 +79,14 @@ value_class! {
         current_generation: Option<bool> = |t| t.current_generation;
         /// vCPUs by default.
         default_vcpus: u32 = |t| t.default_vcpus;
-        /// Physical cores by default, where EC2 says.
+        /// Physical cores by default, where EC2 reports it.
         default_cores: Option<u32> = |t| t.default_cores;
         /// Memory, in MiB.
         memory_mib: u64 = |t| t.memory_mib;
         /// Memory, in GiB.
         memory_gib: f64 = core::InstanceType::memory_gib;
         /// All disks of the instance store together, in GB; 0 without one, None where EC2 does not
-        /// say.
+        /// state.
         instance_storage_gb: Option<u64> = |t| t.instance_storage_gb;
         /// Processor architectures, such as `x86_64`.
         architectures: Vec<String> = |t| texts(&t.architectures);
@@ -144,7 +144,7 @@ value_class! {
 
 #[pymethods]
 impl InstanceType {
-    /// The network cards and what they take, for a terminal.
+    /// Returns the network cards and what they take, for a terminal.
     fn draw(&self) -> String {
         self.0.draw()
     }
@@ -175,14 +175,14 @@ value_class! {
 
 #[pymethods]
 impl Catalog {
-    /// The catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot, and
-    /// rows kept by hand for types that it lacks. Reads no file and calls nothing.
+    /// Returns the catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot,
+    /// and rows kept by hand for types that it lacks. Reads no file and calls nothing.
     #[staticmethod]
     fn bundled() -> Self {
         Self(core::Catalog::bundled().clone())
     }
 
-    /// The types for which every condition holds, sorted.
+    /// Returns the types for which every condition holds, sorted.
     ///
     /// name: EC2 wildcards (`*`, `?`) in any case, any of several. architecture: `x86_64` or
     /// `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least this many in the
@@ -242,8 +242,8 @@ impl Catalog {
         Ok(found.into_iter().cloned().map(InstanceType).collect())
     }
 
-    /// All types with all fields, as a pandas.DataFrame with a row per type. Memory is in MiB,
-    /// bandwidth in Gbps. Raises MissingExtraError without pandas.
+    /// Returns all types with all fields, as a pandas.DataFrame with a row per type. Memory is in
+    /// MiB, bandwidth in Gbps. Raises MissingExtraError without pandas.
     #[pyo3(signature = () -> "typing.Any")]
     fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let types = self.0.iter().cloned().map(InstanceType);
@@ -251,18 +251,19 @@ impl Catalog {
         rows.call_method0("to_pandas")
     }
 
-    /// The type of this `name`, or None.
+    /// Returns the type of this `name`, or None.
     #[pyo3(signature = (name: "str"))]
     fn get(&self, #[pyo3(from_py_with = given)] name: &str) -> Option<InstanceType> {
         self.0.get(name).cloned().map(InstanceType)
     }
 
-    /// The names of all types, sorted.
+    /// Returns the names of all types, sorted.
     fn names(&self) -> Vec<String> {
         self.0.iter().map(|t| t.name.clone()).collect()
     }
 
-    /// The zones that offer an instance_type, sorted; None where the catalog knows no offerings.
+    /// Returns the zones that offer an instance_type, sorted; None where the catalog knows no
+    /// offerings.
     #[pyo3(signature = (instance_type: "str"))]
     fn zones(&self, #[pyo3(from_py_with = given)] instance_type: &str) -> Option<Vec<String>> {
         self.0.zones(instance_type).map(|zones| texts(&zones))
@@ -289,7 +290,7 @@ impl Catalog {
     }
 }
 
-/// Iterates over the types of a catalog.
+/// An iterator over the types of a catalog.
 #[pyclass(module = "efa_sdk._efa_sdk")]
 pub(crate) struct InstanceTypes(std::vec::IntoIter<core::InstanceType>);
 
@@ -339,7 +340,7 @@ fn gbps(value: f64) -> PyResult<core::types::Gbps> {
     })
 }
 
-/// A table of `types`: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+/// Returns a table of `types`: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
 /// A str that terminals and notebooks show as a table.
 #[pyfunction]
 #[pyo3(signature = (types: "Sequence[InstanceType]"))]

@@ -199,7 +199,7 @@ macro_rules! client_class {
 }
 
 client_class! {
-    /// Plans, applies, verifies and destroys clusters in one region. Every call blocks, with the
+    /// A client for clusters in one region: plan, apply, verify, destroy. Every call blocks, with the
     /// GIL released; Ctrl-C stops it.
     ///
     /// Region and credentials that are not given come from where the AWS CLI takes them.
@@ -207,7 +207,7 @@ client_class! {
     /// configuration. session: a Session of boto3 or botocore, whose region is taken too where none
     /// is given; credentials: botocore's Credentials. Either is asked at every call, in a thread,
     /// and refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn:
-    /// a role to call as, assumed with the credentials that the others say, and again before it
+    /// a role to call as, assumed with the credentials that the others report, and again before it
     /// expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in
     /// seconds of each wait of `apply` and `destroy`; poll_interval_s: time between the first two
     /// looks, growing up to 10 s. progress: called with an `Event` at every step of them; None
@@ -265,7 +265,7 @@ macro_rules! verb {
 
         #[pymethods]
         impl AsyncClient {
-            #[doc = concat!("As `Client.", stringify!($name), "`.")]
+            #[doc = concat!("Does the same as `Client.", stringify!($name), "`.")]
             #[pyo3(signature = ($($signature)*) -> $awaitable)]
             fn $name<'py>(
                 &self,
@@ -323,7 +323,7 @@ macro_rules! verb {
 
         #[pymethods]
         impl AsyncClient {
-            #[doc = concat!("As `Client.", stringify!($name), "`, until `cancel`.")]
+            #[doc = concat!("Does the same as `Client.", stringify!($name), "`, until `cancel`.")]
             #[pyo3(signature = ($($cancellable)*) -> $awaitable)]
             fn $name<'py>(
                 &self,
@@ -338,13 +338,13 @@ macro_rules! verb {
 }
 
 verb! {
-    /// Every instance type of the region that supports EFA, with the zones that offer it.
+    /// Returns every instance type of the region that supports EFA, with the zones that offer it.
     droppable catalog() -> Catalog, "collections.abc.Awaitable[Catalog]";
     |client| client.catalog().await.map(Catalog)
 }
 
 verb! {
-    /// What `apply` would use and make. Changes nothing.
+    /// Returns what `apply` would use and make. Changes nothing.
     ///
     /// spec: what you ask for. Raises PlanError, LayoutError or CatalogError for what cannot
     /// work, Ec2Error for failed calls.
@@ -362,7 +362,7 @@ verb! {
 }
 
 verb! {
-    /// Capacity Blocks that can be bought, earliest first. Nothing is bought.
+    /// Returns the Capacity Blocks that can be bought, earliest first. Nothing is bought.
     ///
     /// instance_type: such as `p5.48xlarge`. instance_count: how many instances. duration_hours:
     /// how long, in hours, a multiple of 24. All three are needed.
@@ -438,14 +438,14 @@ verb! {
     /// Makes what the plan lists and waits until all instances run. Calling it again is safe.
     ///
     /// Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
-    /// Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
+    /// Ctrl-C stops between two calls: the cause of the KeyboardInterrupt states what exists.
     stoppable apply(plan: Plan) -> Cluster, "collections.abc.Awaitable[Cluster]";
     signature (plan: "Plan"), (plan: "Plan", cancel: "Cancel");
     |client| client.apply(&plan.0).await.map(Cluster)
 }
 
 verb! {
-    /// As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
+    /// Applies as `apply` does; a cluster of the same plan with fewer instances gets the missing ones in
     /// a second launch, which in a cluster placement group often finds no capacity.
     stoppable grow(plan: Plan) -> Cluster, "collections.abc.Awaitable[Cluster]";
     signature (plan: "Plan"), (plan: "Plan", cancel: "Cancel");
@@ -455,7 +455,7 @@ verb! {
 verb! {
     /// Replaces these nodes of the cluster of this `name`, by instance id, by as many new ones with
     /// the same placement, interfaces, image, volume and user data, such as those that a survey
-    /// says to drain. The new nodes run before the old ones end; in a capacity reservation the old
+    /// states to drain. The new nodes run before the old ones end; in a capacity reservation the old
     /// ones end first, since they hold its places. Calling it again with the same nodes is safe.
     ///
     /// Raises PlanError for a node that is not in the cluster, or when all nodes are named;
@@ -499,20 +499,20 @@ verb! {
 }
 
 verb! {
-    /// The cluster of this `name` as it stands. Raises VerifyError when there is none.
+    /// Returns the cluster of this `name` as it stands. Raises VerifyError when there is none.
     droppable describe(name: Name) -> Cluster, "collections.abc.Awaitable[Cluster]";
     signature (name: "str");
     |client| client.describe(&name.0).await.map(Cluster)
 }
 
 verb! {
-    /// Every cluster of efa-sdk in the region, half-made ones too, by name.
+    /// Returns every cluster of efa-sdk in the region, half-made ones too, by name.
     droppable clusters() -> Rows<ClusterSummary>, "collections.abc.Awaitable[efa_sdk.rows.Rows[ClusterSummary]]";
     |client| client.clusters().await.map(|found| rows(&found))
 }
 
 verb! {
-    /// Where the running instances of the cluster of this `name` are connected in the network,
+    /// Returns where the running instances of the cluster of this `name` are in the network,
     /// ranked by nearness.
     droppable topology(name: Name) -> Topology, "collections.abc.Awaitable[Topology]";
     signature (name: "str");
@@ -575,12 +575,12 @@ verb! {
 
 #[pymethods]
 impl Client {
-    /// The client itself: a `with` block says where it is used.
+    /// Returns the client itself: a `with` block states where it is used.
     fn __enter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
 
-    /// Nothing to close: clusters stay. `cluster` is what destroys at the end of a block.
+    /// Closes nothing: clusters stay. `cluster` is what destroys at the end of a block.
     fn __exit__(
         &self,
         _kind: &Bound<'_, PyAny>,
@@ -589,8 +589,8 @@ impl Client {
     ) {
     }
 
-    /// A context manager: `with client.cluster(plan) as cluster:` applies the plan, gives the
-    /// cluster, and destroys it at the end of the block, however it ends: by its last line, an
+    /// Returns a context manager: `with client.cluster(plan) as cluster:` applies the plan, gives
+    /// the cluster, and destroys it at the end of the block, however it ends: by its last line, an
     /// exception, or Ctrl-C. A cluster of this plan that exists already is used, and destroyed too.
     ///
     /// Raises what `apply` and `destroy` raise; `leftovers` lists what is left, and `__context__`
@@ -607,7 +607,7 @@ impl Client {
     }
 }
 
-/// Either of the two ways to say to what a cluster shrinks.
+/// Either of the two ways to state the size that a cluster shrinks to.
 fn shrink_to(count: Option<u32>, nodes: Option<Vec<String>>) -> PyResult<core::provision::Shrink> {
     use core::provision::Shrink;
     match (count, nodes) {

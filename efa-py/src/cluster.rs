@@ -60,7 +60,7 @@ value_class! {
         instance_type: String = |i| i.instance_type.clone();
         /// Its state, such as `running`.
         state: String = |i| i.state.to_string();
-        /// Why EC2 changed the state, where it says so.
+        /// Why EC2 changed the state, where it states this.
         state_reason: Option<String> = |i| i.state_reason.clone();
         /// `ami-…`
         image_id: String = |i| i.image_id.clone();

@@ -14,7 +14,7 @@ use crate::argument::not_shown;
 use crate::ending::{Call, Stop};
 use crate::errors::{self, Code};
 
-/// What says as whom a client calls.
+/// What states as whom a client calls.
 pub(crate) struct Caller {
     pub(crate) session: Option<Py<PyAny>>,
     pub(crate) credentials: Option<Py<PyAny>>,

@@ -83,7 +83,7 @@ value_class! {
 
 #[pymethods]
 impl DoctorReport {
-    /// The finding of a check by its id; None for an id that is no check.
+    /// Returns the finding of a check by its id; None for an id that is no check.
     #[pyo3(signature = (id: "str"))]
     fn finding(&self, #[pyo3(from_py_with = given)] id: &str) -> Option<DoctorFinding> {
         self.0.finding(id).cloned().map(DoctorFinding)
@@ -121,7 +121,7 @@ fn options(
     }
     options.deadline = seconds("deadline_s", deadline_s)?;
     options.wait_for_devices = wait_for_devices;
-    // A Python without an executable cannot ask: the report says so.
+    // A Python without an executable cannot ask: the report states this.
     options.child = child_command(py).ok();
     Ok(options)
 }
@@ -151,7 +151,7 @@ twins! {
     /// error.
     ///
     /// root: this machine, or a directory with a recorded tree of one, for which libfabric is not
-    /// asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
+    /// asked. instance_type: what EC2 calls the machine; None takes what its DMI reports. deadline_s:
     /// seconds for the child process in which libfabric is asked, because some environments make it
     /// end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
     /// environment: the variables of the process that is to use EFA, or a file with them, such as
@@ -177,7 +177,7 @@ twins! {
     |py| run(options(py, root, instance_type, deadline_s, wait_for_devices, environment)?)
 }
 
-/// The id and the question of every check of the doctor, in order of the decision.
+/// Returns the id and the question of every check of the doctor, in order of the decision.
 #[pyfunction]
 pub(crate) fn doctor_checks() -> Vec<(&'static str, &'static str)> {
     fabric::doctor::checks()

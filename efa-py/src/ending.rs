@@ -43,7 +43,7 @@ impl Stop {
 struct Calls {
     by_number: HashMap<u64, Stop>,
     next: u64,
-    /// The thread that ends the process, so that no call may begin.
+    /// The thread that finalizes the interpreter: no call may begin any more.
     closed_by: Option<ThreadId>,
     /// Whether calls are not waited for any longer.
     is_late: bool,

@@ -87,7 +87,7 @@ pub(crate) fn json<T>(result: serde_json::Result<T>) -> PyResult<T> {
     })
 }
 
-/// Every code that an error of this package can have.
+/// Returns every code that an error of this package can have.
 #[pyfunction]
 pub(crate) fn error_codes() -> Vec<&'static str> {
     let core = efa_core::error::Code::ALL.iter().map(|code| code.as_str());

@@ -62,14 +62,14 @@ impl Library {
         self.0.requested_api().to_string()
     }
 
-    /// Everything that it offers on this machine, in its order of preference.
+    /// Returns everything that it offers on this machine, in its order of preference.
     fn providers(&self, py: Python<'_>) -> PyResult<Vec<ProviderInfo>> {
         let offered =
             ending::detach(py, || fabric::providers(&self.0)).map_err(errors::exception)?;
         Ok(list(&offered))
     }
 
-    /// The network devices that it can use, each once.
+    /// Returns the network devices that it can use, each once.
     fn nics(&self, py: Python<'_>) -> PyResult<Vec<Nic>> {
         let found = ending::detach(py, || fabric::nics(&self.0)).map_err(errors::exception)?;
         Ok(list(&found))
@@ -102,7 +102,7 @@ value_class! {
     /// `spin`. deadline_s: seconds for the whole probe. source_address: a numeric local address,
     /// for providers with IP addresses. memory: where this side's buffers lie, `host`, or `cuda:0`
     /// for the memory of a GPU, which is never replaced by host memory: FabricError
-    /// `fabric.gpu_unavailable` says in its context (`missing`) what it lacks. dmabuf: whether that
+    /// `fabric.gpu_unavailable` states in its context (`missing`) what it lacks. dmabuf: whether that
     /// is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric must call no CUDA.
     /// domain, fabric: of libfabric, any of the provider when None. min_iterations, max_iterations:
     /// of each size. connect_timeout_s: seconds to reach the other side.
@@ -429,7 +429,7 @@ impl Server {
         )
     }
 
-    /// As `serve_one`, as an awaitable.
+    /// Does the same as `serve_one`, as an awaitable.
     #[pyo3(signature = (
         *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0,
         max_size: "int" = 67_108_864, wait: "choices.Wait" = "adaptive",

@@ -54,7 +54,7 @@ pub(crate) fn child_command(py: Python<'_>) -> PyResult<ChildCommand> {
     ))
 }
 
-/// What a child runs; it exits the process. Not for callers.
+/// Runs what a child runs; it exits the process. Not for callers.
 #[pyfunction]
 pub(crate) fn _fabric_child() -> PyResult<()> {
     answer_if_child();

@@ -26,7 +26,7 @@ value_class! {
         function: String = |line| line.function.clone();
         /// The line of the C file.
         line: u32 = |line| line.line;
-        /// What it says.
+        /// What it reports.
         text: String = |line| line.text.clone();
     }
     repr = |line| format!("<FabricLogLine {line}>");
@@ -75,7 +75,7 @@ value_class! {
     str = ToString::to_string;
 }
 
-/// Reads a log of libfabric: what is no line of libfabric is passed over, except the messages that
+/// A reader of a log of libfabric: what is no line of libfabric is passed over, except the messages that
 /// the efa provider prints bare before it aborts the process.
 ///
 /// log: the text or its bytes. Raises nothing for any text.

@@ -22,7 +22,7 @@ value_class! {
         pci_address: Option<String> = |nic| nic.info.pci_address.clone();
         /// Speed of the link, in bit per second.
         link_speed_bps: Option<u64> = |nic| nic.info.link_speed_bps;
-        /// Whether the link is up, where the provider says.
+        /// Whether the link is up, where the provider reports it.
         link_is_up: Option<bool> = |nic| match nic.info.link_state {
             fabric::info::LinkState::Up => Some(true),
             fabric::info::LinkState::Down => Some(false),
@@ -67,7 +67,7 @@ value_class! {
         mr_mode: Vec<String> = |p| p.mr_mode.clone();
         /// Who moves messages on.
         progress: String = |p| p.progress.clone();
-        /// The device behind it, where the provider says.
+        /// The device behind it, where the provider reports it.
         device_name: Option<String> = |p| p.nic.as_ref().and_then(|nic| nic.device_name.clone());
     }
     repr = |p| format!("<ProviderInfo {} {} {}>", p.provider, p.domain, p.endpoint_type);

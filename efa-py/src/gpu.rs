@@ -1,4 +1,4 @@
-//! GPU memory in probes: the words of options, and what a report says of it.
+//! GPU memory in probes: the words of options, and what a report states of it.
 
 use efa_fabric as fabric;
 use pyo3::prelude::*;
@@ -50,10 +50,10 @@ value_class! {
         source: String = |evidence| evidence.source.clone();
         /// What was found there.
         finding: String = |evidence| evidence.finding.clone();
-        /// What that says by itself: `proven`, `disproven` or `unknown`.
-        says: choices::Proof = |evidence| evidence.says.as_str().into();
+        /// What that states by itself: `proven`, `disproven` or `unknown`.
+        shows: choices::Proof = |evidence| evidence.shows.as_str().into();
     }
-    repr = |evidence| format!("<GpuEvidence {}: {}>", evidence.source, evidence.says);
+    repr = |evidence| format!("<GpuEvidence {}: {}>", evidence.source, evidence.shows);
 }
 
 value_class! {
@@ -61,7 +61,7 @@ value_class! {
     GpuReport(fabric::gpu::Report) {
         /// The device by CUDA's number.
         device: u32 = |gpu| gpu.device;
-        /// The device's name, as the driver says it.
+        /// The device's name, as the driver reports it.
         device_name: String = |gpu| gpu.device_name.clone();
         /// The file of the driver's library.
         driver_path: String = |gpu| gpu.driver_path.clone();

@@ -84,9 +84,10 @@ value_class! {
     html = core::handoff::DocumentReport::to_html;
 }
 
-/// What is wrong with the EFA part of a document that exists: a Ray cluster YAML, Kubernetes
-/// manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or Terraform
-/// JSON, as text. catalog: the instance types to check against; the bundled ones when None.
+/// Returns what is wrong with the EFA part of a document that exists: a Ray cluster YAML,
+/// Kubernetes manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or
+/// Terraform JSON, as text. catalog: the instance types to check against; the bundled ones when
+/// None.
 ///
 /// Raises HandoffError for text of no such format, and for text beyond what is read: larger than
 /// 32 MiB, nested deeper than 128 levels, or with aliases or functions that expand to much more.

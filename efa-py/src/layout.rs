@@ -141,7 +141,7 @@ impl InstanceType {
 
 #[pymethods]
 impl Layout {
-    /// A layout of your own interfaces for an instance_type, checked by the same rules.
+    /// Returns a layout of your own interfaces for an instance_type, checked by the same rules.
     ///
     /// Raises LayoutError for the first rule that EC2 would refuse them for.
     #[staticmethod]
@@ -158,8 +158,8 @@ impl Layout {
             .map_err(errors::exception)
     }
 
-    /// The layout as a self-contained SVG document: each network card a box with its interfaces
-    /// by device index. Readable on light and dark pages, without scripts.
+    /// Returns the layout as a self-contained SVG document: each network card a box with its
+    /// interfaces by device index. Readable on light and dark pages, without scripts.
     ///
     /// >>> import efa_sdk as efa
     /// >>> layout = efa.Catalog.bundled()["p5.48xlarge"].layout()
@@ -169,7 +169,7 @@ impl Layout {
         self.0.to_svg()
     }
 
-    /// The network cards and what sits on them, for a terminal.
+    /// Returns the network cards and what sits on them, for a terminal.
     fn draw(&self) -> String {
         self.0.draw()
     }

@@ -39,14 +39,14 @@ value_class! {
         cure: &'static str = |r| r.cause.cure();
         /// Where that comes from.
         reference: &'static str = |r| r.cause.reference();
-        /// The line that says so; None where the cause is that no line says anything.
+        /// The line that states this; None where the cause is that no line states anything.
         evidence: Option<NcclEvidence> = |r| r.evidence.clone().map(NcclEvidence);
     }
     repr = |r| format!("<NcclReason {}>", r.cause);
 }
 
 value_class! {
-    /// Something to act on, or to know.
+    /// A finding to act on, or to know.
     NcclFinding(fabric::nccl::Finding) {
         /// The stable id of the cause.
         cause: &'static str = |f| f.cause.as_str();
@@ -106,7 +106,7 @@ value_class! {
         dmabuf: Option<bool> = |n| n.dmabuf;
         /// Rails of a device of the plugin; from aws-ofi-nccl 1.14.
         rails: Option<u32> = |n| n.rails;
-        /// Groups of devices, one for each GPU or PCIe switch; 0 where no line says it.
+        /// Groups of devices, one for each GPU or PCIe switch; 0 where no line states it.
         nic_groups: u32 = |n| n.nic_groups;
         /// Version of aws-ofi-nccl.
         plugin_version: Option<String> = |n| n.plugin_version.clone();
@@ -137,7 +137,7 @@ value_class! {
         verdict: choices::NcclVerdict = |r| r.verdict.as_str().into();
         /// Why it is not on EFA.
         reason: Option<NcclReason> = |r| r.reason.clone().map(NcclReason);
-        /// What it says of its network.
+        /// What it reports of its network.
         network: NcclNetwork = |r| NcclNetwork(r.network.clone());
         /// Its channels.
         channels: NcclChannels = |r| NcclChannels(r.channels.clone());
@@ -168,9 +168,9 @@ value_class! {
         title: &'static str = |s| s.source.title();
         /// How many.
         lines: u64 = |s| s.lines;
-        /// Whether the verdict takes what they say of the network into account.
+        /// Whether the verdict takes what they report of the network into account.
         is_judged: bool = |s| s.is_judged;
-        /// What they say, in a few words.
+        /// What they report, in a few words.
         summary: String = |s| s.summary.clone();
     }
     repr = |s| format!("<NcclSource {}: {} lines>", s.source, s.lines);
@@ -184,11 +184,11 @@ value_class! {
         verdict: choices::NcclVerdict = |r| r.verdict.as_str().into();
         /// Whether data goes over EFA, degraded or not.
         is_on_efa: bool = |r| r.verdict.is_on_efa();
-        /// 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+        /// 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not state it.
         exit_code: u8 = |r| r.exit_code();
         /// Why it is not on EFA.
         reason: Option<NcclReason> = |r| r.reason.clone().map(NcclReason);
-        /// What most processes say; `nics_found` is the smallest.
+        /// What most processes report; `nics_found` is the smallest.
         network: NcclNetwork = |r| NcclNetwork(r.network.clone());
         /// Devices that the caller expects.
         nics_expected: Option<u32> = |r| r.nics_expected;
@@ -202,7 +202,7 @@ value_class! {
         hosts: Vec<NcclHost> = |r| list(&r.hosts);
         /// Whose lines the log has, and whether they are judged.
         sources: Vec<NcclSource> = |r| list(&r.sources);
-        /// How the job ended, as far as the log goes: `not_seen`, `orderly` or `failed`.
+        /// How the job ended, according to the log: `not_seen`, `orderly` or `failed`.
         end: choices::JobEnd = |r| r.end.as_str().into();
         /// Lines of the log.
         lines: u64 = |r| r.lines;
@@ -242,10 +242,10 @@ impl Piece<'_> {
     }
 }
 
-/// Reads a log as it comes, in pieces of any size; memory does not grow with its length.
+/// A reader of a log as it comes, in pieces of any size; memory does not grow with its length.
 ///
 /// instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
-/// does not have, nothing is, and the report says so. expected_nics: EFA devices that each node
+/// does not have, nothing is, and the report states this. expected_nics: EFA devices that each node
 /// must have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the
 /// type. Raises CatalogError for a misspelt instance_type.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
@@ -304,7 +304,7 @@ impl NcclLog {
         })
     }
 
-    /// What the log says so far, an unfinished last line included.
+    /// Returns what the log states this far, an unfinished last line included.
     fn report(&self, py: Python<'_>) -> PyResult<NcclReport> {
         ending::detach(py, || Ok(NcclReport(self.log()?.report())))
     }
@@ -350,7 +350,7 @@ value_class! {
 
 #[pymethods]
 impl NcclAdvice {
-    /// The environment that follows when the advice is taken.
+    /// Returns the environment that follows when the advice is taken.
     #[pyo3(signature = (environment: "dict[str, str]"))]
     fn applied_to(
         &self,
@@ -360,7 +360,7 @@ impl NcclAdvice {
     }
 }
 
-/// What to set and what to unset for NCCL over EFA, for processes with this environment.
+/// Returns what to set and what to unset for NCCL over EFA, for processes with this environment.
 ///
 /// environment: the variables, by name. What is known of the machine, each None where it is not:
 /// instance_type; efa_count, gpu_count: how many EFA interfaces and GPUs; has_rdma: whether its

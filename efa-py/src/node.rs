@@ -189,9 +189,9 @@ value_class! {
             let plugins = n.software.nccl_plugins.iter();
             plugins.map(|p| (p.path.clone(), p.version.clone())).collect()
         };
-        /// Whether anything says that this is a container.
+        /// Whether anything states that this is a container.
         is_container: bool = |n| n.container.is_container();
-        /// Whether anything says that this is a pod of Kubernetes.
+        /// Whether anything states that this is a pod of Kubernetes.
         is_kubernetes: bool = |n| n.container.is_kubernetes();
     }
     repr = |n| format!("<Node with {} EFA devices>", n.efa_devices.len());
@@ -199,8 +199,8 @@ value_class! {
     html = fabric::node::Node::to_html;
 }
 
-/// The inventory of a machine: this one (root: `/`), or one in a directory with a copy of its
-/// files.
+/// Returns the inventory of a machine: this one (root: `/`), or one in a directory with a copy of
+/// its files.
 ///
 /// What cannot be read is None; there is no error.
 #[pyfunction]

@@ -83,8 +83,8 @@ value_class! {
 
 #[pymethods]
 impl Topology {
-    /// One private address per line in rank order, as mpirun's hostfile; with slots as Open MPI
-    /// writes them.
+    /// Returns one private address per line in rank order, as mpirun's hostfile; with slots as Open
+    /// MPI writes them.
     #[pyo3(signature = (slots: "int | None" = None))]
     fn hostfile(&self, #[pyo3(from_py_with = given)] slots: Option<u32>) -> String {
         self.0.hostfile(slots)

@@ -75,13 +75,13 @@ impl PairOptions {
         Ok(Self(options))
     }
 
-    /// The same on the first `count` rails.
+    /// Returns the same on the first `count` rails.
     #[pyo3(signature = (count: "int"))]
     fn with_rails(&self, #[pyo3(from_py_with = given)] count: usize) -> Self {
         Self(self.0.clone().with_rails(count))
     }
 
-    /// The same within a round that may take `round_deadline_s` seconds.
+    /// Returns the same within a round that may take `round_deadline_s` seconds.
     #[pyo3(signature = (round_deadline_s: "float"))]
     fn within(&self, #[pyo3(from_py_with = given)] round_deadline_s: f64) -> PyResult<Self> {
         let round = seconds("round_deadline_s", round_deadline_s)?;

@@ -62,7 +62,7 @@ impl InstanceRole {
 }
 
 value_class! {
-    /// Installs a pinned EFA installer at the first boot, after verifying its checksum and its
+    /// A script that installs a pinned EFA installer at the first boot, after verifying its checksum and its
     /// signature. Give installer_version and installer_sha256 together to pin another one.
     ///
     /// minimal: kernel module and rdma-core only. huge_pages: reserve n. instance_store: mount
@@ -118,7 +118,7 @@ impl Bootstrap {
         Ok(Self(bootstrap))
     }
 
-    /// The user data for a cluster of this name.
+    /// Returns the user data for a cluster of this name.
     #[pyo3(signature = (cluster: "str"))]
     fn user_data(&self, #[pyo3(from_py_with = given)] cluster: &str) -> PyResult<String> {
         self.0.user_data(cluster).map_err(errors::exception)
@@ -129,7 +129,7 @@ value_class! {
     /// An EBS volume besides the root volume: empty at first, always encrypted, gone with its
     /// instance.
     ///
-    /// device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you say
+    /// device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you choose
     /// otherwise; io1 and io2 need iops. throughput_mib_s: in MiB/s, gp3 only. kms_key_id: a key's id or ARN,
     /// or an alias or its ARN; the account's default key for EBS when None. Limits are EC2's (API
     /// reference, EbsBlockDevice).
@@ -219,13 +219,13 @@ value_class! {
     /// your own instead of a profile's, under the same checks. profile, efa, public_ip: as in
     /// `InstanceType.layout`. volume_size_gib: GiB of the root volume, always encrypted; a
     /// recommended size when None; volume_type, volume_iops, volume_throughput_mib_s (MiB/s) and
-    /// volume_kms_key_id say how it is made, as in `Volume`. volumes: further volumes.
+    /// volume_kms_key_id state how it is made, as in `Volume`. volumes: further volumes.
     /// further_security_groups: existing groups that every interface is in, too;
     /// ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
     /// or `default`. threads_per_core: 1 turns simultaneous multithreading off. spot_maximum_price:
     /// dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None; metadata_tags:
     /// instances can read their tags. host_names: `resource-name` calls them by their id in private
-    /// DNS, `ip-name` by their address; what the subnet says when None. name_tag: the Name tag, the
+    /// DNS, `ip-name` by their address; what the subnet states when None. name_tag: the Name tag, the
     /// cluster's name when None; interface_tags: tags of the interfaces alone. key_name: an EC2 key
     /// pair for SSH. instance_profile: a name, or an `InstanceRole` to make one. expires_after: how
     /// long after the plan is made each node ends itself, 10 minutes to 365 days; never when None.
@@ -322,7 +322,7 @@ value_class! {
         metadata_hop_limit: Option<u32> = |spec| spec.metadata_hop_limit;
         /// Whether instances can read their tags from the metadata service.
         metadata_tags: bool = |spec| spec.metadata_tags;
-        /// `ip-name` or `resource-name`; what the subnet says when None.
+        /// `ip-name` or `resource-name`; what the subnet states when None.
         host_names: Option<choices::HostNames> = |spec| spec.host_names.map(core::spec::HostNames::as_str).map(Into::into);
         /// Name of an EC2 key pair.
         key_name: Option<String> = |spec| spec.key_name.clone();
@@ -492,7 +492,8 @@ impl ClusterSpec {
         build().map(Self).map_err(errors::exception)
     }
 
-    /// The specification with other values, under the names of the constructor, checked anew.
+    /// Returns the specification with other values, under the names of the constructor, checked
+    /// anew.
     ///
     /// Raises PlanError as the constructor does, and TypeError for a name that it does not have.
     ///
@@ -696,8 +697,8 @@ impl Plan {
         self.0.user_data()
     }
 
-    /// The least IAM policy, as JSON, under which you can make this plan, apply it, verify and
-    /// destroy the cluster.
+    /// Returns the least IAM policy, as JSON, under which you can make this plan, apply it, verify
+    /// and destroy the cluster.
     fn caller_policy(&self) -> String {
         self.0.caller_policy()
     }
@@ -716,7 +717,7 @@ impl Plan {
             .map(|group| group.group_name.as_str())
     }
 
-    /// The plan as JSON.
+    /// Returns the plan as JSON.
     fn to_json(&self) -> String {
         self.0.to_json()
     }
@@ -730,8 +731,8 @@ impl Plan {
             .map_err(errors::exception)
     }
 
-    /// Where another plan differs: path, this plan's value and the other's as JSON, None where
-    /// one has no such value. Empty for equal plans.
+    /// Returns where another plan differs: path, this plan's value and the other's as JSON, None
+    /// where one has no such value. Empty for equal plans.
     #[pyo3(signature = (other: "Plan"))]
     fn diff(
         &self,
@@ -751,9 +752,9 @@ impl Plan {
         ))
     }
 
-    /// The plan as a self-contained SVG document: subnet, security group and placement group
-    /// around the nodes (at most eight), and each node's network cards. Readable on light and dark
-    /// pages, without scripts.
+    /// Returns the plan as a self-contained SVG document: subnet, security group and placement
+    /// group around the nodes (at most eight), and each node's network cards. Readable on light and
+    /// dark pages, without scripts.
     fn to_svg(&self) -> String {
         self.0.to_svg()
     }

@@ -17,11 +17,11 @@ value_class! {
     /// Hourly prices of instance types, as one price list of AWS has them. There is no table of
     /// prices in this package: `Prices.from_price_list` reads AWS's.
     Prices(core::Prices) {
-        /// When AWS published the list, as it writes it; None where it does not say.
+        /// When AWS published the list, as it writes it; None where it does not report it.
         published: Option<String> = |prices| prices.published.clone();
         /// The list's version, where it has one.
         version: Option<String> = |prices| prices.version.clone();
-        /// Whether the list says that it goes on in further pages.
+        /// Whether the list states that it goes on in further pages.
         is_partial: bool = |prices| prices.is_partial;
         /// The types that it has on-demand prices of, by name.
         instance_types: Vec<String> = |prices| prices.instance_types();
@@ -35,8 +35,8 @@ value_class! {
 
 #[pymethods]
 impl Prices {
-    /// The on-demand prices of a price list, from its text: AmazonEC2's offer file (JSON), or what
-    /// `aws pricing get-products --service-code AmazonEC2` prints. Raises PlanError
+    /// Returns the on-demand prices of a price list, from its text: AmazonEC2's offer file (JSON),
+    /// or what `aws pricing get-products --service-code AmazonEC2` prints. Raises PlanError
     /// (`plan.prices_unreadable`) for what is neither, or has no instance.
     #[staticmethod]
     fn from_price_list(text: &str) -> PyResult<Self> {
@@ -44,8 +44,8 @@ impl Prices {
         Ok(Self(prices))
     }
 
-    /// The on-demand prices of all pages that GetProducts answers, in their order: each a text as
-    /// `from_price_list` takes it, or a page of boto3's paginator:
+    /// Returns the on-demand prices of all pages that GetProducts answers, in their order: each a
+    /// text as `from_price_list` takes it, or a page of boto3's paginator:
     /// `pricing.get_paginator("get_products").paginate(ServiceCode="AmazonEC2",
     /// Filters=Prices.product_filters(instance_type, region))`.
     ///
@@ -62,8 +62,8 @@ impl Prices {
         prices.map(Self).map_err(errors::exception)
     }
 
-    /// What GetProducts of the service `AmazonEC2` filters by, to answer an instance_type's products in a
-    /// region and no others: the `Filters` of boto3.
+    /// Returns what GetProducts of the service `AmazonEC2` filters by, to answer an instance_type's
+    /// products in a region and no others: the `Filters` of boto3.
     #[staticmethod]
     #[pyo3(signature = (instance_type: "str", region: "str"))]
     fn product_filters(
@@ -151,9 +151,9 @@ value_class! {
 
 #[pymethods]
 impl Plan {
-    /// What its instances cost per hour by these prices; for a plan in a Capacity Block by the
-    /// `offering` that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
-    /// what neither says is `unknown`, with the reason.
+    /// Returns what its instances cost per hour by these prices; for a plan in a Capacity Block by
+    /// the `offering` that the block was bought with, since EC2 shows no fee afterwards. Never
+    /// guessed: what neither states is `unknown`, with the reason.
     #[pyo3(signature = (prices, *, offering=None))]
     fn cost(&self, prices: &Prices, offering: Option<&CapacityBlockOffering>) -> Cost {
         Cost(self.0.cost(&prices.0, offering.map(|offering| &offering.0)))
@@ -163,7 +163,7 @@ impl Plan {
 #[pymethods]
 impl CapacityBlockOffering {
     /// The fee spread over the block's instances and hours, rounded up in the tenth digit; None
-    /// where EC2 does not say the fee or its currency.
+    /// where EC2 does not report the fee or its currency.
     #[getter]
     fn price_per_instance_hour(&self) -> Option<String> {
         let price = self.0.price_per_instance_hour();

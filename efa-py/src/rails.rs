@@ -149,16 +149,16 @@ value_class! {
 
 #[pymethods]
 impl RailReport {
-    /// The rails as a self-contained SVG document: for each one what it reached alone and together
-    /// with all others, in Gbit/s, and a mark at what it should reach. Readable on light and dark
-    /// pages, without scripts.
+    /// Returns the rails as a self-contained SVG document: for each one what it reached alone and
+    /// together with all others, in Gbit/s, and a mark at what it should reach. Readable on light
+    /// and dark pages, without scripts.
     fn to_svg(&self) -> String {
         self.0.to_svg()
     }
 }
 
-/// The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
-/// (node) knows of it.
+/// Returns the rails of a machine: every device that libfabric offers as `efa`, with what the
+/// inventory (node) knows of it.
 ///
 /// library: the libfabric to use; the first that `fabric.Library()` finds when None.
 #[pyfunction]
@@ -174,8 +174,8 @@ pub(crate) fn rails(
     Ok(list(&rails))
 }
 
-/// One rail for every EFA device of a machine (node), over a provider that stands in for `efa`,
-/// such as `tcp`. All rails then share one network.
+/// Returns one rail for every EFA device of a machine (node), over a provider that stands in for
+/// `efa`, such as `tcp`. All rails then share one network.
 #[pyfunction]
 #[pyo3(signature = (node: "Node", provider: "str"))]
 pub(crate) fn simulated_rails(

@@ -51,7 +51,7 @@ where
 }
 
 /// As [`block_on`], for a call that can be asked to stop: Ctrl-C asks, and the call gets a
-/// moment to finish what is under way. `KeyboardInterrupt` then has as cause the error that says
+/// moment to finish what is under way. `KeyboardInterrupt` then has as cause the error that states
 /// what exists. A second Ctrl-C does not wait.
 pub(crate) fn stoppable<F, T>(
     py: Python<'_>,

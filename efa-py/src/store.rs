@@ -92,7 +92,7 @@ impl StoreServer {
 /// A connection to a `StoreServer`; an exchange for probes and surveys.
 ///
 /// address: the store's `host:port`. token: the store's. timeout_s: to reach it, in seconds.
-/// request_timeout_s: for each answer; a store whose host is gone says nothing, and `put` and
+/// request_timeout_s: for each answer; a store whose host is gone sends nothing, and `put` and
 /// `take` raise OSError then.
 #[pyclass(frozen, module = "efa_sdk._efa_sdk")]
 pub(crate) struct StoreClient(Mutex<fabric::store::Client>);

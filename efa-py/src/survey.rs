@@ -61,8 +61,8 @@ value_class! {
 
 #[pymethods]
 impl PairSight {
-    /// A measurement, for drivers that measure by themselves: latency_us is half of a round trip in
-    /// microseconds, gbps_low_to_high and gbps_high_to_low are Gbit/s in each direction.
+    /// Creates a measurement, for drivers that measure by themselves: latency_us is half of a round
+    /// trip in microseconds, gbps_low_to_high and gbps_high_to_low are Gbit/s in each direction.
     #[staticmethod]
     #[pyo3(signature = (latency_us: "float", gbps_low_to_high: "float", gbps_high_to_low: "float"))]
     fn measured(
@@ -77,8 +77,8 @@ impl PairSight {
         )))
     }
 
-    /// A failure in a `phase` with an error's `code` and text (`message`), `after_s` seconds after
-    /// the start.
+    /// Returns a failure in a `phase` with an error's `code` and text (`message`), `after_s`
+    /// seconds after the start.
     #[staticmethod]
     #[pyo3(signature = (
         phase: "choices.Phase", code: "str", after_s: "float", message: "str"
@@ -168,7 +168,7 @@ impl SurveyPlan {
         self.0.nodes().iter().cloned().map(SurveyNode).collect()
     }
 
-    /// Rails that a pair is measured on: as many as both nodes have.
+    /// Returns rails that a pair is measured on: as many as both nodes have.
     #[pyo3(signature = (pair: "tuple[int, int]"))]
     fn rails_of(&self, #[pyo3(from_py_with = given)] pair: (usize, usize)) -> usize {
         self.0.rails_of(pair)
@@ -180,7 +180,8 @@ impl SurveyPlan {
         self.0.round()
     }
 
-    /// The pairs of node numbers to measure next, all at the same time; None when it is over.
+    /// Returns the pairs of node numbers to measure next, all at the same time; None when it is
+    /// over.
     fn next(&mut self) -> Option<Vec<(usize, usize)>> {
         self.0.next_pairs()
     }
@@ -192,13 +193,13 @@ impl SurveyPlan {
         self.0.attempt()
     }
 
-    /// Says that a node is gone: it is in no further pair.
+    /// States that a node is gone: it is in no further pair.
     #[pyo3(signature = (node: "int"))]
     fn lost(&mut self, #[pyo3(from_py_with = given)] node: usize) {
         self.0.lost(node);
     }
 
-    /// Says that a node takes no part, with an error's code and a sentence (why) with the cure: it
+    /// States that a node takes no part, with an error's code and a sentence (why) with the cure: it
     /// never joined, or its set-up keeps it from measuring. That is no evidence against it.
     #[pyo3(signature = (node: "int", code: "str", why: "str"))]
     fn absent(
@@ -210,7 +211,7 @@ impl SurveyPlan {
         self.0.absent(node, code, why);
     }
 
-    /// Whether the node still answers, as far as is known.
+    /// Returns whether the node still answers, to current knowledge.
     #[pyo3(signature = (node: "int"))]
     fn answers(&self, #[pyo3(from_py_with = given)] node: usize) -> bool {
         self.0.answers(node)
@@ -235,9 +236,9 @@ impl SurveyPlan {
             .map_err(errors::exception)
     }
 
-    /// When the pairs are over: what nodes do next, all at the same time, to carry out the patterns
-    /// that the options name; a task for each node that takes part, for `survey_flows` there. None
-    /// when all were carried out. name: of the survey.
+    /// Returns, when the pairs are over, what nodes do next, all at the same time, to carry out the
+    /// patterns that the options name; a task for each node that takes part, for `survey_flows`
+    /// there. None when all were carried out. name: of the survey.
     #[pyo3(signature = (name: "str"))]
     fn next_flows(
         &mut self,
@@ -262,13 +263,14 @@ impl SurveyPlan {
             .map_err(errors::exception)
     }
 
-    /// How far the survey is. elapsed_s: seconds since its start, which only the caller knows.
+    /// Returns how far the survey is. elapsed_s: seconds since its start, which only the caller
+    /// knows.
     #[pyo3(signature = (*, elapsed_s: "float" = 0.0))]
     fn progress(&self, #[pyo3(from_py_with = given)] elapsed_s: f64) -> SurveyProgress {
         SurveyProgress(self.0.progress(elapsed_s))
     }
 
-    /// What is known so far. The plan has no clock: elapsed_s is how long it took, and
+    /// Returns what is known so far. The plan has no clock: elapsed_s is how long it took, and
     /// finished_unix_s when it ended, in seconds since 1970 (`time.time()`).
     #[pyo3(signature = (*, elapsed_s: "float" = 0.0, finished_unix_s: "int | None" = None))]
     fn report(
@@ -329,7 +331,7 @@ pub(crate) fn survey_pair(
     block_on(py, pair(exchange, name, side, options, library)?)
 }
 
-/// As `survey_pair`, as an awaitable.
+/// Does the same as `survey_pair`, as an awaitable.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str",
@@ -480,7 +482,7 @@ pub(crate) fn run_rank(
     block_on(py, rank_call(call, library)?)
 }
 
-/// As `run_rank`, as an awaitable.
+/// Does the same as `run_rank`, as an awaitable.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode",

@@ -22,14 +22,14 @@ fn peers(ends: &[runs::FlowEnd]) -> Vec<usize> {
 }
 
 value_class! {
-    /// What one node does in one step of a pattern, all of it at the same time. What it leaves for
+    /// The task of one node in one step of a pattern, all of it at the same time. What it leaves for
     /// another on the exchange lies under keys that end in `/to/` and the other's number.
     SurveyFlowTask(runs::FlowTask) {
         /// Distinguishes this step from all others on the exchange.
         name: String = |task| task.name.clone();
         /// The node that this is for, by number.
         node: usize = |task| task.node;
-        /// The node that says when to begin, by number.
+        /// The node that states when to begin, by number.
         lead: usize = |task| task.lead;
         /// The nodes that it sends to, by number.
         sends_to: Vec<usize> = |task| peers(&task.sends);
@@ -59,14 +59,14 @@ value_class! {
 
 #[pymethods]
 impl SurveyFlowSights {
-    /// rates: in Gbit/s, by the number of the receiving node, for drivers that measure by themselves.
+    /// Creates it from rates: in Gbit/s, by the number of the receiving node, for drivers that measure by themselves.
     #[staticmethod]
     #[pyo3(signature = (rates: "dict[int, float]"))]
     fn measured(#[pyo3(from_py_with = given)] rates: BTreeMap<usize, f64>) -> Self {
         Self(runs::FlowSights::measured(rates))
     }
 
-    /// A node that took no part, with the code of the error.
+    /// Creates a node that took no part, with the code of the error.
     #[staticmethod]
     #[pyo3(signature = (code: "str"))]
     fn failed(#[pyo3(from_py_with = given)] code: &str) -> Self {
@@ -109,7 +109,7 @@ pub(crate) fn survey_flows(
     block_on(py, flows(exchange, task, options, library)?)
 }
 
-/// As `survey_flows`, as an awaitable.
+/// Does the same as `survey_flows`, as an awaitable.
 #[pyfunction]
 #[pyo3(signature = (
     exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask",

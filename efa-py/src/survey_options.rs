@@ -10,7 +10,7 @@ use crate::errors;
 use crate::value::value_class;
 
 value_class! {
-    /// When a difference counts. Shares are from 0 to 1; the defaults have the detection rates of
+    /// The limits from which a difference counts. Shares are from 0 to 1; the defaults have the detection rates of
     /// docs/survey-statistics.md.
     ///
     /// loss: least loss of bandwidth, as a share of the cluster's median (above 0, below 1); a
@@ -164,7 +164,7 @@ impl SurveyOptions {
     }
 }
 
-/// Options given whole, or the settings that callers may give as keywords instead.
+/// Returns options given whole, or the settings that callers may give as keywords instead.
 #[pyfunction]
 #[pyo3(
     name = "_survey_options",

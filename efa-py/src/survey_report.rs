@@ -20,7 +20,7 @@ use crate::survey_options::SurveyOptions;
 use crate::value::value_class;
 
 value_class! {
-    /// What a pattern reached, in which nodes send and receive at the same time, against what the
+    /// The result of a pattern, in which nodes send and receive at the same time, against what the
     /// pairs promise.
     SurveyCollective(collective::Collective) {
         /// `ring`, `all_to_all`, `incast`, `ring_within_groups` or `ring_between_groups`.
@@ -167,7 +167,7 @@ impl SurveyNode {
 }
 
 value_class! {
-    /// A node, as far as nodes of one cluster should be the same, and what its doctor says.
+    /// The facts about a node that should be the same on all of a cluster, and its doctor's report.
     NodeInspection(runs::Inspection) {
         /// The EC2 instance id.
         instance_id: Option<String> = |i| i.instance_id.clone();
@@ -197,7 +197,7 @@ value_class! {
 
 #[pymethods]
 impl NodeInspection {
-    /// What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
+    /// Returns what counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
     #[staticmethod]
     #[pyo3(signature = (node: "Node", doctor: "DoctorReport"))]
     fn of(
@@ -209,7 +209,7 @@ impl NodeInspection {
 }
 
 value_class! {
-    /// Something in which nodes of one survey should be the same, and are not.
+    /// A difference between nodes of one survey that should be the same.
     SurveyDifference(runs::Difference) {
         /// What it is, such as `EFA devices`.
         what: String = |d| d.what.clone();
@@ -248,7 +248,7 @@ value_class! {
         gbps: f64 = |m| m.gbps;
         /// The change, in percent.
         change_percent: f64 = |m| m.change_percent;
-        /// The least change that either survey could tell from noise, in percent.
+        /// The least change that either survey could distinguish from noise, in percent.
         detectable_percent: f64 = |m| m.detectable_percent;
     }
     repr = |m| format!("<MovedRate: {m}>");
@@ -278,7 +278,7 @@ value_class! {
 }
 
 value_class! {
-    /// What a survey comes to for one node: what ranks other than rank 0 get. Its size does not
+    /// The result of a survey for one node: what ranks other than rank 0 get. Its size does not
     /// depend on the number of nodes: of many names and sentences it has the first 8, and long ones
     /// end with `…`.
     SurveySummary(runs::Summary) {
@@ -337,7 +337,7 @@ value_class! {
         /// Nodes to take out, by name: those with evidence against them.
         drain: Vec<String> = |report| report.drain();
         /// Nodes that took no part, by name: they never joined, or their set-up kept them from
-        /// measuring. `nodes[i].state` says why.
+        /// measuring. `nodes[i].state` states why.
         absent: Vec<String> = |report| report.absent();
         /// Nodes that are slow themselves, or one of their rails is, by name.
         slow_nodes: Vec<String> = |report| report.slow_nodes();
@@ -362,7 +362,7 @@ value_class! {
         /// Names of the nodes in an order in which those below the same network nodes are
         /// together; None unless the network nodes of all are known.
         topology_order: Option<Vec<String>> = |report| report.topology_order();
-        /// Where the inspected nodes differ, and what their doctors say.
+        /// Where the inspected nodes differ, and what their doctors report.
         differences: Vec<SurveyDifference> = |report| {
             report.differences().into_iter().map(SurveyDifference).collect()
         };
@@ -411,14 +411,14 @@ impl SurveyReport {
         self.0.require_healthy().map_err(errors::exception)
     }
 
-    /// What the report comes to, for each node by number: to tell other processes, each in a size
-    /// that does not depend on the number of nodes.
+    /// Returns what the report comes to, for each node by number: to tell other processes, each in
+    /// a size that does not depend on the number of nodes.
     fn summaries(&self) -> Vec<SurveySummary> {
         let summaries = self.0.summaries_by_node().into_iter();
         summaries.map(SurveySummary).collect()
     }
 
-    /// Rates in Gbit/s by sending node, then receiving node; None where there is none.
+    /// Returns rates in Gbit/s by sending node, then receiving node; None where there is none.
     fn matrix(&self) -> Vec<Vec<Option<f64>>> {
         let rate = |cell: runs::Cell| match cell {
             runs::Cell::Gbps(gbps) => Some(gbps),
@@ -429,7 +429,7 @@ impl SurveyReport {
             .collect()
     }
 
-    /// Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `concurrency`,
+    /// Returns every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `concurrency`,
     /// `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
     #[pyo3(signature = () -> "list[dict[str, typing.Any]]")]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -456,7 +456,7 @@ impl SurveyReport {
         Ok(list)
     }
 
-    /// `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises
+    /// Returns `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises
     /// MissingExtraError without pandas.
     #[pyo3(signature = () -> "typing.Any")]
     fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -473,17 +473,17 @@ impl SurveyReport {
         table.call_method1("astype", (types,))
     }
 
-    /// What changed since an earlier report: findings, nodes, and median rates that moved by more
-    /// than either survey could tell from its noise.
+    /// Returns what changed since an earlier report: findings, nodes, and median rates that moved
+    /// by more than either survey could distinguish from its noise.
     #[pyo3(signature = (earlier: "SurveyReport"))]
     fn compare(&self, #[pyo3(from_py_with = given)] earlier: &Self) -> SurveyComparison {
         SurveyComparison(self.0.compare(&earlier.0))
     }
 
-    /// The commands with which a scheduler takes out the nodes in `drain`, each with its reason:
-    /// `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`. Names
-    /// of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey knows
-    /// Ray's own ids. Names that the scheduler cannot have are in `left_out`.
+    /// Returns the commands with which a scheduler takes out the nodes in `drain`, each with its
+    /// reason: `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`.
+    /// Names of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey
+    /// knows Ray's own ids. Names that the scheduler cannot have are in `left_out`.
     #[pyo3(signature = (scheduler: "choices.Scheduler"))]
     fn drain_commands(
         &self,
@@ -493,8 +493,8 @@ impl SurveyReport {
         Ok(DrainCommands(self.0.drain_commands(scheduler)))
     }
 
-    /// The report as OpenMetrics text, which Prometheus's textfile collector takes too. What was
-    /// not measured has no sample.
+    /// Returns the report as OpenMetrics text, which Prometheus's textfile collector takes too.
+    /// What was not measured has no sample.
     fn to_openmetrics(&self) -> String {
         self.0.to_openmetrics()
     }
@@ -507,7 +507,7 @@ impl SurveyReport {
         self.0.save(path).map_err(errors::exception)
     }
 
-    /// The report that `save` wrote to `path`. Raises FabricError for what is none.
+    /// Returns the report that `save` wrote to `path`. Raises FabricError for what is none.
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]"))]
     fn load(#[pyo3(from_py_with = given)] path: PathBuf) -> PyResult<Self> {
@@ -516,8 +516,8 @@ impl SurveyReport {
             .map_err(errors::exception)
     }
 
-    /// The reports in a folder (its files `*.json`), the oldest first. Raises FabricError for the
-    /// first file that is no report.
+    /// Returns the reports in a folder (its files `*.json`), the oldest first. Raises FabricError
+    /// for the first file that is no report.
     #[staticmethod]
     #[pyo3(signature = (folder: "str | os.PathLike[str]"))]
     fn history(#[pyo3(from_py_with = given)] folder: PathBuf) -> PyResult<Vec<Self>> {
@@ -525,7 +525,7 @@ impl SurveyReport {
         Ok(reports.into_iter().map(Self).collect())
     }
 
-    /// The heatmap as a picture: an SVG document.
+    /// Returns the heatmap as a picture: an SVG document.
     fn to_svg(&self) -> String {
         self.0.to_svg()
     }

@@ -56,12 +56,12 @@ macro_rules! value_class {
                 }
             )?
 
-            /// The value as JSON.
+            /// Returns the value as JSON.
             fn to_json(&self) -> pyo3::PyResult<String> {
                 crate::errors::json(serde_json::to_string(&self.0))
             }
 
-            /// The value that `to_json` gave.
+            /// Returns the value that `to_json` gave.
             ///
             /// text: the JSON. Raises ArgumentValueError for what is none of this class.
             #[staticmethod]

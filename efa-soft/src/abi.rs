@@ -555,7 +555,7 @@ mod tests {
 
     use super::*;
 
-    /// What `offsetof` and `sizeof` say with libibverbs-dev 44.0 on a 64-bit machine whose
+    /// What `offsetof` and `sizeof` state with libibverbs-dev 44.0 on a 64-bit machine whose
     /// `pthread_mutex_t` has 40 bytes.
     #[test]
     #[cfg(target_arch = "x86_64")]

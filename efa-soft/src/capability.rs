@@ -11,7 +11,7 @@ pub const WRITE: u64 = 1 << 3;
 /// A write with immediate data needs no receive at the target.
 pub const UNSOLICITED: u64 = 1 << 4;
 
-/// The longest message, and the payload of a packet: what `max_msg_sz` says, in bytes.
+/// The longest message, and the payload of a packet: what `max_msg_sz` states, in bytes.
 pub const MTU: usize = 8928;
 /// Queue pairs of a device.
 pub const MAX_QP: u32 = 1024;
@@ -31,7 +31,7 @@ pub const MAX_RDMA: u32 = 1 << 30;
 /// A generation of EFA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// The name that the capability list of the environment may say.
+    /// The name that the capability list of the environment may state.
     pub name: &'static str,
     /// PCI device id.
     pub part: u64,
@@ -76,7 +76,7 @@ pub const GENERATIONS: [Generation; 4] = [
     },
 ];
 
-/// The capabilities of a PCI device id; an unknown id has all.
+/// Returns the capabilities of a PCI device id; an unknown id has all.
 pub fn of_part(part: u64) -> u64 {
     let known = GENERATIONS
         .iter()

@@ -69,7 +69,7 @@ impl Events {
         unsafe { libc::write(self.fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Waits for an event as the descriptor's flags say, and returns whose it is.
+    /// Waits for an event as the descriptor's flags state, and returns whose it is.
     pub(crate) fn take(&self) -> Option<usize> {
         loop {
             let mut count = 0_u64;

@@ -15,7 +15,7 @@ use crate::tick;
 
 /// Bytes of the block.
 pub const SIZE: usize = 4096;
-/// What field `Layout` says when capabilities and part are set.
+/// What field `Layout` states when capabilities and part are set.
 pub const LAYOUT: u64 = 2;
 
 /// A field, by its place: byte offset divided by 8.
@@ -126,12 +126,12 @@ impl Control {
         unsafe { self.at.add(index).as_ref() }
     }
 
-    /// The value of a field.
+    /// Returns the value of a field.
     pub fn get(&self, field: Field) -> u64 {
         self.word(field as usize).load(Ordering::Relaxed)
     }
 
-    /// The value of a field that is a double.
+    /// Returns the value of a field that is a double.
     pub fn part(&self, field: Field) -> f64 {
         f64::from_bits(self.get(field))
     }
@@ -169,7 +169,7 @@ impl Control {
             .fetch_add(n, Ordering::Relaxed);
     }
 
-    /// The value of a counter.
+    /// Returns the value of a counter.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.word(1 + counter as usize).load(Ordering::Relaxed)
     }
@@ -178,18 +178,19 @@ impl Control {
         self.word(1 + index).load(Ordering::Relaxed)
     }
 
-    /// Whether nothing leaves the device and nothing enters it.
+    /// Returns whether nothing leaves the device and nothing enters it.
     pub fn mute(&self) -> bool {
         self.get(Field::Dead) != 0 || self.get(Field::Down) != 0
     }
 
-    /// Whether a packet of `len` bytes may leave now, and takes its time from the device's rate if so.
+    /// Returns whether a packet of `len` bytes may leave now, and takes its time from the device's
+    /// rate if so.
     pub fn may_leave(&self, len: usize, now: u64) -> bool {
         let ahead = self.take_time(len, now, Some(200_000));
         ahead.is_some()
     }
 
-    /// When a packet of `len` bytes leaves that cannot wait for its turn: an answer.
+    /// Returns when a packet of `len` bytes leaves that cannot wait for its turn: an answer.
     pub fn leaves_at(&self, len: usize, now: u64) -> u64 {
         self.take_time(len, now, None).unwrap_or(now)
     }

@@ -10,7 +10,7 @@ pub const TX_SIZE: usize = 64;
 pub const RX_SIZE: usize = 16;
 /// Bytes of an entry of a completion queue: the extended receive descriptor.
 pub const COMPLETION_SIZE: usize = 32;
-/// Offset of the flags, whose phase bit says that the entry is there.
+/// Offset of the flags, whose phase bit means that the entry is there.
 pub const COMPLETION_FLAGS: usize = 3;
 const KEY: u32 = 0x00ff_ffff;
 
@@ -97,7 +97,7 @@ pub fn receive(entry: &[u8; RX_SIZE]) -> (u16, Sge, bool) {
     (half(entry, 8), buffer, control >> 31 != 0)
 }
 
-/// What a completion says.
+/// What a completion states.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Id of the request.

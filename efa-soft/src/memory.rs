@@ -169,7 +169,7 @@ pub(crate) fn pinnable(address: u64, length: u64, access: u32) -> bool {
     let is_known = unsafe { libc::madvise(start as *mut _, 0, advice) } == 0;
     let touch = |at: u64| {
         // SAFETY: MADV_POPULATE_* faults the page in and changes no content; the page is mapped
-        // (mincore), and if it is unmapped meanwhile the kernel says ENOMEM.
+        // (mincore), and if it is unmapped meanwhile the kernel reports ENOMEM.
         unsafe { libc::madvise(at as *mut _, page as usize, advice) == 0 }
     };
     !is_known || touch(start) && touch(end - page)

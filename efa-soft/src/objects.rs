@@ -56,7 +56,7 @@ pub(crate) unsafe fn context_object(context: *mut abi::Context) -> *mut ContextO
         return none;
     }
     let offset = std::mem::offset_of!(abi::VerbsContext, context);
-    // SAFETY: `abi_compat` of all ones says that the context is the last member of a verbs_context.
+    // SAFETY: `abi_compat` of all ones means that the context is the last member of a verbs_context.
     let object = unsafe { (*context.byte_sub(offset).cast::<abi::VerbsContext>()).private };
     let object = object.cast::<ContextObject>();
     // SAFETY: `private` of a foreign context is null or points to at least a pointer's worth of bytes.

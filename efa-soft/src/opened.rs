@@ -6,7 +6,7 @@
 //! again and again. Between looks it sleeps for microseconds instead of yielding: a thread that wakes up
 //! gets the core at once from one that spins, a thread that yields waits for its next turn, milliseconds.
 //! Where cores are few it sleeps longer, since a busy watcher makes the scheduler put two programs that
-//! spin on one core, and each message then takes a turn of theirs.
+//! spin on one core, and each message then waits for its turn.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +24,7 @@ use crate::tick;
 
 /// How long after a poll the program counts as polling, ns.
 const POLLING: u64 = 100_000;
-/// Pauses between looks at the doorbells, ns, by how long nothing has moved; the first is the shortest.
+/// Pauses between polls of the doorbells, ns, by how long nothing has moved; the first is the shortest.
 const PAUSES: [(u64, u64); 2] = [(20_000_000, 50_000), (200_000_000, 100_000)];
 /// How long after something moved the pause is the shortest, ns.
 const LIVELY: u64 = 1_000_000;
@@ -229,7 +229,7 @@ impl Opened {
     }
 }
 
-/// The shortest pause between looks at the doorbells, ns.
+/// The shortest pause between polls of the doorbells, ns.
 fn shortest_pause() -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if cores < 4 { 50_000 } else { 5_000 }

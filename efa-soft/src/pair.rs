@@ -144,7 +144,7 @@ impl Pair {
     }
 
     /// Sends a packet from this queue pair, or lets a fault have it. `payload` bytes count;
-    /// `answers` says that the rate delays the packet instead of having held it back before.
+    /// `answers` means that the rate delays the packet instead of having held it back before.
     pub(crate) fn transmit(
         &mut self,
         around: &Around<'_>,

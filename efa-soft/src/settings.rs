@@ -1,4 +1,4 @@
-//! What the environment of a process says about its soft devices.
+//! What the environment of a process reports about its soft devices.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) capabilities: Vec<String>,
     /// `SOFT_EFA_PART`: PCI device ids.
     pub(crate) parts: Vec<u64>,
-    /// `SOFT_EFA_GBPS`: what `ports/1/rate` says.
+    /// `SOFT_EFA_GBPS`: what `ports/1/rate` states.
     pub(crate) gbps: u64,
     /// `SOFT_EFA_FAULT`: device (-1: all), name, value.
     pub(crate) faults: Vec<(i64, String, f64)>,

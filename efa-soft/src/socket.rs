@@ -213,7 +213,7 @@ impl Socket {
     }
 }
 
-/// Whether the control data of an error message say "connection refused".
+/// Whether the control data of an error message mean "connection refused".
 fn refused(message: &libc::msghdr) -> bool {
     // SAFETY: the kernel filled the control buffer of `message`, which lives as long as it does;
     // CMSG_FIRSTHDR and CMSG_NXTHDR stay within msg_controllen.

@@ -36,7 +36,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status with this number; what this device never sends is `None`.
+    /// Returns the status with this number; what this device never sends is `None`.
     pub fn from_number(number: u8) -> Option<Self> {
         [
             Self::Ok,
@@ -57,7 +57,7 @@ impl Status {
         .find(|status| *status as u8 == number)
     }
 
-    /// The `enum ibv_wc_status` that rdma-core's EFA driver makes of it.
+    /// Returns the `enum ibv_wc_status` that rdma-core's EFA driver makes of it.
     pub fn verbs(self) -> u32 {
         match self {
             Self::Ok => 0,

@@ -1,7 +1,7 @@
 //! The functions of `libibverbs.so.1`, one file per kind of object.
 //!
 //! What rdma-core or the kernel's EFA driver refuses is refused here, with the same error; each file
-//! says where it follows which.
+//! states where it follows which.
 
 pub mod completion_queue;
 pub mod context;

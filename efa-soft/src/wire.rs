@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the payload is the program's data.
+    /// Returns whether the payload is the program's data.
     pub fn carries_data(self) -> bool {
         !matches!(self, Self::Read | Self::Ack | Self::Refusal)
     }
@@ -93,7 +93,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header of a kind, with nothing else set.
+    /// Creates a header of a kind, with nothing else set.
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -114,7 +114,7 @@ impl Header {
         }
     }
 
-    /// The header as bytes.
+    /// Returns the header as bytes.
     pub fn encode(&self) -> [u8; HEADER] {
         let mut out = [0; HEADER];
         let mut at = 0;
@@ -193,7 +193,7 @@ impl Header {
     }
 }
 
-/// The sequence numbers of an ack's payload.
+/// Returns the sequence numbers of an ack's payload.
 pub fn acks(payload: &[u8]) -> impl Iterator<Item = u32> {
     payload
         .chunks_exact(4)

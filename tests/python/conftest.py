@@ -39,7 +39,7 @@ _FIRST = (
 )
 
 
-#: Files whose tests share what takes long to make, as their mark `xdist_group` says.
+#: Files whose tests share what takes long to make, as their mark `xdist_group` states.
 _TOGETHER = {
     "test_call_counts.py",
     "test_hosts.py",

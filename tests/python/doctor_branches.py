@@ -1,6 +1,6 @@
 """What test_soft_doctor.py runs where a software host's tree is /sys and /dev.
 
-It breaks the machine in one way after another, and prints what the doctor says of each as a line of
+It breaks the machine in one way after another, and prints the doctor's report of each as a line of
 JSON. With ``rdma-core`` as argument libfabric uses the machine's own rdma-core instead of the
 device's: it drives none of the devices, but reads the same tree as on hardware.
 """
@@ -96,7 +96,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 def show(name: str, *breaks: AbstractContextManager[None]) -> None:
-    """What the doctor says of the machine that is broken in these ways."""
+    """What the doctor reports of the machine that is broken in these ways."""
     with ExitStack() as stack:
         for each in breaks:
             stack.enter_context(each)

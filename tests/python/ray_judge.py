@@ -1,6 +1,6 @@
 """Ray's own checks of cluster YAML, for a child process: its look-ups are cached by process.
 
-Reads a JSON list of texts from standard input, and writes as its last line what Ray says of each:
+Reads a JSON list of texts from standard input, and writes as its last line Ray's report of each:
 the error that it raised or null, its log, and the document as its launcher has it then. With
 ``head`` or ``worker`` as an argument it launches one of each. Run by
 ``test_handoff_ray.py`` with an endpoint and a home directory of its own.

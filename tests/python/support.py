@@ -79,7 +79,7 @@ class Cloud:
         return self if region is None else Cloud(self.stand_in, region)
 
     def connect(self, **options: Any) -> efa.Client:
-        """Another client of the same EC2, that looks often: here no state takes time."""
+        """Another client of the same EC2, that polls often: here no state takes time."""
         defaults: dict[str, Any] = {
             "region": self.network.region,
             "endpoint_url": self.stand_in.endpoint_url,
@@ -357,7 +357,7 @@ def lines(text: str) -> Iterator[str]:
 
 
 def skip(reason: str) -> NoReturn:
-    """Skips the test; fails it where `EFA_TEST_NO_SKIPS` says that all must be there."""
+    """Skips the test; fails it where `EFA_TEST_NO_SKIPS` states that all must be there."""
     if os.environ.get("EFA_TEST_NO_SKIPS"):
         pytest.fail(f"EFA_TEST_NO_SKIPS is set, but {reason}")
     pytest.skip(reason)

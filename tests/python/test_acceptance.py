@@ -60,7 +60,7 @@ async def test_a_cluster_is_refused_and_what_it_says_is_replaced(
     assert report.to_replace == [bad]
     assert report.action == f"refused: replace {bad}"
     assert {finding.source for finding in report.against} == {"survey"}
-    assert all(bad in finding.said for finding in report.against)
+    assert all(bad in finding.statement for finding in report.against)
     assert str(report).startswith(report.action)
     assert f"<b>{report.action}</b>" in report._repr_html_()
     assert report.verify is not None

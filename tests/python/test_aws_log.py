@@ -1,4 +1,4 @@
-"""Each call to AWS in the logger `efa_sdk.aws`: what it says, and that it is off by default."""
+"""Each call to AWS in the logger `efa_sdk.aws`: what it reports, and that it is off by default."""
 
 from __future__ import annotations
 

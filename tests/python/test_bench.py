@@ -32,7 +32,7 @@ def against(ours: list[float | None], theirs: list[float | None], goal: float = 
         ([9, 9, 9], [10, 10, 10], "met"),
         ([11, 11, 11], [10, 10, 10], "missed"),
         ([9, 9, 11], [10, 10, 10], "undecided"),
-        # One of ten may differ, whatever the median says of the rest.
+        # One of ten may differ, whatever the median shows of the rest.
         ([9] * 9 + [20], [10] * 10, "met"),
         ([11] * 9 + [9], [10] * 10, "missed"),
         ([9] * 8 + [20] * 2, [10] * 10, "undecided"),
@@ -162,7 +162,7 @@ def test_a_group_that_fails_is_a_row_and_the_others_are_written(
 
 @pytest.mark.alone
 def test_a_quick_run_of_every_group(tmp_path: Path) -> None:
-    """That each group works; what it measures here, and whether that meets a goal, says nothing."""
+    """Each group works; what it measures here, and whether that meets a goal, proves nothing."""
     document = tmp_path / "benchmarks.md"
     document.write_text(bench.DOCUMENT.read_text())
     command = [sys.executable, "-m", "tools.bench", "--quick", "--write", "--document"]

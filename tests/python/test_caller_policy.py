@@ -174,7 +174,7 @@ OF_NODES = {
 }
 #: Without it each poll of instances that start is a full read.
 CHEAPER = {("Read", "ec2:DescribeInstanceStatus")}
-#: Without these the plan only says that it could not look.
+#: Without these the plan only states that it could not look.
 LOOKS = {("Read", "ec2:DescribeRouteTables"), ("Read", "ec2:DescribeVpcEndpoints")}
 
 
@@ -244,7 +244,7 @@ def test_it_is_enough(scene: SceneOf, case: Case) -> None:
     kinds = [kind for kind, _ in report.removed]
     assert kinds.count("instance") == (1 if at.with_nodes else 2)
     assert kinds.count("network-interface") == 1
-    assert at.cloud.tagged() == set(), "nothing of ours is left"
+    assert at.cloud.tagged() == set(), "nothing of the cluster is left"
     iam = at.cloud.stand_in.client("iam")
     made = [role["RoleName"] for role in iam.list_roles()["Roles"]]
     assert "efa-sdk-us-east-1-train" not in made

@@ -1,4 +1,4 @@
-"""Stopping `apply` and `destroy` at a safe point: the cause says what exists and what is next."""
+"""Stopping `apply` and `destroy` at a safe point: the cause states what exists and what is next."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def finishes(cloud: Cloud, plan: efa.Plan) -> None:
 
 
 def interrupted(child: Child, gate: Gate, *, release: bool) -> dict[str, Any] | None:
-    """What a child says of Ctrl-C while its request was held."""
+    """What a child reports of Ctrl-C while its request was held."""
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n", child.communicate()[1]
     assert gate.reached.wait(DEADLINE_S), child.communicate()[1]

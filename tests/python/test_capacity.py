@@ -122,7 +122,7 @@ def test_a_reservation_by_id(cloud: Cloud, tenancy: str) -> None:
     for what in ("train", plan):
         assert cloud.client.verify(what).is_as_planned
     assert is_gone(cloud)
-    assert free(cloud, reservation) == 2, "the reservation is not ours to cancel"
+    assert free(cloud, reservation) == 2, "the reservation belongs to its owner"
 
 
 def test_a_reservation_that_was_made_in_a_placement_group(cloud: Cloud) -> None:
@@ -404,7 +404,7 @@ def test_other_words_for_no_room_here(cloud: Cloud, code: str, skip: int) -> Non
 @pytest.mark.parametrize("skip", [0, 1], ids=["at the dry run", "at the launch"])
 def test_what_no_other_zone_cures_ends_at_once(cloud: Cloud, code: str, skip: int) -> None:
     plan = cloud.plan(subnet=in_zones(cloud, "ab"))
-    cloud.stand_in.fail("RunInstances", code, "as EC2 says", times=None, skip=skip)
+    cloud.stand_in.fail("RunInstances", code, "as EC2 words it", times=None, skip=skip)
     error = raised(lambda: cloud.client.apply(plan))
     assert error.ec2_code == code
     assert error.code != "provision.no_capacity"

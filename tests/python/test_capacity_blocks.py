@@ -70,7 +70,7 @@ def test_a_purchase_is_sent_once_and_looked_up(cloud: Cloud) -> None:
     block = cloud.client.purchase_capacity_block(offering, confirm_price="2880.00")
     assert block.state == "scheduled"
     assert purchases(cloud) == 1, "the SDK did not send it again"
-    # Nothing was bought, and nothing says so.
+    # Nothing was bought, and nothing states this.
     other = offered(cloud, price="1.00")
     cloud.stand_in.fail("PurchaseCapacityBlock", when="before", times=None)
     client = cloud.connect(wait_timeout_s=0.2)

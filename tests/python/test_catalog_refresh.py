@@ -115,7 +115,7 @@ def test_new_changed_and_lost_rows_are_named(desk: Desk, described: dict[str, An
     ("key", "value", "expected"),
     [
         ("InterfaceTypes", ["efa-ultra"], "interface type 'efa-ultra' has no rule"),
-        ("InterfaceTypes", None, "EC2 does not say which interface types it takes"),
+        ("InterfaceTypes", None, "EC2 does not report which interface types it takes"),
         ("PeakBandwidthInGbps", None, "no rate ('100 Gigabit')"),
         ("MaximumWormholes", 1, "MaximumWormholes is a key that nobody has looked at"),
     ],

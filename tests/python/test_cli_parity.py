@@ -189,8 +189,8 @@ def rules(permissions: list[dict[str, Any]], itself: str) -> set[tuple[Any, ...]
     return found
 
 
-#: Where `apply` differs on purpose: theirs, ours. Their metadata service also answers without
-#: a session token, and not to containers; their root volume is not encrypted.
+#: Where `apply` differs on purpose: the recipe's value, apply's. The recipe's metadata service
+#: also answers without a session token, and not to containers; its root volume is not encrypted.
 ON_PURPOSE = {
     "HttpTokens": ("optional", "required"),
     "HttpPutResponseHopLimit": (1, 2),

@@ -10,7 +10,7 @@ from support import P5, SMALL, Cloud, raised
 
 
 def neighbours(cloud: Cloud) -> None:
-    """What others have in the same VPC, some of it easily mistaken for ours."""
+    """What others have in the same VPC, some of it easily mistaken for the cluster's."""
     ec2, net = cloud.ec2, cloud.network
 
     def tags(kind: str, **pairs: str) -> list[dict[str, Any]]:
@@ -216,7 +216,7 @@ def test_an_address_of_someone_else_is_left_where_it_is(cloud: Cloud) -> None:
     cloud.client.apply(plan)
     addresses = cloud.state()["elastic-ip"]
     assert addresses[theirs]["NetworkInterfaceId"] == interface
-    assert len(addresses) == 2, "ours for the other node, and none left over"
+    assert len(addresses) == 2, "those of this cluster for the other node, and none left over"
     cloud.client.destroy("train")
     assert list(cloud.state()["elastic-ip"]) == [theirs]
 

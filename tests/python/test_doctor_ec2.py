@@ -1,4 +1,4 @@
-"""The doctor's command with `--ec2`: the node's files, and what EC2 says of the same instance."""
+"""The doctor's command with `--ec2`: the node's files, and what EC2 reports of the instance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["p5_4xlarge"]
 
 
 def node(root: Path, instance_id: str) -> Path:
-    """A machine whose DMI says that it is this instance, with nothing on its PCI bus."""
+    """A machine whose DMI reports that it is this instance, with nothing on its PCI bus."""
     (root / "sys/bus/pci/devices").mkdir(parents=True)
     dmi = root / "sys/class/dmi/id"
     dmi.mkdir(parents=True)

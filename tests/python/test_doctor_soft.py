@@ -9,7 +9,7 @@ import pytest
 from efa_sdk.testing import SoftEfa
 from soft_hosts import LIBFABRICS, require_namespace, run
 
-#: What the doctor says, and how a probe in the same process ends.
+#: What the doctor reports, and how a probe in the same process ends.
 PROGRAM = """
 import json
 from efa_sdk import fabric

@@ -17,7 +17,7 @@ from efa_sdk import nccl as nccl
 pytestmark = pytest.mark.unit
 
 STUB = ast.parse(Path(_efa_sdk.__file__).with_name("_efa_sdk.pyi").read_text())
-#: Ends of names of which the docstring must say more, and what it must say.
+#: Ends of names of which the docstring must state more, and what it must state.
 UNITS = {
     "_mib_s": "MiB/s",
     "_s": "second",
@@ -95,7 +95,7 @@ def is_protocol(thing: object) -> bool:
 
 
 def missing(parameters: list[str], said: str) -> list[str]:
-    """What of the parameters is not said."""
+    """What of the parameters is not stated."""
     lacks = [name for name in parameters if not re.search(rf"\b{name}\b", said)]
     for name in parameters:
         unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), None)

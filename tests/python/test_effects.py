@@ -1,6 +1,6 @@
-"""What an error says of its effect when an earlier attempt of the call had no answer.
+"""What an error states of its effect when an earlier attempt of the call had no answer.
 
-The SDK sends a call again when its reply is lost; the answer of that second attempt says nothing
+The SDK sends a call again when its reply is lost; the answer of that second attempt states nothing
 of the first. Over HTTP, since the SDK's stack decides.
 """
 
@@ -109,11 +109,11 @@ def test_a_look_that_fails_is_not_none(cloud: Cloud, action: str) -> None:
     looks = {"DescribeInstances": "instance", "DescribeSecurityGroups": "security-group"}
     cloud.stand_in.fail("RunInstances", "VcpuLimitExceeded", "0", skip=1)
 
-    def refuse_looks(event: Any) -> None:
+    def refuse_polls(event: Any) -> None:
         if event.resource_type == "placement-group":
             cloud.stand_in.fail(action, "UnauthorizedOperation", status=403, times=None)
 
-    client = cloud.connect(progress=refuse_looks)
+    client = cloud.connect(progress=refuse_polls)
     error = raised(lambda: client.apply(plan))
     assert error.context["leftovers_unread"] == looks[action]
     assert "could not be looked up" in (error.next_command or "")

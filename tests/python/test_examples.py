@@ -84,7 +84,7 @@ def test_the_readme_opens_with_ten_lines_that_print_a_plan() -> None:
 
 
 def test_the_readme_for_an_index_stands_alone() -> None:
-    assert "](" not in INDEX_README, "an index has no other page of ours, and no picture"
+    assert "](" not in INDEX_README, "an index has no other page of the docs, and no picture"
     assert "<" not in INDEX_README, "no HTML, which indexes leave out"
     (block,) = python_blocks(INDEX_README)
     assert "33 interfaces, 32 EFA, 1 IP" in run("-c", block)

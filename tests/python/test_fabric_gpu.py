@@ -100,7 +100,7 @@ def test_what_is_missing_is_named(
 
 
 def test_a_report_of_gpu_memory_is_a_value() -> None:
-    evidence = {"source": "FI_OPT_FI_HMEM_P2P", "finding": "accepted", "says": "proven"}
+    evidence = {"source": "FI_OPT_FI_HMEM_P2P", "finding": "accepted", "shows": "proven"}
     text = json.dumps(
         {
             "device": 1,
@@ -117,7 +117,7 @@ def test_a_report_of_gpu_memory_is_a_value() -> None:
     assert (report.gpudirect, report.is_stand_in) == ("proven", False)
     assert report.driver_path.endswith("libcuda.so.1")
     (one,) = report.evidence
-    assert (one.source, one.finding, one.says) == tuple(evidence.values())
+    assert (one.source, one.finding, one.shows) == tuple(evidence.values())
     assert pickle.loads(pickle.dumps(report)) == report
     assert hash(fabric.GpuEvidence.from_json(one.to_json())) == hash(one)
     assert "GPUDirect proven" in str(report)

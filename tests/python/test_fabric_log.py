@@ -1,4 +1,4 @@
-"""libfabric's log from Python: every way in, what it says, values."""
+"""libfabric's log from Python: every way in, what it reports, values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of `apply` and `destroy` disturbed in every way: what is healed, and what is said.
+"""Calls of `apply` and `destroy` disturbed in every way: what is healed, and what is reported.
 
 Proof by exhaustion, over real HTTP and with the SDK's own retries: see `fault_proxy`. After each
 disturbance another client finishes the job; the end state is that of an undisturbed run, nothing
@@ -134,7 +134,7 @@ class Bench:
         return outcome
 
     def run_disturbed(self, operation: str, kind: Kind) -> str:
-        """The operation under a fault says what is true."""
+        """The operation under a fault states what is true."""
         made = self.cloud.made() if operation == "destroy" else set()
         result: Any = None
         raised: efa.EfaError | None = None
@@ -168,7 +168,7 @@ class Bench:
 
 
 class Dishonest(AssertionError):
-    """The disturbed run did not do or say what it should; but another client healed it."""
+    """The disturbed run did not do or state what it should; but another client healed it."""
 
 
 def resources_of_others(cloud: Cloud) -> None:
@@ -273,7 +273,7 @@ def check_error(
     operation: str,
     made: set[tuple[str, str]],
 ) -> None:
-    """The error says what happened, and no more."""
+    """The error states what happened, and no more."""
     assert error.code in efa.errors.codes()
     assert "\n" not in str(error)
     assert error.cure, f"no cure: {error}"

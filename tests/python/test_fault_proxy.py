@@ -1,4 +1,4 @@
-"""The fault proxy does what it says, in the words of each service."""
+"""The fault proxy does what it promises, in the words of each service."""
 
 from __future__ import annotations
 

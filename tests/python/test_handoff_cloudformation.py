@@ -127,7 +127,7 @@ def digest(form: dict[str, Any]) -> str:
 
 
 def as_type(plan: efa.Plan, least: efa.Plan, name: str) -> efa.Plan:
-    """The plan for a type that the stand-in does not offer; `least` says no more than it must."""
+    """The plan for a type that the stand-in does not offer; `least` states no more than it must."""
     form = json.loads(plan.to_json())
     kind = efa.Catalog.bundled()[name]
     form.pop("sha256")
@@ -216,7 +216,7 @@ def test_our_rules_see_what_cfn_lint_does_not(cloud: Cloud) -> None:
         assert errors == [], f"cfn-lint sees {finding} by now: {errors}"
 
 
-#: What is another each time, or says when.
+#: What is another each time, or states when.
 _CHANCE = {
     "AmiLaunchIndex",
     "AttachTime",
@@ -316,7 +316,7 @@ def test_a_bucket_and_a_log_group_go_with_the_stack(stacks: Stacks) -> None:
     assert reads["Resource"] == [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
     assert stacks.everything()["log-group"] == ["/aws/ssm/efa-sdk-train"]
 
-    # S3 keeps a bucket that is not empty, and the stack says so.
+    # S3 keeps a bucket that is not empty, and the stack states this.
     s3.put_object(Bucket=bucket, Key="setup.sh", Body=b"true")
     stacks.cloudformation.delete_stack(StackName="train")
     assert stacks.settled() == "DELETE_FAILED"

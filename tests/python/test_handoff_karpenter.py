@@ -290,7 +290,7 @@ def test_what_is_refused(cloud: Cloud, prepared: Callable[..., efa.Plan]) -> Non
     assert refused.value.code == "handoff.not_prepared"
 
 
-#: What breaks an EC2NodeClass or a NodePool, and a part of what the CRD says to it.
+#: What breaks an EC2NodeClass or a NodePool, and a part of what the CRD reports of it.
 BROKEN: list[tuple[int, str, Callable[[dict[str, Any]], object]]] = [
     (0, "placementGroupName", lambda s: s.update(placementGroupName="x")),
     (0, "'spec' was unexpected", lambda s: s.update(spec=None)),
@@ -463,7 +463,7 @@ spec:
 
 
 def test_the_communitys_recipe() -> None:
-    """The schema refuses its EC2NodeClass and takes its NodePool; `check` says what is wrong."""
+    """The schema refuses its EC2NodeClass and takes its NodePool; `check` states what is wrong."""
     node_class, node_pool = documents(RECIPE)
     said = "\n".join(refusals(node_class))
     for part in ("placementGroupName", "'spec'", "amiSelectorTerms"):
@@ -525,7 +525,7 @@ def test_eksctl_is_refused_where_its_interfaces_are_wrong(
 
 
 def test_versions_are_those_that_were_tested(prepared: Callable[..., efa.Plan]) -> None:
-    """The documents say what the data in tests/data is of, and cel-python is the pinned one."""
+    """The documents state what the data in tests/data is of, and cel-python is the pinned one."""
     plan = prepared("p4d.24xlarge")
     for text, version, data in [
         (

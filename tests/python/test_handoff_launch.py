@@ -21,7 +21,7 @@ TERRAFORM = Path(__file__).parents[1] / "data" / "terraform" / "aws_launch_templ
 
 
 def slots(interfaces: Any) -> set[tuple[int, int, str]]:
-    """Card, device and type of each interface of EC2's or of ours."""
+    """Card, device and type of each interface of EC2's answer or of a layout."""
     found = set()
     for i in interfaces:
         if isinstance(i, efa.NetworkInterface):

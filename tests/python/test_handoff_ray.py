@@ -57,7 +57,7 @@ def ray_environment(cloud: Cloud, tmp_path: pathlib.Path) -> dict[str, str]:
 
 
 def judged(texts: list[str], environment: dict[str, str], *more: str) -> list[dict[str, Any]]:
-    """What Ray says of each document."""
+    """What Ray reports of each document."""
     done = subprocess.run(
         [sys.executable, str(JUDGE), *more],
         input=json.dumps(texts),
@@ -142,7 +142,7 @@ def test_resources_are_what_ray_finds(cloud: Cloud, ray_environment: dict[str, s
     plans = [prepared(cloud, t, name=t.split(".")[0]) for t in LAYOUT_CLASSES]
     texts = [plan.to_ray_yaml(efa_sdk="https://example.com/efa_sdk.whl") for plan in plans]
     answers = judged([without_resources(text) for text in texts], ray_environment)
-    # What it finds where a file says nothing is what efa-sdk writes, but for the kind of
+    # What it finds where a file states nothing is what efa-sdk writes, but for the kind of
     # accelerator.
     for text, answer in zip(texts, answers, strict=True):
         (found,) = [r for name, r in answer["resources"].items() if name != "head"]
@@ -205,8 +205,8 @@ def _config(document: dict[str, Any]) -> dict[str, Any]:
 
 
 ONLY = "subnets and security groups must ONLY be given in each NetworkInterface"
-#: A change, what Ray says of it (None: nothing), and what we find beyond the unchanged file's
-#: findings (None: it is not to be seen in the file, and that is said).
+#: A change, what Ray reports of it (None: nothing), and what we find beyond the unchanged file's
+#: findings (None: it is not to be seen in the file, and that is stated).
 REFUSALS: dict[str, tuple[Change, str | None, str | None]] = {
     "groups with interfaces": (
         lambda d: _config(d).update(SecurityGroupIds=["sg-1"]),

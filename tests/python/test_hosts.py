@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("hosts")
 RATE_MBIT = 100
 PORT = 5000
 
-#: Sends back what comes, and says when it is ready to.
+#: Sends back what comes, and states when it is ready to.
 ECHO = f"""
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -33,7 +33,7 @@ REMOVED = [
 
 @pytest.fixture
 def client(cloud: Cloud) -> efa.Client:
-    """One that looks often."""
+    """One that polls often."""
     cloud.stand_in.transition_describes = 0
     return cloud.connect(poll_interval_s=0.01)
 

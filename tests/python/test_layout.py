@@ -98,7 +98,7 @@ def test_part_of_the_efa(efa_count: int, notation: str) -> None:
     layout = CATALOG["p5.48xlarge"].layout(efa=efa_count)
     assert (layout.notation, layout.efa_count) == (notation, efa_count)
     partial = [note for note in layout.notes if f"{efa_count} of 32" in note]
-    assert bool(partial) == (efa_count < 32), "a part is said aloud"
+    assert bool(partial) == (efa_count < 32), "a part is stated"
 
 
 def test_public_ip_choices_and_their_consequences() -> None:

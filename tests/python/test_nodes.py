@@ -1,4 +1,4 @@
-"""What a client says of running nodes: which clusters, how near, and what a script did on them."""
+"""What a client reports of running nodes: clusters, distances, and what a script did on them."""
 
 from __future__ import annotations
 

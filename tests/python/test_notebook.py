@@ -97,7 +97,7 @@ def test_the_heatmap_has_a_cell_for_each_direction_of_each_pair(executed: Record
     html = html_of(executed, "report")
     titles = re.findall(r'<td[^>]* title="([^"]*) to ([^"]*): ([^"]*)"', html)
     assert len({(low, high) for low, high, _ in titles}) == len(titles) == 2 * PAIRS
-    # A pair may fail on a machine that is very busy: the cells say what the rows say.
+    # A pair may fail on a machine that is very busy: the cells state what the rows state.
     rates = [said for _, _, said in titles if said.endswith(" Gbit/s")]
     assert len(rates) == 2 * left_behind(executed)["measured"] > 0
 

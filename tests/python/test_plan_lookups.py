@@ -36,7 +36,7 @@ def test_names_that_begin_like_ids_are_names(cloud: Cloud) -> None:
     assert cloud.plan(**names).subnet_ids == [subnet]
     cloud.ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": "vpc-prod"}])
     assert cloud.plan(subnet=None, vpc="vpc-prod").subnet_ids
-    # A typing error of an id is looked up as a name, and the cure says so.
+    # A typing error of an id is looked up as a name, and the cure states this.
     for field, text in (("subnet", subnet[:-1]), ("vpc", "vpc-1"), ("security_group", "sg-1")):
         error = raised(lambda field=field, text=text: cloud.plan(**{field: text}))  # type: ignore[misc]
         check(error, "plan.resource_not_found", field=field, value=text)

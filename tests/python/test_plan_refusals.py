@@ -1,4 +1,4 @@
-"""`plan` refuses what EC2 would refuse later, and says what to do about it."""
+"""`plan` refuses what EC2 would refuse later, and states what to do about it."""
 
 from __future__ import annotations
 

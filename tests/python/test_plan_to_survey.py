@@ -32,7 +32,7 @@ def test_the_example_accepts_refuses_and_replaces() -> None:
     )
     printed = done.stdout
     assert done.returncode == 0, f"{printed}\n{done.stderr}"
-    # The doctor on each host says what the plan said, before and after.
+    # The doctor on each host reports what the plan stated, before and after.
     assert len(re.findall(rf"  {INSTANCE}: usable, 2 of 2 EFA devices\n", printed)) == 8
     assert "interfaces     c6in.32xlarge save-ips: 3 interfaces, 2 EFA, 1 IP" in printed
     launched, dies, replaced = re.split(

@@ -157,10 +157,10 @@ QUOTAS = ["VcpuLimitExceeded", "InstanceLimitExceeded", "OptInRequired", "AuthFa
 @pytest.mark.parametrize("code", QUOTAS)
 def test_known_refusals_have_a_cure(cloud: Cloud, code: str) -> None:
     plan = cloud.plan()
-    cloud.stand_in.fail("RunInstances", code, "as EC2 says")
+    cloud.stand_in.fail("RunInstances", code, "as EC2 words it")
     error = raised(lambda: cloud.client.apply(plan))
     assert (error.ec2_code, error.retryable) == (code, False)
-    assert "as EC2 says" in error.message
+    assert "as EC2 words it" in error.message
     assert error.cure
 
 

@@ -68,7 +68,7 @@ class Call:
 
 
 class Actor:
-    """A node: what it does when it is asked to relay, and whether it says that it is there."""
+    """A node: what it does when it is asked to relay, and whether it reports that it is there."""
 
     def __init__(self, ray: FakeRay, how: str) -> None:
         self.ray, self.how = ray, how

@@ -1,4 +1,4 @@
-"""Lists and texts that notebooks show as tables, and what a client says that it is."""
+"""Lists and texts that notebooks show as tables, and how a client describes itself."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def test_a_client_says_what_it_is_and_no_secret() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"architecture": "aarch64"}, "EC2 says arm64"),
-        ({"architecture": "amd64"}, "EC2 says x86_64"),
-        ({"architecture": "ARM64 "}, "EC2 says arm64"),
-        ({"architecture": ""}, "EC2 says x86_64 or arm64"),
+        ({"architecture": "aarch64"}, "write arm64, as EC2 does"),
+        ({"architecture": "amd64"}, "write x86_64, as EC2 does"),
+        ({"architecture": "ARM64 "}, "write arm64, as EC2 does"),
+        ({"architecture": ""}, "write x86_64 or arm64, as EC2 does"),
         ({"name": []}, "None takes every type"),
     ],
 )

@@ -1,6 +1,6 @@
 """Probes on software EFA devices: the real efa provider, both libfabrics, every operation.
 
-The table at the end of the run says which cells ran, with every byte compared.
+The table at the end of the run states which cells ran, with every byte compared.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def test_devices_that_lack_a_capability(without: list[str]) -> None:
         for operation, result in zip(operations, found, strict=True):
             assert result["code"] == "fabric.unsupported_operation"
             assert f"has no operation {operation} here: it lacks FI_" in result["message"]
-            # It names nothing as lacking that it says it has.
+            # It names nothing as lacking that it reports to have.
             lacks, has_ = result["message"].split(" lacks ")[1].split(": it has ")
             named = set(lacks.split(", "))
             assert not named & {"FI_SEND", "FI_RECV", *has_.split(";")[0].split(", ")}, result
@@ -323,7 +323,7 @@ def test_default_sizes_fit_efa_direct() -> None:
 
 
 class Fault:
-    """What happens to a probe between two hosts, and what both sides are to say of it."""
+    """What happens to a probe between two hosts, and what both sides are to report of it."""
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ def test_a_slow_rail_costs_its_own_share_only(libfabric: str) -> None:
         slow = host.devices[2].name
     together = [rail["together"] for rail in report["rails"]]
     assert report["aggregate_gbps"] == pytest.approx(sum(measure["gbps"] for measure in together))
-    # What all bytes over the time of the slowest would say.
+    # What all bytes over the time of the slowest would give.
     diluted = sum(measure["bytes"] for measure in together) * 8e-9 / report["together_s"]
     assert report["aggregate_gbps"] > 1.1 * diluted, (diluted, report)
     # The others kept sending next to it until it was measured.

@@ -732,7 +732,7 @@ case("launch.volume_size")(
 
 
 def volume(**ebs: Any) -> Callable[[Scene], Any]:
-    """A launch with one more volume, of 200 GiB unless it says otherwise."""
+    """A launch with one more volume, of 200 GiB unless it states otherwise."""
     mapping = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 200, "VolumeType": "gp3", **ebs}}
     return lambda s: s.run(BlockDeviceMappings=[mapping])
 

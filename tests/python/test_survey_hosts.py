@@ -125,7 +125,7 @@ Note = Callable[[Surveyed], SurveyReport]
 def in_three_tries(cluster: RayHosts, case: Callable[[], None]) -> None:
     """Two processors stand in for six machines: what else runs here can look like a slow host.
 
-    A survey that says so is made again; the table says how often. One that always does fails.
+    A survey that states this is made again; the table states how often. One that always does fails.
     """
     for left in (2, 1, 0):
         try:

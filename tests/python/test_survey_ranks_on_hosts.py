@@ -67,7 +67,7 @@ def ended(process: subprocess.Popen[str], within_s: float = DEADLINE_S) -> Ended
 
 
 def wait_for_a_round(rank_0: subprocess.Popen[str]) -> None:
-    """The progress of rank 0 says that a round is over, so that every rank joined that will."""
+    """The progress of rank 0 reports that a round is over, so that every rank joined that will."""
     assert rank_0.stderr is not None
     for line in rank_0.stderr:
         if line.startswith("round ") and not line.startswith("round 0 "):

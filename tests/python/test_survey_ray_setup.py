@@ -1,4 +1,4 @@
-"""What a survey on Ray says when efa_sdk is not the same on every node: no Ray is needed."""
+"""What a survey on Ray reports when efa_sdk is not the same on every node: no Ray is needed."""
 
 from __future__ import annotations
 

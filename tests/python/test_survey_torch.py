@@ -85,7 +85,7 @@ class NewStore(OldStore):
 
 
 class WatchedStore(NewStore):
-    """Says which keys were taken away."""
+    """States which keys were taken away."""
 
     def __init__(self) -> None:
         super().__init__()

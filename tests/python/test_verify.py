@@ -208,7 +208,7 @@ def test_tags_that_no_longer_record_the_plan(
     cluster = cloud.client.apply(plan)
     for index in which:
         change(cloud, cluster.instances[index].instance_id, key)
-    if key == "Name":  # EC2's display name says nothing of the plan: anyone may change it
+    if key == "Name":  # EC2's display name states nothing about the plan: anyone may change it
         assert cloud.client.verify("train").is_as_planned
         return
     error = raised(lambda: cloud.client.verify("train"))
@@ -234,7 +234,7 @@ def test_against_another_plan(cloud: Cloud) -> None:
     assert ("interface", f"{first} card 0 device 0", "efa", "interface") in found(report)
     assert ("interface", f"{first} card 1 device 1", "efa-only", "missing") in found(report)
     assert ("interface", f"{first} card 1 device 0", "none", "efa-only") in found(report)
-    assert cloud.client.verify("train").is_as_planned, "its own tags say otherwise"
+    assert cloud.client.verify("train").is_as_planned, "its own tags state otherwise"
 
 
 def test_the_placement_group_is_compared(cloud: Cloud) -> None:

@@ -57,7 +57,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A machine with the given `/etc/os-release`, or `None` (said aloud) where there can be none.
+    /// A machine with the given `/etc/os-release`, or `None` (printed) where there can be none.
     pub(crate) fn new(name: &str, os_release: &str) -> Option<Self> {
         if OBSTACLE.is_some() {
             return None;

@@ -1,4 +1,4 @@
-//! What the bootstrap refuses to install, and how it says what failed.
+//! What the bootstrap refuses to install, and how it reports what failed.
 
 use efa_core::spec::Bootstrap;
 

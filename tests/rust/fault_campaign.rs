@@ -1,5 +1,5 @@
 //! Every call of the verbs that change AWS, disturbed in every way: what is healed, and what the
-//! error says. Proof by exhaustion, on the AWS in memory.
+//! error states. Proof by exhaustion, on the AWS in memory.
 //!
 //! After each disturbance another client finishes the job. The end state is then that of an
 //! undisturbed run, nothing is left after `destroy`, and nothing of another owner has changed. What
@@ -249,7 +249,7 @@ async fn killed(aws: &Failing<FakeAws>, fault: &Fault) {
     }
 }
 
-/// The error says what happened, and no more.
+/// The error states what happened, and no more.
 fn honest(
     fault: &Fault,
     aws: &Failing<FakeAws>,

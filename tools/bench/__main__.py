@@ -77,7 +77,7 @@ def measure_apart(group: str, seconds: float, options: argparse.Namespace) -> Re
         finally:
             kill_group(process)
         if status != 0 or not path.exists():
-            why = f"the group failed ({status}); its output says why"
+            why = f"the group failed ({status}); its output has the reason"
             return Result(group, group, "", [Row.failed(group, why)])
         made = json.loads(path.read_text())
         rows = [Row.from_json(row) for row in made["rows"]]

@@ -25,8 +25,8 @@ TITLE = "Messages over libfabric"
 ABOUT = """
 Two processes, the serving one pinned to the first processor and the measuring one to the second, on
 Debian's libfabric 1.17. Latency is half of the mean round trip over a fixed number of round trips.
-fi_pingpong's includes connecting, about 1 % of it. fabric_peer (tools/bench/fabric_peer.c) is a C
-program of ours with the calls of fabtests' fi_rdm_pingpong and fi_rdm_bw, which no registry offers;
+fi_pingpong's includes connecting, about 1 % of it. fabric_peer (tools/bench/fabric_peer.c) is our
+own C program with the calls of fabtests' fi_rdm_pingpong and fi_rdm_bw, which no registry offers;
 its bandwidth has 64 messages in flight, and so has efa-sdk's. MPI is MPICH of PyPI with its own
 libfabric, the same shape (mpi_peer.c). Devices of efa are software, on the same two processors.
 """
@@ -166,7 +166,7 @@ def pingpong_us(output: str, size: int) -> float:
         raise RunFailed(f"no row in the output of fi_pingpong: {output.strip()[-300:]!r}")
     mb_per_s, latency_us = float(rows[-1][5]), float(rows[-1][6])
     # Both have two digits after the point, and one is the size over the other: the larger
-    # one says more.
+    # one shows more.
     return size / mb_per_s if mb_per_s > latency_us else latency_us
 
 
@@ -426,7 +426,7 @@ def waiting_rows(
 
 
 def amount_of(size: int) -> str:
-    """Bytes as people say them."""
+    """Bytes as people write them."""
     for unit, bytes_of in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= bytes_of:
             return f"{size // bytes_of} {unit}"

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import time
 
-#: Of the fixed work whose time says how steady the machine is.
+#: Of the fixed work whose time states how steady the machine is.
 STEADY_BYTES = bytes(1 << 20)
 STEADY_BLOCKS = 8
 STEADY_SAMPLES = 25

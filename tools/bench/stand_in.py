@@ -22,7 +22,7 @@ def served(*arguments: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def standing_in(*arguments: str) -> Iterator[dict[str, Any]]:
-    """What `python -m efa_sdk.testing --json` says of a stand-in that ends with the block."""
+    """What `python -m efa_sdk.testing --json` states of a stand-in that ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "efa_sdk.testing", "--json", "--seed", "1", *arguments],
         stdin=subprocess.DEVNULL,

@@ -19,9 +19,9 @@ FEWEST_ROUNDS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One measurement of ours, in rounds, with those of peers in the same rounds.
+    """One measurement of efa-sdk, in rounds, with those of peers in the same rounds.
 
-    The goal is for the ratio, ours over the peer's; without a peer for ours, in its unit.
+    The goal is for the ratio, efa-sdk's over the peer's; without a peer for the value, in its unit.
     """
 
     #: Such as "one-way latency, shm, 64 B".
@@ -55,7 +55,7 @@ class Row:
 
     @property
     def judged(self) -> list[float]:
-        """What the goal is about: the ratio of each round, or ours where there are no peers."""
+        """What the goal is about: the ratio of each round, or the values without peers."""
         if not self.peers:
             return [value for value in self.ours if value is not None]
         peer = self.peer

@@ -135,7 +135,7 @@ def run(case: Case) -> tuple[str, bool]:
 
 
 def _payload(printed: str) -> int:
-    """Bytes that the program says it compared."""
+    """Bytes that the program reports it compared."""
     if ranks := re.findall(r"sent (\d+) bytes, all right", printed):
         return sum(int(count) for count in ranks)
     last = (printed.strip().splitlines() or [""])[-1]
@@ -148,7 +148,7 @@ def _version(client: str) -> str:
 
 
 def install() -> None:
-    """The clients, as their hashes say."""
+    """The clients, as their hashes state."""
     wanted = (HERE / "requirements.txt").read_text()
     stamp = VENV / "requirements.txt"
     if stamp.is_file() and stamp.read_text() == wanted:

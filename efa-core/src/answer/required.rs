@@ -1,4 +1,4 @@
-//! The error of an answer that lacks what AWS always says.
+//! The error of an answer that lacks what AWS always reports.
 
 use crate::error::{Code, Error, Result};
 

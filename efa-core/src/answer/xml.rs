@@ -55,7 +55,7 @@ impl<'d> Element<'d> {
         self.child(name).map(|child| child.text().to_owned())
     }
 
-    /// The same, where it says something: EC2 answers "none" with an empty string in places.
+    /// The same, where it reports something: EC2 answers "none" with an empty string in places.
     pub(super) fn non_empty(self, name: &str) -> Option<String> {
         self.string(name).filter(|text| !text.is_empty())
     }

@@ -25,7 +25,7 @@ pub(super) fn absent<T>(answer: Result<T>, code: &str) -> Result<Option<T>> {
     }
 }
 
-/// Our error for a failed call of `action`, which was sent as `attempts` says; a call that only
+/// Our error for a failed call of `action`, which was sent as `attempts` states; a call that only
 /// reads is not counted.
 pub(super) fn from_sdk<E>(
     error: SdkError<E>,

@@ -21,14 +21,14 @@ pub struct ConnectOptions {
     pub access_key: Option<AccessKey>,
     /// Whom to ask for credentials, and again when those that it gave expire.
     pub credentials: Option<SharedCredentialsProvider>,
-    /// A role to call as, which is assumed with the credentials that the fields above say, and
+    /// A role to call as, which is assumed with the credentials that the fields above state, and
     /// again before it expires.
     pub assume_role: Option<AssumeRole>,
 }
 
 impl ConnectOptions {
-    /// For the EC2 stand-in at `endpoint_url`: its region and its made-up credentials, so that
-    /// no real ones are sent to it.
+    /// Creates options for the EC2 stand-in at `endpoint_url`: its region and its made-up
+    /// credentials, so that no real ones are sent to it.
     pub fn stand_in(endpoint_url: impl Into<String>) -> Self {
         Self {
             region: Some("us-east-1".to_owned()),
@@ -66,7 +66,7 @@ pub struct AccessKey {
 }
 
 impl AccessKey {
-    /// The key with this id and secret.
+    /// Creates the key with this id and secret.
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -75,7 +75,7 @@ impl AccessKey {
         }
     }
 
-    /// A temporary key, as STS gives it, with its session token.
+    /// Creates a temporary key, as STS gives it, with its session token.
     #[must_use]
     pub fn with_session_token(mut self, token: impl Into<String>) -> Self {
         self.session_token = Some(token.into());
@@ -104,7 +104,7 @@ pub struct AssumeRole {
 }
 
 impl AssumeRole {
-    /// The role with this ARN, in a session named `efa-sdk`.
+    /// Creates the role with this ARN, in a session named `efa-sdk`.
     pub fn new(role_arn: impl Into<String>) -> Self {
         Self {
             role_arn: role_arn.into(),

@@ -46,7 +46,7 @@ fn cure_among(name: &str, why: &str, known: &[Profile]) -> String {
     format!("give it keys (aws configure --profile {name}), a role or a sign-in, or choose another")
 }
 
-/// The profiles of one of the files: where this variable says, or in the folder of the CLI.
+/// The profiles of one of the files: where this variable states, or in the folder of the CLI.
 fn read(variable: &str, file: &str) -> Vec<Profile> {
     let path = env::var_os(variable).map(PathBuf::from);
     let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".aws").join(file));

@@ -1,6 +1,6 @@
 //! Answers that [`crate::answer`] reads: the SDK gets an empty document of the same name in their place.
 //!
-//! What this crate cannot read goes on to the SDK as it came, whose error then says what it is.
+//! What this crate cannot read goes on to the SDK as it came, whose error then states what it is.
 
 use std::fmt;
 use std::pin::Pin;

@@ -15,7 +15,7 @@ use super::errors::{self, Source};
 use super::options::{AssumeRole, ConnectOptions};
 use crate::error::{Code, Error, Result};
 
-/// How often a call is sent before its error is the caller's, unless `AWS_MAX_ATTEMPTS` says.
+/// How often a call is sent before its error is the caller's, unless `AWS_MAX_ATTEMPTS` is set.
 const ATTEMPTS: u32 = 5;
 
 /// [`Ec2`](crate::ec2::Ec2), [`Iam`](crate::iam::Iam), [`Ssm`](crate::ssm::Ssm) and [`Account`](crate::account::Account)
@@ -91,7 +91,7 @@ impl AwsSdk {
         };
         if let Some(role) = &options.assume_role {
             region(&config)?;
-            // A role cannot be assumed without them, and what STS would say of that is dark.
+            // A role cannot be assumed without them, and what STS would report of that is dark.
             errors::check_credentials(&config, source).await?;
             config = assumed(config, role).await;
             source = Source::Role(&role.role_arn);
@@ -99,8 +99,8 @@ impl AwsSdk {
         Self::over(&config, source).await
     }
 
-    /// Over a configuration of the AWS SDK for Rust, as `aws_config` loads it: its region,
-    /// credentials, endpoint, retries and time limits. Calls none of the services.
+    /// Creates it over a configuration of the AWS SDK for Rust, as `aws_config` loads it: its
+    /// region, credentials, endpoint, retries and time limits. Calls none of the services.
     ///
     /// # Errors
     /// `ec2.no_region` or `ec2.no_credentials`.

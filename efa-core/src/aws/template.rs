@@ -179,7 +179,7 @@ fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
             metadata.and_then(|m| m.http_endpoint.as_ref())
                 == Some(&sdk::LaunchTemplateInstanceMetadataEndpointState::Disabled),
         ),
-        // The subnet says it.
+        // The subnet states it.
         (
             "MetadataOptions.HttpProtocolIpv6=enabled",
             metadata.and_then(|m| m.http_protocol_ipv6.as_ref())

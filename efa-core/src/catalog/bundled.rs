@@ -63,9 +63,10 @@ struct Cards {
 }
 
 impl Catalog {
-    /// The catalog inside this crate: the snapshot of every EFA type of `DescribeInstanceTypes`
-    /// (303), and the rows kept by hand for types that the snapshot lacks. Both count in
-    /// [`len`](Self::len); [`InstanceType::origin`] distinguishes them. No I/O; parsed once.
+    /// Returns the catalog inside this crate: the snapshot of every EFA type of
+    /// `DescribeInstanceTypes` (303), and the rows kept by hand for types that the snapshot lacks.
+    /// Both count in [`len`](Self::len); [`InstanceType::origin`] distinguishes them. No I/O;
+    /// parsed once.
     #[must_use]
     pub fn bundled() -> &'static Self {
         static BUNDLED: OnceLock<Catalog> = OnceLock::new();

@@ -71,7 +71,7 @@ pub struct NetworkCard {
 }
 
 /// One EC2 instance type: plain data, all of it from `DescribeInstanceTypes` unless a field
-/// says otherwise. Names follow the API.
+/// states otherwise. Names follow the API.
 ///
 /// ```
 /// use efa_core::Catalog;
@@ -102,7 +102,7 @@ pub struct InstanceType {
     /// Memory, in MiB.
     pub memory_mib: u64,
     /// All disks of the instance store together, in GB; 0 without an instance store, `None` where
-    /// EC2 does not say.
+    /// EC2 does not report it.
     #[serde(default)]
     pub instance_storage_gb: Option<u64>,
     /// Processor architectures.
@@ -171,7 +171,8 @@ impl InstanceType {
         self.default_vcpus.checked_div(self.default_cores?)
     }
 
-    /// A type of which nothing is known but the name, and RDMA support, which goes by family.
+    /// Creates a type of which nothing is known but the name, and RDMA support, which goes by
+    /// family.
     #[must_use]
     pub fn unknown(name: &str) -> Self {
         let (rdma_read, rdma_write) = rdma::support(family(name));
@@ -204,20 +205,20 @@ impl InstanceType {
         }
     }
 
-    /// The family, such as `p5` or `u7in-16tb`: what stands before the dot.
+    /// Returns the family, such as `p5` or `u7in-16tb`: what stands before the dot.
     #[must_use]
     pub fn family(&self) -> &str {
         family(&self.name)
     }
 
-    /// Memory, in GiB.
+    /// Returns the memory, in GiB.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // 2^53 MiB is more than any instance has
     pub fn memory_gib(&self) -> f64 {
         self.memory_mib as f64 / 1024.0
     }
 
-    /// The network card with this index.
+    /// Returns the network card with this index.
     #[must_use]
     pub fn card(&self, index: CardIndex) -> Option<&NetworkCard> {
         self.network_cards
@@ -225,13 +226,13 @@ impl InstanceType {
             .find(|card| card.network_card_index == index)
     }
 
-    /// Whether it has more than one network card.
+    /// Returns whether it has more than one network card.
     #[must_use]
     pub fn multi_card(&self) -> bool {
         self.network_cards.len() > 1
     }
 
-    /// Whether a card exists and takes interfaces of this type.
+    /// Returns whether a card exists and takes interfaces of this type.
     ///
     /// Where EC2 does not report what the card takes, every card takes `interface`, and EFA goes
     /// by the counts: with as many EFAs as cards every card has one, with fewer card 0 has none.
@@ -254,20 +255,21 @@ impl InstanceType {
         }
     }
 
-    /// Whether a cluster placement group takes it. Of the EFA types only vt1.24xlarge does not.
+    /// Returns whether a cluster placement group takes it. Of the EFA types only vt1.24xlarge does
+    /// not.
     #[must_use]
     pub fn supports_cluster_placement(&self) -> bool {
         self.placement_strategies
             .contains(&PlacementStrategy::Cluster)
     }
 
-    /// Whether it can be bought as spot.
+    /// Returns whether it can be bought as spot.
     #[must_use]
     pub fn supports_spot(&self) -> bool {
         self.usage_classes.contains(&UsageClass::Spot)
     }
 
-    /// Whether it can be bought as a Capacity Block.
+    /// Returns whether it can be bought as a Capacity Block.
     #[must_use]
     pub fn supports_capacity_block(&self) -> bool {
         self.usage_classes.contains(&UsageClass::CapacityBlock)

@@ -21,7 +21,7 @@ const SIZES: [&str; 7] = [
 ];
 
 impl Catalog {
-    /// What this name stands for. Types without EFA are those of the bundled data, for live
+    /// Returns what this name stands for. Types without EFA are those of the bundled data, for live
     /// catalogs too.
     ///
     /// ```
@@ -44,8 +44,8 @@ impl Catalog {
         }
     }
 
-    /// At most three names of known types that differ from `name` by few letters, with EFA or
-    /// without, nearest first.
+    /// Returns at most three names of known types that differ from `name` by few letters, with EFA
+    /// or without, nearest first.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Vec<&str> {
         let name = name.trim();
@@ -104,7 +104,7 @@ impl Catalog {
         }
     }
 
-    /// The date of the bundled data: what EC2 added later is unknown here.
+    /// Returns the date of the bundled data: what EC2 added later is unknown here.
     #[must_use]
     pub fn bundled_date() -> &'static str {
         Self::bundled().source().date.as_deref().unwrap_or_default()

@@ -15,14 +15,14 @@ pub(super) fn instance_types() -> Vec<InstanceType> {
 }
 
 /// EC2 instance types guide, page ac: 96 vCPUs, 48 cores, 768 GiB, 8 Habana Gaudi
-/// HL-205 of 32 GiB, `4x 100 Gigabit`, 4 cards, 60 interfaces, 50 addresses. The same page says that it has no
-/// EFA; the EC2 User Guide (efa, using-eni) says that it has.
+/// HL-205 of 32 GiB, `4x 100 Gigabit`, 4 cards, 60 interfaces, 50 addresses. The same page states that it has no
+/// EFA; the EC2 User Guide (efa, using-eni) states that it has.
 fn dl1() -> InstanceType {
     InstanceType {
         origin: Origin::Override(
             "EC2 instance types guide (ac), EC2 User Guide (efa, using-eni); assumed: 4 EFA as it has 4 cards, \
              15 interfaces per card of 60, placement strategies of its generation. The instance types guide \
-             says that it has no EFA"
+             states that it has no EFA"
                 .to_owned(),
         ),
         default_vcpus: 96,

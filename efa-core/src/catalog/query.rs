@@ -6,7 +6,7 @@ use super::instance_type::InstanceType;
 use crate::error::{Code, Error, Result};
 use crate::types::{Architecture, Gbps};
 
-/// Conditions for [`Catalog::find`](crate::Catalog::find): all that are set must hold, and the
+/// The conditions for [`Catalog::find`](crate::Catalog::find): all that are set must hold, and the
 /// default holds for every type.
 ///
 /// Patterns have EC2's wildcards: `*` for any text, `?` for one character, `\` before a
@@ -175,7 +175,7 @@ fn check_architecture(word: &str) -> Result<()> {
     };
     let message = format!("architecture is '{word}', which EC2 does not use");
     Err(Error::new(Code::CatalogInvalidQuery, message)
-        .with_cure(format!("EC2 says {ec2s}"))
+        .with_cure(format!("write {ec2s}, as EC2 does"))
         .with_context("field", "architecture")
         .with_context("value", word)
         .with_context("limit", "x86_64 or arm64"))

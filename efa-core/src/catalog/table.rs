@@ -14,9 +14,9 @@ const HEAD: [&str; 7] = [
     "Gbps",
 ];
 
-/// A table with aligned columns, one line per type: vCPUs, cores, memory in GiB, the number of
-/// EFA interfaces and of network cards, and the network bandwidth in Gbps. `-` stands for what
-/// EC2 does not say.
+/// Returns a table with aligned columns, one line per type: vCPUs, cores, memory in GiB, the number
+/// of EFA interfaces and of network cards, and the network bandwidth in Gbps. `-` stands for what
+/// EC2 does not report it.
 ///
 /// ```
 /// use efa_core::Catalog;
@@ -49,7 +49,7 @@ pub fn instance_type_table(types: &[&InstanceType]) -> String {
     text
 }
 
-/// The same table for a notebook.
+/// Returns the same table for a notebook.
 ///
 /// # Examples
 /// ```

@@ -94,7 +94,7 @@ impl Clusters {
 }
 
 impl Summary {
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())

@@ -15,7 +15,7 @@ pub(crate) enum Next {
     Destroy,
 }
 
-/// One cause: the codes that say so, whether the same call can succeed later without a change,
+/// One cause: the codes that state this, whether the same call can succeed later without a change,
 /// the cure, and what comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cause {

@@ -19,10 +19,10 @@ use crate::spec::SecurityGroupChoice;
 const GROUP: &str = "\u{7f}group\u{7f}";
 
 impl Plan {
-    /// A bash script of AWS CLI commands that makes what [`apply`](crate::Client::apply) makes:
-    /// the groups and the role that do not exist, then one launch, checked by a dry run first. It
-    /// goes to the plan's first subnet only, and is not to be run twice; the cluster carries the
-    /// same tags, so that `verify` and `destroy` know it.
+    /// Returns a bash script of AWS CLI commands that makes what [`apply`](crate::Client::apply)
+    /// makes: the groups and the role that do not exist, then one launch, checked by a dry run
+    /// first. It goes to the plan's first subnet only, and is not to be run twice; the cluster
+    /// carries the same tags, so that `verify` and `destroy` know it.
     #[must_use]
     pub fn to_cli(&self) -> String {
         let mut script = Script::new(self);
@@ -284,7 +284,7 @@ const ADDRESSES: &str = r#"for instance in $instances; do
     aws ec2 associate-address --allocation-id "$address" --network-interface-id "$interface"
 done"#;
 
-/// The RunInstances request that `apply` sends, with a token and a tag that say where it is from.
+/// The RunInstances request that `apply` sends, with a token and a tag that state where it is from.
 /// The AWS CLI encodes the user data itself.
 fn run_instances(plan: &Plan, part: usize) -> RunInstances {
     let mut launch = plan.launch(GROUP, &plan.subnet().subnet_id);

@@ -21,9 +21,9 @@ use template::Template;
 const RESOURCE_LIMIT: usize = 500;
 
 impl Plan {
-    /// A CloudFormation template of everything that [`apply`](crate::Client::apply) would make,
-    /// and the launch template that the instances come from. Nothing has to exist; what the plan
-    /// uses and does not make is a parameter with the plan's value as its default.
+    /// Returns a CloudFormation template of everything that [`apply`](crate::Client::apply) would
+    /// make, and the launch template that the instances come from. Nothing has to exist; what the
+    /// plan uses and does not make is a parameter with the plan's value as its default.
     ///
     /// A stack launches its instances one by one: unlike `apply` it has no launch of all or none,
     /// and rolls back when one finds no capacity. Deploy it with `CAPABILITY_NAMED_IAM` where the

@@ -30,7 +30,7 @@ pub struct EksctlOptions {
 }
 
 impl EksctlOptions {
-    /// Options for this EKS cluster.
+    /// Creates options for this EKS cluster.
     pub fn new(cluster: impl Into<String>) -> Self {
         Self {
             cluster: cluster.into(),
@@ -40,7 +40,8 @@ impl EksctlOptions {
 }
 
 impl Plan {
-    /// A ClusterConfig with one managed node group for `eksctl create nodegroup --config-file`.
+    /// Returns a ClusterConfig with one managed node group for `eksctl create nodegroup
+    /// --config-file`.
     ///
     /// eksctl derives the interfaces from the number of network cards: `efa` on each of them, on
     /// device 0 of card 0 and device 1 of the others, each with an IP address. The document is
@@ -49,7 +50,7 @@ impl Plan {
     /// # Errors
     /// `handoff.not_prepared` for a group that does not exist yet; `handoff.invalid_option`;
     /// `handoff.not_possible` where the interfaces would be wrong or fewer than planned, and for what
-    /// eksctl cannot say: Elastic IPs, a public address, a tenancy (a reservation's, too), a placement
+    /// eksctl cannot state: Elastic IPs, a public address, a tenancy (a reservation's, too), a placement
     /// group by its id; in an IPv6-only subnet; and for a plan without a placement group or reservation: eksctl then makes a
     /// group.
     pub fn to_eksctl(&self, options: &EksctlOptions) -> Result<String> {

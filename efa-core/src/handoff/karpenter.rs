@@ -27,8 +27,9 @@ pub(crate) use options::EFA_RESOURCE;
 pub const TESTED_KARPENTER_VERSION: &str = "1.14.1";
 
 impl Plan {
-    /// Karpenter's manifests for this plan as YAML: an EC2NodeClass and a NodePool of one type in
-    /// one zone, then the workloads that the options name, and with huge pages a NodeOverlay.
+    /// Returns Karpenter's manifests for this plan as YAML: an EC2NodeClass and a NodePool of one
+    /// type in one zone, then the workloads that the options name, and with huge pages a
+    /// NodeOverlay.
     ///
     /// The interfaces of a plan with `efa` are rewritten to `interface` and `efa-only` on the same
     /// network card, with as many EFAs.
@@ -51,8 +52,9 @@ impl Plan {
         Ok(yaml_text(&header, &documents))
     }
 
-    /// Values for the Helm chart `aws-efa-k8s-device-plugin` (aws/eks-charts) as YAML: without the
-    /// plugin no node offers `vpc.amazonaws.com/efa`. Of the options only `taint` counts.
+    /// Returns values for the Helm chart `aws-efa-k8s-device-plugin` (aws/eks-charts) as YAML:
+    /// without the plugin no node offers `vpc.amazonaws.com/efa`. Of the options only `taint`
+    /// counts.
     ///
     /// # Errors
     /// `handoff.invalid_option` for the taint.

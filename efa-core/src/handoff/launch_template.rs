@@ -28,7 +28,7 @@ pub enum LaunchTemplateFor {
 }
 
 impl LaunchTemplateFor {
-    /// `ec2` or `eks-managed-node-group`.
+    /// Returns `ec2` or `eks-managed-node-group`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,8 +72,8 @@ pub struct LaunchTemplateOptions {
 }
 
 impl LaunchTemplateOptions {
-    /// What is wrong with the nodes of this template, unless the plan's group lets them reach the
-    /// control plane; `None` where nothing is known to be.
+    /// Returns what is wrong with the nodes of this template, unless the plan's group lets them
+    /// reach the control plane; `None` where nothing is known to be.
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {
         let eks = self.launcher == LaunchTemplateFor::EksManagedNodeGroup;
@@ -160,7 +160,7 @@ pub(crate) fn tag_planner(plan: &Plan, data: &mut LaunchData) {
     });
 }
 
-/// Tags that say that the launcher chooses the image and the instance profile.
+/// Tags that state that the launcher chooses the image and the instance profile.
 pub(crate) fn chosen_by_launcher(data: &mut LaunchData) {
     data.change_tags(|all| {
         for key in [tags::IMAGE, tags::INSTANCE_PROFILE] {
@@ -206,7 +206,7 @@ pub(crate) fn shared_tags(plan: &Plan) -> Tags {
 }
 
 impl Plan {
-    /// A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
+    /// Returns a CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
     /// --cli-input-json` or any SDK. Instances launched from it carry the tags by which
     /// [`verify`](crate::Client::verify) knows what was planned.
     ///
@@ -215,7 +215,7 @@ impl Plan {
     ///
     /// # Errors
     /// `handoff.not_prepared` for a group or profile that does not exist yet; for an EKS managed
-    /// node group `handoff.not_possible` with spot (its capacity type says so) and in an IPv6-only
+    /// node group `handoff.not_possible` with spot (its capacity type states this) and in an IPv6-only
     /// subnet; for any with Elastic IPs, which no launch template can give.
     pub fn to_launch_template(&self, launcher: LaunchTemplateFor) -> Result<String> {
         self.to_launch_template_with(&LaunchTemplateOptions {
@@ -224,7 +224,7 @@ impl Plan {
         })
     }
 
-    /// [`to_launch_template`](Self::to_launch_template) with options.
+    /// Returns [`to_launch_template`](Self::to_launch_template) with options.
     ///
     /// # Errors
     /// As there, and `handoff.invalid_option`.

@@ -27,8 +27,9 @@ const HEAD: &str = "head";
 const TASK_MEMORY_TENTHS: u64 = 7;
 
 impl Plan {
-    /// A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
-    /// group, and one worker type with the plan's interfaces, named after the instance type.
+    /// Returns a Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and
+    /// security group, and one worker type with the plan's interfaces, named after the instance
+    /// type.
     ///
     /// A worker runs the plan's [`Bootstrap`](crate::spec::Bootstrap) (the pinned, verified EFA
     /// installer, unless the image has EFA) and the doctor before it joins; where EFA does not
@@ -195,7 +196,7 @@ fn worker_type(
     })
 }
 
-/// What a task can ask for. Ray finds out the rest itself (the kind of accelerator, say), where
+/// What a task can ask for. Ray finds out the rest itself (the kind of accelerator, for example), where
 /// the caller may describe instance types.
 fn resources(plan: &Plan) -> Node {
     let instance_type = plan.instance_type();
@@ -211,7 +212,7 @@ fn resources(plan: &Plan) -> Node {
     Node::Mapping(resources)
 }
 
-/// Tags that say what was planned, and none by which our own verbs find a cluster to remove.
+/// Tags that state what was planned, and none by which our own verbs find a cluster to remove.
 fn worker_tags(plan: &Plan) -> Tags {
     let mut own = plan.spec().tags.clone();
     own.insert(provenance::TAG.to_owned(), provenance::tag_value(plan));

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 const PROVIDER: &str = ">= 5.74.0";
 
 impl Plan {
-    /// A configuration in Terraform's JSON syntax, for a file `*.tf.json`: one
+    /// Returns a configuration in Terraform's JSON syntax, for a file `*.tf.json`: one
     /// `aws_launch_template`, named after the cluster, with the same data as
     /// [`to_launch_template`](Self::to_launch_template).
     ///
@@ -25,7 +25,7 @@ impl Plan {
         })
     }
 
-    /// [`to_terraform`](Self::to_terraform) with options.
+    /// Returns [`to_terraform`](Self::to_terraform) with options.
     ///
     /// # Errors
     /// As there, and `handoff.invalid_option`.

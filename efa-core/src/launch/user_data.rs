@@ -25,7 +25,7 @@ pub enum UserData {
 }
 
 impl UserData {
-    /// A text, compressed: the same bytes for the same text, without a time in them.
+    /// Creates a text, compressed: the same bytes for the same text, without a time in them.
     #[must_use]
     pub fn compressed(text: &str) -> Self {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -34,7 +34,7 @@ impl UserData {
         Self::Gzip(encoder.finish().unwrap_or_default())
     }
 
-    /// What EC2 shows, decoded; `None` for bytes that are neither.
+    /// Returns what EC2 shows, decoded; `None` for bytes that are neither.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         if bytes.starts_with(&GZIP) {
@@ -43,7 +43,7 @@ impl UserData {
         String::from_utf8(bytes).ok().map(Self::Text)
     }
 
-    /// What EC2's limit of 16,384 bytes counts.
+    /// Returns what EC2's limit of 16,384 bytes counts.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -52,7 +52,7 @@ impl UserData {
         }
     }
 
-    /// The text, unless it is compressed.
+    /// Returns the text, unless it is compressed.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -61,7 +61,7 @@ impl UserData {
         }
     }
 
-    /// As EC2's API takes it.
+    /// Encodes it as EC2's API takes it.
     #[must_use]
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.as_bytes())

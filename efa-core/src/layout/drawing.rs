@@ -18,8 +18,8 @@ struct Drawing {
 }
 
 impl Layout {
-    /// The network cards as rows and the device indices as columns, cards with equal interfaces
-    /// in one row, for a terminal with a fixed-width font.
+    /// Returns the network cards as rows and the device indices as columns, cards with equal
+    /// interfaces in one row, for a terminal with a fixed-width font.
     ///
     /// ```
     /// use efa_core::Catalog;
@@ -42,8 +42,8 @@ impl Layout {
         self.drawing().text()
     }
 
-    /// The picture of [`to_svg`](Self::to_svg), and the same as a table, for notebooks: no script,
-    /// and all text escaped.
+    /// Returns the picture of [`to_svg`](Self::to_svg), and the same as a table, for notebooks: no
+    /// script, and all text escaped.
     #[must_use]
     pub fn to_html(&self) -> String {
         let picture = to_img(&self.to_svg(), &self.to_string());
@@ -87,14 +87,14 @@ impl Layout {
 }
 
 impl InstanceType {
-    /// The network cards, equal ones in one row: how many interfaces each holds, EC2's figure in
-    /// Gbps, and what it takes.
+    /// Returns the network cards, equal ones in one row: how many interfaces each holds, EC2's
+    /// figure in Gbps, and what it takes.
     #[must_use]
     pub fn draw(&self) -> String {
         self.drawing().text()
     }
 
-    /// The same as an HTML table, for notebooks: no script, and all text escaped.
+    /// Returns the same as an HTML table, for notebooks: no script, and all text escaped.
     #[must_use]
     pub fn to_html(&self) -> String {
         self.drawing().html("")

@@ -29,8 +29,8 @@ pub struct NetworkInterface {
 }
 
 impl NetworkInterface {
-    /// An interface without a public IP address: `false` is sent for it where the type carries
-    /// IP, nothing for `efa-only`.
+    /// Creates an interface without a public IP address: `false` is sent for it where the type
+    /// carries IP, nothing for `efa-only`.
     #[must_use]
     pub fn new(network_card_index: u32, device_index: u32, interface_type: InterfaceType) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl NetworkInterface {
         }
     }
 
-    /// Whether it is the primary one: network card 0, device 0.
+    /// Returns whether it is the primary one: network card 0, device 0.
     #[must_use]
     pub fn is_primary(&self) -> bool {
         self.slot() == (CardIndex::new(0), DeviceIndex::new(0))
@@ -54,7 +54,7 @@ impl NetworkInterface {
     }
 }
 
-/// What is sent as `AssociatePublicIpAddress` unless the caller says otherwise.
+/// What is sent as `AssociatePublicIpAddress` unless the caller sets it.
 pub(super) const fn default_public_ip(interface_type: &InterfaceType) -> Option<bool> {
     if matches!(interface_type, InterfaceType::EfaOnly) {
         None

@@ -50,8 +50,8 @@ pub(super) fn write_notation(interfaces: &[NetworkInterface]) -> String {
         .join(" ")
 }
 
-/// The interfaces of a line that [`Layout::notation`](super::Layout::notation) wrote, sorted by network card and device.
-/// They are data, not yet checked against a type.
+/// Returns the interfaces of a line that [`Layout::notation`](super::Layout::notation) wrote,
+/// sorted by network card and device. They are data, not yet checked against a type.
 ///
 /// # Errors
 /// [`Code::LayoutNotationUnreadable`], with the item that cannot be read.

@@ -20,8 +20,8 @@ const MAX_INTERFACES: usize = 8;
 pub(crate) type Cards<'a> = BTreeMap<u32, Vec<&'a NetworkInterface>>;
 
 impl Layout {
-    /// The layout as a self-contained SVG: each network card a box, with its interfaces by device
-    /// index, and what the colours mean. It is readable on light and dark pages, and without
+    /// Returns the layout as a self-contained SVG: each network card a box, with its interfaces by
+    /// device index, and what the colours mean. It is readable on light and dark pages, and without
     /// scripts.
     ///
     /// # Examples

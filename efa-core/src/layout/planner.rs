@@ -30,7 +30,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// A layout of the caller's own interfaces, in any order.
+    /// Creates a layout of the caller's own interfaces, in any order.
     ///
     /// # Errors
     /// The first rule that EC2 would refuse the interfaces for; see [`violations`](super::violations) for all.

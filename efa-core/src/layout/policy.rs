@@ -9,7 +9,7 @@ pub(super) struct Policy {
     families: &'static [&'static str],
     /// The cards that get an EFA, in order of preference; empty for all, in order of index.
     pub(super) efa_cards: &'static [u32],
-    /// How many EFAs unless the caller says: `None` for as many as the type can have.
+    /// How many EFAs unless the caller sets it: `None` for as many as the type can have.
     pub(super) default_efa: Option<u32>,
     /// IP interfaces of the profile `ip-bandwidth` go on every n-th card only.
     pub(super) ip_card_step: u32,

@@ -37,7 +37,7 @@ impl Profile {
         Self::EfaOnlySecondary,
     ];
 
-    /// The name, such as `save-ips`.
+    /// Returns the name, such as `save-ips`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ pub enum PublicIp {
     #[default]
     None,
     /// One interface, EFA with ENA, with a public IP address from the launch. All the EFA of a
-    /// type that has one; for others `efa: Some(1)` must say that one is enough.
+    /// type that has one; for others `efa: Some(1)` must state that one is enough.
     LoneEfa,
     /// The full layout, and an Elastic IP associated with the primary interface after launch.
     ElasticIp,
@@ -69,7 +69,7 @@ impl PublicIp {
     /// Every choice.
     pub const ALL: [Self; 3] = [Self::None, Self::LoneEfa, Self::ElasticIp];
 
-    /// The name, such as `lone-efa`.
+    /// Returns the name, such as `lone-efa`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,21 +95,21 @@ pub struct Request {
 }
 
 impl Request {
-    /// With this profile.
+    /// Sets this profile.
     #[must_use]
     pub const fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// With this many EFA interfaces, instead of all.
+    /// Sets this many EFA interfaces, instead of all.
     #[must_use]
     pub const fn efa(mut self, efa: u32) -> Self {
         self.efa = Some(efa);
         self
     }
 
-    /// With public IP addresses in this way.
+    /// Sets the way that public IP addresses are given.
     #[must_use]
     pub const fn public_ip(mut self, public_ip: PublicIp) -> Self {
         self.public_ip = public_ip;

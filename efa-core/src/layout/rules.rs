@@ -80,7 +80,7 @@ pub(super) fn require_no_violation(
     }
 }
 
-/// Every rule that the interfaces break on this type; none if EC2 takes them.
+/// Returns every rule that the interfaces break on this type; none if EC2 takes them.
 ///
 /// ```
 /// use efa_core::Catalog;

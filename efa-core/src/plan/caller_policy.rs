@@ -16,9 +16,9 @@ mod volume_keys;
 use statement::allow;
 
 impl Plan {
-    /// The least IAM policy, as JSON, under which a caller can make this plan, apply it, verify the
-    /// cluster, replace and shrink its nodes, and destroy it. What is made must carry the cluster's tag, and only what
-    /// carries it can be changed or removed.
+    /// Returns the least IAM policy, as JSON, under which a caller can make this plan, apply it,
+    /// verify the cluster, replace and shrink its nodes, and destroy it. What is made must carry
+    /// the cluster's tag, and only what carries it can be changed or removed.
     #[must_use]
     pub fn caller_policy(&self) -> String {
         format!("{:#}", document(self))
@@ -376,7 +376,7 @@ fn arn(plan: &Plan, resource: &str) -> String {
     arn_of(plan, plan.account(), resource)
 }
 
-/// The ARN of what this account owns: another one's where it is shared. Where EC2 did not say, it
+/// The ARN of what this account owns: another one's where it is shared. Where EC2 did not report it, it
 /// is the caller's.
 fn arn_of(plan: &Plan, owner: &str, resource: &str) -> String {
     let owner = if owner.is_empty() {

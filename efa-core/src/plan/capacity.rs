@@ -24,7 +24,7 @@ pub struct PlannedCapacity {
 }
 
 impl PlannedCapacity {
-    /// All reservations and Capacity Blocks, in the order of the specification.
+    /// Returns all reservations and Capacity Blocks, in the order of the specification.
     pub fn reservations(&self) -> impl Iterator<Item = &CapacityReservation> {
         self.reservation.iter().chain(&self.further_reservations)
     }

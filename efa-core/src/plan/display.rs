@@ -14,7 +14,7 @@ const MADE: char = '+';
 const ELSE: char = '|';
 
 impl Plan {
-    /// The picture and the text form as HTML, for notebooks.
+    /// Returns the picture and the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         let picture = to_img(

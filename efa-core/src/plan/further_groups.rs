@@ -40,7 +40,7 @@ pub(crate) struct SeenGroups {
 }
 
 impl FurtherSecurityGroups {
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty() && self.ena.is_empty()

@@ -34,7 +34,7 @@ pub struct PlannedInstanceProfile {
     pub role_arn: Option<String>,
 }
 
-/// The ARN of the role of a profile that exists; where IAM did not say it, that of its name
+/// The ARN of the role of a profile that exists; where IAM did not report it, that of its name
 /// besides the profile.
 fn role_arn(profile: &InstanceProfile) -> Option<String> {
     if let Some(arn) = profile.role_arns.first() {

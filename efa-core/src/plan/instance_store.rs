@@ -10,7 +10,7 @@ use crate::spec::{CheckedSpec, ImageChoice};
 const OF_DEEP_LEARNING: &str = "/opt/dlami/nvme";
 
 /// Refuses a mount point where the type has no instance store, or the image uses it already. A
-/// type of which EC2 does not say it passes, and the bootstrap looks.
+/// type whose instance store EC2 does not report passes, and the bootstrap checks.
 pub(super) fn require_fit(spec: &CheckedSpec, instance_type: &InstanceType) -> Result<()> {
     let bootstrap = spec.bootstrap.as_ref();
     let Some(path) = bootstrap.and_then(|bootstrap| bootstrap.instance_store.as_ref()) else {

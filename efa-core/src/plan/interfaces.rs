@@ -27,7 +27,7 @@ pub(super) fn plan_interfaces(spec: &CheckedSpec, instance_type: &InstanceType) 
         .with_context("value", notation)
         .with_context("limit", tags::VALUE_LIMIT));
     }
-    // The interfaces themselves say whether there is a public address at launch.
+    // The interfaces themselves state whether there is a public address at launch.
     if spec.public_ip == PublicIp::ElasticIp {
         layout.public_ip = PublicIp::ElasticIp;
     }

@@ -19,7 +19,7 @@ use crate::tags;
 use crate::types::{ResourceKind, Tags};
 
 impl Plan {
-    /// What each instance is launched with, in one security group and subnet.
+    /// Returns what each instance is launched with, in one security group and subnet.
     #[must_use]
     pub fn launch_data(&self, security_group_id: &str, subnet_id: &str) -> LaunchData {
         self.launch_data_with(self.layout(), security_group_id, subnet_id)
@@ -36,7 +36,7 @@ impl Plan {
         data(self, layout, security_group_id, subnet_id, 0)
     }
 
-    /// The RunInstances request of a launch.
+    /// Returns the RunInstances request of a launch.
     #[must_use]
     pub fn run_instances_request(&self, launch: &Launch<'_>) -> RunInstances {
         let mut request = RunInstances {
@@ -58,7 +58,7 @@ impl Plan {
         request
     }
 
-    /// The first launch of the whole cluster into one security group and subnet.
+    /// Returns the first launch of the whole cluster into one security group and subnet.
     #[must_use]
     pub fn launch<'a>(&self, security_group_id: &'a str, subnet_id: &'a str) -> Launch<'a> {
         Launch {
@@ -71,7 +71,8 @@ impl Plan {
         }
     }
 
-    /// How many launches the cluster takes: one, or one for each of several reservations.
+    /// Returns the number of launches the cluster takes: one, or one for each of several
+    /// reservations.
     #[must_use]
     pub fn parts(&self) -> usize {
         self.spec()

@@ -19,10 +19,10 @@ const NODES: usize = 4;
 const GAP: usize = 10;
 
 impl Plan {
-    /// The plan as a self-contained SVG: the subnet, the security group and the placement group as
-    /// frames, and in them the nodes (at most eight) with the interfaces of each network card. It is
-    /// readable on light and dark pages, and without scripts. [`Display`](std::fmt::Display) has
-    /// more.
+    /// Returns the plan as a self-contained SVG: the subnet, the security group and the placement
+    /// group as frames, and in them the nodes (at most eight) with the interfaces of each network
+    /// card. It is readable on light and dark pages, and without scripts.
+    /// [`Display`](std::fmt::Display) has more.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let spec = self.spec();

@@ -79,7 +79,7 @@ pub(crate) fn rank_subnets(
     if usable.is_empty() {
         return Err(demand.none(refusals));
     }
-    // Ids say an order; other selectors do not.
+    // Ids state an order; other selectors do not.
     let position = |subnet: &Subnet| {
         let named = |s: &Selector| matches!(s, Selector::Id(id) if *id == subnet.subnet_id);
         demand.spec.subnets.iter().position(named)

@@ -12,7 +12,7 @@ const NO_EFA_WHEN_DEDICATED: [&str; 3] = ["c7g.16xlarge", "m7g.16xlarge", "r7g.1
 
 const DEDICATED: &str = "dedicated";
 
-/// Whether a launch makes Dedicated Instances, as far as the VPC could be read.
+/// Whether a launch makes Dedicated Instances, if the VPC could be read.
 pub(crate) fn is_dedicated(capacity: &PlannedCapacity, vpc: Option<&Vpc>) -> bool {
     let of_vpc = vpc.map(|vpc| vpc.instance_tenancy.as_str());
     [of_vpc, capacity.tenancy.as_deref()].contains(&Some(DEDICATED))

@@ -902,7 +902,7 @@ fn an_instance_store_is_mounted_where_there_is_one() {
     };
     let text = asked("p5.48xlarge", &|_| {}).unwrap().to_string();
     assert!(text.contains("instance store at /scratch"), "{text}");
-    // EC2 says nothing of its storage: the bootstrap looks.
+    // EC2 states nothing about its storage: the bootstrap looks.
     assert!(asked("p6e-gb200.36xlarge", &|_| {}).is_ok());
     let of_image = |spec: &mut ClusterSpec| {
         spec.image = ImageChoice::DeepLearning(crate::spec::DeepLearningSystem::Ubuntu2204);

@@ -8,7 +8,7 @@ use crate::text::did_you_mean;
 use crate::types::{ResourceKind, Tags};
 
 /// The error for a selector that matches nothing within what these filters leave; a name that
-/// begins like an id is said to be one.
+/// begins like an id is called one.
 pub(super) async fn unmatched(
     ec2: &dyn Ec2,
     kind: Selectable,

@@ -18,7 +18,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word that is printed.
+    /// Returns the word that is printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

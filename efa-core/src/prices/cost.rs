@@ -33,7 +33,7 @@ pub struct Cost {
     /// The figure.
     pub figure: Figure,
     /// When AWS published the price list that it is from; `None` for a fee that EC2 or the
-    /// specification says, or where the list does not say.
+    /// specification states, or where the list does not state it.
     pub published: Option<String>,
     /// What it contains, and how it is paid.
     pub includes: Vec<String>,
@@ -58,7 +58,7 @@ pub enum Figure {
 }
 
 impl Figure {
-    /// One word: `per_hour`, `at_most_per_hour` or `unknown`.
+    /// Returns one word: `per_hour`, `at_most_per_hour` or `unknown`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Figure {
         }
     }
 
-    /// The money, where it is known.
+    /// Returns the money, where it is known.
     #[must_use]
     pub const fn money(&self) -> Option<&Money> {
         match self {
@@ -79,7 +79,7 @@ impl Figure {
 }
 
 impl Cost {
-    /// Why it is unknown, where it is.
+    /// Returns why it is unknown, where it is.
     #[must_use]
     pub fn unknown_because(&self) -> Option<&str> {
         match &self.figure {
@@ -88,7 +88,7 @@ impl Cost {
         }
     }
 
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())
@@ -96,15 +96,15 @@ impl Cost {
 }
 
 impl CapacityBlockOffering {
-    /// The fee spread over the block's instances and hours, rounded up; `None` where EC2 does not
-    /// say the fee or its currency.
+    /// Returns the fee spread over the block's instances and hours, rounded up; `None` where EC2
+    /// does not state the fee or its currency.
     #[must_use]
     pub fn price_per_instance_hour(&self) -> Option<Money> {
         let per_hour = self.upfront()?.split(self.duration_hours)?;
         per_hour.split(self.instance_count)
     }
 
-    /// The fee, which is paid in advance.
+    /// Returns the fee, which is paid in advance.
     #[must_use]
     pub fn upfront(&self) -> Option<Money> {
         Money::parse(self.upfront_fee.as_deref()?, self.currency_code.as_deref()?)
@@ -122,10 +122,10 @@ impl CapacityBlockOffering {
 }
 
 impl Plan {
-    /// What its instances cost per hour by this price list; for a plan in a Capacity Block by the
-    /// offering that the block was bought with, since EC2 shows no fee afterwards.
+    /// Returns what its instances cost per hour by this price list; for a plan in a Capacity Block
+    /// by the offering that the block was bought with, since EC2 shows no fee afterwards.
     ///
-    /// Never guessed: what neither says is [`Figure::Unknown`].
+    /// Never guessed: what neither states is [`Figure::Unknown`].
     #[must_use]
     pub fn cost(&self, prices: &Prices, offering: Option<&CapacityBlockOffering>) -> Cost {
         let mut cost = Cost {

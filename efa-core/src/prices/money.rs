@@ -42,8 +42,8 @@ impl From<Money> for Written {
 }
 
 impl Money {
-    /// The amount of a text such as `98.3200000000`; `None` for what is none, or not exact to ten
-    /// digits after the point.
+    /// Returns the amount of a text such as `98.3200000000`; `None` for what is none, or not exact
+    /// to ten digits after the point.
     #[must_use]
     pub fn parse(amount: &str, currency: &str) -> Option<Self> {
         let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
@@ -63,13 +63,13 @@ impl Money {
         })
     }
 
-    /// The currency, such as `USD`.
+    /// Returns the currency, such as `USD`.
     #[must_use]
     pub fn currency(&self) -> &str {
         &self.currency
     }
 
-    /// The amount without the currency: two digits after the point, more where it has more.
+    /// Returns the amount without the currency: two digits after the point, more where it has more.
     #[must_use]
     pub fn amount(&self) -> String {
         let fraction = format!("{:0SCALE$}", self.units % ONE);
@@ -77,7 +77,7 @@ impl Money {
         format!("{}.{fraction:0<2}", self.units / ONE)
     }
 
-    /// The amount times a number.
+    /// Returns the amount times a number.
     #[must_use]
     pub fn times(&self, count: u32) -> Self {
         Self {
@@ -87,7 +87,8 @@ impl Money {
         }
     }
 
-    /// The amount split into `parts` parts, rounded up in the tenth digit; `None` for no parts.
+    /// Returns the amount split into `parts` parts, rounded up in the tenth digit; `None` for no
+    /// parts.
     #[must_use]
     pub fn split(&self, parts: u32) -> Option<Self> {
         (parts > 0).then(|| Self {

@@ -93,9 +93,9 @@ struct Dimension {
 }
 
 impl Prices {
-    /// The on-demand prices of a price list: the text of AmazonEC2's offer file (JSON, of a Region
-    /// or of all), or what `aws pricing get-products --service-code AmazonEC2` prints. Products
-    /// other than instances in use, such as reserved and unused capacity, are left out.
+    /// Returns the on-demand prices of a price list: the text of AmazonEC2's offer file (JSON, of a
+    /// Region or of all), or what `aws pricing get-products --service-code AmazonEC2` prints.
+    /// Products other than instances in use, such as reserved and unused capacity, are left out.
     ///
     /// # Errors
     /// `plan.prices_unreadable` for what is neither, or has no instance.
@@ -103,9 +103,9 @@ impl Prices {
         Self::from_pages([json])
     }
 
-    /// The on-demand prices of all pages that GetProducts answers, in their order: the text of
-    /// each, as [`from_price_list`](Self::from_price_list) takes one. Partial only where the last
-    /// page says that there is a further one.
+    /// Returns the on-demand prices of all pages that GetProducts answers, in their order: the text
+    /// of each, as [`from_price_list`](Self::from_price_list) takes one. Partial only where the
+    /// last page states that there is a further one.
     ///
     /// # Errors
     /// `plan.prices_unreadable` for a page that is no price list, or where none has an instance.
@@ -120,8 +120,8 @@ impl Prices {
         Ok(prices)
     }
 
-    /// What GetProducts of the service `AmazonEC2` filters by, field and value, each of type
-    /// `TERM_MATCH`, to answer a type's products in a Region and no others.
+    /// Returns what GetProducts of the service `AmazonEC2` filters by, field and value, each of
+    /// type `TERM_MATCH`, to answer a type's products in a Region and no others.
     #[must_use]
     pub fn product_filters(instance_type: &str, region: &str) -> [(&'static str, String); 2] {
         [

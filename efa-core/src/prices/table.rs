@@ -12,7 +12,7 @@ pub struct Prices {
     pub published: Option<String>,
     /// The list's version, where it has one.
     pub version: Option<String>,
-    /// Whether the list says that it goes on elsewhere: a further page of GetProducts.
+    /// Whether the list states that it goes on elsewhere: a further page of GetProducts.
     pub is_partial: bool,
     /// The prices, of on-demand instances in use only.
     pub rates: Vec<Rate>,
@@ -37,7 +37,7 @@ pub struct Rate {
 }
 
 impl Prices {
-    /// The types that it has prices of, by name.
+    /// Returns the types that it has prices of, by name.
     #[must_use]
     pub fn instance_types(&self) -> Vec<String> {
         let mut names: Vec<String> = (self.rates.iter())

@@ -57,7 +57,7 @@ pub(super) async fn await_running(
 }
 
 /// How many run of those that start; `None` once all run or one does not start, which only a full
-/// read tells of.
+/// read reports.
 async fn starting(states: &mut States, steps: &Steps<'_>, ids: &[String]) -> Result<Option<usize>> {
     let Some(shown) = states.of(steps, ids).await? else {
         return Ok(None);

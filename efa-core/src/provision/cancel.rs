@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 
 /// Asks `apply` or `destroy` to stop: the call under way is finished, no other is sent, and the
-/// error `provision.cancelled` says what exists. Clones are the same request.
+/// error `provision.cancelled` states what exists. Clones are the same request.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<Inner>);
 
@@ -20,7 +20,7 @@ struct Inner {
 }
 
 impl Cancel {
-    /// A request that is not made yet.
+    /// Creates a request that is not made yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -32,7 +32,7 @@ impl Cancel {
         self.0.changed.notify_waiters();
     }
 
-    /// Whether the request was made.
+    /// Returns whether the request was made.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.requested.load(Ordering::SeqCst)

@@ -50,7 +50,7 @@ pub(super) struct DeletionCodes {
 }
 
 /// A removal under way: what is removed, and what EC2 listed and did not know a moment later.
-/// Only a further look shows whether that is gone.
+/// Only a further poll shows whether that is gone.
 pub(super) struct Removal {
     pub(super) report: DestroyReport,
     /// Whether a further poll is needed.
@@ -95,7 +95,7 @@ impl Removal {
         Ok(None)
     }
 
-    /// Takes "it does not exist" for done, and asks for a further look.
+    /// Takes "it does not exist" for done, and asks for a further poll.
     pub(super) fn unless_gone(&mut self, gone: &[&str], result: Result<()>) -> Result<()> {
         match result {
             Err(error) if answered(&error, gone) => {

@@ -43,7 +43,7 @@ pub(super) async fn find(steps: &Steps<'_>, name: &str) -> Result<Nodes> {
 
 impl Nodes {
     /// Which of the live ones are named: every name must be of the cluster, and not all of it.
-    /// Names that `replaced` says to be replaced already may be of nodes that are gone.
+    /// Names that `replaced` states to be replaced already may be of nodes that are gone.
     pub(super) fn named(
         &self,
         name: &str,

@@ -24,7 +24,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The word that is printed.
+    /// Returns the word that is printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -40,8 +40,8 @@ impl Default for PurchaseOptions {
 }
 
 impl CapacityBlockOffering {
-    /// The price that a caller confirms: an amount in the offering's currency, such as `1234.56`,
-    /// or with its own.
+    /// Returns the price that a caller confirms: an amount in the offering's currency, such as
+    /// `1234.56`, or with its own.
     ///
     /// # Errors
     /// `plan.invalid_spec` for what is no amount.

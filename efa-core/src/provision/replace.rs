@@ -124,7 +124,7 @@ fn shares(
     shares
 }
 
-/// What the cluster's tags say that it should be.
+/// What the cluster's tags state that it should be.
 fn expected(steps: &Steps<'_>, name: &str, found: &Nodes) -> Result<Expected> {
     Expected::from_cluster(&Cluster {
         name: name.to_owned(),
@@ -152,7 +152,7 @@ async fn data(
         (Capacity::ReservationGroup(arn), _) => Market::ReservationGroup(arn.clone()),
         (Capacity::Spot, _) => Market::Spot,
         (Capacity::Open, _) => Market::Open,
-        // Each launch says its own reservation.
+        // Each launch states its own reservation.
         (Capacity::OnDemand | Capacity::Reservations(_), _) => Market::OnDemand,
     };
     let mut tags = model.tags.clone();
@@ -187,7 +187,7 @@ async fn data(
     let cpu_options = with
         .cpu_options
         .filter(|options| default.is_some_and(|default| options.threads_per_core < default));
-    // Only EC2 knows it of a cluster that was made before its tags said it.
+    // Only EC2 knows it of a cluster that was made before its tags stated it.
     let price = tags.get(tags::SPOT_MAXIMUM_PRICE);
     let price = price
         .or(with.spot_maximum_price.as_ref())
@@ -224,7 +224,7 @@ fn image_of(model: &Instance, expected: &Expected) -> String {
     }
 }
 
-/// The planned profile; the model's where its launcher chose it, or no tag says one.
+/// The planned profile; the model's where its launcher chose it, or no tag names one.
 fn profile_of(model: &Instance, expected: &Expected) -> Option<String> {
     match expected.instance_profile_name.as_deref() {
         None | Some(tags::BY_LAUNCHER) => {

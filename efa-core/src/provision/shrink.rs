@@ -20,7 +20,7 @@ pub enum Shrink {
     Without(Vec<String>),
 }
 
-/// Takes nodes out of the cluster of this name. What stays says how many it is from before the
+/// Takes nodes out of the cluster of this name. What stays states how many it is from before the
 /// first node ends, so that an interrupted call is finished by the next one.
 pub(crate) async fn shrink(steps: &Steps<'_>, name: &str, to: &Shrink) -> Result<Cluster> {
     let mut exists = Vec::new();

@@ -134,7 +134,7 @@ impl<'a> Steps<'a> {
         Ok(true)
     }
 
-    /// Makes a changing call, again while `unseen` says that it failed because AWS does not see
+    /// Makes a changing call, again while `unseen` states that it failed because AWS does not see
     /// everywhere yet what was made moments ago.
     pub(super) async fn settle<T>(
         &self,
@@ -154,7 +154,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// The error of a verb, with what it must say: what may have changed, what exists, what of it
+    /// The error of a verb, with what it must report: what may have changed, what exists, what of it
     /// could not be looked up, and what to do next.
     pub(super) fn explain(
         &self,

@@ -51,7 +51,7 @@ pub enum NodeStatus {
 }
 
 impl NodeStatus {
-    /// The words that are printed.
+    /// Returns the words that are printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -175,13 +175,13 @@ fn is_cut(output: &str, limit: usize) -> bool {
 }
 
 impl Report {
-    /// Whether the script ended with exit code 0 on every node.
+    /// Returns whether the script ended with exit code 0 on every node.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.failed().is_empty()
     }
 
-    /// The nodes on which it did not.
+    /// Returns the nodes on which it did not.
     #[must_use]
     pub fn failed(&self) -> Vec<&NodeOutput> {
         let nodes = self.nodes.iter();
@@ -190,7 +190,7 @@ impl Report {
             .collect()
     }
 
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())

@@ -50,7 +50,7 @@ struct Fake {
     /// GetCommandInvocation lags so far behind the list.
     lag: Duration,
     /// This many polls fail before one succeeds.
-    failing_looks: Mutex<u32>,
+    failing_polls: Mutex<u32>,
     /// The call with this text fails for good.
     broken: Option<&'static str>,
     sent_at: Mutex<Vec<Duration>>,
@@ -66,7 +66,7 @@ impl Fake {
             nodes: nodes.map(|(id, n)| ((*id).to_owned(), n.clone())).collect(),
             hidden_for: Duration::ZERO,
             lag: Duration::ZERO,
-            failing_looks: Mutex::new(0),
+            failing_polls: Mutex::new(0),
             broken: None,
             sent_at: Mutex::default(),
             cancelled: Mutex::default(),
@@ -135,7 +135,7 @@ impl Ssm for Fake {
 
     async fn list_command_invocations(&self, id: &str) -> Result<Vec<(String, CommandStatus)>> {
         self.call(format!("list {id}"))?;
-        let mut failing = self.failing_looks.lock().unwrap();
+        let mut failing = self.failing_polls.lock().unwrap();
         if *failing > 0 {
             *failing -= 1;
             return Err(Error::new(Code::Ec2Refused, "slow down").retryable(true));
@@ -408,7 +408,7 @@ async fn what_ssm_does_not_show_yet_is_asked_for_again() {
     let mut fake = Fake::new(&[("i-a", Node::succeeds()), ("i-b", Node::succeeds())]);
     fake.hidden_for = 5 * S;
     fake.lag = 2 * S;
-    *fake.failing_looks.lock().unwrap() = 2;
+    *fake.failing_polls.lock().unwrap() = 2;
     let report = run_all(&fake).await.unwrap();
     assert!(report.succeeded(), "{report}");
     assert!(fake.calls("get cmd-0 i-a").len() > 1);

@@ -90,8 +90,8 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// The script to launch an instance of this cluster with. A specification that holds it checks
-    /// its size.
+    /// Returns the script to launch an instance of this cluster with. A specification that holds it
+    /// checks its size.
     ///
     /// # Errors
     /// `plan.invalid_spec` for a malformed value, or a value with a NUL character.
@@ -106,7 +106,7 @@ impl Bootstrap {
         Ok(format!("#!/bin/bash\n{first}{assignments}{disks}{SCRIPT}"))
     }
 
-    /// The IAM policy statement that lets instances of this cluster report in the tag
+    /// Returns the IAM policy statement that lets instances of this cluster report in the tag
     /// `efa-sdk:bootstrap`, for the role of their instance profile. It allows that one tag, on
     /// instances with the cluster's own tag.
     ///

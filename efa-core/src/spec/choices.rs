@@ -26,7 +26,7 @@ pub enum SecurityGroupChoice {
 }
 
 impl SecurityGroupChoice {
-    /// The choice for a group to use (an id, `key=value` or a name), or to adopt.
+    /// Returns the choice for a group to use (an id, `key=value` or a name), or to adopt.
     ///
     /// # Errors
     /// `plan.invalid_spec` for a malformed text, or nothing to adopt.
@@ -62,7 +62,7 @@ pub enum PlacementGroupChoice {
 }
 
 impl PlacementGroupChoice {
-    /// The choice for `cluster` or `none`, and the name of a group to use.
+    /// Returns the choice for `cluster` or `none`, and the name of a group to use.
     ///
     /// # Errors
     /// `plan.invalid_spec` for another word, or a name with `none`.
@@ -100,7 +100,7 @@ pub enum Capacity {
     /// As on demand, and without a new placement group, so that an open reservation that was made
     /// outside of one matches.
     Open,
-    /// This capacity reservation or Capacity Block (`cr-…`): EC2 says which of the two it is.
+    /// This capacity reservation or Capacity Block (`cr-…`): EC2 reports which of the two it is.
     Reservation(String),
     /// These capacity reservations or Capacity Blocks, with this many instances in each: one launch
     /// for each, since a reservation holds what it holds.
@@ -120,7 +120,7 @@ pub struct ReservedPart {
 }
 
 impl Capacity {
-    /// The reservations that it names, with how many of `count` instances go into each.
+    /// Returns the reservations that it names, with how many of `count` instances go into each.
     #[must_use]
     pub fn reserved(&self, count: u32) -> Vec<(&str, u32)> {
         match self {
@@ -133,7 +133,7 @@ impl Capacity {
         }
     }
 
-    /// Whether the instances run in reserved capacity only.
+    /// Returns whether the instances run in reserved capacity only.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         matches!(

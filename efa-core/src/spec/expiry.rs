@@ -1,5 +1,5 @@
 //! A cluster that ends itself: how long it may live, and the part of the user data that ends a
-//! node. EC2 terminates a node that shuts down, since the launch says so.
+//! node. EC2 terminates a node that shuts down, since the launch states this.
 //!
 //! The time is in a tag that the node reads every minute from its metadata, so that neither SSH nor
 //! SSM is needed to move it. EC2 updates tags in the metadata of a running Nitro instance (EC2 user

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// The caller's user data, then the bootstrap's script, which may reboot.
 ///
 /// # Errors
-/// `plan.invalid_spec` for user data whose kind its first line does not say.
+/// `plan.invalid_spec` for user data whose first line does not state its kind.
 pub(super) fn with_bootstrap(user_data: &str, bootstrap: &str) -> Result<String> {
     let Some(kind) = kind(user_data) else {
         let first = user_data.lines().next().unwrap_or_default();
@@ -52,7 +52,7 @@ pub(super) fn with_bootstrap(user_data: &str, bootstrap: &str) -> Result<String>
     Ok(message)
 }
 
-/// Whether cloud-init can say what a text is: by its first line, or since it is a message.
+/// Whether cloud-init can report what a text is: by its first line, or since it is a message.
 pub(super) fn is_for_cloud_init(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default().to_ascii_lowercase();
     let headers = ["content-type:", "mime-version:", "from "];

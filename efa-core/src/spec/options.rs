@@ -28,7 +28,7 @@ pub enum Tenancy {
 }
 
 impl Tenancy {
-    /// EC2's word.
+    /// Returns EC2's word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ pub enum HostNames {
 }
 
 impl HostNames {
-    /// EC2's word.
+    /// Returns EC2's word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,7 +115,7 @@ pub(super) fn check_groups(further: &[Selector], ena: &[Selector]) -> Result<()>
     Ok(())
 }
 
-/// Checks the number of threads per core, as far as no type is known.
+/// Checks the number of threads per core, without knowing the type.
 pub(super) fn check_threads(threads_per_core: Option<u32>) -> Result<()> {
     match threads_per_core {
         None | Some(1 | 2) => Ok(()),

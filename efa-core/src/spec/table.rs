@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{ClusterSpec, Selector};
 
 impl ClusterSpec {
-    /// What is asked for, one row per setting that has a value, as the setting is written.
+    /// Returns what is asked for, one row per setting that has a value, as the setting is written.
     #[must_use]
     pub fn to_html(&self) -> String {
         let Ok(Value::Object(settings)) = serde_json::to_value(self) else {

@@ -99,13 +99,13 @@ const OF_VOLUME: Fields = Fields {
 };
 
 impl VolumeOptions {
-    /// Whether nothing is asked for.
+    /// Returns whether nothing is asked for.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The type that it gets.
+    /// Returns the type that it gets.
     #[must_use]
     pub fn volume_type(&self) -> &VolumeType {
         self.volume_type.as_ref().unwrap_or(&VolumeType::Gp3)
@@ -234,7 +234,7 @@ impl VolumeOptions {
 }
 
 impl Volume {
-    /// A gp3 volume of this size.
+    /// Creates a gp3 volume of this size.
     pub fn new(device_name: impl Into<String>, size_gib: u32) -> Self {
         Self {
             device_name: device_name.into(),

@@ -17,8 +17,8 @@ macro_rules! calls {
             /// All calls.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The action as AWS spells it, such as `RunInstances`; a dry run is an action of its
-            /// own here.
+            /// Returns the action as AWS spells it, such as `RunInstances`; a dry run is an action
+            /// of its own here.
             #[must_use]
             pub const fn action(self) -> &'static str {
                 match self { $(Self::$variant => $action,)+ }
@@ -96,7 +96,7 @@ calls! {
 }
 
 impl Call {
-    /// Whether the call changes something in AWS. A dry run does not.
+    /// Returns whether the call changes something in AWS. A dry run does not.
     #[must_use]
     pub fn changes(self) -> bool {
         let reads = ["Describe", "Get", "List", "DryRun"];

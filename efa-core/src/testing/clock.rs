@@ -19,7 +19,7 @@ const ZERO_S: u64 = 1_796_040_000;
 pub struct PausedClock(Arc<Mutex<Duration>>);
 
 impl PausedClock {
-    /// A clock at zero.
+    /// Creates a clock at zero.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

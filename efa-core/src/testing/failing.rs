@@ -12,7 +12,7 @@ use crate::failure::{self, Attempts};
 
 mod forward;
 
-/// What happens to one call instead of what would.
+/// A fault that happens to one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -43,14 +43,14 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// A refusal with this code, such as `UnauthorizedOperation`.
+    /// Creates a refusal with this code, such as `UnauthorizedOperation`.
     #[must_use]
     pub fn refused(code: &str) -> Self {
         Self::Refused(code.to_owned(), "injected by a test".to_owned())
     }
 
-    /// The call is carried out, its reply is lost, and when the SDK sends it again, AWS refuses it
-    /// with this code.
+    /// Creates a fault: the call is carried out, its reply is lost, and when the SDK sends it
+    /// again, AWS refuses it with this code.
     #[must_use]
     pub fn lost_then_refused(code: &str) -> Self {
         Self::LostThenRefused(code.to_owned(), "injected by a test".to_owned())
@@ -90,15 +90,15 @@ impl Fault {
 }
 
 impl Failing<FakeAws> {
-    /// A client that goes through these failures to the fake, and waits on its clock.
+    /// Returns a client that goes through these failures to the fake, and waits on its clock.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(Arc::new(self.clone())).with_clock(Arc::new(self.inner.clock().clone()))
     }
 }
 
-/// The error of a call that AWS refuses with this code and message, as the real implementation
-/// makes it: for fakes of your own.
+/// Returns the error of a call that AWS refuses with this code and message, as the real
+/// implementation makes it: for fakes of your own.
 #[must_use]
 pub fn refusal(call: Call, code: &str, message: &str) -> Error {
     let action = sent_as(call);
@@ -165,7 +165,7 @@ pub struct Failing<A> {
 }
 
 impl<A> Failing<A> {
-    /// `inner`, which fails nothing yet.
+    /// Wraps `inner`, and fails nothing yet.
     pub fn new(inner: A) -> Self {
         Self {
             inner,
@@ -173,7 +173,7 @@ impl<A> Failing<A> {
         }
     }
 
-    /// What the calls go to.
+    /// Returns what the calls go to.
     pub fn inner(&self) -> &A {
         &self.inner
     }
@@ -201,19 +201,19 @@ impl<A> Failing<A> {
         *self.orders() = Orders::default();
     }
 
-    /// Every call since the last reset, in order; those that failed too.
+    /// Returns every call since the last reset, in order; those that failed too.
     #[must_use]
     pub fn sent(&self) -> Vec<Call> {
         self.orders().sent.iter().map(|sent| sent.call).collect()
     }
 
-    /// How many calls of this kind were made since the last reset.
+    /// Returns how many calls of this kind were made since the last reset.
     #[must_use]
     pub fn count(&self, call: Call) -> usize {
         self.orders().counts.get(&call).copied().unwrap_or(0)
     }
 
-    /// How many calls a fault has struck since the last reset.
+    /// Returns how many calls a fault has struck since the last reset.
     #[must_use]
     pub fn struck(&self) -> usize {
         self.orders().struck

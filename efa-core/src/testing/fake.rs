@@ -67,13 +67,13 @@ impl Default for FakeAws {
 }
 
 impl FakeAws {
-    /// The region `us-east-1` with the zones `a`, `b` and `c`.
+    /// Creates the region `us-east-1` with the zones `a`, `b` and `c`.
     #[must_use]
     pub fn new() -> Self {
         Self::in_region("us-east-1")
     }
 
-    /// The region of this name with the zones `a`, `b` and `c`.
+    /// Returns the region of this name with the zones `a`, `b` and `c`.
     #[must_use]
     pub fn in_region(region: &str) -> Self {
         let mut state = State::empty(region);
@@ -85,7 +85,7 @@ impl FakeAws {
         }
     }
 
-    /// A region of its own that is as this one is now, ids and time included.
+    /// Creates a region of its own that is as this one is now, ids and time included.
     #[must_use]
     pub fn fork(&self) -> Self {
         let (state, clock) = (self.state().clone(), PausedClock::new());
@@ -97,19 +97,19 @@ impl FakeAws {
         }
     }
 
-    /// A client of this region that waits on its clock.
+    /// Returns a client of this region that waits on its clock.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(Arc::new(self.clone())).with_clock(Arc::new(self.clock.clone()))
     }
 
-    /// The clock that the region goes by.
+    /// Returns the clock that the region goes by.
     #[must_use]
     pub fn clock(&self) -> &PausedClock {
         &self.clock
     }
 
-    /// A specification that works here: any subnet of the default VPC, Amazon Linux 2023.
+    /// Returns a specification that works here: any subnet of the default VPC, Amazon Linux 2023.
     #[must_use]
     pub fn spec(&self, name: &str, instance_type: &str, count: u32) -> ClusterSpec {
         let state = self.state();
@@ -287,7 +287,7 @@ impl FakeAws {
         state.settings.termination_time = termination;
     }
 
-    /// What commands of Systems Manager do: by instance id and script.
+    /// Sets what commands of Systems Manager do: by instance id and script.
     pub fn on_command(&self, does: impl Fn(&str, &str) -> CommandOutcome + Send + Sync + 'static) {
         self.state().commands.script = Some(Arc::new(does));
     }
@@ -325,13 +325,13 @@ impl FakeAws {
 
 /// What is there, without a call that a log would show.
 impl FakeAws {
-    /// The instances that are not terminated, in order of launch.
+    /// Returns the instances that are not terminated, in order of launch.
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
         self.state().live().cloned().collect()
     }
 
-    /// The security groups but the VPC's own.
+    /// Returns the security groups but the VPC's own.
     #[must_use]
     pub fn security_groups(&self) -> Vec<SecurityGroup> {
         let state = self.state();
@@ -342,26 +342,26 @@ impl FakeAws {
             .collect()
     }
 
-    /// The placement groups.
+    /// Returns the placement groups.
     #[must_use]
     pub fn placement_groups(&self) -> Vec<PlacementGroup> {
         self.state().placement_groups.clone()
     }
 
-    /// The Elastic IPs.
+    /// Returns the Elastic IPs.
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
         self.state().addresses.clone()
     }
 
-    /// The subnets, in order of zone: one in each.
+    /// Returns the subnets, in order of zone: one in each.
     #[must_use]
     pub fn subnet_ids(&self) -> Vec<String> {
         let state = self.state();
         state.subnets.iter().map(|s| s.subnet_id.clone()).collect()
     }
 
-    /// Everything that calls have made and not removed.
+    /// Returns everything that calls have made and not removed.
     #[must_use]
     pub fn resources(&self) -> Vec<Leftover> {
         let state = self.state();

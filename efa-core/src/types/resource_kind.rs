@@ -33,7 +33,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// How ids of the kind begin.
+    /// Returns how ids of the kind begin.
     #[must_use]
     pub const fn id_prefix(self) -> &'static str {
         match self {
@@ -49,9 +49,9 @@ impl ResourceKind {
         }
     }
 
-    /// Whether the text is an id: the prefix, then 8 or 17 hexadecimal digits in lower case.
-    /// Everything else is a name, also where it begins as an id does. Origin: "Resource IDs" of
-    /// the Amazon EC2 user guide (17 characters since 2018, 8 before).
+    /// Returns whether the text is an id: the prefix, then 8 or 17 hexadecimal digits in lower
+    /// case. Everything else is a name, also where it begins as an id does. Origin: "Resource IDs"
+    /// of the Amazon EC2 user guide (17 characters since 2018, 8 before).
     #[must_use]
     pub fn is_id(self, text: &str) -> bool {
         text.strip_prefix(self.id_prefix()).is_some_and(|digits| {

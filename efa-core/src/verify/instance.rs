@@ -47,13 +47,13 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl InstanceReport {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())
@@ -230,7 +230,7 @@ fn check_interfaces(
     );
 }
 
-/// Some group of each EFA interface must let all traffic pass to itself, both ways.
+/// Some group of each EFA interface must let all traffic pass to itself, ingress and egress.
 fn check_groups(
     report: &mut InstanceReport,
     attached: &[&AttachedInterface],

@@ -42,7 +42,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing differs.
+    /// Returns whether nothing differs.
     #[must_use]
     pub fn is_as_planned(&self) -> bool {
         self.findings.is_empty()
@@ -70,7 +70,7 @@ impl Report {
 }
 
 impl Report {
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         crate::html::preformatted(&self.to_string())

@@ -21,7 +21,7 @@ pub enum Part<T> {
 }
 
 impl<T> Part<T> {
-    /// What it saw, if it ran.
+    /// Returns what it saw, if it ran.
     #[must_use]
     pub const fn seen(&self) -> Option<&T> {
         match self {
@@ -40,12 +40,12 @@ pub struct Instance {
     /// Its primary private address.
     pub private_ip_address: Option<String>,
     /// EFA interfaces that are attached to it; that they are those of the plan is for
-    /// `verify` to say.
+    /// `verify` to state.
     pub efa_interfaces: usize,
 }
 
 impl Instance {
-    /// An instance with this many EFA interfaces.
+    /// Creates an instance with this many EFA interfaces.
     #[must_use]
     pub fn new(
         instance_id: impl Into<String>,
@@ -70,12 +70,12 @@ pub struct Evidence {
     pub instances: Vec<Instance>,
     /// The cluster compared with its plan.
     pub ec2: Part<verify::Report>,
-    /// The survey of its nodes, which carries what the doctor says of each.
+    /// The survey of its nodes, which carries what the doctor reports of each.
     pub survey: Part<survey_run::Report>,
 }
 
 impl Evidence {
-    /// What was seen of a cluster.
+    /// Creates the evidence of what was seen of a cluster.
     #[must_use]
     pub fn new(
         cluster: &Cluster,
@@ -99,7 +99,7 @@ impl Evidence {
     }
 
     /// For each node of the survey, the number of its instance; `None` of nodes that are none of
-    /// the cluster's, or do not say. What a node says of itself counts more than its address.
+    /// the cluster's, or do not report it. What a node reports of itself counts more than its address.
     pub(super) fn instances_of(&self, survey: &survey_run::Report) -> Vec<Option<usize>> {
         let with_id = |id: &str| self.instances.iter().position(|i| i.instance_id == id);
         let with_address = |address: &str| {

@@ -44,7 +44,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,14 +55,14 @@ impl Verdict {
         }
     }
 
-    /// Whether jobs may start.
+    /// Returns whether jobs may start.
     #[must_use]
     pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Accepted | Self::AcceptedWithWarnings)
     }
 
-    /// The exit status of a program that accepts: 0 accepted, with warnings too, 1 refused, 2
-    /// could not be judged.
+    /// Returns the exit status of a program that accepts: 0 accepted, with warnings too, 1 refused,
+    /// 2 could not be judged.
     #[must_use]
     pub const fn exit_status(self) -> u8 {
         match self {
@@ -87,7 +87,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -98,14 +98,14 @@ impl Source {
     }
 }
 
-/// Something that was found.
+/// A finding of an acceptance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
     /// The part that found it.
     pub source: Source,
     /// A sentence, in which nodes have their instance ids.
-    pub said: String,
+    pub statement: String,
 }
 
 /// The conclusions from the evidence.
@@ -167,14 +167,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn against(&mut self, source: Source, said: impl Into<String>) {
-        let said = said.into();
-        self.against.push(Finding { source, said });
+    fn against(&mut self, source: Source, statement: impl Into<String>) {
+        let statement = statement.into();
+        self.against.push(Finding { source, statement });
     }
 
-    fn warn(&mut self, source: Source, said: impl Into<String>) {
-        let said = said.into();
-        self.warnings.push(Finding { source, said });
+    fn warn(&mut self, source: Source, statement: impl Into<String>) {
+        let statement = statement.into();
+        self.warnings.push(Finding { source, statement });
     }
 
     fn unseen(&mut self, what: impl Into<String>) {
@@ -211,21 +211,21 @@ impl Seen {
     }
 
     fn look_at_difference(&mut self, finding: &verify::Finding) {
-        let said = format!(
+        let statement = format!(
             "{} of {}: expected {}, is {}; {}",
             finding.check, finding.subject, finding.expected, finding.actual, finding.cure
         );
         if HARMLESS.contains(&finding.check.as_str()) {
-            return self.warn(Source::Ec2, said);
+            return self.warn(Source::Ec2, statement);
         }
-        self.against(Source::Ec2, said);
+        self.against(Source::Ec2, statement);
         if ENDS_WITH_INSTANCE.contains(&finding.check.as_str()) {
             let subject = finding.subject.split(' ').next().unwrap_or_default();
             self.replace.insert(subject.to_owned());
         }
     }
 
-    /// Who took part, and what the doctor says of each instance.
+    /// Who took part, and what the doctor reports of each instance.
     fn look_at_nodes(&mut self, evidence: &Evidence, survey: &survey_run::Report) {
         let places = evidence.instances_of(survey);
         for (number, instance) in evidence.instances.iter().enumerate() {
@@ -247,11 +247,11 @@ impl Seen {
             }
         }
         for (node, _) in (survey.nodes.iter().zip(&places)).filter(|(_, place)| place.is_none()) {
-            let said = format!(
+            let statement = format!(
                 "{} was surveyed and is not known as an instance of the cluster",
                 node.name
             );
-            self.warn(Source::Survey, said);
+            self.warn(Source::Survey, statement);
         }
     }
 
@@ -273,11 +273,11 @@ impl Seen {
             )),
         }
         let devices = found.efa_devices;
-        let said = format!("{id} has {devices} EFA devices, and EC2 shows {attached} interfaces");
+        let statement = format!("{id} has {devices} EFA devices, and EC2 shows {attached} interfaces");
         match devices.cmp(&attached) {
-            std::cmp::Ordering::Less => self.against(Source::Doctor, said),
+            std::cmp::Ordering::Less => self.against(Source::Doctor, statement),
             std::cmp::Ordering::Equal => {}
-            std::cmp::Ordering::Greater => self.warn(Source::Doctor, said),
+            std::cmp::Ordering::Greater => self.warn(Source::Doctor, statement),
         }
         for warning in &found.warnings {
             self.warn(Source::Doctor, format!("{id}: {warning}"));
@@ -299,20 +299,20 @@ impl Seen {
             let id = name.split('/').next().unwrap_or_default();
             self.replace.insert(id.to_owned());
         }
-        for said in &faults {
-            self.against(Source::Survey, said.clone());
+        for statement in &faults {
+            self.against(Source::Survey, statement.clone());
         }
         if faults.is_empty() && survey.status() == Status::Findings {
             self.against(Source::Survey, survey.action());
         }
-        for said in survey.problems() {
-            // What is missing is said of each instance, or as what was not looked at.
-            if !faults.contains(&said) && !missing.contains(&said) {
-                self.warn(Source::Survey, said);
+        for statement in survey.problems() {
+            // What is missing is reported of each instance, or as what was not looked at.
+            if !faults.contains(&statement) && !missing.contains(&statement) {
+                self.warn(Source::Survey, statement);
             }
         }
-        for said in &survey.remarks {
-            self.warn(Source::Survey, said.clone());
+        for statement in &survey.remarks {
+            self.warn(Source::Survey, statement.clone());
         }
         let unmeasured = (0..survey.nodes.len()).filter(|node| !survey.nodes[*node].is_measured());
         let unmeasured: Vec<&str> = unmeasured.map(|node| survey.name(node)).collect();

@@ -106,15 +106,15 @@ fn a_cluster_in_which_nothing_is_found_is_accepted() {
     assert_eq!(report.judgement.verdict, Verdict::Accepted, "{report}");
     assert!(report.is_accepted() && report.require_accepted().is_ok());
     assert!(report.judgement.replace.is_empty());
-    let said = report.to_string();
-    assert!(said.starts_with("accepted: nothing was found\n"), "{said}");
+    let statement = report.to_string();
+    assert!(statement.starts_with("accepted: nothing was found\n"), "{statement}");
     for number in 0..COUNT {
         assert!(
-            said.contains(&format!("{}  host-{number}", id(number))),
-            "{said}"
+            statement.contains(&format!("{}  host-{number}", id(number))),
+            "{statement}"
         );
     }
-    assert!(said.contains("not part of an acceptance: GPUs"), "{said}");
+    assert!(statement.contains("not part of an acceptance: GPUs"), "{statement}");
     let code = report.require_replaceable().unwrap_err().code();
     assert_eq!(code, Code::NothingToReplace);
 }
@@ -210,14 +210,14 @@ fn evidence_against_a_node_names_its_instance() {
     let report = judged(|seen| seen.survey = Part::Seen(measured(&slow, Options::default())));
     assert_eq!(report.judgement.replace, [id(4)]);
     assert_eq!(report.require_replaceable().unwrap(), [id(4)]);
-    let said = report.to_string();
+    let statement = report.to_string();
     assert!(
-        said.starts_with(&format!("refused: replace {}\n", id(4))),
-        "{said}"
+        statement.starts_with(&format!("refused: replace {}\n", id(4))),
+        "{statement}"
     );
     let against = &report.judgement.against[0];
     assert_eq!(against.source, Source::Survey);
-    assert!(against.said.contains(&id(4)) && !against.said.contains("host-4"));
+    assert!(against.statement.contains(&id(4)) && !against.statement.contains("host-4"));
     let error = report.require_accepted().unwrap_err();
     assert_eq!(error.code(), Code::Unhealthy);
     assert_eq!(error.context_value("replace"), Some(id(4).as_str()));
@@ -313,23 +313,23 @@ fn what_was_not_looked_at_is_never_accepted() {
             "'splendid', which is not known",
         ),
     ];
-    for (report, said) in cases {
+    for (report, statement) in cases {
         let j = &report.judgement;
-        assert_eq!(j.verdict, Verdict::CouldNotBeJudged, "{said}: {report}");
+        assert_eq!(j.verdict, Verdict::CouldNotBeJudged, "{statement}: {report}");
         assert!(
-            j.not_looked_at.iter().any(|one| one.contains(said)),
-            "{said}: {report}"
+            j.not_looked_at.iter().any(|one| one.contains(statement)),
+            "{statement}: {report}"
         );
         assert!(j.replace.is_empty());
         let error = report.require_accepted().unwrap_err();
         assert_eq!(error.code(), Code::NotSurveyed);
-        assert!(error.to_string().contains(said), "{error}");
+        assert!(error.to_string().contains(statement), "{error}");
     }
 }
 
 #[test]
 fn a_doctor_speaks_against_its_own_instance() {
-    for (report, said) in [
+    for (report, statement) in [
         (
             in_doctor(|found| {
                 found.verdict = "not_usable".into();
@@ -348,7 +348,7 @@ fn a_doctor_speaks_against_its_own_instance() {
     ] {
         assert_eq!(report.judgement.verdict, Verdict::Refused);
         assert!(
-            report.judgement.against.iter().any(|f| f.said == said),
+            report.judgement.against.iter().any(|f| f.statement == statement),
             "{report}"
         );
         // The others have it, so that the survey takes it out.
@@ -366,8 +366,8 @@ fn a_doctor_speaks_against_its_own_instance() {
         all.judgement.replace.is_empty(),
         "a set-up error replaces nobody: {all}"
     );
-    let said = "refused: no evidence points to a single instance";
-    assert!(all.to_string().starts_with(said), "{all}");
+    let statement = "refused: no evidence points to a single instance";
+    assert!(all.to_string().starts_with(statement), "{all}");
 }
 
 #[test]
@@ -383,8 +383,8 @@ fn what_a_complete_survey_cannot_tell_is_a_warning() {
         Verdict::AcceptedWithWarnings,
         "{report}"
     );
-    let said = "of 15 links were tried, nothing is known of the others";
-    assert!(report.to_string().contains(said), "{report}");
+    let statement = "of 15 links were tried, nothing is known of the others";
+    assert!(report.to_string().contains(statement), "{report}");
     let blind = in_survey(|survey| survey.conclusion.noise_percent = None);
     assert!(
         blind.to_string().contains("too few to identify a slow one"),
@@ -410,7 +410,7 @@ fn nodes_are_found_by_what_they_say_of_themselves_then_by_address() {
         Verdict::Accepted,
         "{by_address}"
     );
-    // Two nodes that say they are one instance leave the other without any.
+    // Two nodes that report to be one instance leave the other without any.
     let twice = in_survey(|survey| {
         survey.nodes[2] = node(2, Some(&usable(1)));
         survey.nodes[2].address = Some("10.0.0.2".into());
@@ -423,8 +423,8 @@ fn nodes_are_found_by_what_they_say_of_themselves_then_by_address() {
     let unknown = in_survey(|survey| {
         survey.nodes[2] = node(2, Some(&usable(77)));
     });
-    let said = "host-2 was surveyed and is not known as an instance of the cluster";
-    assert!(unknown.to_string().contains(said), "{unknown}");
+    let statement = "host-2 was surveyed and is not known as an instance of the cluster";
+    assert!(unknown.to_string().contains(statement), "{unknown}");
 }
 
 #[test]

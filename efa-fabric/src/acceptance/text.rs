@@ -24,7 +24,7 @@ struct Line {
 }
 
 impl Report {
-    /// The verdict and what to do, in one line.
+    /// Returns the verdict and what to do, in one line.
     #[must_use]
     pub fn action(&self) -> String {
         let j = &self.judgement;
@@ -50,7 +50,7 @@ impl Report {
         format!("{verdict}: {todo}")
     }
 
-    /// One line: which cluster, when, which version.
+    /// Returns one line: which cluster, when, which version.
     #[must_use]
     pub fn headline(&self) -> String {
         let when = self.finished_at();
@@ -65,19 +65,19 @@ impl Report {
 
     /// Each list that is not empty, with its title.
     fn lists(&self) -> Vec<(&'static str, Vec<String>)> {
-        let said = |findings: &[Finding]| -> Vec<String> {
+        let statement = |findings: &[Finding]| -> Vec<String> {
             let source = |f: &Finding| match f.source {
                 Source::Ec2 => "EC2",
                 other => other.as_str(),
             };
-            let said = |f: &Finding| format!("{}: {}", source(f), f.said);
-            findings.iter().map(said).collect()
+            let statement = |f: &Finding| format!("{}: {}", source(f), f.statement);
+            findings.iter().map(statement).collect()
         };
         let j = &self.judgement;
         let lists = [
-            ("against it", said(&j.against)),
+            ("against it", statement(&j.against)),
             ("not checked", j.not_looked_at.clone()),
-            ("warnings", said(&j.warnings)),
+            ("warnings", statement(&j.warnings)),
             ("checked", self.parts()),
         ];
         lists.into_iter().filter(|(_, of)| !of.is_empty()).collect()
@@ -164,7 +164,7 @@ impl Report {
         table
     }
 
-    /// The report as HTML for notebooks: the text, and the survey's heatmap under instance
+    /// Returns the report as HTML for notebooks: the text, and the survey's heatmap under instance
     /// ids. Names are escaped, and there are no scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
@@ -175,8 +175,8 @@ impl Report {
         );
         for (title, list) in self.lists() {
             let _ = write!(html, "<p>{title}</p><ul>");
-            for said in list {
-                let _ = write!(html, "<li>{}</li>", escape(&said));
+            for statement in list {
+                let _ = write!(html, "<li>{}</li>", escape(&statement));
             }
             html.push_str("</ul>");
         }
@@ -208,8 +208,8 @@ impl fmt::Display for Report {
         writeln!(f, "{}", plain(&self.headline()))?;
         for (title, list) in self.lists() {
             writeln!(f, "{title}:")?;
-            for said in list {
-                writeln!(f, "- {}", plain(&said))?;
+            for statement in list {
+                writeln!(f, "- {}", plain(&statement))?;
             }
         }
         writeln!(f, "{LIMITS}")?;

@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 
 /// The driver's library, by the name under which every installation has it.
 const LIBRARY: &str = "libcuda.so.1";
-/// For tests only: a library that stands in for the driver. Reports of such a run say so, and
+/// For tests only: a library that stands in for the driver. Reports of such a run state this, and
 /// never that GPUDirect is proven.
 const TEST_LIBRARY: &str = "EFA_FABRIC_TEST_LIBCUDA";
 /// Allocations are whole pieces of this many bytes: memory for a device is mapped in them, and a
@@ -118,7 +118,7 @@ impl Gpu {
         let mut name = [0 as c_char; 256];
         let (mut context, mut before) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: the number is below the count; results go into variables of their types, the
-        // name into a buffer as long as is said, less one, so that it always ends.
+        // name into a buffer as long as stated, less one, so that it always ends.
         unsafe {
             let status = (calls.device)(&raw mut device, index as c_int);
             if status != 0 {
@@ -217,7 +217,7 @@ impl GpuBuffer {
         // Without this a copy may return before it is done, and a network card then read or
         // write too early (cuda.h; libfabric sets it too, where it may call CUDA).
         let yes: std::ffi::c_uint = 1;
-        // SAFETY: the attribute is an unsigned integer, and the address one of ours.
+        // SAFETY: the attribute is an unsigned integer, and the address one of this process.
         let status = unsafe {
             (calls.set_attribute)((&raw const yes).cast(), ffi::SYNC_MEMOPS, buffer.start)
         };

@@ -1,4 +1,4 @@
-//! The driver API of CUDA (cuda.h), as far as GPU memory for messages needs it: loaded at run
+//! The part of the driver API of CUDA (cuda.h) that GPU memory for messages needs: loaded at run
 //! time, so that nothing of CUDA is needed to build, or to run without a GPU.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -77,7 +77,7 @@ impl Calls {
         Self::look_up(dl.map_err(|error| error.to_string())?)
     }
 
-    /// The file that was loaded, where the loader says.
+    /// The file that was loaded, where the loader reports it.
     pub(super) fn path(&self) -> Option<String> {
         // SAFETY: all bytes zero is a value of this struct of pointers; the loader fills it, and
         // its strings live as long as the library, which is never unloaded.
@@ -92,7 +92,7 @@ impl Calls {
         }
     }
 
-    /// What the driver says of a status.
+    /// What the driver reports of a status.
     pub(super) fn error_text(&self, status: Status) -> String {
         let mut text = std::ptr::null();
         // SAFETY: the driver leaves a constant string, or none for a number that it does not know.

@@ -9,8 +9,8 @@ use crate::fabric_log::FingerprintKind;
 use crate::isolated::Answer;
 use crate::node::{Expected, Node};
 
-/// What a machine, an environment and libfabric's answer come to, wherever and whenever they were
-/// taken: a function of values.
+/// Returns what a machine, an environment and libfabric's answer come to, wherever and whenever
+/// they were taken: a function of values.
 ///
 /// `environment` is that of the process that is to use EFA (`None` if it is not known), `answer`
 /// libfabric's answer there (`None` if it was not asked), `expected` what the instance type should
@@ -213,7 +213,7 @@ fn quoting(finding: Finding, scene: &Scene<'_>, kinds: &[FingerprintKind]) -> Fi
     }
 }
 
-/// What libfabric offers is there, whatever the files say.
+/// What libfabric offers is there, whatever the files show.
 fn believe_libfabric(finding: &mut Finding) {
     let disproved = [
         Check::EnvironmentFiProvider,

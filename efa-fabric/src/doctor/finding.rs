@@ -24,7 +24,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -164,7 +164,7 @@ checks! {
         "have peers stopped answering?";
 }
 
-/// The id and the question of every check, in order of the decision.
+/// Returns the id and the question of every check, in order of the decision.
 #[must_use]
 pub fn checks() -> Vec<(&'static str, &'static str)> {
     Check::ALL

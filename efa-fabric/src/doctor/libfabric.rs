@@ -347,7 +347,7 @@ pub(crate) fn hints(scene: &Scene<'_>) -> Finding {
 }
 
 /// `libfabric.no_efa`: what libfabric offers in the end; `is_explained` is whether another
-/// finding says why it does not.
+/// finding states why it does not.
 pub(crate) fn offer(scene: &Scene<'_>, is_explained: bool) -> Finding {
     let check = Check::Unexplained;
     let Some(answer) = scene.answered() else {

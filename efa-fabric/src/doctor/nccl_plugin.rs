@@ -147,7 +147,7 @@ fn by_name(scene: &Scene<'_>, source: &str, value: &str) -> Finding {
         match led(scene, name) {
             Led::Ours(plugin) if before.is_none() => return evidence(loads(plugin)),
             Led::Unread(plugin) => return evidence(unread(plugin)),
-            // One that does not start leaves its place to the next, which files do not tell.
+            // One that does not start leaves its place to the next, which files do not show.
             Led::Ours(plugin) => {
                 return evidence(loads_if_others_fail(plugin));
             }

@@ -1,4 +1,4 @@
-//! What the doctor says: a verdict, the findings, and their forms for people and programs.
+//! What the doctor reports: a verdict, the findings, and their forms for people and programs.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -127,7 +127,7 @@ impl Report {
         }
     }
 
-    /// For a process: 0 EFA is usable, 1 it is not, 2 it is not known.
+    /// Returns the exit status of a process: 0 EFA is usable, 1 it is not, 2 it is not known.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self.verdict {
@@ -137,7 +137,7 @@ impl Report {
         }
     }
 
-    /// Whether EFA is usable, and nothing failed, warned or stayed unknown.
+    /// Returns whether EFA is usable, and nothing failed, warned or stayed unknown.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.verdict == Verdict::Usable
@@ -149,13 +149,13 @@ impl Report {
             })
     }
 
-    /// The finding of a check.
+    /// Returns the finding of a check.
     #[must_use]
     pub fn finding(&self, id: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.id == id)
     }
 
-    /// The report as a table, for notebooks: escaped, without scripts.
+    /// Returns the report as a table, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
         let mut html = format!(
@@ -197,7 +197,7 @@ impl Report {
             },
             Verdict::NoEfaByDesign { reason } => format!("no EFA on this machine: {reason}"),
             Verdict::Unknown { reason } => {
-                format!("could not tell whether EFA is usable: {reason}")
+                format!("could not determine whether EFA is usable: {reason}")
             }
         }
     }

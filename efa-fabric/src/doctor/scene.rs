@@ -63,7 +63,7 @@ impl<'a> Scene<'a> {
         (self.expected.is_none() && is_unknown).then_some(name)
     }
 
-    /// Whether the devices can read remote memory: what the device says, else what libfabric
+    /// Whether the devices can read remote memory: what the device reports, else what libfabric
     /// offers on it, else what is published of the instance type.
     pub(crate) fn rdma_read(&self) -> (RdmaSupport, String) {
         if self

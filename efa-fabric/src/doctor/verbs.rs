@@ -7,7 +7,7 @@ use crate::fabric_log::FingerprintKind;
 use crate::library::Version;
 use crate::node::{Access, Uverbs};
 
-/// The last libfabric in which one verbs device hides the others; 2.6.0 says 2.6 of itself.
+/// The last libfabric in which one verbs device hides the others; 2.6.0 reports itself as 2.6.
 const LAST_THAT_HIDES: Version = Version { major: 2, minor: 6 };
 const HIDES_ALL: &str = "https://github.com/ofiwg/libfabric/issues/12708";
 const DEVICE_PLUGIN: &str = "https://docs.aws.amazon.com/eks/latest/userguide/node-efa.html";

@@ -54,7 +54,7 @@ impl Fault {
         });
         let fault = own.unwrap_or_else(|| Self::of_errno(number.saturating_abs()));
         match fault {
-            // Devices tell the two apart by their own memory of the peer; this side knows better.
+            // Devices distinguish the two by their own memory of the peer; this side knows better.
             Self::NeverAnswered if has_received => Self::Lost,
             fault => fault,
         }

@@ -100,7 +100,7 @@ pub(crate) struct Lane {
     exposed: Option<Remote>,
     /// The peer's.
     remote: Remote,
-    /// Whether immediate data uses up a receive, which the provider says.
+    /// Whether immediate data uses up a receive, which the provider reports.
     data_takes_receives: bool,
 
     receive_slots: usize,
@@ -577,7 +577,7 @@ impl Drop for Lane {
     fn drop(&mut self) {
         let idle = !self.posted.contains(&true) && self.sends_in_flight() == 0;
         // SAFETY: each is taken or dropped once, here. The memory is freed only if the endpoint
-        // is closed, or nothing is posted (registering failed, say); else it is left to the
+        // is closed, or nothing is posted (registering failed, for example); else it is left to the
         // library, which may still write into it: that is so where closing fails, and where
         // someone else still holds the endpoint.
         unsafe {

@@ -13,7 +13,7 @@ pub struct Fingerprint {
     /// What it means.
     pub kind: FingerprintKind,
     /// The provider that wrote the line, `core` for libfabric itself; `None` for bare text.
-    /// Without a provider in the hints, every provider says what does not fit it.
+    /// Without a provider in the hints, every provider logs what does not fit it.
     pub provider: Option<String>,
     /// The provider, device, variable or value that the line names.
     pub subject: Option<String>,
@@ -41,7 +41,7 @@ macro_rules! kinds {
             /// All kinds, in order of the flow.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The name in JSON, such as `empty_list`.
+            /// Returns the name in JSON, such as `empty_list`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
@@ -133,7 +133,7 @@ kinds! {
 }
 
 impl FingerprintKind {
-    /// Whether the provider aborts the process there.
+    /// Returns whether the provider aborts the process there.
     #[must_use]
     pub const fn is_fatal(self) -> bool {
         matches!(
@@ -183,7 +183,7 @@ fn printed(text: &str) -> Option<Recognised> {
         return Some((Kind::HugePageWithForkSupport, variable, None));
     }
     if text.contains("FI_EFA_USE_DEVICE_RDMA was set to an invalid value")
-        // 1.20 says "by users", 2.x "by user".
+        // 1.20 states "by users", 2.x "by user".
         || text.contains("FI_EFA_USE_DEVICE_RDMA=1 was set by user")
     {
         let variable = Some("FI_EFA_USE_DEVICE_RDMA".into());

@@ -38,7 +38,7 @@ pub struct Line {
     pub line: u32,
     /// Its level.
     pub level: Level,
-    /// What it says.
+    /// What it reports.
     pub text: String,
 }
 

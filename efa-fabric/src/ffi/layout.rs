@@ -108,7 +108,7 @@ fn layouts_are_those_of_the_table() {
     assert_eq!(HEADER_VERSION, fi_version(2, 6));
 }
 
-/// A C program that prints what the headers say of everything that we declare.
+/// A C program that prints what the headers state of everything that we declare.
 fn program() -> String {
     let mut code = String::from(
         "#include <stddef.h>\n#include <stdio.h>\n#include <rdma/fabric.h>\n#include <rdma/fi_cm.h>\n\
@@ -261,7 +261,7 @@ fn layouts_are_those_of_the_headers() {
             // versions keep the number of the release before.
             assert!(
                 said == ours || (said > ours && headers >= HEADER_VERSION),
-                "size of {name}: {said}, ours {ours}"
+                "size of {name}: {said}, declared {ours}"
             );
             compared += 1;
         }

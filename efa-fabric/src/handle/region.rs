@@ -78,7 +78,7 @@ impl MemoryRegion {
             checked_op!(table, FiOpsMr, regattr).ok_or_else(|| library.missing("fi_mr_regattr"))?;
         let mut object = std::ptr::null_mut();
         // SAFETY: the domain is open; the attribute is zero-padded, and its vector or DMA-BUF lives
-        // during the call, of the kind that the flags say; the memory outlives the region by this function's contract.
+        // during the call, of the kind that the flags state; the memory outlives the region by this function's contract.
         let code = unsafe {
             register(
                 domain.handle.fid(),

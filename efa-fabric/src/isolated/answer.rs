@@ -31,7 +31,7 @@ pub struct Answer {
     pub efa_infos: Option<Vec<ProviderInfo>>,
     /// The error of that call, positive, such as 61 for `-FI_ENODATA`; `None` if it had none.
     pub efa_errno: Option<i32>,
-    /// Whether the EFA devices can read remote memory, as they say themselves; asked only where
+    /// Whether the EFA devices can read remote memory, as they report themselves; asked only where
     /// `FI_EFA_USE_DEVICE_RDMA` demands it. `None` where no device reported it.
     #[serde(default)]
     pub rdma_read: Option<bool>,
@@ -178,8 +178,8 @@ pub struct RegisteredProvider {
 }
 
 impl Answer {
-    /// Whether the library has this provider compiled in; `None` if that was not learned. Up to
-    /// libfabric 2.0 efa is missing also where there is no device.
+    /// Returns whether the library has this provider compiled in; `None` if that was not learned.
+    /// Up to libfabric 2.0 efa is missing also where there is no device.
     #[must_use]
     pub fn has_provider(&self, name: &str) -> Option<bool> {
         let providers = self.providers.as_ref()?;
@@ -190,8 +190,8 @@ impl Answer {
         )
     }
 
-    /// The first trial that found something, if the hints as they are found nothing: what it
-    /// relaxed is what stood in the way.
+    /// Returns the first trial that found something, if the hints as they are found nothing: what
+    /// it relaxed is what stood in the way.
     #[must_use]
     pub fn first_help(&self) -> Option<&Trial> {
         let as_asked = self.trials.first()?;
@@ -201,8 +201,8 @@ impl Answer {
         self.trials.iter().find(|trial| trial.found > 0)
     }
 
-    /// Every file of libfabric that is mapped in the child or in the caller, each once: more
-    /// than one means two libfabrics.
+    /// Returns every file of libfabric that is mapped in the child or in the caller, each once:
+    /// more than one means two libfabrics.
     #[must_use]
     pub fn all_libraries(&self) -> Vec<PathBuf> {
         let mut all = self.mapped_libraries.clone();

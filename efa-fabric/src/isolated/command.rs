@@ -17,7 +17,7 @@ pub struct ChildCommand {
 }
 
 impl ChildCommand {
-    /// A program and its arguments; the program is a path, not a name to look for.
+    /// Creates a program and its arguments; the program is a path, not a name to look for.
     pub fn new(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
@@ -28,7 +28,7 @@ impl ChildCommand {
         }
     }
 
-    /// This program again. It works only in programs whose `main` begins with
+    /// Returns this program again. It works only in programs whose `main` begins with
     /// [`answer_if_child`](super::answer_if_child): another program would run its own work a second time.
     ///
     /// # Errors
@@ -45,13 +45,13 @@ impl ChildCommand {
         Ok(Self::new("/proc/self/exe", [] as [&str; 0]))
     }
 
-    /// The program.
+    /// Returns the program.
     #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Its arguments.
+    /// Returns its arguments.
     #[must_use]
     pub fn arguments(&self) -> &[OsString] {
         &self.arguments

@@ -13,7 +13,7 @@ use crate::library::Version;
 use super::answer::Relaxation;
 
 /// Hints of an `fi_getinfo`, by name (fi_getinfo(3)). Capabilities and names are demands;
-/// modes say what the caller can do, so more is more generous.
+/// modes state what the caller can do, so more is more generous.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HintSet {

@@ -1,5 +1,5 @@
 //! Calls to the system that std does not have: in the caller to watch and end a child, in the
-//! child to take its channel and to say which signal ends it.
+//! child to take its channel and to state which signal ends it.
 
 use std::fs::File;
 use std::io;
@@ -33,7 +33,7 @@ pub(super) fn wait_readable(descriptors: &[RawFd], limit: Duration) -> io::Resul
         .collect();
     // Rounded up, so that a rest below a millisecond does not spin.
     let limit_ms = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-    // SAFETY: the array is local and as long as its length says.
+    // SAFETY: the array is local and as long as its length states.
     let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, limit_ms) };
     match ready {
         -1 => match io::Error::last_os_error() {

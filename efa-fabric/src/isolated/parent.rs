@@ -1,4 +1,4 @@
-//! The caller: starts the child, gathers what it says until it ends or the deadline passes.
+//! The caller: starts the child, gathers what it reports until it ends or the deadline passes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -50,8 +50,8 @@ pub fn ask(command: &ChildCommand, question: &Question) -> Result<Answer> {
     ask_with(command, question, Interrupt::never())
 }
 
-/// As [`ask`], until the caller wishes to stop: the hook is asked about every 50 ms on the
-/// calling thread; then the child is killed.
+/// Does the same as [`ask`], until the caller wishes to stop: the hook is asked about every 50 ms
+/// on the calling thread; then the child is killed.
 ///
 /// # Errors
 /// As [`ask`], and `fabric.interrupted`.

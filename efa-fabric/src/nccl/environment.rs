@@ -35,7 +35,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// What to give as `env_vars` of Ray's `runtime_env`, or to a launcher's environment.
+    /// Returns what to give as `env_vars` of Ray's `runtime_env`, or to a launcher's environment.
     ///
     /// It cannot remove a variable: see [`unset_hint`](Self::unset_hint).
     #[must_use]
@@ -83,7 +83,7 @@ impl Advice {
         &self.set
     }
 
-    /// Where variables have to be removed; `None` where none has to.
+    /// Returns where variables have to be removed; `None` where none has to.
     #[must_use]
     pub fn unset_hint(&self) -> Option<&'static str> {
         (!self.unset.is_empty()).then_some(
@@ -93,7 +93,7 @@ impl Advice {
         )
     }
 
-    /// The environment that follows when the advice is taken.
+    /// Returns the environment that follows when the advice is taken.
     #[must_use]
     pub fn applied_to(&self, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut after = environment.clone();
@@ -102,7 +102,7 @@ impl Advice {
         after
     }
 
-    /// The text form as HTML, for notebooks: escaped, without scripts.
+    /// Returns the text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
         efa_core::html::preformatted(&self.to_string())
@@ -155,8 +155,8 @@ impl fmt::Display for Advice {
     }
 }
 
-/// What to set and what to unset for NCCL over EFA on a node, whose processes would have this
-/// environment. Taking the advice twice is the same as taking it once.
+/// Returns what to set and what to unset for NCCL over EFA on a node, whose processes would have
+/// this environment. Taking the advice twice is the same as taking it once.
 ///
 /// ```
 /// use std::collections::BTreeMap;

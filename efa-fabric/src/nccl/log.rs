@@ -9,13 +9,13 @@
 //! |---|---|
 //! | `lines` | bytes to lines |
 //! | `message` | a line to messages: prefixes of NCCL, launchers and collectors, interleaving |
-//! | `causes` | the table of lines that say what is wrong, with cause, cure and origin |
+//! | `causes` | the table of lines that state what is wrong, with cause, cure and origin |
 //! | `scan`, `rules` | a line held against the table, in one pass |
 //! | `libfabric` | lines of libfabric's own log, by `fabric_log` |
 //! | `source`, `speaker` | lines that are not NCCL's: whose, at what level |
-//! | `outside` | what those lines say, and how the job ended |
+//! | `outside` | what those lines state, and how the job ended |
 //! | `unknown`, `text` | warnings that no rule knows, and what is kept of a text |
-//! | `channel` | lines that say over what a channel runs |
+//! | `channel` | lines that state over what a channel runs |
 //! | `state` | what is remembered of each process |
 //! | `torn` | halves of lines that another process wrote into |
 //! | `judge`, `findings`, `ranks`, `report` | from that to the report |
@@ -62,7 +62,7 @@ use torn::Torn;
 /// Processes that are kept; later ones are counted and left out.
 const PROCESS_LIMIT: usize = 16_384;
 
-/// Reads a log as it comes.
+/// A reader of a log as it comes.
 ///
 /// ```
 /// use efa_fabric::nccl::{Cause, Expectation, Log, Verdict};
@@ -82,7 +82,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log of which nothing was read.
+    /// Creates a log of which nothing was read.
     #[must_use]
     pub fn new(expectation: Expectation) -> Self {
         Self {
@@ -108,13 +108,13 @@ impl Log {
             .push(bytes, &mut |number, line| reader.take(number, line));
     }
 
-    /// What the log says so far, an unfinished last line included.
+    /// Returns what the log states this far, an unfinished last line included.
     #[must_use]
     pub fn report(&self) -> Report {
         self.clone().finish()
     }
 
-    /// What the log says.
+    /// Returns what the log states.
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.lines
@@ -133,7 +133,7 @@ impl Log {
 }
 
 impl Report {
-    /// What a log says.
+    /// Returns what a log states.
     #[must_use]
     pub fn of_text(text: &str, expectation: Expectation) -> Self {
         let mut log = Log::new(expectation);
@@ -141,7 +141,7 @@ impl Report {
         log.finish()
     }
 
-    /// What a log says that may be larger than memory.
+    /// Returns what a log states that may be larger than memory.
     ///
     /// # Errors
     /// What the reader returns.
@@ -247,7 +247,7 @@ impl Reader {
         }
     }
 
-    /// Says of processes whose network stays unknown that the line with it is torn.
+    /// States of processes whose network stays unknown that the line with it is torn.
     fn mark_torn(&mut self) {
         for (place, line, text) in self.torn.left() {
             let process = &mut self.processes[place];

@@ -23,13 +23,13 @@ pub struct Container {
 }
 
 impl Container {
-    /// Whether anything says that this is a container.
+    /// Returns whether anything states that this is a container.
     #[must_use]
     pub fn is_container(&self) -> bool {
         self.runtime.is_some() || self.marker_file || self.is_kubernetes()
     }
 
-    /// Whether anything says that this is a pod of Kubernetes.
+    /// Returns whether anything states that this is a pod of Kubernetes.
     #[must_use]
     pub fn is_kubernetes(&self) -> bool {
         self.kubernetes_service_host.is_some()

@@ -8,8 +8,8 @@ use super::root::NodeRoot;
 const MAX_ENVIRONMENT: u64 = 4 << 20;
 
 impl NodeRoot {
-    /// The environment that a recorded tree has in `/proc/self/environ`. `None` where there is no
-    /// such file or it is empty, as archives of procfs have it: then none was recorded.
+    /// Returns the environment that a recorded tree has in `/proc/self/environ`. `None` where there
+    /// is no such file or it is empty, as archives of procfs have it: then none was recorded.
     #[must_use]
     pub fn recorded_environment(&self) -> Option<BTreeMap<String, String>> {
         let content = self.bytes("/proc/self/environ", MAX_ENVIRONMENT)?;

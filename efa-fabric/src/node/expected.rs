@@ -69,8 +69,8 @@ const RATES: [Rate; 20] = [
 ];
 
 impl Expected {
-    /// What this type should have, by the bundled catalog of efa-core. `None` for types without
-    /// EFA and unknown ones.
+    /// Returns what this type should have, by the bundled catalog of efa-core. `None` for types
+    /// without EFA and unknown ones.
     #[must_use]
     pub fn for_type(instance_type: &str) -> Option<Self> {
         let row = Catalog::bundled().get(instance_type)?;
@@ -87,9 +87,9 @@ impl Expected {
         })
     }
 
-    /// Gbit/s that this many devices should reach together: their rates added up, but not above
-    /// the instance's. `rate_gbps` is the rate that a device itself says, which goes first.
-    /// `None` where neither is known.
+    /// Returns the rate in Gbit/s that this many devices should reach together: their rates added
+    /// up, but not above the instance's. `rate_gbps` is the rate that a device itself reports,
+    /// which goes first. `None` where neither is known.
     #[must_use]
     pub fn gbps_of(&self, devices: u32, rate_gbps: Option<f64>) -> Option<f64> {
         let each = rate_gbps.or(self.efa_gbps);

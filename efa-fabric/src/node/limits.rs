@@ -18,7 +18,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Whether this much is allowed.
+    /// Returns whether this much is allowed.
     #[must_use]
     pub const fn allows(self, amount: u64) -> bool {
         match self {

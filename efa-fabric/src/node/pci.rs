@@ -20,8 +20,8 @@ const NVIDIA: &str = "0x10de";
 pub struct EfaGeneration(u8);
 
 impl EfaGeneration {
-    /// The generation of a PCI vendor and device id as sysfs writes them, such as `0x1d0f` and
-    /// `0xefa1`; `None` for other devices.
+    /// Returns the generation of a PCI vendor and device id as sysfs writes them, such as `0x1d0f`
+    /// and `0xefa1`; `None` for other devices.
     #[must_use]
     pub fn from_ids(vendor: &str, device: &str) -> Option<Self> {
         let number = device.strip_prefix("0xefa")?;
@@ -30,13 +30,13 @@ impl EfaGeneration {
             .flatten()
     }
 
-    /// 1 for `efa1`.
+    /// Returns the number: 1 for `efa1`.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// The first rdma-core whose efa provider knows the id (rdma-core, providers/efa).
+    /// Returns the first rdma-core whose efa provider knows the id (rdma-core, providers/efa).
     #[must_use]
     pub const fn minimum_rdma_core(self) -> Option<u32> {
         match self.0 {
@@ -49,8 +49,8 @@ impl EfaGeneration {
         }
     }
 
-    /// The first version of Amazon's kernel driver that knows the id; `None` where not known,
-    /// and for `efa0`, which all know.
+    /// Returns the first version of Amazon's kernel driver that knows the id; `None` where not
+    /// known, and for `efa0`, which all know.
     #[must_use]
     pub const fn minimum_driver(self) -> Option<(u32, u32)> {
         match self.0 {
@@ -97,7 +97,7 @@ pub struct PciDevice {
     pub generation: Option<EfaGeneration>,
     /// The driver that is bound to it.
     pub driver: Option<String>,
-    /// NUMA node; `None` where the kernel says -1 or nothing.
+    /// NUMA node; `None` where the kernel reports -1 or nothing.
     pub numa_node: Option<u32>,
     /// The PCI addresses on the way to it: the host bridge (`pci0000:00`), bridges, itself.
     pub path: Vec<String>,

@@ -117,7 +117,7 @@ pub(super) fn read_devices(
         let pci = PciDevice::read(root, &format!("{directory}/device"));
         let generation = pci.as_ref().and_then(|pci| pci.generation);
         let driver = pci.as_ref().and_then(|pci| pci.driver.clone());
-        // The driver tells for ids that are not known here, the id where the link is lost.
+        // The driver decides for ids that are not known here, the id where the link is lost.
         if generation.is_none() && driver.as_deref() != Some("efa") {
             others.push(RdmaDevice {
                 name,

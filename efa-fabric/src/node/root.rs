@@ -30,7 +30,7 @@ pub struct NodeRoot {
 }
 
 impl NodeRoot {
-    /// The machine at this path.
+    /// Creates the machine at this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -38,8 +38,8 @@ impl NodeRoot {
         }
     }
 
-    /// The machine at this path; if it is this one, with what the environment of this process
-    /// says of it.
+    /// Returns the machine at this path; if it is this one, with what the environment of this
+    /// process states of it.
     pub fn with_environment(path: impl Into<PathBuf>) -> Self {
         let root = Self::new(path);
         if !root.is_live() {
@@ -55,13 +55,13 @@ impl NodeRoot {
         self
     }
 
-    /// The path given.
+    /// Returns the path given.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether this is the machine that runs the program.
+    /// Returns whether this is the machine that runs the program.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.path == Path::new("/")
@@ -115,7 +115,7 @@ impl NodeRoot {
         Some(self.path.join(resolved.strip_prefix("/").ok()?))
     }
 
-    /// The content of a regular file, as far as the limit goes.
+    /// The content of a regular file, up to the limit.
     pub(super) fn bytes(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
         let file = self.locate(path)?;
         // Pipes and devices would wait, or act.

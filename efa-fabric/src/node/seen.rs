@@ -19,7 +19,7 @@ pub struct Seen {
 }
 
 impl Default for Seen {
-    /// All of it: what older records mean, which do not say.
+    /// All of it: what older records mean, which do not report it.
     fn default() -> Self {
         Self {
             pci_bus: true,

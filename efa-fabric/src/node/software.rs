@@ -111,7 +111,7 @@ pub struct Software {
 
 pub(super) fn read_modules(root: &NodeRoot) -> Vec<KernelModule> {
     let listed = root.bytes("/proc/modules", 1 << 20);
-    // A recorded tree may have single modules of sysfs, which says nothing of the others.
+    // A recorded tree may have single modules of sysfs, which states nothing about the others.
     let known = listed.is_some() || root.is_live() && root.exists("/sys/module");
     let listed = String::from_utf8_lossy(listed.as_deref().unwrap_or_default()).into_owned();
     MODULES

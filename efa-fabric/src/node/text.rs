@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Access, KernelModule, Limit, Node};
 
 impl Node {
-    /// The text form as HTML, for notebooks: escaped, without scripts.
+    /// Returns the text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
         efa_core::html::preformatted(&self.to_string())

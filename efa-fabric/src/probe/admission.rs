@@ -1,5 +1,5 @@
 //! Where connections wait until they have proved the token: several at once, so that an unknown
-//! client that says nothing does not hold up the peer behind it.
+//! client that sends nothing does not hold up the peer behind it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -44,7 +44,7 @@ enum State {
 
 /// What a poll of one connection came to.
 enum Step {
-    /// It has not said all yet.
+    /// It has not sent all yet.
     Waits,
     /// It has the token, and is answered with this proof.
     Proved(String),

@@ -12,7 +12,7 @@ use super::options::ProbeOptions;
 use super::report::{Peer, Row};
 use crate::error::{Code, Error, Result};
 
-/// What one side tells the other of its endpoint.
+/// What one side notifies the other of its endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Side {
     pub(crate) peer: Peer,
@@ -169,7 +169,7 @@ pub(crate) fn gone() -> Error {
         .retryable(true)
 }
 
-/// The error for a frame that says that the other side failed, with what it advises. That it cannot
+/// The error for a frame that states that the other side failed, with what it advises. That it cannot
 /// reach this side is the same fault as that this side cannot reach it.
 pub(crate) fn peer_failed(code: &str, message: &str, cure: Option<String>) -> Error {
     let error = peer_error(false, code, message);
@@ -179,7 +179,7 @@ pub(crate) fn peer_failed(code: &str, message: &str, cure: Option<String>) -> Er
     }
 }
 
-/// The error for a frame that says that the other side failed or refused.
+/// The error for a frame that states that the other side failed or refused.
 pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
     let own = match code {
         "fabric.version_mismatch" => Code::VersionMismatch,
@@ -196,8 +196,8 @@ pub(crate) fn peer_error(refused: bool, code: &str, message: &str) -> Error {
         .with_context("peer_code", plain(code))
 }
 
-/// Whether an error with this code says no more than that the other side failed, refused or is
-/// gone: the cause is what the other side says, or neither knows it.
+/// Whether an error with this code states no more than that the other side failed, refused or is
+/// gone: the cause is what the other side reports, or neither knows it.
 pub(crate) fn is_echo(code: &str) -> bool {
     [Code::PeerFailed, Code::RendezvousRefused, Code::Unreachable]
         .iter()

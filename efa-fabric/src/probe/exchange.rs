@@ -52,7 +52,7 @@ pub trait Exchange {
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder at this path, which must exist.
+    /// Returns the folder at this path, which must exist.
     ///
     /// # Errors
     /// `fabric.rendezvous_failed` if it is not a folder.
@@ -111,13 +111,13 @@ impl Exchange for Folder {
 
 /// Measures to a side that calls [`answer_through`] with the same name on the same exchange.
 ///
-/// The name tells this pair from others and must not be used again. Providers with IP addresses
+/// The name distinguishes this pair from others and must not be used again. Providers with IP addresses
 /// use the one that libfabric chooses, unless the options name an address or a domain. The other
 /// side's death shows only as a deadline.
 ///
 /// # Errors
 /// As [`super::connect`]; `fabric.unreachable` if nobody answers within `connect_timeout`,
-/// `fabric.rendezvous_failed` as the exchange says.
+/// `fabric.rendezvous_failed` as the exchange reports.
 pub fn measure_through(
     library: &Arc<Library>,
     exchange: &mut dyn Exchange,
@@ -158,7 +158,7 @@ pub(crate) fn measure_from(
 ///
 /// # Errors
 /// As [`super::Server::serve_one`]; `fabric.unreachable` if nobody comes within
-/// `accept_timeout`, `fabric.rendezvous_failed` as the exchange says.
+/// `accept_timeout`, `fabric.rendezvous_failed` as the exchange reports.
 pub fn answer_through(
     library: &Arc<Library>,
     exchange: &mut dyn Exchange,

@@ -1,5 +1,5 @@
 //! What keeps a probe from hanging: every loop that waits goes through a [`Guard`]. `guard/patience.rs`
-//! decides when it sleeps, `guard/explain.rs` says why waiting ended.
+//! decides when it sleeps, `guard/explain.rs` states why waiting ended.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ const PATIENCE_NS: u64 = 50_000;
 const FIRST_NAP: Duration = Duration::from_micros(50);
 const LAST_NAP: Duration = Duration::from_millis(1);
 
-/// Empty polls between two looks at the clock.
+/// Empty polls between two readings of the clock.
 const IDLE_POLLS: u32 = 64;
 /// Quiet time until, and then between, looks at the other side's frames, each with an offer of the
 /// processor to others: system calls, which messages that keep coming must not wait for.
 const LOOK_NS: u64 = 20_000;
-/// Time between two questions to the caller's hook, and two looks at the deadline.
+/// Time between two questions to the caller's hook, and two checks of the deadline.
 const CHECK_NS: u64 = 10_000_000;
 
 /// Known facts of the other side.
@@ -46,7 +46,7 @@ pub(crate) struct Guard<'a> {
     /// An earlier deadline for making contact; after it the peer counts as unreachable.
     contact_ns: Option<u64>,
     next_check_ns: u64,
-    next_look_ns: u64,
+    next_poll_ns: u64,
     idle: u32,
     inbox: Option<Frame>,
     other: Other,
@@ -77,7 +77,7 @@ impl<'a> Guard<'a> {
             deadline_ns: now_ns().saturating_add(nanos(deadline)),
             contact_ns: None,
             next_check_ns: 0,
-            next_look_ns: 0,
+            next_poll_ns: 0,
             idle: 0,
             inbox: None,
             other: Other::Silent,
@@ -162,8 +162,8 @@ impl<'a> Guard<'a> {
 
     #[cold]
     fn look(&mut self, now: u64, lane: Option<&Lane>) -> Result<bool> {
-        if now >= self.next_look_ns {
-            self.next_look_ns = now.saturating_add(LOOK_NS);
+        if now >= self.next_poll_ns {
+            self.next_poll_ns = now.saturating_add(LOOK_NS);
             self.receive()?;
             if self.inbox.is_none() {
                 self.rest(now, lane);
@@ -201,7 +201,7 @@ impl<'a> Guard<'a> {
     }
 
     /// Waits for this long until the other side has stopped: it failed too, or is gone. What else
-    /// it says goes unread.
+    /// it reports goes unread.
     pub(crate) fn wait_for_stop(&mut self, within: Duration) -> Other {
         let end = now_ns().saturating_add(nanos(within));
         while self.other != Other::Stopped && now_ns() < end {
@@ -262,7 +262,7 @@ impl<'a> Guard<'a> {
         self.start_line.is_none_or(StartLine::is_over)
     }
 
-    /// Tells the start line of a measurement that has just ended.
+    /// Informs the start line of a measurement that has just ended.
     pub(crate) fn record(&self, elapsed_ns: u64) {
         if let Some(line) = self.start_line {
             let end = now_ns();

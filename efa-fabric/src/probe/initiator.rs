@@ -23,7 +23,7 @@ const CLASS_WARMUP_NS: u64 = 1_000_000_000;
 /// Acknowledgements for one window.
 const ACKS_PER_WINDOW: usize = 4;
 
-/// Measures every size, and tells the other side what came out.
+/// Measures every size, and notifies the other side what came out.
 pub(crate) fn measure(
     traffic: &mut Traffic,
     options: &ProbeOptions,

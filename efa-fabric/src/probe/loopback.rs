@@ -20,7 +20,7 @@ use crate::provider;
 ///
 /// Providers with IP addresses use 127.0.0.1 unless the options name an address or a domain.
 /// On `efa` the provider's shared-memory path is switched off first, because it would be what
-/// is measured; the report says whether that was accepted.
+/// is measured; the report states whether that was accepted.
 ///
 /// # Errors
 /// `fabric.bad_size`, `fabric.invalid_option`, `fabric.provider_not_found`,
@@ -29,7 +29,7 @@ pub fn loopback(library: &Arc<Library>, options: &ProbeOptions) -> Result<ProbeR
     loopback_with(library, options, Interrupt::never())
 }
 
-/// As [`loopback`], with a hook that can stop it.
+/// Does the same as [`loopback`], with a hook that can stop it.
 ///
 /// # Errors
 /// As [`loopback`], and `fabric.interrupted`.

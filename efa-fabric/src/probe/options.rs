@@ -20,7 +20,7 @@ const MAX_SIZES: usize = 256;
 /// Samples of one size: each takes 8 bytes.
 const MAX_ITERATIONS: u32 = 10_000_000;
 
-/// Which memory messages are sent from and received into.
+/// The memory that messages are sent from and received into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -38,7 +38,7 @@ pub enum Buffers {
 pub enum Wait {
     /// Asks again and again, and offers the processor to others between: a core for each side.
     Spin,
-    /// Does so for a while, and then naps, 50 µs at first and 20 ms at last, until the other side says
+    /// Does so for a while, and then naps, 50 µs at first and 20 ms at last, until the other side reports
     /// something; `tcp` of libfabric 2.x is woken by messages too.
     ///
     /// The while is 50 µs between measurements. During one it is 20 ms and 10 ns for each byte of
@@ -48,7 +48,7 @@ pub enum Wait {
     Adaptive,
 }
 
-/// Which sides send during a bandwidth measurement.
+/// The sides that send during a bandwidth measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -100,9 +100,10 @@ pub struct ProbeOptions {
 }
 
 impl ProbeOptions {
-    /// Latency and bandwidth of 64 B, 4 KiB, 64 KiB and 1 MiB over this provider, a quarter of
-    /// a second each, within a minute. Where its largest transfer is smaller (`efa-direct` sends
-    /// messages of one MTU), the largest power of two that fits takes the place of those above.
+    /// Creates options: latency and bandwidth of 64 B, 4 KiB, 64 KiB and 1 MiB over this provider,
+    /// a quarter of a second each, within a minute. Where its largest transfer is smaller
+    /// (`efa-direct` sends messages of one MTU), the largest power of two that fits takes the place
+    /// of those above.
     #[must_use]
     pub fn new(provider: impl Into<String>) -> Self {
         Self {
@@ -206,7 +207,7 @@ impl ProbeOptions {
         options
     }
 
-    /// Checks the sizes against what the provider says that it moves at once on a fabric.
+    /// Checks the sizes against what the provider reports that it moves at once on a fabric.
     pub(crate) fn check_provider(&self, max_size: u64, provider: &str, fabric: &str) -> Result<()> {
         let limit = format!(
             "{max_size}, the largest {} of {provider} (fabric {fabric})",

@@ -22,7 +22,7 @@ pub(crate) fn statement(operation: Operation) -> String {
     format!("latency is {latency}")
 }
 
-/// Which side of a probe made the report.
+/// The side of a probe that made the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -36,7 +36,7 @@ pub enum Role {
 }
 
 /// Times of single exchanges in µs: half of the round trip, or a whole one-sided operation; the
-/// report's statement says which. Percentiles are exact: the nearest rank among all samples.
+/// report's statement states which. Percentiles are exact: the nearest rank among all samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Latency {
@@ -268,7 +268,7 @@ impl Bandwidth {
 }
 
 impl ProbeReport {
-    /// The text form as HTML, for notebooks: escaped, without scripts.
+    /// Returns the text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
         efa_core::html::preformatted(&self.to_string())

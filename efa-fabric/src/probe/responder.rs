@@ -10,10 +10,10 @@ use super::traffic::Traffic;
 use crate::clock::now_ns;
 use crate::error::{Code, Error, Result};
 
-/// Messages between two looks at the clock while they keep arriving.
+/// Messages between two readings of the clock while they keep arriving.
 const CHECK_EVERY: u64 = 1024;
 
-/// Answers phase after phase until the other side says that all is measured.
+/// Answers phase after phase until the other side reports that all is measured.
 pub(crate) fn answer(
     traffic: &mut Traffic,
     options: &ProbeOptions,

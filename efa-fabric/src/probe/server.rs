@@ -88,7 +88,7 @@ impl Server {
     /// Any free port on 127.0.0.1.
     pub const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-    /// The address that peers connect to, with the port that was free.
+    /// Returns the address that peers connect to, with the port that was free.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.admission.address()

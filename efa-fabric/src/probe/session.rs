@@ -1,4 +1,4 @@
-//! From two channels to two lanes: both sides open endpoints, say hello, and agree.
+//! From two channels to two lanes: both sides open endpoints, send hello, and agree.
 
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
@@ -44,7 +44,7 @@ fn gpu_of(memory: Memory) -> Result<Option<Rc<Gpu>>> {
         .transpose()
 }
 
-/// The measuring side: opens what the options say, and says so. `offered` names the providers
+/// The measuring side: opens what the options state, and states this. `offered` names the providers
 /// of the other side, where known: the first of this side's that it has as well is taken.
 pub(crate) fn initiate(
     library: &Arc<Library>,
@@ -85,7 +85,7 @@ pub(crate) fn initiate(
     session(endpoint, &own, side, options.clone(), gpu, guard)
 }
 
-/// The answering side: opens an endpoint that fits the other's, or refuses and says why.
+/// The answering side: opens an endpoint that fits the other's, or refuses and states why.
 /// `local` has this side's choices for the other's provider.
 pub(crate) fn respond(
     library: &Arc<Library>,
@@ -136,7 +136,7 @@ fn open_for(
         .with_cure(format!("probe {allowed}"))
         .with_context("option", "provider"));
     }
-    // On efa a fabric's name says which protocol it is; on others it names a network.
+    // On efa a fabric's name states which protocol it is; on others it names a network.
     let fabric = local
         .fabric
         .as_deref()
@@ -163,7 +163,7 @@ fn open_for(
     Ok(endpoint)
 }
 
-/// Checks the sizes against what the open endpoint says: it may know better than its entry.
+/// Checks the sizes against what the open endpoint states: it may know better than its entry.
 fn check_limit(options: &ProbeOptions, endpoint: &Endpoint) -> Result<()> {
     options.check_provider(
         endpoint.max_size(options.operation),
@@ -173,7 +173,7 @@ fn check_limit(options: &ProbeOptions, endpoint: &Endpoint) -> Result<()> {
 }
 
 /// `shm` between two versions of libfabric hangs without an error: each lays its shared memory
-/// out in its own way, and the number that should tell them apart is the same (measured by us
+/// out in its own way, and the number that should distinguish them is the same (measured by us
 /// between 1.17, 2.5.1 and 2.6.0).
 fn check_versions(library: &Library, info: &ProviderInfo, peer: &Peer) -> Result<()> {
     let same =
@@ -314,7 +314,7 @@ fn session(
     })
 }
 
-/// Tells the other side which memory it may reach, and receives the same, where operations
+/// Informs the other side which memory it may reach, and receives the same, where operations
 /// address memory.
 fn exchange_windows(lane: &mut Lane, guard: &mut Guard<'_>) -> Result<()> {
     let Some(own) = lane.exposed() else {
@@ -348,7 +348,7 @@ fn exchange_windows(lane: &mut Lane, guard: &mut Guard<'_>) -> Result<()> {
 }
 
 /// The other side's address, from digits. Of a format with a fixed length it must be as long as
-/// ours.
+/// this side's.
 pub(crate) fn peer_address(own: &str, format: &str, digits: &str) -> Result<Vec<u8>> {
     let wrong = |why: &str| {
         Err(
@@ -462,14 +462,14 @@ pub(crate) fn settle<T>(result: &Result<T>, session: Option<&mut Session>) {
     }
 }
 
-/// Tells the other side of an error of this side, so that it need not wait for its deadline. The
+/// Informs the other side of an error of this side, so that it need not wait for its deadline. The
 /// error with its cause, where the other side knows it.
 pub(crate) fn tell(guard: &mut Guard<'_>, error: Error) -> Error {
     let error = guard.explain(error);
     let error = error.with_missing_context("doing", &guard.doing);
     let (code, message) = (error.code().as_str().to_owned(), error.message().to_owned());
     let cure = error.cure().map(str::to_owned);
-    // If that fails as well, the other side is gone, which `error` is likely to say.
+    // If that fails as well, the other side is gone, which `error` is likely to state.
     drop(guard.send(&Frame::Abort {
         code,
         message,

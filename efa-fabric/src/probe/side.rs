@@ -17,7 +17,7 @@ const SHARERS: [&str; 1] = ["shm"];
 /// most.
 const STOP_TIME: Duration = Duration::from_secs(2);
 
-/// Opens, measures or answers, tells the other side of a failure, and closes what a failure leaves once
+/// Opens, measures or answers, informs the other side of a failure, and closes what a failure leaves once
 /// the other side has stopped too.
 pub(crate) fn run<T>(
     guard: &mut Guard<'_>,
@@ -37,7 +37,7 @@ pub(crate) fn run<T>(
     }
 }
 
-/// Tells the other side, and waits until it has stopped where it may use this side's endpoint. The
+/// Notifies the other side, and waits until it has stopped where it may use this side's endpoint. The
 /// endpoint of a side that still talked and does not stop stays open for good.
 fn fail(guard: &mut Guard<'_>, error: Error, keep: Keep) -> Error {
     let error = tell(guard, error);

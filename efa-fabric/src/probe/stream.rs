@@ -6,7 +6,7 @@
 //! own completions bound them.
 //!
 //! Of several probes that start together, each keeps sending until all have measured: otherwise a
-//! slow one ends alone, and its bytes and time say nothing of all together.
+//! slow one ends alone, and its bytes and time state nothing about all together.
 //!
 //! With both sides sending, each keeps sending until the other has measured too, so that what is
 //! timed always has the other's traffic next to it.
@@ -20,7 +20,7 @@ use super::traffic::Traffic;
 use crate::clock::now_ns;
 use crate::error::{Code, Error, Result};
 
-/// Transfers between two looks at the clock while they keep arriving.
+/// Transfers between two readings of the clock while they keep arriving.
 const CHECK_EVERY: u64 = 1024;
 
 /// Time, besides eight times the budget, for others of the start line that are slower.
@@ -114,7 +114,7 @@ impl Stream {
         Ok((warmup, flows))
     }
 
-    /// Receives, and acknowledges, until the other side has sent all that it said.
+    /// Receives, and acknowledges, until the other side has sent all that it reported.
     pub(crate) fn receive_all(
         &mut self,
         traffic: &mut Traffic,
@@ -237,7 +237,7 @@ impl Stream {
     }
 }
 
-/// Whether all has come of what the other side says that it sent. More is an error: what is said
+/// Whether all has come of what the other side reports that it sent. More is an error: what is reported
 /// to be the end would never come.
 pub(crate) fn is_all(count: u64, received: u64, is_one_sided: bool) -> Result<bool> {
     if is_one_sided {

@@ -191,7 +191,7 @@ impl Traffic {
         }
     }
 
-    /// Where what came lies; immediate data tells of the first transfer of a phase.
+    /// Where what came lies; immediate data reports the first transfer of a phase.
     pub(crate) fn landing(&self, arrival: &Arrival) -> (Place, usize) {
         if arrival.is_remote_write {
             (Place::Exposed, 0)
@@ -340,7 +340,7 @@ impl Traffic {
         }
     }
 
-    /// Waits until the library holds no send of ours.
+    /// Waits until the library holds no send of this endpoint.
     pub(crate) fn drain(&mut self, guard: &mut Guard<'_>) -> Result<()> {
         while self.lane.sends_in_flight() > 0 {
             if self.lane.poll()? == 0 {
@@ -351,7 +351,7 @@ impl Traffic {
     }
 }
 
-/// Bytes of an acknowledgement of messages of this size: its length tells it from them.
+/// Bytes of an acknowledgement of messages of this size: its length distinguishes it from them.
 #[inline]
 const fn ack_size(size: usize) -> usize {
     if size == ACK_SIZE {

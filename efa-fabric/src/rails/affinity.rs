@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::node::NodeRoot;
 use crate::system;
 
-/// Whether the threads of a rail ran on the NUMA node of its card.
+/// The place of the threads of a rail: on the NUMA node of its card, or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What the counters of a device say about where traffic went.
+//! What the counters of a device report about where traffic went.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ const BAD_PATH: [&str; 3] = ["retrans_", "unresponsive_", "impaired_"];
 /// Counters that are reported besides.
 const TRAFFIC: [&str; 3] = ["tx_bytes", "rx_bytes", "rx_drops"];
 
-/// Whether a device's own counters show that a probe's messages went through it, and not
+/// The evidence of a device's own counters that a probe's messages went through it, and not
 /// through shared memory or another network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
@@ -35,7 +35,7 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// The name as it is written in JSON: `proved`, `not_proved` or `unknown`.
+    /// Returns the name as it is written in JSON: `proved`, `not_proved` or `unknown`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {

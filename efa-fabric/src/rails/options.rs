@@ -42,7 +42,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults, with the machine that a node was read from.
+    /// Returns the defaults, with the machine that a node was read from.
     #[must_use]
     pub fn for_node(node: &Node) -> Self {
         Self {

@@ -12,9 +12,9 @@ const MAX_RAILS: usize = 64;
 const MAX_NAME: usize = 20;
 
 impl Report {
-    /// The rails as a self-contained SVG: for each one a bar of what it reached alone and one of
-    /// what it reached together with all others, in Gbit/s, and a mark at what it should reach,
-    /// where that is known. It is readable on light and dark pages, and without scripts.
+    /// Returns the rails as a self-contained SVG: for each one a bar of what it reached alone and
+    /// one of what it reached together with all others, in Gbit/s, and a mark at what it should
+    /// reach, where that is known. It is readable on light and dark pages, and without scripts.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let mut title = format!(

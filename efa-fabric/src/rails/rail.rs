@@ -21,13 +21,13 @@ pub struct Rail {
     pub pci_group: Option<String>,
     /// NUMA node of the card.
     pub numa_node: Option<u32>,
-    /// Gbit/s that it should reach in one direction: what its port says, else what its
+    /// Gbit/s that it should reach in one direction: what its port states, else what its
     /// instance type has.
     pub expected_gbps: Option<f64>,
 }
 
 impl Rail {
-    /// A rail of which nothing but the name and the provider is known.
+    /// Creates a rail of which nothing but the name and the provider is known.
     pub fn new(device: impl Into<String>, provider: impl Into<String>) -> Self {
         Self {
             device: device.into(),
@@ -52,9 +52,9 @@ impl Rail {
     }
 }
 
-/// The rails of a machine: every device that libfabric offers with its provider `efa`, with what
-/// the inventory knows of it. Devices that only the inventory has are no rails: libfabric cannot
-/// use them.
+/// Returns the rails of a machine: every device that libfabric offers with its provider `efa`, with
+/// what the inventory knows of it. Devices that only the inventory has are no rails: libfabric
+/// cannot use them.
 #[must_use]
 pub fn list(node: &Node, nics: &[Nic]) -> Vec<Rail> {
     nics.iter()
@@ -77,8 +77,8 @@ pub fn list(node: &Node, nics: &[Nic]) -> Vec<Rail> {
         .collect()
 }
 
-/// One rail for every EFA device of a machine, over a provider that stands in for `efa`, such
-/// as `tcp`: to try, without EFA, what reads such a report. All rails then share one network.
+/// Returns one rail for every EFA device of a machine, over a provider that stands in for `efa`,
+/// such as `tcp`: to try, without EFA, what reads such a report. All rails then share one network.
 #[must_use]
 pub fn simulated(node: &Node, provider: &str) -> Vec<Rail> {
     node.efa_devices

@@ -105,7 +105,7 @@ pub struct Report {
     pub threads: u32,
     /// Processors that this process may use.
     pub cpus: Option<u32>,
-    /// Whether a provider other than `efa` stood in for it: figures then say nothing of EFA.
+    /// Whether a provider other than `efa` stood in for it: figures then state nothing about EFA.
     pub simulated: bool,
     /// How to read the figures, and what they do not show.
     pub statements: Vec<String>,
@@ -288,8 +288,8 @@ fn statements(report: &Report) -> Vec<String> {
 }
 
 impl Report {
-    /// The picture of [`to_svg`](Self::to_svg) and the text form as HTML, for notebooks: escaped,
-    /// without scripts.
+    /// Returns the picture of [`to_svg`](Self::to_svg) and the text form as HTML, for notebooks:
+    /// escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
         let picture = to_img(&self.to_svg(), "measured and expected rates of each rail");

@@ -12,9 +12,9 @@ use crate::token::{NONCE_BYTES, Nonce, Nonces, PROOF_BYTES, Prover, Token, nonce
 
 /// One attempt to connect, after which the caller's hook is asked again.
 const CONNECT_SLICE: Duration = Duration::from_millis(500);
-/// Time for one request and its answer, where the caller does not say.
+/// Time for one request and its answer, where the caller does not state it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time for a server that was reached to say whether the token is right.
+/// Time for a server that was reached to state whether the token is right.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to a [`super::Server`].
@@ -54,16 +54,17 @@ impl Client {
         }
     }
 
-    /// The same, that waits this long for the answer to a request: a store whose host is gone says
-    /// nothing, and ends no connection. A store that is away for half of it is reached again in
-    /// time, since TCP doubles its pauses.
+    /// Returns the same, that waits this long for the answer to a request: a store whose host is
+    /// gone sends nothing, and ends no connection. A store that is away for half of it is reached
+    /// again in time, since TCP doubles its pauses.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// As [`Exchange::put`], until the caller wishes to stop. The connection is of no use then.
+    /// Does the same as [`Exchange::put`], until the caller wishes to stop. The connection is of no
+    /// use then.
     ///
     /// # Errors
     /// As [`Exchange::put`].
@@ -86,7 +87,8 @@ impl Client {
         }
     }
 
-    /// As [`Exchange::take`], until the caller wishes to stop. The connection is of no use then.
+    /// Does the same as [`Exchange::take`], until the caller wishes to stop. The connection is of
+    /// no use then.
     ///
     /// # Errors
     /// As [`Exchange::take`].

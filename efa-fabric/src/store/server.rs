@@ -96,7 +96,7 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Returns where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -107,7 +107,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It only ends by returning; a panic there has nothing to say here.
+            // It only ends by returning; a panic there has nothing to report here.
             let _ = thread.join();
         }
     }
@@ -172,7 +172,7 @@ impl Shared {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room for a value of this length, or says why there is none.
+    /// Waits for room for a value of this length, or states why there is none.
     fn room(&self, key: &str, length: usize) -> Result<Room<'_>, &'static str> {
         let bytes = entry_bytes(key, length);
         let end = after(self.options.room_timeout);
@@ -298,7 +298,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads a value and keeps it, or reads past it and says why not. Memory is taken once there is
+/// Reads a value and keeps it, or reads past it and states why not. Memory is taken once there is
 /// room.
 fn receive(
     stream: &mut TcpStream,

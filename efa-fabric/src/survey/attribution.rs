@@ -11,10 +11,10 @@
 //! | `attempts`, `unstable` | nodes that fail or halve in part of their measurements |
 //! | `levels` | pairs of two levels that no node explains |
 //! | `populations` | nodes of two kinds |
-//! | `finding` | what stands out, before anything is said of it |
+//! | `finding` | what stands out, before anything is reported of it |
 //! | `analysis` | all channels, and who reached whom |
 //! | `nodes`, `links` | which nodes, rails and links stand out |
-//! | `alone` | what measuring again alone says of them |
+//! | `alone` | what measuring again alone states of them |
 
 mod alone;
 mod analysis;

@@ -5,7 +5,7 @@
 //! same time; each step comes [`REPEATS`] times, since one measurement of a flow is no finding.
 //! What the pairs of a survey measured, one direction after the other, is what each flow is
 //! expected to reach: a flow whose pair was not measured is compared with nothing, and nothing is
-//! said of it. A loss counts that neither the noise of the pairs nor that of the flows explains.
+//! stated of it. A loss counts that neither the noise of the pairs nor that of the flows explains.
 //!
 //! A ring has the *bus bandwidth* of its slowest flow. For all-reduce that is the algorithm's rate
 //! times 2(n − 1)/n, for all-to-all times (n − 1)/n: doc/PERFORMANCE.md of NVIDIA's nccl-tests.
@@ -48,7 +48,7 @@ pub struct Step {
     pub flows: Vec<Flow>,
 }
 
-/// What a driver saw of one flow.
+/// A flow as a driver saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlowSeen {
@@ -64,7 +64,7 @@ pub struct FlowSeen {
 }
 
 impl FlowSeen {
-    /// A flow of this step with its rate in Gbit/s; `None` where it failed.
+    /// Creates a flow of this step with its rate in Gbit/s; `None` where it failed.
     #[must_use]
     pub fn new(step: usize, flow: Flow, gbps: Option<f64>) -> Self {
         let gbps = gbps.filter(|gbps| gbps.is_finite() && *gbps > 0.0);
@@ -76,7 +76,7 @@ impl FlowSeen {
         }
     }
 
-    /// The same, failed with an error of this code.
+    /// Returns the same, failed with an error of this code.
     #[must_use]
     pub fn with_code(mut self, code: Option<String>) -> Self {
         self.code = code;
@@ -99,7 +99,7 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Nothing yet, of this pattern over these nodes.
+    /// Creates an empty result for this pattern over these nodes.
     #[must_use]
     pub fn new(pattern: Pattern, nodes: Vec<usize>) -> Self {
         Self {
@@ -154,7 +154,7 @@ impl Carried {
     }
 }
 
-/// What a pattern reached, against what the pairs promise.
+/// The result of a pattern, against what the pairs promise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Collective {
@@ -174,7 +174,7 @@ pub struct Collective {
     /// Times that a flow failed.
     pub failed: usize,
     /// The least loss of a flow that counts, as a share of what its pair promises: what noise does
-    /// not explain. `None` where the noise is unknown, and then nothing is said.
+    /// not explain. `None` where the noise is unknown, and then nothing is reported.
     pub least_loss: Option<f64>,
     /// Flows that lost that much or more; where it breaks everywhere, what noise of all of them
     /// together does not explain.
@@ -187,8 +187,8 @@ pub struct Collective {
     pub breaks: Option<Breaks>,
 }
 
-/// The steps of a pattern over these nodes, in their order, all of them once, and then again; none
-/// below [`Pattern::least_nodes`]. `labels` has the group of every node of the cluster.
+/// Returns the steps of a pattern over these nodes, in their order, all of them once, and then
+/// again; none below [`Pattern::least_nodes`]. `labels` has the group of every node of the cluster.
 #[must_use]
 pub fn steps(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Vec<Step> {
     let different = different_steps(pattern, nodes, labels);
@@ -199,8 +199,8 @@ pub fn steps(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Ve
         .collect()
 }
 
-/// Of these nodes, those that take part in a pattern: all, or where it is of groups those that are
-/// in a ring.
+/// Returns those of these nodes that take part in a pattern: all, or where it is of groups those
+/// that are in a ring.
 #[must_use]
 pub fn members(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Vec<usize> {
     let in_ring: BTreeSet<usize> = pattern
@@ -484,7 +484,7 @@ fn kept_by_receivers(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Prom
 }
 
 impl Collective {
-    /// Nodes that others send to in an incast, of those that were chosen.
+    /// Returns nodes that others send to in an incast, of those that were chosen.
     #[must_use]
     pub fn receivers(&self) -> usize {
         let steps = different_steps(self.carried.pattern, &self.carried.nodes, None);
@@ -492,8 +492,8 @@ impl Collective {
         receivers.collect::<BTreeSet<usize>>().len()
     }
 
-    /// Whether every flow was measured, and some could be compared with their pairs: a loss of all
-    /// but nothing could be distinguished from noise.
+    /// Returns whether every flow was measured, and some could be compared with their pairs: a loss
+    /// of all but nothing could be distinguished from noise.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         self.flows > 0
@@ -503,13 +503,13 @@ impl Collective {
             && self.carried.lost.is_empty()
     }
 
-    /// Whether every flow was measured and compared, and all keep what the pairs promise.
+    /// Returns whether every flow was measured and compared, and all keep what the pairs promise.
     #[must_use]
     pub fn scales(&self) -> bool {
         self.is_measured() && self.compared == self.flows && self.breaks.is_none()
     }
 
-    /// Refuses what [`judge`] does not say of what was seen.
+    /// Refuses what [`judge`] would not conclude from what was seen.
     ///
     /// # Errors
     /// As [`Carried::require_valid_for`]; `fabric.invalid_option` for counts, rates and subsets

@@ -50,7 +50,7 @@ pub struct Conclusion {
     /// How much single measurements of bandwidth vary (standard deviation), in percent.
     #[serde(default)]
     pub noise_percent: Option<f64>,
-    /// The least loss of a node that this survey could tell from noise, in percent.
+    /// The least loss of a node that this survey could distinguish from noise, in percent.
     #[serde(default)]
     pub detectable_percent: Option<f64>,
     /// How many of 100 nodes that are bad in 30 % of their measurements a survey of this many
@@ -60,14 +60,14 @@ pub struct Conclusion {
 }
 
 impl Conclusion {
-    /// Whether no verdict is a fault and something was measured.
+    /// Returns whether no verdict is a fault and something was measured.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.typical_gbps.or(self.typical_latency_us).is_some()
             && self.verdicts.iter().all(|v| v.severity < Severity::Fault)
     }
 
-    /// The verdicts that are faults.
+    /// Returns the verdicts that are faults.
     pub fn faults(&self) -> impl Iterator<Item = &Verdict> + '_ {
         self.verdicts
             .iter()
@@ -174,7 +174,7 @@ fn contention(analysis: &Analysis, suspects: &BTreeSet<usize>) -> Option<Verdict
     ))
 }
 
-/// Sorts the verdicts, and says what holds for the whole survey.
+/// Sorts the verdicts, and states what holds for the whole survey.
 fn finish(
     nodes: usize,
     analysis: &Analysis,

@@ -24,7 +24,7 @@ pub struct PairObservation {
     pub outcome: Outcome,
 }
 
-/// Whether other pairs of the cluster were measured at the same time.
+/// The concurrency of a measurement: with other pairs of the cluster, or alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Concurrency {
@@ -44,7 +44,7 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-/// What was measured. A quantity that was not measured is `None`.
+/// The values that were measured. A quantity that was not measured is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Measured {
@@ -58,7 +58,7 @@ pub struct Measured {
     pub sustained: Option<Sustained>,
 }
 
-/// How a rate was measured: rates under other conditions cannot be compared.
+/// The conditions of a measured rate: rates under other conditions cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sustained {
@@ -107,8 +107,8 @@ pub enum FailurePhase {
 }
 
 impl PairObservation {
-    /// A measurement of a pair of this round. If `a` is above `b`, both and the two directions
-    /// are swapped.
+    /// Creates a measurement of a pair of this round. If `a` is above `b`, both and the two
+    /// directions are swapped.
     #[must_use]
     pub fn measured(a: usize, b: usize, rail: Option<u16>, round: &Round, m: Measured) -> Self {
         let m = if a <= b {
@@ -123,7 +123,7 @@ impl PairObservation {
         Self::in_round(a, b, rail, round, Outcome::Measured(m))
     }
 
-    /// A failure of a pair of this round.
+    /// Creates a failure of a pair of this round.
     #[must_use]
     pub fn failed(a: usize, b: usize, rail: Option<u16>, round: &Round, failure: Failure) -> Self {
         Self::in_round(a, b, rail, round, Outcome::Failed(failure))
@@ -147,7 +147,7 @@ impl PairObservation {
 }
 
 impl Measured {
-    /// Latency in µs and both rates in Gbit/s.
+    /// Creates it from latency in µs and both rates in Gbit/s.
     #[must_use]
     pub fn new(latency_us: f64, gbps_a_to_b: f64, gbps_b_to_a: f64) -> Self {
         Self {
@@ -167,7 +167,8 @@ impl Measured {
 }
 
 impl Failure {
-    /// A failure in this phase with this error code, and the seconds since the round's start.
+    /// Creates a failure in this phase with this error code, and the seconds since the round's
+    /// start.
     #[must_use]
     pub fn new(phase: FailurePhase, code: impl Into<String>, after_s: f64) -> Self {
         Self {
@@ -179,14 +180,14 @@ impl Failure {
         }
     }
 
-    /// Says that smaller messages passed, and those of this size did not.
+    /// States that smaller messages passed, and those of this size did not.
     #[must_use]
     pub fn with_stuck(mut self, bytes: usize) -> Self {
         self.stuck_bytes = Some(bytes);
         self
     }
 
-    /// Says that this node gave the driver no answer.
+    /// States that this node gave the driver no answer.
     #[must_use]
     pub fn with_silent(mut self, node: usize) -> Self {
         self.silent = Some(node);
@@ -235,7 +236,7 @@ impl TryFrom<Written> for Observations {
 const MAX_NODES: usize = 1 << 16;
 
 impl Observations {
-    /// None yet, of a cluster of `nodes` nodes.
+    /// Creates an empty list for a cluster of `nodes` nodes.
     #[must_use]
     pub fn new(nodes: usize) -> Self {
         Self {
@@ -244,7 +245,7 @@ impl Observations {
         }
     }
 
-    /// Number of nodes of the cluster.
+    /// Returns the number of nodes of the cluster.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes
@@ -287,19 +288,19 @@ impl Observations {
         Ok(())
     }
 
-    /// All observations, in order of arrival.
+    /// Returns all observations, in order of arrival.
     #[must_use]
     pub fn as_slice(&self) -> &[PairObservation] {
         &self.items
     }
 
-    /// Number of observations.
+    /// Returns the number of observations.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether nothing was seen.
+    /// Returns whether nothing was seen.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()

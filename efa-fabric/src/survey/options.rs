@@ -16,7 +16,7 @@ const ALONE: RangeInclusive<usize> = 1..=100;
 /// Below this many live nodes, the median is one of too few.
 const FEWEST_NODES: usize = 3;
 
-/// Which pairs the base rounds cover.
+/// The pairs that the base rounds cover.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -36,7 +36,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Its name, as in options, such as `within_groups`.
+    /// Returns its name, as in options, such as `within_groups`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Mode {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Which pairs the base rounds cover.
+    /// The pairs that the base rounds cover.
     pub mode: Mode,
     /// Base rounds of [`Mode::Sampled`], if not ⌊log2 n⌋ + 2, and more where nothing stands out in
     /// so few; at most as many as every pair once takes.
@@ -75,7 +75,7 @@ pub struct Options {
     pub thresholds: Thresholds,
 }
 
-/// When a difference counts. The defaults have the detection rates of docs/survey-statistics.md.
+/// The limits from which a difference counts. The defaults have the detection rates of docs/survey-statistics.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Thresholds {
@@ -112,7 +112,7 @@ impl Default for Thresholds {
 }
 
 impl Options {
-    /// Of options given whole and single settings besides them, those that were given.
+    /// Returns the options that were given, whole or as single settings.
     ///
     /// # Errors
     /// `fabric.invalid_option` if both were: settings that are not the defaults, and options.
@@ -167,7 +167,7 @@ impl Options {
     }
 
     /// Refuses patterns of groups without labels, unless the network node of some node is known
-    /// otherwise: of some only, those may be the nodes that came, and the report says that the
+    /// otherwise: of some only, those may be the nodes that came, and the report states that the
     /// pattern was not carried out.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ impl Options {
         }
     }
 
-    /// The same, and that labels fit a survey of this many nodes.
+    /// Checks the same, and that labels fit a survey of this many nodes.
     ///
     /// # Errors
     /// As [`require_valid`](Self::require_valid).
@@ -249,7 +249,7 @@ impl Thresholds {
     }
 }
 
-/// A number of rounds, nodes or times, from a caller whose numbers can be negative.
+/// Returns a number of rounds, nodes or times, from a caller whose numbers can be negative.
 ///
 /// # Errors
 /// `fabric.invalid_option` below 0.

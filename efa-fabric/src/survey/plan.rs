@@ -82,10 +82,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A survey of `nodes` nodes.
+    /// Creates a survey of `nodes` nodes.
     ///
     /// # Errors
-    /// `fabric.invalid_option` as [`Options::require_valid_for`] says.
+    /// `fabric.invalid_option` as [`Options::require_valid_for`] states.
     pub fn new(nodes: usize, options: Options) -> Result<Self> {
         options.require_valid_for(nodes)?;
         let labels = options.labels.as_deref().unwrap_or(&[]);
@@ -126,7 +126,7 @@ impl Plan {
         })
     }
 
-    /// The next round, in view of everything seen so far; `None` when the survey is done.
+    /// Returns the next round, in view of everything seen so far; `None` when the survey is done.
     ///
     /// A node that gave no answer, or failed with two others and reached nobody, is left out.
     /// The work of a base round is O(n); what stands out is computed once after the base rounds
@@ -149,27 +149,29 @@ impl Plan {
         }
     }
 
-    /// What the observations say; at any time, also when the survey was stopped.
+    /// Returns what the observations state; at any time, also when the survey was stopped.
     #[must_use]
     pub fn conclude(&self, observations: &Observations) -> Conclusion {
         conclude(observations, &self.options, self.fresh_from)
     }
 
-    /// Number of nodes.
+    /// Returns the number of nodes.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes
     }
 
-    /// Base rounds in all, for progress. What comes after depends on what is seen.
+    /// Returns the number of base rounds in all, for progress. What comes after depends on what is
+    /// seen.
     #[must_use]
     pub fn base_rounds(&self) -> usize {
         self.schedule.rounds()
     }
 
-    /// The most rounds that this survey takes, whatever happens. A sampled survey names one bad
-    /// node or rail in 2·log2(n) + 4 rounds; each further one that is clear takes its measurements
-    /// alone, and nodes that fail in part up to 20 rounds, all of them at the same time.
+    /// Returns the most rounds that this survey takes, whatever happens. A sampled survey names one
+    /// bad node or rail in 2·log2(n) + 4 rounds; each further one that is clear takes its
+    /// measurements alone, and nodes that fail in part up to 20 rounds, all of them at the same
+    /// time.
     #[must_use]
     pub fn most_rounds(&self) -> usize {
         let base = self.longest();
@@ -183,7 +185,8 @@ impl Plan {
         }
     }
 
-    /// Nodes under suspicion now: to be measured again, or left out because nothing answers.
+    /// Returns nodes under suspicion now: to be measured again, or left out because nothing
+    /// answers.
     #[must_use]
     pub fn suspects(&self) -> Vec<usize> {
         let out = (0..self.nodes).filter(|&n| self.answering.out(n));
@@ -488,7 +491,7 @@ fn slow(analysis: &Analysis) -> BTreeSet<usize> {
         .collect()
 }
 
-/// Nodes so bad that their links say nothing of their own.
+/// Nodes so bad that their links state nothing about their own.
 fn clear(analysis: &Analysis) -> BTreeSet<usize> {
     let found = analysis.nodes(Pass::Screen);
     found

@@ -14,9 +14,9 @@ pub(crate) const BAD_SHARE: f64 = 0.3;
 /// Bad measurements of a node that a verdict needs.
 pub(crate) const LEAST_BAD: usize = 3;
 
-/// The chance that a node which is bad in `share` of its measurements is named, at best: bad once
-/// at least in the first `base` of them, since nothing else has it measured `again` times, and
-/// three times in all, which a verdict needs. No test of the same measurements names more.
+/// Returns the chance that a node which is bad in `share` of its measurements is named, at best:
+/// bad once at least in the first `base` of them, since nothing else has it measured `again` times,
+/// and three times in all, which a verdict needs. No test of the same measurements names more.
 #[must_use]
 pub fn most_named(share: f64, base: usize, again: usize) -> f64 {
     let exactly = |bad: usize, tried| tail(bad, tried, share) - tail(bad + 1, tried, share);

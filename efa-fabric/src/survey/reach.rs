@@ -192,7 +192,7 @@ impl Reach {
             .is_some_and(|tally| tally.reached == 0)
     }
 
-    /// Pairs of live nodes that never worked, and were not tried often enough to say so.
+    /// Pairs of live nodes that never worked, and were not tried often enough to state this.
     pub(crate) fn open_pairs(&self) -> Vec<Pair> {
         let enough = self.enough_of_pair();
         let open = self.failed_pairs().filter(|((a, b), tally)| {
@@ -202,7 +202,7 @@ impl Reach {
         open.map(|(pair, _)| pair).collect()
     }
 
-    /// Nodes that never worked, and were not tried often enough to say so.
+    /// Nodes that never worked, and were not tried often enough to state this.
     pub(crate) fn open_nodes(&self) -> Vec<usize> {
         let enough = self.enough_of_node();
         let open = self

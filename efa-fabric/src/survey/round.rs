@@ -32,7 +32,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// A round of these pairs.
+    /// Creates a round of these pairs.
     #[must_use]
     pub fn new(index: usize, stage: Stage, pairs: Vec<Pair>) -> Self {
         Self {

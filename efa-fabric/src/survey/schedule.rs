@@ -34,7 +34,7 @@ enum Shape {
     },
 }
 
-/// Every pair of nodes exactly once: the circle method. n − 1 rounds for an even number of
+/// Returns every pair of nodes exactly once: the circle method. n − 1 rounds for an even number of
 /// nodes, n for an odd one, where each node rests once. No rounds below two nodes.
 #[must_use]
 pub fn full(nodes: usize) -> Schedule {
@@ -45,7 +45,7 @@ pub fn full(nodes: usize) -> Schedule {
     }
 }
 
-/// `rounds` random perfect matchings (with an odd number of nodes, one rests).
+/// Returns `rounds` random perfect matchings (with an odd number of nodes, one rests).
 ///
 /// No pair comes twice before every pair has come once: a round is a random round of the circle
 /// method under a random labelling.
@@ -69,7 +69,7 @@ pub fn sampled(nodes: usize, rounds: usize, seed: u64) -> Schedule {
     }
 }
 
-/// Each node with the next, and the last with the first: 2 rounds, 3 for an odd number.
+/// Returns each node with the next, and the last with the first: 2 rounds, 3 for an odd number.
 #[must_use]
 pub fn ring(nodes: usize) -> Schedule {
     let rounds = match nodes {
@@ -85,7 +85,7 @@ pub fn ring(nodes: usize) -> Schedule {
     }
 }
 
-/// Every pair of nodes with the same label exactly once; all groups at the same time.
+/// Returns every pair of nodes with the same label exactly once; all groups at the same time.
 #[must_use]
 pub fn within_groups(labels: &[String]) -> Schedule {
     let groups = groups(labels);
@@ -100,7 +100,7 @@ pub fn within_groups(labels: &[String]) -> Schedule {
     }
 }
 
-/// Every pair of nodes with different labels exactly once.
+/// Returns every pair of nodes with different labels exactly once.
 #[must_use]
 pub fn between_groups(labels: &[String]) -> Schedule {
     let groups = groups(labels);
@@ -113,19 +113,19 @@ pub fn between_groups(labels: &[String]) -> Schedule {
 }
 
 impl Schedule {
-    /// Number of nodes.
+    /// Returns the number of nodes.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes
     }
 
-    /// Number of rounds. A round of groups of different sizes may hold few pairs.
+    /// Returns the number of rounds. A round of groups of different sizes may hold few pairs.
     #[must_use]
     pub fn rounds(&self) -> usize {
         self.rounds
     }
 
-    /// The pairs of one round; empty from [`rounds`](Self::rounds) on.
+    /// Returns the pairs of one round; empty from [`rounds`](Self::rounds) on.
     #[must_use]
     pub fn round(&self, index: usize) -> Vec<Pair> {
         if index >= self.rounds {
@@ -150,7 +150,7 @@ impl Schedule {
         }
     }
 
-    /// All rounds, one after another.
+    /// Returns all rounds, one after another.
     pub fn iter(&self) -> impl Iterator<Item = Vec<Pair>> + '_ {
         (0..self.rounds).map(|index| self.round(index))
     }

@@ -3,7 +3,7 @@
 //! A [`Cluster`] answers the rounds of a plan. Rates are the lesser of what one node sends and
 //! the other receives, per rail, times the factor of their link, times lognormal noise of each
 //! measurement; all rails together are the sum of the rails with noise of its own. A model, not a
-//! network: it shows what the statistics can tell, not what EFA does. A [`Fabric`] has leaves with
+//! network: it shows what the statistics can determine, not what EFA does. A [`Fabric`] has leaves with
 //! uplinks that flows share: what no pair shows.
 
 mod case;

@@ -33,7 +33,7 @@ pub struct Cell {
     pub value: f64,
 }
 
-/// What a median polish found: `value ≈ center + tx[from] + rx[to]`.
+/// The result of a median polish: `value ≈ center + tx[from] + rx[to]`.
 ///
 /// Effects are NaN for nodes without measurements. The median effect is 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,14 +52,14 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// What the fit leaves unexplained of one measurement; NaN where a node has no effect.
+    /// Returns what the fit leaves unexplained of one measurement; NaN where a node has no effect.
     #[must_use]
     pub fn residual(&self, cell: &Cell) -> f64 {
         cell.value - self.center - self.tx[cell.from] - self.rx[cell.to]
     }
 }
 
-/// The robust standard deviation around the median: 1.4826 × MAD, but at least `least`.
+/// Returns the robust standard deviation around the median: 1.4826 × MAD, but at least `least`.
 #[must_use]
 pub fn spread(values: impl Iterator<Item = f64>, least: f64) -> f64 {
     let mut values: Vec<f64> = values.filter(|v| v.is_finite()).collect();

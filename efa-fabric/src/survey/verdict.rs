@@ -1,4 +1,4 @@
-//! What a survey says: about what, how bad, on which numbers, and how sure.
+//! What a survey reports: about what, how bad, on which numbers, and how sure.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub enum Subject {
     },
 }
 
-/// What is wrong.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -95,7 +95,7 @@ pub enum Confidence {
     High,
 }
 
-/// What was measured.
+/// A measured quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -106,7 +106,7 @@ pub enum Quantity {
     Latency,
 }
 
-/// Which direction is bad.
+/// The direction that is bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -128,9 +128,9 @@ pub enum Direction {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// What was measured.
+    /// A measured quantity.
     pub quantity: Option<Quantity>,
-    /// Which direction is bad.
+    /// The direction that is bad.
     pub direction: Option<Direction>,
     /// The rail that it was measured on; `None` for all together.
     pub rail: Option<u16>,
@@ -142,7 +142,7 @@ pub struct Evidence {
     /// Measurements of the subject, of which `value` is the median.
     pub observations: usize,
     /// The median of the subject's own measurements, in Gbit/s or µs; where they were compared
-    /// with an expected rate, what that says.
+    /// with an expected rate, what that states.
     pub value: Option<f64>,
     /// The median of the measurements that the subject is compared with, in Gbit/s or µs.
     pub typical: Option<f64>,
@@ -182,7 +182,7 @@ pub struct Evidence {
 pub struct Verdict {
     /// What it is about.
     pub subject: Subject,
-    /// What is wrong.
+    /// A kind of fault.
     pub kind: VerdictKind,
     /// The severity, by what to do about it.
     pub severity: Severity,
@@ -195,7 +195,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The nodes that it is about: none for the cluster, two for a link.
+    /// Returns the nodes that it is about: none for the cluster, two for a link.
     #[must_use]
     pub fn nodes(&self) -> Vec<usize> {
         match self.subject {

@@ -27,7 +27,8 @@ impl Verdict {
         verdict
     }
 
-    /// The statement with names (of hosts, say) instead of numbers, where there are such.
+    /// Returns the statement with names (of hosts, for example) instead of numbers, where there are
+    /// such.
     #[must_use]
     pub fn statement_with(&self, names: &[String]) -> String {
         statement(self, names)

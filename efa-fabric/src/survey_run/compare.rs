@@ -48,13 +48,13 @@ pub struct MovedRate {
     pub gbps: f64,
     /// The change, in percent.
     pub change_percent: f64,
-    /// The least change that either survey could tell from noise, in percent.
+    /// The least change that either survey could distinguish from noise, in percent.
     pub detectable_percent: f64,
 }
 
 impl Report {
-    /// What changed since an earlier report: findings, nodes, and median rates that moved by more
-    /// than either survey could tell from its noise.
+    /// Returns what changed since an earlier report: findings, nodes, and median rates that moved
+    /// by more than either survey could distinguish from its noise.
     #[must_use]
     pub fn compare(&self, earlier: &Self) -> Comparison {
         let same = Counterparts::new(self, earlier);
@@ -79,7 +79,7 @@ impl Report {
 }
 
 impl Comparison {
-    /// Whether nothing changed, and rates were compared.
+    /// Returns whether nothing changed, and rates were compared.
     #[must_use]
     pub fn is_same(&self) -> bool {
         *self == Self::default()
@@ -125,7 +125,7 @@ impl Counterparts {
     }
 }
 
-/// Sentences by what they say of whom, without numbers. A node without a counterpart is another.
+/// Sentences by what they report of whom, without numbers. A node without a counterpart is another.
 fn keyed(report: &Report, counterparts: &[Option<usize>]) -> BTreeMap<String, String> {
     let names = report.names();
     let called = |node: usize| match counterparts.get(node) {
@@ -182,7 +182,7 @@ fn keyed(report: &Report, counterparts: &[Option<usize>]) -> BTreeMap<String, St
         .collect()
 }
 
-/// The least change that both can tell from noise, in percent; or why there is none.
+/// The least change that both can distinguish from noise, in percent; or why there is none.
 fn comparable(later: &Report, earlier: &Report) -> Result<f64, String> {
     if later.provider != earlier.provider {
         return Err(format!(

@@ -47,8 +47,8 @@ pub struct DrainCommands {
 }
 
 impl Report {
-    /// The commands of this scheduler for the nodes to take out. Their names are taken for those
-    /// of the scheduler, up to a `/` or `#`, after which a survey tells processes of one host
+    /// Returns the commands of this scheduler for the nodes to take out. Their names are taken for
+    /// those of the scheduler, up to a `/` or `#`, after which a survey distinguishes processes of one host
     /// apart; for Ray their [`ray_node_id`](super::Node::ray_node_id) is needed.
     #[must_use]
     pub fn drain_commands(&self, scheduler: Scheduler) -> DrainCommands {

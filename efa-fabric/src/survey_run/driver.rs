@@ -1,5 +1,5 @@
 //! What every driver of a survey does between two rounds: asks the plan, settles what the two
-//! nodes of a pair say, asks once more where an answer is missing, and never a lost node.
+//! nodes of a pair state, asks once more where an answer is missing, and never a lost node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ pub struct Survey {
     attempt: usize,
     /// Nodes without an answer when they were asked first, by round.
     late: BTreeMap<usize, BTreeSet<usize>>,
-    /// What the first pair said that could not open an endpoint.
+    /// What the first pair reported that could not open an endpoint.
     unopened: Option<String>,
     /// The node that leads, where one of them does.
     leader: Option<usize>,
@@ -54,8 +54,8 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// A survey of these nodes over this provider. Names that come twice get a number. Where all
-    /// network nodes are known and there are no labels, the lowest level is the label.
+    /// Creates a survey of these nodes over this provider. Names that come twice get a number.
+    /// Where all network nodes are known and there are no labels, the lowest level is the label.
     ///
     /// # Errors
     /// As [`Plan::new`]; `fabric.invalid_option` for patterns of groups where no node has a label.
@@ -96,20 +96,20 @@ impl Survey {
         })
     }
 
-    /// The nodes, by number.
+    /// Returns the nodes, by number.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// Says that this node leads the survey: what the nodes meet through runs there.
+    /// States that this node leads the survey: what the nodes meet through runs there.
     #[must_use]
     pub fn led_by(mut self, node: usize) -> Self {
         self.leader = Some(node);
         self
     }
 
-    /// Says that a node is gone: it is in no further pair that is measured. Before the first round
+    /// States that a node is gone: it is in no further pair that is measured. Before the first round
     /// it is [`absent`](Self::absent).
     pub fn lost(&mut self, node: usize) {
         if self.flows.pattern().is_some() {
@@ -122,7 +122,7 @@ impl Survey {
         }
     }
 
-    /// Says that a node takes no part, with the code of the error and a sentence with the cure:
+    /// States that a node takes no part, with the code of the error and a sentence with the cure:
     /// it never joined, or its set-up keeps it from measuring. That is no evidence against it.
     pub fn absent(&mut self, node: usize, code: &str, why: String) {
         if node < self.nodes.len() {
@@ -152,13 +152,13 @@ impl Survey {
         };
     }
 
-    /// Whether the node still answers, by what is known.
+    /// Returns whether the node still answers, by what is known.
     #[must_use]
     pub fn answers(&self, node: usize) -> bool {
         node < self.nodes.len() && !self.silent.contains(&node)
     }
 
-    /// The pairs to measure next, all at the same time; `None` when all were: then come the
+    /// Returns the pairs to measure next, all at the same time; `None` when all were: then come the
     /// [flows](Self::next_flows), where any were asked for. Pairs
     /// with a lost node are settled without being measured. Pairs of a round that gave no answer
     /// come a second time before the next round: see [`attempt`](Self::attempt).
@@ -207,28 +207,28 @@ impl Survey {
         Some(open)
     }
 
-    /// Whether the pairs of the current round are measured for the first time (0) or once more (1).
-    /// Names of pairs need it, since none may be used twice.
+    /// Returns whether the pairs of the current round are measured for the first time (0) or once
+    /// more (1). Names of pairs need it, since none may be used twice.
     #[must_use]
     pub fn attempt(&self) -> usize {
         self.attempt
     }
 
-    /// Rails that a pair is measured on: as many as both have.
+    /// Returns rails that a pair is measured on: as many as both have.
     #[must_use]
     pub fn rails_of(&self, (a, b): (usize, usize)) -> usize {
         let rails = |node: usize| self.nodes.get(node).map_or(0, |node| node.rails);
         rails(a).min(rails(b))
     }
 
-    /// The number of the current round.
+    /// Returns the number of the current round.
     #[must_use]
     pub fn round(&self) -> Option<usize> {
         self.round.as_ref().map(|round| round.index)
     }
 
-    /// Takes what the two nodes of a pair of the current round said, lower number first; `None`
-    /// for a node that said nothing, `after_s` from the start of the round.
+    /// Takes what the two nodes of a pair of the current round reported, lower number first; `None`
+    /// for a node that reported nothing, `after_s` from the start of the round.
     ///
     /// # Errors
     /// `fabric.invalid_option` if the pair is not of the current round, or was recorded before.
@@ -266,7 +266,7 @@ impl Survey {
         self.open.remove(&(a, b));
     }
 
-    /// Which of the two nodes are gone, by what they said in this attempt. One that gave no answer
+    /// Which of the two nodes are gone, by what they reported in this attempt. One that gave no answer
     /// is asked once more first.
     fn gone(&mut self, sights: &[(usize, Option<Sight>); 2], after_s: f64) -> Vec<usize> {
         let was_asked = sights.iter().all(|&(node, _)| self.answers(node));
@@ -376,7 +376,7 @@ impl Survey {
         }
     }
 
-    /// How far the survey is.
+    /// Returns how far the survey is.
     #[must_use]
     pub fn progress(&self, elapsed_s: f64) -> Progress {
         let name = |&node: &usize| self.nodes[node].name.clone();
@@ -391,7 +391,7 @@ impl Survey {
         }
     }
 
-    /// What is known so far. It is partial until there is no next round.
+    /// Returns what is known so far. It is partial until there is no next round.
     #[must_use]
     pub fn report(&self, elapsed_s: f64) -> Report {
         let nodes = self.judged();
@@ -440,7 +440,7 @@ impl Survey {
     }
 
     /// What the plan concludes. A node that stopped answering reached others before, so that the
-    /// plan blames its last link; here it is known to be the node. Nothing is said against nodes
+    /// plan blames its last link; here it is known to be the node. Nothing is reported against nodes
     /// that took no part, nor against those that were lost at once with most others.
     fn conclude(&self, nodes: &[Node]) -> (Conclusion, Vec<String>) {
         let mut conclusion = self.plan.conclude(&self.observations);
@@ -555,7 +555,7 @@ fn is_common(some: usize, all: usize) -> bool {
     some >= 2 && 2 * some > all
 }
 
-/// Of what two nodes say of the same pair, the one that says more.
+/// Of what two nodes report of the same pair, the one that shows more.
 fn choose(low: Option<Sight>, high: Option<Sight>) -> Option<Sight> {
     let mut sights: Vec<Sight> = [low, high].into_iter().flatten().collect();
     sights.sort_by_key(|sight| match (&sight.outcome, sight.names_no_cause()) {

@@ -2,8 +2,8 @@
 //! it receives at the same time, each on a thread of its own, with one exchange for all.
 //!
 //! A rate is one of flows that run together only if all begin together. The lead of the step waits
-//! until every node says that its flows are warm, or cannot be, and then says go; each flow goes on
-//! after its own measurement until the lead says that all have measured.
+//! until every node reports that its flows are warm, or cannot be, and then sends go; each flow goes on
+//! after its own measurement until the lead reports that all have measured.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use crate::node::NodeRoot;
 use crate::probe::{Exchange, ExchangeError, Interrupt, ProbeReport, StartLine};
 use crate::rails::{Rail, pin};
 
-/// Time between two looks at what the threads, and the other nodes, have left.
+/// Time between two polls of what the threads, and the other nodes, have left.
 const POLL: Duration = Duration::from_millis(1);
 
-/// What one node does in one step. What goes to a node is left under keys that end in
+/// The task of one node in one step. What goes to a node is left under keys that end in
 /// `/to/` and its number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlowTask {
-    /// Tells this step from all others on the exchange.
+    /// Distinguishes this step from all others on the exchange.
     pub name: String,
     /// The node that this is for, by number.
     pub node: usize,
-    /// The node that says when to begin.
+    /// The node that states when to begin.
     pub lead: usize,
     /// The other nodes of the step; empty unless this node leads.
     pub members: Vec<usize>,
@@ -78,7 +78,7 @@ pub struct FlowSight {
 }
 
 impl FlowSights {
-    /// Rates in Gbit/s by receiving node, for drivers that measure by themselves.
+    /// Returns rates in Gbit/s by receiving node, for drivers that measure by themselves.
     #[must_use]
     pub fn measured(rates: impl IntoIterator<Item = (usize, f64)>) -> Self {
         let sight = |(peer, gbps)| FlowSight {
@@ -92,7 +92,7 @@ impl FlowSights {
         }
     }
 
-    /// A node that took no part, with the code of the error.
+    /// Creates a node that took no part, with the code of the error.
     #[must_use]
     pub fn failed(code: &str) -> Self {
         Self {
@@ -237,7 +237,7 @@ impl End<'_> {
     }
 }
 
-/// What the node says of its flows, by the results of their rails.
+/// What the node reports of its flows, by the results of their rails.
 fn seen_by(task: &FlowTask, ends: &[End<'_>], results: Vec<Result<ProbeReport>>) -> FlowSights {
     let results: Vec<(&End<'_>, Result<ProbeReport>)> = ends.iter().zip(results).collect();
     let sight = |flow: &FlowEnd| {
@@ -260,7 +260,7 @@ fn seen_by(task: &FlowTask, ends: &[End<'_>], results: Vec<Result<ProbeReport>>)
     }
 }
 
-/// The exchange between two nodes, where each key says whom it is for.
+/// The exchange between two nodes, where each key states whom it is for.
 struct Addressed<'a> {
     desk: &'a Desk,
     own: usize,
@@ -286,14 +286,14 @@ fn addressed(key: &str, node: usize) -> String {
 struct Meeting<'a> {
     task: &'a FlowTask,
     line: &'a StartLine,
-    /// Of the lead: those that have not said `ready`, and `measured`.
+    /// Of the lead: those that have not sent `ready`, and `measured`.
     unready: BTreeSet<usize>,
     unmeasured: BTreeSet<usize>,
     said_ready: bool,
     has_begun: bool,
     said_measured: bool,
     is_over: bool,
-    /// When the lead goes on without those that say nothing, and when it ends.
+    /// When the lead goes on without those that send nothing, and when it ends.
     begin_by: Instant,
     end_by: Instant,
 }
@@ -321,7 +321,7 @@ impl<'a> Meeting<'a> {
         self.task.lead == self.task.node
     }
 
-    /// Whether others wait for this node's word, or theirs for this node, although its own flows
+    /// Whether others wait for this node's word, or this node for theirs, although its own flows
     /// have ended: what is not taken would stay on the exchange.
     fn is_awaited(&self) -> bool {
         !self.is_over && Instant::now() < self.end_by
@@ -376,7 +376,7 @@ impl<'a> Meeting<'a> {
         Ok(())
     }
 
-    /// Whether every other node has said this by now.
+    /// Whether every other node has sent this by now.
     fn all_said(&mut self, exchange: &mut dyn Exchange, word: &str) -> Result<bool> {
         let waiting = match word {
             "ready" => &self.unready,

@@ -17,7 +17,7 @@ const MAX_NAME: usize = 28;
 const MAX_END: usize = 18;
 
 /// Share of the typical rate, and its colour: light where all is well, dark and red where it is
-/// not, so that lightness alone tells them apart too.
+/// not, so that lightness alone distinguishes them too.
 const COLOURS: [(f64, [f64; 3]); 3] = [
     (0.5, [233.0, 98.0, 71.0]),
     (0.75, [246.0, 208.0, 102.0]),
@@ -37,7 +37,7 @@ pub(super) struct Heat {
     pub(super) bad: Vec<bool>,
     /// By sender, then receiver.
     pub(super) cells: Vec<Vec<Cell>>,
-    /// Of groups: what there is more to say of a cell.
+    /// Of groups: what there is more to show of a cell.
     more: BTreeMap<(usize, usize), String>,
     /// Whether these are groups, within which there are rates too.
     pub(super) is_of_groups: bool,
@@ -112,7 +112,7 @@ impl Heat {
         }
     }
 
-    /// What a cell says when the reader points at it.
+    /// What a cell shows when the reader points at it.
     pub(super) fn said(&self, from: usize, to: usize) -> String {
         let what = match self.cells[from][to] {
             Cell::Unknown => "not measured".to_owned(),
@@ -127,7 +127,7 @@ impl Heat {
         )
     }
 
-    /// Whether a cell is of a node and itself, of which there is nothing to say.
+    /// Whether a cell is of a node and itself, of which there is nothing to show.
     pub(super) fn is_self(&self, from: usize, to: usize) -> bool {
         from == to && !self.is_of_groups
     }
@@ -272,7 +272,7 @@ fn elide(name: &str, most: usize) -> String {
     if letters.len() <= most {
         return name.to_owned();
     }
-    // The start says the host; the end tells processes on one host apart.
+    // The start states the host; the end distinguishes processes on one host.
     let (head, tail) = (most * 3 / 5, most * 2 / 5 - 1);
     let start = letters.iter().take(head);
     let end = letters.iter().skip(letters.len() - tail);

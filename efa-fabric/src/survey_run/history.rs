@@ -18,7 +18,7 @@ impl Report {
         report_file::save(path.as_ref(), self, "survey", when.as_deref())
     }
 
-    /// The report that [`save`](Self::save) wrote.
+    /// Returns the report that [`save`](Self::save) wrote.
     ///
     /// # Errors
     /// `fabric.invalid_option` with the path: no such file, not a regular one, or not a report.
@@ -26,8 +26,8 @@ impl Report {
         report_file::load(path.as_ref())
     }
 
-    /// The reports in a folder (its files `*.json`), the oldest first; those of unknown time come
-    /// before all others, by name.
+    /// Returns the reports in a folder (its files `*.json`), the oldest first; those of unknown
+    /// time come before all others, by name.
     ///
     /// # Errors
     /// As [`load`](Self::load), of the first that cannot be read.

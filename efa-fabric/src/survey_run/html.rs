@@ -29,10 +29,10 @@ const STYLE: &str = "\
 .efa-survey th.bad{font-weight:bold!important}";
 
 impl Report {
-    /// The report as HTML for notebooks: findings and a heatmap of rates. Names are escaped,
-    /// style is for this fragment only, and there are no scripts. Above 24 nodes the rates are
-    /// only in the cells' titles. Above 128 the cells are of groups (nodes with one label, or one
-    /// after the other), and each group has a table of its nodes, folded where all are well.
+    /// Returns the report as HTML for notebooks: findings and a heatmap of rates. Names are
+    /// escaped, style is for this fragment only, and there are no scripts. Above 24 nodes the rates
+    /// are only in the cells' titles. Above 128 the cells are of groups (nodes with one label, or
+    /// one after the other), and each group has a table of its nodes, folded where all are well.
     #[must_use]
     pub fn to_html(&self) -> String {
         let mut html = format!(

@@ -42,7 +42,7 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// What counts of a machine and its doctor's report.
+    /// Takes what is compared of a machine and its doctor's report.
     #[must_use]
     pub fn new(machine: &node::Node, doctor: &doctor::Report) -> Self {
         let module = machine.modules.iter().find(|module| module.name == "efa");
@@ -74,7 +74,7 @@ impl Inspection {
 }
 
 impl Node {
-    /// Its EC2 instance id: as it was given, or as an [`Inspection`] of the node found it.
+    /// Returns its EC2 instance id: as it was given, or as an [`Inspection`] of the node found it.
     #[must_use]
     pub fn known_instance_id(&self) -> Option<String> {
         let given = self.instance_id.clone();
@@ -97,7 +97,7 @@ impl Node {
     }
 }
 
-/// Something in which nodes of one survey should be the same, and are not.
+/// A difference between nodes of one survey that should be the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Difference {
@@ -112,7 +112,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// A sentence with the names of the nodes.
+    /// Returns a sentence with the names of the nodes.
     #[must_use]
     pub fn statement_with(&self, name: impl Fn(usize) -> String) -> String {
         let mut parts = Vec::new();
@@ -137,7 +137,7 @@ impl Difference {
 
 type Get = fn(&Inspection) -> Option<String>;
 
-/// What is compared. A version that could not be read on a node (in a container, say) is left out
+/// What is compared. A version that could not be read on a node (in a container, for example) is left out
 /// of the comparison; an installer that never ran is not.
 const COMPARED: [(&str, Severity, Get); 8] = [
     ("EFA devices", Severity::Fault, |i| {
@@ -159,8 +159,9 @@ const COMPARED: [(&str, Severity, Get); 8] = [
     ("kernel", Severity::Warning, |i| i.kernel.clone()),
 ];
 
-/// Where the inspected nodes differ: faults first. In a survey of EFA also what is wrong with each;
-/// otherwise all are warnings. Nodes without an inspection, or with one of another kind, are left out.
+/// Returns where the inspected nodes differ: faults first. In a survey of EFA also what is wrong
+/// with each; otherwise all are warnings. Nodes without an inspection, or with one of another kind,
+/// are left out.
 #[must_use]
 pub fn differences(nodes: &[Node], provider: &str) -> Vec<Difference> {
     let is_efa = provider::is(provider, "efa");

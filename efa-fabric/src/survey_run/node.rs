@@ -36,7 +36,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node of this name.
+    /// Creates a node of this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {

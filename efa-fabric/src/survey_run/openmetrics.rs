@@ -14,9 +14,9 @@ use crate::survey::{Outcome, Severity};
 type Samples = Vec<(Vec<(&'static str, String)>, f64)>;
 
 impl Report {
-    /// The report as OpenMetrics text: of the survey, of each pattern by `pattern`, and of each node by `node` and
-    /// `instance_id`. What was not measured has no sample. Rates are in bit/s, times in s, shares
-    /// from 0 to 1.
+    /// Returns the report as OpenMetrics text: of the survey, of each pattern by `pattern`, and of
+    /// each node by `node` and `instance_id`. What was not measured has no sample. Rates are in
+    /// bit/s, times in s, shares from 0 to 1.
     #[must_use]
     pub fn to_openmetrics(&self) -> String {
         let mut text = String::new();

@@ -5,7 +5,7 @@ use super::state::{NodeState, Status};
 use crate::error::{Code, Error, Result};
 
 impl Report {
-    /// What the survey comes to. Findings count more than what is missing.
+    /// Returns what the survey comes to. Findings count more than what is missing.
     #[must_use]
     pub fn status(&self) -> Status {
         if self.is_healthy() {
@@ -19,7 +19,7 @@ impl Report {
         Status::NotSurveyed
     }
 
-    /// Nothing if the cluster is healthy.
+    /// Checks that the cluster is healthy.
     ///
     /// # Errors
     /// `fabric.unhealthy` with the problems, and the nodes to take out as context `drain`;
@@ -51,8 +51,8 @@ impl Report {
         Err(error)
     }
 
-    /// Nodes that took no part and have no evidence against them, by name: they never joined, or
-    /// their set-up kept them from measuring.
+    /// Returns nodes that took no part and have no evidence against them, by name: they never
+    /// joined, or their set-up kept them from measuring.
     #[must_use]
     pub fn absent(&self) -> Vec<String> {
         let absent = (self.nodes.iter())
@@ -61,7 +61,7 @@ impl Report {
         absent.collect()
     }
 
-    /// Why a node is lost or absent, in one sentence; `None` of others.
+    /// Returns why a node is lost or absent, in one sentence; `None` of others.
     #[must_use]
     pub fn state_statement(&self, node: usize) -> Option<String> {
         let name = self.name(node);
@@ -91,7 +91,7 @@ impl Report {
         }
     }
 
-    /// What is said of nodes that were lost: a remark, since their verdict is the finding.
+    /// What is reported of nodes that were lost: a remark, since their verdict is the finding.
     pub(super) fn losses(&self) -> impl Iterator<Item = String> + '_ {
         (0..self.nodes.len())
             .filter(|&node| matches!(self.nodes[node].state, NodeState::Lost { .. }))
@@ -376,7 +376,7 @@ mod tests {
                 "{report}"
             );
         }
-        // One node that cannot, where others can, is worth a look.
+        // One node that cannot, where others can, is worth inspecting.
         let report = surveyed(4, |_, _, (a, b)| match (a, b) {
             (2, _) => (
                 failed(FailurePhase::Open, Code::ProviderNotFound),

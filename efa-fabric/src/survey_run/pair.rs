@@ -39,7 +39,7 @@ pub struct PairOptions {
     pub deadline: Duration,
 }
 
-/// Which node of the pair this is.
+/// The node of the pair that this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -63,8 +63,8 @@ pub struct Sight {
 }
 
 impl PairOptions {
-    /// 64 B for latency, 1 MiB for the rates, 0.2 s each, 10 s to reach the other node, 30 s in
-    /// all.
+    /// Creates options: 64 B for latency, 1 MiB for the rates, 0.2 s each, 10 s to reach the other
+    /// node, 30 s in all.
     #[must_use]
     pub fn new(provider: impl Into<String>) -> Self {
         Self {
@@ -89,7 +89,8 @@ impl PairOptions {
         Ok(())
     }
 
-    /// The same within a round that may take this long: what fails is reported before it is over.
+    /// Returns the same within a round that may take this long: what fails is reported before it is
+    /// over.
     #[must_use]
     pub fn within(mut self, round: Duration) -> Self {
         self.deadline = self.deadline.min(round.mul_f64(0.75));
@@ -97,7 +98,7 @@ impl PairOptions {
         self
     }
 
-    /// The same on the first `rails` rails; both nodes of a pair must give the same number.
+    /// Returns the same on the first `rails` rails; both nodes of a pair must give the same number.
     #[must_use]
     pub fn with_rails(mut self, count: usize) -> Self {
         self.rails.truncate(count);
@@ -128,7 +129,7 @@ impl PairOptions {
     }
 
     /// The size for latency, and then a few messages of sizes on the way to that for rates: where
-    /// large packets are lost, that tells which do not pass.
+    /// large packets are lost, that shows which do not pass.
     fn growing(&self) -> Vec<usize> {
         let between = |size: &usize| (self.latency_bytes + 1..self.message_bytes).contains(size);
         let further = GROWING_BYTES.into_iter().filter(between);
@@ -147,7 +148,7 @@ impl PairOptions {
 }
 
 impl Sight {
-    /// What was measured.
+    /// Returns what was measured.
     #[must_use]
     pub fn measured(measured: Measured) -> Self {
         Self {
@@ -157,7 +158,7 @@ impl Sight {
         }
     }
 
-    /// A failure in this phase with this error code, and the seconds since the start.
+    /// Creates a failure in this phase with this error code, and the seconds since the start.
     #[must_use]
     pub fn failed(phase: FailurePhase, code: &str, after_s: f64, message: String) -> Self {
         Self {
@@ -167,7 +168,7 @@ impl Sight {
         }
     }
 
-    /// Whether it says no more than that the other node failed or is not there. A refusal says
+    /// Whether it reports no more than that the other node failed or is not there. A refusal states
     /// more: what was refused.
     pub(crate) fn names_no_cause(&self) -> bool {
         match &self.outcome {
@@ -381,7 +382,7 @@ impl Pair<'_> {
         Ok(Sight::measured(measured))
     }
 
-    /// Rates first: they tell on which rail latency can be measured.
+    /// Rates first: they show on which rail latency can be measured.
     fn on_rails(&mut self) -> Result<Sight, Failed> {
         let rails = &self.options.rails;
         let mut outcomes = vec![Outcome::Measured(Measured::default()); rails.len()];
@@ -489,7 +490,7 @@ fn bandwidths<'a>(reports: &'a [&ProbeReport]) -> impl Iterator<Item = &'a Bandw
 }
 
 /// The size of the messages that did not pass in the latency test, where smaller ones had. A rate
-/// that is not measured in time tells nothing: it may only be low.
+/// that is not measured in time shows nothing: it may only be low.
 fn stuck(options: &PairOptions, error: &Error) -> Option<usize> {
     if error.code() != Code::Deadline {
         return None;

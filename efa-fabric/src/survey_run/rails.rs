@@ -15,7 +15,7 @@ use crate::probe::{
 };
 use crate::rails::{Rail, pin};
 
-/// Time between two looks at what the rails' threads want of the exchange.
+/// Time between two polls of what the rails' threads want of the exchange.
 const POLL: Duration = Duration::from_millis(1);
 
 /// What one side of a pair does on each of its rails.
@@ -29,7 +29,7 @@ pub(super) enum Part {
 /// that fails before is not waited for.
 ///
 /// # Errors
-/// `fabric.interrupted`; `fabric.rendezvous_failed` as the exchange says. A rail's own failure is
+/// `fabric.interrupted`; `fabric.rendezvous_failed` as the exchange reports. A rail's own failure is
 /// in its place.
 pub(super) fn together(
     library: &Arc<Library>,
@@ -50,7 +50,7 @@ pub(super) fn together(
                 let name = format!("{name}/{number}");
                 let (desk, line, stop) = (&desk, &line, &stop);
                 scope.spawn(move || {
-                    // Best effort: a rail's rate says what a thread that is far away costs.
+                    // Best effort: a rail's rate states what a thread that is far away costs.
                     pin(&NodeRoot::new("/"), rail.numa_node);
                     let result = on_rail(library, desk, &name, rail, part, (line, stop));
                     if result.is_err() {

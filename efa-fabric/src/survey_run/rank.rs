@@ -25,7 +25,7 @@ use crate::token;
 /// What a rank waits longer for rank 0 than rank 0 may take.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// What a store says of a key that lies there already.
+/// What a store reports of a key that lies there already.
 const LEFT_BEFORE: &str = "was left before";
 
 /// The rendezvous of a survey's ranks: an exchange that all share, and who this is.
@@ -36,7 +36,7 @@ pub struct Rendezvous<'a> {
     pub rank: usize,
     /// Number of ranks.
     pub world_size: usize,
-    /// Tells this survey from others on the same exchange; the same on all ranks, new each time.
+    /// Distinguishes this survey from others on the same exchange; the same on all ranks, new each time.
     pub name: &'a str,
 }
 
@@ -63,7 +63,7 @@ pub struct RankOptions {
 }
 
 impl RankOptions {
-    /// These nodes and pairs, two minutes to come, 30 s a round.
+    /// Creates options: these nodes and pairs, two minutes to come, 30 s a round.
     #[must_use]
     pub fn new(node: Node, pair: PairOptions) -> Self {
         Self {
@@ -82,7 +82,7 @@ struct Hello {
     /// Of efa-fabric.
     version: String,
     world_size: usize,
-    /// Tells two processes of one rank apart.
+    /// Distinguishes two processes of one rank.
     id: String,
     node: Node,
 }
@@ -99,7 +99,7 @@ enum Task {
     Flows(FlowTask),
     /// Nothing to do yet: rank 0 is alive.
     Rest,
-    /// What the report says to this rank: the report itself grows with the ranks, or their square.
+    /// What a rank gets of the report: the report itself grows with the ranks, or their square.
     Over(Box<Summary>),
     /// Rank 0 has no report: the code of its error, and the text.
     Failed(String, String),
@@ -113,9 +113,9 @@ enum Task {
 /// after each round.
 ///
 /// # Errors
-/// `fabric.invalid_option`; `fabric.rendezvous_failed` as the exchange says; `fabric.unreachable`
-/// on a rank that rank 0 says nothing to; `fabric.not_surveyed` where two processes have one rank
-/// or the world sizes differ; `fabric.interrupted`, after telling the others.
+/// `fabric.invalid_option`; `fabric.rendezvous_failed` as the exchange reports; `fabric.unreachable`
+/// on a rank that rank 0 reports nothing to; `fabric.not_surveyed` where two processes have one rank
+/// or the world sizes differ; `fabric.interrupted`, after notifying the others.
 pub fn run_rank(
     library: &Arc<Library>,
     meeting: Rendezvous<'_>,
@@ -309,7 +309,7 @@ impl Rank<'_> {
         survey.record_flows(sights, began.elapsed().as_secs_f64())
     }
 
-    /// Tells ranks that have had nothing to do for long that rank 0 is alive.
+    /// Informs ranks that have had nothing to do for long that rank 0 is alive.
     fn keep_awake(
         &mut self,
         survey: &Survey,
@@ -429,7 +429,7 @@ impl Rank<'_> {
         Ok(hello.filter(|hello| self.ids.get(rank) != Some(&hello.id)))
     }
 
-    /// Tells those that came late, or as the second process of a rank, that they take no part.
+    /// Informs those that came late, or as the second process of a rank, that they take no part.
     fn answer_late_ones(&mut self, error: Option<&Error>) {
         let mut late = std::mem::take(&mut self.late);
         for rank in 1..=self.world_size {
@@ -517,12 +517,12 @@ impl Rank<'_> {
                 Task::Failed(code, text) if code == Code::NotSurveyed.as_str() => {
                     return Err(Error::new(
                         Code::NotSurveyed,
-                        format!("rank 0 says: {text}"),
+                        format!("rank 0 reports: {text}"),
                     ));
                 }
                 Task::Failed(..) => break,
             }
-            // Rank 0 says something after each round and deadline without a task.
+            // Rank 0 reports something after each round and deadline without a task.
             limit = self.options.round_deadline.saturating_mul(3);
         }
         Err(

@@ -47,10 +47,10 @@ pub struct Report {
     /// How long it took, in s.
     pub elapsed_s: f64,
     /// How it was surveyed: mode, seed, thresholds, expected rates. `None` where the report does
-    /// not say, as those of versions before 2026-11-30.
+    /// not state, as those of versions before 2026-11-30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Options>,
-    /// The version of efa-sdk that surveyed. `None` where the report does not say.
+    /// The version of efa-sdk that surveyed. `None` where the report does not state it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// When it ended, in s since 1970-01-01T00:00:00Z. `None` where it was not given.
@@ -58,7 +58,7 @@ pub struct Report {
     pub finished_unix_s: Option<u64>,
 }
 
-/// What another process wrote, which is not believed: a report says nothing of nodes that it lacks.
+/// What another process wrote, which is not believed: a report states nothing about nodes that it lacks.
 #[derive(Deserialize)]
 struct Written {
     nodes: Vec<Node>,
@@ -171,7 +171,7 @@ pub enum Cell {
 }
 
 impl Report {
-    /// A report of measurements that were made elsewhere, such as by
+    /// Creates a report of measurements that were made elsewhere, such as by
     /// [`simulate`](crate::survey::simulate), and what was concluded from them: complete, with no
     /// silent node, and of unknown duration. Observations name nodes by number. Names that come twice
     /// get a number.
@@ -201,22 +201,22 @@ impl Report {
         }
     }
 
-    /// The same, ended this many seconds after 1970-01-01T00:00:00Z, until the year 9999. A survey
-    /// has no clock of its own.
+    /// Returns the same, ended this many seconds after 1970-01-01T00:00:00Z, until the year 9999. A
+    /// survey has no clock of its own.
     #[must_use]
     pub fn finished(mut self, unix_s: u64) -> Self {
         self.finished_unix_s = Some(unix_s.min(LAST_UNIX_S));
         self
     }
 
-    /// When it ended, such as `2026-11-30T02:00:00Z`; `None` where it was not given.
+    /// Returns when it ended, such as `2026-11-30T02:00:00Z`; `None` where it was not given.
     #[must_use]
     pub fn finished_at(&self) -> Option<String> {
         self.finished_unix_s.map(utc)
     }
 
-    /// Whether the survey came to its end, measured every node, lost none and found no fault.
-    /// There may be warnings: see [`problems`](Self::problems).
+    /// Returns whether the survey came to its end, measured every node, lost none and found no
+    /// fault. There may be warnings: see [`problems`](Self::problems).
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         !self.partial
@@ -239,7 +239,7 @@ impl Report {
         measured.into_iter().all(|is| is)
     }
 
-    /// Where the inspected nodes differ, and what their doctors say.
+    /// Returns where the inspected nodes differ, and what their doctors report.
     #[must_use]
     pub fn differences(&self) -> Vec<Difference> {
         differences(&self.nodes, &self.provider)
@@ -250,15 +250,15 @@ impl Report {
         self.differences().iter().any(is_fault)
     }
 
-    /// Names of the nodes in an order in which neighbours are near by measured latency; nodes
-    /// without a measurement come last.
+    /// Returns names of the nodes in an order in which neighbours are near by measured latency;
+    /// nodes without a measurement come last.
     #[must_use]
     pub fn rank_order(&self) -> Vec<String> {
         self.names_of(&rank::by_latency(&self.observations))
     }
 
-    /// Names of the nodes in an order in which those below the same network nodes are together;
-    /// `None` unless the network nodes of all are known.
+    /// Returns names of the nodes in an order in which those below the same network nodes are
+    /// together; `None` unless the network nodes of all are known.
     #[must_use]
     pub fn topology_order(&self) -> Option<Vec<String>> {
         let levels: Vec<_> = (self.nodes.iter())
@@ -268,13 +268,13 @@ impl Report {
         known.then(|| self.names_of(&rank::by_labels(&levels)))
     }
 
-    /// The statements of everything worse than a remark, with names, worst first.
+    /// Returns the statements of everything worse than a remark, with names, worst first.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.statements(|severity| severity > Severity::Info)
     }
 
-    /// Nodes to take out, by name.
+    /// Returns nodes to take out, by name.
     #[must_use]
     pub fn drain(&self) -> Vec<String> {
         self.names_of(&self.drained())
@@ -293,7 +293,7 @@ impl Report {
         nodes
     }
 
-    /// Nodes that are slow themselves, or one of their rails is, by name.
+    /// Returns nodes that are slow themselves, or one of their rails is, by name.
     #[must_use]
     pub fn slow_nodes(&self) -> Vec<String> {
         let mut slow: Vec<usize> = self
@@ -317,7 +317,7 @@ impl Report {
         self.links(is_slow)
     }
 
-    /// Nodes that joined and that nobody reached, or that stopped answering, by name.
+    /// Returns nodes that joined and that nobody reached, or that stopped answering, by name.
     #[must_use]
     pub fn unreachable_nodes(&self) -> Vec<String> {
         let is_absent =
@@ -335,13 +335,13 @@ impl Report {
         self.names_of(&nodes)
     }
 
-    /// Pairs that did not reach each other while both reach others, by name.
+    /// Returns pairs that did not reach each other while both reach others, by name.
     #[must_use]
     pub fn unreachable_links(&self) -> Vec<(String, String)> {
         self.links(|kind| kind == VerdictKind::Unreachable)
     }
 
-    /// Medians for each node.
+    /// Returns medians for each node.
     #[must_use]
     pub fn summaries(&self) -> Vec<NodeSummary> {
         let mut seen = vec![OfNode::default(); self.nodes.len()];
@@ -353,7 +353,7 @@ impl Report {
         seen.into_iter().map(OfNode::summary).collect()
     }
 
-    /// Rates by sending node, then receiving node, of all rails together.
+    /// Returns rates by sending node, then receiving node, of all rails together.
     #[must_use]
     pub fn matrix(&self) -> Vec<Vec<Cell>> {
         let count = self.nodes.len();
@@ -391,7 +391,7 @@ impl Report {
         (all.filter(|observation| observation.rail.is_none())).filter(was_tried)
     }
 
-    /// All statements with names, worst first.
+    /// Returns all statements with names, worst first.
     #[must_use]
     pub fn findings(&self) -> Vec<String> {
         self.statements(|_| true)
@@ -445,7 +445,7 @@ impl Report {
             .collect()
     }
 
-    /// The name of a node, by number.
+    /// Returns the name of a node, by number.
     #[must_use]
     pub fn name(&self, node: usize) -> &str {
         self.nodes.get(node).map_or("?", |node| node.name.as_str())

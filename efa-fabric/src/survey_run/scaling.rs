@@ -1,4 +1,4 @@
-//! What is said of collective patterns: whether the cluster scales as its pairs promise, and which
+//! What is reported of collective patterns: whether the cluster scales as its pairs promise, and which
 //! subset breaks it.
 
 use std::fmt::{self, Write};

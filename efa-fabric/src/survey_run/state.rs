@@ -40,7 +40,7 @@ pub enum NodeState {
 }
 
 impl NodeState {
-    /// One word: `joined`, `measured`, `lost` or `absent`.
+    /// Returns one word: `joined`, `measured`, `lost` or `absent`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// One word: `healthy`, `findings` or `not_surveyed`.
+    /// Returns one word: `healthy`, `findings` or `not_surveyed`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl Status {
         }
     }
 
-    /// The exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
+    /// Returns the exit status of a program that surveys: 0 healthy, 1 findings, 2 not surveyed.
     #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {

@@ -16,12 +16,12 @@ use crate::error::{Code, Error, Result};
 const MOST: usize = 8;
 /// Characters of a sentence at most.
 const LONGEST: usize = 400;
-/// Characters of the line that says what to do, with its names.
+/// Characters of the line that states what to do, with its names.
 const LONGEST_ACTION: usize = 1000;
 /// Where the rest is.
 const WHOLE: &str = "rank 0 has the whole report";
 
-/// What a report comes to, and what it says of one node: at most 8 names and sentences, each of
+/// The result of a report, and what it reports of one node: at most 8 names and sentences, each of
 /// limited length, whatever the number of nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -51,7 +51,8 @@ pub struct Summary {
 }
 
 impl Report {
-    /// What the report comes to, for each node by number, with what it says of that node.
+    /// Returns what the report comes to, for each node by number, with what it reports of that
+    /// node.
     #[must_use]
     pub fn summaries_by_node(&self) -> Vec<Summary> {
         let drained = self.drained();
@@ -95,7 +96,7 @@ fn short_state(state: &NodeState) -> NodeState {
 }
 
 impl Summary {
-    /// Nothing if the cluster is healthy, whoever the node is.
+    /// Checks that the cluster is healthy, whoever the node is.
     ///
     /// # Errors
     /// As [`Report::require_healthy`], with the first problems, and the node as context `node`.
@@ -143,7 +144,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What a rank gets of a survey.
+/// The part of a survey that a rank gets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Surveyed {
     /// Rank 0 gets all of it.
@@ -153,7 +154,7 @@ pub enum Surveyed {
 }
 
 impl Surveyed {
-    /// The whole, on rank 0.
+    /// Returns the whole, on rank 0.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
         match self {
@@ -162,7 +163,7 @@ impl Surveyed {
         }
     }
 
-    /// What the survey comes to.
+    /// Returns what the survey comes to.
     #[must_use]
     pub fn status(&self) -> Status {
         match self {
@@ -171,7 +172,7 @@ impl Surveyed {
         }
     }
 
-    /// Nothing if the cluster is healthy.
+    /// Checks that the cluster is healthy.
     ///
     /// # Errors
     /// As [`Report::require_healthy`].

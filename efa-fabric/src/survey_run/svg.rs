@@ -23,10 +23,10 @@ const RATE: &str = "on middle";
 const FAILED_SIGN: &str = "light middle";
 
 impl Report {
-    /// The report as a self-contained SVG: what to do, the findings (the first six), a heatmap
-    /// of rates by sending and receiving node, and its colour scale in Gbit/s. It is readable on
-    /// light and dark pages, names are escaped, and there are no scripts. Above 24 nodes the rates
-    /// are only in the cells' titles, above 128 cells are of groups of nodes.
+    /// Returns the report as a self-contained SVG: what to do, the findings (the first six), a
+    /// heatmap of rates by sending and receiving node, and its colour scale in Gbit/s. It is
+    /// readable on light and dark pages, names are escaped, and there are no scripts. Above 24
+    /// nodes the rates are only in the cells' titles, above 128 cells are of groups of nodes.
     #[must_use]
     pub fn to_svg(&self) -> String {
         let heat = Heat::from_report(self);

@@ -12,12 +12,12 @@ use crate::survey::{Options, Outcome, PairObservation, Severity, Subject, Verdic
 
 /// More verdicts of one kind than this are one sentence.
 const MOST_OF_KIND: usize = 8;
-/// Nodes that are bad in part are named this often, in percent, or it is said how often they are.
+/// Nodes that are bad in part are named this often, in percent, or it is reported how often they are.
 const SURELY_NAMED: f64 = 95.0;
 
 impl Report {
-    /// What to do, in one line: whom to take out, with instance ids where they are known, what to
-    /// look at, or what has to be done first.
+    /// Returns what to do, in one line: whom to take out, with instance ids where they are known,
+    /// what to look at, or what has to be done first.
     #[must_use]
     pub fn action(&self) -> String {
         self.action_of(usize::MAX)
@@ -95,7 +95,8 @@ impl Report {
         all.filter(|said| seen.insert(said.clone())).collect()
     }
 
-    /// The name of a node, by number, and its instance id where it is known and not the name.
+    /// Returns the name of a node, by number, and its instance id where it is known and not the
+    /// name.
     #[must_use]
     pub fn label(&self, node: usize) -> String {
         let name = self.name(node);
@@ -105,14 +106,14 @@ impl Report {
         }
     }
 
-    /// The EC2 instance id of a node, by number, where it is known.
+    /// Returns the EC2 instance id of a node, by number, where it is known.
     #[must_use]
     pub fn instance_id(&self, node: usize) -> Option<String> {
         self.nodes.get(node)?.known_instance_id()
     }
 
-    /// One line: how many nodes, over what, how it went, how much was measured, and how long it
-    /// took where that is known.
+    /// Returns one line: how many nodes, over what, how it went, how much was measured, and how
+    /// long it took where that is known.
     #[must_use]
     pub fn headline(&self) -> String {
         let failed = |o: &&PairObservation| matches!(o.outcome, Outcome::Failed(_));
@@ -144,8 +145,8 @@ impl Report {
         )
     }
 
-    /// One line: how much single measurements vary, which loss of a node could be distinguished
-    /// from that, and which share of the links was seen.
+    /// Returns one line: how much single measurements vary, which loss of a node could be
+    /// distinguished from that, and which share of the links was seen.
     #[must_use]
     pub fn precision(&self) -> String {
         let c = &self.conclusion;
@@ -178,8 +179,8 @@ impl Report {
         )
     }
 
-    /// One line: when, which version, which mode and seed, which rate was expected, where the
-    /// report has it.
+    /// Returns one line: when, which version, which mode and seed, which rate was expected, where
+    /// the report has it.
     #[must_use]
     pub fn circumstances(&self) -> String {
         let mut parts = Vec::new();
@@ -201,7 +202,7 @@ impl Report {
         parts.join(", ")
     }
 
-    /// Pairs of nodes that were tried.
+    /// Returns pairs of nodes that were tried.
     #[must_use]
     pub fn pairs(&self) -> usize {
         let pairs: BTreeSet<(usize, usize)> = self.of_pairs().map(|o| (o.a, o.b)).collect();

@@ -134,7 +134,7 @@ mod tests {
         Sight::measured(Measured::new(20.0, 100.0, 100.0))
     }
 
-    /// Every pair is measured; of its three rails those fail of which `fails` says so.
+    /// Every pair is measured; of its three rails those fail of which `fails` states this.
     fn surveyed(count: usize, fails: impl Fn(usize, (usize, usize)) -> bool) -> Report {
         let nodes = (0..count).map(|i| Node::new(format!("n{i}"))).collect();
         let mut survey = Survey::new(nodes, "efa", Options::default()).unwrap();
@@ -192,7 +192,7 @@ mod tests {
         let said = "rail 2 failed in 1 of 1 measurements, between all nodes";
         assert!(report.to_string().contains(said), "{report}");
         assert!(!report.action().contains("nothing failed"), "{report}");
-        // Where no rail works, the pair says so.
+        // Where no rail works, the pair states this.
         let pair_fails = Failure::new(FailurePhase::Bandwidth, "fabric.timeout", 1.0);
         let mut none = surveyed(2, |_, _| true);
         let seen = none.observations.as_slice().to_vec();

@@ -196,7 +196,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Probes as the environment says, and prints what came of it.
+/// Probes as the environment states, and prints what came of it.
 pub(crate) fn probe_if_child() {
     let Ok(role) = std::env::var(ROLE) else {
         return;
@@ -478,7 +478,7 @@ fn a_full_device_is_a_typed_error() {
 #[test]
 fn efa_is_asked_for_peer_to_peer_access() {
     for library in libraries("efa_is_asked_for_peer_to_peer_access") {
-        for (code, says) in [
+        for (code, shows) in [
             (0, GpuDirect::Proven),
             (-95, GpuDirect::Disproven),
             (-22, GpuDirect::Unknown),
@@ -506,9 +506,9 @@ fn efa_is_asked_for_peer_to_peer_access() {
                 let mut evidence = gpu.evidence.iter();
                 evidence
                     .find(|one| one.source == source)
-                    .map(|one| (one.says, one.finding.as_str()))
+                    .map(|one| (one.shows, one.finding.as_str()))
             };
-            assert_eq!(by("FI_OPT_FI_HMEM_P2P").unwrap().0, says, "{gpu}");
+            assert_eq!(by("FI_OPT_FI_HMEM_P2P").unwrap().0, shows, "{gpu}");
             assert!(
                 by("FI_OPT_EFA_EMULATED_WRITE")
                     .unwrap()

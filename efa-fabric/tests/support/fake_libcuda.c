@@ -1,6 +1,6 @@
 // Stands in for libcuda.so.1 in tests: the calls that efa-fabric uses, over memory of this process.
 //
-// No GPU is behind it, and it says so in the device's name. It checks what a driver would check
+// No GPU is behind it, and it states this in the device's name. It checks what a driver would check
 // (initialised, a current context, addresses and contexts of its own), writes each call to the file
 // EFA_TEST_CUDA_LOG, and fails where variables ask for that:
 //   EFA_TEST_CUDA_INIT     what cuInit returns

@@ -4,7 +4,7 @@
 // Registrations and options are written to EFA_TEST_CUDA_LOG. With EFA_TEST_HMEM_AS=efa (or
 // efa-direct) the provider tcp is called efa, with this fabric, so that what is asked of efa is seen;
 // EFA_TEST_HMEM_P2P is what FI_OPT_FI_HMEM_P2P then returns, EFA_TEST_HMEM_EMULATED what
-// FI_OPT_EFA_EMULATED_WRITE says, where it is set.
+// FI_OPT_EFA_EMULATED_WRITE has, where it is set.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

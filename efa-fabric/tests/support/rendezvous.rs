@@ -25,7 +25,7 @@ pub(crate) const MAX_SIZE: usize = 1 << 20;
 /// 64 MiB each, buffers for the largest message a few.
 pub(crate) const MEMORY_KIB: u64 = 400 << 10;
 
-/// What a test named `child` does: serves one peer after another, and says how each ended.
+/// What a test named `child` does: serves one peer after another, and states how each ended.
 pub(crate) fn serve_if_child() {
     if std::env::var_os("EFA_TEST_ROLE").is_none() {
         return;
@@ -311,7 +311,7 @@ pub(crate) fn after_knocking(target: &Target, good: &Recording, bytes: &[u8], th
     stream.write_all(bytes).ok();
     match then {
         Then::Close => {
-            // What the server still says is left unread: half of the connection goes on.
+            // What the server still reports is left unread: half of the connection goes on.
             stream.shutdown(Shutdown::Write).ok();
             until_closed(&mut stream);
         }

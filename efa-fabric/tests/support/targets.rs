@@ -91,7 +91,7 @@ pub(crate) const TARGETS: [Target; 8] = [
 ];
 
 /// What is taken is as long as the local address, or short text that ends, and is what the digits
-/// say.
+/// state.
 pub(crate) fn address(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let own = "02001f907f0000010000000000000000";
@@ -114,7 +114,7 @@ pub(crate) fn address(bytes: &[u8]) {
     }
 }
 
-/// Where a stream is cut makes no difference. The first byte says where.
+/// Where a stream is cut makes no difference. The first byte states where.
 pub(crate) fn rendezvous(bytes: &[u8]) {
     let Some((&step, stream)) = bytes.split_first() else {
         return;
@@ -129,7 +129,7 @@ pub(crate) fn rendezvous(bytes: &[u8]) {
     );
 }
 
-/// Where a log is cut makes no difference, and what it says reads back from JSON.
+/// Where a log is cut makes no difference, and what it reports reads back from JSON.
 pub(crate) fn nccl_log(bytes: &[u8]) {
     let expectation = nccl::Expectation::new().nics(4).gpudirect(true);
     let mut whole = nccl::Log::new(expectation.clone());
@@ -200,7 +200,7 @@ impl Drop for Tree {
 }
 
 /// The inventory of any tree reads back from JSON. Pieces between 0xff bytes are files: the first
-/// byte says which of [`FILES`], its highest bit that it is a link to what follows.
+/// byte states which of [`FILES`], its highest bit that it is a link to what follows.
 pub(crate) fn sysfs_tree(bytes: &[u8]) {
     let tree = Tree::new();
     for piece in bytes.split(|&byte| byte == 0xff).take(32) {

@@ -150,7 +150,7 @@ def _agreed(client: Client, name: str) -> bool:
     print(known or f"no cluster {name!r} is known; everything with its tag is removed")
     try:
         return input(question).strip().lower() in {"y", "yes"}
-    except EOFError:  # no terminal: --yes says it there
+    except EOFError:  # no terminal: --yes states it there
         print(file=sys.stderr)
         return False
 
@@ -166,7 +166,7 @@ _OWN: dict[str, Callable[[argparse.Namespace], int]] = {
 
 
 def parser(*, complete: bool = False) -> argparse.ArgumentParser:
-    """Of the command. complete: also the options of verbs of other modules, which are imported."""
+    """Returns the parser. complete: with the options of verbs of other modules, then imported."""
     root = Parser(
         prog="efa-sdk",
         description="Elastic Fabric Adapter: instance types, clusters, nodes, logs and documents.",

@@ -60,7 +60,7 @@ class AcceptanceFinding:
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
-    def said(self, /) -> str:
+    def statement(self, /) -> str:
         """
         A sentence, in which nodes have their instance ids.
         """
@@ -563,7 +563,7 @@ class CapacityBlockOffering:
     def price_per_instance_hour(self, /) -> str | None:
         """
         The fee spread over the block's instances and hours, rounded up in the tenth digit; None
-        where EC2 does not say the fee or its currency.
+        where EC2 does not report the fee or its currency.
         """
     @property
     def start_date(self, /) -> str | None:
@@ -780,7 +780,7 @@ class Client:
     configuration. session: a Session of boto3 or botocore, whose region is taken too where none
     is given; credentials: botocore's Credentials. Either is asked at every call, in a thread,
     and refreshes itself. access_key_id, secret_access_key, session_token: plain keys. role_arn:
-    a role to call as, assumed with the credentials that the others say, and again before it
+    a role to call as, assumed with the credentials that the others report, and again before it
     expires; role_session_name (`efa-sdk`) and external_id go with it. wait_timeout_s: limit in
     seconds of each wait of `apply` and `destroy`; poll_interval_s: time between the first two
     looks, growing up to 10 s. progress: called with an `Event` at every step of them; None
@@ -799,7 +799,7 @@ class Client:
     """
     def __enter__(self, /) -> Client:
         """
-        The client itself: a `with` block says where it is used.
+        The client itself: a `with` block states where it is used.
         """
     def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None:
         """
@@ -812,7 +812,7 @@ class Client:
         Makes what the plan lists and waits until all instances run. Calling it again is safe.
 
         Raises ProvisionError or Ec2Error; `leftovers` lists what exists, which `destroy` removes.
-        Ctrl-C stops between two calls: the cause of the KeyboardInterrupt says what exists.
+        Ctrl-C stops between two calls: the cause of the KeyboardInterrupt states what exists.
         """
     def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> Rows[CapacityBlockOffering]:
         """
@@ -902,7 +902,7 @@ class Client:
         """
         Replaces these nodes of the cluster of this `name`, by instance id, by as many new ones with
         the same placement, interfaces, image, volume and user data, such as those that a survey
-        says to drain. The new nodes run before the old ones end; in a capacity reservation the old
+        states to drain. The new nodes run before the old ones end; in a capacity reservation the old
         ones end first, since they hold its places. Calling it again with the same nodes is safe.
 
         Raises PlanError for a node that is not in the cluster, or when all nodes are named;
@@ -1024,13 +1024,13 @@ class ClusterSpec:
     your own instead of a profile's, under the same checks. profile, efa, public_ip: as in
     `InstanceType.layout`. volume_size_gib: GiB of the root volume, always encrypted; a
     recommended size when None; volume_type, volume_iops, volume_throughput_mib_s (MiB/s) and
-    volume_kms_key_id say how it is made, as in `Volume`. volumes: further volumes.
+    volume_kms_key_id state how it is made, as in `Volume`. volumes: further volumes.
     further_security_groups: existing groups that every interface is in, too;
     ena_security_groups: those of the interfaces with an IP address only. tenancy: `dedicated`
     or `default`. threads_per_core: 1 turns simultaneous multithreading off. spot_maximum_price:
     dollars per hour, as text. metadata_hop_limit: 1 to 64, 2 when None; metadata_tags:
     instances can read their tags. host_names: `resource-name` calls them by their id in private
-    DNS, `ip-name` by their address; what the subnet says when None. name_tag: the Name tag, the
+    DNS, `ip-name` by their address; what the subnet states when None. name_tag: the Name tag, the
     cluster's name when None; interface_tags: tags of the interfaces alone. key_name: an EC2 key
     pair for SSH. instance_profile: a name, or an `InstanceRole` to make one. expires_after: how
     long after the plan is made each node ends itself, 10 minutes to 365 days; never when None.
@@ -1112,7 +1112,7 @@ class ClusterSpec:
     @property
     def host_names(self, /) -> HostNames | None:
         """
-        `ip-name` or `resource-name`; what the subnet says when None.
+        `ip-name` or `resource-name`; what the subnet states when None.
         """
     @property
     def image(self, /) -> str:
@@ -2172,7 +2172,7 @@ class FabricLogLine:
     @property
     def text(self, /) -> str:
         """
-        What it says.
+        What it reports.
         """
     @property
     def time_s(self, /) -> int | None:
@@ -2296,9 +2296,9 @@ class GpuEvidence:
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @property
-    def says(self, /) -> Proof:
+    def shows(self, /) -> Proof:
         """
-        What that says by itself: `proven`, `disproven` or `unknown`.
+        What that states by itself: `proven`, `disproven` or `unknown`.
         """
     @property
     def source(self, /) -> str:
@@ -2329,7 +2329,7 @@ class GpuReport:
     @property
     def device_name(self, /) -> str:
         """
-        The device's name, as the driver says it.
+        The device's name, as the driver reports it.
         """
     @property
     def dmabuf(self, /) -> bool:
@@ -2464,7 +2464,7 @@ class Instance:
     @property
     def state_reason(self, /) -> str | None:
         """
-        Why EC2 changed the state, where it says so.
+        Why EC2 changed the state, where it states this.
         """
     @property
     def subnet_id(self, /) -> str | None:
@@ -2595,7 +2595,7 @@ class InstanceRole:
 @final
 class InstanceType:
     """
-    One EC2 instance type: what DescribeInstanceTypes says of it.
+    One EC2 instance type: what DescribeInstanceTypes states of it.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -2622,7 +2622,7 @@ class InstanceType:
     @property
     def default_cores(self, /) -> int | None:
         """
-        Physical cores by default, where EC2 says.
+        Physical cores by default, where EC2 reports it.
         """
     @property
     def default_vcpus(self, /) -> int:
@@ -2669,7 +2669,7 @@ class InstanceType:
     def instance_storage_gb(self, /) -> int | None:
         """
         All disks of the instance store together, in GB; 0 without one, None where EC2 does not
-        say.
+        state.
         """
     @property
     def ipv4_addresses_per_interface(self, /) -> int | None:
@@ -3037,7 +3037,7 @@ class MovedRate:
     @property
     def detectable_percent(self, /) -> float:
         """
-        The least change that either survey could tell from noise, in percent.
+        The least change that either survey could distinguish from noise, in percent.
         """
     @property
     def direction(self, /) -> str:
@@ -3318,7 +3318,7 @@ class NcclLog:
     Reads a log as it comes, in pieces of any size; memory does not grow with its length.
 
     instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
-    does not have, nothing is, and the report says so. expected_nics: EFA devices that each node
+    does not have, nothing is, and the report states this. expected_nics: EFA devices that each node
     must have. expect_gpudirect: whether the instance type has GPUDirect RDMA. Both go before the
     type. Raises CatalogError for a misspelt instance_type.
     """
@@ -3334,7 +3334,7 @@ class NcclLog:
         """
     def report(self, /) -> NcclReport:
         """
-        What the log says so far, an unfinished last line included.
+        What the log states this far, an unfinished last line included.
         """
 
 @final
@@ -3382,7 +3382,7 @@ class NcclNetwork:
     @property
     def nic_groups(self, /) -> int:
         """
-        Groups of devices, one for each GPU or PCIe switch; 0 where no line says it.
+        Groups of devices, one for each GPU or PCIe switch; 0 where no line states it.
         """
     @property
     def nics_found(self, /) -> int | None:
@@ -3492,7 +3492,7 @@ class NcclRank:
     @property
     def network(self, /) -> NcclNetwork:
         """
-        What it says of its network.
+        What it reports of its network.
         """
     @property
     def pid(self, /) -> int | None:
@@ -3542,7 +3542,7 @@ class NcclReason:
     @property
     def evidence(self, /) -> NcclEvidence | None:
         """
-        The line that says so; None where the cause is that no line says anything.
+        The line that states this; None where the cause is that no line states anything.
         """
     @property
     def explanation(self, /) -> str:
@@ -3586,12 +3586,12 @@ class NcclReport:
     @property
     def end(self, /) -> JobEnd:
         """
-        How the job ended, as far as the log goes: `not_seen`, `orderly` or `failed`.
+        How the job ended, according to the log: `not_seen`, `orderly` or `failed`.
         """
     @property
     def exit_code(self, /) -> int:
         """
-        0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+        0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not state it.
         """
     @property
     def findings(self, /) -> Rows[NcclFinding]:
@@ -3628,7 +3628,7 @@ class NcclReport:
     @property
     def network(self, /) -> NcclNetwork:
         """
-        What most processes say; `nics_found` is the smallest.
+        What most processes report; `nics_found` is the smallest.
         """
     @property
     def nics_expected(self, /) -> int | None:
@@ -3681,7 +3681,7 @@ class NcclSource:
     @property
     def is_judged(self, /) -> bool:
         """
-        Whether the verdict takes what they say of the network into account.
+        Whether the verdict takes what they report of the network into account.
         """
     @property
     def lines(self, /) -> int:
@@ -3696,7 +3696,7 @@ class NcclSource:
     @property
     def summary(self, /) -> str:
         """
-        What they say, in a few words.
+        What they report, in a few words.
         """
     @property
     def title(self, /) -> str:
@@ -3733,7 +3733,7 @@ class NetworkCard:
     @property
     def interface_types(self, /) -> list[str] | None:
         """
-        Interface types that it takes, such as `efa-only`; None where EC2 does not say.
+        Interface types that it takes, such as `efa-only`; None where EC2 does not report it.
         """
     @property
     def maximum_network_interfaces(self, /) -> int:
@@ -3890,7 +3890,7 @@ class Nic:
     @property
     def link_is_up(self, /) -> bool | None:
         """
-        Whether the link is up, where the provider says.
+        Whether the link is up, where the provider reports it.
         """
     @property
     def link_speed_bps(self, /) -> int | None:
@@ -3984,12 +3984,12 @@ class Node:
     @property
     def is_container(self, /) -> bool:
         """
-        Whether anything says that this is a container.
+        Whether anything states that this is a container.
         """
     @property
     def is_kubernetes(self, /) -> bool:
         """
-        Whether anything says that this is a pod of Kubernetes.
+        Whether anything states that this is a pod of Kubernetes.
         """
     @property
     def kernel(self, /) -> str | None:
@@ -4059,7 +4059,7 @@ class Node:
 @final
 class NodeInspection:
     """
-    A node, as far as nodes of one cluster should be the same, and what its doctor says.
+    What of a node should be the same on all of a cluster, and what its doctor reports.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4446,7 +4446,7 @@ class Plan:
         """
         What its instances cost per hour by these prices; for a plan in a Capacity Block by the
         `offering` that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
-        what neither says is `unknown`, with the reason.
+        what neither states is `unknown`, with the reason.
         """
     def diff(self, /, other: "Plan") -> list[tuple[str, str | None, str | None]]:
         """
@@ -4732,7 +4732,7 @@ class Prices:
     @property
     def is_partial(self, /) -> bool:
         """
-        Whether the list says that it goes on in further pages.
+        Whether the list states that it goes on in further pages.
         """
     @staticmethod
     def product_filters(instance_type: "str", region: "str") -> list[dict[str, str]]:
@@ -4743,7 +4743,7 @@ class Prices:
     @property
     def published(self, /) -> str | None:
         """
-        When AWS published the list, as it writes it; None where it does not say.
+        When AWS published the list, as it writes it; None where it does not report it.
         """
     def to_json(self, /) -> str:
         """
@@ -4768,7 +4768,7 @@ class ProbeOptions:
     `spin`. deadline_s: seconds for the whole probe. source_address: a numeric local address,
     for providers with IP addresses. memory: where this side's buffers lie, `host`, or `cuda:0`
     for the memory of a GPU, which is never replaced by host memory: FabricError
-    `fabric.gpu_unavailable` says in its context (`missing`) what it lacks. dmabuf: whether that
+    `fabric.gpu_unavailable` states in its context (`missing`) what it lacks. dmabuf: whether that
     is registered as a DMA-BUF. forbid_cuda_calls: whether libfabric must call no CUDA.
     domain, fabric: of libfabric, any of the provider when None. min_iterations, max_iterations:
     of each size. connect_timeout_s: seconds to reach the other side.
@@ -5093,7 +5093,7 @@ class ProviderInfo:
     @property
     def device_name(self, /) -> str | None:
         """
-        The device behind it, where the provider says.
+        The device behind it, where the provider reports it.
         """
     @property
     def domain(self, /) -> str:
@@ -5629,7 +5629,7 @@ class StoreClient:
     A connection to a `StoreServer`; an exchange for probes and surveys.
 
     address: the store's `host:port`. token: the store's. timeout_s: to reach it, in seconds.
-    request_timeout_s: for each answer; a store whose host is gone says nothing, and `put` and
+    request_timeout_s: for each answer; a store whose host is gone sends nothing, and `put` and
     `take` raise OSError then.
     """
     def __new__(cls, /, address: "str", token: "str", *, timeout_s: "float" = 60.0, request_timeout_s: "float" = 60.0) -> StoreClient: ...
@@ -5931,7 +5931,7 @@ class SurveyFlowTask:
     @property
     def lead(self, /) -> int:
         """
-        The node that says when to begin, by number.
+        The node that states when to begin, by number.
         """
     @property
     def name(self, /) -> str:
@@ -6179,12 +6179,12 @@ class SurveyPlan:
     def __new__(cls, /, nodes: "Sequence[SurveyNode]", provider: "str", *, mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, options: "SurveyOptions | None" = None) -> SurveyPlan: ...
     def absent(self, /, node: "int", code: "str", why: "str") -> None:
         """
-        Says that a node takes no part, with an error's code and a sentence (why) with the cure: it
+        States that a node takes no part, with an error's code and a sentence (why) with the cure: it
         never joined, or its set-up keeps it from measuring. That is no evidence against it.
         """
     def answers(self, /, node: "int") -> bool:
         """
-        Whether the node still answers, as far as is known.
+        Whether the node still answers, to current knowledge.
         """
     @property
     def attempt(self, /) -> int:
@@ -6194,7 +6194,7 @@ class SurveyPlan:
         """
     def lost(self, /, node: "int") -> None:
         """
-        Says that a node is gone: it is in no further pair.
+        States that a node is gone: it is in no further pair.
         """
     def next(self, /) -> list[tuple[int, int]] | None:
         """
@@ -6316,7 +6316,7 @@ class SurveyReport:
     def absent(self, /) -> list[str]:
         """
         Nodes that took no part, by name: they never joined, or their set-up kept them from
-        measuring. `nodes[i].state` says why.
+        measuring. `nodes[i].state` states why.
         """
     @property
     def action(self, /) -> str:
@@ -6331,7 +6331,7 @@ class SurveyReport:
     def compare(self, /, earlier: "SurveyReport") -> SurveyComparison:
         """
         What changed since an earlier report: findings, nodes, and median rates that moved by more
-        than either survey could tell from its noise.
+        than either survey could distinguish from its noise.
         """
     @property
     def detectable_percent(self, /) -> float | None:
@@ -6341,7 +6341,7 @@ class SurveyReport:
     @property
     def differences(self, /) -> list[SurveyDifference]:
         """
-        Where the inspected nodes differ, and what their doctors say.
+        Where the inspected nodes differ, and what their doctors report.
         """
     @property
     def drain(self, /) -> list[str]:
@@ -6883,7 +6883,7 @@ class Volume:
     An EBS volume besides the root volume: empty at first, always encrypted, gone with its
     instance.
 
-    device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you say
+    device_name: such as `/dev/sdf`. size_gib: in GiB. volume_type: gp3 unless you choose
     otherwise; io1 and io2 need iops. throughput_mib_s: in MiB/s, gp3 only. kms_key_id: a key's id or ARN,
     or an alias or its ARN; the account's default key for EBS when None. Limits are EC2's (API
     reference, EbsBlockDevice).
@@ -7016,7 +7016,7 @@ def doctor(*, root: "str" = "/", instance_type: "str | None" = None, deadline_s:
     error.
 
     root: this machine, or a directory with a recorded tree of one, for which libfabric is not
-    asked. instance_type: what EC2 calls the machine; None takes what its DMI says. deadline_s:
+    asked. instance_type: what EC2 calls the machine; None takes what its DMI reports. deadline_s:
     seconds for the child process in which libfabric is asked, because some environments make it
     end its process. wait_for_devices: look again, 3 times after 5 s, while devices are missing.
     environment: the variables of the process that is to use EFA, or a file with them, such as

@@ -6,8 +6,8 @@ groups, the relays, and each answers for all of its group at once. What a relay 
 other nodes, their handles and options, is stored once, and a relay fetches it once.
 
 Both nodes of a pair are in one group. A relay that dies, or does not answer while others could
-have, says nothing of the nodes behind it: its pairs come back to the driver, which asks these nodes
-itself and so finds out which of them is lost.
+have, is no evidence against the nodes behind it: its pairs come back to the driver, which asks
+these nodes itself and so finds out which of them is lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from efa_sdk.survey import PairOptions, PairSight
 DIRECT = 32
 #: Pairs that one relay asks for.
 GROUP = 32
-#: Seconds between two looks at Ctrl-C.
+#: Seconds between two checks for Ctrl-C.
 _SLICE_S = 0.2
 
 Pair = tuple[int, int]
@@ -46,7 +46,7 @@ class Answer(Generic[_Seen]):
 
 
 def answer_of(ray: Any, get: Callable[[], _Seen]) -> Answer[_Seen]:
-    """What `get` returns, or what its exception says of the node."""
+    """What `get` returns, or what its exception states of the node."""
     try:
         return Answer(get())
     except ray.exceptions.RayTaskError as error:
@@ -135,7 +135,7 @@ class Relays:
         began = time.monotonic()
         end = began + deadline_s + patience_s
         looks: dict[Any, Any] = {}
-        next_look = began + 1.0
+        next_poll = began + 1.0
         while waiting:
             ready = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=_SLICE_S)[0]
             for ref in ready:
@@ -146,7 +146,7 @@ class Relays:
                     self._unfit.add(relay)
                     yield group, None
             now = time.monotonic()
-            if now < next_look:
+            if now < next_poll:
                 continue
             silent = self._silent(looks)
             for ref in [r for r in waiting if r in silent or now >= end]:
@@ -156,10 +156,10 @@ class Relays:
             looks = {
                 self._actors[relay].is_there.remote(): ref for ref, (relay, _) in waiting.items()
             }
-            next_look = now + patience_s
+            next_poll = now + patience_s
 
     def _silent(self, looks: dict[Any, Any]) -> set[Any]:
-        """The calls of relays that have not said since the last look that they are there."""
+        """The calls of relays that have not reported since the last poll that they are there."""
         if not looks:
             return set()
         late = self._ray.wait(list(looks), num_returns=len(looks), timeout=0)[1]

@@ -69,13 +69,13 @@ class AcceptanceSummary:
             raise from_parts(self.code, self.action, None, {}, False, False, ())
 
     def to_json(self) -> str:
-        """For `from_json`."""
+        """Returns it as JSON, for `from_json`."""
         return json.dumps(asdict(self))
 
     @staticmethod
     @typed
     def from_json(text: str) -> AcceptanceSummary:
-        """What `to_json` wrote.
+        """Returns what `to_json` wrote.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -91,7 +91,7 @@ class AcceptanceSummary:
 
 
 def summary(report: AcceptanceReport) -> AcceptanceSummary:
-    """What the other ranks of a job receive of a report."""
+    """Returns what the other ranks of a job receive of a report."""
     code = None
     try:
         report.raise_for_verdict()
@@ -116,19 +116,19 @@ def accept(client: Client, cluster: str | Plan, survey: SurveyReport) -> Accepta
 
 
 def described(client: Client, cluster: str | Plan) -> Cluster:
-    """The cluster as it stands, before anything is measured."""
+    """Returns the cluster as it stands, before anything is measured."""
     return client.describe(name_of(cluster))
 
 
 def name_of(cluster: str | Plan) -> str:
-    """The name of a cluster that is given by it, or by its plan."""
+    """Returns the name of a cluster that is given by it, or by its plan."""
     return cluster if isinstance(cluster, str) else cluster.name
 
 
 def judge(
     client: Client, seen: Cluster, cluster: str | Plan, survey: SurveyReport | EfaError
 ) -> AcceptanceReport:
-    """The report; what EC2 says is asked now, after the measurements."""
+    """Returns the report; what EC2 reports is asked now, after the measurements."""
     try:
         compared = client.verify(cluster)
     except EfaError as error:
@@ -137,7 +137,7 @@ def judge(
 
 
 def said(error: EfaError) -> str:
-    """Why a part did not run."""
+    """Returns why a part did not run."""
     return f"{error} ({error.code})"
 
 

@@ -51,7 +51,7 @@ def _one(words: str, fits: Callable[[Any], bool]) -> _Kind:
 
 def typed(of: _T) -> _T:
     """The function, or the class with its constructor, public methods and setters, that raises
-    ArgumentTypeError for an argument of another type than its annotation says."""
+    ArgumentTypeError for an argument of another type than its annotation states."""
     if not isinstance(of, type):
         checked: _T = _checked(of)
         return checked
@@ -85,7 +85,7 @@ def _checked(function: Any) -> Any:
         try:
             bound = signature.bind_partial(*given, **by_name).arguments
         except TypeError:
-            return  # the call itself says which argument is unknown or one too many
+            return  # the call itself states which argument is unknown or one too many
         for name, value in bound.items():
             several = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
             for one, argument in value.items() if several else [(name, value)]:

@@ -54,12 +54,12 @@ def _writing() -> Iterator[None]:
 
 
 def is_terminal() -> bool:
-    """Whether a person reads standard output; a closed one is None in Python."""
+    """Returns whether a person reads standard output; a closed one is None in Python."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def interruptible(run: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
-    """The exit status of a command that Ctrl-C may end."""
+    """Returns the exit status of a command that Ctrl-C may end."""
     try:
         return run(argv)
     except KeyboardInterrupt:

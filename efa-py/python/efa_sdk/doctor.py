@@ -85,7 +85,7 @@ def _seconds(text: str) -> float:
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Of the command."""
+    """Returns the parser of the command."""
     parser = Parser(
         prog=prog,
         description="Reports whether EFA works on this node, and if not, why.",

@@ -105,7 +105,7 @@ class ArgumentError(EfaError):
     """
 
     def add_note(self, note: str) -> None:
-        """The compiled module says so which argument it was reading: it becomes the message's."""
+        """The compiled module names the argument that it was reading: the message's."""
         before, reading, argument = note.partition(_READING)
         if before or not reading or not argument.endswith("'"):
             self.__notes__ = [*getattr(self, "__notes__", ()), note]
@@ -132,14 +132,14 @@ class ArgumentValueError(ArgumentError, ValueError):
 def invalid_value(
     argument: str, value: object, limit: str, cure: str | None = None
 ) -> ArgumentValueError:
-    """The error for an ``argument`` whose ``value`` is not within the ``limit``, in words."""
+    """Returns the error for an ``argument`` whose ``value`` is not within the ``limit``."""
     context = {"argument": argument, "value": str(value), "limit": limit}
     message = f"{argument} is {value!r}, and must be {limit}"
     return ArgumentValueError("argument.invalid_value", message, cure, context)
 
 
 def wrong_type(argument: str, value: object, wanted: str) -> ArgumentTypeError:
-    """The error for an ``argument`` whose ``value`` is not ``wanted``, in words."""
+    """Returns the error for an ``argument`` whose ``value`` is not ``wanted``, in words."""
     shown = repr(value)
     if len(shown) > _LONGEST_VALUE:
         shown = f"{shown[: _LONGEST_VALUE - 1]}…"
@@ -258,7 +258,7 @@ _BY_CODE: dict[str, type[EfaError]] = {
 
 
 def codes() -> list[str]:
-    """Every code that an error of this package can have."""
+    """Returns every code that an error of this package can have."""
     from efa_sdk._efa_sdk import error_codes  # it imports this module when it raises
 
     return [*error_codes(), *_SOFT_EFA_CODES, *_STAND_IN_CODES]
@@ -274,7 +274,7 @@ def from_parts(
     leftovers: Sequence[tuple[str, str]],
     next_command: str | None = None,
 ) -> EfaError:
-    """The exception for an error of the compiled module: the class follows the code."""
+    """Returns the exception for an error of the compiled module: the class follows the code."""
     kind = _BY_CODE.get(code) or _CLASSES.get(code.partition(".")[0], EfaError)
     parts = (code, message, cure, context, retryable, may_have_changed_aws, leftovers)
     return kind(*parts, next_command)

@@ -117,10 +117,10 @@ class Exchange(Protocol):
 
 
 def providers() -> list[ProviderInfo]:
-    """Everything that libfabric offers on this machine, in its order of preference."""
+    """Returns everything that libfabric offers on this machine, in its order of preference."""
     return Library().providers()
 
 
 def nics() -> list[Nic]:
-    """The network devices that libfabric can use, each once."""
+    """Returns the network devices that libfabric can use, each once."""
     return Library().nics()

@@ -33,7 +33,7 @@ __all__ = ["FabricFingerprint", "FabricLog", "FabricLogLine", "read_log"]
 def read_log(
     log: str | bytes | bytearray | os.PathLike[str] | Iterable[str] | Iterable[bytes],
 ) -> FabricLog:
-    """What a log of libfabric shows.
+    """Returns what a log of libfabric shows.
 
     log: a path; the log itself, as bytes or as a str with a newline in it; or its lines, such as
     an open file. The whole log is held in memory. Raises OSError when a path cannot be read.

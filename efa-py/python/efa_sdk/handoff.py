@@ -69,7 +69,7 @@ def _read(name: str) -> str:
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Of the command."""
+    """Returns the parser of the command."""
     parser = Parser(
         prog=prog,
         description="Checks the EFA part of existing documents.",

@@ -78,7 +78,7 @@ def read_log(
     expect_gpudirect: bool | None = None,
     instance_type: str | None = None,
 ) -> NcclReport:
-    """What the log of a job shows.
+    """Returns what the log of a job shows.
 
     log: a path; the log itself, as bytes or as a str with a newline in it; or its lines, such as
     an open file. instance_type: fills the other two from the catalog; of a type that the catalog
@@ -123,7 +123,7 @@ def advise_environment(
     fork_is_safe: bool | None = None,
     require_efa: bool = False,
 ) -> NcclAdvice:
-    """What to set and what to unset for NCCL and PyTorch on a node with EFA.
+    """Returns what to set and what to unset for NCCL and PyTorch on a node with EFA.
 
     environment: the one that the processes would have; this process's by default. instance_type:
     fills ``efa_count``, ``gpu_count`` and ``has_rdma`` from the catalog where they are not given;
@@ -175,7 +175,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Of the command."""
+    """Returns the parser of the command."""
     parser = Parser(
         prog=prog,
         description="Reports whether a job uses EFA, from its log, written with NCCL_DEBUG=INFO.",

@@ -99,7 +99,7 @@ class SurveyLine:
         self._show.draw(_text(state, self._pace.left_s(state)), _share(state))
 
     def due(self) -> bool:
-        """Whether it is time for a picture within a round; those between rounds are always due."""
+        """Returns whether a picture within a round is due; those between rounds always are."""
         return isinstance(self._show, (_Terminal, _Notebook)) and time.monotonic() >= self._next
 
     def note(self, text: str) -> None:
@@ -131,7 +131,7 @@ class _Pace:
                 self._first = self._last
 
     def left_s(self, state: SurveyProgress) -> float | None:
-        """Of the base rounds; None while nothing is known of it, and after them."""
+        """Returns the rest of the base rounds; None while unknown, and after them."""
         left = state.base_rounds - state.rounds
         if self._first is None or self._last[0] == self._first[0] or left <= 0:
             return None
@@ -278,7 +278,7 @@ def _printable(text: str) -> str:
 def survey_display(
     progress: Callable[[SurveyProgress], object] | bool | None,
 ) -> tuple[SurveyLine, Callable[[SurveyProgress], object]]:
-    """For what surveys take as ``progress``: a line, and what is called after each round."""
+    """Returns what surveys take as ``progress``: a line, and what is called after each round."""
     if callable(progress):
         return SurveyLine(disable=True), progress
     line = SurveyLine(disable=None if progress is None else not progress)

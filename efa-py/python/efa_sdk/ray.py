@@ -62,7 +62,7 @@ __all__ = ["accept", "survey"]
 
 _LOOK_AT_RAY = "see `ray list actors` and the worker's log"
 _Seen = TypeVar("_Seen")
-#: Seconds between two looks at Ctrl-C while actors measure.
+#: Seconds between two checks for Ctrl-C while actors measure.
 _SLICE_S = 0.2
 
 
@@ -92,7 +92,7 @@ class _Mail:
 
 
 class _MailToAll:
-    """The exchange of a step: the end of each key says whom it is for."""
+    """The exchange of a step: the end of each key states whom it is for."""
 
     def __init__(self, box: dict[str, bytes], peers: dict[int, Any]) -> None:
         self._box = box
@@ -137,7 +137,7 @@ class _Node:
             offered = {p.provider.partition(";")[0] for p in Library().providers()}
             efa_rails = choose_rails("efa") if "efa" in offered else []
         except EfaError:
-            offered, efa_rails = set(), []  # each pair of this node then says what is wrong
+            offered, efa_rails = set(), []  # each pair of this node then states what is wrong
         found = None
         if inspect is not None:
             found = await asyncio.to_thread(_inspection, inspect)
@@ -435,7 +435,7 @@ def _greet(
     inspect: Callable[[], object] | None,
     end: float,
 ) -> tuple[dict[int, _Greeting], dict[int, tuple[str, str]]]:
-    """What the nodes say that start in time, by number; of nodes that cannot take part, code and
+    """What the nodes report that start in time, by number; of nodes that cannot take part, code and
     reason.
     """
     asked = {actor.hello.remote(inspect): number for number, actor in enumerate(actors)}
@@ -455,7 +455,7 @@ def _greet(
                     "node or in the job's runtime_env",
                 )
         except (ray.exceptions.RayTaskError, ray.exceptions.RayError) as error:
-            # Ray says in the text why an actor could not be made; a node that is gone has no such.
+            # Ray's text has why an actor could not be made; a node that is gone has no such.
             cause = _cause_of_import(str(error))
             if cause is not None:
                 unlike.setdefault(cause, []).append(name)
@@ -473,7 +473,7 @@ def _greet(
 
 
 def _cause_of_import(text: str) -> str | None:
-    """The line that says that efa_sdk, or part of it, cannot be imported, if one does."""
+    """The line that states that efa_sdk, or part of it, cannot be imported, if one does."""
     for line in reversed(text.splitlines()):
         line = line.strip()
         kind, colon, said = line.partition(": ")

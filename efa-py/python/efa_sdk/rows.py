@@ -55,14 +55,14 @@ class Rows(list[_T]):
     """A list of values of one class, which notebooks show as a table with a column per field."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict per value: its fields by name, those of a value within it as ``field.name``.
+        """Returns a dict per value: its fields by name, those of an inner value as ``field.name``.
 
         Numbers keep their units: the fields' names or docstrings name them.
         """
         return [_fields(value) for value in self]
 
     def to_pandas(self) -> Any:
-        """``rows()`` as a ``pandas.DataFrame``, in the order of the list.
+        """Returns ``rows()`` as a ``pandas.DataFrame``, in the order of the list.
 
         Raises MissingExtraError without pandas.
         """

@@ -80,7 +80,7 @@ class Store(Protocol):
         """Leaves a value."""
 
     def get(self, key: str, /) -> bytes:
-        """The value; waits for it."""
+        """Returns the value; waits for it."""
 
 
 @typed

@@ -6,9 +6,9 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// A bash script of AWS CLI commands that makes what `Client.apply` makes, groups that do not
-    /// exist included, in the plan's first subnet. To be run once; `verify` and `destroy` know the
-    /// cluster afterwards.
+    /// Returns a bash script of AWS CLI commands that makes what `Client.apply` makes, groups that
+    /// do not exist included, in the plan's first subnet. To be run once; `verify` and `destroy`
+    /// know the cluster afterwards.
     fn to_cli(&self) -> String {
         self.0.to_cli()
     }

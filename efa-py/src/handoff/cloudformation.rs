@@ -9,9 +9,9 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// A CloudFormation template of everything that `Client.apply` would make, and the launch
-    /// template that the instances come from; nothing has to exist. format: `yaml` or `json`.
-    /// scripts_bucket: make the bucket that the role may read, encrypted and not public.
+    /// Returns a CloudFormation template of everything that `Client.apply` would make, and the
+    /// launch template that the instances come from; nothing has to exist. format: `yaml` or
+    /// `json`. scripts_bucket: make the bucket that the role may read, encrypted and not public.
     /// session_logs: make a log group for SSM sessions, which the role may write.
     ///
     /// Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than

@@ -9,9 +9,10 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// A ClusterConfig with one managed node group for `eksctl create nodegroup --config-file`, as
-    /// YAML. eksctl derives the interfaces itself, so it is written only where they are right.
-    /// cluster: name of the EKS cluster. name: of the node group; the plan's when None.
+    /// Returns a ClusterConfig with one managed node group for `eksctl create nodegroup
+    /// --config-file`, as YAML. eksctl derives the interfaces itself, so it is written only where
+    /// they are right. cluster: name of the EKS cluster. name: of the node group; the plan's when
+    /// None.
     ///
     /// Raises HandoffError when a group does not exist yet (see `Client.prepare`), and where
     /// eksctl would derive other interfaces than the type needs.

@@ -9,7 +9,7 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// Karpenter's manifests as YAML: an EC2NodeClass and a NodePool of one instance type in one
+    /// Returns Karpenter's manifests as YAML: an EC2NodeClass and a NodePool of one instance type in one
     /// zone, then the workloads, and a NodeOverlay where pods request huge pages.
     ///
     /// role: of the nodes; the plan's instance profile when None. ami_alias: a pinned EKS image
@@ -67,8 +67,8 @@ impl Plan {
         self.0.to_karpenter(&options).map_err(errors::exception)
     }
 
-    /// Values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no node
-    /// offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
+    /// Returns values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no
+    /// node offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
     ///
     /// Raises HandoffError for a malformed taint.
     #[pyo3(signature = (*, taint: "str" = "vpc.amazonaws.com/efa"))]

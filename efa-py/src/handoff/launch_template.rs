@@ -10,7 +10,7 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
+    /// Returns a CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
     /// --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
     /// has no subnet, image, instance profile and user data.
     /// cluster_security_group: for an EKS managed node group the cluster security group of EKS,

@@ -9,10 +9,10 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
-    /// group, and one worker type with the plan's interfaces, named after the instance type. A
-    /// worker runs the plan's bootstrap (the verified EFA installer) and the doctor before it
-    /// joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
+    /// Returns a Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and
+    /// security group, and one worker type with the plan's interfaces, named after the instance
+    /// type. A worker runs the plan's bootstrap (the verified EFA installer) and the doctor before
+    /// it joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
     ///
     /// head_instance_type: `m7i.xlarge` (`m7g.xlarge` for arm64) when None. head_image,
     /// head_subnet: ids; the plan's when None. head_instance_profile: Ray makes one that may do

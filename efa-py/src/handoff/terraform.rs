@@ -10,10 +10,10 @@ use crate::plan::Plan;
 
 #[pymethods]
 impl Plan {
-    /// One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
-    /// of `to_launch_template`. launcher: as there.
-    /// cluster_security_group: for an EKS managed node group the cluster security group of EKS,
-    /// which the template's groups would replace otherwise; a UserWarning without it.
+    /// Returns one `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with
+    /// the data of `to_launch_template`. launcher: as there. cluster_security_group: for an EKS
+    /// managed node group the cluster security group of EKS, which the template's groups would
+    /// replace otherwise; a UserWarning without it.
     ///
     /// Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
     #[pyo3(signature = (

@@ -14,7 +14,7 @@ use crate::status::Status;
 /// Empty polls in a row after which the CPU is given up: the peer may need it.
 const EMPTY_POLLS: u32 = 20;
 
-/// Makes a completion queue; what the attributes may say is what rdma-core's EFA driver supports.
+/// Makes a completion queue; what the attributes may state is what rdma-core's EFA driver supports.
 ///
 /// # Safety
 /// `context` is a live context, `attr` readable, its channel null or live.

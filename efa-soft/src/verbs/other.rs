@@ -181,13 +181,13 @@ nothing! {
 
 minus_one! { ibv_rate_to_mult, ibv_rate_to_mbps }
 
-/// `IBV_RATE_MAX`.
+/// Returns `IBV_RATE_MAX`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mult_to_ibv_rate(_mult: c_int) -> c_int {
     0
 }
 
-/// `IBV_RATE_MAX`.
+/// Returns `IBV_RATE_MAX`.
 #[unsafe(no_mangle)]
 pub extern "C" fn mbps_to_ibv_rate(_mbps: c_int) -> c_int {
     0

@@ -39,7 +39,7 @@ fn put_inline(work: &mut Work, parts: &[(*const c_void, usize)], limit: usize) -
     let mut bytes = [0; INLINE];
     let mut at = 0;
     for (from, len) in parts.iter().filter(|(_, len)| *len > 0) {
-        // SAFETY: the program says that `len` bytes are there; `at + len` is at most `total`.
+        // SAFETY: the caller promises that `len` bytes are there; `at + len` is at most `total`.
         unsafe {
             std::ptr::copy_nonoverlapping(from.cast::<u8>(), bytes.as_mut_ptr().add(at), *len)
         };

@@ -21,7 +21,7 @@ struct Queues {
 // SAFETY: the memory belongs to an end that outlives the queues; one thread uses them at a time.
 unsafe impl Send for Queues {}
 
-/// What a completion says.
+/// What a completion states.
 #[derive(Debug, PartialEq, Eq)]
 struct Completion {
     id: u16,

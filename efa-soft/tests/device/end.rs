@@ -494,7 +494,7 @@ pub(crate) fn two(a: Device, b: Device, bytes: usize) -> (End, To, End, To) {
     (left, to_right, right, to_left)
 }
 
-/// Bytes that say where they belong.
+/// Bytes that state where they belong.
 pub(crate) fn pattern(seed: usize, len: usize) -> Vec<u8> {
     (0..len)
         .map(|at| (seed.wrapping_mul(31) ^ at ^ at >> 8) as u8)

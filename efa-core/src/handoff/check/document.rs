@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::report::{DocumentFinding, Unread};
 use crate::catalog::Catalog;
 
-/// How many findings of interfaces say what to put there instead: nobody reads more, and each may
+/// How many findings of interfaces state what to put there instead: nobody reads more, and each may
 /// be as long as a launch.
 const CORRECTIONS: usize = 1000;
 
@@ -55,7 +55,7 @@ impl Findings {
         self.findings.push(finding);
     }
 
-    /// Whether one more finding may say what to put there instead: the first ones of a text do.
+    /// Whether one more finding may state what to put there instead: the first ones of a text do.
     pub(super) fn may_correct(&mut self) -> bool {
         self.corrections += 1;
         self.corrections <= CORRECTIONS

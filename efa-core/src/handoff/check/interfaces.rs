@@ -90,7 +90,7 @@ fn without_list(launch: &Launch<'_>, catalog: &Catalog, path: &str, found: &mut 
     }
 }
 
-/// Types that a launcher gives EFA to, where it lists the interfaces itself; `what` says so.
+/// Types that a launcher gives EFA to, where it lists the interfaces itself; `what` states this.
 pub(super) fn check_types_for_efa<'a>(
     names: impl IntoIterator<Item = &'a str>,
     what: &str,

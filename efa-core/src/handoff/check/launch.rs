@@ -204,9 +204,9 @@ pub(super) struct Launch<'a> {
     pub(super) volumes: Vec<Volume>,
     /// Parameters that the format does not have.
     pub(super) unknown_parameters: Vec<String>,
-    /// Whether nothing else says what is left out here.
+    /// Whether nothing else states what is left out here.
     pub(super) whole: bool,
-    /// Whether the launch is meant for EFA although nothing says so, such as a worker of a cluster.
+    /// Whether the launch is meant for EFA although nothing states this, such as a worker of a cluster.
     pub(super) wants_efa: bool,
     /// Writes a layout in the document's language.
     pub(super) corrected: Box<dyn Fn(&Layout) -> String + 'a>,

@@ -213,7 +213,7 @@ const INSTANCES: &[Place] = &[
     ("Instances/*/NetworkInterfaces/*/Attachment", Shape::Mapping),
 ];
 
-/// An instance as EC2 describes it, as the request that would launch it: what tells the interfaces
+/// An instance as EC2 describes it, as the request that would launch it: what notifies the interfaces
 /// apart is in their attachments, and every address is one that EC2 chose.
 fn as_launched(instance: &Value) -> Value {
     let mut data = serde_json::Map::new();

@@ -1,7 +1,7 @@
 //! The EFA part of a ParallelCluster 3 configuration.
 //!
 //! ParallelCluster lists the interfaces itself, differently from version to version: they are named
-//! as unread. What the configuration says of types, placement, capacity and subnets is read (the
+//! as unread. What the configuration states of types, placement, capacity and subnets is read (the
 //! configuration's pages `Scheduling-v3` and `HeadNode-v3`; `ec2_validators.py` and
 //! `cluster_validators.py` of aws/aws-parallelcluster).
 

@@ -35,7 +35,7 @@ pub enum DocumentFormat {
 }
 
 impl DocumentFormat {
-    /// The name, as serialised.
+    /// Returns the name, as serialised.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// `error` or `warning`.
+    /// Returns `error` or `warning`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ pub enum DocumentStatus {
 }
 
 impl DocumentStatus {
-    /// `errors`, `unread`, `warnings` or `clean`.
+    /// Returns `errors`, `unread`, `warnings` or `clean`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -208,13 +208,13 @@ pub struct DocumentReport {
 }
 
 impl DocumentReport {
-    /// Whether everything was read and nothing is wrong, warnings included.
+    /// Returns whether everything was read and nothing is wrong, warnings included.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.status() == DocumentStatus::Clean
     }
 
-    /// The verdict.
+    /// Returns the verdict.
     #[must_use]
     pub fn status(&self) -> DocumentStatus {
         let errors = |f: &DocumentFinding| f.severity == Severity::Error;
@@ -229,7 +229,7 @@ impl DocumentReport {
         }
     }
 
-    /// The text form as HTML, for notebooks.
+    /// Returns the text form as HTML, for notebooks.
     #[must_use]
     pub fn to_html(&self) -> String {
         html::preformatted(&self.to_string())

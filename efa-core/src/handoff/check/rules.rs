@@ -164,7 +164,7 @@ impl Rules<'_, '_> {
     fn metadata(&self, found: &mut Findings) {
         let optional = match &self.launch.tokens_required {
             Said::Is(required) => !required,
-            // A part of a launch: the launcher or the account says it.
+            // A part of a launch: the launcher or the account states it.
             Said::Not => self.launch.whole,
             Said::Unknown => false,
         };

@@ -1,6 +1,6 @@
 //! The EFA part of a SageMaker request: the clusters of HyperPod.
 //!
-//! SageMaker makes the interfaces itself: they are named as unread. What the request says of types
+//! SageMaker makes the interfaces itself: they are named as unread. What the request states of types
 //! and subnets is read (CreateCluster in SageMaker's API reference).
 
 use serde_json::{Value, json};

@@ -37,7 +37,7 @@ impl Shape {
         }
     }
 
-    /// Whether nothing is lost where the value stands elsewhere: ids say nothing to a rule.
+    /// Whether nothing is lost where the value stands elsewhere: ids mean nothing to a rule.
     const fn may_be_elsewhere(self) -> bool {
         matches!(self, Self::Name | Self::Names)
     }

@@ -206,7 +206,7 @@ fn placement(resources: &Resources, body: &Value, launch: &mut Launch<'_>) {
     }
 }
 
-/// What launches from a template says the types and the subnets.
+/// What launches from a template states the types and the subnets.
 fn describe_user(user: &Resource, launch: &mut Launch<'_>) {
     let body = &user.body;
     let mut types = Types::default();

@@ -54,7 +54,7 @@ const CASES: &[Case] = &[
     ("s002-karpenter-and-pod-filled.yaml", Errors, &["karpenter.placement_group_name", "karpenter.unknown_field", "karpenter.ami_selector_missing", "karpenter.ami_family_al2", "karpenter.admits_types_without_efa", "kubernetes.efa_resource_name", "kubernetes.resource_name"]),
 ];
 
-/// Documents of no format that is read, and what the cure must say.
+/// Documents of no format that is read, and what the cure must state.
 const REFUSED: &[(&str, &str)] = &[("u04-module.tf", "terraform show -json")];
 
 fn directory() -> std::path::PathBuf {
@@ -105,7 +105,7 @@ fn each_public_document_gets_what_it_deserves() {
     assert!(files.iter().map(String::as_str).eq(listed));
 }
 
-/// What a report says, without where: positions of documents are in paths.
+/// What a report states, without where: positions of documents are in paths.
 fn said(report: &DocumentReport) -> (DocumentStatus, Vec<String>, Vec<String>) {
     let mut findings: Vec<String> = report
         .findings
@@ -261,7 +261,7 @@ fn an_empty_list_of_interfaces_is_none() {
         "role": "r", "amiSelectorTerms": [{"alias": "al2023@v20260801"}], "subnetSelectorTerms": [{"id": "subnet-00000001"}],
         "securityGroupSelectorTerms": [{"id": "sg-1"}], "networkInterfaces": []}});
     assert!(report(&class.to_string()).is_clean());
-    // Nothing says what is launched.
+    // Nothing states what is launched.
     assert_eq!(
         report(&json!({"NetworkInterfaces": []}).to_string()).status(),
         NotRead

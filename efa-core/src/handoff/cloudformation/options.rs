@@ -12,12 +12,12 @@ pub enum TemplateFormat {
     /// YAML, with comments where people edit.
     #[default]
     Yaml,
-    /// JSON, which has no comments; the template's description says where it is from.
+    /// JSON, which has no comments; the template's description states where it is from.
     Json,
 }
 
 impl TemplateFormat {
-    /// `yaml` or `json`.
+    /// Returns `yaml` or `json`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -90,7 +90,7 @@ impl Writer<'_> {
             )
             .comment(
                 "spec.securityGroupSelectorTerms",
-                "All traffic within this group, both ways. EKS nodes also need what the cluster's \
+                "All traffic within this group, in and out. EKS nodes also need what the cluster's \
                  own security\ngroup allows: add its id as a further term.",
             )
             .comment(

@@ -23,7 +23,7 @@ pub enum KarpenterInterfaces {
 }
 
 impl KarpenterInterfaces {
-    /// `static` or `dynamic`.
+    /// Returns `static` or `dynamic`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ pub enum KarpenterWorkload {
 }
 
 impl KarpenterWorkload {
-    /// `pod`, `job` or `ray-cluster`.
+    /// Returns `pod`, `job` or `ray-cluster`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Lets these actions pass on what `resource` says, one ARN or a list of them.
+/// Lets these actions pass on what `resource` states, one ARN or a list of them.
 pub(super) fn allow(
     sid: &str,
     actions: &[&str],

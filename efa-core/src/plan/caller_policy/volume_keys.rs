@@ -53,7 +53,7 @@ fn of_key(plan: &Plan, number: u32, key: &str) -> [Value; 2] {
     ]
 }
 
-/// The ARN of a key, and the alias where that alone says which key it is.
+/// The ARN of a key, and the alias where that alone states which key it is.
 fn resource<'a>(plan: &Plan, key: &'a str) -> (String, Option<&'a str>) {
     let (owner, name) = match key.rsplit_once(':') {
         Some((owner, name)) => (owner.to_owned(), name),

@@ -1,4 +1,4 @@
-//! What the script says, and what is refused; `tests/rust/bootstrap.rs` runs it.
+//! What the script states, and what is refused; `tests/rust/bootstrap.rs` runs it.
 
 use super::*;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ssm::CommandStatus;
 
-/// What a script does on an instance.
+/// The outcome of a script on an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandOutcome {

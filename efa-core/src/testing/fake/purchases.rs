@@ -7,7 +7,7 @@ use crate::ec2::{CapacityReservation, PurchaseCapacityBlock};
 
 impl State {
     /// The reservation of a block that is bought now; its offering is listed no more. That a second
-    /// purchase of an offering is refused is this fake's assumption: AWS does not say.
+    /// purchase of an offering is refused is this fake's assumption: AWS does not report it.
     pub(super) fn purchase(
         &mut self,
         request: &PurchaseCapacityBlock,

@@ -4,7 +4,7 @@ use crate::ec2::{Market, RunInstances, Tags};
 use crate::launch::{HttpTokens, InterfaceSpecification, MarketType, UserData};
 use crate::layout::NetworkInterface;
 
-/// A launch, as far as the fake looks.
+/// The parts of a launch that the fake reads.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) instance_type: String,

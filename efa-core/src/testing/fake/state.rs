@@ -186,7 +186,7 @@ impl State {
         self.last_id
     }
 
-    /// Notes a new resource, which stays invisible as long as the settings say.
+    /// Notes a new resource, which stays invisible as long as set.
     pub(super) fn born(&mut self, kind: Kind, id: &str) {
         if self.settings.eventual > 0 {
             let invisible = self.settings.eventual;

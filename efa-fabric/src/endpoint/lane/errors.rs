@@ -48,7 +48,7 @@ impl Lane {
         let mut buffer = [0 as c_char; 1024];
         let provider = checked_op!(table, FiOpsCq, strerror).and_then(|strerror| {
             // SAFETY: error data lives until the queue is read again; `buffer` is as long as
-            // said and outlives the copy that `text` makes.
+            // stated and outlives the copy that `text` makes.
             unsafe {
                 text(strerror(
                     self.cq,

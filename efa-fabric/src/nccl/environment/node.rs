@@ -30,7 +30,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// What the bundled catalog knows of nodes of an instance type; of one that it lacks, its name.
+    /// Returns what the bundled catalog knows of nodes of an instance type; of one that it lacks,
+    /// its name.
     ///
     /// # Errors
     /// `catalog.unknown_instance_type` for a misspelt name, with the nearest names as the cure.

@@ -22,7 +22,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,13 +71,13 @@ macro_rules! causes {
             /// Every cause, in order of precedence.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The stable id, such as `plugin_not_found`; ids are added, never renamed.
+            /// Returns the stable id, such as `plugin_not_found`; ids are added, never renamed.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $id,)+ }
             }
 
-            /// How bad it is.
+            /// Returns how bad it is.
             #[must_use]
             pub const fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)+ }
@@ -87,19 +87,19 @@ macro_rules! causes {
                 match self { $(Self::$variant => Stage::$stage,)+ }
             }
 
-            /// What it is, in one sentence.
+            /// Returns what it is, in one sentence.
             #[must_use]
             pub const fn explanation(self) -> &'static str {
                 match self { $(Self::$variant => $cause,)+ }
             }
 
-            /// The severity, by what to do about it.
+            /// Returns the severity, by what to do about it.
             #[must_use]
             pub const fn cure(self) -> &'static str {
                 match self { $(Self::$variant => $cure,)+ }
             }
 
-            /// Where that comes from: a repository's file or issue, or a page.
+            /// Returns where that comes from: a repository's file or issue, or a page.
             #[must_use]
             pub const fn reference(self) -> &'static str {
                 match self { $(Self::$variant => $reference,)+ }
@@ -458,7 +458,7 @@ causes! {
     cure: "remove NCCL_NET, which names another network",
     reference: "NVIDIA/nccl src/plugin/net.cc";
 
-    /// Not EFA, and the log does not say why.
+    /// Not EFA, and the log does not state why.
     NoReasonLogged = "no_reason_logged", Failed, Choice,
     lines: &[],
     cause: "NCCL chose another network, and the log has no line that gives the reason",
@@ -987,7 +987,7 @@ causes! {
 }
 
 impl Cause {
-    /// Whether it says only that something failed, which another line explains.
+    /// Whether it reports only that something failed, which another line explains.
     pub(super) const fn is_consequence(self) -> bool {
         matches!(
             self,

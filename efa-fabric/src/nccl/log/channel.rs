@@ -1,4 +1,4 @@
-//! Lines that say over what a channel runs, and the counts of them.
+//! Lines that state over what a channel runs, and the counts of them.
 
 use serde::{Deserialize, Serialize};
 
@@ -139,13 +139,13 @@ impl Channels {
 pub struct NumberSet([u64; 4]);
 
 impl NumberSet {
-    /// The numbers in order.
+    /// Returns the numbers in order.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u32> {
         (0..256).filter(|&n| self.contains(n)).collect()
     }
 
-    /// Whether a number is in it.
+    /// Returns whether a number is in it.
     #[must_use]
     pub fn contains(&self, number: u32) -> bool {
         self.0
@@ -153,13 +153,13 @@ impl NumberSet {
             .is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
-    /// How many there are.
+    /// Returns the number of channels.
     #[must_use]
     pub fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -13,21 +13,22 @@ pub struct Expectation {
     /// EFA devices on each node, from the instance type.
     pub nics: Option<u32>,
     /// Whether the instance type has GPUDirect RDMA. `None`: channels without it are a warning,
-    /// unless the plugin itself says that it does without.
+    /// unless the plugin itself reports that it does without.
     pub gpudirect: Option<bool>,
     /// An instance type that the catalog does not have: nothing is expected of it, and the report
-    /// says so.
+    /// states this.
     pub unknown_type: Option<String>,
 }
 
 impl Expectation {
-    /// Nothing is expected.
+    /// Creates an expectation of nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the bundled catalog knows of an instance type; of one that it does not have, nothing.
+    /// Returns what the bundled catalog knows of an instance type; of one that it does not have,
+    /// nothing.
     ///
     /// # Errors
     /// `catalog.unknown_instance_type` for a misspelt name, with the nearest names as the cure.
@@ -52,14 +53,14 @@ impl Expectation {
         })
     }
 
-    /// EFA devices that each node must have.
+    /// Returns the EFA devices that each node must have.
     #[must_use]
     pub fn nics(mut self, nics: u32) -> Self {
         self.nics = Some(nics);
         self
     }
 
-    /// Whether channels must, or need not, use GPUDirect RDMA.
+    /// Returns whether channels must, or need not, use GPUDirect RDMA.
     #[must_use]
     pub fn gpudirect(mut self, gpudirect: bool) -> Self {
         self.gpudirect = Some(gpudirect);

@@ -184,7 +184,7 @@ impl Findings {
             // What libfabric met is known: that it was internal adds nothing.
             findings.retain(|finding| finding.cause != Cause::InternalError);
         }
-        // A line that says what happened is no second finding for saying that it was an error.
+        // A line that states what happened is no second finding for stating that it was an error.
         let lines: Vec<_> = findings
             .iter()
             .filter(|finding| finding.cause != Cause::JobError)

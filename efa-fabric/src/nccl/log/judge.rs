@@ -124,7 +124,7 @@ fn choice(ranks: &[Rank], outside: &Outside, has_messages: bool) -> Verdict {
     }
 }
 
-/// What a program other than NCCL runs over, where its lines say so.
+/// What a program other than NCCL runs over, where its lines state this.
 fn verdict_of(source: Source, facts: &Facts, outside: &Outside) -> Option<Verdict> {
     let over = facts.over.as_deref();
     match source {
@@ -266,7 +266,7 @@ fn seen(processes: &[Process], outside: &Outside) -> Vec<Seen> {
     all.into_values().collect()
 }
 
-/// What the lines of a source say, in a few words.
+/// What the lines of a source state, in a few words.
 fn summary(source: Source, facts: &Facts, judged: Option<Verdict>, has_cause: bool) -> String {
     let devices = facts.count();
     let over = facts.over.as_deref().unwrap_or("a network");
@@ -298,7 +298,7 @@ fn overall<'a>(ranks: impl Iterator<Item = &'a Rank>) -> Verdict {
     let mut is_any = false;
     for rank in ranks {
         is_any = true;
-        // A launcher, or a rank whose lines are not in the log, says nothing against the others.
+        // A launcher, or a rank whose lines are not in the log, states nothing against the others.
         let is_silent = rank
             .reason
             .as_ref()
@@ -352,7 +352,7 @@ fn hosts(ranks: &[Rank]) -> Vec<Host> {
         .collect()
 }
 
-/// What most ranks say.
+/// What most ranks report.
 fn common_network(ranks: &[Rank]) -> Network {
     fn common<T: Ord + Clone>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
         let mut counts: BTreeMap<T, usize> = BTreeMap::new();

@@ -5,7 +5,7 @@ use crate::fabric_log::{self, FingerprintKind, Level};
 use super::causes::Cause;
 use super::rules::{Place, cause_of};
 
-/// What a line of libfabric says.
+/// What a line of libfabric reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// Something that a rule knows.
@@ -18,7 +18,7 @@ pub(super) enum Said {
 }
 
 /// Warnings of libfabric that jobs without fault have: it asks for every kind of device memory,
-/// and every provider says what does not fit it.
+/// and every provider logs what does not fit it.
 const HARMLESS: [&str; 14] = [
     "failed to initialize hmem iface",
     "unable to initialize hmem",
@@ -36,7 +36,7 @@ const HARMLESS: [&str; 14] = [
     "permitted set to ",
 ];
 
-/// What a line says that libfabric wrote, through its log or bare.
+/// What a line states that libfabric wrote, through its log or bare.
 pub(super) fn said(text: &str) -> Said {
     let (line, found) = fabric_log::read_line(text);
     let body = line.as_ref().map_or(text, |line| line.text.as_str());

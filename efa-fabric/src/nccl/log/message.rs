@@ -12,7 +12,7 @@ use super::text::looked_at;
 pub(super) struct Origin<'a> {
     /// The host in NCCL's prefix, else the node, pod or address in the launcher's.
     pub(super) host: &'a str,
-    /// The process in NCCL's prefix, else in the launcher's; 0 where neither says.
+    /// The process in NCCL's prefix, else in the launcher's; 0 where neither states.
     pub(super) pid: u32,
     /// The CUDA device in NCCL's prefix.
     pub(super) gpu: Option<u32>,
@@ -271,7 +271,7 @@ fn without_marker(line: &str) -> Option<Message<'_>> {
 /// Longest prefix of NCCL's that is looked for, in bytes.
 const PREFIX_LIMIT: usize = 1024;
 
-/// NCCL's prefix: where it starts in the text before the marker, and what it says.
+/// NCCL's prefix: where it starts in the text before the marker, and what it reports.
 struct Header<'a> {
     start: usize,
     process: Option<(&'a str, u32)>,

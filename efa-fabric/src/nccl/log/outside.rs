@@ -1,4 +1,4 @@
-//! What a log says besides NCCL: the lines of other programs, the output of tools, and how the job
+//! What a log states besides NCCL: the lines of other programs, the output of tools, and how the job
 //! ended.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub(super) struct Facts {
     pub(super) first_line: u64,
     /// Its provider, transport or fabric.
     pub(super) over: Option<String>,
-    /// Whether its network was set up, as it says.
+    /// Whether its network was set up, as it reports.
     pub(super) is_ready: bool,
     /// EFA devices that it counted.
     pub(super) devices: Option<u32>,
@@ -154,7 +154,7 @@ impl Outside {
         self.sources.is_empty() && self.causes.is_empty() && self.unknown.is_empty()
     }
 
-    /// A line of libfabric that its process takes: what it says of the devices and fabrics.
+    /// A line of libfabric that its process takes: what it reports of the devices and fabrics.
     pub(super) fn see_libfabric(&mut self, number: u64, line: &str) {
         self.seen(Source::Libfabric, number);
         if let Said::Opened(fabric) = libfabric::said(line)
@@ -205,7 +205,7 @@ impl Outside {
         if exception == "SystemExit: 0" {
             return true;
         }
-        // The exception says more than the first line of its traceback.
+        // The exception shows more than the first line of its traceback.
         let evidence = Evidence::new(number, limited(exception, EVIDENCE_LIMIT));
         let known = self.causes.get_mut(&Cause::JobError);
         match known {
@@ -321,7 +321,7 @@ impl Outside {
     }
 }
 
-/// What a shell says of a program that a signal ended: `Aborted`, `x.sh: line 3: 1234 Killed  …`.
+/// What a shell reports of a program that a signal ended: `Aborted`, `x.sh: line 3: 1234 Killed  …`.
 fn is_end_of_shell(line: &str) -> bool {
     const WORDS: [&str; 3] = ["Aborted", "Killed", "Bus error"];
     let text = without_launcher(line).trim_end();

@@ -14,7 +14,7 @@ use crate::provider;
 /// The processes of a log.
 pub(super) struct Settled {
     pub(super) processes: Vec<Process>,
-    /// The version of NCCL, which a banner says without a process.
+    /// The version of NCCL, which a banner states without a process.
     pub(super) shared_version: Option<String>,
     /// Whether a line that lost its prefix names efa as the provider.
     pub(super) is_efa_named: bool,
@@ -228,7 +228,7 @@ pub(crate) fn is_plugin_of_efa(value: &str) -> bool {
     })
 }
 
-/// What the processes say together.
+/// What the processes report together.
 pub(super) struct Job {
     /// Every provider that was named is efa, and one was.
     is_efa: bool,
@@ -263,7 +263,7 @@ impl Job {
     }
 }
 
-/// What is to say of one process.
+/// What is to be reported of one process.
 pub(super) fn judge(
     process: &Process,
     job: &Job,
@@ -289,7 +289,7 @@ pub(super) fn judge(
         let is_choice = cause.stage() == Stage::Choice;
         let is_reason = reason.as_ref().is_some_and(|r| r.cause == *cause);
         // What went wrong on the way to EFA is over once EFA was chosen, and of what kept EFA
-        // from being chosen one line tells enough.
+        // from being chosen one line is enough.
         if !is_choice || is_reason || (cause.severity() == Severity::Note) {
             own.add(*cause, None, Some(evidence), &rank);
         } else if verdict.is_on_efa() && process.warned.contains(cause) {

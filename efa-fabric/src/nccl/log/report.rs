@@ -1,4 +1,4 @@
-//! What a log says: values, text for terminals, HTML for notebooks, JSON through serde.
+//! What a log states: values, text for terminals, HTML for notebooks, JSON through serde.
 
 use std::fmt;
 
@@ -33,12 +33,12 @@ pub enum Verdict {
     Mixed,
     /// The job ended with an error, whatever it ran over.
     JobFailed,
-    /// Lines of known programs or tools, none of which says what a job runs over.
+    /// Lines of known programs or tools, none of which states what a job runs over.
     NotJudged,
 }
 
 impl Verdict {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Verdict {
         }
     }
 
-    /// One sentence.
+    /// Returns one sentence.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
@@ -74,14 +74,14 @@ impl Verdict {
         }
     }
 
-    /// Whether data goes over EFA.
+    /// Returns whether data goes over EFA.
     #[must_use]
     pub const fn is_on_efa(self) -> bool {
         matches!(self, Self::OnEfa | Self::OnEfaDegraded)
     }
 
-    /// For a command: 0 on EFA, 1 on EFA with warnings, 2 not on EFA or a failed job, 3 the log
-    /// does not say.
+    /// Returns the exit status of a command: 0 on EFA, 1 on EFA with warnings, 2 not on EFA or a
+    /// failed job, 3 the log does not report it.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -126,11 +126,11 @@ impl Evidence {
 pub struct Reason {
     /// The most fundamental cause.
     pub cause: Cause,
-    /// The line that says so; none where the cause is that no line says anything.
+    /// The line that states this; none where the cause is that no line states anything.
     pub evidence: Option<Evidence>,
 }
 
-/// Something to act on, or to know.
+/// A finding to act on, or to know.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
@@ -170,7 +170,7 @@ pub struct Network {
     pub dmabuf: Option<bool>,
     /// Rails of a device of the plugin; from aws-ofi-nccl 1.14.
     pub rails: Option<u32>,
-    /// Groups of devices, one for each GPU or PCIe switch; 0 where no line says it.
+    /// Groups of devices, one for each GPU or PCIe switch; 0 where no line states it.
     pub nic_groups: u32,
     /// Version of aws-ofi-nccl; from 1.7.
     pub plugin_version: Option<String>,
@@ -196,14 +196,14 @@ pub struct Rank {
     pub verdict: Verdict,
     /// Why it is not on EFA.
     pub reason: Option<Reason>,
-    /// What it says of its network.
+    /// What it reports of its network.
     pub network: Network,
     /// Its channels.
     pub channels: Channels,
 }
 
 impl Rank {
-    /// Such as `rank 3 (ip-10-0-0-1:512)`.
+    /// Returns a label such as `rank 3 (ip-10-0-0-1:512)`.
     #[must_use]
     pub fn label(&self) -> String {
         let process = match (&self.host, self.pid) {
@@ -241,9 +241,9 @@ pub struct Seen {
     pub source: Source,
     /// How many.
     pub lines: u64,
-    /// Whether the verdict takes what they say of the network into account.
+    /// Whether the verdict takes what they report of the network into account.
     pub is_judged: bool,
-    /// What they say, in a few words.
+    /// What they report, in a few words.
     pub summary: String,
 }
 
@@ -261,7 +261,7 @@ pub enum End {
 }
 
 impl End {
-    /// The word, as in JSON.
+    /// Returns the word, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -280,7 +280,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why it is not on EFA.
     pub reason: Option<Reason>,
-    /// What most processes say; `nics_found` is the smallest.
+    /// What most processes report; `nics_found` is the smallest.
     pub network: Network,
     /// Devices that the caller expects.
     pub nics_expected: Option<u32>,
@@ -294,7 +294,7 @@ pub struct Report {
     pub hosts: Vec<Host>,
     /// Whose lines the log has, and whether they are judged.
     pub sources: Vec<Seen>,
-    /// How the job ended, as far as the log goes.
+    /// How the job ended, according to the log.
     pub end: End,
     /// Lines of the log.
     pub lines: u64,
@@ -303,13 +303,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not say.
+    /// Returns 0 on EFA, 1 on EFA with warnings, 2 not on EFA, 3 the log does not state it.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         self.verdict.exit_code()
     }
 
-    /// The verdict in one sentence, which names the program that it is about.
+    /// Returns the verdict in one sentence, which names the program that it is about.
     #[must_use]
     pub fn sentence(&self) -> String {
         let sentence = self.verdict.sentence();
@@ -333,7 +333,7 @@ impl Report {
         sentence.replacen("NCCL", &judged.join(" and "), 1)
     }
 
-    /// The text form as HTML, for notebooks: escaped, without scripts.
+    /// Returns the text form as HTML, for notebooks: escaped, without scripts.
     #[must_use]
     pub fn to_html(&self) -> String {
         efa_core::html::preformatted(&self.to_string())

@@ -18,13 +18,13 @@ macro_rules! sources {
             /// Every source.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word, as in JSON.
+            /// Returns the word, as in JSON.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $id,)+ }
             }
 
-            /// Its name as people write it.
+            /// Returns its name as people write it.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)+ }

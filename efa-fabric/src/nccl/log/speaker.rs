@@ -3,7 +3,7 @@
 use super::message::digits;
 use super::source::Source;
 
-/// How bad a line is, as its writer says.
+/// How bad a line is, as its writer states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     /// The line has no level.
@@ -37,7 +37,7 @@ pub(super) fn speaker(line: &str) -> Option<Speaker<'_>> {
         .or_else(|| tool(text))
 }
 
-/// A line without what launchers and collectors put in front of it, as far as that is known.
+/// A line without what launchers and collectors put in front of it, where that is known.
 pub(super) fn without_launcher(line: &str) -> &str {
     let mut text = line.trim_start();
     for _ in 0..4 {

@@ -50,7 +50,7 @@ pub(super) struct Process {
     pub(super) late: BTreeMap<Cause, Evidence>,
     /// Warnings and errors that no rule knows.
     pub(super) unknown: Unknowns,
-    /// The first warning that says more than that something failed.
+    /// The first warning that shows more than that something failed.
     pub(super) first_warning: Option<Evidence>,
     /// The first call that failed, and the first of those that fail in every shutdown too.
     pub(super) failed_call: Option<Evidence>,
@@ -59,9 +59,9 @@ pub(super) struct Process {
     pub(super) is_init_failed: bool,
     /// A communicator was closed in order.
     pub(super) is_closing: bool,
-    /// The value of `NCCL_NET_PLUGIN`, and the line that says so.
+    /// The value of `NCCL_NET_PLUGIN`, and the line that states this.
     pub(super) plugin_named: Option<(String, Evidence)>,
-    /// The plugin says, not as a warning, that there is no GPUDirect RDMA.
+    /// The plugin reports, not as a warning, that there is no GPUDirect RDMA.
     pub(super) no_gpudirect: Option<Evidence>,
     /// The line that names the network or the provider is cut.
     pub(super) torn: Option<Evidence>,

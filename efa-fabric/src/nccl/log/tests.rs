@@ -457,7 +457,7 @@ fn one_node_says_nothing_of_efa() {
     assert_eq!(reason(&report), Some(Cause::NoReasonLogged));
     let channels = (report.channels.peer_to_peer, report.channels.shared_memory);
     assert_eq!(channels, (1, 1));
-    // The same channels of a rank in a job of two nodes say nothing against EFA.
+    // The same channels of a rank in a job of two nodes report nothing against EFA.
     let report = read(&format!(
         "{}{}",
         log("1.19"),

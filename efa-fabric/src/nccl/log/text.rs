@@ -7,7 +7,7 @@ pub(super) const EVIDENCE_LIMIT: usize = 300;
 /// Bytes of a text that distinguish it from others.
 const SHAPE_LIMIT: usize = 160;
 
-/// Counts the bytes that are looked at, for the test that says that a line costs what its length
+/// Counts the bytes that are looked at, for the test that a line costs what its length
 /// is, and no more.
 #[cfg(test)]
 pub(super) fn looked_at(bytes: usize) {

@@ -59,10 +59,10 @@ impl Guard<'_> {
     }
 
     /// The cause of a failed call, if it is that the other side failed or is gone: providers
-    /// report that in many ways (shm says "Input/output error"), and its own word, or the closed
+    /// report that in many ways (shm reports "Input/output error"), and its own word, or the closed
     /// connection, follows soon.
     pub(crate) fn explain(&mut self, error: Error) -> Error {
-        // What the other side said is its word already, and it may be gone by now.
+        // What the other side reported is its word already, and it may be gone by now.
         let is_said = error.context_value("peer_code").is_some();
         if is_said || !matches!(error.code(), Code::CallFailed | Code::Unreachable) {
             return error;
@@ -194,7 +194,7 @@ mod tests {
         let limit = Duration::from_secs(60);
         let mut guard = Guard::new(&mut left, Interrupt::never(), limit, Wait::Spin);
         let error = guard.wait(None).unwrap_err();
-        // The other side ends after it has said so.
+        // The other side ends after it has reported this.
         drop(right);
         let error = guard.explain(error);
         assert_eq!(error.code(), Code::Unreachable);

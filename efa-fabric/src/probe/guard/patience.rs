@@ -38,7 +38,7 @@ impl Guard<'_> {
     ///
     /// Where the other side measures one-sided operations, what it does shows here as nothing, and
     /// yet the provider may need this side's calls to carry it out, so that it must not sleep. That
-    /// is so where the provider says `FI_PROGRESS_AUTO` too (efa of libfabric 1.17).
+    /// is so where the provider reports `FI_PROGRESS_AUTO` too (efa of libfabric 1.17).
     pub(crate) fn answering(&mut self, phase: &Phase, options: &ProbeOptions) {
         self.measuring(phase.size);
         let both_send = phase.kind == Kind::Bandwidth && options.is_bidirectional();

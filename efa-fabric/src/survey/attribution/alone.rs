@@ -100,7 +100,7 @@ impl Analysis {
         gain.or_else(fall).unwrap_or(0.0)
     }
 
-    /// What measuring again says of a finding.
+    /// What measuring again states of a finding.
     pub(crate) fn judge(&self, finding: &NodeFinding, suspects: &BTreeSet<usize>) -> Alone {
         let (effect, channel) = (finding.effect, finding.channel);
         let enough = finding.fresh.1 >= self.thresholds.alone.min(ENOUGH_AGAIN);
@@ -139,7 +139,7 @@ impl Analysis {
 
     /// The chance that a pair without this node looks as the node does since it was suspected: how
     /// many of its measurements are worse than `least`. A small table has few other measurements;
-    /// those of all rails together tell what is rare.
+    /// those of all rails together show what is rare.
     fn chance_of_node(&self, finding: &NodeFinding, least: f64, gain: f64) -> f64 {
         let (node, channel) = (finding.node, &self.channels[finding.channel]);
         let mut others = channel.others_worse(node, least);

@@ -73,7 +73,7 @@ impl Analysis {
             .filter(|(_, c)| c.quantity == Quantity::Bandwidth)
     }
 
-    /// The least loss of a node, as a share, that its usual number of measurements tells from noise.
+    /// The least loss of a node, as a share, that its usual number of measurements distinguishes from noise.
     pub(crate) fn detectable(&self) -> f64 {
         let claim = self.thresholds.loss;
         let Some(channel) = self.main() else {

@@ -1,4 +1,4 @@
-//! Each attempt at a pair: failed, slow, odd or good. The basis of what is said of unstable nodes.
+//! Each attempt at a pair: failed, slow, odd or good. The basis of what is reported of unstable nodes.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) struct Attempt {
     /// The lesser of both directions against what the two nodes reach otherwise; `None` where it
     /// failed. The effects of nodes that are slower are not taken out.
     pub(super) left: Option<f64>,
-    /// Whether a direction is far from what the fit says: below 0 for less, above for more.
+    /// Whether a direction is far from what the fit states: below 0 for less, above for more.
     pub(super) odd: i8,
     /// What was measured, in the slower direction (logarithm).
     pub(super) value: f64,

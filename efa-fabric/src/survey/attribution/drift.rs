@@ -42,7 +42,7 @@ pub(super) fn even_out(
         }
     };
     let noise = noise_within(pairs, left);
-    // Of what is measured again, only pairs of good nodes say something of their round: slow links
+    // Of what is measured again, only pairs of good nodes report something of their round: slow links
     // are low, and two slow nodes are faster together than the sum of their effects.
     let is_base = |both: &Both| both.round < fresh_from;
     let low = pairs.iter().filter(|both| is_base(both));

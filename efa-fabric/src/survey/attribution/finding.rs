@@ -1,4 +1,4 @@
-//! Nodes, rails and links that stand out, before anything is said of them.
+//! Nodes, rails and links that stand out, before anything is reported of them.
 
 use super::super::schedule::Pair;
 use super::super::verdict::Direction;
@@ -63,7 +63,7 @@ pub(crate) struct SlowGroup {
     pub(crate) others: Vec<f64>,
 }
 
-/// What measuring alone said about a finding.
+/// What measuring alone stated about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alone {
     /// Still bad: a fault.

@@ -123,7 +123,7 @@ impl LinkTest<'_> {
     }
 
     /// The finding of a link, if it stands out. Where both directions are bad, that is what is
-    /// said.
+    /// stated.
     fn find(&self, pair: Pair, residuals: Ways<Vec<f64>>) -> Option<LinkFinding> {
         let Ways { mean, forth, back } = residuals;
         let both = self.find_in(pair, Direction::Both, mean);

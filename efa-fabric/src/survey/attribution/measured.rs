@@ -63,7 +63,7 @@ impl Channel {
         self.compare(|pair| pair == link, of_nodes, forth)
     }
 
-    /// Compares within the class that most of the subject's measurements have. `forth` says which
+    /// Compares within the class that most of the subject's measurements have. `forth` states which
     /// direction of a subject's pair counts; `None` for both.
     fn compare(
         &self,

@@ -108,7 +108,7 @@ impl Analysis {
                     .map(|v| channel.unlog(v + both.shift)),
             );
         }
-        // What is said is what was measured, and not what the fit made of it.
+        // What is stated is what was measured, and not what the fit made of it.
         let seen = |side: &[(f64, Pair)]| {
             let of = side.iter().filter_map(|(_, pair)| measured.get(pair));
             median(&mut of.flatten().copied().collect::<Vec<f64>>())

@@ -203,7 +203,7 @@ fn is_good_else(attempts: &[Attempt], least: f64, pass: Pass) -> bool {
     median(&mut good).is_some_and(|good| good > limit)
 }
 
-/// What is said of a node.
+/// What is reported of a node.
 fn described(
     channel: &super::channel::Channel,
     node: usize,

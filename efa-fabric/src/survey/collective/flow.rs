@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A flow: the sending node, the receiving node.
 pub type Flow = (usize, usize);
 
-/// What nodes do together.
+/// A pattern in which nodes send and receive together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub enum Pattern {
 }
 
 impl Pattern {
-    /// Its name, as in options, such as `all_to_all`.
+    /// Returns its name, as in options, such as `all_to_all`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Pattern {
         }
     }
 
-    /// Its name in sentences, such as `all-to-all`.
+    /// Returns its name in sentences, such as `all-to-all`.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Pattern {
         }
     }
 
-    /// The least number of nodes that it takes.
+    /// Returns the least number of nodes that it takes.
     #[must_use]
     pub fn least_nodes(self) -> usize {
         match self {
@@ -59,13 +59,13 @@ impl Pattern {
         }
     }
 
-    /// Whether labels say which nodes are in which ring.
+    /// Returns whether labels state which nodes are in which ring.
     #[must_use]
     pub fn is_of_groups(self) -> bool {
         matches!(self, Self::RingWithinGroups | Self::RingBetweenGroups)
     }
 
-    /// In how many rings these nodes are by their labels, where it is of groups; else 1.
+    /// Returns in how many rings these nodes are by their labels, where it is of groups; else 1.
     #[must_use]
     pub fn rings(self, nodes: &[usize], labels: Option<&[String]>) -> usize {
         self.circles(nodes, labels).len()

@@ -9,7 +9,7 @@ use super::flow::{Flow, Kept, Pattern, Share};
 /// A subset is slow if this share of its flows is, and at most the rest of the others.
 const MOST: f64 = 0.8;
 
-/// Which flows do not keep what the pairs promise.
+/// The flows that do not keep what the pairs promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -88,7 +88,7 @@ pub(super) fn breaks(
     }))
 }
 
-/// The subset with the fewest flows that are not as it says; of several the first.
+/// The subset with the fewest flows that are not as it reports; of several the first.
 struct Best<'a> {
     kept: &'a Kept,
     least: f64,
@@ -129,7 +129,7 @@ fn by_group(best: &mut Best<'_>, bad: &[Flow], labels: &[String]) {
             *slow += usize::from(share.is_below(best.least));
         }
     }
-    // One flow between two groups says nothing of the groups.
+    // One flow between two groups states nothing about the groups.
     let is_slow = |[flows, slow]: [usize; 2]| flows > 1 && slow as f64 >= MOST * flows as f64;
     let slow = counts.iter().filter(|(_, of)| is_slow(**of));
     let (within, between): (Vec<_>, Vec<_>) = slow

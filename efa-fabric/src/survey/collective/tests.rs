@@ -245,7 +245,7 @@ fn noise_is_no_loss() {
     // So much hides everything, and nothing is claimed.
     let blind = noisy(0.3, &|_| false);
     assert!(!blind.scales() && !blind.is_measured());
-    // More noise hides more, which is said.
+    // More noise hides more, which is reported.
     let hidden = noisy(0.15, &|(from, _)| from == 3);
     assert!(hidden.least_loss.unwrap() > 0.6, "{:?}", hidden.least_loss);
     assert_eq!(hidden.breaks, None);

@@ -12,7 +12,7 @@ use crate::median::median;
 /// The median of all pairs is this many standard errors below what is expected.
 const CLEAR: f64 = 3.0;
 
-/// Says that a small cluster has no outliers, and compares its pairs with what is expected.
+/// States that a small cluster has no outliers, and compares its pairs with what is expected.
 pub(super) fn small(analysis: &Analysis, options: &Options, verdicts: &mut Vec<Verdict>) {
     let live = analysis.reach.live_nodes();
     if analysis.tells_outliers() || live == 0 {

@@ -44,7 +44,7 @@ fn fault(
 }
 
 /// Nodes that reached nobody. One that was tried with one other only may be that one's fault;
-/// where nobody reached anybody, nothing is said of it.
+/// where nobody reached anybody, nothing is reported of it.
 fn dead_nodes(analysis: &Analysis) -> Vec<Verdict> {
     let reach = &analysis.reach;
     let mut verdicts = Vec::new();

@@ -1,4 +1,4 @@
-//! What is said of many at once: groups, populations, levels of pairs, many links of one kind.
+//! What is reported of many at once: groups, populations, levels of pairs, many links of one kind.
 
 use super::super::attribution::{Analysis, Compared, Populations};
 use super::super::verdict::{
@@ -92,7 +92,7 @@ pub(super) fn populated(found: &Populations, analysis: &Analysis) -> Verdict {
     )
 }
 
-/// Says in one sentence what would be many: slow links that are too many for single faults, and
+/// States in one sentence what would be many: slow links that are too many for single faults, and
 /// remarks or warnings of one kind about links.
 pub(super) fn many(
     analysis: &Analysis,

@@ -125,7 +125,7 @@ impl Case {
         Self::SlowSharedRail,
     ];
 
-    /// The case in words.
+    /// Returns the case in words.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -168,8 +168,8 @@ impl Case {
         }
     }
 
-    /// Whether the case is one fault of a node or rail of at least 20 %, with a target in both
-    /// modes.
+    /// Returns whether the case is one fault of a node or rail of at least 20 %, with a target in
+    /// both modes.
     #[must_use]
     pub fn is_single_node_or_rail(self) -> bool {
         matches!(
@@ -207,13 +207,13 @@ impl Case {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     #[must_use]
     pub fn is_healthy(self) -> bool {
         self == Self::Noise || self.title().starts_with("healthy")
     }
 
-    /// Whether the case is a node that fails or halves in part of its measurements.
+    /// Returns whether the case is a node that fails or halves in part of its measurements.
     #[must_use]
     pub fn is_unstable(self) -> bool {
         matches!(self, Self::Unstable | Self::Flapping)
@@ -270,7 +270,7 @@ impl Case {
         )
     }
 
-    /// Whether the case is about a link.
+    /// Returns whether the case is about a link.
     #[must_use]
     pub fn is_link(self) -> bool {
         matches!(self, Self::SlowLink | Self::SlowOneWay | Self::DeadLink)

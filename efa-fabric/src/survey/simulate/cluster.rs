@@ -37,7 +37,7 @@ pub struct Cluster {
 pub const MESSAGES_PER_PAIR: usize = 4;
 
 impl Cluster {
-    /// A healthy cluster: four rails of 100 Gbit/s, 20 µs, 5 % noise.
+    /// Creates a healthy cluster: four rails of 100 Gbit/s, 20 µs, 5 % noise.
     #[must_use]
     pub fn healthy(nodes: usize) -> Self {
         Self {
@@ -51,13 +51,13 @@ impl Cluster {
         }
     }
 
-    /// The rate of a pair in one direction with all rails, in Gbit/s.
+    /// Returns the rate of a pair in one direction with all rails, in Gbit/s.
     #[must_use]
     pub fn expected_gbps(&self) -> f64 {
         self.rail_gbps * f64::from(self.rails)
     }
 
-    /// The same cluster with one fault more.
+    /// Returns the same cluster with one fault more.
     #[must_use]
     pub fn with(mut self, fault: Fault) -> Self {
         self.faults.push(fault);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::collective::Flow;
 
-/// Nodes below leaves. Each node, each way, and each leaf's uplink, each way, has a rate that the
+/// A network of nodes below leaves. Each node, each way, and each leaf's uplink, each way, has a rate that the
 /// flows through it share.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -27,7 +27,8 @@ enum Shared {
 }
 
 impl Fabric {
-    /// The number of nodes below each leaf; the rate of a node and of a leaf's uplink, in Gbit/s.
+    /// Creates a fabric from the number of nodes below each leaf; the rate of a node and of a
+    /// leaf's uplink, in Gbit/s.
     #[must_use]
     pub fn new(leaf: usize, node_gbps: f64, uplink_gbps: f64) -> Self {
         Self {
@@ -37,8 +38,8 @@ impl Fabric {
         }
     }
 
-    /// The rate of each flow in Gbit/s while all of them run, shared fairly: no flow can have more
-    /// without another that has no more than it having less.
+    /// Returns the rate of each flow in Gbit/s while all of them run, shared fairly: no flow can
+    /// have more without another that has no more than it having less.
     #[must_use]
     pub fn rates(&self, flows: &[Flow]) -> Vec<f64> {
         let mut rates = vec![0.0; flows.len()];

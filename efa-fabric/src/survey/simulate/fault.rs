@@ -1,4 +1,4 @@
-//! What can be wrong with a simulated cluster, and what a survey should say of it.
+//! What can be wrong with a simulated cluster, and what a survey should report of it.
 
 use super::super::schedule::Pair;
 use super::super::verdict::{Subject, VerdictKind};
@@ -130,7 +130,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What a survey should say of it.
+    /// Returns what a survey should report of it.
     #[must_use]
     pub fn truth(&self) -> (Subject, VerdictKind) {
         match *self {

@@ -22,8 +22,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether a fault was named: the right subject, and what is wrong with it, not with low
-    /// confidence.
+    /// Returns whether a fault was named: the right subject, and what is wrong with it, not with
+    /// low confidence.
     #[must_use]
     pub fn names(&self, fault: &Fault) -> bool {
         let truth = fault.truth();
@@ -40,7 +40,7 @@ impl Run {
         self.unexplained(faults, Severity::Warning).count()
     }
 
-    /// The same, of faults only, with the nodes to take out that nothing is wrong with.
+    /// Returns the same, of faults only, with the nodes to take out that nothing is wrong with.
     #[must_use]
     pub fn false_faults(&self, faults: &[Fault]) -> usize {
         let bad = |&&node: &&usize| !faults.iter().any(|fault| is_of(&fault.truth().0, node));

@@ -127,7 +127,7 @@ pub fn tell(case: Case, mode: Mode, nodes: usize, runs: usize, seed: u64) -> Res
     Ok(row)
 }
 
-/// The head of the Markdown table of [`Row`]s.
+/// Returns the head of the Markdown table of [`Row`]s.
 #[must_use]
 pub fn head() -> &'static str {
     "| mode | nodes | fault | runs | named | of visible | false alarms | false faults | rounds, mean | most | \
@@ -135,11 +135,11 @@ pub fn head() -> &'static str {
      |---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 }
 
-/// Which targets a row misses, in words: 99 % of single faults named with less than 1 % false
-/// alarms, in 2·log2(n) + 4 rounds of a sampled survey; links in full surveys only. Less than 2 %
-/// of healthy clusters with a false fault; 98 % of slow nodes named where 5 % of measurements are
-/// lost, 95 % of unstable ones from 16 nodes on, and 99 % of those at half the rate among hosts that
-/// share processors.
+/// Returns which targets a row misses, in words: 99 % of single faults named with less than 1 %
+/// false alarms, in 2·log2(n) + 4 rounds of a sampled survey; links in full surveys only. Less than
+/// 2 % of healthy clusters with a false fault; 98 % of slow nodes named where 5 % of measurements
+/// are lost, 95 % of unstable ones from 16 nodes on, and 99 % of those at half the rate among hosts
+/// that share processors.
 #[must_use]
 pub fn targets_missed(row: &Row) -> Vec<String> {
     let mut missed = Vec::new();
@@ -186,7 +186,7 @@ pub fn targets_missed(row: &Row) -> Vec<String> {
 }
 
 impl Row {
-    /// 2·log2(n) + 4.
+    /// Returns 2·log2(n) + 4.
     #[must_use]
     pub fn limit(&self) -> f64 {
         2.0 * (self.nodes.max(1) as f64).log2() + 4.0
@@ -266,7 +266,7 @@ mod tests {
         );
     }
 
-    /// Whatever a fabric does, a plan ends within what it says.
+    /// Whatever a fabric does, a plan ends within what it reports.
     fn rounds_hold(row: &Row) {
         let options = Options {
             mode: row.mode,

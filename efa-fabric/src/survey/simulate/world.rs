@@ -5,7 +5,7 @@ use super::super::round::{Round, Stage};
 use super::super::schedule::Pair;
 use super::fault::Fault;
 
-/// What a simulated fabric does besides independent lognormal noise. Nothing of it is a fault.
+/// The behavior of a simulated fabric besides independent lognormal noise. Nothing of it is a fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub enum World {

@@ -13,7 +13,7 @@ use crate::survey_run::flows::{FlowEnd, FlowSights, FlowTask};
 use crate::survey_run::state::NodeState;
 
 impl Survey {
-    /// What nodes do next, all at the same time, to carry out the patterns of
+    /// Returns what nodes do next, all at the same time, to carry out the patterns of
     /// [`Options::collectives`](crate::survey::Options::collectives): a task for each node that
     /// takes part. `None` while there are pairs to measure, and when all patterns were carried
     /// out. `name` is that of the survey.

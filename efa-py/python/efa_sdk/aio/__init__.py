@@ -120,11 +120,11 @@ class Client:
         """Nothing to close: clusters stay. ``cluster`` is what destroys at the end."""
 
     async def catalog(self) -> Catalog:
-        """Every instance type of the region that supports EFA, with the zones that offer it."""
+        """Returns every instance type of the region with EFA, with the zones that offer it."""
         return await self._client.catalog()
 
     async def plan(self, spec: ClusterSpec) -> Plan:
-        """What ``apply`` would use and make. Changes nothing."""
+        """Returns what ``apply`` would use and make. Changes nothing."""
         return await self._client.plan(spec)
 
     async def preflight(self, plan: Plan) -> PreflightReport:
@@ -134,7 +134,7 @@ class Client:
     async def capacity_block_offerings(
         self, instance_type: str, instance_count: int, duration_hours: int
     ) -> Rows[CapacityBlockOffering]:
-        """Capacity Blocks that can be bought, earliest first. Nothing is bought."""
+        """Returns the Capacity Blocks that can be bought, earliest first. Nothing is bought."""
         return await self._client.capacity_block_offerings(
             instance_type, instance_count, duration_hours
         )
@@ -181,19 +181,19 @@ class Client:
         return await _stoppable(lambda cancel: self._client.extend(name, expires_after, cancel))
 
     async def grow(self, plan: Plan) -> Cluster:
-        """As ``apply``, and adds missing instances to a smaller cluster of the same plan."""
+        """Applies, and adds missing instances to a smaller cluster of the same plan."""
         return await _stoppable(lambda cancel: self._client.grow(plan, cancel))
 
     async def describe(self, name: str) -> Cluster:
-        """The cluster of this name as it stands."""
+        """Returns the cluster of this name as it stands."""
         return await self._client.describe(name)
 
     async def clusters(self) -> Rows[ClusterSummary]:
-        """Every cluster of efa-sdk in the region, half-made ones too, by name."""
+        """Returns every cluster of efa-sdk in the region, half-made ones too, by name."""
         return await self._client.clusters()
 
     async def topology(self, name: str) -> Topology:
-        """Where running instances of the cluster are connected, ranked by nearness."""
+        """Returns where running instances of the cluster are connected, ranked by nearness."""
         return await self._client.topology(name)
 
     async def run_command(

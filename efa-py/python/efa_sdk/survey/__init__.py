@@ -113,7 +113,7 @@ IP_PROVIDERS = ("tcp", "net", "udp", "sockets")
 
 
 def choose_provider() -> str:
-    """``efa`` where libfabric offers it on this machine, else ``tcp``.
+    """Returns ``efa`` where libfabric offers it on this machine, else ``tcp``.
 
     Raises FabricError without libfabric.
     """
@@ -123,7 +123,7 @@ def choose_provider() -> str:
 
 @typed
 def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
-    """The rails to measure on this machine, at most this many.
+    """Returns the rails to measure on this machine, at most this many.
 
     provider: of libfabric. count: how many; of ``efa`` all its devices when None. Other providers
     have one; more are several endpoints on the same network, to try what reads such reports. Raises
@@ -135,13 +135,13 @@ def choose_rails(provider: str, count: int | None = None) -> list[Rail]:
 
 
 def inspect_node() -> NodeInspection:
-    """What counts of this machine, and what the doctor reports of it. Takes about a second."""
+    """Returns what counts of this machine, with the doctor's report. Takes about a second."""
     return NodeInspection.of(node(), doctor())
 
 
 @typed
 def rank_from_environment(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Rank and number of ranks, as torchrun, srun, mpirun or an indexed Job set ``environ``."""
+    """Returns rank and number of ranks, as torchrun, srun, mpirun or an indexed Job set them."""
     for rank, size in _LAUNCHERS:
         if environ.get(rank, "").isdecimal():
             known = environ.get(size, "")

@@ -58,7 +58,7 @@ exit status:
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Of the command."""
+    """Returns the parser of the command."""
     rank, world_size = rank_from_environment(os.environ)
     parser = Parser(
         prog=prog,
@@ -248,7 +248,7 @@ def _run(given: argparse.Namespace) -> SurveyReport | SurveySummary:
         server = StoreServer(token, address=f"{address}:{port}")
     try:
         # An outage of the store that is shorter than a round ends nothing: TCP, which doubles its
-        # pauses, is through in twice that. A store that is gone for good says nothing either.
+        # pauses, is through in twice that. A store that is gone for good states nothing either.
         client = StoreClient(
             given.rendezvous,
             token,
@@ -294,7 +294,7 @@ def _keep(report: SurveyReport, given: argparse.Namespace) -> None:
             part.write_text(report.to_openmetrics())
             part.replace(given.openmetrics)
     except (EfaError, OSError) as error:
-        # The survey was made: its status says how that went.
+        # The survey was made: its status states how that went.
         print(f"rank {given.rank}: {error}", file=sys.stderr)
 
 

@@ -30,7 +30,7 @@ def leave_last(
     on_each: int = 1,
 ) -> None:
     """Reports that this rank is done; rank 0, which has the report, waits some seconds for every
-    other rank to say so: each node of the survey has ``on_each`` of them."""
+    other rank to state this: each node of the survey has ``on_each`` of them."""
     if not isinstance(surveyed, SurveyReport):
         exchange.put(f"{key}/left/{rank}", b"1")
         return

@@ -68,7 +68,7 @@ def _port(text: str) -> int:
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Of the command."""
+    """Returns the parser of the command."""
     parser = Parser(
         prog=prog,
         description="Serves an EC2 stand-in until it is interrupted.",

@@ -136,7 +136,7 @@ class Knobs:
         hours: float = 24.0,
         region: str | None = None,
     ) -> str:
-        """A Capacity Block that someone bought; the id of its reservation.
+        """Adds a Capacity Block that someone bought; returns the id of its reservation.
 
         `starts_in` is in seconds from now: negative has begun, positive is scheduled.
         """
@@ -150,7 +150,7 @@ class Knobs:
     def add_reservation_group(
         self, name: str, reservation_ids: Sequence[str], *, region: str | None = None
     ) -> str:
-        """A resource group of capacity reservations, which launches can target; its ARN."""
+        """Adds a resource group of reservations, which launches can target; returns its ARN."""
         with self._app.lock:
             backend = ec2_backends[DEFAULT_ACCOUNT_ID][region or self.region]
             return add_group(backend, name, reservation_ids)
@@ -166,7 +166,7 @@ class Knobs:
         price: str = "1000.00",
         region: str | None = None,
     ) -> str:
-        """A Capacity Block that could be bought, in `starts_in` seconds; the offering's id."""
+        """Adds a Capacity Block that can be bought, in `starts_in` seconds; returns its id."""
         with self._app.lock:
             backend = ec2_backends[DEFAULT_ACCOUNT_ID][region or self.region]
             return add_offering(
@@ -179,7 +179,7 @@ class Knobs:
             self._settings.ahead += dt.timedelta(seconds=seconds)
 
     def on_command(self, function: OnCommand | None) -> None:
-        """What instances do with a command of SSM: `function(instance_id, script)`.
+        """Sets what instances do with a command of SSM: `function(instance_id, script)`.
 
         It runs in a thread per instance and gives (exit code, stdout, stderr); None means that
         the agent never takes the command, so that it ends as DeliveryTimedOut. One that does not

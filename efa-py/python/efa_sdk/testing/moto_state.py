@@ -68,7 +68,7 @@ _policies: dict[str, list[tuple[Kept, Kept]]] = {}
 
 def add_managed_policies(account: str) -> None:
     """Gives an account AWS's managed policies, which moto leaves out unless the environment
-    says otherwise. The first time costs some tenths of a second, so only requests about
+    states otherwise. The first time costs some tenths of a second, so only requests about
     policies do it.
     """
     backend = iam_backends[account]["aws"]

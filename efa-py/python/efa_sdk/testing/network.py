@@ -28,14 +28,14 @@ class Network:
     images: dict[str, str]
 
     def subnet_for(self, instance_type: str) -> str:
-        """The subnet in the first zone that offers the type."""
+        """Returns the subnet in the first zone that offers the type."""
         for zone in catalog.zones_offering(self.region, instance_type):
             if zone in self.subnets:
                 return self.subnets[zone]
         raise invalid_value("instance_type", instance_type, f"one that {self.region} offers")
 
     def image_for(self, instance_type: str) -> str:
-        """The Amazon Linux 2023 image of the type's architecture."""
+        """Returns the Amazon Linux 2023 image of the type's architecture."""
         info = catalog.instance_type(instance_type)
         if info is None:
             raise invalid_value("instance_type", instance_type, "an instance type of EC2")
@@ -45,7 +45,7 @@ class Network:
 def make_network(
     backend: Any, region: str, cidr: str, zones: Sequence[str] | None, name: str
 ) -> Network:
-    """A VPC and its subnets, /20 each unless the VPC is too small for that, and images."""
+    """Creates a VPC and its subnets, /20 each unless the VPC is too small for that, and images."""
     if zones is None:
         zones = [zone.name for zone in backend.describe_availability_zones()]
     vpc = backend.create_vpc(cidr)

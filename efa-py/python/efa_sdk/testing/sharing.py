@@ -27,7 +27,7 @@ def share(backend: Any, resource_id: str, owner: str) -> None:
         limit = "the id of a VPC, subnet, reservation or placement group that is here"
         raise invalid_value("resource_id", resource_id, limit)
     found = network[resource_id]
-    # moto derives the owner of these from the account: only the class can say another.
+    # moto derives the owner of these from the account: only the class can state another.
     kind = type(found)
     found.__class__ = type(kind.__name__, (kind,), {"owner_id": property(lambda _: owner)})
 

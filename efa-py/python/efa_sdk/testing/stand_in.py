@@ -189,7 +189,7 @@ class StandIn(Knobs):
             self._app.requests.clear()
 
     def client(self, service: str = "ec2", *, region: str | None = None, **options: Any) -> Any:
-        """A boto3 client of this stand-in."""
+        """Returns a boto3 client of this stand-in."""
         import boto3  # type: ignore[import-untyped]
 
         if self._session is None:  # one for all clients: it keeps the service models it has read
@@ -208,7 +208,7 @@ class StandIn(Knobs):
         zones: Sequence[str] | None = None,
         name: str = "efa-test",
     ) -> Network:
-        """A VPC with a subnet in every zone (or in `zones`), and AL2023 images per architecture.
+        """Creates a VPC with a subnet in every zone (or `zones`), and AL2023 images.
 
         Made once per name and Region, until `reset()`; the same ids after that.
         """

@@ -219,7 +219,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dt.datetime):
-        if value.tzinfo is not None:  # moto's times are UTC without saying so
+        if value.tzinfo is not None:  # moto's times are UTC without stating so
             value = value.astimezone(dt.timezone.utc)
         return f"{value:%Y-%m-%dT%H:%M:%S}.000Z"
     if isinstance(value, bytes):

@@ -141,7 +141,7 @@ fn check_instance(
         }
     }
     if let Some(finding) = typed_interfaces(document, resource) {
-        // What the list would be with it says nothing about what is launched.
+        // What the list would be with it states nothing about what is launched.
         found.push(finding);
         return;
     }

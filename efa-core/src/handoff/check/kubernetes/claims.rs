@@ -47,7 +47,7 @@ impl<'a> Claims<'a> {
         claims
     }
 
-    /// The claims of a pod that the text does not have: nothing says what they ask for.
+    /// The claims of a pod that the text does not have: nothing states what they ask for.
     pub(super) fn elsewhere<'p>(&self, pod: &'p Value) -> Vec<&'p str> {
         let claims = list(pod, "/resourceClaims").iter().map(key);
         let elsewhere = claims.filter(|key| !self.known.contains(key));
@@ -112,7 +112,7 @@ fn is_efa(request: &Value) -> bool {
     class.split(['.', '-']).any(|word| word == EFA)
 }
 
-/// A claim alone says how many devices; whether a node has them is checked with the pods.
+/// A claim alone states how many devices; whether a node has them is checked with the pods.
 pub(super) fn check_claim(document: &Checked<'_>, found: &mut Findings) {
     let path = document.prefix.trim_end_matches('.');
     let name = text(document.document, "/metadata/name").unwrap_or(path);

@@ -201,7 +201,7 @@ impl<'a> Manifests<'a> {
         self.found.pools.push(pool);
     }
 
-    /// Pools that say EFA: in their names, or their class lists some. Where none of the text does,
+    /// Pools for EFA: by their names, or their class lists some. Where none of the text does,
     /// those on which a pod that requests EFA could run.
     fn pools_for_efa(&self, values: &[&Value]) -> BTreeSet<usize> {
         let pools = self.found.pools.iter().enumerate();
@@ -264,7 +264,7 @@ impl<'a> Manifests<'a> {
         self.for_efa.contains(&at)
     }
 
-    /// What the pools say about a pod; `None` where there is too much to compare.
+    /// What the pools report about a pod; `None` where there is too much to compare.
     pub(super) fn outcome(&self, pod: &Pod<'_>) -> Option<Outcome> {
         Some(Outcome {
             selection: self.selection(pod.spec)?,
@@ -343,7 +343,7 @@ impl<'a> Manifests<'a> {
         Some(selection)
     }
 
-    /// By name, or else by content: the order of documents says nothing.
+    /// By name, or else by content: the order of documents means nothing.
     fn is_before(&self, one: usize, other: usize) -> bool {
         let value = |at: usize| self.found.pools[at].value;
         let name = |at: usize| text(value(at), "/metadata/name");

@@ -94,7 +94,7 @@ pub(super) fn check_node_class<'a>(
     );
 }
 
-/// Whether a class lists EFA, says it in its name, or is that of a NodePool for EFA.
+/// Whether a class lists EFA, states it in its name, or is that of a NodePool for EFA.
 fn concerns_efa(class: &Value, manifests: &Manifests<'_>) -> bool {
     let lists = interfaces_of(class).is_some_and(|list| list.iter().any(rules::is_efa));
     let malformed = interfaces_of(class).is_some_and(|list| read_interfaces(list).is_err());

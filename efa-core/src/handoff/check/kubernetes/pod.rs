@@ -14,7 +14,7 @@ const DEPTH: usize = 100;
 pub(super) struct Pod<'a> {
     /// Where it stands.
     pub(super) path: String,
-    /// What says on which nodes it may run; null where nothing does.
+    /// What states on which nodes it may run; null where nothing does.
     pub(super) spec: &'a Value,
     pub(super) containers: Vec<Container<'a>>,
 }

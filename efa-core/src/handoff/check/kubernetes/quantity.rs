@@ -23,7 +23,7 @@ const SUFFIXES: &[(&str, i128)] = &[
 ];
 
 /// A quantity in thousandths, such as `5Gi`, `1k`, `1.5` or `100m`; `None` where it is none: a
-/// placeholder, say.
+/// placeholder, for example.
 pub(super) fn thousandths(value: &Value) -> Option<i128> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -82,7 +82,7 @@ pub(super) fn is_no_count(value: &Value) -> bool {
     }
 }
 
-/// Whether a value is neither a count nor what stands for one, as far as is known here.
+/// Whether a value is neither a count nor what stands for one, judging by what is known here.
 pub(super) fn is_of_unknown_form(value: &Value) -> bool {
     !value.is_null() && count(value).is_none() && !is_no_count(value) && !is_placeholder(value)
 }

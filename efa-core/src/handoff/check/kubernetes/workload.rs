@@ -123,7 +123,7 @@ fn check_names(document: &Checked<'_>, container: &Container<'_>, found: &mut Fi
         let Some(names) = names.filter(|_| about_efa) else {
             continue;
         };
-        // Said once for a container.
+        // Stated once for a container.
         if let Some(wrong) = names.keys().find(|name| means_efa(name))
             && !wrong_efa
         {
@@ -216,7 +216,7 @@ fn does_without_huge_pages(env: &[Value]) -> bool {
     })
 }
 
-/// What the NodePools of the text say about a pod that requests EFA.
+/// What the NodePools of the text state about a pod that requests EFA.
 fn check_against_pools(
     document: &Checked<'_>,
     manifests: &Manifests<'_>,

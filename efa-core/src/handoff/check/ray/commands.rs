@@ -33,7 +33,7 @@ impl Commands {
     }
 }
 
-/// What a cluster says for all of its node types; several may run one list.
+/// What a cluster states for all of its node types; several may run one list.
 pub(super) struct Everyone {
     lists: HashMap<&'static str, Rc<Commands>>,
     container: Container,
@@ -159,7 +159,7 @@ fn check_download(list: &Commands, found: &mut Findings) {
     }
 }
 
-/// What a `docker` section says.
+/// What a `docker` section states.
 #[derive(Clone, Copy)]
 struct Container {
     has_image: bool,

@@ -76,7 +76,7 @@ fn launch<'a>(node_type: &'a NodeType<'a>) -> Launch<'a> {
         // A head need not have EFA.
         launch.types = Types::default();
     }
-    // Without a mapping the root volume is as the image has it. Said once for a node type.
+    // Without a mapping the root volume is as the image has it. Stated once for a node type.
     let plain = |volume: &Volume| matches!(volume.encrypted, Said::Not | Said::Is(false));
     let is_plain = launch.volumes.is_empty() || launch.volumes.iter().any(plain);
     launch.volumes.clear();

@@ -252,7 +252,7 @@ fn read(kind: &str, name: &str, path: String, body: &Value, scope: &Scope) -> Re
     }
 }
 
-/// A body with its expressions and dynamic blocks in place, as far as they are known.
+/// A body with its expressions and dynamic blocks in place, where they are known.
 fn expanded(body: &Value, scope: &Scope, unread: &mut Vec<String>, depth: usize) -> Value {
     let Value::Object(map) = body else {
         return scope.resolved(body);

@@ -82,7 +82,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A value of another JSON type. `null` is left out: in every format it says what nothing says.
+/// A value of another JSON type. `null` is left out: in every format it reports what nothing states.
 fn of_another_type(value: &Value, random: &mut Random) -> Value {
     let others = [
         json!(5),
@@ -96,7 +96,7 @@ fn of_another_type(value: &Value, random: &mut Random) -> Value {
     others[random.below(others.len())].clone()
 }
 
-/// Places whose values are anybody's: they say nothing about a launch.
+/// Places whose values are anybody's: they state nothing about a launch.
 fn is_free(at: &str) -> bool {
     [
         "annotations",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::{DocumentFormat, Severity, groups, interfaces, rule};
 use super::report;
 
-/// A launch that breaks a rule, in a format; `None` where the format cannot say it, and why.
+/// A launch that breaks a rule, in a format; `None` where the format cannot state it, and why.
 type Broken = std::result::Result<Value, &'static str>;
 
 const FORMATS: &[DocumentFormat] = &[
@@ -352,7 +352,7 @@ impl GroupFault {
     }
 }
 
-/// Each rule fires in every format that can say what breaks it; the page has the table.
+/// Each rule fires in every format that can state what breaks it; the page has the table.
 #[test]
 fn each_rule_fires_in_every_format_that_can_express_it() {
     let mut table = String::from("| rule |");

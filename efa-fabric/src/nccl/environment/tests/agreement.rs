@@ -3,7 +3,7 @@
 use super::super::*;
 use crate::nccl::{Cause, Expectation, Report};
 
-/// A value with which a variable leads to what a cure says of it.
+/// A value with which a variable leads to what a cure states of it.
 fn bad_value(name: &str) -> &'static str {
     match name {
         "NCCL_NET_PLUGIN" => "spcx",
@@ -17,7 +17,7 @@ fn bad_value(name: &str) -> &'static str {
     }
 }
 
-/// Variables that a cure says to remove.
+/// Variables that a cure names for removal.
 fn removed(cure: &str) -> Vec<String> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let mut names = Vec::new();
@@ -93,7 +93,7 @@ fn each_situation_has_one_answer() {
     let environment = BTreeMap::from([("OFI_NCCL_FORCE_NUM_RAILS".to_owned(), "2".to_owned())]);
     let advice = advise_environment(&Node::default(), &environment);
     assert_eq!(advice.keep, ["OFI_NCCL_FORCE_NUM_RAILS"]);
-    // An aborting variable: both say to remove it.
+    // An aborting variable: both are to be removed.
     let text =
         "FI_EFA_USE_DEVICE_RDMA=1 was set by user, but EFA device has no rdma-read capability.\n";
     let report = Report::of_text(text, Expectation::new());

@@ -63,7 +63,7 @@ fn the_instance_type_decides_what_is_expected() {
         of(log("1.16"), "p7.48xlarge"),
         (Verdict::OnEfa, vec![C::TypeUnknown])
     );
-    // The plugin says that it does without: a warning where the type has it, nothing where it has
+    // The plugin reports that it does without: a warning where the type has it, nothing where it has
     // not, and a note where the type is not given.
     let says = super::cases::case("ac_g5_nogdr_healthy");
     assert_eq!(of(says, "g5.48xlarge"), (Verdict::OnEfa, vec![]));
@@ -143,7 +143,7 @@ fn ranks_that_disagree_are_found() {
         report.to_string().contains("the network differs: "),
         "{report}"
     );
-    // A rank that is silent says nothing against the others.
+    // A rank that is silent states nothing against the others.
     let text = format!(
         "{}d:1:1 [0] NCCL INFO cudaDriverVersion 12040\n",
         one("a", good, "1.16.0")

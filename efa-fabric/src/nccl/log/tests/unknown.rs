@@ -28,7 +28,7 @@ fn each_unknown_warning_is_quoted_once() {
         (report.verdict, report.exit_code()),
         (Verdict::OnEfaDegraded, 1)
     );
-    // Without end they are bounded, and that is said.
+    // Without end they are bounded, and that is stated.
     let many: String = (0..2000)
         .map(|n| {
             let word: String = format!("{n}")

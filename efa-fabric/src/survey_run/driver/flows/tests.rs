@@ -42,7 +42,7 @@ fn a_survey_without_its_patterns_is_partial() {
     assert!(!survey.report(1.0).partial);
     survey.flows = Flows::new(&[Pattern::Ring]);
     assert!(survey.report(1.0).partial && !survey.report(1.0).is_healthy());
-    // Nor is it well if it only says that it was not.
+    // Nor is it well if it only reports that it was not.
     let mut report = survey.report(1.0);
     report.partial = false;
     report.options.as_mut().unwrap().collectives = vec![Pattern::Ring];

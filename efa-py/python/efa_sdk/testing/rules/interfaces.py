@@ -100,7 +100,7 @@ INTERFACE_RULES = (
         "an EFA-only primary interface",
         "InvalidParameterCombination",
         "You can't use an EFA-only network interface as the primary network interface.",
-        _EFA_DOC + " has the sentence; whether the API says it so, and its code, is not known",
+        _EFA_DOC + " has the sentence; whether the API words it so, and its code, is not known",
     ),
     Rule(
         "nic.efa_only_address",

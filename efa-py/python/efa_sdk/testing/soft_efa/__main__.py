@@ -144,7 +144,7 @@ def _devices(text: str) -> Any:
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """Of the command."""
+    """Returns the parser of the command."""
     lines = "\n".join(f"  {name:9} {fault.meaning}" for name, fault in FAULTS.items())
     parser = Parser(
         prog=prog,

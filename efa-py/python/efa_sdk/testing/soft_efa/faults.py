@@ -111,7 +111,7 @@ def between(name: str, value: float, least: float, largest: float) -> float:
 
 
 def capability_bits(read: bool, write: bool, without: frozenset[str]) -> int:
-    """Bits of the capabilities of a device, without those that are said to be missing."""
+    """Bits of the capabilities of a device, without those that are called missing."""
     if unknown := sorted(without - CAPABILITIES.keys()):
         fail(
             "soft_efa.invalid_fault",

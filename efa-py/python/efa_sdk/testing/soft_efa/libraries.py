@@ -17,7 +17,7 @@ _SYSTEM_LIBFABRIC = "libfabric.so.1"
 
 
 def device_libraries() -> Path:
-    """The directory of the device's libraries. Raises `SoftEfaError` where it lacks one."""
+    """Returns the directory of the device's libraries. Raises `SoftEfaError` where it lacks one."""
     for name in ("libibverbs.so.1", "libefa.so.1"):
         if not (DEVICE_LIBRARIES / name).is_file():
             fail(

@@ -120,7 +120,7 @@ class SoftEfa:
 
     @classmethod
     def of_instance(cls, instance: Instance, **options: Any) -> SoftEfa:
-        """The host of a launched instance: a device for each of its EFA interfaces.
+        """Returns the host of a launched instance: a device for each of its EFA interfaces.
 
         options: those of `SoftEfa`, but for devices, instance_type and instance_id.
         """
@@ -214,8 +214,8 @@ class SoftEfa:
         return found
 
     def command(self, command: Sequence[str | os.PathLike[str]]) -> list[str]:
-        """The command that runs this one on the devices: the same, or, with ``namespace=True``,
-        where the tree is /sys and /dev. Start it with ``os.environ | host.environ``."""
+        """Returns the command that runs this one on the devices: itself, or with ``namespace``
+        one where the tree is /sys and /dev. Start it with ``os.environ | host.environ``."""
         root = self._running()
         words = [os.fspath(word) for word in command]
         return enter_command(root, self._hostname, words) if self._namespace else words
@@ -237,7 +237,7 @@ class SoftEfa:
 
     @contextlib.contextmanager
     def faulty(self, device: int | str | None = None, **values: float) -> Iterator[None]:
-        """`fault` for as long as the context lasts; then what was before."""
+        """Sets `fault` for as long as the context lasts; then what was before."""
         chosen = self._chosen(device)
         settings = checked(values)
         before = [{name: self._get(one, name) for name in settings} for one in chosen]
@@ -251,13 +251,13 @@ class SoftEfa:
                         self._set(one, name, value)
 
     def faults(self, device: int | str) -> dict[str, float]:
-        """The faults of a device that are set, by name."""
+        """Returns the faults of a device that are set, by name."""
         (one,) = self._chosen(device)
         found = {name: self._get(one, name) for name in HEALTHY}
         return {name: value for name, value in found.items() if value}
 
     def counters(self, device: int | str | None = None) -> dict[str, int]:
-        """The counters of a device now, or the sums over all devices, such as ``tx_bytes``."""
+        """Returns the counters of a device, or the sums over all devices, such as ``tx_bytes``."""
         sums: dict[str, int] = {}
         for one in self._chosen(device):
             for name, value in self._blocks[one.index].counters().items():

@@ -16,7 +16,7 @@ from pathlib import Path
 from .block import COUNTERS, Block
 from .machine import Machine, Place
 
-#: What the driver says of itself, and where the kernel gives device numbers of verbs devices.
+#: What the driver reports of itself, and where the kernel gives device numbers of verbs devices.
 _DRIVER_VERSION = "2.17.2g"
 #: Files of an rdma-core that knows every generation, for readers of the tree alone.
 _RDMA_CORE = ("libibverbs.so.1.14.60.0", "libibverbs/libefa-rdmav59.so")

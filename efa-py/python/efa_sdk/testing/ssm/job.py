@@ -105,7 +105,7 @@ def _wait(job: Job) -> None:
 def _call(job: Job, function: OnCommand, instance_id: str, script: str) -> None:
     try:
         outcome = function(instance_id, script)
-    except Exception:  # the test's own function: its error is what the instance says
+    except Exception:  # the test's own function: its error is what the instance reports
         outcome = (1, "", traceback.format_exc())
     job.undelivered = outcome is None
     job.outcome = outcome
