@@ -279,7 +279,7 @@ async def test_cancelling_destroy(cloud: Cloud, action: str) -> None:
 async def test_cancelling_a_call_that_hangs(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, with_cause: bool
 ) -> None:
-    monkeypatch.setattr(aio, "_GRACE_S", 0.1)
+    monkeypatch.setattr(aio.client, "_GRACE_S", 0.1)
     plan = cloud.plan()
     with Gate(cloud.stand_in, "CreatePlacementGroup") as gate:
         task = asyncio.create_task(asynchronous(cloud, gate.endpoint_url).apply(plan))

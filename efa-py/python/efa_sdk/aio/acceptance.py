@@ -19,7 +19,7 @@ from efa_sdk.errors import EfaError
 
 if TYPE_CHECKING:
     from efa_sdk._efa_sdk import Plan, SurveyReport
-    from efa_sdk.aio import Client
+    from efa_sdk.aio.client import Client
 
 __all__ = ["accept"]
 
