@@ -174,7 +174,8 @@ def _at(root: _Module, path: tuple[str, ...]) -> _Module:
 
 
 def python_arrows(package: Path) -> Arrows:
-    """Every file of a Python package, and the files it imports, also inside functions."""
+    """Every file of a Python package, and the files it imports, also inside functions and for type
+    checkers only."""
     files = {_dotted(file, package): file for file in sorted(package.rglob("*.py"))}
     trees = {name: ast.parse(file.read_text()) for name, file in files.items()}
     arrows: Arrows = {}
@@ -192,8 +193,8 @@ def _dotted(file: Path, package: Path) -> str:
 
 
 def _imports(tree: ast.AST, inside: str) -> Iterator[tuple[str, str | None]]:
-    """Modules, with the name that is taken from each; imports for type checkers left out."""
-    for node in _executed(tree):
+    """Modules, with the name that is taken from each."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -201,14 +202,6 @@ def _imports(tree: ast.AST, inside: str) -> Iterator[tuple[str, str | None]]:
             base = ".".join(up[: len(up) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
             yield from ((module, alias.name) for alias in node.names)
-
-
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
-        yield node
-        yield from _executed(node)
 
 
 def _python_file(

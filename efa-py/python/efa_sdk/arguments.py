@@ -120,10 +120,10 @@ def _is(*classes: type) -> Callable[[Any], bool]:
 #: What wraps a client is one.
 _CLIENT = _one("a Client", _has("describe", "verify"))
 _PLAIN = {
+    "AwaitingClient": _CLIENT,
     "Client": _CLIENT,
     "None": _one("None", lambda value: value is None),
     "TextIO": _one("a text file", _has("write", "flush")),
-    "aio.Client": _CLIENT,
     "bool": _one("a bool", lambda value: type(value).__name__ in ("bool", "bool_")),
     "bytearray": _one("a bytearray", _is(bytearray)),
     "bytes": _one("bytes", _is(bytes)),

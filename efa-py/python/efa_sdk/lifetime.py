@@ -8,13 +8,12 @@ so that a traceback shows both; ``leftovers`` lists what is left, and ``next_com
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from efa_sdk.arguments import typed
 from efa_sdk.errors import EfaError, VerifyError
 
 if TYPE_CHECKING:
-    from efa_sdk import aio
     from efa_sdk._efa_sdk import Client, Cluster, Plan
 
 __all__ = ["AsyncClusterLifetime", "ClusterLifetime"]
@@ -60,11 +59,21 @@ class ClusterLifetime:
             raise
 
 
+class AwaitingClient(Protocol):
+    """The verbs of ``aio.Client``, which knows this module, that a lifetime awaits."""
+
+    async def apply(self, plan: Plan) -> Cluster: ...
+
+    async def describe(self, name: str) -> Cluster: ...
+
+    async def destroy(self, name: str) -> object: ...
+
+
 @typed
 class AsyncClusterLifetime:
     """What ``aio.Client.cluster`` gives: as ``ClusterLifetime``, awaiting."""
 
-    def __init__(self, client: aio.Client, plan: Plan) -> None:
+    def __init__(self, client: AwaitingClient, plan: Plan) -> None:
         self._client, self._plan = client, plan
 
     async def __aenter__(self) -> Cluster:

@@ -34,7 +34,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from efa_sdk import Client, Plan, Topology, __version__, acceptance, aio, choices
+from efa_sdk import Client, Plan, Topology, acceptance, aio, choices
+from efa_sdk._efa_sdk import VERSION as __version__
 from efa_sdk._efa_sdk import _survey_options
 from efa_sdk._ray_relay import DIRECT, Answer, Relay, Relays, answer_of
 from efa_sdk.acceptance import AcceptanceReport
