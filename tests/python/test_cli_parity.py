@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aws_cli import aws
 from support import DEADLINE_S, Cloud
-from test_cli_reads_back import AWS
 
 # Recipes add the self rules to a group that exists; here it is made first, as their authors did.
 # Egress: `--protocol all --port -1` is the same as `-1`, and comments after a line's backslash
@@ -108,7 +108,7 @@ INTENTS = [
 def command_line(cloud: Cloud, intent: Intent, script: str) -> subprocess.CompletedProcess[str]:
     """What a shell with the AWS CLI does with the script."""
     variables = {
-        "PATH": f"{AWS.parent}:{os.environ['PATH']}",
+        "PATH": f"{aws().parent}:{os.environ['PATH']}",
         "AWS_ENDPOINT_URL": cloud.stand_in.endpoint_url,
         "AWS_REGION": cloud.network.region,
         "AWS_DEFAULT_REGION": cloud.network.region,

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cli import aws
 from support import DEADLINE_S, SMALL, Cloud, tags_of
 
-AWS = Path(sys.executable).parent / "aws"
 
-
-def aws(cloud: Cloud, *words: str) -> Any:
+def read_back(cloud: Cloud, *words: str) -> Any:
     """What a command of the AWS CLI prints, as JSON."""
     done = subprocess.run(
         [
-            str(AWS),
+            str(aws()),
             "ec2",
             *words,
             "--endpoint-url",
@@ -58,7 +55,7 @@ def test_the_cli_sees_the_plan(
     plan = cloud.plan(instance_type, count=count, tags={"team": "ml"}, **more)
     cluster = cloud.client.apply(plan)
     mine = ["--filters", "Name=tag:efa-sdk:cluster,Values=train"]
-    seen = aws(cloud, "describe-instances", *mine)
+    seen = read_back(cloud, "describe-instances", *mine)
     instances = [i for page in seen["Reservations"] for i in page["Instances"]]
     assert [i["InstanceId"] for i in instances] == [i.instance_id for i in cluster.instances]
     assert len(instances) == count
@@ -100,19 +97,19 @@ def test_the_cli_sees_the_plan(
 def test_the_cli_sees_the_groups(cloud: Cloud) -> None:
     cluster = cloud.apply()
     mine = ["--filters", "Name=tag:efa-sdk:cluster,Values=train"]
-    (group,) = aws(cloud, "describe-security-groups", *mine)["SecurityGroups"]
+    (group,) = read_back(cloud, "describe-security-groups", *mine)["SecurityGroups"]
     assert group["GroupId"] == cluster.security_group_id
     (rule,) = group["IpPermissions"]
     assert rule["IpProtocol"] == "-1"
     assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [group["GroupId"]]
-    (placement,) = aws(cloud, "describe-placement-groups", *mine)["PlacementGroups"]
+    (placement,) = read_back(cloud, "describe-placement-groups", *mine)["PlacementGroups"]
     assert (placement["GroupName"], placement["Strategy"]) == ("efa-sdk-train", "cluster")
 
 
 def test_the_check_of_the_community_recipe(cloud: Cloud) -> None:
     """Its `InterfaceType` query must show EFA; "interface" alone means that EFA is off."""
     cloud.apply("p4d.24xlarge", count=1)
-    shown = aws(
+    shown = read_back(
         cloud,
         "describe-instances",
         "--filters",
@@ -128,7 +125,7 @@ def test_the_check_of_the_community_recipe(cloud: Cloud) -> None:
 def test_the_cli_sees_nothing_after_destroy(cloud: Cloud) -> None:
     cloud.apply()
     cloud.client.destroy("train")
-    running = aws(
+    running = read_back(
         cloud,
         "describe-instances",
         "--filters",
@@ -137,5 +134,5 @@ def test_the_cli_sees_nothing_after_destroy(cloud: Cloud) -> None:
     )
     assert running["Reservations"] == []
     mine = ["--filters", "Name=tag:efa-sdk:cluster,Values=train"]
-    assert aws(cloud, "describe-security-groups", *mine)["SecurityGroups"] == []
-    assert aws(cloud, "describe-placement-groups", *mine)["PlacementGroups"] == []
+    assert read_back(cloud, "describe-security-groups", *mine)["SecurityGroups"] == []
+    assert read_back(cloud, "describe-placement-groups", *mine)["PlacementGroups"] == []

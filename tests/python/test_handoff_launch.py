@@ -11,11 +11,11 @@ from typing import Any
 
 import efa_sdk as efa
 import pytest
+from aws_cli import aws
 from efa_sdk.testing import StandIn
 from jsonschema import Draft202012Validator
 from support import DEADLINE_S, LAYOUT_CLASSES, P5, SMALL, Cloud, tags_of
 from test_cli_parity import end_state
-from test_cli_reads_back import AWS
 
 TERRAFORM = Path(__file__).parents[1] / "data" / "terraform" / "aws_launch_template.schema.json"
 
@@ -127,7 +127,7 @@ def run_script(cloud: Cloud, script: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env={
             **os.environ,
-            "PATH": f"{AWS.parent}:{os.environ['PATH']}",
+            "PATH": f"{aws().parent}:{os.environ['PATH']}",
             "AWS_ENDPOINT_URL": cloud.stand_in.endpoint_url,
         },
     )
