@@ -14,6 +14,9 @@
 /// ```
 #[must_use]
 pub fn plain(text: &str) -> String {
+    if is_printable_ascii(text) {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -24,6 +27,20 @@ pub fn plain(text: &str) -> String {
         }
     }
     shown
+}
+
+/// The same of a text that nobody else needs.
+pub(crate) fn into_plain(text: String) -> String {
+    if is_printable_ascii(&text) {
+        text
+    } else {
+        plain(&text)
+    }
+}
+
+/// Nearly every text is.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// At most three of `names` that differ from `name` by few letters, in any case, nearest first; of

@@ -17,8 +17,10 @@ pub(crate) struct Malformed {
 /// Reads EC2's `NetworkInterfaces`, in the spelling of its API (`NetworkCardIndex`) or of
 /// Kubernetes and Terraform-like documents (`networkCardIndex`, `network_card_index`). A card that
 /// is left out is 0 and a type that is left out `interface`, as EC2 takes them.
-pub(crate) fn read_interfaces(list: &[Value]) -> Result<Vec<NetworkInterface>, Malformed> {
-    list.iter()
+pub(crate) fn read_interfaces<'a>(
+    list: impl IntoIterator<Item = &'a Value>,
+) -> Result<Vec<NetworkInterface>, Malformed> {
+    list.into_iter()
         .enumerate()
         .map(|(at, entry)| interface(entry).map_err(|message| Malformed { at, message }))
         .collect()
@@ -60,6 +62,10 @@ fn interface(entry: &Value) -> Result<NetworkInterface, String> {
 /// A field under EC2's name, or that name in camel or snake case; null is none.
 pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a Value> {
     let entry = entry.as_object()?;
+    // Most fields are in no document: no name is made for those.
+    if !entry.keys().any(|key| has_letters_of(key, name)) {
+        return None;
+    }
     let camel = || {
         let mut camel = name.to_owned();
         camel.get_mut(..1)?.make_ascii_lowercase();
@@ -77,6 +83,17 @@ pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a Value> {
     found
         .or_else(|| entry.get(&snake_case(name)))
         .filter(|value| !value.is_null())
+}
+
+/// Whether a key is a name in any spelling: its letters in any case, and underscores between.
+pub(crate) fn has_letters_of(key: &str, name: &str) -> bool {
+    let mut letters = name.bytes().filter(|byte| *byte != b'_');
+    let same = |byte: u8| {
+        letters
+            .next()
+            .is_some_and(|own| own.eq_ignore_ascii_case(&byte))
+    };
+    key.bytes().filter(|byte| *byte != b'_').all(same) && letters.next().is_none()
 }
 
 /// `NetworkCardIndex` as `network_card_index`.

@@ -34,9 +34,10 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
         ));
     }
     depth::check(text)?;
-    let budget = Budget {
-        left: Cell::new(text.len().saturating_mul(3).saturating_add(EXPANSION)),
-    };
+    if let Some(value) = json_document(text) {
+        return Ok(vec![value]);
+    }
+    let budget = Budget::of(text);
     let mut found = Vec::new();
     for document in yaml_serde::Deserializer::from_str(text) {
         let value = Plain(&budget)
@@ -47,6 +48,19 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
         }
     }
     Ok(found)
+}
+
+/// The value of a text that is one list or mapping in JSON, which is read faster than as YAML; `None`
+/// for any other text, which is left to the reader of YAML and its errors.
+fn json_document(text: &str) -> Option<Value> {
+    if !text.trim_start().starts_with(['{', '[']) {
+        return None;
+    }
+    let budget = Budget::of(text);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Plain(&budget).deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    Some(value)
 }
 
 /// The text is larger, or expands to more, than `limit` allows.
@@ -66,6 +80,12 @@ struct Budget {
 }
 
 impl Budget {
+    fn of(text: &str) -> Self {
+        Self {
+            left: Cell::new(text.len().saturating_mul(3).saturating_add(EXPANSION)),
+        }
+    }
+
     /// Takes a value of `bytes` bytes from the budget.
     fn take<E: serde::de::Error>(&self, bytes: usize) -> std::result::Result<(), E> {
         match self.left.get().checked_sub(bytes + 1) {
@@ -278,6 +298,41 @@ mod tests {
                 "{text:?}"
             );
         }
+    }
+
+    #[test]
+    fn json_and_yaml_read_the_same_document_alike() {
+        for text in [
+            r#"{"a": [1, -2, 1.5, 1e3, true, null, "x"], "b": {}}"#,
+            r#"["1", "true", "~", "2026-12-31", "\u00e9\n\/"]"#,
+            "\n {\"a\":\n[] }\n",
+            r#"{"a": {"<<": {"x": 1, "y": 2}, "x": 3}}"#,
+            r#"{"Ref": "B", "Fn::GetAtt": ["A", "b"], "Fn::Sub": "${C}"}"#,
+            r#"{"": 18446744073709551615}"#,
+        ] {
+            let read = json_document(text).unwrap();
+            // What is in front of it makes YAML of it, as does a comment.
+            let as_yaml = documents(&format!("# YAML\n---\n{text}")).unwrap();
+            assert_eq!(as_yaml, std::slice::from_ref(&read), "{text}");
+        }
+        // YAML forbids tabs in front of a line, long keys, and halves of characters.
+        let long = format!("{{\n\t\"{}\": \"\\ud83d\\ude00\"\n}}", "k".repeat(2000));
+        assert_eq!(documents(&long).unwrap()[0]["k".repeat(2000)], "😀");
+        for text in [
+            "{a: 1}",
+            "{\"a\": 1} # YAML",
+            "{\"a\": 1}\n---\n{\"b\": 2}",
+            "{\"a\": 1, \"a\": 2}",
+            "{\"a\": 1",
+            "a: 1",
+            "null",
+            "",
+        ] {
+            assert_eq!(json_document(text), None, "{text}");
+        }
+        let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
+        assert!(json_document(&deep).is_none());
+        assert_eq!(documents(&deep).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! One document under check, and what is collected about its text.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::report::{DocumentFinding, Unread};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, InstanceType};
+use crate::layout::Request;
 
 /// How many findings of interfaces state what to put there instead: nobody reads more, and each may
 /// be as long as a launch.
@@ -48,6 +50,8 @@ pub(super) struct Findings {
     unknown_types: usize,
     seen: HashSet<(String, String, String)>,
     said: HashSet<String>,
+    /// EFA interfaces that types can have, by name: each is planned once for a text.
+    efa_counts: RefCell<HashMap<String, usize>>,
 }
 
 impl Findings {
@@ -65,6 +69,19 @@ impl Findings {
     pub(super) fn may_compare_name(&mut self) -> bool {
         self.unknown_types += 1;
         self.unknown_types <= COMPARED_NAMES
+    }
+
+    /// How many EFA interfaces a type has by default.
+    pub(super) fn efa_count(&self, instance_type: &InstanceType) -> usize {
+        if let Some(count) = self.efa_counts.borrow().get(&instance_type.name) {
+            return *count;
+        }
+        let maximum = instance_type.maximum_efa_interfaces as usize;
+        let layout = instance_type.layout(&Request::default());
+        let count = layout.map_or(maximum, |layout| layout.efa_count());
+        let name = instance_type.name.clone();
+        self.efa_counts.borrow_mut().insert(name, count);
+        count
     }
 
     /// Adds a finding, unless the same was found on another way.

@@ -1,9 +1,12 @@
 //! The EFA part of an eksctl ClusterConfig.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::document::{Checked, Findings};
-use super::interfaces::{check_types_for_efa, too_few, unknown_type};
+use super::interfaces::{check_types_for_efa, unknown_type};
 use super::launch::{At, Launch, Places, Said, Spelling};
 use super::names;
 use super::report::{DocumentFinding, DocumentFormat, Severity};
@@ -194,6 +197,7 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
         })
     });
     names::check(DocumentFormat::Eksctl, named, found);
+    let refusals = Refusals::default();
     for key in keys {
         let given = document
             .document
@@ -207,6 +211,7 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
                 path,
                 managed: key == "managedNodeGroups",
                 zones_of_cluster: zones,
+                refusals: &refusals,
             }
             .check(document, found);
         }
@@ -231,6 +236,25 @@ struct Group<'a> {
     managed: bool,
     /// How many zones the cluster names; `None` where eksctl chooses them.
     zones_of_cluster: Option<usize>,
+    refusals: &'a Refusals,
+}
+
+/// Why EC2 refuses the interfaces that eksctl derives, by type and network cards: worked out once for
+/// a text.
+#[derive(Default)]
+struct Refusals(RefCell<HashMap<(String, u32), Option<String>>>);
+
+impl Refusals {
+    /// The first reason for a type with EFA on this many cards.
+    fn of(&self, instance_type: &InstanceType, cards: u32) -> Option<String> {
+        let key = (instance_type.name.clone(), cards);
+        let first = || {
+            let found = violations(instance_type, &interfaces_of_cards(cards));
+            Some(found.into_iter().next()?.message)
+        };
+        let mut known = self.0.borrow_mut();
+        known.entry(key).or_insert_with(first).clone()
+    }
 }
 
 impl Group<'_> {
@@ -408,17 +432,17 @@ impl Group<'_> {
         let Some(cards) = cards.and_then(|cards| u32::try_from(cards).ok()) else {
             return;
         };
-        let derived = interfaces_of_cards(cards);
+        let derived = cards as usize;
         for instance_type in types {
-            if let Some(violation) = violations(instance_type, &derived).first() {
+            if let Some(message) = self.refusals.of(instance_type, cards) {
                 self.push(
                     found,
                     Severity::Error,
                     "eksctl.interfaces_not_right",
                     "efaEnabled",
                     format!(
-                        "the interfaces that eksctl derives fail for {}: {}",
-                        instance_type.name, violation.message
+                        "the interfaces that eksctl derives fail for {}: {message}",
+                        instance_type.name
                     ),
                     "use a managed node group with a launch template that lists them \
                      (launchTemplate.id; Plan.to_launch_template for eks-managed-node-group)",
@@ -426,9 +450,7 @@ impl Group<'_> {
                 return;
             }
         }
-        let fewer = types
-            .iter()
-            .find(|t| too_few(t, derived.len(), "").is_some());
+        let fewer = types.iter().find(|t| derived < found.efa_count(t));
         if let Some(fewer) = fewer {
             self.push(
                 found,
@@ -436,11 +458,9 @@ impl Group<'_> {
                 "eksctl.several_types",
                 "instanceTypes",
                 format!(
-                    "{} EFA on each node, as the type with the fewest network cards has; {} can \
-                     have {}",
-                    derived.len(),
-                    fewer.name,
-                    fewer.maximum_efa_interfaces
+                    "{derived} EFA on each node, as the type with the fewest network cards has; {} \
+                     can have {}",
+                    fewer.name, fewer.maximum_efa_interfaces
                 ),
                 "make one node group for each type",
             );

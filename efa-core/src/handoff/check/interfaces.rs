@@ -79,7 +79,7 @@ fn without_list(launch: &Launch<'_>, catalog: &Catalog, path: &str, found: &mut 
     for name in &launch.types.names {
         match catalog.look_up(name) {
             Lookup::Efa(instance_type) => {
-                if let Some(mut finding) = too_few(instance_type, 0, path) {
+                if let Some(mut finding) = too_few(instance_type, 0, path, found) {
                     finding.corrected = planned(launch, instance_type, found);
                     found.push(finding);
                 }
@@ -158,8 +158,7 @@ fn with_list(
         );
         return;
     }
-    let values: Vec<Value> = list.iter().map(|entry| (*entry).clone()).collect();
-    let interfaces = match interfaces::read_interfaces(&values) {
+    let interfaces = match interfaces::read_interfaces(list.iter().copied()) {
         Ok(interfaces) => interfaces,
         Err(malformed) => {
             found.push(DocumentFinding::new(
@@ -265,7 +264,7 @@ fn check_types(
     for name in &launch.types.names {
         if let Some(instance_type) = catalog.get(name) {
             if violations(instance_type, interfaces).is_empty()
-                && let Some(mut finding) = too_few(instance_type, efas, path)
+                && let Some(mut finding) = too_few(instance_type, efas, path, found)
             {
                 finding.corrected = planned(launch, instance_type, found);
                 found.push(finding);
@@ -364,11 +363,9 @@ pub(super) fn too_few(
     instance_type: &InstanceType,
     efas: usize,
     path: &str,
+    found: &Findings,
 ) -> Option<DocumentFinding> {
-    let maximum = instance_type.maximum_efa_interfaces as usize;
-    let wanted = instance_type
-        .layout(&layout::Request::default())
-        .map_or(maximum, |layout| layout.efa_count());
+    let wanted = found.efa_count(instance_type);
     (efas < wanted).then(|| {
         let name = &instance_type.name;
         let (id, message) = match efas {

@@ -161,8 +161,10 @@ impl Resource<'_> {
             .collect();
         let enabled = self.resource.pointer("/Efa/Enabled");
         if enabled.is_none_or(|enabled| *enabled == false) {
-            for finding in known.iter().filter_map(|t| too_few(t, 0, &at("Efa"))) {
-                found.push(finding);
+            for instance_type in known {
+                if let Some(finding) = too_few(instance_type, 0, &at("Efa"), found) {
+                    found.push(finding);
+                }
             }
             return;
         }

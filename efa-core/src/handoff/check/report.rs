@@ -6,7 +6,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::html;
-use crate::text::plain;
+use crate::text::{into_plain, plain};
 
 /// The format of a document, recognized by its own marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -168,9 +168,9 @@ impl DocumentFinding {
         Self {
             id: id.to_owned(),
             severity,
-            path: plain(&path.into()),
-            message: plain(&message.into()),
-            cure: plain(&cure.into()),
+            path: into_plain(path.into()),
+            message: into_plain(message.into()),
+            cure: into_plain(cure.into()),
             corrected: None,
         }
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::document::{Findings, join_path};
 use super::unknown::is_unknown;
+use crate::handoff::interfaces::has_letters_of;
 
 /// What the checks read at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +62,14 @@ impl Object<'_> {
     /// Names the values at these places that have another shape.
     pub(super) fn check(&self, places: &[Place], found: &mut Findings) {
         for (at, shape) in places {
-            self.visit(self.value, self.path.to_owned(), at, at, *shape, found);
+            self.visit(self.value, self.path, at, at, *shape, found);
         }
     }
 
     fn visit(
         &self,
         value: &Value,
-        path: String,
+        path: &str,
         at: &'static str,
         rest: &'static str,
         shape: Shape,
@@ -86,29 +87,29 @@ impl Object<'_> {
         match value {
             Value::Object(_) if is_unknown(value) => {
                 let above = at[..at.len() - whole.len()].trim_end_matches('/');
-                self.elsewhere(value, &path, above, Shape::Mapping, found);
+                self.elsewhere(value, path, above, Shape::Mapping, found);
             }
             Value::Object(map) if key == "*" && !self.blocks => {
                 for (key, value) in map {
-                    self.visit(value, join_path(&path, key), at, rest, shape, found);
+                    self.visit(value, &join_path(path, key), at, rest, shape, found);
                 }
             }
             // One block of Terraform for a list of them.
             Value::Object(_) if key == "*" => self.visit(value, path, at, rest, shape, found),
             Value::Object(map) => {
                 if let Some((key, value)) = entry(map, key) {
-                    self.visit(value, join_path(&path, key), at, rest, shape, found);
+                    self.visit(value, &join_path(path, key), at, rest, shape, found);
                 }
             }
             Value::Array(list) if key == "*" => {
                 for (number, value) in list.iter().enumerate() {
-                    let path = join_path(&path, &number.to_string());
-                    self.visit(value, path, at, rest, shape, found);
+                    let path = join_path(path, &number.to_string());
+                    self.visit(value, &path, at, rest, shape, found);
                 }
             }
             Value::Array(list) if self.blocks && list.len() < 2 => {
                 for value in list {
-                    self.visit(value, path.clone(), at, whole, shape, found);
+                    self.visit(value, path, at, whole, shape, found);
                 }
             }
             other => {
@@ -118,7 +119,7 @@ impl Object<'_> {
                     Shape::Mapping
                 };
                 let above = &at[..at.len() - whole.len()];
-                self.odd(other, &path, above.trim_end_matches('/'), read, found);
+                self.odd(other, path, above.trim_end_matches('/'), read, found);
             }
         }
     }
@@ -126,13 +127,13 @@ impl Object<'_> {
     fn judge(
         &self,
         value: &Value,
-        path: String,
+        path: &str,
         at: &'static str,
         shape: Shape,
         found: &mut Findings,
     ) {
         if is_unknown(value) {
-            self.elsewhere(value, &path, at, shape, found);
+            self.elsewhere(value, path, at, shape, found);
             return;
         }
         let fits = match (shape, value) {
@@ -144,8 +145,8 @@ impl Object<'_> {
                     _ => Shape::Name,
                 };
                 for (number, value) in list.iter().enumerate() {
-                    let path = join_path(&path, &number.to_string());
-                    self.visit(value, path, at, "", entry, found);
+                    let path = join_path(path, &number.to_string());
+                    self.visit(value, &path, at, "", entry, found);
                 }
                 true
             }
@@ -161,7 +162,7 @@ impl Object<'_> {
             _ => false,
         };
         if !fits {
-            self.odd(value, &path, at, shape, found);
+            self.odd(value, path, at, shape, found);
         }
     }
 
@@ -211,14 +212,8 @@ impl Object<'_> {
 /// A key of a mapping in the format's own spelling: `NetworkInterfaces`, `networkInterfaces` or
 /// `network_interfaces`.
 fn entry<'a>(map: &'a Map<String, Value>, key: &str) -> Option<(&'a str, &'a Value)> {
-    let letters = |text: &'a str| text.bytes().filter(|b| *b != b'_');
-    let same = |own: &'a str| {
-        let mut wanted = key.bytes().filter(|b| *b != b'_');
-        letters(own).all(|byte| wanted.next().is_some_and(|w| w.eq_ignore_ascii_case(&byte)))
-            && wanted.next().is_none()
-    };
     let exact = map.get_key_value(key);
-    let found = exact.or_else(|| map.iter().find(|(own, _)| same(own)));
+    let found = exact.or_else(|| map.iter().find(|(own, _)| has_letters_of(own, key)));
     found.map(|(key, value)| (key.as_str(), value))
 }
 

@@ -15,7 +15,7 @@ pub(super) fn is_unknown(value: &Value) -> bool {
 }
 
 pub(super) fn is_unknown_text(text: &str) -> bool {
-    text.replace("$${", "").contains("${")
+    (text.contains("${") && text.replace("$${", "").contains("${"))
         || text.contains("{{")
         || text.starts_with('$')
         || (text.starts_with('<') && text.ends_with('>'))

@@ -459,7 +459,7 @@ fn check_several(
     }
     let fewer: Vec<&str> = tried
         .iter()
-        .filter(|t| interfaces::too_few(t, efas, "").is_some())
+        .filter(|t| efas < found.efa_count(t))
         .map(|t| t.name.as_str())
         .collect();
     if !fewer.is_empty() {

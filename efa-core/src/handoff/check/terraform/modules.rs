@@ -76,8 +76,10 @@ fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Fi
         .filter_map(|t| document.catalog.get(t))
         .collect();
     if !efa {
-        for finding in known.iter().filter_map(|t| too_few(t, 0, path)) {
-            found.push(finding);
+        for instance_type in known {
+            if let Some(finding) = too_few(instance_type, 0, path, found) {
+                found.push(finding);
+            }
         }
         return;
     }
