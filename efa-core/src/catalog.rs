@@ -169,19 +169,16 @@ impl Catalog {
         })
     }
 
-    /// Returns the Availability Zones that offer a type, sorted; `None` where the catalog does not
-    /// know any offerings (the bundled one never does).
+    /// Returns the Availability Zones that offer a type, sorted; `None` where the catalog does not know
+    /// them: the bundled one never does, a live one knows those of its own types.
     #[must_use]
     pub fn zones(&self, instance_type: &str) -> Option<Vec<&str>> {
-        let zones = self.zones.as_ref()?;
-        Some(
-            zones
-                .get(instance_type)
-                .into_iter()
-                .flatten()
-                .map(String::as_str)
-                .collect(),
-        )
+        let offered = self.zones.as_ref()?.get(instance_type);
+        if offered.is_none() && self.get(instance_type).is_none() {
+            return None;
+        }
+        let zones = offered.into_iter().flatten();
+        Some(zones.map(String::as_str).collect())
     }
 
     /// Returns the types for which every condition of the query holds, sorted.
@@ -291,6 +288,7 @@ mod tests {
             Some(vec!["us-east-1a", "us-east-1b"])
         );
         assert_eq!(live.zones("p5e.48xlarge"), Some(vec![]));
+        assert_eq!(live.zones("t3.small"), None, "nobody asked for it");
     }
 
     #[test]

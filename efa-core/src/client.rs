@@ -21,6 +21,9 @@ use crate::topology::{self, Topology};
 use crate::types::ClusterName;
 use crate::verify::{self, InstanceReport};
 
+/// The most values that one filter takes ("List and filter your resources", EC2 user guide).
+const FILTER_VALUES: usize = 200;
+
 type Progress = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// A client that plans, applies, verifies and destroys clusters in one region.
@@ -131,7 +134,13 @@ impl Client {
             .aws
             .describe_instance_types(&[Filter::new("network-info.efa-supported", "true")])
             .await?;
-        let offerings = self.aws.describe_instance_type_offerings(&[]).await?;
+        // A region offers 20 times as many types, whose zones would be read for nothing.
+        let names: Vec<&str> = types.iter().map(|t| t.name.as_str()).collect();
+        let mut offerings = Vec::new();
+        for names in names.chunks(FILTER_VALUES) {
+            let named = Filter::any("instance-type", names.iter().copied());
+            offerings.extend(self.aws.describe_instance_type_offerings(&[named]).await?);
+        }
         let offerings = offerings
             .into_iter()
             .map(|o| (o.instance_type, o.availability_zone));

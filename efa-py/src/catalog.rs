@@ -262,8 +262,8 @@ impl Catalog {
         self.0.iter().map(|t| t.name.clone()).collect()
     }
 
-    /// Returns the zones that offer an instance_type, sorted; None where the catalog knows no
-    /// offerings.
+    /// Returns the zones that offer an instance_type, sorted; None where the catalog does not know
+    /// them: the bundled one never does, a live one knows those of its own types.
     #[pyo3(signature = (instance_type: "str"))]
     fn zones(&self, #[pyo3(from_py_with = given)] instance_type: &str) -> Option<Vec<String>> {
         self.0.zones(instance_type).map(|zones| texts(&zones))

@@ -69,6 +69,22 @@ def test_live_knows_the_zones(cloud: Cloud, live: efa.Catalog) -> None:
         assert found == expected
     assert live.find(zone="us-east-1a")
     assert live.find(zone="eu-west-9z") == []
+    assert live.zones("t3.micro") is None, "only those of its own types are asked for"
+
+
+def test_live_asks_for_the_zones_of_its_own_types(cloud: Cloud, live: efa.Catalog) -> None:
+    """As many types a call as a filter takes, in a quarter of the bytes of all offerings."""
+    calls = cloud.sent("DescribeInstanceTypeOfferings")
+    named = []
+    for call in calls:
+        values = [value for key, value in call.items() if key.startswith("Filter.1.Value.")]
+        assert call["Filter.1.Name"] == "instance-type"
+        assert len(values) <= 200
+        named += values if "NextToken" not in call else []
+    assert sorted(named) == sorted(t.name for t in live)
+    assert len(calls) == 2, "all offerings are 7 pages"
+    answers = [r for r in cloud.stand_in.requests if r.action == "DescribeInstanceTypeOfferings"]
+    assert sum(answer.answer_bytes for answer in answers) < 200_000, "all are 840 kB"
 
 
 def test_live_describes_itself(live: efa.Catalog) -> None:

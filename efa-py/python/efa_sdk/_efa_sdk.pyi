@@ -723,7 +723,8 @@ class Catalog:
         """
     def zones(self, /, instance_type: "str") -> list[str] | None:
         """
-        The zones that offer an instance_type, sorted; None where the catalog knows no offerings.
+        The zones that offer an instance_type, sorted; None where the catalog does not know them: the
+        bundled one never does, a live one knows those of its own types.
         """
 
 @final
