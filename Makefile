@@ -4,7 +4,7 @@
 # make wheel  builds the wheel for users on x86_64 into dist/, make wheel-aarch64 the one for 64-bit Arm
 # make check-wheels  looks at the wheels in dist/ and uses them, the one for Arm under qemu
 # make docs   builds the documentation site into target/site, and checks the workflows
-# make bench  measures what everything costs compared with its peers, in 25 minutes, into docs/benchmarks.md
+# make bench  measures what everything costs compared with its peers, in 20 minutes, into docs/benchmarks.md
 # make soft-efa-clients  runs Open MPI, Mooncake and NIXL on software EFA devices, into docs/
 
 SHELL := bash

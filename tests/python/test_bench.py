@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tools.bench import __main__ as bench  # noqa: E402
+from tools.bench import elsewhere  # noqa: E402
 from tools.bench.picture import svg  # noqa: E402
 from tools.bench.rounds import Run, RunFailed, finish  # noqa: E402
 from tools.bench.table import Row, markdown, number  # noqa: E402
@@ -65,16 +66,20 @@ def test_the_best_peer_counts_and_more_may_be_better() -> None:
 def test_a_table_says_every_verdict_and_why() -> None:
     rows = [
         against([9, 9.5, 9], [10, 10, 10]),
-        Row("absolute", "s", [1.5, 1.4, 1.6], 1.0, note="The next idea."),
+        Row("absolute", "s", [1.5, 1.4, 1.6], 1.0, note="Measured so.", shortfall="Next: an idea."),
+        Row("reached", "s", [0.5, 0.4, 0.6], 1.0, shortfall="Not shown."),
         Row.failed("broken", "it ended with 1"),
+        Row.failed("broken too", "it ended with 1"),
     ]
     assert markdown(rows).splitlines()[2:] == [
         "| a | 9.00 ms | 10.0 ms (peer) | 0.900 | 0.900 to 0.950 | 3 | ≤ 1.00 | met |",
         "| absolute | 1.50 s | - | - | 1.40 to 1.60 | 3 | ≤ 1.00 s | **missed** |",
+        "| reached | 0.500 s | - | - | 0.400 to 0.600 | 3 | ≤ 1.00 s | met |",
         "| broken | - | - | - | - | 0 | - | **not measured** |",
+        "| broken too | - | - | - | - | 0 | - | **not measured** |",
         "",
-        "- **absolute**: The next idea.",
-        "- **broken**: it ended with 1",
+        "- **absolute**: Measured so. Next: an idea.",
+        "- **broken**; **broken too**: it ended with 1",
     ]
     assert [Row.from_json(json.loads(json.dumps(row.to_json()))) for row in rows] == rows
     assert [number(v) for v in (0, 0.00123, 12.34, 1234.5)] == ["0", "0.00123", "12.3", "1,234"]
@@ -138,6 +143,21 @@ def test_a_program_is_ended_with_what_it_started(tmp_path: Path) -> None:
     output, cpu_s = finish([sys.executable, "-c", "print(sum(range(10**6)))"])
     assert output == f"{sum(range(10**6))}\n"
     assert 0 < cpu_s < 60
+
+
+@pytest.mark.unit
+def test_a_newer_wheel_is_slower_where_nearly_all_rounds_say_so() -> None:
+    older: list[float | None] = [1.0] * 9
+    for newer, verdict in ((1.04, "met"), (1.06, "missed"), (None, "not measured")):
+        row = elsewhere.row("plan", {"older": older, "newer": [newer] * 9})
+        assert row.verdict == verdict
+    lacking = elsewhere.row("plan", {"newer": [1.0] * 9})
+    assert (lacking.verdict, lacking.failure) == (
+        "not measured",
+        "one of the wheels does not have it",
+    )
+    assert elsewhere.is_chosen("check: write: Ray", ["doctor", "Ray"])
+    assert not elsewhere.is_chosen("catalog: find", ["doctor"])
 
 
 @pytest.mark.unit

@@ -33,8 +33,10 @@ class Row:
     better: Literal["lower", "higher"] = "lower"
     #: By name; the ratio is taken to the best of them.
     peers: Mapping[str, Values] = dataclasses.field(default_factory=dict)
-    #: How it was measured, why a goal is missed, the next idea.
+    #: How it was measured.
     note: str = ""
+    #: Why the goal may not be reached, and the next idea: shown where it is not.
+    shortfall: str = ""
     #: Why there is no result at all.
     failure: str = ""
 
@@ -107,12 +109,20 @@ HEAD = """\
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table, and under it the notes of its rows."""
-    notes = [
-        f"- **{row.name}**: {text}" for row in rows for text in (row.failure, row.note) if text
-    ]
+    """The table, and under it the notes of its rows, those of the same text together."""
+    named: dict[str, list[str]] = {}
+    for row in rows:
+        if text := _note(row):
+            named.setdefault(text, []).append(f"**{row.name}**")
+    notes = [f"- {'; '.join(names)}: {text}" for text, names in named.items()]
     table = "\n".join([HEAD, *(_line(row) for row in rows)])
     return "\n\n".join([table, "\n".join(notes)]) if notes else table
+
+
+def _note(row: Row) -> str:
+    falls_short = row.verdict in ("missed", "undecided")
+    texts = [row.failure, row.note, row.shortfall if falls_short else ""]
+    return " ".join(text for text in texts if text)
 
 
 def _line(row: Row) -> str:
