@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
                 return count_instructions(places, given, options.only)
             rows = measured(places, given, options)
     print(markdown(rows))
-    verdicts = [row.verdict for row in rows]
+    verdicts: list[str] = [row.verdict for row in rows]
     print(f"\n{len(rows)} operations: " + ", ".join(f"{verdicts.count(v)} {v}" for v in VERDICTS))
     return int("missed" in verdicts or "not measured" in verdicts)
 
@@ -288,7 +288,7 @@ def of_plan(client: Any, spec: Any, plan: Any) -> Operations:
     import efa_sdk as efa
 
     text = plan.to_json()
-    other = efa.Plan.from_json(text.replace("elsewhere", "otherwise"))
+    other = client.plan(spec.replace(count=4))
     prices_text = price_list()
     prices = efa.Prices.from_price_list(prices_text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import pathlib
 import random
@@ -12,10 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .rounds import Run, finish
 from .table import Row
+
+if TYPE_CHECKING:
+    from efa_sdk.choices import SurveyMode
 
 TITLE = "Driving a survey"
 ABOUT = """
@@ -29,8 +33,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 #: Actors; as many as fit, but not fewer than these.
 ACTORS, FEWEST = 64, 40
 #: Nodes and mode of the plan alone.
-PLAN = [(256, "full"), (1024, "sampled"), (4096, "sampled")]
-QUICK_PLAN = [(16, "full")]
+PLAN: list[tuple[int, SurveyMode]] = [(256, "full"), (1024, "sampled"), (4096, "sampled")]
+QUICK_PLAN: list[tuple[int, SurveyMode]] = [(16, "full")]
 #: Memory that one actor's process adds, measured, in MiB; a quarter of what is free is left alone.
 ACTOR_MIB = 55
 #: Of the model: one node has this share of the rate, each measurement this much noise.
@@ -55,7 +59,7 @@ class Stopwatch:
         self.longest_s = max(self.longest_s, seconds)
 
 
-def simulate(nodes: int, mode: str, seed: int = 1) -> dict[str, Any]:
+def simulate(nodes: int, mode: SurveyMode, seed: int = 1) -> dict[str, Any]:
     """Carries out one survey of a model; what the plan took of it."""
     from efa_sdk import survey
 
@@ -107,7 +111,7 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def on_ray(nodes: int, mode: str) -> dict[str, Any]:
+def on_ray(nodes: int, mode: SurveyMode) -> dict[str, Any]:
     """A survey of `nodes` actors on one node of Ray, that answer without measuring."""
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
@@ -119,7 +123,7 @@ def on_ray(nodes: int, mode: str) -> dict[str, Any]:
     from efa_sdk.survey import PairSight
 
     class Stub(efa_sdk.ray._Node):
-        async def probe(self, *_: Any) -> PairSight:  # type: ignore[override]
+        async def probe(self, *_: Any) -> PairSight:
             return PairSight.measured(20.0, 100.0, 100.0)
 
     with tempfile.TemporaryDirectory(prefix="efa", dir="/tmp") as temporary:
@@ -129,11 +133,11 @@ def on_ray(nodes: int, mode: str) -> dict[str, Any]:
             object_store_memory=100 * 2**20,
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
             _temp_dir=temporary,
         )
         try:
-            (node,) = ray.nodes()
+            (node,) = ray.nodes()  # type: ignore[no-untyped-call]
             # The survey takes its nodes from there: this one, many times.
             ray.nodes = lambda: [node] * nodes
             efa_sdk.ray._Node = Stub  # type: ignore[misc]
@@ -160,7 +164,7 @@ def free_mib() -> float:
     return free / 1024
 
 
-def apart(run: Run, kind: str, nodes: int, mode: str) -> dict[str, Any]:
+def apart(run: Run, kind: str, nodes: int, mode: SurveyMode) -> dict[str, Any]:
     """A survey in a process of its own: its peak of memory counts."""
     command = [sys.executable, "-m", __spec__.name, kind, str(nodes), mode]
     output, _ = finish(command, cwd=ROOT, timeout_s=max(60.0, run.end - time.monotonic()))
@@ -182,7 +186,7 @@ def rows(run: Run) -> list[Row]:
     return [*made, Row(name, "ms", values, 0.1, note=note, shortfall=shortfall)]
 
 
-def plan_row(run: Run, nodes: int, mode: str) -> Row:
+def plan_row(run: Run, nodes: int, mode: SurveyMode) -> Row:
     seen: list[dict[str, Any]] = []
 
     def once() -> float:
@@ -198,7 +202,7 @@ def plan_row(run: Run, nodes: int, mode: str) -> Row:
     return Row(f"plan and report of {nodes:,} nodes, {mode}", "s", values, note=note)
 
 
-def main(kind: str, nodes: str, mode: str) -> None:
+def main(kind: str, nodes: str, mode: Any) -> None:
     print(json.dumps((on_ray if kind == "ray" else simulate)(int(nodes), mode)))
 
 
