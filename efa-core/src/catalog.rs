@@ -169,8 +169,8 @@ impl Catalog {
         })
     }
 
-    /// Returns the Availability Zones that offer a type, sorted; `None` where the catalog does not know
-    /// them: the bundled one never does, a live one knows those of its own types.
+    /// Returns the Availability Zones that offer a type, sorted; `None` where the catalog does not
+    /// know them: the bundled one never does, a live one knows those of its own types.
     #[must_use]
     pub fn zones(&self, instance_type: &str) -> Option<Vec<&str>> {
         let offered = self.zones.as_ref()?.get(instance_type);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import re
@@ -62,6 +63,7 @@ class TestWithoutEc2:
         assert status_of(["stand-in"]) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
+        assert printed.err.startswith("efa-sdk stand-in: ")
         assert "efa_sdk.testing.StandIn needs moto and its server" in printed.err
         assert "pip install 'moto[" in printed.err
         assert "Traceback" not in printed.err
@@ -91,6 +93,58 @@ class TestWithoutEc2:
         printed = capsys.readouterr()
         assert (printed.out, "Traceback" in printed.err) == ("", False)
         assert printed.err.startswith("usage: efa-sdk")
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["layout", "p5.48xlage"],
+            ["types", "nothing*"],
+            ["check", "/nowhere/launch.json"],
+            ["nccl", "/nowhere/train.log"],
+            ["nccl", "/dev/null", "--expected-nics", "-1"],
+            ["soft-efa", "--devices", "33", "--", "true"],
+            ["soft-efa", "--", "/nowhere/program"],
+            ["stand-in", "--port", "70000"],
+            ["doctor", "--deadline", "0"],
+            ["doctor", "--environment", "/nowhere"],
+            ["survey", "--bogus"],
+        ],
+        ids=" ".join,
+    )
+    def test_messages_begin_with_the_command(
+        self, argv: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert status_of(argv) != 0
+        lines = capsys.readouterr().err.splitlines()
+        assert any(line.startswith(f"efa-sdk {argv[0]}: ") for line in lines), lines
+        module = command.VERBS[argv[0]].module
+        if module is None:
+            return
+        with contextlib.suppress(SystemExit):
+            importlib.import_module(module).main(argv[1:])
+        lines = capsys.readouterr().err.splitlines()
+        name = module.removesuffix(".__main__")
+        assert any(line.startswith(f"python -m {name}: ") for line in lines), lines
+
+    @pytest.mark.parametrize(
+        ("argv", "said"),
+        [
+            (["versify", "train"], "did you mean verify?"),
+            (["layout", "p5.48xlarge", "--layout-profile", "save_ips"], "did you mean save-ips?"),
+            (["layout", "p5.48xlarge", "--jsn"], "efa-sdk layout: unrecognized arguments: --jsn; "),
+            (["nccl", "-", "--expected-nic=4"], "did you mean --expected-nics?"),
+            (["types", "--", "--x"], "efa-sdk types: no instance type"),
+            (["check", "/nowhere/x.json"], "check: /nowhere/x.json: No such file or directory"),
+            (["check", sys.executable], f"check: {sys.executable}: not text in UTF-8"),
+            (["nccl", "/tmp"], "nccl: /tmp: Is a directory"),
+        ],
+        ids=str,
+    )
+    def test_messages_have_the_value_and_a_cure(
+        self, argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert status_of(argv) != 0
+        assert said in capsys.readouterr().err
 
     @pytest.mark.parametrize("argv", [[], ["bogus"], ["--bogus"], ["layout"], ["check"]])
     def test_no_verb(self, argv: list[str]) -> None:
@@ -150,7 +204,7 @@ class TestWithoutEc2:
         monkeypatch.setattr(sys, "stdout", None)
         assert status_of(argv) == 0
         said = capsys.readouterr().err
-        assert said.startswith("the answer cannot be written: No space left on device\n")
+        assert said.startswith("efa-sdk: the answer cannot be written: No space left on device\n")
 
     def test_verbs_of_other_modules(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -229,7 +229,7 @@ def test_the_command() -> None:
     for arguments in (["/nowhere"], ["-", "--instance-type", "p5.huge"]):
         done = command(*arguments)
         assert (done.returncode, done.stdout) == (4, "")
-        assert done.stderr.startswith("efa_sdk.nccl: ")
+        assert done.stderr.startswith("python -m efa_sdk.nccl: ")
 
 
 def test_advice_on_an_environment() -> None:

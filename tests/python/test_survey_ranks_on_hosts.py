@@ -15,6 +15,7 @@ from efa_sdk.survey import SurveyReport
 from hosts import Hosts, require_hosts, wait_until
 
 PORT = 7777
+PROG = "python -m efa_sdk.survey"
 #: Few rounds, and no suspects but what fails.
 QUICK = "--mode=ring --loss=0.5 --latency-excess=1000 --link-latency-excess=1000 "
 #: For what is to end by itself, on a machine that is busy.
@@ -136,7 +137,7 @@ def test_ranks_end_soon_after_the_rendezvous_host_falls_silent(
     assert "suspect host-1, where the nodes meet" in str(report)
     for number, other in enumerate(others, 1):
         assert other.status == 2, other
-        assert other.err.startswith(f"rank {number}: the exchange failed at ")
+        assert other.err.startswith(f"{PROG}: rank {number}: the exchange failed at ")
         assert "see whether rank 0 still runs, and whether its host can be reached" in other.err
 
 
@@ -172,7 +173,7 @@ def test_a_wrong_token_and_a_late_rank_are_errors_of_the_set_up(
     ranks = [start(hosts, number, token, options) for number in range(3)]
     refused = ended(start(hosts, 3, wrong, options))
     assert refused.status == 2
-    assert refused.err.startswith("rank 3: the store refused the token")
+    assert refused.err.startswith(f"{PROG}: rank 3: the store refused the token")
     assert "give every rank the same address and token" in refused.err
     wait_for_a_round(ranks[0])
     late = ended(start(hosts, 4, token, options))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from efa_sdk import Catalog, Client, Layout, __version__, acceptance, instance_type_table
-from efa_sdk.command_line import Parser, interruptible, is_terminal, show
+from efa_sdk.command_line import Parser, complain, interruptible, is_terminal, show
 from efa_sdk.errors import EfaError
 from efa_sdk.survey import SurveyReport
 
@@ -71,7 +71,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         status = _OWN[options.verb](options)
     except EfaError as error:
-        print(f"efa-sdk {options.verb}: {error}", file=sys.stderr)
+        complain(f"efa-sdk {options.verb}", error)
         return NO_ANSWER
     return status
 
@@ -92,10 +92,10 @@ def _types(options: argparse.Namespace) -> int:
     elif found:
         show(instance_type_table(found))
     else:
-        print("no instance type of the catalog has that name", file=sys.stderr)
+        complain("efa-sdk types", "no instance type of the catalog has that name")
     date = catalog.source["date"]
     if date is not None and (not found or is_terminal()):
-        print(f"EC2's types of {date}: --region asks for those of today", file=sys.stderr)
+        complain("efa-sdk types", f"EC2's types of {date}: --region asks for those of today")
     return 0 if found else NOT_GOOD
 
 
@@ -135,7 +135,7 @@ def _accept(options: argparse.Namespace) -> int:
 def _destroy(options: argparse.Namespace) -> int:
     client = _client(options)
     if not options.yes and not _agreed(client, options.name):
-        print("nothing was destroyed", file=sys.stderr)
+        complain("efa-sdk destroy", "nothing was destroyed")
         return NOT_GOOD
     report = client.destroy(options.name)
     show(report.to_json() if options.json else str(report))

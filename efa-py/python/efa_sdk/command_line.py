@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 #: The arguments are wrong, and nothing was done: EX_USAGE of sysexits.h.
@@ -27,9 +27,46 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **settings})
 
+    def parse_known_args(self, *given: Any, **named: Any) -> Any:
+        """As argparse's, but what is left over is an error of this parser, not of the one above."""
+        found, left = super().parse_known_args(*given, **named)
+        if left:
+            known = self._option_string_actions
+            near = [_did_you_mean(word.partition("=")[0], known) for word in left if word[0] == "-"]
+            self.error(f"unrecognized arguments: {' '.join(left)}{''.join(near[:1])}")
+        return found, left
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            cure = _did_you_mean(str(value), map(str, action.choices or ()))
+            raise argparse.ArgumentError(action, f"{error.message}{cure}") from None
+
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(WRONG_USAGE, f"{self.prog}: {message}\n")
+        complain(self.prog, message)
+        self.exit(WRONG_USAGE)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    import difflib  # where it is needed: it takes longer than the other imports
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def complain(prog: str, message: object) -> None:
+    """Prints a message about the command ``prog``, in the form of those about wrong usage."""
+    if sys.stderr is not None:  # it is None where the caller closed it
+        print(f"{prog}: {reason(message)}", file=sys.stderr)
+
+
+def reason(error: object) -> str:
+    """An error as a person reads it: of an OSError the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def show(text: str) -> None:
@@ -49,7 +86,7 @@ def _writing() -> Iterator[None]:
         # What is left in the buffer goes nowhere, without Python's own complaint at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # `| head` has read enough
-            print(f"the answer cannot be written: {error.strerror}", file=sys.stderr)
+            complain("efa-sdk", f"the answer cannot be written: {error.strerror}")
             sys.exit(NOT_WRITTEN)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import Client, InstanceReport, fabric
-from .command_line import Parser, interruptible, show
+from .command_line import Parser, complain, interruptible, reason, show
 from .errors import EfaError
 
 
@@ -38,12 +38,12 @@ def _run(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> int:
             environment=options.environment,
         )
     except (EfaError, OSError, ValueError) as error:
-        parser.error(str(error))
+        parser.error(reason(error))
     try:
         instance = _ask_ec2(parser, options) if options.ec2 else None
     except EfaError as error:
         show(report.to_json() if options.json else str(report))
-        print(f"EC2 was not asked: {error}", file=sys.stderr)
+        complain(parser.prog, f"EC2 was not asked: {error}")
         return report.exit_code or 2
     show(_as_json(report, instance) if options.json else _as_text(report, instance))
     if instance is not None and not instance.is_healthy:

@@ -21,7 +21,7 @@ from typing import Any
 from . import Catalog, Client, DocumentReport, check
 from ._efa_sdk import TESTED_EKSCTL_VERSION, TESTED_KARPENTER_VERSION, TESTED_RAY_VERSION
 from .arguments import typed
-from .command_line import Parser, interruptible, show
+from .command_line import Parser, complain, interruptible, show
 from .errors import EfaError
 
 __all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERSION", "main"]
@@ -30,22 +30,28 @@ __all__ = ["TESTED_EKSCTL_VERSION", "TESTED_KARPENTER_VERSION", "TESTED_RAY_VERS
 @typed
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.handoff") -> int:
     """Prints a report for each file; the exit status."""
-    return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)
+    return interruptible(lambda given: _run(parser(prog).parse_args(given), prog), argv)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, prog: str) -> int:
     try:
         catalog = _catalog(options)
     except EfaError as error:
-        print(error, file=sys.stderr)
+        complain(prog, error)
         return 2
     reports: dict[str, DocumentReport] = {}
     unread = False
     for name in options.files:
         try:
             reports[name] = check(_read(name), catalog=catalog)
-        except (EfaError, OSError, UnicodeDecodeError) as error:
-            print(f"{name}: {error}", file=sys.stderr)
+        except UnicodeDecodeError:
+            complain(prog, f"{name}: not text in UTF-8, as a document is")
+            unread = True
+        except OSError as error:
+            complain(prog, error)
+            unread = True
+        except EfaError as error:
+            complain(prog, f"{name}: {error}")
             unread = True
     if options.json:
         shown: Any = {name: json.loads(report.to_json()) for name, report in reports.items()}

@@ -44,7 +44,7 @@ from efa_sdk._efa_sdk import (
     advise_nccl_environment,
 )
 from efa_sdk.arguments import typed
-from efa_sdk.command_line import Parser, interruptible, show
+from efa_sdk.command_line import Parser, complain, interruptible, show
 from efa_sdk.errors import EfaError
 
 __all__ = [
@@ -151,10 +151,10 @@ def advise_environment(
 @typed
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.nccl") -> int:
     """Prints what a log shows; returns the exit status."""
-    return interruptible(lambda given: _run(parser(prog).parse_args(given)), argv)
+    return interruptible(lambda given: _run(parser(prog).parse_args(given), prog), argv)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, prog: str) -> int:
     try:
         reader = NcclLog(
             expected_nics=options.expected_nics,
@@ -167,7 +167,7 @@ def _run(options: argparse.Namespace) -> int:
             with open(options.log, "rb") as file:
                 _feed(reader, file)
     except (OSError, EfaError) as error:
-        print(f"efa_sdk.nccl: {error}", file=sys.stderr)
+        complain(prog, error)
         return UNREADABLE
     report = reader.report()
     show(report.to_json() if options.json else str(report))

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Sequence
 
 from efa_sdk import choices
-from efa_sdk.command_line import INTERRUPTED, Parser, show
+from efa_sdk.command_line import INTERRUPTED, Parser, complain, reason, show
 from efa_sdk.errors import EfaError, invalid_value
 from efa_sdk.progress import SurveyLine
 from efa_sdk.survey import (
@@ -284,7 +284,7 @@ def _node_name(given: argparse.Namespace) -> str:
     return name or f"{socket.gethostname()}/{given.rank}"
 
 
-def _keep(report: SurveyReport, given: argparse.Namespace) -> None:
+def _keep(report: SurveyReport, given: argparse.Namespace, prog: str) -> None:
     """Writes the report where rank 0 was asked to; a collector never sees half of the metrics."""
     try:
         if given.save is not None:
@@ -295,7 +295,7 @@ def _keep(report: SurveyReport, given: argparse.Namespace) -> None:
             part.replace(given.openmetrics)
     except (EfaError, OSError) as error:
         # The survey was made: its status states how that went.
-        print(f"rank {given.rank}: {error}", file=sys.stderr)
+        complain(prog, f"rank {given.rank}: {reason(error)}")
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.survey") -> int:
@@ -304,14 +304,14 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.su
     try:
         report = _run(given)
     except (EfaError, OSError, ValueError) as error:
-        print(f"rank {given.rank}: {error}", file=sys.stderr)
+        complain(prog, f"rank {given.rank}: {reason(error)}")
         return 2
     except KeyboardInterrupt:
-        print(f"rank {given.rank}: interrupted", file=sys.stderr)
+        complain(prog, f"rank {given.rank}: interrupted")
         return INTERRUPTED
     if isinstance(report, SurveyReport):  # rank 0 has it
         show(report.to_json() if given.json else str(report))
-        _keep(report, given)
+        _keep(report, given, prog)
     return report.exit_status
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from efa_sdk import testing
-from efa_sdk.command_line import Parser, show
+from efa_sdk.command_line import Parser, complain, show
 from efa_sdk.errors import EfaError
 
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m efa_sdk.te
     try:
         return _carry_out(options)
     except EfaError as error:  # without the packages of the extra, too
-        print(f"efa_sdk.testing: {error}", file=sys.stderr)
+        complain(prog, error)
         return 2
 
 

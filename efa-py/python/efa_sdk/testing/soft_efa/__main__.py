@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from efa_sdk.command_line import Parser
+from efa_sdk.command_line import Parser, complain
 
 from . import SoftEfa, SoftEfaError
 from .block import CAPABILITIES
@@ -62,9 +62,9 @@ def main(
                 for name, value in host.environ.items():
                     print(f"{name}={value}")
                 return 0
-            return _run(host.command(command), {**os.environ, **host.environ})
+            return _run(host.command(command), {**os.environ, **host.environ}, prog)
     except SoftEfaError as error:
-        print(f"efa_sdk.testing.soft_efa: {error}", file=sys.stderr)
+        complain(prog, error)
         return 2
 
 
@@ -95,19 +95,16 @@ def _faults(given: list[str]) -> dict[int | str, dict[str, float]]:
     return faults
 
 
-def _run(command: list[str], environment: dict[str, str]) -> int:
+def _run(command: list[str], environment: dict[str, str], prog: str) -> int:
     """Starts the program, passes signals on, and waits for its end."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED | {signal.SIGCHLD})
     sys.stdout.flush()
     try:
         program = os.posix_spawnp(command[0], command, environment, setsigmask=before)
     except OSError as error:
-        print(f"efa_sdk.testing.soft_efa: {command[0]}: {error.strerror}", file=sys.stderr)
+        complain(prog, f"{command[0]}: {error.strerror}")
         if command[0].startswith("fi_"):
-            print(
-                "(the fi_ tools of Debian and Ubuntu: apt-get install libfabric-bin)",
-                file=sys.stderr,
-            )
+            complain(prog, "the fi_ tools of Debian and Ubuntu: apt-get install libfabric-bin")
         return 127 if isinstance(error, FileNotFoundError) else 126
     while True:
         ended, status = os.waitpid(program, os.WNOHANG)

@@ -50,12 +50,12 @@ def main() -> NoReturn:
         if hostname:
             socket.sethostname(hostname)
     except OSError as error:
-        sys.exit(f"soft_efa: no namespace for {root}: {error}")
+        sys.exit(f"efa-sdk soft-efa: no namespace for {root}: {error}")
     os.environ["SYSFS_PATH"] = "/sys"
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        print(f"soft_efa: {command[0]}: {error.strerror}", file=sys.stderr)
+        print(f"efa-sdk soft-efa: {command[0]}: {error.strerror}", file=sys.stderr)
         sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
