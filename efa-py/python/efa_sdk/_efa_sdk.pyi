@@ -44,7 +44,7 @@ Version of the package.
 @final
 class AcceptanceFinding:
     """
-    Something that an acceptance found.
+    A finding of an acceptance.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -55,23 +55,23 @@ class AcceptanceFinding:
     @staticmethod
     def from_json(text: "str") -> AcceptanceFinding:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
-        """
-    @property
-    def statement(self, /) -> str:
-        """
-        A sentence, in which nodes have their instance ids.
         """
     @property
     def source(self, /) -> str:
         """
         The part that found it: `ec2`, `doctor` or `survey`.
         """
+    @property
+    def statement(self, /) -> str:
+        """
+        A sentence, in which nodes have their instance ids.
+        """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -116,7 +116,7 @@ class AcceptanceReport:
     @staticmethod
     def from_json(text: "str") -> AcceptanceReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -137,8 +137,8 @@ class AcceptanceReport:
     @staticmethod
     def load(path: "str | os.PathLike[str]") -> AcceptanceReport:
         """
-        The report that `save` wrote to `path`; what was seen is judged again. Raises FabricError
-        for what is none.
+        Returns the report that `save` wrote to `path`; what was seen is judged again. Raises
+        FabricError for what is none.
         """
     @property
     def name(self, /) -> str:
@@ -177,7 +177,7 @@ class AcceptanceReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def to_replace(self, /) -> list[str]:
@@ -216,75 +216,75 @@ class AsyncClient:
     def __repr__(self, /) -> str: ...
     def apply(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.apply`, until `cancel`.
+        Does the same as `Client.apply`, until `cancel`.
         """
     def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> "collections.abc.Awaitable[efa_sdk.rows.Rows[CapacityBlockOffering]]":
         """
-        As `Client.capacity_block_offerings`.
+        Does the same as `Client.capacity_block_offerings`.
         """
     def catalog(self, /) -> "collections.abc.Awaitable[Catalog]":
         """
-        As `Client.catalog`.
+        Does the same as `Client.catalog`.
         """
     def clusters(self, /) -> "collections.abc.Awaitable[efa_sdk.rows.Rows[ClusterSummary]]":
         """
-        As `Client.clusters`.
+        Does the same as `Client.clusters`.
         """
     def describe(self, /, name: "str") -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.describe`.
+        Does the same as `Client.describe`.
         """
     def destroy(self, /, name: "str", cancel: "Cancel") -> "collections.abc.Awaitable[DestroyReport]":
         """
-        As `Client.destroy`, until `cancel`.
+        Does the same as `Client.destroy`, until `cancel`.
         """
     def extend(self, /, name: "str", expires_after: "datetime.timedelta", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.extend`, until `cancel`.
+        Does the same as `Client.extend`, until `cancel`.
         """
     def grow(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.grow`, until `cancel`.
+        Does the same as `Client.grow`, until `cancel`.
         """
     def plan(self, /, spec: "ClusterSpec") -> "collections.abc.Awaitable[Plan]":
         """
-        As `Client.plan`.
+        Does the same as `Client.plan`.
         """
     def preflight(self, /, plan: "Plan") -> "collections.abc.Awaitable[PreflightReport]":
         """
-        As `Client.preflight`.
+        Does the same as `Client.preflight`.
         """
     def prepare(self, /, plan: "Plan", cancel: "Cancel") -> "collections.abc.Awaitable[Plan]":
         """
-        As `Client.prepare`, until `cancel`.
+        Does the same as `Client.prepare`, until `cancel`.
         """
     def purchase_capacity_block(self, /, offering: "CapacityBlockOffering", confirm_price: "str", instance_platform: "str | None", tags: "dict[str, str] | None", cancel: "Cancel") -> "collections.abc.Awaitable[CapacityReservation]":
         """
-        As `Client.purchase_capacity_block`, until `cancel`.
+        Does the same as `Client.purchase_capacity_block`, until `cancel`.
         """
     def replace(self, /, name: "str", nodes: "Sequence[str]", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.replace`, until `cancel`.
+        Does the same as `Client.replace`, until `cancel`.
         """
     def run_command(self, /, name: "str", script: "str", *, deadline_s: "float" = 600.0, wait_online_s: "float" = 300.0) -> "collections.abc.Awaitable[CommandReport]":
         """
-        As `Client.run_command`.
+        Does the same as `Client.run_command`.
         """
     def shrink(self, /, name: "str", count: "int | None", nodes: "Sequence[str] | None", cancel: "Cancel") -> "collections.abc.Awaitable[Cluster]":
         """
-        As `Client.shrink`, until `cancel`.
+        Does the same as `Client.shrink`, until `cancel`.
         """
     def topology(self, /, name: "str") -> "collections.abc.Awaitable[Topology]":
         """
-        As `Client.topology`.
+        Does the same as `Client.topology`.
         """
     def verify(self, /, cluster: "str | Plan") -> "collections.abc.Awaitable[VerifyReport]":
         """
-        As `Client.verify`.
+        Does the same as `Client.verify`.
         """
     def verify_instance(self, /, instance_id: "str") -> "collections.abc.Awaitable[InstanceReport]":
         """
-        As `Client.verify_instance`.
+        Does the same as `Client.verify_instance`.
         """
 
 @final
@@ -310,7 +310,7 @@ class AttachedInterface:
     @staticmethod
     def from_json(text: "str") -> AttachedInterface:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -357,7 +357,7 @@ class AttachedInterface:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -389,7 +389,7 @@ class Bandwidth:
     @staticmethod
     def from_json(text: "str") -> Bandwidth:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -420,7 +420,7 @@ class Bandwidth:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def warmup_messages(self, /) -> int:
@@ -436,7 +436,7 @@ class Bandwidth:
 @final
 class Bootstrap:
     """
-    Installs a pinned EFA installer at the first boot, after verifying its checksum and its
+    A script that installs a pinned EFA installer at the first boot, after verifying its checksum and its
     signature. Give installer_version and installer_sha256 together to pin another one.
 
     minimal: kernel module and rdma-core only. huge_pages: reserve n. instance_store: mount
@@ -458,7 +458,7 @@ class Bootstrap:
     @staticmethod
     def from_json(text: "str") -> Bootstrap:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -489,11 +489,11 @@ class Bootstrap:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     def user_data(self, /, cluster: "str") -> str:
         """
-        The user data for a cluster of this name.
+        Returns the user data for a cluster of this name.
         """
 
 @final
@@ -545,7 +545,7 @@ class CapacityBlockOffering:
     @staticmethod
     def from_json(text: "str") -> CapacityBlockOffering:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -572,7 +572,7 @@ class CapacityBlockOffering:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def upfront_fee(self, /) -> str | None:
@@ -613,7 +613,7 @@ class CapacityReservation:
     @staticmethod
     def from_json(text: "str") -> CapacityReservation:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -644,7 +644,7 @@ class CapacityReservation:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def total_instance_count(self, /) -> int:
@@ -670,12 +670,12 @@ class Catalog:
     @staticmethod
     def bundled() -> Catalog:
         """
-        The catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot, and
-        rows kept by hand for types that it lacks. Reads no file and calls nothing.
+        Returns the catalog inside the package: every EFA type of a DescribeInstanceTypes snapshot,
+        and rows kept by hand for types that it lacks. Reads no file and calls nothing.
         """
     def find(self, /, *, name: "str | Sequence[str] | None" = None, architecture: "choices.Architecture | None" = None, gpu_name: "str | None" = None, minimum_gpus: "int | None" = None, minimum_vcpus: "int | None" = None, minimum_memory_mib: "int | None" = None, minimum_efa_interfaces: "int | None" = None, minimum_network_bandwidth_gbps: "float | None" = None, cluster_placement: "bool | None" = None, capacity_block: "bool | None" = None, spot: "bool | None" = None, bare_metal: "bool | None" = None, zone: "str | None" = None) -> Rows[InstanceType]:
         """
-        The types for which every condition holds, sorted.
+        Returns the types for which every condition holds, sorted.
 
         name: EC2 wildcards (`*`, `?`) in any case, any of several. architecture: `x86_64` or
         `arm64`. minimum_gpus, minimum_vcpus, minimum_efa_interfaces: at least this many in the
@@ -695,17 +695,17 @@ class Catalog:
     @staticmethod
     def from_json(text: "str") -> Catalog:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     def get(self, /, name: "str") -> InstanceType | None:
         """
-        The type of this `name`, or None.
+        Returns the type of this `name`, or None.
         """
     def names(self, /) -> list[str]:
         """
-        The names of all types, sorted.
+        Returns the names of all types, sorted.
         """
     @property
     def source(self, /) -> dict[str, str | None]:
@@ -714,17 +714,17 @@ class Catalog:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     def to_pandas(self, /) -> "typing.Any":
         """
-        All types with all fields, as a pandas.DataFrame with a row per type. Memory is in MiB,
-        bandwidth in Gbps. Raises MissingExtraError without pandas.
+        Returns all types with all fields, as a pandas.DataFrame with a row per type. Memory is in
+        MiB, bandwidth in Gbps. Raises MissingExtraError without pandas.
         """
     def zones(self, /, instance_type: "str") -> list[str] | None:
         """
-        The zones that offer an instance_type, sorted; None where the catalog does not know them: the
-        bundled one never does, a live one knows those of its own types.
+        Returns the zones that offer an instance_type, sorted; None where the catalog does not know
+        them: the bundled one never does, a live one knows those of its own types.
         """
 
 @final
@@ -750,7 +750,7 @@ class Check:
     @staticmethod
     def from_json(text: "str") -> Check:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -767,13 +767,13 @@ class Check:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
 class Client:
     """
-    Plans, applies, verifies and destroys clusters in one region. Every call blocks, with the
+    A client for clusters in one region: plan, apply, verify, destroy. Every call blocks, with the
     GIL released; Ctrl-C stops it.
 
     Region and credentials that are not given come from where the AWS CLI takes them.
@@ -800,11 +800,11 @@ class Client:
     """
     def __enter__(self, /) -> Client:
         """
-        The client itself: a `with` block states where it is used.
+        Returns the client itself: a `with` block states where it is used.
         """
     def __exit__(self, /, _kind: Any, _value: Any, _traceback: Any) -> None:
         """
-        Nothing to close: clusters stay. `cluster` is what destroys at the end of a block.
+        Closes nothing: clusters stay. `cluster` is what destroys at the end of a block.
         """
     def __new__(cls, /, *, region: "str | None" = None, endpoint_url: "str | None" = None, profile: "str | None" = None, session: "object | None" = None, credentials: "object | None" = None, access_key_id: "str | None" = None, secret_access_key: "str | None" = None, session_token: "str | None" = None, role_arn: "str | None" = None, role_session_name: "str | None" = None, external_id: "str | None" = None, wait_timeout_s: "float" = 900.0, poll_interval_s: "float" = 0.5, progress: "collections.abc.Callable[[Event], object] | None" = None) -> Client: ...
     def __repr__(self, /) -> str: ...
@@ -817,19 +817,19 @@ class Client:
         """
     def capacity_block_offerings(self, /, instance_type: "str", instance_count: "int", duration_hours: "int") -> Rows[CapacityBlockOffering]:
         """
-        Capacity Blocks that can be bought, earliest first. Nothing is bought.
+        Returns the Capacity Blocks that can be bought, earliest first. Nothing is bought.
 
         instance_type: such as `p5.48xlarge`. instance_count: how many instances. duration_hours:
         how long, in hours, a multiple of 24. All three are needed.
         """
     def catalog(self, /) -> Catalog:
         """
-        Every instance type of the region that supports EFA, with the zones that offer it.
+        Returns every instance type of the region that supports EFA, with the zones that offer it.
         """
     def cluster(self, /, plan: "Plan") -> "efa_sdk.lifetime.ClusterLifetime":
         """
-        A context manager: `with client.cluster(plan) as cluster:` applies the plan, gives the
-        cluster, and destroys it at the end of the block, however it ends: by its last line, an
+        Returns a context manager: `with client.cluster(plan) as cluster:` applies the plan, gives
+        the cluster, and destroys it at the end of the block, however it ends: by its last line, an
         exception, or Ctrl-C. A cluster of this plan that exists already is used, and destroyed too.
 
         Raises what `apply` and `destroy` raise; `leftovers` lists what is left, and `__context__`
@@ -837,11 +837,11 @@ class Client:
         """
     def clusters(self, /) -> Rows[ClusterSummary]:
         """
-        Every cluster of efa-sdk in the region, half-made ones too, by name.
+        Returns every cluster of efa-sdk in the region, half-made ones too, by name.
         """
     def describe(self, /, name: "str") -> Cluster:
         """
-        The cluster of this `name` as it stands. Raises VerifyError when there is none.
+        Returns the cluster of this `name` as it stands. Raises VerifyError when there is none.
         """
     def destroy(self, /, name: "str") -> DestroyReport:
         """
@@ -862,12 +862,12 @@ class Client:
         """
     def grow(self, /, plan: "Plan") -> Cluster:
         """
-        As `apply`, and a cluster of the same plan with fewer instances gets the missing ones in
+        Applies as `apply` does; a cluster of the same plan with fewer instances gets the missing ones in
         a second launch, which in a cluster placement group often finds no capacity.
         """
     def plan(self, /, spec: "ClusterSpec") -> Plan:
         """
-        What `apply` would use and make. Changes nothing.
+        Returns what `apply` would use and make. Changes nothing.
 
         spec: what you ask for. Raises PlanError, LayoutError or CatalogError for what cannot
         work, Ec2Error for failed calls.
@@ -927,7 +927,7 @@ class Client:
         """
     def topology(self, /, name: "str") -> Topology:
         """
-        Where the running instances of the cluster of this `name` are connected in the network,
+        Returns where the running instances of the cluster of this `name` are in the network,
         ranked by nearness.
         """
     def verify(self, /, cluster: "str | Plan") -> VerifyReport:
@@ -965,7 +965,7 @@ class Cluster:
     @staticmethod
     def from_json(text: "str") -> Cluster:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1002,7 +1002,7 @@ class Cluster:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1101,7 +1101,7 @@ class ClusterSpec:
     @staticmethod
     def from_json(text: "str") -> ClusterSpec:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1202,7 +1202,8 @@ class ClusterSpec:
         """
     def replace(self, /, **changes: "typing.Any") -> Any:
         """
-        The specification with other values, under the names of the constructor, checked anew.
+        Returns the specification with other values, under the names of the constructor, checked
+        anew.
 
         Raises PlanError as the constructor does, and TypeError for a name that it does not have.
 
@@ -1250,7 +1251,7 @@ class ClusterSpec:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def user_data(self, /) -> str | None:
@@ -1318,7 +1319,7 @@ class ClusterSummary:
     @staticmethod
     def from_json(text: "str") -> ClusterSummary:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1344,7 +1345,7 @@ class ClusterSummary:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1372,7 +1373,7 @@ class CommandReport:
     @staticmethod
     def from_json(text: "str") -> CommandReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1393,7 +1394,7 @@ class CommandReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1426,7 +1427,7 @@ class Cost:
     @staticmethod
     def from_json(text: "str") -> Cost:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1467,7 +1468,7 @@ class Cost:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def unknown_because(self, /) -> str | None:
@@ -1489,7 +1490,7 @@ class DestroyReport:
     @staticmethod
     def from_json(text: "str") -> DestroyReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1510,7 +1511,7 @@ class DestroyReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1542,7 +1543,7 @@ class DoctorFinding:
     @staticmethod
     def from_json(text: "str") -> DoctorFinding:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1568,7 +1569,7 @@ class DoctorFinding:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1600,7 +1601,7 @@ class DoctorReport:
         """
     def finding(self, /, id: "str") -> DoctorFinding | None:
         """
-        The finding of a check by its id; None for an id that is no check.
+        Returns the finding of a check by its id; None for an id that is no check.
         """
     @property
     def findings(self, /) -> Rows[DoctorFinding]:
@@ -1610,7 +1611,7 @@ class DoctorReport:
     @staticmethod
     def from_json(text: "str") -> DoctorReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1641,7 +1642,7 @@ class DoctorReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def verdict(self, /) -> DoctorVerdict:
@@ -1673,7 +1674,7 @@ class DocumentFinding:
     @staticmethod
     def from_json(text: "str") -> DocumentFinding:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1699,7 +1700,7 @@ class DocumentFinding:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1728,7 +1729,7 @@ class DocumentReport:
     @staticmethod
     def from_json(text: "str") -> DocumentReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1750,7 +1751,7 @@ class DocumentReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def unread(self, /) -> list[DocumentUnread]:
@@ -1772,7 +1773,7 @@ class DocumentUnread:
     @staticmethod
     def from_json(text: "str") -> DocumentUnread:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1798,7 +1799,7 @@ class DocumentUnread:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1820,7 +1821,7 @@ class DrainCommands:
     @staticmethod
     def from_json(text: "str") -> DrainCommands:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1831,7 +1832,7 @@ class DrainCommands:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -1857,7 +1858,7 @@ class EfaDevice:
     @staticmethod
     def from_json(text: "str") -> EfaDevice:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1913,7 +1914,7 @@ class EfaDevice:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def uverbs(self, /) -> str | None:
@@ -1950,7 +1951,7 @@ class Event:
     @staticmethod
     def from_json(text: "str") -> Event:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -1966,7 +1967,7 @@ class Event:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def total(self, /) -> int | None:
@@ -2002,7 +2003,7 @@ class ExpectedEfa:
     @staticmethod
     def from_json(text: "str") -> ExpectedEfa:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2018,7 +2019,7 @@ class ExpectedEfa:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2040,7 +2041,7 @@ class FabricFingerprint:
     @staticmethod
     def from_json(text: "str") -> FabricFingerprint:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2071,7 +2072,7 @@ class FabricFingerprint:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2093,7 +2094,7 @@ class FabricLog:
     @staticmethod
     def from_json(text: "str") -> FabricLog:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2119,7 +2120,7 @@ class FabricLog:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def warnings(self, /) -> list[FabricLogLine]:
@@ -2141,7 +2142,7 @@ class FabricLogLine:
     @staticmethod
     def from_json(text: "str") -> FabricLogLine:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2182,7 +2183,7 @@ class FabricLogLine:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2218,7 +2219,7 @@ class Finding:
     @staticmethod
     def from_json(text: "str") -> Finding:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2229,7 +2230,7 @@ class Finding:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2250,7 +2251,7 @@ class Gpu:
     @staticmethod
     def from_json(text: "str") -> Gpu:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2271,7 +2272,7 @@ class Gpu:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2292,7 +2293,7 @@ class GpuEvidence:
     @staticmethod
     def from_json(text: "str") -> GpuEvidence:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2308,7 +2309,7 @@ class GpuEvidence:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2350,7 +2351,7 @@ class GpuReport:
     @staticmethod
     def from_json(text: "str") -> GpuReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2367,7 +2368,7 @@ class GpuReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2393,7 +2394,7 @@ class Instance:
     @staticmethod
     def from_json(text: "str") -> Instance:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2479,7 +2480,7 @@ class Instance:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2517,7 +2518,7 @@ class InstanceReport:
     @staticmethod
     def from_json(text: "str") -> InstanceReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2548,7 +2549,7 @@ class InstanceReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2574,7 +2575,7 @@ class InstanceRole:
     @staticmethod
     def from_json(text: "str") -> InstanceRole:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2590,7 +2591,7 @@ class InstanceRole:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -2632,7 +2633,7 @@ class InstanceType:
         """
     def draw(self, /) -> str:
         """
-        The network cards and what they take, for a terminal.
+        Returns the network cards and what they take, for a terminal.
         """
     @property
     def efa_supported(self, /) -> bool:
@@ -2652,7 +2653,7 @@ class InstanceType:
     @staticmethod
     def from_json(text: "str") -> InstanceType:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2778,7 +2779,7 @@ class InstanceType:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def usage_classes(self, /) -> list[str]:
@@ -2789,7 +2790,7 @@ class InstanceType:
 @final
 class InstanceTypes:
     """
-    Iterates over the types of a catalog.
+    An iterator over the types of a catalog.
     """
     def __iter__(self, /) -> InstanceTypes: ...
     def __next__(self, /) -> InstanceType: ...
@@ -2807,7 +2808,7 @@ class KernelModule:
     @staticmethod
     def from_json(text: "str") -> KernelModule:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2823,7 +2824,7 @@ class KernelModule:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def version(self, /) -> str | None:
@@ -2844,7 +2845,7 @@ class Latency:
     @staticmethod
     def from_json(text: "str") -> Latency:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2885,7 +2886,7 @@ class Latency:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def warmup_iterations(self, /) -> int:
@@ -2908,7 +2909,7 @@ class Layout:
     def _repr_html_(self, /) -> str: ...
     def draw(self, /) -> str:
         """
-        The network cards and what sits on them, for a terminal.
+        Returns the network cards and what sits on them, for a terminal.
         """
     @property
     def efa_count(self, /) -> int:
@@ -2918,14 +2919,14 @@ class Layout:
     @staticmethod
     def from_interfaces(instance_type: "InstanceType", interfaces: "Sequence[NetworkInterface]") -> Layout:
         """
-        A layout of your own interfaces for an instance_type, checked by the same rules.
+        Returns a layout of your own interfaces for an instance_type, checked by the same rules.
 
         Raises LayoutError for the first rule that EC2 would refuse them for.
         """
     @staticmethod
     def from_json(text: "str") -> Layout:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -2966,12 +2967,12 @@ class Layout:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     def to_svg(self, /) -> str:
         """
-        The layout as a self-contained SVG document: each network card a box with its interfaces
-        by device index. Readable on light and dark pages, without scripts.
+        Returns the layout as a self-contained SVG document: each network card a box with its
+        interfaces by device index. Readable on light and dark pages, without scripts.
 
         >>> import efa_sdk as efa
         >>> layout = efa.Catalog.bundled()["p5.48xlarge"].layout()
@@ -2997,7 +2998,7 @@ class Library:
     def __repr__(self, /) -> str: ...
     def nics(self, /) -> list[Nic]:
         """
-        The network devices that it can use, each once.
+        Returns the network devices that it can use, each once.
         """
     @property
     def path(self, /) -> str:
@@ -3006,7 +3007,7 @@ class Library:
         """
     def providers(self, /) -> list[ProviderInfo]:
         """
-        Everything that it offers on this machine, in its order of preference.
+        Returns everything that it offers on this machine, in its order of preference.
         """
     @property
     def requested_api(self, /) -> str:
@@ -3053,7 +3054,7 @@ class MovedRate:
     @staticmethod
     def from_json(text: "str") -> MovedRate:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3069,7 +3070,7 @@ class MovedRate:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3086,7 +3087,7 @@ class NcclAdvice:
     def _repr_html_(self, /) -> str: ...
     def applied_to(self, /, environment: "dict[str, str]") -> dict[str, str]:
         """
-        The environment that follows when the advice is taken.
+        Returns the environment that follows when the advice is taken.
         """
     @property
     def env_vars(self, /) -> dict[str, str]:
@@ -3096,7 +3097,7 @@ class NcclAdvice:
     @staticmethod
     def from_json(text: "str") -> NcclAdvice:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3112,7 +3113,7 @@ class NcclAdvice:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def unset(self, /) -> list[str]:
@@ -3143,7 +3144,7 @@ class NcclChannels:
     @staticmethod
     def from_json(text: "str") -> NcclChannels:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3179,7 +3180,7 @@ class NcclChannels:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3195,7 +3196,7 @@ class NcclEvidence:
     @staticmethod
     def from_json(text: "str") -> NcclEvidence:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3211,13 +3212,13 @@ class NcclEvidence:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
 class NcclFinding:
     """
-    Something to act on, or to know.
+    A finding to act on, or to know.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -3242,7 +3243,7 @@ class NcclFinding:
     @staticmethod
     def from_json(text: "str") -> NcclFinding:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3273,7 +3274,7 @@ class NcclFinding:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3289,7 +3290,7 @@ class NcclHost:
     @staticmethod
     def from_json(text: "str") -> NcclHost:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3305,7 +3306,7 @@ class NcclHost:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def verdict(self, /) -> NcclVerdict:
@@ -3316,7 +3317,7 @@ class NcclHost:
 @final
 class NcclLog:
     """
-    Reads a log as it comes, in pieces of any size; memory does not grow with its length.
+    A reader of a log as it comes, in pieces of any size; memory does not grow with its length.
 
     instance_type: what is expected of a node, from the bundled catalog; of a type that the catalog
     does not have, nothing is, and the report states this. expected_nics: EFA devices that each node
@@ -3335,7 +3336,7 @@ class NcclLog:
         """
     def report(self, /) -> NcclReport:
         """
-        What the log states this far, an unfinished last line included.
+        Returns what the log states this far, an unfinished last line included.
         """
 
 @final
@@ -3361,7 +3362,7 @@ class NcclNetwork:
     @staticmethod
     def from_json(text: "str") -> NcclNetwork:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3412,7 +3413,7 @@ class NcclNetwork:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3433,7 +3434,7 @@ class NcclNote:
     @staticmethod
     def from_json(text: "str") -> NcclNote:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3444,7 +3445,7 @@ class NcclNote:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def variable(self, /) -> str:
@@ -3476,7 +3477,7 @@ class NcclRank:
     @staticmethod
     def from_json(text: "str") -> NcclRank:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3512,7 +3513,7 @@ class NcclRank:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def verdict(self, /) -> NcclVerdict:
@@ -3553,7 +3554,7 @@ class NcclReason:
     @staticmethod
     def from_json(text: "str") -> NcclReason:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3564,7 +3565,7 @@ class NcclReason:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3602,7 +3603,7 @@ class NcclReport:
     @staticmethod
     def from_json(text: "str") -> NcclReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3653,7 +3654,7 @@ class NcclReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def verdict(self, /) -> NcclVerdict:
@@ -3675,7 +3676,7 @@ class NcclSource:
     @staticmethod
     def from_json(text: "str") -> NcclSource:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3706,7 +3707,7 @@ class NcclSource:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3727,7 +3728,7 @@ class NetworkCard:
     @staticmethod
     def from_json(text: "str") -> NetworkCard:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3758,7 +3759,7 @@ class NetworkCard:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3790,7 +3791,7 @@ class NetworkInterface:
     @staticmethod
     def from_json(text: "str") -> NetworkInterface:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3816,7 +3817,7 @@ class NetworkInterface:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3842,7 +3843,7 @@ class NeuronDevice:
     @staticmethod
     def from_json(text: "str") -> NeuronDevice:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3858,7 +3859,7 @@ class NeuronDevice:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -3884,7 +3885,7 @@ class Nic:
     @staticmethod
     def from_json(text: "str") -> Nic:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -3915,7 +3916,7 @@ class Nic:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def vendor_id(self, /) -> str | None:
@@ -3953,7 +3954,7 @@ class Node:
     @staticmethod
     def from_json(text: "str") -> Node:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4049,7 +4050,7 @@ class Node:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def uverbs(self, /) -> list[Uverbs]:
@@ -4060,7 +4061,7 @@ class Node:
 @final
 class NodeInspection:
     """
-    What of a node should be the same on all of a cluster, and what its doctor reports.
+    The facts about a node that should be the same on all of a cluster, and its doctor's report.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -4090,7 +4091,7 @@ class NodeInspection:
     @staticmethod
     def from_json(text: "str") -> NodeInspection:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4117,7 +4118,7 @@ class NodeInspection:
     @staticmethod
     def of(node: "Node", doctor: "DoctorReport") -> NodeInspection:
         """
-        What counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
+        Returns what counts of a machine (`efa_sdk.fabric.node()`) and of its doctor's report.
         """
     @property
     def rdma_core(self, /) -> str | None:
@@ -4126,7 +4127,7 @@ class NodeInspection:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def verdict(self, /) -> str:
@@ -4162,7 +4163,7 @@ class NodeOutput:
     @staticmethod
     def from_json(text: "str") -> NodeOutput:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4193,7 +4194,7 @@ class NodeOutput:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def truncated(self, /) -> bool:
@@ -4237,7 +4238,7 @@ class PairOptions:
     @staticmethod
     def from_json(text: "str") -> PairOptions:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4273,15 +4274,15 @@ class PairOptions:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     def with_rails(self, /, count: "int") -> PairOptions:
         """
-        The same on the first `count` rails.
+        Returns the same on the first `count` rails.
         """
     def within(self, /, round_deadline_s: "float") -> PairOptions:
         """
-        The same within a round that may take `round_deadline_s` seconds.
+        Returns the same within a round that may take `round_deadline_s` seconds.
         """
 
 @final
@@ -4302,13 +4303,13 @@ class PairSight:
     @staticmethod
     def failed(phase: "choices.Phase", code: "str", after_s: "float", message: "str") -> PairSight:
         """
-        A failure in a `phase` with an error's `code` and text (`message`), `after_s` seconds after
-        the start.
+        Returns a failure in a `phase` with an error's `code` and text (`message`), `after_s`
+        seconds after the start.
         """
     @staticmethod
     def from_json(text: "str") -> PairSight:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4335,8 +4336,8 @@ class PairSight:
     @staticmethod
     def measured(latency_us: "float", gbps_low_to_high: "float", gbps_high_to_low: "float") -> PairSight:
         """
-        A measurement, for drivers that measure by themselves: latency_us is half of a round trip in
-        microseconds, gbps_low_to_high and gbps_high_to_low are Gbit/s in each direction.
+        Creates a measurement, for drivers that measure by themselves: latency_us is half of a round
+        trip in microseconds, gbps_low_to_high and gbps_high_to_low are Gbit/s in each direction.
         """
     @property
     def message(self, /) -> str | None:
@@ -4355,7 +4356,7 @@ class PairSight:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -4386,7 +4387,7 @@ class PciDevice:
     @staticmethod
     def from_json(text: "str") -> PciDevice:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4407,7 +4408,7 @@ class PciDevice:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def vendor(self, /) -> str | None:
@@ -4440,19 +4441,19 @@ class Plan:
         """
     def caller_policy(self, /) -> str:
         """
-        The least IAM policy, as JSON, under which you can make this plan, apply it, verify and
-        destroy the cluster.
+        Returns the least IAM policy, as JSON, under which you can make this plan, apply it, verify
+        and destroy the cluster.
         """
     def cost(self, /, prices: Prices, *, offering: CapacityBlockOffering | None = None) -> Cost:
         """
-        What its instances cost per hour by these prices; for a plan in a Capacity Block by the
-        `offering` that the block was bought with, since EC2 shows no fee afterwards. Never guessed:
-        what neither states is `unknown`, with the reason.
+        Returns what its instances cost per hour by these prices; for a plan in a Capacity Block by
+        the `offering` that the block was bought with, since EC2 shows no fee afterwards. Never
+        guessed: what neither states is `unknown`, with the reason.
         """
     def diff(self, /, other: "Plan") -> list[tuple[str, str | None, str | None]]:
         """
-        Where another plan differs: path, this plan's value and the other's as JSON, None where
-        one has no such value. Empty for equal plans.
+        Returns where another plan differs: path, this plan's value and the other's as JSON, None
+        where one has no such value. Empty for equal plans.
         """
     @property
     def expires_at(self, /) -> str | None:
@@ -4527,15 +4528,15 @@ class Plan:
         """
     def to_cli(self, /) -> str:
         """
-        A bash script of AWS CLI commands that makes what `Client.apply` makes, groups that do not
-        exist included, in the plan's first subnet. To be run once; `verify` and `destroy` know the
-        cluster afterwards.
+        Returns a bash script of AWS CLI commands that makes what `Client.apply` makes, groups that
+        do not exist included, in the plan's first subnet. To be run once; `verify` and `destroy`
+        know the cluster afterwards.
         """
     def to_cloudformation(self, /, *, format: "choices.Format" = "yaml", scripts_bucket: "bool" = False, session_logs: "bool" = False) -> str:
         """
-        A CloudFormation template of everything that `Client.apply` would make, and the launch
-        template that the instances come from; nothing has to exist. format: `yaml` or `json`.
-        scripts_bucket: make the bucket that the role may read, encrypted and not public.
+        Returns a CloudFormation template of everything that `Client.apply` would make, and the
+        launch template that the instances come from; nothing has to exist. format: `yaml` or
+        `json`. scripts_bucket: make the bucket that the role may read, encrypted and not public.
         session_logs: make a log group for SSM sessions, which the role may write.
 
         Raises HandoffError for what a stack cannot do: Elastic IPs, a minimum count, more than
@@ -4543,27 +4544,28 @@ class Plan:
         """
     def to_efa_device_plugin_values(self, /, *, taint: "str" = "vpc.amazonaws.com/efa") -> str:
         """
-        Values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no node
-        offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
+        Returns values for the Helm chart `aws-efa-k8s-device-plugin` as YAML: without the plugin no
+        node offers `vpc.amazonaws.com/efa`. taint: the key that `to_karpenter` was given.
 
         Raises HandoffError for a malformed taint.
         """
     def to_eksctl(self, /, *, cluster: "str", name: "str | None" = None) -> str:
         """
-        A ClusterConfig with one managed node group for `eksctl create nodegroup --config-file`, as
-        YAML. eksctl derives the interfaces itself, so it is written only where they are right.
-        cluster: name of the EKS cluster. name: of the node group; the plan's when None.
+        Returns a ClusterConfig with one managed node group for `eksctl create nodegroup
+        --config-file`, as YAML. eksctl derives the interfaces itself, so it is written only where
+        they are right. cluster: name of the EKS cluster. name: of the node group; the plan's when
+        None.
 
         Raises HandoffError when a group does not exist yet (see `Client.prepare`), and where
         eksctl would derive other interfaces than the type needs.
         """
     def to_json(self, /) -> str:
         """
-        The plan as JSON.
+        Returns the plan as JSON.
         """
     def to_karpenter(self, /, *, role: "str | None" = None, ami_alias: "str | None" = None, interfaces: "choices.KarpenterInterfaces" = "static", workloads: "Sequence[choices.Workload]" = ..., image: "str | None" = None, name: "str | None" = None, namespace: "str | None" = None, taint: "str" = "vpc.amazonaws.com/efa", maximum_nodes: "int | None" = None, static_nodes: "bool" = False, huge_pages_mib: "int" = 5120, memory_mib: "int | None" = None) -> str:
         """
-        Karpenter's manifests as YAML: an EC2NodeClass and a NodePool of one instance type in one
+        Returns Karpenter's manifests as YAML: an EC2NodeClass and a NodePool of one instance type in one
         zone, then the workloads, and a NodeOverlay where pods request huge pages.
 
         role: of the nodes; the plan's instance profile when None. ami_alias: a pinned EKS image
@@ -4580,7 +4582,7 @@ class Plan:
         """
     def to_launch_template(self, /, *, launcher: "choices.Launcher" = "ec2", cluster_security_group: "str | None" = None) -> str:
         """
-        A CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
+        Returns a CreateLaunchTemplate request as JSON, for `aws ec2 create-launch-template
         --cli-input-json` or boto3. launcher: `ec2`, or `eks-managed-node-group`, whose template
         has no subnet, image, instance profile and user data.
         cluster_security_group: for an EKS managed node group the cluster security group of EKS,
@@ -4590,10 +4592,10 @@ class Plan:
         """
     def to_ray_yaml(self, /, *, head_instance_type: "str | None" = None, head_image: "str | None" = None, head_subnet: "str | None" = None, head_instance_profile: "str | None" = None, min_workers: "int | None" = None, max_workers: "int | None" = None, idle_timeout_minutes: "int" = 5, ssh_user: "str | None" = None, ssh_private_key: "str | None" = None, ray_version: "str | None" = None, python_packages: "Sequence[str]" = ..., efa_sdk: "str | None" = None, efa_sdk_wheel: "str | None" = None, efa_sdk_index: "str | None" = None) -> str:
         """
-        A Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and security
-        group, and one worker type with the plan's interfaces, named after the instance type. A
-        worker runs the plan's bootstrap (the verified EFA installer) and the doctor before it
-        joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
+        Returns a Ray cluster YAML for `ray up`: a head without EFA in the plan's subnet and
+        security group, and one worker type with the plan's interfaces, named after the instance
+        type. A worker runs the plan's bootstrap (the verified EFA installer) and the doctor before
+        it joins. `ray down` removes the nodes, then `Client.destroy` what `Client.prepare` made.
 
         head_instance_type: `m7i.xlarge` (`m7g.xlarge` for arm64) when None. head_image,
         head_subnet: ids; the plan's when None. head_instance_profile: Ray makes one that may do
@@ -4611,16 +4613,16 @@ class Plan:
         """
     def to_svg(self, /) -> str:
         """
-        The plan as a self-contained SVG document: subnet, security group and placement group
-        around the nodes (at most eight), and each node's network cards. Readable on light and dark
-        pages, without scripts.
+        Returns the plan as a self-contained SVG document: subnet, security group and placement
+        group around the nodes (at most eight), and each node's network cards. Readable on light and
+        dark pages, without scripts.
         """
     def to_terraform(self, /, *, launcher: "choices.Launcher" = "ec2", cluster_security_group: "str | None" = None) -> str:
         """
-        One `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with the data
-        of `to_launch_template`. launcher: as there.
-        cluster_security_group: for an EKS managed node group the cluster security group of EKS,
-        which the template's groups would replace otherwise; a UserWarning without it.
+        Returns one `aws_launch_template` in Terraform's JSON syntax, for a file `*.tf.json`, with
+        the data of `to_launch_template`. launcher: as there. cluster_security_group: for an EKS
+        managed node group the cluster security group of EKS, which the template's groups would
+        replace otherwise; a UserWarning without it.
 
         Raises HandoffError when a group or profile does not exist yet (see `Client.prepare`).
         """
@@ -4660,7 +4662,7 @@ class PreflightReport:
     @staticmethod
     def from_json(text: "str") -> PreflightReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4676,7 +4678,7 @@ class PreflightReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def unchecked(self, /) -> list[str]:
@@ -4703,15 +4705,15 @@ class Prices:
     @staticmethod
     def from_json(text: "str") -> Prices:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @staticmethod
     def from_pages(pages: "collections.abc.Iterable[str | dict[str, typing.Any]]") -> Prices:
         """
-        The on-demand prices of all pages that GetProducts answers, in their order: each a text as
-        `from_price_list` takes it, or a page of boto3's paginator:
+        Returns the on-demand prices of all pages that GetProducts answers, in their order: each a
+        text as `from_price_list` takes it, or a page of boto3's paginator:
         `pricing.get_paginator("get_products").paginate(ServiceCode="AmazonEC2",
         Filters=Prices.product_filters(instance_type, region))`.
 
@@ -4721,8 +4723,8 @@ class Prices:
     @staticmethod
     def from_price_list(text: str) -> Prices:
         """
-        The on-demand prices of a price list, from its text: AmazonEC2's offer file (JSON), or what
-        `aws pricing get-products --service-code AmazonEC2` prints. Raises PlanError
+        Returns the on-demand prices of a price list, from its text: AmazonEC2's offer file (JSON),
+        or what `aws pricing get-products --service-code AmazonEC2` prints. Raises PlanError
         (`plan.prices_unreadable`) for what is neither, or has no instance.
         """
     @property
@@ -4738,8 +4740,8 @@ class Prices:
     @staticmethod
     def product_filters(instance_type: "str", region: "str") -> list[dict[str, str]]:
         """
-        What GetProducts of the service `AmazonEC2` filters by, to answer an instance_type's products in a
-        region and no others: the `Filters` of boto3.
+        Returns what GetProducts of the service `AmazonEC2` filters by, to answer an instance_type's
+        products in a region and no others: the `Filters` of boto3.
         """
     @property
     def published(self, /) -> str | None:
@@ -4748,7 +4750,7 @@ class Prices:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def version(self, /) -> str | None:
@@ -4830,7 +4832,7 @@ class ProbeOptions:
     @staticmethod
     def from_json(text: "str") -> ProbeOptions:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -4881,7 +4883,7 @@ class ProbeOptions:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def wait(self, /) -> Wait:
@@ -4934,7 +4936,7 @@ class ProbeReport:
     @staticmethod
     def from_json(text: "str") -> ProbeReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5026,7 +5028,7 @@ class ProbeReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5047,7 +5049,7 @@ class ProbeRow:
     @staticmethod
     def from_json(text: "str") -> ProbeRow:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5063,7 +5065,7 @@ class ProbeRow:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def verified(self, /) -> bool:
@@ -5114,7 +5116,7 @@ class ProviderInfo:
     @staticmethod
     def from_json(text: "str") -> ProviderInfo:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5160,7 +5162,7 @@ class ProviderInfo:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def tx_size(self, /) -> int:
@@ -5201,7 +5203,7 @@ class Rail:
     @staticmethod
     def from_json(text: "str") -> Rail:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5227,7 +5229,7 @@ class Rail:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5268,7 +5270,7 @@ class RailMeasure:
     @staticmethod
     def from_json(text: "str") -> RailMeasure:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5289,7 +5291,7 @@ class RailMeasure:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5317,7 +5319,7 @@ class RailReport:
     @staticmethod
     def from_json(text: "str") -> RailReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5378,13 +5380,13 @@ class RailReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     def to_svg(self, /) -> str:
         """
-        The rails as a self-contained SVG document: for each one what it reached alone and together
-        with all others, in Gbit/s, and a mark at what it should reach. Readable on light and dark
-        pages, without scripts.
+        Returns the rails as a self-contained SVG document: for each one what it reached alone and
+        together with all others, in Gbit/s, and a mark at what it should reach. Readable on light
+        and dark pages, without scripts.
         """
     @property
     def together_s(self, /) -> float | None:
@@ -5420,7 +5422,7 @@ class RailResult:
     @staticmethod
     def from_json(text: "str") -> RailResult:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5441,7 +5443,7 @@ class RailResult:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def together(self, /) -> RailMeasure | None:
@@ -5472,7 +5474,7 @@ class RankedInstance:
     @staticmethod
     def from_json(text: "str") -> RankedInstance:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5498,7 +5500,7 @@ class RankedInstance:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5524,7 +5526,7 @@ class RdmaDevice:
     @staticmethod
     def from_json(text: "str") -> RdmaDevice:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5540,7 +5542,7 @@ class RdmaDevice:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def vendor(self, /) -> str | None:
@@ -5574,7 +5576,7 @@ class Server:
         """
     def serve_one_async(self, /, *, accept_timeout_s: "float" = 60.0, deadline_s: "float" = 600.0, max_size: "int" = 67108864, wait: "choices.Wait" = "adaptive", memory: "str" = "host", dmabuf: "bool" = False, library: "Library | None" = None) -> "collections.abc.Awaitable[ProbeReport]":
         """
-        As `serve_one`, as an awaitable.
+        Does the same as `serve_one`, as an awaitable.
         """
     @property
     def token(self, /) -> str:
@@ -5600,7 +5602,7 @@ class SideBandwidth:
     @staticmethod
     def from_json(text: "str") -> SideBandwidth:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5621,7 +5623,7 @@ class SideBandwidth:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5680,7 +5682,7 @@ class StoreServer:
 @final
 class SurveyCollective:
     """
-    What a pattern reached, in which nodes send and receive at the same time, against what the
+    The result of a pattern, in which nodes send and receive at the same time, against what the
     pairs promise.
     """
     def __eq__(self, value: object, /) -> bool: ...
@@ -5718,7 +5720,7 @@ class SurveyCollective:
     @staticmethod
     def from_json(text: "str") -> SurveyCollective:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5766,7 +5768,7 @@ class SurveyCollective:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5783,7 +5785,7 @@ class SurveyComparison:
     @staticmethod
     def from_json(text: "str") -> SurveyComparison:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5824,13 +5826,13 @@ class SurveyComparison:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
 class SurveyDifference:
     """
-    Something in which nodes of one survey should be the same, and are not.
+    A difference between nodes of one survey that should be the same.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -5840,7 +5842,7 @@ class SurveyDifference:
     @staticmethod
     def from_json(text: "str") -> SurveyDifference:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5861,7 +5863,7 @@ class SurveyDifference:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def what(self, /) -> str:
@@ -5887,19 +5889,19 @@ class SurveyFlowSights:
     @staticmethod
     def failed(code: "str") -> SurveyFlowSights:
         """
-        A node that took no part, with the code of the error.
+        Creates a node that took no part, with the code of the error.
         """
     @staticmethod
     def from_json(text: "str") -> SurveyFlowSights:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
     @staticmethod
     def measured(rates: "dict[int, float]") -> SurveyFlowSights:
         """
-        rates: in Gbit/s, by the number of the receiving node, for drivers that measure by themselves.
+        Creates it from rates: in Gbit/s, by the number of the receiving node, for drivers that measure by themselves.
         """
     @property
     def sent(self, /) -> list[tuple[int, float | None]]:
@@ -5908,13 +5910,13 @@ class SurveyFlowSights:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
 class SurveyFlowTask:
     """
-    What one node does in one step of a pattern, all of it at the same time. What it leaves for
+    The task of one node in one step of a pattern, all of it at the same time. What it leaves for
     another on the exchange lies under keys that end in `/to/` and the other's number.
     """
     def __eq__(self, value: object, /) -> bool: ...
@@ -5925,7 +5927,7 @@ class SurveyFlowTask:
     @staticmethod
     def from_json(text: "str") -> SurveyFlowTask:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -5956,7 +5958,7 @@ class SurveyFlowTask:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -5983,7 +5985,7 @@ class SurveyNode:
     @staticmethod
     def from_json(text: "str") -> SurveyNode:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6024,7 +6026,7 @@ class SurveyNode:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6054,7 +6056,7 @@ class SurveyNodeState:
     @staticmethod
     def from_json(text: "str") -> SurveyNodeState:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6085,7 +6087,7 @@ class SurveyNodeState:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6136,7 +6138,7 @@ class SurveyOptions:
     @staticmethod
     def from_json(text: "str") -> SurveyOptions:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6162,7 +6164,7 @@ class SurveyOptions:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6185,7 +6187,7 @@ class SurveyPlan:
         """
     def answers(self, /, node: "int") -> bool:
         """
-        Whether the node still answers, to current knowledge.
+        Returns whether the node still answers, to current knowledge.
         """
     @property
     def attempt(self, /) -> int:
@@ -6199,13 +6201,14 @@ class SurveyPlan:
         """
     def next(self, /) -> list[tuple[int, int]] | None:
         """
-        The pairs of node numbers to measure next, all at the same time; None when it is over.
+        Returns the pairs of node numbers to measure next, all at the same time; None when it is
+        over.
         """
     def next_flows(self, /, name: "str") -> list[SurveyFlowTask] | None:
         """
-        When the pairs are over: what nodes do next, all at the same time, to carry out the patterns
-        that the options name; a task for each node that takes part, for `survey_flows` there. None
-        when all were carried out. name: of the survey.
+        Returns, when the pairs are over, what nodes do next, all at the same time, to carry out the
+        patterns that the options name; a task for each node that takes part, for `survey_flows`
+        there. None when all were carried out. name: of the survey.
         """
     @property
     def nodes(self, /) -> list[SurveyNode]:
@@ -6214,11 +6217,12 @@ class SurveyPlan:
         """
     def progress(self, /, *, elapsed_s: "float" = 0.0) -> SurveyProgress:
         """
-        How far the survey is. elapsed_s: seconds since its start, which only the caller knows.
+        Returns how far the survey is. elapsed_s: seconds since its start, which only the caller
+        knows.
         """
     def rails_of(self, /, pair: "tuple[int, int]") -> int:
         """
-        Rails that a pair is measured on: as many as both nodes have.
+        Returns rails that a pair is measured on: as many as both nodes have.
         """
     def record(self, /, pair: "tuple[int, int]", low: "PairSight | None", high: "PairSight | None", *, after_s: "float" = 0.0) -> None:
         """
@@ -6234,7 +6238,7 @@ class SurveyPlan:
         """
     def report(self, /, *, elapsed_s: "float" = 0.0, finished_unix_s: "int | None" = None) -> SurveyReport:
         """
-        What is known so far. The plan has no clock: elapsed_s is how long it took, and
+        Returns what is known so far. The plan has no clock: elapsed_s is how long it took, and
         finished_unix_s when it ended, in seconds since 1970 (`time.time()`).
         """
     @property
@@ -6272,7 +6276,7 @@ class SurveyProgress:
     @staticmethod
     def from_json(text: "str") -> SurveyProgress:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6298,7 +6302,7 @@ class SurveyProgress:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6331,8 +6335,8 @@ class SurveyReport:
         """
     def compare(self, /, earlier: "SurveyReport") -> SurveyComparison:
         """
-        What changed since an earlier report: findings, nodes, and median rates that moved by more
-        than either survey could distinguish from its noise.
+        Returns what changed since an earlier report: findings, nodes, and median rates that moved
+        by more than either survey could distinguish from its noise.
         """
     @property
     def detectable_percent(self, /) -> float | None:
@@ -6351,10 +6355,10 @@ class SurveyReport:
         """
     def drain_commands(self, /, scheduler: "choices.Scheduler") -> DrainCommands:
         """
-        The commands with which a scheduler takes out the nodes in `drain`, each with its reason:
-        `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`. Names
-        of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey knows
-        Ray's own ids. Names that the scheduler cannot have are in `left_out`.
+        Returns the commands with which a scheduler takes out the nodes in `drain`, each with its
+        reason: `print()` them, or pass them to a shell. scheduler: `slurm`, `kubernetes` or `ray`.
+        Names of nodes are taken for those of the scheduler, up to a `/` or `#`; on Ray the survey
+        knows Ray's own ids. Names that the scheduler cannot have are in `left_out`.
         """
     @property
     def elapsed_s(self, /) -> float:
@@ -6379,7 +6383,7 @@ class SurveyReport:
     @staticmethod
     def from_json(text: "str") -> SurveyReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6391,8 +6395,8 @@ class SurveyReport:
     @staticmethod
     def history(folder: "str | os.PathLike[str]") -> list[SurveyReport]:
         """
-        The reports in a folder (its files `*.json`), the oldest first. Raises FabricError for the
-        first file that is no report.
+        Returns the reports in a folder (its files `*.json`), the oldest first. Raises FabricError
+        for the first file that is no report.
         """
     @property
     def links_seen(self, /) -> float:
@@ -6402,11 +6406,11 @@ class SurveyReport:
     @staticmethod
     def load(path: "str | os.PathLike[str]") -> SurveyReport:
         """
-        The report that `save` wrote to `path`. Raises FabricError for what is none.
+        Returns the report that `save` wrote to `path`. Raises FabricError for what is none.
         """
     def matrix(self, /) -> list[list[float | None]]:
         """
-        Rates in Gbit/s by sending node, then receiving node; None where there is none.
+        Returns rates in Gbit/s by sending node, then receiving node; None where there is none.
         """
     @property
     def measurements(self, /) -> int:
@@ -6467,7 +6471,7 @@ class SurveyReport:
         """
     def rows(self, /) -> "list[dict[str, typing.Any]]":
         """
-        Every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `concurrency`,
+        Returns every measurement and failure as a dict: `a`, `b`, `rail`, `round`, `concurrency`,
         `latency_us`, `gbps_a_to_b`, `gbps_b_to_a`, `phase`, `code`, `after_s`.
         """
     def save(self, /, path: "str | os.PathLike[str]") -> Path:
@@ -6494,26 +6498,26 @@ class SurveyReport:
         """
     def summaries(self, /) -> list[SurveySummary]:
         """
-        What the report comes to, for each node by number: to tell other processes, each in a size
-        that does not depend on the number of nodes.
+        Returns what the report comes to, for each node by number: to tell other processes, each in
+        a size that does not depend on the number of nodes.
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     def to_openmetrics(self, /) -> str:
         """
-        The report as OpenMetrics text, which Prometheus's textfile collector takes too. What was
-        not measured has no sample.
+        Returns the report as OpenMetrics text, which Prometheus's textfile collector takes too.
+        What was not measured has no sample.
         """
     def to_pandas(self, /) -> "typing.Any":
         """
-        `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises
+        Returns `rows()` as a pandas.DataFrame; numbers that were not measured are NaN. Raises
         MissingExtraError without pandas.
         """
     def to_svg(self, /) -> str:
         """
-        The heatmap as a picture: an SVG document.
+        Returns the heatmap as a picture: an SVG document.
         """
     @property
     def topology_order(self, /) -> list[str] | None:
@@ -6556,7 +6560,7 @@ class SurveyReport:
 @final
 class SurveySummary:
     """
-    What a survey comes to for one node: what ranks other than rank 0 get. Its size does not
+    The result of a survey for one node: what ranks other than rank 0 get. Its size does not
     depend on the number of nodes: of many names and sentences it has the first 8, and long ones
     end with `…`.
     """
@@ -6594,7 +6598,7 @@ class SurveySummary:
     @staticmethod
     def from_json(text: "str") -> SurveySummary:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6645,13 +6649,13 @@ class SurveySummary:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
 class SurveyThresholds:
     """
-    When a difference counts. Shares are from 0 to 1; the defaults have the detection rates of
+    The limits from which a difference counts. Shares are from 0 to 1; the defaults have the detection rates of
     docs/survey-statistics.md.
 
     loss: least loss of bandwidth, as a share of the cluster's median (above 0, below 1); a
@@ -6679,7 +6683,7 @@ class SurveyThresholds:
     @staticmethod
     def from_json(text: "str") -> SurveyThresholds:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6710,7 +6714,7 @@ class SurveyThresholds:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def z(self, /) -> float:
@@ -6738,7 +6742,7 @@ class Topology:
     @staticmethod
     def from_json(text: "str") -> Topology:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6749,8 +6753,8 @@ class Topology:
         """
     def hostfile(self, /, slots: "int | None" = None) -> str:
         """
-        One private address per line in rank order, as mpirun's hostfile; with slots as Open MPI
-        writes them.
+        Returns one private address per line in rank order, as mpirun's hostfile; with slots as Open
+        MPI writes them.
         """
     @property
     def name(self, /) -> str:
@@ -6769,7 +6773,7 @@ class Topology:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6795,7 +6799,7 @@ class Uverbs:
     @staticmethod
     def from_json(text: "str") -> Uverbs:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6816,7 +6820,7 @@ class Uverbs:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6849,7 +6853,7 @@ class VerifyReport:
     @staticmethod
     def from_json(text: "str") -> VerifyReport:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6875,7 +6879,7 @@ class VerifyReport:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
 
 @final
@@ -6905,7 +6909,7 @@ class Volume:
     @staticmethod
     def from_json(text: "str") -> Volume:
         """
-        The value that `to_json` gave.
+        Returns the value that `to_json` gave.
 
         text: the JSON. Raises ArgumentValueError for what is none of this class.
         """
@@ -6931,7 +6935,7 @@ class Volume:
         """
     def to_json(self, /) -> str:
         """
-        The value as JSON.
+        Returns the value as JSON.
         """
     @property
     def volume_type(self, /) -> str:
@@ -6946,7 +6950,7 @@ def _fabric_ask(*, library: "str | os.PathLike[str] | None" = None, provider: "s
 
 def _fabric_child() -> None:
     """
-    What a child runs; it exits the process. Not for callers.
+    Runs what a child runs; it exits the process. Not for callers.
     """
 
 def _stop_calls() -> None:
@@ -6958,12 +6962,12 @@ def _stop_calls() -> None:
 
 def _survey_options(options: "SurveyOptions | None", *, mode: "choices.SurveyMode", seed: "int", labels: "Sequence[str] | None", expected_gbps: "float | None", expected_rail_gbps: "float | None") -> SurveyOptions:
     """
-    Options given whole, or the settings that callers may give as keywords instead.
+    Returns options given whole, or the settings that callers may give as keywords instead.
     """
 
 def advise_nccl_environment(environment: "dict[str, str]", *, instance_type: "str | None" = None, efa_count: "int | None" = None, gpu_count: "int | None" = None, has_rdma: "bool | None" = None, libfabric_version: "str | None" = None, plugin_version: "str | None" = None, plugin_path: "str | None" = None, fork_is_safe: "bool | None" = None, require_efa: "bool" = False) -> NcclAdvice:
     """
-    What to set and what to unset for NCCL over EFA, for processes with this environment.
+    Returns what to set and what to unset for NCCL over EFA, for processes with this environment.
 
     environment: the variables, by name. What is known of the machine, each None where it is not:
     instance_type; efa_count, gpu_count: how many EFA interfaces and GPUs; has_rdma: whether its
@@ -6990,9 +6994,10 @@ def answer_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exch
 
 def check(document: "str", *, catalog: "Catalog | None" = None) -> DocumentReport:
     """
-    What is wrong with the EFA part of a document that exists: a Ray cluster YAML, Kubernetes
-    manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or Terraform
-    JSON, as text. catalog: the instance types to check against; the bundled ones when None.
+    Returns what is wrong with the EFA part of a document that exists: a Ray cluster YAML,
+    Kubernetes manifests, a CloudFormation template, a launch template, an eksctl ClusterConfig or
+    Terraform JSON, as text. catalog: the instance types to check against; the bundled ones when
+    None.
 
     Raises HandoffError for text of no such format, and for text beyond what is read: larger than
     32 MiB, nested deeper than 128 levels, or with aliases or functions that expand to much more.
@@ -7037,17 +7042,17 @@ def doctor_async(*, root: "str" = "/", instance_type: "str | None" = None, deadl
 
 def doctor_checks() -> list[tuple[str, str]]:
     """
-    The id and the question of every check of the doctor, in order of the decision.
+    Returns the id and the question of every check of the doctor, in order of the decision.
     """
 
 def error_codes() -> list[str]:
     """
-    Every code that an error of this package can have.
+    Returns every code that an error of this package can have.
     """
 
 def instance_type_table(types: "Sequence[InstanceType]") -> Table:
     """
-    A table of `types`: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
+    Returns a table of `types`: vCPUs, cores, memory in GiB, EFA interfaces, network cards, Gbps.
     A str that terminals and notebooks show as a table.
     """
 
@@ -7082,8 +7087,8 @@ def measure_through_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exc
 
 def node(root: "str | os.PathLike[str]" = ...) -> Node:
     """
-    The inventory of a machine: this one (root: `/`), or one in a directory with a copy of its
-    files.
+    Returns the inventory of a machine: this one (root: `/`), or one in a directory with a copy of
+    its files.
 
     What cannot be read is None; there is no error.
     """
@@ -7110,15 +7115,15 @@ def probe_rails_async(rails: "Sequence[Rail]", node: "Node", *, sizes: "Sequence
 
 def rails(node: "Node", *, library: "Library | None" = None) -> list[Rail]:
     """
-    The rails of a machine: every device that libfabric offers as `efa`, with what the inventory
-    (node) knows of it.
+    Returns the rails of a machine: every device that libfabric offers as `efa`, with what the
+    inventory (node) knows of it.
 
     library: the libfabric to use; the first that `fabric.Library()` finds when None.
     """
 
 def read_fabric_log(log: "str | bytes") -> FabricLog:
     """
-    Reads a log of libfabric: what is no line of libfabric is passed over, except the messages that
+    A reader of a log of libfabric: what is no line of libfabric is passed over, except the messages that
     the efa provider prints bare before it aborts the process.
 
     log: the text or its bytes. Raises nothing for any text.
@@ -7145,13 +7150,13 @@ def run_rank(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name:
 
 def run_rank_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", node: "SurveyNode", pair: "PairOptions", *, rank: "int", world_size: "int", mode: "choices.SurveyMode" = "full", seed: "int" = 0, labels: "Sequence[str] | None" = None, expected_gbps: "float | None" = None, expected_rail_gbps: "float | None" = None, join_deadline_s: "float" = 120.0, round_deadline_s: "float" = 30.0, progress: "collections.abc.Callable[[SurveyProgress], object] | None" = None, library: "Library | None" = None, options: "SurveyOptions | None" = None) -> "collections.abc.Awaitable[SurveyReport | SurveySummary]":
     """
-    As `run_rank`, as an awaitable.
+    Does the same as `run_rank`, as an awaitable.
     """
 
 def simulated_rails(node: "Node", provider: "str") -> list[Rail]:
     """
-    One rail for every EFA device of a machine (node), over a provider that stands in for `efa`,
-    such as `tcp`. All rails then share one network.
+    Returns one rail for every EFA device of a machine (node), over a provider that stands in for
+    `efa`, such as `tcp`. All rails then share one network.
     """
 
 def survey_flows(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask", options: "PairOptions", *, library: "Library | None" = None) -> SurveyFlowSights:
@@ -7165,7 +7170,7 @@ def survey_flows(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", t
 
 def survey_flows_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", task: "SurveyFlowTask", options: "PairOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[SurveyFlowSights]":
     """
-    As `survey_flows`, as an awaitable.
+    Does the same as `survey_flows`, as an awaitable.
     """
 
 def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None) -> PairSight:
@@ -7179,5 +7184,5 @@ def survey_pair(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", na
 
 def survey_pair_async(exchange: "str | os.PathLike[str] | efa_sdk.fabric.Exchange", name: "str", side: "choices.Side", options: "PairOptions", *, library: "Library | None" = None) -> "collections.abc.Awaitable[PairSight]":
     """
-    As `survey_pair`, as an awaitable.
+    Does the same as `survey_pair`, as an awaitable.
     """
