@@ -31,6 +31,7 @@ def stand_in(_stand_in_server: StandIn) -> StandIn:
 #: Files that come first: those whose tests stay together for a minute, and the largest one.
 _FIRST = (
     "test_survey_ray.py",
+    "test_survey_ranks_on_hosts.py",
     "test_fault_matrix.py",
     "test_notebook.py",
     "test_survey_torch.py",
@@ -44,6 +45,7 @@ _TOGETHER = {
     "test_call_counts.py",
     "test_hosts.py",
     "test_notebook.py",
+    "test_survey_ranks_on_hosts.py",
     "test_survey_ray.py",
     "test_survey_torch.py",
     "test_typing.py",

@@ -14,10 +14,14 @@ import pytest
 from efa_sdk.survey import SurveyReport
 from hosts import Hosts, require_hosts, wait_until
 
+# One network of hosts for all of them.
+pytestmark = pytest.mark.xdist_group("ranks on hosts")
+
 PORT = 7777
 PROG = "python -m efa_sdk.survey"
-#: Few rounds, and no suspects but what fails.
-QUICK = "--mode=ring --loss=0.5 --latency-excess=1000 --link-latency-excess=1000 "
+#: No suspects but what fails, however busy this machine is; and few rounds.
+NO_SUSPECTS = "--loss=0.5 --latency-excess=1000 --link-latency-excess=1000"
+QUICK = f"--mode=ring {NO_SUSPECTS} "
 #: For what is to end by itself, on a machine that is busy.
 DEADLINE_S = 240
 
@@ -83,9 +87,8 @@ def read(rank_0: Ended) -> SurveyReport:
     return report
 
 
-@pytest.mark.alone
 def test_lost_large_packets_are_no_dead_node(hosts: Hosts, token: pathlib.Path) -> None:
-    options = "--test-budget-s=0.05 --round-deadline-s=4"
+    options = f"{NO_SUSPECTS} --test-budget-s=0.05 --round-deadline-s=8"
     with hosts.without_large_packets(3, above_bytes=1000, except_port=PORT):
         ranks = [start(hosts, number, token, options) for number in range(hosts.count)]
         rank_0, *others = [ended(rank) for rank in ranks]
@@ -103,11 +106,10 @@ def test_lost_large_packets_are_no_dead_node(hosts: Hosts, token: pathlib.Path) 
     assert all("host-4" in (row["a"], row["b"]) for row in failed)
 
 
-@pytest.mark.alone
 def test_a_cut_of_the_rendezvous_host_is_held_against_nobody(
     hosts: Hosts, token: pathlib.Path
 ) -> None:
-    options = QUICK + "--test-budget-s=0.3 --round-deadline-s=9"
+    options = QUICK + "--test-budget-s=0.3 --round-deadline-s=20"
     ranks = [start(hosts, number, token, options) for number in range(hosts.count)]
     wait_for_a_round(ranks[0])
     with hosts.unplugged(0):
@@ -143,8 +145,7 @@ def test_ranks_end_soon_after_the_rendezvous_host_falls_silent(
 
 @pytest.mark.alone
 def test_a_trunk_that_pairs_do_not_show_breaks_the_ring(hosts: Hosts, token: pathlib.Path) -> None:
-    options = "--test-budget-s=0.4 --round-deadline-s=20 --loss=0.5 --latency-excess=1000 "
-    options += "--link-latency-excess=1000 --collectives ring"
+    options = f"--test-budget-s=0.4 --round-deadline-s=20 {NO_SUSPECTS} --collectives ring"
     # Two pairs of five hosts at a time have room, all five hosts at once have half of theirs.
     with hosts.sharing(total_mbit=360):
         ranks = [start(hosts, number, token, options) for number in range(hosts.count)]
@@ -163,13 +164,12 @@ def test_a_trunk_that_pairs_do_not_show_breaks_the_ring(hosts: Hosts, token: pat
     assert "ring of 5 nodes: " in str(report)
 
 
-@pytest.mark.alone
 def test_a_wrong_token_and_a_late_rank_are_errors_of_the_set_up(
     hosts: Hosts, token: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("another secret of some length\n")
-    options = QUICK + "--test-budget-s=0.5 --join-deadline-s=4"
+    options = QUICK + "--test-budget-s=0.5 --join-deadline-s=12"
     ranks = [start(hosts, number, token, options) for number in range(3)]
     refused = ended(start(hosts, 3, wrong, options))
     assert refused.status == 2
@@ -178,7 +178,7 @@ def test_a_wrong_token_and_a_late_rank_are_errors_of_the_set_up(
     wait_for_a_round(ranks[0])
     late = ended(start(hosts, 4, token, options))
     assert late.status == 2
-    assert "rank 4 joined after the 4 s in which ranks join" in late.err
+    assert "rank 4 joined after the 12 s in which ranks join" in late.err
     rank_0, *others = [ended(rank) for rank in ranks]
     report = read(rank_0)
     assert (report.status, report.exit_status) == ("not_surveyed", 2)
