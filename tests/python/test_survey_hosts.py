@@ -32,6 +32,8 @@ OPTIONS: dict[str, Any] = {
     "latency_bytes": 65536,
     "message_bytes": 16384,
     "test_budget_s": 0.3,
+    # What is found is measured again once, not three times: each is a round.
+    "thresholds": {"alone": 1},
     "start_deadline_s": START_DEADLINE_S,
     "round_deadline_s": ROUND_DEADLINE_S,
     # All are one machine: the doctor has nothing to compare.
@@ -161,26 +163,20 @@ def test_one_host_without_the_package(six: Hosts, cluster: RayHosts) -> None:
     assert "take out" not in said
 
 
-def test_one_host_at_40_percent_and_one_link_cut(six: Hosts, cluster: RayHosts, note: Note) -> None:
+def test_a_slow_host_a_cut_link_and_one_10_ms_later(
+    six: Hosts, cluster: RayHosts, note: Note
+) -> None:
     def case() -> None:
-        with six.limited(2, 0.4 * RATE_MBIT), six.cut(1, 4):
+        limited = six.limited(2, 0.4 * RATE_MBIT)
+        with limited, six.cut(1, 4), six.delayed(3, 5, delay_ms=10):
             report = note(cluster.survey(OPTIONS))
         assert not report.healthy
         assert report.slow_nodes == report.drain == ["host-3"], report
         assert report.unreachable_links == [("host-2", "host-5")], report
-        assert report.slow_links == report.unreachable_nodes == [], report
+        assert report.unreachable_nodes == [], report
         assert set(failures(report)) == {("host-2", "host-5")}
-
-    in_three_tries(cluster, case)
-
-
-def test_one_link_10_ms_later(six: Hosts, cluster: RayHosts, note: Note) -> None:
-    def case() -> None:
-        with six.delayed(1, 4, delay_ms=10):
-            report = note(cluster.survey(OPTIONS))
-        # Not always a fault: it may be a warning, with which a report is healthy.
-        assert report.slow_links == [("host-2", "host-5")], report
-        assert report.slow_nodes == report.drain == report.unreachable_links == [], report
+        # Not always a fault: it may be a warning.
+        assert report.slow_links == [("host-4", "host-6")], report
         assert any("more latency" in problem for problem in report.problems), report
 
     in_three_tries(cluster, case)
