@@ -35,9 +35,12 @@ STAGE := tools/stage.sh
 # The bindings have no tests in Rust, and maturin tells pyo3's build script what cargo would not: in a
 # build of the whole workspace, pyo3 would be compiled again, and then again by maturin.
 RUST := --workspace --exclude efa-py
+# efa-core without AWS, and with the fake that is its feature testing: in a folder of its own, so that it
+# is built next to the Python module, whose own crate takes one core for a minute.
+WITHOUT_AWS := --target-dir target/without-aws -p efa-core --no-default-features --features testing
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint compile-and-read lint-rust lint-sources docs workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-python soft-efa-sanitizer soft-efa-fuzz bench soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
+.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint lint-module compile-and-read lint-rust lint-without-aws lint-sources docs workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-wheel test-python soft-efa-sanitizer soft-efa-fuzz bench soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -63,34 +66,45 @@ demo: build
 demo-rust: build
 	$(RUN_QUICKSTART)
 
-check: first-stage lint test-unit
+# What an earlier part has done already, next to others.
+DONE := --no-print-directory --assume-old=setup --assume-old=build --assume-old=test-wheel
+
+check: first-stage compile-and-read
+	$(MAKE) $(DONE) lint-module test-unit
 	@$(STAGE) --last
 
-test: first-stage lint test-unit test-rust test-python
+test: first-stage compile-and-read
+	$(MAKE) $(DONE) lint-module test-unit test-rust test-python
 	@$(STAGE) --last
 	@echo "== all checks passed"
 
 first-stage:
 	@$(STAGE) --first
 
-# The compiler has one core for most of aws-sdk-ec2; pip, which waits for the network, and what reads
-# sources alone have the other.
-lint: compile-and-read build
+lint: compile-and-read
+	$(MAKE) $(DONE) lint-module
+
+lint-module: build
 	@$(STAGE) lints of the module
 	$(PYTHON) tools/generate_catalog.py --check
 	$(PYTHON) tools/generate_stubs.py --check
 	$(PYTHON) -m mypy.stubtest efa_sdk._efa_sdk
 
+# The compiler has one core for most of aws-sdk-ec2; pip, which waits for the network, and what reads
+# sources alone have the other.
 compile-and-read:
 	@$(STAGE) setup, compiling, lints and site
 	tools/setup.sh tests --debian
 	$(MAKE) --jobs=2 --output-sync=target lint-rust lint-sources
+	$(MAKE) --jobs=2 --output-sync=target build lint-without-aws
 
 lint-rust:
 	cargo fmt --check
 	clippy-driver --version
 	cargo build $(RUST) --all-targets
-	cargo build -p efa-core --all-targets --no-default-features --features testing
+
+lint-without-aws:
+	cargo build $(WITHOUT_AWS) --all-targets
 	tools/check_macos.sh
 	cargo package --quiet --workspace --exclude efa-py --exclude efa-soft --no-verify --allow-dirty \
 		--exclude-lockfile --offline
@@ -124,13 +138,18 @@ test-unit: setup build
 test-unit-rust:
 	cargo test $(RUST) --lib
 
+# Files by the mark of their tests: to read all of them takes every process of pytest 8 s.
+MARKED_UNIT = $(shell grep --files-with-matches "mark\.unit" tests/python/test_*.py)
+MARKED_ALONE = $(shell grep --files-with-matches "mark\.alone" tests/python/test_*.py)
+NOT_ALL_UNIT = $(shell grep --files-without-match "^pytestmark = pytest.mark.unit" tests/python/test_*.py)
+
 test-unit-python:
-	$(PYTHON) -m pytest -m unit
+	$(PYTHON) -m pytest -m unit $(MARKED_UNIT)
 
 # What waits for deadlines and what computes, side by side.
 test-rust: setup build
-	@$(STAGE) Rust tests
-	$(MAKE) --jobs=2 --output-sync=target test-rust-programs test-rust-rest
+	@$(STAGE) Rust tests, and the wheel for the Python tests
+	$(MAKE) --jobs=3 --output-sync=target test-wheel test-rust-programs test-rust-rest
 
 test-rust-programs:
 	$(PYTHON) tools/run_test_programs.py $(RUST) --tests --examples
@@ -140,24 +159,24 @@ CARGO_DOC := env -u MAKEFLAGS cargo
 # efa-core a second time: without AWS, and with the fake that is the feature testing.
 test-rust-rest:
 	$(CARGO_DOC) test $(RUST) --doc
-	cargo test -p efa-core --no-default-features --features testing --lib --examples \
-		--test fake --test fault_campaign
-	$(CARGO_DOC) test -p efa-core --no-default-features --features testing --doc
+	cargo test $(WITHOUT_AWS) --lib --examples --test fake --test fault_campaign
+	$(CARGO_DOC) test $(WITHOUT_AWS) --doc
 	cargo test -p efa-core --features testing --test scenarios
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
 	cargo run --quiet --example fabric_probe -- loopback tcp
 	RUSTDOCFLAGS="-D warnings" $(CARGO_DOC) doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
-test-python: setup build
-	@$(STAGE) wheel
+test-wheel:
 	rm -rf target/test-wheel
 	maturin build --profile dev --out target/test-wheel
+
+test-python: setup build test-wheel
 	@$(STAGE) Python tests side by side
 	EFA_WHEEL=$$(ls $(CURDIR)/target/test-wheel/*.whl) $(PYTHON) -m pytest -m "not alone and not unit" \
-		--numprocesses 6 --dist loadgroup --no-loadscope-reorder
+		--numprocesses 6 --dist loadgroup --no-loadscope-reorder $(NOT_ALL_UNIT)
 	@$(STAGE) Python tests alone
-	$(PYTHON) -m pytest -m alone
+	$(PYTHON) -m pytest -m alone $(MARKED_ALONE)
 
 # What users get compared with its peers: docs/benchmarks.md. WHEEL=FILE measures another wheel than that of this
 # checkout. Extra arguments: make bench BENCH="--only importing live_catalog"

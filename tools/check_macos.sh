@@ -9,4 +9,5 @@ if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
     echo "SKIPPED the check for macOS: rustup target add $target"
     exit 0
 fi
-cargo check --target "$target" -p efa-core --no-default-features -p efa-fabric
+# In a folder of its own: cargo would wait for other builds.
+cargo check --target-dir target/macos --target "$target" -p efa-core --no-default-features -p efa-fabric
