@@ -216,43 +216,6 @@ def test_the_command_line_shows_it_on_a_terminal(tmp_path: pathlib.Path) -> None
     assert re.fullmatch(r"\r\|#{20}\| round 1 of 1, 1 pairs, \d+ s\r\n", text), text
 
 
-RAY = """
-import os
-os.environ.update(
-    RAY_USAGE_STATS_ENABLED="0",
-    RAY_USAGE_STATS_REPORT_URL="http://127.0.0.1:9/",
-    RAY_AUTH_MODE="disabled",
-)
-import sys
-import efa_sdk, ray
-from ray.cluster_utils import Cluster
-stderr, sys.stderr = sys.stderr, open(os.devnull, "w")
-cluster = Cluster()
-for _ in range(2):
-    cluster.add_node(num_cpus=1, object_store_memory=80_000_000, include_dashboard=False)
-ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-cluster.wait_for_nodes()
-sys.stderr = stderr
-quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02, "round_deadline_s": 120}
-efa_sdk.ray.survey(**quick)
-efa_sdk.ray.survey(**quick, progress=False)
-reported = []
-efa_sdk.ray.survey(**quick, progress=reported.append)
-assert [state.rounds for state in reported] == [1], reported
-sys.stderr = open(os.devnull, "w")
-ray.shutdown()
-cluster.shutdown()
-"""
-
-
-def test_a_ray_survey_on_a_terminal() -> None:
-    pytest.importorskip("ray", reason="Ray is not installed")
-    text = on_terminal([sys.executable, "-c", RAY])
-    # Ray's own processes may write there too; of efa-sdk there is one line, of the first survey.
-    assert text.count("starting 2 actors") == 1, text
-    assert re.search(r"\r\|#{20}\| round 1 of 1, 1 pairs, \d+ s *\r\n", text), text
-
-
 def on_terminal(command: list[str], columns: int = 120) -> str:
     """What the command shows on a terminal of this width as its standard error."""
     main, terminal = pty.openpty()

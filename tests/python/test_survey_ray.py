@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from efa_sdk.survey import NodeInspection, SurveyOptions, SurveyProgress, Survey
 from hosts import wait_until
 from support import Cloud
 from survey_actors import assert_gone, survey_actors
+from test_progress import on_terminal
 
 # Before Ray is imported: no usage reports, no token in the home directory, and workers that do not
 # give way to other tests. At Ray's nice 15 six busy processes starve them past every deadline.
@@ -455,3 +457,27 @@ def test_a_driver_that_left_its_cluster_joins_no_other(cluster: Any) -> None:
     command = [sys.executable, "-c", LOST, cluster.address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1:] == ["joined False"], done.stdout + done.stderr
+
+
+ON_A_TERMINAL = """
+import os, sys
+import ray, efa_sdk
+stderr, sys.stderr = sys.stderr, open(os.devnull, "w")
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="error")
+sys.stderr = stderr
+quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02, "round_deadline_s": 120}
+efa_sdk.ray.survey(**quick)
+efa_sdk.ray.survey(**quick, progress=False)
+reported = []
+efa_sdk.ray.survey(**quick, progress=reported.append)
+assert [state.rounds for state in reported] == [1, 2, 3], reported
+sys.stderr = open(os.devnull, "w")
+ray.shutdown()
+"""
+
+
+def test_the_progress_on_a_terminal(cluster: Any) -> None:
+    text = on_terminal([sys.executable, "-c", ON_A_TERMINAL, cluster.address])
+    # Ray's own processes may write there too; of efa-sdk there is one line, of the first survey.
+    assert text.count("starting 3 actors") == 1, text
+    assert re.search(r"\r\|#{20}\| round 3 of 3, 3 pairs, \d+ s *\r\n", text), text
