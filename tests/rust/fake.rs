@@ -1,29 +1,29 @@
 //! The verbs over the AWS in memory, and that AWS's own rules.
 #![allow(clippy::unwrap_used)] // a failed set-up is a failed test
 
+mod expiry;
 mod ipv6;
 mod launch_templates;
+mod own_fake;
+mod preflights;
 mod purchase;
 mod reservations;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use efa_core::account::Account;
 use efa_core::clock::Clock;
-use efa_core::ec2::{CapacityReservation, Ec2, Filter, Instance, InstanceState, Tags};
+use efa_core::ec2::{CapacityReservation, Ec2, InstanceState, Tags};
 use efa_core::error::Code;
 use efa_core::iam::Iam;
 use efa_core::layout::PublicIp;
 use efa_core::provision::{Cancel, Shrink};
 use efa_core::run_command::NodeStatus;
 use efa_core::spec::{
-    Bootstrap, Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
-    SecurityGroupChoice, Selector,
+    Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice, SecurityGroupChoice,
+    Selector,
 };
-use efa_core::ssm::Ssm;
-use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws, Fault, async_trait, refusal};
-use efa_core::{Client, ClusterSpec, Result, preflight, run_command};
+use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws};
+use efa_core::{ClusterSpec, preflight, run_command};
 
 const SMALL: &str = "c5n.18xlarge";
 
@@ -412,88 +412,6 @@ async fn reservations_have_room_where_zones_have_none() {
     assert!(runs_in("cr-2"));
 }
 
-/// A fake of a user: as long as what it needs.
-#[derive(Debug)]
-struct Mine;
-
-#[async_trait]
-impl Ec2 for Mine {
-    fn region(&self) -> &str {
-        "eu-west-1"
-    }
-
-    async fn describe_instances(&self, _: &[Filter]) -> Result<Vec<Instance>> {
-        let message = "You are not authorized to perform this operation.";
-        Err(refusal(
-            Call::DescribeInstances,
-            "UnauthorizedOperation",
-            message,
-        ))
-    }
-}
-
-impl Iam for Mine {}
-impl Ssm for Mine {}
-impl Account for Mine {}
-
-#[tokio::test]
-async fn a_fake_of_ones_own_implements_what_it_needs() {
-    let client = Client::new(Arc::new(Mine));
-    let error = client.describe("train").await.unwrap_err();
-    assert_eq!(error.ec2_code(), Some("UnauthorizedOperation"));
-    assert!(error.cure().is_some());
-    let spec = ClusterSpec::new("train", SMALL, 2, "subnet-00000001", "ami-00000001");
-    let error = client.plan(&spec).await.unwrap_err();
-    assert_eq!(error.code(), Code::Ec2NotImplemented);
-    let text = "this AWS does not implement GetCallerIdentity";
-    assert_eq!(error.message(), text);
-    assert!(!error.is_retryable() && !error.may_have_changed_aws());
-}
-
-#[tokio::test]
-async fn failures_come_on_order_and_are_logged() {
-    let aws = Failing::new(FakeAws::new());
-    let client = aws.client();
-    let plan = client
-        .plan(&aws.inner().spec("train", SMALL, 2))
-        .await
-        .unwrap();
-    aws.reset();
-    aws.fail(
-        Call::CreatePlacementGroup,
-        1,
-        Fault::refused("UnauthorizedOperation"),
-    );
-    let error = client.apply(&plan).await.unwrap_err();
-    assert_eq!(error.ec2_code(), Some("UnauthorizedOperation"));
-    assert_eq!(error.context_value("action"), Some("CreatePlacementGroup"));
-    assert!(error.cure().unwrap().contains("IAM policy"));
-    assert_eq!((aws.struck(), aws.count(Call::CreateSecurityGroup)), (1, 1));
-    let changing: Vec<Call> = aws
-        .sent()
-        .into_iter()
-        .filter(|call| call.changes())
-        .collect();
-    assert_eq!(changing.last(), Some(&Call::CreatePlacementGroup));
-    assert_eq!(
-        error.leftovers().len(),
-        1,
-        "the security group was looked up"
-    );
-
-    let seen = Arc::new(Mutex::new(0));
-    let counted = seen.clone();
-    aws.fail_when(move |sent| {
-        *counted.lock().unwrap() += 1;
-        (sent.call == Call::RunInstances).then_some(Fault::Throttled)
-    });
-    let error = client.apply(&plan).await.unwrap_err();
-    assert!(error.is_retryable() && error.context_value("took_effect") == Some("no"));
-    assert!(*seen.lock().unwrap() > 5);
-    aws.reset();
-    assert_eq!(client.apply(&plan).await.unwrap().instances.len(), 2);
-}
-
 #[tokio::test]
 async fn an_elastic_ip_that_ec2_does_not_list_yet_is_allocated_once() {
     let aws = Failing::new(FakeAws::new());
@@ -553,238 +471,6 @@ async fn instances_that_end_late_may_be_fewer_than_asked_for() {
     let plan = client.plan(&spec).await.unwrap();
     aws.end_after_launch("", "Server.InsufficientInstanceCapacity: none", 1);
     assert_eq!(client.apply(&plan).await.unwrap().instances.len(), 3);
-}
-
-#[tokio::test]
-async fn a_cluster_that_expires_says_when_and_is_extended() {
-    let aws = FakeAws::new();
-    let client = aws.client();
-    let mut spec = aws.spec("train", SMALL, 2);
-    spec.expires_after = Some(Duration::from_secs(3600));
-    let plan = client.plan(&spec).await.unwrap();
-    assert_eq!(plan.expires_at(), Some("2026-11-30T13:00:00Z"));
-    assert!(
-        plan.to_string()
-            .contains("expires at     2026-11-30T13:00:00Z")
-    );
-    assert!(plan.to_cli().contains("InstanceInitiatedShutdownBehavior"));
-    let policy = plan.caller_policy();
-    assert!(policy.contains("efa-sdk:expires-at"), "{policy}");
-    let stored = efa_core::Plan::from_json(&plan.to_json()).unwrap();
-    assert_eq!(stored, plan);
-
-    let cluster = client.apply(&plan).await.unwrap();
-    assert_eq!(cluster.expires_at(), plan.expires_at());
-    aws.clock().advance(Duration::from_secs(3000));
-    let cluster = client.extend("train", Duration::from_secs(7200)).await;
-    let cluster = cluster.unwrap();
-    let at = cluster.expires_at();
-    // `apply` waited for some seconds.
-    assert!(at.unwrap().starts_with("2026-11-30T14:50:"), "{at:?}");
-    let [summary] = client.clusters().await.unwrap().try_into().unwrap();
-    assert_eq!(summary.expires_at.as_deref(), at);
-    assert!(summary.to_string().contains("expires at 2026-11-30T14:50:"));
-    assert!(client.verify("train").await.unwrap().is_as_planned());
-
-    // Its plan's own time has passed: nothing is launched, so that nothing is refused.
-    aws.clock().advance(Duration::from_secs(3600));
-    assert_eq!(client.apply(&plan).await.unwrap().expires_at(), at);
-    let id = aws.instances()[0].instance_id.clone();
-    let cluster = client.replace("train", &[id]).await.unwrap();
-    let of_all = |i: &Instance| i.tags.get("efa-sdk:expires-at").map(String::as_str) == at;
-    assert!(cluster.instances.iter().all(of_all), "{cluster}");
-
-    client.destroy("train").await.unwrap();
-    let error = client.apply(&plan).await.unwrap_err();
-    assert_eq!(error.code(), Code::PlanConflict);
-    assert_eq!(error.context_value("field"), Some("expires_after"));
-    assert!(aws.resources().is_empty(), "{error}");
-}
-
-#[tokio::test]
-async fn what_cannot_expire_is_refused() {
-    let aws = FakeAws::new();
-    let client = aws.client();
-    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
-    type Change = fn(&mut ClusterSpec);
-    let changes: [(&str, Change); 4] = [
-        ("expires_after", |s| {
-            s.expires_after = Some(Duration::from_secs(599))
-        }),
-        ("expires_after", |s| {
-            s.expires_after = Some(Duration::from_millis(3_600_500))
-        }),
-        ("expires_after", |s| {
-            s.user_data = Some("#!/bin/sh".to_owned())
-        }),
-        ("metadata_tags", |s| {
-            s.tags
-                .insert("karpenter.sh/discovery".to_owned(), "prod".to_owned());
-        }),
-    ];
-    for (field, change) in changes {
-        let mut spec = aws.spec("train", SMALL, 1);
-        spec.expires_after = hours(1);
-        change(&mut spec);
-        let error = client.plan(&spec).await.unwrap_err();
-        assert_eq!(error.context_value("field"), Some(field), "{error}");
-        assert!(error.cure().is_some() && error.context_value("limit").is_some());
-    }
-
-    let lasting = client.plan(&aws.spec("train", SMALL, 1)).await.unwrap();
-    client.apply(&lasting).await.unwrap();
-    let error = client.extend("train", Duration::from_secs(3600)).await;
-    let error = error.unwrap_err();
-    assert_eq!(error.code(), Code::PlanConflict, "{error}");
-    let error = client.extend("none", Duration::from_secs(3600)).await;
-    assert_eq!(error.unwrap_err().code(), Code::VerifyClusterNotFound);
-}
-
-#[tokio::test]
-async fn a_cluster_expires_before_its_capacity_block_ends() {
-    let aws = FakeAws::new();
-    let client = aws.client();
-    let mut spec = aws.spec("train", "p5.48xlarge", 1);
-    spec.capacity = Capacity::Reservation("cr-1".to_owned());
-    let mut block = reservation("cr-1", 2);
-    "capacity-block".clone_into(&mut block.reservation_type);
-    "p5.48xlarge".clone_into(&mut block.instance_type);
-    block.end_date = Some("2026-12-01T11:30:00Z".to_owned());
-    aws.add_reservation(block);
-    spec.expires_after = Some(Duration::from_secs(24 * 3600));
-    let error = client.plan(&spec).await.unwrap_err();
-    assert_eq!(error.code(), Code::PlanConflict);
-    assert_eq!(error.context_value("limit"), Some("2026-12-01T11:30:00Z"));
-    spec.expires_after = Some(Duration::from_secs(23 * 3600));
-    let plan = client.plan(&spec).await.unwrap();
-    client.apply(&plan).await.unwrap();
-    let error = client.extend("train", Duration::from_secs(24 * 3600)).await;
-    assert_eq!(
-        error.unwrap_err().context_value("limit"),
-        Some("2026-12-01T11:30:00Z")
-    );
-}
-
-fn check<'a>(report: &'a preflight::Report, name: &str) -> &'a preflight::Check {
-    report
-        .checks
-        .iter()
-        .find(|check| check.name == name)
-        .unwrap()
-}
-
-#[tokio::test]
-async fn a_key_pair_is_looked_up_before_anything_is_made() {
-    let aws = FakeAws::new();
-    let client = aws.client();
-    let mut spec = aws.spec("train", SMALL, 2);
-    spec.key_name = Some("nope".to_owned());
-    let error = client.plan(&spec).await.unwrap_err();
-    assert_eq!(error.code(), Code::PlanResourceNotFound);
-    assert_eq!(error.context_value("field"), Some("key_name"));
-    aws.add_key_pair("nope");
-    let plan = client.plan(&spec).await.unwrap();
-    let report = client.preflight(&plan).await.unwrap();
-    assert_eq!(check(&report, "key_pair").status, preflight::Status::Passed);
-    assert!(report.is_ready() && aws.resources().is_empty(), "{report}");
-}
-
-#[tokio::test]
-async fn nodes_that_install_need_a_way_out() {
-    let aws = FakeAws::new();
-    let client = aws.client();
-    let mut spec = aws.spec("train", "p5.48xlarge", 2);
-    spec.instance_profile = InstanceProfileChoice::Make(InstanceRole::default());
-    let plan = client.plan(&spec).await.unwrap();
-    assert!(client.preflight(&plan).await.unwrap().is_ready());
-    assert!(!plan.warnings().join(" ").contains("NAT gateway"), "{plan}");
-
-    for (target, status) in [
-        (None, preflight::Status::Failed),
-        // 33 interfaces get no public address, so a public subnet is none.
-        (Some("igw-0123456789abcdef0"), preflight::Status::Failed),
-        (Some("tgw-0123456789abcdef0"), preflight::Status::Unknown),
-    ] {
-        aws.set_default_route(target);
-        let plan = client.plan(&spec).await.unwrap();
-        let report = client.preflight(&plan).await.unwrap();
-        assert_eq!(check(&report, "way_out").status, status, "{report}");
-        assert!(!report.is_ready());
-        let warned = plan.warnings().join(" ").contains("NAT gateway");
-        assert_eq!(warned, status == preflight::Status::Failed, "{plan}");
-    }
-    aws.set_default_route(None);
-    for service in ["ssm", "ssmmessages"] {
-        aws.add_vpc_endpoint(&format!("com.amazonaws.us-east-1.{service}"));
-    }
-    assert!(client.preflight(&plan).await.unwrap().is_ready());
-    spec.bootstrap = Some(Bootstrap::default());
-    let plan = client.plan(&spec).await.unwrap();
-    let report = client.preflight(&plan).await.unwrap();
-    let way = check(&report, "way_out");
-    assert_eq!(way.status, preflight::Status::Failed, "{report}");
-    assert!(way.detail.contains("can download nothing"), "{report}");
-}
-
-#[tokio::test]
-async fn quotas_of_interfaces_and_storage_are_counted() {
-    let aws = FakeAws::new();
-    let client = aws.client();
-    let report = async |instance_type: &str, count: u32, size: Option<u32>| {
-        let mut spec = aws.spec("train", instance_type, count);
-        spec.volume_size_gib = size;
-        client
-            .preflight(&client.plan(&spec).await.unwrap())
-            .await
-            .unwrap()
-    };
-    let many = report("p5.48xlarge", 160, Some(100)).await;
-    let interfaces = check(&many, "interface_quota");
-    assert_eq!(interfaces.status, preflight::Status::Failed);
-    assert!(interfaces.detail.contains("5280"), "{many}");
-    assert!(interfaces.detail.contains("5000 allowed"), "{many}");
-    assert_eq!(
-        check(&many, "volume_quota").status,
-        preflight::Status::Passed
-    );
-
-    let large = report(SMALL, 300, Some(200)).await;
-    let storage = check(&large, "volume_quota");
-    assert_eq!(storage.status, preflight::Status::Failed);
-    assert!(storage.detail.contains("58.6 TiB"), "{large}");
-    assert!(storage.detail.contains("50 allowed"), "{large}");
-    assert!(report(SMALL, 100, None).await.is_ready());
-}
-
-#[tokio::test]
-async fn what_could_not_be_looked_at_is_not_ready() {
-    let aws = Failing::new(FakeAws::new());
-    let client = aws.client();
-    let plan = client
-        .plan(&aws.inner().spec("train", SMALL, 2))
-        .await
-        .unwrap();
-    aws.reset();
-    aws.fail(
-        Call::GetServiceQuota,
-        1,
-        Fault::refused("AccessDeniedException"),
-    );
-    let report = client.preflight(&plan).await.unwrap();
-    assert_eq!(report.verdict(), preflight::Verdict::Partial);
-    assert_eq!(report.unchecked(), ["vcpu_quota"], "{report}");
-    assert!(!report.is_ready());
-    let first = report.to_string();
-    assert!(first.starts_with("preflight of 'train': partial; not checked: vcpu_quota\n"));
-
-    let mut with_key = aws.inner().spec("train", SMALL, 2);
-    with_key.volume.kms_key_id = Some("alias/train".to_owned());
-    let plan = client.plan(&with_key).await.unwrap();
-    let report = client.preflight(&plan).await.unwrap();
-    assert_eq!(report.unchecked(), ["volume_keys"], "{report}");
-    with_key.volume.kms_key_id = Some("alias/aws/ebs".to_owned());
-    let plan = client.plan(&with_key).await.unwrap();
-    assert!(client.preflight(&plan).await.unwrap().is_ready());
 }
 
 #[tokio::test]
