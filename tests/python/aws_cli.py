@@ -21,10 +21,13 @@ from pathlib import Path
 @functools.cache
 def aws() -> Path:
     """The program `aws`, in a folder where nothing else is. It ends with this process."""
+    import atexit
+    import shutil
     import subprocess
     import tempfile
 
     folder = Path(tempfile.mkdtemp(prefix="efa-aws-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "socket"
     server = subprocess.Popen(
         [sys.executable, __file__, "serve", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
