@@ -9,7 +9,7 @@ mod required;
 mod xml;
 
 use crate::catalog::InstanceType;
-use crate::ec2::{Instance, Offering};
+use crate::ec2::{Instance, InstanceState, Offering};
 use crate::error::Result;
 pub(crate) use required::present;
 use xml::{Document, Element};
@@ -51,6 +51,16 @@ pub(crate) static INSTANCES: Answer<Vec<Instance>> = Answer {
             .items("instancesSet")
             .map(instance::read)
             .collect()
+    },
+};
+
+/// The id and the state of each instance.
+pub(crate) static STATES: Answer<(String, InstanceState)> = Answer {
+    document: "DescribeInstanceStatusResponse",
+    set: "instanceStatusSet",
+    item: |status| {
+        let id = present(status.string("instanceId"), "InstanceId")?;
+        Ok((id, instance::state(status)?))
     },
 };
 
@@ -132,6 +142,27 @@ mod tests {
         assert!(INSTANCES.read(OFFERED.as_bytes()).is_none());
         assert!(OFFERINGS.read(b"<html><body>busy</body></html>").is_none());
         assert!(OFFERINGS.read(b"\xff").is_none());
+    }
+
+    #[test]
+    fn states_are_read_with_their_ids() {
+        let item = "<item><instanceId>i-1</instanceId><instanceState><code>48</code>\
+            <name>terminated</name></instanceState><systemStatus><status>ok</status></systemStatus></item>";
+        let text = format!(
+            "<DescribeInstanceStatusResponse><instanceStatusSet>{item}</instanceStatusSet>\
+             </DescribeInstanceStatusResponse>"
+        );
+        let page = STATES.read(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(page.items, [("i-1".to_owned(), InstanceState::Terminated)]);
+        for (left_out, field) in [
+            ("<instanceId>i-1</instanceId>", "InstanceId"),
+            ("<name>terminated</name>", "State.Name"),
+        ] {
+            let error = STATES.read(text.replace(left_out, "").as_bytes());
+            let error = error.unwrap().unwrap_err();
+            assert_eq!(error.code().as_str(), "ec2.unexpected_answer");
+            assert!(error.to_string().contains(field), "{error}");
+        }
     }
 
     #[test]

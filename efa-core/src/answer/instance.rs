@@ -7,10 +7,6 @@ use crate::error::Result;
 use crate::types::{CardIndex, DeviceIndex, InterfaceType};
 
 pub(super) fn read(instance: Element<'_>) -> Result<Instance> {
-    let state = instance
-        .child("instanceState")
-        .and_then(|state| state.string("name"));
-    let state = present(state, "State.Name")?;
     let placement = present(instance.child("placement"), "Placement")?;
     let mut interfaces = instance
         .items("networkInterfaceSet")
@@ -23,7 +19,7 @@ pub(super) fn read(instance: Element<'_>) -> Result<Instance> {
     Ok(Instance {
         instance_id: present(instance.string("instanceId"), "InstanceId")?,
         instance_type: present(instance.string("instanceType"), "InstanceType")?,
-        state: InstanceState::from(state.as_str()),
+        state: state(instance)?,
         state_reason: instance.child("stateReason").and_then(state_reason),
         image_id: instance.string("imageId").unwrap_or_default(),
         subnet_id: instance.non_empty("subnetId"),
@@ -45,6 +41,13 @@ pub(super) fn read(instance: Element<'_>) -> Result<Instance> {
         interfaces,
         tags: tags(instance),
     })
+}
+
+/// Of an instance, or of its status.
+pub(super) fn state(of: Element<'_>) -> Result<InstanceState> {
+    let state = of.child("instanceState");
+    let name = present(state.and_then(|state| state.string("name")), "State.Name")?;
+    Ok(InstanceState::from(name.as_str()))
 }
 
 fn tags(of: Element<'_>) -> Tags {

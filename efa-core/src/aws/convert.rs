@@ -5,8 +5,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 pub(super) use crate::answer::present;
 use crate::ec2::{
-    Address, FreeInterface, Image, InstanceState, LaunchedWith, Peer, PlacementGroup, RouteTable,
-    Rule, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    Address, FreeInterface, Image, LaunchedWith, Peer, PlacementGroup, RouteTable, Rule,
+    SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::error::Result;
 use crate::launch::{
@@ -212,15 +212,6 @@ pub(super) fn placement_group(group: sdk::PlacementGroup) -> Result<PlacementGro
             .unwrap_or_default(),
         tags: tags(group.tags),
     })
-}
-
-pub(super) fn instance_state(status: sdk::InstanceStatus) -> Result<(String, InstanceState)> {
-    let state = status.instance_state.and_then(|state| state.name);
-    let state = present(state, "InstanceState.Name")?;
-    Ok((
-        present(status.instance_id, "InstanceId")?,
-        InstanceState::from(state.as_str()),
-    ))
 }
 
 /// Ids of the volumes that go with the instance, the root volume's first. One that was attached

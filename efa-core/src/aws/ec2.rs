@@ -15,7 +15,7 @@ use super::request::{filters, ip_permission, number, tag_specifications};
 use super::retry::NoCapacityIsFinal;
 use super::sdk::AwsSdk;
 use super::{capacity, convert, launch};
-use crate::answer::{INSTANCE_TYPES, INSTANCES, LAUNCHED, OFFERINGS};
+use crate::answer::{INSTANCE_TYPES, INSTANCES, LAUNCHED, OFFERINGS, STATES};
 use crate::catalog::InstanceType;
 use crate::ec2::{
     Address, CapacityBlockOffering, CapacityBlockSearch, CapacityReservation, CreateSecurityGroup,
@@ -198,9 +198,9 @@ impl Ec2 for AwsSdk {
         let mut found = Vec::with_capacity(ids.len());
         for batch in ids.chunks(STATUS_BATCH) {
             // EC2 takes MaxResults or ids, not both.
-            let states: Result<Vec<(String, InstanceState)>> = read_pages!(
+            let states: Result<Vec<(String, InstanceState)>> = read_answers!(
                 self.ec2.describe_instance_status,
-                convert::instance_state,
+                STATES,
                 include_all_instances(true),
                 set_instance_ids(Some(batch.to_vec()))
             );
