@@ -141,7 +141,7 @@ def inspect_node() -> NodeInspection:
 
 @typed
 def rank_from_environment(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
-    """Returns rank and number of ranks, as torchrun, srun, mpirun or an indexed Job set them."""
+    """Returns rank and number of ranks as torchrun, srun, mpirun or a Job set ``environ``."""
     for rank, size in _LAUNCHERS:
         if environ.get(rank, "").isdecimal():
             known = environ.get(size, "")
