@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::round::{Round, Stage};
-use super::schedule::ordered;
+use super::schedule::{Pair, ordered};
 use crate::error::{Code, Error, Result};
 
 /// One measurement between two nodes, or why there is none.
@@ -292,6 +292,16 @@ impl Observations {
     #[must_use]
     pub fn as_slice(&self) -> &[PairObservation] {
         &self.items
+    }
+
+    /// Every pair that was tried once, in ascending order.
+    pub(crate) fn pairs(&self) -> Vec<Pair> {
+        let mut pairs: Vec<Pair> = self.items.iter().map(|o| (o.a, o.b)).collect();
+        // All rails of a measurement come together: most of the work of sorting is saved.
+        pairs.dedup();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
     }
 
     /// Returns the number of observations.

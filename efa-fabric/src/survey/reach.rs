@@ -21,7 +21,8 @@ const MOST_FAILURES: usize = 7;
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     nodes: Vec<Tally>,
-    rails: BTreeMap<(usize, u16), Tally>,
+    /// Per node, its rails.
+    rails: Vec<BTreeMap<u16, Tally>>,
     /// Pairs that failed at least once.
     pairs: BTreeMap<Pair, PairTally>,
     any_success: bool,
@@ -29,7 +30,7 @@ pub(crate) struct Reach {
     tried: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tally {
     reached: usize,
     failed: BTreeSet<usize>,
@@ -53,6 +54,7 @@ impl Reach {
             nodes: (0..observations.nodes())
                 .map(|_| Tally::default())
                 .collect(),
+            rails: vec![BTreeMap::new(); observations.nodes()],
             ..Self::default()
         };
         // A pair has failed in a round if nothing of it was measured.
@@ -63,8 +65,7 @@ impl Reach {
             .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
             .map(|o| (o.a, o.b))
             .collect();
-        let tried: BTreeSet<Pair> = observations.as_slice().iter().map(|o| (o.a, o.b)).collect();
-        reach.tried = tried.len();
+        reach.tried = observations.pairs().len();
         for o in observations.as_slice() {
             let ends = [(o.a, o.b), (o.b, o.a)];
             match &o.outcome {
@@ -73,7 +74,7 @@ impl Reach {
                     for (node, _) in ends {
                         reach.nodes[node].reached += 1;
                         if let Some(rail) = o.rail {
-                            reach.rails.entry((node, rail)).or_default().reached += 1;
+                            reach.rails[node].entry(rail).or_default().reached += 1;
                         }
                     }
                 }
@@ -81,7 +82,7 @@ impl Reach {
                     for (node, other) in ends {
                         reach.nodes[node].silent |= failure.silent == Some(node);
                         if let Some(rail) = o.rail {
-                            let tally = reach.rails.entry((node, rail)).or_default();
+                            let tally = reach.rails[node].entry(rail).or_default();
                             tally.failed.insert(other);
                         }
                     }
@@ -222,15 +223,14 @@ impl Reach {
 
     /// Rails of live nodes that failed with at least two and never worked.
     pub(crate) fn dead_rails(&self) -> Vec<(usize, u16, usize)> {
-        self.rails
-            .iter()
-            .filter(|((node, _), t)| self.alive(*node) && t.reached == 0)
-            .map(|(&(node, rail), t)| {
+        let of_nodes = self.rails.iter().enumerate();
+        let all = of_nodes.flat_map(|(node, rails)| rails.iter().map(move |(&r, t)| (node, r, t)));
+        all.filter(|&(node, _, t)| self.alive(node) && t.reached == 0)
+            .map(|(node, rail, t)| {
                 let live = t.failed.iter().filter(|&&other| {
                     // A partner whose own rail never worked is no witness.
-                    self.rails
-                        .get(&(other, rail))
-                        .is_some_and(|t| t.reached > 0)
+                    let of_other = self.rails[other].get(&rail);
+                    of_other.is_some_and(|t| t.reached > 0)
                 });
                 (node, rail, live.count())
             })

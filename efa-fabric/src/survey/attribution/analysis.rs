@@ -32,10 +32,7 @@ impl Analysis {
     ) -> Self {
         let nodes = observations.nodes();
         let reach = Reach::new(observations);
-        let mut partners: BTreeSet<Pair> = BTreeSet::new();
-        for o in observations.as_slice() {
-            partners.insert((o.a, o.b));
-        }
+        let partners: BTreeSet<Pair> = observations.pairs().into_iter().collect();
         let mut met = vec![0; nodes];
         for &(a, b) in &partners {
             met[a] += 1;

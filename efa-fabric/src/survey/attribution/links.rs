@@ -152,7 +152,6 @@ impl LinkTest<'_> {
     ) -> Option<LinkFinding> {
         let count = residuals.len();
         let effect = median(&mut residuals)?;
-        let alone = self.channel.alone_of_link(pair, direction);
         let near_screen = self.claim * SCREEN_EFFECT;
         let (spread, claim, near, screen_z) = match direction {
             Direction::Both => (
@@ -168,6 +167,11 @@ impl LinkTest<'_> {
                 SCREEN_ONE_WAY_Z,
             ),
         };
+        // What all others measured is looked at last: it takes the most work.
+        if effect > near {
+            return None;
+        }
+        let alone = self.channel.alone_of_link(pair, direction);
         let z = effect / spread;
         let stands_out = match self.pass {
             Pass::Screen => z <= -screen_z,
@@ -177,9 +181,10 @@ impl LinkTest<'_> {
                 let z = pooled / self.channel.link_error(pair, direction, spread, all);
                 let fresh = self.channel.fresh_of_link(pair, direction);
                 let error = self.channel.error_of(spread, fresh.1);
-                let chance = self.channel.chance_of_link(pair, direction, self.claim);
+                let chance = || self.channel.chance_of_link(pair, direction, self.claim);
                 // In a small cluster few measurements cannot be rare enough: alone come more.
-                let rare = fresh.1 < ENOUGH_AGAIN || chance * (self.candidates as f64) < CHANCE;
+                let rare =
+                    || fresh.1 < ENOUGH_AGAIN || chance() * (self.candidates as f64) < CHANCE;
                 let measured = || {
                     let compared = self.channel.compare_link(pair, direction);
                     compared
@@ -190,13 +195,13 @@ impl LinkTest<'_> {
                     // Alone more is learned: a verdict needs more than that does.
                     Pass::Alone => pooled <= near && z <= -screen_z && below(screen_z),
                     _ => {
-                        let again = fresh.1 == 0 || below(AGAIN) && rare;
-                        pooled <= claim && z <= -self.least_z && again && measured()
+                        let again = || fresh.1 == 0 || below(AGAIN) && rare();
+                        pooled <= claim && z <= -self.least_z && again() && measured()
                     }
                 }
             }
         };
-        (effect <= near && stands_out).then_some(LinkFinding {
+        stands_out.then_some(LinkFinding {
             pair,
             channel: self.index,
             direction,

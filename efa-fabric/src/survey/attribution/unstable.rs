@@ -92,6 +92,7 @@ impl Analysis {
             // The clearest first: its pairs are then no evidence against its partners.
             loop {
                 let (counts, partners) = counts(&all, nodes, bad);
+                let clearly = clearly_bad(&all, nodes);
                 let total = counts.iter().fold((0, 0), |t, c| (t.0 + c.0, t.1 + c.1));
                 let (total_bad, total_tried) = (total.0 / 2, total.1 / 2);
                 let best = (0..nodes)
@@ -113,7 +114,7 @@ impl Analysis {
                                 (VARIES..=MOST_VARIES).contains(&share) && tried >= LEAST_VARIED
                             }
                             // One that is clearly bad is worth others.
-                            (_, Pass::Screen) => bad >= 2 || clearly_bad(&all, node),
+                            (_, Pass::Screen) => bad >= 2 || clearly[node],
                             _ if partners[node] < LEAST_PARTNERS => false,
                             _ => bad >= LEAST_BAD && (LEAST_SHARE..=MOST_SHARE).contains(&share),
                         };
@@ -187,9 +188,14 @@ fn both_ways(attempts: &[Attempt]) -> bool {
     less.min(more) as f64 >= LEAST_OF_EACH * (less + more) as f64
 }
 
-fn clearly_bad(attempts: &[Attempt], node: usize) -> bool {
-    let mut of_node = attempts.iter().filter(|attempt| attempt.is_of(node));
-    of_node.any(|attempt| attempt.is_bad(CLEARLY))
+/// Which nodes have a clearly bad attempt.
+fn clearly_bad(attempts: &[Attempt], nodes: usize) -> Vec<bool> {
+    let mut clearly = vec![false; nodes];
+    for attempt in attempts.iter().filter(|attempt| attempt.is_bad(CLEARLY)) {
+        clearly[attempt.pair.0] = true;
+        clearly[attempt.pair.1] = true;
+    }
+    clearly
 }
 
 /// Whether attempts that are not bad are good: those of a slow node are not.
