@@ -153,8 +153,26 @@ fn slow_nodes(
                 .any(|node| populations.slow.contains(node));
             !(of_slow && verdict.evidence.quantity == Some(Quantity::Bandwidth))
         });
+    } else {
+        drop_those_at_the_lower_level(analysis, &mut verdicts);
     }
     verdicts
+}
+
+/// Where the pairs of other nodes have two levels too, a node that reaches the lower one is not slow:
+/// it met few partners of its own leaf.
+fn drop_those_at_the_lower_level(analysis: &Analysis, verdicts: &mut Vec<Verdict>) {
+    let is_of_bandwidth = |v: &Verdict| v.evidence.quantity == Some(Quantity::Bandwidth);
+    let accused = verdicts.iter().filter(|v| is_of_bandwidth(v));
+    let accused: BTreeSet<usize> = accused.flat_map(Verdict::nodes).collect();
+    if accused.is_empty() {
+        return;
+    }
+    if let Some((higher, lower, ..)) = analysis.levels_without(&accused) {
+        let share = |v: &Verdict| Some(v.evidence.value? / v.evidence.typical?);
+        let is_lower = |v: &Verdict| share(v).is_none_or(|s| s < OF_LEVEL * lower / higher);
+        verdicts.retain(|v| !is_of_bandwidth(v) || is_lower(v));
+    }
 }
 
 /// Whether the cluster as a whole is slower while all of it is measured.

@@ -26,6 +26,8 @@ const MOST_LINKS: usize = 256;
 const MOST_ALONE: usize = 16;
 /// Times that a suspect is measured again before it is measured alone.
 const TURNS: usize = 2;
+/// Measurements alone that a verdict needs, with one concurrent one since it was suspected.
+const LEAST_ALONE: usize = 2;
 /// Rounds of suspects at most, where links that share nodes have to wait for each other.
 const MOST_TURNS: usize = 12;
 /// Times after which it is decided whether a node that failed or was slow in part still has to be
@@ -254,7 +256,7 @@ impl Plan {
             // One good pair would clear a suspect: it has to be good again.
             targets.pairs(self.lucky.iter().copied());
         }
-        if turn < TURNS {
+        if turn < self.turns_of_suspects() {
             // The second time with others that are suspected: a network node that they share
             // shows as a good pair, two bad nodes as a bad one.
             if turn == 1 {
@@ -297,15 +299,27 @@ impl Plan {
         !self.unstable.is_empty()
     }
 
+    /// Turns of suspects: of a single one fewer, where a longer base left no room for all of them
+    /// and for the measurements alone that a verdict needs.
+    fn turns_of_suspects(&self) -> usize {
+        let is_given = self.options.base_rounds.is_some();
+        if self.options.mode != Mode::Sampled || is_given || self.suspects.len() > 1 {
+            return TURNS;
+        }
+        let alone = self.options.thresholds.alone.min(LEAST_ALONE);
+        let left = self.round_limit().saturating_sub(self.fresh_from + alone);
+        left.clamp(1, TURNS)
+    }
+
     /// Turns of links and of pairs that failed.
     fn last_turn(&self) -> usize {
         match self.options.mode {
-            // Each suspect's measurements alone are kept free.
+            // Each suspect's measurements alone are kept free, and the control.
             Mode::Sampled => {
                 let alone = if self.suspects.is_empty() {
                     0
                 } else {
-                    self.options.thresholds.alone
+                    self.options.thresholds.alone + usize::from(self.nodes >= FEW_NODES)
                 };
                 let end = self.round_limit().saturating_sub(alone);
                 let left = end.saturating_sub(self.fresh_from);

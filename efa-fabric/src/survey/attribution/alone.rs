@@ -7,12 +7,15 @@ use super::super::statistics::tail;
 use super::super::verdict::{Direction, Quantity};
 use super::analysis::Analysis;
 use super::channel::Channel;
-use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, Pass, pooled};
+use super::finding::{Alone, LINK_CLAIM, LinkFinding, NodeFinding, Pass, SCREEN_EFFECT, pooled};
 use crate::median::median;
 
 /// An effect that keeps this share alone does not come from concurrency.
 const KEPT_ALONE: f64 = 0.4;
 const KEPT_ALONE_LATENCY: f64 = 0.3;
+/// And this much of it (logarithms).
+const LEAST_ALONE: f64 = -0.06;
+const LEAST_ALONE_LATENCY: f64 = -0.05;
 /// A loss of a link by concurrency has to be this clear (logarithm: 18 %).
 const LINK_CONTENTION: f64 = -0.20;
 /// A loss by concurrency has to be this clear (logarithm: 14 %).
@@ -26,6 +29,9 @@ const AGAIN_LATENCY: f64 = 1.5;
 /// Chance that any healthy node looks as a slow one when it is measured again.
 const CHANCE: f64 = 0.02;
 const CHANCE_LATENCY: f64 = 0.25;
+/// Among more nodes only so many count, or those suspected: what was measured before they were
+/// suspected excluded the others.
+const MANY: usize = 64;
 /// All that was measured of it is this many standard errors below.
 const CLEAR: f64 = 4.0;
 /// A link alone is this many standard errors below, those of its nodes included.
@@ -37,26 +43,39 @@ const ENOUGH_OTHERS: usize = 50;
 /// Measurements since a node was suspected that a verdict needs, one of them alone.
 const ENOUGH_AGAIN: usize = 3;
 
+/// A pair of unsuspected nodes that was measured alone.
+struct Control {
+    /// How much of the measurement is left (logarithm).
+    gain: f64,
+    /// How much less it is than that of the same pair among others.
+    fall: f64,
+    /// Whether it was measured alone once: a suspected link is measured more often.
+    once: bool,
+}
+
 impl Analysis {
-    /// Pairs of unsuspected nodes that were measured alone: how much of a measurement is left, and
-    /// how much less it is than that of the same pair among others (logarithms).
+    /// Pairs of unsuspected nodes that were measured alone.
     fn controls<'a>(
         &self,
         channel: &'a Channel,
         suspects: &'a BTreeSet<usize>,
-    ) -> impl Iterator<Item = (f64, f64)> + 'a {
+    ) -> impl Iterator<Item = Control> + 'a {
         let unsuspected = |pair: Pair| !suspects.contains(&pair.0) && !suspects.contains(&pair.1);
         let alone = channel.alone.iter().filter(move |b| unsuspected(b.pair));
         // A slow link is as slow among others; what was fast there by luck is no slower for that.
         let gains = alone.map(|b| {
             let gain = channel.residual(b).mean;
-            (gain, gain - channel.median_concurrent(b.pair).min(0.0))
+            Control {
+                gain,
+                fall: gain - channel.median_concurrent(b.pair).min(0.0),
+                once: channel.alone.iter().filter(|o| o.pair == b.pair).count() == 1,
+            }
         });
-        gains.filter(|(gain, _)| gain.is_finite())
+        gains.filter(|control| control.gain.is_finite())
     }
 
     fn control(&self, channel: &Channel, suspects: &BTreeSet<usize>) -> Option<f64> {
-        let gains = self.controls(channel, suspects).map(|(gain, _)| gain);
+        let gains = self.controls(channel, suspects).map(|control| control.gain);
         median(&mut gains.collect::<Vec<f64>>())
     }
 
@@ -93,10 +112,19 @@ impl Analysis {
         if values.len() < ENOUGH_CONTROLS && channel.quantity == Quantity::Bandwidth {
             values = self.bandwidth().flat_map(|(_, c)| of(c)).collect();
         }
-        let (mut gains, mut falls): (Vec<f64>, Vec<f64>) = values.into_iter().unzip();
+        let mut gains: Vec<f64> = values.iter().map(|control| control.gain).collect();
+        // A suspected link is measured several times: what it lost is not what all lost.
+        let once = values.iter().any(|control| control.once);
+        let controls = values.iter().filter(|control| control.once || !once);
+        let mut falls: Vec<f64> = controls.map(|control| control.fall).collect();
         let is_much = |gain: &f64| gain.abs() >= -CONTENTION;
         let gain = median(&mut gains).filter(|gain| *gain > 0.0 && is_much(gain));
-        let fall = || median(&mut falls).filter(|fall| *fall < 0.0 && is_much(fall));
+        // Latency has one value: a single pair alone is no fall of all.
+        let least = match channel.quantity {
+            Quantity::Bandwidth => 0.0,
+            Quantity::Latency => CLEAR * channel.noise() / (falls.len().max(1) as f64).sqrt(),
+        };
+        let fall = || median(&mut falls).filter(|fall| *fall < -least && is_much(fall));
         gain.or_else(fall).unwrap_or(0.0)
     }
 
@@ -112,11 +140,21 @@ impl Analysis {
         let alone = alone - gain;
         let (node, direction) = (finding.node, finding.direction);
         let (fresh, count) = channel.fresh_of_node(node, direction, gain);
-        let (least, most, kept) = match channel.quantity {
-            Quantity::Bandwidth => (AGAIN, CHANCE, KEPT_ALONE),
-            Quantity::Latency => (AGAIN_LATENCY, CHANCE_LATENCY, KEPT_ALONE_LATENCY),
+        let (least, most, kept, floor) = match channel.quantity {
+            Quantity::Bandwidth => (AGAIN, CHANCE, KEPT_ALONE, LEAST_ALONE),
+            Quantity::Latency => (
+                AGAIN_LATENCY,
+                CHANCE_LATENCY,
+                KEPT_ALONE_LATENCY,
+                LEAST_ALONE_LATENCY,
+            ),
         };
-        let chance = self.chance_of_node(finding, effect / 2.0, gain);
+        let half = match channel.quantity {
+            Quantity::Bandwidth => effect / 2.0,
+            // What is as bad as a suspect is, is bad, however much worse the first of it was.
+            Quantity::Latency => (effect / 2.0).max(self.claim(channel.quantity) * SCREEN_EFFECT),
+        };
+        let chance = self.chance_of_node(finding, half, gain);
         let (effect_of_all, _, concurrency) = channel.effect(node, direction);
         let all = pooled(
             effect_of_all,
@@ -124,11 +162,12 @@ impl Analysis {
             finding.alone.map(|(_, n)| (alone, n)),
         );
         let times = concurrency + finding.alone.map_or(0, |(_, times)| times);
-        let clear = all <= -CLEAR * channel.noise() / (times.max(1) as f64).sqrt();
-        let again = fresh <= -least * channel.error_of(channel.noise(), count)
+        let noise = channel.noise_of_node(node);
+        let clear = all <= -CLEAR * noise / (times.max(1) as f64).sqrt();
+        let again = fresh <= -least * channel.error_of(noise, count)
             && clear
-            && chance * (channel.fit.tx.len() as f64) < most;
-        if alone <= (effect * kept).min(-0.06) && again {
+            && chance * (channel.fit.tx.len().min(MANY.max(suspects.len())) as f64) < most;
+        if alone <= (effect * kept).min(floor) && again {
             Alone::StillBad
         } else if effect <= CONTENTION && effect - alone <= CONTENTION {
             Alone::Contention

@@ -12,6 +12,9 @@ use crate::median::median;
 /// A pair alone is faster than any concurrent one by this multiple of the noise.
 const CLEAR_NOISE: f64 = 2.0;
 
+/// A node's own noise counts from this multiple of the noise of all on: below, it is luck.
+const WIDE: f64 = 2.5;
+
 /// One quantity on one rail, with what the polish made of it.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -137,7 +140,7 @@ impl Channel {
         Ways { mean, forth, back }
     }
 
-    /// The median over partners of what was measured alone: a bad link that was measured alone
+    /// The median over partners (of latency, the mean) of what was measured alone: a bad link that was measured alone
     /// counts as one partner.
     pub(super) fn alone_of_node(&self, node: usize, direction: Direction) -> Option<(f64, usize)> {
         let own = match direction {
@@ -163,7 +166,13 @@ impl Channel {
             .values()
             .map(|(sum, count)| sum / *count as f64)
             .collect();
-        median(&mut values).map(|v| (v, count))
+        let middle = match self.quantity {
+            Quantity::Bandwidth => median(&mut values),
+            // One value where bandwidth has two: the mean of few varies less.
+            Quantity::Latency if values.is_empty() => None,
+            Quantity::Latency => Some(values.iter().sum::<f64>() / values.len() as f64),
+        };
+        middle.map(|v| (v, count))
     }
 
     /// The median of a node's measurements since it was suspected, concurrently and alone, without
@@ -295,6 +304,24 @@ impl Channel {
     /// The standard deviation of single measurements, as a share.
     pub(crate) fn noise(&self) -> f64 {
         self.noise * self.freedom
+    }
+
+    /// The same of a node's own measurements, where it is far beyond that of all. Latency has too
+    /// few of a node to tell.
+    pub(super) fn noise_of_node(&self, node: usize) -> f64 {
+        if self.quantity == Quantity::Latency {
+            return self.noise();
+        }
+        let of_node = self
+            .pairs
+            .iter()
+            .filter(|both| both.pair.0 == node || both.pair.1 == node);
+        let left = of_node.flat_map(|both| {
+            let Ways { forth, back, .. } = self.residual(both);
+            [forth, back]
+        });
+        let (own, all) = (spread(left, LEAST_SPREAD), self.noise());
+        if own >= WIDE * all { own } else { all }
     }
 
     /// What the nodes of a link reach beyond the typical value: a link that is as fast as others

@@ -13,6 +13,10 @@ const LEAST_PAIRS: usize = 4;
 const LEAST_ROUNDS: usize = 4;
 /// The rounds differ by this multiple of what noise explains (mean of squares).
 const CLEAR: f64 = 3.0;
+/// The same of a trend, where the noise is known from few measurements.
+const CLEAR_OF_FEW: f64 = 4.0;
+/// Of what was measured again, a round has to have this many good pairs to tell of a trend.
+const LEAST_AGAIN: usize = 2;
 /// Of fewer measurements the noise is not known by a median alone.
 const FEW: usize = 100;
 /// 1.2533 × the mean absolute deviation is the standard deviation of a normal distribution.
@@ -61,24 +65,34 @@ pub(super) fn even_out(
             rounds.entry(both.round).or_default().push(value);
         }
     }
+    let few = rounds.values().map(Vec::len).sum::<usize>() < FEW;
+    // A trend has to go on in what was measured again, however few good pairs that has.
+    let least = |round: &usize| {
+        if *round < fresh_from {
+            LEAST_PAIRS
+        } else {
+            LEAST_AGAIN
+        }
+    };
     let effects: BTreeMap<usize, (f64, f64)> = rounds
         .into_iter()
-        .filter(|(_, values)| values.len() >= LEAST_PAIRS)
+        .filter(|(round, values)| values.len() >= least(round))
         .filter_map(|(round, mut values)| {
             let error = 1.25 * noise / (values.len() as f64).sqrt();
             Some((round, (median(&mut values)?, error)))
         })
         .collect();
-    if effects.len() < LEAST_ROUNDS {
+    if effects.range(..fresh_from).count() < LEAST_ROUNDS {
         return false;
     }
     let count = effects.len() as f64;
     let squares: f64 = effects.values().map(|(e, error)| (e / error).powi(2)).sum();
     let (slope, clear) = trend(&effects);
-    if squares < CLEAR * count && clear < CLEAR {
+    let is_trend = clear >= if few { CLEAR_OF_FEW } else { CLEAR };
+    if squares < CLEAR * count && !is_trend {
         return false;
     }
-    let slope = if clear < CLEAR { 0.0 } else { slope };
+    let slope = if is_trend { slope } else { 0.0 };
     for both in pairs.iter_mut().chain(alone) {
         let before = effects.range(..=both.round).next_back();
         if let Some((round, (effect, _))) = before.or_else(|| effects.iter().next()) {
@@ -125,15 +139,64 @@ fn noise_within(pairs: &[Both], left: impl Fn(&Both) -> Option<f64>) -> f64 {
 
 /// The change per round, and how many standard errors it is.
 fn trend(effects: &BTreeMap<usize, (f64, f64)>) -> (f64, f64) {
-    let count = effects.len() as f64;
-    let middle = effects.keys().map(|&round| round as f64).sum::<f64>() / count;
-    let error = effects.values().map(|(_, error)| error).sum::<f64>() / count;
-    let (mut products, mut squares) = (0.0, 0.0);
-    for (&round, (effect, _)) in effects {
-        let from = round as f64 - middle;
-        products += from * effect;
-        squares += from * from;
+    let weighted = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+        let all = effects.iter();
+        all.map(|(&round, (effect, error))| of(round as f64, *effect) / error.powi(2))
+            .sum()
+    };
+    let all = weighted(&|_, _| 1.0);
+    let middle = weighted(&|round, _| round) / all;
+    let level = weighted(&|_, effect| effect) / all;
+    let squares = weighted(&|round, _| (round - middle).powi(2));
+    if squares <= 0.0 || !squares.is_finite() {
+        return (0.0, 0.0);
     }
-    let slope = products / squares;
-    (slope, slope.abs() * squares.sqrt() / error)
+    let slope = weighted(&|round, effect| (round - middle) * (effect - level)) / squares;
+    (slope, slope.abs() * squares.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rates that rise by 3 % a round while anything is measured for the first time.
+    fn evened(again: f64) -> f64 {
+        let fit = Fit {
+            center: 0.0,
+            tx: vec![0.0; 8],
+            rx: vec![0.0; 8],
+            tx_count: vec![5; 8],
+            rx_count: vec![5; 8],
+        };
+        let both = |pair, round, value: f64| Both {
+            pair,
+            forth: value,
+            back: f64::NAN,
+            shift: 0.0,
+            class: 0,
+            round,
+        };
+        let noise = [-0.02, -0.01, 0.01, 0.02];
+        let base = (0..5).flat_map(|round| {
+            let level = 0.03 * (round as f64 - 2.0);
+            (0..4).map(move |i| both((2 * i, 2 * i + 1), round, level + noise[i]))
+        });
+        let since = (5..7).flat_map(|round| {
+            let level = 0.06 + again * (round as f64 - 4.0);
+            (0..3).map(move |i| both((i, i + 4), round, level + noise[i]))
+        });
+        let mut pairs: Vec<Both> = base.chain(since).collect();
+        let mut alone = vec![both((3, 7), 9, 0.0)];
+        assert!(even_out(&fit, 5, &mut pairs, &mut alone));
+        alone[0].shift
+    }
+
+    #[test]
+    fn a_trend_goes_on_only_if_it_did_in_what_was_measured_again() {
+        // The last round that was seen is the sixth, and the pair alone is in the ninth.
+        let goes_on = evened(0.03);
+        assert!((goes_on - 0.21).abs() < 0.03, "{goes_on}");
+        let ends = evened(-0.06);
+        assert!((ends + 0.07).abs() < 0.02, "{ends}");
+    }
 }

@@ -102,6 +102,11 @@ impl Analysis {
         let faster = gain.unwrap_or(0.0);
         let like_concurrent = alone.map(|(value, count)| (value - faster, count));
         let share = pooled(effect, count, like_concurrent) / effect;
+        // Of latency there is one value where bandwidth has two: those alone count as others do.
+        let sure = match channel.quantity {
+            Quantity::Bandwidth => z * share,
+            Quantity::Latency => z * share * (all as f64 / count as f64).sqrt(),
+        };
         // A slow node is slow with everyone: what reaches typical rates is not.
         let reached = channel.reached_typical(node, direction, effect);
         let is_large = effect <= LARGE && effect * 0.75 < -CERTAIN * channel.noise();
@@ -114,7 +119,7 @@ impl Analysis {
         };
         let said = gain.is_some()
             && effect * share <= claim
-            && z * share <= -self.thresholds.z
+            && sure <= -self.thresholds.z
             && all >= LEAST_OF_NODE
             && !cleared
             && measured();

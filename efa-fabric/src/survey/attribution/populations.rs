@@ -1,11 +1,11 @@
 //! Nodes of two kinds, and pairs of two levels: what no single node or link explains.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::schedule::Pair;
 use super::super::statistics::{LEAST_SPREAD, spread};
 use super::analysis::Analysis;
-use super::channel::Channel;
+use super::channel::{Both, Channel};
 use super::levels::{LEVELS, two_levels};
 use super::reading::noise_of_directions;
 use crate::median::median;
@@ -14,6 +14,8 @@ use crate::median::median;
 const LEAST_SHARE: f64 = 0.3;
 /// And this many.
 const LEAST_NODES: usize = 3;
+/// Measurements among the faster nodes, as a multiple of their number.
+const LEAST_AMONG: f64 = 1.5;
 /// The gap between the two, in their own spreads.
 const CLEAR: f64 = 4.0;
 /// What noise leaves of a node's best measurement, both directions together, as a share of it.
@@ -82,7 +84,9 @@ impl Analysis {
             median(&mut values).map(|value| (value, count))
         };
         let (slow_gbps, fast_gbps) = (values(true)?, values(false)?);
-        if (slow_gbps.0 / fast_gbps.0).ln() > -LEVELS {
+        // A single pair that was fast by luck makes no population of its nodes.
+        let few = (fast_gbps.1 as f64) < LEAST_AMONG * fast.len() as f64;
+        if few || (slow_gbps.0 / fast_gbps.0).ln() > -LEVELS {
             return None;
         }
         Some(Populations {
@@ -96,8 +100,18 @@ impl Analysis {
     /// Two levels of pairs that no node explains: the higher, the lower, and how many have it of
     /// how many.
     pub(crate) fn levels(&self) -> Option<(f64, f64, usize, usize)> {
+        self.levels_without(&BTreeSet::new())
+    }
+
+    /// The same of the pairs without these nodes.
+    pub(crate) fn levels_without(
+        &self,
+        nodes: &BTreeSet<usize>,
+    ) -> Option<(f64, f64, usize, usize)> {
         let channel = self.main().filter(|_| self.outliers)?;
-        let (of_pairs, cut) = two_levels(&channel.pairs)?;
+        let is_other = |both: &&Both| ![both.pair.0, both.pair.1].iter().any(|n| nodes.contains(n));
+        let pairs: Vec<Both> = channel.pairs.iter().filter(is_other).copied().collect();
+        let (of_pairs, cut) = two_levels(&pairs)?;
         let mut measured: HashMap<Pair, Vec<f64>> = HashMap::new();
         for both in &channel.pairs {
             let values = [both.forth, both.back].into_iter();

@@ -14,6 +14,9 @@ use crate::median::median;
 
 /// Below this many nodes, the spread between nodes is bounded by what the noise explains.
 const FEW_NODES: usize = 16;
+/// The same of latency, by this multiple of it.
+const SOME_NODES: usize = 48;
+const MORE: f64 = 1.5;
 /// One of this many nodes may differ in its two directions for a reason other than noise.
 const UNEVEN: usize = 4;
 /// Small tables are corrected by this much at most.
@@ -180,10 +183,12 @@ fn channel(
         (1.25 * freedom * noise / count.sqrt()).max(LEAST_SPREAD)
     };
     let scale = |effects: &[f64], counts: &[usize]| {
-        if live < FEW_NODES {
-            explained(counts)
-        } else {
-            spread(effects.iter().copied(), LEAST_SPREAD)
+        let seen = || spread(effects.iter().copied(), LEAST_SPREAD);
+        match quantity {
+            _ if live < FEW_NODES => explained(counts),
+            // Of some nodes with one value per pair, it is too large by luck now and then.
+            Quantity::Latency if live < SOME_NODES => seen().min(MORE * explained(counts)),
+            _ => seen(),
         }
     };
     Some(Channel {
@@ -231,21 +236,21 @@ pub(super) fn noise_of_directions(pairs: &[Both]) -> f64 {
 /// One cell per direction of a pair, however often it was measured: a bad link that was measured
 /// again must not weigh more in the effects of its nodes.
 fn cells(pairs: &[Both]) -> Vec<Cell> {
-    let mut sums: BTreeMap<Pair, (f64, usize)> = BTreeMap::new();
-    for both in pairs {
+    let ways = pairs.iter().flat_map(|both| {
         let (a, b) = both.pair;
-        for (direction, value) in [((a, b), both.forth), ((b, a), both.back)] {
-            if value.is_finite() {
-                let sum = sums.entry(direction).or_default();
-                *sum = (sum.0 + value, sum.1 + 1);
-            }
-        }
-    }
-    let cell = |((from, to), (sum, count)): (Pair, (f64, usize))| {
-        let value = sum / count as f64;
+        [((a, b), both.forth), ((b, a), both.back)]
+    });
+    let mut all: Vec<(Pair, f64)> = ways.filter(|(_, value)| value.is_finite()).collect();
+    // Stable: sums have the order of the measurements.
+    all.sort_by_key(|&(way, _)| way);
+    let of_way = all.chunk_by(|x, y| x.0 == y.0);
+    let cell = |values: &[(Pair, f64)]| {
+        let (from, to) = values[0].0;
+        let sum = values.iter().fold(0.0, |sum, (_, value)| sum + value);
+        let value = sum / values.len() as f64;
         Cell { from, to, value }
     };
-    sums.into_iter().map(cell).collect()
+    of_way.map(cell).collect()
 }
 
 #[cfg(test)]

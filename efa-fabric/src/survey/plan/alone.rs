@@ -7,7 +7,7 @@ use super::super::observation::{Observations, Outcome};
 use super::super::options::Mode;
 use super::super::schedule::{Pair, ordered};
 use super::lone::{AGAIN, Lone};
-use super::{MOST_ALONE, Phase, Plan, clear};
+use super::{LEAST_ALONE, MOST_ALONE, Phase, Plan, clear};
 
 /// Links that are measured alone in a small cluster.
 const LINKS_ALONE: usize = 6;
@@ -23,9 +23,11 @@ impl Plan {
         for finding in found.iter().filter(|finding| !finding.cleared) {
             let node = finding.node;
             let count = finding.alone.map_or(0, |(_, count)| count);
-            let wanted = times.saturating_sub(count);
+            let wanted = [times, times.min(LEAST_ALONE)].map(|n| n.saturating_sub(count));
+            let fits = wanted.into_iter().find(|&wanted| self.fits(wanted));
+            let wanted = fits.unwrap_or(wanted[0]);
             // More than one suspect may take a sampled survey beyond its limit, if they are clear.
-            let worth = analysis.is_clear(finding) || self.fits(wanted);
+            let worth = analysis.is_clear(finding) || fits.is_some();
             if had.len() < MOST_ALONE && worth && had.insert(node) {
                 let partners = self.proven.iter().filter(|&&p| p != node);
                 let pairs = partners.cycle().skip(count).take(wanted);

@@ -336,6 +336,21 @@ mod tests {
         assert_eq!(row.named, 1, "{:?}", row.odd);
     }
 
+    /// A node of a leaf of four met others of its leaf once or never.
+    #[test]
+    fn a_node_that_met_few_of_its_leaf_is_not_slow() {
+        let row = tell(Case::Oversubscribed, Mode::Sampled, 9, 60, 101).unwrap();
+        assert_eq!(row.faulted, 0, "{:?}", row.odd);
+    }
+
+    /// Where nothing stood out at first, and a single node after more base rounds.
+    #[test]
+    fn a_late_node_is_named_in_the_limit() {
+        let row = tell(Case::LateNode, Mode::Sampled, 16, 40, 1).unwrap();
+        assert!(row.most_rounds as f64 <= row.limit(), "{row}");
+        assert!(row.named >= 39, "{:?}", row.odd);
+    }
+
     /// Few concurrent measurements showed less than the link loses, or were not rare enough: they
     /// are no verdict, but it is measured alone.
     #[test]
