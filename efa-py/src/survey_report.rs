@@ -23,7 +23,7 @@ value_class! {
     /// The result of a pattern, in which nodes send and receive at the same time, against what the
     /// pairs promise.
     SurveyCollective(collective::Collective) {
-        /// `ring`, `all_to_all`, `incast`, `ring_within_groups` or `ring_between_groups`.
+        /// The name of the pattern, as `SurveyOptions.collectives` has it.
         pattern: PyResult<choices::SurveyPattern> = |c| word(&c.carried.pattern).map(Into::into);
         /// The nodes that took part, by number, in the order of the pattern.
         nodes: Vec<usize> = |c| c.carried.nodes.clone();

@@ -22,7 +22,7 @@ mod flow;
 mod subset;
 
 pub use self::flow::{Flow, Pattern};
-use self::flow::{Kept, Share};
+use self::flow::{Kept, Shape, Share};
 pub use self::subset::Breaks;
 
 /// Different steps of a pattern at most: an all-to-all of more nodes takes some of its shifts, an
@@ -200,7 +200,7 @@ pub fn steps(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Ve
 }
 
 /// Returns those of these nodes that take part in a pattern: all, or where it is of groups those
-/// that are in a ring.
+/// that have others to send to.
 #[must_use]
 pub fn members(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>) -> Vec<usize> {
     let in_ring: BTreeSet<usize> = pattern
@@ -217,24 +217,53 @@ fn different_steps(pattern: Pattern, nodes: &[usize], labels: Option<&[String]>)
     if count < pattern.least_nodes() {
         return Vec::new();
     }
-    match pattern {
-        Pattern::Ring | Pattern::RingWithinGroups | Pattern::RingBetweenGroups => {
-            let circles = pattern.circles(nodes, labels);
-            let flows: Vec<Flow> = circles.iter().flat_map(|of| shifted(of, 1)).collect();
-            (!flows.is_empty()).then_some(flows).into_iter().collect()
-        }
-        Pattern::AllToAll => (spaced(count - 1).map(|at| shifted(nodes, at + 1)))
-            .map(Iterator::collect)
-            .collect(),
-        Pattern::Incast => {
-            let senders = SENDERS.min(count - 1);
-            let to = |at: usize| {
-                let from = (1..=senders).map(|by| nodes[(at + by) % count]);
-                from.map(|from| (from, nodes[at])).collect()
-            };
-            spaced(count).map(to).collect()
-        }
-    }
+    let circles = pattern.circles(nodes, labels);
+    let steps: Vec<Vec<Flow>> = match pattern.shape() {
+        Shape::Ring => vec![circles.iter().flat_map(|of| shifted(of, 1)).collect()],
+        Shape::AllToAll => all_to_all(&circles, &|flow| leaves_as_asked(pattern, flow, labels)),
+        Shape::Incast => incast(&circles, &|flow| leaves_as_asked(pattern, flow, labels)),
+    };
+    steps
+        .into_iter()
+        .filter(|flows| !flows.is_empty())
+        .collect()
+}
+
+/// Whether a flow leaves its group, where the pattern takes only such.
+fn leaves_as_asked(pattern: Pattern, (from, to): Flow, labels: Option<&[String]>) -> bool {
+    let label = |node: usize| labels.and_then(|labels| labels.get(node));
+    !pattern.is_between_groups() || label(from) != label(to)
+}
+
+/// Shifts in which all nodes of a circle send and receive, all circles at the same time, without
+/// the flows that are not asked for.
+fn all_to_all(circles: &[Vec<usize>], is_asked: &dyn Fn(Flow) -> bool) -> Vec<Vec<Flow>> {
+    let longest = circles.iter().map(Vec::len).max().unwrap_or(0);
+    let shift = |by: usize| {
+        let long = circles.iter().filter(move |of| of.len() > by);
+        let flows = long.flat_map(move |of| shifted(of, by));
+        flows.filter(move |&flow| is_asked(flow))
+    };
+    let shifts: Vec<usize> = (1..longest)
+        .filter(|&by| shift(by).next().is_some())
+        .collect();
+    spaced(shifts.len())
+        .map(|at| shift(shifts[at]).collect())
+        .collect()
+}
+
+/// Flows from the next nodes of a circle to each of it in turn, without those that are not asked
+/// for; two or more, since one is a pair.
+fn incast(circles: &[Vec<usize>], is_asked: &dyn Fn(Flow) -> bool) -> Vec<Vec<Flow>> {
+    let to = |(nodes, at): (&Vec<usize>, usize)| -> Vec<Flow> {
+        let to = nodes[at];
+        let next = (1..nodes.len()).map(|by| (nodes[(at + by) % nodes.len()], to));
+        next.filter(|&flow| is_asked(flow)).take(SENDERS).collect()
+    };
+    let all = circles.iter();
+    let all = all.flat_map(|nodes| (0..nodes.len()).map(move |at| (nodes, at)));
+    let all: Vec<_> = all.map(to).filter(|flows| flows.len() > 1).collect();
+    spaced(all.len()).map(|at| all[at].clone()).collect()
 }
 
 /// Flows from each of these nodes to the one that comes so much later.
@@ -263,21 +292,22 @@ pub fn judge(
     let different = different_steps(pattern, &carried.nodes, labels);
     let promised = Promised::new(pairs);
     let rates = Rates::new(&carried.seen, &different);
-    let over: fn(Vec<f64>) -> Option<f64> = match pattern {
-        Pattern::AllToAll => one_after_the_other,
+    let shape = pattern.shape();
+    let over: fn(Vec<f64>) -> Option<f64> = match shape {
+        Shape::AllToAll => one_after_the_other,
         _ => middle,
     };
     let measured: Option<Vec<f64>> = (0..different.len())
-        .map(|at| middle(rates.of_step(pattern, at)))
+        .map(|at| middle(rates.of_step(shape, at)))
         .collect();
     let expected: Option<Vec<f64>> = (different.iter())
-        .map(|flows| promised.of_step(pattern, flows))
+        .map(|flows| promised.of_step(shape, flows))
         .collect();
-    let kept = match pattern {
-        Pattern::Incast => kept_by_receivers(&different, &rates, &promised),
+    let kept = match shape {
+        Shape::Incast => kept_by_receivers(&different, &rates, &promised),
         _ => kept_by_flows(&different, &rates, &promised),
     };
-    let own_noise = rates.noise(pattern);
+    let own_noise = rates.noise(shape);
     let of_both = own_noise.map(|own| {
         let of_pair = noise.unwrap_or(own);
         (of_pair.powi(2) + own.powi(2) / REPEATS as f64).sqrt()
@@ -288,8 +318,8 @@ pub fn judge(
     };
     let least_loss = limit(1);
     // How a full network divides what it has among flows is noise of each, and none of all.
-    let independent = match pattern {
-        Pattern::Incast => different.len(),
+    let independent = match shape {
+        Shape::Incast => different.len(),
         _ => kept.len(),
     };
     let mut counted = least_loss;
@@ -348,10 +378,9 @@ impl<'a> Rates<'a> {
     }
 
     /// The rates of a step as a whole, each time that all of its flows were measured.
-    fn of_step(&self, pattern: Pattern, at: usize) -> Vec<f64> {
+    fn of_step(&self, shape: Shape, at: usize) -> Vec<f64> {
         let flows = &self.different[at];
-        let whole =
-            |of: &BTreeMap<Flow, f64>| together(pattern, flows, |flow| of.get(flow).copied());
+        let whole = |of: &BTreeMap<Flow, f64>| together(shape, flows, |flow| of.get(flow).copied());
         self.times[at].iter().filter_map(whole).collect()
     }
 
@@ -368,10 +397,10 @@ impl<'a> Rates<'a> {
     /// How much one rate differs from the next of the same flow, as a standard deviation of one and
     /// a share of it; of an incast that of all that a receiver gets, since how it divides that
     /// among the senders is no noise.
-    fn noise(&self, pattern: Pattern) -> Option<f64> {
-        let series: Vec<Vec<f64>> = match pattern {
-            Pattern::Incast => (0..self.different.len())
-                .map(|at| self.of_step(pattern, at))
+    fn noise(&self, shape: Shape) -> Option<f64> {
+        let series: Vec<Vec<f64>> = match shape {
+            Shape::Incast => (0..self.different.len())
+                .map(|at| self.of_step(shape, at))
                 .collect(),
             _ => (self.different.iter().enumerate())
                 .flat_map(|(at, flows)| flows.iter().map(move |flow| self.of_flow(at, *flow)))
@@ -388,11 +417,11 @@ impl<'a> Rates<'a> {
 }
 
 /// The rate of a step: of its slowest flow, or of all flows to the one that receives.
-fn together(pattern: Pattern, flows: &[Flow], of: impl Fn(&Flow) -> Option<f64>) -> Option<f64> {
+fn together(shape: Shape, flows: &[Flow], of: impl Fn(&Flow) -> Option<f64>) -> Option<f64> {
     let rates: Option<Vec<f64>> = flows.iter().map(of).collect();
     let rates = rates?.into_iter();
-    Some(match pattern {
-        Pattern::Incast => rates.sum(),
+    Some(match shape {
+        Shape::Incast => rates.sum(),
         _ => rates.fold(f64::INFINITY, f64::min),
     })
 }
@@ -434,10 +463,10 @@ impl Promised {
 
     /// What a step promises: that of its slowest pair; of an incast what the receiver takes from
     /// one node at a time, unless all senders together have less.
-    fn of_step(&self, pattern: Pattern, flows: &[Flow]) -> Option<f64> {
-        let all = together(pattern, flows, |flow| self.flows.get(flow).copied())?;
-        match (pattern, flows.first()) {
-            (Pattern::Incast, Some((_, to))) => self.receives.get(to).map(|most| most.min(all)),
+    fn of_step(&self, shape: Shape, flows: &[Flow]) -> Option<f64> {
+        let all = together(shape, flows, |flow| self.flows.get(flow).copied())?;
+        match (shape, flows.first()) {
+            (Shape::Incast, Some((_, to))) => self.receives.get(to).map(|most| most.min(all)),
             _ => Some(all),
         }
     }
@@ -470,8 +499,8 @@ fn kept_by_flows(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Promised
 fn kept_by_receivers(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Promised) -> Kept {
     let mut kept = Kept::new();
     for (at, flows) in different.iter().enumerate() {
-        let rate = middle(rates.of_step(Pattern::Incast, at));
-        let promise = promised.of_step(Pattern::Incast, flows);
+        let rate = middle(rates.of_step(Shape::Incast, at));
+        let promise = promised.of_step(Shape::Incast, flows);
         if let (Some(gbps), Some(expected_gbps)) = (rate, promise) {
             let share = Share {
                 gbps,
@@ -484,11 +513,10 @@ fn kept_by_receivers(different: &[Vec<Flow>], rates: &Rates<'_>, promised: &Prom
 }
 
 impl Collective {
-    /// Returns nodes that others send to in an incast, of those that were chosen.
+    /// Returns the number of nodes that others sent to in an incast.
     #[must_use]
     pub fn receivers(&self) -> usize {
-        let steps = different_steps(self.carried.pattern, &self.carried.nodes, None);
-        let receivers = steps.iter().flatten().map(|flow| flow.1);
+        let receivers = self.carried.seen.iter().map(|seen| seen.flow.1);
         receivers.collect::<BTreeSet<usize>>().len()
     }
 

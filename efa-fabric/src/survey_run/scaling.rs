@@ -64,12 +64,12 @@ impl Report {
         let mut said = vec![self.rates(of)];
         let outside = self.outside(of);
         if !outside.is_empty() {
-            let why = match pattern {
-                Pattern::RingWithinGroups => "no other node has their group",
-                _ => "no other group has as many nodes",
+            let why = match pattern.is_within_groups() {
+                true => "no other node has their group",
+                false => "no other group has as many nodes",
             };
             let names = self.some_names(&outside);
-            said.push(format!("measured and in no ring, as {why}: {names}"));
+            said.push(format!("measured and left out, as {why}: {names}"));
         }
         if let Some(breaks) = &of.breaks {
             said.push(self.broken(of, breaks));
@@ -123,13 +123,16 @@ impl Report {
         let (pattern, nodes) = (of.carried.pattern, of.carried.nodes.len());
         let labels = self.options.as_ref().and_then(|o| o.labels.as_deref());
         match (pattern, labels) {
-            (Pattern::RingWithinGroups | Pattern::RingBetweenGroups, None) => {
+            (_, None) if pattern.is_of_groups() => {
                 "the groups of the nodes are not known; give labels, or the network nodes of all nodes".to_owned()
             }
-            (Pattern::RingWithinGroups, _) => {
+            _ if pattern.is_within_groups() => {
                 "no group has two nodes that were measured and answer".to_owned()
             }
-            (Pattern::RingBetweenGroups, _) => {
+            (Pattern::IncastIntoGroups, _) if nodes >= pattern.least_nodes() => {
+                "it takes a node with two others outside of its group".to_owned()
+            }
+            _ if pattern.is_of_groups() => {
                 "it takes two groups with nodes that were measured and answer".to_owned()
             }
             _ => format!(
@@ -153,7 +156,7 @@ impl Report {
     /// What was measured, and what the pairs promise.
     fn rates(&self, of: &Collective) -> String {
         let what = match of.carried.pattern {
-            Pattern::Incast => {
+            Pattern::Incast | Pattern::IncastIntoGroups => {
                 let receivers = of.receivers();
                 format!("to a node (median of {receivers} receivers, each {REPEATS} times)")
             }
@@ -169,7 +172,7 @@ impl Report {
                     of.flows
                 )
             }
-            Pattern::AllToAll => format!(
+            _ => format!(
                 "bus bandwidth (the slowest flow of each shift, {} flows in all, median of {REPEATS} times)",
                 of.flows
             ),
@@ -200,7 +203,9 @@ impl Report {
             _ => "",
         };
         let whose = match of.carried.pattern {
-            Pattern::Incast => "the flows of their receivers together have",
+            Pattern::Incast | Pattern::IncastIntoGroups => {
+                "the flows of their receivers together have"
+            }
             _ => "flows have",
         };
         format!(

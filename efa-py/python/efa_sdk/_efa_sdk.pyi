@@ -5754,7 +5754,7 @@ class SurveyCollective:
     @property
     def pattern(self, /) -> SurveyPattern:
         """
-        `ring`, `all_to_all`, `incast`, `ring_within_groups` or `ring_between_groups`.
+        The name of the pattern, as `SurveyOptions.collectives` has it.
         """
     @property
     def scales(self, /) -> bool:
@@ -6103,8 +6103,9 @@ class SurveyOptions:
     base_rounds: rounds of a sampled survey before suspects are measured again, 1 or more;
     log2 of the number of nodes, rounded down, and 2, if not given. thresholds: when a
     difference counts; the defaults if not given. collectives: patterns to carry out after the
-    pairs, each once: `ring`, `all_to_all`, `incast`, and by label `ring_within_groups` and
-    `ring_between_groups`; none if not given.
+    pairs, each once: `ring`, `all_to_all`, `incast`, and by label `ring_within_groups`,
+    `ring_between_groups`, `all_to_all_within_groups`, `all_to_all_between_groups` and
+    `incast_into_groups`; none if not given.
 
     Raises FabricError with the code `fabric.invalid_option`, whose context has `option`,
     `value` and `limit`; ValueError for an unknown mode.

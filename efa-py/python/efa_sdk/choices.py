@@ -37,7 +37,16 @@ Operation = Literal["message", "tagged", "write", "write_data", "read"]
 Phase = Literal["join", "open", "contact", "latency", "bandwidth"]
 Side = Literal["low", "high"]
 SurveyMode = Literal["full", "sampled", "ring", "within_groups", "between_groups"]
-SurveyPattern = Literal["ring", "all_to_all", "incast", "ring_within_groups", "ring_between_groups"]
+SurveyPattern = Literal[
+    "ring",
+    "all_to_all",
+    "incast",
+    "ring_within_groups",
+    "ring_between_groups",
+    "all_to_all_within_groups",
+    "all_to_all_between_groups",
+    "incast_into_groups",
+]
 Wait = Literal["adaptive", "spin"]
 
 # Words in results.

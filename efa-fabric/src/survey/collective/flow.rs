@@ -23,6 +23,21 @@ pub enum Pattern {
     /// Rings with one node of each group, so that every flow leaves its group: the first nodes of
     /// all groups are a ring, the second ones another, all at the same time.
     RingBetweenGroups,
+    /// In each group of nodes with one label each node sends to each other, all groups at the same
+    /// time.
+    AllToAllWithinGroups,
+    /// Each node sends to each node of the other groups.
+    AllToAllBetweenGroups,
+    /// Many nodes send to one of another group.
+    IncastIntoGroups,
+}
+
+/// What the flows of a pattern look like, whichever nodes they are between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Ring,
+    AllToAll,
+    Incast,
 }
 
 impl Pattern {
@@ -35,6 +50,9 @@ impl Pattern {
             Self::Incast => "incast",
             Self::RingWithinGroups => "ring_within_groups",
             Self::RingBetweenGroups => "ring_between_groups",
+            Self::AllToAllWithinGroups => "all_to_all_within_groups",
+            Self::AllToAllBetweenGroups => "all_to_all_between_groups",
+            Self::IncastIntoGroups => "incast_into_groups",
         }
     }
 
@@ -47,32 +65,62 @@ impl Pattern {
             Self::Incast => "incast",
             Self::RingWithinGroups => "ring within groups",
             Self::RingBetweenGroups => "ring between groups",
+            Self::AllToAllWithinGroups => "all-to-all within groups",
+            Self::AllToAllBetweenGroups => "all-to-all between groups",
+            Self::IncastIntoGroups => "incast into groups",
         }
     }
 
     /// Returns the least number of nodes that it takes.
     #[must_use]
     pub fn least_nodes(self) -> usize {
-        match self {
-            Self::Ring | Self::AllToAll | Self::RingWithinGroups | Self::RingBetweenGroups => 2,
-            Self::Incast => 3,
+        match self.shape() {
+            Shape::Ring | Shape::AllToAll => 2,
+            Shape::Incast => 3,
         }
     }
 
-    /// Returns whether labels state which nodes are in which ring.
-    #[must_use]
-    pub fn is_of_groups(self) -> bool {
-        matches!(self, Self::RingWithinGroups | Self::RingBetweenGroups)
+    pub(super) fn shape(self) -> Shape {
+        match self {
+            Self::Ring | Self::RingWithinGroups | Self::RingBetweenGroups => Shape::Ring,
+            Self::AllToAll | Self::AllToAllWithinGroups | Self::AllToAllBetweenGroups => {
+                Shape::AllToAll
+            }
+            Self::Incast | Self::IncastIntoGroups => Shape::Incast,
+        }
     }
 
-    /// Returns in how many rings these nodes are by their labels, where it is of groups; else 1.
+    /// Returns whether labels decide which nodes send to which.
+    #[must_use]
+    pub fn is_of_groups(self) -> bool {
+        self.is_within_groups() || self.is_between_groups()
+    }
+
+    /// Whether every flow stays in its group.
+    pub(crate) fn is_within_groups(self) -> bool {
+        matches!(self, Self::RingWithinGroups | Self::AllToAllWithinGroups)
+    }
+
+    /// Whether every flow leaves its group.
+    pub(super) fn is_between_groups(self) -> bool {
+        let between = [
+            Self::RingBetweenGroups,
+            Self::AllToAllBetweenGroups,
+            Self::IncastIntoGroups,
+        ];
+        between.contains(&self)
+    }
+
+    /// Returns among how many sets of these nodes it is carried out: rings or groups by their labels,
+    /// where it is within groups or a ring between them; else 1.
     #[must_use]
     pub fn rings(self, nodes: &[usize], labels: Option<&[String]>) -> usize {
         self.circles(nodes, labels).len()
     }
 
     /// Nodes among which it is carried out, each in the order of the pattern: all of these, or
-    /// rings of two or more by their labels. None where it takes labels and some are unknown.
+    /// rings or groups of two or more by their labels. None where it takes labels and some are
+    /// unknown, or takes two groups and there is one.
     pub(super) fn circles(self, nodes: &[usize], labels: Option<&[String]>) -> Vec<Vec<usize>> {
         if !self.is_of_groups() {
             return vec![nodes.to_vec()];
@@ -95,6 +143,8 @@ impl Pattern {
                 let nth = |at: usize| groups.iter().filter_map(move |of| of.get(at).copied());
                 (0..most).map(|at| nth(at).collect()).collect()
             }
+            _ if self.is_between_groups() && groups.len() > 1 => vec![nodes.to_vec()],
+            _ if self.is_between_groups() => Vec::new(),
             _ => groups,
         };
         circles.retain(|circle: &Vec<usize>| circle.len() > 1);

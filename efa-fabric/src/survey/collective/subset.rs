@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::flow::{Flow, Kept, Pattern, Share};
+use super::flow::{Flow, Kept, Pattern, Shape, Share};
 
 /// A subset is slow if this share of its flows is, and at most the rest of the others.
 const MOST: f64 = 0.8;
@@ -48,7 +48,7 @@ pub(super) fn breaks(
         return None;
     }
     let is_everywhere = is_everywhere(kept, least);
-    if pattern == Pattern::Incast {
+    if pattern.shape() == Shape::Incast {
         let receivers: BTreeSet<usize> = bad.iter().map(|flow| flow.1).collect();
         return Some(match is_everywhere {
             true => Breaks::Everywhere,

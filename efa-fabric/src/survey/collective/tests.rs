@@ -314,6 +314,73 @@ fn rings_within_groups_and_between_them() {
 }
 
 #[test]
+fn all_to_all_and_incast_by_group() {
+    let (within, between) = (
+        Pattern::AllToAllWithinGroups,
+        Pattern::AllToAllBetweenGroups,
+    );
+    let into = Pattern::IncastIntoGroups;
+    for (pattern, sizes, expected) in [
+        (
+            within,
+            &[3, 2, 1][..],
+            vec![
+                vec![(0, 1), (1, 2), (2, 0), (3, 4), (4, 3)],
+                vec![(0, 2), (1, 0), (2, 1)],
+            ],
+        ),
+        (
+            between,
+            &[2, 2],
+            vec![
+                vec![(1, 2), (3, 0)],
+                vec![(0, 2), (1, 3), (2, 0), (3, 1)],
+                vec![(0, 3), (2, 1)],
+            ],
+        ),
+        // Only one node is outside of the group of two.
+        (into, &[2, 1], vec![vec![(0, 2), (1, 2)]]),
+        (
+            into,
+            &[2, 2],
+            vec![
+                vec![(2, 0), (3, 0)],
+                vec![(2, 1), (3, 1)],
+                vec![(0, 2), (1, 2)],
+                vec![(0, 3), (1, 3)],
+            ],
+        ),
+        (within, &[1, 1, 1], vec![]),
+        (between, &[4], vec![]),
+        (into, &[4], vec![]),
+        (into, &[1, 1], vec![]),
+    ] {
+        let labels = groups_of(sizes);
+        let nodes: Vec<usize> = (0..labels.len()).collect();
+        let taking_part = members(pattern, &nodes, Some(&labels));
+        let steps = steps(pattern, &taking_part, Some(&labels));
+        let flows = steps.into_iter().map(|mut step| {
+            step.flows.sort_unstable();
+            step.flows
+        });
+        let flows: Vec<Vec<Flow>> = flows.collect();
+        assert_eq!(
+            flows,
+            vec![expected; REPEATS].concat(),
+            "{pattern:?} {sizes:?}"
+        );
+        assert!(members(pattern, &nodes, None).is_empty());
+    }
+    // Every flow between groups comes once, in few shifts of a large cluster none twice.
+    let labels = groups_of(&[3, 4, 2]);
+    let nodes: Vec<usize> = (0..9).collect();
+    let once = &steps(between, &nodes, Some(&labels))[..8];
+    let flows: BTreeSet<Flow> = once.iter().flat_map(|step| step.flows.clone()).collect();
+    let crossing = |from: usize| labels.iter().filter(|to| **to != labels[from]).count();
+    assert_eq!(flows.len(), (0..9).map(crossing).sum::<usize>());
+}
+
+#[test]
 fn the_group_that_breaks_a_ring_is_named() {
     let labels = groups_of(&[4, 4, 4, 4]);
     let pairs = survey(&fabric(8), Mode::Full);
@@ -376,6 +443,21 @@ fn the_group_that_breaks_a_ring_is_named() {
     let well = outcome(within, &labels, &|_| false);
     assert!(well.scales(), "{well:?}");
     assert_eq!((well.measured_gbps, well.flows), (Some(99.0), 16));
+
+    // The same of other shapes.
+    let (within, between) = (
+        Pattern::AllToAllWithinGroups,
+        Pattern::AllToAllBetweenGroups,
+    );
+    assert_eq!(
+        of(within, &|(from, _)| group(from) == "b"),
+        Breaks::WithinGroups(names(&["b"]))
+    );
+    assert_eq!(of(between, &touches_b), Breaks::Group("b".into()));
+    assert!(outcome(between, &labels, &|_| false).scales());
+    let into = outcome(Pattern::IncastIntoGroups, &labels, &|_| true);
+    assert_eq!(into.receivers(), 16);
+    assert!(into.measured_gbps > into.expected_gbps, "{into:?}");
 }
 
 #[test]

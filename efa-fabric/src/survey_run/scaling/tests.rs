@@ -161,6 +161,49 @@ fn rings_of_groups_are_those_of_the_leaves() {
 }
 
 #[test]
+fn all_to_all_and_incast_of_groups_are_those_of_the_leaves() {
+    let report = surveyed(
+        1,
+        &[
+            Pattern::AllToAllWithinGroups,
+            Pattern::AllToAllBetweenGroups,
+            Pattern::IncastIntoGroups,
+        ],
+    );
+    let breaks: Vec<_> = report.collectives.iter().map(|of| &of.breaks).collect();
+    let everywhere = Some(Breaks::Everywhere);
+    assert_eq!(breaks, [&None, &everywhere, &None], "{report}");
+    for said in [
+        "all-to-all within groups of 8 nodes: 100 Gbit/s bus bandwidth (the slowest flow of each shift, 24 flows in all,",
+        "all-to-all between groups of 8 nodes: ",
+        "incast into groups of 8 nodes: 100 Gbit/s to a node (median of 8 receivers, each 3 times), 100 expected",
+    ] {
+        assert!(report.to_string().contains(said), "{report}");
+    }
+    let metric = "efa_survey_collective_scales{pattern=\"all_to_all_between_groups\"} 0\n";
+    assert!(report.to_openmetrics().contains(metric), "{report}");
+    let html = "<th class=\"from bad\">all-to-all between groups</th>";
+    assert!(report.to_html().contains(html));
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let better = surveyed(
+        4,
+        &[
+            Pattern::AllToAllWithinGroups,
+            Pattern::AllToAllBetweenGroups,
+            Pattern::IncastIntoGroups,
+        ],
+    );
+    assert_eq!(better.compare(&report).gone_findings.len(), 1);
+    let fabric = Fabric::new(4, 100.0, 400.0);
+    let one = carried_out(4, &fabric, &[Pattern::IncastIntoGroups], |_, sights| {
+        Some(sights)
+    });
+    let said = "the incast into groups was not carried out: it takes two groups";
+    assert!(one.report(1.0).to_string().contains(said));
+}
+
+#[test]
 fn groups_that_make_no_ring_are_not_well() {
     let fabric = Fabric::new(4, 100.0, 400.0);
     for (count, pattern, said) in [
@@ -172,12 +215,12 @@ fn groups_that_make_no_ring_are_not_well() {
         (
             5,
             Pattern::RingWithinGroups,
-            "measured and in no ring, as no other node has their group: node-4",
+            "measured and left out, as no other node has their group: node-4",
         ),
         (
             6,
             Pattern::RingBetweenGroups,
-            "measured and in no ring, as no other group has as many nodes: node-2, node-3;",
+            "measured and left out, as no other group has as many nodes: node-2, node-3;",
         ),
     ] {
         let report = carried_out(count, &fabric, &[pattern], |_, sights| Some(sights)).report(1.0);

@@ -124,7 +124,8 @@ def parser(prog: str) -> argparse.ArgumentParser:
         metavar="PATTERN",
         choices=typing.get_args(choices.SurveyPattern),
         help="patterns after the pairs, in which nodes send and receive at once: ring, "
-        "all_to_all, incast, ring_within_groups, ring_between_groups; none",
+        "all_to_all, incast; by --group ring_within_groups, ring_between_groups, "
+        "all_to_all_within_groups, all_to_all_between_groups, incast_into_groups; none",
     )
     parser.add_argument(
         "--group",
