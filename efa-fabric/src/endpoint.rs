@@ -26,8 +26,10 @@ use crate::rdma_read;
 mod calls;
 mod fault;
 pub(crate) mod lane;
+mod stale;
 
 use fault::Fault;
+use stale::Stale;
 
 /// The provider whose completion queues are slept on: `tcp` of 2.x, which has no layers. With layers
 /// (`tcp;ofi_rxm` of 1.17) a queue that can be slept on takes 5 % longer for 64 B while nobody sleeps;
@@ -179,13 +181,15 @@ impl Endpoint {
         if provider::is(&info.provider, "efa") && info.fabric != "efa-direct" {
             rdma_read::refuse_device_rdma()?;
         }
+        let stale = Stale::find(&info.provider);
+        stale.refuse_empty()?;
         let fabric = Rc::new(Fabric::open(&entry)?);
         let eq = EventQueue::open(&fabric)?;
         let domain = Rc::new(Domain::open(&fabric, &entry)?);
         let is_slept_on = info.provider.eq_ignore_ascii_case(SLEPT_ON);
         let cq = CompletionQueue::open(&domain, CQ_SIZE, is_slept_on)?;
         let av = AddressVector::open(&domain)?;
-        let raw = RawEndpoint::open(&domain, &entry)?;
+        let raw = RawEndpoint::open(&domain, &entry).map_err(|error| stale.explain(error))?;
         let handle = raw.handle();
         handle.bind(
             "fi_ep_bind(cq)",
@@ -196,7 +200,8 @@ impl Endpoint {
         handle.bind("fi_ep_bind(eq)", eq.handle(), 0)?;
         let mut outcomes = set_options(&raw, &info.provider);
         let p2p_required = set_memory_options(&raw, &info, memory, &mut outcomes);
-        handle.enable("fi_enable")?;
+        let enabled = handle.enable("fi_enable");
+        enabled.map_err(|error| stale.explain(error))?;
         let address = raw.name()?;
         let is_remote_only = entry.entry().caps() & ffi::FI_LOCAL_COMM == 0;
         let shared_memory = shared_memory(&info.provider, &info.fabric, &outcomes, is_remote_only);

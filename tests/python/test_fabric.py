@@ -200,6 +200,38 @@ def test_an_environment_that_cannot_work_is_an_error_not_an_abort(
     assert (done.returncode, done.stdout.split()) == (0, [code, "True"]), done.stderr
 
 
+def test_shared_memory_of_a_killed_process_with_the_same_id_is_named() -> None:
+    """The region as libfabric 1.17 leaves it, and an empty one, which would end the process."""
+    script = (
+        "import os, pathlib, struct\n"
+        "from efa_sdk import errors, fabric\n"
+        "pid = os.getpid()\n"
+        "stale = pathlib.Path(f'/dev/shm/{pid}:0:0')\n"
+        "for size, head in ((1 << 24, struct.pack('<BBHi', 4, 0, 1, pid)), (0, b'')):\n"
+        "    stale.write_bytes(head)\n"
+        "    os.truncate(stale, size)\n"
+        "    os.utime(stale, (1, 1))\n"
+        "    try: fabric.loopback('shm')\n"
+        "    except errors.FabricError as error:\n"
+        "        print(error.code, f'remove {stale}, ' in error.cure, error)\n"
+        "    finally: stale.unlink(missing_ok=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *busy, empty = done.stdout.splitlines()
+    # 2.x takes the region over.
+    if fabric.Library().version.startswith("1.17"):
+        (said,) = busy
+        assert said.startswith("fabric.call_failed True fi_enable failed: Device or resource busy")
+    assert empty.startswith("fabric.call_failed True fi_endpoint was not called: /dev/shm/")
+
+
 def serve(path: str, token: str, queue: Queue[object]) -> None:
     server = fabric.Server(token)
     queue.put(server.address)
