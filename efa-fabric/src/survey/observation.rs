@@ -187,6 +187,13 @@ impl Failure {
         self
     }
 
+    /// Whether the set-ups of the two nodes do not fit together, such as two versions of libfabric.
+    pub(crate) fn is_mismatch(&self) -> bool {
+        const MISMATCHES: [Code; 2] = [Code::VersionMismatch, Code::UnsupportedOperation];
+        let is = |code: &Code| code.as_str() == self.code;
+        self.phase == FailurePhase::Open && MISMATCHES.iter().any(is)
+    }
+
     /// States that this node gave the driver no answer.
     #[must_use]
     pub fn with_silent(mut self, node: usize) -> Self {

@@ -16,6 +16,7 @@ use crate::survey::{
 };
 
 mod flows;
+mod mismatch;
 mod patterns;
 
 /// First answers that a node may miss in all before it is lost without being asked again: each
@@ -44,8 +45,8 @@ pub struct Survey {
     attempt: usize,
     /// Nodes without an answer when they were asked first, by round.
     late: BTreeMap<usize, BTreeSet<usize>>,
-    /// What the first pair reported that could not open an endpoint.
-    unopened: Option<String>,
+    /// Pairs that do not fit together by their set-ups, with the code and the text of the error.
+    mismatches: BTreeMap<(usize, usize), (String, String)>,
     /// The node that leads, where one of them does.
     leader: Option<usize>,
     /// Whether there are no more pairs to measure.
@@ -82,7 +83,7 @@ impl Survey {
             again: Vec::new(),
             attempt: 0,
             late: BTreeMap::new(),
-            unopened: None,
+            mismatches: BTreeMap::new(),
             leader: None,
             nodes,
             provider: provider.into(),
@@ -130,6 +131,12 @@ impl Survey {
             let code = code.to_owned();
             self.nodes[node].state = NodeState::Absent { code, why };
         }
+    }
+
+    /// Says that the process of a node was asked to end, which is nothing against the node.
+    fn interrupted(&mut self, node: usize) {
+        let why = "its process was interrupted, as by Ctrl-C or its scheduler; survey again";
+        self.absent(node, Code::Interrupted.as_str(), why.to_owned());
     }
 
     fn lose(&mut self, node: usize, after_s: f64) {
@@ -287,7 +294,7 @@ impl Survey {
                     }
                 }
                 Some(sight) if sight.is_interrupted() => {
-                    self.lose(*node, after_s);
+                    self.interrupted(*node);
                     gone.push(*node);
                 }
                 Some(sight) => {
@@ -344,8 +351,9 @@ impl Survey {
                     }
                 }
                 Outcome::Failed(failure) => {
-                    if failure.phase == FailurePhase::Open {
-                        self.unopened = self.unopened.take().or(sight.message);
+                    if failure.is_mismatch() {
+                        let why = sight.message.unwrap_or_else(|| failure.code.clone());
+                        self.mismatches.insert((a, b), (failure.code.clone(), why));
                     }
                     seen.push(PairObservation::failed(a, b, None, &round, failure));
                 }
@@ -397,13 +405,17 @@ impl Survey {
         let nodes = self.judged();
         let (conclusion, mut remarks) = self.conclude(&nodes);
         remarks.extend(self.late_answers());
+        let is_silent = |node: &usize| {
+            let state = &nodes[*node].state;
+            matches!(state, NodeState::Lost { .. } | NodeState::Absent { .. })
+        };
         Report {
             collectives: self.collectives(&conclusion),
+            silent: (0..nodes.len()).filter(is_silent).collect(),
             nodes,
             provider: self.provider.clone(),
             conclusion,
             observations: self.observations.clone(),
-            silent: self.silent.iter().copied().collect(),
             remarks,
             rounds: self.rounds,
             partial: !(self.over && self.flows.is_over()),
@@ -436,6 +448,7 @@ impl Survey {
                     .is_some_and(|&lost| is_common(lost, count));
             }
         }
+        self.mark_misfits(&mut nodes);
         nodes
     }
 
@@ -444,7 +457,7 @@ impl Survey {
     /// that took no part, nor against those that were lost at once with most others.
     fn conclude(&self, nodes: &[Node]) -> (Conclusion, Vec<String>) {
         let mut conclusion = self.plan.conclude(&self.observations);
-        let mut remarks = Vec::new();
+        let mut remarks = self.excuse_mismatches(&mut conclusion);
         let mut together = BTreeSet::new();
         for &node in &self.silent {
             let of_node = Subject::Node { node };
@@ -488,11 +501,6 @@ impl Survey {
         }
         conclusion.drain.sort_unstable();
         conclusion.drain.dedup();
-        if let Some(said) = self.unopened.as_ref().filter(|_| self.nobody_opened()) {
-            let of_all = |v: &Verdict| matches!(v.subject, Subject::Node { .. });
-            conclusion.verdicts.retain(of_all);
-            remarks.push(format!("no node could open its endpoint: {said}"));
-        }
         for round in together {
             remarks.push(format!(
                 "most nodes stopped answering at once, in round {}: {}",
@@ -501,18 +509,6 @@ impl Survey {
             ));
         }
         (conclusion, remarks)
-    }
-
-    /// Whether every failure was that of opening an endpoint, on all nodes that were asked: what
-    /// was asked for is not there, and nothing is known of the network.
-    fn nobody_opened(&self) -> bool {
-        let opening = |o: &PairObservation| match &o.outcome {
-            Outcome::Measured(_) => false,
-            Outcome::Failed(failure) => {
-                failure.phase == FailurePhase::Open || failure.silent.is_some()
-            }
-        };
-        self.observations.as_slice().iter().all(opening)
     }
 
     /// Rounds in which nodes gave no answer until they were asked again.

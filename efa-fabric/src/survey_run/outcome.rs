@@ -67,7 +67,7 @@ impl Report {
         let name = self.name(node);
         match &self.nodes.get(node)?.state {
             NodeState::Joined | NodeState::Measured => None,
-            NodeState::Absent { why, .. } => Some(format!("{name} took no part: {why}")),
+            NodeState::Absent { code, why } => Some(format!("{name} {}: {why}", how_absent(code))),
             NodeState::Lost {
                 round,
                 after_ms,
@@ -101,22 +101,22 @@ impl Report {
     /// What kept nodes from taking part, each cause once, and what else kept the survey from being
     /// complete.
     pub(crate) fn missing(&self) -> Vec<String> {
-        let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut causes: Vec<(&str, &str, Vec<&str>)> = Vec::new();
         for node in &self.nodes {
-            if let NodeState::Absent { why, .. } = &node.state {
-                match causes.iter_mut().find(|(cause, _)| cause == why) {
-                    Some((_, names)) => names.push(&node.name),
-                    None => causes.push((why, vec![&node.name])),
+            if let NodeState::Absent { code, why } = &node.state {
+                match causes.iter_mut().find(|(_, cause, _)| cause == why) {
+                    Some((.., names)) => names.push(&node.name),
+                    None => causes.push((how_absent(code), why, vec![&node.name])),
                 }
             }
         }
-        let said = causes.into_iter().map(|(why, names)| {
+        let said = causes.into_iter().map(|(how, why, names)| {
             let more = match names.len().saturating_sub(NAMED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
             let names = names[..names.len().min(NAMED)].join(", ");
-            format!("{names}{more} took no part: {why}")
+            format!("{names}{more} {how}: {why}")
         });
         let mut said: Vec<String> = said.collect();
         said.extend(self.remarks.iter().cloned());
@@ -135,6 +135,14 @@ impl Report {
 
 /// Names in one sentence at most.
 const NAMED: usize = 8;
+
+/// What a node did whose absence has this code.
+fn how_absent(code: &str) -> &'static str {
+    match code == Code::Interrupted.as_str() {
+        true => "left the survey",
+        false => "took no part",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -365,33 +373,86 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_nowhere_is_no_finding() {
+    fn a_node_that_cannot_open_its_endpoint_is_set_up_and_not_taken_out() {
         for count in [2, 4] {
             let sight = || failed(FailurePhase::Open, Code::ProviderNotFound);
             let report = surveyed(count, |_, _, _| (sight(), sight()));
             assert_eq!(report.status(), Status::NotSurveyed, "{report}");
-            let said = "no node could open its endpoint: text of fabric.provider_not_found";
+            assert_eq!(report.absent().len(), count, "{report}");
+            let said = "took no part: text of fabric.provider_not_found";
             assert!(
                 report.to_string().contains(said) && report.drain().is_empty(),
                 "{report}"
             );
         }
-        // One node that cannot, where others can, is worth inspecting.
-        let report = surveyed(4, |_, _, (a, b)| match (a, b) {
-            (2, _) => (
-                failed(FailurePhase::Open, Code::ProviderNotFound),
-                failed(FailurePhase::Contact, Code::PeerFailed),
-            ),
-            (_, 2) => (
-                failed(FailurePhase::Contact, Code::PeerFailed),
-                failed(FailurePhase::Open, Code::ProviderNotFound),
-            ),
+        // One node that cannot, where others can: no more is known of its hardware.
+        let (own, other) = (
+            || failed(FailurePhase::Open, Code::ProviderNotFound),
+            || failed(FailurePhase::Contact, Code::PeerFailed),
+        );
+        let report = surveyed(6, |_, _, (a, b)| match (a, b) {
+            (2, _) => (own(), other()),
+            (_, 2) => (other(), own()),
             _ => (good(), good()),
         });
+        assert_eq!(report.status(), Status::NotSurveyed, "{report}");
         assert_eq!(
-            (report.status(), report.drain()),
-            (Status::Findings, vec!["n2".into()])
+            (report.drain(), report.absent()),
+            (vec![], vec!["n2".into()])
         );
+        assert_eq!(report.action(), "set up and survey again: n2");
+    }
+
+    #[test]
+    fn a_node_whose_process_was_interrupted_is_not_taken_out() {
+        let report = surveyed(6, |round, _, pair| {
+            let interrupted = || failed(FailurePhase::Contact, Code::Interrupted);
+            of_node(3, pair, if round == 2 { interrupted() } else { good() })
+        });
+        assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+        assert_eq!(
+            (report.drain(), report.absent()),
+            (vec![], vec!["n3".into()])
+        );
+        let said = "n3 left the survey: its process was interrupted";
+        assert!(report.to_string().contains(said), "{report}");
+    }
+
+    #[test]
+    fn set_ups_that_do_not_fit_together_blame_neither_nodes_nor_links() {
+        let misfit = || failed(FailurePhase::Open, Code::VersionMismatch);
+        let said = "not measured with each other by their set-up: n0 and n";
+        // One node of another version, half of them, and a pair.
+        for (count, others) in [(6, 5..6), (6, 3..6), (2, 1..2)] {
+            let report = surveyed(count, |_, _, (a, b)| {
+                match others.contains(&a) == others.contains(&b) {
+                    true => (good(), good()),
+                    false => (misfit(), misfit()),
+                }
+            });
+            assert_eq!(report.status(), Status::NotSurveyed, "{report}");
+            assert!(report.drain().is_empty(), "{report}");
+            assert!(report.unreachable_links().is_empty(), "{report}");
+            assert!(report.to_string().contains(said), "{report}");
+            // Of two halves the plan leaves nodes out that fit with nobody at first.
+            if others.len() == 1 {
+                let absent: &[&str] = if count == 6 { &["n5"] } else { &[] };
+                assert_eq!(report.absent(), absent);
+            }
+            let json = serde_json::to_string(&report).unwrap();
+            assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        }
+        // Which nobody else is excused by.
+        let report = surveyed(6, |_, _, pair| match pair {
+            (5, _) | (_, 5) => (misfit(), misfit()),
+            (2, _) | (_, 2) => {
+                let dead = || failed(FailurePhase::Contact, Code::Unreachable);
+                (dead(), dead())
+            }
+            _ => (good(), good()),
+        });
+        assert_eq!(report.drain(), ["n2"], "{report}");
+        assert_eq!(report.absent(), ["n5"], "{report}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use self::set_up::is_of_set_up;
 use super::rails::{self, Part};
 use crate::endpoint::EndpointOptions;
 use crate::error::{Code, Error, Result};
@@ -14,6 +15,8 @@ use crate::probe::{
 };
 use crate::rails::Rail;
 use crate::survey::{Failure, FailurePhase, Measured, Outcome, Sustained};
+
+mod set_up;
 
 /// Above the usual MTU of 1500 bytes, and above that of jumbo frames.
 const GROWING_BYTES: [usize; 2] = [2048, 16384];
@@ -178,27 +181,6 @@ impl Sight {
                     || failure.code == Code::Unreachable.as_str()
             }
         }
-    }
-
-    /// The error's code and text, where the node's own set-up kept it from measuring: nothing is
-    /// known of its network then.
-    pub(crate) fn set_up_error(&self) -> Option<(&str, &str)> {
-        const OF_SET_UP: [Code; 7] = [
-            Code::LibraryNotFound,
-            Code::LibraryInvalid,
-            Code::LibraryTooOld,
-            Code::KillerEnvironment,
-            Code::ChildUnusable,
-            Code::InvalidOption,
-            Code::BadSize,
-        ];
-        let Outcome::Failed(failure) = &self.outcome else {
-            return None;
-        };
-        let code = failure.code.as_str();
-        let is_set_up = failure.phase == FailurePhase::Open
-            && (code.starts_with("python.") || OF_SET_UP.iter().any(|c| c.as_str() == code));
-        is_set_up.then(|| (code, self.message.as_deref().unwrap_or(code)))
     }
 
     /// Whether the two nodes could not meet: the exchange failed, not their network.
@@ -509,19 +491,11 @@ fn is_of_latency(doing: &str) -> bool {
 
 /// What was going on when this error came.
 fn phase(test: Test, error: &Error) -> FailurePhase {
+    if is_of_set_up(error) {
+        return FailurePhase::Open;
+    }
     let doing = error.context_value("doing").unwrap_or_default();
     match (error.code(), test) {
-        (
-            Code::LibraryNotFound
-            | Code::LibraryInvalid
-            | Code::LibraryTooOld
-            | Code::KillerEnvironment
-            | Code::ProviderNotFound
-            | Code::BadSize
-            | Code::InvalidOption
-            | Code::VersionMismatch,
-            _,
-        ) => FailurePhase::Open,
         (_, Test::LowToHigh | Test::HighToLow) => FailurePhase::Bandwidth,
         (Code::Deadline, Test::Latency) if is_of_latency(doing) => FailurePhase::Latency,
         (Code::PeerFailed, Test::Latency) => FailurePhase::Latency,

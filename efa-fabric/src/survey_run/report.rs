@@ -224,6 +224,7 @@ impl Report {
             && self.is_every_node_measured()
             && self.dead_rails().is_empty()
             && self.uncompared().is_none()
+            && !self.has_mismatch()
             && self.does_scale_as_asked()
             && self.conclusion.is_healthy()
             && !self.differ_badly()

@@ -74,6 +74,12 @@ impl Report {
         (of_rails.iter().filter(failed).count(), of_rails.len())
     }
 
+    /// Whether nodes were not measured with each other because their set-ups do not fit together.
+    pub(super) fn has_mismatch(&self) -> bool {
+        let mut seen = self.of_pairs();
+        seen.any(|o| matches!(&o.outcome, Outcome::Failed(failure) if failure.is_mismatch()))
+    }
+
     /// An expected rate that no measurement could be compared with, in one sentence.
     pub(super) fn uncompared(&self) -> Option<String> {
         let options = self.options.as_ref()?;

@@ -98,7 +98,7 @@ impl Survey {
         let members: BTreeSet<usize> = step.flows.iter().flat_map(|&(a, b)| [a, b]).collect();
         for (&node, sight) in &sights {
             if sight.is_interrupted() {
-                self.lose_in_flows(node, after_s);
+                self.interrupted(node);
             }
         }
         let silent = |node: &&usize| !sights.contains_key(*node);
