@@ -77,6 +77,9 @@ def survey(hosts: dict[str, SoftEfa]) -> SurveyReport:
         token.write_text(secrets.token_hex(16))
         common = ["--world-size", str(len(hosts)), "--rendezvous", f"{first}:{port}", "--json"]
         common += ["--token-file", str(token), "--provider", "efa", "--test-budget-s", "0.1"]
+        # In Gbit/s: what software devices reach at least, however busy this machine is. Four nodes
+        # are too few to identify a slow one without it.
+        common += ["--expected-gbps", "0.001"]
         running = [
             start(host, "efa_sdk.survey", "--rank", str(rank), *common)
             for rank, host in enumerate(hosts.values())

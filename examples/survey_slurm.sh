@@ -5,7 +5,8 @@
 #SBATCH --exclusive
 #
 # A survey as the first step of a job: training starts on a healthy cluster only. It needs a folder
-# that all nodes see, and efa_sdk in the environment of the job. docs/survey.md has the details.
+# that all nodes see, and efa_sdk in the environment of the job. EXPECTED_GBPS, what a pair should
+# reach in each direction, tells that all nodes are slow. docs/survey.md has the details.
 set -euo pipefail
 
 folder=${SURVEY_FOLDER:-$SLURM_SUBMIT_DIR/survey-$SLURM_JOB_ID}
@@ -21,6 +22,7 @@ srun --ntasks-per-node=1 --kill-on-bad-exit=0 --distribution=block \
     python -m efa_sdk.survey \
     --rendezvous "$first_node:${SURVEY_PORT:-7777}" \
     --token-file "$folder/token" \
+    ${EXPECTED_GBPS:+--expected-gbps "$EXPECTED_GBPS"} \
     --save "$folder/report.json" || status=$?
 
 case $status in

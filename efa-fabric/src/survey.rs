@@ -33,6 +33,7 @@
 //! | `statistics` | medians, median polish, robust spread |
 //! | `reach` | what failed with whom |
 //! | `attribution` | which effects stand out |
+//! | `few` | how far the rates of few nodes are apart |
 //! | `verdict`, `wording` | what is reported, with numbers and confidence |
 //! | `conclusion` | all verdicts of a survey, and which nodes to take out |
 //! | `answering` | which nodes answered so far |
@@ -47,6 +48,7 @@ mod answering;
 mod attribution;
 pub mod collective;
 mod conclusion;
+mod few;
 mod observation;
 mod options;
 mod plan;
@@ -69,5 +71,5 @@ pub use options::{Mode, Options, Thresholds, require_count};
 pub use plan::Plan;
 pub use round::{Round, Stage};
 pub use verdict::{
-    Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
+    Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind, WayRate,
 };

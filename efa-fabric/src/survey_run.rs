@@ -20,7 +20,8 @@
 //! | `mail` | what ranks leave for each other on an exchange |
 //! | `rank` | all ranks run the same program; rank 0 decides |
 //! | `inspection` | where nodes differ, and what their doctors report |
-//! | `report` | nodes, verdicts, measurements; JSON |
+//! | `report` | nodes, verdicts, measurements |
+//! | `written` | the report as JSON, and what is believed of it |
 //! | `scaling` | what is reported of collective patterns |
 //! | `text` | what to do, why, and a table of nodes |
 //! | `time` | times as text |
@@ -58,6 +59,7 @@ mod svg;
 mod text;
 pub(crate) mod time;
 mod unseen;
+mod written;
 
 pub use compare::{Comparison, MovedRate};
 pub use drain::{DrainCommands, Scheduler};

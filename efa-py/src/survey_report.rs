@@ -349,6 +349,8 @@ value_class! {
         unreachable_links: Vec<(String, String)> = |report| report.unreachable_links();
         /// What to do, in one line: the first of `str()`.
         action: String = |report| report.action();
+        /// What the survey did not judge, whatever its status: each a sentence. JSON has it too.
+        unknown: Vec<String> = |report| report.unknown();
         /// All findings as sentences, worst first; many of one kind are one.
         findings: Vec<String> = |report| report.findings();
         /// Findings that are worse than remarks.

@@ -50,6 +50,7 @@ def submit(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
             "SLURM_JOB_NODELIST": "node-[0-1]",
             "SLURM_SUBMIT_DIR": str(folder),
             "SURVEY_PORT": str(free_port()),
+            "EXPECTED_GBPS": "0.001",
             "SURVEY_ENDS_WITH": "",
             "SURVEY_REPORT": "",
             **variables,

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Part};
 use crate::provider;
-use crate::survey::Options;
 use crate::survey_run::{self, Inspection, NodeState, Status};
 
 /// Differences from the plan that no traffic between nodes depends on.
@@ -340,10 +339,7 @@ impl Seen {
                 format!("{tried} of {all} links were tried, nothing is known of the others"),
             );
         }
-        let expects = |o: &Options| o.expected_gbps.or(o.expected_rail_gbps).is_some();
-        if survey.conclusion.noise_percent.is_none()
-            && !survey.options.as_ref().is_some_and(expects)
-        {
+        if survey.is_blind() {
             self.warn(
                 Source::Survey,
                 format!(

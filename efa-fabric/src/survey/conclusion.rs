@@ -7,12 +7,16 @@
 //! | `structure` | groups, populations, levels of pairs; many of one kind in one sentence |
 //! | `unstable` | nodes that fail or are slow in part of their measurements |
 //! | `expected` | rates below the expected ones |
+//! | `few` | rates of few nodes that differ |
+//! | `rails` | rails that are slow between all nodes |
 //! | `evidence` | the numbers behind a verdict |
 
 mod evidence;
 mod expected;
 mod failures;
+mod few;
 mod outliers;
+mod rails;
 mod structure;
 mod unstable;
 
@@ -23,7 +27,9 @@ use serde::{Deserialize, Serialize};
 use self::evidence::percent;
 use self::expected::{expected, small};
 use self::failures::failures;
+use self::few::few;
 use self::outliers::{of_link, of_nodes};
+use self::rails::uneven;
 use self::structure::{OF_LEVEL, groups, many, populated};
 use self::unstable::unstable;
 use super::attribution::{Analysis, Channel, Pass, Populations};
@@ -105,7 +111,9 @@ pub(crate) fn conclude(
     }
     let shaky: BTreeSet<usize> = unstable.iter().flat_map(Verdict::nodes).collect();
     failures(&analysis, observations, &shaky, &mut verdicts);
-    small(&analysis, options, &mut verdicts);
+    few(&analysis, observations, options, &mut verdicts);
+    small(&analysis, observations, options, &mut verdicts);
+    verdicts.extend(uneven(observations, options));
     verdicts.extend(
         slow.into_iter()
             .filter(|v| !v.nodes().iter().any(|n| shaky.contains(n))),
@@ -125,7 +133,7 @@ pub(crate) fn conclude(
         .filter_map(|found| of_link(&analysis, found, &suspects));
     verdicts.extend(links);
     verdicts.extend(contention(&analysis, &suspects));
-    expected(&analysis, options, &mut verdicts);
+    expected(&analysis, observations, options, &mut verdicts);
     if let Some(populations) = &populations {
         verdicts.push(populated(populations, &analysis));
     }

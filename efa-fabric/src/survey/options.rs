@@ -129,6 +129,12 @@ impl Options {
         }
     }
 
+    /// Whether what a pair or a rail should reach is known.
+    #[must_use]
+    pub fn expects_a_rate(&self) -> bool {
+        self.expected_gbps.or(self.expected_rail_gbps).is_some()
+    }
+
     /// Refuses values that no survey can have, whatever its nodes.
     ///
     /// # Errors

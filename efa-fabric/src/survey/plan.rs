@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::answering::Answering;
 use super::attribution::{Analysis, NodeFinding, Pass, Unstable};
 use super::conclusion::{Conclusion, conclude};
+use super::few::need_repeats;
 use super::observation::Observations;
 use super::options::{Mode, Options};
 use super::power::TURNS_OF_UNSTABLE;
@@ -71,6 +72,8 @@ pub struct Plan {
     lucky: Vec<Pair>,
     left_out: Vec<usize>,
     screened_again: bool,
+    /// Times that the base rounds are still to be repeated, once it is known whether they are.
+    repeats: Option<usize>,
     /// Nodes that were unstable suspects, and of which enough is known.
     decided: BTreeSet<usize>,
     /// Nodes with one bad pair.
@@ -118,6 +121,7 @@ impl Plan {
             lucky: Vec::new(),
             left_out: Vec::new(),
             screened_again: false,
+            repeats: None,
             decided: BTreeSet::new(),
             doubted: Vec::new(),
             met: BTreeSet::new(),
@@ -167,7 +171,8 @@ impl Plan {
     /// seen.
     #[must_use]
     pub fn base_rounds(&self) -> usize {
-        self.schedule.rounds()
+        let repeats = self.repeats.map_or(0, |_| self.options.thresholds.alone);
+        self.schedule.rounds() * (1 + repeats)
     }
 
     /// Returns the most rounds that this survey takes, whatever happens. A sampled survey names one
@@ -179,7 +184,7 @@ impl Plan {
         let base = self.longest();
         let alone = MOST_ALONE * self.options.thresholds.alone;
         // Once more where nobody reached anybody, and the control.
-        let last = 2;
+        let last = 2 + self.most_repeats();
         match self.options.mode {
             Mode::Sampled => base + TURNS_OF_UNSTABLE.max(self.round_limit()) + alone + last,
             // Nodes and links, each measured again where it failed.
@@ -187,8 +192,14 @@ impl Plan {
         }
     }
 
-    /// Returns nodes under suspicion now: to be measured again, or left out because nothing
-    /// answers.
+    /// Returns the most rounds in which few nodes are measured again, where no more than that answer.
+    fn most_repeats(&self) -> usize {
+        let few = self.options.thresholds.least_nodes.min(self.nodes);
+        let pairs = few * few.saturating_sub(1) / 2;
+        self.options.thresholds.alone * pairs.min(self.schedule.rounds())
+    }
+
+    /// Returns nodes under suspicion now: to be measured again, or left out because nothing answers.
     #[must_use]
     pub fn suspects(&self) -> Vec<usize> {
         let out = (0..self.nodes).filter(|&n| self.answering.out(n));
@@ -204,12 +215,18 @@ impl Plan {
     }
 
     fn base(&mut self) -> Option<Vec<Pair>> {
-        while self.next_base < self.schedule.rounds() {
-            let mut pairs = self.schedule.round(self.next_base);
-            self.next_base += 1;
-            pairs.retain(|&(a, b)| !self.answering.out(a) && !self.answering.out(b));
-            if !pairs.is_empty() {
-                return Some(pairs);
+        loop {
+            while self.next_base < self.schedule.rounds() {
+                let mut pairs = self.schedule.round(self.next_base);
+                self.next_base += 1;
+                pairs.retain(|&(a, b)| !self.answering.out(a) && !self.answering.out(b));
+                if !pairs.is_empty() {
+                    return Some(pairs);
+                }
+            }
+            match &mut self.repeats {
+                Some(left) if *left > 0 => (*left, self.next_base) = (*left - 1, 0),
+                _ => break,
             }
         }
         self.phase = Phase::Targeted;
@@ -223,6 +240,10 @@ impl Plan {
         if self.turn == 0 {
             self.fresh_from = self.issued;
             let analysis = self.analyse(observations);
+            if self.repeat(&analysis, observations) {
+                self.phase = Phase::Base;
+                return None;
+            }
             self.suspect(&analysis, observations.is_empty());
             if self.nothing_stands_out(&analysis) && self.lengthen() {
                 self.phase = Phase::Base;
@@ -414,6 +435,20 @@ impl Plan {
         };
         self.fresh_from = usize::MAX;
         self.schedule = schedule::sampled(self.nodes, wanted, self.options.seed);
+        true
+    }
+
+    /// Has the base rounds of few nodes repeated where their rates differ: nothing else tells that
+    /// from noise. Whether it did, once.
+    fn repeat(&mut self, analysis: &Analysis, observations: &Observations) -> bool {
+        if self.repeats.is_some()
+            || analysis.tells_outliers()
+            || !need_repeats(observations, &self.options)
+        {
+            return false;
+        }
+        self.fresh_from = usize::MAX;
+        self.repeats = Some(self.options.thresholds.alone);
         true
     }
 

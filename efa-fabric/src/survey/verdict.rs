@@ -67,6 +67,11 @@ pub enum VerdictKind {
     Structure,
     /// A pair failed in one attempt, or as rarely as pairs of this cluster do.
     SeenOnce,
+    /// The rates of few nodes differ by more than noise explains: some are slow, and the nodes are
+    /// too few to know which. [`Evidence::ways`] has the rates.
+    RatesDiffer,
+    /// A rail is slower than the other rails of the same nodes, between all nodes.
+    UnevenRail,
 }
 
 /// The severity, by what to do about it.
@@ -156,8 +161,13 @@ pub struct Evidence {
     pub slow_value: Option<f64>,
     /// The label of a group.
     pub label: Option<String>,
-    /// The nodes of a group or of the slower population, ascending.
+    /// The nodes of a group or of the slower population, ascending; where rates of few nodes differ,
+    /// the one that all slow pairs share.
     pub nodes: Vec<usize>,
+    /// Where rates of few nodes differ, those of each direction of each pair, the slowest first; the
+    /// first [`slow`](Self::slow) of them are slow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<WayRate>,
     /// The difference while nothing else was measured, in percent.
     pub alone_change_percent: Option<f64>,
     /// Measurements alone.
@@ -174,6 +184,20 @@ pub struct Evidence {
     pub phase: Option<FailurePhase>,
     /// The size in bytes of the messages that did not pass then, where smaller ones had.
     pub stuck_bytes: Option<usize>,
+}
+
+/// The rate of one direction of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WayRate {
+    /// The number of the node that sends.
+    pub from: usize,
+    /// The number of the node that receives.
+    pub to: usize,
+    /// The median of its measurements in Gbit/s.
+    pub gbps: f64,
+    /// How many measurements those are.
+    pub measurements: usize,
 }
 
 /// One finding of a survey.

@@ -7,6 +7,10 @@ use super::verdict::{
     Confidence, Direction, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
 
+mod few;
+
+pub(crate) use self::few::spread;
+
 impl Verdict {
     pub(crate) fn new(
         subject: Subject,
@@ -50,6 +54,8 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::Unstable => unstable(e, &subject),
         VerdictKind::Populations => populations(e, &name),
         VerdictKind::Structure => structure(e),
+        VerdictKind::RatesDiffer => few::rates_differ(e, &name),
+        VerdictKind::UnevenRail => few::uneven_rail(e),
         VerdictKind::SeenOnce if verdict.subject == Subject::Cluster => format!(
             "{} of {} pairs failed once or as rarely as others, and are not faults{}",
             e.failed,
@@ -126,12 +132,13 @@ fn statement(verdict: &Verdict, names: &[String]) -> String {
         VerdictKind::NotEnoughData => match (verdict.subject, e.tried) {
             (Subject::Cluster, 0) => "not enough data: nothing was measured".to_owned(),
             (Subject::Cluster, nodes) => format!(
-                "not enough data: among {nodes} answering nodes no outlier can be identified{}",
+                "not enough data: among {nodes} answering nodes no outlier can be identified{}{}",
                 if e.expected_gbps.is_some() {
                     "; compared with the expected rate only"
                 } else {
                     ", and no expected rate was given"
                 },
+                spread(e).map_or(String::new(), |rates| format!("; rates are {rates}")),
             ),
             _ => format!("not enough data about {subject}{}", failure(e)),
         },
@@ -147,6 +154,9 @@ pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
             .unwrap_or_else(|| format!("node {node}"))
     };
     match verdict.subject {
+        Subject::Cluster if verdict.kind == VerdictKind::RatesDiffer => {
+            few::who_differs(&verdict.evidence, &name)
+        }
         Subject::Cluster => "the cluster".to_owned(),
         Subject::Node { node } => name(node),
         Subject::Rail { node, rail } => format!("rail {rail} of {}", name(node)),

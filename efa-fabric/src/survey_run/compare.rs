@@ -133,7 +133,10 @@ fn keyed(report: &Report, counterparts: &[Option<usize>]) -> BTreeMap<String, St
         _ => report.label(node),
     };
     let subject = |verdict: &Verdict| match verdict.subject {
-        Subject::Cluster => String::new(),
+        Subject::Cluster => verdict
+            .evidence
+            .rail
+            .map_or(String::new(), |rail| rail.to_string()),
         Subject::Node { node } => called(node),
         Subject::Rail { node, rail } => format!("{} {rail}", called(node)),
         Subject::Link { a, b } => {

@@ -1,14 +1,12 @@
 //! The result of a survey, with names: what was found, and all measurements.
 
-use std::collections::BTreeSet;
-
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::inspection::{Difference, differences};
 use super::node::{Node, name_apart};
 use super::state::NodeState;
 use super::time::{LAST_UNIX_S, utc};
-use crate::error::{Code, Error, Result};
+use super::written::Written;
 use crate::median::median;
 use crate::survey::collective::Collective;
 use crate::survey::{
@@ -20,7 +18,7 @@ use crate::survey::{
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The result of a survey.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "Written")]
 #[non_exhaustive]
 pub struct Report {
@@ -33,12 +31,10 @@ pub struct Report {
     /// Every measurement and failure.
     pub observations: Observations,
     /// Patterns that were carried out after the pairs, and what they come to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collectives: Vec<Collective>,
     /// Nodes that gave no answer, by number: lost ones and absent ones.
     pub silent: Vec<usize>,
     /// What else kept the survey from being complete, such as a rendezvous that did not answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
     /// Rounds that were measured.
     pub rounds: usize,
@@ -48,97 +44,11 @@ pub struct Report {
     pub elapsed_s: f64,
     /// How it was surveyed: mode, seed, thresholds, expected rates. `None` where the report does
     /// not state, as those of versions before 2026-11-30.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Options>,
     /// The version of efa-sdk that surveyed. `None` where the report does not state it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// When it ended, in s since 1970-01-01T00:00:00Z. `None` where it was not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_unix_s: Option<u64>,
-}
-
-/// What another process wrote, which is not believed: a report states nothing about nodes that it lacks.
-#[derive(Deserialize)]
-struct Written {
-    nodes: Vec<Node>,
-    provider: String,
-    conclusion: Conclusion,
-    observations: Observations,
-    #[serde(default)]
-    collectives: Vec<Collective>,
-    silent: Vec<usize>,
-    #[serde(default)]
-    remarks: Vec<String>,
-    rounds: usize,
-    partial: bool,
-    elapsed_s: f64,
-    options: Option<Options>,
-    version: Option<String>,
-    finished_unix_s: Option<u64>,
-}
-
-impl TryFrom<Written> for Report {
-    type Error = Error;
-
-    fn try_from(written: Written) -> Result<Self> {
-        let count = written.nodes.len();
-        let wrong = |what: String| {
-            Err(Error::new(Code::InvalidOption, what)
-                .with_cure("give a report as `to_json` wrote it")
-                .with_context("nodes", count))
-        };
-        let observed = written.observations.nodes();
-        if observed != count {
-            return wrong(format!(
-                "the report names {count} nodes and has observations of {observed}"
-            ));
-        }
-        let mut names = BTreeSet::new();
-        if let Some(node) = written.nodes.iter().find(|node| !names.insert(&node.name)) {
-            return wrong(format!(
-                "two nodes of the report are called '{}'",
-                node.name
-            ));
-        }
-        let named = written
-            .conclusion
-            .verdicts
-            .iter()
-            .flat_map(|verdict| [verdict.nodes(), verdict.evidence.nodes.clone()].concat())
-            .chain(written.conclusion.drain.iter().copied())
-            .chain(written.silent.iter().copied())
-            .chain(written.nodes.iter().filter_map(|node| node.state.partner()));
-        if let Some(node) = named.max().filter(|&node| node >= count) {
-            return wrong(format!("the report names node {node} of {count}"));
-        }
-        if let Some(options) = &written.options {
-            options.require_valid_for(count)?;
-        }
-        let noise = written.conclusion.noise_percent.map(|p| p / 100.0);
-        let labels = written.options.as_ref().and_then(|o| o.labels.as_deref());
-        for collective in &written.collectives {
-            collective.require_valid_for(&written.observations, noise, labels)?;
-        }
-        if written.finished_unix_s.is_some_and(|at| at > LAST_UNIX_S) {
-            return wrong("the report ended after the year 9999".to_owned());
-        }
-        Ok(Self {
-            nodes: written.nodes,
-            provider: written.provider,
-            conclusion: written.conclusion,
-            observations: written.observations,
-            collectives: written.collectives,
-            silent: written.silent,
-            remarks: written.remarks,
-            rounds: written.rounds,
-            partial: written.partial,
-            elapsed_s: written.elapsed_s,
-            options: written.options,
-            version: written.version,
-            finished_unix_s: written.finished_unix_s,
-        })
-    }
 }
 
 /// Medians of what was measured with one node. `None` where nothing was.

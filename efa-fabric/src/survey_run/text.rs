@@ -8,7 +8,7 @@ use efa_core::text::plain;
 use super::report::Report;
 use super::state::Status;
 use crate::survey::wording::{digits, listed, subject};
-use crate::survey::{Options, Outcome, PairObservation, Severity, Subject, Verdict};
+use crate::survey::{Outcome, PairObservation, Severity, Subject, Verdict};
 
 /// More verdicts of one kind than this are one sentence.
 const MOST_OF_KIND: usize = 8;
@@ -50,14 +50,13 @@ impl Report {
         if !todo.is_empty() {
             return todo.join("; ");
         }
-        let expects = |o: &Options| o.expected_gbps.or(o.expected_rail_gbps).is_some();
-        let is_blind =
-            self.conclusion.noise_percent.is_none() && !self.options.as_ref().is_some_and(expects);
         let limits = self.what_was_not_told();
         match self.problems().len() {
-            0 if is_blind && self.failures_of_rails().0 == 0 => format!(
-                "nothing to take out: nothing failed, and {} nodes are too few to identify a slow one",
-                self.nodes.len()
+            0 if self.is_blind() && self.failures_of_rails().0 == 0 => format!(
+                "nothing to take out: nothing failed, and {} nodes are too few to identify a slow one: {}; \
+                 whether all are slow cannot be known without expected_gbps",
+                self.nodes.len(),
+                self.spread()
             ),
             0 if !limits.is_empty() => {
                 format!(
@@ -122,12 +121,11 @@ impl Report {
             "{} nodes over {}: {}; {} pairs in {} rounds, {measurements} measurements, {} of them failed{}{}{}",
             self.nodes.len(),
             self.provider,
-            if self.is_healthy() {
-                "no fault was found"
-            } else if self.status() == Status::NotSurveyed {
-                "not enough was measured"
-            } else {
-                "something is wrong"
+            match self.status() {
+                Status::Healthy if self.is_blind() => format!("nothing failed, {}", self.spread()),
+                Status::Healthy => "no fault was found".to_owned(),
+                Status::NotSurveyed => "not enough was measured".to_owned(),
+                Status::Findings => "something is wrong".to_owned(),
             },
             self.pairs(),
             self.rounds,
@@ -308,7 +306,7 @@ mod tests {
     use super::super::sample::{bad_cluster, carried_out, unmeasured};
     use super::*;
     use crate::survey::simulate::Fabric;
-    use crate::survey::{Confidence, Evidence, Observations, VerdictKind};
+    use crate::survey::{Confidence, Evidence, Observations, Options, VerdictKind};
 
     fn surveyed_well(count: usize) -> Report {
         let fabric = Fabric::new(count, 100.0, 100.0);

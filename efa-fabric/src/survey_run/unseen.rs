@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::report::Report;
-use crate::survey::wording::digits;
-use crate::survey::{Failure, Outcome, PairObservation};
+use crate::survey::wording::{digits, listed, spread};
+use crate::survey::{Failure, Options, Outcome, PairObservation, Subject, VerdictKind};
 
 /// Failures of a rail that are no accident, where it never worked.
 const CERTAIN: usize = 3;
@@ -121,11 +121,62 @@ impl Report {
         noise.into_iter().chain(links).chain(rails).collect()
     }
 
+    /// Whether nodes were compared with nothing: they are too few, and no rate was expected.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.conclusion.noise_percent.is_none() && !self.expects_a_rate()
+    }
+
+    fn expects_a_rate(&self) -> bool {
+        (self.options.as_ref()).is_some_and(Options::expects_a_rate)
+    }
+
+    /// How far the rates of few nodes are apart.
+    pub(super) fn spread(&self) -> String {
+        let of_few = (self.conclusion.verdicts.iter()).find(|verdict| {
+            (verdict.kind, verdict.subject) == (VerdictKind::NotEnoughData, Subject::Cluster)
+        });
+        match of_few.and_then(|verdict| spread(&verdict.evidence)) {
+            Some(rates) => format!("rates are {rates}"),
+            None => "no rate was measured".to_owned(),
+        }
+    }
+
+    /// What the survey did not judge, whatever its status: each a sentence.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<String> {
+        let mut unknown = Vec::new();
+        if self.partial {
+            unknown.push("what was not measured when the survey was stopped early".to_owned());
+        }
+        let absent = self.absent();
+        if !absent.is_empty() {
+            unknown.push(format!("everything about {}", listed(&absent)));
+        }
+        if !self.expects_a_rate() {
+            unknown.push(
+                "whether all nodes are slower than they should be: no expected rate was given"
+                    .to_owned(),
+            );
+        }
+        if self.conclusion.noise_percent.is_none() {
+            unknown.push(format!(
+                "whether one of {} nodes has less bandwidth or more latency than the others: they are too few",
+                self.nodes.len()
+            ));
+        }
+        unknown.extend(self.uncompared());
+        unknown.extend(self.what_was_not_told());
+        unknown
+    }
+
     /// Links between its nodes.
     pub(super) fn link_count(&self) -> usize {
         self.nodes.len() * self.nodes.len().saturating_sub(1) / 2
     }
 }
+
+#[cfg(test)]
+mod few;
 
 #[cfg(test)]
 mod tests {

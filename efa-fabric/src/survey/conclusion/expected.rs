@@ -1,29 +1,28 @@
 //! Verdicts by comparison with the rates that were expected.
 
 use super::super::attribution::{Analysis, Channel};
+use super::super::few::slower_directions;
+use super::super::observation::Observations;
 use super::super::options::Options;
 use super::super::schedule::Pair;
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
-use super::evidence::not_enough;
 use crate::median::median;
 
 /// The median of all pairs is this many standard errors below what is expected.
 const CLEAR: f64 = 3.0;
 
-/// States that a small cluster has no outliers, and compares its pairs with what is expected.
-pub(super) fn small(analysis: &Analysis, options: &Options, verdicts: &mut Vec<Verdict>) {
-    let live = analysis.reach.live_nodes();
-    if analysis.tells_outliers() || live == 0 {
+/// Compares the pairs of a small cluster, which has no outliers, with what is expected.
+pub(super) fn small(
+    analysis: &Analysis,
+    observations: &Observations,
+    options: &Options,
+    verdicts: &mut Vec<Verdict>,
+) {
+    if analysis.tells_outliers() {
         return;
     }
-    let evidence = Evidence {
-        tried: live,
-        expected_gbps: options.expected_gbps.or(options.expected_rail_gbps),
-        ..Evidence::default()
-    };
-    verdicts.push(not_enough(Subject::Cluster, evidence));
     // Single rails only where all together were not measured: each more is a chance to be wrong.
     let together = analysis.bandwidth().any(|(_, c)| c.rail.is_none());
     for (_, channel) in analysis
@@ -34,7 +33,7 @@ pub(super) fn small(analysis: &Analysis, options: &Options, verdicts: &mut Vec<V
             continue;
         };
         let least = expected * options.thresholds.of_expected;
-        let pairs = channel.pair_medians();
+        let pairs = slower_directions(observations, channel.rail);
         let low: Vec<(Pair, f64)> = pairs
             .iter()
             .filter(|(_, v)| **v < least)
@@ -72,13 +71,21 @@ pub(super) fn small(analysis: &Analysis, options: &Options, verdicts: &mut Vec<V
 }
 
 /// Compares the typical rates with the expected ones: no relative test sees a bad cluster.
-pub(super) fn expected(analysis: &Analysis, options: &Options, verdicts: &mut Vec<Verdict>) {
+pub(super) fn expected(
+    analysis: &Analysis,
+    observations: &Observations,
+    options: &Options,
+    verdicts: &mut Vec<Verdict>,
+) {
     for (_, channel) in analysis.bandwidth() {
         let Some(expected) = expected_of(channel, options) else {
             continue;
         };
         let least = expected * options.thresholds.of_expected;
-        let pairs = channel.pair_medians();
+        let pairs = match analysis.tells_outliers() {
+            true => channel.pair_medians(),
+            false => slower_directions(observations, channel.rail),
+        };
         let all_low = pairs.values().all(|v| *v < least);
         let Some(value) = median(&mut pairs.values().copied().collect::<Vec<_>>()) else {
             continue;

@@ -380,11 +380,8 @@ mod tests {
                 };
                 let conclusion = cluster.survey(Options::default(), 1).unwrap().conclusion;
                 assert_eq!(conclusion.drain, [] as [usize; 0], "{nodes} {case:?}");
-                assert!(
-                    conclusion.verdicts[0]
-                        .statement
-                        .starts_with("not enough data")
-                );
+                let mut verdicts = conclusion.verdicts.iter();
+                assert!(verdicts.any(|v| v.statement.starts_with("not enough data")));
             }
         }
     }
