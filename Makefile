@@ -32,7 +32,9 @@ export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 export EFA_TEST_NO_SKIPS := 1
 
 STAGE := tools/stage.sh
-# The bindings have no tests in Rust, and maturin tells pyo3's build script what cargo would not: in a
+# rustdoc complains of make's jobs, which it is not handed.
+CARGO_DOC := env -u MAKEFLAGS cargo
+# The bindings have no tests in Rust, and maturin hands pyo3's build script what cargo would not: in a
 # build of the whole workspace, pyo3 would be compiled again, and then again by maturin.
 RUST := --workspace --exclude efa-py
 # efa-core without AWS, and with the fake that is its feature testing: in a folder of its own, so that it
@@ -40,7 +42,7 @@ RUST := --workspace --exclude efa-py
 WITHOUT_AWS := --target-dir target/without-aws -p efa-core --no-default-features --features testing
 RUN_QUICKSTART = cargo run -p efa-core --example quickstart
 
-.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint lint-module compile-and-read lint-rust lint-without-aws lint-sources docs workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-wheel test-python soft-efa-sanitizer soft-efa-fuzz bench soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
+.PHONY: setup setup-examples setup-wheels build demo demo-rust check test first-stage lint lint-module compile-and-read lint-rust lint-without-aws lint-sources docs site rustdoc workflows test-unit test-unit-rust test-unit-python test-rust test-rust-programs test-rust-rest test-wheel test-python soft-efa-sanitizer soft-efa-fuzz bench soft-efa-clients survey-long stubs wheel wheel-aarch64 check-wheels fmt clean
 
 # Everything that the checks and tests need.
 setup:
@@ -93,7 +95,7 @@ lint-module: build
 # The compiler has one core for most of aws-sdk-ec2; pip, which waits for the network, and what reads
 # sources alone have the other.
 compile-and-read:
-	@$(STAGE) setup, compiling, lints and site
+	@$(STAGE) setup, compiling and lints
 	tools/setup.sh tests --debian
 	$(MAKE) --jobs=2 --output-sync=target lint-rust lint-sources
 	$(MAKE) --jobs=2 --output-sync=target build lint-without-aws
@@ -109,18 +111,24 @@ lint-without-aws:
 	cargo package --quiet --workspace --exclude efa-py --exclude efa-soft --no-verify --allow-dirty \
 		--exclude-lockfile --offline
 
-lint-sources: setup docs
+lint-sources: setup workflows
 	ruff format --check .
 	ruff check .
 	mypy
 	$(PYTHON) tools/third_party_licenses.py --check
 
-# The site, strictly: it fails where a link or an anchor leads nowhere, a page is in no menu, or a public
-# name is not found. It reads the package's sources and stub, and builds nothing; rustdoc's pages are
-# those that lie in target/doc.
-docs: workflows
+# The site, strictly: it fails where a link or an anchor leads nowhere, a page is in no menu, a public name
+# is not found, or rustdoc has no page of a module. It reads the package's sources and stub; rustdoc's pages
+# are built before, and copied.
+docs: workflows site
+
+site: rustdoc
+	@tools/setup.sh docs
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/.mkdocs.yml \
 		--site-dir $(CURDIR)/target/site
+
+rustdoc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO_DOC) doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
 # GitHub's own schemas, as check-jsonschema ships them.
 workflows:
@@ -146,16 +154,14 @@ NOT_ALL_UNIT = $(shell grep --files-without-match "^pytestmark = pytest.mark.uni
 test-unit-python:
 	$(PYTHON) -m pytest -m unit $(MARKED_UNIT)
 
-# What waits for deadlines and what computes, side by side.
+# What waits for deadlines and what computes, side by side; then the site, which needs rustdoc's pages.
 test-rust: setup build
-	@$(STAGE) Rust tests, and the wheel for the Python tests
-	$(MAKE) --jobs=3 --output-sync=target test-wheel test-rust-programs test-rust-rest
+	@$(STAGE) Rust tests, the wheel for the Python tests, and the site
+	$(MAKE) --jobs=3 --output-sync=target test-wheel test-rust-programs test-rust-rest site
 
 test-rust-programs:
 	$(PYTHON) tools/run_test_programs.py $(RUST) --tests --examples
 
-# rustdoc complains of make's jobs, which it is not handed.
-CARGO_DOC := env -u MAKEFLAGS cargo
 # efa-core a second time: without AWS, and with the fake that is the feature testing.
 test-rust-rest:
 	$(CARGO_DOC) test $(RUST) --doc
@@ -165,7 +171,6 @@ test-rust-rest:
 	tools/check_abi.sh
 	$(RUN_QUICKSTART)
 	cargo run --quiet --example fabric_probe -- loopback tcp
-	RUSTDOCFLAGS="-D warnings" $(CARGO_DOC) doc --no-deps -p efa-core --no-default-features -p efa-fabric -p efa-soft
 
 test-wheel:
 	rm -rf target/test-wheel
