@@ -49,25 +49,7 @@ pub(crate) fn loopback_from(
     start_line: Option<&StartLine>,
 ) -> Result<ProbeReport> {
     options.check()?;
-    let mut options = options.clone();
-    let endpoint = &mut options.endpoint;
-    if provider::uses_sockets(&endpoint.provider)
-        && endpoint.source_address.is_none()
-        && endpoint.domain.is_none()
-    {
-        let local = EndpointOptions {
-            source_address: Some("127.0.0.1".into()),
-            ..endpoint.clone()
-        };
-        // Where the loopback interface is not offered, libfabric's first choice is taken.
-        let wanted = Wanted {
-            operation: options.operation,
-            ..local.wanted()
-        };
-        if info::select(library, &wanted).is_ok() {
-            *endpoint = local;
-        }
-    }
+    let options = on_loopback(library, options);
     let (mut left, mut right) = Local::pair();
     let (initiator, responder) = Close::pair();
     std::thread::scope(|scope| {
@@ -135,6 +117,28 @@ pub(crate) fn loopback_from(
             )),
         }
     })
+}
+
+/// The options, on the loopback interface where the provider uses sockets and no endpoint is chosen.
+/// Where that interface is not offered, libfabric's first choice is taken.
+fn on_loopback(library: &Arc<Library>, options: &ProbeOptions) -> ProbeOptions {
+    let mut options = options.clone();
+    let endpoint = &mut options.endpoint;
+    let is_chosen = endpoint.source_address.is_some() || endpoint.domain.is_some();
+    if provider::uses_sockets(&endpoint.provider) && !is_chosen {
+        let local = EndpointOptions {
+            source_address: Some("127.0.0.1".into()),
+            ..endpoint.clone()
+        };
+        let wanted = Wanted {
+            operation: options.operation,
+            ..local.wanted()
+        };
+        if info::select(library, &wanted).is_ok() {
+            *endpoint = local;
+        }
+    }
+    options
 }
 
 /// The two threads of a loopback close nothing before both have stopped: endpoints of one
