@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
+import pathlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -96,6 +99,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
+@functools.cache
+def _marks_in(file: pathlib.Path) -> set[str]:
+    return set(re.findall(r"mark\.(\w+)", file.read_text()))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests come first, so that at the end no worker is left alone with one."""
     for item in items:
@@ -103,6 +111,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} is marked unit, but needs a server")
         if item.get_closest_marker("xdist_group") and item.path.name not in _TOGETHER:
             raise pytest.UsageError(f"{item.nodeid} is of a group: name its file in _TOGETHER")
+        for mark in ("unit", "alone"):
+            if item.get_closest_marker(mark) and mark not in _marks_in(item.path):
+                raise pytest.UsageError(
+                    f"{item.nodeid} is marked {mark}, and its file has no `mark.{mark}`, "
+                    "by which the Makefile finds it"
+                )
     order = {name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 

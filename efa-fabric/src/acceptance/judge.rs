@@ -272,7 +272,8 @@ impl Seen {
             )),
         }
         let devices = found.efa_devices;
-        let statement = format!("{id} has {devices} EFA devices, and EC2 shows {attached} interfaces");
+        let statement =
+            format!("{id} has {devices} EFA devices, and EC2 shows {attached} interfaces");
         match devices.cmp(&attached) {
             std::cmp::Ordering::Less => self.against(Source::Doctor, statement),
             std::cmp::Ordering::Equal => {}

@@ -107,14 +107,20 @@ fn a_cluster_in_which_nothing_is_found_is_accepted() {
     assert!(report.is_accepted() && report.require_accepted().is_ok());
     assert!(report.judgement.replace.is_empty());
     let statement = report.to_string();
-    assert!(statement.starts_with("accepted: nothing was found\n"), "{statement}");
+    assert!(
+        statement.starts_with("accepted: nothing was found\n"),
+        "{statement}"
+    );
     for number in 0..COUNT {
         assert!(
             statement.contains(&format!("{}  host-{number}", id(number))),
             "{statement}"
         );
     }
-    assert!(statement.contains("not part of an acceptance: GPUs"), "{statement}");
+    assert!(
+        statement.contains("not part of an acceptance: GPUs"),
+        "{statement}"
+    );
     let code = report.require_replaceable().unwrap_err().code();
     assert_eq!(code, Code::NothingToReplace);
 }
@@ -315,7 +321,11 @@ fn what_was_not_looked_at_is_never_accepted() {
     ];
     for (report, statement) in cases {
         let j = &report.judgement;
-        assert_eq!(j.verdict, Verdict::CouldNotBeJudged, "{statement}: {report}");
+        assert_eq!(
+            j.verdict,
+            Verdict::CouldNotBeJudged,
+            "{statement}: {report}"
+        );
         assert!(
             j.not_looked_at.iter().any(|one| one.contains(statement)),
             "{statement}: {report}"
@@ -348,7 +358,11 @@ fn a_doctor_speaks_against_its_own_instance() {
     ] {
         assert_eq!(report.judgement.verdict, Verdict::Refused);
         assert!(
-            report.judgement.against.iter().any(|f| f.statement == statement),
+            report
+                .judgement
+                .against
+                .iter()
+                .any(|f| f.statement == statement),
             "{report}"
         );
         // The others have it, so that the survey takes it out.
