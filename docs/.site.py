@@ -19,6 +19,8 @@ NAMES = re.compile(r"^<!-- names of ([\w.]+) -->$", re.MULTILINE)
 EVERY_NAME = "<!-- every public name -->"
 #: Modules without underscore that callers do not import: programs, and a decorator of our own.
 PROGRAMS = {"arguments", "command_line", "doctor"}
+#: Of `aio`: what its callers take from the package itself.
+INNER = {"client"}
 #: What has no entry of its own: `choices` is one entry, with all its types.
 UNLISTED = {"choices"}
 
@@ -59,9 +61,9 @@ def modules() -> list[str]:
     package = PYTHON / "efa_sdk"
     found = {path.stem for path in package.glob("[a-z]*.py")}
     found |= {path.parent.name for path in package.glob("*/__init__.py")}
-    inner = [f"efa_sdk.aio.{path.stem}" for path in package.glob("aio/[a-z]*.py")]
+    inner = {path.stem for path in package.glob("aio/[a-z]*.py")} - INNER
     outer = [f"efa_sdk.{name}" for name in found - PROGRAMS - UNLISTED]
-    return ["efa_sdk", *sorted([*outer, *inner])]
+    return ["efa_sdk", *sorted([*outer, *(f"efa_sdk.aio.{name}" for name in inner)])]
 
 
 def entries(module: str) -> dict[str, str]:
@@ -71,10 +73,15 @@ def entries(module: str) -> dict[str, str]:
         for node in parsed(PYTHON / "efa_sdk/_efa_sdk.pyi").body
         if isinstance(node, ast.ClassDef | ast.FunctionDef)
     }
+    tree = parsed(file_of(module))
     written = {
         node.name
-        for node in parsed(file_of(module)).body
+        for node in tree.body
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    written |= {
+        name.name for node in imports if node.module != "efa_sdk._efa_sdk" for name in node.names
     }
     return {
         name: f"{'efa_sdk._efa_sdk' if name in compiled - written else module}.{name}"

@@ -1,4 +1,4 @@
-"""What cases are told with: a network, short ways to ask for things, and the list of all cases."""
+"""What cases use: a network, short ways to ask for things, and the list of all cases."""
 
 from __future__ import annotations
 
