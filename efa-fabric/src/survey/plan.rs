@@ -64,6 +64,8 @@ pub struct Plan {
     next_base: usize,
     turn: usize,
     suspects: Vec<usize>,
+    /// There is one suspect, and only its latency is.
+    is_one_late: bool,
     proven: Vec<usize>,
     links: VecDeque<Pair>,
     unstable: Vec<usize>,
@@ -114,6 +116,7 @@ impl Plan {
             next_base: 0,
             turn: 0,
             suspects: Vec::new(),
+            is_one_late: false,
             proven: Vec::new(),
             links: VecDeque::new(),
             unstable: Vec::new(),
@@ -320,11 +323,11 @@ impl Plan {
         !self.unstable.is_empty()
     }
 
-    /// Turns of suspects: of a single one fewer, where a longer base left no room for all of them
-    /// and for the measurements alone that a verdict needs.
+    /// Turns of suspects: of a single one that is only late fewer, where a longer base left no room
+    /// for all of them and for the measurements alone that a verdict needs.
     fn turns_of_suspects(&self) -> usize {
         let is_given = self.options.base_rounds.is_some();
-        if self.options.mode != Mode::Sampled || is_given || self.suspects.len() > 1 {
+        if self.options.mode != Mode::Sampled || is_given || !self.is_one_late {
             return TURNS;
         }
         let alone = self.options.thresholds.alone.min(LEAST_ALONE);
@@ -481,6 +484,10 @@ impl Plan {
             .filter(|&node| seen.insert(node))
             .take(self.nodes / 2)
             .collect();
+        let quantity = |f: &NodeFinding| analysis.channels[f.channel].quantity;
+        let is_late = |f: &NodeFinding| quantity(f) == Quantity::Latency;
+        let mut of_suspects = found.iter().filter(|f| self.suspects.contains(&f.node));
+        self.is_one_late = self.suspects.len() == 1 && of_suspects.all(is_late);
         let links: Vec<Pair> = analysis
             .links(Pass::Screen, &clear(analysis))
             .iter()

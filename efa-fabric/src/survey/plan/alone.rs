@@ -6,6 +6,7 @@ use super::super::attribution::Pass;
 use super::super::observation::{Observations, Outcome};
 use super::super::options::Mode;
 use super::super::schedule::{Pair, ordered};
+use super::super::verdict::Quantity;
 use super::lone::{AGAIN, Lone};
 use super::{LEAST_ALONE, MOST_ALONE, Phase, Plan, clear};
 
@@ -23,7 +24,12 @@ impl Plan {
         for finding in found.iter().filter(|finding| !finding.cleared) {
             let node = finding.node;
             let count = finding.alone.map_or(0, |(_, count)| count);
-            let wanted = [times, times.min(LEAST_ALONE)].map(|n| n.saturating_sub(count));
+            // High latency is mostly a warning: it may be confirmed by fewer than a fault.
+            let least = match analysis.channels[finding.channel].quantity {
+                Quantity::Latency => times.min(LEAST_ALONE),
+                Quantity::Bandwidth => times,
+            };
+            let wanted = [times, least].map(|n| n.saturating_sub(count));
             let fits = wanted.into_iter().find(|&wanted| self.fits(wanted));
             let wanted = fits.unwrap_or(wanted[0]);
             // More than one suspect may take a sampled survey beyond its limit, if they are clear.
