@@ -158,16 +158,31 @@ pub(super) fn need_repeats(observations: &Observations, options: &Options) -> bo
     !options.expects_a_rate() && all.iter().any(|of| of.is_wide() && of.noise.is_none())
 }
 
-/// By pair, the median of its slower direction: the faster one does not make up for it.
+/// Two directions of a pair that differ by more than this are not one rate with noise: at 5 % noise
+/// of each, one of a thousand pairs does.
+const APART: f64 = 1.25;
+
+/// By pair, the mean of the medians of both directions, or the slower where they are far apart: the
+/// faster one does not make up for it. The lesser of two that are near each other is low by noise.
 pub(super) fn slower_directions(
     observations: &Observations,
     rail: Option<u16>,
 ) -> BTreeMap<Pair, f64> {
-    let mut slower = BTreeMap::new();
+    let mut of_pairs: BTreeMap<Pair, (f64, f64)> = BTreeMap::new();
     let all = Spread::all(observations, None).into_iter();
     for way in all.filter(|of| of.rail == rail).flat_map(|of| of.ways) {
-        let of_pair = slower.entry(ordered(way.from, way.to)).or_insert(way.gbps);
-        *of_pair = way.gbps.min(*of_pair);
+        let pair = ordered(way.from, way.to);
+        let (least, most) = of_pairs.entry(pair).or_insert((way.gbps, way.gbps));
+        (*least, *most) = (way.gbps.min(*least), way.gbps.max(*most));
     }
-    slower
+    let rate = |(pair, (least, most)): (Pair, (f64, f64))| {
+        let is_apart = most > APART * least;
+        let rate = if is_apart {
+            least
+        } else {
+            f64::midpoint(least, most)
+        };
+        (pair, rate)
+    };
+    of_pairs.into_iter().map(rate).collect()
 }

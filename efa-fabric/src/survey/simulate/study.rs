@@ -386,6 +386,15 @@ mod tests {
         }
     }
 
+    /// The lesser of two directions is low by noise: it is not what a pair reaches.
+    #[test]
+    fn noise_among_few_nodes_is_not_below_what_is_expected() {
+        for nodes in [2, 3, 4] {
+            let row = tell(Case::Noise, Mode::Full, nodes, 100, 1).unwrap();
+            assert!(row.faulted <= 3, "{row}");
+        }
+    }
+
     #[test]
     fn a_slow_cluster_is_named_at_any_size() {
         for nodes in [2, 4, 8] {
