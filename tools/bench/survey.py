@@ -120,9 +120,10 @@ def on_ray(nodes: int, mode: SurveyMode) -> dict[str, Any]:
     )
     import efa_sdk.ray
     import ray
+    from efa_sdk._ray_node import _Node
     from efa_sdk.survey import PairSight
 
-    class Stub(efa_sdk.ray._Node):
+    class Stub(_Node):
         async def probe(self, *_: Any) -> PairSight:
             return PairSight.measured(20.0, 100.0, 100.0)
 
@@ -140,7 +141,7 @@ def on_ray(nodes: int, mode: SurveyMode) -> dict[str, Any]:
             (node,) = ray.nodes()  # type: ignore[no-untyped-call]
             # The survey takes its nodes from there: this one, many times.
             ray.nodes = lambda: [node] * nodes
-            efa_sdk.ray._Node = Stub  # type: ignore[misc]
+            efa_sdk.ray._Node = Stub  # type: ignore[attr-defined]
             ends = []
             report = efa_sdk.ray.survey(
                 provider="tcp",
