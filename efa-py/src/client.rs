@@ -19,9 +19,10 @@ use crate::convert::seconds;
 use crate::credentials::Caller;
 use crate::errors;
 use crate::nodes::{ClusterSummary, CommandReport, Topology, command_options};
-use crate::plan::{ClusterSpec, Plan};
+use crate::plan::Plan;
 use crate::rows::{Rows, rows};
 use crate::runtime::{awaitable, block_on, stoppable};
+use crate::spec::ClusterSpec;
 
 /// A core client that is connected at the first call.
 struct Connection {

@@ -29,6 +29,7 @@ mod prices;
 mod rails;
 mod rows;
 mod runtime;
+mod spec;
 mod store;
 mod survey;
 mod survey_flows;
@@ -98,7 +99,7 @@ mod _efa_sdk {
     #[pymodule_export]
     use crate::pair_options::PairOptions;
     #[pymodule_export]
-    use crate::plan::{Bootstrap, ClusterSpec, InstanceRole, Plan, Volume};
+    use crate::plan::Plan;
     #[pymodule_export]
     use crate::prices::{Cost, Prices};
     #[pymodule_export]
@@ -106,6 +107,8 @@ mod _efa_sdk {
         Rail, RailMeasure, RailReport, RailResult, probe_rails, probe_rails_async, rails,
         simulated_rails,
     };
+    #[pymodule_export]
+    use crate::spec::{Bootstrap, ClusterSpec, InstanceRole, Volume};
     #[pymodule_export]
     use crate::store::{StoreClient, StoreServer};
     #[pymodule_export]
