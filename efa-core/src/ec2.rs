@@ -143,6 +143,10 @@ pub trait Ec2: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<Option<LaunchTemplate>> {
         Err(not_implemented("DescribeLaunchTemplateVersions"))
     }
+    /// Calls DescribeLaunchTemplates: the names of all.
+    async fn launch_template_names(&self) -> Result<Vec<String>> {
+        Err(not_implemented("DescribeLaunchTemplates"))
+    }
     /// Calls DescribeInstances.
     async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>> {
         Err(not_implemented("DescribeInstances"))

@@ -59,6 +59,10 @@ pub trait Iam: Send + Sync + std::fmt::Debug + 'static {
     async fn get_instance_profile(&self, profile_name: &str) -> Result<Option<InstanceProfile>> {
         Err(not_implemented("GetInstanceProfile"))
     }
+    /// Calls ListInstanceProfiles: all of the account, without their tags.
+    async fn list_instance_profiles(&self) -> Result<Vec<InstanceProfile>> {
+        Err(not_implemented("ListInstanceProfiles"))
+    }
     /// Calls ListAttachedRolePolicies; ARNs.
     async fn list_attached_role_policies(&self, role_name: &str) -> Result<Vec<String>> {
         Err(not_implemented("ListAttachedRolePolicies"))

@@ -54,6 +54,10 @@ pub trait Ssm: Send + Sync + std::fmt::Debug + 'static {
     async fn get_parameter(&self, name: &str) -> Result<Option<String>> {
         Err(not_implemented("GetParameter"))
     }
+    /// Calls GetParametersByPath: the full names of at most 200 parameters directly below a path.
+    async fn parameters_below(&self, path: &str) -> Result<Vec<String>> {
+        Err(not_implemented("GetParametersByPath"))
+    }
     /// Calls DescribeInstanceInformation: those of `instance_ids` whose agent is online, in batches
     /// of 50.
     async fn online_instances(&self, instance_ids: &[String]) -> Result<Vec<String>> {

@@ -8,6 +8,7 @@ mod own_fake;
 mod preflights;
 mod purchase;
 mod reservations;
+mod suggestions;
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use efa_core::layout::PublicIp;
 use efa_core::provision::{Cancel, Shrink};
 use efa_core::run_command::NodeStatus;
 use efa_core::spec::{
-    Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice, SecurityGroupChoice,
-    Selector,
+    Bootstrap, Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
+    SecurityGroupChoice, Selector,
 };
 use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws};
 use efa_core::{ClusterSpec, preflight, run_command};
@@ -61,64 +62,6 @@ async fn a_cluster_comes_up_as_planned_and_goes_without_a_trace() {
         assert!(aws.resources().is_empty());
         assert!(client.destroy("flow").await.unwrap().removed.is_empty());
     }
-}
-
-#[tokio::test]
-async fn what_does_not_exist_is_answered_with_what_is_nearly_called_so() {
-    let aws = FakeAws::new();
-    aws.add_key_pair("anna-laptop");
-    aws.add_security_group("training-nodes", Tags::new());
-    aws.change(|vpc, subnets, _| {
-        vpc.tags.insert("Name".into(), "research".into());
-        subnets[0].tags.insert("Name".into(), "private-1a".into());
-    });
-    let no_tags = Tags::new();
-    let group = aws.create_cluster_placement_group("theirs", &no_tags);
-    group.await.unwrap();
-    let subnet = aws.subnet_ids().remove(0);
-    let other = format!("{}f", &subnet[..subnet.len() - 1]);
-    let one = |text: &str| Selector::subnet(text).unwrap();
-    let refused = |change: &dyn Fn(&mut ClusterSpec)| {
-        let (client, mut spec) = (aws.client(), aws.spec("train", SMALL, 2));
-        change(&mut spec);
-        async move { client.plan(&spec).await.unwrap_err() }
-    };
-    for (error, meant) in [
-        (
-            refused(&|s| s.key_name = Some("ana-laptop".into())).await,
-            "anna-laptop",
-        ),
-        (
-            refused(&|s| s.subnets = vec![one("private-1b")]).await,
-            "private-1a",
-        ),
-        (
-            refused(&|s| s.subnets = vec![one(&other)]).await,
-            "subnet-0",
-        ),
-        (
-            refused(&|s| s.vpc = Some(Selector::vpc("reserch").unwrap())).await,
-            "research",
-        ),
-        (
-            refused(&|s| {
-                let group = Selector::security_group("trainingnodes").unwrap();
-                s.security_group = SecurityGroupChoice::Use(group);
-            })
-            .await,
-            "training-nodes",
-        ),
-        (
-            refused(&|s| s.placement_group = PlacementGroupChoice::Use("their".into())).await,
-            "theirs",
-        ),
-    ] {
-        assert_eq!(error.code(), Code::PlanResourceNotFound, "{error}");
-        let cure = error.cure().unwrap();
-        assert!(cure.contains(&format!("did you mean {meant}")), "{error}");
-    }
-    let far = refused(&|s| s.key_name = Some("bob".into())).await;
-    assert!(far.cure().unwrap().starts_with("create or import"), "{far}");
 }
 
 #[tokio::test]

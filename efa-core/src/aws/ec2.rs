@@ -29,6 +29,8 @@ use crate::error::{Code, Error, Result};
 const INSTANCE_TYPES_PAGE: i32 = 100;
 /// The largest page that DescribeRouteTables gives.
 const ROUTE_TABLES_PAGE: i32 = 100;
+/// The largest page that DescribeLaunchTemplates gives.
+const LAUNCH_TEMPLATES_PAGE: i32 = 200;
 /// The largest page that the other describing calls give.
 const PAGE: i32 = 1000;
 /// The most instances that one DescribeInstanceTopology takes.
@@ -182,6 +184,17 @@ impl Ec2 for AwsSdk {
             .next()
             .map(super::template::convert)
             .transpose()
+    }
+
+    async fn launch_template_names(&self) -> Result<Vec<String>> {
+        let name = |template: sdk::LaunchTemplate| {
+            convert::present(template.launch_template_name, "LaunchTemplateName")
+        };
+        read_pages!(
+            self.ec2.describe_launch_templates,
+            name,
+            max_results(LAUNCH_TEMPLATES_PAGE)
+        )
     }
 
     async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {

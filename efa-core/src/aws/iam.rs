@@ -30,6 +30,20 @@ fn policy_arn_of(policy: sdk::AttachedPolicy) -> Result<String> {
     present(policy.policy_arn, "PolicyArn")
 }
 
+fn instance_profile(profile: sdk::InstanceProfile) -> InstanceProfile {
+    InstanceProfile {
+        instance_profile_name: profile.instance_profile_name,
+        arn: profile.arn,
+        role_arns: profile.roles.iter().map(|role| role.arn.clone()).collect(),
+        role_names: profile
+            .roles
+            .into_iter()
+            .map(|role| role.role_name)
+            .collect(),
+        tags: tags_of(profile.tags),
+    }
+}
+
 #[async_trait]
 impl Iam for AwsSdk {
     async fn get_role(&self, name: &str) -> Result<Option<Role>> {
@@ -53,17 +67,13 @@ impl Iam for AwsSdk {
             return Ok(None);
         };
         let profile = present(answer.instance_profile, "InstanceProfile")?;
-        Ok(Some(InstanceProfile {
-            instance_profile_name: profile.instance_profile_name,
-            arn: profile.arn,
-            role_arns: profile.roles.iter().map(|role| role.arn.clone()).collect(),
-            role_names: profile
-                .roles
-                .into_iter()
-                .map(|role| role.role_name)
-                .collect(),
-            tags: tags_of(profile.tags),
-        }))
+        Ok(Some(instance_profile(profile)))
+    }
+
+    async fn list_instance_profiles(&self) -> Result<Vec<InstanceProfile>> {
+        let found: Result<Vec<sdk::InstanceProfile>> =
+            read_pages!(self.iam.list_instance_profiles, Ok);
+        Ok(found?.into_iter().map(instance_profile).collect())
     }
 
     async fn list_attached_role_policies(&self, role: &str) -> Result<Vec<String>> {

@@ -170,7 +170,11 @@ fn region_cure(region: &str) -> Option<String> {
     {
         return Some("it is the id of an Availability Zone: give its region's name".to_owned());
     }
-    (written != region).then(|| format!("did you mean {written}?"))
+    let has_form = written.contains('-') && written.ends_with(|end: char| end.is_ascii_digit());
+    (written != region).then(|| match has_form {
+        true => format!("did you mean {written}?"),
+        false => "give a region's name, such as us-east-1".to_owned(),
+    })
 }
 
 /// The region of `us-east-1a`, `us-west-2-lax-1a` or `us-east-1-wl1-bos-wlz-1`.
@@ -249,6 +253,8 @@ mod tests {
             ("us-west-2-lax-1a", "its region, us-west-2"),
             ("us-east-1-wl1-bos-wlz-1", "its region, us-east-1"),
             ("use1-az4", "the id of an Availability Zone"),
+            ("Virginia", "a region's name, such as"),
+            ("US East (N. Virginia)", "a region's name, such as"),
             ("us_east_1", "did you mean us-east-1?"),
             ("US-EAST-1 ", "did you mean us-east-1?"),
         ] {

@@ -16,6 +16,9 @@ use crate::ssm::{CommandInvocation, CommandStatus, Ssm};
 /// The largest page, and the most instances of one call.
 const PAGE: i32 = 50;
 const BATCH: usize = 50;
+/// The largest page of GetParametersByPath, and how many of them are read.
+const PARAMETERS_PAGE: i32 = 10;
+const PARAMETER_PAGES: usize = 20;
 /// How long a command may wait for its instance, in seconds: what SSM accepts.
 const DELIVERY: (u64, u64) = (30, 2_592_000);
 /// How long a command may run, in seconds: what AWS-RunShellScript accepts.
@@ -44,6 +47,25 @@ impl Ssm for AwsSdk {
             "ParameterNotFound",
         )?;
         Ok(answer.and_then(|answer| answer.parameter?.value))
+    }
+
+    async fn parameters_below(&self, above: &str) -> Result<Vec<String>> {
+        let (mut names, mut next) = (Vec::new(), None);
+        for _ in 0..PARAMETER_PAGES {
+            let page = call!(
+                self.ssm.get_parameters_by_path,
+                path(above),
+                max_results(PARAMETERS_PAGE),
+                set_next_token(next)
+            )?;
+            let found = page.parameters.unwrap_or_default();
+            names.extend(found.into_iter().filter_map(|one| one.name));
+            next = page.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(names)
     }
 
     async fn online_instances(&self, ids: &[String]) -> Result<Vec<String>> {

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::reservation_group::{self, refused};
+use super::unmatched::NOT_THERE;
 use crate::catalog::InstanceType;
 use crate::ec2::{CapacityReservation, Market};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spec::{Capacity, CheckedSpec, Tenancy};
 
 /// The capacity of the plan.
@@ -98,11 +99,7 @@ pub(crate) fn plan_capacity(
     let known = |id: &str| found.iter().find(|one| one.capacity_reservation_id == id);
     for (id, count) in &named {
         let Some(reservation) = known(id) else {
-            return Err(refused(
-                format!("capacity reservation {id} does not exist"),
-                "check the id, the region and the account",
-                id,
-            ));
+            return Err(no_reservation(id));
         };
         check_reservation(spec, reservation, spec.least_count().min(*count))?;
     }
@@ -124,6 +121,15 @@ pub(crate) fn plan_capacity(
         reservation: found.next(),
         further_reservations: found.collect(),
     })
+}
+
+/// The error for a reservation that does not exist.
+pub(super) fn no_reservation(id: &str) -> Error {
+    refused(
+        format!("capacity reservation {id} does not exist"),
+        NOT_THERE,
+        id,
+    )
 }
 
 /// One cluster is in one subnet and one placement group.

@@ -1,5 +1,6 @@
 //! Which machine image a specification means, and whether the instance type can run it.
 
+use super::unmatched;
 use crate::catalog::InstanceType;
 use crate::ec2::{CapacityReservation, Ec2, Filter, Image};
 use crate::error::{Code, Error, Result};
@@ -41,13 +42,16 @@ pub(crate) async fn find_image(
         .cloned()
         .unwrap_or(Architecture::X86_64);
     if let ImageChoice::Newest { owner, name } = &spec.image {
-        return newest(ec2, owner, name, &architecture).await;
+        return match newest(ec2, owner, name, &architecture).await? {
+            Some(image) => Ok(image),
+            None => Err(unmatched::no_image_of_name(ec2, owner, name, &architecture).await),
+        };
     }
     let id = match parameter_name(&spec.image, &architecture) {
-        Some(parameter) => ssm
-            .get_parameter(&parameter)
-            .await?
-            .ok_or_else(|| not_found(ec2, &format!("ssm:{parameter}")))?,
+        Some(parameter) => match ssm.get_parameter(&parameter).await? {
+            Some(id) => id,
+            None => return Err(unmatched::no_parameter(ec2, ssm, &parameter).await),
+        },
         None => spec.image.to_string(),
     };
     let found = ec2
@@ -61,20 +65,20 @@ async fn newest(
     owner: &str,
     name: &str,
     architecture: &Architecture,
-) -> Result<Image> {
+) -> Result<Option<Image>> {
     let filters = [
         Filter::new("name", name),
         Filter::new("architecture", architecture.as_str()),
         Filter::new("state", "available"),
     ];
     let found = ec2.describe_images(&[owner.to_owned()], &filters).await?;
-    let newest = found
+    Ok(found
         .into_iter()
-        .max_by(|a, b| (&a.creation_date, &a.image_id).cmp(&(&b.creation_date, &b.image_id)));
-    newest.ok_or_else(|| not_found(ec2, &format!("{owner}/{name} for {architecture}")))
+        .max_by(|a, b| (&a.creation_date, &a.image_id).cmp(&(&b.creation_date, &b.image_id))))
 }
 
-fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
+/// The error for an image that does not exist.
+pub(super) fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
     Error::new(
         Code::PlanResourceNotFound,
         format!("image '{what}' does not exist in {}", ec2.region()),

@@ -93,26 +93,32 @@ pub(crate) fn inline_policy(
     Some(json!({ "Version": "2012-10-17", "Statement": statements }).to_string())
 }
 
+/// What to do about a profile that does not exist.
+pub(super) const NO_PROFILE: &str = "make it, name another, or let one be made";
+
+/// The error for an instance profile that does not exist.
+pub(super) fn no_profile(name: &str) -> Error {
+    let message = format!("instance profile '{name}' does not exist in the account");
+    conflict(message, NO_PROFILE, name)
+}
+
+fn conflict(message: String, cure: &str, value: &str) -> Error {
+    Error::new(Code::PlanConflict, message)
+        .with_cure(cure)
+        .with_context("field", "instance_profile")
+        .with_context("value", value)
+}
+
 /// Decides the instance profile of a plan from what exists under the name in question.
 pub(crate) fn plan_instance_profile(
     spec: &CheckedSpec,
     region: &str,
     existing: Option<&InstanceProfile>,
 ) -> Result<Option<PlannedInstanceProfile>> {
-    let conflict = |message: String, cure: &str, value: &str| {
-        Error::new(Code::PlanConflict, message)
-            .with_cure(cure)
-            .with_context("field", "instance_profile")
-            .with_context("value", value)
-    };
     match &spec.instance_profile {
         InstanceProfileChoice::None => Ok(None),
         InstanceProfileChoice::Use(name) => match existing {
-            None => Err(conflict(
-                format!("instance profile '{name}' does not exist in the account"),
-                "make it, name another, or let one be made",
-                name,
-            )),
+            None => Err(no_profile(name)),
             Some(profile) if profile.role_names.is_empty() => Err(conflict(
                 format!("instance profile '{name}' has no role, so it allows nothing"),
                 "add a role to it, or let one be made",

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 
+use super::unmatched;
 use crate::ec2::{Ec2, LaunchTemplate, TemplateData};
 use crate::error::{Code, Error, Result};
 use crate::spec::{
@@ -19,16 +20,7 @@ pub(crate) async fn with_template(ec2: &dyn Ec2, spec: CheckedSpec) -> Result<Ch
     };
     match ec2.launch_template(&base.template, &base.version).await? {
         Some(found) => based_on(&spec, &found),
-        None => Err(Error::new(
-            Code::PlanResourceNotFound,
-            format!(
-                "launch template '{base}' does not exist in {}",
-                ec2.region()
-            ),
-        )
-        .with_cure("check the id or the name, the version, the region and the account")
-        .with_context("field", "launch_template")
-        .with_context("value", base)),
+        None => Err(unmatched::no_launch_template(ec2, base).await),
     }
 }
 

@@ -4,7 +4,7 @@ use super::capacity;
 use super::further_groups::SeenGroups;
 use super::placement::{self, Wanted};
 use super::subnets::{self, Demand};
-use super::unmatched::{no_placement_group, not_found, unmatched};
+use super::unmatched::{self, no_placement_group, not_found, unmatched};
 use super::way_out::{self, Needs, Ways};
 use super::{image, instance_role, interfaces};
 use crate::catalog::{Catalog, InstanceType};
@@ -136,6 +136,12 @@ async fn reservations(ec2: &dyn Ec2, spec: &CheckedSpec) -> Result<Vec<CapacityR
             let of_id = |(id, _): &(&str, u32)| *id == one.capacity_reservation_id;
             named.iter().position(of_id)
         };
+        let is_known = |id: &str| found.iter().any(|one| one.capacity_reservation_id == id);
+        if let Some((id, _)) = named.iter().find(|(id, _)| !is_known(id)) {
+            let known = found.iter().map(|one| one.capacity_reservation_id.as_str());
+            let cure = did_you_mean(id, known, unmatched::NOT_THERE);
+            return Err(capacity::no_reservation(id).with_cure(cure));
+        }
         found.retain(|one| position(one).is_some());
         found.sort_by_key(position);
         return Ok(found);
@@ -332,7 +338,10 @@ pub(crate) async fn find_placement_group(
 async fn instance_profile(aws: &dyn Aws, spec: &CheckedSpec) -> Result<Option<InstanceProfile>> {
     match &spec.instance_profile {
         InstanceProfileChoice::None => Ok(None),
-        InstanceProfileChoice::Use(name) => aws.get_instance_profile(name).await,
+        InstanceProfileChoice::Use(name) => match aws.get_instance_profile(name).await? {
+            None => Err(unmatched::no_instance_profile(aws, name).await),
+            found => Ok(found),
+        },
         InstanceProfileChoice::Make(role) => {
             if let Some(arn) = &role.permissions_boundary {
                 permissions_boundary(aws, arn).await?;

@@ -45,6 +45,7 @@ calls! {
     DescribePlacementGroups = "DescribePlacementGroups", None;
     PlacementGroupById = "DescribePlacementGroups", None;
     DescribeLaunchTemplateVersions = "DescribeLaunchTemplateVersions", None;
+    DescribeLaunchTemplates = "DescribeLaunchTemplates", None;
     DescribeInstances = "DescribeInstances", None;
     DescribeInstanceStatus = "DescribeInstanceStatus", None;
     DescribeNetworkInterfaces = "DescribeNetworkInterfaces", None;
@@ -72,6 +73,7 @@ calls! {
     ReleaseAddress = "ReleaseAddress", Some("InvalidAllocationID.NotFound");
     GetRole = "GetRole", None;
     GetInstanceProfile = "GetInstanceProfile", None;
+    ListInstanceProfiles = "ListInstanceProfiles", None;
     ListAttachedRolePolicies = "ListAttachedRolePolicies", None;
     ListRolePolicies = "ListRolePolicies", None;
     GetPolicy = "GetPolicy", None;
@@ -86,6 +88,7 @@ calls! {
     DeleteRolePolicy = "DeleteRolePolicy", Some("NoSuchEntity");
     DeleteRole = "DeleteRole", Some("NoSuchEntity");
     GetParameter = "GetParameter", None;
+    GetParametersByPath = "GetParametersByPath", None;
     DescribeInstanceInformation = "DescribeInstanceInformation", None;
     SendCommand = "SendCommand", Some("InvalidInstanceId");
     ListCommandInvocations = "ListCommandInvocations", None;

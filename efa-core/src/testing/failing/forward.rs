@@ -109,6 +109,13 @@ impl<A: Ec2> Ec2 for Failing<A> {
         .await
     }
 
+    async fn launch_template_names(&self) -> Result<Vec<String>> {
+        self.read(Call::DescribeLaunchTemplates, || {
+            self.inner.launch_template_names()
+        })
+        .await
+    }
+
     async fn describe_instances(&self, filters: &[Filter]) -> Result<Vec<Instance>> {
         self.read(Call::DescribeInstances, || {
             self.inner.describe_instances(filters)
@@ -318,6 +325,13 @@ impl<A: Iam> Iam for Failing<A> {
         .await
     }
 
+    async fn list_instance_profiles(&self) -> Result<Vec<InstanceProfile>> {
+        self.read(Call::ListInstanceProfiles, || {
+            self.inner.list_instance_profiles()
+        })
+        .await
+    }
+
     async fn list_attached_role_policies(&self, role_name: &str) -> Result<Vec<String>> {
         self.read(Call::ListAttachedRolePolicies, || {
             self.inner.list_attached_role_policies(role_name)
@@ -424,6 +438,13 @@ impl<A: Ssm> Ssm for Failing<A> {
     async fn get_parameter(&self, name: &str) -> Result<Option<String>> {
         self.read(Call::GetParameter, || self.inner.get_parameter(name))
             .await
+    }
+
+    async fn parameters_below(&self, path: &str) -> Result<Vec<String>> {
+        self.read(Call::GetParametersByPath, || {
+            self.inner.parameters_below(path)
+        })
+        .await
     }
 
     async fn online_instances(&self, instance_ids: &[String]) -> Result<Vec<String>> {

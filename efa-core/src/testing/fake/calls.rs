@@ -143,6 +143,16 @@ impl Ec2 for FakeAws {
         })
     }
 
+    async fn launch_template_names(&self) -> Result<Vec<String>> {
+        self.on("DescribeLaunchTemplates", |state| {
+            let names = state.launch_templates.iter();
+            let mut names: Vec<String> = names.map(|t| t.launch_template_name.clone()).collect();
+            names.sort();
+            names.dedup();
+            Ok(names)
+        })
+    }
+
     async fn describe_instances(&self, by: &[Filter]) -> Result<Vec<Instance>> {
         self.on("DescribeInstances", |state| {
             select(&state.listed_instances(), by)
@@ -320,6 +330,12 @@ impl Iam for FakeAws {
         })
     }
 
+    async fn list_instance_profiles(&self) -> Result<Vec<InstanceProfile>> {
+        self.on("ListInstanceProfiles", |state| {
+            Ok(state.identities.profiles().cloned().collect())
+        })
+    }
+
     async fn list_attached_role_policies(&self, role: &str) -> Result<Vec<String>> {
         self.on("ListAttachedRolePolicies", |state| {
             state.identities.attached(role)
@@ -396,6 +412,14 @@ impl Ssm for FakeAws {
     async fn get_parameter(&self, name: &str) -> Result<Option<String>> {
         self.on("GetParameter", |state| {
             Ok(state.parameters.get(name).cloned())
+        })
+    }
+
+    async fn parameters_below(&self, path: &str) -> Result<Vec<String>> {
+        self.on("GetParametersByPath", |state| {
+            let above = path.trim_end_matches('/');
+            let below = |name: &&String| name.rsplit_once('/').is_some_and(|(up, _)| up == above);
+            Ok(state.parameters.keys().filter(below).cloned().collect())
         })
     }
 
