@@ -177,6 +177,11 @@ fn warn(spec: &CheckedSpec, capacity: &PlannedCapacity) -> Vec<String> {
     if capacity.market == Market::Spot {
         warnings.push("EC2 can take spot instances back with two minutes' notice".to_owned());
     }
+    if spec.has_unknown_user_data() {
+        let message = "user_data begins with no line that cloud-init knows (#!, #cloud-config and \
+                       others): cloud-init ignores such a text, and base64 too";
+        warnings.push(message.to_owned());
+    }
     for cidr in &spec.ssh_cidrs {
         if cidr.ends_with("/0") {
             warnings.push(format!("{cidr} lets the whole Internet reach port 22"));

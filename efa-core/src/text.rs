@@ -43,6 +43,12 @@ fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
+/// Returns what an ARN names at its end, such as the id of a subnet.
+pub(crate) fn named_by_arn(text: &str) -> Option<&str> {
+    let (_, name) = text.strip_prefix("arn:")?.rsplit_once(['/', ':'])?;
+    (!name.is_empty()).then_some(name)
+}
+
 /// At most three of `names` that differ from `name` by few letters, in any case, nearest first; of
 /// equally near ones the earlier first.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
@@ -105,6 +111,22 @@ mod tests {
             ("abc", "", 3),
         ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn an_arn_ends_with_what_it_names() {
+        for (text, expected) in [
+            (
+                "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1",
+                Some("subnet-1"),
+            ),
+            ("arn:aws:ssm:us-east-1::parameter/a/b", Some("b")),
+            ("arn:aws:sns:us-east-1:123456789012:topic", Some("topic")),
+            ("arn:aws:ec2:us-east-1:123456789012:subnet/", None),
+            ("subnet-1", None),
+        ] {
+            assert_eq!(named_by_arn(text), expected, "{text}");
         }
     }
 

@@ -330,6 +330,7 @@ mod tests {
             ("t3.mico", "t3.micro"),
             ("c5n.metl", "c5n.metal"),
             ("p6_b200.48xlarge", "p6-b200.48xlarge"),
+            ("p5", "p5.4xlarge, p5.48xlarge"),
         ] {
             let error = Catalog::bundled().refuse_misspelt(name).unwrap_err();
             assert_eq!(error.code(), Code::CatalogUnknownInstanceType);

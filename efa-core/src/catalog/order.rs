@@ -43,11 +43,21 @@ fn number(chars: &mut Peekable<Chars<'_>>) -> u64 {
     value
 }
 
-/// At most three names that differ from `name` by few letters, nearest first.
+/// At most three names that differ from `name` by few letters, nearest first; of a family, its first
+/// three.
 pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<&str> = names.collect();
     names.sort_by(|a, b| natural(a, b));
-    crate::text::nearest(name, names)
+    let is_of_family = |known: &&str| {
+        let family = known.split_once('.').map(|(family, _)| family);
+        family.is_some_and(|family| family.eq_ignore_ascii_case(name))
+    };
+    let family: Vec<&str> = names.iter().copied().filter(is_of_family).take(3).collect();
+    if family.is_empty() {
+        crate::text::nearest(name, names)
+    } else {
+        family
+    }
 }
 
 #[cfg(test)]

@@ -235,6 +235,9 @@ fn what_is_seldom_wanted_produces_a_warning() {
         ("take spot instances back", |s, _| {
             s.capacity = Capacity::Spot
         }),
+        ("user_data begins with no line", |s, _| {
+            s.user_data = Some("IyEvYmluL3NoCg==".into())
+        }),
         ("the whole Internet", |s, _| {
             s.ssh_cidrs = vec!["0.0.0.0/0".into()]
         }),

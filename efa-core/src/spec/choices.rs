@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::selector::Selector;
 use crate::error::{Error, Result};
 use crate::tags;
-use crate::text::did_you_mean;
+use crate::text::{did_you_mean, named_by_arn};
 use crate::types::ResourceKind;
 
 /// A security group to use, or one to make.
@@ -229,12 +229,19 @@ impl FromStr for Capacity {
             other => {
                 let parts: Option<Vec<_>> = other.split(',').map(reserved_part).collect();
                 parts.map(Self::Reservations).ok_or_else(|| {
+                    let choices = ["on-demand", "spot", "open"];
+                    let cure = match named_by_arn(other) {
+                        Some(id) if ResourceKind::CapacityReservation.is_id(id) => {
+                            format!("give {id}, which the ARN ends with")
+                        }
+                        _ => did_you_mean(other, choices, "choose one of them"),
+                    };
                     Error::invalid_spec(
                         "capacity",
                         other,
                         "on-demand, spot, open, the id of a reservation or Capacity Block (cr-…), \
                          several with their counts (cr-…:8,cr-…:8), or the ARN of a resource group",
-                        &did_you_mean(other, ["on-demand", "spot", "open"], "choose one of them"),
+                        &cure,
                     )
                 })
             }
@@ -440,7 +447,13 @@ impl ImageChoice {
         }
         let image = self.to_string();
         let or = "give one of these: an image is never chosen by its name alone";
-        let cure = did_you_mean(&image, IMAGES, or);
+        let cure = match named_by_arn(&image) {
+            Some(id) => format!("give {id}, which the ARN ends with"),
+            None if ResourceKind::Image.is_id(&image.to_lowercase()) => {
+                format!("did you mean {}?", image.to_lowercase())
+            }
+            None => did_you_mean(&image, IMAGES, or),
+        };
         Err(Error::invalid_spec(
             "image",
             image,

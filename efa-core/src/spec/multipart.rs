@@ -55,7 +55,13 @@ pub(super) fn with_bootstrap(user_data: &str, bootstrap: &str) -> Result<String>
 /// Whether cloud-init can report what a text is: by its first line, or since it is a message.
 pub(super) fn is_for_cloud_init(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default().to_ascii_lowercase();
-    let headers = ["content-type:", "mime-version:", "from "];
+    let headers = [
+        "content-type:",
+        "mime-version:",
+        "from ",
+        "## template: jinja",
+        "#part-handler",
+    ];
     kind(text).is_some() || headers.iter().any(|header| first.starts_with(header))
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ec2::Filter;
 use crate::error::{Error, Result};
+use crate::text::named_by_arn;
 use crate::types::ResourceKind;
 
 /// Names a resource that exists: `subnet-0123456789abcdef0`, `karpenter.sh/discovery=prod`, or
@@ -100,11 +101,16 @@ impl Selector {
         let well_formed = match self {
             Self::Id(id) => kind.of.is_id(id),
             Self::Tag(key, value) => literal(key) && literal(value),
-            Self::Name(name) => literal(name),
+            Self::Name(name) => literal(name) && named_by_arn(name).is_none(),
         };
         if well_formed {
             return Ok(());
         }
+        let cure = match named_by_arn(&self.to_string()) {
+            Some(id) => format!("give {id}, which the ARN ends with"),
+            None => "give one of these, without the wildcards * and ?; what is not an id is a name"
+                .to_owned(),
+        };
         Err(Error::invalid_spec(
             kind.field,
             self,
@@ -112,7 +118,7 @@ impl Selector {
                 "an id ({} and 8 or 17 hexadecimal digits), a tag (key=value) or a name",
                 kind.of.id_prefix()
             ),
-            "give one of these, without the wildcards * and ?; what is not an id is a name",
+            &cure,
         ))
     }
 
@@ -160,6 +166,9 @@ mod tests {
         for bad in ["", "subnet-*", "a*", "Name=", "=x", "Name=a?"] {
             assert!(Selector::subnet(bad).is_err(), "{bad}");
         }
+        let arn = "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-0a1b2c3d";
+        let cure = Selector::subnet(arn).unwrap_err();
+        assert!(cure.cure().unwrap().starts_with("give subnet-0a1b2c3d,"));
         // An id that is given as one is one.
         for bad in [
             "subnet-private-1a",
