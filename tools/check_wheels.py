@@ -5,6 +5,9 @@ beyond 2.28 or another library than glibc's, auditwheel's verdict, and the READM
 renders it. Then tools/use_wheel.py with it: catalog, layout, a plan on the EC2 stand-in (which runs
 on this machine), libfabric over tcp and shm. The Arm one runs in a root of Debian's arm64 packages,
 with qemu-aarch64 (Debian: qemu-user). It takes minutes and downloads 20 MB.
+
+With the environment variable EFA_GLIBC_ROOT, the folder that tools/glibc_2_28_root.sh made, the
+x86_64 one is used a second time, in that root: glibc 2.28, its CPython, a libfabric, nothing else.
 """
 
 from __future__ import annotations
@@ -22,12 +25,15 @@ from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 WORK = ROOT / "target" / "check-wheels"
+USE = ROOT / "tools" / "use_wheel.py"
 TOOLS = pathlib.Path(sys.executable).parent
 MAXIMUM_BYTES = 9_000_000
 NEWEST_GLIBC = (2, 28)
 #: What every glibc of these architectures has.
 GLIBC_LIBRARIES = re.compile(r"lib(c|m|dl|rt|util|pthread)\.so\.\d|ld-linux-[\w-]+\.so\.\d")
 ARM_PACKAGES = ("python3.11", "libfabric1")
+#: A libfabric that needs no newer glibc than 2.27 is in the wheel of mpich.
+OLD_LIBFABRIC = "mpich==5.0.2"
 
 
 def run(*words: str | pathlib.Path, **options: object) -> str:
@@ -118,6 +124,28 @@ def arm_command(wheel: pathlib.Path) -> list[str | pathlib.Path]:
     ]
 
 
+def in_glibc_root(python: pathlib.Path, wheel: pathlib.Path, root: pathlib.Path) -> None:
+    """Uses the wheel in a root of its own, as the loader of glibc 2.28 finds it there."""
+    packages = root / "usr/lib/python3.11/site-packages"
+    shutil.rmtree(packages, ignore_errors=True)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", OLD_LIBFABRIC)
+    (library,) = python.parents[1].glob("lib/mpich/libfabric.so.1")
+    shutil.copytree(library.parent, root / "opt/mpich", dirs_exist_ok=True)
+    shutil.copy(USE, root / "tmp")
+    # shm needs /dev/shm; the mounts go with the namespace.
+    inside = """
+        mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && mount --rbind /sys "$0/sys"
+        exec chroot "$0" /usr/bin/python3.11 "$@"
+    """
+    enter = ["unshare", "--mount", "bash", "-ec", inside, root]
+    version = "import os; print(os.confstr('CS_GNU_LIBC_VERSION'))"
+    said = run(*enter, "-c", version).strip()
+    assert said == "glibc 2.28", said
+    use(python, ["env", "EFA_FABRIC_LIB=/opt/mpich/libfabric.so.1", *enter], "/tmp/use_wheel.py")
+
+
 #: Runs in the clean environment: a stand-in, and with it the command that follows.
 DRIVE = """
 import os, subprocess, sys
@@ -130,9 +158,10 @@ with StandIn() as ec2:
 """
 
 
-def use(python: pathlib.Path, command: Sequence[str | pathlib.Path]) -> None:
+def use(
+    python: pathlib.Path, command: Sequence[str | pathlib.Path], script: str | pathlib.Path = USE
+) -> None:
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP", "EFA"))}
-    script = ROOT / "tools" / "use_wheel.py"
     print(run(python, "-c", DRIVE, *command, script, env=environ, cwd=WORK), end="")
 
 
@@ -147,6 +176,12 @@ def main() -> None:
     (native,) = (w for w in wheels if w.stem.endswith(platform.machine()))
     python = native_python(native)
     use(python, [python])
+    root = os.environ.get("EFA_GLIBC_ROOT")
+    if root is None:
+        print("glibc 2.28: not used in a root with it (EFA_GLIBC_ROOT)")
+    else:
+        (of_x86_64,) = (w for w in wheels if w.stem.endswith("x86_64"))
+        in_glibc_root(python, of_x86_64, pathlib.Path(root).resolve())
     for wheel in wheels:
         if wheel.stem.endswith("aarch64") and wheel != native:
             use(python, arm_command(wheel))
