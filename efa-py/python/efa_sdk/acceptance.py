@@ -20,6 +20,7 @@ in ``not_looked_at``, and a cluster is never accepted with it.
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import asdict, dataclass
 
@@ -67,6 +68,10 @@ class AcceptanceSummary:
         where it could not be judged."""
         if self.code is not None:
             raise from_parts(self.code, self.action, None, {}, False, False, ())
+
+    def _repr_html_(self) -> str:
+        """The verdict and what to do, for notebooks."""
+        return f'<p style="text-align:left"><b>{html.escape(self.action)}</b></p>'
 
     def to_json(self) -> str:
         """Returns it as JSON, for `from_json`."""

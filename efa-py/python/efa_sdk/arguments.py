@@ -117,6 +117,11 @@ def _is(*classes: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, classes)
 
 
+def _is_number(value: Any, method: str) -> bool:
+    """True is none, although Python takes it for 1."""
+    return hasattr(value, method) and not isinstance(value, bool)
+
+
 #: What wraps a client is one.
 _CLIENT = _one("a Client", _has("describe", "verify"))
 _PLAIN = {
@@ -127,8 +132,8 @@ _PLAIN = {
     "bool": _one("a bool", lambda value: type(value).__name__ in ("bool", "bool_")),
     "bytearray": _one("a bytearray", _is(bytearray)),
     "bytes": _one("bytes", _is(bytes)),
-    "float": _one("a number", _has("__float__")),
-    "int": _one("an int", _has("__index__")),
+    "float": _one("a number", lambda value: _is_number(value, "__float__")),
+    "int": _one("an int", lambda value: _is_number(value, "__index__")),
     "os.PathLike": _one("an os.PathLike", _is(os.PathLike)),
     "str": _one("a str", _is(str)),
 }
