@@ -67,30 +67,68 @@ def typed(of: _T) -> _T:
     return of
 
 
+class _Parameters(NamedTuple):
+    """What a function takes. Binding a signature at each call would take longer than many calls."""
+
+    #: What each must be; None where that is anything.
+    kinds: Mapping[str, _Kind | None]
+    positional: tuple[str, ...]
+    by_name: frozenset[str]
+    #: Whether it takes further arguments by position.
+    more_positional: bool
+    #: Whether it takes arguments of other names, and what they must be.
+    more_by_name: bool
+    kind_of_others: _Kind | None
+
+    @classmethod
+    def of(cls, function: Any) -> _Parameters:
+        scope = getattr(inspect.unwrap(function), "__globals__", {})
+        kinds: dict[str, _Kind | None] = {}
+        of_kind: dict[Any, list[str]] = {}
+        for parameter in inspect.signature(function).parameters.values():
+            of_kind.setdefault(parameter.kind, []).append(parameter.name)
+            annotation = parameter.annotation
+            kinds[parameter.name] = (
+                _kind(annotation, scope) if isinstance(annotation, str) else None
+            )
+        one = inspect.Parameter
+        both = of_kind.get(one.POSITIONAL_OR_KEYWORD, [])
+        others = of_kind.get(one.VAR_KEYWORD, [])
+        # Those of one name for many values are no arguments themselves.
+        kind_of_others = kinds.pop(others[0], None) if others else None
+        return cls(
+            kinds,
+            (*of_kind.get(one.POSITIONAL_ONLY, []), *both),
+            frozenset([*both, *of_kind.get(one.KEYWORD_ONLY, [])]),
+            one.VAR_POSITIONAL in of_kind,
+            bool(others),
+            kind_of_others,
+        )
+
+    def check(self, name: str, value: Any) -> None:
+        kind = self.kinds.get(name, self.kind_of_others)
+        if kind is not None and not kind.fits(value):
+            raise wrong_type(name, value, kind.words)
+
+
 def _checked(function: Any) -> Any:
     @functools.cache
-    def reading() -> tuple[inspect.Signature, dict[str, _Kind]]:
-        signature = inspect.signature(function)
-        scope = getattr(inspect.unwrap(function), "__globals__", {})
-        kinds = {
-            parameter.name: kind
-            for parameter in signature.parameters.values()
-            if isinstance(parameter.annotation, str)
-            and (kind := _kind(parameter.annotation, scope))
-        }
-        return signature, kinds
+    def parameters() -> _Parameters:
+        return _Parameters.of(function)
 
     def check(given: tuple[Any, ...], by_name: dict[str, Any]) -> None:
-        signature, kinds = reading()
-        try:
-            bound = signature.bind_partial(*given, **by_name).arguments
-        except TypeError:
-            return  # the call itself states which argument is unknown or one too many
-        for name, value in bound.items():
-            several = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
-            for one, argument in value.items() if several else [(name, value)]:
-                if name in kinds and not kinds[name].fits(argument):
-                    raise wrong_type(one, argument, kinds[name].words)
+        taken = parameters()
+        names = taken.positional[: len(given)]
+        # The call itself states which argument is unknown, given twice or one too many.
+        if len(given) > len(names) and not taken.more_positional:
+            return
+        for name in by_name:
+            if name in names or not (name in taken.by_name or taken.more_by_name):
+                return
+        for name, value in zip(names, given, strict=False):
+            taken.check(name, value)
+        for name, value in by_name.items():
+            taken.check(name, value)
 
     if inspect.iscoroutinefunction(function):
 
