@@ -6537,6 +6537,11 @@ class SurveyReport:
         The median latency, in µs; None where none was measured.
         """
     @property
+    def unknown(self, /) -> list[str]:
+        """
+        What the survey did not judge, whatever its status: each a sentence. JSON has it too.
+        """
+    @property
     def unreachable_links(self, /) -> list[tuple[str, str]]:
         """
         Pairs that did not reach each other while both reach others, by names.
