@@ -8,8 +8,10 @@ use super::verdict::{
 };
 
 mod few;
+mod parts;
 
 pub(crate) use self::few::spread;
+pub(crate) use self::parts::{digits, listed};
 
 impl Verdict {
     pub(crate) fn new(
@@ -327,27 +329,6 @@ fn structure(e: &Evidence) -> String {
         ),
         _ => format!("{count} of {all} pairs differ in a way that no node explains: {cause}"),
     }
-}
-
-/// All names, or the first of many and how many more there are.
-pub(crate) fn listed(names: &[String]) -> String {
-    const MOST: usize = 64;
-    let text = names[..names.len().min(MOST)].join(", ");
-    match names.len().checked_sub(MOST) {
-        Some(more) if more > 0 => format!("{text} and {more} more"),
-        _ => text,
-    }
-}
-
-/// Three significant digits: more were not measured.
-pub(crate) fn digits(value: f64) -> String {
-    if !value.is_finite() || value == 0.0 {
-        return format!("{value}");
-    }
-    // Rounded first: 9.996 is 10.0, and not 10.00.
-    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    let places = 2 - rounded.abs().log10().floor() as i32;
-    format!("{rounded:.*}", places.max(0) as usize)
 }
 
 #[cfg(test)]

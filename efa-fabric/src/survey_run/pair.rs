@@ -183,6 +183,20 @@ impl Sight {
         }
     }
 
+    /// The error's code and text, where the node's own set-up kept it from measuring: nothing is
+    /// known of its network then.
+    pub(crate) fn set_up_error(&self) -> Option<(&str, &str)> {
+        match &self.outcome {
+            Outcome::Failed(failure)
+                if failure.phase == FailurePhase::Open && !failure.is_mismatch() =>
+            {
+                let code = failure.code.as_str();
+                Some((code, self.message.as_deref().unwrap_or(code)))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the two nodes could not meet: the exchange failed, not their network.
     pub(crate) fn is_not_met(&self) -> bool {
         let code = Code::RendezvousFailed.as_str();

@@ -1,12 +1,9 @@
 //! The result of a survey, with names: what was found, and all measurements.
 
-use serde::Deserialize;
-
 use super::inspection::{Difference, differences};
 use super::node::{Node, name_apart};
 use super::state::NodeState;
 use super::time::{LAST_UNIX_S, utc};
-use super::written::Written;
 use crate::median::median;
 use crate::survey::collective::Collective;
 use crate::survey::{
@@ -18,8 +15,7 @@ use crate::survey::{
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The result of a survey.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Written")]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
     /// The nodes, by number.

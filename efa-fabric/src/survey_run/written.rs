@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::node::Node;
 use super::report::Report;
@@ -60,9 +60,15 @@ impl Serialize for Report {
     }
 }
 
+impl<'de> Deserialize<'de> for Report {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(Written::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 /// What another process wrote, which is not believed: a report says nothing of nodes that it lacks.
 #[derive(Deserialize)]
-pub(super) struct Written {
+struct Written {
     nodes: Vec<Node>,
     provider: String,
     conclusion: Conclusion,

@@ -1,6 +1,6 @@
 //! Sentences on the rates of few nodes.
 
-use super::{digits, listed};
+use super::parts::{digits, listed};
 use crate::survey::verdict::{Direction, Evidence, WayRate};
 
 /// Ways that one sentence names.

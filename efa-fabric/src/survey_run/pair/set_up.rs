@@ -1,24 +1,6 @@
 //! Failures of a pair that are of the set-up of its nodes, and no evidence against hardware.
 
-use super::Sight;
 use crate::error::{Code, Error};
-use crate::survey::{FailurePhase, Outcome};
-
-impl Sight {
-    /// The error's code and text, where the node's own set-up kept it from measuring: nothing is
-    /// known of its network then.
-    pub(crate) fn set_up_error(&self) -> Option<(&str, &str)> {
-        match &self.outcome {
-            Outcome::Failed(failure)
-                if failure.phase == FailurePhase::Open && !failure.is_mismatch() =>
-            {
-                let code = failure.code.as_str();
-                Some((code, self.message.as_deref().unwrap_or(code)))
-            }
-            _ => None,
-        }
-    }
-}
 
 /// Whether the set-up of this node, or of the two together, is why the pair was not measured: the
 /// error came before any message of theirs. What the peer said of itself is not of this node.
@@ -64,8 +46,9 @@ fn is_limit_of_machine(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Test, phase};
+    use super::super::{Sight, Test, phase};
     use super::*;
+    use crate::survey::Outcome;
 
     #[test]
     fn set_up_errors_are_told_from_those_of_hardware_and_of_the_peer() {

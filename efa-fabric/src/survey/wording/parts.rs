@@ -1,0 +1,22 @@
+//! Numbers and names as sentences have them.
+
+/// All names, or the first of many and how many more there are.
+pub(crate) fn listed(names: &[String]) -> String {
+    const MOST: usize = 64;
+    let text = names[..names.len().min(MOST)].join(", ");
+    match names.len().checked_sub(MOST) {
+        Some(more) if more > 0 => format!("{text} and {more} more"),
+        _ => text,
+    }
+}
+
+/// Three significant digits: more were not measured.
+pub(crate) fn digits(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return format!("{value}");
+    }
+    // Rounded first: 9.996 is 10.0, and not 10.00.
+    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
+    let places = 2 - rounded.abs().log10().floor() as i32;
+    format!("{rounded:.*}", places.max(0) as usize)
+}
