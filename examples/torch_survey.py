@@ -36,7 +36,7 @@ class PlayedStore:
             return all(key in self._values for key in keys)
 
 
-#: What a pair of these nodes should reach. Below five nodes nothing else tells that all are slow.
+#: What a pair of these nodes should reach. Below five nodes nothing else shows that all are slow.
 EXPECTED_GBPS = float(os.environ.get("EXPECTED_GBPS", "0")) or None
 
 Surveyed = efa_sdk.survey.SurveyReport | efa_sdk.survey.SurveySummary

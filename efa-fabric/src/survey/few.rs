@@ -152,7 +152,7 @@ fn with_a_failed_rail(observations: &Observations) -> BTreeSet<(usize, usize, us
 }
 
 /// Whether the rates of few nodes have to be measured again, to know whether noise explains how
-/// they differ. An expected rate says more than the comparison.
+/// they differ. An expected rate shows more than the comparison.
 pub(super) fn need_repeats(observations: &Observations, options: &Options) -> bool {
     let all = Spread::all(observations, options.labels.as_deref());
     !options.expects_a_rate() && all.iter().any(|of| of.is_wide() && of.noise.is_none())

@@ -441,7 +441,7 @@ impl Plan {
         true
     }
 
-    /// Has the base rounds of few nodes repeated where their rates differ: nothing else tells that
+    /// Has the base rounds of few nodes repeated where their rates differ: nothing else shows that
     /// from noise. Whether it did, once.
     fn repeat(&mut self, analysis: &Analysis, observations: &Observations) -> bool {
         if self.repeats.is_some()

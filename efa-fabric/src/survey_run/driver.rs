@@ -133,7 +133,7 @@ impl Survey {
         }
     }
 
-    /// Says that the process of a node was asked to end, which is nothing against the node.
+    /// States that the process of a node was asked to end, which is nothing against the node.
     fn interrupted(&mut self, node: usize) {
         let why = "its process was interrupted, as by Ctrl-C or its scheduler; survey again";
         self.absent(node, Code::Interrupted.as_str(), why.to_owned());

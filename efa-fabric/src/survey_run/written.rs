@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Report {
     }
 }
 
-/// What another process wrote, which is not believed: a report says nothing of nodes that it lacks.
+/// What another process wrote, which is not believed: a report states nothing about nodes that it lacks.
 #[derive(Deserialize)]
 struct Written {
     nodes: Vec<Node>,

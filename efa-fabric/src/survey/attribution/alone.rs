@@ -29,7 +29,7 @@ const AGAIN_LATENCY: f64 = 1.5;
 /// Chance that any healthy node looks as a slow one when it is measured again.
 const CHANCE: f64 = 0.02;
 const CHANCE_LATENCY: f64 = 0.25;
-/// Among more nodes only so many count, or those suspected: what was measured before they were
+/// Among more nodes only this many count, or those suspected: what was measured before they were
 /// suspected excluded the others.
 const MANY: usize = 64;
 /// All that was measured of it is this many standard errors below.

@@ -15,7 +15,7 @@ const LEAST_ROUNDS: usize = 4;
 const CLEAR: f64 = 3.0;
 /// The same of a trend, where the noise is known from few measurements.
 const CLEAR_OF_FEW: f64 = 4.0;
-/// Of what was measured again, a round has to have this many good pairs to tell of a trend.
+/// Of what was measured again, a round has to have this many good pairs to report a trend.
 const LEAST_AGAIN: usize = 2;
 /// Of fewer measurements the noise is not known by a median alone.
 const FEW: usize = 100;

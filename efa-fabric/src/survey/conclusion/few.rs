@@ -1,4 +1,4 @@
-//! What is said of clusters with too few nodes for outliers: how far their rates are apart, and
+//! What is reported of clusters with too few nodes for outliers: how far their rates are apart, and
 //! that they differ.
 
 use super::super::attribution::Analysis;
@@ -11,7 +11,7 @@ use super::super::verdict::{
 use super::evidence::not_enough;
 use crate::median::median;
 
-/// Says that among few nodes no outlier can be identified, how far their rates are apart, and,
+/// States that among few nodes no outlier can be identified, how far their rates are apart, and,
 /// without an expected rate, where that is more than noise explains.
 pub(super) fn few(
     analysis: &Analysis,

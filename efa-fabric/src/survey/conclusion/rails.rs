@@ -24,7 +24,7 @@ struct OfRail {
     others: Vec<f64>,
 }
 
-/// The verdicts on such rails. Where a rate is expected of a rail, that says more.
+/// The verdicts on such rails. Where a rate is expected of a rail, that shows more.
 pub(super) fn uneven(observations: &Observations, options: &Options) -> Vec<Verdict> {
     if options.expected_rail_gbps.is_some() {
         return Vec::new();

@@ -43,7 +43,7 @@ pub(super) fn who_differs(e: &Evidence, name: &impl Fn(usize) -> String) -> Stri
     }
 }
 
-/// That the rates of few nodes differ, and what that says of whom.
+/// That the rates of few nodes differ, and what that shows about whom.
 pub(super) fn rates_differ(e: &Evidence, name: &impl Fn(usize) -> String) -> String {
     let ways: Vec<String> = (slow(e).iter())
         .map(|way| format!("{} {}", direction(way, name), digits(way.gbps)))

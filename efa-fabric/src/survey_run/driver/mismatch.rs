@@ -30,7 +30,7 @@ impl Survey {
         }
     }
 
-    /// Takes what is said against nodes and links out whose every failure is a mismatch, and says
+    /// Takes what is reported against nodes and links out whose every failure is a mismatch, and states
     /// which pairs those are.
     pub(super) fn excuse_mismatches(&self, conclusion: &mut Conclusion) -> Vec<String> {
         if self.mismatches.is_empty() {

@@ -3,7 +3,7 @@
 use crate::error::{Code, Error};
 
 /// Whether the set-up of this node, or of the two together, is why the pair was not measured: the
-/// error came before any message of theirs. What the peer said of itself is not of this node.
+/// error came before any of the peer's messages. What the peer reported of itself is not of this node.
 pub(super) fn is_of_set_up(error: &Error) -> bool {
     let is_the_peer_s = error.context_value("peer_code").is_some();
     match error.code() {

@@ -1,4 +1,4 @@
-//! What is said of two to four nodes, and of rails that are slow between all nodes.
+//! What is reported of two to four nodes, and of rails that are slow between all nodes.
 
 use super::super::driver::Survey;
 use super::super::node::Node;
@@ -263,7 +263,7 @@ fn a_rail_that_is_slow_between_all_nodes_is_a_warning() {
         let well = railed(count, Options::default(), |_, _, _| 100.0);
         assert!(well.problems().is_empty(), "{well}");
         assert_eq!(report.compare(&well).new_findings.len(), 1);
-        // What is expected of a rail says more.
+        // What is expected of a rail shows more.
         let options = Options {
             expected_rail_gbps: Some(50.0),
             ..Options::default()
@@ -294,7 +294,7 @@ fn a_rail_that_is_slow_between_all_nodes_is_a_warning() {
     let said =
         "rates of rail 1 differ by more than measurements of the same pair do: n0 to n2 50.0";
     assert!(of_few.to_string().contains(said), "{of_few}");
-    // Without a rail all of them together carry less: that is said of the rail.
+    // Without a rail all of them together carry less: that is stated of the rail.
     let dead = railed(4, Options::default(), |rail, from, to| {
         if rail == 1 && (from == 3 || to == 3) {
             0.0
