@@ -19,12 +19,9 @@ use efa_core::iam::Iam;
 use efa_core::layout::PublicIp;
 use efa_core::provision::{Cancel, Shrink};
 use efa_core::run_command::NodeStatus;
-use efa_core::spec::{
-    Bootstrap, Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
-    SecurityGroupChoice, Selector,
-};
+use efa_core::spec::{Capacity, InstanceProfileChoice, InstanceRole, PlacementGroupChoice};
 use efa_core::testing::{Call, CommandOutcome, Failing, FakeAws};
-use efa_core::{ClusterSpec, preflight, run_command};
+use efa_core::{preflight, run_command};
 
 const SMALL: &str = "c5n.18xlarge";
 
