@@ -12,7 +12,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
-use pyo3::types::{PyByteArray, PyBytes, PyString};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyString};
 use pyo3::{PyClass, PyTypeInfo};
 
 use crate::errors::{self, Code};
@@ -103,6 +103,9 @@ fn wrong_type(argument: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
             "datetime.timedelta(seconds={}) is so long",
             shown(argument)
         )),
+        "dict" | "list" if wanted.starts_with("a document") => {
+            Some("give its text: json.dumps(document)".to_owned())
+        }
         "bytes" if wanted.starts_with("a document") => {
             Some("decode them: text.decode()".to_owned())
         }
@@ -156,13 +159,25 @@ extracted! {
     String: "a str";
     &'a [u8]: "bytes";
     bool: "a bool";
-    f64: "a number";
     Duration: "a datetime.timedelta of 0 or more";
     PathBuf: "a str or an os.PathLike";
     BTreeMap<String, String>: "a dict of str to str";
     BTreeMap<String, Option<String>>: "a dict of str to str or None";
     (usize, usize): "a pair of ints, 0 or more";
     Py<PyAny>: "an object";
+}
+
+impl<'a, 'py> Given<'a, 'py> for f64 {
+    fn wanted() -> Cow<'static, str> {
+        "a number".into()
+    }
+
+    fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
+        if given.is_instance_of::<PyBool>() {
+            return Err(Refusal::Type);
+        }
+        given.extract().map_err(|_| Refusal::Type)
+    }
 }
 
 /// Whole numbers within a type of Rust.
@@ -174,10 +189,7 @@ macro_rules! integers {
             }
 
             fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
-                match given.extract() {
-                    Ok(number) => Ok(number),
-                    Err(error) => Err(integer_refusal(given, &error, Self::MIN, Self::MAX)),
-                }
+                integer(given, Self::MIN, Self::MAX)
             }
         }
     )*};
@@ -194,8 +206,7 @@ impl<'a, 'py, const LEAST: u32, const MOST: u32> Given<'a, 'py> for Within<LEAST
     }
 
     fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
-        let number = given.extract().map(Self);
-        number.map_err(|error| integer_refusal(given, &error, LEAST, MOST))
+        integer(given, LEAST, MOST).map(Self)
     }
 }
 
@@ -215,22 +226,26 @@ impl<'a, 'py, const MOST: u32> Given<'a, 'py> for Count<MOST> {
     }
 
     fn take(given: &'a Bound<'py, PyAny>) -> Taken<Self> {
-        let number = given.extract().map(Self);
-        number.map_err(|error| integer_refusal(given, &error, 1, MOST))
+        integer(given, 1, MOST).map(Self)
     }
 }
 
-fn integer_refusal(
-    given: &Bound<'_, PyAny>,
-    error: &PyErr,
+/// A whole number. True, which Python takes for 1, is none: `efa=True` would ask for one interface.
+fn integer<'a, 'py, T: FromPyObject<'a, 'py, Error = PyErr>>(
+    given: &'a Bound<'py, PyAny>,
     least: impl Display,
     most: impl Display,
-) -> Refusal {
-    if error.is_instance_of::<PyOverflowError>(given.py()) {
-        Refusal::Limit(format!("must be from {least} to {most}"))
-    } else {
-        Refusal::Type
+) -> Taken<T> {
+    if given.is_instance_of::<PyBool>() {
+        return Err(Refusal::Type);
     }
+    given.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(given.py()) {
+            Refusal::Limit(format!("must be from {least} to {most}"))
+        } else {
+            Refusal::Type
+        }
+    })
 }
 
 impl<'a, 'py, T: Given<'a, 'py>> Given<'a, 'py> for Option<T> {

@@ -229,6 +229,7 @@ value_class! {
         report.removed.len()
     );
     str = ToString::to_string;
+    html = crate::value::text_as_html;
 }
 
 value_class! {

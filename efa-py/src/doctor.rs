@@ -108,7 +108,7 @@ fn options(
         None => {}
         Some(Variables::Given(variables)) => options.environment = variables,
         Some(Variables::File(path)) => {
-            let variables = fabric::node::parse_environment(&std::fs::read(&path)?);
+            let variables = fabric::node::parse_environment(&crate::errors::read(&path)?);
             if variables.is_empty() {
                 return Err(invalid(
                     "environment",

@@ -1,7 +1,9 @@
 //! Errors of Rust as the Python classes of `efa_sdk.errors`.
 
+use std::path::Path;
+
 use efa_core::error::{Error, ErrorCode};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -42,6 +44,18 @@ fn build<C: ErrorCode>(py: Python<'_>, error: &Error<C>) -> PyResult<PyErr> {
 /// An error that arises here, with its cure.
 pub(crate) fn new<C: ErrorCode>(code: C, message: &str, cure: &str) -> PyErr {
     exception(Error::new(code, message).with_cure(cure))
+}
+
+/// The content of a file; the OSError has its name, as Python's own has.
+pub(crate) fn read(path: &Path) -> PyResult<Vec<u8>> {
+    std::fs::read(path).map_err(|error| match error.raw_os_error() {
+        Some(number) => {
+            let reason = error.to_string();
+            let reason = reason.split(" (os error").next().unwrap_or_default();
+            PyOSError::new_err((number, reason.to_owned(), path.to_owned()))
+        }
+        None => error.into(),
+    })
 }
 
 /// Shows what Python code raised that ran next to a call's work, and that stops no call. Ctrl-C

@@ -73,6 +73,7 @@ value_class! {
         "<FabricLog: {} lines, {} fingerprints>", log.lines, log.fingerprints.len()
     );
     str = ToString::to_string;
+    html = crate::value::text_as_html;
 }
 
 /// A reader of a log of libfabric: what is no line of libfabric is passed over, except the messages that
@@ -105,7 +106,7 @@ pub(crate) fn read_fabric_log_file(
     #[pyo3(from_py_with = given)] path: PathBuf,
 ) -> PyResult<FabricLog> {
     ending::detach(py, || {
-        let bytes = std::fs::read(path)?;
+        let bytes = crate::errors::read(&path)?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(FabricLog(fabric::fabric_log::Log::parse(&text)))
     })

@@ -77,4 +77,5 @@ value_class! {
     }
     repr = |gpu| format!("<GpuReport of cuda:{}, GPUDirect {}>", gpu.device, gpu.gpudirect);
     str = ToString::to_string;
+    html = crate::value::text_as_html;
 }

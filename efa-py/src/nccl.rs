@@ -367,6 +367,8 @@ impl NcclAdvice {
 /// EFA reads and writes remote memory; libfabric_version, plugin_version, plugin_path: of
 /// libfabric and of the aws-ofi-nccl plugin; fork_is_safe: whether the kernel lets registered
 /// memory be forked. require_efa: whether NCCL is to fail rather than use TCP.
+///
+/// Raises CatalogError for a misspelt instance_type, FabricError for a version without a number.
 #[pyfunction]
 #[pyo3(signature = (
     environment: "dict[str, str]", *, instance_type: "str | None" = None,
@@ -400,6 +402,7 @@ pub(crate) fn advise_nccl_environment(
     node.plugin_path = plugin_path;
     node.fork_is_safe = fork_is_safe;
     node.require_efa = require_efa;
+    node.check().map_err(exception)?;
     let advice = fabric::nccl::advise_environment(&node, &environment);
     Ok(NcclAdvice(advice))
 }

@@ -275,6 +275,7 @@ value_class! {
     }
     repr = |c| format!("<SurveyComparison: {}>", if c.is_same() { "same" } else { "changed" });
     str = ToString::to_string;
+    html = crate::value::text_as_html;
 }
 
 value_class! {
@@ -311,6 +312,7 @@ value_class! {
     }
     repr = |s| format!("<SurveySummary of {} nodes: {}>", s.node_count, s.status.as_str());
     str = ToString::to_string;
+    html = crate::value::text_as_html;
 }
 
 #[pymethods]

@@ -91,3 +91,8 @@ macro_rules! value_class {
     };
 }
 pub(crate) use value_class;
+
+/// The text form for notebooks, which else show the `repr()`.
+pub(crate) fn text_as_html(value: &impl std::fmt::Display) -> String {
+    efa_core::html::preformatted(&value.to_string())
+}

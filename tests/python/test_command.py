@@ -137,6 +137,7 @@ class TestWithoutEc2:
             (["check", "/nowhere/x.json"], "check: /nowhere/x.json: No such file or directory"),
             (["check", sys.executable], f"check: {sys.executable}: not text in UTF-8"),
             (["nccl", "/tmp"], "nccl: /tmp: Is a directory"),
+            (["doctor", "--environment", "/nowhere"], "doctor: /nowhere: No such file"),
         ],
         ids=str,
     )

@@ -128,6 +128,19 @@ def test_what_people_start_from_has_an_example(name: str) -> None:
     assert ">>> " in COMPILED[name][1]
 
 
+def test_each_report_has_a_form_for_notebooks() -> None:
+    reports = {
+        one.__name__: hasattr(one, "_repr_html_")
+        for module in (efa, *MODULES)
+        for one in vars(module).values()
+        if inspect.isclass(one)
+        and re.search(r"(Report|Summary|Comparison|Advice|Log)$", one.__name__)
+        and one is not nccl.NcclLog  # it reads a log
+    }
+    assert len(reports) > 12
+    assert [name for name, shown in reports.items() if not shown] == []
+
+
 def test_help_shows_each_parameter_of_a_specification() -> None:
     said = inspect.getdoc(efa.ClusterSpec) or ""
     parameters, _ = COMPILED["ClusterSpec.__new__"]

@@ -43,6 +43,26 @@ def test_names_that_begin_like_ids_are_names(cloud: Cloud) -> None:
         assert "8 or 17 hexadecimal digits" in (error.cure or "")
 
 
+def test_what_the_account_lists_is_suggested(cloud: Cloud) -> None:
+    iam, ssm = (cloud.stand_in.client(name) for name in ("iam", "ssm"))
+    iam.create_instance_profile(InstanceProfileName="node-profile")
+    ssm.put_parameter(Name="/ml/images/base", Value="ami-0123456789abcdef0", Type="String")
+    cloud.ec2.create_launch_template(
+        LaunchTemplateName="training-base", LaunchTemplateData={"KeyName": "x"}
+    )
+    reservation = reserve(cloud)
+    near = f"{reservation[:-1]}{'0' if reservation[-1] != '0' else '1'}"
+    for field, text, meant in (
+        ("instance_profile", "node-profil", "node-profile"),
+        ("image", "ssm:/ml/images/bse", "ssm:/ml/images/base"),
+        ("launch_template", "trainingbase", "training-base"),
+        ("capacity", near, reservation),
+    ):
+        error = raised(lambda field=field, text=text: cloud.plan(**{field: text}))  # type: ignore[misc]
+        assert error.cure == f"did you mean {meant}?"
+        assert error.context["field"] == field
+
+
 def test_what_a_launch_would_meet_is_refused_in_the_plan(cloud: Cloud) -> None:
     error = raised(lambda: cloud.plan(key_name="nope"))
     check(error, "plan.resource_not_found", field="key_name", value="nope")

@@ -132,7 +132,7 @@ def advise_environment(
     opened EFA (kernel 5.13 and rdma-core 35). require_efa: NCCL fails where it would go on over
     TCP. Versions that are not given count as current.
 
-    Raises CatalogError for a misspelt instance_type.
+    Raises CatalogError for a misspelt instance_type, FabricError for a version without a number.
     """
     return advise_nccl_environment(
         dict(os.environ if environment is None else environment),

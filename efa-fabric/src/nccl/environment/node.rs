@@ -5,6 +5,8 @@ use efa_core::catalog::Lookup;
 use efa_core::types::RdmaSupport;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Code, Error, Result};
+
 /// Known facts of a node; `None` is not known, and versions that are not known count as current.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -58,6 +60,33 @@ impl Node {
         }
         node.instance_type = Some(name);
         Ok(node)
+    }
+
+    /// Refuses a version that has no number: it would count as current.
+    ///
+    /// # Errors
+    /// `fabric.invalid_option` with the option.
+    pub fn check(&self) -> Result<()> {
+        let versions = [
+            ("libfabric_version", &self.libfabric_version, "2.1"),
+            ("plugin_version", &self.plugin_version, "1.16.0"),
+        ];
+        for (option, given, example) in versions {
+            if let Some(text) = given
+                && version(text).is_none()
+            {
+                let limit = format!("must be a version such as {example}");
+                return Err(Error::new(
+                    Code::InvalidOption,
+                    format!("{option} is '{text}', {limit}"),
+                )
+                .with_cure("leave it out where it is not known")
+                .with_context("option", option)
+                .with_context("value", text)
+                .with_context("limit", limit));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the plugin is as new; one of unknown version counts as current.

@@ -204,6 +204,21 @@ fn the_plugin_is_found() {
 }
 
 #[test]
+fn a_version_without_a_number_is_refused() {
+    for good in ["2.1", "1.22.0amzn4.0", "v1.7.4-aws", "2"] {
+        let node = node(|n| n.libfabric_version = Some(good.into()));
+        assert!(node.check().is_ok(), "{good}");
+    }
+    for bad in ["latest", "", "aws-1.7.4"] {
+        let error = node(|n| n.plugin_version = Some(bad.into()))
+            .check()
+            .unwrap_err();
+        assert_eq!(error.code().as_str(), "fabric.invalid_option");
+        assert_eq!(error.context_value("option"), Some("plugin_version"));
+    }
+}
+
+#[test]
 fn older_software_needs_more() {
     let at = |plugin: &str, libfabric: &str, rdma: bool| {
         let node = node(|n| {
