@@ -540,6 +540,12 @@ impl CheckedSpec {
         &self.name
     }
 
+    /// Returns whether the caller's user data begins with no line that cloud-init knows.
+    pub(crate) fn has_unknown_user_data(&self) -> bool {
+        let own = self.spec.user_data.as_deref();
+        own.is_some_and(|text| !multipart::is_for_cloud_init(text))
+    }
+
     /// Returns the user data of the instances, not yet encoded: the caller's, or the bootstrap's
     /// script.
     #[must_use]

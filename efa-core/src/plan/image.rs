@@ -57,7 +57,10 @@ pub(crate) async fn find_image(
     let found = ec2
         .describe_images(&[], &[Filter::new("image-id", &id)])
         .await?;
-    found.into_iter().next().ok_or_else(|| not_found(ec2, &id))
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| unmatched::no_image(ec2, &id))
 }
 
 async fn newest(
@@ -75,18 +78,6 @@ async fn newest(
     Ok(found
         .into_iter()
         .max_by(|a, b| (&a.creation_date, &a.image_id).cmp(&(&b.creation_date, &b.image_id))))
-}
-
-/// The error for an image that does not exist.
-pub(super) fn not_found(ec2: &dyn Ec2, what: &str) -> Error {
-    Error::new(
-        Code::PlanResourceNotFound,
-        format!("image '{what}' does not exist in {}", ec2.region()),
-    )
-    .with_cure("check the image, its architecture, the region and the account")
-    .with_context("field", "image")
-    .with_context("value", what)
-    .with_context("region", ec2.region())
 }
 
 /// Refuses an image that the type cannot run, and warns of one that another account owns or that

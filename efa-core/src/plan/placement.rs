@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{PlannedCapacity, ReservedGroup};
+use super::unmatched;
 use crate::catalog::InstanceType;
 use crate::ec2::{Market, PlacementGroup};
 use crate::error::{Code, Error, Result};
 use crate::spec::{CheckedSpec, PlacementGroupChoice};
 use crate::tags;
-use crate::text::did_you_mean;
 use crate::types::{PlacementStrategy, ResourceKind};
 
 /// A cluster placement group of the plan.
@@ -93,19 +93,6 @@ pub(crate) fn wanted(
     }
 }
 
-/// The error for a group that the caller names and that does not exist, next to those that do.
-pub(super) fn not_found<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
-    let cure = "check the name, the region and the account; a group that another account shares \
-                is named by its id (pg-…)";
-    Error::new(
-        Code::PlanResourceNotFound,
-        format!("placement group '{name}' does not exist"),
-    )
-    .with_cure(did_you_mean(name, known, cure))
-    .with_context("field", "placement_group_name")
-    .with_context("value", name)
-}
-
 fn not_the_reserved(name: &str, reserved: &str) -> Error {
     conflict(format!(
         "placement group {name} is not the one that the capacity reservation was made in \
@@ -160,7 +147,7 @@ pub(crate) fn plan_placement_group(
     }
     let Some(group) = existing else {
         if !make {
-            return Err(not_found(&group_name, []));
+            return Err(unmatched::no_group(&group_name, []));
         }
         return Ok(Some(PlannedPlacementGroup {
             group_name,

@@ -1,6 +1,6 @@
 //! What a name or an id that matches nothing was meant to be: the nearest of what there is.
 
-use super::{image, instance_role, placement};
+use super::instance_role;
 use crate::ec2::{Ec2, Filter};
 use crate::error::{Code, Error, Result};
 use crate::iam::InstanceProfile;
@@ -69,7 +69,20 @@ pub(super) fn not_found(ec2: &dyn Ec2, field: &'static str, value: &str) -> Erro
     .with_context("region", ec2.region())
 }
 
-/// The error for a placement group that does not exist.
+/// The error for a group that the caller names and that does not exist, next to those that do.
+pub(super) fn no_group<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    let cure = "check the name, the region and the account; a group that another account shares \
+                is named by its id (pg-…)";
+    Error::new(
+        Code::PlanResourceNotFound,
+        format!("placement group '{name}' does not exist"),
+    )
+    .with_cure(did_you_mean(name, known, cure))
+    .with_context("field", "placement_group_name")
+    .with_context("value", name)
+}
+
+/// The error for a placement group that does not exist, next to those of the account.
 pub(super) async fn no_placement_group(ec2: &dyn Ec2, name: &str) -> Error {
     let known = ec2.describe_placement_groups(&[]).await.unwrap_or_default();
     // A group that another account shares is found by its id only.
@@ -77,7 +90,7 @@ pub(super) async fn no_placement_group(ec2: &dyn Ec2, name: &str) -> Error {
         true => group.group_id.as_str(),
         false => group.group_name.as_str(),
     });
-    placement::not_found(name, found_by)
+    no_group(name, found_by)
 }
 
 /// The cure where a zone is named for a subnet, or what is nearly one: subnets of the zone.
@@ -138,9 +151,21 @@ pub(super) async fn no_launch_template(ec2: &dyn Ec2, base: &LaunchTemplateBase)
     .with_context("value", base)
 }
 
+/// The error for an image that does not exist.
+pub(super) fn no_image(ec2: &dyn Ec2, what: &str) -> Error {
+    Error::new(
+        Code::PlanResourceNotFound,
+        format!("image '{what}' does not exist in {}", ec2.region()),
+    )
+    .with_cure("check the image, its architecture, the region and the account")
+    .with_context("field", "image")
+    .with_context("value", what)
+    .with_context("region", ec2.region())
+}
+
 /// The error for a parameter that does not exist, next to its neighbours.
 pub(super) async fn no_parameter(ec2: &dyn Ec2, ssm: &dyn Ssm, name: &str) -> Error {
-    let error = image::not_found(ec2, &format!("ssm:{name}"));
+    let error = no_image(ec2, &format!("ssm:{name}"));
     let above = match name.rsplit_once('/') {
         Some((above, _)) if !above.is_empty() => above,
         _ => "/",
@@ -160,7 +185,7 @@ pub(super) async fn no_image_of_name(
     name: &str,
     architecture: &Architecture,
 ) -> Error {
-    let error = image::not_found(ec2, &format!("{owner}/{name} for {architecture}"));
+    let error = no_image(ec2, &format!("{owner}/{name} for {architecture}"));
     let owners = [owner.to_owned()];
     let by_name = [Filter::new("name", name)];
     let named = ec2.describe_images(&owners, &by_name).await;

@@ -1,6 +1,6 @@
 //! The user data of the instances as it is sent: compressed where EC2 would not take it otherwise.
 
-use super::{CheckedSpec, multipart};
+use super::multipart;
 use crate::error::{Error, Result};
 use crate::launch::UserData;
 use crate::types::USER_DATA_LIMIT_BYTES;
@@ -10,14 +10,6 @@ use crate::types::USER_DATA_LIMIT_BYTES;
 pub(super) struct Rendered {
     pub(super) text: String,
     pub(super) sent: UserData,
-}
-
-impl CheckedSpec {
-    /// Whether the caller's user data begins with no line that cloud-init knows.
-    pub(crate) fn has_unknown_user_data(&self) -> bool {
-        let own = self.as_spec().user_data.as_deref();
-        own.is_some_and(|text| !multipart::is_for_cloud_init(text))
-    }
 }
 
 /// This text as it is sent.
