@@ -18,10 +18,12 @@ CRATES = ["efa-core", "efa-fabric"]
 #: complete as they are.
 COMPLETE = {
     "account": {"CallerIdentity"},
-    "ec2": {
-        *("Address", "AttachedInterface", "CapacityBlockOffering", "CapacityReservation"),
-        *("FreeInterface", "Image", "Instance", "InstanceTopology", "Offering", "PlacementGroup"),
-        *("RouteTable", "Rule", "SecurityGroup", "Subnet", "Vpc", "VpcEndpoint"),
+    "ec2": {"Offering"},
+    "capacity": {"CapacityBlockOffering", "CapacityReservation"},
+    "instance": {"AttachedInterface", "Image", "Instance", "InstanceTopology", "PlacementGroup"},
+    "network": {
+        *("Address", "FreeInterface", "RouteTable", "Rule", "SecurityGroup", "Subnet", "Vpc"),
+        "VpcEndpoint",
     },
     "iam": {"CreateRole", "InstanceProfile", "Role"},
     "ssm": {"CommandInvocation"},
