@@ -36,6 +36,8 @@ fn options(rank: usize, round: Duration) -> RankOptions {
     let mut options = RankOptions::new(Node::new(format!("rank-{rank}")), pair);
     options.round_deadline = round;
     options.join_deadline = round;
+    // What three ranks of one machine reach differs: nothing is compared with each other.
+    options.survey.expected_gbps = Some(1e-6);
     options
 }
 
@@ -371,12 +373,9 @@ fn a_node_without_any_rail_that_opens_fails_with_its_reason() {
             }
         }
     });
-    assert_eq!(report.unreachable_nodes(), ["rank-2"], "{report}");
-    let codes: BTreeSet<_> = (report.observations.as_slice().iter())
-        .filter_map(|o| match &o.outcome {
-            Outcome::Failed(failure) => Some(failure.code.as_str()),
-            Outcome::Measured(_) => None,
-        })
-        .collect();
-    assert_eq!(codes, BTreeSet::from(["fabric.provider_not_found"]));
+    assert_eq!(report.absent(), ["rank-2"], "{report}");
+    assert!(report.drain().is_empty(), "{report}");
+    let reason = "rank-2 took no part: libfabric";
+    assert!(report.to_string().contains(reason), "{report}");
+    assert!(report.to_string().contains("domain nosuch"), "{report}");
 }

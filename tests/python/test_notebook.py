@@ -183,12 +183,14 @@ cluster.wait_for_nodes()
 """
 LONG = """
 report = efa_sdk.ray.survey(
-    provider="tcp", message_bytes=65536, test_budget_s=5.0, round_deadline_s=120)
+    provider="tcp", message_bytes=65536, test_budget_s=5.0, round_deadline_s=120,
+    expected_gbps=1e-3)
 """
 AFTER = """
 print(report.partial, report.healthy, report.measurements < 3, len(report.nodes))
 again = efa_sdk.ray.survey(
-    provider="tcp", message_bytes=65536, test_budget_s=0.02, round_deadline_s=120, progress=False)
+    provider="tcp", message_bytes=65536, test_budget_s=0.02, round_deadline_s=120, progress=False,
+    expected_gbps=1e-3)
 print(again.partial, again.measurements)
 ray.shutdown()
 cluster.shutdown()

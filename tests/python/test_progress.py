@@ -207,7 +207,7 @@ def test_the_command_line_shows_it_on_a_terminal(tmp_path: pathlib.Path) -> None
     command = [sys.executable, "-m", "efa_sdk.survey", "--rendezvous", address]
     command += ["--token-file", str(token), "--provider", "tcp", "--world-size", "2"]
     command += ["--source-address", "127.0.0.1", "--test-budget-s", "0.02"]
-    command += ["--round-deadline-s", "120", "--rank"]
+    command += ["--round-deadline-s", "120", "--expected-gbps", "0.001", "--rank"]
     with subprocess.Popen(
         [*command, "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as second:

@@ -478,7 +478,8 @@ import ray, efa_sdk
 stderr, sys.stderr = sys.stderr, open(os.devnull, "w")
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="error")
 sys.stderr = stderr
-quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02, "round_deadline_s": 120}
+quick = {"provider": "tcp", "message_bytes": 65536, "test_budget_s": 0.02, "round_deadline_s": 120,
+         "expected_gbps": 1e-3}
 efa_sdk.ray.survey(**quick)
 efa_sdk.ray.survey(**quick, progress=False)
 reported = []

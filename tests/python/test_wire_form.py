@@ -6,7 +6,7 @@ import json
 
 import pytest
 from support import Cloud, tags_of
-from test_cli_reads_back import aws
+from test_cli_reads_back import read_back
 
 # fmt: off
 INTENTS = [
@@ -45,7 +45,7 @@ def test_the_same_parameters_as_the_cli(cloud: Cloud, instance_type: str, profil
         for i in plan.layout.interfaces
     ]
     (ours,) = cloud.sent("RunInstances")
-    aws(
+    read_back(
         cloud,
         "run-instances",
         *("--instance-type", instance_type, "--count", "2", "--image-id", plan.image_id),
