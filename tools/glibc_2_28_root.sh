@@ -68,7 +68,8 @@ select selectmodule.c
 termios termios.c
 unicodedata unicodedata.c
 MODULES
-    make -j"$jobs" -s python CC="$zig cc -target x86_64-linux-gnu.2.28" AR="$zig ar" >make.log
+    make -j"$jobs" -s python CC="$zig cc -target x86_64-linux-gnu.2.28 -Wno-date-time" AR="$zig ar" \
+        MODULE_BINASCII_CFLAGS= MODULE_BINASCII_LDFLAGS= >make.log  # else the host's zlib
 }
 
 build_cpython &
