@@ -45,7 +45,7 @@ from efa_sdk._efa_sdk import (
 )
 from efa_sdk.arguments import typed
 from efa_sdk.command_line import Parser, complain, interruptible, show
-from efa_sdk.errors import EfaError
+from efa_sdk.errors import EfaError, wrong_type
 
 __all__ = [
     "NcclAdvice",
@@ -109,7 +109,6 @@ def _feed(reader: NcclLog, file: BinaryIO) -> None:
         reader.feed(piece)
 
 
-@typed
 def advise_environment(
     environment: Mapping[str, str] | None = None,
     *,
@@ -134,6 +133,9 @@ def advise_environment(
 
     Raises CatalogError for a misspelt instance_type, FabricError for a version without a number.
     """
+    # The function of the module checks the others itself.
+    if environment is not None and not isinstance(environment, Mapping):
+        raise wrong_type("environment", environment, "a dict of str to str or None")
     return advise_nccl_environment(
         dict(os.environ if environment is None else environment),
         instance_type=instance_type,
