@@ -1,7 +1,8 @@
-"""Words that our texts avoid, and what they have instead: documents, doc comments, docstrings."""
+"""Words that our texts avoid, and what to write: documents, comments, docstrings, messages."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ INSTEAD = {
 AVOIDED = {re.compile(rf"\b({words})\b"): instead for words, instead in INSTEAD.items()}
 #: What a document quotes: code, and the texts of others.
 QUOTED = re.compile(r"```.*?```|`[^`]*`|\"[^\"\n]*\"", re.DOTALL)
+RUST_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+#: A variable in a message.
+FILLED_IN = re.compile(r"\{\w*(:[^}]*)?\}")
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -41,8 +45,28 @@ def texts() -> Iterator[tuple[Path, str]]:
             lines = path.read_text().splitlines()
             comments = "\n".join(line if line.lstrip().startswith("//") else "" for line in lines)
             yield path, QUOTED.sub(blank, comments)
+            if "test" not in path.name and "tests" not in path.parts:
+                yield path, rust_messages(lines)
     for path in (HERE / "efa-py/python/efa_sdk").glob("*.pyi"):
         yield path, QUOTED.sub(blank, path.read_text().replace('"""', ""))
+    for path in (HERE / "efa-py/python/efa_sdk").rglob("*.py"):
+        yield path, python_strings(path.read_text())
+
+
+def rust_messages(lines: list[str]) -> str:
+    """The texts in quotation marks, those of unit tests and comments left out."""
+    code = "\n".join("" if line.lstrip().startswith("//") else line for line in lines)
+    found = RUST_STRING.findall(code.partition("#[cfg(test)]")[0])
+    return FILLED_IN.sub("", "\n".join(found))
+
+
+def python_strings(source: str) -> str:
+    """The texts in quotation marks, docstrings included, at their lines."""
+    lines = [""] * (source.count("\n") + 2)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            lines[node.lineno - 1] += " " + " ".join(node.value.split())
+    return "\n".join(lines)
 
 
 def blank(quoted: re.Match[str]) -> str:
@@ -72,3 +96,6 @@ def test_no_text_has_a_word_that_is_avoided() -> None:
 def test_the_scan_finds_a_word_and_leaves_quotations_alone() -> None:
     assert found("a\nthe log says so") == [(2, "says", INSTEAD["says|said|tells|told|heard"])]
     assert found(QUOTED.sub(blank, "`says` and\n```text\nsaid\n```\n")) == []
+    assert [line for line, *_ in found(python_strings('x = 1\nraise E("it says so")\n'))] == [2]
+    rust = ["// it says so", 'f("{said} and", "so many");', "#[cfg(test)]", '"beside"']
+    assert [words for _, words, _ in found(rust_messages(rust))] == ["so many"]
