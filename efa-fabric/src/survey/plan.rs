@@ -338,14 +338,8 @@ impl Plan {
     /// Turns of links and of pairs that failed.
     fn last_turn(&self) -> usize {
         match self.options.mode {
-            // Each suspect's measurements alone are kept free, and the control.
             Mode::Sampled => {
-                let alone = if self.suspects.is_empty() {
-                    0
-                } else {
-                    self.options.thresholds.alone + usize::from(self.nodes >= FEW_NODES)
-                };
-                let end = self.round_limit().saturating_sub(alone);
+                let end = self.round_limit().saturating_sub(self.kept_free());
                 let left = end.saturating_sub(self.fresh_from);
                 match self.options.base_rounds {
                     Some(_) => left.max(TURNS),
@@ -354,6 +348,14 @@ impl Plan {
             }
             _ => MOST_TURNS,
         }
+    }
+
+    /// Rounds that are kept free for the measurements of a suspect alone, and for the control.
+    fn kept_free(&self) -> usize {
+        if self.suspects.is_empty() {
+            return 0;
+        }
+        self.options.thresholds.alone + usize::from(self.nodes >= FEW_NODES)
     }
 
     /// Turns of nodes that failed or were slow in part; those are few, and worth the rounds.
@@ -486,8 +488,10 @@ impl Plan {
             .collect();
         let quantity = |f: &NodeFinding| analysis.channels[f.channel].quantity;
         let is_late = |f: &NodeFinding| quantity(f) == Quantity::Latency;
-        let mut of_suspects = found.iter().filter(|f| self.suspects.contains(&f.node));
-        self.is_one_late = self.suspects.len() == 1 && of_suspects.all(is_late);
+        let of_suspects = found.iter().filter(|f| self.suspects.contains(&f.node));
+        let likely: Vec<&NodeFinding> = of_suspects.filter(|f| analysis.is_likely(f)).collect();
+        let is_late = !likely.is_empty() && likely.into_iter().all(is_late);
+        self.is_one_late = self.suspects.len() == 1 && is_late;
         let links: Vec<Pair> = analysis
             .links(Pass::Screen, &clear(analysis))
             .iter()
@@ -514,10 +518,12 @@ impl Plan {
     }
 
     /// Nodes that failed or were slow in part. A slow node is no such one; it is measured again
-    /// anyway.
+    /// anyway. Noise alone lets one of many vary: if it neither failed nor halved, it is not worth rounds
+    /// beyond the limit.
     fn screen_unstable(&mut self, analysis: &Analysis) {
+        let has_room = self.fits(TURNS_TO_DECIDE + self.kept_free());
         for unstable in analysis.unstable(Pass::Screen, &slow(analysis)) {
-            if self.decided.contains(&unstable.node) {
+            if self.decided.contains(&unstable.node) || unstable.varies && !has_room {
                 continue;
             }
             if let [pair] = unstable.unsettled[..] {
@@ -530,8 +536,13 @@ impl Plan {
 
     /// Whether this many more rounds keep a sampled survey in its limit.
     fn fits(&self, rounds: usize) -> bool {
-        self.options.mode != Mode::Sampled
-            || self.issued + self.queue.len() + rounds <= self.round_limit()
+        self.options.mode != Mode::Sampled || rounds <= self.left()
+    }
+
+    /// Rounds that a sampled survey has left in its limit.
+    fn left(&self) -> usize {
+        let taken = self.issued + self.queue.len();
+        self.round_limit().saturating_sub(taken)
     }
 }
 

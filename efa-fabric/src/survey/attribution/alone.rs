@@ -35,7 +35,7 @@ const MANY: usize = 64;
 /// All that was measured of it is this many standard errors below.
 const CLEAR: f64 = 4.0;
 /// A link alone is this many standard errors below, those of its nodes included.
-const CLEAR_OF_NODES: f64 = 3.5;
+const CLEAR_OF_NODES: f64 = 3.25;
 /// Pairs alone that tell by themselves what is for being alone.
 const ENOUGH_CONTROLS: usize = 3;
 /// Measurements of other nodes that tell by themselves what is rare.

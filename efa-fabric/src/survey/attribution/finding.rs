@@ -7,7 +7,7 @@ use super::super::verdict::Direction;
 pub(super) const SCREEN_EFFECT: f64 = 0.85;
 /// There are many more links than nodes, and fewer measurements of each: a verdict on a link needs
 /// this multiple of the least effect.
-pub(super) const LINK_CLAIM: f64 = 1.32;
+pub(super) const LINK_CLAIM: f64 = 1.15;
 
 /// The pass of the analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

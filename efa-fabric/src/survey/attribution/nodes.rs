@@ -148,9 +148,12 @@ impl Analysis {
     /// Whether a finding is so far beyond what is claimed that it is worth rounds beyond the
     /// usual.
     pub(crate) fn is_clear(&self, finding: &NodeFinding) -> bool {
-        let quantity = self.channels[finding.channel].quantity;
-        let claim = self.claim(quantity);
-        let enough = finding.effect <= (claim * CLEAR_EFFECT).max(HALF.min(claim));
-        enough && finding.z <= -self.thresholds.z
+        self.is_beyond(finding, CLEAR_EFFECT) && finding.z <= -self.thresholds.z
+    }
+
+    /// Whether the effect of a finding is beyond this multiple of what is claimed, or large.
+    pub(crate) fn is_beyond(&self, finding: &NodeFinding, multiple: f64) -> bool {
+        let claim = self.claim(self.channels[finding.channel].quantity);
+        finding.effect <= (claim * multiple).max(HALF.min(claim))
     }
 }

@@ -12,6 +12,8 @@ use super::{LEAST_ALONE, MOST_ALONE, Phase, Plan, clear};
 
 /// Links that are measured alone in a small cluster.
 const LINKS_ALONE: usize = 6;
+/// A suspect of one rail and direction is certain beyond this multiple of the claimed effect.
+const CERTAIN_EFFECT: f64 = 1.7;
 /// The pair that is measured alone in the end is one of this many nodes.
 const CONTROLS: usize = 8;
 impl Plan {
@@ -24,16 +26,23 @@ impl Plan {
         for finding in found.iter().filter(|finding| !finding.cleared) {
             let node = finding.node;
             let count = finding.alone.map_or(0, |(_, count)| count);
-            // High latency is mostly a warning: it may be confirmed by fewer than a fault.
-            let least = match analysis.channels[finding.channel].quantity {
-                Quantity::Latency => times.min(LEAST_ALONE),
-                Quantity::Bandwidth => times,
+            // High latency is mostly a warning: it may be confirmed by fewer than a fault, and where a
+            // single late node showed at last, by those that are left.
+            let is_late = analysis.channels[finding.channel].quantity == Quantity::Latency;
+            let least = if is_late {
+                times.min(LEAST_ALONE)
+            } else {
+                times
             };
             let wanted = [times, least].map(|n| n.saturating_sub(count));
             let fits = wanted.into_iter().find(|&wanted| self.fits(wanted));
-            let wanted = fits.unwrap_or(wanted[0]);
-            // More than one suspect may take a sampled survey beyond its limit, if they are clear.
-            let worth = analysis.is_clear(finding) || fits.is_some();
+            let is_last = is_late && had.is_empty();
+            let wanted = fits.unwrap_or(if is_last { self.left() } else { wanted[0] });
+            // Beyond the limit of a sampled survey only what is clear, in more than one rail or
+            // direction: of many, one is low by luck.
+            let of_node = found.iter().filter(|other| other.node == node);
+            let is_sure = of_node.count() > 1 || analysis.is_beyond(finding, CERTAIN_EFFECT);
+            let worth = fits.is_some() || analysis.is_clear(finding) && is_sure;
             if had.len() < MOST_ALONE && worth && had.insert(node) {
                 let partners = self.proven.iter().filter(|&&p| p != node);
                 let pairs = partners.cycle().skip(count).take(wanted);
