@@ -1,6 +1,6 @@
 //! What is reported of many at once: groups, populations, levels of pairs, many links of one kind.
 
-use super::super::attribution::{Analysis, Compared, Populations};
+use super::super::attribution::{Analysis, Channel, Compared, Populations};
 use super::super::verdict::{
     Confidence, Evidence, Quantity, Severity, Subject, Verdict, VerdictKind,
 };
@@ -99,61 +99,10 @@ pub(super) fn many(
     explained: bool,
     mut verdicts: Vec<Verdict>,
 ) -> Vec<Verdict> {
-    let is_slow = |v: &Verdict| {
-        let kinds = [VerdictKind::SlowBandwidth, VerdictKind::HighLatency];
-        matches!(v.subject, Subject::Link { .. }) && kinds.contains(&v.kind)
-    };
-    let pairs = analysis.partners.len();
-    let most = SINGLE_LINKS.max((SINGLE_SHARE * pairs as f64) as usize);
-    let slow = |quantity| move |v: &&Verdict| is_slow(v) && v.evidence.quantity == Some(quantity);
-    let slow_links = verdicts.iter().filter(|v| is_slow(v)).count();
-    let faults = verdicts
-        .iter()
-        .any(|v| is_slow(v) && v.severity > Severity::Info);
-    let levels = analysis.levels().filter(|_| !explained);
-    if faults && slow_links > most {
-        let quantity = Quantity::Bandwidth;
-        let worst = verdicts
-            .iter()
-            .filter(slow(quantity))
-            .filter_map(|v| v.evidence.value);
-        let evidence = Evidence {
-            failed: verdicts.iter().filter(|v| is_slow(v)).count(),
-            tried: pairs,
-            quantity: Some(quantity),
-            slow_value: worst.reduce(f64::min),
-            typical: analysis
-                .main()
-                .map(super::super::attribution::Channel::typical),
-            ..Evidence::default()
-        };
-        verdicts.retain(|v| !is_slow(v));
-        verdicts.push(structure(Severity::Warning, evidence));
-    } else if let Some((higher, lower, low, all)) = levels {
-        // A link that reaches the lower level is one of many.
-        verdicts.retain(|v| {
-            let reaches = v
-                .evidence
-                .value
-                .is_none_or(|value| value >= OF_LEVEL * lower);
-            !(is_slow(v) && v.evidence.quantity == Some(Quantity::Bandwidth) && reaches)
-        });
-        let culprit = |v: &Verdict| {
-            v.severity > Severity::Info
-                && !matches!(v.subject, Subject::Link { .. })
-                && v.evidence.quantity == Some(Quantity::Bandwidth)
-        };
-        if !verdicts.iter().any(culprit) {
-            let evidence = Evidence {
-                failed: low,
-                tried: all,
-                quantity: Some(Quantity::Bandwidth),
-                value: Some(lower),
-                typical: Some(higher),
-                ..Evidence::default()
-            };
-            verdicts.push(structure(Severity::Info, evidence));
-        }
+    if too_many_slow_links(analysis, &verdicts) {
+        join_slow_links(analysis, &mut verdicts);
+    } else if let Some(levels) = analysis.levels().filter(|_| !explained) {
+        state_levels(levels, &mut verdicts);
     }
     for (kind, severity) in [
         (VerdictKind::SeenOnce, Severity::Info),
@@ -163,36 +112,105 @@ pub(super) fn many(
         (VerdictKind::SlowBandwidth, Severity::Info),
         (VerdictKind::HighLatency, Severity::Info),
     ] {
-        let of = |v: &Verdict| {
-            matches!(v.subject, Subject::Link { .. }) && v.kind == kind && v.severity == severity
-        };
-        let count = verdicts.iter().filter(|v| of(v)).count();
-        if count <= MOST_OF_KIND {
-            continue;
-        }
-        let first = verdicts.iter().find(|v| of(v)).map(|v| v.evidence.clone());
-        verdicts.retain(|v| !of(v));
-        let evidence = Evidence {
-            failed: count,
-            tried: pairs,
-            ..first.unwrap_or_default()
-        };
-        let subject = Subject::Cluster;
-        let kind = match kind {
-            VerdictKind::SlowBandwidth | VerdictKind::HighLatency => VerdictKind::Structure,
-            VerdictKind::Contention => VerdictKind::Structure,
-            VerdictKind::NotEnoughData => VerdictKind::Intermittent,
-            kind => kind,
-        };
-        verdicts.push(Verdict::new(
-            subject,
-            kind,
-            severity,
-            Confidence::Medium,
-            evidence,
-        ));
+        join_links_of_kind(kind, severity, analysis.partners.len(), &mut verdicts);
     }
     verdicts
+}
+
+fn is_link(verdict: &Verdict) -> bool {
+    matches!(verdict.subject, Subject::Link { .. })
+}
+
+fn is_slow_link(verdict: &Verdict) -> bool {
+    let kinds = [VerdictKind::SlowBandwidth, VerdictKind::HighLatency];
+    is_link(verdict) && kinds.contains(&verdict.kind)
+}
+
+fn is_of_bandwidth(verdict: &Verdict) -> bool {
+    verdict.evidence.quantity == Some(Quantity::Bandwidth)
+}
+
+/// Whether slow links are more than single faults would be, and one of them at least is no remark.
+fn too_many_slow_links(analysis: &Analysis, verdicts: &[Verdict]) -> bool {
+    let slow = || verdicts.iter().filter(|v| is_slow_link(v));
+    let most = SINGLE_LINKS.max((SINGLE_SHARE * analysis.partners.len() as f64) as usize);
+    slow().any(|v| v.severity > Severity::Info) && slow().count() > most
+}
+
+/// Replaces all slow links by one verdict on the cluster.
+fn join_slow_links(analysis: &Analysis, verdicts: &mut Vec<Verdict>) {
+    let slow = || verdicts.iter().filter(|v| is_slow_link(v));
+    let rates = slow().filter(|v| is_of_bandwidth(v));
+    let evidence = Evidence {
+        failed: slow().count(),
+        tried: analysis.partners.len(),
+        quantity: Some(Quantity::Bandwidth),
+        slow_value: rates.filter_map(|v| v.evidence.value).reduce(f64::min),
+        typical: analysis.main().map(Channel::typical),
+        ..Evidence::default()
+    };
+    verdicts.retain(|v| !is_slow_link(v));
+    verdicts.push(structure(Severity::Warning, evidence));
+}
+
+/// Replaces the slow links that reach the lower of two levels by a remark on the cluster, unless
+/// a verdict on other than a link has the cause.
+fn state_levels(levels: (f64, f64, usize, usize), verdicts: &mut Vec<Verdict>) {
+    let (higher, lower, low, all) = levels;
+    // A link that reaches the lower level is one of many.
+    verdicts.retain(|v| {
+        let value = v.evidence.value;
+        let reaches = value.is_none_or(|value| value >= OF_LEVEL * lower);
+        !(is_slow_link(v) && is_of_bandwidth(v) && reaches)
+    });
+    let culprit = |v: &Verdict| v.severity > Severity::Info && !is_link(v) && is_of_bandwidth(v);
+    if !verdicts.iter().any(culprit) {
+        let evidence = Evidence {
+            failed: low,
+            tried: all,
+            quantity: Some(Quantity::Bandwidth),
+            value: Some(lower),
+            typical: Some(higher),
+            ..Evidence::default()
+        };
+        verdicts.push(structure(Severity::Info, evidence));
+    }
+}
+
+/// Replaces the verdicts of one kind and severity on links by one on the cluster, where they are
+/// many.
+fn join_links_of_kind(
+    kind: VerdictKind,
+    severity: Severity,
+    pairs: usize,
+    verdicts: &mut Vec<Verdict>,
+) {
+    let is_one = |v: &Verdict| is_link(v) && v.kind == kind && v.severity == severity;
+    let count = verdicts.iter().filter(|v| is_one(v)).count();
+    if count <= MOST_OF_KIND {
+        return;
+    }
+    let first = verdicts.iter().find(|v| is_one(v));
+    let first = first.map(|v| v.evidence.clone());
+    verdicts.retain(|v| !is_one(v));
+    let evidence = Evidence {
+        failed: count,
+        tried: pairs,
+        ..first.unwrap_or_default()
+    };
+    let kind = match kind {
+        VerdictKind::SlowBandwidth | VerdictKind::HighLatency => VerdictKind::Structure,
+        VerdictKind::Contention => VerdictKind::Structure,
+        VerdictKind::NotEnoughData => VerdictKind::Intermittent,
+        kind => kind,
+    };
+    verdicts.push(Verdict::new(
+        Subject::Cluster,
+        kind,
+        severity,
+        Confidence::Medium,
+        evidence,
+    ));
 }
 
 fn structure(severity: Severity, evidence: Evidence) -> Verdict {
