@@ -8,6 +8,7 @@ use super::super::schedule::Pair;
 use super::super::statistics::tail;
 use super::analysis::Analysis;
 use super::attempts::{Attempt, attempts, slow_from};
+use super::channel::Channel;
 use super::finding::Pass;
 use crate::median::median;
 
@@ -62,97 +63,133 @@ impl Analysis {
         let Some(channel) = self.main().filter(|_| self.outliers) else {
             return Vec::new();
         };
-        let failed = self.reach.failures();
-        let mut all = attempts(channel, &failed);
+        let mut all = attempts(channel, &self.reach.failures());
         all.retain(|attempt| {
             let ends = [attempt.pair.0, attempt.pair.1];
             !ends.iter().any(|node| but.contains(node))
         });
-        let least = slow_from(channel);
-        let nodes = channel.fit.tx.len();
-        let chance = match pass {
-            Pass::Screen => CHANCE_SCREENED,
-            Pass::Alone | Pass::Verdict => CHANCE,
-        } / nodes as f64;
-        let mut found = Vec::new();
+        let search = |varies| Search {
+            channel,
+            pass,
+            varies,
+            least: slow_from(channel),
+        };
+        let mut found = search(false).take_from(&mut all);
         // Where pairs have two levels, every node varies.
-        let levels = self.levels().is_some();
-        for varies in [false, true]
-            .into_iter()
-            .filter(|varies| !(*varies && levels))
-        {
-            let bad = |attempt: &Attempt| {
-                if varies {
-                    attempt.odd != 0
-                } else {
-                    attempt.is_bad(least)
-                }
-            };
-            let mut taken = BTreeSet::new();
-            // The clearest first: its pairs are then no evidence against its partners.
-            loop {
-                let (counts, partners) = counts(&all, nodes, bad);
-                let clearly = clearly_bad(&all, nodes);
-                let total = counts.iter().fold((0, 0), |t, c| (t.0 + c.0, t.1 + c.1));
-                let (total_bad, total_tried) = (total.0 / 2, total.1 / 2);
-                let best = (0..nodes)
-                    .filter(|&node| counts[node].0 > 0 && !taken.contains(&node))
-                    .map(|node| {
-                        let (bad, tried) = counts[node];
-                        let others = total_tried.saturating_sub(tried);
-                        // Of few others, less is known.
-                        let unseen = (ONE_UNSEEN / others.max(1) as f64).min(1.0);
-                        let background =
-                            (total_bad.saturating_sub(bad) as f64 + unseen) / (others as f64 + 1.0);
-                        (tail(bad, tried, background.min(1.0)), node)
-                    })
-                    .filter(|&(chance_of, node)| {
-                        let (bad, tried) = counts[node];
-                        let share = bad as f64 / tried as f64;
-                        let enough = match (varies, pass) {
-                            (true, _) => {
-                                (VARIES..=MOST_VARIES).contains(&share) && tried >= LEAST_VARIED
-                            }
-                            // One that is clearly bad is worth others.
-                            (_, Pass::Screen) => bad >= 2 || clearly[node],
-                            _ if partners[node] < LEAST_PARTNERS => false,
-                            _ => bad >= LEAST_BAD && (LEAST_SHARE..=MOST_SHARE).contains(&share),
-                        };
-                        let limit = if varies {
-                            chance.min(CHANCE_VARIES / nodes as f64)
-                        } else {
-                            chance
-                        };
-                        enough && chance_of < limit
-                    })
-                    .min_by(|x, y| x.0.total_cmp(&y.0));
-                let Some((_, node)) = best else {
-                    break;
-                };
-                let of_node: Vec<Attempt> = all.iter().filter(|a| a.is_of(node)).copied().collect();
-                // A single bad attempt speaks against both of its nodes.
-                if pass == Pass::Screen && !varies && counts[node].0 == 1 {
-                    taken.insert(node);
-                } else {
-                    all.retain(|attempt| !attempt.is_of(node));
-                }
-                let mut unstable = described(channel, node, &of_node, least);
-                if varies {
-                    unstable.varies = true;
-                    unstable.slow = of_node.iter().filter(|a| a.odd != 0).count();
-                    unstable.slow_value = None;
-                }
-                let part = if varies {
-                    both_ways(&of_node)
-                } else {
-                    is_good_else(&of_node, least, pass)
-                };
-                if part && (pass == Pass::Screen || unstable.is_certain(&of_node, least)) {
-                    found.push(unstable);
-                }
-            }
+        if self.levels().is_none() {
+            found.extend(search(true).take_from(&mut all));
         }
         found
+    }
+}
+
+/// A search for nodes that are bad, or that vary, in part of their attempts.
+struct Search<'a> {
+    channel: &'a Channel,
+    pass: Pass,
+    /// Whether it is for nodes that vary.
+    varies: bool,
+    /// The loss from which on an attempt is slow.
+    least: f64,
+}
+
+impl Search<'_> {
+    /// Returns what it finds, clearest first, and removes the attempts of the nodes that it looked
+    /// at.
+    fn take_from(&self, all: &mut Vec<Attempt>) -> Vec<Unstable> {
+        let mut found = Vec::new();
+        let mut taken = BTreeSet::new();
+        // The clearest first: its pairs are then no evidence against its partners.
+        while let Some((node, bad)) = self.clearest(all, &taken) {
+            let of_node: Vec<Attempt> = all.iter().filter(|a| a.is_of(node)).copied().collect();
+            // A single bad attempt speaks against both of its nodes.
+            if self.pass == Pass::Screen && !self.varies && bad == 1 {
+                taken.insert(node);
+            } else {
+                all.retain(|attempt| !attempt.is_of(node));
+            }
+            found.extend(self.judge(node, &of_node));
+        }
+        found
+    }
+
+    /// The node whose bad attempts are the least likely by chance, and how many it has; `None`
+    /// where chance explains them all.
+    fn clearest(&self, all: &[Attempt], taken: &BTreeSet<usize>) -> Option<(usize, usize)> {
+        let nodes = self.nodes();
+        let (counts, partners) = counts(all, nodes, |attempt| self.is_bad(attempt));
+        let clearly = clearly_bad(all, nodes);
+        let total = counts.iter().fold((0, 0), |t, c| (t.0 + c.0, t.1 + c.1));
+        let (total_bad, total_tried) = (total.0 / 2, total.1 / 2);
+        let chance_of = |node: usize| {
+            let (bad, tried) = counts[node];
+            let others = total_tried.saturating_sub(tried);
+            // Of few others, less is known.
+            let unseen = (ONE_UNSEEN / others.max(1) as f64).min(1.0);
+            let background =
+                (total_bad.saturating_sub(bad) as f64 + unseen) / (others as f64 + 1.0);
+            tail(bad, tried, background.min(1.0))
+        };
+        let is_enough = |node: usize| {
+            let (bad, tried) = counts[node];
+            let share = bad as f64 / tried as f64;
+            match (self.varies, self.pass) {
+                (true, _) => (VARIES..=MOST_VARIES).contains(&share) && tried >= LEAST_VARIED,
+                // One that is clearly bad is worth others.
+                (_, Pass::Screen) => bad >= 2 || clearly[node],
+                _ if partners[node] < LEAST_PARTNERS => false,
+                _ => bad >= LEAST_BAD && (LEAST_SHARE..=MOST_SHARE).contains(&share),
+            }
+        };
+        let limit = self.most_chance();
+        (0..nodes)
+            .filter(|&node| counts[node].0 > 0 && !taken.contains(&node))
+            .map(|node| (chance_of(node), node))
+            .filter(|&(chance, node)| is_enough(node) && chance < limit)
+            .min_by(|x, y| x.0.total_cmp(&y.0))
+            .map(|(_, node)| (node, counts[node].0))
+    }
+
+    fn nodes(&self) -> usize {
+        self.channel.fit.tx.len()
+    }
+
+    fn is_bad(&self, attempt: &Attempt) -> bool {
+        if self.varies {
+            attempt.odd != 0
+        } else {
+            attempt.is_bad(self.least)
+        }
+    }
+
+    /// The chance of one healthy node to be found, at most.
+    fn most_chance(&self) -> f64 {
+        let nodes = self.nodes() as f64;
+        let chance = match self.pass {
+            Pass::Screen => CHANCE_SCREENED,
+            Pass::Alone | Pass::Verdict => CHANCE,
+        } / nodes;
+        if self.varies {
+            chance.min(CHANCE_VARIES / nodes)
+        } else {
+            chance
+        }
+    }
+
+    /// What is reported of a node with these attempts; `None` where they are no sign that it is
+    /// bad in part only.
+    fn judge(&self, node: usize, attempts: &[Attempt]) -> Option<Unstable> {
+        let mut unstable = described(self.channel, node, attempts, self.least);
+        let in_part = if self.varies {
+            unstable.varies = true;
+            unstable.slow = attempts.iter().filter(|a| a.odd != 0).count();
+            unstable.slow_value = None;
+            both_ways(attempts)
+        } else {
+            is_good_else(attempts, self.least, self.pass)
+        };
+        let certain = self.pass == Pass::Screen || unstable.is_certain(attempts, self.least);
+        (in_part && certain).then_some(unstable)
     }
 }
 
@@ -210,12 +247,7 @@ fn is_good_else(attempts: &[Attempt], least: f64, pass: Pass) -> bool {
 }
 
 /// What is reported of a node.
-fn described(
-    channel: &super::channel::Channel,
-    node: usize,
-    attempts: &[Attempt],
-    least: f64,
-) -> Unstable {
+fn described(channel: &Channel, node: usize, attempts: &[Attempt], least: f64) -> Unstable {
     let middle = |slow: bool| {
         let values = attempts
             .iter()
