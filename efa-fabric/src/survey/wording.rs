@@ -43,118 +43,35 @@ impl Verdict {
 
 /// The sentence of a verdict; nodes beyond `names` are called by number.
 fn statement(verdict: &Verdict, names: &[String]) -> String {
-    let name = |node: usize| {
-        names
-            .get(node)
-            .cloned()
-            .unwrap_or_else(|| format!("node {node}"))
-    };
     let subject = subject(verdict, names);
     let e = &verdict.evidence;
     match verdict.kind {
         VerdictKind::Unreachable => unreachable(verdict, &subject),
         VerdictKind::Unstable => unstable(e, &subject),
-        VerdictKind::Populations => populations(e, &name),
+        VerdictKind::Populations => populations(e, &name_in(names)),
         VerdictKind::Structure => structure(e),
-        VerdictKind::RatesDiffer => few::rates_differ(e, &name),
+        VerdictKind::RatesDiffer => few::rates_differ(e, &name_in(names)),
         VerdictKind::UnevenRail => few::uneven_rail(e),
-        VerdictKind::SeenOnce if verdict.subject == Subject::Cluster => format!(
-            "{} of {} pairs failed once or as rarely as others, and are not faults{}",
-            e.failed,
-            e.tried,
-            failure(e)
-        ),
-        VerdictKind::SeenOnce => format!(
-            "{subject} failed in {} of {} attempts, not more often than others: seen, not a fault{}",
-            e.failed,
-            e.tried,
-            failure(e)
-        ),
-        VerdictKind::Intermittent if verdict.subject == Subject::Cluster => format!(
-            "{} of {} pairs failed in several attempts{}",
-            e.failed,
-            e.tried,
-            failure(e)
-        ),
-        VerdictKind::SlowBandwidth | VerdictKind::HighLatency
-            if matches!(verdict.subject, Subject::Group { .. }) =>
-        {
-            let nodes: Vec<String> = e.nodes.iter().map(|&node| name(node)).collect();
-            format!(
-                "{subject} {} of pairs across other groups; its {} nodes: {}",
-                difference(e, names, verdict.subject),
-                nodes.len(),
-                listed(&nodes)
-            )
-        }
-        VerdictKind::Intermittent => {
-            let unit = if matches!(verdict.subject, Subject::Link { .. }) {
-                "attempts"
-            } else {
-                "nodes"
-            };
-            format!(
-                "{subject} failed with {} of {} {unit}{}",
-                e.failed,
-                e.tried,
-                failure(e)
-            )
-        }
-        VerdictKind::SlowBandwidth | VerdictKind::HighLatency => {
-            let mut text = format!("{subject} {}", difference(e, names, verdict.subject));
-            match e.alone_change_percent {
-                Some(alone) => {
-                    let _ = write!(
-                        text,
-                        "; alone, {} times, {alone:+.0} %",
-                        e.alone_observations
-                    );
-                }
-                None => text.push_str("; not measured again alone"),
-            }
-            text
-        }
-        VerdictKind::Contention if verdict.subject == Subject::Cluster => format!(
-            "a pair alone is {:.0} % faster than concurrent pairs: they share capacity",
-            e.alone_change_percent.unwrap_or_default(),
-        ),
-        VerdictKind::Contention => format!(
-            "{subject} {} only when concurrent; alone, {} times, {:+.0} %: shared capacity, not a fault",
-            difference(e, names, verdict.subject),
-            e.alone_observations,
-            e.alone_change_percent.unwrap_or_default(),
-        ),
-        VerdictKind::BelowExpected => format!(
-            "{subject} reaches {} of {} Gbit/s expected{}",
-            digits(e.value.unwrap_or_default()),
-            digits(e.expected_gbps.unwrap_or_default()),
-            e.rail
-                .map_or(String::new(), |rail| format!(" on rail {rail}")),
-        ),
-        VerdictKind::NotEnoughData => match (verdict.subject, e.tried) {
-            (Subject::Cluster, 0) => "not enough data: nothing was measured".to_owned(),
-            (Subject::Cluster, nodes) => format!(
-                "not enough data: among {nodes} answering nodes no outlier can be identified{}{}",
-                if e.expected_gbps.is_some() {
-                    "; compared with the expected rate only"
-                } else {
-                    ", and no expected rate was given"
-                },
-                spread(e).map_or(String::new(), |rates| format!("; rates are {rates}")),
-            ),
-            _ => format!("not enough data about {subject}{}", failure(e)),
-        },
+        VerdictKind::SeenOnce => seen_once(verdict, &subject),
+        VerdictKind::Intermittent => intermittent(verdict, &subject),
+        VerdictKind::SlowBandwidth | VerdictKind::HighLatency => slow(verdict, &subject, names),
+        VerdictKind::Contention => contention(verdict, &subject, names),
+        VerdictKind::BelowExpected => below_expected(e, &subject),
+        VerdictKind::NotEnoughData => not_enough_data(verdict, &subject),
+    }
+}
+
+/// The name of a node, or its number beyond `names`.
+fn name_in(names: &[String]) -> impl Fn(usize) -> String {
+    |node| {
+        let name = names.get(node).cloned();
+        name.unwrap_or_else(|| format!("node {node}"))
     }
 }
 
 /// What a verdict is about; nodes beyond `names` are called by number.
 pub(crate) fn subject(verdict: &Verdict, names: &[String]) -> String {
-    let name = |node: usize| {
-        names
-            .get(node)
-            .cloned()
-            .unwrap_or_else(|| format!("node {node}"))
-    };
+    let name = name_in(names);
     match verdict.subject {
         Subject::Cluster if verdict.kind == VerdictKind::RatesDiffer => {
             few::who_differs(&verdict.evidence, &name)
@@ -194,6 +111,108 @@ fn unreachable(verdict: &Verdict, subject: &str) -> String {
             e.tried,
             failure(e),
         ),
+    }
+}
+
+fn seen_once(verdict: &Verdict, subject: &str) -> String {
+    let e = &verdict.evidence;
+    if verdict.subject == Subject::Cluster {
+        return format!(
+            "{} of {} pairs failed once or as rarely as others, and are not faults{}",
+            e.failed,
+            e.tried,
+            failure(e)
+        );
+    }
+    format!(
+        "{subject} failed in {} of {} attempts, not more often than others: seen, not a fault{}",
+        e.failed,
+        e.tried,
+        failure(e)
+    )
+}
+
+fn intermittent(verdict: &Verdict, subject: &str) -> String {
+    let e = &verdict.evidence;
+    let (failed, tried) = (e.failed, e.tried);
+    match verdict.subject {
+        Subject::Cluster => format!(
+            "{failed} of {tried} pairs failed in several attempts{}",
+            failure(e)
+        ),
+        Subject::Link { .. } => format!(
+            "{subject} failed with {failed} of {tried} attempts{}",
+            failure(e)
+        ),
+        Subject::Node { .. } | Subject::Rail { .. } | Subject::Group { .. } => {
+            format!(
+                "{subject} failed with {failed} of {tried} nodes{}",
+                failure(e)
+            )
+        }
+    }
+}
+
+/// Less bandwidth or more latency, with what was measured of it alone.
+fn slow(verdict: &Verdict, subject: &str, names: &[String]) -> String {
+    let e = &verdict.evidence;
+    let difference = difference(e, names, verdict.subject);
+    if matches!(verdict.subject, Subject::Group { .. }) {
+        let nodes: Vec<String> = e.nodes.iter().map(|&node| name_in(names)(node)).collect();
+        return format!(
+            "{subject} {difference} of pairs across other groups; its {} nodes: {}",
+            nodes.len(),
+            listed(&nodes)
+        );
+    }
+    match e.alone_change_percent {
+        Some(alone) => format!(
+            "{subject} {difference}; alone, {} times, {alone:+.0} %",
+            e.alone_observations
+        ),
+        None => format!("{subject} {difference}; not measured again alone"),
+    }
+}
+
+fn contention(verdict: &Verdict, subject: &str, names: &[String]) -> String {
+    let e = &verdict.evidence;
+    let alone = e.alone_change_percent.unwrap_or_default();
+    if verdict.subject == Subject::Cluster {
+        return format!(
+            "a pair alone is {alone:.0} % faster than concurrent pairs: they share capacity"
+        );
+    }
+    format!(
+        "{subject} {} only when concurrent; alone, {} times, {alone:+.0} %: shared capacity, not a fault",
+        difference(e, names, verdict.subject),
+        e.alone_observations,
+    )
+}
+
+fn below_expected(e: &Evidence, subject: &str) -> String {
+    format!(
+        "{subject} reaches {} of {} Gbit/s expected{}",
+        digits(e.value.unwrap_or_default()),
+        digits(e.expected_gbps.unwrap_or_default()),
+        e.rail
+            .map_or(String::new(), |rail| format!(" on rail {rail}")),
+    )
+}
+
+fn not_enough_data(verdict: &Verdict, subject: &str) -> String {
+    let e = &verdict.evidence;
+    match (verdict.subject, e.tried) {
+        (Subject::Cluster, 0) => "not enough data: nothing was measured".to_owned(),
+        (Subject::Cluster, nodes) => format!(
+            "not enough data: among {nodes} answering nodes no outlier can be identified{}{}",
+            if e.expected_gbps.is_some() {
+                "; compared with the expected rate only"
+            } else {
+                ", and no expected rate was given"
+            },
+            spread(e).map_or(String::new(), |rates| format!("; rates are {rates}")),
+        ),
+        _ => format!("not enough data about {subject}{}", failure(e)),
     }
 }
 
@@ -240,12 +259,7 @@ fn difference(e: &Evidence, names: &[String], subject: Subject) -> String {
         Some(Quantity::Latency) => ("us", "more latency"),
         _ => ("Gbit/s", "less bandwidth"),
     };
-    let name = |node: usize| {
-        names
-            .get(node)
-            .cloned()
-            .unwrap_or_else(|| format!("node {node}"))
-    };
+    let name = name_in(names);
     let direction = match (e.direction, subject) {
         (Some(Direction::Sends), _) => " in what it sends".to_owned(),
         (Some(Direction::Receives), _) => " in what it receives".to_owned(),
