@@ -1,7 +1,6 @@
 //! The report as metrics, in a form that OpenMetrics 1.0 and the older text format of Prometheus
 //! both have: gauges without timestamps, which a textfile collector takes.
 
-use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use efa_core::text::plain;
@@ -10,8 +9,14 @@ use super::node::distinct;
 use super::report::Report;
 use crate::survey::{Outcome, Severity};
 
-/// The value of a metric, by labels.
-type Samples = Vec<(Vec<(&'static str, String)>, f64)>;
+/// Names and values.
+type Labels = Vec<(&'static str, String)>;
+
+/// The values of a metric, by labels.
+type Samples = Vec<(Labels, f64)>;
+
+/// Name, help and values of a metric.
+type Family = (&'static str, &'static str, Samples);
 
 impl Report {
     /// Returns the report as OpenMetrics text: of the survey, of each pattern by `pattern`, and of
@@ -44,48 +49,12 @@ impl Report {
         text
     }
 
-    fn of_survey(&self) -> Vec<(&'static str, &'static str, Samples)> {
-        let one = |value: f64| vec![(Vec::new(), value)];
-        let share = |percent: Option<f64>| percent.map_or_else(Vec::new, |p| one(p / 100.0));
-        let flag = |is: bool| one(f64::from(u8::from(is)));
-        let failed = (self.of_pairs())
-            .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
-            .count();
-        let mut findings = BTreeMap::<Severity, usize>::new();
-        for severity in [Severity::Info, Severity::Warning, Severity::Fault] {
-            let of = |verdict: &&crate::survey::Verdict| verdict.severity == severity;
-            let verdicts = self.conclusion.verdicts.iter().filter(of).count();
-            let differences = self.differences();
-            let differing = differences
-                .iter()
-                .filter(|d| d.severity == severity)
-                .count();
-            findings.insert(severity, verdicts + differing);
-        }
-        let word = |severity| match severity {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::Fault => "fault",
-        };
-        let of_severity = |(severity, count)| {
-            let labels = vec![("severity", word(severity).to_owned())];
-            (labels, count as f64)
-        };
-        let run = vec![
-            ("provider", self.provider.clone()),
-            ("version", self.version.clone().unwrap_or_default()),
-            (
-                "mode",
-                (self.options.as_ref())
-                    .map_or("", |options| options.mode.as_str())
-                    .to_owned(),
-            ),
-        ];
-        vec![
+    fn of_survey(&self) -> Vec<Family> {
+        let mut families = vec![
             (
                 "efa_survey_run",
                 "What was surveyed; always 1.",
-                vec![(run, 1.0)],
+                vec![(self.run_labels(), 1.0)],
             ),
             (
                 "efa_survey_healthy",
@@ -100,18 +69,34 @@ impl Report {
             (
                 "efa_survey_finished_timestamp_seconds",
                 "When it ended.",
-                self.finished_unix_s
-                    .map_or_else(Vec::new, |at| one(at as f64)),
+                measured(self.finished_unix_s.map(|at| at as f64)),
             ),
             (
                 "efa_survey_duration_seconds",
                 "How long it took.",
-                if self.elapsed_s > 0.0 {
-                    one(self.elapsed_s)
-                } else {
-                    Vec::new()
-                },
+                measured(Some(self.elapsed_s).filter(|&elapsed_s| elapsed_s > 0.0)),
             ),
+        ];
+        families.extend(self.of_counts());
+        families.extend(self.of_conclusion());
+        families
+    }
+
+    fn run_labels(&self) -> Labels {
+        let mode = self.options.as_ref().map(|options| options.mode.as_str());
+        vec![
+            ("provider", self.provider.clone()),
+            ("version", self.version.clone().unwrap_or_default()),
+            ("mode", mode.unwrap_or_default().to_owned()),
+        ]
+    }
+
+    /// How much was tried and measured.
+    fn of_counts(&self) -> [Family; 4] {
+        let failed = (self.of_pairs())
+            .filter(|o| matches!(o.outcome, Outcome::Failed(_)))
+            .count();
+        [
             ("efa_survey_nodes", "Nodes.", one(self.nodes.len() as f64)),
             (
                 "efa_survey_pairs",
@@ -128,37 +113,58 @@ impl Report {
                 "Measurements of pairs that failed.",
                 one(failed as f64),
             ),
+        ]
+    }
+
+    fn of_conclusion(&self) -> [Family; 5] {
+        let conclusion = &self.conclusion;
+        [
             (
                 "efa_survey_links_seen_ratio",
                 "Share of all pairs of nodes that were tried.",
-                one(self.conclusion.links_seen),
+                one(conclusion.links_seen),
             ),
             (
                 "efa_survey_noise_ratio",
                 "Standard deviation of a measurement of bandwidth.",
-                share(self.conclusion.noise_percent),
+                measured(conclusion.noise_percent.map(|percent| percent / 100.0)),
             ),
             (
                 "efa_survey_detectable_loss_ratio",
                 "The least loss of a node that could be distinguished from noise.",
-                share(self.conclusion.detectable_percent),
+                measured(conclusion.detectable_percent.map(|percent| percent / 100.0)),
             ),
             (
                 "efa_survey_typical_bits_per_second",
                 "Median rate in one direction, all rails together.",
-                self.conclusion
-                    .typical_gbps
-                    .map_or_else(Vec::new, |v| one(v * 1e9)),
+                measured(conclusion.typical_gbps.map(|gbps| gbps * 1e9)),
             ),
             (
                 "efa_survey_findings",
                 "Findings by severity.",
-                findings.into_iter().map(of_severity).collect(),
+                self.findings_by_severity(),
             ),
         ]
     }
 
-    fn of_nodes(&self) -> Vec<(&'static str, &'static str, Samples)> {
+    fn findings_by_severity(&self) -> Samples {
+        let differences = self.differences();
+        let verdicts = || self.conclusion.verdicts.iter().map(|v| v.severity);
+        let all = || verdicts().chain(differences.iter().map(|d| d.severity));
+        [
+            (Severity::Info, "info"),
+            (Severity::Warning, "warning"),
+            (Severity::Fault, "fault"),
+        ]
+        .into_iter()
+        .map(|(severity, word)| {
+            let count = all().filter(|&s| s == severity).count();
+            (vec![("severity", word.to_owned())], count as f64)
+        })
+        .collect()
+    }
+
+    fn of_nodes(&self) -> Vec<Family> {
         let drained = self.drained();
         // Names that were different may look alike once they are plain.
         let names = distinct(self.nodes.iter().map(|node| plain(&node.name)));
@@ -210,6 +216,20 @@ impl Report {
     }
 }
 
+/// A value without labels.
+fn one(value: f64) -> Samples {
+    vec![(Vec::new(), value)]
+}
+
+/// The same, if it was measured.
+fn measured(value: Option<f64>) -> Samples {
+    value.map_or_else(Vec::new, one)
+}
+
+fn flag(is: bool) -> Samples {
+    one(f64::from(u8::from(is)))
+}
+
 /// A label's value, as both formats escape it.
 fn escaped(value: &impl Display) -> String {
     let plain = plain(&value.to_string());
@@ -218,7 +238,7 @@ fn escaped(value: &impl Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::super::sample::{bad_cluster, unmeasured};
     use super::*;
