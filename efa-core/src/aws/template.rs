@@ -101,9 +101,7 @@ fn capacity(data: &sdk::ResponseLaunchTemplateData, others: &mut Vec<String>) ->
 
 /// What it sets that no plan takes from a template, in EC2's words.
 fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
-    let list = |list: Option<bool>| list == Some(false);
     let placement = data.placement.as_ref();
-    let metadata = data.metadata_options.as_ref();
     let names = data.private_dns_name_options.as_ref();
     let set = [
         ("KernelId", data.kernel_id.is_some()),
@@ -111,28 +109,17 @@ fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
         ("EbsOptimized=false", data.ebs_optimized == Some(false)),
         (
             "BlockDeviceMappings",
-            list(data.block_device_mappings.as_ref().map(Vec::is_empty)),
+            has_any(data.block_device_mappings.as_deref()),
         ),
         (
             "NetworkInterfaces",
-            list(data.network_interfaces.as_ref().map(Vec::is_empty)),
+            has_any(data.network_interfaces.as_deref()),
         ),
         (
             "Monitoring",
             data.monitoring.as_ref().and_then(|m| m.enabled) == Some(true),
         ),
-        (
-            "Placement",
-            placement.is_some_and(|p| {
-                p.availability_zone.is_some()
-                    || p.availability_zone_id.is_some()
-                    || p.affinity.is_some()
-                    || p.host_id.is_some()
-                    || p.spread_domain.is_some()
-                    || p.host_resource_group_arn.is_some()
-                    || p.partition_number.is_some()
-            }),
-        ),
+        ("Placement", placement.is_some_and(names_a_place)),
         (
             "DisableApiTermination",
             data.disable_api_termination == Some(true),
@@ -142,14 +129,11 @@ fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
             "InstanceInitiatedShutdownBehavior",
             data.instance_initiated_shutdown_behavior == Some(sdk::ShutdownBehavior::Terminate),
         ),
-        (
-            "SecurityGroups",
-            list(data.security_groups.as_ref().map(Vec::is_empty)),
-        ),
+        ("SecurityGroups", has_any(data.security_groups.as_deref())),
         ("CreditSpecification", data.credit_specification.is_some()),
         (
             "LicenseSpecifications",
-            list(data.license_specifications.as_ref().map(Vec::is_empty)),
+            has_any(data.license_specifications.as_deref()),
         ),
         (
             "HibernationOptions",
@@ -167,31 +151,58 @@ fn others(data: &sdk::ResponseLaunchTemplateData) -> Vec<String> {
         ),
         (
             "SecondaryInterfaces",
-            list(data.secondary_interfaces.as_ref().map(Vec::is_empty)),
+            has_any(data.secondary_interfaces.as_deref()),
         ),
+    ];
+    // The subnet states it.
+    let records = (
+        "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
+        names.and_then(|n| n.enable_resource_name_dns_aaaa_record) == Some(true),
+    );
+    let metadata = data.metadata_options.as_ref();
+    set.into_iter()
+        .chain(metadata.into_iter().flat_map(metadata_others))
+        .chain([records])
+        .filter(|(_, set)| *set)
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn has_any<T>(list: Option<&[T]>) -> bool {
+    list.is_some_and(|list| !list.is_empty())
+}
+
+/// Whether it has more than a placement group and a tenancy.
+fn names_a_place(placement: &sdk::LaunchTemplatePlacement) -> bool {
+    placement.availability_zone.is_some()
+        || placement.availability_zone_id.is_some()
+        || placement.affinity.is_some()
+        || placement.host_id.is_some()
+        || placement.spread_domain.is_some()
+        || placement.host_resource_group_arn.is_some()
+        || placement.partition_number.is_some()
+}
+
+fn metadata_others(
+    metadata: &sdk::LaunchTemplateInstanceMetadataOptions,
+) -> [(&'static str, bool); 3] {
+    [
         (
             "MetadataOptions.HttpTokens=optional",
-            metadata.and_then(|m| m.http_tokens.as_ref())
-                == Some(&sdk::LaunchTemplateHttpTokensState::Optional),
+            metadata.http_tokens == Some(sdk::LaunchTemplateHttpTokensState::Optional),
         ),
         (
             "MetadataOptions.HttpEndpoint=disabled",
-            metadata.and_then(|m| m.http_endpoint.as_ref())
-                == Some(&sdk::LaunchTemplateInstanceMetadataEndpointState::Disabled),
+            metadata.http_endpoint
+                == Some(sdk::LaunchTemplateInstanceMetadataEndpointState::Disabled),
         ),
         // The subnet states it.
         (
             "MetadataOptions.HttpProtocolIpv6=enabled",
-            metadata.and_then(|m| m.http_protocol_ipv6.as_ref())
-                == Some(&sdk::LaunchTemplateInstanceMetadataProtocolIpv6::Enabled),
+            metadata.http_protocol_ipv6
+                == Some(sdk::LaunchTemplateInstanceMetadataProtocolIpv6::Enabled),
         ),
-        (
-            "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
-            names.and_then(|n| n.enable_resource_name_dns_aaaa_record) == Some(true),
-        ),
-    ];
-    let set = set.into_iter().filter(|(_, set)| *set);
-    set.map(|(name, _)| name.to_owned()).collect()
+    ]
 }
 
 #[cfg(test)]
