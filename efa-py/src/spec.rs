@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use efa_core as core;
+use efa_core::spec::{
+    CheckedSpec, HostNames, InstanceProfileChoice, PlacementGroupChoice, SecurityGroupChoice,
+    Selector, Tenancy, VolumeOptions,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -172,13 +176,24 @@ impl Volume {
         #[pyo3(from_py_with = given)] kms_key_id: Option<String>,
     ) -> PyResult<Self> {
         let mut volume = core::spec::Volume::new(device_name, size_gib.0);
-        volume.options.volume_type = volume_type.map(Into::into);
-        volume.options.iops = number(iops);
-        volume.options.throughput_mib_s = number(throughput_mib_s);
-        volume.options.kms_key_id = kms_key_id;
+        volume.options = volume_options(volume_type, iops, throughput_mib_s, kms_key_id);
         volume.check().map_err(errors::exception)?;
         Ok(Self(volume))
     }
+}
+
+fn volume_options(
+    volume_type: Option<&str>,
+    iops: Option<Within<100, 256_000>>,
+    throughput_mib_s: Option<Within<125, 2_000>>,
+    kms_key_id: Option<String>,
+) -> VolumeOptions {
+    let mut options = VolumeOptions::default();
+    options.volume_type = volume_type.map(Into::into);
+    options.iops = number(iops);
+    options.throughput_mib_s = number(throughput_mib_s);
+    options.kms_key_id = kms_key_id;
+    options
 }
 
 /// One subnet or several.
@@ -186,6 +201,17 @@ impl Volume {
 enum Subnets {
     One(String),
     Several(Vec<String>),
+}
+
+impl Subnets {
+    fn selectors(self) -> core::Result<Vec<Selector>> {
+        let names = match self {
+            Self::One(one) => vec![one],
+            Self::Several(several) => several,
+        };
+        let subnet = |name: String| Selector::subnet(&name);
+        names.into_iter().map(subnet).collect()
+    }
 }
 
 extracted! {
@@ -199,6 +225,16 @@ enum Profile {
     Use(String),
     #[pyo3(transparent)]
     Make(InstanceRole),
+}
+
+impl Profile {
+    fn choice(given: Option<Self>) -> InstanceProfileChoice {
+        match given {
+            None => InstanceProfileChoice::None,
+            Some(Self::Use(name)) => InstanceProfileChoice::Use(name),
+            Some(Self::Make(role)) => InstanceProfileChoice::Make(role.0),
+        }
+    }
 }
 
 value_class! {
@@ -265,14 +301,14 @@ value_class! {
         capacity: String = |spec| spec.capacity.to_string();
         /// The security group to use: an id, a tag or a name; None when one is made.
         security_group: Option<String> = |spec| match &spec.security_group {
-            core::spec::SecurityGroupChoice::Use(group) | core::spec::SecurityGroupChoice::Adopt(group) => {
+            SecurityGroupChoice::Use(group) | SecurityGroupChoice::Adopt(group) => {
                 Some(group.to_string())
             }
             _ => None,
         };
         /// Whether missing self rules are added to the group that is used.
         adopt_security_group: bool = |spec| {
-            matches!(spec.security_group, core::spec::SecurityGroupChoice::Adopt(_))
+            matches!(spec.security_group, SecurityGroupChoice::Adopt(_))
         };
         /// Existing groups that every interface is in, too.
         further_security_groups: Vec<String> = |spec| texts(&spec.further_security_groups);
@@ -282,12 +318,12 @@ value_class! {
         ssh_cidrs: Vec<String> = |spec| spec.ssh_cidrs.clone();
         /// `cluster` or `none`.
         placement: choices::Placement = |spec| match &spec.placement_group {
-            core::spec::PlacementGroupChoice::None => "none",
+            PlacementGroupChoice::None => "none",
             _ => "cluster",
         }.into();
         /// The placement group to use; None when one is made.
         placement_group_name: Option<String> = |spec| match &spec.placement_group {
-            core::spec::PlacementGroupChoice::Use(name) => Some(name.clone()),
+            PlacementGroupChoice::Use(name) => Some(name.clone()),
             _ => None,
         };
         /// The layout profile.
@@ -313,7 +349,7 @@ value_class! {
         /// Volumes besides the root volume.
         volumes: Vec<Volume> = |spec| list(&spec.volumes);
         /// `default` or `dedicated`; the reservation's, or EC2's default, when None.
-        tenancy: Option<choices::Tenancy> = |spec| spec.tenancy.map(core::spec::Tenancy::as_str).map(Into::into);
+        tenancy: Option<choices::Tenancy> = |spec| spec.tenancy.map(Tenancy::as_str).map(Into::into);
         /// Threads per physical core; the type's default when None.
         threads_per_core: Option<u32> = |spec| spec.threads_per_core;
         /// The most to pay for a spot instance, in dollars per hour.
@@ -323,17 +359,17 @@ value_class! {
         /// Whether instances can read their tags from the metadata service.
         metadata_tags: bool = |spec| spec.metadata_tags;
         /// `ip-name` or `resource-name`; what the subnet states when None.
-        host_names: Option<choices::HostNames> = |spec| spec.host_names.map(core::spec::HostNames::as_str).map(Into::into);
+        host_names: Option<choices::HostNames> = |spec| spec.host_names.map(HostNames::as_str).map(Into::into);
         /// Name of an EC2 key pair.
         key_name: Option<String> = |spec| spec.key_name.clone();
         /// Name of the instance profile to use.
         instance_profile: Option<String> = |spec| match &spec.instance_profile {
-            core::spec::InstanceProfileChoice::Use(name) => Some(name.clone()),
+            InstanceProfileChoice::Use(name) => Some(name.clone()),
             _ => None,
         };
         /// What the role that is made allows; None when none is made.
         instance_role: Option<InstanceRole> = |spec| match &spec.instance_profile {
-            core::spec::InstanceProfileChoice::Make(role) => Some(InstanceRole(role.clone())),
+            InstanceProfileChoice::Make(role) => Some(InstanceRole(role.clone())),
             _ => None,
         };
         /// What installs the EFA software at the first boot.
@@ -437,43 +473,31 @@ impl ClusterSpec {
             let count = core::ClusterSpec::parse_count(count.0)?;
             let mut spec =
                 core::ClusterSpec::with_image(name, instance_type, count, image.parse()?);
-            let subnets = match subnet {
-                None => Vec::new(),
-                Some(Subnets::One(one)) => vec![one],
-                Some(Subnets::Several(several)) => several,
-            };
-            for subnet in subnets {
-                spec.subnets.push(core::spec::Selector::subnet(&subnet)?);
-            }
-            spec.vpc = vpc.map(core::spec::Selector::vpc).transpose()?;
-            spec.minimum_count = minimum_count
-                .map(|minimum| core::ClusterSpec::parse_minimum_count(minimum.0, count))
-                .transpose()?;
+            spec.subnets = subnet.map_or(Ok(Vec::new()), Subnets::selectors)?;
+            spec.vpc = vpc.map(Selector::vpc).transpose()?;
+            let minimum =
+                |given: Count<1000>| core::ClusterSpec::parse_minimum_count(given.0, count);
+            spec.minimum_count = minimum_count.map(minimum).transpose()?;
             spec.capacity = capacity.parse()?;
-            spec.security_group =
-                core::spec::SecurityGroupChoice::parse(security_group, adopt_security_group)?;
+            spec.security_group = SecurityGroupChoice::parse(security_group, adopt_security_group)?;
             spec.further_security_groups = groups(further_security_groups)?;
             spec.ena_security_groups = groups(ena_security_groups)?;
             spec.ssh_cidrs = ssh_cidrs.unwrap_or_default();
-            spec.placement_group =
-                core::spec::PlacementGroupChoice::parse(placement, placement_group_name)?;
-            spec.profile = layout.profile;
-            spec.efa = layout.efa;
+            spec.placement_group = PlacementGroupChoice::parse(placement, placement_group_name)?;
+            (spec.profile, spec.efa) = (layout.profile, layout.efa);
             spec.public_ip = layout.public_ip;
             spec.interfaces = interfaces.map(|all| all.into_iter().map(|i| i.0).collect());
             spec.volume_size_gib = number(volume_size_gib);
-            spec.volume.volume_type = volume_type.map(Into::into);
-            spec.volume.iops = number(volume_iops);
-            spec.volume.throughput_mib_s = number(volume_throughput_mib_s);
-            spec.volume.kms_key_id = volume_kms_key_id;
+            spec.volume = volume_options(
+                volume_type,
+                volume_iops,
+                volume_throughput_mib_s,
+                volume_kms_key_id,
+            );
             spec.volumes = volumes.into_iter().flatten().map(|v| v.0).collect();
             spec.launch_template = launch_template.map(str::parse).transpose()?;
             spec.key_name = key_name;
-            spec.instance_profile = match instance_profile {
-                None => core::spec::InstanceProfileChoice::None,
-                Some(Profile::Use(name)) => core::spec::InstanceProfileChoice::Use(name),
-                Some(Profile::Make(role)) => core::spec::InstanceProfileChoice::Make(role.0),
-            };
+            spec.instance_profile = Profile::choice(instance_profile);
             spec.bootstrap = bootstrap.map(|b| b.0.clone());
             spec.user_data = user_data;
             spec.compress_user_data = compress_user_data;
@@ -487,7 +511,7 @@ impl ClusterSpec {
             spec.host_names = host_names.map(str::parse).transpose()?;
             spec.name_tag = name_tag;
             spec.interface_tags = interface_tags.unwrap_or_default();
-            Ok(core::spec::CheckedSpec::parse(&spec)?.into())
+            Ok(CheckedSpec::parse(&spec)?.into())
         };
         build().map(Self).map_err(errors::exception)
     }
@@ -576,8 +600,8 @@ const KEYWORDS: &[&str] = &[
     "launch_template",
 ];
 
-fn groups(names: Option<Vec<String>>) -> core::Result<Vec<core::spec::Selector>> {
+fn groups(names: Option<Vec<String>>) -> core::Result<Vec<Selector>> {
     let names = names.unwrap_or_default();
-    let group = |name: String| core::spec::Selector::security_group(&name);
+    let group = |name: String| Selector::security_group(&name);
     names.into_iter().map(group).collect()
 }
