@@ -132,14 +132,7 @@ def survey(
         test_budget_s=test_budget_s,
         deadline_s=round_deadline_s,
     ).within(round_deadline_s)
-    nodes = sorted(
-        (
-            node
-            for node in ray.nodes()
-            if node["Alive"] and (addresses is None or node["NodeManagerAddress"] in addresses)
-        ),
-        key=lambda node: (node["NodeManagerAddress"], node["NodeID"]),
-    )
+    nodes = _alive(ray, addresses)
     actors: list[Any] = []
     known = _known(nodes, topology)
     plan = SurveyPlan(known, provider or "tcp", options=chosen)
@@ -168,12 +161,10 @@ def survey(
                 line(plan.progress(elapsed_s=time.monotonic() - start))
 
         driver = _Driver(ray, plan, actors, each, on_pair)
+        late = f"its actor did not start within {start_deadline_s:g} s; {_LOOK_AT_RAY}"
         for number in range(len(nodes)):
-            if number in missing:
-                driver.leave_out(number, *missing[number])
-            elif number not in greetings:
-                why = f"its actor did not start within {start_deadline_s:g} s; {_LOOK_AT_RAY}"
-                driver.leave_out(number, "fabric.deadline", why)
+            if number not in greetings:
+                driver.leave_out(number, *missing.get(number, ("fabric.deadline", late)))
         while (pairs := plan.next()) is not None:
             driver.round(pairs, round_deadline_s)
             notify(plan.progress(elapsed_s=time.monotonic() - start))
@@ -268,6 +259,16 @@ def _initialised_ray() -> Any:
         ) from error
     _check_connected(ray)
     return ray
+
+
+def _alive(ray: Any, addresses: Collection[str] | None) -> list[dict[str, Any]]:
+    """Ray's nodes that are alive, by address; of ``addresses`` only, where given."""
+    nodes = (
+        node
+        for node in ray.nodes()
+        if node["Alive"] and (addresses is None or node["NodeManagerAddress"] in addresses)
+    )
+    return sorted(nodes, key=lambda node: (node["NodeManagerAddress"], node["NodeID"]))
 
 
 def _check_connected(ray: Any) -> None:

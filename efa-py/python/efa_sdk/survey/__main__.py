@@ -59,13 +59,23 @@ exit status:
 
 def parser(prog: str) -> argparse.ArgumentParser:
     """Returns the parser of the command."""
-    rank, world_size = rank_from_environment(os.environ)
     parser = Parser(
         prog=prog,
         description="Measure every pair of nodes; name bad ones.",
         epilog=_STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_rendezvous(parser)
+    _add_pairs(parser)
+    _add_thresholds(parser)
+    _add_measurement(parser)
+    _add_output(parser)
+    return parser
+
+
+def _add_rendezvous(parser: argparse.ArgumentParser) -> None:
+    """Which process this is, and where it meets the others."""
+    rank, world_size = rank_from_environment(os.environ)
     parser.add_argument(
         "--rank",
         type=int,
@@ -98,6 +108,10 @@ def parser(prog: str) -> argparse.ArgumentParser:
         help="what the report calls this node, such as the scheduler's name of it; "
         "SLURMD_NODENAME where Slurm sets it, else HOSTNAME/RANK",
     )
+
+
+def _add_pairs(parser: argparse.ArgumentParser) -> None:
+    """What is measured: between which nodes, and over what."""
     parser.add_argument("--provider", help="of libfabric (default: efa if present, else tcp)")
     parser.add_argument(
         "--source-address",
@@ -135,9 +149,16 @@ def parser(prog: str) -> argparse.ArgumentParser:
         help="leaf, rack or zone that this node is below; more than once from the top down; "
         "unknown",
     )
+
+
+def _add_thresholds(parser: argparse.ArgumentParser) -> None:
     thresholds = parser.add_argument_group("when a difference counts; rank 0's are used")
     for name, kind, meaning in _THRESHOLDS:
         thresholds.add_argument(f"--{name}", type=kind, help=meaning)
+
+
+def _add_measurement(parser: argparse.ArgumentParser) -> None:
+    """How long and how much is measured, and what it should reach."""
     parser.add_argument(
         "--message-bytes",
         type=int,
@@ -172,6 +193,9 @@ def parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--round-deadline-s", type=float, default=30.0, help="seconds for each round (default: 30)"
     )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="rank 0 prints JSON, not text")
     parser.add_argument(
         "--save",
@@ -190,7 +214,6 @@ def parser(prog: str) -> argparse.ArgumentParser:
         "--progress", action="store_true", help="show rank 0's, even if standard error is not a tty"
     )
     shown.add_argument("--quiet", action="store_true", help="no progress, even on a tty")
-    return parser
 
 
 def _arguments(argv: Sequence[str] | None, parser: argparse.ArgumentParser) -> argparse.Namespace:
