@@ -25,6 +25,7 @@ _QUIET = re.compile(
 _TEST_ONLY = re.compile(r"#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*")
 _CHILD = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+);", re.MULTILINE)
 _INLINE = re.compile(r"\bmod\s+\w+\s*\{")
+_FUNCTION = re.compile(r"\bfn\s+(\w+)")
 _USE = re.compile(r"\buse\s+([^;]+);")
 _PATH = re.compile(r"(?<![\w:$])(?:crate|super|self)(?:::\w+)+|\$crate(?:::\w+)+")
 
@@ -82,6 +83,30 @@ def _flat(text: str) -> str:
         inside = text[found.start() : end].replace("super::", "self:::")
         text = text[: found.start()] + inside + text[end:]
     return text.replace("self:::", "self::")
+
+
+def functions(source: Path) -> Iterator[tuple[Path, str, int]]:
+    """The functions of a crate, tests left out, and their lines from `fn` to `}`."""
+    for file in rust_arrows(source):
+        text = _without_tests(_QUIET.sub(_as_lines, file.read_text()))
+        for found in _FUNCTION.finditer(text):
+            end = _end_of_function(text, found.end())
+            yield file, found[1], text.count("\n", found.start(), end) + 1
+
+
+def _as_lines(found: re.Match[str]) -> str:
+    """As many lines as the comment or string had, and nothing on them."""
+    return " " + "\n" * found[0].count("\n")
+
+
+def _end_of_function(text: str, start: int) -> int:
+    """Behind the closing brace of a function, or the `;` of one without a body."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}.get(text[at], 0)
+        if depth == 0 and text[at] in "};":
+            return at + 1
+    return len(text)
 
 
 def _end_of_item(text: str, start: int) -> int:
@@ -185,6 +210,19 @@ def python_arrows(package: Path) -> Arrows:
         found = {_python_file(files, trees, module, what) for module, what in targets}
         arrows[files[name]] = {file for file in found if file not in (None, files[name])}
     return arrows
+
+
+def python_functions(package: Path) -> Iterator[tuple[Path, str, int]]:
+    """The functions of a Python package, and their lines without the docstring."""
+    for file in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                documented = _lines(node.body[0]) if ast.get_docstring(node) else 0
+                yield file, node.name, _lines(node) - documented
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def _dotted(file: Path, package: Path) -> str:

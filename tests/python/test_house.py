@@ -12,7 +12,9 @@ from house import (
     arrows_of_rooms,
     circles,
     floors,
+    functions,
     python_arrows,
+    python_functions,
     room,
     rust_arrows,
     tie,
@@ -22,6 +24,8 @@ pytestmark = pytest.mark.unit
 
 HERE = Path(__file__).parents[2]
 NOTE = HERE / "docs/decisions/2026-11-29-one-house.md"
+#: Of a function, its documentation and its tests not counted.
+MOST_LINES = 90
 CRATES = ["efa-soft", "efa-core", "efa-fabric", "efa-py"]
 
 
@@ -63,6 +67,20 @@ def test_every_arrow_points_down_the_floors_of_the_note(crate: str) -> None:
         if a != "lib" and (b == "lib" or floor[a] <= floor[b])
     }
     assert not upwards, f"the floors as the code has them: {floors(arrows, source(crate))}"
+
+
+@pytest.mark.parametrize("crate", CRATES)
+def test_no_function_of_a_crate_is_longer_than_a_screen(crate: str) -> None:
+    lines = {f"{name} of {file}": n for file, name, n in functions(source(crate))}
+    assert lines, "no function was found"
+    assert not {name: n for name, n in lines.items() if n > MOST_LINES}
+
+
+def test_no_function_of_the_package_is_longer_than_a_screen() -> None:
+    package = HERE / "efa-py/python"
+    lines = {f"{name} of {file}": n for file, name, n in python_functions(package)}
+    assert lines, "no function was found"
+    assert not {name: n for name, n in lines.items() if n > MOST_LINES}
 
 
 def test_crates_depend_downwards_only() -> None:
@@ -128,3 +146,19 @@ def test_the_reader_finds_a_circle_of_python_files(tmp_path: Path) -> None:
     (package / "b.py").write_text("if TYPE_CHECKING:\n    from . import A\n")
     found = circles(python_arrows(package))
     assert [{file.name for file in circle} for circle in found] == [{"a.py", "b.py"}]
+
+
+def test_lines_of_functions_are_counted(tmp_path: Path) -> None:
+    doc = "/// Says\n/// much."
+    signature = "fn long<A, B>(a: [u8; 2], b: HashMap<A, B>) -> Result<A, B>\nwhere A: C, B: D"
+    body = '{\n/* two\nlines }} */\nlet text = "}";\n}'
+    short = "fn short() {}\ntrait T { fn none(&self); }"
+    test = "#[cfg(test)]\nmod tests { fn other() {\n\n\n\n\n\n\n\n} }"
+    (tmp_path / "lib.rs").write_text("\n".join((doc, f"{signature} {body}", short, test)))
+    counted = [(name, lines) for _, name, lines in functions(tmp_path)]
+    assert counted == [("long", 6), ("short", 1), ("none", 1)]
+    (tmp_path / "a.py").write_text(
+        'def long():\n    """Says\n\n    much.\n    """\n    def inner(): pass\n    return 1\n'
+    )
+    counted = [(name, lines) for _, name, lines in python_functions(tmp_path)]
+    assert counted == [("long", 3), ("inner", 1)]
