@@ -155,7 +155,7 @@ impl Client {
         let spec = CheckedSpec::parse(spec)?;
         let spec = &plan::with_template(self.aws.as_ref(), spec).await?;
         let now_s = self.clock.unix_time_s();
-        plan::decide(spec, plan::observe(self.aws.as_ref(), spec, now_s).await?)
+        plan::decide_plan(spec, plan::observe(self.aws.as_ref(), spec, now_s).await?)
     }
 
     /// Checks, right before `apply`, what can change between plan and launch: addresses, quotas,

@@ -128,19 +128,19 @@ pub(crate) fn subnet(subnet_id: &str, zone: &str, free: u32) -> Subnet {
 }
 
 /// The plan that is decided from what EC2 shows.
-pub(crate) fn decide(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
-    plan::decide(&CheckedSpec::parse(spec)?, seen)
+pub(crate) fn decide_plan(spec: &ClusterSpec, seen: Observations) -> Result<Plan> {
+    plan::decide_plan(&CheckedSpec::parse(spec)?, seen)
 }
 
 /// A plan of two instances of this type in an account where nothing of it exists.
 pub(crate) fn plan(instance_type: &str) -> Plan {
     let spec = spec(instance_type);
-    decide(&spec, seen(&spec)).unwrap()
+    decide_plan(&spec, seen(&spec)).unwrap()
 }
 
 /// A plan for this specification, whose groups exist; the security group is `sg-1`.
 pub(crate) fn prepared_plan(spec: &ClusterSpec) -> Plan {
-    let plan = decide(spec, seen(spec)).unwrap();
+    let plan = decide_plan(spec, seen(spec)).unwrap();
     plan.prepared("sg-1".to_owned())
 }
 
@@ -252,7 +252,7 @@ pub(crate) fn every_launch() -> Vec<Plan> {
             let mut spec = spec(instance_type);
             let mut seen = seen(&spec);
             change(&mut spec, &mut seen);
-            match decide(&spec, seen) {
+            match decide_plan(&spec, seen) {
                 Ok(plan) => plans.push(plan.prepared("sg-1".to_owned())),
                 // Some types are not sold as spot.
                 Err(error) => assert_eq!(spec.capacity, Capacity::Spot, "{error}"),

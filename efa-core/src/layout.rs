@@ -77,7 +77,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`Code::LayoutInstanceTypeDiffers`], or the first rule that EC2 would refuse it for.
-    pub fn check(&self, instance_type: &InstanceType) -> Result<()> {
+    pub fn check_against(&self, instance_type: &InstanceType) -> Result<()> {
         if self.instance_type != instance_type.name {
             return Err(Error::new(
                 Code::LayoutInstanceTypeDiffers,

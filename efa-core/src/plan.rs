@@ -1,6 +1,6 @@
 //! The plan: everything that `apply` would use and make, decided before anything is changed.
 //!
-//! `observe` reads EC2, `decide` is a pure function of the specification and what was
+//! `observe` reads EC2, `decide_plan` is a pure function of the specification and what was
 //! read. The plan's fingerprint covers the intent only (specification without its count, region,
 //! layout), so that it stays the same while an interrupted `apply` is finished, and when the
 //! cluster grows or shrinks.
@@ -78,7 +78,7 @@ pub struct Plan {
 }
 
 /// Decides a plan. Pure: the same arguments give the same plan.
-pub(crate) fn decide(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
+pub(crate) fn decide_plan(spec: &CheckedSpec, seen: Observations) -> Result<Plan> {
     let mut warnings = Vec::new();
     let layout = interfaces::plan_interfaces(spec, &seen.instance_type)?;
     let capacity = capacity::plan_capacity(spec, &seen.instance_type, seen.reservations)?;
@@ -345,7 +345,7 @@ impl Plan {
 
     /// Ids of the further groups of an interface of this type.
     pub(crate) fn further_groups(&self, kind: &InterfaceType) -> impl Iterator<Item = &str> {
-        self.decided.further_security_groups.of(kind)
+        self.decided.further_security_groups.ids_for(kind)
     }
 
     /// Returns cores and threads, where they differ from the instance type's default.

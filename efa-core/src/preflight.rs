@@ -126,7 +126,7 @@ pub(crate) async fn check_plan(aws: &dyn Aws, plan: &Plan) -> Result<Report> {
     if plan.wants_elastic_ips() {
         checks.push(elastic_ip_quota(aws, plan).await);
     }
-    checks.push(dry_run::check(aws, plan).await?);
+    checks.push(dry_run::try_launch(aws, plan).await?);
     Ok(Report {
         name: plan.name().to_owned(),
         checks,

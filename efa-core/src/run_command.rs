@@ -87,7 +87,7 @@ pub(crate) async fn run_script(
                 let output = outputs.remove(&instance.instance_id);
                 output.map_or_else(
                     || NodeOutput::not_online(instance),
-                    |output| output.of(instance),
+                    |output| output.into_output(instance),
                 )
             })
             .collect(),

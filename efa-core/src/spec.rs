@@ -34,7 +34,7 @@ pub use options::{HostNames, Tenancy};
 pub use selector::Selector;
 pub use volumes::{Volume, VolumeOptions};
 
-pub(crate) use expiry::check as check_expiry;
+pub(crate) use expiry::check_expiry;
 
 use user_data::Rendered;
 
@@ -322,7 +322,7 @@ impl ClusterSpec {
         self.check_network()?;
         self.check_instance_profile()?;
         if let Some(after) = self.expires_after {
-            expiry::check(after)?;
+            expiry::check_expiry(after)?;
             expiry::check_combination(self.user_data.as_deref())?;
         }
         if let PlacementGroupChoice::Use(name) = &self.placement_group

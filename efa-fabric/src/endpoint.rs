@@ -329,7 +329,7 @@ impl Endpoint {
         has_received: bool,
     ) -> Error {
         let is_efa = provider::is(&self.info.provider, "efa");
-        let fault = Fault::of(number, own_number.filter(|_| is_efa), has_received);
+        let fault = Fault::from_numbers(number, own_number.filter(|_| is_efa), has_received);
         let error = Error::new(
             fault.code(),
             format!("{operation} with {peer} failed: {detail}"),

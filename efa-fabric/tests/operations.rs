@@ -48,7 +48,7 @@ fn options(provider: &str, operation: Operation) -> ProbeOptions {
 }
 
 /// What every report of a probe must state.
-fn check(report: &ProbeReport, options: &ProbeOptions) {
+fn check_report(report: &ProbeReport, options: &ProbeOptions) {
     assert_eq!(report.operation, options.operation);
     assert_eq!(report.direction, options.direction);
     let halved = !options.operation.is_one_sided();
@@ -118,7 +118,7 @@ fn matrix(
                     }
                     match run(&library, &options) {
                         Ok(report) => {
-                            check(&report, &options);
+                            check_report(&report, &options);
                             table.push(format!("{cell}: {}", figures(&report)));
                         }
                         Err((code, message)) => panic!("{cell}: {code} {message}"),
@@ -246,7 +246,7 @@ fn distinct_buffers_arrive_too() {
         for &operation in Operation::ALL {
             let mut options = options("tcp", operation);
             options.buffers = Buffers::Distinct;
-            check(&loopback(&library, &options).unwrap(), &options);
+            check_report(&loopback(&library, &options).unwrap(), &options);
         }
     }
 }
@@ -259,7 +259,7 @@ fn eight_bytes_are_no_acknowledgement() {
             let mut options = options(provider, Operation::Message);
             options.direction = Direction::Bidirectional;
             options.sizes = vec![8, 9];
-            check(&loopback(&library, &options).unwrap(), &options);
+            check_report(&loopback(&library, &options).unwrap(), &options);
         }
     }
 }
@@ -288,6 +288,6 @@ fn an_operation_that_a_provider_lacks_is_typed() {
             "{has:?}"
         );
         options.operation = Operation::Tagged;
-        check(&loopback(&library, &options).unwrap(), &options);
+        check_report(&loopback(&library, &options).unwrap(), &options);
     }
 }

@@ -253,7 +253,7 @@ impl Pair {
         payload: &[u8],
         now: u64,
     ) {
-        let source = self.sources.of(from, header.cookie, now);
+        let source = self.sources.source_of(from, header.cookie, now);
         source.device = header.device;
         match source.judge(header.psn, header.unanswered, header.attempt) {
             Verdict::Stale => {
@@ -271,7 +271,7 @@ impl Pair {
         } else {
             self.on_write(around, from, header, payload)
         };
-        let source = self.sources.of(from, header.cookie, now);
+        let source = self.sources.source_of(from, header.cookie, now);
         match done {
             Ok(()) => {
                 source.mark(header.psn);

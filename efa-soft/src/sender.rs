@@ -34,7 +34,7 @@ impl Pair {
         work.flow = work
             .gid
             .map_or(usize::MAX, |gid| self.flow_to(&gid, work.pair));
-        let refused = self.check(around, &work);
+        let refused = self.check_work(around, &work);
         let slot = self.works.insert(work);
         self.posted += 1;
         if let Some(status) = refused {
@@ -48,7 +48,7 @@ impl Pair {
     }
 
     /// What a device finds wrong with a request when it takes it up.
-    fn check(&self, around: &Around<'_>, work: &Work) -> Option<Status> {
+    fn check_work(&self, around: &Around<'_>, work: &Work) -> Option<Status> {
         if self.state == abi::QPS_ERR {
             return Some(Status::Flushed);
         }

@@ -107,7 +107,7 @@ fn faults(text: &str) -> Vec<(i64, String, f64)> {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)]) -> Settings {
+    fn settings_of(pairs: &[(&str, &str)]) -> Settings {
         Settings::read(|name| {
             let found = pairs.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn everything_has_a_default() {
-        let empty = of(&[]);
+        let empty = settings_of(&[]);
         assert_eq!(empty.sysfs, PathBuf::from("/sys"));
         assert_eq!(
             (empty.devices, empty.timeout, empty.resend),
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn lists_and_faults_are_read_and_nonsense_is_passed_over() {
-        let read = of(&[
+        let read = settings_of(&[
             (
                 "SOFT_EFA_FAULT",
                 "1:rate=20000000;x;2:loss=0.01;-1:reorder=a;-1:dead=1",

@@ -128,7 +128,7 @@ impl Sources {
     }
 
     /// The sender at an address whose queue pair has this cookie.
-    pub(crate) fn of(&mut self, from: SocketAddrV4, cookie: u64, now: u64) -> &mut Source {
+    pub(crate) fn source_of(&mut self, from: SocketAddrV4, cookie: u64, now: u64) -> &mut Source {
         if self.known.len() >= MAX_SOURCES && !self.known.contains_key(&(from, cookie)) {
             let oldest = self
                 .known
@@ -192,7 +192,7 @@ mod tests {
     fn senders_without_end_do_not_take_memory_without_end() {
         let mut sources = Sources::new();
         for cookie in 0..10_000 {
-            sources.of(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), cookie, cookie);
+            sources.source_of(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), cookie, cookie);
         }
         assert_eq!(sources.known.len(), MAX_SOURCES);
     }

@@ -47,7 +47,7 @@ macro_rules! read_answers {
         let mut found = Vec::new();
         let mut next_token: Option<String> = None;
         loop {
-            let reading = $crate::aws::reading::Reading::of(&$answer);
+            let reading = $crate::aws::reading::Reading::new(&$answer);
             let sent = $self
                 .$client
                 .$action()

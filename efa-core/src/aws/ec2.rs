@@ -42,7 +42,7 @@ impl AwsSdk {
     async fn launch(&self, request: RunInstancesFluentBuilder) -> Result<Reading<Instance>> {
         pace::wait(&self.region, "run_instances").await;
         let attempts = Counted::new();
-        let reading = Reading::of(&LAUNCHED);
+        let reading = Reading::new(&LAUNCHED);
         request
             .customize()
             .config_override(Builder::new().retry_classifier(NoCapacityIsFinal))

@@ -24,7 +24,7 @@ pub(super) struct Reading<T: 'static> {
 }
 
 impl<T> Reading<T> {
-    pub(super) fn of(answer: &'static Answer<T>) -> Self {
+    pub(super) fn new(answer: &'static Answer<T>) -> Self {
         Self {
             answer,
             page: Arc::default(),
@@ -139,7 +139,7 @@ mod tests {
     use crate::ec2::Offering;
 
     async fn through(text: &'static str) -> (String, Result<Page<Offering>>) {
-        let reading = Reading::of(&OFFERINGS);
+        let reading = Reading::new(&OFFERINGS);
         let body = SdkBody::from_body_1_x(ReadBody {
             reading: reading.clone(),
             body: Some(SdkBody::from(text)),

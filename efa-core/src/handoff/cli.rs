@@ -399,7 +399,7 @@ mod tests {
         spec.user_data = Some("#!/bin/sh\necho 'up'".to_owned());
         spec.tags
             .insert("who".to_owned(), "it's $HOME `x` \"y\" \\".to_owned());
-        let plan = crate::fixtures::decide(&spec, seen(&spec)).unwrap();
+        let plan = crate::fixtures::decide_plan(&spec, seen(&spec)).unwrap();
         let calls = run(&plan.to_cli());
         assert_eq!(
             verbs(&calls),

@@ -458,7 +458,7 @@ mod tests {
             let mut spec = spec("p5.48xlarge");
             let mut seen = crate::fixtures::seen(&spec);
             change(&mut spec, &mut seen);
-            let plan = crate::fixtures::decide(&spec, seen).unwrap();
+            let plan = crate::fixtures::decide_plan(&spec, seen).unwrap();
             plan.prepared("sg-1".to_owned())
                 .to_eksctl(&EksctlOptions::new("eks"))
         };

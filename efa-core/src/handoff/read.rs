@@ -33,11 +33,11 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
             MAXIMUM_BYTES,
         ));
     }
-    depth::check(text)?;
+    depth::check_depth(text)?;
     if let Some(value) = json_document(text) {
         return Ok(vec![value]);
     }
-    let budget = Budget::of(text);
+    let budget = Budget::for_text(text);
     let mut found = Vec::new();
     for document in yaml_serde::Deserializer::from_str(text) {
         let value = Plain(&budget)
@@ -56,7 +56,7 @@ fn json_document(text: &str) -> Option<Value> {
     if !text.trim_start().starts_with(['{', '[']) {
         return None;
     }
-    let budget = Budget::of(text);
+    let budget = Budget::for_text(text);
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = Plain(&budget).deserialize(&mut reader).ok()?;
     reader.end().ok()?;
@@ -80,7 +80,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn of(text: &str) -> Self {
+    fn for_text(text: &str) -> Self {
         Self {
             left: Cell::new(text.len().saturating_mul(3).saturating_add(EXPANSION)),
         }

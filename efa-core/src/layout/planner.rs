@@ -26,7 +26,7 @@ impl Layout {
     /// As [`InstanceType::layout`].
     pub fn plan(instance_type: &InstanceType, request: &Request) -> Result<Self> {
         let layout = planned(instance_type, request)?;
-        layout.check(instance_type)?;
+        layout.check_against(instance_type)?;
         Ok(layout)
     }
 
@@ -53,7 +53,7 @@ impl Layout {
             interfaces,
             notes: Vec::new(),
         };
-        layout.check(instance_type)?;
+        layout.check_against(instance_type)?;
         layout.notes = notes(instance_type, &layout);
         Ok(layout)
     }

@@ -273,13 +273,13 @@ fn a_layout_from_json_is_data_until_it_is_checked() {
     let json = serde_json::to_string(&layout).unwrap();
     let read: Layout = serde_json::from_str(&json).unwrap();
     assert_eq!(read, layout);
-    read.check(t).unwrap();
-    let error = read.check(get("p5.48xlarge")).unwrap_err();
+    read.check_against(t).unwrap();
+    let error = read.check_against(get("p5.48xlarge")).unwrap_err();
     assert_eq!(error.code(), Code::LayoutInstanceTypeDiffers);
     let forged: Layout =
         serde_json::from_str(&json.replace("\"device_index\":1", "\"device_index\":99")).unwrap();
     assert_eq!(
-        forged.check(t).unwrap_err().code(),
+        forged.check_against(t).unwrap_err().code(),
         Code::LayoutDeviceIndexOutOfRange
     );
     let user = r#"[{"device_index":0,"interface_type":"efa"}]"#;

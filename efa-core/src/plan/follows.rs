@@ -11,7 +11,7 @@ use super::{
 use crate::spec::{Capacity, ImageChoice, InstanceProfileChoice, SecurityGroupChoice, Selector};
 use crate::tags;
 
-/// The first field that does not follow; `None` for a plan that `decide` could have made.
+/// The first field that does not follow; `None` for a plan that `decide_plan` could have made.
 pub(super) fn contradiction(decided: &Decided) -> Option<&'static str> {
     let spec = &decided.spec;
     let of_type = &decided.instance_type;

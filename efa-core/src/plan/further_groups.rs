@@ -47,7 +47,7 @@ impl FurtherSecurityGroups {
     }
 
     /// Ids of the groups of an interface of this type.
-    pub(super) fn of<'a>(&'a self, kind: &InterfaceType) -> impl Iterator<Item = &'a str> {
+    pub(super) fn ids_for<'a>(&'a self, kind: &InterfaceType) -> impl Iterator<Item = &'a str> {
         let ena: &[_] = if kind.carries_ip() { &self.ena } else { &[] };
         self.all.iter().chain(ena).map(|g| g.group_id.as_str())
     }

@@ -49,7 +49,7 @@ pub(crate) struct Observations {
     pub(crate) instance_profile: Option<InstanceProfile>,
 }
 
-/// Everything that `decide` needs for `spec`.
+/// Everything that `decide_plan` needs for `spec`.
 pub(crate) async fn observe(aws: &dyn Aws, spec: &CheckedSpec, now_s: u64) -> Result<Observations> {
     let ec2: &dyn Ec2 = aws;
     let caller = aws.caller_identity().await?;

@@ -36,7 +36,7 @@ impl Plan {
         let mut picture = Picture::default();
         picture.text("title", (PADDING, PADDING + 14), &title);
         let frames = self.frames();
-        let nodes = Nodes::of(self.layout(), spec.count as usize);
+        let nodes = Nodes::new(self.layout(), spec.count as usize);
         let inset = |depth: usize| PADDING + depth * GAP;
         let top = PADDING + 14 + GAP;
         let head = LINE + 4;
@@ -98,7 +98,7 @@ struct Nodes<'a> {
 }
 
 impl<'a> Nodes<'a> {
-    fn of(layout: &'a Layout, count: usize) -> Self {
+    fn new(layout: &'a Layout, count: usize) -> Self {
         let cards = layout.cards();
         Self {
             layout,
@@ -158,7 +158,7 @@ impl<'a> Nodes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixtures::{decide, documented, seen, spec};
+    use crate::fixtures::{decide_plan, documented, seen, spec};
 
     fn svg(instance_type: &str, count: u32) -> String {
         let mut spec = spec(instance_type);
@@ -167,7 +167,7 @@ mod tests {
         for subnet in &mut seen.subnets {
             subnet.available_ip_address_count = 4091;
         }
-        decide(&spec, seen).unwrap().to_svg()
+        decide_plan(&spec, seen).unwrap().to_svg()
     }
 
     #[test]

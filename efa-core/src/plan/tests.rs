@@ -5,7 +5,7 @@ mod stored;
 use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{CapacityReservation, Direction, PlacementGroup, Rule, SecurityGroup};
-use crate::fixtures::{decide, seen, subnet};
+use crate::fixtures::{decide_plan, seen, subnet};
 use crate::iam::InstanceProfile;
 use crate::launch::UserData;
 use crate::spec::{
@@ -58,7 +58,7 @@ fn all_with_itself() -> Vec<Rule> {
 #[test]
 fn a_fresh_cluster_makes_both_groups_and_launches_the_layout() {
     let spec = spec("p5.48xlarge");
-    let plan = decide(&spec, seen(&spec)).unwrap();
+    let plan = decide_plan(&spec, seen(&spec)).unwrap();
     assert_eq!(plan.layout().efa_count(), 32);
     assert!(plan.makes_groups());
     assert_eq!(
@@ -106,7 +106,7 @@ fn token(plan: &Plan, group: &str, subnet: &str, number: u32) -> String {
 #[test]
 fn the_fingerprint_covers_the_intent_and_not_what_exists() {
     let spec_ = spec("p5.48xlarge");
-    let fresh = decide(&spec_, seen(&spec_)).unwrap();
+    let fresh = decide_plan(&spec_, seen(&spec_)).unwrap();
     let mut half_made = seen(&spec_);
     half_made.security_group = Some(group(
         &[("efa-sdk:cluster", "train")],
@@ -114,7 +114,7 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
         Vec::new(),
     ));
     half_made.subnets[0].available_ip_address_count = 100;
-    let half_made = decide(&spec_, half_made).unwrap();
+    let half_made = decide_plan(&spec_, half_made).unwrap();
     assert_eq!(fresh.fingerprint(), half_made.fingerprint());
     assert_eq!(
         half_made.security_group().missing_self_rules,
@@ -125,7 +125,7 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
     type Change = fn(&mut ClusterSpec);
     let mut larger = spec_.clone();
     (larger.count, larger.minimum_count) = (3, Some(2));
-    let larger = decide(&larger, seen(&larger)).unwrap();
+    let larger = decide_plan(&larger, seen(&larger)).unwrap();
     assert_eq!(
         larger.fingerprint(),
         fresh.fingerprint(),
@@ -144,7 +144,7 @@ fn the_fingerprint_covers_the_intent_and_not_what_exists() {
     for change in changes {
         let mut changed = spec_.clone();
         change(&mut changed);
-        let plan = decide(&changed, seen(&changed)).unwrap();
+        let plan = decide_plan(&changed, seen(&changed)).unwrap();
         assert_ne!(plan.fingerprint(), fresh.fingerprint(), "{changed:?}");
         assert_ne!(token(&plan, "sg-00000001", "subnet-00000001", 0), first);
     }
@@ -202,7 +202,7 @@ fn subnets_are_tried_in_the_order_of_their_ids_or_of_their_room() {
             subnet("subnet-00000002", "us-east-1b", 200),
             subnet("subnet-00000003", "us-east-1c", 250),
         ];
-        let plan = decide(spec, seen).unwrap();
+        let plan = decide_plan(spec, seen).unwrap();
         assert_eq!(plan.rejected_subnets()[0].subnet_id, "subnet-00000003");
         plan.subnets()
             .iter()
@@ -254,7 +254,7 @@ fn what_is_seldom_wanted_produces_a_warning() {
         let mut spec = spec("p5.48xlarge");
         let mut seen = seen(&spec);
         change(&mut spec, &mut seen);
-        let plan = decide(&spec, seen).unwrap();
+        let plan = decide_plan(&spec, seen).unwrap();
         assert!(
             plan.to_string().contains("  ! ")
                 && plan.warnings().iter().any(|w| w.contains(warning)),
@@ -265,7 +265,7 @@ fn what_is_seldom_wanted_produces_a_warning() {
     let mut quiet = seen(&spec("p5.48xlarge"));
     quiet.image.name = "Deep Learning Base OSS Nvidia Driver GPU AMI".into();
     assert_eq!(
-        decide(&spec("p5.48xlarge"), quiet).unwrap().warnings(),
+        decide_plan(&spec("p5.48xlarge"), quiet).unwrap().warnings(),
         Vec::<String>::new()
     );
 }
@@ -276,20 +276,20 @@ fn an_adopted_group_is_repaired_and_ssh_needs_a_range() {
     spec_.security_group = SecurityGroupChoice::Adopt(Selector::Id("sg-00000001".into()));
     let mut seen_ = seen(&spec_);
     seen_.security_group = Some(group(&[], Vec::new(), Vec::new()));
-    let plan = decide(&spec_, seen_).unwrap();
+    let plan = decide_plan(&spec_, seen_).unwrap();
     assert_eq!(plan.security_group().missing_self_rules.len(), 2);
     assert!(!plan.security_group().ours);
 
     let mut spec_ = spec("p5.48xlarge");
     assert!(
-        decide(&spec_, seen(&spec_))
+        decide_plan(&spec_, seen(&spec_))
             .unwrap()
             .security_group()
             .missing_ssh_cidrs
             .is_empty()
     );
     spec_.ssh_cidrs = vec!["203.0.113.7/32".into()];
-    let plan = decide(&spec_, seen(&spec_)).unwrap();
+    let plan = decide_plan(&spec_, seen(&spec_)).unwrap();
     assert!(
         plan.to_string().contains("(SSH) from 203.0.113.7/32"),
         "{plan}"
@@ -318,7 +318,7 @@ fn groups_that_are_there_are_used() {
     let mut seen = seen(&spec);
     seen.security_group = Some(group(&[], all_with_itself(), all_with_itself()));
     seen.placement_group = Some(placement_group(PlacementStrategy::Cluster, &[]));
-    let plan = decide(&spec, seen).unwrap();
+    let plan = decide_plan(&spec, seen).unwrap();
     assert!(!plan.makes_groups());
     assert!(!plan.security_group().ours && plan.placement_group().is_some_and(|g| !g.ours));
     assert!(
@@ -335,7 +335,7 @@ fn own_interfaces_meet_the_layout_rules() {
     };
     spec_.interfaces = Some(vec![efa(0, 0)]);
     spec_.public_ip = PublicIp::ElasticIp;
-    let plan = decide(&spec_, seen(&spec_)).unwrap();
+    let plan = decide_plan(&spec_, seen(&spec_)).unwrap();
     assert_eq!(
         (plan.layout().profile, plan.layout().public_ip),
         (None, PublicIp::ElasticIp)
@@ -343,7 +343,7 @@ fn own_interfaces_meet_the_layout_rules() {
     assert!(plan.to_string().contains("+ 2 Elastic IPs"), "{plan}");
 
     spec_.interfaces = Some(vec![efa(0, 0), efa(1, 1)]);
-    let error = decide(&spec_, seen(&spec_)).unwrap_err();
+    let error = decide_plan(&spec_, seen(&spec_)).unwrap_err();
     assert_eq!(error.kind(), crate::error::ErrorKind::Layout, "{error}");
 }
 
@@ -354,7 +354,7 @@ fn a_caller_may_pass_the_profiles_own_role_only() {
     let passed = |profile: InstanceProfile| {
         let mut observed = seen(&spec);
         observed.instance_profile = Some(profile);
-        let plan = decide(&spec, observed).unwrap();
+        let plan = decide_plan(&spec, observed).unwrap();
         let policy: Value = serde_json::from_str(&plan.caller_policy()).unwrap();
         let statements = policy["Statement"].as_array().unwrap().clone();
         let of = |sid: &str| {
@@ -383,14 +383,14 @@ fn user_data_that_is_too_long_is_compressed() {
         ..Bootstrap::default()
     };
     spec.bootstrap = Some(bootstrap.clone());
-    let plan = decide(&spec, seen(&spec)).unwrap();
+    let plan = decide_plan(&spec, seen(&spec)).unwrap();
     let script = bootstrap.user_data("train").unwrap();
     let data = plan.launch_data("sg-00000001", "subnet-00000001");
     assert_eq!(data.user_data, Some(UserData::Text(script)));
 
     bootstrap.extra_script = Some("true\n".repeat(4_000));
     spec.bootstrap = Some(bootstrap.clone());
-    let plan = decide(&spec, seen(&spec)).unwrap();
+    let plan = decide_plan(&spec, seen(&spec)).unwrap();
     let script = bootstrap.user_data("train").unwrap();
     assert_eq!(plan.user_data(), Some(script.as_str()));
     let packed = UserData::compressed(&script);
@@ -414,7 +414,7 @@ fn an_instance_store_is_mounted_where_there_is_one() {
             ..Bootstrap::default()
         });
         change(&mut spec);
-        decide(&spec, seen(&spec))
+        decide_plan(&spec, seen(&spec))
     };
     let text = asked("p5.48xlarge", &|_| {}).unwrap().to_string();
     assert!(text.contains("instance store at /scratch"), "{text}");
@@ -436,14 +436,14 @@ fn an_instance_store_is_mounted_where_there_is_one() {
 #[test]
 fn plans_say_where_they_differ() {
     let spec_ = spec("p5.48xlarge");
-    let plan = decide(&spec_, seen(&spec_)).unwrap();
+    let plan = decide_plan(&spec_, seen(&spec_)).unwrap();
     assert_eq!(plan.diff(&plan), []);
 
     let mut larger = spec_.clone();
     larger.count = 3;
     larger.tags.insert("team".to_owned(), "x".to_owned());
     larger.efa = Some(31);
-    let larger = decide(&larger, seen(&spec_)).unwrap();
+    let larger = decide_plan(&larger, seen(&spec_)).unwrap();
     let found = plan.diff(&larger);
     let at = |path: &str| {
         found

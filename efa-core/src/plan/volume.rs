@@ -90,7 +90,7 @@ pub(crate) fn plan_root_volume(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{decide, seen, spec};
+    use crate::fixtures::{decide_plan, seen, spec};
 
     #[test]
     fn a_size_is_refused_where_the_image_has_no_root_volume() {
@@ -98,11 +98,11 @@ mod tests {
         spec.volume_size_gib = None;
         let mut without = seen(&spec);
         without.image.root_device_name = None;
-        assert!(decide(&spec, without).is_ok());
+        assert!(decide_plan(&spec, without).is_ok());
         spec.volume_size_gib = Some(100);
         let mut without = seen(&spec);
         without.image.root_device_name = None;
-        let error = decide(&spec, without).unwrap_err();
+        let error = decide_plan(&spec, without).unwrap_err();
         assert_eq!(error.code(), Code::PlanConflict);
         assert_eq!(error.context_value("field"), Some("volume_size_gib"));
         assert_eq!(error.context_value("value"), Some("100"));

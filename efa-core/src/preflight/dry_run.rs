@@ -12,7 +12,7 @@ const NAME: &str = "dry_run";
 /// Asks EC2 whether it would take the request that `apply` sends. What `apply` makes first does
 /// not exist yet: the VPC's default group stands in for the security group, and a new placement
 /// group or instance profile is left out, which the detail states.
-pub(super) async fn check(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
+pub(super) async fn try_launch(aws: &dyn Aws, plan: &Plan) -> Result<Check> {
     if !live_instances(aws, plan.name()).await?.is_empty() {
         let why = "the cluster is already running".to_owned();
         return Ok(new_check(NAME, Status::Skipped, why, None));

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::ec2::CapacityBlockOffering;
 use crate::error::Code;
-use crate::fixtures::{decide, seen, spec};
+use crate::fixtures::{decide_plan, seen, spec};
 use crate::plan::Plan;
 use crate::spec::{Capacity, ClusterSpec, Tenancy};
 
@@ -79,7 +79,7 @@ fn planned(change: impl FnOnce(&mut ClusterSpec)) -> Plan {
     let mut spec = spec(P5);
     spec.count = 2;
     change(&mut spec);
-    decide(&spec, seen(&spec)).unwrap()
+    decide_plan(&spec, seen(&spec)).unwrap()
 }
 
 fn figure(cost: &Cost) -> (&'static str, Option<String>) {
@@ -189,7 +189,7 @@ fn what_the_list_does_not_say_is_unknown_and_why() {
     windows.count = 2;
     let mut of_windows = seen(&windows);
     of_windows.image.platform_details = Some("Ubuntu Pro".into());
-    let other_image = decide(&windows, of_windows).unwrap();
+    let other_image = decide_plan(&windows, of_windows).unwrap();
     let elsewhere = answer(&[priced("E", "7.0", |of| {
         of["regionCode"] = json!("us-west-2")
     })]);
@@ -274,7 +274,7 @@ fn in_block() -> Plan {
         start_date: offering.start_date,
         end_date: offering.end_date,
     }];
-    decide(&spec, observed).unwrap()
+    decide_plan(&spec, observed).unwrap()
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) async fn await_running(
 /// How many run of those that start; `None` once all run or one does not start, which only a full
 /// read reports.
 async fn starting(states: &mut States, steps: &Steps<'_>, ids: &[String]) -> Result<Option<usize>> {
-    let Some(shown) = states.of(steps, ids).await? else {
+    let Some(shown) = states.read(steps, ids).await? else {
         return Ok(None);
     };
     let running = count(&shown, &InstanceState::Running);

@@ -16,7 +16,7 @@ pub(super) enum States {
 
 impl States {
     /// The states of those that EC2 shows; `None` where only a full read shows them.
-    pub(super) async fn of(
+    pub(super) async fn read(
         &mut self,
         steps: &Steps<'_>,
         ids: &[String],

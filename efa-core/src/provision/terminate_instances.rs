@@ -128,7 +128,7 @@ impl<'s> Watch<'s> {
     /// not leave, or EC2 does not show one.
     async fn leave(&mut self, ids: &[String]) -> Result<()> {
         loop {
-            let shown = self.states.of(self.steps, ids).await?.unwrap_or_default();
+            let shown = self.states.read(self.steps, ids).await?.unwrap_or_default();
             let leaving = count(&shown, &InstanceState::ShuttingDown);
             let gone = count(&shown, &InstanceState::Terminated);
             if gone == ids.len() && !self.was_over {

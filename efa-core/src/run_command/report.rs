@@ -129,7 +129,7 @@ pub(super) fn may_come_online(instance: &Instance) -> bool {
 
 impl Outcome {
     /// The outcome as what the script did on `instance`.
-    pub(super) fn of(self, instance: &Instance) -> NodeOutput {
+    pub(super) fn into_output(self, instance: &Instance) -> NodeOutput {
         let status = self.status();
         let invocation = self.invocation.unwrap_or_else(|| CommandInvocation {
             instance_id: instance.instance_id.clone(),

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// # Errors
 /// `plan.invalid_spec` unless it is whole seconds from ten minutes to 365 days.
-pub(crate) fn check(after: Duration) -> Result<()> {
+pub(crate) fn check_expiry(after: Duration) -> Result<()> {
     if after.subsec_nanos() == 0 && (SHORTEST..=LONGEST).contains(&after) {
         return Ok(());
     }

@@ -117,10 +117,10 @@ impl VolumeOptions {
     /// # Errors
     /// `plan.invalid_spec`.
     pub(crate) fn check_root(&self, size_gib: Option<u32>) -> Result<()> {
-        self.check(&OF_ROOT, size_gib)
+        self.check_limits(&OF_ROOT, size_gib)
     }
 
-    fn check(&self, fields: &Fields, size_gib: Option<u32>) -> Result<()> {
+    fn check_limits(&self, fields: &Fields, size_gib: Option<u32>) -> Result<()> {
         let volume_type = self.volume_type();
         let Some(limits) = limits(volume_type) else {
             return Err(Error::invalid_spec(
@@ -256,7 +256,7 @@ impl Volume {
                 "choose /dev/sdf to /dev/sdp",
             ));
         }
-        self.options.check(&OF_VOLUME, Some(self.size_gib))
+        self.options.check_limits(&OF_VOLUME, Some(self.size_gib))
     }
 }
 

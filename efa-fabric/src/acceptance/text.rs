@@ -121,11 +121,11 @@ impl Report {
                 lines.push(Line {
                     node: node.map_or_else(String::new, |node| plain(&node.name)),
                     survey: node.map_or("-", |node| node.state.as_str()).to_owned(),
-                    ..Line::of(instance, found.as_ref())
+                    ..Line::new(instance, found.as_ref())
                 });
             }
             if lines.len() == before {
-                lines.push(Line::of(instance, None));
+                lines.push(Line::new(instance, None));
             }
         }
         lines
@@ -190,7 +190,7 @@ impl Report {
 }
 
 impl Line {
-    fn of(instance: &Instance, found: Option<&Inspection>) -> Self {
+    fn new(instance: &Instance, found: Option<&Inspection>) -> Self {
         let devices = found.map_or_else(|| "-".to_owned(), |i| i.efa_devices.to_string());
         Self {
             instance: plain(&instance.instance_id),

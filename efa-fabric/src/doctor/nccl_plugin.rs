@@ -184,12 +184,14 @@ fn by_name(scene: &Scene<'_>, source: &str, value: &str) -> Finding {
 /// What NCCL opens for one entry of NCCL_NET_PLUGIN.
 fn led<'a>(scene: &Scene<'a>, name: &str) -> Led<'a> {
     if name.contains('/') {
-        return of(scene
-            .node
-            .software
-            .nccl_plugins
-            .iter()
-            .find(|plugin| plugin.paths.iter().any(|path| path == name)));
+        return led_to(
+            scene
+                .node
+                .software
+                .nccl_plugins
+                .iter()
+                .find(|plugin| plugin.paths.iter().any(|path| path == name)),
+        );
     }
     match lookup(scene, name) {
         Led::Nowhere if !(name.starts_with("lib") && name.ends_with(".so")) => {
@@ -214,7 +216,7 @@ fn lookup<'a>(scene: &Scene<'a>, file: &str) -> Led<'a> {
         let path = format!("{directory}/{file}");
         let found = plugins.iter().find(|plugin| plugin.paths.contains(&path));
         if found.is_some() {
-            return of(found);
+            return led_to(found);
         }
     }
     let is_standard = |path: &str| {
@@ -225,12 +227,14 @@ fn lookup<'a>(scene: &Scene<'a>, file: &str) -> Led<'a> {
                     .any(|base| directory.starts_with(base))
         })
     };
-    of(plugins
-        .iter()
-        .find(|plugin| plugin.paths.iter().any(|path| is_standard(path))))
+    led_to(
+        plugins
+            .iter()
+            .find(|plugin| plugin.paths.iter().any(|path| is_standard(path))),
+    )
 }
 
-fn of(plugin: Option<&NcclPlugin>) -> Led<'_> {
+fn led_to(plugin: Option<&NcclPlugin>) -> Led<'_> {
     match plugin {
         None => Led::Nowhere,
         Some(plugin) => match plugin.is_for_libfabric {

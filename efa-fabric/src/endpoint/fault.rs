@@ -47,7 +47,7 @@ const EFA: [(i32, Fault); 12] = [
 impl Fault {
     /// The kind of a failure with this number of libfabric's, and with the provider's own where
     /// that is `efa`. The sign of either does not count.
-    pub(super) fn of(number: i32, efa_number: Option<i32>, has_received: bool) -> Self {
+    pub(super) fn from_numbers(number: i32, efa_number: Option<i32>, has_received: bool) -> Self {
         let own = efa_number.map(i32::unsigned_abs).and_then(|number| {
             let row = EFA.iter().find(|(row, _)| row.unsigned_abs() == number);
             row.map(|&(_, fault)| fault)
@@ -141,9 +141,21 @@ mod tests {
             // FI_ENORX.
             (libc::EIO, 276, 10, Fault::NotReceiving),
         ] {
-            assert_eq!(Fault::of(old, Some(own), false), fault, "{own} before 1.18");
-            assert_eq!(Fault::of(new, Some(own), false), fault, "{own} of 2.x");
-            assert_eq!(Fault::of(-new, Some(-own), false), fault, "{own} negative");
+            assert_eq!(
+                Fault::from_numbers(old, Some(own), false),
+                fault,
+                "{own} before 1.18"
+            );
+            assert_eq!(
+                Fault::from_numbers(new, Some(own), false),
+                fault,
+                "{own} of 2.x"
+            );
+            assert_eq!(
+                Fault::from_numbers(-new, Some(-own), false),
+                fault,
+                "{own} negative"
+            );
         }
     }
 
@@ -160,18 +172,22 @@ mod tests {
             (libc::EIO, Some(4100), Fault::Other),
             (i32::MIN, Some(i32::MIN), Fault::Other),
         ] {
-            assert_eq!(Fault::of(number, own, false), fault, "{number} {own:?}");
+            assert_eq!(
+                Fault::from_numbers(number, own, false),
+                fault,
+                "{number} {own:?}"
+            );
         }
     }
 
     #[test]
     fn one_that_was_received_from_is_lost_and_not_behind_a_security_group() {
         for own in [15, 13, 4124] {
-            let fault = Fault::of(libc::EIO, Some(own), true);
+            let fault = Fault::from_numbers(libc::EIO, Some(own), true);
             assert_eq!(fault, Fault::Lost, "{own}");
             assert!(!fault.cure().unwrap().contains("security group"));
         }
-        let fault = Fault::of(libc::EHOSTUNREACH, None, false);
+        let fault = Fault::from_numbers(libc::EHOSTUNREACH, None, false);
         assert!(fault.cure().unwrap().contains("security group"));
     }
 

@@ -57,11 +57,11 @@ impl Spread {
             }
         }
         let all = rates.into_iter();
-        all.filter_map(|((rail, _), rates)| Self::of(rail, rates))
+        all.filter_map(|((rail, _), rates)| Self::from_rates(rail, rates))
             .collect()
     }
 
-    fn of(rail: Option<u16>, rates: BTreeMap<(usize, usize), Vec<f64>>) -> Option<Self> {
+    fn from_rates(rail: Option<u16>, rates: BTreeMap<(usize, usize), Vec<f64>>) -> Option<Self> {
         let (mut squares, mut freedom) = (0.0, 0);
         let mut least = f64::INFINITY;
         let mut ways = Vec::new();

@@ -253,7 +253,7 @@ impl Plan {
                 return None;
             }
         } else if self.turn.is_multiple_of(TURNS_TO_DECIDE) && !self.unstable.is_empty() {
-            self.decide(observations);
+            self.leave_settled(observations);
         }
         let turn = self.turn;
         self.turn += 1;
@@ -369,7 +369,7 @@ impl Plan {
 
     /// Leaves those nodes that failed or were slow in part of which enough is known by now: their
     /// bad measurements are clear, or so rare that they are chance.
-    fn decide(&mut self, observations: &Observations) {
+    fn leave_settled(&mut self, observations: &Observations) {
         let analysis = self.analyse(observations);
         let slow = slow(&analysis);
         let of = |pass| analysis.unstable(pass, &slow);

@@ -109,7 +109,7 @@ pub(super) fn check_template(document: &Checked<'_>, found: &mut Findings) -> Re
     for resources in readings.resources() {
         let template = Template::new(resources?);
         let mut here = Findings::default();
-        shapes::check(document, &template, &mut here);
+        shapes::check_shapes(document, &template, &mut here);
         launches::check_launches(document, &template, &mut here);
         groups::check_groups(document, &template, &mut here);
         access::check_access(document, &template, &mut here);

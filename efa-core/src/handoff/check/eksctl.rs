@@ -169,7 +169,7 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
         value: document.document,
         blocks: false,
     };
-    whole.check(PLACES, found);
+    whole.check_shapes(PLACES, found);
     let zones = document.document.get("availabilityZones");
     let zones = zones.and_then(Value::as_array).map(Vec::len);
     let keys = document.document.as_object().into_iter().flatten();
@@ -196,7 +196,7 @@ pub(super) fn check_cluster_config(document: &Checked<'_>, found: &mut Findings)
             })
         })
     });
-    names::check(DocumentFormat::Eksctl, named, found);
+    names::check_names(DocumentFormat::Eksctl, named, found);
     let refusals = Refusals::default();
     for key in keys {
         let given = document
@@ -246,7 +246,7 @@ struct Refusals(RefCell<HashMap<(String, u32), Option<String>>>);
 
 impl Refusals {
     /// The first reason for a type with EFA on this many cards.
-    fn of(&self, instance_type: &InstanceType, cards: u32) -> Option<String> {
+    fn reason_for(&self, instance_type: &InstanceType, cards: u32) -> Option<String> {
         let key = (instance_type.name.clone(), cards);
         let first = || {
             let found = violations(instance_type, &interfaces_of_cards(cards));
@@ -266,7 +266,7 @@ impl Group<'_> {
             value: self.group,
             blocks: false,
         };
-        object.check(GROUP_PLACES, found);
+        object.check_shapes(GROUP_PLACES, found);
         if self.group.get("launchTemplate").is_some() {
             found.out_of_sight("the launch template that a node group names: check it on its own");
             let path = format!("{}.launchTemplate", self.path);
@@ -365,7 +365,7 @@ impl Group<'_> {
         let unknown = keys.filter(|key| !KEYS.contains(&key.as_str()));
         launch.unknown_parameters = unknown.cloned().collect();
         launch.places = self.places();
-        rules::check(&launch, document.catalog, found);
+        rules::check_launch(&launch, document.catalog, found);
     }
 
     /// Several zones or subnets, its own or, where it names none, all of the cluster.
@@ -434,7 +434,7 @@ impl Group<'_> {
         };
         let derived = cards as usize;
         for instance_type in types {
-            if let Some(message) = self.refusals.of(instance_type, cards) {
+            if let Some(message) = self.refusals.reason_for(instance_type, cards) {
                 self.push(
                     found,
                     Severity::Error,

@@ -42,7 +42,7 @@ pub(super) fn check_names(documents: &[Checked<'_>], found: &mut Findings) {
             value,
         })
     });
-    names::check(DocumentFormat::Kubernetes, objects, found);
+    names::check_names(DocumentFormat::Kubernetes, objects, found);
 }
 
 pub(super) fn check_manifest<'a>(
@@ -51,8 +51,8 @@ pub(super) fn check_manifest<'a>(
     found: &mut Findings,
 ) {
     let value = document.document;
-    shapes::check(document, found);
-    match kinds::of(value) {
+    shapes::check_shapes(document, found);
+    match kinds::kind_of(value) {
         Kind::Ec2NodeClass => {
             node_class::check_node_class(document, manifests, false, found);
         }

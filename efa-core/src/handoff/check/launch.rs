@@ -297,7 +297,7 @@ impl Launch<'_> {
             // Crossplane has Terraform's lists of one.
             blocks: matches!(self.at.spelling, Spelling::Snake | Spelling::Camel),
         };
-        object.check(places, found);
+        object.check_shapes(places, found);
     }
 }
 

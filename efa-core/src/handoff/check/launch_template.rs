@@ -132,7 +132,7 @@ fn check_data(document: &Checked<'_>, data: &Value, path: String, found: &mut Fi
     let first = first.unwrap_or_default();
     launch.corrected = Box::new(move |layout| corrected(layout, &first));
     launch.unknown_parameters = unknown_keys(data);
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
     if launch.types.names.is_empty() {
         unread_type(&launch, found);
     }
@@ -178,7 +178,7 @@ fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, foun
         value: reservation,
         blocks: false,
     };
-    object.check(INSTANCES, found);
+    object.check_shapes(INSTANCES, found);
     // Those that end have no interfaces any more.
     let ends = |instance: &Value| {
         let state = instance.pointer("/State/Name").and_then(Value::as_str);
@@ -197,7 +197,7 @@ fn check_instances(document: &Checked<'_>, reservation: &Value, path: &str, foun
         };
         let mut launch = Launch::read(&data, DocumentFormat::LaunchTemplate, at);
         launch.corrected = Box::new(|layout| corrected(layout, &Value::Null));
-        rules::check(&launch, document.catalog, found);
+        rules::check_launch(&launch, document.catalog, found);
     }
     found.out_of_sight(
         "whether the security groups have self-referencing ingress and egress rules for all \

@@ -20,7 +20,7 @@ pub(super) struct Object<'a> {
 }
 
 /// Reports each name that several objects of a kind have.
-pub(super) fn check<'a>(
+pub(super) fn check_names<'a>(
     format: DocumentFormat,
     objects: impl Iterator<Item = Object<'a>>,
     found: &mut Findings,

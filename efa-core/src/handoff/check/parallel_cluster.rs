@@ -69,7 +69,7 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
         value: document.document,
         blocks: false,
     };
-    object.check(PLACES, found);
+    object.check_shapes(PLACES, found);
     let scheduling = &document.document["Scheduling"];
     let scheduler = scheduling.get("Scheduler").and_then(Value::as_str);
     let Some(queues) = scheduling.get("SlurmQueues").and_then(Value::as_array) else {
@@ -117,7 +117,7 @@ fn check_shapes(value: &Value, path: &str, places: &[Place], found: &mut Finding
         value,
         blocks: false,
     };
-    object.check(places, found);
+    object.check_shapes(places, found);
 }
 
 fn check_names(kind: &str, list: &[Value], path: &str, found: &mut Findings) {
@@ -129,7 +129,7 @@ fn check_names(kind: &str, list: &[Value], path: &str, found: &mut Findings) {
             value,
         })
     });
-    names::check(DocumentFormat::ParallelCluster, objects, found);
+    names::check_names(DocumentFormat::ParallelCluster, objects, found);
 }
 
 /// A compute resource, and the queue that it is in.
@@ -265,6 +265,6 @@ impl Resource<'_> {
                 encrypted: Said::Is(*encrypted == true),
             });
         }
-        rules::check(&launch, document.catalog, found);
+        rules::check_launch(&launch, document.catalog, found);
     }
 }

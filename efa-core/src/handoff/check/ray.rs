@@ -50,7 +50,7 @@ pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
         value: cluster,
         blocks: false,
     };
-    object.check(PLACES, found);
+    object.check_shapes(PLACES, found);
     let provider = cluster.get("provider");
     let cloud = provider.and_then(|p| p.get("type")).and_then(Value::as_str);
     if let Some(cloud) = cloud.filter(|cloud| *cloud != "aws") {
@@ -90,7 +90,7 @@ pub(super) fn check_cluster_yaml(document: &Checked<'_>, found: &mut Findings) {
     for node_type in &types {
         node_type::check_node_type(document, node_type, found);
     }
-    let everyone = commands::Everyone::of(document);
+    let everyone = commands::Everyone::read(document);
     for node_type in types.iter().filter(|node_type| node_type.has_efa()) {
         commands::check_commands(document, &everyone, node_type, found);
     }

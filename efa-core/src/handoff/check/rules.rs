@@ -13,7 +13,7 @@ use crate::handoff::interfaces::field;
 use crate::types::InterfaceType;
 
 /// Runs every rule on a launch.
-pub(super) fn check(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings) {
+pub(super) fn check_launch(launch: &Launch<'_>, catalog: &Catalog, found: &mut Findings) {
     launch.check_shapes(found);
     interfaces::check_interfaces(launch, catalog, found);
     let rules = Rules { launch };

@@ -45,7 +45,7 @@ pub(super) fn check_cluster(document: &Checked<'_>, found: &mut Findings) {
         value,
         blocks: false,
     };
-    object.check(PLACES, found);
+    object.check_shapes(PLACES, found);
     match value.get("InstanceGroups").and_then(Value::as_array) {
         Some(groups) => {
             let named = groups.iter().enumerate().filter_map(|(at, group)| {
@@ -56,7 +56,7 @@ pub(super) fn check_cluster(document: &Checked<'_>, found: &mut Findings) {
                     value: group,
                 })
             });
-            names::check(DocumentFormat::SageMaker, named, found);
+            names::check_names(DocumentFormat::SageMaker, named, found);
             for (at, group) in groups.iter().enumerate() {
                 let path = document.path(&format!("InstanceGroups.{at}"));
                 check_group(document, group, &path, found);
@@ -120,5 +120,5 @@ fn check_group(document: &Checked<'_>, group: &Value, path: &str, found: &mut Fi
             what: format!("instances in {count} subnets"),
         });
     }
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
 }

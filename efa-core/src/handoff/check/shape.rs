@@ -60,7 +60,7 @@ pub(super) struct Object<'a> {
 
 impl Object<'_> {
     /// Names the values at these places that have another shape.
-    pub(super) fn check(&self, places: &[Place], found: &mut Findings) {
+    pub(super) fn check_shapes(&self, places: &[Place], found: &mut Findings) {
         for (at, shape) in places {
             self.visit(self.value, self.path, at, at, *shape, found);
         }

@@ -113,8 +113,8 @@ pub(super) fn is_terraform(document: &Value) -> bool {
 /// # Errors
 /// `handoff.too_large` where expressions expand to much more than the text.
 pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) -> Result<()> {
-    let scope = Scope::of(document.document);
-    let resources = Resources::of(document, &scope);
+    let scope = Scope::read(document.document);
+    let resources = Resources::read(document, &scope);
     scope.finish()?;
     if resources.all().next().is_none() && document.document.get("module").is_none() {
         let path = document.prefix.trim_end_matches('.');
@@ -127,7 +127,7 @@ pub(super) fn check_configuration(document: &Checked<'_>, found: &mut Findings) 
         path: resource.path.clone(),
         value: &resource.body,
     });
-    names::check(DocumentFormat::Terraform, named, found);
+    names::check_names(DocumentFormat::Terraform, named, found);
     shapes::check_document(document, found);
     for resource in resources.all() {
         shapes::check_resource(resource, found);
@@ -179,7 +179,7 @@ fn check_template(
     };
     let unknown = keys.filter(known);
     launch.unknown_parameters = unknown.map(|key| resources::pascal_case(key)).collect();
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
     if launch.interfaces == Said::Not && launch.types.names.is_empty() {
         found.out_of_sight(
             "the instance type, which is defined elsewhere: the interfaces cannot be checked",
@@ -294,7 +294,7 @@ fn check_instance(
         }
         launch.types = Types::default();
     }
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
 }
 
 /// The layout's blocks, with groups and subnet of a block of the document.

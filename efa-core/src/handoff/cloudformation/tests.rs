@@ -4,7 +4,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::ec2::{Direction, SecurityGroup, Tags};
 use crate::error::Code;
-use crate::fixtures::{LAYOUT_CLASSES, decide, plan, prepared_plan, seen, spec};
+use crate::fixtures::{LAYOUT_CLASSES, decide_plan, plan, prepared_plan, seen, spec};
 use crate::handoff::{check, interfaces};
 use crate::spec::{
     Capacity, ClusterSpec, InstanceProfileChoice, InstanceRole, PlacementGroupChoice,
@@ -12,7 +12,7 @@ use crate::spec::{
 };
 
 fn decided(spec: &ClusterSpec) -> Plan {
-    decide(spec, seen(spec)).unwrap()
+    decide_plan(spec, seen(spec)).unwrap()
 }
 
 /// A plan with everything that a stack can make.
@@ -141,7 +141,7 @@ fn a_group_that_is_adopted_gets_the_rules_that_it_lacks() {
         egress: Vec::new(),
         tags: Tags::new(),
     });
-    let plan = decide(&wanted, seen).unwrap();
+    let plan = decide_plan(&wanted, seen).unwrap();
     assert_eq!(
         plan.security_group().missing_self_rules,
         [Direction::Egress]
@@ -217,7 +217,7 @@ fn reserved_capacity_is_in_the_launch_template_and_nowhere_else() {
         start_date: None,
         end_date: None,
     }];
-    let plan = decide(&wanted, seen).unwrap();
+    let plan = decide_plan(&wanted, seen).unwrap();
     let template = json(&plan, &CloudFormationOptions::default());
     let data = &template["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"];
     assert_eq!(
@@ -266,7 +266,7 @@ fn what_a_stack_cannot_do_is_refused() {
         wanted.count = count;
         let mut seen = seen(&wanted);
         seen.subnets[0].available_ip_address_count = 4000;
-        let plan = decide(&wanted, seen).unwrap();
+        let plan = decide_plan(&wanted, seen).unwrap();
         assert_eq!(plan.to_cloudformation(&plain).is_ok(), fits, "{count}");
     }
     assert_eq!(

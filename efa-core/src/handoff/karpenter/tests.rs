@@ -59,7 +59,7 @@ fn the_interfaces_of_every_class_read_back_as_planned() {
             wanted.profile = profile;
             let mut seen = seen(&wanted);
             seen.image.architecture = seen.instance_type.architectures[0].clone();
-            let Ok(plan) = crate::fixtures::decide(&wanted, seen) else {
+            let Ok(plan) = crate::fixtures::decide_plan(&wanted, seen) else {
                 continue; // a profile that the type cannot have
             };
             let plan = plan.prepared("sg-1".to_owned());
@@ -230,7 +230,7 @@ fn reservations_are_selected_by_id() {
             reservation_type: kind.to_owned(),
             ..reservation()
         }];
-        let plan = crate::fixtures::decide(&wanted, seen).unwrap();
+        let plan = crate::fixtures::decide_plan(&wanted, seen).unwrap();
         let text = plan.prepared("sg-1".to_owned());
         let text = text.to_karpenter(&options()).unwrap();
         let documents = documents(&text);

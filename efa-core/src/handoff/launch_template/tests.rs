@@ -18,7 +18,7 @@ fn the_interfaces_of_every_type_read_back_as_planned() {
         if !instance_type.supports_cluster_placement() {
             spec.placement_group = crate::spec::PlacementGroupChoice::None;
         }
-        let Ok(fresh) = crate::fixtures::decide(&spec, crate::fixtures::seen(&spec)) else {
+        let Ok(fresh) = crate::fixtures::decide_plan(&spec, crate::fixtures::seen(&spec)) else {
             panic!("{} cannot be planned", instance_type.name);
         };
         let text = json_text(&encoded(&fresh.launch_data("sg-1", "subnet-00000001")));

@@ -148,47 +148,47 @@ impl RayClusterOptions {
             !text.is_empty() && text.bytes().all(|b| dotted(b) || b"+=,@".contains(&b))
         };
         let line = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
-        check(
+        check_values(
             "head_instance_type",
             &self.head_instance_type,
             name,
             "such as m7i.xlarge",
         )?;
-        check(
+        check_values(
             "head_image",
             &self.head_image,
             id(ResourceKind::Image),
             "an id, ami-… with 8 or 17 hexadecimal digits",
         )?;
-        check(
+        check_values(
             "head_subnet",
             &self.head_subnet,
             id(ResourceKind::Subnet),
             "an id, subnet-… with 8 or 17 hexadecimal digits",
         )?;
         let name_only = "a name of letters, digits and +=,.@_-";
-        check(
+        check_values(
             "head_instance_profile",
             &self.head_instance_profile,
             profile,
             name_only,
         )?;
-        check("ssh_user", &self.ssh_user, name, "such as ec2-user")?;
-        check("ssh_private_key", &self.ssh_private_key, line, "a path")?;
-        check("ray_version", [&self.ray_version], name, "such as 2.60.0")?;
+        check_values("ssh_user", &self.ssh_user, name, "such as ec2-user")?;
+        check_values("ssh_private_key", &self.ssh_private_key, line, "a path")?;
+        check_values("ray_version", [&self.ray_version], name, "such as 2.60.0")?;
         let requirement = "a requirement of pip, in one line that does not begin with -";
         let installable = |text: &str| line(text) && !text.starts_with('-');
-        check(
+        check_values(
             "python_packages",
             &self.python_packages,
             installable,
             requirement,
         )?;
-        check("efa_sdk", &self.efa_sdk, installable, requirement)?;
+        check_values("efa_sdk", &self.efa_sdk, installable, requirement)?;
         let url = |text: &str| line(text) && text.starts_with("https://") && !text.contains(' ');
-        check("efa_sdk_index", &self.efa_sdk_index, url, "an https URL")?;
+        check_values("efa_sdk_index", &self.efa_sdk_index, url, "an https URL")?;
         let wheel = |text: &str| line(text) && text.ends_with(".whl");
-        check(
+        check_values(
             "efa_sdk_wheel",
             &self.efa_sdk_wheel,
             wheel,
@@ -213,7 +213,7 @@ impl RayClusterOptions {
     }
 }
 
-fn check<'a>(
+fn check_values<'a>(
     field: &'static str,
     values: impl IntoIterator<Item = &'a String>,
     holds: impl Fn(&str) -> bool,

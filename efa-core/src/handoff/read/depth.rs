@@ -10,7 +10,7 @@ const MAXIMUM_DEPTH: usize = 128;
 ///
 /// # Errors
 /// `handoff.too_deep`.
-pub(super) fn check(text: &str) -> Result<()> {
+pub(super) fn check_depth(text: &str) -> Result<()> {
     let mut scan = Scan::default();
     for line in text.split('\n') {
         scan.line(line);
@@ -174,7 +174,7 @@ mod tests {
             format!("a: ['it''s {}']\n", "[".repeat(1000)),
             "- [1]\n".repeat(1000),
         ] {
-            check(&text).unwrap();
+            check_depth(&text).unwrap();
         }
     }
 }

@@ -73,7 +73,7 @@ fn resource<'a>(plan: &Plan, key: &'a str) -> (String, Option<&'a str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{decide, seen, spec};
+    use crate::fixtures::{decide_plan, seen, spec};
     use crate::spec::Volume;
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
             volume.options.kms_key_id = Some(key);
             spec.volumes.push(volume);
         }
-        let plan = decide(&spec, seen(&spec)).unwrap();
+        let plan = decide_plan(&spec, seen(&spec)).unwrap();
         let here = "arn:aws:kms:us-east-1:123456789012";
         let expected = [
             (format!("{here}:key/{id}"), None),

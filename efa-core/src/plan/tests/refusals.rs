@@ -255,7 +255,7 @@ fn what_contradicts_is_refused_with_the_cure() {
         let mut spec = spec("p5.48xlarge");
         let mut seen = seen(&spec);
         break_it(&mut spec, &mut seen);
-        let error = decide(&spec, seen).unwrap_err();
+        let error = decide_plan(&spec, seen).unwrap_err();
         assert_eq!(error.code(), Code::PlanConflict, "{error}");
         assert!(
             error.message().contains(message),

@@ -11,7 +11,7 @@ fn what_others_own_is_used_as_they_share_it() {
     reserve(&mut spec_, &mut observed, Some(arn));
     for choice in [PlacementGroupChoice::Make, PlacementGroupChoice::None] {
         spec_.placement_group = choice;
-        let plan = decide(&spec_, observed.clone()).unwrap();
+        let plan = decide_plan(&spec_, observed.clone()).unwrap();
         assert_eq!(plan.placement_group(), None);
     }
 
@@ -25,7 +25,7 @@ fn what_others_own_is_used_as_they_share_it() {
     shared.group_arn = Some(arn.to_owned());
     shared.group_name = "theirs".to_owned();
     observed.placement_group = Some(shared);
-    let plan = decide(&spec_, observed).unwrap();
+    let plan = decide_plan(&spec_, observed).unwrap();
     let planned = plan.placement_group().unwrap();
     assert_eq!(planned.group_name, "theirs");
     assert_eq!(planned.owner_id.as_deref(), Some("210987654321"));
@@ -47,7 +47,7 @@ fn a_targeted_reservation_may_be_used_in_a_group_of_ones_own() {
     spec.placement_group = PlacementGroupChoice::Use("mine".to_owned());
     reserve(&mut spec, &mut observed, None);
     observed.placement_group = Some(placement_group(PlacementStrategy::Cluster, &[]));
-    let plan = decide(&spec, observed).unwrap();
+    let plan = decide_plan(&spec, observed).unwrap();
     assert!(plan.placement_group().is_some_and(|g| g.exists));
     let warned = plan.warnings().join("\n");
     assert!(
@@ -68,7 +68,7 @@ fn reserved_capacity_says_where_and_with_which_group() {
         found.placement_group_arn = group_arn.map(str::to_owned);
         seen.reservations = vec![found];
         seen.placement_group = group_arn.map(|_| placement_group(PlacementStrategy::Cluster, &[]));
-        decide(&spec, seen).unwrap()
+        decide_plan(&spec, seen).unwrap()
     };
     let request =
         |plan: &Plan| plan.run_instances_request(&plan.launch("sg-00000001", "subnet-00000002"));

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_stored_plan_is_read_back_and_a_changed_one_refused() {
     let spec = spec("p5.48xlarge");
-    let plan = decide(&spec, seen(&spec)).unwrap();
+    let plan = decide_plan(&spec, seen(&spec)).unwrap();
     let json = plan.to_json();
     assert_eq!(Plan::from_json(&json).unwrap(), plan);
 
@@ -38,7 +38,7 @@ fn stored_with(plan: &Plan, change: impl Fn(&mut Value)) -> String {
 #[test]
 fn a_plan_is_read_as_it_is_decided_or_not_at_all() {
     let spec = spec("p5.48xlarge");
-    let plan = decide(&spec, seen(&spec)).unwrap();
+    let plan = decide_plan(&spec, seen(&spec)).unwrap();
     assert_eq!(Plan::from_json(&stored_with(&plan, |_| {})).unwrap(), plan);
     type Change = fn(&mut Value);
     let changes: [(&str, Change); 4] = [
@@ -66,7 +66,7 @@ fn a_plan_that_does_not_follow_from_its_specification_is_refused() {
     spec.instance_profile = InstanceProfileChoice::Use("nodes".to_owned());
     let mut observed = seen(&spec);
     observed.instance_profile = Some(profile("nodes", &["node"], &[]));
-    let plan = decide(&spec, observed).unwrap();
+    let plan = decide_plan(&spec, observed).unwrap();
     assert_eq!(Plan::from_json(&stored_with(&plan, |_| {})).unwrap(), plan);
     type Change = fn(&mut Value);
     let changes: [(&str, Change); 16] = [

@@ -6,7 +6,7 @@ use crate::error::Code;
 use crate::layout::{NetworkInterface, violations};
 
 /// Refuses what breaks a rule of layouts, in EC2's order of looking.
-pub(super) fn check(t: &InstanceType, interfaces: &[NetworkInterface]) -> Answer<()> {
+pub(super) fn check_interfaces(t: &InstanceType, interfaces: &[NetworkInterface]) -> Answer<()> {
     let found = violations(t, interfaces);
     let Some(first) = found.iter().min_by_key(|violation| rank(violation.code)) else {
         return Ok(());

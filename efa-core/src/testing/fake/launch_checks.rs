@@ -53,7 +53,7 @@ impl State {
             );
             return refuse("InvalidParameterValue", message);
         }
-        interfaces::check(&instance_type, &request.layout)?;
+        interfaces::check_interfaces(&instance_type, &request.layout)?;
         self.check_place(request, &instance_type, &subnet)?;
         check_market(request, &instance_type)?;
         let reservation = self.check_reservation(request, &subnet)?;

@@ -38,7 +38,7 @@ impl Expectation {
         Ok(match catalog.look_up(name) {
             Lookup::Efa(found) => Self {
                 nics: Some(found.maximum_efa_interfaces),
-                gpudirect: gpudirect::of(found),
+                gpudirect: gpudirect::has_gpudirect_rdma(found),
                 unknown_type: None,
             },
             Lookup::NoEfa => Self {
@@ -97,7 +97,7 @@ mod tests {
     fn every_type_with_accelerators_is_judged_or_left_open_on_purpose() {
         let open: Vec<_> = Catalog::bundled()
             .iter()
-            .filter(|t| gpudirect::of(t).is_none())
+            .filter(|t| gpudirect::has_gpudirect_rdma(t).is_none())
             .map(|t| t.family().to_owned())
             .collect();
         let allowed = [

@@ -26,7 +26,7 @@ const WITHOUT: [&str; 8] = ["p3dn", "g4dn", "g5", "g6", "g6e", "gr6", "g6f", "gr
 const G7E_WITH: [&str; 3] = ["g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge"];
 
 /// Whether a type of the catalog has GPUDirect RDMA; `None` where the table does not state it.
-pub(super) fn of(instance_type: &InstanceType) -> Option<bool> {
+pub(super) fn has_gpudirect_rdma(instance_type: &InstanceType) -> Option<bool> {
     let name = instance_type.name.as_str();
     // One GPU of eight on a node of its own: the plugin demands nothing there.
     if name == "p5.4xlarge" {

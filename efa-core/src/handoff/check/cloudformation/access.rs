@@ -15,7 +15,7 @@ const BLOCKS: [&str; 4] = [
 ];
 
 pub(super) fn check_access(document: &Checked<'_>, template: &Template, found: &mut Findings) {
-    for bucket in template.of("AWS::S3::Bucket") {
+    for bucket in template.of_kind("AWS::S3::Bucket") {
         let path = document.path(&format!("Resources.{}", bucket.name));
         if bucket.get("BucketEncryption").is_none() {
             found.push(finding(

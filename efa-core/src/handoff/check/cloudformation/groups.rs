@@ -33,13 +33,13 @@ pub(super) fn check_groups(document: &Checked<'_>, template: &Template, found: &
 
 fn read(document: &Checked<'_>, template: &Template) -> Groups {
     let mut groups = Groups::default();
-    for group in template.of(GROUP) {
+    for group in template.of_kind(GROUP) {
         let path = document.path(&format!("Resources.{}", group.name));
         groups.made.push((group.name.to_owned(), path));
     }
     for direction in [Direction::Ingress, Direction::Egress] {
         let (list, resource, peer) = words(direction);
-        for group in template.of(GROUP) {
+        for group in template.of_kind(GROUP) {
             for (number, rule) in entries(group.get(list)).enumerate() {
                 let itself = rule.get(peer).and_then(referred_name) == Some(group.name);
                 groups.rules.push(GroupRule {
@@ -54,7 +54,7 @@ fn read(document: &Checked<'_>, template: &Template) -> Groups {
                 });
             }
         }
-        for rule in template.of(resource) {
+        for rule in template.of_kind(resource) {
             groups
                 .rules
                 .push(own_rule(document, &rule, direction, peer));

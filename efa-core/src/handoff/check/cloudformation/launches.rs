@@ -21,14 +21,14 @@ const ATTACHMENT: &str = "AWS::EC2::NetworkInterfaceAttachment";
 pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found: &mut Findings) {
     let uses = uses::read(document, template);
     let mut instances: HashMap<&str, Vec<Resource<'_>>> = HashMap::new();
-    for instance in template.of(INSTANCE) {
+    for instance in template.of_kind(INSTANCE) {
         let chosen = instance.get("LaunchTemplate");
         let id = chosen.and_then(|chosen| chosen.get("LaunchTemplateId"));
         if let Some(used) = id.and_then(|id| template.referred(id, LAUNCH_TEMPLATE)) {
             instances.entry(used.name).or_default().push(instance);
         }
     }
-    for resource in template.of(LAUNCH_TEMPLATE) {
+    for resource in template.of_kind(LAUNCH_TEMPLATE) {
         let uses = uses.get(resource.name).map_or(&[][..], Vec::as_slice);
         let listed = check_launch_template(document, template, &resource, uses, found);
         let users = instances.get(resource.name).filter(|_| listed);
@@ -36,10 +36,10 @@ pub(super) fn check_launches(document: &Checked<'_>, template: &Template, found:
             check_combination(document, instance, found);
         }
     }
-    for resource in template.of(INSTANCE) {
+    for resource in template.of_kind(INSTANCE) {
         check_instance(document, template, &resource, found);
     }
-    for attachment in template.of(ATTACHMENT) {
+    for attachment in template.of_kind(ATTACHMENT) {
         let interface = attachment.get("NetworkInterfaceId");
         let interface = interface.and_then(|id| template.referred(id, INTERFACE));
         if interface.is_some_and(|interface| is_efa(interface.get("InterfaceType"))) {
@@ -82,7 +82,7 @@ fn check_launch_template(
     let first = first.unwrap_or_default();
     launch.corrected = Box::new(move |layout| corrected(layout, &first));
     launch.unknown_parameters = super::super::launch_template::unknown_keys(data);
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
     !matches!(launch.interfaces, Said::Not)
 }
 
@@ -174,7 +174,7 @@ fn check_instance(
              AWS::EC2::Instance without a trace",
         );
     }
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
 }
 
 /// A property of an interface that an instance's interfaces do not have.

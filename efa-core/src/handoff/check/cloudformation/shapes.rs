@@ -29,7 +29,7 @@ const PLACES: &[(&str, &[Place])] = &[
     ),
 ];
 
-pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Findings) {
+pub(super) fn check_shapes(document: &Checked<'_>, template: &Template, found: &mut Findings) {
     for resource in template.all() {
         let path = resource.path(document, "");
         let object = shape::Object {
@@ -39,18 +39,18 @@ pub(super) fn check(document: &Checked<'_>, template: &Template, found: &mut Fin
             blocks: false,
         };
         for (_, places) in PLACES.iter().filter(|(kind, _)| *kind == resource.kind) {
-            object.check(places, found);
+            object.check_shapes(places, found);
         }
         for kind in KINDS.iter().filter(|kind| kind.name == resource.kind) {
             for at in kind.templates {
-                object.check(&[(&at[1..], Shape::Mapping)], found);
+                object.check_shapes(&[(&at[1..], Shape::Mapping)], found);
             }
             for at in kind.types.iter().chain(kind.subnets) {
                 let shape = match at.rsplit('/').next() {
                     Some("InstanceType" | "SubnetId") => Shape::Name,
                     _ => Shape::Names,
                 };
-                object.check(&[(&at[1..], shape)], found);
+                object.check_shapes(&[(&at[1..], shape)], found);
             }
         }
     }

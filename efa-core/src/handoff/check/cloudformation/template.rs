@@ -58,7 +58,7 @@ impl Template {
             .map(|(name, value)| resource(name, value))
     }
 
-    pub(super) fn of(&self, kind: &str) -> impl Iterator<Item = Resource<'_>> {
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = Resource<'_>> {
         let names = self.by_kind.get(kind).into_iter().flatten();
         names.filter_map(|name| self.named(name))
     }

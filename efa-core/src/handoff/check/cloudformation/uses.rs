@@ -106,13 +106,13 @@ pub(super) fn reads(kind: &str) -> bool {
 
 /// Every use of a launch template of the text, by the template's name.
 pub(super) fn read(document: &Checked<'_>, template: &Template) -> HashMap<String, Vec<Use>> {
-    let templates = template.of(LAUNCH_TEMPLATE);
+    let templates = template.of_kind(LAUNCH_TEMPLATE);
     let by_name: HashMap<String, Resource<'_>> = templates
         .filter_map(|made| Some((made.get("LaunchTemplateName")?.to_string(), made)))
         .collect();
     let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
     for kind in KINDS {
-        for resource in template.of(kind.name) {
+        for resource in template.of_kind(kind.name) {
             for chosen in all_at(resource.properties, kind.templates) {
                 let id = [
                     "LaunchTemplateId",

@@ -30,9 +30,9 @@ pub(super) struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    pub(super) fn of(documents: impl Iterator<Item = &'a Value>) -> Self {
+    pub(super) fn read(documents: impl Iterator<Item = &'a Value>) -> Self {
         let mut claims = Self::default();
-        for claim in documents.filter(|document| kinds::of(document) == Kind::Claim) {
+        for claim in documents.filter(|document| kinds::kind_of(document) == Kind::Claim) {
             let template = text(claim, "/kind") == Some("ResourceClaimTemplate");
             let Some(name) = text(claim, "/metadata/name") else {
                 continue;

@@ -140,7 +140,7 @@ impl<'a> Manifests<'a> {
             catalog: documents.first().map(|document| document.catalog),
             found: Found {
                 pools: Vec::new(),
-                claims: Claims::of(values.iter().copied()),
+                claims: Claims::read(values.iter().copied()),
                 has_huge_pages_overlay: values.iter().any(|value| gives_huge_pages(value)),
             },
             taints: Taints::default(),
@@ -156,7 +156,7 @@ impl<'a> Manifests<'a> {
         let mut types: HashMap<String, Rc<AdmittedTypes<'a>>> = HashMap::new();
         for value in values
             .iter()
-            .filter(|value| kinds::of(value) == Kind::NodePool)
+            .filter(|value| kinds::kind_of(value) == Kind::NodePool)
         {
             let class = reference(value).and_then(|key| classes.get(&key).copied());
             let requirements = value.pointer("/spec/template/spec/requirements");
@@ -461,7 +461,7 @@ fn classes<'a>(values: &[&'a Value]) -> HashMap<(&'static str, &'a str), (&'a Va
 
 /// The kind and name of a node class.
 fn class_key(value: &Value) -> Option<(&'static str, &str)> {
-    let kind = match kinds::of(value) {
+    let kind = match kinds::kind_of(value) {
         Kind::Ec2NodeClass => "EC2NodeClass",
         Kind::AutoModeNodeClass => "NodeClass",
         _ => return None,
@@ -486,7 +486,7 @@ fn listed_efas(node_class: &Value) -> Option<u64> {
 
 /// Whether a NodeOverlay gives nodes huge pages.
 fn gives_huge_pages(value: &Value) -> bool {
-    kinds::of(value) == Kind::NodeOverlay
+    kinds::kind_of(value) == Kind::NodeOverlay
         && value
             .pointer("/spec/capacity")
             .is_some_and(|capacity| capacity.get("hugepages-2Mi").is_some())

@@ -111,7 +111,7 @@ pub(super) fn group(document: &Value) -> &str {
 }
 
 /// What a manifest is.
-pub(super) fn of(document: &Value) -> Kind {
+pub(super) fn kind_of(document: &Value) -> Kind {
     let (group, kind) = (group(document), kind(document));
     let in_list = |list: &[(&str, &[&str])]| {
         list.iter()

@@ -36,7 +36,7 @@ pub(super) fn check_machine(document: &Checked<'_>, found: &mut Findings) {
             value: spec,
             blocks: false,
         };
-        object.check(MACHINE, found);
+        object.check_shapes(MACHINE, found);
     }
     let data = if cluster_api {
         machine(spec)
@@ -57,7 +57,7 @@ pub(super) fn check_machine(document: &Checked<'_>, found: &mut Findings) {
         unread_type(&launch, found);
     }
     let listed = !matches!(launch.interfaces, Said::Not);
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
     if listed {
         found.out_of_sight(
             "whether the security groups have self-referencing ingress and egress rules for all \

@@ -150,7 +150,7 @@ fn check_launch(
     }
     launch.block = Said::Is(selects && !no_block);
     launch.reservation = Said::Is(selects && no_block);
-    rules::check(&launch, document.catalog, found);
+    rules::check_launch(&launch, document.catalog, found);
 }
 
 /// The label of Karpenter that distinguishes on-demand reservations from Capacity Blocks.

@@ -61,7 +61,7 @@ impl Efas {
 }
 
 impl<'a> Container<'a> {
-    fn of(path: String, container: &'a Value) -> Self {
+    fn read(path: String, container: &'a Value) -> Self {
         Self {
             path: join_path(&path, "resources"),
             inner: "",
@@ -171,7 +171,7 @@ fn collect<'a>(value: &'a Value, path: &str, depth: usize, found: &mut Vec<Pod<'
                 found.push(Pod {
                     path: path.to_owned(),
                     spec: value,
-                    containers: vec![Container::of(path.to_owned(), value)],
+                    containers: vec![Container::read(path.to_owned(), value)],
                 });
             }
             for (key, value) in map {
@@ -196,7 +196,7 @@ fn of_containers<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
             let containers = list(value, &format!("/{key}")).iter().enumerate();
             containers.map(move |(at, container)| Container {
                 is_init: key == "initContainers" && text(container, "/restartPolicy").is_none(),
-                ..Container::of(join_path(path, &format!("{key}.{at}")), container)
+                ..Container::read(join_path(path, &format!("{key}.{at}")), container)
             })
         });
     Some(Pod {
@@ -214,7 +214,7 @@ fn of_template<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
             container.get("image").is_some() || container.get("resources").is_some()
         });
         if let Some(container) = container {
-            containers.push(Container::of(join_path(path, key), container));
+            containers.push(Container::read(join_path(path, key), container));
         }
     }
     if containers.is_empty() && value.pointer("/containerSet/containers").is_none() {
@@ -229,7 +229,7 @@ fn of_template<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
             let path = join_path(path, &format!("{}.{number}", at.replace('/', ".")));
             containers.push(Container {
                 is_init,
-                ..Container::of(path, container)
+                ..Container::read(path, container)
             });
         }
     }
@@ -251,7 +251,7 @@ fn of_component<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
     }
     let mut containers = vec![Container::custom(path.to_owned(), value)];
     if let Some(main) = extra.and_then(|extra| extra.get("mainContainer")) {
-        containers.push(Container::of(
+        containers.push(Container::read(
             join_path(path, "extraPodSpec.mainContainer"),
             main,
         ));
@@ -260,7 +260,7 @@ fn of_component<'a>(value: &'a Value, path: &str) -> Option<Pod<'a>> {
         .iter()
         .enumerate();
     containers.extend(further.map(|(at, container)| {
-        Container::of(
+        Container::read(
             join_path(path, &format!("extraPodSpec.containers.{at}")),
             container,
         )

@@ -104,7 +104,7 @@ pub(super) const MACHINE: &[Place] = &[
 ];
 
 /// Names what has another shape than a manifest of its kind has.
-pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
+pub(super) fn check_shapes(document: &Checked<'_>, found: &mut Findings) {
     let value = document.document;
     let path = document.prefix.trim_end_matches('.');
     let object = shape::Object {
@@ -113,8 +113,8 @@ pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
         value,
         blocks: false,
     };
-    object.check(EVERY_MANIFEST, found);
-    let places = match kinds::of(value) {
+    object.check_shapes(EVERY_MANIFEST, found);
+    let places = match kinds::kind_of(value) {
         Kind::Ec2NodeClass | Kind::AutoModeNodeClass => NODE_CLASS,
         Kind::NodePool => NODE_POOL,
         Kind::NodeOverlay => NODE_OVERLAY,
@@ -127,7 +127,7 @@ pub(super) fn check(document: &Checked<'_>, found: &mut Findings) {
         }
         _ => return,
     };
-    object.check(places, found);
+    object.check_shapes(places, found);
 }
 
 /// Keys of what runs pods, and of pods, at any depth.
@@ -229,10 +229,10 @@ fn check_pods(
                 let of_key = |(at, _): &&Place| at.split('/').next() == Some(key);
                 let places = OF_PODS.iter().filter(of_key);
                 for place in places.filter(|_| !named) {
-                    within.check(std::slice::from_ref(place), found);
+                    within.check_shapes(std::slice::from_ref(place), found);
                 }
                 if key.ends_with("ReplicaSpecs") {
-                    within.check(REPLICAS, found);
+                    within.check_shapes(REPLICAS, found);
                 }
                 let path = join_path(path.trim_end_matches('.'), key);
                 check_pods(object, value, path, argo, deeper, found);

@@ -45,7 +45,7 @@ pub(super) fn check_pods(document: &Checked<'_>, manifests: &Manifests<'_>, foun
 
 /// Whether a document has to have pods of its own.
 fn is_workload(document: &Value) -> bool {
-    kinds::of(document) == Kind::Workload && !may_lack_pods(document)
+    kinds::kind_of(document) == Kind::Workload && !may_lack_pods(document)
 }
 
 fn check_container(document: &Checked<'_>, container: &Container<'_>, found: &mut Findings) {

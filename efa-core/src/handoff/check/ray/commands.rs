@@ -22,7 +22,7 @@ struct Commands {
 }
 
 impl Commands {
-    fn of(path: String, list: &Value) -> Option<Rc<Self>> {
+    fn read(path: String, list: &Value) -> Option<Rc<Self>> {
         let text = joined(list.as_array()?);
         Some(Rc::new(Self {
             installs: installs(&text),
@@ -40,7 +40,7 @@ pub(super) struct Everyone {
 }
 
 impl Everyone {
-    pub(super) fn of(document: &Checked<'_>) -> Self {
+    pub(super) fn read(document: &Checked<'_>) -> Self {
         let keys = [
             "initialization_commands",
             "setup_commands",
@@ -49,12 +49,12 @@ impl Everyone {
         ];
         let cluster = document.document;
         let list = |key: &'static str| {
-            let list = Commands::of(document.path(key), cluster.get(key)?)?;
+            let list = Commands::read(document.path(key), cluster.get(key)?)?;
             Some((key, list))
         };
         Self {
             lists: keys.into_iter().filter_map(list).collect(),
-            container: Container::of(cluster),
+            container: Container::read(cluster),
         }
     }
 }
@@ -99,7 +99,7 @@ fn commands(everyone: &Everyone, node_type: &NodeType<'_>) -> Vec<Rc<Commands>> 
     let everyones = |key: &str| everyone.lists.get(key).cloned();
     let own = |key: &str| {
         let list = node_type.value.get(key)?;
-        Commands::of(format!("{}.{key}", node_type.path), list)
+        Commands::read(format!("{}.{key}", node_type.path), list)
     };
     let first = own("initialization_commands").or_else(|| everyones("initialization_commands"));
     let mut lists = Vec::from_iter(first);
@@ -167,7 +167,7 @@ struct Container {
 }
 
 impl Container {
-    fn of(place: &Value) -> Self {
+    fn read(place: &Value) -> Self {
         let docker = place.get("docker");
         let part = |key: &&str| docker.and_then(|docker| docker.get(*key));
         let options = ["run_options", "worker_run_options"];
@@ -191,7 +191,7 @@ fn check_container(
     node_type: &NodeType<'_>,
     found: &mut Findings,
 ) {
-    let both = [everyone.container, Container::of(node_type.value)];
+    let both = [everyone.container, Container::read(node_type.value)];
     let any = |of: fn(&Container) -> bool| both.iter().any(of);
     if any(|container| container.has_image) && !any(|container| container.has_devices) {
         let path = document.path("docker.run_options");

@@ -37,7 +37,7 @@ pub(super) fn check_node_type(
             "check it on its own",
         );
     }
-    rules::check(&launch(node_type), document.catalog, found);
+    rules::check_launch(&launch(node_type), document.catalog, found);
     match node_type.interfaces() {
         Some(list) => with_interfaces(node_type, list, found),
         None => without_interfaces(node_type, found),

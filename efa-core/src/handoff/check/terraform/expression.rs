@@ -35,7 +35,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Variables with their defaults, and locals.
-    pub(super) fn of(document: &Value) -> Self {
+    pub(super) fn read(document: &Value) -> Self {
         let mut names = BTreeMap::new();
         for variable in named(document.get("variable")) {
             if let Some(default) = variable.body.get("default") {
@@ -360,7 +360,7 @@ mod tests {
             "variable": {"cards": [{"default": 32}], "open": [{}]},
             "locals": [{"all": "${range(var.cards)}", "map": {"a": 7}}],
         });
-        let mut scope = Scope::of(&document);
+        let mut scope = Scope::read(&document);
         scope.set("i.value", json!(3));
         for (text, value) in [
             ("${i.value == 0 ? 0 : 1}", json!(1)),
@@ -398,7 +398,7 @@ mod tests {
     #[test]
     fn names_that_name_each_other_end() {
         let document = json!({"locals": {"a": "${local.b}", "b": "${local.a}"}});
-        let value = Scope::of(&document).resolved(&json!("${local.a}"));
+        let value = Scope::read(&document).resolved(&json!("${local.a}"));
         assert_eq!(value, json!("${local.a}"));
     }
 
@@ -416,7 +416,7 @@ mod tests {
             .map(|at| (format!("k{at}"), json!("x".repeat(1000))))
             .collect();
         locals.insert("big".to_owned(), json!(big));
-        let scope = Scope::of(&json!({ "locals": [locals] }));
+        let scope = Scope::read(&json!({ "locals": [locals] }));
         let entries = vec![json!("${local.big.k1}"); 1000];
         scope.resolved(&Value::Array(entries));
         scope.finish().unwrap();

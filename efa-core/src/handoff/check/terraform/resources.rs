@@ -29,7 +29,7 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    pub(super) fn of(document: &Checked<'_>, scope: &Scope) -> Self {
+    pub(super) fn read(document: &Checked<'_>, scope: &Scope) -> Self {
         let value = document.document;
         let mut all = Vec::new();
         for kind in named(value.get("resource")) {

@@ -92,7 +92,7 @@ pub(super) fn check_resource(resource: &Resource, found: &mut Findings) {
         blocks: true,
     };
     for (_, places) in PLACES.iter().filter(|(kind, _)| *kind == resource.kind) {
-        object.check(places, found);
+        object.check_shapes(places, found);
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn check_node_group(group: &Value, path: &str, found: &mut Findings) 
         value: group,
         blocks: true,
     };
-    object.check(NODE_GROUP, found);
+    object.check_shapes(NODE_GROUP, found);
 }
 
 /// Names the parts of a configuration, a plan or a state in which resources and modules would stand,
@@ -127,7 +127,7 @@ pub(super) fn check_document(document: &Checked<'_>, found: &mut Findings) {
             value: values,
             blocks: false,
         };
-        object.check(VALUES, found);
+        object.check_shapes(VALUES, found);
         check_modules(
             values.get("root_module"),
             &format!("{path}.root_module"),
@@ -151,7 +151,7 @@ fn check_modules(module: Option<&Value>, path: &str, found: &mut Findings) {
         value: module,
         blocks: false,
     };
-    object.check(MODULE, found);
+    object.check_shapes(MODULE, found);
     let children = module.get("child_modules").and_then(Value::as_array);
     for (number, child) in children.into_iter().flatten().enumerate() {
         check_modules(
